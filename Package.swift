@@ -1,0 +1,77 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours is held to the same rules: Swift 6 concurrency, no warnings.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+// In layer order, from the C libraries up (docs/explanation/architecture.md). Imports point down only.
+let package = Package(
+    name: "forebay",
+    products: [
+        .executable(name: "forebay", targets: ["forebay"])
+    ],
+    targets: [
+        // C: a module map and a shim each. Linked by the module map, never by pkg-config's flags.
+        .systemLibrary(name: "CUV", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "CRDKafka", providers: [.apt(["librdkafka-dev"])]),
+        .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
+        // Strict mode is tested on llhttp.c's first line, so it must be a flag. Loose lets smuggling attacks through.
+        .target(name: "CLLHTTP", cSettings: [.define("LLHTTP_STRICT_MODE", to: "1")]),
+        .target(name: "CCRC32C"),
+
+        library("ForebayTelemetry", []),
+        library("ForebayCore", ["ForebayTelemetry"]),
+        library("ForebayNet", ["ForebayCore", "ForebayTelemetry", "CUV"]),
+
+        library("ForebaySpool", ["ForebayCore", "ForebayTelemetry", "CCRC32C"]),
+        library("ForebayKafka", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "CRDKafka"]),
+        library("ForebayHTTP", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "CLLHTTP"]),
+        library("ForebayYAML", ["ForebayCore", "CYAML"]),
+
+        library("ForebayIngest", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayHTTP"]),
+        library("ForebayBuffer", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool"]),
+        library("ForebayForward", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayKafka", "ForebaySpool"]),
+
+        library("ForebayAdmin", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayHTTP"]),
+        library(
+            "ForebayRuntime",
+            [
+                "ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP", "ForebayYAML",
+                "ForebayIngest", "ForebayBuffer", "ForebayForward", "ForebayAdmin",
+            ]),
+        .executableTarget(
+            name: "forebay", dependencies: ["ForebayRuntime", "ForebayCore", "ForebayTelemetry", "ForebayHTTP", "ForebaySpool"],
+            swiftSettings: settings),
+
+        library("ForebayTestKit", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP"]),
+        tests("ForebayTelemetryTests", ["ForebayTelemetry"]),
+        tests("ForebayCoreTests", ["ForebayCore", "ForebayTestKit"]),
+        tests("ForebayNetTests", ["ForebayNet", "ForebayTestKit"]),
+        tests("ForebaySpoolTests", ["ForebaySpool", "ForebayTestKit"]),
+        tests("ForebayKafkaTests", ["ForebayKafka", "ForebayTestKit"]),
+        tests("ForebayHTTPTests", ["ForebayHTTP", "ForebayTestKit"]),
+        tests("ForebayYAMLTests", ["ForebayYAML", "ForebayTestKit"]),
+        tests("ForebayIngestTests", ["ForebayIngest", "ForebayTestKit"]),
+        tests("ForebayBufferTests", ["ForebayBuffer", "ForebayTestKit"]),
+        tests("ForebayForwardTests", ["ForebayForward", "ForebayTestKit"]),
+        tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
+        tests("ForebayRuntimeTests", ["ForebayRuntime", "ForebayTestKit"]),
+        tests("TidyTests", []),
+    ],
+    cLanguageStandard: .gnu11
+)
