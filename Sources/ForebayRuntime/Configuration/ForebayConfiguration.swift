@@ -63,6 +63,14 @@ package struct ClusterConfiguration: Sendable, Equatable {
     package var producerProperties: [String: String] { self.properties.merging(self.producer) { $1 } }
 }
 
+extension ClusterConfiguration: CustomStringConvertible {
+    /// Without the secrets, whoever prints it.
+    package var description: String {
+        let shown = self.producerProperties.sorted { $0.key < $1.key }.map { "\($0.key)=\(KafkaSecrets.isSecret($0.key) ? "***" : $0.value)" }
+        return "\(self.name) (\(shown.joined(separator: ", ")))"
+    }
+}
+
 package struct BufferConfiguration: Sendable, Equatable {
     package var spool: SpoolConfiguration
 }
