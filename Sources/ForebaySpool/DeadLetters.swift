@@ -81,7 +81,9 @@ package actor DeadLetters: DeadLetterLog {
     }
 
     package func close() async {
-        await self.spool?.close()
+        let spool = self.spool
+        self.spool = nil
+        await spool?.close()
     }
 
     static func list(_ reader: SpoolReader, limit: Int) throws(ForebayError) -> [DeadLetterEntry] {
