@@ -60,7 +60,7 @@ package final class Spool: Sendable {
         for missing in outcome.missing { spool.report(missing) }
         let (writer, keeper) = (spool.writer, spool.keeper)
         Task {
-            await writer.start { Task { await keeper.prepareNext() } }
+            await writer.start(wantNext: { Task { await keeper.prepareNext() } })
             await keeper.prepareNext()
         }
         return spool
