@@ -70,7 +70,7 @@ actor SpoolWriter {
         self.metrics.synced(nanoseconds: MonotonicClock.nanoseconds - began, bytes: size, events: plan.eventCount)
 
         self.active.advance(headers, size: size)
-        self.publish(headers)
+        self.publish(headers, plan.batches(headers, spool: self.id))
         self.publishRoom()
         self.askForNext()
         self.scheduleMark()
@@ -100,7 +100,7 @@ actor SpoolWriter {
         self.seal()
     }
 
-    private func publish(_ headers: [FrameHeader]) {
+    private func publish(_ headers: [FrameHeader], _ batches: [Batch]) {
         self.durable = self.active.end
         for header in headers { self.ordinals[header.route] = header.ordinal + UInt64(header.count) }
         self.view.change { state in
@@ -109,6 +109,7 @@ actor SpoolWriter {
             state.segments[last].dataEnd = self.active.position
             if state.segments[last].index.count != self.active.index.count { state.segments[last].index = self.active.index }
             state.durableEnd = self.durable
+            state.recent.append(batches)
             for header in headers { state.ordinals[header.route] = header.ordinal + UInt64(header.count) }
         }
         self.view.announce()
