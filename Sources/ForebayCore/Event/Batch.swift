@@ -1,0 +1,67 @@
+/// A run of whole events of one route: contiguous bytes, the same in memory and on disk (``RecordLayout``).
+///
+/// The batch is what travels: over links, to the disk, to Kafka. Copying it copies a reference.
+package struct Batch: Sendable {
+    package let lane: Lane
+    /// The sequence of the first event; 0 until the spool has numbered it.
+    package let first: UInt64
+    package let count: Int
+    package let route: RouteID
+    /// Milliseconds since 1970.
+    package let acceptedAt: Int64
+    package let slab: Slab
+    /// Where the records lie in the slab.
+    package let range: Range<Int>
+
+    package init(lane: Lane, first: UInt64, count: Int, route: RouteID, acceptedAt: Int64, slab: Slab, range: Range<Int>) {
+        self.lane = lane
+        self.first = first
+        self.count = count
+        self.route = route
+        self.acceptedAt = acceptedAt
+        self.slab = slab
+        self.range = range
+    }
+
+    package var byteCount: Int { self.range.count }
+
+    /// One past the sequence of the last event.
+    package var end: UInt64 { self.first + UInt64(self.count) }
+
+    package func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        defer { withExtendedLifetime(self.slab) {} }
+        return try body(UnsafeRawBufferPointer(start: self.slab.base + self.range.lowerBound, count: self.range.count))
+    }
+
+    /// Calls `body` with each event in order and its sequence.
+    package func forEachEvent(_ body: (_ event: Event, _ sequence: UInt64) -> Void) {
+        self.withUnsafeBytes { bytes in
+            var rest = bytes
+            var sequence = self.first
+            while let event = Event(at: rest) {
+                body(event, sequence)
+                rest = UnsafeRawBufferPointer(rebasing: rest[event.record.count...])
+                sequence += 1
+            }
+        }
+    }
+
+    /// Whether the bytes are exactly `count` records. What comes from a disk is asked before it is used.
+    package var isWellFormed: Bool {
+        self.withUnsafeBytes { bytes in
+            var rest = bytes
+            var found = 0
+            while let event = Event(at: rest) {
+                found += 1
+                rest = UnsafeRawBufferPointer(rebasing: rest[event.record.count...])
+            }
+            return rest.isEmpty && found == self.count
+        }
+    }
+}
+
+extension Batch: Weighted {
+    package var weight: Int { self.byteCount }
+}

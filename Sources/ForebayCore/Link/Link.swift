@@ -1,0 +1,138 @@
+import Synchronization
+
+/// What `offer` answers.
+package enum Offer: Sendable {
+    case accepted
+    case full
+    case finished
+}
+
+/// The other side of a link has ended: rewind to the cursor and ask for a new link.
+package struct LinkFinished: Error, Sendable {}
+
+/// Carries elements from one stage to the next: bounded in bytes, pulled, with an `AsyncStream` as its face.
+///
+/// - A cancelled sender's element is *not* queued. A cancelled consumer loses nothing, and the link stays open.
+/// - One consumer at a time. The bound counts what waits in the link, not what the consumer holds.
+/// - Links are disposable; the cursor is the truth.
+package final class Link<Element: Weighted>: Sendable {
+    private typealias Sender = UnsafeContinuation<Void, any Error>
+    private typealias Consumer = UnsafeContinuation<Element?, Never>
+
+    package let name: String
+    private let state: Mutex<LinkState<Element, Sender, Consumer>>
+    private let room: @Sendable () -> Void
+
+    /// - Parameters:
+    ///   - bound: of what waits, in bytes.
+    ///   - room: called after an `offer` was refused, when there is room again; on the consumer's thread.
+    package init(name: String, bound: Int, room: @escaping @Sendable () -> Void = {}) {
+        self.name = name
+        self.state = Mutex(LinkState(bound: bound))
+        self.room = room
+    }
+
+    /// What waits now, in elements and bytes.
+    package var depth: (count: Int, bytes: Int) {
+        self.state.withLock { ($0.count, $0.byteCount) }
+    }
+
+    /// Queues an element if there is room; never waits.
+    package func offer(_ element: Element) -> Offer {
+        switch self.state.withLock({ $0.put(element, isOffer: true) }) {
+        case .handed(let consumer):
+            consumer.resume(returning: element)
+            return .accepted
+        case .queued: return .accepted
+        case .wait: return .full
+        case .finished: return .finished
+        }
+    }
+
+    /// Queues an element, waiting while the link is full.
+    ///
+    /// - Throws: `CancellationError` if the task is cancelled first, ``LinkFinished`` if the link has ended;
+    ///   in both cases the element is not queued.
+    package func send(_ element: Element) async throws {
+        let id = self.state.withLock { $0.nextID() }
+        defer { self.state.withLock { $0.ended(id: id) } }
+        try await withTaskCancellationHandler {
+            try await withUnsafeThrowingContinuation { (sender: Sender) in
+                let outcome = self.state.withLock { state -> Result<Consumer?, any Error>? in
+                    if Task.isCancelled { return .failure(CancellationError()) }
+                    switch state.put(element, isOffer: false) {
+                    case .handed(let consumer): return .success(consumer)
+                    case .queued: return .success(nil)
+                    case .finished: return .failure(LinkFinished())
+                    case .wait: return state.addSender(sender, element: element, id: id) ? nil : .failure(CancellationError())
+                    }
+                }
+                switch outcome {
+                case .none: return
+                case .success(let consumer):
+                    consumer?.resume(returning: element)
+                    sender.resume()
+                case .failure(let error): sender.resume(throwing: error)
+                }
+            }
+        } onCancel: {
+            self.state.withLock { $0.cancelSender(id: id) }?.resume(throwing: CancellationError())
+        }
+    }
+
+    /// The consumer's face. Ask for a fresh one after a cancellation: a stream that was cancelled is dead, the link is not.
+    package func stream() -> AsyncStream<Element> {
+        AsyncStream(unfolding: { await self.next() })
+    }
+
+    /// Takes what waits right now without suspending, up to `bytes` in all and at least one element if any waits.
+    package func takeWaiting(upTo bytes: Int) -> [Element] {
+        var taken: [Element] = []
+        var weight = 0
+        while true {
+            let next = self.state.withLock { state in
+                weight > 0 && weight >= bytes ? LinkState.Taken.wait : state.take()
+            }
+            guard case .element(let element, let admitted, let signalRoom) = next else { return taken }
+            self.wake(admitted, signalRoom: signalRoom)
+            weight += element.weight
+            taken.append(element)
+        }
+    }
+
+    /// Ends the link: what waits can still be taken, nothing more is queued, waiting senders get ``LinkFinished``.
+    package func finish() {
+        let (consumer, senders) = self.state.withLock { $0.finish() }
+        consumer?.resume(returning: nil)
+        for sender in senders { sender.resume(throwing: LinkFinished()) }
+    }
+
+    private func next() async -> Element? {
+        let id = self.state.withLock { $0.nextID() }
+        defer { self.state.withLock { $0.ended(id: id) } }
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { (consumer: Consumer) in
+                let taken = self.state.withLock { state -> LinkState<Element, Sender, Consumer>.Taken in
+                    if Task.isCancelled { return .finished }
+                    let taken = state.take()
+                    guard case .wait = taken else { return taken }
+                    return state.addConsumer(consumer, id: id) ? .wait : .finished
+                }
+                switch taken {
+                case .wait: return
+                case .finished: consumer.resume(returning: nil)
+                case .element(let element, let admitted, let signalRoom):
+                    self.wake(admitted, signalRoom: signalRoom)
+                    consumer.resume(returning: element)
+                }
+            }
+        } onCancel: {
+            self.state.withLock { $0.cancelConsumer(id: id) }?.resume(returning: nil)
+        }
+    }
+
+    private func wake(_ senders: [Sender], signalRoom: Bool) {
+        for sender in senders { sender.resume() }
+        if signalRoom { self.room() }
+    }
+}

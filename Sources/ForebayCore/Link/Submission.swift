@@ -1,0 +1,74 @@
+import Synchronization
+
+/// Proof that events are on stable storage. Only the sync routine makes one, after the sync has returned 0.
+package struct DurableReceipt: Sendable {
+    package let spool: SpoolID
+    /// The sequence of the first event of each batch, in the order of ``Submission/batches``.
+    package let firstSequences: [UInt64]
+
+    package init(spool: SpoolID, firstSequences: [UInt64]) {
+        self.spool = spool
+        self.firstSequences = firstSequences
+    }
+}
+
+/// How the wait for durability ended.
+package enum AckOutcome: Sendable {
+    case durable(DurableReceipt)
+    /// Nothing was stored.
+    case refused(ForebayError)
+    /// The stage that held the token died: may be stored, may not.
+    case unknown
+}
+
+/// Completes those who wait for a submission, exactly once. Dropped unresolved, it says ``AckOutcome/unknown``: nobody hangs.
+package final class AckToken: Sendable {
+    private let settle: Mutex<(@Sendable (AckOutcome) -> Void)?>
+    private let onNumbered: (@Sendable ([UInt64]) -> Void)?
+
+    /// - Parameters:
+    ///   - onNumbered: told the first sequence of each batch before anything is written or can be delivered; on the commit thread.
+    ///   - settle: told the outcome; on any thread.
+    package init(
+        onNumbered: (@Sendable (_ firstSequences: [UInt64]) -> Void)? = nil, settle: @escaping @Sendable (AckOutcome) -> Void
+    ) {
+        self.onNumbered = onNumbered
+        self.settle = Mutex(settle)
+    }
+
+    deinit { self.finish(.unknown) }
+
+    package func numbered(_ firstSequences: [UInt64]) {
+        self.onNumbered?(firstSequences)
+    }
+
+    package func resolve(_ receipt: DurableReceipt) {
+        self.finish(.durable(receipt))
+    }
+
+    package func refuse(_ error: ForebayError) {
+        self.finish(.refused(error))
+    }
+
+    private func finish(_ outcome: AckOutcome) {
+        let settle = self.settle.withLock { waiting in
+            defer { waiting = nil }
+            return waiting
+        }
+        settle?(outcome)
+    }
+}
+
+/// What ingest hands to the buffer: whole requests, stored all or none.
+package struct Submission: Weighted {
+    /// Not numbered yet; several routes make several batches.
+    package let batches: [Batch]
+    package let ack: AckToken
+    package let weight: Int
+
+    package init(batches: [Batch], ack: AckToken) {
+        self.batches = batches
+        self.ack = ack
+        self.weight = batches.reduce(0) { $0 + $1.byteCount }
+    }
+}

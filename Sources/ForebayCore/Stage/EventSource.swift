@@ -1,0 +1,44 @@
+/// Where a delivering stage gets its batches from: a spool, later a consumer group.
+package protocol EventSource: Sendable {
+    /// Batches from the cursor on, in order, over a bounded link. One consumer.
+    func batches() -> AsyncStream<Batch>
+
+    /// Moves the cursor: everything below `end` is settled (delivered, set aside, or dead). Never moves back.
+    ///
+    /// Cheap: durable within the cursor's sync interval, not on return.
+    func commit(through end: Offset) throws(ForebayError)
+
+    /// Where the cursor stands: the first event that is not settled.
+    var cursor: Offset { get }
+
+    /// Events of this source not settled yet.
+    var lag: UInt64 { get }
+}
+
+/// An event that a broker refused for good, with what is needed to judge it and send it again.
+package struct DeadLetter: Sendable {
+    package let topic: String
+    /// The broker's or librdkafka's name of the error, `MSG_SIZE_TOO_LARGE`.
+    package let code: String
+    /// For people.
+    package let reason: String
+    package let eventID: String
+    package let offset: Offset
+    /// The original record (``RecordLayout``).
+    package let record: [UInt8]
+
+    package init(topic: String, code: String, reason: String, eventID: String, offset: Offset, record: [UInt8]) {
+        self.topic = topic
+        self.code = code
+        self.reason = reason
+        self.eventID = eventID
+        self.offset = offset
+        self.record = record
+    }
+}
+
+/// Keeps dead letters durably.
+package protocol DeadLetterLog: Sendable {
+    /// Durable on return.
+    func append(_ letters: [DeadLetter]) async throws(ForebayError)
+}

@@ -1,0 +1,159 @@
+package import ForebayTelemetry
+
+/// The root actor: keeps the stages alive, one by one, each from its own cursor, and takes them down in order.
+///
+/// A child that fails is replaced (new actor, new link, rewound to the cursor) after a backoff; its siblings go on.
+package actor Supervisor {
+    package typealias Make = @Sendable () async throws -> any Stage
+
+    private struct Child {
+        let make: Make
+        let restarts: Counter
+        var stage: (any Stage)?
+        var task: Task<Void, Never>?
+        /// The run in progress; cancelled alone to end this run and not the child.
+        var run: Task<Void, any Error>?
+        /// Made to fail from outside; becomes the reason of the cancellation that follows.
+        var injected: ForebayError?
+    }
+
+    private let clock: any Clock<Duration>
+    private let logger = Logger(label: "supervisor")
+    private let metrics: MetricsRegistry
+    private var state: SupervisorState
+    private var children: [Child] = []
+    private var generator: any RandomNumberGenerator & Sendable
+
+    package init(
+        policy: RestartPolicy = RestartPolicy(), clock: any Clock<Duration> = ContinuousClock(), metrics: MetricsRegistry,
+        generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
+    ) {
+        self.state = SupervisorState(policy: policy)
+        self.clock = clock
+        self.metrics = metrics
+        self.generator = generator
+    }
+
+    /// Starts a child and keeps it alive.
+    ///
+    /// - Parameter make: makes the stage anew, with new links and from the last committed cursor; called for each start but `retry`.
+    package func start(_ name: String, make: @escaping Make) {
+        let restarts = self.metrics.counter(
+            "forebay_stage_restarts_total", help: "Restarts of a stage by the supervisor.", labels: ["stage": name])
+        let index = self.state.add(name: name, wall: WallClock.milliseconds)
+        self.children.append(Child(make: make, restarts: restarts))
+        self.children[index].task = Task { await self.keepAlive(index) }
+    }
+
+    /// What is known of every child, in the order they were started.
+    package func reports() -> [StageReport] {
+        zip(self.state.children, self.children).map { known, child in
+            StageReport(
+                name: known.name, state: known.state, restarts: known.restarts, lastError: known.lastError, since: known.since,
+                facts: child.stage?.facts ?? [])
+        }
+    }
+
+    /// Ends the current run of a child as if it had failed with `error`. For tests: whoever calls this proves the restart.
+    package func fail(_ name: String, with error: ForebayError) {
+        guard let index = self.state.children.firstIndex(where: { $0.name == name }), self.children[index].run != nil else { return }
+        self.children[index].injected = error
+        self.children[index].run?.cancel()
+    }
+
+    /// Takes all children down in the order they were started, each drained first, in at most `timeout` together.
+    package func shutdown(within timeout: Duration) async {
+        self.state.stop()
+        let deadline = ContinuousClock.now + timeout
+        for index in self.children.indices {
+            if let stage = self.children[index].stage {
+                await Self.bounded(until: deadline) { await stage.drain() }
+            }
+            self.children[index].run?.cancel()
+            self.children[index].task?.cancel()
+            if let task = self.children[index].task {
+                await Self.bounded(until: deadline) { await task.value }
+            }
+        }
+    }
+
+    private func keepAlive(_ index: Int) async {
+        while !self.state.isStopping {
+            var failure: ForebayError?
+            do {
+                try await self.runOnce(index)
+            } catch let error as ForebayError {
+                failure = error
+            } catch is CancellationError {
+                failure = nil
+            } catch {
+                failure = ForebayError("stage_failed", recovery: .rewindAndRestart, "\(error)")
+            }
+            failure = self.children[index].injected ?? failure
+            self.children[index].injected = nil
+            self.children[index].run = nil
+            let now = MonotonicClock.nanoseconds / 1_000_000
+            let action = self.state.ended(index, error: failure, now: now, wall: WallClock.milliseconds, using: &self.generator)
+            guard await self.perform(action, index) else { return }
+        }
+    }
+
+    private func runOnce(_ index: Int) async throws {
+        let stage: any Stage
+        if let present = self.children[index].stage {
+            stage = present
+        } else {
+            stage = try await self.children[index].make()
+            self.children[index].stage = stage
+        }
+        if self.state.isStopping { return }
+        let run = Task { try await stage.run() }
+        self.children[index].run = run
+        self.state.started(index, now: MonotonicClock.nanoseconds / 1_000_000, wall: WallClock.milliseconds)
+        try await run.value
+    }
+
+    /// - Returns: whether the child goes on.
+    private func perform(_ action: SupervisorState.Action, _ index: Int) async -> Bool {
+        let known = self.state.children[index]
+        let delay: Int
+        switch action {
+        case .finish:
+            self.children[index].stage = nil
+            return false
+        case .stayDown:
+            self.children[index].stage = nil
+            self.logger.error("stage stopped for good", ["stage": known.name, "error": known.lastError ?? ""])
+            return false
+        case .runAgain(let after): delay = after
+        case .replace(let after):
+            self.children[index].stage = nil
+            delay = after
+        }
+        self.children[index].restarts.increment()
+        self.logger.warning(
+            "stage failed, it will be restarted",
+            ["stage": known.name, "error": known.lastError ?? "", "restarts": "\(known.restarts)", "after_ms": "\(delay)"])
+        // Cancelled only by shutdown, which the loop's condition sees.
+        try? await self.clock.sleep(for: .milliseconds(delay))
+        self.state.starting(index, wall: WallClock.milliseconds)
+        return true
+    }
+
+    /// Waits for `body`, but not beyond the deadline: what hangs must not keep the node from ending.
+    private static func bounded(until deadline: ContinuousClock.Instant, _ body: @escaping @Sendable () async -> Void) async {
+        let (ended, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let work = Task {
+            await body()
+            signal.finish()
+        }
+        let timer = Task {
+            // Cancelled when the work has ended in time.
+            try? await Task.sleep(until: deadline, clock: .continuous)
+            signal.finish()
+        }
+        for await _ in ended {}
+        work.cancel()
+        timer.cancel()
+    }
+}
