@@ -115,7 +115,7 @@ struct LogOutput: ~Copyable {
         switch self.way {
         case .plain: return Glibc.write(self.descriptor, buffer.baseAddress, buffer.count)
         case .reopened(let own): return Glibc.write(own, buffer.baseAddress, buffer.count)
-        case .socket: return send(self.descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT.rawValue | MSG_NOSIGNAL.rawValue))
+        case .socket: return send(self.descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
         case .polled:
             var query = pollfd(fd: self.descriptor, events: Int16(POLLOUT), revents: 0)
             guard poll(&query, 1, 0) == 1 else { return 0 }
