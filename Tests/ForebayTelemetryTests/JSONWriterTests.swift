@@ -53,7 +53,9 @@ struct JSONWriterTests {
         }
     }
 
-    @Test("any double comes back as it was", arguments: [0, -0.0, 1e-5, 1e16, 1e300, .leastNonzeroMagnitude, 0.1, 1234.5678, .greatestFiniteMagnitude])
+    @Test(
+        "any double comes back as it was",
+        arguments: [0, -0.0, 1e-5, 1e16, 1e300, .leastNonzeroMagnitude, 0.1, 1234.5678, .greatestFiniteMagnitude])
     func doubles(value: Double) throws {
         var json = JSONWriter()
         json.object { $0.field("n", value) }

@@ -26,7 +26,8 @@ struct LogFormatTests {
         let record = LogRecord(.error, "kafka", "broker refused", ["broker": "k1:9092", "error": "not authorised, \"sorry\"", "empty": ""])
         #expect(
             self.line(.text(colour: false), record)
-                == #"2026-08-01T09:30:00.125Z ERROR kafka: broker refused broker=k1:9092 error="not authorised, \"sorry\"" empty="""# + "\n")
+                == #"2026-08-01T09:30:00.125Z ERROR kafka: broker refused broker=k1:9092 error="not authorised, \"sorry\"" empty="""# + "\n"
+        )
         #expect(
             self.line(.text(colour: false), LogRecord(.info, "a", "b"), repeated: .init(count: 512, isVarious: true))
                 == "2026-08-01T09:30:00.125Z INFO  a: b (repeated 512 times with other data)\n")

@@ -60,10 +60,12 @@ struct LogSinkTests {
         #expect(lines[1]["error"] as? String == "EIO")
     }
 
-    @Test("a reader that hangs stops nobody: lines are kept, then dropped and counted; nothing is torn when it reads again")
-    func hangingReader() throws {
+    @Test(
+        "a reader that hangs stops nobody: lines are kept, then dropped and counted; nothing is torn when it reads again",
+        arguments: [true, false])
+    func hangingReader(mayReopen: Bool) throws {
         let pipe = LoggedPipe()
-        let sink = LogSink(descriptor: pipe.writing, format: .json)
+        let sink = LogSink(LogOutput(descriptor: pipe.writing, mayReopen: mayReopen), level: .info, format: .json)
         let logger = Logger(label: "test", sink: sink)
         let padding = String(repeating: "x", count: 500)
         for index in 0..<2000 { logger.info("line", ["index": "\(index)", "padding": padding]) }  // 1.2 MB; a pipe takes 64 KiB.

@@ -66,10 +66,13 @@ struct PrometheusTextTests {
                 """#)
     }
 
-    @Test("numbers as Prometheus reads them", arguments: [
-        (0.0, "0"), (-2, "-2"), (1e14, "100000000000000"), (1e300, "1e+300"), (0.000_01, "1e-05"), (.infinity, "+Inf"), (-.infinity, "-Inf"),
-        (.nan, "NaN"),
-    ])
+    @Test(
+        "numbers as Prometheus reads them",
+        arguments: [
+            (0.0, "0"), (-2, "-2"), (1e14, "100000000000000"), (1e300, "1e+300"), (0.000_01, "1e-05"), (.infinity, "+Inf"),
+            (-.infinity, "-Inf"),
+            (.nan, "NaN"),
+        ])
     func numbers(value: Double, text: String) {
         #expect(PrometheusText.number(value) == text)
     }

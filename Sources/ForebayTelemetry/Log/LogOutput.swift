@@ -22,9 +22,10 @@ struct LogOutput: ~Copyable {
     private(set) var dropped: UInt64 = 0
     private var unreported: UInt64 = 0
 
-    init(descriptor: Int32) {
+    /// - Parameter mayReopen: false to behave as if the descriptor belonged to another user.
+    init(descriptor: Int32, mayReopen: Bool = true) {
         self.descriptor = descriptor
-        self.way = Self.way(to: descriptor)
+        self.way = Self.way(to: descriptor, mayReopen)
     }
 
     deinit {
@@ -123,12 +124,13 @@ struct LogOutput: ~Copyable {
         }
     }
 
-    private static func way(to descriptor: Int32) -> Way {
+    private static func way(to descriptor: Int32, _ mayReopen: Bool) -> Way {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return .plain }
         switch status.st_mode & S_IFMT {
         case S_IFSOCK: return .socket
         case S_IFIFO, S_IFCHR:
+            guard mayReopen else { return .polled }
             let own = open("/proc/self/fd/\(descriptor)", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
             return own >= 0 ? .reopened(own) : .polled
         default: return .plain

@@ -26,8 +26,11 @@ package final class LogSink: Sendable {
     private let droppedLines = Counter()
 
     /// - Parameter descriptor: stays the caller's; it must stay open.
-    package init(descriptor: Int32, level: LogLevel = .info, format: LogFormat = .auto) {
-        let output = LogOutput(descriptor: descriptor)
+    package convenience init(descriptor: Int32, level: LogLevel = .info, format: LogFormat = .auto) {
+        self.init(LogOutput(descriptor: descriptor), level: level, format: format)
+    }
+
+    init(_ output: consuming LogOutput, level: LogLevel, format: LogFormat) {
         let style = LogStyle.resolve(format, isTerminal: output.isTerminal, environment: LogStyle.environment)
         self.state = Mutex(State(output: output, style: style, level: level))
         self.threshold = Atomic(level.rank)
