@@ -2,8 +2,8 @@
 package enum JSONText {
     /// Appends `value` in quotes.
     ///
-    /// Beside what RFC 8259 demands, everything that a terminal or an editor obeys instead of showing is escaped (``Unicode/Scalar/isObeyed``):
-    /// what a client sent may be read by an operator with `tail`.
+    /// Beside what RFC 8259 demands, everything that a terminal or an editor obeys instead of showing is escaped
+    /// (``Unicode/Scalar/isObeyed``): what a client sent may be read by an operator with `tail`.
     package static func append(_ value: String, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
         if value.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {

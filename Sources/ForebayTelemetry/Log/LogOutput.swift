@@ -2,12 +2,12 @@ import Glibc
 
 /// Whole lines to a file descriptor, without ever waiting for whoever reads it.
 ///
-/// A pipe whose reader hangs, a terminal stopped with Ctrl-S, a log daemon that is slow: a plain `write` would wait for them, and with it the
-/// event loop and all producers. What is not taken at once is kept up to `pendingBound`; what does not fit is dropped and counted.
+/// A pipe whose reader hangs, a terminal stopped with Ctrl-S, a log daemon that is slow: a plain `write` would wait for them, and with it
+/// the event loop and all producers. What is not taken at once is kept up to `pendingBound`; what does not fit is dropped and counted.
 ///
-/// `O_NONBLOCK` belongs to the open file, which we share with the shell and others who did not ask for it. So a pipe or a terminal is opened
-/// again through `/proc`, for a description of our own; a socket takes a flag with each call; a file never makes us wait for a reader. Where
-/// opening again is not allowed (a pipe made by another user), `poll` says whether a line fits: for a pipe that is 4 KiB.
+/// `O_NONBLOCK` belongs to the open file, which we share with the shell and others who did not ask for it. So a pipe or a terminal is
+/// opened again through `/proc`, for a description of our own; a socket takes a flag with each call; a file never makes us wait for a
+/// reader. Where opening again is not allowed (a pipe made by another user), `poll` says whether a line fits: for a pipe that is 4 KiB.
 struct LogOutput: ~Copyable {
     private enum Way: Equatable { case plain, reopened(Int32), socket, polled }
 

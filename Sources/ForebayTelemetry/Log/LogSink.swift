@@ -3,11 +3,11 @@ import Synchronization
 
 /// Where log lines go: one for the process (`shared`), others in tests.
 ///
-/// Callers are event loops, so a call takes a lock for a few microseconds and never waits for a reader. Lines of repeats that ended, and lines
-/// that a slow reader left behind, go out with the next line or the next ``tick()``, whichever comes first.
+/// Callers are event loops, so a call takes a lock for a few microseconds and never waits for a reader. Lines of repeats that ended, and
+/// lines that a slow reader left behind, go out with the next line or the next ``tick()``, whichever comes first.
 package final class LogSink: Sendable {
-    /// To stderr. Until ``configure(level:format:)`` it shows warnings and errors, or what `FOREBAY_LOG_LEVEL` says, so that a command's own
-    /// output and the tests stay readable.
+    /// To stderr. Until ``configure(level:format:)`` it shows warnings and errors, or what `FOREBAY_LOG_LEVEL` says, so that a command's
+    /// own output and the tests stay readable.
     package static let shared = LogSink(
         descriptor: STDERR_FILENO, level: LogStyle.environment("FOREBAY_LOG_LEVEL").flatMap(LogLevel.init(rawValue:)) ?? .warning)
 

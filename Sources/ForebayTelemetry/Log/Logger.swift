@@ -17,7 +17,7 @@ package enum LogLevel: String, Sendable, Comparable, CaseIterable {
 
 /// Writes constant messages with their data as key and value, as swift-log does. Never payloads, never secrets.
 ///
-/// The message is constant so that equal happenings have equal lines: they can be counted, searched and folded. What differs goes in the data.
+/// The message is constant so that equal happenings have equal lines: they can be counted, searched and folded. What differs is data.
 /// Warnings and errors that repeat are folded (``LogFold``); nothing here waits for a slow stderr (``LogOutput``).
 package struct Logger: Sendable {
     package let label: String

@@ -2,9 +2,9 @@ import Synchronization
 
 /// All metrics of a process, by name, written as Prometheus text.
 ///
-/// Asking for a metric takes a lock and a search: do it once and keep what you get. Using it takes neither. The same name and labels give the
-/// same object, so a restarted stage goes on where the last one stopped. Another kind, other label names or other bounds under a known name
-/// are our mistake and trap.
+/// Asking for a metric takes a lock and a search: do it once and keep what you get. Using it takes neither. The same name and labels give
+/// the same object, so a restarted stage goes on where the last one stopped. Another kind, other label names or other bounds under a known
+/// name are our mistake and trap.
 package final class MetricsRegistry: Sendable {
     private struct State {
         var families: [String: MetricFamily] = [:]
@@ -34,7 +34,7 @@ package final class MetricsRegistry: Sendable {
         return gauge
     }
 
-    /// A gauge that is asked when somebody scrapes, on the scraper's thread. Given again (by a stage's successor), the new closure takes over.
+    /// A gauge that is asked when somebody scrapes, on that thread. Given again (by a stage's successor), the new closure takes over.
     package func gauge(
         _ name: String, help: String, labels: KeyValuePairs<String, String> = [:], read: @escaping @Sendable () -> Double
     ) {

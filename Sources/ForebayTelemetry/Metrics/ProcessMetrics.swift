@@ -72,7 +72,7 @@ package enum ProcessMetrics {
         return limit.rlim_cur == .max ? .infinity : Double(limit.rlim_cur)
     }
 
-    /// Field 22 of `stat` counts clock ticks since boot. The name in field 2 may hold spaces and brackets, so fields are counted from its end.
+    /// Field 22 of `stat` counts clock ticks since boot. The name in field 2 may hold spaces and brackets: fields are counted from its end.
     private static func startSeconds() -> Double {
         let fields = Self.text(of: "/proc/self/stat").split(separator: ")").last?.split(separator: " ") ?? []
         let boot = Self.text(of: "/proc/stat").split(separator: "\n").first { $0.hasPrefix("btime ") }?.dropFirst("btime ".count)
