@@ -60,7 +60,7 @@ package final class Spool: Sendable {
         for missing in outcome.missing { spool.report(missing) }
         let (writer, keeper) = (spool.writer, spool.keeper)
         Task {
-            await writer.start { Task { await keeper.prepareNext() } }
+            await writer.start(wantNext: { Task { await keeper.prepareNext() } })
             await keeper.prepareNext()
         }
         return spool
@@ -106,8 +106,10 @@ package final class Spool: Sendable {
 
     /// Whether new requests should be refused: there is hardly room for what is on its way.
     package var isFull: Bool {
-        let margin = min(self.configuration.segmentSize / 4, 8 << 20)
-        return self.view.roomWithoutNewFile + max(0, self.budget.room(forSideLog: self.isSideLog)) < margin
+        // Room that is too small for a segment is none.
+        let room = self.budget.room(forSideLog: self.isSideLog)
+        let newFiles = room >= self.configuration.segmentSize ? room : 0
+        return self.view.roomWithoutNewFile + newFiles < min(self.configuration.segmentSize / 4, 8 << 20)
     }
 
     /// What was acknowledged and can't be read any more, as far as it has been noticed.

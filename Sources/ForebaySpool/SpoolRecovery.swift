@@ -193,10 +193,12 @@ struct SpoolRecovery {
     /// A cursor may stand inside a group; a group that is durable in part is durable whole.
     private static func raised(_ mark: UInt64, toGroupsOf frames: [FrameHeader]) -> UInt64 {
         var mark = mark
-        var base: UInt64 = 0
+        var groupBase: UInt64?
         for frame in frames {
-            if frame.flags.contains(.opensGroup) { base = frame.base }
+            // The frame that opened the group may be lost; then this one's own base is all that is known.
+            let base = frame.flags.contains(.opensGroup) ? frame.base : groupBase ?? frame.base
             if base < mark && frame.end > mark { mark = frame.end }
+            groupBase = frame.flags.contains(.closesGroup) ? nil : base
         }
         return mark
     }
