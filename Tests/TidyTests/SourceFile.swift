@@ -42,7 +42,9 @@ struct SourceFile {
         var line = line
         return line.withUTF8 { line in
             guard line.count >= text.count else { return false }
-            return memmem(line.baseAddress!, line.count, text, text.count) != nil
+            return (0...line.count - text.count).contains { start in
+                line[start] == text[0] && text.indices.allSatisfy { line[start + $0] == text[$0] }
+            }
         }
     }
 
