@@ -1,4 +1,4 @@
-internal import Glibc
+import Glibc
 
 // Small questions to bytes, asked per header and per member: no strings are made for them.
 extension UnsafeRawBufferPointer {
