@@ -47,6 +47,8 @@ package struct IngestConfiguration: Sendable {
 
     /// How long sockets are left unread when too much is in flight, before new requests get 503.
     package var patience = 1000
+    /// How long requests wait for a buffer that takes nothing, before they get 503.
+    package var heldPatience = 10_000
     /// How long a refusal by the buffer (a full spool) is repeated before the next request may try again.
     package var refusalPause = 500
     /// Of `?ack=kafka` without `Prefer: wait`.

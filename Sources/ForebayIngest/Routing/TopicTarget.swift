@@ -1,3 +1,5 @@
+import ForebayTelemetry
+
 /// What becomes of the events that producers post to one topic: worked out once, then asked per event.
 final class TopicTarget {
     /// As producers call it.
@@ -12,9 +14,11 @@ final class TopicTarget {
     private let bytes: UnsafeMutableRawBufferPointer
     private let nameRange: Range<Int>
 
-    /// The place of this topic in the counts of the group that is being gathered, if it has one there. See ``TopicCounts``.
-    var countGroup: UInt64 = 0
+    /// The place of this topic in the counts of the group with that number, see ``PendingGroup``.
+    var countedGroup: UInt64 = 0
     var countPlace = 0
+    /// Made when the first event was accepted, so that a name that nobody accepted makes no series.
+    var accepted: Counter?
 
     init(name: UnsafeRawBufferPointer, hash: UInt64, route: Int, topic: IngestConfiguration.Topic?, maximumEvent: Int) {
         self.name = String(decoding: name, as: UTF8.self)
