@@ -9,11 +9,17 @@ package final class IngestHandler: HTTPHandler {
     }
 
     package func head(_ request: borrowing HTTPRequestHead) -> HTTPVerdict {
-        self.stage.assumeIsolated { $0.judge(request) }
+        withUnsafePointer(to: request) { pointer in
+            nonisolated(unsafe) let head = pointer  // Safe because: it is the same thread, and the same call.
+            return self.stage.assumeIsolated { $0.judge(head.pointee) }
+        }
     }
 
     package func request(_ id: RequestID, _ request: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer) {
-        self.stage.assumeIsolated { $0.take(id, request, body) }
+        withUnsafePointer(to: request) { pointer in
+            nonisolated(unsafe) let (head, body) = (pointer, body)  // Safe because: it is the same thread, and the same call.
+            self.stage.assumeIsolated { $0.take(id, head.pointee, body) }
+        }
     }
 
     package func dropped(_ id: RequestID) {

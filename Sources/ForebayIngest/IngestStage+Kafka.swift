@@ -1,5 +1,7 @@
 import ForebayCore
+import ForebayNet
 import ForebayTelemetry
+import Synchronization
 
 // Requests that wait until the target cluster has settled their events. See ``KafkaWait`` for their states.
 extension IngestStage {

@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayHTTP
+import ForebayNet
 import ForebayTelemetry
 
 // From a request to its events.
@@ -88,8 +89,8 @@ extension IngestStage {
     private func answerEmpty(_ id: RequestID, waitsForKafka: Bool, startedAt: UInt64) {
         let body: StaticString =
             waitsForKafka
-            ? #"{"accepted":0,"durability":"kafka","records":[]}"# + "\n"
-            : #"{"accepted":0,"durability":"durable","id":null,"last_id":null}"# + "\n"
+            ? #"{"accepted":0,"durability":"kafka","records":[]}"#
+            : #"{"accepted":0,"durability":"durable","id":null,"last_id":null}"#
         self.server.answer(
             id, status: waitsForKafka ? 200 : 202, fields: AnswerText.fields,
             body: UnsafeRawBufferPointer(start: body.utf8Start, count: body.utf8CodeUnitCount))

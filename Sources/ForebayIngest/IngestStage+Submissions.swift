@@ -1,5 +1,7 @@
 import ForebayCore
+import ForebayNet
 import ForebayTelemetry
+import Synchronization
 
 // From gathered requests to the buffer, and back to their answers.
 extension IngestStage {

@@ -1,5 +1,5 @@
 package import ForebayCore
-package import ForebayHTTP
+import ForebayHTTP
 package import ForebayNet
 import ForebayTelemetry
 
@@ -104,7 +104,8 @@ package actor IngestStage: Stage {
         self.state.opened()
         let loop = self.loop
         self.room.listen { [weak self] in
-            loop.execute { self?.assumeIsolated { $0.offerHeld() } }
+            guard let self else { return }
+            loop.execute { self.assumeIsolated { $0.offerHeld() } }
         }
         self.server.replaceHandler(IngestHandler(stage: self))
     }

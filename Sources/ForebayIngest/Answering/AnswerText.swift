@@ -25,7 +25,7 @@ struct AnswerText: ~Copyable {
         self.put(first)
         self.put(#","last_id":"#)
         self.put(last)
-        self.put("}\n")
+        self.put("}")
         return UnsafeRawBufferPointer(rebasing: self.buffer[..<self.used])
     }
 
@@ -50,7 +50,7 @@ struct AnswerText: ~Copyable {
             }
             self.put("}")
         }
-        self.put("]}\n")
+        self.put("]}")
         return UnsafeRawBufferPointer(rebasing: self.buffer[..<self.used])
     }
 

@@ -1,10 +1,10 @@
-package import ForebayHTTP
+import ForebayHTTP
 
 extension Refusal {
     /// The problem document that says it.
     ///
     /// - Parameter retryAfter: seconds, for what may succeed later.
-    package func problem(retryAfter: Int? = nil) -> ProblemDetails {
+    func problem(retryAfter: Int? = nil) -> ProblemDetails {
         var problem = ProblemDetails(
             status: self.code.status, code: self.code.rawValue, detail: self.detail, isRetryable: self.code.isRetryable, retryAfter: retryAfter)
         if let place {
