@@ -6,18 +6,21 @@ package struct KafkaTopicLimit: Sendable, Equatable {
     /// `max.message.bytes`; none: the cluster does not tell (no permission, or the mock).
     package let bytes: Int?
     package let error: KafkaErrorCode
+
+    /// Without a limit: whether to ask again, or the cluster won't tell (no permission, no such request).
+    package var mayBeToldLater: Bool { self.bytes == nil && KafkaFate(of: self.error) == .wait }
 }
 
 extension KafkaProducer {
     /// Asks for `max.message.bytes` of topics. Needs the permission DescribeConfigs; without it the limit is none.
     ///
-    /// Comes back with what ``poll(_:)`` reads, so polling must go on. Empty when the producer is closed meanwhile.
+    /// Comes back with what ``poll(_:)`` reads, so polling must go on. One answer for each topic, also when the producer is closed meanwhile.
     package func limits(of topics: [String], timeout: Int32 = 5000) async -> [KafkaTopicLimit] {
-        guard !self.isClosed, !topics.isEmpty else { return [] }
+        guard !self.isClosed, !topics.isEmpty else { return Self.untold(topics, KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)) }
         self.lastLimitRequest += 1
         let request = self.lastLimitRequest
         return await withUnsafeContinuation { waiting in
-            self.limitRequests[request] = waiting
+            self.limitRequests[request] = (topics, waiting)
             self.describe(topics, request: request, timeout: timeout)
         }
     }
@@ -36,11 +39,17 @@ extension KafkaProducer {
 
     func takeLimits(_ event: OpaquePointer) {
         let request = UInt(bitPattern: rd_kafka_event_opaque(event))
-        guard let waiting = self.limitRequests.removeValue(forKey: request) else { return }
-        guard let result = rd_kafka_event_DescribeConfigs_result(event) else { return waiting.resume(returning: []) }
+        guard let (topics, waiting) = self.limitRequests.removeValue(forKey: request) else { return }
         var count = 0
-        let resources = rd_kafka_DescribeConfigs_result_resources(result, &count)
-        waiting.resume(returning: UnsafeBufferPointer(start: resources, count: count).compactMap { $0.map(Self.limit) })
+        let resources = rd_kafka_event_DescribeConfigs_result(event).flatMap { rd_kafka_DescribeConfigs_result_resources($0, &count) }
+        let told = UnsafeBufferPointer(start: resources, count: count).compactMap { $0.map(Self.limit) }
+        let missing = topics.filter { topic in !told.contains { $0.topic == topic } }
+        let error = KafkaErrorCode(rd_kafka_event_error(event))
+        waiting.resume(returning: told + Self.untold(missing, error.isError ? error : .unknownServerError))
+    }
+
+    static func untold(_ topics: [String], _ error: KafkaErrorCode) -> [KafkaTopicLimit] {
+        topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: error) }
     }
 
     private static func limit(of resource: OpaquePointer) -> KafkaTopicLimit {

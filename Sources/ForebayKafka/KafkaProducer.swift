@@ -27,7 +27,7 @@ package final class KafkaProducer {
     let advice: KafkaAdvice
     var statistics: KafkaStatisticsGauges?
     var openTopics: Set<OpaquePointer> = []
-    var limitRequests: [UInt: UnsafeContinuation<[KafkaTopicLimit], Never>] = [:]
+    var limitRequests: [UInt: (topics: [String], waiting: UnsafeContinuation<[KafkaTopicLimit], Never>)] = [:]
     var lastLimitRequest: UInt = 0
     var reports: [KafkaReport] = []
     private(set) var isClosed = false
@@ -103,7 +103,9 @@ package final class KafkaProducer {
     package func close(keeping payloads: [Batch] = []) {
         guard !self.isClosed else { return }
         self.isClosed = true
-        for waiting in self.limitRequests.values { waiting.resume(returning: []) }
+        for (topics, waiting) in self.limitRequests.values {
+            waiting.resume(returning: Self.untold(topics, KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)))
+        }
         self.limitRequests = [:]
         for topic in self.openTopics { rd_kafka_topic_destroy(topic) }
         self.openTopics = []
