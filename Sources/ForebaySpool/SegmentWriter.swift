@@ -6,6 +6,8 @@ final class SegmentWriter {
     let header: SegmentHeader
     let path: String
     let capacity: Int
+    /// Whether its blocks are on disk already, so that a sync has only data to write.
+    let isPrepared: Bool
     private let file: File
     private(set) var position = SpoolFormat.block
     private(set) var end: UInt64
@@ -18,17 +20,20 @@ final class SegmentWriter {
     /// Makes a segment, durably: header written and synced, renamed to its final name, folder synced. Only then it may be used.
     ///
     /// - Parameters:
-    ///   - temporary: the file to begin with: new, or filled with zeros ahead.
-    ///   - capacity: bytes the file may grow to, footer aside.
-    static func make(_ header: SegmentHeader, temporary: String, path: String, capacity: Int) throws(ForebayError) -> SegmentWriter {
+    ///   - temporary: the file to begin with: new, or made ready ahead.
+    ///   - capacity: bytes the file may grow to.
+    static func make(
+        _ header: SegmentHeader, temporary: String, path: String, capacity: Int, isPrepared: Bool = false
+    ) throws(ForebayError) -> SegmentWriter {
         let file = try File(temporary, flags: O_RDWR | O_CREAT)
         var block = [UInt8](repeating: 0, count: SpoolFormat.block)
         block.withUnsafeMutableBytes { header.encode(to: $0) }
         try file.write(block, at: 0)
-        return SegmentWriter(header: header, file: file, path: path, capacity: capacity)
+        return SegmentWriter(header: header, file: file, path: path, capacity: capacity, isPrepared: isPrepared)
     }
 
-    private init(header: SegmentHeader, file: File, path: String, capacity: Int) {
+    private init(header: SegmentHeader, file: File, path: String, capacity: Int, isPrepared: Bool) {
+        self.isPrepared = isPrepared
         self.header = header
         self.file = file
         self.path = path

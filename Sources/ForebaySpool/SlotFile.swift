@@ -41,6 +41,12 @@ final class SlotFile {
         return (slots, try slots.load())
     }
 
+    /// The value, read without making or changing anything.
+    static func read(_ path: String, spool: SpoolID) throws(ForebayError) -> Value? {
+        guard access(path, R_OK) == 0 else { return nil }
+        return try SlotFile(file: try File(path, flags: O_RDONLY), spool: spool).load()
+    }
+
     private init(file: File, spool: SpoolID) {
         self.file = file
         self.spool = spool

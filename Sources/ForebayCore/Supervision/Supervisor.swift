@@ -61,11 +61,11 @@ package actor Supervisor {
         self.children[index].run?.cancel()
     }
 
-    /// Takes all children down in the order they were started, each drained first, in at most `timeout` together.
+    /// Takes all children down, the last started first, each drained before it is cancelled, in at most `timeout` together.
     package func shutdown(within timeout: Duration) async {
         self.state.stop()
         let deadline = ContinuousClock.now + timeout
-        for index in self.children.indices {
+        for index in self.children.indices.reversed() {
             if let stage = self.children[index].stage {
                 await Self.bounded(until: deadline) { await stage.drain() }
             }
