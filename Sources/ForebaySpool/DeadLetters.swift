@@ -95,6 +95,22 @@ package actor DeadLetters: DeadLetterLog {
         return entries
     }
 
+    /// The same from outside, for a node that is down: takes no lock.
+    ///
+    /// - Parameter directory: of one route's log.
+    /// - Throws: `spool_unreadable` if there is no log in the folder.
+    package static func list(directory: String, after: UInt64?, limit: Int) throws(ForebayError) -> [DeadLetterEntry] {
+        var entries: [DeadLetterEntry] = []
+        let first = after.map { $0 + 1 } ?? 0
+        try SpoolInspection(directory: directory).batches(from: first) { batch in
+            batch.forEachEvent { event, sequence in
+                if sequence >= first, entries.count < limit { entries.append(Self.entry(event, sequence, at: batch.acceptedAt)) }
+            }
+            return entries.count < limit
+        }
+        return entries
+    }
+
     private static func append(_ letter: DeadLetter, to builder: inout BatchBuilder) {
         letter.record.withUnsafeBytes { record in
             guard let event = Event(at: record) else { return }

@@ -120,7 +120,7 @@ import Testing
             node: { name: "a: b # ${N} $${c}", data_dir: "\\u00fc\\n" }
             clusters: { main: { properties: { bootstrap.servers: "k1:9092,k2", linger.ms: "5", client.id: "yes" }, producer: { a.b: "" } } }
             routes: { x.y: { topics: [orders, "pay.*"], forward: { to: main } }, z: { topics: ["*"], forward: { to: main } } }
-            topics: { a.b: { key: "$['x y'].z", max_event: 1KiB }, c: { rename: d } }
+            topics: { a.b: { key: "$.x+y.z", max_event: 1KiB }, c: { rename: d } }
             listeners: { ingest: { address: "[::1]:0" } }
             """
         let environment = ["N": "${file:/x}"]

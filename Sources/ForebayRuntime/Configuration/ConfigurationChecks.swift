@@ -94,7 +94,13 @@ struct ConfigurationChecks {
                     "missing; without a route no topic is taken. For all topics: routes: { default: { topics: [\"*\"], forward: { to: NAME } } }"))
         }
         var taken: [TopicPattern: (route: String, origin: ConfigurationOrigin)] = [:]
-        for (route, _) in routes {
+        var ids: [RouteID: String] = [:]
+        for (route, origin) in routes {
+            // Cursors and frames know a route by a hash of its name. That two collide is next to impossible, and would mix them up.
+            if let other = ids.updateValue(route, forKey: RouteID(name: route)) {
+                let message = "its name has the same hash as \(other); rename one"
+                self.problems.append(ConfigurationProblem(origin, ConfigurationPath(["routes", route]), message))
+            }
             self.target(route)
             guard let setting = self.values.setting("routes", route, "topics"), let patterns = self.values.patterns("routes", route, "topics")
             else { continue }

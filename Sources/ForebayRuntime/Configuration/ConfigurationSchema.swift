@@ -54,6 +54,9 @@ package enum ConfigurationSchema {
             "limits.connections", .integer(1...1_000_000), .standard("16384"),
             "The most connections at a time; more wait in the system's queue. The limit of open files is raised to fit."),
         .key(
+            "limits.connections_per_address", .integer(0...1_000_000), .standard("4096"),
+            "The most connections from one address; more get 503. 0 is no cap, for a node behind a proxy."),
+        .key(
             "limits.awaiting_kafka", .integer(0...1_000_000), .standard("10000"),
             "The most requests that wait for Kafka (ack=kafka) at a time; more get 202 instead, because they are durable."),
     ]
