@@ -11,7 +11,7 @@ extension ForebayConfiguration {
             routes: self.routes.map { route in IngestConfiguration.Route(name: route.name, topics: route.topics.map(\.description)) },
             topics: self.topics.mapValues { topic in
                 IngestConfiguration.Topic(
-                    key: topic.keyPath.isEmpty ? nil : JSONPath(names: topic.keyPath), maximumEvent: topic.maxEvent,
+                    key: topic.key.flatMap { JSONPath($0) }, maximumEvent: topic.maxEvent,
                     rename: topic.target == topic.name ? nil : topic.target)
             })
         ingest.limits.body = self.limits.body
