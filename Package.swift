@@ -71,6 +71,9 @@ let package = Package(
         tests("ForebayForwardTests", ["ForebayForward", "ForebayTestKit"]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
         tests("ForebayRuntimeTests", ["ForebayRuntime", "ForebayTestKit"]),
+        tests(
+            "ForebayCommandTests",
+            ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("TidyTests", []),
     ],
     cLanguageStandard: .gnu11
