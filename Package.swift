@@ -59,6 +59,10 @@ let package = Package(
             swiftSettings: settings),
 
         library("ForebayTestKit", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP"]),
+        .executableTarget(
+            name: "DrainBenchmark",
+            dependencies: ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"],
+            path: "Benchmarks/Drain", swiftSettings: settings),
         tests("ForebayTelemetryTests", ["ForebayTelemetry"]),
         tests("ForebayCoreTests", ["ForebayCore", "ForebayTestKit"]),
         tests("ForebayNetTests", ["ForebayNet", "ForebayTestKit"]),
