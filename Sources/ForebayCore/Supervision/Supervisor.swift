@@ -96,6 +96,9 @@ package actor Supervisor {
             let action = self.state.ended(index, error: failure, now: now, wall: WallClock.milliseconds, using: &self.generator)
             guard await self.perform(action, index) else { return }
         }
+        // The node began to stop while the child waited for its restart.
+        self.children[index].stage = nil
+        self.state.finished(index, wall: WallClock.milliseconds)
     }
 
     private func runOnce(_ index: Int) async throws {
