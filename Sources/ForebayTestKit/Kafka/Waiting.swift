@@ -15,21 +15,6 @@ package func until(_ what: String, within seconds: Double = 20, _ isTrue: () asy
     }
 }
 
-/// Runs `body`, and fails when it takes longer than `seconds`.
-package func within<Result: Sendable>(
-    _ seconds: Double, _ what: String, _ body: @escaping @Sendable () async throws -> Result
-) async throws -> Result {
-    try await withThrowingTaskGroup(of: Result.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-            try await Task.sleep(for: .seconds(seconds))
-            throw NotInTime(description: "not within \(seconds) s: \(what)")
-        }
-        defer { group.cancelAll() }
-        return try await group.next()!
-    }
-}
-
 /// Ports on loopback that nobody has now.
 package enum FreePorts {
     package static func find(_ count: Int) throws -> [Int] {
