@@ -174,3 +174,23 @@ extension String {
 extension Array where Element == UInt8 {
     func ends(with suffix: [UInt8]) -> Bool { self.count >= suffix.count && Array(self.suffix(suffix.count)) == suffix }
 }
+
+struct ConditionNotMet: Error {}
+
+/// Looks again and again until something is so, for ten seconds at most.
+func until(_ isSo: () async -> Bool) async throws {
+    let clock = ContinuousClock()
+    let end = clock.now + .seconds(10)
+    while !(await isSo()) {
+        guard clock.now < end else { throw ConditionNotMet() }
+        try await Task.sleep(for: .milliseconds(1))
+    }
+}
+
+extension RawClient {
+    /// The close that comes will be a reset.
+    func resetOnClose() throws {
+        var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
+        setsockopt(self.descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+    }
+}

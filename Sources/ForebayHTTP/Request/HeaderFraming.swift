@@ -66,10 +66,14 @@ struct HeaderFraming {
 
     // MARK: The request line
 
+    /// More than any method that is registered.
+    private static let longestMethod = 32
+
     private mutating func requestLine() -> Line {
         var index = 0
         while index < self.count && self.base[index].isTokenByte { index += 1 }
-        guard index < self.count else { return index > 32 ? .refused(.method) : .incomplete }
+        if index > Self.longestMethod { return .refused(.method) }
+        guard index < self.count else { return .incomplete }
         let methodEnd = index
         guard methodEnd > 0, self.base[index] == 0x20 else { return .refused(self.notALine(index)) }
         index += 1
