@@ -11,8 +11,8 @@ struct HTTPServerTests {
         let server = try await TestServer()
         let client = try server.connect()
         for number in 0..<3 {
-            try client.send("POST /v1/topics/a%20b?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nhello-\(number)")
-            let answer = try client.readAnswer()
+            try await client.send("POST /v1/topics/a%20b?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nhello-\(number)")
+            let answer = try await client.readAnswer()
             #expect(answer.status == 200)
             #expect(answer.text == "hello-\(number)")
             #expect(answer.field("Date")?.hasSuffix("GMT") == true)
@@ -36,8 +36,8 @@ struct HTTPServerTests {
         }
         let server = try await TestServer(handler: handler)
         let client = try server.connect()
-        try client.send(String(repeating: Self.get, count: 5))
-        for index in 0..<5 { #expect(try client.readAnswer().text == "\(index)") }
+        try await client.send(String(repeating: Self.get, count: 5))
+        for index in 0..<5 { #expect(try await client.readAnswer().text == "\(index)") }
         try await server.stop()
     }
 
@@ -46,8 +46,8 @@ struct HTTPServerTests {
         let server = try await TestServer { $0.limits.pipelined = 4 }
         let client = try server.connect()
         let requests = (0..<100).map { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n\(100 + $0)" }.joined()
-        try client.send(requests)
-        for index in 0..<100 { #expect(try client.readAnswer().text == "\(100 + index)") }
+        try await client.send(requests)
+        for index in 0..<100 { #expect(try await client.readAnswer().text == "\(100 + index)") }
         try await server.stop()
     }
 
@@ -58,10 +58,10 @@ struct HTTPServerTests {
         handler.respond = { _, id, _, _ in waiting.append(id) }
         let server = try await TestServer({ $0.limits.pipelined = 3 }, handler: handler)
         let client = try server.connect()
-        try client.send(String(repeating: Self.get, count: 10))
+        try await client.send(String(repeating: Self.get, count: 10))
         try await until { handler.seen.count == 3 }
         let other = try server.connect()
-        try other.send(Self.get)
+        try await other.send(Self.get)
         try await until { handler.seen.count == 4 }
         let (loop, httpServer) = (server.loop, server.server)
         for _ in 0..<20 {
@@ -72,7 +72,7 @@ struct HTTPServerTests {
                 #expect(answerable.count <= 4)
             }
         }
-        for _ in 0..<10 { #expect(try client.readAnswer().status == 200) }
+        for _ in 0..<10 { #expect(try await client.readAnswer().status == 200) }
         try await server.stop()
     }
 
@@ -80,11 +80,11 @@ struct HTTPServerTests {
     func chunked() async throws {
         let server = try await TestServer()
         let client = try server.connect()
-        try client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
-        try client.send("5;a=b\r\nhello\r\n1;c=\"d\"\r\n \r\n5\r\nworld\r\n0\r\nHost: x\r\nConnection: close\r\n\r\n")
-        try client.send(Self.get)
-        #expect(try client.readAnswer().text == "hello world")
-        #expect(try client.readAnswer().status == 200)
+        try await client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        try await client.send("5;a=b\r\nhello\r\n1;c=\"d\"\r\n \r\n5\r\nworld\r\n0\r\nHost: x\r\nConnection: close\r\n\r\n")
+        try await client.send(Self.get)
+        #expect(try await client.readAnswer().text == "hello world")
+        #expect(try await client.readAnswer().status == 200)
         try await server.stop()
     }
 
@@ -93,9 +93,9 @@ struct HTTPServerTests {
         let server = try await TestServer()
         let client = try server.connect()
         let body = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-        try client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.count)\r\n\r\n")
-        try client.send(body)
-        #expect(try client.readAnswer().body == body)
+        try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.count)\r\n\r\n")
+        try await client.send(body)
+        #expect(try await client.readAnswer().body == body)
         let (loop, httpServer) = (server.loop, server.server)
         try await until { (try? await loop.perform { httpServer.heldBytes }) == 0 }
         try await server.stop()
@@ -107,9 +107,9 @@ struct HTTPServerTests {
         handler.respond = { server, id, _, _ in server.answer(id, .json(200, "{}")) }
         let server = try await TestServer(handler: handler)
         let client = try server.connect()
-        try client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + Self.get)
-        #expect(try client.readAnswer(isHead: true).field("Content-Length") == "2")
-        #expect(try client.readAnswer().text == "{}")
+        try await client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + Self.get)
+        #expect(try await client.readAnswer(isHead: true).field("Content-Length") == "2")
+        #expect(try await client.readAnswer().text == "{}")
         try await server.stop()
     }
 
@@ -117,12 +117,12 @@ struct HTTPServerTests {
     func options() async throws {
         let server = try await TestServer()
         let client = try server.connect()
-        try client.send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n" + Self.get)
-        let answer = try client.readAnswer()
+        try await client.send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n" + Self.get)
+        let answer = try await client.readAnswer()
         #expect(answer.status == 204)
         #expect(answer.field("Allow")?.contains("OPTIONS") == true)
         #expect(answer.field("Content-Length") == nil)
-        #expect(try client.readAnswer().status == 200)
+        #expect(try await client.readAnswer().status == 200)
         try await server.stop()
     }
 
@@ -134,8 +134,8 @@ struct HTTPServerTests {
         }
         let server = try await TestServer(handler: handler)
         let client = try server.connect()
-        try client.send(Self.get)
-        let answer = try client.readAnswer()
+        try await client.send(Self.get)
+        let answer = try await client.readAnswer()
         #expect(answer.field("X") == "a  Set-Cookie: b")
         #expect(answer.field("Set-Cookie") == nil)
         try await server.stop()
@@ -152,15 +152,15 @@ struct HTTPServerTests {
     func ends(request: String, ends: Bool) async throws {
         let server = try await TestServer()
         let client = try server.connect()
-        try client.send(request)
-        let answer = try client.readAnswer()
+        try await client.send(request)
+        let answer = try await client.readAnswer()
         #expect(answer.status == 200)
         #expect(answer.field("Connection") == (ends ? "close" : "keep-alive"))
         if ends {
-            #expect(try client.read().isEmpty)
+            #expect(try await client.read().isEmpty)
         } else {
-            try client.send(request)
-            #expect(try client.readAnswer().status == 200)
+            try await client.send(request)
+            #expect(try await client.readAnswer().status == 200)
         }
         try await server.stop()
     }
@@ -172,13 +172,13 @@ struct HTTPServerTests {
         handler.respond = { _, id, _, _ in waiting = id }
         let server = try await TestServer(handler: handler)
         let client = try server.connect()
-        try client.send(Self.get)
+        try await client.send(Self.get)
         client.endSending()
         try await until { handler.seen.count == 1 }
         let httpServer = server.server
         try await server.loop.perform { httpServer.answer(waiting!, .json(200, "{}")) }
-        #expect(try client.readAnswer().text == "{}")
-        #expect(try client.read().isEmpty)
+        #expect(try await client.readAnswer().text == "{}")
+        #expect(try await client.read().isEmpty)
         try await server.stop()
     }
 
@@ -191,10 +191,10 @@ struct HTTPServerTests {
     func endInsideRequest(request: String) async throws {
         let server = try await TestServer()
         let client = try server.connect()
-        try client.send(Self.get + request)
+        try await client.send(Self.get + request)
         client.endSending()
-        #expect(try client.readAnswer().status == 200)
-        #expect(try client.read().isEmpty)
+        #expect(try await client.readAnswer().status == 200)
+        #expect(try await client.read().isEmpty)
         #expect(server.handler.seen.count == 1)
         #expect(server.handler.dropped == 0)
         try await server.stop()
@@ -207,13 +207,13 @@ struct HTTPServerTests {
         handler.respond = { _, id, _, _ in waiting.append(id) }
         let server = try await TestServer(handler: handler)
         var client: RawClient? = try server.connect()
-        try client?.send(Self.get + Self.get)
+        try await client?.send(Self.get + Self.get)
         try await until { handler.seen.count == 2 }
         try client?.resetOnClose()
         client = nil
         try await until { handler.dropped == 2 }
         let next = try server.connect()
-        try next.send(Self.get)
+        try await next.send(Self.get)
         try await until { handler.seen.count == 3 }
         let httpServer = server.server
         try await server.loop.perform {
@@ -221,7 +221,7 @@ struct HTTPServerTests {
             for id in waiting.prefix(2) { httpServer.answer(id, .json(200, "\"old\"")) }
             httpServer.answer(waiting[2], .json(200, "\"new\""))
         }
-        #expect(try next.readAnswer().text == "\"new\"")
+        #expect(try await next.readAnswer().text == "\"new\"")
         try await server.stop()
     }
 
@@ -231,15 +231,15 @@ struct HTTPServerTests {
     func continues() async throws {
         let server = try await TestServer()
         let client = try server.connect()
-        try client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
-        #expect(try client.readAnswer().status == 100)
-        try client.send("abc")
-        #expect(try client.readAnswer().text == "abc")
-        try client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\nabc")
-        #expect(try client.readAnswer().status == 200)
-        try client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\na")
-        try client.send("bc")
-        #expect(try client.readAnswer().status == 200)
+        try await client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        #expect(try await client.readAnswer().status == 100)
+        try await client.send("abc")
+        #expect(try await client.readAnswer().text == "abc")
+        try await client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\nabc")
+        #expect(try await client.readAnswer().status == 200)
+        try await client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\na")
+        try await client.send("bc")
+        #expect(try await client.readAnswer().status == 200)
         try await server.stop()
     }
 
@@ -252,14 +252,14 @@ struct HTTPServerTests {
         }
         let server = try await TestServer(handler: handler)
         let client = try server.connect()
-        try client.send(Self.get + "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+        try await client.send(Self.get + "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
         try await until { handler.seen.count == 1 }
         let httpServer = server.server
         try await server.loop.perform { httpServer.answer(waiting!, .json(200, "{}")) }
-        #expect(try client.readAnswer().text == "{}")
-        #expect(try client.readAnswer().status == 100)
-        try client.send("1")
-        #expect(try client.readAnswer().text == "1")
+        #expect(try await client.readAnswer().text == "{}")
+        #expect(try await client.readAnswer().status == 100)
+        try await client.send("1")
+        #expect(try await client.readAnswer().text == "1")
         try await server.stop()
     }
 
@@ -269,11 +269,11 @@ struct HTTPServerTests {
         handler.judge = { _ in .refuse(.json(503, "{}")) }
         let server = try await TestServer(handler: handler)
         let client = try server.connect()
-        try client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
-        let answer = try client.readAnswer()
+        try await client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        let answer = try await client.readAnswer()
         #expect(answer.status == 503)
         #expect(answer.field("Connection") == "close")
-        #expect(try client.read().isEmpty)
+        #expect(try await client.read().isEmpty)
         #expect(handler.seen.isEmpty)
         try await server.stop()
     }
@@ -287,15 +287,15 @@ struct HTTPServerTests {
         let server = try await TestServer(handler: handler)
         let client = try server.connect()
         for _ in 0..<3 {
-            try client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(Self.get.utf8.count)\r\n\r\n" + Self.get)
-            let answer = try client.readAnswer()
+            try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(Self.get.utf8.count)\r\n\r\n" + Self.get)
+            let answer = try await client.readAnswer()
             #expect(answer.status == 503)
             #expect(answer.field("Connection") == nil)
         }
-        try client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
-        #expect(try client.readAnswer().status == 503)
-        try client.send("def" + Self.get)
-        #expect(try client.readAnswer().status == 200)
+        try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        #expect(try await client.readAnswer().status == 503)
+        try await client.send("def" + Self.get)
+        #expect(try await client.readAnswer().status == 200)
         #expect(handler.seen.map(\.method) == ["GET"])
         try await server.stop()
     }
@@ -308,19 +308,19 @@ struct HTTPServerTests {
         let client = try server.connect()
         let size = 900_000
         if isChunked {
-            try client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\(String(size, radix: 16))\r\n")
+            try await client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\(String(size, radix: 16))\r\n")
         } else {
-            try client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(size)\r\n\r\n")
+            try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(size)\r\n\r\n")
         }
         // All of it, before the answer is looked at: a server that closed at once would reset the connection and with it the answer.
-        for _ in 0..<9 { try client.send([UInt8](repeating: 0x61, count: size / 9)) }
-        let answer = try client.readAnswer()
+        for _ in 0..<9 { try await client.send([UInt8](repeating: 0x61, count: size / 9)) }
+        let answer = try await client.readAnswer()
         #expect(answer.status == 413)
         #expect(answer.field("Connection") == "close")
         #expect(answer.field("Content-Type") == "application/problem+json")
         #expect(answer.text.contains("\"code\":\"body_too_large\""))
         #expect(answer.text.contains("\"request_id\":\""))
-        #expect(try client.read().isEmpty)
+        #expect(try await client.read().isEmpty)
         #expect(handler.seen.isEmpty)
         try await server.stop()
     }
@@ -329,9 +329,9 @@ struct HTTPServerTests {
     func lingersBounded() async throws {
         let server = try await TestServer { $0.times.lingerBytes = 100_000 }
         let client = try server.connect()
-        try client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
-        #expect(throws: RawClient.Failure.self) {
-            for _ in 0..<10_000 { try client.send([UInt8](repeating: 0x61, count: 10_000)) }
+        try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
+        await #expect(throws: RawClient.Failure.self) {
+            for _ in 0..<10_000 { try await client.send([UInt8](repeating: 0x61, count: 10_000)) }
         }
         try await server.stop()
     }

@@ -43,6 +43,7 @@ package final class TCPSocket: LoopHandle {
     package var delegate: (any TCPSocketDelegate)?
     private let gate: ReadGate
     private var output = OutputBuffer()
+    private var writtenBytes: UInt64 = 0
     /// Given to libuv, which sends one queued request a turn: so there is never more than this one.
     private var sending = OutputBuffer()
     private var writeRequest: UnsafeMutablePointer<uv_write_t>?
@@ -117,13 +118,23 @@ package final class TCPSocket: LoopHandle {
     /// What was written and not yet taken by the system.
     package var unsentBytes: Int { self.output.count + self.sending.count }
 
-    /// How much libuv still holds of what it was given: who sees it fall knows that the peer reads.
-    package var systemBacklog: Int { self.sending.isEmpty ? 0 : uv_stream_get_write_queue_size(self.stream) }
+    /// How much of all that was ever written the peer has acknowledged: who sees it rise knows that the peer reads, however slowly.
+    package var acknowledgedBytes: UInt64 {
+        var inKernel: CInt = 0
+        var descriptor: CInt = -1
+        uv_fileno(self.raw.assumingMemoryBound(to: uv_handle_t.self), &descriptor)
+        _ = ioctl(descriptor, UInt(TIOCOUTQ), &inKernel)  // Leaves 0 for a socket that is gone.
+        let inLoop = self.sending.isEmpty ? 0 : uv_stream_get_write_queue_size(self.stream)
+        return self.writtenBytes - UInt64(self.output.count + inLoop + Int(inKernel))
+    }
 
     /// Room for the next `count` bytes of output, valid until the next call; they count from ``commit(_:)`` on.
     package func reserve(_ count: Int) -> UnsafeMutableRawPointer { self.output.reserve(count, from: self.loop.outputBlocks) }
 
-    package func commit(_ count: Int) { self.output.commit(count) }
+    package func commit(_ count: Int) {
+        self.output.commit(count)
+        self.writtenBytes += UInt64(count)
+    }
 
     package func write(_ bytes: UnsafeRawBufferPointer) {
         guard let start = bytes.baseAddress, bytes.count > 0 else { return }
