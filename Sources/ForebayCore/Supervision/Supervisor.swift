@@ -1,4 +1,5 @@
 package import ForebayTelemetry
+import Synchronization
 
 /// The root actor: keeps the stages alive, one by one, each from its own cursor, and takes them down in order.
 ///
@@ -20,7 +21,11 @@ package actor Supervisor {
     private let clock: any Clock<Duration>
     private let logger = Logger(label: "supervisor")
     private let metrics: MetricsRegistry
-    private var state: SupervisorState
+    private var state: SupervisorState {
+        didSet { self.published.withLock { $0 = self.state.children } }
+    }
+    /// For those who ask often and can't wait.
+    private nonisolated let published = Mutex<[SupervisorState.Child]>([])
     private var children: [Child] = []
     private var generator: any RandomNumberGenerator & Sendable
 
@@ -54,6 +59,11 @@ package actor Supervisor {
         }
     }
 
+    /// The children that do not run, with their last error; from any thread, without waiting.
+    package nonisolated var notRunning: [(name: String, error: String?)] {
+        self.published.withLock { $0 }.filter { $0.state != .running }.map { ($0.name, $0.lastError) }
+    }
+
     /// Ends the current run of a child as if it had failed with `error`. For tests: whoever calls this proves the restart.
     package func fail(_ name: String, with error: ForebayError) {
         guard let index = self.state.children.firstIndex(where: { $0.name == name }), self.children[index].run != nil else { return }
@@ -61,11 +71,11 @@ package actor Supervisor {
         self.children[index].run?.cancel()
     }
 
-    /// Takes all children down in the order they were started, each drained first, in at most `timeout` together.
+    /// Takes all children down, the last started first, each drained before it is cancelled, in at most `timeout` together.
     package func shutdown(within timeout: Duration) async {
         self.state.stop()
         let deadline = ContinuousClock.now + timeout
-        for index in self.children.indices {
+        for index in self.children.indices.reversed() {
             if let stage = self.children[index].stage {
                 await Self.bounded(until: deadline) { await stage.drain() }
             }
@@ -96,6 +106,9 @@ package actor Supervisor {
             let action = self.state.ended(index, error: failure, now: now, wall: WallClock.milliseconds, using: &self.generator)
             guard await self.perform(action, index) else { return }
         }
+        // The node began to stop while the child waited for its restart.
+        self.children[index].stage = nil
+        self.state.finished(index, wall: WallClock.milliseconds)
     }
 
     private func runOnce(_ index: Int) async throws {
