@@ -134,7 +134,9 @@ import Testing
             if index == 0 { return Self.accepting(request, index) }
             return ScriptedAnswer(
                 status: 422,
-                body: #"{"status":422,"code":"invalid_event","detail":"2 events are refused.","errors":[{"index":0,"code":"invalid_json","detail":"a brace is missing"},{"index":2,"pointer":"/id","code":"too_large","detail":""}]}"#)
+                body:
+                    #"{"status":422,"code":"invalid_event","detail":"2 events are refused.","errors":[{"index":0,"code":"invalid_json","detail":"a brace is missing"},{"index":2,"pointer":"/id","code":"too_large","detail":""}]}"#
+            )
         }
         defer { server.stop() }
         let input = (0..<1000).map { "{\"n\":\($0)}\n" }.joined() + "\n{\n{}\n{}\n"
