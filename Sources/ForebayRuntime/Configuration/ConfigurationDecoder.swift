@@ -36,7 +36,7 @@ struct ConfigurationDecoder {
             eventsPerRequest: self.number("limits.events_per_request"), header: self.number("limits.header"),
             requestTimeoutMilliseconds: self.number("limits.request_timeout"),
             idleTimeoutMilliseconds: self.number("limits.idle_timeout"), connections: self.number("limits.connections"),
-            awaitingKafka: self.number("limits.awaiting_kafka"))
+            connectionsPerAddress: self.number("limits.connections_per_address"), awaitingKafka: self.number("limits.awaiting_kafka"))
     }
 
     private func clusters() -> [String: ClusterConfiguration] {
@@ -59,7 +59,7 @@ struct ConfigurationDecoder {
         var topics: [String: TopicConfiguration] = [:]
         for (name, _) in self.settings.names(in: "topics") {
             topics[name] = TopicConfiguration(
-                name: name, keyPath: self.values.keyPath("topics", name, "key") ?? [],
+                name: name, key: self.values.text("topics", name, "key"),
                 maxEvent: self.values.number("topics", name, "max_event") ?? self.number("limits.event"),
                 target: self.values.text("topics", name, "rename") ?? name)
         }

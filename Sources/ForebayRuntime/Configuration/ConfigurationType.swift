@@ -34,7 +34,6 @@ package enum ConfigurationValue: Sendable, Hashable {
     case text(String)
     case address(ListenerAddress)
     case pattern(TopicPattern)
-    case keyPath([String])
 }
 
 /// Why a text is not a value of its type: a message that names what was found.
@@ -78,7 +77,7 @@ extension ConfigurationType {
         case .choice(let words, let notYet): return try self.choice(text, words, notYet)
         case .address: return try self.parsed(text, ListenerAddress.parse(text).map(ConfigurationValue.address))
         case .topic: return try self.parsed(text, TopicName.isValid(text) ? .text(text) : nil)
-        case .keyPath: return try self.parsed(text, KeyPath.parse(text).map(ConfigurationValue.keyPath))
+        case .keyPath: return try self.parsed(text, EventKeyPath.isValid(text) ? .text(text) : nil)
         case .topicPatterns:
             guard let pattern = TopicPattern.parse(text) else {
                 throw ConfigurationValueProblem(

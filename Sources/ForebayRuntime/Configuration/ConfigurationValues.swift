@@ -42,11 +42,6 @@ struct ConfigurationValues {
         return address
     }
 
-    func keyPath(_ segments: String...) -> [String]? {
-        guard case .keyPath(let names)? = self.settings[ConfigurationPath(segments)]?.values.first else { return nil }
-        return names
-    }
-
     func patterns(_ segments: String...) -> [TopicPattern]? {
         self.settings[ConfigurationPath(segments)]?.values.compactMap { if case .pattern(let pattern) = $0 { pattern } else { nil } }
     }

@@ -48,6 +48,8 @@ package struct LimitsConfiguration: Sendable, Equatable {
     package var requestTimeoutMilliseconds: Int
     package var idleTimeoutMilliseconds: Int
     package var connections: Int
+    /// 0: no cap.
+    package var connectionsPerAddress: Int
     package var awaitingKafka: Int
 }
 
@@ -66,7 +68,9 @@ package struct ClusterConfiguration: Sendable, Equatable {
 extension ClusterConfiguration: CustomStringConvertible {
     /// Without the secrets, whoever prints it.
     package var description: String {
-        let shown = self.producerProperties.sorted { $0.key < $1.key }.map { "\($0.key)=\(KafkaSecrets.isSecret($0.key) ? "***" : $0.value)" }
+        let shown = self.producerProperties.sorted { $0.key < $1.key }.map {
+            "\($0.key)=\(KafkaSecrets.isSecret($0.key) ? "***" : $0.value)"
+        }
         return "\(self.name) (\(shown.joined(separator: ", ")))"
     }
 }
@@ -94,8 +98,8 @@ package struct ForwardTargetConfiguration: Sendable, Equatable {
 
 package struct TopicConfiguration: Sendable, Equatable {
     package var name: String
-    /// Names from the outside in; empty: events have no key of their own.
-    package var keyPath: [String]
+    /// Where the key stands in a JSON event, `$.order_id`; none: events have no key of their own.
+    package var key: String?
     /// At most `limits.event`, which is the default.
     package var maxEvent: Int
     /// The topic's name in Kafka.

@@ -49,36 +49,3 @@ package enum TopicName {
         }
     }
 }
-
-/// Where a key stands in a JSON value: `$.order_id`, `$.customer.id`, `$["odd name"]`.
-package enum KeyPath {
-    /// - Returns: the names from the outside in; none for anything but `$` followed by at least one name.
-    package static func parse(_ text: String) -> [String]? {
-        guard text.first == "$" else { return nil }
-        var rest = text.dropFirst()
-        var names: [String] = []
-        while let opening = rest.first {
-            guard let name = opening == "." ? Self.word(&rest) : Self.bracketed(&rest) else { return nil }
-            names.append(name)
-        }
-        return names.isEmpty || names.count > 32 ? nil : names
-    }
-
-    private static func word(_ rest: inout Substring) -> String? {
-        rest = rest.dropFirst()
-        let word = rest.prefix { $0.isLetter || $0.isNumber || $0 == "_" || $0 == "-" }
-        rest = rest.dropFirst(word.count)
-        return word.isEmpty ? nil : String(word)
-    }
-
-    /// A name in quotes and brackets; no escapes, so a name with that very quote in it takes the other.
-    private static func bracketed(_ rest: inout Substring) -> String? {
-        guard rest.hasPrefix("[\"") || rest.hasPrefix("['"), let quote = rest.dropFirst().first else { return nil }
-        let inside = rest.dropFirst(2)
-        guard let end = inside.firstIndex(of: quote), inside[end...].dropFirst().first == "]" else { return nil }
-        let name = inside[..<end]
-        guard !name.isEmpty, !name.contains("\\") else { return nil }
-        rest = inside[end...].dropFirst(2)
-        return String(name)
-    }
-}
