@@ -73,7 +73,7 @@ struct InspectionTests {
                 SpoolConfiguration(directory: folder, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: budget, threads: threads,
                 metrics: SpoolMetrics(metrics), isSideLog: true)
         }
-        let log = try DeadLetters(route: "orders", directory: directory + "/orders", metrics: metrics, open: open)
+        let log = try DeadLetters(route: "orders", directory: directory + "/orders", open: open)
         let none = try await log.list(after: nil, limit: 10)
         #expect(none.isEmpty)
         let original = batch(routeA, ["poison"])
@@ -90,7 +90,7 @@ struct InspectionTests {
         let rest = try await log.list(after: entries[0].sequence, limit: 10)
         #expect(rest.map(\.sequence) == [1])
         await log.close()
-        let again = try DeadLetters(route: "orders", directory: directory + "/orders", metrics: metrics, open: open)
+        let again = try DeadLetters(route: "orders", directory: directory + "/orders", open: open)
         #expect(again.count == 2)
         await again.close()
     }

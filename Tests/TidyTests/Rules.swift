@@ -31,7 +31,7 @@ enum Rules {
 
     /// Events travel over `Link`s. A stream that buffers without a bound is allowed nowhere; one that keeps the newest signal is no queue.
     static func unboundedStreams(_ file: SourceFile) -> [Violation] {
-        guard !file.isTest else { return [] }
+        guard !file.isTest, !file.lineNumbers(with: "Stream").isEmpty else { return [] }
         let code = file.code.joined(separator: "\n")
         let made = code.matches(
             of: /(?<arrow>(->|:|any|some|<|\()\s*)?\bAsync(Throwing)?Stream(<[^{}()]*>)?(?<maker>\.makeStream)?\s*(?<opening>[({])/
@@ -52,12 +52,14 @@ enum Rules {
     /// A test that sleeps is slow when lucky and red when not: wait for a signal, or drive a manual clock.
     static func sleepingTests(_ file: SourceFile) -> [Violation] {
         guard file.isTest || file.target == Layers.testKit, Excuses.sleeping[file.path] == nil else { return [] }
-        return Self.violations(file, /\b(u|nano)?sleep\(/, "tests don't sleep")
+        return file.lineNumbers(withWord: ["sleep", "usleep", "nanosleep"])
+            .filter { !file.code[$0 - 1].contains("func sleep(") }  // A clock of our own.
+            .map { Violation(path: file.path, line: $0, reason: "tests don't sleep") }
     }
 
     /// `@unchecked Sendable` says why it is safe.
     static func uncheckedSendable(_ file: SourceFile) -> [Violation] {
-        file.lineNumbers(matching: /@unchecked\s+Sendable/)
+        file.lineNumbers(with: "@unchecked Sendable")
             .filter { !file.hasComment(at: $0) { $0.contains("Safe because:") } }
             .map { Violation(path: file.path, line: $0, reason: "@unchecked Sendable without '// Safe because:'") }
     }
@@ -65,7 +67,7 @@ enum Rules {
     /// `try?` throws a reason away, so it gives one.
     static func silentTry(_ file: SourceFile) -> [Violation] {
         guard !file.isTest else { return [] }
-        return file.lineNumbers(matching: /\btry\?/)
+        return file.lineNumbers(with: "try?")
             .filter { !file.hasComment(at: $0) }
             .map { Violation(path: file.path, line: $0, reason: "try? without a reason beside it") }
     }
@@ -87,41 +89,39 @@ enum Rules {
     /// The formatter leaves long literals and comments alone, so the columns are counted here.
     static func width(_ file: SourceFile) -> [Violation] {
         guard !file.isTest else { return [] }
-        return file.lines.indices.filter { file.lines[$0].count > 140 }
+        return file.lines.indices.filter { file.lines[$0].utf8.count > 140 && file.lines[$0].count > 140 }
             .map { Violation(path: file.path, line: $0 + 1, reason: "\(file.lines[$0].count) columns, 140 at most") }
     }
 
     /// A struct that decides: no `async`, no clock, no I/O.
     static func stateFiles(_ file: SourceFile) -> [Violation] {
         guard !file.isTest, file.name.hasSuffix("State.swift") else { return [] }
-        return Self.violations(
-            file, /\b(async|await|Task|ContinuousClock|SuspendingClock|MonotonicClock|WallClock|Timestamp|Logger)\b/,
-            "a state file only decides")
-            + Self.violations(file, /^\s*((package|public|internal|private)\s+)?import (Glibc|Foundation)\b/, "a state file does no I/O")
+        let waiting: Set<String> = ["async", "await", "Task"]
+        let clocks: Set<String> = ["ContinuousClock", "SuspendingClock", "MonotonicClock", "WallClock", "Timestamp"]
+        let effects = file.lineNumbers(withWord: waiting.union(clocks).union(["Logger"]))
+            .map { Violation(path: file.path, line: $0, reason: "a state file only decides") }
+        let imports = Self.importedModules(file).filter { ["Glibc", "Foundation"].contains($0.module) }
+            .map { Violation(path: file.path, line: $0.line, reason: "a state file does no I/O") }
+        return effects + imports
     }
 
     /// Bytes from outside never end the process; our own mistakes end it with a `precondition` that says which.
     static func traps(_ file: SourceFile) -> [Violation] {
         guard !file.isTest, file.target != Layers.testKit else { return [] }
-        return Self.violations(file, /\bfatalError\(|\btry!/, "answer for their mistakes, use precondition for ours")
+        return (file.lineNumbers(with: "fatalError(") + file.lineNumbers(with: "try!"))
+            .map { Violation(path: file.path, line: $0, reason: "answer for their mistakes, use precondition for ours") }
     }
 
     // MARK: Tools
 
     static func importedModules(_ file: SourceFile) -> [(line: Int, module: String)] {
-        file.code.indices.compactMap { index in
-            guard
-                let match = file.code[index].firstMatch(
-                    of:
-                        /^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:package|public|internal|fileprivate|private)\s+)?import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?(\w+)/
-                )
-            else { return nil }
-            return (index + 1, String(match.1))
+        let before: Set<Substring> = ["package", "public", "internal", "fileprivate", "private"]
+        let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+        return file.lineNumbers(with: "import ").compactMap { number in
+            let words = file.code[number - 1].split(separator: " ").drop { $0.hasPrefix("@") || before.contains($0) }
+            guard words.first == "import", let name = words.dropFirst().drop(while: { kinds.contains($0) }).first else { return nil }
+            return (number, String(name.prefix { $0 != "." }))
         }
-    }
-
-    private static func violations(_ file: SourceFile, _ pattern: Regex<some Any>, _ reason: String) -> [Violation] {
-        file.lineNumbers(matching: pattern).map { Violation(path: file.path, line: $0, reason: reason) }
     }
 
     /// The text up to the bracket that closes one opened just before it.
