@@ -62,7 +62,7 @@ let package = Package(
         tests("ForebayTelemetryTests", ["ForebayTelemetry"]),
         tests("ForebayCoreTests", ["ForebayCore", "ForebayTestKit"]),
         tests("ForebayNetTests", ["ForebayNet", "ForebayTestKit"]),
-        tests("ForebaySpoolTests", ["ForebaySpool", "ForebayTestKit"]),
+        tests("ForebaySpoolTests", ["ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayKafkaTests", ["ForebayKafka", "ForebayTestKit"]),
         tests("ForebayHTTPTests", ["ForebayHTTP", "ForebayTestKit"]),
         tests("ForebayYAMLTests", ["ForebayYAML", "ForebayTestKit"]),

@@ -1,0 +1,68 @@
+import ForebayCore
+
+/// Decides where a route's cursor may stand.
+///
+///     cursor ... settled prefix ... | handed out, not settled | position of the reader
+///
+/// While something is handed out the cursor stands at the end of the settled prefix. When nothing is, it stands where the
+/// reader does: events of other routes, and holes, hold nothing back.
+struct SourceState {
+    private struct Handed {
+        let first: UInt64
+        let end: UInt64
+        let acceptedAt: Int64
+    }
+
+    /// Where to move the cursor, and how many events of the route that passes.
+    struct Move: Equatable {
+        let sequence: UInt64
+        let settled: UInt64
+    }
+
+    private var handed: [Handed] = []
+    private var head = 0
+    /// One past the last settled event.
+    private var settledEnd: UInt64
+    private var position: UInt64
+
+    init(cursor: UInt64) {
+        self.settledEnd = cursor
+        self.position = cursor
+    }
+
+    /// When the oldest event that is handed out and not settled was accepted, in ms since 1970.
+    var oldestAcceptedAt: Int64? { self.head < self.handed.count ? self.handed[self.head].acceptedAt : nil }
+
+    mutating func hand(_ batch: Batch) {
+        self.handed.append(Handed(first: batch.first, end: batch.end, acceptedAt: batch.acceptedAt))
+        self.position = max(self.position, batch.end)
+    }
+
+    /// The reader has looked at everything below `position`.
+    mutating func reached(_ position: UInt64) -> Move? {
+        guard position > self.position || self.isIdle else { return nil }
+        self.position = max(self.position, position)
+        return self.isIdle ? Move(sequence: self.position, settled: 0) : nil
+    }
+
+    /// Everything handed out below `end` is settled.
+    mutating func settle(through end: UInt64) -> Move? {
+        guard end > self.settledEnd else { return nil }
+        var settled: UInt64 = 0
+        while self.head < self.handed.count {
+            let batch = self.handed[self.head]
+            guard batch.first < end else { break }
+            settled += min(end, batch.end) - max(batch.first, min(self.settledEnd, batch.end))
+            guard batch.end <= end else { break }
+            self.head += 1
+        }
+        self.settledEnd = end
+        if self.head > 64, self.head * 2 > self.handed.count {
+            self.handed.removeFirst(self.head)
+            self.head = 0
+        }
+        return Move(sequence: self.isIdle ? max(end, self.position) : end, settled: settled)
+    }
+
+    private var isIdle: Bool { self.head == self.handed.count }
+}

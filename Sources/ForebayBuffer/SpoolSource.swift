@@ -1,0 +1,94 @@
+package import ForebayCore
+package import ForebayNet
+package import ForebaySpool
+import ForebayTelemetry
+import Synchronization
+
+/// One route's events out of the spool, for one stage: reads ahead over a bounded link, and keeps the cursor.
+package final class SpoolSource: EventSource {
+    private let spool: Spool
+    private let spoolCursor: SpoolCursor
+    private let readAheadBytes: Int
+    private let reader: ReaderActor
+    private let state: Mutex<SourceState>
+    private let current = Mutex<Task<Void, Never>?>(nil)
+
+    /// - Parameter loop: whose thread reads the disk.
+    package init(spool: Spool, cursor: SpoolCursor, loop: EventLoop, configuration: BufferConfiguration) {
+        self.spool = spool
+        self.spoolCursor = cursor
+        self.readAheadBytes = configuration.readAheadBytes
+        self.reader = ReaderActor(loop: loop)
+        self.state = Mutex(SourceState(cursor: cursor.sequence))
+    }
+
+    package var cursor: Offset { Offset(lane: .spool(self.spool.id), number: self.spoolCursor.sequence) }
+
+    package var lag: UInt64 { self.spool.lag(of: self.spoolCursor) }
+
+    /// When the oldest event that waits was accepted, in ms since 1970; none if nothing waits.
+    package var oldestAcceptedAt: Int64? { self.state.withLock { $0.oldestAcceptedAt } }
+
+    /// Begins anew at the cursor; what an earlier call handed out and nobody settled comes again.
+    package func batches() -> AsyncStream<Batch> {
+        let link = Link<Batch>(name: self.spoolCursor.name, bound: self.readAheadBytes)
+        self.state.withLock { $0 = SourceState(cursor: self.spoolCursor.sequence) }
+        let task = Task { await self.reader.read(into: link, for: self) }
+        let old = self.current.withLock { current in
+            defer { current = task }
+            return current
+        }
+        old?.cancel()
+        return link.stream()
+    }
+
+    package func commit(through end: Offset) throws(ForebayError) {
+        try self.move(self.state.withLock { $0.settle(through: end.number) })
+    }
+
+    /// Ends the reading; the stage that read has ended.
+    package func close() {
+        self.current.withLock { $0 }?.cancel()
+    }
+
+    private func move(_ move: SourceState.Move?) throws(ForebayError) {
+        guard let move else { return }
+        try self.spoolCursor.move(to: move.sequence, settled: move.settled)
+    }
+
+    /// Reads on the delivery loop's thread: a cold disk holds up deliveries, never the edge and never the cooperative pool.
+    private actor ReaderActor {
+        private let loop: EventLoop
+        private let logger = Logger(label: "reader")
+
+        nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+
+        init(loop: EventLoop) {
+            self.loop = loop
+        }
+
+        func read(into link: Link<Batch>, for source: SpoolSource) async {
+            let cursor = source.spoolCursor
+            let reader = source.spool.reader(route: cursor.route, from: cursor.sequence)
+            defer { link.finish() }
+            do {
+                for await _ in source.spool.signals() {
+                    while !Task.isCancelled {
+                        let batches = try reader.read(upTo: 1 << 20)
+                        for batch in batches {
+                            source.state.withLock { $0.hand(batch) }
+                            try await link.send(batch)
+                        }
+                        try source.move(source.state.withLock { $0.reached(reader.next) })
+                        if batches.isEmpty { break }
+                    }
+                }
+            } catch is CancellationError {
+                return
+            } catch {
+                // The stage sees its input end, and is made anew from the cursor.
+                self.logger.error("reading the spool failed", ["cursor": cursor.name, "error": "\(error)"])
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import Glibc
+
+/// A thread of its own for calls that may wait (the disk, a C library), as the executor of the actors that make them.
+/// Nothing of it ever runs on Swift's cooperative pool, so a slow disk stops nobody else.
+package final class ThreadExecutor: SerialExecutor, @unchecked Sendable {  // Safe because: jobs only under the lock.
+    private let label: String
+    private let lock: UnsafeMutablePointer<pthread_mutex_t>
+    private let woken: UnsafeMutablePointer<pthread_cond_t>
+    private var jobs: [UnownedJob] = []
+    private var isEnding = false
+
+    /// - Parameter label: the thread's name as `top -H` shows it, at most 15 characters.
+    package init(label: String) {
+        self.label = label
+        self.lock = .allocate(capacity: 1)
+        self.woken = .allocate(capacity: 1)
+        pthread_mutex_init(self.lock, nil)
+        pthread_cond_init(self.woken, nil)
+        var thread = pthread_t()
+        // The thread holds the executor until `end`: actors refer to it unowned.
+        let context = Unmanaged.passRetained(self).toOpaque()
+        let status = pthread_create(
+            &thread, nil,
+            { context in
+                Unmanaged<ThreadExecutor>.fromOpaque(context!).takeRetainedValue().work()
+                return nil
+            }, context)
+        precondition(status == 0, "no thread to be had")
+        pthread_detach(thread)
+    }
+
+    deinit {
+        pthread_mutex_destroy(self.lock)
+        pthread_cond_destroy(self.woken)
+        self.lock.deallocate()
+        self.woken.deallocate()
+    }
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        pthread_mutex_lock(self.lock)
+        precondition(!self.isEnding, "a job for an executor that has ended")
+        self.jobs.append(job)
+        pthread_cond_signal(self.woken)
+        pthread_mutex_unlock(self.lock)
+    }
+
+    /// Ends the thread when all jobs that were enqueued are done. No actor on it may be called afterwards.
+    package func end() {
+        pthread_mutex_lock(self.lock)
+        self.isEnding = true
+        pthread_cond_signal(self.woken)
+        pthread_mutex_unlock(self.lock)
+    }
+
+    private func work() {
+        ThreadName.set(self.label)
+        let executor = self.asUnownedSerialExecutor()
+        var taken: [UnownedJob] = []
+        while true {
+            pthread_mutex_lock(self.lock)
+            while self.jobs.isEmpty && !self.isEnding { pthread_cond_wait(self.woken, self.lock) }
+            swap(&taken, &self.jobs)
+            pthread_mutex_unlock(self.lock)
+            if taken.isEmpty { return }
+            for job in taken { job.runSynchronously(on: executor) }
+            taken.removeAll(keepingCapacity: true)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import Glibc
+
+/// What waits to run on a loop: appended from any thread, taken by the loop alone, in the order of appending.
+///
+/// A pthread mutex and not `Synchronization.Mutex`, which is a fair lock on Linux and slow when two threads want it at once.
+final class LoopQueue: @unchecked Sendable {  // Safe because: every field is read and written under `lock`.
+    enum Work {
+        case job(UnownedJob)
+        case body(@Sendable () -> Void)
+    }
+
+    enum Appended {
+        /// The loop may be asleep, and nobody has woken it yet.
+        case mustWake
+        case willRun
+        /// The loop has ended: the work was not taken.
+        case ended
+    }
+
+    private let lock: UnsafeMutablePointer<pthread_mutex_t>
+    private var waiting: [Work] = []
+    private var wakeIsPending = false
+    private var hasEnded = false
+
+    init() {
+        self.lock = .allocate(capacity: 1)
+        pthread_mutex_init(self.lock, nil)
+        self.waiting.reserveCapacity(64)
+    }
+
+    deinit {
+        pthread_mutex_destroy(self.lock)
+        self.lock.deallocate()
+    }
+
+    func append(_ work: Work) -> Appended {
+        pthread_mutex_lock(self.lock)
+        defer { pthread_mutex_unlock(self.lock) }
+        guard !self.hasEnded else { return .ended }
+        self.waiting.append(work)
+        guard !self.wakeIsPending else { return .willRun }
+        self.wakeIsPending = true
+        return .mustWake
+    }
+
+    /// Swaps what waits with `empty`, so that both arrays keep their memory. False: nothing waited.
+    func takeAll(into empty: inout [Work]) -> Bool {
+        pthread_mutex_lock(self.lock)
+        defer { pthread_mutex_unlock(self.lock) }
+        self.wakeIsPending = false
+        guard !self.waiting.isEmpty else { return false }
+        swap(&self.waiting, &empty)
+        return true
+    }
+
+    var isEmpty: Bool {
+        pthread_mutex_lock(self.lock)
+        defer { pthread_mutex_unlock(self.lock) }
+        return self.waiting.isEmpty
+    }
+
+    /// Refuses all later work. False, and without effect, if some still waits.
+    func endIfEmpty() -> Bool {
+        pthread_mutex_lock(self.lock)
+        defer { pthread_mutex_unlock(self.lock) }
+        guard self.waiting.isEmpty else { return false }
+        self.hasEnded = true
+        return true
+    }
+}

@@ -1,0 +1,23 @@
+import Glibc
+
+/// Where a connection comes from, as far as caps care: an IPv4 address, or the /64 network of an IPv6 one (a host has that many to itself).
+package struct PeerAddress: Hashable, Sendable {
+    private let high: UInt64
+    private let low: UInt64
+
+    init(_ storage: sockaddr_storage) {
+        (self.high, self.low) = withUnsafeBytes(of: storage) { bytes in
+            switch CInt(storage.ss_family) {
+            case AF_INET:
+                return (0, UInt64(bytes.load(as: sockaddr_in.self).sin_addr.s_addr))
+            case AF_INET6:
+                let address = withUnsafeBytes(of: bytes.load(as: sockaddr_in6.self).sin6_addr) { $0.load(as: (UInt64, UInt64).self) }
+                // An IPv4 client of a dual-stack listener comes as ::ffff:a.b.c.d, and counts as that.
+                let isMapped = address.0 == 0 && UInt32(truncatingIfNeeded: address.1) == UInt32(0xFFFF).bigEndian
+                return isMapped ? (0, address.1 >> 32) : (address.0, 0)
+            default:
+                return (0, 0)
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import ForebayCore
+
+/// How the batches of a group become frames: one run of frames for each route, each about a MiB,
+/// whatever the number of requests they came from. Decides; writes nothing.
+struct GroupPlan {
+    struct Piece {
+        let slab: Slab
+        let range: Range<Int>
+        let count: Int
+    }
+
+    struct Frame {
+        let route: RouteID
+        let acceptedAt: Int64
+        var pieces: [Piece] = []
+        var length = 0
+        var count = 0
+        /// From the start of the group.
+        var first: UInt64 = 0
+    }
+
+    private(set) var frames: [Frame] = []
+    /// For each submission, for each of its batches: the events before it in the group.
+    private(set) var places: [[UInt64]]
+    private(set) var eventCount: UInt64 = 0
+
+    init(_ submissions: [Submission]) {
+        self.places = submissions.map { [UInt64](repeating: 0, count: $0.batches.count) }
+        var routes: [RouteID] = []
+        for submission in submissions {
+            for batch in submission.batches where !routes.contains(batch.route) { routes.append(batch.route) }
+        }
+        for route in routes {
+            var isFirst = true
+            for (index, submission) in submissions.enumerated() {
+                for (place, batch) in submission.batches.enumerated() where batch.route == route {
+                    self.places[index][place] = self.eventCount
+                    self.add(batch, opensFrame: isFirst)
+                    isFirst = false
+                }
+            }
+        }
+    }
+
+    /// Bytes that the group takes in a segment, padding included.
+    var size: Int {
+        SpoolFormat.aligned(self.frames.reduce(0) { $0 + SpoolFormat.frameHeader + SpoolFormat.aligned($1.length, to: 8) })
+    }
+
+    private mutating func add(_ batch: Batch, opensFrame: Bool) {
+        var opens = opensFrame
+        for piece in Self.pieces(of: batch) {
+            if opens || self.frames[self.frames.count - 1].length + piece.range.count > SpoolFormat.framePayload {
+                self.frames.append(Frame(route: batch.route, acceptedAt: batch.acceptedAt, first: self.eventCount))
+                opens = false
+            }
+            self.frames[self.frames.count - 1].pieces.append(piece)
+            self.frames[self.frames.count - 1].length += piece.range.count
+            self.frames[self.frames.count - 1].count += piece.count
+            self.eventCount += UInt64(piece.count)
+        }
+    }
+
+    /// A batch as it is, or cut between records into pieces that fit a frame.
+    private static func pieces(of batch: Batch) -> [Piece] {
+        guard batch.byteCount > SpoolFormat.framePayload else {
+            return [Piece(slab: batch.slab, range: batch.range, count: batch.count)]
+        }
+        var pieces: [Piece] = []
+        var start = batch.range.lowerBound, next = start, count = 0
+        batch.forEachEvent { event, _ in
+            let size = event.record.count
+            if count > 0, next - start + size > SpoolFormat.framePayload {
+                pieces.append(Piece(slab: batch.slab, range: start..<next, count: count))
+                (start, count) = (next, 0)
+            }
+            next += size
+            count += 1
+        }
+        pieces.append(Piece(slab: batch.slab, range: start..<next, count: count))
+        return pieces
+    }
+}

@@ -1,0 +1,137 @@
+import ForebayCore
+import Glibc
+
+/// Writes one segment, from its header to its footer. Not shared: the ``SpoolWriter`` alone holds it.
+final class SegmentWriter {
+    let header: SegmentHeader
+    let path: String
+    let capacity: Int
+    private let file: File
+    private(set) var position = SpoolFormat.block
+    private(set) var end: UInt64
+    private(set) var index: [SegmentFooter.IndexEntry] = []
+    private(set) var checksum: UInt32 = 0
+    private var ordinals: [RouteID: UInt64] = [:]
+    private var staging: Slab
+    private static let usualStaging = 4 << 20
+
+    /// Makes a segment, durably: header written and synced, renamed to its final name, folder synced. Only then it may be used.
+    ///
+    /// - Parameters:
+    ///   - temporary: the file to begin with: new, or filled with zeros ahead.
+    ///   - capacity: bytes the file may grow to, footer aside.
+    static func make(_ header: SegmentHeader, temporary: String, path: String, capacity: Int) throws(ForebayError) -> SegmentWriter {
+        let file = try File(temporary, flags: O_RDWR | O_CREAT)
+        var block = [UInt8](repeating: 0, count: SpoolFormat.block)
+        block.withUnsafeMutableBytes { header.encode(to: $0) }
+        try file.write(block, at: 0)
+        return SegmentWriter(header: header, file: file, path: path, capacity: capacity)
+    }
+
+    private init(header: SegmentHeader, file: File, path: String, capacity: Int) {
+        self.header = header
+        self.file = file
+        self.path = path
+        self.capacity = capacity
+        self.end = header.base
+        self.staging = Slab(capacity: 64 << 10, alignment: SpoolFormat.block)
+    }
+
+    /// Makes what was written durable under the segment's final name.
+    func establish() throws(ForebayError) {
+        try self.file.sync()
+        try Folder.rename(self.file.path, to: self.path)
+    }
+
+    /// Whether a group of `size` bytes fits, with the footer behind it.
+    func fits(_ size: Int) -> Bool {
+        self.position + size + self.footerRoom <= self.capacity
+    }
+
+    static func capacity(for groupSize: Int, segmentSize: Int) -> Int {
+        max(segmentSize, SpoolFormat.block + groupSize + 16 * SpoolFormat.block)
+    }
+
+    var room: Int { max(0, self.capacity - self.footerRoom - self.position) }
+
+    private var footerRoom: Int {
+        SpoolFormat.aligned(SegmentFooter.fixed + 16 * (self.index.count + self.ordinals.count + 64) + 16)
+    }
+
+    /// Lays out and writes a group, not synced yet. Changes nothing of the writer's state; ``advance(_:over:ordinals:)`` does.
+    ///
+    /// - Returns: the frames as written.
+    func write(
+        _ plan: GroupPlan, durable: UInt64, ordinals: [RouteID: UInt64]
+    ) throws(ForebayError) -> [FrameHeader] {
+        self.fit(staging: plan.size)
+        var headers: [FrameHeader] = []
+        var ordinals = ordinals
+        var at = 0
+        for (number, frame) in plan.frames.enumerated() {
+            var flags: FrameHeader.Flags = []
+            if number == 0 { flags.insert(.opensGroup) }
+            if number == plan.frames.count - 1 { flags.insert(.closesGroup) }
+            let ordinal = ordinals[frame.route, default: 0]
+            var header = FrameHeader(
+                length: frame.length, count: frame.count, flags: flags, base: self.end + frame.first, route: frame.route,
+                ordinal: ordinal, durable: durable, acceptedAt: frame.acceptedAt)
+            ordinals[frame.route] = ordinal + UInt64(frame.count)
+            var next = at + SpoolFormat.frameHeader
+            for piece in frame.pieces {
+                memcpy(self.staging.base + next, piece.slab.base + piece.range.lowerBound, piece.range.count)
+                next += piece.range.count
+            }
+            let payload = UnsafeRawBufferPointer(start: self.staging.base + at + SpoolFormat.frameHeader, count: frame.length)
+            header.encode(to: self.staging.base + at, payload: payload, salt: self.header.salt)
+            memset(self.staging.base + next, 0, at + header.span - next)
+            at += header.span
+            headers.append(header)
+        }
+        memset(self.staging.base + at, 0, plan.size - at)
+        try self.file.write(UnsafeRawBufferPointer(start: self.staging.base, count: plan.size), at: self.position)
+        return headers
+    }
+
+    func sync() throws(ForebayError) {
+        try self.file.syncData()
+    }
+
+    /// Takes over a group that is on disk.
+    func advance(_ headers: [FrameHeader], size: Int) {
+        if self.position - (self.index.last?.position ?? 0) >= 1 << 20 || self.index.isEmpty {
+            self.index.append(SegmentFooter.IndexEntry(sequence: headers[0].base, position: self.position))
+        }
+        for header in headers {
+            self.checksum = SpoolFormat.crc(of: UInt64(self.checksum).littleEndian, UInt64(header.crc).littleEndian)
+            self.ordinals[header.route] = header.ordinal + UInt64(header.count)
+        }
+        self.end = headers[headers.count - 1].end
+        self.position += size
+    }
+
+    /// A write that ran out of room: the file ends again where its sound data does.
+    func withdraw() {
+        // Not being able to is harmless: what stands there was never acknowledged and is never complete.
+        try? self.file.truncate(to: self.position)
+    }
+
+    /// Ends the segment: footer, and the file cut to its length, synced.
+    func seal() throws(ForebayError) -> Int {
+        let footer = SegmentFooter(
+            end: self.end, dataEnd: self.position, checksum: UInt64(self.checksum), index: self.index, ordinals: self.ordinals)
+        let bytes = footer.encode(salt: self.header.salt)
+        try self.file.write(bytes, at: self.position)
+        try self.file.truncate(to: self.position + bytes.count)
+        try self.file.sync()
+        return self.position + bytes.count
+    }
+
+    private func fit(staging size: Int) {
+        let isTooSmall = self.staging.capacity < size
+        let isTooLarge = self.staging.capacity > Self.usualStaging && size <= Self.usualStaging
+        guard isTooSmall || isTooLarge else { return }
+        let wanted = size <= Self.usualStaging ? min(Self.usualStaging, max(size, self.staging.capacity) * 2) : size
+        self.staging = Slab(capacity: SpoolFormat.aligned(wanted), alignment: SpoolFormat.block)
+    }
+}

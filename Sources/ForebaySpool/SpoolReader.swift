@@ -1,0 +1,128 @@
+package import ForebayCore
+import ForebayTelemetry
+import Glibc
+
+/// Reads one route's events (or all) in order, from a sequence up to the durable mark. Not shared; never writes.
+///
+/// Every payload's CRC is verified. What can't be read is reported once as a ``MissingRange`` and passed.
+package final class SpoolReader {
+    private let id: SpoolID
+    private let view: SpoolView
+    private let route: RouteID?
+    private let onMissing: (MissingRange) -> Void
+    private var segment: SegmentInfo?
+    private var scanner: SegmentScanner?
+    /// Everything below it was returned, belongs to others, or is missing.
+    package private(set) var next: UInt64
+
+    init(id: SpoolID, view: SpoolView, route: RouteID?, from sequence: UInt64, onMissing: @escaping (MissingRange) -> Void) {
+        self.id = id
+        self.view = view
+        self.route = route
+        self.next = sequence
+        self.onMissing = onMissing
+    }
+
+    /// Batches of about `bytes` in all; empty when caught up with the durable mark.
+    package func read(upTo bytes: Int) throws(ForebayError) -> [Batch] {
+        var batches: [Batch] = []
+        var weight = 0
+        while weight < bytes {
+            guard try self.enterSegment() else { break }
+            guard let batch = try self.readFrame() else { continue }
+            batches.append(batch)
+            weight += batch.byteCount
+        }
+        return batches
+    }
+
+    /// Makes sure that ``segment`` holds ``next``.
+    ///
+    /// - Returns: false when caught up.
+    private func enterSegment() throws(ForebayError) -> Bool {
+        guard let segment = self.view.segment(holding: self.next) else { return false }
+        if segment.base > self.next {
+            self.miss(self.next..<segment.base, segment, position: 0, "a segment is gone")
+            self.next = segment.base
+        }
+        if self.segment?.number == segment.number {
+            self.scanner?.limit = segment.dataEnd
+        } else {
+            let file: File
+            do {
+                file = try File(segment.path, flags: O_RDONLY)
+            } catch {
+                // A segment may be deleted between the look and the opening, when its cursor was moved by others.
+                guard self.view.segment(holding: self.next)?.number != segment.number else { throw error }
+                self.segment = nil
+                return true
+            }
+            self.scanner = SegmentScanner(
+                file: file, salt: segment.salt, position: segment.position(of: self.next), limit: segment.dataEnd)
+        }
+        self.segment = segment
+        return true
+    }
+
+    /// One step through the segment; a batch if it was a frame of ours.
+    private func readFrame() throws(ForebayError) -> Batch? {
+        guard let segment = self.segment else { return nil }
+        switch try self.scanner!.step() {
+        case .frame(let header, let position):
+            if header.base >= segment.end {
+                self.leave(segment, position: position)
+                return nil
+            }
+            guard header.end > self.next else { return nil }
+            if header.base > self.next {
+                self.miss(self.next..<header.base, segment, position: position, "frames are missing")
+                self.next = header.base
+            }
+            defer { self.next = header.end }
+            guard self.route == nil || header.route == self.route else { return nil }
+            guard let payload = try self.scanner!.payload(of: header, at: position) else {
+                self.miss(self.next..<header.end, segment, position: position, "the checksum of a frame is wrong")
+                return nil
+            }
+            return self.batch(header, payload.slab, payload.range)
+        case .gap:
+            return nil  // The next frame's base tells what is missing.
+        case .footer(let footer):
+            self.leave(segment, position: footer.dataEnd)
+            return nil
+        case .end(let position):
+            self.leave(segment, position: position)
+            return nil
+        }
+    }
+
+    private func leave(_ segment: SegmentInfo, position: Int) {
+        if self.next < segment.end { self.miss(self.next..<segment.end, segment, position: position, "frames are missing") }
+        self.next = max(self.next, segment.end)
+    }
+
+    private func miss(_ sequences: Range<UInt64>, _ segment: SegmentInfo, position: Int, _ reason: String) {
+        self.onMissing(MissingRange(sequences: sequences, segment: segment.number, position: position, reason: reason))
+    }
+
+    private func batch(_ header: FrameHeader, _ slab: Slab, _ range: Range<Int>) -> Batch {
+        var range = range
+        var count = header.count
+        // A cursor may stand inside a frame: what is settled is not sent again.
+        for _ in 0..<max(0, Int(self.next) - Int(header.base)) {
+            guard let event = Event(at: UnsafeRawBufferPointer(start: slab.base + range.lowerBound, count: range.count)) else { break }
+            range = range.lowerBound + event.record.count..<range.upperBound
+            count -= 1
+        }
+        var kept = slab
+        if range.count * 4 < slab.capacity {
+            // A small batch must not hold a window of a MiB in memory.
+            kept = Slab(capacity: max(1, range.count))
+            memcpy(kept.base, slab.base + range.lowerBound, range.count)
+            range = 0..<range.count
+        }
+        return Batch(
+            lane: .spool(self.id), first: header.base + UInt64(header.count - count), count: count, route: header.route,
+            acceptedAt: header.acceptedAt, slab: kept, range: range)
+    }
+}

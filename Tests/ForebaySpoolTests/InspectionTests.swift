@@ -1,0 +1,95 @@
+import ForebayCore
+import Foundation
+import Testing
+
+@testable import ForebaySpool
+
+@Suite("Spool: inspection and dead letters")
+struct InspectionTests {
+    @Test("a sound spool verifies, also beside a running owner")
+    func sound() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try fixture.open()
+        _ = try await spool.cursor("forward/a", route: routeA)
+        for _ in 0..<9 { _ = try await spool.commit([submission([(routeA, [String(repeating: "x", count: 20_000)])])]) }
+        let running = try SpoolInspection(directory: fixture.directory)
+        #expect(try running.verify().problems.isEmpty)
+        #expect(running.cursors.map(\.name) == ["forward/a"])
+        await spool.close()
+        let closed = try SpoolInspection(directory: fixture.directory)
+        #expect(closed.segments.allSatisfy(\.isSealed))
+        let verdict = try closed.verify()
+        #expect(verdict.problems.isEmpty)
+        #expect(verdict.events == 9)
+        var seen: [UInt64] = []
+        try closed.dump(from: 3) { _, sequence, _ in
+            seen.append(sequence)
+            return sequence < 6
+        }
+        #expect(seen == [3, 4, 5, 6])
+    }
+
+    @Test("any flipped bit in a frame is named by segment, offset and reason", arguments: 0..<30)
+    func flipped(seed: Int) async throws {
+        let fixture = SpoolFixture()
+        let spool = try fixture.open()
+        for round in 0..<10 { _ = try await spool.commit([submission([(routeA, (0..<20).map { "\(round)-\($0)" + String(repeating: "v", count: 180) })])]) }
+        await spool.close()
+        var generator = SplitMix(seed: UInt64(seed))
+        let path = try fixture.segmentFiles()[0]
+        var bytes = try Data(contentsOf: URL(filePath: path))
+        let group = Int.random(in: 0..<10, using: &generator)
+        let groupSize = (bytes.count - 2 * SpoolFormat.block) / 10
+        let place = SpoolFormat.block + group * groupSize + Int.random(in: 0..<4200, using: &generator)
+        bytes[place] ^= UInt8(1 << Int.random(in: 0..<8, using: &generator))
+        try bytes.write(to: URL(filePath: path))
+        let verdict = try SpoolInspection(directory: fixture.directory).verify()
+        #expect(verdict.problems.map(\.missing) == [UInt64(group * 20)..<UInt64(group * 20 + 20)])
+    }
+
+    @Test("a torn tail is no damage, as recovery says too")
+    func torn() async throws {
+        let fixture = SpoolFixture()
+        let spool = try fixture.open()
+        _ = try await spool.commit([submission([(routeA, ["kept"])])])
+        _ = try await spool.commit([submission([(routeA, ["torn"])])])
+        let copy = try fixture.crashed()
+        await spool.close()
+        let path = try copy.segmentFiles()[0]
+        var bytes = try Data(contentsOf: URL(filePath: path))
+        bytes[bytes.count - 4096 + 70] ^= 1
+        try bytes.write(to: URL(filePath: path))
+        #expect(try SpoolInspection(directory: copy.directory).verify().problems.isEmpty)
+    }
+
+    @Test("dead letters keep the original event, its id, and why")
+    func deadLetters() async throws {
+        let fixture = SpoolFixture()
+        let directory = fixture.directory
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: directory)
+        let (threads, metrics) = (fixture.threads, fixture.metrics)
+        let open: @Sendable (String) throws(ForebayError) -> Spool = { folder throws(ForebayError) in
+            try Spool.open(
+                SpoolConfiguration(directory: folder, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: budget, threads: threads,
+                metrics: SpoolMetrics(metrics), isSideLog: true)
+        }
+        let log = try DeadLetters(route: "orders", directory: directory + "/orders", metrics: metrics, open: open)
+        #expect(try await log.list(after: nil, limit: 10).isEmpty)
+        let original = batch(routeA, ["poison"])
+        let record = original.withUnsafeBytes { Array($0) }
+        let letter = DeadLetter(
+            topic: "topic", code: "MSG_SIZE_TOO_LARGE", reason: "too large", eventID: "id-1",
+            offset: Offset(lane: .spool(.none), number: 42), record: record)
+        try await log.append([letter, letter])
+        let entries = try await log.list(after: nil, limit: 10)
+        #expect(entries.count == 2 && log.count == 2)
+        #expect(entries[0].value == Array("poison".utf8))
+        #expect(entries[0].eventID == "id-1" && entries[0].offset == 42 && entries[0].code == "MSG_SIZE_TOO_LARGE")
+        #expect(entries[0].headers.isEmpty)
+        #expect(try await log.list(after: entries[0].sequence, limit: 10).map(\.sequence) == [1])
+        await log.close()
+        let again = try DeadLetters(route: "orders", directory: directory + "/orders", metrics: metrics, open: open)
+        #expect(again.count == 2)
+        await again.close()
+    }
+}

@@ -1,0 +1,86 @@
+import ForebayCore
+import ForebayTelemetry
+import Foundation
+
+@testable import ForebaySpool
+
+/// A spool in a folder of its own, that can be abandoned as a crash would and opened again.
+final class SpoolFixture {
+    let directory: String
+    let budgetCapacity: Int
+    let segmentSize: Int
+    private(set) var threads = SpoolThreads()
+    let metrics = MetricsRegistry()
+
+    init(segmentSize: Int = 1 << 20, capacity: Int = 1 << 30) {
+        self.directory = NSTemporaryDirectory() + "forebay-spool-" + UUID().uuidString
+        self.segmentSize = segmentSize
+        self.budgetCapacity = capacity
+    }
+
+    deinit {
+        // Cleaning up is a courtesy.
+        try? FileManager.default.removeItem(atPath: self.directory)  // Tests hold their fixture to the end.
+    }
+
+    var segmentsFolder: String { self.directory + "/segments" }
+
+    func open(preparesNext: Bool = false) throws -> Spool {
+        let budget = try SpoolBudget(capacity: self.budgetCapacity, directory: self.directory)
+        var configuration = SpoolConfiguration(directory: self.directory, segmentSize: self.segmentSize) { error in
+            fatalError("the disk broke its word: \(error)")
+        }
+        configuration.preparesNext = preparesNext
+        configuration.markAfterIdle = 60_000
+        return try Spool.open(configuration, budget: budget, threads: self.threads, metrics: SpoolMetrics(self.metrics))
+    }
+
+    /// The folder as it is now, in another place: what a kill at this instant would leave.
+    func crashed() throws -> SpoolFixture {
+        let copy = SpoolFixture(segmentSize: self.segmentSize, capacity: self.budgetCapacity)
+        try FileManager.default.copyItem(atPath: self.directory, toPath: copy.directory)
+        return copy
+    }
+
+    func segmentFiles() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: self.segmentsFolder).filter { $0.hasSuffix(".segment") }.sorted()
+            .map { self.segmentsFolder + "/" + $0 }
+    }
+}
+
+let routeA = RouteID(name: "a")
+let routeB = RouteID(name: "b")
+
+/// A submission of one batch for each entry: its route and its events' values.
+func submission(_ batches: [(RouteID, [String])]) -> Submission {
+    Submission(batches: batches.map { batch($0.0, $0.1) }, ack: AckToken { _ in })
+}
+
+func batch(_ route: RouteID, _ values: [String]) -> Batch {
+    var builder = BatchBuilder()
+    for value in values {
+        var value = value
+        value.withUTF8 { value in
+            "topic".utf8CString.withUnsafeBytes { topic in
+                builder.append(
+                    EventFields(topic: UnsafeRawBufferPointer(rebasing: topic[0..<5]), value: UnsafeRawBufferPointer(value), timestamp: 7))
+            }
+        }
+    }
+    return builder.finish(route: route, acceptedAt: 1000)!
+}
+
+extension Spool {
+    /// All events that can be read from a place on, as (sequence, value).
+    func events(route: RouteID? = nil, from sequence: UInt64 = 0) throws -> [(UInt64, String)] {
+        let reader = self.reader(route: route, from: sequence)
+        var events: [(UInt64, String)] = []
+        while true {
+            let batches = try reader.read(upTo: 64 << 10)
+            if batches.isEmpty { return events }
+            for batch in batches {
+                batch.forEachEvent { event, sequence in events.append((sequence, String(decoding: event.value!, as: UTF8.self))) }
+            }
+        }
+    }
+}
