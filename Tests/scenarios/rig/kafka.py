@@ -9,7 +9,8 @@ import uuid
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic, ResourcePatternType,
+                                   ResourceType)
 
 from .support import Failure, Skip, free_port, spawn, tail, until
 
@@ -155,9 +156,17 @@ class Kafka:
         found = self.admin.list_topics(topic, timeout=5).topics[topic].partitions
         return len(found) == partitions and all(p.leader >= 0 for p in found.values())
 
-    def topic_settings(self, topic):
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        return {k: v.value for k, v in self.admin.describe_configs([resource])[resource].result(30).items()}
+    def deny(self, user, topic):
+        rule = self._denial(AclBinding, user, topic)
+        self.admin.create_acls([rule])[rule].result(30)
+
+    def allow(self, user, topic):
+        """Takes a denial back."""
+        rule = self._denial(AclBindingFilter, user, topic)
+        self.admin.delete_acls([rule])[rule].result(30)
+
+    def _denial(self, kind, user, topic):
+        return kind(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{user}", "*", AclOperation.WRITE, AclPermissionType.DENY)
 
     def tool(self, name, *arguments, **options):
         """Runs bin/kafka-NAME.sh of the distribution."""

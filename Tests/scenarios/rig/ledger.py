@@ -37,9 +37,9 @@ class Request:
 
 def payload(request, index, size):
     """The event's bytes: a JSON object of `size` bytes (or its least size), with its CRC at the end."""
-    head = f'{{"r":{request.number},"i":{index},"k":"{request.key(index)}","n":{request.ordinal(index)},"x":"'
-    head += "x" * max(0, size - len(head) - 17) + '"'
-    return f'{head},"c":"{zlib.crc32(head.encode()):08x}"}}'.encode()
+    head = f'{{"r":{request.number},"i":{index},"k":"{request.key(index)}","n":{request.ordinal(index)},"x":"'.encode()
+    head += b"x" * (size - len(head) - 17) + b'"'
+    return b'%s,"c":"%08x"}' % (head, zlib.crc32(head))
 
 
 def parse(value):

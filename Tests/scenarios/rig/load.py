@@ -27,19 +27,22 @@ TYPES = {
     "envelope": "application/vnd.forebay.v1+x-ndjson",
 }
 
+ODD = "aZ0 é漢🙂~"  # of one to four bytes
+
 
 class Load:
     """The handle of a running generator. `requests` numbers start at `first`, so that several can be judged together."""
 
     made = itertools.count()
 
-    def __init__(self, folder, port, topic, **options):
+    def __init__(self, folder, node, topic, **options):
+        self.node = node
         number = next(self.made)
         self.ledger, self.counts_file = Path(folder) / f"ledger-{number}", Path(folder) / f"counts-{number}"
         options = {"first": number * 100_000_000, "seed": number} | options
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         self.process = spawn(
-            [sys.executable, "-m", "rig.load", f"--port={port}", f"--topic={topic}", f"--ledger={self.ledger}",
+            [sys.executable, "-m", "rig.load", f"--port={node.port}", f"--topic={topic}", f"--ledger={self.ledger}",
              f"--counts={self.counts_file}", *arguments],
             Path(folder) / f"load-{number}.log", cwd=ROOT / "Tests/scenarios")
 
@@ -51,8 +54,8 @@ class Load:
             return Counter()
 
     def reach(self, what, condition, timeout=60):
-        """Polls until `condition(counts)`."""
-        until(what, lambda: condition(self.counts()), timeout)
+        """Polls until `condition(counts)`; a node that ended meanwhile is a failure at once."""
+        until(what, lambda: (not self.node.starts or self.node.alive()) and condition(self.counts()), timeout)
 
     def wait(self, timeout=600):
         try:
@@ -139,6 +142,8 @@ class Connection:
     def _new_keys(self):
         base = f"{self.options.first // 100_000_000}.{self.number}.{self.generation}"
         self.keys = [f"{base}.{k}" for k in range(self.options.keys)]
+        if self.options.odd_keys:
+            self.keys = [key + "".join(self.random.choices(ODD, k=self.random.randrange(24))) for key in self.keys]
         self.reached = [0] * len(self.keys)
         self.generation += 1
 
@@ -231,7 +236,7 @@ def main():
     for name, kind, default in (("port", int, None), ("topic", str, None), ("ledger", str, None), ("counts", str, None), ("query", str, ""),
                                 ("connections", int, 16), ("batch", int, 1), ("keys", int, 4), ("size", int, 200), ("first", int, 0),
                                 ("seed", str, "0"), ("style", str, "mixed"), ("events", int, None), ("seconds", float, None),
-                                ("pause", float, 0), ("timeout", float, 30)):
+                                ("odd-keys", int, 0), ("pause", float, 0), ("timeout", float, 30)):
         parser.add_argument(f"--{name}", type=kind, default=default)
     asyncio.run(Generator(parser.parse_args()).run())
 

@@ -1,5 +1,7 @@
 """A forebay under test: its configuration, its process, what it says of itself."""
 
+import base64
+import contextlib
 import json
 import os
 import signal
@@ -62,10 +64,13 @@ class Node:
                 return int(child)
         return None
 
-    def ready(self):
+    def alive(self):
         if self.process.poll() is not None:
             raise Failure(f"forebay ended with {self.process.returncode}:\n{tail(self.log)}")
-        return self.get("/readyz")[0] == 200
+        return True
+
+    def ready(self):
+        return self.alive() and self.get("/readyz")[0] == 200
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -76,8 +81,9 @@ class Node:
         os.kill(self.pid, number)
 
     def kill(self):
-        if self.running():
-            self.signal(signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may have ended between the question and the signal
+            if self.running():
+                self.signal(signal.SIGKILL)
         self.process.wait(30)
 
     def terminate(self, timeout=40):
@@ -125,6 +131,11 @@ class Node:
             if series.partition("{")[0] == name and all(f'{k}="{v}"' in series for k, v in labels.items()):
                 found = (found or 0) + float(value)
         return found
+
+    def dead_letters(self):
+        """Every one, with `topic`, `code`, `reason` and the original `value` as bytes."""
+        letters = json.loads(self.get("/admin/v1/deadletters?limit=10000")[1])["dead_letters"]
+        return [letter | {"value": base64.b64decode(letter["value_base64"])} for letter in letters]
 
     def drained(self):
         """True when nothing accepted is left to deliver, by its own account. The checker does not rely on it."""

@@ -55,7 +55,7 @@ class Rig:
         return node
 
     def load(self, node, topic="events", **options):
-        load = Load(self.account, node.port, topic, **({"seed": self.seed} | options))
+        load = Load(self.account, node, topic, **({"seed": self.seed} | options))
         self.closing.append(lambda: load.process.poll() is None and load.process.kill())
         return load
 

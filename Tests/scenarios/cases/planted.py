@@ -1,0 +1,67 @@
+"""Planted bugs: each patch in planted/ is built apart, and what it names must catch it.
+
+A patch opens with a line `Caught by: scenario NAME [--option …]` or `Caught by: swift test --filter NAME`. The tree is copied to
+.build/planted and built there, so only the first build is a whole one.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from rig.support import ROOT, Failure, Skip, tail
+
+LONG_ONLY = True
+HERE = Path(__file__).resolve().parents[1]
+COPY = ROOT / ".build/planted"
+CARRIED = ("Package.swift", "Sources", "Tests")
+
+
+def run(rig):
+    patches = sorted((HERE / "planted").glob("*.patch"))
+    if not patches:
+        raise Skip("patches in planted/")
+    caught = []
+    for patch in patches:
+        command = re.search(r"^Caught by: (.*)$", patch.read_text(), re.MULTILINE)
+        rig.check(f"{patch.name} says what catches it", command)
+        tree(rig)
+        shell(rig, ["git", "apply", "--unsafe-paths", f"--directory={COPY}", patch], "the patch applies", cwd="/")
+        output = attempt(rig, patch, shlex.split(command[1]))
+        caught.append(patch.stem)
+        rig.say(f"{patch.stem}: caught ({output})")
+    tree(rig)
+    rig.note(f"{len(caught)} of {len(patches)} planted bugs caught: {', '.join(caught)}")
+
+
+def tree(rig):
+    """A clean copy of the tree as it is now; files that did not change keep their times, so the build stays incremental."""
+    COPY.mkdir(parents=True, exist_ok=True)
+    shell(rig, ["rsync", "-a", "--checksum", "--delete", *(ROOT / part for part in CARRIED), f"{COPY}/", "--exclude=/.build"], "the tree is copied")
+
+
+def attempt(rig, patch, command):
+    """Builds the bug and runs what must fail; gives the line that says so."""
+    log = rig.folder / f"{patch.stem}.log"
+    if command[0] == "scenario":
+        shell(rig, ["swift", "build", "-c", "release", "--product", "forebay", "-j", "2", "--package-path", COPY], f"{patch.name} builds")
+        # From our own scenarios, so that the copy needs none of the rig; the binary alone is the copy's.
+        command = ["env", f"FOREBAY_BINARY={COPY}/.build/release/forebay", f"FOREBAY_SCENARIO_DIR={rig.folder}/runs",
+                   sys.executable, HERE / "run", *command[1:], f"--seed={rig.seed}"]
+        failed = r"^FAIL .*"
+    else:
+        shell(rig, ["swift", "build", "--build-tests", "-j", "2", "--package-path", COPY], f"{patch.name} builds")
+        command = [*command, "--skip-build", "--package-path", COPY]
+        failed = r"^.*(?:recorded an issue|failed after|with \d+ issues?).*$"
+    with open(log, "wb") as output:
+        code = subprocess.run([str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, timeout=1200).returncode
+    said = re.search(failed, log.read_text(errors="replace"), re.MULTILINE)
+    if not code or not said:
+        raise Failure(f"{patch.stem} was NOT caught (exit {code}):\n{tail(log)}")
+    return said[0].strip()[:160]
+
+
+def shell(rig, command, claim, **options):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    rig.check(claim, done.returncode == 0, (done.stdout + done.stderr)[-3000:])
