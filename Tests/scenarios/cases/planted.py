@@ -6,6 +6,7 @@ A patch opens with a line `Caught by: scenario NAME [--option …]` or `Caught b
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from rig.support import ROOT, Failure, Skip, tail
 LONG_ONLY = True
 HERE = Path(__file__).resolve().parents[1]
 COPY = ROOT / ".build/planted"
-CARRIED = ("Package.swift", "Sources", "Tests")
+CARRIED = ("Sources", "Tests")
 
 
 def run(rig):
@@ -26,19 +27,25 @@ def run(rig):
     for patch in patches:
         command = re.search(r"^Caught by: (.*)$", patch.read_text(), re.MULTILINE)
         rig.check(f"{patch.name} says what catches it", command)
-        tree(rig)
+        tree()
         shell(rig, ["git", "apply", "--unsafe-paths", f"--directory={COPY}", patch], "the patch applies", cwd="/")
         output = attempt(rig, patch, shlex.split(command[1]))
         caught.append(patch.stem)
         rig.say(f"{patch.stem}: caught ({output})")
-    tree(rig)
+    tree()
     rig.note(f"{len(caught)} of {len(patches)} planted bugs caught: {', '.join(caught)}")
 
 
-def tree(rig):
+def tree():
     """A clean copy of the tree as it is now; files that did not change keep their times, so the build stays incremental."""
-    COPY.mkdir(parents=True, exist_ok=True)
-    shell(rig, ["rsync", "-a", "--checksum", "--delete", *(ROOT / part for part in CARRIED), f"{COPY}/", "--exclude=/.build"], "the tree is copied")
+    wanted = {file.relative_to(ROOT) for part in CARRIED for file in (ROOT / part).rglob("*") if file.is_file()} | {Path("Package.swift")}
+    present = {file.relative_to(COPY) for part in CARRIED for file in (COPY / part).rglob("*") if file.is_file()}
+    for path in present - wanted:
+        (COPY / path).unlink()
+    for path in wanted:
+        if not (COPY / path).exists() or (COPY / path).read_bytes() != (ROOT / path).read_bytes():
+            (COPY / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / path, COPY / path)
 
 
 def attempt(rig, patch, command):

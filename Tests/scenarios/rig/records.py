@@ -6,14 +6,30 @@ from .checker import Record
 from .support import Failure
 
 
-def ends(bootstrap, topic, partitions=None):
-    """{partition: end offset} of a topic, {} while it does not exist."""
-    consumer = _consumer(bootstrap)
+class Ends:
+    """How far a topic's partitions reach."""
+
+    def __init__(self, bootstrap, topic):
+        self.topic, self.consumer = topic, _consumer(bootstrap)
+        self.partitions = list(self.consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+
+    def offsets(self):
+        """{partition: end offset}; {} while the topic does not exist."""
+        return {p: self.consumer.get_watermark_offsets(TopicPartition(self.topic, p), timeout=10)[1] for p in self.partitions}
+
+    def total(self):
+        return sum(self.offsets().values())
+
+    def close(self):
+        self.consumer.close()
+
+
+def ends(bootstrap, topic):
+    watch = Ends(bootstrap, topic)
     try:
-        found = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in found}
+        return watch.offsets()
     finally:
-        consumer.close()
+        watch.close()
 
 
 def read(bootstrap, topic, timeout=120):
