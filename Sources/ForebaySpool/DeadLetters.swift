@@ -1,5 +1,4 @@
 package import ForebayCore
-package import ForebayTelemetry
 import Glibc
 import Synchronization
 
@@ -38,7 +37,6 @@ package actor DeadLetters: DeadLetterLog {
     package nonisolated let route: String
     private let directory: String
     private let open: @Sendable (String) throws(ForebayError) -> Spool
-    private let appended: Counter
     private let held = Atomic<UInt64>(0)
     private var spool: Spool?
 
@@ -46,13 +44,11 @@ package actor DeadLetters: DeadLetterLog {
     ///   - directory: of this route's log.
     ///   - open: opens a side log in a folder.
     package init(
-        route: String, directory: String, metrics: MetricsRegistry, open: @escaping @Sendable (String) throws(ForebayError) -> Spool
+        route: String, directory: String, open: @escaping @Sendable (String) throws(ForebayError) -> Spool
     ) throws(ForebayError) {
         self.route = route
         self.directory = directory
         self.open = open
-        self.appended = metrics.counter(
-            "forebay_dead_letters_total", help: "Events that the brokers refused for good.", labels: ["route": route])
         if try !Folder.entries(directory).isEmpty {
             let spool = try open(directory)
             self.spool = spool
@@ -71,7 +67,6 @@ package actor DeadLetters: DeadLetterLog {
         guard let batch = builder.finish(route: RouteID(name: self.route), acceptedAt: WallClock.milliseconds) else { return }
         _ = try await spool.commit([Submission(batches: [batch], ack: AckToken { _ in })])
         self.held.wrappingAdd(UInt64(letters.count), ordering: .relaxed)
-        self.appended.increment(by: UInt64(letters.count))
     }
 
     /// Entries behind `after` (none: from the first), at most `limit`.
@@ -81,7 +76,9 @@ package actor DeadLetters: DeadLetterLog {
     }
 
     package func close() async {
-        await self.spool?.close()
+        let spool = self.spool
+        self.spool = nil
+        await spool?.close()
     }
 
     static func list(_ reader: SpoolReader, limit: Int) throws(ForebayError) -> [DeadLetterEntry] {
@@ -94,6 +91,22 @@ package actor DeadLetters: DeadLetterLog {
                     if entries.count < limit { entries.append(Self.entry(event, sequence, at: batch.acceptedAt)) }
                 }
             }
+        }
+        return entries
+    }
+
+    /// The same from outside, for a node that is down: takes no lock.
+    ///
+    /// - Parameter directory: of one route's log.
+    /// - Throws: `spool_unreadable` if there is no log in the folder.
+    package static func list(directory: String, after: UInt64?, limit: Int) throws(ForebayError) -> [DeadLetterEntry] {
+        var entries: [DeadLetterEntry] = []
+        let first = after.map { $0 + 1 } ?? 0
+        try SpoolInspection(directory: directory).batches(from: first) { batch in
+            batch.forEachEvent { event, sequence in
+                if sequence >= first, entries.count < limit { entries.append(Self.entry(event, sequence, at: batch.acceptedAt)) }
+            }
+            return entries.count < limit
         }
         return entries
     }

@@ -47,6 +47,22 @@ struct GroupPlan {
         SpoolFormat.aligned(self.frames.reduce(0) { $0 + SpoolFormat.frameHeader + SpoolFormat.aligned($1.length, to: 8) })
     }
 
+    /// The group's batches as they are numbered, in order, on the same slabs.
+    func batches(_ headers: [FrameHeader], spool: SpoolID) -> [Batch] {
+        var batches: [Batch] = []
+        for (frame, header) in zip(self.frames, headers) {
+            var first = header.base
+            for piece in frame.pieces {
+                batches.append(
+                    Batch(
+                        lane: .spool(spool), first: first, count: piece.count, route: frame.route, acceptedAt: frame.acceptedAt,
+                        slab: piece.slab, range: piece.range))
+                first += UInt64(piece.count)
+            }
+        }
+        return batches
+    }
+
     private mutating func add(_ batch: Batch, opensFrame: Bool) {
         var opens = opensFrame
         for piece in Self.pieces(of: batch) {

@@ -6,7 +6,10 @@ final class SegmentWriter {
     let header: SegmentHeader
     let path: String
     let capacity: Int
+    /// Whether its blocks are on disk already, so that a sync has only data to write.
+    let isPrepared: Bool
     private let file: File
+    private let syncsItself: Bool
     private(set) var position = SpoolFormat.block
     private(set) var end: UInt64
     private(set) var index: [SegmentFooter.IndexEntry] = []
@@ -18,17 +21,22 @@ final class SegmentWriter {
     /// Makes a segment, durably: header written and synced, renamed to its final name, folder synced. Only then it may be used.
     ///
     /// - Parameters:
-    ///   - temporary: the file to begin with: new, or filled with zeros ahead.
-    ///   - capacity: bytes the file may grow to, footer aside.
-    static func make(_ header: SegmentHeader, temporary: String, path: String, capacity: Int) throws(ForebayError) -> SegmentWriter {
-        let file = try File(temporary, flags: O_RDWR | O_CREAT)
-        var block = [UInt8](repeating: 0, count: SpoolFormat.block)
-        block.withUnsafeMutableBytes { header.encode(to: $0) }
-        try file.write(block, at: 0)
-        return SegmentWriter(header: header, file: file, path: path, capacity: capacity)
+    ///   - temporary: the file to begin with: new, or made ready ahead.
+    ///   - capacity: bytes the file may grow to.
+    static func make(
+        _ header: SegmentHeader, temporary: String, path: String, capacity: Int, isPrepared: Bool = false
+    ) throws(ForebayError) -> SegmentWriter {
+        let (file, syncsItself) = try File.forDurableWrites(temporary)
+        let writer = SegmentWriter(
+            header: header, file: file, syncsItself: syncsItself, path: path, capacity: capacity, isPrepared: isPrepared)
+        header.encode(to: UnsafeMutableRawBufferPointer(start: writer.staging.base, count: SpoolFormat.block))
+        try writer.writeStaged(SpoolFormat.block, at: 0)
+        return writer
     }
 
-    private init(header: SegmentHeader, file: File, path: String, capacity: Int) {
+    private init(header: SegmentHeader, file: File, syncsItself: Bool, path: String, capacity: Int, isPrepared: Bool) {
+        self.syncsItself = syncsItself
+        self.isPrepared = isPrepared
         self.header = header
         self.file = file
         self.path = path
@@ -89,12 +97,12 @@ final class SegmentWriter {
             headers.append(header)
         }
         memset(self.staging.base + at, 0, plan.size - at)
-        try self.file.write(UnsafeRawBufferPointer(start: self.staging.base, count: plan.size), at: self.position)
+        try self.writeStaged(plan.size, at: self.position)
         return headers
     }
 
     func sync() throws(ForebayError) {
-        try self.file.syncData()
+        if !self.syncsItself { try self.file.syncData() }
     }
 
     /// Takes over a group that is on disk.
@@ -121,10 +129,17 @@ final class SegmentWriter {
         let footer = SegmentFooter(
             end: self.end, dataEnd: self.position, checksum: UInt64(self.checksum), index: self.index, ordinals: self.ordinals)
         let bytes = footer.encode(salt: self.header.salt)
-        try self.file.write(bytes, at: self.position)
+        self.fit(staging: bytes.count)
+        bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(start: self.staging.base, count: $0.count).copyMemory(from: $0) }
+        try self.writeStaged(bytes.count, at: self.position)
         try self.file.truncate(to: self.position + bytes.count)
         try self.file.sync()
         return self.position + bytes.count
+    }
+
+    /// Whole blocks from aligned memory.
+    private func writeStaged(_ count: Int, at position: Int) throws(ForebayError) {
+        try self.file.write(UnsafeRawBufferPointer(start: self.staging.base, count: count), at: position)
     }
 
     private func fit(staging size: Int) {

@@ -52,15 +52,16 @@ package final class Spool: Sendable {
         let (active, ordinals) = try self.begin(outcome, configuration, recovery.segmentsFolder)
         budget.add(outcome.bytes + active.capacity)
 
-        var state = SpoolView.State(segments: outcome.segments, durableEnd: active.end, ordinals: ordinals)
-        state.segments.append(SegmentInfo(active, size: active.capacity))
+        let state = SpoolView.State(
+            segments: outcome.segments + [SegmentInfo(active, size: active.capacity)], durableEnd: active.end, ordinals: ordinals,
+            recent: RecentTail(limit: isSideLog ? 0 : configuration.recentBytes))
         let spool = Spool(
             id: outcome.id, configuration: configuration, budget: budget, isSideLog: isSideLog, metrics: metrics, lock: lock,
             view: SpoolView(state), active: active, mark: mark, threads: threads, ordinals: ordinals)
         for missing in outcome.missing { spool.report(missing) }
         let (writer, keeper) = (spool.writer, spool.keeper)
         Task {
-            await writer.start { Task { await keeper.prepareNext() } }
+            await writer.start(wantNext: { Task { await keeper.prepareNext() } })
             await keeper.prepareNext()
         }
         return spool

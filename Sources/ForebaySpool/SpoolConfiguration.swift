@@ -10,6 +10,8 @@ package struct SpoolConfiguration: Sendable {
     package var cursorSyncInterval = 100
     /// Milliseconds without a group after which the mark slot is written.
     package var markAfterIdle = 500
+    /// Bytes of the newest batches that stay in memory for readers that keep up.
+    package var recentBytes = 16 << 20
     /// Whether the next segment is filled with zeros ahead: nearly doubles the sync rate, costs its room.
     package var preparesNext = true
     /// What to do when the disk breaks its word (a failed sync or write): leave at once, the next start mends. Never returns.

@@ -101,6 +101,17 @@ package struct SpoolInspection {
 
     /// Calls `body` with each event from a sequence on, until it returns false.
     package func dump(from sequence: UInt64, _ body: (Event, _ sequence: UInt64, _ route: RouteID) -> Bool) throws(ForebayError) {
+        try self.batches(from: sequence) { batch in
+            var goesOn = true
+            batch.forEachEvent { event, number in
+                if goesOn, number >= sequence { goesOn = body(event, number, batch.route) }
+            }
+            return goesOn
+        }
+    }
+
+    /// Calls `body` with each batch that has events from a sequence on, until it returns false. Broken ones are passed over.
+    func batches(from sequence: UInt64, _ body: (Batch) -> Bool) throws(ForebayError) {
         for (segment, header) in zip(self.segments, self.headers) where segment.end > sequence || !segment.isSealed {
             var scanner = SegmentScanner(
                 file: try File(segment.file, flags: O_RDONLY), salt: header.salt, position: SpoolFormat.block, limit: segment.bytes)
@@ -111,14 +122,10 @@ package struct SpoolInspection {
                 case .frame(let frame, let position):
                     guard frame.base < segment.end || !segment.isSealed && segment.number == self.segments.last?.number else { break scan }
                     guard frame.end > sequence, let payload = try scanner.payload(of: frame, at: position) else { continue }
-                    var goesOn = true
-                    Batch(
+                    let batch = Batch(
                         lane: .spool(header.spool), first: frame.base, count: frame.count, route: frame.route, acceptedAt: frame.acceptedAt,
-                        slab: payload.slab, range: payload.range
-                    ).forEachEvent { event, number in
-                        if goesOn, number >= sequence { goesOn = body(event, number, frame.route) }
-                    }
-                    if !goesOn { return }
+                        slab: payload.slab, range: payload.range)
+                    if batch.isWellFormed, !body(batch) { return }
                 }
             }
         }

@@ -14,7 +14,6 @@ actor SpoolKeeper {
     private let logger = Logger(label: "spool")
     private var cursors: [SpoolCursor] = []
     private var isSyncDue = false
-    private var isPreparing = false
     private var preparedFor: UInt64 = 0
     private var isClosed = false
 
@@ -32,9 +31,9 @@ actor SpoolKeeper {
         self.writer = writer
     }
 
-    func add(_ cursor: SpoolCursor) {
+    func add(_ cursor: SpoolCursor) async {
         self.cursors.append(cursor)
-        self.deletePassedSegments()
+        await self.clearPassedSegments()
     }
 
     func remove(_ cursor: SpoolCursor) {
@@ -49,35 +48,35 @@ actor SpoolKeeper {
         try? await Task.sleep(for: .milliseconds(self.configuration.cursorSyncInterval))
         self.isSyncDue = false
         guard !self.isClosed else { return }
-        self.syncCursors()
-        await self.prepareNext()
+        await self.syncCursors()
     }
 
-    func syncCursors() {
+    func close() async {
+        guard !self.isClosed else { return }
+        await self.syncCursors()
+        self.isClosed = true
+    }
+
+    private func syncCursors() async {
         do throws(ForebayError) {
             for cursor in self.cursors { try cursor.sync() }
         } catch {
             self.configuration.onDiskFailure(error)
         }
-        self.deletePassedSegments()
+        await self.clearPassedSegments()
     }
 
-    func close() {
-        guard !self.isClosed else { return }
-        self.syncCursors()
-        self.isClosed = true
-    }
-
-    /// Deletes the segments that every cursor is durably past; a damaged one is kept aside for the operator.
-    private func deletePassedSegments() {
+    /// Clears the segments that every cursor is durably past: one becomes the next segment, the others are deleted;
+    /// a damaged one is kept aside for the operator.
+    private func clearPassedSegments() async {
         guard !self.isSideLog, let passed = self.cursors.map(\.syncedSequence).min() else { return }
-        let (old, active) = self.view.read { state in
-            (state.segments.filter { !$0.isActive && $0.end <= passed }, state.segments.last?.number)
-        }
-        for segment in old where segment.number != active {
+        let old = self.view.read { state in state.segments.filter { !$0.isActive && $0.end <= passed } }
+        for segment in old {
             do throws(ForebayError) {
                 if segment.isDamaged {
                     try SpoolRecovery.quarantine(segment.path, directory: self.configuration.directory)
+                } else if self.canReuse(segment) {
+                    try Folder.rename(segment.path, to: self.prepared)
                 } else {
                     try Folder.remove(segment.path)
                 }
@@ -87,43 +86,65 @@ actor SpoolKeeper {
             }
             self.budget.add(-segment.size)
             self.view.change { state in state.segments.removeAll { $0.number == segment.number } }
+            if !segment.isDamaged, self.canReuse(segment) { await self.handOverPrepared() }
         }
         if !old.isEmpty { self.budget.refresh() }
     }
 
-    /// Called at the start and when a segment has been taken into use. Fills `prepared` with zeros and syncs it, so that the sync of a group has only data to write, no sizes and no extents.
+    private var prepared: String { "\(self.configuration.directory)/segments/prepared" }
+
+    /// Its blocks are on disk already, and the salt in every CRC keeps what it held from being taken for new frames.
+    private func canReuse(_ segment: SegmentInfo) -> Bool {
+        self.wantsPrepared && segment.size >= self.configuration.segmentSize / 4 * 3 && segment.size <= self.configuration.segmentSize * 2
+    }
+
+    /// Whether the active segment has no successor ready.
+    private var wantsPrepared: Bool {
+        self.configuration.preparesNext && !self.isSideLog && !self.isClosed && self.preparedFor != self.activeNumber
+    }
+
+    private var activeNumber: UInt64 { self.view.read { $0.segments.last?.number ?? 0 } }
+
+    private func handOverPrepared() async {
+        self.preparedFor = self.activeNumber
+        self.budget.add(self.configuration.segmentSize)
+        await self.writer.tookPrepared()
+    }
+
+    /// Called at the start and when the active segment is half full. Fills a file with zeros and syncs it, so that the sync of
+    /// a group has only data to write, no sizes and no extents.
     func prepareNext() async {
-        let active = self.view.read { $0.segments.last?.number ?? 0 }
-        let size = self.configuration.segmentSize
-        guard self.configuration.preparesNext, !self.isSideLog, !self.isClosed, !self.isPreparing, active != self.preparedFor,
-            self.budget.room(forSideLog: false) >= size
-        else { return }
-        self.isPreparing = true
-        defer { self.isPreparing = false }
+        guard self.wantsPrepared, self.budget.room(forSideLog: false) >= self.configuration.segmentSize else { return }
         do throws(ForebayError) {
-            try self.fill("\(self.configuration.directory)/segments", size: size)
+            try self.fill("\(self.configuration.directory)/segments/filling", size: self.configuration.segmentSize)
         } catch {
             self.logger.warning("the next segment could not be prepared", ["error": error.description])
             self.budget.refresh()
             return
         }
-        self.preparedFor = active
-        self.budget.add(size)
-        await self.writer.tookPrepared()
+        await self.handOverPrepared()
     }
 
-    private func fill(_ folder: String, size: Int) throws(ForebayError) {
-        let filling = "\(folder)/filling"
-        let file = try File(filling, flags: O_RDWR | O_CREAT | O_TRUNC)
-        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+    private func fill(_ filling: String, size: Int) throws(ForebayError) {
+        let piece = 1 << 20
+        let zeros = Slab(capacity: piece, alignment: SpoolFormat.block)
+        memset(zeros.base, 0, piece)
+        let file = try Self.open(filling)
         var position = 0
         while position < size {
             // Synced piece by piece: one large sync would hold up the commits behind it.
-            try file.write(size - position < zeros.count ? Array(zeros[..<(size - position)]) : zeros, at: position)
+            try file.write(UnsafeRawBufferPointer(start: zeros.base, count: min(piece, SpoolFormat.aligned(size - position))), at: position)
             try file.syncData()
-            position += zeros.count
+            position += piece
         }
         try file.sync()
-        try Folder.rename(filling, to: "\(folder)/prepared")
+        try Folder.rename(filling, to: self.prepared)
+    }
+
+    /// Past the page cache where the file system can: these zeros are not read again.
+    private static func open(_ path: String) throws(ForebayError) -> File {
+        let flags = O_RDWR | O_CREAT | O_TRUNC
+        if let file = try? File(path, flags: flags | O_DIRECT) { return file }  // tmpfs, for one, has no O_DIRECT.
+        return try File(path, flags: flags)
     }
 }

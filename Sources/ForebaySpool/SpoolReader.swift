@@ -25,6 +25,7 @@ package final class SpoolReader {
 
     /// Batches of about `bytes` in all; empty when caught up with the durable mark.
     package func read(upTo bytes: Int) throws(ForebayError) -> [Batch] {
+        if let recent = self.readRecent(upTo: bytes) { return recent }
         var batches: [Batch] = []
         var weight = 0
         while weight < bytes {
@@ -34,6 +35,17 @@ package final class SpoolReader {
             weight += batch.byteCount
         }
         return batches
+    }
+
+    /// What is still in memory; none if that does not reach back to ``next``.
+    private func readRecent(upTo bytes: Int) -> [Batch]? {
+        let start = self.next
+        guard let recent = self.view.read({ $0.recent.read(from: start, route: self.route, upTo: bytes) }) else { return nil }
+        self.next = recent.next
+        // The place in the file is lost; it is looked up again if the reader falls behind.
+        self.segment = nil
+        guard let first = recent.batches.first, first.first < start else { return recent.batches }
+        return [first.dropping(below: start)] + recent.batches.dropFirst()
     }
 
     /// Makes sure that ``segment`` holds ``next``.
@@ -106,23 +118,17 @@ package final class SpoolReader {
     }
 
     private func batch(_ header: FrameHeader, _ slab: Slab, _ range: Range<Int>) -> Batch {
-        var range = range
-        var count = header.count
-        // A cursor may stand inside a frame: what is settled is not sent again.
-        for _ in 0..<max(0, Int(self.next) - Int(header.base)) {
-            guard let event = Event(at: UnsafeRawBufferPointer(start: slab.base + range.lowerBound, count: range.count)) else { break }
-            range = range.lowerBound + event.record.count..<range.upperBound
-            count -= 1
-        }
-        var kept = slab
+        var (kept, keptRange) = (slab, range)
         if range.count * 4 < slab.capacity {
             // A small batch must not hold a window of a MiB in memory.
             kept = Slab(capacity: max(1, range.count))
             memcpy(kept.base, slab.base + range.lowerBound, range.count)
-            range = 0..<range.count
+            keptRange = 0..<range.count
         }
-        return Batch(
-            lane: .spool(self.id), first: header.base + UInt64(header.count - count), count: count, route: header.route,
-            acceptedAt: header.acceptedAt, slab: kept, range: range)
+        let batch = Batch(
+            lane: .spool(self.id), first: header.base, count: header.count, route: header.route, acceptedAt: header.acceptedAt,
+            slab: kept, range: keptRange)
+        // A cursor may stand inside a frame: what is settled is not sent again.
+        return batch.dropping(below: self.next)
     }
 }

@@ -36,10 +36,11 @@ package struct MissingRange: Sendable, Equatable {
 /// What the writer publishes and readers see: never anything above the durable mark.
 final class SpoolView: Sendable {
     struct State: Sendable {
-        var segments: [SegmentInfo] = []
-        var durableEnd: UInt64 = 0
+        var segments: [SegmentInfo]
+        var durableEnd: UInt64
         /// Events ever appended, by route.
-        var ordinals: [RouteID: UInt64] = [:]
+        var ordinals: [RouteID: UInt64]
+        var recent: RecentTail
         var missing: [MissingRange] = []
         var observers: [UInt64: AsyncStream<Void>.Continuation] = [:]
         var lastObserver: UInt64 = 0

@@ -20,7 +20,8 @@ actor SpoolWriter {
     private var isMarkDue = false
     private var isPrepared = false
     private var isClosed = false
-    private var onRoll: @Sendable () -> Void = {}
+    private var hasAskedForNext = false
+    private var wantNext: @Sendable () -> Void = {}
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.thread.asUnownedSerialExecutor() }
 
@@ -50,7 +51,8 @@ actor SpoolWriter {
         let plan = GroupPlan(submissions)
         guard plan.eventCount > 0 else { return submissions.map { _ in DurableReceipt(spool: self.id, firstSequences: []) } }
         let size = plan.size
-        if !self.active.fits(size) { try self.roll(toFit: size) }
+        // The first segment after a start grows with each group, which halves the sync rate: left as soon as a prepared one is there.
+        if !self.active.fits(size) || self.isPrepared && !self.active.isPrepared { try self.roll(toFit: size) }
         let firstSequences = plan.places.map { places in places.map { self.active.end + $0 } }
         for (submission, sequences) in zip(submissions, firstSequences) { submission.ack.numbered(sequences) }
 
@@ -68,15 +70,16 @@ actor SpoolWriter {
         self.metrics.synced(nanoseconds: MonotonicClock.nanoseconds - began, bytes: size, events: plan.eventCount)
 
         self.active.advance(headers, size: size)
-        self.publish(headers)
+        self.publish(headers, plan.batches(headers, spool: self.id))
         self.publishRoom()
+        self.askForNext()
         self.scheduleMark()
         return firstSequences.map { DurableReceipt(spool: self.id, firstSequences: $0) }
     }
 
-    /// - Parameter onRoll: called when a new segment has been taken into use.
-    func start(onRoll: @escaping @Sendable () -> Void) {
-        self.onRoll = onRoll
+    /// - Parameter wantNext: called when the next segment's file should be made ready.
+    func start(wantNext: @escaping @Sendable () -> Void) {
+        self.wantNext = wantNext
         self.publishRoom()
     }
 
@@ -97,7 +100,7 @@ actor SpoolWriter {
         self.seal()
     }
 
-    private func publish(_ headers: [FrameHeader]) {
+    private func publish(_ headers: [FrameHeader], _ batches: [Batch]) {
         self.durable = self.active.end
         for header in headers { self.ordinals[header.route] = header.ordinal + UInt64(header.count) }
         self.view.change { state in
@@ -106,6 +109,7 @@ actor SpoolWriter {
             state.segments[last].dataEnd = self.active.position
             if state.segments[last].index.count != self.active.index.count { state.segments[last].index = self.active.index }
             state.durableEnd = self.durable
+            state.recent.append(batches)
             for header in headers { state.ordinals[header.route] = header.ordinal + UInt64(header.count) }
         }
         self.view.announce()
@@ -125,7 +129,7 @@ actor SpoolWriter {
         do throws(ForebayError) {
             next = try SegmentWriter.make(
                 header, temporary: usesPrepared ? "\(folder)/prepared" : "\(folder)/new",
-                path: SpoolRecovery.path(of: header.number, in: folder), capacity: capacity)
+                path: SpoolRecovery.path(of: header.number, in: folder), capacity: capacity, isPrepared: usesPrepared)
             self.seal()
             try next.establish()
         } catch where error.code == .spoolFull {
@@ -138,8 +142,15 @@ actor SpoolWriter {
         self.view.change { state in
             state.segments.append(SegmentInfo(next, size: capacity))
         }
+        self.hasAskedForNext = false
         self.publishRoom()
-        self.onRoll()
+    }
+
+    /// Late enough that a segment that was passed meanwhile can be used again instead of filling a new one.
+    private func askForNext() {
+        guard !self.isPrepared, !self.hasAskedForNext, self.active.room < self.active.capacity / 2 else { return }
+        self.hasAskedForNext = true
+        self.wantNext()
     }
 
     private func seal() {

@@ -1,1 +1,3 @@
-print("forebay")
+import Glibc
+
+exit(await Program.main(Array(CommandLine.arguments.dropFirst())).rawValue)

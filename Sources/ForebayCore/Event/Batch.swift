@@ -48,6 +48,21 @@ package struct Batch: Sendable {
         }
     }
 
+    /// The batch without its events below `sequence`, on the same slab.
+    package func dropping(below sequence: UInt64) -> Batch {
+        guard sequence > self.first else { return self }
+        var start = self.range.lowerBound
+        let dropped = min(UInt64(self.count), sequence - self.first)
+        for _ in 0..<dropped {
+            let rest = UnsafeRawBufferPointer(start: self.slab.base + start, count: self.range.upperBound - start)
+            guard let event = Event(at: rest) else { break }
+            start += event.record.count
+        }
+        return Batch(
+            lane: self.lane, first: self.first + dropped, count: self.count - Int(dropped), route: self.route, acceptedAt: self.acceptedAt,
+            slab: self.slab, range: start..<self.range.upperBound)
+    }
+
     /// Whether the bytes are exactly `count` records. What comes from a disk is asked before it is used.
     package var isWellFormed: Bool {
         self.withUnsafeBytes { bytes in

@@ -25,7 +25,7 @@ package final class Link<Element: Weighted>: Sendable {
 
     /// - Parameters:
     ///   - bound: of what waits, in bytes.
-    ///   - room: called after an `offer` was refused, when there is room again; on the consumer's thread.
+    ///   - room: called after an `offer` was refused, when there is room again, on the consumer's thread, or when the link has ended.
     package init(name: String, bound: Int, room: @escaping @Sendable () -> Void = {}) {
         self.name = name
         self.state = Mutex(LinkState(bound: bound))
@@ -35,6 +35,11 @@ package final class Link<Element: Weighted>: Sendable {
     /// What waits now, in elements and bytes.
     package var depth: (count: Int, bytes: Int) {
         self.state.withLock { ($0.count, $0.byteCount) }
+    }
+
+    /// Who waits now.
+    var waiting: (senders: Int, hasConsumer: Bool) {
+        self.state.withLock { ($0.waitingSenders, $0.hasConsumer) }
     }
 
     /// Queues an element if there is room; never waits.
@@ -76,7 +81,9 @@ package final class Link<Element: Weighted>: Sendable {
                 }
             }
         } onCancel: {
-            self.state.withLock { $0.cancelSender(id: id) }?.resume(throwing: CancellationError())
+            let (sender, admitted) = self.state.withLock { $0.cancelSender(id: id) }
+            sender?.resume(throwing: CancellationError())
+            self.wake(admitted, signalRoom: false)
         }
     }
 
@@ -90,9 +97,8 @@ package final class Link<Element: Weighted>: Sendable {
         var taken: [Element] = []
         var weight = 0
         while true {
-            let next = self.state.withLock { state in
-                weight > 0 && weight >= bytes ? LinkState.Taken.wait : state.take()
-            }
+            let limit = taken.isEmpty ? Int.max : bytes - weight
+            let next = self.state.withLock { $0.take(upTo: limit) }
             guard case .element(let element, let admitted, let signalRoom) = next else { return taken }
             self.wake(admitted, signalRoom: signalRoom)
             weight += element.weight
@@ -102,9 +108,10 @@ package final class Link<Element: Weighted>: Sendable {
 
     /// Ends the link: what waits can still be taken, nothing more is queued, waiting senders get ``LinkFinished``.
     package func finish() {
-        let (consumer, senders) = self.state.withLock { $0.finish() }
+        let (consumer, senders, signalRoom) = self.state.withLock { $0.finish() }
         consumer?.resume(returning: nil)
         for sender in senders { sender.resume(throwing: LinkFinished()) }
+        if signalRoom { self.room() }
     }
 
     private func next() async -> Element? {

@@ -32,7 +32,8 @@ struct LinkState<Element: Weighted, Sender, Consumer> {
 
     let bound: Int
     private(set) var byteCount = 0
-    private var queue: [Element] = []
+    /// None where an element was taken: what was given away must not be kept alive here.
+    private var queue: [Element?] = []
     private var head = 0
     private var senders: [Waiting] = []
     private var consumer: (id: UInt64, value: Consumer)?
@@ -47,6 +48,8 @@ struct LinkState<Element: Weighted, Sender, Consumer> {
     }
 
     var count: Int { self.queue.count - self.head }
+    var waitingSenders: Int { self.senders.count }
+    var hasConsumer: Bool { self.consumer != nil }
 
     mutating func nextID() -> UInt64 {
         self.lastID += 1
@@ -75,9 +78,11 @@ struct LinkState<Element: Weighted, Sender, Consumer> {
         return true
     }
 
-    mutating func take() -> Taken {
-        guard self.count > 0 else { return self.isFinished ? .finished : .wait }
-        let element = self.queue[self.head]
+    /// - Parameter limit: takes only an element that weighs no more.
+    mutating func take(upTo limit: Int = .max) -> Taken {
+        guard self.count > 0, let element = self.queue[self.head] else { return self.isFinished ? .finished : .wait }
+        guard element.weight <= limit else { return .wait }
+        self.queue[self.head] = nil
         self.head += 1
         self.byteCount -= element.weight
         if self.head >= 32, self.head * 2 >= self.queue.count {
@@ -107,12 +112,14 @@ struct LinkState<Element: Weighted, Sender, Consumer> {
         return consumer.value
     }
 
-    mutating func cancelSender(id: UInt64) -> Sender? {
+    /// - Returns: the sender, if it waits, and those behind it that fit now that it is gone.
+    mutating func cancelSender(id: UInt64) -> (sender: Sender?, admitted: [Sender]) {
         guard let index = self.senders.firstIndex(where: { $0.id == id }) else {
             self.cancelledEarly.insert(id)
-            return nil
+            return (nil, [])
         }
-        return self.senders.remove(at: index).sender
+        let sender = self.senders.remove(at: index).sender
+        return (sender, self.admit())
     }
 
     /// A call came back: its cancellation, if it comes only now, means nothing.
@@ -120,13 +127,15 @@ struct LinkState<Element: Weighted, Sender, Consumer> {
         self.cancelledEarly.remove(id)
     }
 
-    mutating func finish() -> (consumer: Consumer?, senders: [Sender]) {
+    /// - Returns: who is to be told; those whose offer was refused wait for room and learn by their next offer.
+    mutating func finish() -> (consumer: Consumer?, senders: [Sender], signalRoom: Bool) {
         self.isFinished = true
         defer {
             self.consumer = nil
             self.senders = []
+            self.refusedAnOffer = false
         }
-        return (self.consumer?.value, self.senders.map(\.sender))
+        return (self.consumer?.value, self.senders.map(\.sender), self.refusedAnOffer)
     }
 
     private func hasRoom(for element: Element) -> Bool {

@@ -42,7 +42,7 @@ package final class DeliveryWaiters: Sendable {
     ///
     /// - Parameters:
     ///   - sequences: in the order of the request.
-    ///   - settle: called once with the settlements in that order, on the delivering thread.
+    ///   - settle: called once with the settlements in that order, on the delivering thread; at once if there are no events.
     /// - Returns: none if too many wait already.
     package func expect(sequences: [UInt64], settle: @escaping @Sendable ([Settlement]) -> Void) -> Ticket? {
         let request = Request(sequences: sequences, settle: settle)
@@ -52,6 +52,7 @@ package final class DeliveryWaiters: Sendable {
             self.count.store(waiting.count, ordering: .releasing)
             return true
         }
+        if added && sequences.isEmpty { settle([]) }
         return added ? Ticket(request: request) : nil
     }
 

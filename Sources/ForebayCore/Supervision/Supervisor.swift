@@ -61,11 +61,11 @@ package actor Supervisor {
         self.children[index].run?.cancel()
     }
 
-    /// Takes all children down in the order they were started, each drained first, in at most `timeout` together.
+    /// Takes all children down, the last started first, each drained before it is cancelled, in at most `timeout` together.
     package func shutdown(within timeout: Duration) async {
         self.state.stop()
         let deadline = ContinuousClock.now + timeout
-        for index in self.children.indices {
+        for index in self.children.indices.reversed() {
             if let stage = self.children[index].stage {
                 await Self.bounded(until: deadline) { await stage.drain() }
             }
@@ -96,6 +96,9 @@ package actor Supervisor {
             let action = self.state.ended(index, error: failure, now: now, wall: WallClock.milliseconds, using: &self.generator)
             guard await self.perform(action, index) else { return }
         }
+        // The node began to stop while the child waited for its restart.
+        self.children[index].stage = nil
+        self.state.finished(index, wall: WallClock.milliseconds)
     }
 
     private func runOnce(_ index: Int) async throws {

@@ -72,6 +72,10 @@ struct SupervisorState {
         self.enter(.starting, index, wall)
     }
 
+    mutating func finished(_ index: Int, wall: Int64) {
+        self.enter(.finished, index, wall)
+    }
+
     private mutating func enter(_ state: StageReport.State, _ index: Int, _ wall: Int64) {
         self.children[index].state = state
         self.children[index].since = wall

@@ -28,6 +28,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     private var hooks: [() -> Void] = []
     private var own: LoopInternals?
     private var isStopping = false
+    private var wantsRound = false
     /// Timers, watches, sockets: all handles but the loop's own.
     var handleCount = 0
 
@@ -86,6 +87,9 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
         self.preconditionOnLoop()
         self.hooks.append(body)
     }
+
+    /// From a hook that made work for the hooks before it: all of them run once more before the thread sleeps.
+    package func repeatEndOfTurn() { self.wantsRound = true }
 
     /// The monotonic time of this turn, in milliseconds.
     package var nowMilliseconds: UInt64 { uv_now(self.raw) }
@@ -152,9 +156,10 @@ extension EventLoop {
     /// Before the wait and after the callbacks: jobs, then hooks, then the jobs that those made, until none is left.
     func finishTurn() {
         for _ in 0..<8 {
+            self.wantsRound = false
             self.drain()
             for hook in self.hooks { hook() }
-            guard !self.queue.isEmpty else {
+            guard self.wantsRound || !self.queue.isEmpty else {
                 if self.isStopping { self.closeDown() }
                 return
             }

@@ -9,7 +9,7 @@ package protocol TCPSocketDelegate: AnyObject {
     func receivedEnd()
     /// The connection is broken. It is already being closed.
     func failed(_ failure: SystemCallFailure)
-    /// All that was written has been handed to the system.
+    /// What ``TCPSocket/flush()`` could not hand over at once has been handed over now.
     func flushed()
     /// The last call.
     func closed()
@@ -39,7 +39,8 @@ package final class ReadGate {
 /// What is written is gathered until ``flush()``, and goes out in one call to the system. What that doesn't take is kept, and sent as the
 /// peer reads; how much that may be is for the caller to bound, by ``unsentBytes``.
 package final class TCPSocket: LoopHandle {
-    package weak var delegate: (any TCPSocketDelegate)?
+    /// Kept until the socket has closed.
+    package var delegate: (any TCPSocketDelegate)?
     private let gate: ReadGate
     private var output = OutputBuffer()
     /// Given to libuv, which sends one queued request a turn: so there is never more than this one.
@@ -130,14 +131,23 @@ package final class TCPSocket: LoopHandle {
         self.commit(bytes.count)
     }
 
-    /// Sends what was written. Once, at the end of a turn.
-    package func flush() {
-        guard self.sending.isEmpty, !self.output.isEmpty, !self.isClosing else { return }
+    /// Sends what was written. Once, at the end of a turn. False: some of it waits for the peer, or there was nothing to send.
+    @discardableResult
+    package func flush() -> Bool {
+        guard self.sending.isEmpty, !self.output.isEmpty, !self.isClosing else { return false }
         var buffer = uv_buf_t(self.output.bytes)
         let sent = uv_try_write(self.stream, &buffer, 1)
-        guard sent >= 0 || sent == UV_EAGAIN.rawValue else { return self.fail(SystemCallFailure(uv: sent)) }
+        guard sent >= 0 || sent == UV_EAGAIN.rawValue else {
+            self.fail(SystemCallFailure(uv: sent))
+            return false
+        }
         self.output.consume(Swift.max(0, Int(sent)), to: self.loop.outputBlocks)
-        self.output.isEmpty ? self.drained() : self.sendRest()
+        guard self.output.isEmpty else {
+            self.sendRest()
+            return false
+        }
+        if self.wantsShutdown { self.startShutdown() }
+        return true
     }
 
     /// The peer's window is full: libuv waits until it opens.
@@ -157,12 +167,12 @@ package final class TCPSocket: LoopHandle {
         self.sending.consume(self.sending.count, to: self.loop.outputBlocks)
         guard !self.isClosing else { return }
         guard status == 0 else { return self.fail(SystemCallFailure(uv: status)) }
-        self.output.isEmpty ? self.drained() : self.flush()
-    }
-
-    private func drained() {
-        if self.wantsShutdown { self.startShutdown() }
-        self.delegate?.flushed()
+        if self.output.isEmpty {
+            if self.wantsShutdown { self.startShutdown() }
+            self.delegate?.flushed()
+        } else if self.flush() {
+            self.delegate?.flushed()
+        }
     }
 
     // MARK: Ending

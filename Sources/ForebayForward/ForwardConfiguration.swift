@@ -1,0 +1,48 @@
+import ForebayKafka
+
+/// Bounds and times of a forward stage. Times are in milliseconds, sizes in bytes.
+package struct ForwardConfiguration: Sendable {
+    /// Events given to librdkafka and not reported yet, of one partition.
+    package var partitionWindow = 1 << 20
+    /// What is pulled and can't be sent yet; past it nothing more is pulled.
+    package var queueLimit = 2 << 20
+    /// What an event costs beside its bytes while it is in flight: librdkafka's message, key and headers, and our own entry.
+    package var eventOverhead = 256
+    /// A keyless event joins its predecessor's partition until so many bytes went there.
+    package var stickyBytes = 64 << 10
+    /// A producer that failed for good may still get reports of what is in flight.
+    package var reportPatience = 1000
+    /// From closing a producer to making its successor; doubled while failures follow each other, up to `holdLimit`.
+    package var rebuildDelay = 500
+    /// Before what could not be delivered now is tried again; doubled each time.
+    package var holdDelay = 100
+    package var holdLimit = 30_000
+    /// How often the cluster is asked for partitions, leaders and limits of the topics in use.
+    package var metadataInterval = 300_000
+    /// Before the cluster is asked again when it did not answer.
+    package var metadataRetry = 1000
+    /// Topics kept open in librdkafka without events.
+    package var idleTopics = 1000
+    /// Topics with a smaller `max.message.bytes` than the producer's batches get a producer with smaller ones.
+    package var batchSize = 1_000_000
+    /// Without compression an event's size on the wire is known, so one that is too large needs no refusal to be told.
+    package var isCompressed = false
+    /// A drain gives up on a cluster that reports nothing for so long.
+    package var drainPatience = 2000
+
+    package init() {}
+
+    /// With what the cluster's own properties decide.
+    func adjusted(to properties: KafkaProperties) -> ForwardConfiguration {
+        var adjusted = self
+        if let size = properties["batch.size"].flatMap({ Int($0) }) { adjusted.batchSize = size }
+        let codec = properties["compression.type"] ?? properties["compression.codec"] ?? "none"
+        adjusted.isCompressed = codec != "none"
+        return adjusted
+    }
+
+    /// The delay before the `failures`-th try again (1…).
+    func delay(_ first: Int, failures: Int) -> UInt64 {
+        UInt64(min(self.holdLimit, first << min(20, max(0, failures - 1))))
+    }
+}

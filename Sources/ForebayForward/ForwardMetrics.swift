@@ -1,0 +1,33 @@
+package import ForebayTelemetry
+
+/// What a forward stage counts. Labels: the stage, and the route's name.
+package final class ForwardMetrics: Sendable {
+    let delivered: Counter
+    let deliveredBytes: Counter
+    let redelivered: Counter
+    let deadTotal: Counter
+    let rebuilds: Counter
+    let unknownErrors: Counter
+    let inFlight: Gauge
+    let targetUp: Gauge
+    let endToEnd: Histogram
+
+    package init(registry: MetricsRegistry, route: String) {
+        let labels: KeyValuePairs = ["stage": "forward", "route": route]
+        self.delivered = registry.counter("forebay_delivery_events_total", help: "Events delivered to their target.", labels: labels)
+        self.deliveredBytes = registry.counter("forebay_delivery_bytes_total", help: "Bytes of the events delivered.", labels: labels)
+        self.redelivered = registry.counter(
+            "forebay_redelivered_events_total", help: "Events sent again that may have been stored before.", labels: labels)
+        self.deadTotal = registry.counter("forebay_dead_letters_total", help: "Events that a broker refused for good.", labels: labels)
+        self.rebuilds = registry.counter(
+            "forebay_delivery_rebuilds_total", help: "Producers that took a fatal error and were made anew.", labels: labels)
+        self.unknownErrors = registry.counter(
+            "forebay_delivery_unknown_errors_total", help: "Deliveries that failed with a code that has no known fate; they wait.", labels: labels)
+        self.inFlight = registry.gauge("forebay_delivery_in_flight_events", help: "Events pulled and not settled.", labels: labels)
+        self.targetUp = registry.gauge("forebay_target_up", help: "Whether the target cluster answers.", labels: labels)
+        // Outages are long, so the buckets are.
+        self.endToEnd = registry.histogram(
+            "forebay_delivery_end_to_end_seconds", help: "From acceptance to the delivery of a batch's last event.", labels: labels,
+            bounds: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 300, 1800, 7200, 86_400])
+    }
+}

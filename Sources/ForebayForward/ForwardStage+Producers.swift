@@ -1,0 +1,142 @@
+import ForebayCore
+import ForebayKafka
+import ForebayNet
+import ForebayTelemetry
+
+/// A producer in use, and the topics it has open by their index in the state.
+struct OpenProducer {
+    let producer: KafkaProducer
+    let watch: Watch
+    var topics: [KafkaTopic?] = []
+    /// Of the small topics' producer.
+    let batchSize: Int?
+}
+
+extension ForwardStage {
+    /// Closes the producers that are done, and makes those that are needed.
+    func tendProducers(now: UInt64) {
+        if let size = self.state.smallBatchSize, let small = self.producers[ProducerSlot.small.rawValue], small.batchSize != size {
+            self.state.drain(.small)
+        }
+        for slot in self.state.slotsToClose(now: now) {
+            self.closeProducer(slot)
+            self.state.closed(slot, now: now)
+            self.metrics.rebuilds.increment()
+        }
+        for slot in self.state.slotsToOpen(now: now) { self.openProducer(slot) }
+    }
+
+    private func openProducer(_ slot: ProducerSlot) {
+        do throws(ForebayError) {
+            let size = slot == .small ? self.state.smallBatchSize ?? self.configuration.batchSize : nil
+            let kind: KafkaProducer.Kind = slot == .main ? .bulk : slot == .single ? .single : .small(batchSize: size ?? 1)
+            let name = slot == .main ? "forward/\(self.route)" : "forward/\(self.route)/\(slot)"
+            let producer = try KafkaProducer(
+                name: name, kind: kind, properties: self.properties, metrics: slot == .main ? self.registry : nil)
+            do throws(ForebayError) {
+                let watch = try self.loop.watch(fd: producer.wakeup) { [weak self] in self?.assumeIsolated { $0.poll(slot) } }
+                self.producers[slot.rawValue] = OpenProducer(producer: producer, watch: watch, batchSize: size)
+            } catch {
+                producer.close()
+                throw error
+            }
+            self.state.opened(slot)
+        } catch {
+            self.fail(error)
+        }
+    }
+
+    func closeProducer(_ slot: ProducerSlot) {
+        guard let open = self.producers[slot.rawValue] else { return }
+        self.producers[slot.rawValue] = nil
+        open.watch.cancel()
+        open.producer.close(keeping: self.state.batches.all)
+    }
+
+    func closeEvictedTopics() {
+        guard !self.state.evictedTopics.isEmpty else { return }
+        for topic in self.state.evictedTopics {
+            for slot in self.producers.indices { self.closeTopic(topic, slot) }
+        }
+        self.state.evictedTopics = []
+    }
+
+    private func closeTopic(_ topic: Int, _ slot: Int) {
+        guard let open = self.producers[slot], topic < open.topics.count, let handle = open.topics[topic] else { return }
+        self.producers[slot]?.topics[topic] = nil
+        open.producer.close(topic: handle)
+    }
+
+    /// The handle of a topic at a producer, opened if need be.
+    func openTopic(_ topic: Int, _ slot: ProducerSlot) -> KafkaTopic? {
+        guard let open = self.producers[slot.rawValue] else { return nil }
+        if topic < open.topics.count, let handle = open.topics[topic] { return handle }
+        guard let handle = open.producer.open(topic: self.state.topics[topic].name) else { return nil }
+        while (self.producers[slot.rawValue]?.topics.count ?? .max) <= topic { self.producers[slot.rawValue]?.topics.append(nil) }
+        self.producers[slot.rawValue]?.topics[topic] = handle
+        return handle
+    }
+
+    // MARK: Sending
+
+    /// Gives librdkafka what may be sent now.
+    func send(now: UInt64) {
+        guard !self.state.ready.isEmpty else { return }
+        let producers = self.producers
+        let spool: SpoolID? = if case .spool(let id) = self.source.cursor.lane { id } else { nil }
+        withUnsafeTemporaryAllocation(byteCount: EventID.length, alignment: 8) { id in
+            let derived = UnsafeRawBufferPointer(id)
+            self.state.pump(now: now) { outgoing, event, offset in
+                guard let open = producers[outgoing.slot.rawValue], let topic = open.topics[outgoing.topic] else { return .unknownTopic }
+                if event.id.isEmpty, let spool { EventID.write(spool: spool, sequence: offset, to: id.baseAddress!) }
+                let record = KafkaRecord(
+                    partition: outgoing.partition, timestamp: event.timestamp, key: event.key, value: event.value,
+                    id: event.id.isEmpty ? derived : event.id, headers: event.headers, token: outgoing.flight)
+                return open.producer.send(record, to: topic)
+            }
+        }
+    }
+
+    // MARK: Reports
+
+    /// Takes what a producer has to tell. On the loop, when its queue has something.
+    func poll(_ slot: ProducerSlot) {
+        guard let open = self.producers[slot.rawValue] else { return }
+        let now = self.loop.nowMilliseconds
+        open.producer.poll { signal in
+            switch signal {
+            case .reports(let reports): self.take(reports, from: slot, now: now)
+            case .fatal(let failure): self.producerFailed(slot, failure, now: now)
+            case .failure(let failure): self.clientFailed(failure)
+            }
+        }
+        self.turn()
+    }
+
+    private func take(_ reports: UnsafeBufferPointer<KafkaReport>, from slot: ProducerSlot, now: UInt64) {
+        // Whoever waits for an event was there before it could be read, so one look is enough.
+        if self.waiters.isEmpty {
+            self.state.take(reports, from: slot, now: now)
+        } else {
+            for report in reports {
+                let sequence = self.state.offset(of: UInt32(truncatingIfNeeded: report.token)).number
+                guard self.state.report(report, from: slot, now: now) else { continue }
+                self.waiters.settled(sequence, .record(partition: report.partition, offset: report.offset))
+            }
+        }
+        self.state.reportsTaken(from: slot)
+    }
+
+    private func producerFailed(_ slot: ProducerSlot, _ failure: KafkaFailure, now: UInt64) {
+        self.state.failed(slot, now: now)
+        let advice = self.advice.text(for: failure, topic: nil) ?? ""
+        self.logger.warning(
+            "producer failed, it will be made anew",
+            ["route": self.route, "producer": "\(slot)", "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
+    }
+
+    private func clientFailed(_ failure: KafkaFailure) {
+        guard failure.code == .allBrokersDown else { return }
+        self.setTargetUp(false)
+    }
+}

@@ -1,0 +1,65 @@
+import ForebayCore
+
+/// The batches whose events are in flight, oldest first. They keep the bytes alive that librdkafka was given.
+struct BatchQueue {
+    struct Entry {
+        let batch: Batch
+        /// The number of its first flight.
+        let firstFlight: UInt64
+        /// What it holds of the budget.
+        let cost: Int
+        let base: UnsafeRawPointer
+        /// What a flight's number and its sequence differ by.
+        let shift: UInt64
+
+        var endFlight: UInt64 { self.firstFlight + UInt64(self.batch.count) }
+    }
+
+    private var entries: [Entry?] = Array(repeating: nil, count: 64)
+    private var head: UInt32 = 0
+    private var tail: UInt32 = 0
+
+    var isEmpty: Bool { self.head == self.tail }
+    var count: Int { Int(self.tail &- self.head) }
+    var first: Entry? { self.isEmpty ? nil : self[self.head] }
+    /// All of them: what a producer that is closed may still read.
+    var all: [Batch] { (0..<UInt32(self.count)).map { self[self.head &+ $0].batch } }
+
+    subscript(number: UInt32) -> Entry { self.entries[Int(number) & (self.entries.count - 1)]! }
+
+    /// Where the bytes of a batch begin. Valid while it is in the queue.
+    @inline(__always)
+    func base(_ number: UInt32) -> UnsafeRawPointer {
+        self.entries[Int(number) & (self.entries.count - 1)].unsafelyUnwrapped.base
+    }
+
+    @inline(__always)
+    func shift(_ number: UInt32) -> UInt64 {
+        self.entries[Int(number) & (self.entries.count - 1)].unsafelyUnwrapped.shift
+    }
+
+    /// - Returns: the batch's number.
+    mutating func append(_ batch: Batch, firstFlight: UInt64, cost: Int) -> UInt32 {
+        if self.count == self.entries.count { self.grow() }
+        let base = UnsafeRawPointer(batch.slab.base + batch.range.lowerBound)
+        self.entries[Int(self.tail) & (self.entries.count - 1)] = Entry(
+            batch: batch, firstFlight: firstFlight, cost: cost, base: base, shift: batch.first &- firstFlight)
+        self.tail &+= 1
+        return self.tail &- 1
+    }
+
+    mutating func removeFirst() {
+        self.entries[Int(self.head) & (self.entries.count - 1)] = nil
+        self.head &+= 1
+    }
+
+    private mutating func grow() {
+        let old = self
+        self.entries = Array(repeating: nil, count: old.entries.count * 2)
+        var number = old.head
+        while number != old.tail {
+            self.entries[Int(number) & (self.entries.count - 1)] = old[number]
+            number &+= 1
+        }
+    }
+}

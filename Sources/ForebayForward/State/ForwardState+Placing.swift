@@ -1,0 +1,152 @@
+import ForebayCore
+import ForebayKafka
+
+/// Which partition an event goes to.
+extension ForwardState {
+    /// Queues an event at its partition, or at its topic while the partition can't be picked.
+    mutating func place(_ flight: UInt32, _ event: Event, _ topic: Int, now: UInt64) {
+        guard self.topics[topic].waiting.count == 0, self.assign(flight, event, topic, now: now) else {
+            self.topics[topic].waiting.append(flight, in: &self.flights)
+            return
+        }
+    }
+
+    /// - Returns: false if it must wait until more is known of the topic.
+    private mutating func assign(_ flight: UInt32, _ event: Event, _ topic: Int, now: UInt64) -> Bool {
+        let count = self.topics[topic].partitions.count
+        guard count > 0, self.topics[topic].nextCount == nil else { return false }
+        let partition: Int
+        if let explicit = event.partition {
+            guard explicit >= 0, explicit < count else { return self.refusePartition(flight, explicit, topic, now: now) }
+            partition = Int(explicit)
+        } else if let key = event.key {
+            partition = Int(KafkaPartitioner.partition(of: key, among: Int32(count)))
+        } else {
+            partition = self.keylessPartition(topic, size: event.record.count)
+        }
+        self.enqueue(flight, at: self.topics[topic].partitions[partition])
+        self.topics[topic].assigned += 1
+        self.suspectBySize(flight, event, topic)
+        return true
+    }
+
+    /// The partition may have come to be since the cluster was last asked, so it is asked again before the event is given up.
+    private mutating func refusePartition(_ flight: UInt32, _ partition: Int32, _ topic: Int, now: UInt64) -> Bool {
+        guard partition < 0 || now - self.topics[topic].learnedAt < 10_000 else {
+            self.want(topic, by: .main)
+            return false
+        }
+        self.queuedBytes -= Int(self.flights[flight].bytes)
+        let count = self.topics[topic].partitions.count
+        self.die(flight, .unknownPartition, reason: "the event asks for partition \(partition), and the topic has \(count)")
+        return true
+    }
+
+    /// An event that its topic surely won't take goes alone from the start, and spares the others the refusal.
+    @inline(__always)
+    private mutating func suspectBySize(_ flight: UInt32, _ event: Event, _ topic: Int) {
+        guard let limit = self.topics[topic].limit, !self.configuration.isCompressed else { return }
+        if event.record.count + Self.wireOverhead > limit { self.setAlone(flight, topic) }
+    }
+
+    /// What a batch of one adds to a record, at most: the batch's header, the record's own, the id.
+    private static let wireOverhead = 128
+
+    /// Stays with one live partition for a while, so that batches grow; then takes the lighter one of two.
+    private mutating func keylessPartition(_ topic: Int, size: Int) -> Int {
+        if self.topics[topic].sticky.room <= 0 {
+            let first = self.randomPartition(topic), second = self.randomPartition(topic)
+            let places = self.topics[topic].partitions
+            let lighter = self.partitions[places[first]].load <= self.partitions[places[second]].load ? first : second
+            self.topics[topic].sticky = (lighter, self.configuration.stickyBytes)
+        }
+        self.topics[topic].sticky.room -= size
+        return self.topics[topic].sticky.partition
+    }
+
+    private mutating func randomPartition(_ topic: Int) -> Int {
+        if let live = self.topics[topic].live.randomElement(using: &self.generator) { return Int(live) }
+        return Int.random(in: 0..<self.topics[topic].partitions.count, using: &self.generator)
+    }
+
+    @inline(__always)
+    private mutating func enqueue(_ flight: UInt32, at place: Int) {
+        self.flights[flight].place = UInt32(place)
+        if self.partitions[place].unsettled == 0 {
+            self.partitions[place].oldest = flight
+        } else {
+            self.flights[self.partitions[place].newest].next = flight
+        }
+        self.partitions[place].newest = flight
+        if self.partitions[place].queued == 0 { self.partitions[place].next = flight }
+        self.partitions[place].unsettled += 1
+        self.partitions[place].queued += 1
+        self.markReady(place)
+    }
+
+    /// Picks partitions for what waited at a topic.
+    mutating func placeWaiting(_ topic: Int, now: UInt64) {
+        while self.topics[topic].waiting.count > 0 {
+            let flight = self.topics[topic].waiting.first
+            guard self.assign(flight, self.event(of: flight), topic, now: now) else { return }
+            _ = self.topics[topic].waiting.removeFirst(in: self.flights)
+        }
+    }
+
+    // MARK: How many partitions there are
+
+    /// The cluster named a number of partitions. Another one than before counts once no event is in its old place: until then
+    /// the topic's newer events wait, so that a key's events do not overtake each other.
+    mutating func setPartitionCount(_ topic: Int, _ count: Int, now: UInt64) {
+        let old = self.topics[topic].partitions.count
+        self.topics[topic].nextCount = count == old ? nil : count
+        if count < old { self.recallIfSettled(topic) }
+        self.applyCount(topic, now: now)
+    }
+
+    /// Called when the last event of a topic was settled, too.
+    mutating func applyCount(_ topic: Int, now: UInt64) {
+        guard let count = self.topics[topic].nextCount, self.topics[topic].assigned == 0 else { return }
+        self.freePartitions += self.topics[topic].partitions
+        self.topics[topic].partitions = (0..<count).map { self.makePartition(PartitionState(topic: topic, number: Int32($0))) }
+        self.topics[topic].nextCount = nil
+        self.topics[topic].sticky = (0, 0)
+        self.placeWaiting(topic, now: now)
+    }
+
+    /// Fewer partitions: the topic was made anew. Its events leave their old places, for some are gone.
+    mutating func recallIfSettled(_ topic: Int) {
+        let places = self.topics[topic].partitions
+        guard let count = self.topics[topic].nextCount, count < places.count, places.allSatisfy({ self.partitions[$0].outstanding == 0 }) else { return }
+        var recalled: [UInt64] = []
+        for place in places {
+            self.forEachUnsettled(of: place) { recalled.append($0.flights.number($1)) }
+            self.partitions[place] = PartitionState(topic: topic, number: self.partitions[place].number)
+        }
+        var waiting = FlightQueue()
+        for number in recalled.sorted() { waiting.append(UInt32(truncatingIfNeeded: number), in: &self.flights) }
+        while self.topics[topic].waiting.count > 0 { waiting.append(self.topics[topic].waiting.removeFirst(in: self.flights), in: &self.flights) }
+        self.topics[topic].waiting = waiting
+        self.topics[topic].assigned = 0
+    }
+
+    /// Walks the flights of a partition that are not settled, in order.
+    mutating func forEachUnsettled(of place: Int, _ body: (inout ForwardState, UInt32) -> Void) {
+        var flight = self.partitions[place].oldest
+        for _ in 0..<self.partitions[place].unsettled {
+            while self.flights[flight].status == .settled || self.flights[flight].status == .dying { flight = self.flights[flight].next }
+            let next = self.flights[flight].next
+            body(&self, flight)
+            flight = next
+        }
+    }
+
+    private mutating func makePartition(_ partition: PartitionState) -> Int {
+        if let free = self.freePartitions.popLast() {
+            self.partitions[free] = partition
+            return free
+        }
+        self.partitions.append(partition)
+        return self.partitions.count - 1
+    }
+}

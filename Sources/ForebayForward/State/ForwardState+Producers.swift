@@ -1,0 +1,72 @@
+/// The lives of the producers.
+extension ForwardState {
+    /// The producers to be made now.
+    func slotsToOpen(now: UInt64) -> [ProducerSlot] {
+        ProducerSlot.allCases.filter { slot in
+            guard case .closed(let until) = self[slot].phase, until <= now else { return false }
+            return self[slot].isWanted
+        }
+    }
+
+    /// The producers to be closed now: their reports are in, or were waited for long enough.
+    func slotsToClose(now: UInt64) -> [ProducerSlot] {
+        ProducerSlot.allCases.filter { slot in
+            switch self[slot].phase {
+            case .failing(let until): self[slot].outstanding == 0 || until <= now
+            case .draining: self[slot].outstanding == 0
+            case .open, .closed: false
+            }
+        }
+    }
+
+    mutating func opened(_ slot: ProducerSlot) {
+        self[slot].phase = .open
+        self[slot].isFull = false
+        for topic in self.topics.indices where self.names.holds(topic) && self.uses(topic, slot) { self.want(topic, by: slot) }
+        self.wakeStalled(slot)
+    }
+
+    private func uses(_ topic: Int, _ slot: ProducerSlot) -> Bool {
+        switch slot {
+        case .main: true
+        case .small: self.topics[topic].slot == .small
+        case .single: self.topics[topic].alone > 0
+        }
+    }
+
+    /// The side producers are closed when there was nothing for them for a while.
+    func isUnused(_ slot: ProducerSlot) -> Bool {
+        self[slot].isOpen && self[slot].outstanding == 0 && !self.topics.indices.contains { self.uses($0, slot) && !self.topics[$0].isIdle }
+    }
+
+    /// A producer took a fatal error: nothing more goes to it.
+    mutating func failed(_ slot: ProducerSlot, now: UInt64) {
+        switch self[slot].phase {
+        case .open, .draining:
+            self[slot].phase = .failing(until: now + UInt64(self.configuration.reportPatience))
+            self[slot].failures += 1
+        case .failing, .closed: break
+        }
+    }
+
+    /// A producer is to be made anew with other settings, without losing a report.
+    mutating func drain(_ slot: ProducerSlot) {
+        if self[slot].isOpen { self[slot].phase = .draining }
+    }
+
+    /// A producer is gone. What it held and did not report is queued again, in its order.
+    mutating func closed(_ slot: ProducerSlot, now: UInt64) {
+        let delay = self[slot].failures == 0 ? 0 : self.configuration.delay(self.configuration.rebuildDelay, failures: self[slot].failures)
+        self[slot].phase = .closed(until: now + delay)
+        self[slot].isWanted = slot == .main
+        for topic in self.topics.indices { self.topics[topic].setKnown(by: slot, false) }
+        for place in self.partitions.indices where self.partitions[place].slot == slot && self.partitions[place].outstanding > 0 {
+            self.forEachUnsettled(of: place) { state, flight in
+                guard state.flights[flight].status == .sent else { return }
+                state.flights[flight].flags.insert(.mayBeStored)
+                state.requeue(flight, place, slot)
+            }
+            self.resumeIfReported(place, now: now)
+        }
+    }
+}

@@ -1,0 +1,158 @@
+import ForebayCore
+import ForebayKafka
+
+/// What reports mean.
+extension ForwardState {
+    /// Takes reports of the producer in `slot`.
+    mutating func take(_ reports: UnsafeBufferPointer<KafkaReport>, from slot: ProducerSlot, now: UInt64) {
+        for report in reports { _ = self.report(report, from: slot, now: now) }
+    }
+
+    /// Takes one report of the producer in `slot`.
+    ///
+    /// - Returns: whether the event is delivered by it.
+    @inline(__always)
+    mutating func report(_ report: KafkaReport, from slot: ProducerSlot, now: UInt64) -> Bool {
+        guard self.flights.contains(report.token) else { return false }  // Of a flight that was settled otherwise.
+        let flight = UInt32(truncatingIfNeeded: report.token)
+        guard self.flights[flight].status == .sent else { return false }
+        let place = Int(self.flights[flight].place)
+        guard !report.error.isError else {
+            self.failed(flight, place, slot, report, now: now)
+            return false
+        }
+        self.totals.delivered += 1
+        self.totals.deliveredBytes += UInt64(self.flights[flight].bytes)
+        self.flights[flight].status = .settled
+        self.remove(flight, place, slot)
+        if self.partitions[place].failures > 0 || self.topics[self.partitions[place].topic].failure != nil { self.recovered(place, now: now) }
+        if self[slot].failures > 0 { self[slot].failures = 0 }
+        if self.partitions[place].isHalted {
+            self.resumeIfReported(place, now: now)
+        } else if self.partitions[place].queued > 0 {
+            self.markReady(place)
+        }
+        self.settledOne(place, now: now)
+        return true
+    }
+
+    /// Reports came, so librdkafka has room again.
+    mutating func reportsTaken(from slot: ProducerSlot) {
+        guard self[slot].isFull else { return }
+        self[slot].isFull = false
+        self.wakeStalled(slot)
+    }
+
+    /// Takes a sent flight out of its partition's account; its status says already that it is settled or dying.
+    @inline(__always)
+    mutating func remove(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot) {
+        self.partitions[place].outstanding -= 1
+        self.partitions[place].outstandingBytes -= Int(self.flights[flight].bytes)
+        self.partitions[place].isAlone = false
+        self.partitions[place].unsettled -= 1
+        self[slot].outstanding -= 1
+        let topic = self.partitions[place].topic
+        self.topics[topic].assigned -= 1
+        if self.flights[flight].flags.contains(.alone) { self.topics[topic].alone -= 1 }
+        guard self.partitions[place].unsettled > 0, self.partitions[place].oldest == flight else { return }
+        var oldest = self.flights[flight].next
+        while self.flights[oldest].status == .settled || self.flights[oldest].status == .dying { oldest = self.flights[oldest].next }
+        self.partitions[place].oldest = oldest
+    }
+
+    private mutating func settledOne(_ place: Int, now: UInt64) {
+        let topic = self.partitions[place].topic
+        if self.topics[topic].nextCount != nil {
+            self.recallIfSettled(topic)
+            self.applyCount(topic, now: now)
+        }
+    }
+
+    // MARK: Failures
+
+    private mutating func failed(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot, _ report: KafkaReport, now: UInt64) {
+        let topic = self.partitions[place].topic
+        let fate = KafkaFate(of: report.error)
+        if fate == .refused, slot == .single {
+            // Refused alone: it is the event's own fault.
+            self.flights[flight].status = .dying
+            self.remove(flight, place, slot)
+            self.die(flight, report.error, reason: report.error.text)
+            self.recovered(place, now: now)
+            self.resumeIfReported(place, now: now)
+            self.settledOne(place, now: now)
+            return
+        }
+        if report.mayBeStored { self.flights[flight].flags.insert(.mayBeStored) }
+        self.requeue(flight, place, slot)
+        self.partitions[place].isHalted = true
+        switch fate {
+        case .refused:
+            self.setAlone(flight, topic)
+            self.note(suspectOf: topic, report.error)
+            if report.error == .messageTooLarge { self.tooLarge(topic, from: slot) }
+        case .hold(let scope): self.hold(scope, place, KafkaFailure(report.error), now: now)
+        case .unknown:
+            // Perhaps one event's fault, perhaps not: none is given up, but each goes alone, so that the others flow.
+            self.setAlone(flight, topic)
+            self.noteOnce(.unknownError(topic: self.topics[topic].name, code: report.error))
+        case .wait: break
+        }
+        self.resumeIfReported(place, now: now, rests: fate != .refused && !Self.isPurge(report.error))
+        self.settledOne(place, now: now)
+    }
+
+    private static func isPurge(_ code: KafkaErrorCode) -> Bool { code == .purgedInQueue || code == .purgedInFlight }
+
+    /// A flight that was sent is queued again, before those behind it.
+    mutating func requeue(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot) {
+        self.flights[flight].status = .queued
+        self.partitions[place].outstanding -= 1
+        self.partitions[place].outstandingBytes -= Int(self.flights[flight].bytes)
+        self.partitions[place].isAlone = false
+        self.partitions[place].queued += 1
+        self[slot].outstanding -= 1
+        self.queuedBytes += Int(self.flights[flight].bytes)
+    }
+
+    /// When all reports of a halted partition are in, it begins again at its oldest flight.
+    mutating func resumeIfReported(_ place: Int, now: UInt64, rests: Bool = false) {
+        guard self.partitions[place].outstanding == 0 else { return }
+        self.partitions[place].isHalted = false
+        guard self.partitions[place].unsettled > 0 else { return }
+        self.partitions[place].next = self.partitions[place].oldest
+        if self.partitions[place].probes {
+            self.partitions[place].probes = false
+            self.setAlone(self.partitions[place].oldest, self.partitions[place].topic)
+        }
+        if rests, self.partitions[place].restsUntil <= now { self.rest(place, now: now) }
+        if self.partitions[place].queued > 0 { self.markReady(place) }
+    }
+
+    mutating func setAlone(_ flight: UInt32, _ topic: Int) {
+        guard !self.flights[flight].flags.contains(.alone) else { return }
+        self.flights[flight].flags.insert(.alone)
+        self.topics[topic].alone += 1
+    }
+
+    /// The flight is out of all accounts; it is settled when its dead letter is durable.
+    mutating func die(_ flight: UInt32, _ code: KafkaErrorCode, reason: String) {
+        self.flights[flight].status = .dying
+        self.deaths.append(Death(flight: self.flights.number(flight), code: code, reason: reason))
+    }
+
+    // MARK: Notes
+
+    private mutating func note(suspectOf topic: Int, _ code: KafkaErrorCode) {
+        let name = self.topics[topic].name
+        if case .suspects(name, let count, code)? = self.notes.last {
+            self.notes[self.notes.count - 1] = .suspects(topic: name, count: count + 1, code: code)
+        } else {
+            self.notes.append(.suspects(topic: name, count: 1, code: code))
+        }
+    }
+
+    mutating func noteOnce(_ note: Note) {
+        if !self.notes.contains(note) { self.notes.append(note) }
+    }
+}

@@ -1,0 +1,218 @@
+import ForebayKafka
+
+/// What is known of topics, and those that take nothing now.
+extension ForwardState {
+    mutating func addTopic(_ name: UnsafeRawBufferPointer) -> Int {
+        if self.freeTopics.isEmpty, self.topics.count >= self.configuration.idleTopics { self.evictIdleTopics() }
+        let topic = TopicState(name: String(decoding: name, as: UTF8.self))
+        let index: Int
+        if let free = self.freeTopics.popLast() {
+            index = free
+            self.topics[free] = topic
+        } else {
+            index = self.topics.count
+            self.topics.append(topic)
+        }
+        self.names.add(name, at: index)
+        self.want(index, by: .main)
+        return index
+    }
+
+    /// Forgets half of the topics that have no events, those longest out of use. The stage closes their handles.
+    private mutating func evictIdleTopics() {
+        let idle = self.topics.indices.filter { self.topics[$0].isIdle && self.topics[$0].lastUse < self.admissions }
+        let evicted = Array(idle.sorted { self.topics[$0].lastUse < self.topics[$1].lastUse }.prefix((idle.count + 1) / 2))
+        guard !evicted.isEmpty else { return }
+        self.names.remove(evicted)
+        for index in evicted {
+            self.freePartitions += self.topics[index].partitions
+            self.topics[index].partitions = []
+            self.topics[index].phase = .ready  // Nobody asks for it any more.
+        }
+        self.held.removeAll { evicted.contains($0) }
+        self.freeTopics += evicted
+        self.evictedTopics += evicted
+        self.forgetLastTopic()
+    }
+
+    /// Has a producer ask the cluster for a topic (again).
+    mutating func want(_ topic: Int, by slot: ProducerSlot) {
+        self.topics[topic].wantedBy |= slot.bit
+        self[slot].wantsMetadata = true
+    }
+
+    /// Has all topics asked for again, to see new partitions, leaders and limits. Sending goes on meanwhile.
+    mutating func wantAll() {
+        for topic in self.topics.indices where self.names.holds(topic) {
+            self.want(topic, by: .main)
+            self.topics[topic].limitIsStale = true
+        }
+    }
+
+    /// The topics that a producer is to ask for now.
+    mutating func takeWanted(by slot: ProducerSlot) -> [Int] {
+        self[slot].wantsMetadata = false
+        return self.topics.indices.filter { topic in
+            guard self.names.holds(topic), self.topics[topic].wantedBy & slot.bit != 0 else { return false }
+            if case .held = self.topics[topic].phase { return false }
+            self.topics[topic].wantedBy &= ~slot.bit
+            return true
+        }
+    }
+
+    /// What the cluster answered to a producer.
+    mutating func learned(_ answer: KafkaMetadata.Topic, _ topic: Int, from slot: ProducerSlot, now: UInt64) {
+        if case .held = self.topics[topic].phase { return }  // It failed meanwhile, and is asked for again.
+        guard !answer.error.isError, answer.leaders.contains(where: { $0 != nil }) else {
+            let code = answer.error.isError ? answer.error : .leaderNotAvailable
+            return self.holdTopic(topic, KafkaFailure(code), needsProbe: false, now: now)
+        }
+        self.topics[topic].setKnown(by: slot, true)
+        if slot == .main {
+            self.topics[topic].learnedAt = now
+            self.topics[topic].live = answer.leaders.indices.filter { answer.leaders[$0] != nil }.map(Int32.init)
+            if !self.topics[topic].limitIsKnown || self.topics[topic].limitIsStale { self.limitsWanted = true }
+            if answer.leaders.count == self.topics[topic].partitions.count, self.topics[topic].nextCount == nil {
+                self.placeWaiting(topic, now: now)
+            } else {
+                self.setPartitionCount(topic, answer.leaders.count, now: now)
+            }
+        }
+        self.open(topic)
+    }
+
+    /// The cluster does not list a topic that was asked for, or did not answer at all: asked again.
+    mutating func notLearned(_ topics: [Int], from slot: ProducerSlot) {
+        for topic in topics { self.want(topic, by: slot) }
+    }
+
+    /// A topic that is known, and whose limit is known or can't be, takes events.
+    private mutating func open(_ topic: Int) {
+        guard self.topics[topic].isKnown(by: .main), self.topics[topic].limitIsKnown else { return }
+        switch self.topics[topic].phase {
+        case .held: return
+        case .probing: break
+        case .unknown, .ready:
+            if self.topics[topic].needsProbe, let probe = self.choosePartitionToProbe(topic) {
+                self.topics[topic].phase = .probing(partition: probe)
+            } else {
+                self.topics[topic].phase = .ready
+                if self.topics[topic].failure != nil, !self.topics[topic].needsProbe { self.release(topic) }
+            }
+        }
+        self.markReady(allOf: topic)
+    }
+
+    private func choosePartitionToProbe(_ topic: Int) -> Int? {
+        let waiting = self.topics[topic].partitions.filter { self.partitions[$0].queued > 0 }
+        return waiting.first { self.partitions[$0].outstanding == 0 } ?? waiting.first
+    }
+
+    private mutating func markReady(allOf topic: Int) {
+        for place in self.topics[topic].partitions where self.partitions[place].queued > 0 { self.markReady(place) }
+    }
+
+    // MARK: Limits
+
+    /// The cluster told how large a batch a topic takes; none: it does not tell.
+    mutating func learnedLimit(_ bytes: Int?, _ topic: Int) {
+        self.topics[topic].limitIsKnown = true
+        self.topics[topic].limitIsStale = false
+        if let bytes {
+            self.topics[topic].limitIsTold = true
+            self.setLimit(bytes, topic)
+        }
+        self.open(topic)
+    }
+
+    private mutating func setLimit(_ bytes: Int, _ topic: Int) {
+        self.topics[topic].limit = bytes
+        self.topics[topic].slot = bytes < self.configuration.batchSize ? .small : .main
+        if self.topics[topic].slot == .small, !self.topics[topic].isKnown(by: .small) { self.want(topic, by: .small) }
+    }
+
+    /// The batches of the small topics' producer: the smallest limit, less what a request adds.
+    var smallBatchSize: Int? {
+        let limits = self.topics.indices.lazy.filter { self.names.holds($0) && self.topics[$0].slot == .small }.compactMap { self.topics[$0].limit }
+        return limits.min().map { max(1, $0 - 128) }
+    }
+
+    /// A batch was too large: the limit has changed, or was never told. Ask again; where nobody tells, guess smaller.
+    mutating func tooLarge(_ topic: Int, from slot: ProducerSlot) {
+        guard slot != .single, !self.topics[topic].limitIsStale else { return }
+        self.topics[topic].limitIsStale = true
+        self.limitsWanted = true
+        guard !self.topics[topic].limitIsTold else { return }
+        let size = (slot == .small ? self.smallBatchSize : nil) ?? self.configuration.batchSize
+        self.setLimit(max(1024, min(self.topics[topic].limit ?? size, size) / 4), topic)
+    }
+
+    mutating func takeLimitsWanted() -> [Int] {
+        self.limitsWanted = false
+        return self.topics.indices.filter { topic in
+            self.names.holds(topic) && self.topics[topic].isKnown(by: .main)
+                && (!self.topics[topic].limitIsKnown || self.topics[topic].limitIsStale)
+        }
+    }
+
+    // MARK: Not now
+
+    mutating func hold(_ scope: KafkaFate.Scope, _ place: Int, _ failure: KafkaFailure, now: UInt64) {
+        switch scope {
+        case .topic: self.holdTopic(self.partitions[place].topic, failure, needsProbe: true, now: now)
+        case .partition:
+            self.partitions[place].probes = true
+            self.want(self.partitions[place].topic, by: .main)
+        case .cluster: break  // Its producer took a fatal error, and is rebuilt with growing delays.
+        }
+    }
+
+    private mutating func holdTopic(_ topic: Int, _ failure: KafkaFailure, needsProbe: Bool, now: UInt64) {
+        if case .held = self.topics[topic].phase { return }
+        if self.topics[topic].failure?.code != failure.code { self.notes.append(.held(topic: self.topics[topic].name, failure)) }
+        self.topics[topic].failure = failure
+        self.topics[topic].failures += 1
+        if needsProbe { self.topics[topic].needsProbe = true }
+        let until = now + self.configuration.delay(self.configuration.holdDelay, failures: self.topics[topic].failures)
+        self.topics[topic].phase = .held(until: until)
+        self.held.append(topic)
+    }
+
+    /// An event was settled at a partition or topic that had failed.
+    mutating func recovered(_ place: Int, now: UInt64) {
+        self.partitions[place].failures = 0
+        let topic = self.partitions[place].topic
+        guard self.topics[topic].needsProbe else { return }
+        switch self.topics[topic].phase {
+        case .ready, .probing(place): break
+        case .unknown, .held, .probing: return
+        }
+        self.topics[topic].needsProbe = false
+        self.topics[topic].phase = .ready
+        self.release(topic)
+        self.markReady(allOf: topic)
+    }
+
+    private mutating func release(_ topic: Int) {
+        self.topics[topic].failure = nil
+        self.topics[topic].failures = 0
+        self.notes.append(.released(topic: self.topics[topic].name))
+    }
+
+    // MARK: Time
+
+    /// Looks at what was to wait until now.
+    ///
+    /// - Returns: whether anything still waits for a time.
+    mutating func tick(now: UInt64) -> Bool {
+        for place in self.resting where self.partitions[place].restsUntil <= now { self.markReady(place) }
+        self.resting.removeAll { self.partitions[$0].restsUntil <= now }
+        for topic in self.held {
+            guard case .held(let until) = self.topics[topic].phase, until <= now else { continue }
+            self.topics[topic].phase = .unknown
+            self.want(topic, by: .main)
+        }
+        self.held.removeAll { if case .held = self.topics[$0].phase { false } else { true } }
+        return !self.resting.isEmpty || !self.held.isEmpty || self.slots.contains { $0.waitsForTime }
+    }
+}

@@ -1,0 +1,185 @@
+import ForebayCore
+import ForebayKafka
+
+/// Decides for the forward stage: what is sent when, what failed reports mean, and how far the cursor may move.
+///
+/// - Order: a partition's events go out in the order of the source. One that fails holds those behind it; they are sent again together.
+/// - Prefix: the cursor is the end of the unbroken run of settled events, never beyond one that is not delivered or durably dead.
+/// - No allocation per event: flights live in a ring, and queues are links in it.
+///
+/// Planted bugs that its tests catch: the cursor moved when an event is sent (`mark(.settled)` in `sent`), the gapless guarantee off,
+/// a partition resumed before all its reports are in.
+struct ForwardState {
+    /// For logs: what changed that an operator may want to know.
+    enum Note: Equatable {
+        case held(topic: String, KafkaFailure)
+        case released(topic: String)
+        case suspects(topic: String, count: Int, code: KafkaErrorCode)
+        case unknownError(topic: String, code: KafkaErrorCode)
+    }
+
+    /// An event refused for good, until its dead letter is durable.
+    struct Death {
+        let flight: UInt64
+        let code: KafkaErrorCode
+        let reason: String
+    }
+
+    struct Totals: Equatable {
+        var delivered: UInt64 = 0
+        var deliveredBytes: UInt64 = 0
+        var redelivered: UInt64 = 0
+        var dead: UInt64 = 0
+    }
+
+    let configuration: ForwardConfiguration
+    var flights = FlightRing()
+    var batches = BatchQueue()
+    var names = TopicTable()
+    var topics: [TopicState] = []
+    var freeTopics: [Int] = []
+    var partitions: [PartitionState] = []
+    var freePartitions: [Int] = []
+    var slots = [ProducerSlotState](repeating: ProducerSlotState(), count: ProducerSlot.allCases.count)
+    /// Partitions that may have something to send.
+    var ready: [Int] = []
+    /// Partitions that rest until a time.
+    var resting: [Int] = []
+    /// Topics that are held until a time.
+    var held: [Int] = []
+    /// Pulled and not given to a producer, in bytes.
+    var queuedBytes = 0
+    var deaths: [Death] = []
+    var notes: [Note] = []
+    var totals = Totals()
+    /// The ends of what is settled, one per lane, not committed yet.
+    var commits: [Offset] = []
+    /// Budget to give back.
+    var released = 0
+    /// Topics that were forgotten: what is open for their indices is to be closed before anything is sent.
+    var evictedTopics: [Int] = []
+    /// The cluster is to be asked for limits.
+    var limitsWanted = false
+    private(set) var admissions: UInt64 = 0
+    private var lastTopic = -1
+    var generator: SplitMix64
+
+    init(configuration: ForwardConfiguration, seed: UInt64) {
+        self.configuration = configuration
+        self.generator = SplitMix64(seed: seed)
+        self[.main].isWanted = true
+    }
+
+    /// Whether anything is in flight, or waits.
+    var isIdle: Bool { self.flights.isEmpty }
+
+    /// Whether more may be pulled.
+    var wantsMore: Bool { self.queuedBytes < self.configuration.queueLimit }
+
+    func cost(of batch: Batch) -> Int { batch.byteCount + batch.count * self.configuration.eventOverhead }
+
+    subscript(slot: ProducerSlot) -> ProducerSlotState {
+        _read { yield self.slots[slot.rawValue] }
+        _modify { yield &self.slots[slot.rawValue] }
+    }
+
+    // MARK: Taking in
+
+    /// Takes a batch from the source. Its events are queued by partition; nothing is sent yet.
+    mutating func admit(_ batch: Batch, now: UInt64) {
+        self.admissions += 1
+        let number = self.batches.append(batch, firstFlight: self.flights.tail, cost: self.cost(of: batch))
+        let base = self.batches.base(number)
+        var offset = 0
+        for _ in 0..<batch.count {
+            let bytes = UnsafeRawBufferPointer(start: base + offset, count: batch.byteCount - offset)
+            guard let event = Event(at: bytes) else { preconditionFailure("the source gave a batch that is not well formed") }
+            let topic = self.topic(of: event)
+            let size = event.record.count
+            let flight = self.flights.append(
+                Flight(batch: number, record: UInt32(truncatingIfNeeded: offset), bytes: UInt32(truncatingIfNeeded: size), place: UInt32(topic)))
+            self.queuedBytes += size
+            self.place(flight, event, topic, now: now)
+            offset += size
+        }
+    }
+
+    /// The event of a flight; its views are valid while the flight is in the air.
+    @inline(__always)
+    func event(of flight: UInt32) -> Event {
+        let entry = self.flights[flight]
+        let bytes = UnsafeRawBufferPointer(start: self.batches.base(entry.batch) + Int(entry.record), count: Int(entry.bytes))
+        return Event(at: bytes).unsafelyUnwrapped  // It was read when it was admitted.
+    }
+
+    @inline(__always)
+    func sequence(of flight: UInt32) -> UInt64 {
+        self.flights.number(flight) &+ self.batches.shift(self.flights[flight].batch)
+    }
+
+    /// Where the event of a flight stands in its source.
+    func offset(of flight: UInt32) -> Offset {
+        let entry = self.batches[self.flights[flight].batch]
+        return Offset(lane: entry.batch.lane, number: self.sequence(of: flight))
+    }
+
+    private mutating func topic(of event: Event) -> Int {
+        if self.lastTopic >= 0, self.names.isName(event.topic, of: self.lastTopic) { return self.lastTopic }
+        let index = self.names.index(of: event.topic) ?? self.addTopic(event.topic)
+        self.topics[index].lastUse = self.admissions
+        self.lastTopic = index
+        return index
+    }
+
+    /// An index may mean another topic now.
+    mutating func forgetLastTopic() {
+        self.lastTopic = -1
+    }
+
+    // MARK: Settling
+
+    /// Moves the prefix over what is settled, and lets go of batches that are settled whole.
+    mutating func retire() {
+        let before = self.flights.head
+        self.flights.retire()
+        guard self.flights.head != before else { return }
+        while let first = self.batches.first {
+            guard first.endFlight <= self.flights.head else {
+                if first.firstFlight < self.flights.head {
+                    self.commit(Offset(lane: first.batch.lane, number: first.batch.first + (self.flights.head - first.firstFlight)))
+                }
+                break
+            }
+            self.commit(Offset(lane: first.batch.lane, number: first.batch.end))
+            self.released += first.cost
+            self.batches.removeFirst()
+        }
+    }
+
+    private mutating func commit(_ offset: Offset) {
+        if let index = self.commits.firstIndex(where: { $0.lane == offset.lane }) { self.commits[index] = offset } else { self.commits.append(offset) }
+    }
+
+    /// The dead letter of an event is durable.
+    mutating func buried(_ flight: UInt64) {
+        self.flights[UInt32(truncatingIfNeeded: flight)].status = .settled
+        self.totals.dead += 1
+    }
+}
+
+/// Random numbers that a seed repeats.
+struct SplitMix64: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) {
+        self.state = seed
+    }
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var value = self.state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}

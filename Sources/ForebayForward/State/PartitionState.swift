@@ -1,0 +1,38 @@
+/// A partition that events in flight are for: its unsettled flights in order, and how far they were sent.
+///
+///     oldest … settled … sent … sent … | next: queued … queued … newest
+///
+/// After a failed report nothing more is sent until all its reports are in; then sending begins again at the oldest.
+struct PartitionState {
+    let topic: Int
+    let number: Int32
+    /// The first unsettled flight, while `unsettled` is above 0.
+    var oldest: UInt32 = 0
+    var newest: UInt32 = 0
+    /// The first that may be queued, while `queued` is above 0.
+    var next: UInt32 = 0
+    var unsettled = 0
+    /// Of those, not given to a producer.
+    var queued = 0
+    /// Of those, given to the producer in `slot` and not reported.
+    var outstanding = 0
+    var outstandingBytes = 0
+    var slot: ProducerSlot = .main
+    /// A report failed: wait for the others.
+    var isHalted = false
+    /// What is in flight was sent alone.
+    var isAlone = false
+    /// Its first event is to be sent alone when it goes on.
+    var probes = false
+    /// Not before this time; 0 at once.
+    var restsUntil: UInt64 = 0
+    /// Failures since its last delivery.
+    var failures = 0
+    /// Listed to be looked at.
+    var isReady = false
+    /// Listed at a producer that can't be sent to now.
+    var isStalled = false
+
+    /// What weighs on it, for keyless events to avoid.
+    var load: Int { self.outstandingBytes + self.queued * 256 }
+}

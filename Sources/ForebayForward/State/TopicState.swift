@@ -1,0 +1,93 @@
+import ForebayKafka
+
+/// A topic that events in flight are for.
+///
+///     unknown --metadata--> ready --can't now--> held --time over--> unknown
+///                             ^                                         | if a delivery, not metadata, had failed
+///                             `------------one event delivered------- probing
+struct TopicState {
+    enum Phase: Equatable {
+        /// The cluster is to be asked, or is being asked.
+        case unknown
+        case ready
+        /// Missing, forbidden, or such: asked again at this time.
+        case held(until: UInt64)
+        /// One event of this partition goes alone, to see whether the topic takes events again.
+        case probing(partition: Int)
+    }
+
+    let name: String
+    var phase: Phase = .unknown
+    /// Why it was held last; none when it is ready.
+    var failure: KafkaFailure?
+    /// Holds since its last delivery.
+    var failures = 0
+    /// The failure came from a delivery: the metadata alone can't say that it is over.
+    var needsProbe = false
+    /// Indices of its partitions, by their number; empty until known.
+    var partitions: [Int] = []
+    /// The numbers of those that have a leader.
+    var live: [Int32] = []
+    /// When the cluster was last asked successfully.
+    var learnedAt: UInt64 = 0
+    /// The cluster named another number of partitions, which counts once all events in their old places are settled.
+    var nextCount: Int?
+    /// `max.message.bytes`, or what refusals taught.
+    var limit: Int?
+    var limitIsTold = false
+    /// The cluster has answered what the limit is, or that it doesn't tell.
+    var limitIsKnown = false
+    /// It is to be asked for again.
+    var limitIsStale = false
+    /// The producer its events go through, single ones aside.
+    var slot: ProducerSlot = .main
+    /// The producers whose librdkafka knows it, as bits.
+    var knownBy: UInt8 = 0
+    /// The producers that are to ask for it (again), as bits.
+    var wantedBy: UInt8 = 0
+    /// Flights without a partition yet, in order.
+    var waiting = FlightQueue()
+    /// Flights with a partition that are not settled.
+    var assigned = 0
+    /// Flights to be sent alone that are not settled.
+    var alone = 0
+    /// Where the next keyless event goes, and how many more bytes may follow it.
+    var sticky: (partition: Int, room: Int) = (0, 0)
+    /// The admission it was last used in, to find those long out of use.
+    var lastUse: UInt64 = 0
+
+    init(name: String) {
+        self.name = name
+    }
+
+    var isIdle: Bool { self.assigned == 0 && self.waiting.count == 0 }
+
+    @inline(__always)
+    func isKnown(by slot: ProducerSlot) -> Bool { self.knownBy & slot.bit != 0 }
+
+    mutating func setKnown(by slot: ProducerSlot, _ isKnown: Bool) {
+        self.knownBy = isKnown ? self.knownBy | slot.bit : self.knownBy & ~slot.bit
+    }
+}
+
+/// Flights linked through their `next`: the first, the last, and how many.
+struct FlightQueue {
+    var first: UInt32 = 0
+    var last: UInt32 = 0
+    var count = 0
+
+    @inline(__always)
+    mutating func append(_ flight: UInt32, in ring: inout FlightRing) {
+        if self.count == 0 { self.first = flight } else { ring[self.last].next = flight }
+        self.last = flight
+        self.count += 1
+    }
+
+    mutating func removeFirst(in ring: FlightRing) -> UInt32 {
+        defer {
+            self.first = ring[self.first].next
+            self.count -= 1
+        }
+        return self.first
+    }
+}

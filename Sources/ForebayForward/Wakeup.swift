@@ -1,0 +1,13 @@
+/// Wakes one waiting task of the same actor. What is told before the wait, or twice, wakes it once.
+struct Wakeup {
+    let stream: AsyncStream<Void>
+    private let source: AsyncStream<Void>.Continuation
+
+    init() {
+        (self.stream, self.source) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    func notify() {
+        self.source.yield()
+    }
+}

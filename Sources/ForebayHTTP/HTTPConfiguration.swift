@@ -1,0 +1,68 @@
+/// The bounds of one HTTP server. Sizes are bytes, times milliseconds.
+package struct HTTPConfiguration: Sendable {
+    /// Which listener this is, as the metrics' label: `ingest`, `admin`.
+    package var name: String
+    package var limits = HTTPLimits()
+    package var times = HTTPTimes()
+    package var caps = HTTPCaps()
+
+    package init(name: String = "http") {
+        self.name = name
+    }
+}
+
+/// How large a request may be. The body's own limit is the handler's, by its verdict.
+package struct HTTPLimits: Sendable {
+    /// The request line and all fields. Past it: 431.
+    package var header = 16 << 10
+    /// One line of it.
+    package var field = 8 << 10
+    package var fields = 100
+    /// Past it: 414.
+    package var target = 8 << 10
+    /// What a chunked body may spend on chunk headers and trailers, beside 8 bytes for each of its own.
+    package var chunkOverhead = 16 << 10
+    /// Requests of one connection that wait for their answers; then it is not read.
+    package var pipelined = 32
+    /// Answers that a client has not taken yet; then it is not read.
+    package var unsent = 64 << 10
+    /// A refused body up to this size is read and dropped, to keep the connection.
+    package var skippedBody = 64 << 10
+    /// What all connections may hold for unfinished requests and unread answers. Past it the one that wants more gets 503, or is cut.
+    package var memory = 32 << 20
+
+    package init() {}
+}
+
+/// How long a client may take.
+package struct HTTPTimes: Sendable {
+    /// From the first byte of a request to the end of its fields.
+    package var header: UInt64 = 10_000
+    /// After this, a body must have come at ``minimumBodyRate`` on average.
+    package var bodyGrace: UInt64 = 5_000
+    /// Bytes a second.
+    package var minimumBodyRate: UInt64 = 240
+    /// From the first byte of a request to its last.
+    package var request: UInt64 = 30_000
+    /// Between requests. Longer than the 60 s after which common proxies give a connection up, so that they do it first.
+    package var idle: UInt64 = 75_000
+    /// Without the client taking any of its answer.
+    package var writeStall: UInt64 = 30_000
+    /// After a refusal what the client still sends is read and dropped, until it is silent this long…
+    package var lingerQuiet: UInt64 = 5_000
+    /// …and no longer than this, nor more bytes than ``lingerBytes``.
+    package var linger: UInt64 = 30_000
+    package var lingerBytes = 1 << 20
+
+    package init() {}
+}
+
+/// How many connections there may be. Cut to what the process may open, less some for its own files.
+package struct HTTPCaps: Sendable {
+    /// Past it, new ones wait in the system's queue.
+    package var connections = 16_384
+    /// Past it, new ones get 503. Zero: no cap, for a server behind a proxy.
+    package var connectionsPerAddress = 4_096
+
+    package init() {}
+}

@@ -1,0 +1,278 @@
+/// What a reader asks of its connection.
+protocol RequestSink: AnyObject {
+    /// False: too many requests wait for answers, or the client does not take them. No further request is begun.
+    var mayBegin: Bool { get }
+    /// Takes the next place in the order of answers. Nil: for a refusal, of something that was no request.
+    func open(_ head: FramedHead?) -> RequestID
+    func judge(_ head: borrowing HTTPRequestHead) -> HTTPVerdict
+    func deliver(_ id: RequestID, _ head: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer)
+    func refuse(_ id: RequestID, _ refusal: HTTPRefusal)
+    func answer(_ id: RequestID, _ response: HTTPResponse)
+    /// The client waits for `100 Continue` before it sends its body.
+    func inviteBody()
+}
+
+/// Turns the bytes of one connection into requests.
+///
+///     head --whole at once--------------------------------> head …
+///       |--body comes later--> counted | chunked --whole--> head …
+///       |--refused, small----> skipped -------------------> head …
+///       `--refused, or the last of its connection---------> finished
+///
+/// It owns memory only for an unfinished request: what arrives whole is parsed and delivered where it lies.
+final class RequestReader {
+    private enum State {
+        case head
+        case counted(remaining: UInt64, whole: UInt64)
+        case chunked(ChunkedFraming, limit: UInt64)
+        case skipped(remaining: UInt64)
+        case finished
+    }
+
+    /// Where the reader stands, for those who watch the time.
+    enum Stage { case idle, head, body, finished }
+
+    private let scratch: HeadScratch
+    private let limits: HTTPLimits
+    private let parser = MessageParser()
+    private var state = State.head
+    /// Bytes that came and belong to nothing yet: an incomplete head, or requests that may not begin yet.
+    private var input = ByteStore()
+    /// The head of the request whose body is coming. It is framed again when it is whole, which costs less than keeping what was found.
+    private var heldHead = ByteStore()
+    private var body = ByteStore()
+    /// The request whose body is coming.
+    private(set) var heldID: RequestID?
+    private(set) var bodyReceived: UInt64 = 0
+    private var hasSkippedLine = false
+    private var isParsing = false
+
+    init(scratch: HeadScratch) {
+        self.scratch = scratch
+        self.limits = scratch.limits
+    }
+
+    var stage: Stage {
+        switch self.state {
+        case .head: self.input.isEmpty ? .idle : .head
+        case .counted, .chunked, .skipped: .body
+        case .finished: .finished
+        }
+    }
+
+    var heldBytes: Int { self.input.capacity + self.heldHead.capacity + self.body.capacity }
+
+    /// Forgets what is unfinished, and takes no more.
+    func finish() {
+        self.state = .finished
+        self.heldID = nil
+        // A handler that ends its connection from inside a call still reads the bytes that it was given.
+        if !self.isParsing { self.clear() }
+    }
+
+    private func clear() {
+        self.input.clear()
+        self.heldHead.clear()
+        self.body.clear()
+    }
+
+    /// Takes bytes that lie somewhere else, and keeps what it can't use yet.
+    func receive(_ bytes: UnsafeRawBufferPointer, _ sink: some RequestSink) {
+        if self.input.isEmpty {
+            let used = self.parse(bytes, sink)
+            if used < bytes.count { self.input.append(UnsafeRawBufferPointer(rebasing: bytes[used...])) }
+            if case .finished = self.state { self.clear() }
+        } else {
+            self.input.append(bytes)
+            // A head is only worth another look when a line of it has ended, else a client could have it read again for each byte.
+            if case .head = self.state, self.input.count <= self.limits.field, !bytes.contains(0x0A) { return }
+            self.resume(sink)
+        }
+    }
+
+    /// Goes on with what is kept, when requests may begin again.
+    func resume(_ sink: some RequestSink) {
+        guard !self.input.isEmpty else { return }
+        let used = self.parse(self.input.bytes, sink)
+        self.input.removeFirst(used)
+        if case .finished = self.state { self.clear() }
+    }
+
+    private func parse(_ bytes: UnsafeRawBufferPointer, _ sink: some RequestSink) -> Int {
+        self.isParsing = true
+        defer { self.isParsing = false }
+        var offset = 0
+        while offset < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            let used: Int?
+            switch self.state {
+            case .head: used = sink.mayBegin ? self.parseHead(rest, sink) : nil
+            case .counted(let remaining, let whole): used = self.parseCounted(rest, remaining, whole, sink)
+            case .chunked(let framing, let limit): used = self.parseChunked(rest, framing, limit, sink)
+            case .skipped(let remaining): used = self.skip(rest, remaining)
+            case .finished: return bytes.count
+            }
+            guard let used else { return offset }
+            offset += used
+        }
+        if case .finished = self.state { return bytes.count }
+        return offset
+    }
+
+    // MARK: Heads
+
+    /// Returns how many bytes it took, or nil if it needs more.
+    private func parseHead(_ bytes: UnsafeRawBufferPointer, _ sink: some RequestSink) -> Int? {
+        if bytes[0] == 0x0D && !self.hasSkippedLine {
+            // One empty line before a request is allowed: some clients send one too many after a body.
+            guard bytes.count > 1 else { return nil }
+            guard bytes[1] == 0x0A else { return self.refuse(.lineEnd, sink) }
+            self.hasSkippedLine = true
+            return 2
+        }
+        switch HeaderFraming.frame(bytes, scratch: self.scratch) {
+        case .incomplete: return nil
+        case .refused(let refusal): return self.refuse(refusal, sink)
+        case .framed(let framed):
+            guard self.parser.accepts(framed, UnsafeRawBufferPointer(rebasing: bytes[..<framed.length])) else { return self.refuse(.parser, sink) }
+            self.hasSkippedLine = false
+            return self.begin(framed, bytes, sink)
+        }
+    }
+
+    private func begin(_ framed: FramedHead, _ bytes: UnsafeRawBufferPointer, _ sink: some RequestSink) -> Int {
+        let id = sink.open(framed)
+        let head = HTTPRequestHead(framed, id: id, base: bytes.baseAddress!, scratch: self.scratch)
+        switch sink.judge(head) {
+        case .refuse(let response):
+            return self.passOver(id, framed, response, sink)
+        case .accept(let limit):
+            switch framed.body {
+            case .none, .length(0):
+                sink.deliver(id, head, UnsafeRawBufferPointer(start: nil, count: 0))
+                self.endMessage(framed)
+                return framed.length
+            case .length(let length):
+                guard length <= UInt64(Swift.max(0, limit)) else { return self.refuse(id, .bodyTooLarge, sink) }
+                return self.beginBody(id, head, framed, Int(length), bytes, sink)
+            case .chunked:
+                self.hold(id, framed, bytes)
+                self.state = .chunked(ChunkedFraming(), limit: UInt64(Swift.max(0, limit)))
+                if framed.expectsContinue && bytes.count == framed.length { sink.inviteBody() }
+                return framed.length
+            }
+        }
+    }
+
+    private func beginBody(
+        _ id: RequestID, _ head: borrowing HTTPRequestHead, _ framed: FramedHead, _ length: Int, _ bytes: UnsafeRawBufferPointer,
+        _ sink: some RequestSink
+    ) -> Int {
+        guard bytes.count - framed.length >= length else {
+            self.hold(id, framed, bytes)
+            self.state = .counted(remaining: UInt64(length), whole: UInt64(length))
+            if framed.expectsContinue && bytes.count == framed.length { sink.inviteBody() }
+            return framed.length
+        }
+        let body = UnsafeRawBufferPointer(rebasing: bytes[framed.length..<framed.length + length])
+        guard self.parser.acceptsBody(body, isLast: true) else { return self.refuse(id, .parser, sink) }
+        sink.deliver(id, head, body)
+        self.endMessage(framed)
+        return framed.length + length
+    }
+
+    private func hold(_ id: RequestID, _ framed: FramedHead, _ bytes: UnsafeRawBufferPointer) {
+        self.heldID = id
+        self.bodyReceived = 0
+        self.heldHead.append(UnsafeRawBufferPointer(rebasing: bytes[..<framed.length]))
+    }
+
+    // MARK: Bodies
+
+    private func parseCounted(_ bytes: UnsafeRawBufferPointer, _ remaining: UInt64, _ whole: UInt64, _ sink: some RequestSink) -> Int {
+        let count = Int(Swift.min(UInt64(bytes.count), remaining))
+        let part = UnsafeRawBufferPointer(rebasing: bytes[..<count])
+        guard self.parser.acceptsBody(part, isLast: UInt64(count) == remaining) else { return self.refuseHeld(.parser, sink) }
+        self.body.append(part, expected: Int(whole))
+        self.bodyReceived += UInt64(count)
+        self.state = .counted(remaining: remaining - UInt64(count), whole: whole)
+        if UInt64(count) == remaining { self.deliverHeld(sink) }
+        return count
+    }
+
+    private func parseChunked(_ bytes: UnsafeRawBufferPointer, _ framing: ChunkedFraming, _ limit: UInt64, _ sink: some RequestSink) -> Int {
+        var framing = framing
+        switch framing.consume(bytes, into: &self.body, bodyLimit: limit, limits: self.limits) {
+        case .refused(let refusal):
+            return self.refuseHeld(refusal, sink)
+        case .more:
+            guard self.parser.acceptsBody(bytes, isLast: false) else { return self.refuseHeld(.parser, sink) }
+            self.bodyReceived += UInt64(bytes.count)
+            self.state = .chunked(framing, limit: limit)
+            return bytes.count
+        case .complete(let consumed):
+            let part = UnsafeRawBufferPointer(rebasing: bytes[..<consumed])
+            guard self.parser.acceptsBody(part, isLast: true), self.parser.bodyCount == framing.bodyCount else { return self.refuseHeld(.parser, sink) }
+            self.deliverHeld(sink)
+            return consumed
+        }
+    }
+
+    private func deliverHeld(_ sink: some RequestSink) {
+        guard let id = self.heldID, case .framed(let framed) = HeaderFraming.frame(self.heldHead.bytes, scratch: self.scratch) else {
+            preconditionFailure("a head that was framed once is framed again")
+        }
+        self.heldID = nil
+        sink.deliver(id, HTTPRequestHead(framed, id: id, base: self.heldHead.bytes.baseAddress!, scratch: self.scratch), self.body.bytes)
+        self.heldHead.clear()
+        self.body.clear()
+        self.endMessage(framed)
+    }
+
+    private func endMessage(_ framed: FramedHead) {
+        if case .finished = self.state { return }
+        self.state = framed.keepsAlive ? .head : .finished
+    }
+
+    private func skip(_ bytes: UnsafeRawBufferPointer, _ remaining: UInt64) -> Int {
+        let count = Int(Swift.min(UInt64(bytes.count), remaining))
+        self.bodyReceived += UInt64(count)
+        self.state = UInt64(count) == remaining ? .head : .skipped(remaining: remaining - UInt64(count))
+        return count
+    }
+
+    // MARK: Refusals
+
+    /// The handler won't have it: keep the connection if its body is soon over.
+    private func passOver(_ id: RequestID, _ framed: FramedHead, _ response: HTTPResponse, _ sink: some RequestSink) -> Int {
+        var response = response
+        switch framed.body {
+        case .none, .length(0):
+            self.endMessage(framed)
+        case .length(let length) where framed.keepsAlive && !framed.expectsContinue && length <= UInt64(self.limits.skippedBody) && !response.closes:
+            self.bodyReceived = 0
+            self.state = .skipped(remaining: length)
+        default:
+            response.closes = true
+        }
+        if response.closes { self.state = .finished }
+        sink.answer(id, response)
+        return framed.length
+    }
+
+    private func refuse(_ refusal: HTTPRefusal, _ sink: some RequestSink) -> Int {
+        self.refuse(sink.open(nil), refusal, sink)
+    }
+
+    private func refuseHeld(_ refusal: HTTPRefusal, _ sink: some RequestSink) -> Int {
+        self.refuse(self.heldID ?? sink.open(nil), refusal, sink)
+    }
+
+    /// Whoever breaks the rules once is not listened to again.
+    private func refuse(_ id: RequestID, _ refusal: HTTPRefusal, _ sink: some RequestSink) -> Int {
+        self.state = .finished
+        self.heldID = nil
+        sink.refuse(id, refusal)
+        return 0
+    }
+}

@@ -1,0 +1,55 @@
+/// Which requests of a connection still wait for their answers, and the answers that came before their turn.
+///
+///     opened … | first (its answer may be written now) … | next (not opened yet)
+///
+/// Numbers wrap; only their differences count.
+struct AnswerQueue {
+    struct Early {
+        let bytes: [UInt8]
+        let closes: Bool
+    }
+
+    private var first: UInt32 = 0
+    private var next: UInt32 = 0
+    private var early: [UInt32: Early] = [:]
+    private(set) var earlyBytes = 0
+
+    var outstanding: Int { Int(self.next &- self.first) }
+
+    mutating func open() -> UInt32 {
+        defer { self.next &+= 1 }
+        return self.next
+    }
+
+    /// False: answered already, or never asked.
+    func isWaited(_ sequence: UInt32) -> Bool {
+        sequence &- self.first < self.next &- self.first && self.early[sequence] == nil
+    }
+
+    func isFirst(_ sequence: UInt32) -> Bool { sequence == self.first }
+
+    func isLast(_ sequence: UInt32) -> Bool { sequence &+ 1 == self.next }
+
+    /// The first has been written.
+    mutating func advance() { self.first &+= 1 }
+
+    /// The last opened will never be a request: it takes no answer.
+    mutating func withdrawLast() { self.next &-= 1 }
+
+    mutating func keep(_ answer: Early, for sequence: UInt32) {
+        self.early[sequence] = answer
+        self.earlyBytes += answer.bytes.count
+    }
+
+    /// The answer that is first now, if it came early.
+    mutating func takeFirstEarly() -> Early? {
+        guard !self.early.isEmpty, let answer = self.early.removeValue(forKey: self.first) else { return nil }
+        self.earlyBytes -= answer.bytes.count
+        return answer
+    }
+
+    /// Those that have no answer yet.
+    var unanswered: [UInt32] {
+        (0..<UInt32(self.outstanding)).map { self.first &+ $0 }.filter { self.early[$0] == nil }
+    }
+}

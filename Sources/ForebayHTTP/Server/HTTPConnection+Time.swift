@@ -1,0 +1,109 @@
+import ForebayNet
+
+/// The moments that a connection's deadlines are counted from, in the loop's milliseconds.
+struct ConnectionClock {
+    /// The first byte of the request that is coming; nil between requests.
+    fileprivate(set) var requestBegan: UInt64?
+    fileprivate(set) var bodyBegan: UInt64?
+    fileprivate(set) var idleSince: UInt64 = 0
+    fileprivate(set) var lastBytes: UInt64 = 0
+    /// When the client last took something of what was written, and how much the system held then.
+    fileprivate(set) var lastTaken: UInt64 = 0
+    fileprivate var backlog = 0
+    fileprivate var lingerSince: UInt64 = 0
+
+    mutating func began(at now: UInt64) {
+        (self.idleSince, self.lastBytes, self.lastTaken) = (now, now, now)
+    }
+
+    mutating func bytesCame(at now: UInt64) { self.lastBytes = now }
+
+    mutating func clientTook(at now: UInt64) {
+        (self.lastTaken, self.idleSince) = (now, now)
+    }
+
+    mutating func lingerBegan(at now: UInt64) {
+        (self.lingerSince, self.lastBytes) = (now, now)
+    }
+
+    /// What happened while the server itself did not read is not the client's fault.
+    mutating func restart(at now: UInt64) {
+        if self.requestBegan != nil { self.requestBegan = now }
+        if self.bodyBegan != nil { self.bodyBegan = now }
+        (self.idleSince, self.lastBytes) = (now, now)
+    }
+}
+
+extension HTTPConnection {
+    private var times: HTTPTimes { self.server.configuration.times }
+
+    /// Also notes which part of a request is coming: called after each move.
+    func nextDeadline() -> UInt64 {
+        switch self.phase {
+        case .closed: return .max
+        case .lingering: return Swift.min(self.clock.lingerSince + self.times.linger, self.clock.lastBytes + self.times.lingerQuiet)
+        case .ending: return self.stallDeadline
+        case .open: return Swift.min(self.stallDeadline, self.readDeadline())
+        }
+    }
+
+    private var stallDeadline: UInt64 { self.socket.unsentBytes == 0 ? .max : self.clock.lastTaken + self.times.writeStall }
+
+    private func readDeadline() -> UInt64 {
+        let stage = self.reader.stage
+        if stage == .idle || stage == .finished || !self.mayBegin && stage == .head {
+            (self.clock.requestBegan, self.clock.bodyBegan) = (nil, nil)
+            let isIdle = stage == .idle && self.answers.outstanding == 0
+            if !isIdle { self.clock.idleSince = self.clock.lastBytes }
+            return isIdle ? Swift.max(self.clock.idleSince, self.clock.lastBytes) + self.times.idle : .max
+        }
+        let began = self.clock.requestBegan ?? self.clock.lastBytes
+        self.clock.requestBegan = began
+        guard stage == .body else { return began + Swift.min(self.times.header, self.times.request) }
+        let bodyBegan = self.clock.bodyBegan ?? self.clock.lastBytes
+        self.clock.bodyBegan = bodyBegan
+        return Swift.min(began + self.times.request, Swift.max(bodyBegan + self.times.bodyGrace, self.now + 1000))
+    }
+
+    /// The sweep found the deadline passed: find out which, or that it is not so any more.
+    func expired() {
+        let now = self.now
+        switch self.phase {
+        case .closed: return
+        case .lingering: return self.close()
+        case .ending, .open:
+            if self.socket.unsentBytes > 0 && now >= self.clock.lastTaken + self.times.writeStall { return self.stalled(now) }
+        }
+        guard self.phase == .open else { return }
+        switch self.reader.stage {
+        case .finished: break
+        case .idle: if self.isIdle && now >= self.nextDeadline() { return self.close() }
+        case .head, .body:
+            if self.server.isReadingPaused { self.clock.restart(at: now) } else if self.isTooSlow(now) { return self.timeOut() }
+        }
+        self.setDeadline()
+    }
+
+    /// One large answer goes out in many pieces without a word to us, so ask how much the system still holds.
+    private func stalled(_ now: UInt64) {
+        let backlog = self.socket.systemBacklog
+        if backlog == self.clock.backlog || self.clock.backlog == 0 && backlog == self.socket.unsentBytes { return self.cut("write_stall") }
+        (self.clock.backlog, self.clock.lastTaken) = (backlog, now)
+        self.setDeadline()
+    }
+
+    private func isTooSlow(_ now: UInt64) -> Bool {
+        guard let began = self.clock.requestBegan else { return false }
+        if now >= began + self.times.request { return true }
+        guard let bodyBegan = self.clock.bodyBegan else { return now >= began + self.times.header }
+        let elapsed = now - bodyBegan
+        return elapsed >= self.times.bodyGrace && self.reader.bodyReceived * 1000 < self.times.minimumBodyRate * elapsed
+    }
+
+    private func timeOut() {
+        self.server.metrics.cut(self.reader.stage == .body ? "slow_body" : "slow_header")
+        let id = self.reader.heldID ?? self.open(nil)
+        self.reader.finish()
+        self.refuse(id, .timeout)
+    }
+}

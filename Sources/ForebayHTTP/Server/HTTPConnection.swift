@@ -1,0 +1,177 @@
+import ForebayNet
+
+/// One client's connection.
+///
+///     open --an answer that closes--> ending --all is sent--> lingering --client ends, or time--> closed
+///       `--client gone, or time--------------------------------------------------------------> closed
+///
+/// `ending` and `lingering` read on and drop what comes: unread bytes at the close would make the system reset the connection, and the client
+/// could lose the answer.
+final class HTTPConnection: TCPSocketDelegate {
+    enum Phase { case open, ending, lingering, closed }
+
+    let server: HTTPServer
+    let socket: TCPSocket
+    let address: PeerAddress
+    let slot: UInt32
+    let generation: UInt32
+    let reader: RequestReader
+    var answers = AnswerQueue()
+    var phase = Phase.open
+    var clock = ConnectionClock()
+    /// The client has ended its side.
+    var hasEnded = false
+    /// The client of the last request waits for `100 Continue`, which earlier answers keep back.
+    var owesInvitation = false
+    /// It is in the server's list of those to be flushed at the end of the turn.
+    var isDirty = false
+    private var dropped = 0
+    private var accounted = 0
+
+    init(server: HTTPServer, socket: TCPSocket, address: PeerAddress, slot: UInt32, generation: UInt32) {
+        self.server = server
+        self.socket = socket
+        self.address = address
+        self.slot = slot
+        self.generation = generation
+        self.reader = RequestReader(scratch: server.scratch)
+        self.clock.began(at: server.loop.nowMilliseconds)
+        socket.delegate = self
+        socket.startReading()
+        self.setDeadline()
+    }
+
+    // MARK: From the socket
+
+    func received(_ bytes: UnsafeRawBufferPointer) {
+        guard self.phase == .open else { return self.drop(bytes.count) }
+        self.clock.bytesCame(at: self.now)
+        self.reader.receive(bytes, self)
+        self.settle()
+    }
+
+    func receivedEnd() {
+        self.hasEnded = true
+        if let held = self.reader.heldID, self.answers.isLast(held.sequence) { self.answers.withdrawLast() }
+        self.reader.finish()
+        if self.answers.outstanding == 0 && self.socket.unsentBytes == 0 { return self.close() }
+        self.markDirty()
+    }
+
+    func failed(_ failure: SystemCallFailure) {
+        self.phase = .closed
+    }
+
+    func flushed() {
+        self.allSent()
+        self.markDirty()
+    }
+
+    func closed() {
+        self.phase = .closed
+        self.reader.finish()
+        self.account()
+        self.server.removed(self)
+    }
+
+    // MARK: Ending
+
+    /// The client has been sent all that was written for it.
+    private func allSent() {
+        guard self.phase != .closed else { return }
+        self.clock.clientTook(at: self.now)
+        if self.hasEnded && (self.phase == .ending || self.answers.outstanding == 0) { return self.close() }
+        if self.phase == .ending { self.linger() }
+    }
+
+    /// At once. What the client has not got, it does not get.
+    func close() {
+        self.phase = .closed
+        self.socket.close()
+    }
+
+    /// At once, and rudely: to one who abuses.
+    func cut(_ reason: String) {
+        self.server.metrics.cut(reason)
+        self.phase = .closed
+        self.socket.reset()
+    }
+
+    private func linger() {
+        self.phase = .lingering
+        self.clock.lingerBegan(at: self.now)
+        self.socket.shutdown()
+        self.socket.startReading()
+    }
+
+    /// After the last answer: bounded, in bytes here and in time by the deadline.
+    private func drop(_ count: Int) {
+        guard self.phase != .closed else { return }
+        self.dropped += count
+        self.clock.bytesCame(at: self.now)
+        if self.dropped > self.server.configuration.times.lingerBytes { return self.cut("linger") }
+        self.setDeadline()
+    }
+
+    // MARK: Turns
+
+    var now: UInt64 { self.server.loop.nowMilliseconds }
+
+    func markDirty() {
+        guard !self.isDirty else { return }
+        self.isDirty = true
+        self.server.dirty.append(self)
+    }
+
+    /// The end of a turn in which there was something to send, or room to read on.
+    func endTurn() {
+        self.isDirty = false
+        guard self.phase != .closed else { return }
+        if self.socket.flush() { self.allSent() }
+        guard self.phase != .closed else { return }
+        if self.phase == .open && self.mayBegin { self.reader.resume(self) }
+        if self.hasEnded && self.answers.outstanding == 0 && self.socket.unsentBytes == 0 { return self.close() }
+        if self.server.isDraining && self.isIdle { return self.close() }
+        self.settle()
+    }
+
+    /// No request is coming, waiting or being answered.
+    var isIdle: Bool {
+        self.phase == .open && self.reader.stage == .idle && self.answers.outstanding == 0 && self.socket.unsentBytes == 0
+    }
+
+    /// After anything that moved: read on or not, how much is held, when to look again.
+    private func settle() {
+        guard self.phase != .closed else { return }
+        if !self.hasEnded {
+            // Whoever waits for more of a request's body reads on; whoever would begin the next one waits for the answers.
+            let mayRead = self.phase != .open || self.mayBegin || self.reader.stage == .body
+            mayRead ? self.socket.startReading() : self.socket.stopReading()
+        }
+        self.account()
+        self.setDeadline()
+    }
+
+    /// Counts what this connection holds against the server's bound.
+    private func account() {
+        let held = self.reader.heldBytes + self.answers.earlyBytes + self.socket.unsentBytes
+        guard held != self.accounted else { return }
+        let grew = held > self.accounted
+        self.server.heldBytes += held - self.accounted
+        self.accounted = held
+        guard grew, self.phase == .open, self.server.heldBytes > self.server.configuration.limits.memory else { return }
+        self.overdrawn()
+    }
+
+    private func overdrawn() {
+        guard self.reader.stage == .body, self.socket.unsentBytes == 0 else { return self.cut("memory") }
+        let id = self.reader.heldID ?? self.open(nil)
+        self.reader.finish()
+        self.refuse(id, .memory)
+        self.account()
+    }
+
+    func setDeadline() {
+        self.server.connections.setDeadline(self.nextDeadline(), of: self.slot)
+    }
+}

@@ -1,0 +1,231 @@
+package import ForebayCore
+package import ForebayNet
+import ForebayTelemetry
+import Glibc
+
+/// An HTTP/1.1 server on an event loop. It knows requests and answers, and nothing of what they mean.
+///
+/// All members must be used on the loop's thread.
+package final class HTTPServer: @unchecked Sendable {  // Safe because: it is only touched on its loop's thread, which the entries check.
+    package let loop: EventLoop
+    package let configuration: HTTPConfiguration
+    let metrics: HTTPMetrics
+    private(set) var handler: any HTTPHandler
+    let scratch: HeadScratch
+    var connections = ConnectionTable()
+    private var perAddress: [PeerAddress: Int] = [:]
+    private var listeners: [TCPListener] = []
+    private let gate = ReadGate()
+    private(set) var date = HTTPDate()
+
+    /// Those that have something to send or may read on, until the end of the turn.
+    var dirty: [HTTPConnection] = []
+    private var flushing: [HTTPConnection] = []
+    private var isFlushing = false
+    /// What all connections hold, counted against `limits.memory`.
+    package internal(set) var heldBytes = 0
+    private(set) var isDraining = false
+    private var sweep: Timer?
+    private var closedWaiters: [CheckedContinuation<Void, Never>] = []
+    private let connectionCap: Int
+
+    package init(loop: EventLoop, configuration: HTTPConfiguration, metrics: HTTPMetrics, handler: any HTTPHandler) {
+        self.loop = loop
+        self.configuration = configuration
+        self.metrics = metrics
+        self.handler = handler
+        self.scratch = HeadScratch(limits: configuration.limits)
+        self.connectionCap = Swift.min(configuration.caps.connections, Self.descriptorsToSpare())
+    }
+
+    /// Listens, on one more address if called again.
+    ///
+    /// - Parameter port: 0 takes a free one.
+    /// - Returns: The port.
+    package func listen(host: String, port: Int) throws(ForebayError) -> Int {
+        self.loop.preconditionOnLoop()
+        let listener = try TCPListener(loop: self.loop, host: host, port: port) { [weak self] descriptor, address in
+            if let self { self.accept(descriptor, address) } else { Glibc.close(descriptor) }
+        }
+        self.listeners.append(listener)
+        self.startTurning()
+        return listener.port
+    }
+
+    /// Requests that come from now on go to this one; those that it is asked about and never saw it must ignore.
+    package func replaceHandler(_ handler: any HTTPHandler) {
+        self.loop.preconditionOnLoop()
+        self.handler = handler
+    }
+
+    package var openConnections: Int { self.connections.count }
+
+    // MARK: Answers
+
+    /// Answers a request, in the order in which its connection asked. Without effect if the connection is gone, or it was answered before.
+    package func answer(_ id: RequestID, _ response: HTTPResponse) {
+        self.connections.find(id)?.answer(id, response)
+    }
+
+    /// The same without a response value: for an answer that is made anew for each request.
+    ///
+    /// - Parameters:
+    ///   - fields: Whole lines, each with its CR LF.
+    ///   - body: Copied during the call.
+    package func answer(_ id: RequestID, status: Int, fields: StaticString, body: UnsafeRawBufferPointer) {
+        guard let connection = self.connections.find(id) else { return }
+        let fields = UnsafeRawBufferPointer(start: fields.utf8Start, count: fields.utf8CodeUnitCount)
+        connection.answer(id, status: status, fields: fields, body: body, closes: false)
+    }
+
+    // MARK: Pressure
+
+    package var isReadingPaused: Bool { self.gate.isShut }
+
+    /// Reads no socket until ``resumeReading()``. Clients' clocks stand still meanwhile.
+    package func pauseReading() {
+        self.loop.preconditionOnLoop()
+        self.gate.shut()
+    }
+
+    package func resumeReading() {
+        self.loop.preconditionOnLoop()
+        guard self.gate.isShut else { return }
+        for connection in self.connections.all {
+            connection.clock.restart(at: self.loop.nowMilliseconds)
+            connection.setDeadline()
+        }
+        self.gate.open()
+    }
+
+    // MARK: The end
+
+    /// Accepts no more connections, closes those that are idle, and the others with their last answers. Returns when all are closed, which
+    /// the caller bounds by ``close()``.
+    package func drain() async {
+        self.loop.preconditionOnLoop()
+        self.isDraining = true
+        self.closeListeners()
+        for connection in self.connections.all where connection.isIdle { connection.close() }
+        await self.untilClosed()
+    }
+
+    /// Closes everything at once; unanswered requests are dropped.
+    package func close() async {
+        self.loop.preconditionOnLoop()
+        self.isDraining = true
+        self.closeListeners()
+        for connection in self.connections.all { connection.close() }
+        await self.untilClosed()
+        self.sweep?.cancel()
+        self.sweep = nil
+    }
+
+    private func untilClosed() async {
+        guard self.connections.count > 0 else { return }
+        await withCheckedContinuation { self.closedWaiters.append($0) }
+    }
+
+    private func closeListeners() {
+        for listener in self.listeners { listener.close() }
+        self.listeners = []
+    }
+}
+
+// MARK: - Connections
+
+extension HTTPServer {
+    private func accept(_ descriptor: CInt, _ address: PeerAddress) {
+        self.metrics.accepted.increment()
+        let cap = self.configuration.caps.connectionsPerAddress
+        if cap > 0 && self.perAddress[address, default: 0] >= cap { return self.turnAway(descriptor) }
+        let (slot, generation) = self.connections.reserveSlot()
+        guard let socket = try? TCPSocket(loop: self.loop, adopting: descriptor, gate: self.gate) else {
+            // The connection broke before it began: nobody to tell.
+            self.connections.giveBack(slot)
+            return self.metrics.closed.increment()
+        }
+        self.perAddress[address, default: 0] += 1
+        let connection = HTTPConnection(server: self, socket: socket, address: address, slot: slot, generation: generation)
+        self.connections.insert(connection, at: slot)
+        self.metrics.open.set(Double(self.connections.count))
+        // Full: the next ones wait in the system's queue.
+        if self.connections.count >= self.connectionCap { for listener in self.listeners { listener.pause() } }
+    }
+
+    /// One address has too many: a plain answer without ever reading, and the end.
+    private func turnAway(_ descriptor: CInt) {
+        self.metrics.refused(HTTPRefusal.connections.code)
+        let refusal = HTTPRefusal.connections
+        let response = ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
+        let bytes = response.fields.withUnsafeBytes { fields in
+            response.body.withUnsafeBytes { body in
+                [UInt8](unsafeUninitializedCapacity: AnswerWriter.bound(fields: fields.count, body: body.count)) { memory, count in
+                    count = AnswerWriter.write(
+                        to: UnsafeMutableRawPointer(memory.baseAddress!), status: response.status, fields: fields, body: body, traits: [],
+                        closes: true, date: self.date.text)
+                }
+            }
+        }
+        // It fits a fresh socket's buffer; a client that is gone misses nothing.
+        _ = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, 0x4000 /* MSG_NOSIGNAL */) }
+        Glibc.close(descriptor)
+        self.metrics.closed.increment()
+    }
+
+    func removed(_ connection: HTTPConnection) {
+        self.connections.remove(connection.slot)
+        let left = self.perAddress[connection.address, default: 1] - 1
+        self.perAddress[connection.address] = left > 0 ? left : nil
+        self.metrics.closed.increment()
+        self.metrics.open.set(Double(self.connections.count))
+        for sequence in connection.answers.unanswered {
+            self.handler.dropped(RequestID(slot: connection.slot, generation: connection.generation, sequence: sequence, traits: []))
+        }
+        if self.connections.count < self.connectionCap { for listener in self.listeners { listener.resume() } }
+        guard self.connections.count == 0, !self.closedWaiters.isEmpty else { return }
+        let waiters = self.closedWaiters
+        self.closedWaiters = []
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// What the process may open, less some for logs, spool and Kafka.
+    private static func descriptorsToSpare() -> Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+        return Swift.max(16, Int(clamping: limit.rlim_cur) - 256)
+    }
+}
+
+// MARK: - Turns
+
+extension HTTPServer {
+    private func startTurning() {
+        guard self.sweep == nil else { return }
+        self.sweep = self.loop.timer(every: 250) { [weak self] in self?.lookAtTheTime() }
+        self.loop.addEndOfTurn { [weak self] in self?.endTurn() }
+    }
+
+    /// One write for each connection that was answered in this turn. Reading on may bring more answers, so go on until none is left.
+    private func endTurn() {
+        while !self.dirty.isEmpty {
+            swap(&self.dirty, &self.flushing)
+            self.isFlushing = true
+            for connection in self.flushing { connection.endTurn() }
+            self.isFlushing = false
+            self.flushing.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// A request that began while others were flushed: whoever gathers the requests of a turn must be asked again.
+    func requestDelivered() {
+        self.metrics.requests.increment()
+        if self.isFlushing { self.loop.repeatEndOfTurn() }
+    }
+
+    private func lookAtTheTime() {
+        self.date.update()
+        self.metrics.held.set(Double(self.heldBytes))
+        for connection in self.connections.expired(at: self.loop.nowMilliseconds) { connection.expired() }
+    }
+}

@@ -1,0 +1,61 @@
+/// What a body is, by its `Content-Type`: the table of the HTTP reference.
+enum BodyKind: Equatable {
+    /// One event: the body's bytes.
+    case raw
+    /// An array: an event an element; anything else: one event.
+    case json
+    /// An event a line.
+    case lines
+    /// An envelope, or an array of them.
+    case envelopes
+    /// An envelope a line.
+    case envelopeLines
+
+    var isEnvelope: Bool { self == .envelopes || self == .envelopeLines }
+
+    /// - Parameter type: the header's value as it came.
+    /// - Throws: 415 for the types that are reserved, named, so that nothing accepted today means something else tomorrow.
+    init(contentType type: UnsafeRawBufferPointer) throws(Refusal) {
+        let semicolon = type.offset(of: UInt8(ascii: ";")) ?? type.count
+        let name = type.slice(0..<semicolon).trimmed()
+        self = try Self.named(name)
+        if self != .raw, semicolon < type.count {
+            try Self.checkCharset(type.slice(semicolon..<type.count))
+        }
+    }
+
+    private static func named(_ name: UnsafeRawBufferPointer) throws(Refusal) -> Self {
+        guard name.startsIgnoringCase("application/") else { return .raw }
+        if name.equalsIgnoringCase("application/json") { return .json }
+        if name.equalsIgnoringCase("application/x-ndjson") || name.equalsIgnoringCase("application/jsonl") { return .lines }
+        if name.equalsIgnoringCase("application/vnd.forebay.v1+json") { return .envelopes }
+        if name.equalsIgnoringCase("application/vnd.forebay.v1+x-ndjson") { return .envelopeLines }
+        if name.startsIgnoringCase("application/vnd.forebay.") {
+            throw Refusal(
+                .unsupportedMediaType,
+                "\(name.text()) is reserved; envelopes are application/vnd.forebay.v1+json or application/vnd.forebay.v1+x-ndjson")
+        }
+        if name.startsIgnoringCase("application/vnd.kafka") {
+            throw Refusal(.unsupportedMediaType, "\(name.text()) is reserved for the Confluent REST API, which is not supported yet")
+        }
+        if name.startsIgnoringCase("application/cloudevents") {
+            throw Refusal(.cloudEventsUnsupported, "CloudEvents (\(name.text())) are not supported yet")
+        }
+        return .raw
+    }
+
+    /// JSON is UTF-8. A body that says it is something else is not taken for it.
+    private static func checkCharset(_ parameters: UnsafeRawBufferPointer) throws(Refusal) {
+        var rest = parameters
+        while let start = rest.offset(of: UInt8(ascii: ";")) {
+            rest = rest.slice(start + 1..<rest.count)
+            let parameter = rest.slice(0..<(rest.offset(of: UInt8(ascii: ";")) ?? rest.count)).trimmed()
+            guard parameter.startsIgnoringCase("charset=") else { continue }
+            var name = parameter.slice(8..<parameter.count)
+            if name.count >= 2, name[0] == UInt8(ascii: "\""), name[name.count - 1] == UInt8(ascii: "\"") { name = name.slice(1..<name.count - 1) }
+            guard name.equalsIgnoringCase("utf-8") || name.equalsIgnoringCase("utf8") || name.equalsIgnoringCase("us-ascii") else {
+                throw Refusal(.unsupportedCharset, "JSON is UTF-8; charset \(name.text()) is not supported")
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+import ForebayCore
+
+/// The last gate before a batch: counts and sizes of one request's events, and what its answer will need to know of them.
+/// Used again for each request, so that its arrays keep their memory.
+struct EventSink {
+    let gathering: Gathering
+    private let limit: Int
+
+    /// Of the request so far.
+    private(set) var count = 0
+    private(set) var first = Gathering.Position(route: 0, batch: 0, index: 0)
+    private(set) var last = Gathering.Position(route: 0, batch: 0, index: 0)
+    /// The producer's own ids of the first and the last event, empty where they are derived.
+    private(set) var firstID: [UInt8] = []
+    private(set) var lastID: [UInt8] = []
+    /// In order, each with how many events in a row went there.
+    private(set) var targets: [(target: TopicTarget, count: Int)] = []
+    /// Of every event, where the request waits for Kafka.
+    private(set) var positions: [Gathering.Position] = []
+    private var keepsPositions = false
+
+    init(gathering: Gathering, limit: Int) {
+        self.gathering = gathering
+        self.limit = limit
+    }
+
+    mutating func begin(bodyCount: Int, keepsPositions: Bool) {
+        self.count = 0
+        self.firstID.removeAll(keepingCapacity: true)
+        self.lastID.removeAll(keepingCapacity: true)
+        self.targets.removeAll(keepingCapacity: true)
+        self.positions.removeAll()
+        self.keepsPositions = keepsPositions
+        self.gathering.begin(bodyCount: bodyCount)
+    }
+
+    @inline(__always)
+    mutating func append(_ event: EventFields, _ target: TopicTarget) throws(Refusal) {
+        let size = (event.key?.count ?? 0) + (event.value?.count ?? 0) + event.headers.count + event.id.count
+        if size > target.maximumEvent {
+            throw Refusal(.eventTooLarge, "\(size) bytes with key and headers, at most \(target.maximumEvent) are allowed", event: self.count)
+        }
+        if self.count == self.limit { throw Refusal(.tooManyEvents, "a request has at most \(self.limit) events", event: self.count) }
+        self.last = self.gathering.append(event, route: target.route)
+        if self.count == 0 { self.first = self.last }
+        if !(event.id.isEmpty && self.lastID.isEmpty) { self.note(event.id) }
+        if let last = self.targets.last, last.target === target {
+            self.targets[self.targets.count - 1].count += 1
+        } else {
+            self.targets.append((target, 1))
+        }
+        if self.keepsPositions { self.positions.append(self.last) }
+        self.count += 1
+    }
+
+    private mutating func note(_ id: UnsafeRawBufferPointer) {
+        if self.count == 0 { self.firstID.append(contentsOf: id) }
+        self.lastID.removeAll(keepingCapacity: true)
+        self.lastID.append(contentsOf: id)
+    }
+}

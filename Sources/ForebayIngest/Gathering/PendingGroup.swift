@@ -1,0 +1,79 @@
+import ForebayCore
+import ForebayHTTP
+
+/// A request whose events are gathered, and which waits for its answer.
+struct PendingRequest {
+    let id: RequestID
+    /// On the clock that only moves forward, in nanoseconds: when it was whole.
+    let startedAt: UInt64
+    let count: Int
+    let first: Gathering.Position
+    let last: Gathering.Position
+    /// Where the producer's own ids of the first and the last event stand in ``PendingGroup/ids``; empty where they are derived.
+    let firstID: Range<Int>
+    let lastID: Range<Int>
+    /// Only with `?ack=kafka`.
+    let kafka: KafkaWait?
+}
+
+/// The requests that one submission carries, until it is settled.
+final class PendingGroup: @unchecked Sendable {
+    // Safe because: the loop's alone, except `bases` and `waits`, which are set before the submission is handed over and only read after.
+
+    /// From 1, in the order of their making.
+    let number: UInt64
+    private(set) var requests: [PendingRequest] = []
+    private(set) var ids: [UInt8] = []
+    /// Bytes of bodies.
+    private(set) var bodyCount = 0
+    /// Accepted events by topic, those of requests that wait for Kafka apart.
+    private(set) var counts: [(target: TopicTarget, count: Int)] = []
+    private(set) var waits: [KafkaWait] = []
+    /// Of each route the place of its first batch in the submission.
+    var bases: [Int] = []
+    /// It has been answered: what comes later comes too late.
+    var isSettled = false
+
+    init(number: UInt64, expecting count: Int) {
+        self.number = number
+        self.requests.reserveCapacity(count)
+    }
+
+    var isEmpty: Bool { self.requests.isEmpty }
+
+    func add(_ id: RequestID, _ sink: borrowing EventSink, bodyCount: Int, startedAt: UInt64, kafka: KafkaWait?) {
+        let firstID = self.keep(sink.firstID)
+        // Nearly always the same event, or both derived.
+        let lastID = sink.count == 1 ? firstID : self.keep(sink.lastID)
+        self.requests.append(
+            PendingRequest(
+                id: id, startedAt: startedAt, count: sink.count, first: sink.first, last: sink.last, firstID: firstID, lastID: lastID,
+                kafka: kafka))
+        self.bodyCount += bodyCount
+        if let kafka {
+            self.waits.append(kafka)
+            return
+        }
+        for (target, count) in sink.targets {
+            if target.countedGroup == self.number {
+                self.counts[target.countPlace].count += count
+            } else {
+                target.countedGroup = self.number
+                target.countPlace = self.counts.count
+                self.counts.append((target, count))
+            }
+        }
+    }
+
+    private func keep(_ id: [UInt8]) -> Range<Int> {
+        let start = self.ids.count
+        if !id.isEmpty { self.ids += id }
+        return start..<self.ids.count
+    }
+
+    /// The sequence of an event, once the batches are numbered.
+    @inline(__always)
+    func sequence(of position: Gathering.Position, _ firstSequences: [UInt64]) -> UInt64 {
+        firstSequences[self.bases[Int(position.route)] + Int(position.batch)] + UInt64(position.index)
+    }
+}

@@ -1,0 +1,71 @@
+import ForebayCore
+import ForebayNet
+import ForebayTelemetry
+import Synchronization
+
+// Requests that wait until the target cluster has settled their events. See ``KafkaWait`` for their states.
+extension IngestStage {
+    /// The request's events are durable: from now on it has an answer, and may wait for a better one.
+    func durable(_ wait: KafkaWait, _ answer: KafkaWait.DurableAnswer) {
+        wait.durable = answer
+        if wait.settlements != nil { return self.answerKafka(wait) }
+        let now = self.loop.nowMilliseconds
+        let isExpected = wait.ticket.withLock { $0 != nil }
+        guard self.kafkaWaits[wait.id] === wait, isExpected, self.state.phase == .open, wait.deadline > now else {
+            return self.stopWaiting(wait)
+        }
+        wait.timer = self.loop.timer(after: Int(wait.deadline - now)) { [weak self] in
+            self?.assumeIsolated { $0.stopWaiting(wait) }
+        }
+    }
+
+    /// All its events are settled, perhaps before the word came that they are durable.
+    func settled(_ wait: KafkaWait, _ settlements: [Settlement]) {
+        guard self.kafkaWaits[wait.id] === wait else { return }
+        wait.settlements = settlements
+        if wait.durable != nil { self.answerKafka(wait) }
+    }
+
+    /// Gives up waiting: 202, now or as soon as it is durable.
+    func stopWaiting(_ wait: KafkaWait) {
+        self.forget(wait)
+        guard let answer = wait.durable else { return }
+        wait.durable = nil
+        self.answerDurable(answer.request, of: answer.group, answer.receipt)
+        self.answered(wait, answer, status: 202)
+        for (target, count) in wait.targets { self.count(count, for: target) }
+        self.tellIfIdle()
+    }
+
+    func stopWaitingForKafka() {
+        for wait in Array(self.kafkaWaits.values) { self.stopWaiting(wait) }
+    }
+
+    func forget(_ wait: KafkaWait) {
+        self.kafkaWaits[wait.id] = nil
+        wait.timer?.cancel()
+        wait.timer = nil
+        let ticket = wait.ticket.withLock { ticket in
+            defer { ticket = nil }
+            return ticket
+        }
+        if let ticket { self.waiters.forget(ticket) }
+    }
+
+    private func answerKafka(_ wait: KafkaWait) {
+        guard let answer = wait.durable, let settlements = wait.settlements else { return }
+        self.forget(wait)
+        wait.durable = nil
+        self.server.answer(wait.id, status: 200, fields: AnswerText.fields, body: self.text.kafka(settlements))
+        self.answered(wait, answer, status: 200)
+        for (target, count) in wait.targets {
+            self.metrics.events(topic: target.name, durability: "kafka").increment(by: UInt64(count))
+        }
+        self.tellIfIdle()
+    }
+
+    private func answered(_ wait: KafkaWait, _ answer: KafkaWait.DurableAnswer, status: Int) {
+        self.metrics.requests(status).increment()
+        self.metrics.duration.observe(Self.seconds(since: answer.request.startedAt))
+    }
+}

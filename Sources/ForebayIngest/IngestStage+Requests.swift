@@ -1,0 +1,115 @@
+import ForebayCore
+import ForebayHTTP
+import ForebayNet
+import ForebayTelemetry
+
+// From a request to its events.
+extension IngestStage {
+    /// Judges a request by its head, before its body is read.
+    func judge(_ head: borrowing HTTPRequestHead) -> HTTPVerdict {
+        do throws(Refusal) {
+            let resource = try IngestResource(path: head.path)
+            if head.method == .options { return .refuse(.allowing(IngestResource.allow)) }
+            if head.method != .post {
+                throw Refusal(.methodNotAllowed, "\(head.method.name) is not for events; POST them", allow: IngestResource.allow)
+            }
+            if let code = self.admission() { throw Refusal(code, code.busyDetail) }
+            _ = try self.read(head, resource)
+            return .accept(bodyLimit: self.configuration.limits.body)
+        } catch {
+            return .refuse(self.refusal(error, of: head.id))
+        }
+    }
+
+    /// Takes a whole request.
+    func take(_ id: RequestID, _ head: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer) {
+        let startedAt = MonotonicClock.nanoseconds
+        do throws(Refusal) {
+            if self.state.phase == .ended { throw Refusal(.unavailable, ProblemCode.unavailable.busyDetail) }
+            let (target, waits) = try self.read(head, try IngestResource(path: head.path))
+            self.sink.begin(bodyCount: body.count, keepsPositions: waits)
+            do throws(Refusal) {
+                let request = BodyDecoder.Request(target: target, now: WallClock.milliseconds)
+                try self.decoder.decode(body, self.fields, request, routes: &self.routes, into: &self.sink)
+            } catch {
+                self.sink.gathering.rollback()
+                throw error
+            }
+            self.sink.gathering.commit()
+            self.gathered(id, bodyCount: body.count, startedAt: startedAt, waitsForKafka: waits)
+        } catch {
+            self.server.answer(id, self.refusal(error, of: id))
+        }
+    }
+
+    /// Reads what the head says: where the events go, and what the header fields say of them (in `fields`).
+    private func read(
+        _ head: borrowing HTTPRequestHead, _ resource: IngestResource
+    ) throws(Refusal) -> (target: TopicTarget?, waitsForKafka: Bool) {
+        let query = try IngestQuery(head.query)
+        var target: TopicTarget?
+        if case .topic(let name) = resource { target = try self.routes.target(for: name) }
+        self.fields.reset()
+        var refusal: Refusal?
+        head.forEachHeader { name, value in
+            guard refusal == nil else { return }
+            do throws(Refusal) { try self.fields.take(name, value) } catch { refusal = error }
+        }
+        if let refusal { throw refusal }
+        if target == nil && !self.fields.kind.isEnvelope {
+            throw Refusal(
+                .unsupportedMediaType,
+                "/v1/events takes envelopes: application/vnd.forebay.v1+json or application/vnd.forebay.v1+x-ndjson")
+        }
+        return (target, query.waitsForKafka)
+    }
+
+    /// A request's events stand in the batches.
+    private func gathered(_ id: RequestID, bodyCount: Int, startedAt: UInt64, waitsForKafka: Bool) {
+        guard self.sink.count > 0 else { return self.answerEmpty(id, waitsForKafka: waitsForKafka, startedAt: startedAt) }
+        var wait: KafkaWait?
+        if waitsForKafka {
+            let milliseconds = min(self.fields.wait ?? self.configuration.defaultWait, self.configuration.maximumWait)
+            wait = KafkaWait(
+                id: id, positions: self.sink.positions, targets: self.sink.targets,
+                deadline: self.loop.nowMilliseconds + UInt64(milliseconds))
+            self.kafkaWaits[id] = wait
+        }
+        self.group.add(id, self.sink, bodyCount: bodyCount, startedAt: startedAt, kafka: wait)
+        self.perform(self.state.took(bodyCount))
+        self.metrics.inFlight.set(self.state.inFlight)
+        // A large group is handed over at once, so that the disk works while the next one is read.
+        if self.group.bodyCount >= self.configuration.batch { return self.endTurn() }
+        guard !self.willFlush else { return }
+        self.willFlush = true
+        self.loop.execute { self.assumeIsolated { $0.endTurn() } }
+    }
+
+    /// `[]`: nothing to store.
+    private func answerEmpty(_ id: RequestID, waitsForKafka: Bool, startedAt: UInt64) {
+        let body: StaticString =
+            waitsForKafka
+            ? #"{"accepted":0,"durability":"kafka","records":[]}"#
+            : #"{"accepted":0,"durability":"durable","id":null,"last_id":null}"#
+        self.server.answer(
+            id, status: waitsForKafka ? 200 : 202, fields: AnswerText.fields,
+            body: UnsafeRawBufferPointer(start: body.utf8Start, count: body.utf8CodeUnitCount))
+        self.metrics.requests(waitsForKafka ? 200 : 202).increment()
+        self.metrics.duration.observe(Self.seconds(since: startedAt))
+    }
+
+    func refusal(_ refusal: Refusal, of id: RequestID) -> HTTPResponse {
+        self.metrics.rejected(refusal.code)
+        return refusal.problem(retryAfter: refusal.code.retryAfter.map { Int.random(in: $0) }).response(to: id)
+    }
+
+    static func seconds(since startedAt: UInt64) -> Double {
+        Double(MonotonicClock.nanoseconds &- startedAt) / 1_000_000_000
+    }
+
+    /// The connection of an unanswered request is gone. What it sent is stored all the same; only the wait for Kafka is given up.
+    func dropped(_ id: RequestID) {
+        guard let wait = self.kafkaWaits[id] else { return }
+        self.stopWaiting(wait)
+    }
+}

@@ -1,0 +1,107 @@
+import CRDKafka
+import ForebayTelemetry
+import Glibc
+
+/// What became of one event.
+package struct KafkaReport: Sendable, Equatable {
+    package let token: UInt64
+    package let offset: Int64
+    package let partition: Int32
+    package let error: KafkaErrorCode
+    /// With an error: whether it may stand in the log nevertheless.
+    package let mayBeStored: Bool
+
+    package init(token: UInt64, offset: Int64, partition: Int32, error: KafkaErrorCode, mayBeStored: Bool) {
+        self.token = token
+        self.offset = offset
+        self.partition = partition
+        self.error = error
+        self.mayBeStored = mayBeStored
+    }
+}
+
+/// What a producer has to tell.
+package enum KafkaSignal {
+    /// In the order of librdkafka; valid during the call.
+    case reports(UnsafeBufferPointer<KafkaReport>)
+    /// The producer takes nothing any more. Wait for the reports in flight, close it, and make a new one.
+    case fatal(KafkaFailure)
+    /// Something failed that librdkafka goes on trying; already logged.
+    case failure(KafkaFailure)
+}
+
+extension KafkaProducer {
+    /// So that the copies of a large event stay in the cache.
+    static let reportsAtOnce = 1024
+
+    /// Tells everything that waits. Call it when ``wakeup`` is readable.
+    package func poll(_ handle: (KafkaSignal) -> Void) {
+        guard !self.isClosed else { return }
+        var count: UInt64 = 0
+        // Before the queue is read: what comes after that writes again. EAGAIN: it was read already.
+        _ = read(self.wakeup, &count, MemoryLayout<UInt64>.size)
+        while !self.isClosed, let event = rd_kafka_queue_poll(self.handle.events, 0) {
+            defer { rd_kafka_event_destroy(event) }
+            switch rd_kafka_event_type(event) {
+            case RD_KAFKA_EVENT_DR: self.takeReports(event, handle)
+            case RD_KAFKA_EVENT_ERROR: handle(self.signal(of: event))
+            case RD_KAFKA_EVENT_LOG: self.log(event)
+            case RD_KAFKA_EVENT_STATS: self.statistics?.update(String(cString: rd_kafka_event_stats(event)))
+            case RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT: self.takeLimits(event)
+            default: break
+            }
+        }
+    }
+
+    private func takeReports(_ event: OpaquePointer, _ handle: (KafkaSignal) -> Void) {
+        withUnsafeTemporaryAllocation(of: forebay_report.self, capacity: Self.reportsAtOnce) { raw in
+            while true {
+                let count = forebay_take_reports(event, raw.baseAddress, raw.count)
+                guard count > 0 else { return }
+                self.reports.removeAll(keepingCapacity: true)
+                for index in 0..<count {
+                    let report = raw[index]
+                    self.reports.append(
+                        KafkaReport(
+                            token: report.token, offset: report.offset, partition: report.partition,
+                            error: KafkaErrorCode(rawValue: report.error),
+                            mayBeStored: report.status != Int32(RD_KAFKA_MSG_STATUS_NOT_PERSISTED.rawValue)))
+                }
+                self.reports.withUnsafeBufferPointer { handle(.reports($0)) }
+            }
+        }
+    }
+
+    private func signal(of event: OpaquePointer) -> KafkaSignal {
+        let code = KafkaErrorCode(rd_kafka_event_error(event))
+        guard code == .fatal else {
+            let failure = KafkaFailure(code, reason: String(cString: rd_kafka_event_error_string(event)))
+            self.tell("Kafka client error", failure)
+            return .failure(failure)
+        }
+        let failure = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { text in
+            text.initialize(repeating: 0)
+            let code = KafkaErrorCode(rd_kafka_fatal_error(self.handle.client, text.baseAddress, text.count))
+            return KafkaFailure(code, reason: String(cString: text.baseAddress!))
+        }
+        return .fatal(failure)
+    }
+
+    private func tell(_ message: String, _ failure: KafkaFailure) {
+        let advice = self.advice.text(for: failure, topic: nil) ?? ""
+        self.logger.warning(message, ["client": self.name, "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
+    }
+
+    private func log(_ event: OpaquePointer) {
+        var facility: UnsafePointer<CChar>?
+        var text: UnsafePointer<CChar>?
+        var level: Int32 = 6
+        guard rd_kafka_event_log(event, &facility, &text, &level) == 0, let text, let facility else { return }
+        let data: KeyValuePairs = ["client": self.name, "facility": String(cString: facility), "text": String(cString: text)]
+        switch level {
+        // Never higher: what an operator must act on is told with its advice.
+        case ...4: self.logger.info("librdkafka", data)
+        default: self.logger.debug("librdkafka", data)
+        }
+    }
+}

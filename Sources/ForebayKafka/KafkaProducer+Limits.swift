@@ -1,0 +1,65 @@
+import CRDKafka
+
+/// How large a batch a topic takes.
+package struct KafkaTopicLimit: Sendable, Equatable {
+    package let topic: String
+    /// `max.message.bytes`; none: the cluster does not tell (no permission, or the mock).
+    package let bytes: Int?
+    package let error: KafkaErrorCode
+
+    /// Without a limit: whether to ask again, or the cluster won't tell (no permission, no such request).
+    package var mayBeToldLater: Bool { self.bytes == nil && KafkaFate(of: self.error) == .wait }
+}
+
+extension KafkaProducer {
+    /// Asks for `max.message.bytes` of topics. Needs the permission DescribeConfigs; without it the limit is none.
+    ///
+    /// Comes back with what ``poll(_:)`` reads, so polling must go on. One answer for each topic, also when the producer is closed meanwhile.
+    package func limits(of topics: [String], timeout: Int32 = 5000) async -> [KafkaTopicLimit] {
+        guard !self.isClosed, !topics.isEmpty else { return Self.untold(topics, KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)) }
+        self.lastLimitRequest += 1
+        let request = self.lastLimitRequest
+        return await withUnsafeContinuation { waiting in
+            self.limitRequests[request] = (topics, waiting)
+            self.describe(topics, request: request, timeout: timeout)
+        }
+    }
+
+    private func describe(_ topics: [String], request: UInt, timeout: Int32) {
+        var resources = topics.map { rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, $0) }
+        defer { rd_kafka_ConfigResource_destroy_array(&resources, resources.count) }
+        let options = rd_kafka_AdminOptions_new(self.handle.client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS)
+        defer { rd_kafka_AdminOptions_destroy(options) }
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
+            _ = rd_kafka_AdminOptions_set_request_timeout(options, timeout, text.baseAddress, text.count)
+        }
+        rd_kafka_AdminOptions_set_opaque(options, UnsafeMutableRawPointer(bitPattern: request))
+        rd_kafka_DescribeConfigs(self.handle.client, &resources, resources.count, options, self.handle.events)
+    }
+
+    func takeLimits(_ event: OpaquePointer) {
+        let request = UInt(bitPattern: rd_kafka_event_opaque(event))
+        guard let (topics, waiting) = self.limitRequests.removeValue(forKey: request) else { return }
+        var count = 0
+        let resources = rd_kafka_event_DescribeConfigs_result(event).flatMap { rd_kafka_DescribeConfigs_result_resources($0, &count) }
+        let told = UnsafeBufferPointer(start: resources, count: count).compactMap { $0.map(Self.limit) }
+        let missing = topics.filter { topic in !told.contains { $0.topic == topic } }
+        let error = KafkaErrorCode(rd_kafka_event_error(event))
+        waiting.resume(returning: told + Self.untold(missing, error.isError ? error : .unknownServerError))
+    }
+
+    static func untold(_ topics: [String], _ error: KafkaErrorCode) -> [KafkaTopicLimit] {
+        topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: error) }
+    }
+
+    private static func limit(of resource: OpaquePointer) -> KafkaTopicLimit {
+        let topic = String(cString: rd_kafka_ConfigResource_name(resource))
+        var count = 0
+        let entries = rd_kafka_ConfigResource_configs(resource, &count)
+        let bytes = UnsafeBufferPointer(start: entries, count: count).lazy.compactMap { entry -> Int? in
+            guard let entry, let value = rd_kafka_ConfigEntry_value(entry) else { return nil }
+            return String(cString: rd_kafka_ConfigEntry_name(entry)) == "max.message.bytes" ? Int(String(cString: value)) : nil
+        }.first
+        return KafkaTopicLimit(topic: topic, bytes: bytes, error: KafkaErrorCode(rd_kafka_ConfigResource_error(resource)))
+    }
+}

@@ -1,0 +1,168 @@
+package import ForebayCore
+package import ForebayTelemetry
+import CRDKafka
+import Glibc
+
+/// One producer of librdkafka: queues events, and tells what became of each of them.
+///
+/// Used on one thread (the loop that watches ``wakeup``); not `Sendable`. Nothing here waits: what could, runs on a thread of its own.
+/// Values are not copied: their bytes must live until the event's report, or until the batches given to ``close(keeping:)`` are let go.
+package final class KafkaProducer {
+    /// How events are batched.
+    package enum Kind: Sendable, Equatable {
+        /// As the properties say.
+        case bulk
+        /// Batches of at most so many bytes, for topics with a small `max.message.bytes`.
+        case small(batchSize: Int)
+        /// Each event is a batch of its own, sent at once. The caller keeps one in flight per partition, so order needs no guarantee
+        /// from librdkafka; one that is refused does no harm to the others.
+        case single
+    }
+
+    package let name: String
+    package let kind: Kind
+    let handle: KafkaClientHandle
+    let thread: KafkaThread
+    let logger: Logger
+    let advice: KafkaAdvice
+    var statistics: KafkaStatisticsGauges?
+    var openTopics: Set<OpaquePointer> = []
+    var limitRequests: [UInt: (topics: [String], waiting: UnsafeContinuation<[KafkaTopicLimit], Never>)] = [:]
+    var lastLimitRequest: UInt = 0
+    var reports: [KafkaReport] = []
+    private(set) var isClosed = false
+
+    /// Starts the client and its threads; connects in the background.
+    ///
+    /// - Parameters:
+    ///   - name: for logs and metrics: `forward/orders`.
+    ///   - metrics: for the statistics of librdkafka; none for the side producers.
+    package init(
+        name: String, kind: Kind = .bulk, properties: KafkaProperties, metrics: MetricsRegistry? = nil
+    ) throws(ForebayError) {
+        self.name = name
+        self.kind = kind
+        self.logger = Logger(label: "kafka")
+        self.advice = KafkaAdvice(properties: properties)
+        do {
+            let configuration = try properties.configure(Self.overrides(kind))
+            configuration.enableEvents(
+                RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS | RD_KAFKA_EVENT_LOG)
+            self.handle = try KafkaClientHandle(starting: configuration)
+        } catch let problem as ForebayConfigurationProblem {
+            throw ForebayError(.configurationInvalid, recovery: .stop, "Kafka producer \(name): \(problem.message)")
+        } catch {
+            throw ForebayError(.configurationInvalid, recovery: .stop, "Kafka producer \(name) can't start", cause: error)
+        }
+        self.thread = KafkaThread(name: "kafka-wait")
+        self.statistics = metrics.map { KafkaStatisticsGauges(client: name, registry: $0) }
+        self.reports.reserveCapacity(Self.reportsAtOnce)
+    }
+
+    deinit { precondition(self.isClosed, "a producer must be closed: its threads would read freed events") }
+
+    /// The library in use, `2.0.2`.
+    package static var libraryVersion: String { String(cString: rd_kafka_version_str()) }
+
+    /// Readable when ``poll(_:)`` has something to tell.
+    package var wakeup: CInt { self.handle.wakeup }
+
+    /// Events given to ``send(_:to:)`` whose report was not polled yet.
+    package var queueLength: Int { Int(rd_kafka_outq_len(self.handle.client)) }
+
+    // MARK: Sending
+
+    /// Takes a topic into use, from now on part of ``metadata(of:)``. Close it again when it is no longer needed: librdkafka keeps what is open.
+    package func open(topic name: String) -> KafkaTopic? {
+        guard let raw = rd_kafka_topic_new(self.handle.client, name, nil) else { return nil }
+        self.openTopics.insert(raw)
+        return KafkaTopic(raw: raw)
+    }
+
+    package func close(topic: KafkaTopic) {
+        guard self.openTopics.remove(topic.raw) != nil else { return }
+        rd_kafka_topic_destroy(topic.raw)
+    }
+
+    /// Queues one event. After an error it is not queued, and there will be no report.
+    @inline(__always)
+    package func send(_ record: KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode {
+        var raw = forebay_record(
+            key: record.key?.nonNullBase, key_length: record.key?.count ?? 0, value: record.value?.nonNullBase,
+            value_length: record.value?.count ?? 0, id: record.id.nonNullBase, id_length: record.id.count,
+            headers: record.headers.baseAddress, headers_length: record.headers.count, timestamp: record.timestamp,
+            token: record.token, partition: record.partition)
+        return KafkaErrorCode(forebay_send(self.handle.client, topic.raw, &raw))
+    }
+
+    // MARK: Ending
+
+    /// Ends the client: what is queued or in flight is given up, without reports. Returns at once; the rest happens on a thread.
+    ///
+    /// - Parameter payloads: what holds the values not reported yet; kept until librdkafka has let go of them.
+    package func close(keeping payloads: [Batch] = []) {
+        guard !self.isClosed else { return }
+        self.isClosed = true
+        for (topics, waiting) in self.limitRequests.values {
+            waiting.resume(returning: Self.untold(topics, KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)))
+        }
+        self.limitRequests = [:]
+        for topic in self.openTopics { rd_kafka_topic_destroy(topic) }
+        self.openTopics = []
+        self.statistics?.clear()
+        let handle = self.handle
+        self.thread.run {
+            handle.destroy()
+            withExtendedLifetime(payloads) {}
+        }
+        self.thread.end()
+    }
+
+    private static func overrides(_ kind: Kind) -> [(String, String)] {
+        switch kind {
+        case .bulk: []
+        case .small(let batchSize): [("batch.size", String(batchSize))]
+        case .single: [("batch.num.messages", "1"), ("linger.ms", "0"), ("enable.gapless.guarantee", "false"), ("statistics.interval.ms", "0")]
+        }
+    }
+}
+
+/// A topic that a producer has open. Valid until it or the producer is closed.
+package struct KafkaTopic: Equatable {
+    let raw: OpaquePointer
+}
+
+/// One event as it goes out: views that must live during the call, the value until its report.
+package struct KafkaRecord {
+    package var partition: Int32
+    /// Milliseconds since 1970. librdkafka takes 0 for "now".
+    package var timestamp: Int64
+    package var key: UnsafeRawBufferPointer?
+    /// None: a tombstone.
+    package var value: UnsafeRawBufferPointer?
+    /// Goes out as header `forebay-id`.
+    package var id: UnsafeRawBufferPointer
+    /// Encoded as `RecordLayout` says.
+    package var headers: UnsafeRawBufferPointer
+    /// Comes back in the report.
+    package var token: UInt64
+
+    package init(
+        partition: Int32, timestamp: Int64, key: UnsafeRawBufferPointer?, value: UnsafeRawBufferPointer?, id: UnsafeRawBufferPointer,
+        headers: UnsafeRawBufferPointer, token: UInt64
+    ) {
+        self.partition = partition
+        self.timestamp = timestamp
+        self.key = key
+        self.value = value
+        self.id = id
+        self.headers = headers
+        self.token = token
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// An empty key or value is not a missing one, so it needs an address too.
+    @inline(__always)
+    var nonNullBase: UnsafeRawPointer { self.baseAddress ?? UnsafeRawPointer(bitPattern: 1)! }
+}

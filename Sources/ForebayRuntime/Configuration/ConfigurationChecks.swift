@@ -1,0 +1,187 @@
+import ForebayCore
+import ForebayYAML
+
+/// What a cluster's properties make impossible, in words that say what to do.
+package struct KafkaPropertyProblem: Sendable, Equatable {
+    /// `properties` or `producer`; none where the fault lies in several together.
+    package let section: String?
+    package let property: String?
+    package let message: String
+
+    package init(section: String?, property: String?, message: String) {
+        self.section = section
+        self.property = property
+        self.message = message
+    }
+}
+
+/// Judges a cluster's properties: those for every client and those for producers, which win. Whoever knows librdkafka gives it.
+package typealias KafkaPropertyCheck =
+    @Sendable (_ properties: [String: String], _ producer: [String: String]) -> [KafkaPropertyProblem]
+
+/// What no single key can say: sizes that must fit each other, names that must exist, patterns that must differ.
+struct ConfigurationChecks {
+    private let settings: ConfigurationSettings
+    private let values: ConfigurationValues
+    private let firstFile: ConfigurationOrigin?
+    private(set) var problems: [ConfigurationProblem] = []
+
+    init(_ settings: ConfigurationSettings, _ values: ConfigurationValues, _ sources: ConfigurationSources) {
+        self.settings = settings
+        self.values = values
+        self.firstFile = sources.files.first.map { .file(name: $0, mark: YAMLMark(line: 1, column: 1)) }
+        self.sizes()
+        self.listeners()
+        self.routes()
+        self.topics()
+        self.clusters(sources.checkProperties)
+    }
+
+    private mutating func report(_ setting: ResolvedSetting, _ message: String) {
+        self.problems.append(ConfigurationProblem(setting.origin, setting.path, message))
+    }
+
+    // MARK: Sizes
+
+    private mutating func sizes() {
+        self.atMost(["limits", "event"], ["limits", "body"])
+        self.atMost(["limits", "body"], ["limits", "in_flight"])
+        self.atMost(["delivery", "partition_window"], ["delivery", "window"])
+        for (topic, _) in self.settings.names(in: "topics") {
+            self.atMost(["topics", topic, "max_event"], ["limits", "event"])
+        }
+        if let segment = self.values.setting("buffer", "spool", "segment"), let size = self.values.number("buffer", "spool", "segment"),
+            let maximum = self.values.number("buffer", "spool", "max_size"), size > maximum / 8
+        {
+            self.report(
+                segment,
+                "\(ByteCount.text(size)) is more than an eighth of buffer.spool.max_size (\(ByteCount.text(maximum))); at most \(ByteCount.text(maximum / 8))")
+        }
+    }
+
+    /// Says it where the user wrote something: a default is never at fault.
+    private mutating func atMost(_ small: [String], _ large: [String]) {
+        guard let left = self.values.settings[ConfigurationPath(small)], let right = self.values.settings[ConfigurationPath(large)],
+            case .number(let leftSize)? = left.values.first, case .number(let rightSize)? = right.values.first, leftSize > rightSize
+        else { return }
+        if case .builtIn = left.origin {
+            self.report(right, "\(right.texts[0]) is less than \(left.path) (\(left.texts[0]), the default); lower that too")
+        } else {
+            let isDefault = if case .builtIn = right.origin { ", the default" } else { "" }
+            self.report(left, "\(left.texts[0]) is more than \(right.path) (\(right.texts[0])\(isDefault))")
+        }
+    }
+
+    // MARK: Listeners
+
+    private mutating func listeners() {
+        guard let ingest = self.values.address("listeners", "ingest", "address"),
+            let admin = self.values.address("listeners", "admin", "address"), ingest == admin, ingest.port != 0,
+            let setting = self.values.setting("listeners", "admin", "address"), let other = self.values.setting("listeners", "ingest", "address")
+        else { return }
+        let blamed = if case .builtIn = setting.origin { other } else { setting }
+        self.report(blamed, "\(ingest) is the address of both listeners")
+    }
+
+    // MARK: Routes and topics
+
+    private mutating func routes() {
+        let routes = self.settings.names(in: "routes")
+        if routes.isEmpty, !self.settings.hasFailed(ConfigurationPath(["routes"])) {
+            self.problems.append(
+                ConfigurationProblem(
+                    self.firstFile, ConfigurationPath(["routes"]),
+                    "missing; without a route no topic is taken. For all topics: routes: { default: { topics: [\"*\"], forward: { to: NAME } } }"))
+        }
+        var taken: [TopicPattern: (route: String, origin: ConfigurationOrigin)] = [:]
+        var ids: [RouteID: String] = [:]
+        for (route, origin) in routes {
+            // Cursors and frames know a route by a hash of its name. That two collide is next to impossible, and would mix them up.
+            if let other = ids.updateValue(route, forKey: RouteID(name: route)) {
+                let message = "its name has the same hash as \(other); rename one"
+                self.problems.append(ConfigurationProblem(origin, ConfigurationPath(["routes", route]), message))
+            }
+            self.target(route)
+            guard let setting = self.values.setting("routes", route, "topics"), let patterns = self.values.patterns("routes", route, "topics")
+            else { continue }
+            if patterns.isEmpty { self.report(setting, "an empty list takes no topic") }
+            for (pattern, origin) in zip(patterns, setting.itemOrigins) {
+                if let first = taken[pattern] {
+                    let other = first.route == route ? "this route" : "route \(first.route)"
+                    let message = "\(YAMLText.quoted(pattern.description)) is taken by \(other) already, at \(first.origin)"
+                    self.problems.append(ConfigurationProblem(origin, setting.path, message))
+                } else {
+                    taken[pattern] = (route, origin)
+                }
+            }
+        }
+    }
+
+    private mutating func target(_ route: String) {
+        guard let setting = self.values.setting("routes", route, "forward", "to"), let cluster = setting.texts.first else { return }
+        let clusters = self.settings.names(in: "clusters").map(\.name)
+        guard !clusters.contains(cluster), !self.settings.hasFailed(ConfigurationPath(["clusters"])) else { return }
+        let hint = NearestName.hint(cluster, among: clusters)
+        let known = hint.isEmpty ? (clusters.isEmpty ? "; there are none" : "; there are " + clusters.joined(separator: ", ")) : hint
+        self.report(setting, "no cluster is called \(YAMLText.quoted(cluster))\(known)")
+    }
+
+    private mutating func topics() {
+        let routes = self.settings.names(in: "routes").map(\.name)
+        // A route whose list could not be read may well take the topic.
+        let lists = routes.map { self.values.patterns("routes", $0, "topics") }
+        guard !routes.isEmpty, !lists.contains(where: { $0 == nil }) else { return }
+        let patterns = lists.flatMap { $0! }
+        for (topic, origin) in self.settings.names(in: "topics") where !patterns.contains(where: { $0.matches(topic) }) {
+            let exact = patterns.compactMap { if case .exact(let name) = $0 { name } else { nil } }
+            let hint = NearestName.hint(topic, among: exact)
+            self.problems.append(ConfigurationProblem(origin, ConfigurationPath(["topics", topic]), "no route takes this topic\(hint)"))
+        }
+    }
+
+    // MARK: Clusters
+
+    private mutating func clusters(_ check: KafkaPropertyCheck?) {
+        for (name, origin) in self.settings.names(in: "clusters") {
+            let path = ConfigurationPath(["clusters", name])
+            let client = self.values.properties("clusters", name, "properties")
+            let producer = self.values.properties("clusters", name, "producer")
+            let together = client.merging(producer) { $1 }
+            guard let servers = together["bootstrap.servers"] ?? together["metadata.broker.list"], !servers.isEmpty else {
+                if !self.hasFailed(path, "bootstrap.servers") {
+                    self.problems.append(ConfigurationProblem(origin, path, "bootstrap.servers is missing; give it under properties"))
+                }
+                continue
+            }
+            for problem in check?(client, producer) ?? [] { self.report(problem, path, origin, together) }
+        }
+    }
+
+    /// Whether the property was given and could not be read, which has been said already.
+    private func hasFailed(_ cluster: ConfigurationPath, _ property: String) -> Bool {
+        ["properties", "producer"].contains { section in
+            let path = cluster.appending(section).appending(property)
+            return self.settings.hasFailed(path) || (self.settings.values[path] != nil && self.values.settings[path] == nil)
+        }
+    }
+
+    private mutating func report(
+        _ problem: KafkaPropertyProblem, _ cluster: ConfigurationPath, _ origin: ConfigurationOrigin, _ properties: [String: String]
+    ) {
+        var message = problem.message
+        for (property, value) in properties where KafkaSecrets.isSecret(property) && !value.isEmpty {
+            message = message.split(separator: value, omittingEmptySubsequences: false).joined(separator: "***")
+        }
+        guard let property = problem.property else {
+            self.problems.append(ConfigurationProblem(origin, cluster, message))
+            return
+        }
+        for section in problem.section.map({ [$0] }) ?? ["producer", "properties"] {
+            let path = cluster.appending(section).appending(property)
+            guard let setting = self.values.settings[path] else { continue }
+            self.problems.append(ConfigurationProblem(setting.origin, path, message))
+            return
+        }
+        self.problems.append(ConfigurationProblem(origin, cluster, "\(property): \(message)"))
+    }
+}

@@ -1,0 +1,57 @@
+/// A setting with its value in force: interpolated, parsed, or the default.
+package struct ResolvedSetting: Sendable {
+    package let path: ConfigurationPath
+    package let key: ConfigurationKey
+    package let origin: ConfigurationOrigin
+    /// One for a scalar, any number for a list. As texts after interpolation, and as values; the origins of the items beside them.
+    package let texts: [String]
+    let values: [ConfigurationValue]
+    let itemOrigins: [ConfigurationOrigin]
+    /// What was written, where it was given.
+    let given: ConfigurationSetting.Raw?
+
+    package var isSecret: Bool {
+        if case .property = self.key.type, let property = self.path.segments.last { KafkaSecrets.isSecret(property) } else { false }
+    }
+}
+
+/// All settings in force, by path. What could not be read is absent and among the problems.
+struct ConfigurationValues {
+    private(set) var settings: [ConfigurationPath: ResolvedSetting] = [:]
+
+    mutating func set(_ setting: ResolvedSetting) {
+        self.settings[setting.path] = setting
+    }
+
+    func setting(_ segments: String...) -> ResolvedSetting? {
+        self.settings[ConfigurationPath(segments)]
+    }
+
+    func number(_ segments: String...) -> Int? {
+        guard case .number(let number)? = self.settings[ConfigurationPath(segments)]?.values.first else { return nil }
+        return number
+    }
+
+    func text(_ segments: String...) -> String? {
+        guard case .text(let text)? = self.settings[ConfigurationPath(segments)]?.values.first else { return nil }
+        return text
+    }
+
+    func address(_ segments: String...) -> ListenerAddress? {
+        guard case .address(let address)? = self.settings[ConfigurationPath(segments)]?.values.first else { return nil }
+        return address
+    }
+
+    func patterns(_ segments: String...) -> [TopicPattern]? {
+        self.settings[ConfigurationPath(segments)]?.values.compactMap { if case .pattern(let pattern) = $0 { pattern } else { nil } }
+    }
+
+    /// The properties below a section, by name: `clusters.main.properties`.
+    func properties(_ segments: String...) -> [String: String] {
+        var properties: [String: String] = [:]
+        for (path, setting) in self.settings where path.segments.dropLast() == segments[...] {
+            properties[path.segments.last!] = setting.texts.first
+        }
+        return properties
+    }
+}

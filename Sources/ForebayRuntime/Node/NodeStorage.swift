@@ -1,0 +1,54 @@
+import ForebayBuffer
+package import ForebayCore
+import ForebayNet
+package import ForebaySpool
+package import ForebayTelemetry
+
+/// Everything a node keeps on disk: the spool, and a log of dead letters for each route. All share two threads and one budget.
+package final class NodeStorage: Sendable {
+    package let spool: Spool
+    package let deadLetters: [String: DeadLetters]
+    private let threads: SpoolThreads
+
+    /// Opens what is there, mends what a crash left.
+    package static func open(_ configuration: ForebayConfiguration, metrics: MetricsRegistry) throws(ForebayError) -> NodeStorage {
+        let directory = configuration.node.dataDirectory
+        let sizes = configuration.buffer.spool
+        let threads = SpoolThreads()
+        let budget = try SpoolBudget(capacity: sizes.maxSize, directory: directory)
+        let spoolMetrics = SpoolMetrics(metrics)
+        let spool = try Spool.open(
+            ForebaySpool.SpoolConfiguration(directory: "\(directory)/spool", segmentSize: sizes.segment, onDiskFailure: DiskFailure.leave),
+            budget: budget, threads: threads, metrics: spoolMetrics)
+        // Small files: dead letters are few, and each log takes at least one.
+        let sideSegment = min(sizes.segment, 4 << 20)
+        var deadLetters: [String: DeadLetters] = [:]
+        for route in configuration.routes {
+            deadLetters[route.name] = try DeadLetters(route: route.name, directory: "\(directory)/deadletters/\(route.name)") {
+                folder throws(ForebayError) in
+                try Spool.open(
+                    ForebaySpool.SpoolConfiguration(directory: folder, segmentSize: sideSegment, onDiskFailure: DiskFailure.leave),
+                    budget: budget, threads: threads, metrics: spoolMetrics, isSideLog: true)
+            }
+        }
+        metrics.gauge("forebay_buffer_bytes", help: "Bytes that the spool and its side logs take on disk.") { Double(budget.usedBytes) }
+        metrics.gauge("forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size.") { Double(budget.capacity) }
+        for (route, letters) in deadLetters {
+            metrics.gauge("forebay_dead_letters", help: "Events in the dead-letter log.", labels: ["route": route]) { Double(letters.count) }
+        }
+        return NodeStorage(spool: spool, deadLetters: deadLetters, threads: threads)
+    }
+
+    private init(spool: Spool, deadLetters: [String: DeadLetters], threads: SpoolThreads) {
+        self.spool = spool
+        self.deadLetters = deadLetters
+        self.threads = threads
+    }
+
+    /// Cursors synced, segments sealed.
+    package func close() async {
+        for letters in self.deadLetters.values { await letters.close() }
+        await self.spool.close()
+        self.threads.end()
+    }
+}

@@ -1,0 +1,63 @@
+import ForebayCore
+
+/// The newest durable batches, still in memory: a reader that keeps up needs neither the disk nor a checksum.
+///
+/// Bounded in bytes; what falls out of it is read from the disk like any backlog.
+struct RecentTail: Sendable {
+    private let limit: Int
+    private var batches: [Batch] = []
+    private var head = 0
+    private var byteCount = 0
+
+    /// - Parameter limit: bytes of slabs held, at least those of the newest group.
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    /// Everything at or above it, up to the durable mark, is here; none if nothing is.
+    private var start: UInt64? { self.head < self.batches.count ? self.batches[self.head].first : nil }
+
+    mutating func append(_ group: [Batch]) {
+        self.batches += group
+        self.byteCount += group.reduce(0) { $0 + Self.weight($1) }
+        while self.byteCount > self.limit, self.head < self.batches.count - group.count {
+            self.byteCount -= Self.weight(self.batches[self.head])
+            self.head += 1
+        }
+        if self.head > 256, self.head * 2 > self.batches.count {
+            self.batches.removeFirst(self.head)
+            self.head = 0
+        }
+    }
+
+    /// The batches of a route (none: of all) from a sequence on, about `bytes` in all.
+    ///
+    /// - Returns: and the sequence below which all has been looked at; nothing if the sequence is not in the tail.
+    func read(from sequence: UInt64, route: RouteID?, upTo bytes: Int) -> (batches: [Batch], next: UInt64)? {
+        guard let start = self.start, start <= sequence else { return nil }
+        var found: [Batch] = []
+        var weight = 0
+        var next = sequence
+        for batch in self.batches[self.place(of: sequence)...] {
+            if weight >= bytes { break }
+            next = batch.end
+            guard route == nil || batch.route == route else { continue }
+            found.append(batch)
+            weight += batch.byteCount
+        }
+        return (found, next)
+    }
+
+    /// The first batch that ends above `sequence`, by halving.
+    private func place(of sequence: UInt64) -> Int {
+        var (low, high) = (self.head, self.batches.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self.batches[middle].end > sequence { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+
+    /// What is held: a slab counts once, with the piece at its head.
+    private static func weight(_ batch: Batch) -> Int { (batch.range.lowerBound == 0 ? batch.slab.capacity : 0) + 256 }
+}

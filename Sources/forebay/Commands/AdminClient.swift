@@ -1,0 +1,30 @@
+import ForebayHTTP
+import ForebayRuntime
+
+/// Asks a node's admin listener.
+struct AdminClient: ~Copyable {
+    static let defaultURL = "http://127.0.0.1:8081"
+
+    private var client: HTTPClient
+    private let address: HTTPAddress
+
+    init(_ arguments: ParsedArguments) throws {
+        self.address = try HTTPAddress(url: arguments.value("--url") ?? Self.defaultURL)
+        self.client = HTTPClient(self.address, userAgent: "forebay/\(ForebayVersion.text)")
+        self.client.answerTimeout = 10_000
+    }
+
+    /// - Returns: the answer as it came, and as a value.
+    mutating func get(_ target: String) throws -> (bytes: [UInt8], value: JSONValue) {
+        let response = try self.client.send(HTTPClientRequest(target: target, headers: [("Accept", "application/json")]))
+        let value = JSONValue(response.body)
+        guard response.status == 200 else {
+            let code: ExitCode = response.status == 503 ? .unavailable : .failure
+            throw CommandFailure(code, "\(self.address)\(target): \(Problem(status: response.status, value).title)")
+        }
+        guard let value else {
+            throw CommandFailure(.failure, "\(self.address)\(target): the answer is not JSON; is this the admin listener?")
+        }
+        return (response.body, value)
+    }
+}

@@ -1,0 +1,183 @@
+import ForebayRuntime
+
+/// Every command there is. Help and docs/reference/cli.md are made from it; `dev/docs` writes the page anew.
+enum CommandTable {
+    typealias Option = CommandSpecification.Option
+    typealias Argument = CommandSpecification.Argument
+    typealias Example = CommandSpecification.Example
+
+    static let root: CommandSpecification = .init(
+        name: "forebay",
+        summary: "Forebay stands in front of Kafka: it takes events over HTTP, makes them durable, and delivers them in order",
+        examples: [
+            Example(command: "forebay demo", comment: "all in one process, with an embedded Kafka"),
+            Example(command: "forebay config init > forebay.yaml", comment: "a commented configuration to start from"),
+            Example(command: "forebay run --config forebay.yaml", comment: "the server"),
+            Example(command: "forebay send orders '{\"id\":1}'", comment: "one event"),
+        ],
+        action: .group([run, demo, validate, config, send, status, targets, deadletters, spool, bench, docs]))
+
+    private static let run = CommandSpecification(
+        name: "run", summary: "Run the server",
+        details: "SIGTERM finishes what is in flight, syncs, and exits 0; a second one exits at once. Nothing that was answered 2xx is lost either way.",
+        options: ConfigurationCommands.options,
+        examples: [
+            Example(command: "forebay run --config forebay.yaml", comment: "with one file"),
+            Example(
+                command: "forebay run --config base.yaml --config site.yaml --set log.level=debug", comment: "with a file over another, and one value"),
+        ],
+        action: .run(ConfigurationCommands.run))
+
+    private static let demo = CommandSpecification(
+        name: "demo", summary: "Try it: everything in one process, nothing to set up",
+        details:
+            "Starts an embedded Kafka, a spool in a temporary folder and sample traffic, and prints the URLs and a first curl. The embedded Kafka forgets old data. Ctrl-C stops it.",
+        options: [
+            Option(name: "--no-traffic", value: nil, help: "Send no sample events"),
+            Option(name: "--set", value: "PATH=VALUE", isRepeated: true, help: "A configuration value: --set listeners.ingest.address=127.0.0.1:9080"),
+        ],
+        examples: [Example(command: "forebay demo", comment: "until Ctrl-C")],
+        action: .run(ConfigurationCommands.demo))
+
+    private static let validate = CommandSpecification(
+        name: "validate", summary: "Check a configuration",
+        details: "Reports everything that is wrong, each with its place, and exits 78. With --connect, exits 69 if something does not answer.",
+        options: ConfigurationCommands.options + [
+            Option(name: "--connect", value: nil, help: "Also ask the clusters, folders and addresses whether they are there")
+        ],
+        examples: [
+            Example(command: "forebay validate --config forebay.yaml", comment: "without touching anything"),
+            Example(command: "forebay validate --config forebay.yaml --connect", comment: "and ask the clusters"),
+        ],
+        action: .run(ConfigurationCommands.validate))
+
+    private static let config = CommandSpecification(
+        name: "config", summary: "Start or show a configuration",
+        action: .group([
+            CommandSpecification(
+                name: "init", summary: "Write a commented configuration to stdout",
+                examples: [Example(command: "forebay config init > forebay.yaml", comment: "then change clusters and routes")],
+                action: .run(ConfigurationCommands.initialize)),
+            CommandSpecification(
+                name: "print", summary: "Show what files, environment and --set give together",
+                details: "Secrets are shown as ***.",
+                options: ConfigurationCommands.options + [
+                    Option(name: "--resolved", value: nil, help: "Fill in the defaults and resolve ${…}"),
+                    Option(name: "--show-origin", value: nil, help: "Say where each value came from"),
+                    Option(name: "--json", value: nil, help: "As JSON"),
+                ],
+                examples: [
+                    Example(command: "forebay config print --config forebay.yaml --resolved --show-origin", comment: "what is in force, and why")
+                ],
+                action: .run(ConfigurationCommands.print)),
+        ]))
+
+    private static let send = CommandSpecification(
+        name: "send", summary: "Send events to a topic",
+        details:
+            "Events are the values given, or the lines of a file or of stdin; blank lines are skipped. While the node is full, draining or away, sending is repeated until --timeout; after a lost answer that may store an event twice.",
+        arguments: [
+            Argument(name: "TOPIC", help: "The topic"),
+            Argument(name: "VALUE", isOptional: true, isRepeated: true, help: "An event's value; without one, lines are read"),
+        ],
+        options: [
+            Option(name: "--url", value: "URL", help: "The node's ingest listener; default \(SendCommand.defaultURL)"),
+            Option(name: "--key", value: "KEY", help: "The key of every event"),
+            Option(name: "--file", value: "FILE", help: "Read from a file instead of stdin"),
+            Option(name: "--ndjson", value: nil, help: "Each line is JSON: it is checked, and topics.<topic>.key gives it its key"),
+            Option(name: "--whole", value: nil, help: "The whole input is one event"),
+            Option(name: "--timeout", value: "DURATION", help: "How long to go on trying; default 30s"),
+            Option(name: "--json", value: nil, help: "Print the result as JSON"),
+        ],
+        examples: [
+            Example(command: "forebay send orders '{\"id\":1}' --key 1", comment: "one event"),
+            Example(command: "forebay send orders --ndjson --file orders.ndjson", comment: "a file of JSON lines"),
+            Example(command: "tail -F access.log | forebay send access", comment: "each line as it comes"),
+        ],
+        action: .run(SendCommand.run))
+
+    private static let status = CommandSpecification(
+        name: "status", summary: "Show a node's stages, buffers, targets, lag and restarts",
+        options: [
+            Option(name: "--url", value: "URL", help: "The node's admin listener; default \(AdminClient.defaultURL)"),
+            Option(name: "--json", value: nil, help: "The node's own answer"),
+        ],
+        examples: [
+            Example(command: "forebay status", comment: "the node on this machine"),
+            Example(command: "forebay status --json | jq .ready", comment: "for scripts"),
+        ],
+        action: .run(StatusCommand.run))
+
+    private static let targets = CommandSpecification(
+        name: "targets", summary: "Switch, pause and resume targets",
+        action: .notYet)
+
+    private static let deadletters = CommandSpecification(
+        name: "deadletters", summary: "Look at events that the brokers refused for good",
+        action: .group([
+            CommandSpecification(
+                name: "ls", summary: "List dead letters",
+                options: DeadLettersCommand.options + [
+                    Option(name: "--route", value: "ROUTE", help: "Of one route only"),
+                    Option(name: "--limit", value: "N", help: "At most so many for each route; default 100"),
+                ],
+                examples: [
+                    Example(command: "forebay deadletters ls", comment: "of the node on this machine"),
+                    Example(command: "forebay deadletters ls --dir /var/lib/forebay", comment: "of a node that is down"),
+                ],
+                action: .run(DeadLettersCommand.list)),
+            CommandSpecification(
+                name: "show", summary: "Show one dead letter, its value included",
+                arguments: [
+                    Argument(name: "ROUTE", help: "The route, as ls shows it"), Argument(name: "NUMBER", help: "Its number, as ls shows it"),
+                ],
+                options: DeadLettersCommand.options,
+                examples: [Example(command: "forebay deadletters show orders 17", comment: "number 17 of the route orders")],
+                action: .run(DeadLettersCommand.show)),
+            Self.notYet("replay", "Send dead letters again"),
+            Self.notYet("rm", "Remove dead letters"),
+        ]))
+
+    private static let spool = CommandSpecification(
+        name: "spool", summary: "Inspect a spool's folder",
+        details: "Works beside a running node: nothing is locked or changed. DIR is the spool's folder, or the data_dir that it is in.",
+        action: .group([
+            CommandSpecification(
+                name: "ls", summary: "List segments and cursors", arguments: SpoolCommand.arguments,
+                options: [Option(name: "--json", value: nil, help: "As JSON")],
+                examples: [Example(command: "forebay spool ls /var/lib/forebay", comment: "of a node's data_dir")],
+                action: .run(SpoolCommand.list)),
+            CommandSpecification(
+                name: "verify", summary: "Check every byte",
+                details: "Exits 1 and names segment, offset and reason where acknowledged data is damaged.", arguments: SpoolCommand.arguments,
+                options: [Option(name: "--json", value: nil, help: "As JSON")],
+                examples: [Example(command: "forebay spool verify /var/lib/forebay", comment: "of a node's data_dir")],
+                action: .run(SpoolCommand.verify)),
+            CommandSpecification(
+                name: "dump", summary: "Print events as JSON lines", arguments: SpoolCommand.arguments,
+                options: [
+                    Option(name: "--from", value: "SEQUENCE", help: "The first to print; default the oldest"),
+                    Option(name: "--limit", value: "N", help: "At most so many"),
+                ],
+                examples: [Example(command: "forebay spool dump /var/lib/forebay --limit 10 | jq .", comment: "the ten oldest events")],
+                action: .run(SpoolCommand.dump)),
+        ]))
+
+    private static let bench = Self.notYet("bench", "Generate load, measure latency, count what is lost or doubled")
+
+    private static let docs: CommandSpecification = .init(
+        name: "docs", summary: "Print a page of the reference as Markdown", arguments: [Argument(name: "PAGE", help: "cli or configuration")],
+        isHidden: true,
+        action: .run { arguments, world in
+            switch arguments.positional[0] {
+            case "cli": try world.terminal.out(HelpText.reference(Self.root))
+            case "configuration": try world.terminal.out(ConfigurationReference.text)
+            default: throw UsageError(message: "there are the pages cli and configuration", command: ["forebay", "docs"])
+            }
+            return .ok
+        })
+
+    private static func notYet(_ name: String, _ summary: String) -> CommandSpecification {
+        CommandSpecification(name: name, summary: summary, action: .notYet)
+    }
+}

@@ -1,0 +1,65 @@
+import ForebayRuntime
+
+/// `run`, `demo`, `validate`, `config`: what begins with a configuration.
+enum ConfigurationCommands {
+    static let options = [
+        CommandSpecification.Option(
+            name: "--config", value: "FILE", isRepeated: true, help: "A configuration file; a later one wins. - is stdin"),
+        CommandSpecification.Option(
+            name: "--set", value: "PATH=VALUE", isRepeated: true, help: "One value, over all files and the environment: --set limits.body=16MiB"),
+    ]
+
+    static func run(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
+        try await Seams.run(Self.load(arguments, world).configuration, world)
+    }
+
+    static func demo(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
+        try await Seams.demo(overrides: arguments.values("--set"), sendsTraffic: !arguments.has("--no-traffic"), world)
+    }
+
+    static func validate(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
+        let configuration = try Self.load(arguments, world).configuration
+        let counts = [
+            Self.counted(configuration.clusters.count, "cluster"), Self.counted(configuration.routes.count, "route"),
+            Self.counted(configuration.topics.count, "topic"),
+        ]
+        try world.terminal.out("the configuration is valid: \(counts.joined(separator: ", "))\n")
+        guard arguments.has("--connect") else { return .ok }
+        let reached = try await Seams.reach(configuration)
+        for one in reached {
+            let mark = one.isGood ? world.terminal.styled("ok    ", .green) : world.terminal.styled("failed", .red)
+            try world.terminal.out("\(mark)  \(one.what): \(one.found)\n")
+        }
+        return reached.allSatisfy(\.isGood) ? .ok : .unavailable
+    }
+
+    static func initialize(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
+        try world.terminal.out(ConfigurationTemplate.text)
+        return .ok
+    }
+
+    static func print(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
+        if arguments.has("--json"), arguments.has("--show-origin") {
+            throw UsageError(message: "--json has no place for --show-origin", command: ["forebay", "config", "print"])
+        }
+        let settings = try Self.load(arguments, world).settings
+        let printer = ConfigurationPrinter(isResolved: arguments.has("--resolved"), showsOrigin: arguments.has("--show-origin"))
+        try world.terminal.out(arguments.has("--json") ? printer.json(settings) : printer.yaml(settings))
+        return .ok
+    }
+
+    private static func load(_ arguments: ParsedArguments, _ world: World) throws -> LoadedConfiguration {
+        let files = arguments.values("--config")
+        guard !files.isEmpty else {
+            throw CommandFailure(.usage, "--config FILE is missing; 'forebay config init' writes one to start from")
+        }
+        return try ConfigurationLoader.load(
+            ConfigurationSources(
+                files: files, overrides: arguments.values("--set"), environment: world.environment, hostName: world.hostName,
+                checkProperties: Seams.checkProperties))
+    }
+
+    private static func counted(_ number: Int, _ noun: String) -> String {
+        "\(number) \(noun)\(number == 1 ? "" : "s")"
+    }
+}

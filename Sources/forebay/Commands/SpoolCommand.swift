@@ -1,0 +1,126 @@
+import ForebayCore
+import ForebaySpool
+import Glibc
+
+/// `forebay spool ls|verify|dump DIR`: a spool seen from outside.
+enum SpoolCommand {
+    static let arguments = [CommandSpecification.Argument(name: "DIR", help: "The spool's folder, or the data_dir that it is in")]
+
+    static func list(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
+        let spool = try Self.open(arguments.positional[0])
+        if arguments.has("--json") {
+            try world.terminal.out(Self.json(spool))
+            return .ok
+        }
+        var segments = TextTable(("SEGMENT", .right), ("EVENTS", .right), ("FROM", .right), ("TO", .right), ("SIZE", .right), ("SEALED", .left), ("MADE", .left))
+        for segment in spool.segments {
+            segments.add(
+                "\(segment.number)", Shown.count(Int(clamping: segment.end - segment.base)), "\(segment.base)",
+                segment.end > segment.base ? "\(segment.end - 1)" : "-", Shown.bytes(segment.bytes), segment.isSealed ? "yes" : "no",
+                Shown.time(segment.madeAt))
+        }
+        var text = segments.text { world.terminal.styled($0, .bold) }
+        let end = spool.segments.last?.end ?? 0
+        var cursors = TextTable(("CURSOR", .left), ("NEXT", .right), ("BEHIND", .right))
+        for cursor in spool.cursors {
+            cursors.add(cursor.name, "\(cursor.sequence)", Shown.count(end > cursor.sequence ? Int(clamping: end - cursor.sequence) : 0))
+        }
+        if !cursors.isEmpty { text += "\n" + cursors.text { world.terminal.styled($0, .bold) } }
+        try world.terminal.out(text)
+        return .ok
+    }
+
+    static func verify(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
+        let spool = try Self.open(arguments.positional[0])
+        let verdict = try spool.verify()
+        if arguments.has("--json") {
+            try world.terminal.out(Self.json(verdict))
+        } else {
+            for problem in verdict.problems { try world.terminal.out(Self.text(problem) + "\n") }
+            let events = Shown.count(Int(clamping: verdict.events))
+            var text = "\(Shown.count(verdict.segments)) segments, \(Shown.count(verdict.frames)) frames, \(events) events, \(Shown.bytes(verdict.bytes))"
+            if verdict.tornBytes > 0 { text += ", \(Shown.bytes(verdict.tornBytes)) behind the last whole group" }
+            let result = verdict.problems.isEmpty ? world.terminal.styled("sound", .green) : world.terminal.styled("damaged", .red)
+            try world.terminal.out("\(result): \(text)\n")
+        }
+        return verdict.problems.isEmpty ? .ok : .failure
+    }
+
+    static func dump(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
+        let first = try Self.number(arguments.value("--from"), "--from") ?? 0
+        var left = try Self.number(arguments.value("--limit"), "--limit") ?? .max
+        let spool = try Self.open(arguments.positional[0])
+        guard left > 0 else { return .ok }
+        var failure: CommandFailure?
+        try spool.dump(from: first) { event, sequence, route in
+            do throws(CommandFailure) {
+                try world.terminal.out(EventText.json(event, sequence: sequence, route: route) + "\n")
+            } catch {
+                failure = error
+            }
+            left -= 1
+            return failure == nil && left > 0
+        }
+        if let failure { throw failure }
+        return .ok
+    }
+
+    /// - Parameter path: the spool's own folder, or a node's data folder.
+    private static func open(_ path: String) throws -> SpoolInspection {
+        let inner = path + "/spool"
+        let hasSegments = access(path + "/segments", F_OK) == 0
+        return try SpoolInspection(directory: !hasSegments && access(inner, F_OK) == 0 ? inner : path)
+    }
+
+    private static func number(_ text: String?, _ option: String) throws(CommandFailure) -> UInt64? {
+        guard let text else { return nil }
+        guard let number = UInt64(text) else { throw CommandFailure(.usage, "\(option) takes a number, not \(text)") }
+        return number
+    }
+
+    private static func text(_ problem: SpoolInspection.Problem) -> String {
+        let missing = problem.missing
+        let range = missing.isEmpty ? "" : ": events \(missing.lowerBound) to \(missing.upperBound - 1) are missing"
+        return "\(problem.file) at \(problem.position): \(problem.reason)\(range)"
+    }
+
+    private static func json(_ spool: SpoolInspection) -> String {
+        let segments = spool.segments.map { segment in
+            "    {\"number\": \(segment.number), \"file\": \(JSONValue.quoted(segment.file)), \"base\": \(segment.base), \"end\": \(segment.end), "
+                + "\"bytes\": \(segment.bytes), \"sealed\": \(segment.isSealed), \"made_at\": \"\(Shown.time(segment.madeAt))\"}"
+        }
+        let cursors = spool.cursors.map { "    {\"name\": \(JSONValue.quoted($0.name)), \"sequence\": \($0.sequence)}" }
+        return """
+            {
+              "segments": [
+            \(segments.joined(separator: ",\n"))
+              ],
+              "cursors": [
+            \(cursors.joined(separator: ",\n"))
+              ]
+            }
+
+            """
+    }
+
+    private static func json(_ verdict: SpoolInspection.Verdict) -> String {
+        let problems = verdict.problems.map { problem in
+            "    {\"file\": \(JSONValue.quoted(problem.file)), \"offset\": \(problem.position), \"reason\": \(JSONValue.quoted(problem.reason)), "
+                + "\"missing_from\": \(problem.missing.lowerBound), \"missing_count\": \(problem.missing.count)}"
+        }
+        return """
+            {
+              "sound": \(verdict.problems.isEmpty),
+              "segments": \(verdict.segments),
+              "frames": \(verdict.frames),
+              "events": \(verdict.events),
+              "bytes": \(verdict.bytes),
+              "torn_bytes": \(verdict.tornBytes),
+              "problems": [
+            \(problems.joined(separator: ",\n"))
+              ]
+            }
+
+            """
+    }
+}

@@ -1,0 +1,20 @@
+/// RFC 4648's base 64, with padding.
+enum Base64 {
+    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+
+    static func encode(_ bytes: some Collection<UInt8>) -> String {
+        var text: [UInt8] = []
+        text.reserveCapacity((bytes.count + 2) / 3 * 4)
+        var (group, held) = (0, 0)
+        for byte in bytes {
+            group = group << 8 | Int(byte)
+            held += 1
+            guard held == 3 else { continue }
+            for shift in [18, 12, 6, 0] { text.append(Self.alphabet[group >> shift & 63]) }
+            (group, held) = (0, 0)
+        }
+        if held == 1 { text += [Self.alphabet[group >> 2], Self.alphabet[group << 4 & 63], 61, 61] }
+        if held == 2 { text += [Self.alphabet[group >> 10], Self.alphabet[group >> 4 & 63], Self.alphabet[group << 2 & 63], 61] }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,41 @@
+import ForebayCore
+
+/// Events as lines of JSON for people and `jq`. Bytes that are no text stand as `<name>_base64`.
+enum EventText {
+    static func json(_ event: Event, sequence: UInt64, route: RouteID) -> String {
+        var members = ["\"sequence\": \(sequence)", "\"route\": \"\(String(route.rawValue, radix: 16))\""]
+        members.append("\"topic\": " + JSONValue.quoted(String(decoding: event.topic, as: UTF8.self)))
+        if !event.id.isEmpty { members.append("\"id\": " + JSONValue.quoted(String(decoding: event.id, as: UTF8.self))) }
+        members.append("\"timestamp\": \(event.timestamp)")
+        if let partition = event.partition { members.append("\"partition\": \(partition)") }
+        if let key = event.key { members.append(Self.text("key", Array(key))) }
+        var headers: [(name: String, value: [UInt8]?)] = []
+        event.forEachHeader { name, value in headers.append((String(decoding: name, as: UTF8.self), value.map(Array.init))) }
+        if !headers.isEmpty { members.append("\"headers\": " + Self.headers(headers)) }
+        members.append(event.value.map { Self.value(Array($0)) } ?? "\"value\": null")
+        return "{" + members.joined(separator: ", ") + "}"
+    }
+
+    /// A value that is JSON stands as such; other text and bytes under names that say so.
+    static func value(_ bytes: [UInt8]) -> String {
+        if JSONValue(bytes) != nil {
+            // In valid JSON a line break is only ever space between tokens.
+            return "\"value\": " + String(decoding: bytes.map { $0 == 10 || $0 == 13 ? 32 : $0 }, as: UTF8.self)
+        }
+        if let text = String(validating: bytes, as: UTF8.self) { return "\"value_text\": " + JSONValue.quoted(text) }
+        return "\"value_base64\": \"\(Base64.encode(bytes))\""
+    }
+
+    static func text(_ name: String, _ bytes: [UInt8]) -> String {
+        if let text = String(validating: bytes, as: UTF8.self) { return "\"\(name)\": " + JSONValue.quoted(text) }
+        return "\"\(name)_base64\": \"\(Base64.encode(bytes))\""
+    }
+
+    /// In order, since a name may come more than once.
+    static func headers(_ headers: [(name: String, value: [UInt8]?)]) -> String {
+        let items = headers.map { name, value in
+            "{\"name\": \(JSONValue.quoted(name)), " + (value.map { Self.text("value", $0) } ?? "\"value\": null") + "}"
+        }
+        return "[" + items.joined(separator: ", ") + "]"
+    }
+}

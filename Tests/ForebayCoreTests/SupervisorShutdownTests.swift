@@ -1,0 +1,111 @@
+import ForebayTelemetry
+import ForebayTestKit
+import Testing
+
+@testable import ForebayCore
+
+@Suite("Supervisor: shutdown", .timeLimit(.minutes(1)))
+struct SupervisorShutdownTests {
+    private let clock = ManualClock()
+
+    private func supervisor() -> Supervisor {
+        Supervisor(clock: self.clock, metrics: MetricsRegistry(), generator: SplitMix(seed: 1))
+    }
+
+    /// Scripts whose events land in one list, in the order in which they happened.
+    private struct Named: Equatable {
+        let name: String
+        let event: String
+    }
+
+    private actor Child: Stage {
+        let name: String
+        let happened: Happenings<Named>
+        let inner: ScriptedStage
+        init(_ name: String, _ happened: Happenings<Named>) {
+            self.name = name
+            self.happened = happened
+            self.inner = StageScript().make()
+        }
+        func run() async throws {
+            self.happened.add(Named(name: self.name, event: "run"))
+            defer { self.happened.add(Named(name: self.name, event: "ended")) }
+            try await self.inner.run()
+        }
+        func drain() async { self.happened.add(Named(name: self.name, event: "drained")) }
+    }
+
+    @Test("children go down in the order they were started, each drained before it is cancelled")
+    func order() async {
+        let happened = Happenings<Named>()
+        let supervisor = self.supervisor()
+        for name in ["ingest", "buffer", "forward"] { await supervisor.start(name) { Child(name, happened) } }
+        await happened.wait(forCount: 3)
+
+        await supervisor.shutdown(within: .seconds(30))
+
+        let expected = ["ingest", "buffer", "forward"].flatMap { [Named(name: $0, event: "drained"), Named(name: $0, event: "ended")] }
+        #expect(Array(happened.all.dropFirst(3)) == expected)
+        #expect(await supervisor.reports().map(\.state) == [.finished, .finished, .finished])
+    }
+
+    @Test("a child that waits for its restart is not started again, and the shutdown does not wait for it")
+    func duringBackoff() async {
+        let script = StageScript([.fail(ForebayError(.injected, recovery: .rewindAndRestart, "planted"))])
+        let supervisor = self.supervisor()
+        await supervisor.start("a") { script.make() }
+        await self.clock.sleepers(atLeast: 1)
+
+        await supervisor.shutdown(within: .seconds(30))
+
+        #expect(script.events.all == [.made(1), .run(1)])
+        #expect(await supervisor.reports().map(\.state) == [.finished])
+    }
+
+    @Test("what hangs in its drain or in its work does not keep the node from ending, and those behind it are still drained")
+    func hanging() async {
+        let scripts = [StageScript([.hang]), StageScript(drainHangs: true), StageScript()]
+        let supervisor = self.supervisor()
+        for (index, script) in scripts.enumerated() {
+            await supervisor.start("\(index)") { script.make() }
+            await script.events.wait(forCount: 2)
+        }
+        let began = ContinuousClock.now
+
+        await supervisor.shutdown(within: .milliseconds(300))
+
+        #expect(ContinuousClock.now - began < .seconds(20))
+        #expect(await eventually { scripts[2].events.all.contains(.drained(1)) })
+        for script in scripts { script.release() }
+    }
+
+    @Test("a child that stopped for good does not delay the shutdown")
+    func stopped() async {
+        let script = StageScript([.fail(ForebayError(.injected, recovery: .stop, "planted"))])
+        let supervisor = self.supervisor()
+        await supervisor.start("a") { script.make() }
+        #expect(await eventually { await supervisor.reports().map(\.state) == [.stopped] })
+        await supervisor.shutdown(within: .seconds(30))
+        #expect(await supervisor.reports().map(\.lastError) == ["planted"])
+    }
+
+    @Test("an error during the shutdown restarts nothing")
+    func errorWhileStopping() async {
+        let happened = Happenings<Void>()
+        actor Sour: Stage {
+            let happened: Happenings<Void>
+            init(_ happened: Happenings<Void>) { self.happened = happened }
+            func run() async throws {
+                self.happened.add(())
+                try? await StageScript().make().run()
+                throw ForebayError(.injected, recovery: .retry, "late")
+            }
+        }
+        let supervisor = self.supervisor()
+        await supervisor.start("a") { Sour(happened) }
+        await happened.wait(forCount: 1)
+        await supervisor.shutdown(within: .seconds(30))
+        #expect(happened.count == 1)
+        #expect(await supervisor.reports().map(\.state) == [.finished])
+    }
+}

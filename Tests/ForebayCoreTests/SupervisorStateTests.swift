@@ -1,0 +1,85 @@
+import ForebayTestKit
+import Testing
+
+@testable import ForebayCore
+
+@Suite("Supervisor state")
+struct SupervisorStateTests {
+    private let failure = ForebayError(.injected, recovery: .rewindAndRestart, "planted")
+
+    @Test("the delay lies in the upper half of a doubling span, up to the limit", arguments: [1, 2, 3, 5, 9, 20, 21, 64, 1000])
+    func delays(failures: Int) {
+        let policy = RestartPolicy(first: 100, limit: 30_000)
+        var generator = SplitMix(seed: UInt64(failures))
+        let span = failures > 9 ? 30_000 : min(30_000, 100 << (failures - 1))
+        let delays = (0..<200).map { _ in policy.delay(failures: failures, using: &generator) }
+        #expect(delays.allSatisfy { $0 >= span / 2 && $0 <= span })
+        #expect(Set(delays).count > 10, "no jitter: nodes would march in step")
+    }
+
+    @Test("who ran calmly begins at the first delay again; who did not, goes on doubling")
+    func calm() {
+        var generator = SplitMix(seed: 1)
+        var state = SupervisorState(policy: RestartPolicy(first: 100, limit: 30_000, calmAfter: 60_000))
+        let index = state.add(name: "a", wall: 0)
+        var now: UInt64 = 0
+        func fail(after milliseconds: UInt64) -> Int {
+            state.started(index, now: now, wall: 0)
+            now += milliseconds
+            guard case .replace(let delay) = state.ended(index, error: self.failure, now: now, wall: 0, using: &generator) else {
+                return -1
+            }
+            return delay
+        }
+        for _ in 0..<6 { _ = fail(after: 59_999) }
+        #expect(state.children[index].failuresInARow == 6)
+        #expect(fail(after: 60_000) <= 100)
+        #expect(state.children[index].failuresInARow == 1)
+        #expect(state.children[index].restarts == 7)
+    }
+
+    @Test("a child that never got to run is not calm, however long its start took")
+    func slowStart() {
+        var generator = SplitMix(seed: 1)
+        var state = SupervisorState(policy: RestartPolicy())
+        let index = state.add(name: "a", wall: 0)
+        for _ in 0..<3 { _ = state.ended(index, error: self.failure, now: 1_000_000, wall: 0, using: &generator) }
+        #expect(state.children[index].failuresInARow == 3)
+    }
+
+    @Test("reports say when a state was entered")
+    func since() {
+        var generator = SplitMix(seed: 1)
+        var state = SupervisorState(policy: RestartPolicy())
+        let index = state.add(name: "a", wall: 10)
+        #expect(state.children[index].state == .starting)
+        state.started(index, now: 0, wall: 20)
+        #expect((state.children[index].state, state.children[index].since) == (.running, 20))
+        _ = state.ended(index, error: self.failure, now: 5, wall: 30, using: &generator)
+        #expect((state.children[index].state, state.children[index].since) == (.waiting, 30))
+        #expect(state.children[index].lastError == "planted")
+        state.starting(index, wall: 40)
+        #expect((state.children[index].state, state.children[index].since) == (.starting, 40))
+    }
+
+    @Test("what to do follows from the error's own instruction, and from nothing while stopping")
+    func actions() {
+        var generator = SplitMix(seed: 1)
+        func action(_ recovery: ForebayError.Recovery?, stopping: Bool = false) -> SupervisorState.Action {
+            var state = SupervisorState(policy: RestartPolicy(first: 0, limit: 0))
+            let index = state.add(name: "a", wall: 0)
+            state.started(index, now: 0, wall: 0)
+            if stopping { state.stop() }
+            let error = recovery.map { ForebayError(.injected, recovery: $0, "planted") }
+            return state.ended(index, error: error, now: 0, wall: 0, using: &generator)
+        }
+        guard case .runAgain = action(.retry), case .replace = action(.rewindAndRestart), case .replace = action(nil) else {
+            Issue.record("a restart was expected")
+            return
+        }
+        #expect(action(.stop) == .stayDown)
+        for recovery in [ForebayError.Recovery.retry, .rewindAndRestart, .stop, nil] {
+            #expect(action(recovery, stopping: true) == .finish)
+        }
+    }
+}

@@ -1,0 +1,185 @@
+import Testing
+
+/// Each rule against text that breaks it and text that keeps it: a rule that can't fail checks nothing.
+@Suite("Tidy: the rules see what they are for")
+struct PlantedTests {
+    private func found(_ rule: (SourceFile) -> [Violation], _ path: String, _ text: String) -> [Int] {
+        rule(SourceFile(path: path, text: text)).map(\.line)
+    }
+
+    @Test("imports that point up or sideways, or use another's C library")
+    func imports() {
+        let cases: [(String, String, Bool)] = [
+            ("Sources/ForebayCore/A.swift", "import ForebayNet", false),
+            ("Sources/ForebayCore/A.swift", "package import ForebayTelemetry", true),
+            ("Sources/ForebayIngest/A.swift", "import ForebayBuffer", false),
+            ("Sources/ForebayIngest/A.swift", "@preconcurrency import ForebayHTTP", true),
+            ("Sources/ForebayKafka/A.swift", "import CRDKafka", true),
+            ("Sources/ForebayForward/A.swift", "import CRDKafka", false),
+            ("Sources/ForebayTestKit/A.swift", "internal import CRDKafka", false),
+            ("Sources/ForebayTestKit/A.swift", "import ForebayKafka", true),
+            ("Sources/ForebayTestKit/A.swift", "import ForebayForward", false),
+            ("Sources/ForebayRuntime/A.swift", "import ForebayTestKit", false),
+            ("Sources/ForebayHTTP/A.swift", "import CUV", false),
+            ("Sources/ForebaySpool/A.swift", "import struct ForebayKafka.Thing", false),
+            ("Sources/ForebaySpool/A.swift", "import Dispatch", false),
+            ("Sources/ForebaySpool/A.swift", "// import CUV\nlet a = \"import CUV\"", true),
+            ("Tests/ForebayHTTPTests/A.swift", "import CLLHTTP", true),
+            ("Tests/ForebayNetTests/A.swift", "@testable import CLLHTTP", false),
+        ]
+        for (path, text, isAllowed) in cases {
+            #expect(self.found(Rules.imports, path, text).isEmpty == isAllowed, "\(path): \(text)")
+        }
+    }
+
+    @Test(
+        "streams without a bound",
+        arguments: [
+            "let (s, c) = AsyncStream.makeStream(of: Batch.self)",
+            "let (s, c) = AsyncStream<Batch>.makeStream()",
+            "let (s, c) = AsyncStream.makeStream(\n    of: Batch.self,\n    bufferingPolicy: .unbounded)",
+            "return AsyncStream<Batch> { continuation in }",
+            "AsyncStream { continuation in }",
+            "let s = AsyncStream(Batch.self) { c in }",
+            "let s = AsyncThrowingStream<Batch, any Error> { c in }",
+            "AsyncStream.makeStream(of: Batch.self, bufferingPolicy: .bufferingNewest(100))",
+        ])
+    func streams(text: String) {
+        #expect(self.found(Rules.unboundedStreams, "Sources/ForebayCore/A.swift", text) == [1])
+    }
+
+    @Test(
+        "streams that are pulled, signals, and types",
+        arguments: [
+            "AsyncStream(unfolding: { await self.next() })",
+            "let (s, c) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))",
+            "let (s, c) = AsyncStream.makeStream(\n    of: Void.self, bufferingPolicy: .bufferingNewest(1))",
+            "func batches() -> AsyncStream<Batch> {",
+            "var batches: AsyncStream<Batch> {",
+            "// AsyncStream.makeStream(of: Batch.self)",
+            "let batches: AsyncStream<Batch>",
+        ])
+    func boundedStreams(text: String) {
+        #expect(self.found(Rules.unboundedStreams, "Sources/ForebayCore/A.swift", text).isEmpty)
+    }
+
+    @Test(
+        "tests that sleep",
+        arguments: [
+            "try await Task.sleep(for: .seconds(1))", "usleep(1000)", "Thread.sleep(forTimeInterval: 1)", "sleep(1)",
+            "try await clock.sleep(until: x)",
+            "nanosleep(&a, nil)",
+        ])
+    func sleeping(text: String) {
+        #expect(self.found(Rules.sleepingTests, "Tests/ATests/A.swift", "\n" + text) == [2])
+        #expect(self.found(Rules.sleepingTests, "Sources/ForebayTestKit/A.swift", text) == [1])
+        #expect(self.found(Rules.sleepingTests, "Sources/ForebayCore/A.swift", text).isEmpty)
+        #expect(self.found(Rules.sleepingTests, "Tests/ATests/A.swift", "// " + text + "\nlet asleep = sleeping(\"sleep(1)\")").isEmpty)
+    }
+
+    @Test("@unchecked Sendable without its reason")
+    func uncheckedSendable() {
+        let path = "Sources/ForebayCore/A.swift"
+        #expect(self.found(Rules.uncheckedSendable, path, "final class A: @unchecked Sendable {") == [1])
+        #expect(self.found(Rules.uncheckedSendable, path, "// fast\nfinal class A: @unchecked Sendable {") == [2])
+        #expect(
+            self.found(Rules.uncheckedSendable, path, "let x = 1  // Safe because: other line\n\nclass A: @unchecked Sendable {") == [3])
+        #expect(self.found(Rules.uncheckedSendable, path, "// Safe because: it is locked.\nfinal class A: @unchecked Sendable {").isEmpty)
+        #expect(self.found(Rules.uncheckedSendable, path, "// Safe because: long\n// story.\nfinal class A: @unchecked Sendable {").isEmpty)
+        #expect(self.found(Rules.uncheckedSendable, path, "class A: @unchecked Sendable {  // Safe because: read only.").isEmpty)
+    }
+
+    @Test("try? without a reason")
+    func silentTry() {
+        let path = "Sources/ForebayCore/A.swift"
+        #expect(self.found(Rules.silentTry, path, "let a = 1\nlet b = try? c()") == [2])
+        #expect(self.found(Rules.silentTry, path, "let a = \"http://x\"\nlet b = try? c()") == [2])
+        #expect(self.found(Rules.silentTry, path, "let b = try? c()  // The file may be gone.").isEmpty)
+        #expect(self.found(Rules.silentTry, path, "// The file may be gone.\nlet b = try? c()").isEmpty)
+        #expect(self.found(Rules.silentTry, path, "let s = \"try? again\"").isEmpty)
+    }
+
+    @Test("Foundation in the server")
+    func foundation() {
+        #expect(self.found(Rules.foundation, "Sources/ForebayCore/A.swift", "import Glibc\nimport Foundation") == [2])
+        #expect(self.found(Rules.foundation, "Sources/ForebayCore/A.swift", "import FoundationEssentials") == [1])
+        #expect(self.found(Rules.foundation, "Tests/ATests/A.swift", "import Foundation").isEmpty)
+    }
+
+    @Test("long files, wide lines")
+    func sizes() {
+        let path = "Sources/ForebayCore/A.swift"
+        #expect(self.found(Rules.length, path, String(repeating: "a\n", count: 400)).isEmpty)
+        #expect(self.found(Rules.length, path, String(repeating: "a\n", count: 401)) == [401])
+        #expect(self.found(Rules.width, path, "a\n" + String(repeating: "b", count: 141)) == [2])
+        #expect(self.found(Rules.width, path, String(repeating: "b", count: 140)).isEmpty)
+    }
+
+    @Test("state files that wait, look at clocks or do I/O")
+    func stateFiles() {
+        for text in [
+            "mutating func a() async {", "await b()", "let now = ContinuousClock.now", "import Glibc", "private let log = Logger(label: x)",
+        ] {
+            #expect(self.found(Rules.stateFiles, "Sources/ForebayForward/ForwardState.swift", text) == [1], "\(text)")
+            #expect(self.found(Rules.stateFiles, "Sources/ForebayForward/ForwardStage.swift", text).isEmpty)
+        }
+        #expect(self.found(Rules.stateFiles, "Sources/ForebayForward/ForwardState.swift", "/// no async, no clock\nstruct A {}").isEmpty)
+    }
+
+    @Test("traps")
+    func traps() {
+        let path = "Sources/ForebayCore/A.swift"
+        #expect(self.found(Rules.traps, path, "default: fatalError(\"unreachable\")") == [1])
+        #expect(self.found(Rules.traps, path, "let a = try! b()") == [1])
+        #expect(self.found(Rules.traps, path, "precondition(a > 0)").isEmpty)
+        #expect(self.found(Rules.traps, "Tests/ATests/A.swift", "let a = try! b()").isEmpty)
+    }
+
+    @Test("dependencies that are declared upwards")
+    func declared() {
+        let package = """
+            library("ForebayTelemetry", []),
+            library("ForebayCore", ["ForebayTelemetry", "ForebaySpool"]),
+            library(
+                "ForebayRuntime",
+                [
+                    "ForebayCore", "ForebayTestKit",
+                ]),
+            .executableTarget(
+                name: "forebay", dependencies: ["ForebayRuntime", "CUV"],
+                swiftSettings: settings),
+            tests("ForebayCoreTests", ["ForebayCore", "ForebayTestKit"]),
+            """
+        #expect(
+            WholeTreeRules.declared(package).map(\.reason) == [
+                "ForebayCore: ForebaySpool stands above ForebayCore", "ForebayRuntime: ForebayTestKit has no place in the layers",
+                "forebay: CUV has one importer, ForebayNet",
+            ])
+    }
+
+    @Test("a second maker of receipts")
+    func receipts() {
+        let type = SourceFile(path: "Sources/ForebayCore/Submission.swift", text: "package struct DurableReceipt: Sendable {\n init() {} }")
+        let sync = SourceFile(
+            path: "Sources/ForebaySpool/GroupCommit.swift", text: "ack.resolve(DurableReceipt(spool: a, firstSequences: b))")
+        let cheat = SourceFile(path: "Sources/ForebayBuffer/Fast.swift", text: "ack.resolve(DurableReceipt(spool: a, firstSequences: b))")
+        let test = SourceFile(path: "Tests/ATests/A.swift", text: "DurableReceipt(spool: a, firstSequences: b)")
+        #expect(WholeTreeRules.receipts([type, sync, test]).isEmpty)
+        #expect(WholeTreeRules.receipts([type, sync, cheat]).map(\.path) == [sync.path, cheat.path])
+    }
+
+    @Test("a stage without its four files")
+    func stageShape() {
+        let names = ["ForwardStage", "ForwardState", "ForwardConfiguration", "ForwardMetrics"]
+        let files = names.map { SourceFile(path: "Sources/ForebayForward/\($0).swift", text: "") }
+        #expect(WholeTreeRules.stageShape(files).isEmpty)
+        #expect(WholeTreeRules.stageShape(Array(files.dropLast())).map(\.reason) == ["has no ForwardMetrics.swift beside it"])
+    }
+
+    @Test("comments and strings are no code; lines keep their numbers")
+    func blanking() {
+        let parts = CodeText("a /* b /* c */ d */ e // f\n\"g\\\"h\" i #\"j\"k\"# l\n\"\"\"\nm\n\"\"\" n")
+        #expect(parts.code == "a                   e     \n\"    \" i #\"   \"# l\n\"\"\"\n \n\"\"\" n")
+        #expect(parts.comments.split(separator: "\n").first == "  /* b /* c */ d */   // f")
+    }
+}

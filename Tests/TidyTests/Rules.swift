@@ -1,0 +1,147 @@
+/// What a rule found. Its text is what the developer reads.
+struct Violation: Equatable, CustomStringConvertible {
+    let path: String
+    let line: Int
+    let reason: String
+    var description: String { "\(self.path):\(self.line): \(self.reason)" }
+}
+
+/// The house rules that a machine can check (docs/contributing/style.md). Each takes one file.
+///
+/// They are examples of taste, not gates to game: where a rule makes the code worse, the file is excused in ``Excuses`` with its reason.
+enum Rules {
+    static let all: [@Sendable (SourceFile) -> [Violation]] = [
+        Self.imports, Self.unboundedStreams, Self.sleepingTests, Self.uncheckedSendable, Self.silentTry, Self.foundation, Self.length,
+        Self.width,
+        Self.stateFiles, Self.traps,
+    ]
+
+    /// Imports point down, siblings never import each other, each C library has one importer.
+    static func imports(_ file: SourceFile) -> [Violation] {
+        Self.importedModules(file).compactMap { line, module in
+            if file.isTest {
+                // A target's own tests may use its C library to build what it shall refuse; nobody else's may.
+                guard let door = Layers.doors[module], file.target != door + "Tests" else { return nil }
+                return Violation(path: file.path, line: line, reason: "\(module) has one importer, \(door)")
+            }
+            guard module != "Foundation" else { return nil }  // Its own rule.
+            return Layers.refusal(of: module, in: file.target).map { Violation(path: file.path, line: line, reason: $0) }
+        }
+    }
+
+    /// Events travel over `Link`s. A stream that buffers without a bound is allowed nowhere; one that keeps the newest signal is no queue.
+    static func unboundedStreams(_ file: SourceFile) -> [Violation] {
+        guard !file.isTest, !file.lineNumbers(with: "Stream").isEmpty else { return [] }
+        let code = file.code.joined(separator: "\n")
+        let made = code.matches(
+            of: /(?<arrow>(->|:|any|some|<|\()\s*)?\bAsync(Throwing)?Stream(<[^{}()]*>)?(?<maker>\.makeStream)?\s*(?<opening>[({])/
+                .wordBoundaryKind(.simple))
+        return made.compactMap { match in
+            let isBrace = match.opening == "{"
+            if isBrace, match.arrow != nil { return nil }  // The type of a function or a property, whose body begins here.
+            let rest = code[match.range.upperBound...]
+            let arguments = isBrace ? "" : Self.upToClosing(rest)
+            if arguments.contains("unfolding") && match.maker == nil { return nil }
+            if arguments.contains(/bufferingPolicy:\s*\.bufferingNewest\(1\)/) { return nil }
+            let line = code[..<match.range.lowerBound].count { $0 == "\n" } + 1
+            return Violation(
+                path: file.path, line: line, reason: "a stream without a bound; use a Link, or bufferingNewest(1) for a signal")
+        }
+    }
+
+    /// A test that sleeps is slow when lucky and red when not: wait for a signal, or drive a manual clock.
+    static func sleepingTests(_ file: SourceFile) -> [Violation] {
+        guard file.isTest || file.target == Layers.testKit, Excuses.sleeping[file.path] == nil else { return [] }
+        return file.lineNumbers(withWord: ["sleep", "usleep", "nanosleep"])
+            .filter { !file.code[$0 - 1].contains("func sleep(") }  // A clock of our own.
+            .map { Violation(path: file.path, line: $0, reason: "tests don't sleep") }
+    }
+
+    /// `@unchecked Sendable` says why it is safe.
+    static func uncheckedSendable(_ file: SourceFile) -> [Violation] {
+        file.lineNumbers(with: "@unchecked Sendable")
+            .filter { !file.hasComment(at: $0) { $0.contains("Safe because:") } }
+            .map { Violation(path: file.path, line: $0, reason: "@unchecked Sendable without '// Safe because:'") }
+    }
+
+    /// `try?` throws a reason away, so it gives one.
+    static func silentTry(_ file: SourceFile) -> [Violation] {
+        guard !file.isTest else { return [] }
+        return file.lineNumbers(with: "try?")
+            .filter { !file.hasComment(at: $0) }
+            .map { Violation(path: file.path, line: $0, reason: "try? without a reason beside it") }
+    }
+
+    /// Foundation costs memory and start-up time; the server does without.
+    static func foundation(_ file: SourceFile) -> [Violation] {
+        guard !file.isTest, Excuses.foundation[file.target] == nil else { return [] }
+        return Self.importedModules(file).filter { $0.module.hasPrefix("Foundation") }
+            .map { Violation(path: file.path, line: $0.line, reason: "Foundation stays out of the server") }
+    }
+
+    /// Small pages.
+    static func length(_ file: SourceFile) -> [Violation] {
+        let count = file.lines.count - (file.lines.last?.isEmpty == true ? 1 : 0)
+        guard count > 400, Excuses.length[file.path] == nil else { return [] }
+        return [Violation(path: file.path, line: 401, reason: "\(count) lines, 400 at most")]
+    }
+
+    /// The formatter leaves long literals and comments alone, so the columns are counted here.
+    static func width(_ file: SourceFile) -> [Violation] {
+        guard !file.isTest else { return [] }
+        return file.lines.indices.filter { file.lines[$0].utf8.count > 140 && file.lines[$0].count > 140 }
+            .map { Violation(path: file.path, line: $0 + 1, reason: "\(file.lines[$0].count) columns, 140 at most") }
+    }
+
+    /// A struct that decides: no `async`, no clock, no I/O.
+    static func stateFiles(_ file: SourceFile) -> [Violation] {
+        guard !file.isTest, file.name.hasSuffix("State.swift") else { return [] }
+        let waiting: Set<String> = ["async", "await", "Task"]
+        let clocks: Set<String> = ["ContinuousClock", "SuspendingClock", "MonotonicClock", "WallClock", "Timestamp"]
+        let effects = file.lineNumbers(withWord: waiting.union(clocks).union(["Logger"]))
+            .map { Violation(path: file.path, line: $0, reason: "a state file only decides") }
+        let imports = Self.importedModules(file).filter { ["Glibc", "Foundation"].contains($0.module) }
+            .map { Violation(path: file.path, line: $0.line, reason: "a state file does no I/O") }
+        return effects + imports
+    }
+
+    /// Bytes from outside never end the process; our own mistakes end it with a `precondition` that says which.
+    static func traps(_ file: SourceFile) -> [Violation] {
+        guard !file.isTest, file.target != Layers.testKit else { return [] }
+        return (file.lineNumbers(with: "fatalError(") + file.lineNumbers(with: "try!"))
+            .map { Violation(path: file.path, line: $0, reason: "answer for their mistakes, use precondition for ours") }
+    }
+
+    // MARK: Tools
+
+    static func importedModules(_ file: SourceFile) -> [(line: Int, module: String)] {
+        let before: Set<Substring> = ["package", "public", "internal", "fileprivate", "private"]
+        let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+        return file.lineNumbers(with: "import ").compactMap { number in
+            let words = file.code[number - 1].split(separator: " ").drop { $0.hasPrefix("@") || before.contains($0) }
+            guard words.first == "import", let name = words.dropFirst().drop(while: { kinds.contains($0) }).first else { return nil }
+            return (number, String(name.prefix { $0 != "." }))
+        }
+    }
+
+    /// The text up to the bracket that closes one opened just before it.
+    private static func upToClosing(_ text: Substring) -> Substring {
+        var depth = 1
+        let end = text.firstIndex { character in
+            if "({[".contains(character) { depth += 1 }
+            if ")}]".contains(character) { depth -= 1 }
+            return depth == 0
+        }
+        return text[..<(end ?? text.endIndex)]
+    }
+}
+
+/// Where a rule does not hold, and why. Keep it short.
+enum Excuses {
+    /// By file.
+    static let sleeping: [String: String] = [:]
+    /// By target.
+    static let foundation: [String: String] = [:]
+    /// By file.
+    static let length: [String: String] = [:]
+}
