@@ -54,7 +54,7 @@ def attempt(rig, patch, command):
     if command[0] == "scenario":
         shell(rig, ["swift", "build", "-c", "release", "--product", "forebay", "-j", "2", "--package-path", COPY], f"{patch.name} builds")
         # From our own scenarios, so that the copy needs none of the rig; the binary alone is the copy's.
-        command = ["env", f"FOREBAY_BINARY={COPY}/.build/release/forebay", f"FOREBAY_SCENARIO_DIR={rig.folder}/runs",
+        command = ["env", f"SCENARIO_BINARY={COPY}/.build/release/forebay", f"SCENARIO_FOLDER={rig.folder}/runs",
                    sys.executable, HERE / "run", *command[1:], f"--seed={rig.seed}"]
         failed = r"^FAIL .*"
     else:

@@ -13,7 +13,7 @@ SCENARIOS = Path(__file__).parents[1]
 class ToyTests(unittest.TestCase):
     def kill9(self, bug=""):
         with tempfile.TemporaryDirectory() as folder:
-            environment = os.environ | {"FAKE_BUG": bug, "FOREBAY_BINARY": str(SCENARIOS / "fake/forebay"), "FOREBAY_SCENARIO_DIR": folder}
+            environment = os.environ | {"FAKE_BUG": bug, "SCENARIO_BINARY": str(SCENARIOS / "fake/forebay"), "SCENARIO_FOLDER": folder}
             command = [SCENARIOS / "run", "kill9", "--rounds", "8", "--seed", "2"]
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
         return done.returncode, done.stdout

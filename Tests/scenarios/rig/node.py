@@ -14,8 +14,8 @@ from .support import ROOT, Failure, Skip, free_port, spawn, tail, until
 
 
 def binary():
-    """FOREBAY_BINARY, else what was built last."""
-    given = os.environ.get("FOREBAY_BINARY")
+    """SCENARIO_BINARY, else what was built last."""
+    given = os.environ.get("SCENARIO_BINARY")
     built = [Path(given)] if given else [ROOT / f".build/{kind}/forebay" for kind in ("release", "debug")]
     found = [path for path in built if path.exists()]
     if not found:

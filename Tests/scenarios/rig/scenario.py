@@ -21,7 +21,7 @@ class Rig:
         """`rounds`: how often to do what a scenario repeats. The folder goes at the end unless `keep` or a failure."""
         self.name, self.seed, self.rounds, self.keep = name, seed, rounds, keep
         self.random = random.Random(f"{name}/{seed}")
-        base = Path(os.environ.get("FOREBAY_SCENARIO_DIR", ROOT / ".build/scenarios"))
+        base = Path(os.environ.get("SCENARIO_FOLDER", ROOT / ".build/scenarios"))
         self.folder = base / f"{name}-{os.getpid()}"
         self.folder.mkdir(parents=True)
         self.account = self.folder / "account"
