@@ -1,9 +1,10 @@
 """A bit flips in a sealed segment: the exact missing range is reported, all the rest is delivered, and keys stay in order.
 
 A round flips one bit of the payload of one event, drawn by the seed, in the backlog of a node that is down. The events that are then missing
-in Kafka must be one run of sequences (a frame), the one that the node's log and `forebay spool verify` name.
+in Kafka must be one run of sequences (a frame), the one that `forebay spool verify`, status and the log name.
 """
 
+import json
 import re
 
 ROUNDS = {"ci": 3, "long": 30}
@@ -25,10 +26,11 @@ def once(rig, kafka, topic):
     rig.check("it ends in peace", node.terminate() == 0)
     kafka.thaw()
     file, position = flip(rig, node)
-    verified = node.command("spool", "verify", node.data / "spool")
+    verified = node.command("spool", "verify", node.data, "--json")
     rig.check("verify exits 1", verified.returncode == 1, verified)
-    rig.check("verify names the segment", file.name in verified.stdout + verified.stderr, verified.stdout)
-    rig.say(f"flipped a bit in {file.name} at {position}: {(verified.stdout + verified.stderr).strip().splitlines()[-1]}")
+    problems = json.loads(verified.stdout)["problems"]
+    rig.check("verify names one place, in that segment", len(problems) == 1 and problems[0]["file"].endswith(file.name), problems)
+    rig.say(f"flipped a bit in {file.name} at {position}: {problems[0]}")
     node.start()
     rig.drain(node)
     rig.check("the alarm is raised", (node.metric("forebay_buffer_corruption_total") or 0) >= 1)
@@ -36,13 +38,16 @@ def once(rig, kafka, topic):
     missing = sorted(sequence(checker.requests[r], i) for r, i in checker.missing())
     rig.check("what the flip hit is missing", missing)
     rig.check("the missing run is one", missing == list(range(missing[0], missing[-1] + 1)), (missing[0], missing[-1], len(missing)))
-    rig.check("verify names exactly that run", named(verified.stdout + verified.stderr, missing), verified.stdout)
-    rig.check("the log names exactly that run", named(node.log.read_text(), missing))
+    run = (missing[0], len(missing))
+    rig.check("verify names exactly that run", run == (problems[0]["missing_from"], problems[0]["missing_count"]), (run, problems))
+    reported = [(m["first"], m["end"] - m["first"]) for buffer in node.status()["buffers"] for m in buffer["missing"]]
+    rig.check("status reports exactly that run", reported == [run], (run, reported))
+    rig.check("the log names that run", named(node.log.read_text(), missing))
     verdict = checker.verdict()
     others = {name: n for name, n in verdict.faults.items() if n and name != "lost"}
     rig.check("nothing else is amiss", not others, verdict)
     rig.check("it ends in peace", node.terminate() == 0)
-    rig.note(f"{rig.rounds} flips; the last cost sequences {missing[0]} to {missing[-1]}, named by the log and by verify; the rest arrived")
+    rig.note(f"{rig.rounds} flips; the last cost sequences {missing[0]} to {missing[-1]}, named by verify, status and the log; the rest arrived")
 
 
 def flip(rig, node):

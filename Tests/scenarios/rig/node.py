@@ -134,8 +134,18 @@ class Node:
 
     def dead_letters(self):
         """Every one, with `topic`, `code`, `reason` and the original `value` as bytes."""
-        letters = json.loads(self.get("/admin/v1/deadletters?limit=10000")[1])["dead_letters"]
-        return [letter | {"value": base64.b64decode(letter["value_base64"])} for letter in letters]
+        letters = []
+        for route in json.loads(self.get("/admin/v1/deadletters")[1])["routes"]:
+            after = ""
+            while True:
+                page = json.loads(self.get(f"/admin/v1/deadletters?route={route['route']}&limit=500{after}")[1])
+                for letter in page["dead_letters"]:
+                    text = letter.get("value")
+                    letters.append(letter | {"value": text.encode() if text is not None else base64.b64decode(letter["value_base64"])})
+                if page.get("next") is None:
+                    break
+                after = f"&after={page['next']}"
+        return letters
 
     def drained(self):
         """True when nothing accepted is left to deliver, by its own account. The checker does not rely on it."""
