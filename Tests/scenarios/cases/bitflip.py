@@ -40,7 +40,7 @@ def once(rig, kafka, topic):
     rig.check("the missing run is one", missing == list(range(missing[0], missing[-1] + 1)), (missing[0], missing[-1], len(missing)))
     run = (missing[0], len(missing))
     rig.check("verify names exactly that run", run == (problems[0]["missing_from"], problems[0]["missing_count"]), (run, problems))
-    reported = [(m["first"], m["end"] - m["first"]) for buffer in node.status()["buffers"] for m in buffer["missing"]]
+    reported = [(m["first"], m["end"] - m["first"]) for m in node.status()["buffer"]["missing"]]
     rig.check("status reports exactly that run", reported == [run], (run, reported))
     rig.check("the log names that run", named(node.log.read_text(), missing))
     verdict = checker.verdict()
