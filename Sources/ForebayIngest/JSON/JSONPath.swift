@@ -6,13 +6,6 @@ package struct JSONPath: Sendable, Equatable, CustomStringConvertible {
     package let description: String
     private let names: [[UInt8]]
 
-    /// - Parameter names: from the outside in, at least one.
-    package init(names: [String]) {
-        precondition(!names.isEmpty, "a path to the whole value names no key")
-        self.description = "$" + names.map { ".\($0)" }.joined()
-        self.names = names.map { Array($0.utf8) }
-    }
-
     /// - Returns: none for anything but `$` and names that each follow a dot and hold none of `.[]"\'*`, no space and no control character.
     package init?(_ text: String) {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)

@@ -22,7 +22,9 @@ enum DeadLettersCommand {
             world.terminal.message("no dead letters")
             return .ok
         }
-        var table = TextTable(("ROUTE", .left), ("NUMBER", .right), ("AT", .left), ("TOPIC", .left), ("CODE", .left), ("SIZE", .right), ("ID", .left), ("REASON", .left))
+        var table = TextTable(
+            ("ROUTE", .left), ("NUMBER", .right), ("AT", .left), ("TOPIC", .left), ("CODE", .left), ("SIZE", .right), ("ID", .left),
+            ("REASON", .left))
         for letter in letters {
             table.add(
                 letter.route, "\(letter.number)", Shown.time(letter.at), letter.topic, letter.code, Shown.bytes(letter.size), letter.id,
@@ -147,7 +149,8 @@ struct FolderDeadLetters: DeadLetterSource {
         if !entry.headers.isEmpty { content.append("\"headers\": " + EventText.headers(entry.headers)) }
         content.append(entry.value.map(EventText.value) ?? "\"value\": null")
         return ShownDeadLetter(
-            route: route, number: entry.sequence, topic: entry.topic, code: entry.code, reason: entry.reason, id: entry.eventID, at: entry.at,
+            route: route, number: entry.sequence, topic: entry.topic, code: entry.code, reason: entry.reason, id: entry.eventID,
+            at: entry.at,
             timestamp: entry.timestamp, partition: entry.partition.map(Int.init), size: (entry.key?.count ?? 0) + (entry.value?.count ?? 0),
             content: content)
     }
