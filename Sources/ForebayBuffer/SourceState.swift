@@ -64,5 +64,8 @@ struct SourceState {
         return Move(sequence: self.isIdle ? max(end, self.position) : end, settled: settled)
     }
 
+    /// Where the reader stands, if everything it handed out is settled.
+    var idlePosition: UInt64? { self.isIdle ? self.position : nil }
+
     private var isIdle: Bool { self.head == self.handed.count }
 }

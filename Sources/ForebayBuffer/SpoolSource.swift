@@ -54,6 +54,15 @@ package final class SpoolSource: EventSource {
     private func move(_ move: SourceState.Move?) throws(ForebayError) {
         guard let move else { return }
         try self.spoolCursor.move(to: move.sequence, settled: move.settled)
+        try self.rest()
+    }
+
+    /// Nothing is left to settle: whatever the cursor did not count stood in holes.
+    private func rest() throws(ForebayError) {
+        guard let position = self.state.withLock({ $0.idlePosition }),
+            let count = self.spool.count(of: self.spoolCursor.route, ifEndIs: position)
+        else { return }
+        try self.spoolCursor.rest(at: position, ordinal: count)
     }
 
     /// Reads on the delivery loop's thread: a cold disk holds up deliveries, never the edge and never the cooperative pool.
