@@ -112,7 +112,7 @@ final class RawClient: Sendable {
 
     func send(_ bytes: [UInt8]) async throws { try await self.blocking(self.sending) { try self.sendNow(bytes) } }
 
-    private func sendNow(_ bytes: [UInt8]) throws {
+    func sendNow(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.send(self.descriptor, $0.baseAddress! + sent, $0.count - sent, 0x4000) }
@@ -126,7 +126,7 @@ final class RawClient: Sendable {
     /// What comes next; empty at the end.
     func read(_ count: Int = 65536) async throws -> [UInt8] { try await self.blocking(self.reading) { try self.readNow(count) } }
 
-    private func readNow(_ count: Int) throws -> [UInt8] {
+    func readNow(_ count: Int) throws -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: count)
         let got = buffer.withUnsafeMutableBytes { Glibc.read(self.descriptor, $0.baseAddress, $0.count) }
         guard got >= 0 else { throw Failure(code: errno) }

@@ -36,7 +36,8 @@ private final class FuzzSink: RequestSink {
     func refuse(_ id: RequestID, _ refusal: HTTPRefusal) {
         precondition(!self.isOver && refusal.status >= 400)
         self.isOver = true
-        self.seen.append("refuse \(refusal.status)")
+        // By which status may depend on who sees the fault first, our framing or llhttp, and so on the pieces.
+        self.seen.append("refuse")
     }
 
     func answer(_ id: RequestID, _ response: HTTPResponse) {
