@@ -59,18 +59,26 @@ let package = Package(
             swiftSettings: settings),
 
         library("ForebayTestKit", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP"]),
+        .executableTarget(
+            name: "DrainBenchmark",
+            dependencies: ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"],
+            path: "Benchmarks/Drain", swiftSettings: settings),
         tests("ForebayTelemetryTests", ["ForebayTelemetry"]),
         tests("ForebayCoreTests", ["ForebayCore", "ForebayTestKit"]),
         tests("ForebayNetTests", ["ForebayNet", "ForebayTestKit"]),
         tests("ForebaySpoolTests", ["ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
-        tests("ForebayKafkaTests", ["ForebayKafka", "ForebayTestKit"]),
+        tests("ForebayKafkaTests", ["ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayHTTPTests", ["ForebayHTTP", "ForebayTestKit"]),
         tests("ForebayYAMLTests", ["ForebayYAML", "ForebayTestKit"]),
         tests("ForebayIngestTests", ["ForebayIngest", "ForebayTestKit"]),
         tests("ForebayBufferTests", ["ForebayBuffer", "ForebayTestKit"]),
-        tests("ForebayForwardTests", ["ForebayForward", "ForebayTestKit"]),
+        tests(
+            "ForebayForwardTests", ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
         tests("ForebayRuntimeTests", ["ForebayRuntime", "ForebayTestKit"]),
+        tests(
+            "ForebayCommandTests",
+            ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("TidyTests", []),
     ],
     cLanguageStandard: .gnu11

@@ -26,6 +26,8 @@ struct KafkaClientHandle: @unchecked Sendable {  // Safe because: two pointers t
         rd_kafka_set_log_queue(self.client, nil)
         var one: UInt64 = 1
         rd_kafka_queue_io_event_enable(self.events, wakeup, &one, MemoryLayout<UInt64>.size)
+        // What was queued before that (a log line, say) wakes nobody, nor does what comes behind it.
+        _ = write(wakeup, &one, MemoryLayout<UInt64>.size)
     }
 
     /// Waits for librdkafka's threads; on a thread that may wait. All events and topics must be gone.

@@ -6,7 +6,8 @@ enum ConfigurationCommands {
         CommandSpecification.Option(
             name: "--config", value: "FILE", isRepeated: true, help: "A configuration file; a later one wins. - is stdin"),
         CommandSpecification.Option(
-            name: "--set", value: "PATH=VALUE", isRepeated: true, help: "One value, over all files and the environment: --set limits.body=16MiB"),
+            name: "--set", value: "PATH=VALUE", isRepeated: true,
+            help: "One value, over all files and the environment: --set limits.body=16MiB"),
     ]
 
     static func run(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {

@@ -1,0 +1,56 @@
+import ForebayCore
+import ForebayForward
+import ForebayKafka
+import ForebayNet
+import ForebayTelemetry
+import ForebayTestKit
+import Glibc
+
+// DrainBenchmark BOOTSTRAP TOPIC N SIZE [property=value …]: the forward stage from memory to a cluster, with peers/producer.c's events.
+let arguments = CommandLine.arguments
+guard arguments.count >= 5, let total = UInt64(arguments[3]), let size = Int(arguments[4]) else {
+    print("DrainBenchmark BOOTSTRAP TOPIC N SIZE [property=value …]")
+    exit(64)
+}
+var properties = ["bootstrap.servers": arguments[1]]
+var configuration = ForwardConfiguration()
+var window = 32 << 20
+for pair in arguments[5...] {
+    let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
+    switch parts[0] {
+    case "partition.window": configuration.partitionWindow = Int(parts[1])!
+    case "window": window = Int(parts[1])!
+    case "queue": configuration.queueLimit = Int(parts[1])!
+    default: properties[parts[0]] = parts[1]
+    }
+}
+let perBatch = 4000
+let value = String(repeating: "x", count: size)
+var generator = SystemRandomNumberGenerator()
+let spool = SpoolID.random(using: &generator)
+let template = EventFactory.batch(
+    (0..<perBatch).map { number in
+        let digits = String(number % 1000)
+        let key = "k" + String(repeating: "0", count: 7 - digits.count) + digits
+        return EventFactory.Sample(arguments[2], key: key, value: value, timestamp: WallClock.milliseconds)
+    }, spool: spool, first: 0)
+let source = MemorySource(spool: spool) { from in
+    from >= total ? nil : EventFactory.numbered(template, spool: spool, first: from)
+}
+let loop = try EventLoop(label: "delivery")
+let registry = MetricsRegistry()
+let deadLetters = MemoryDeadLetters()
+let stage = ForwardStage(
+    route: "bench", source: source, properties: KafkaProperties(client: properties), deadLetters: deadLetters,
+    waiters: DeliveryWaiters(limit: 1000), budget: ForwardBudget(total: window), configuration: configuration, loop: loop, metrics: registry)
+let began = MonotonicClock.nanoseconds
+let run = Task { try await stage.run() }
+let rounded = (total + UInt64(perBatch) - 1) / UInt64(perBatch) * UInt64(perBatch)
+await source.settled(through: rounded)
+let seconds = Double(MonotonicClock.nanoseconds - began) / 1e9
+var usage = rusage()
+getrusage(0 /* RUSAGE_SELF */, &usage)
+print("\(Int(Double(rounded) / seconds)) records/s  \(Int(Double(rounded) * Double(size) / seconds / 1e6)) MB/s  \(deadLetters.letters.count) dead  rss \(usage.ru_maxrss / 1024) MiB")
+run.cancel()
+_ = await run.result
+await loop.stop()

@@ -1,0 +1,178 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTestKit
+import Testing
+
+@testable import ForebayForward
+
+/// Runs a ``ForwardState`` against a ``SimulatedKafka`` and keeps the books that the promise is checked by.
+struct ForwardSimulation {
+    struct Broken: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    var state: ForwardState
+    var kafka: SimulatedKafka
+    var now: UInt64 = 1
+    let spool = SpoolID(characters: UnsafeRawBufferPointer(start: UnsafeRawPointer(Self.zeros.utf8Start), count: 16))
+    var admitted: UInt64 = 0
+    var cursor: UInt64 = 0
+    var buried: Set<UInt64> = []
+    var unburied: [(deaths: [ForwardState.Death], at: UInt64)] = []
+    var keys: [UInt64: String] = [:]
+    var partitionCounts = [3, 3, 3]
+    private static let zeros: StaticString = "0000000000000000"
+
+    init(seed: UInt64, plant: SimulatedKafka.Plant = .none) {
+        var configuration = ForwardConfiguration()
+        configuration.partitionWindow = 4000
+        configuration.queueLimit = 60_000
+        configuration.holdLimit = 2000
+        self.state = ForwardState(configuration: configuration, seed: seed)
+        self.kafka = SimulatedKafka(seed: seed, plant: plant)
+    }
+
+    /// - Throws: ``Broken`` when the promise is.
+    mutating func run(batches: Int) throws {
+        for _ in 0..<batches {
+            if self.state.wantsMore { self.admit() }
+            for _ in 0..<Int.random(in: 1...40, using: &self.kafka.random) { try self.step() }
+            if Int.random(in: 0..<60, using: &self.kafka.random) == 0 { self.growTopic() }
+        }
+        self.kafka.isHealing = true
+        var steps = 0
+        while !self.state.isIdle {
+            try self.step()
+            steps += 1
+            guard steps < 400_000 else { throw Broken(description: "it never settles: \(self.state.flights.count) flights, \(self.state.topics)") }
+        }
+        try self.checkTheEnd()
+    }
+
+    private mutating func admit() {
+        let count = Int.random(in: 1...60, using: &self.kafka.random)
+        let samples = (0..<count).map { index in
+            let key = Int.random(in: 0..<4, using: &self.kafka.random) == 0 ? nil : "key-\(Int.random(in: 0..<20, using: &self.kafka.random))"
+            let topic = "topic-\(Int.random(in: 0..<3, using: &self.kafka.random))"
+            let sequence = self.admitted + UInt64(index)
+            if Int.random(in: 0..<150, using: &self.kafka.random) == 0 { self.kafka.poison.insert(sequence) }
+            if let key { self.keys[sequence] = topic + key }
+            return EventFactory.Sample(topic, key: key, value: "v\(sequence)", timestamp: 1)
+        }
+        let batch = EventFactory.batch(samples, spool: self.spool, first: self.admitted)
+        self.admitted = batch.end
+        self.state.admit(batch, now: self.now)
+    }
+
+    private mutating func step() throws {
+        self.now += UInt64.random(in: 1...30, using: &self.kafka.random)
+        _ = self.state.tick(now: self.now)
+        self.tendProducers()
+        self.learn()
+        self.state.pump(now: self.now) { self.kafka.send($0, sequence: $2) }
+        self.kafka.step(&self.state, now: self.now)
+        self.bury()
+        self.state.retire()
+        for end in self.state.commits { try self.commit(end.number) }
+        self.state.commits = []
+        self.state.notes = []
+    }
+
+    private mutating func tendProducers() {
+        for slot in self.state.slotsToClose(now: self.now) {
+            self.kafka.producers[slot.rawValue] = SimulatedKafka.Producer()
+            self.state.closed(slot, now: self.now)
+        }
+        for slot in self.state.slotsToOpen(now: self.now) { self.state.opened(slot) }
+    }
+
+    private mutating func learn() {
+        for slot in ProducerSlot.allCases where self.state[slot].isOpen && self.state[slot].wantsMetadata {
+            for topic in self.state.takeWanted(by: slot) {
+                let name = self.state.topics[topic].name
+                let count = self.partitionCounts[Int(String(name.last!))!]
+                let answer = KafkaMetadata.Topic(name: name, error: .none, leaders: [Int32?](repeating: 1, count: count))
+                self.state.learned(answer, topic, from: slot, now: self.now)
+            }
+        }
+        for topic in self.state.takeLimitsWanted() { self.state.learnedLimit(1_048_588, topic) }
+    }
+
+    private mutating func growTopic() {
+        let topic = Int.random(in: 0..<3, using: &self.kafka.random)
+        self.partitionCounts[topic] = min(9, self.partitionCounts[topic] + 1)
+        self.state.wantAll()
+    }
+
+    private mutating func bury() {
+        if !self.state.deaths.isEmpty {
+            self.unburied.append((self.state.deaths, self.now + UInt64.random(in: 0...200, using: &self.kafka.random)))
+            self.state.deaths = []
+        }
+        for (deaths, at) in self.unburied where at <= self.now {
+            for death in deaths {
+                self.buried.insert(self.state.sequence(of: UInt32(truncatingIfNeeded: death.flight)))
+                self.state.buried(death.flight)
+            }
+        }
+        self.unburied.removeAll { $0.at <= self.now }
+    }
+
+    /// The cursor may pass only what is stored, or durably dead.
+    private mutating func commit(_ end: UInt64) throws {
+        guard end >= self.cursor else { throw Broken(description: "the cursor moved back from \(self.cursor) to \(end)") }
+        for sequence in self.cursor..<end where !self.kafka.stored.contains(sequence) && !self.buried.contains(sequence) {
+            throw Broken(description: "the cursor passed \(sequence), which is neither stored nor dead")
+        }
+        self.cursor = end
+    }
+
+    private func checkTheEnd() throws {
+        guard self.cursor == self.admitted else { throw Broken(description: "the cursor stands at \(self.cursor) of \(self.admitted)") }
+        guard self.buried == self.kafka.poison else {
+            throw Broken(description: "dead: \(self.buried.sorted()), poison: \(self.kafka.poison.sorted())")
+        }
+        var last: [String: UInt64] = [:], seen: Set<UInt64> = []
+        for record in self.kafka.log where seen.insert(record.sequence).inserted {
+            guard let key = self.keys[record.sequence] else { continue }
+            if let before = last[key], before > record.sequence {
+                throw Broken(description: "\(record.sequence) of \(key) came first after \(before)")
+            }
+            last[key] = record.sequence
+        }
+        guard self.state.queuedBytes == 0, self.state.slots.allSatisfy({ $0.outstanding == 0 }) else {
+            throw Broken(description: "accounts do not balance: \(self.state.queuedBytes) B queued, \(self.state.slots.map(\.outstanding)) outstanding")
+        }
+    }
+}
+
+@Suite("Forward state against a simulated Kafka")
+struct ForwardStateSimulationTests {
+    @Test("keeps order and the prefix through refusals, lost answers, dying producers and growing topics", arguments: 0..<8)
+    func keepsThePromise(part: Int) throws {
+        for seed in 0..<60 {
+            var simulation = ForwardSimulation(seed: UInt64(part * 1000 + seed))
+            do { try simulation.run(batches: 60) } catch { Issue.record("seed \(part * 1000 + seed): \(error)") }
+        }
+    }
+
+    @Test("catches the gapless guarantee being off")
+    func catchesGaplessOff() {
+        let caught = (0..<20).contains { seed in
+            var simulation = ForwardSimulation(seed: UInt64(seed), plant: .gaplessOff)
+            do { try simulation.run(batches: 60) } catch { return true }
+            return false
+        }
+        #expect(caught)
+    }
+
+    @Test("catches delivery being taken for granted when an event is sent")
+    func catchesReportOnSend() {
+        let caught = (0..<20).contains { seed in
+            var simulation = ForwardSimulation(seed: UInt64(seed), plant: .reportOnSend)
+            do { try simulation.run(batches: 60) } catch { return true }
+            return false
+        }
+        #expect(caught)
+    }
+}
