@@ -1,6 +1,7 @@
-@testable import ForebayHTTP
 import Foundation
 import Testing
+
+@testable import ForebayHTTP
 
 /// Another strict reader of HTTP/1.1: h11, in Python. It shares no code with us or with llhttp.
 enum Oracle {
@@ -55,13 +56,34 @@ struct DifferentialTests {
         ("version_unsupported", "h11 leaves the version to its user", { _ in true }),
         ("method_unknown", "h11 leaves the method to its user", { _ in true }),
         ("bad_host", "h11 does not look into Host", { $0.lowercased().contains("host:") }),
-        ("duplicate_field", "h11 allows two of a kind", { $0.lowercased().components(separatedBy: "expect").count > 2 || $0.lowercased().components(separatedBy: "content-type").count > 2 }),
-        ("bad_content_length", "h11 takes a repeated length, and a list, if all agree; and knows no Content_Length", { $0.lowercased().components(separatedBy: "content-length").count > 2 || $0.contains(",") || $0.lowercased().contains("content_length") || $0.contains("18446744073709551615") }),
+        (
+            "duplicate_field", "h11 allows two of a kind",
+            {
+                $0.lowercased().components(separatedBy: "expect").count > 2
+                    || $0.lowercased().components(separatedBy: "content-type").count > 2
+            }
+        ),
+        (
+            "bad_content_length", "h11 takes a repeated length, and a list, if all agree; and knows no Content_Length",
+            {
+                $0.lowercased().components(separatedBy: "content-length").count > 2 || $0.contains(",")
+                    || $0.lowercased().contains("content_length") || $0.contains("18446744073709551615")
+            }
+        ),
         ("expectation_unsupported", "h11 leaves Expect to its user", { $0.lowercased().contains("expect") }),
-        ("bad_transfer_encoding", "h11 takes Content-Length beside chunked (and ignores it), and chunked in 1.0", { $0.lowercased().contains("content-length") || $0.contains("HTTP/1.0") || $0.lowercased().contains("transfer_encoding") }),
-        ("bad_chunk", "h11 takes anything as a chunk's extension, blanks behind its size, and a bare LF in trailers, folded ones too", { $0.lowercased().contains("chunked") }),
+        (
+            "bad_transfer_encoding", "h11 takes Content-Length beside chunked (and ignores it), and chunked in 1.0",
+            { $0.lowercased().contains("content-length") || $0.contains("HTTP/1.0") || $0.lowercased().contains("transfer_encoding") }
+        ),
+        (
+            "bad_chunk", "h11 takes anything as a chunk's extension, blanks behind its size, and a bare LF in trailers, folded ones too",
+            { $0.lowercased().contains("chunked") }
+        ),
         ("body_too_large", "limits are ours", { _ in true }),
-        ("bad_field", "h11 takes most controls in values", { $0.utf8.contains { $0 < 0x20 && $0 != 9 && $0 != 10 && $0 != 13 || $0 == 0x7F } }),
+        (
+            "bad_field", "h11 takes most controls in values",
+            { $0.utf8.contains { $0 < 0x20 && $0 != 9 && $0 != 10 && $0 != 13 || $0 == 0x7F } }
+        ),
         ("bad_request", "llhttp takes no TAB beside a length or a coding", { $0.contains("\t") }),
         ("bad_request_line", "h11 reads nothing behind a request of 1.0", { $0.contains("HTTP/1.0") }),
     ]
@@ -87,7 +109,9 @@ struct DifferentialTests {
             #expect(Array(ours[..<common]) == Array(theirs[..<common]), "\(text.debugDescription)")
             both += common
             if ours.count > theirs.count || (ours.count == theirs.count && refusal == nil && stage != .head && verdict.error != nil) {
-                #expect(self.mayAccept(text, verdict.error), "we take, h11 refuses (\(verdict.error ?? "waits")): \(text.debugDescription) \(seen) \(stage)")
+                #expect(
+                    self.mayAccept(text, verdict.error),
+                    "we take, h11 refuses (\(verdict.error ?? "waits")): \(text.debugDescription) \(seen) \(stage)")
             } else if theirs.count > ours.count || (refusal != nil && verdict.error == nil && !verdict.incomplete) {
                 let isKnown = Self.weRefuse.contains { $0.code == refusal && $0.applies(text) }
                 #expect(isKnown, "we refuse as \(refusal ?? "nothing"), h11 takes: \(text.debugDescription) \(seen)")
@@ -107,7 +131,8 @@ extension String {
     var hasBareLineEnd: Bool {
         let bytes = Array(self.utf8)
         return bytes.indices.contains { index in
-            (bytes[index] == 0x0A && (index == 0 || bytes[index - 1] != 0x0D)) || (bytes[index] == 0x0D && (index + 1 == bytes.count || bytes[index + 1] != 0x0A))
+            (bytes[index] == 0x0A && (index == 0 || bytes[index - 1] != 0x0D))
+                || (bytes[index] == 0x0D && (index + 1 == bytes.count || bytes[index + 1] != 0x0A))
         }
     }
 }

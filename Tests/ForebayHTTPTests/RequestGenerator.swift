@@ -48,16 +48,28 @@ struct RequestGenerator {
             fields.append("Transfer-Encoding: \(self.random.pick(Self.codings))")
             payload = self.chunks(body)
         }
-        for _ in 0..<self.random.pick([0, 1, 2, 3]) { fields.append(self.random.pick(self.random.chance(85) ? Self.goodFields : Self.oddFields)) }
+        for _ in 0..<self.random.pick([0, 1, 2, 3]) {
+            fields.append(self.random.pick(self.random.chance(85) ? Self.goodFields : Self.oddFields))
+        }
         lines += fields.shuffled(using: &self.random)
         return Array((lines.joined(separator: "\r\n") + "\r\n\r\n" + payload).utf8)
     }
 
-    private mutating func method() -> String { self.random.chance(90) ? self.random.pick(["GET", "POST", "PUT", "HEAD"]) : self.random.pick(["get", "BREW", "G T", "", "CONNECT"]) }
-    private mutating func version() -> String { self.random.chance(92) ? "HTTP/1.1" : self.random.pick(["HTTP/1.0", "HTTP/2.0", "http/1.1", "HTTP/1.1 ", "HTTP/1.10", ""]) }
-    private mutating func host() -> String { self.random.chance(92) ? "Host: a" : self.random.pick(["Host:", "Host: a, b", "Host: a\r\nHost: b", "X: y", "host : a", "Host: a b"]) }
+    private mutating func method() -> String {
+        self.random.chance(90)
+            ? self.random.pick(["GET", "POST", "PUT", "HEAD"]) : self.random.pick(["get", "BREW", "G T", "", "CONNECT"])
+    }
+    private mutating func version() -> String {
+        self.random.chance(92) ? "HTTP/1.1" : self.random.pick(["HTTP/1.0", "HTTP/2.0", "http/1.1", "HTTP/1.1 ", "HTTP/1.10", ""])
+    }
+    private mutating func host() -> String {
+        self.random.chance(92)
+            ? "Host: a" : self.random.pick(["Host:", "Host: a, b", "Host: a\r\nHost: b", "X: y", "host : a", "Host: a b"])
+    }
     private mutating func target() -> String {
-        self.random.chance(85) ? self.random.pick(["/", "/a/b?c=d", "/a%20b"]) : self.random.pick(["*", "http://a/x", "http://b/x", "/%zz", "/#", "a", "/ a", "/\u{7F}", "/<"])
+        self.random.chance(85)
+            ? self.random.pick(["/", "/a/b?c=d", "/a%20b"])
+            : self.random.pick(["*", "http://a/x", "http://b/x", "/%zz", "/#", "a", "/ a", "/\u{7F}", "/<"])
     }
 
     private mutating func chunks(_ body: String) -> String {
@@ -68,17 +80,28 @@ struct RequestGenerator {
             let end = self.random.chance(95) ? "" : self.random.pick([";a=b", ";a=\"b\"", " ", ";", "; a"])
             text += "\(String(part.utf8.count, radix: 16))\(end)\r\n\(part)\r\n"
         }
-        return text + (self.random.chance(90) ? "0\r\n\r\n" : self.random.pick(["0\r\nX: y\r\n\r\n", "0\r\n", "00\r\n\r\n", "0;x\r\n\r\n", "\r\n", "0\r\n X: y\r\n\r\n"]))
+        return text
+            + (self.random.chance(90)
+                ? "0\r\n\r\n"
+                : self.random.pick(["0\r\nX: y\r\n\r\n", "0\r\n", "00\r\n\r\n", "0;x\r\n\r\n", "\r\n", "0\r\n X: y\r\n\r\n"]))
     }
 
-    private static let lengths = ["0", "3", "+3", "3,3", "3, 3", "", "0x3", "18446744073709551615", "003", "3 ", " 3", "-1", "3\r\nContent-Length: 3", "3\r\nContent-Length: 4"]
-    private static let codings = ["chunked", "Chunked", "identity", "gzip, chunked", "chunked, identity", "", "xchunked", "chunked\r\nTransfer-Encoding: chunked", "chunked,"]
+    private static let lengths = [
+        "0", "3", "+3", "3,3", "3, 3", "", "0x3", "18446744073709551615", "003", "3 ", " 3", "-1", "3\r\nContent-Length: 3",
+        "3\r\nContent-Length: 4",
+    ]
+    private static let codings = [
+        "chunked", "Chunked", "identity", "gzip, chunked", "chunked, identity", "", "xchunked", "chunked\r\nTransfer-Encoding: chunked",
+        "chunked,",
+    ]
     private static let goodFields = [
-        "X: y", "X:", "X:y", "X: \t y \t", "Connection: keep-alive", "Upgrade: h2c", "Connection: Upgrade", "X_Y: z", "Accept: */*", "Expect: 100-continue",
+        "X: y", "X:", "X:y", "X: \t y \t", "Connection: keep-alive", "Upgrade: h2c", "Connection: Upgrade", "X_Y: z", "Accept: */*",
+        "Expect: 100-continue",
     ]
     private static let oddFields = [
         "Connection: close", "X: a\r\n b", "X : y", " X: y", "X: \u{0}", "X: \u{1}", "Expect: 100-continue", "Expect: x",
-        "Content-Type: text/plain", ": y", "X", "X: \u{7F}", "Upgrade: h2c", "Connection: Upgrade", "X_Y: z", "Content_Length: 3", "X: y\rZ: w", "X: y\nZ: w",
+        "Content-Type: text/plain", ": y", "X", "X: \u{7F}", "Upgrade: h2c", "Connection: Upgrade", "X_Y: z", "Content_Length: 3",
+        "X: y\rZ: w", "X: y\nZ: w",
     ]
 
     private mutating func damage(_ bytes: inout [UInt8]) {

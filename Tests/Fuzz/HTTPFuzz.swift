@@ -71,6 +71,7 @@ private func read(_ bytes: UnsafeRawBufferPointer, mode: UInt8, pieces size: Int
     return sink.seen
 }
 
+/// What libFuzzer calls, with its input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard let start, count > 2 else { return 0 }
@@ -80,7 +81,8 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     // In pieces the end of a line may not have come yet, or be looked at later: what was found so far must be the same.
     let common = min(whole.count, parted.count)
     precondition(Array(whole[..<common]) == Array(parted[..<common]), "\(whole) in pieces: \(parted)")
-    precondition(whole.count == parted.count || !whole.dropFirst(common).contains { $0.hasPrefix("deliver") }, "\(whole) in pieces: \(parted)")
+    precondition(
+        whole.count == parted.count || !whole.dropFirst(common).contains { $0.hasPrefix("deliver") }, "\(whole) in pieces: \(parted)")
     precondition(!parted.dropFirst(common).contains { $0.hasPrefix("deliver") }, "\(whole) in pieces: \(parted)")
     return 0
 }
