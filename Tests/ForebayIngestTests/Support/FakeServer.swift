@@ -29,6 +29,7 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {  // Safe because
         var handled: CheckedContinuation<Void, Never>?
         var handlerCount = 0
         var isPaused = false
+        var pauseCount = 0
         var pauseWaiter: (isPaused: Bool, continuation: CheckedContinuation<Void, Never>)?
     }
 
@@ -63,6 +64,7 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {  // Safe because
     private func setPaused(_ isPaused: Bool) {
         let waiter = self.shared.withLock { shared -> CheckedContinuation<Void, Never>? in
             shared.isPaused = isPaused
+            if isPaused { shared.pauseCount += 1 }
             guard let waiter = shared.pauseWaiter, waiter.isPaused == isPaused else { return nil }
             shared.pauseWaiter = nil
             return waiter.continuation
@@ -115,6 +117,8 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {  // Safe because
 
     func answer(to id: RequestID) -> SeenAnswer? { self.shared.withLock { $0.answers[id] } }
     var isPaused: Bool { self.shared.withLock { $0.isPaused } }
+    /// How often reading was paused.
+    var pauseCount: Int { self.shared.withLock { $0.pauseCount } }
     var answerCount: Int { self.shared.withLock { $0.answerCount } }
 
     func untilAnswered(_ id: RequestID) async -> SeenAnswer {
