@@ -17,7 +17,8 @@ package struct YAMLMark: Hashable, Sendable, Comparable, CustomStringConvertible
 
 /// One value of a document, with the place where it begins.
 ///
-/// Scalars stay text: what a value means is decided by the schema that reads it, so that YAML 1.1's `yes`, `010` and `1:30` surprise nobody.
+/// Scalars stay text: what a value means is decided by the schema that reads it, so that YAML 1.1's `yes`, `010` and `1:30` surprise
+/// nobody.
 package struct YAMLNode: Sendable, Equatable {
     package enum Content: Sendable, Equatable {
         case scalar(YAMLScalar)

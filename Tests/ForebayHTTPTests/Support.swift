@@ -1,3 +1,4 @@
+import Dispatch
 import ForebayCore
 import ForebayHTTP
 import ForebayNet
@@ -77,6 +78,8 @@ final class RawClient: Sendable {
     struct Failure: Error { let code: CInt }
 
     let descriptor: CInt
+    private let sending = DispatchQueue(label: "send")
+    private let reading = DispatchQueue(label: "read")
 
     init(port: Int, receiveBuffer: CInt? = nil) throws {
         self.descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
@@ -98,10 +101,18 @@ final class RawClient: Sendable {
 
     deinit { close(self.descriptor) }
 
-    func send(_ text: String) throws { try self.send(Array(text.utf8)) }
+    /// Off the pool of Swift's tasks, which has as many threads as there are cores: two that wait would stop all tests.
+    private func blocking<Result: Sendable>(_ queue: DispatchQueue, _ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            queue.async { continuation.resume(with: Swift.Result { try body() }) }
+        }
+    }
 
-    func send(_ bytes: some Collection<UInt8>) throws {
-        let bytes = Array(bytes)
+    func send(_ text: String) async throws { try await self.send(Array(text.utf8)) }
+
+    func send(_ bytes: [UInt8]) async throws { try await self.blocking(self.sending) { try self.sendNow(bytes) } }
+
+    private func sendNow(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.send(self.descriptor, $0.baseAddress! + sent, $0.count - sent, 0x4000) }
@@ -113,7 +124,9 @@ final class RawClient: Sendable {
     func endSending() { Glibc.shutdown(self.descriptor, CInt(SHUT_WR)) }
 
     /// What comes next; empty at the end.
-    func read(_ count: Int = 65536) throws -> [UInt8] {
+    func read(_ count: Int = 65536) async throws -> [UInt8] { try await self.blocking(self.reading) { try self.readNow(count) } }
+
+    private func readNow(_ count: Int) throws -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: count)
         let got = buffer.withUnsafeMutableBytes { Glibc.read(self.descriptor, $0.baseAddress, $0.count) }
         guard got >= 0 else { throw Failure(code: errno) }
@@ -121,24 +134,28 @@ final class RawClient: Sendable {
     }
 
     /// All that comes until the server ends its side.
-    func readToEnd() throws -> String {
-        var all: [UInt8] = []
-        while case let part = try self.read(), !part.isEmpty { all += part }
-        return String(decoding: all, as: UTF8.self)
+    func readToEnd() async throws -> String {
+        try await self.blocking(self.reading) {
+            var all: [UInt8] = []
+            while case let part = try self.readNow(65536), !part.isEmpty { all += part }
+            return String(decoding: all, as: UTF8.self)
+        }
     }
 
     /// One answer: its status, its head, its body by Content-Length (none to HEAD).
-    func readAnswer(isHead: Bool = false) throws -> Answer {
+    func readAnswer(isHead: Bool = false) async throws -> Answer { try await self.blocking(self.reading) { try self.readAnswerNow(isHead) } }
+
+    private func readAnswerNow(_ isHead: Bool) throws -> Answer {
         var head: [UInt8] = []
         while !head.ends(with: [13, 10, 13, 10]) {
-            let byte = try self.read(1)
+            let byte = try self.readNow(1)
             guard !byte.isEmpty else { throw Failure(code: 0) }
             head += byte
         }
         var answer = Answer(head: String(decoding: head, as: UTF8.self))
         var left = isHead || answer.status == 100 ? 0 : Int(answer.field("Content-Length") ?? "0") ?? 0
         while left > 0 {
-            let part = try self.read(min(left, 65536))
+            let part = try self.readNow(min(left, 65536))
             guard !part.isEmpty else { throw Failure(code: 0) }
             answer.body += part
             left -= part.count
@@ -173,4 +190,24 @@ extension String {
 
 extension Array where Element == UInt8 {
     func ends(with suffix: [UInt8]) -> Bool { self.count >= suffix.count && Array(self.suffix(suffix.count)) == suffix }
+}
+
+struct ConditionNotMet: Error {}
+
+/// Looks again and again until something is so, for ten seconds at most.
+func until(_ isSo: () async -> Bool) async throws {
+    let clock = ContinuousClock()
+    let end = clock.now + .seconds(10)
+    while !(await isSo()) {
+        guard clock.now < end else { throw ConditionNotMet() }
+        try await Task.sleep(for: .milliseconds(1))
+    }
+}
+
+extension RawClient {
+    /// The close that comes will be a reset.
+    func resetOnClose() throws {
+        var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
+        setsockopt(self.descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+    }
 }

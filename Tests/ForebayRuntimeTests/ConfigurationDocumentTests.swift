@@ -18,14 +18,20 @@ import Testing
             case .notYet(let notYet): #expect(notYet.documentation.hasSuffix("."), "\(notYet.pattern)")
             case .key(let key):
                 #expect(key.documentation.hasSuffix("."), "\(key.pattern)")
-                if case .standard(let text) = key.presence { _ = try key.type.parse(text) } else { #expect(key.example != nil, "\(key.pattern)") }
+                if case .standard(let text) = key.presence {
+                    _ = try key.type.parse(text)
+                } else {
+                    #expect(key.example != nil, "\(key.pattern)")
+                }
                 if let example = key.example, !key.type.isList { _ = try key.type.parse(example) }
             }
         }
     }
 
     @Test func noTwoKeysHaveOneVariable() {
-        let keys = ConfigurationSchema.entries.compactMap { if case .key(let key) = $0 { EnvironmentSource.variable(key.pattern) } else { nil } }
+        let keys = ConfigurationSchema.entries.compactMap {
+            if case .key(let key) = $0 { EnvironmentSource.variable(key.pattern) } else { nil }
+        }
         #expect(Set(keys).count == keys.count)
     }
 
@@ -147,7 +153,12 @@ import Testing
                 switch Int.random(in: 0..<3, using: &random) {
                 case 0: characters.insert(contentsOf: Array(pieces.randomElement(using: &random)!), at: at)
                 case 1: characters.removeSubrange(at..<min(characters.count, at + Int.random(in: 1...20, using: &random)))
-                default: if characters[at] == "#" { characters[at] = " " } else { characters.swapAt(at, Int.random(in: 0..<characters.count, using: &random)) }
+                default:
+                    if characters[at] == "#" {
+                        characters[at] = " "
+                    } else {
+                        characters.swapAt(at, Int.random(in: 0..<characters.count, using: &random))
+                    }
                 }
             }
             let found = ConfigurationWorld(files: ["f": String(characters)]).problems(["f"])

@@ -1,5 +1,6 @@
-@testable import ForebayRuntime
 import Testing
+
+@testable import ForebayRuntime
 
 /// What is wrong, said exactly. Line 6 is the first line of each text here.
 @Suite struct ConfigurationProblemTests {
@@ -15,23 +16,35 @@ import Testing
         ("limits: { body: { a: 1 } }", ["f:6:17 limits.body: expected a size such as 8MiB (units KiB, MiB, GiB, TiB), found a map"]),
         ("limits: { body: -1 }", ["f:6:17 limits.body: expected a size such as 8MiB (units KiB, MiB, GiB, TiB), found \"-1\""]),
         ("limits: { body: 1 }", ["f:6:17 limits.body: must be within 1KiB to 1GiB, found \"1\""]),
-        ("limits: { body: 99999999999999999999TiB }", [
-            "f:6:17 limits.body: expected a size such as 8MiB (units KiB, MiB, GiB, TiB), found \"99999999999999999999TiB\""
-        ]),
-        ("limits: { request_timeout: 30 }", [
-            "f:6:28 limits.request_timeout: expected a duration such as 30s (units ms, s, m, h, d), found \"30\""
-        ]),
+        (
+            "limits: { body: 99999999999999999999TiB }",
+            [
+                "f:6:17 limits.body: expected a size such as 8MiB (units KiB, MiB, GiB, TiB), found \"99999999999999999999TiB\""
+            ]
+        ),
+        (
+            "limits: { request_timeout: 30 }",
+            [
+                "f:6:28 limits.request_timeout: expected a duration such as 30s (units ms, s, m, h, d), found \"30\""
+            ]
+        ),
         ("limits: { events_per_request: many }", ["f:6:31 limits.events_per_request: expected a whole number, found \"many\""]),
         ("limits:\n  body:\n  event: 1KiB", ["f:7:8 limits.body: has no value; expected a size such as 8MiB (units KiB, MiB, GiB, TiB)"]),
         ("limits: 5", ["f:6:9 limits: expected a map, found \"5\""]),
         ("log: { level: warn }", ["f:6:15 log.level: expected one of debug, info, warning, error, found \"warn\""]),
         ("log: { format: jsn }", ["f:6:16 log.format: expected one of auto, text, json, found \"jsn\"; did you mean \"json\"?"]),
-        ("listeners: { ingest: { address: \":8080\" } }", [
-            "f:6:33 listeners.ingest.address: expected an address such as 127.0.0.1:8080 or [::1]:8080, found \":8080\""
-        ]),
-        ("listeners: { admin: { address: \"127.0.0.1:8080\" } }", [
-            "f:6:32 listeners.admin.address: 127.0.0.1:8080 is the address of both listeners"
-        ]),
+        (
+            "listeners: { ingest: { address: \":8080\" } }",
+            [
+                "f:6:33 listeners.ingest.address: expected an address such as 127.0.0.1:8080 or [::1]:8080, found \":8080\""
+            ]
+        ),
+        (
+            "listeners: { admin: { address: \"127.0.0.1:8080\" } }",
+            [
+                "f:6:32 listeners.admin.address: 127.0.0.1:8080 is the address of both listeners"
+            ]
+        ),
         ("node: { name: \"a\\0b\" }", ["f:6:15 node.name: contains a NUL character"]),
         // Given twice.
         ("limits: { body: 1MiB }\nlimits: { body: 2MiB }", ["f:7:1: \"limits\" is given twice; the first is at 6:1"]),
@@ -42,55 +55,91 @@ import Testing
         ("listeners: { ingest: { tls: {} } }", ["f:6:24 listeners.ingest.tls: not supported yet: TLS for producers"]),
         ("buffer: { backend: kafka }", ["f:6:20 buffer.backend: \"kafka\" is not supported yet; expected spool"]),
         ("buffer: { kafka: { cluster: front } }", ["f:6:11 buffer.kafka: not supported yet: A fronting Kafka cluster as the buffer"]),
-        ("buffer: { spool: { sync: \"interval:10ms\" } }", [
-            "f:6:26 buffer.spool.sync: \"interval\" is not supported yet; expected always"
-        ]),
+        (
+            "buffer: { spool: { sync: \"interval:10ms\" } }",
+            [
+                "f:6:26 buffer.spool.sync: \"interval\" is not supported yet; expected always"
+            ]
+        ),
         ("topics: { a: { dedup: 24h } }", ["f:6:16 topics.a.dedup: not supported yet: Storing an event id once within a window"]),
         // Sizes that must fit each other.
-        ("buffer: { spool: { max_size: 1GiB, segment: 256MiB } }", [
-            "f:6:45 buffer.spool.segment: 256MiB is more than an eighth of buffer.spool.max_size (1GiB); at most 128MiB"
-        ]),
+        (
+            "buffer: { spool: { max_size: 1GiB, segment: 256MiB } }",
+            [
+                "f:6:45 buffer.spool.segment: 256MiB is more than an eighth of buffer.spool.max_size (1GiB); at most 128MiB"
+            ]
+        ),
         ("limits: { event: 16MiB }", ["f:6:18 limits.event: 16MiB is more than limits.body (8MiB, the default)"]),
         ("limits: { body: 512KiB }", ["f:6:17 limits.body: 512KiB is less than limits.event (960KiB, the default); lower that too"]),
         ("limits: { in_flight: 4MiB, body: 5MiB }", ["f:6:34 limits.body: 5MiB is more than limits.in_flight (4MiB)"]),
         ("topics: { a: { max_event: 1MiB } }", ["f:6:27 topics.a.max_event: 1MiB is more than limits.event (960KiB, the default)"]),
-        ("delivery: { window: 1MiB, partition_window: 2MiB }", [
-            "f:6:45 delivery.partition_window: 2MiB is more than delivery.window (1MiB)"
-        ]),
+        (
+            "delivery: { window: 1MiB, partition_window: 2MiB }",
+            [
+                "f:6:45 delivery.partition_window: 2MiB is more than delivery.window (1MiB)"
+            ]
+        ),
         // Topics.
         ("topics: { \"a b\": {} }", ["f:6:11 topics.a b: not a topic's name (letters, digits, '.', '_', '-', at most 249)"]),
-        ("topics: { a: { key: order_id } }", ["f:6:21 topics.a.key: expected a path such as $.order_id or $.customer.id, found \"order_id\""]),
-        ("topics: { a: { key: \"$.items[0]\" } }", [
-            "f:6:21 topics.a.key: expected a path such as $.order_id or $.customer.id, found \"$.items[0]\""
-        ]),
-        ("topics: { a: { rename: .. } }", [
-            "f:6:24 topics.a.rename: expected a topic's name (letters, digits, '.', '_', '-', at most 249), found \"..\""
-        ]),
+        (
+            "topics: { a: { key: order_id } }",
+            ["f:6:21 topics.a.key: expected a path such as $.order_id or $.customer.id, found \"order_id\""]
+        ),
+        (
+            "topics: { a: { key: \"$.items[0]\" } }",
+            [
+                "f:6:21 topics.a.key: expected a path such as $.order_id or $.customer.id, found \"$.items[0]\""
+            ]
+        ),
+        (
+            "topics: { a: { rename: .. } }",
+            [
+                "f:6:24 topics.a.rename: expected a topic's name (letters, digits, '.', '_', '-', at most 249), found \"..\""
+            ]
+        ),
     ])
     func oneProblem(_ text: String, _ expected: [String]) {
         #expect(problems(text) == expected)
     }
 
     @Test(arguments: [
-        ("", ["f:1:1 version: missing; expected a whole number", "f:1:1 routes: missing; without a route no topic is taken. For all topics: routes: { default: { topics: [\"*\"], forward: { to: NAME } } }"]),
-        ("version: 2\nclusters: { m: { properties: { bootstrap.servers: k } } }\nroutes: { r: { topics: [a], forward: { to: m } } }", [
-            "f:1:10 version: must be within 1 to 1, found \"2\""
-        ]),
-        ("version: 1\nclusters: { main: {} }\nroutes: { r: { topics: [a], forward: { to: mian } } }", [
-            "f:2:13 clusters.main: bootstrap.servers is missing; give it under properties",
-            "f:3:44 routes.r.forward.to: no cluster is called \"mian\"; did you mean \"main\"?",
-        ]),
-        ("version: 1\nroutes: { r: { topics: [a], forward: { to: main } } }", [
-            "f:2:44 routes.r.forward.to: no cluster is called \"main\"; there are none"
-        ]),
-        ("version: 1\nclusters: { m: { bootstrap.servers: k } }\nroutes:\n  r:\n  s: { topics: a }\n", [
-            "f:2:13 clusters.m: bootstrap.servers is missing; give it under properties",
-            "f:2:18 clusters.m.bootstrap.servers: unknown key; properties of librdkafka stand under properties, producer or consumer",
-            "f:4:3 routes.r.topics: missing; expected a list of topics, prefixes such as \"payments.*\", or \"*\"",
-            "f:4:3 routes.r.forward.to: missing; expected a name from clusters",
-            "f:5:3 routes.s.forward.to: missing; expected a name from clusters",
-            "f:5:16 routes.s.topics: expected a list of topics, prefixes such as \"payments.*\", or \"*\", found \"a\"",
-        ]),
+        (
+            "",
+            [
+                "f:1:1 version: missing; expected a whole number",
+                "f:1:1 routes: missing; no route, no topic. For all: routes: { default: { topics: [\"*\"], forward: { to: CLUSTER } } }",
+            ]
+        ),
+        (
+            "version: 2\nclusters: { m: { properties: { bootstrap.servers: k } } }\nroutes: { r: { topics: [a], forward: { to: m } } }",
+            [
+                "f:1:10 version: must be within 1 to 1, found \"2\""
+            ]
+        ),
+        (
+            "version: 1\nclusters: { main: {} }\nroutes: { r: { topics: [a], forward: { to: mian } } }",
+            [
+                "f:2:13 clusters.main: bootstrap.servers is missing; give it under properties",
+                "f:3:44 routes.r.forward.to: no cluster is called \"mian\"; did you mean \"main\"?",
+            ]
+        ),
+        (
+            "version: 1\nroutes: { r: { topics: [a], forward: { to: main } } }",
+            [
+                "f:2:44 routes.r.forward.to: no cluster is called \"main\"; there are none"
+            ]
+        ),
+        (
+            "version: 1\nclusters: { m: { bootstrap.servers: k } }\nroutes:\n  r:\n  s: { topics: a }\n",
+            [
+                "f:2:13 clusters.m: bootstrap.servers is missing; give it under properties",
+                "f:2:18 clusters.m.bootstrap.servers: unknown key; properties of librdkafka stand under properties, producer or consumer",
+                "f:4:3 routes.r.topics: missing; expected a list of topics, prefixes such as \"payments.*\", or \"*\"",
+                "f:4:3 routes.r.forward.to: missing; expected a name from clusters",
+                "f:5:3 routes.s.forward.to: missing; expected a name from clusters",
+                "f:5:16 routes.s.topics: expected a list of topics, prefixes such as \"payments.*\", or \"*\", found \"a\"",
+            ]
+        ),
         ("[1]", ["f:1:1: expected a map, found a list"]),
     ])
     func wholeFiles(_ text: String, _ expected: [String]) {

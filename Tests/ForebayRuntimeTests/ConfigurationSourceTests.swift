@@ -1,6 +1,7 @@
 import ForebayTelemetry
-@testable import ForebayRuntime
 import Testing
+
+@testable import ForebayRuntime
 
 /// Where values come from, and which wins.
 @Suite struct ConfigurationSourceTests {
@@ -14,11 +15,13 @@ import Testing
             configuration.limits
                 == LimitsConfiguration(
                     body: 8 << 20, event: 960 << 10, inFlight: 32 << 20, eventsPerRequest: 10_000, header: 16 << 10,
-                    requestTimeoutMilliseconds: 30_000, idleTimeoutMilliseconds: 75_000, connections: 16_384, connectionsPerAddress: 4096, awaitingKafka: 10_000))
+                    requestTimeoutMilliseconds: 30_000, idleTimeoutMilliseconds: 75_000, connections: 16_384, connectionsPerAddress: 4096,
+                    awaitingKafka: 10_000))
         #expect(configuration.buffer.spool == SpoolConfiguration(segment: 128 << 20, maxSize: 50 << 30))
         #expect(configuration.delivery == DeliveryConfiguration(window: 32 << 20, partitionWindow: 1 << 20, readAhead: 4 << 20))
         #expect(configuration.shutdown.timeoutMilliseconds == 25_000)
-        #expect(configuration.routes == [RouteConfiguration(name: "default", topics: [.all], forward: ForwardTargetConfiguration(to: "main"))])
+        #expect(
+            configuration.routes == [RouteConfiguration(name: "default", topics: [.all], forward: ForwardTargetConfiguration(to: "main"))])
         #expect(configuration.clusters["main"]?.producerProperties == ["bootstrap.servers": "k1:9092"])
         #expect(configuration.topics.isEmpty)
     }
@@ -71,7 +74,8 @@ import Testing
     @Test func strongerSourcesWin() throws {
         var world = ConfigurationWorld(files: [
             "base": minimal + "limits: { body: 1MiB, event: 100KiB, header: 1KiB, connections: 1 }\nnode: { name: base, data_dir: b }",
-            "site": "limits: { event: 200KiB, header: 2KiB, connections: 2 }\nnode: { name: site }\nroutes: { default: { topics: [a, b] } }",
+            "site":
+                "limits: { event: 200KiB, header: 2KiB, connections: 2 }\nnode: { name: site }\nroutes: { default: { topics: [a, b] } }",
         ])
         world.environment = ["FOREBAY_LIMITS_HEADER": "3KiB", "FOREBAY_LIMITS_CONNECTIONS": "3", "HOME": "/"]
         world.overrides = ["limits.connections=4", "limits.connections=5"]
@@ -116,11 +120,20 @@ import Testing
 
     @Test(arguments: [
         ("FOREBAY_LIMITS_BODDY", "1", "FOREBAY_LIMITS_BODDY: no key has this variable; did you mean \"FOREBAY_LIMITS_BODY\"?"),
-        ("FOREBAY_LIMITS_BODY", "x", "FOREBAY_LIMITS_BODY limits.body: expected a size such as 8MiB (units KiB, MiB, GiB, TiB), found \"x\""),
+        (
+            "FOREBAY_LIMITS_BODY", "x",
+            "FOREBAY_LIMITS_BODY limits.body: expected a size such as 8MiB (units KiB, MiB, GiB, TiB), found \"x\""
+        ),
         ("FOREBAY_LIMITS", "x", "FOREBAY_LIMITS limits: is a section; give one of its keys"),
         ("FOREBAY_AUTH_INGEST", "none", "FOREBAY_AUTH_INGEST auth: not supported yet: Who may send what"),
-        ("FOREBAY_ROUTES_DEFAULT_MIRROR_TO", "x", "FOREBAY_ROUTES_DEFAULT_MIRROR_TO routes.default.mirror: not supported yet: A copy in a backup cluster"),
-        ("FOREBAY_ROUTES_DEFAULT_TOPICS", "[a", "FOREBAY_ROUTES_DEFAULT_TOPICS routes.default.topics: expected a list such as a,b or [a, b], found \"[a\""),
+        (
+            "FOREBAY_ROUTES_DEFAULT_MIRROR_TO", "x",
+            "FOREBAY_ROUTES_DEFAULT_MIRROR_TO routes.default.mirror: not supported yet: A copy in a backup cluster"
+        ),
+        (
+            "FOREBAY_ROUTES_DEFAULT_TOPICS", "[a",
+            "FOREBAY_ROUTES_DEFAULT_TOPICS routes.default.topics: expected a list such as a,b or [a, b], found \"[a\""
+        ),
     ])
     func environmentProblems(_ variable: String, _ value: String, _ expected: String) {
         #expect(problems("", environment: [variable: value]) == [expected])
@@ -137,12 +150,21 @@ import Testing
     @Test(arguments: [
         ("limits.body", "--set: expected path=value, found \"limits.body\""),
         ("limits.boddy=1MiB", "--set limits.boddy: unknown key; did you mean \"body\"?"),
-        ("limits=1", "--set limits: is a section; give the path of a key, one of body, event, in_flight, events_per_request, header, request_timeout, idle_timeout, connections, connections_per_address, awaiting_kafka"),
+        (
+            "limits=1",
+            "--set limits: is a section; give the path of a key, one of body, event, in_flight, events_per_request, header, request_timeout, idle_timeout, connections, connections_per_address, awaiting_kafka"
+        ),
         ("limits.body=x", "--set limits.body: expected a size such as 8MiB (units KiB, MiB, GiB, TiB), found \"x\""),
         ("topics.orders.keys=$.a", "--set topics.orders.keys: unknown key; did you mean \"key\"?"),
         ("auth.ingest=none", "--set auth: not supported yet: Who may send what"),
-        ("clusters.main.properties.sasl.password=hunter2", "--set clusters.main.properties.sasl.password: a secret on the command line can be read by everyone on this machine; give sasl.password_file instead"),
-        ("clusters.main.consumer.group.id=x", "--set clusters.main.consumer.group.id: not supported yet: Properties for consumers; nothing consumes from Kafka"),
+        (
+            "clusters.main.properties.sasl.password=hunter2",
+            "--set clusters.main.properties.sasl.password: a secret on the command line can be read by everyone on this machine; give sasl.password_file instead"
+        ),
+        (
+            "clusters.main.consumer.group.id=x",
+            "--set clusters.main.consumer.group.id: not supported yet: Properties for consumers; nothing consumes from Kafka"
+        ),
     ])
     func overrideProblems(_ argument: String, _ expected: String) {
         #expect(problems("", set: [argument]) == [expected])
@@ -153,7 +175,8 @@ import Testing
             "",
             set: [
                 "clusters.eu.west.properties.bootstrap.servers=k:1", "routes.default.forward.to=eu.west", "topics.pay.eu.key=$.id",
-                "topics.\"x.key\".key=$.b", "routes.default.topics=[\"*\", 'a,b.*'x]".replacing("'a,b.*'x", with: "\"pay.*\""), "node.name=a=b",
+                "topics.\"x.key\".key=$.b", "routes.default.topics=[\"*\", 'a,b.*'x]".replacing("'a,b.*'x", with: "\"pay.*\""),
+                "node.name=a=b",
             ])
         let configuration = loaded.configuration
         #expect(configuration.clusters["eu.west"]?.properties == ["bootstrap.servers": "k:1"])

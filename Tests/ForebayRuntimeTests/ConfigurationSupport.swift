@@ -12,7 +12,9 @@ struct ConfigurationWorld {
         return ConfigurationSources(
             files: names, overrides: self.overrides, environment: self.environment, hostName: "host-1",
             readFile: { path throws(ConfigurationValueProblem) in
-                guard let text = files[path] else { throw ConfigurationValueProblem(message: "cannot read \(path): No such file or directory") }
+                guard let text = files[path] else {
+                    throw ConfigurationValueProblem(message: "cannot read \(path): No such file or directory")
+                }
                 return Array(text.utf8)
             },
             checkProperties: self.check)

@@ -47,23 +47,32 @@ import Testing
 
     @Test(arguments: [
         ("a: 1\nb: 2\na: 3\n", ["3:1: \"a\" is given twice; the first is at 1:1"]),
-        ("a: &x 1\nb: *x\n", [
-            "1:4: anchors (&) are not supported; write the value where it is needed",
-            "2:4: aliases (*) are not supported; write the value where it is needed",
-        ]),
+        (
+            "a: &x 1\nb: *x\n",
+            [
+                "1:4: anchors (&) are not supported; write the value where it is needed",
+                "2:4: aliases (*) are not supported; write the value where it is needed",
+            ]
+        ),
         ("a: {<<: {b: 1}}\n", ["1:5: merge keys (<<) are not supported; write the values where they are needed"]),
-        ("a: !!str 1\nb: !secret x\n", [
-            "1:4: tags are not supported, found \"tag:yaml.org,2002:str\"",
-            "2:4: tags are not supported, found \"!secret\"",
-        ]),
+        (
+            "a: !!str 1\nb: !secret x\n",
+            [
+                "1:4: tags are not supported, found \"tag:yaml.org,2002:str\"",
+                "2:4: tags are not supported, found \"!secret\"",
+            ]
+        ),
         ("? [a, b]\n: 1\n", ["1:3: a key is a single word, not a list or a map"]),
         ("{\"\": 1}\n", ["1:2: a key is missing"]),
         ("a: 1\n---\nb: 2\n", ["2:1: a second document begins here; a file holds one"]),
         ("a: [1, 2\nb: 3\n", ["2:2: did not find expected ',' or ']' while parsing a flow sequence that begins at line 1"]),
         ("a: b: c\n", ["1:5: mapping values are not allowed in this context"]),
-        ("a:\n\tb: 1\n", [
-            "2:1: found character that cannot start any token while scanning for the next token; a tab stands here, and YAML indents with spaces only"
-        ]),
+        (
+            "a:\n\tb: 1\n",
+            [
+                "2:1: found character that cannot start any token while scanning for the next token; a tab stands here, and YAML indents with spaces only"
+            ]
+        ),
         ("a: \"x\n", ["2:1: found unexpected end of stream while scanning a quoted scalar that begins at line 1"]),
         ("a: \u{1}\n", ["1:4: control characters are not allowed"]),
     ])

@@ -24,7 +24,10 @@ import Testing
     @Test(arguments: 0..<8)
     func mutatedDocuments(_ seed: Int) {
         var random = SplitMix(state: UInt64(seed) &* 7919 &+ 17)
-        let pieces = ["{", "}", "[", "]", ": ", "- ", "? ", "&a ", "*a", "!!x ", "<<: ", "\t", "\n", "\"", "'", "|", ">", "%", "---\n", "\u{0}", "\u{FEFF}"]
+        let pieces = [
+            "{", "}", "[", "]", ": ", "- ", "? ", "&a ", "*a", "!!x ", "<<: ", "\t", "\n", "\"", "'", "|", ">", "%", "---\n", "\u{0}",
+            "\u{FEFF}",
+        ]
         for _ in 0..<400 {
             var bytes = Array(Self.sample.utf8)
             for _ in 0..<Int.random(in: 1...8, using: &random) {
@@ -33,7 +36,8 @@ import Testing
                 case 0: bytes[at] = UInt8.random(in: 0...255, using: &random)
                 case 1: bytes.insert(contentsOf: Array(pieces.randomElement(using: &random)!.utf8), at: at)
                 case 2: bytes.removeSubrange(at..<min(bytes.count, at + Int.random(in: 1...12, using: &random)))
-                default: bytes.insert(contentsOf: bytes[at..<min(bytes.count, at + 40)], at: Int.random(in: 0..<bytes.count, using: &random))
+                default:
+                    bytes.insert(contentsOf: bytes[at..<min(bytes.count, at + 40)], at: Int.random(in: 0..<bytes.count, using: &random))
                 }
                 if bytes.isEmpty { bytes = [0x20] }
             }

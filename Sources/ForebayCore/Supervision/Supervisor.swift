@@ -1,4 +1,5 @@
 package import ForebayTelemetry
+import Synchronization
 
 /// The root actor: keeps the stages alive, one by one, each from its own cursor, and takes them down in order.
 ///
@@ -20,7 +21,11 @@ package actor Supervisor {
     private let clock: any Clock<Duration>
     private let logger = Logger(label: "supervisor")
     private let metrics: MetricsRegistry
-    private var state: SupervisorState
+    private var state: SupervisorState {
+        didSet { self.published.withLock { $0 = self.state.children } }
+    }
+    /// For those who ask often and can't wait.
+    private nonisolated let published = Mutex<[SupervisorState.Child]>([])
     private var children: [Child] = []
     private var generator: any RandomNumberGenerator & Sendable
 
@@ -52,6 +57,11 @@ package actor Supervisor {
                 name: known.name, state: known.state, restarts: known.restarts, lastError: known.lastError, since: known.since,
                 facts: child.stage?.facts ?? [])
         }
+    }
+
+    /// The children that do not run, with their last error; from any thread, without waiting.
+    package nonisolated var notRunning: [(name: String, error: String?)] {
+        self.published.withLock { $0 }.filter { $0.state != .running }.map { ($0.name, $0.lastError) }
     }
 
     /// Ends the current run of a child as if it had failed with `error`. For tests: whoever calls this proves the restart.

@@ -49,7 +49,8 @@ struct HTTPAnswerReader {
     mutating func end() throws(HTTPClientError) -> HTTPClientResponse {
         if case .open = self.framing { self.framing = .done }
         guard let response = self.finished else {
-            throw HTTPClientError(.connectionLost, self.hasBegun ? "the connection ended within the answer" : "the connection ended without an answer")
+            throw HTTPClientError(
+                .connectionLost, self.hasBegun ? "the connection ended within the answer" : "the connection ended without an answer")
         }
         return response
     }
@@ -92,7 +93,8 @@ struct HTTPAnswerReader {
             if self.bytes.count - self.position > Self.headLimit { throw Self.bad("its head is larger than \(Self.headLimit) bytes") }
             return false
         }
-        let lines = String(decoding: self.bytes[self.position..<end], as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: false)
+        let lines = String(decoding: self.bytes[self.position..<end], as: UTF8.self).split(
+            separator: "\r\n", omittingEmptySubsequences: false)
         self.position = end + 4
         guard let first = lines.first, first.hasPrefix("HTTP/1."), first.utf8.count >= 12 else { throw Self.bad("it is not HTTP/1") }
         let isOld = first.hasPrefix("HTTP/1.0")
@@ -142,7 +144,8 @@ struct HTTPAnswerReader {
             return .chunked
         }
         guard let length = lengths.first else { return .open }
-        guard lengths.count == 1, length.utf8.count < 19, length.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let count = Int(length) else {
+        guard lengths.count == 1, length.utf8.count < 19, length.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let count = Int(length)
+        else {
             throw Self.bad("its length can't be known")
         }
         guard count <= self.bodyLimit else { throw Self.tooLarge(self.bodyLimit) }

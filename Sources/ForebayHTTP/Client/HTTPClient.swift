@@ -53,7 +53,7 @@ package struct HTTPClient: ~Copyable {
         let isReused = self.connectionIsGood()
         do {
             return try self.exchange(bytes, isHead: request.method == "HEAD")
-        } catch where isReused && error.kind == .connectionLost && ["GET", "HEAD"].contains(request.method) {
+        } catch  where isReused && error.kind == .connectionLost && ["GET", "HEAD"].contains(request.method) {
             return try self.exchange(bytes, isHead: request.method == "HEAD")
         }
     }

@@ -123,6 +123,7 @@ enum HTTPClientClock {
     static func milliseconds(until deadline: Instant) -> Int {
         let left = (deadline - .now).components
         guard left.seconds >= 0, left.attoseconds >= 0 else { return 0 }
-        return Int(clamping: left.seconds).multipliedReportingOverflow(by: 1000).partialValue + Int((left.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+        return Int(clamping: left.seconds).multipliedReportingOverflow(by: 1000).partialValue
+            + Int((left.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
     }
 }

@@ -53,32 +53,44 @@ extension UInt8 {
 
     /// What a field name, a method or a coding's name may hold (RFC 9110, 5.6.2).
     @inline(__always)
-    var isTokenByte: Bool { ByteClass.table[Int(self)] & ByteClass.token != 0 }
+    var isTokenByte: Bool { ByteClasses.shared.isToken(self) }
+}
+
+/// A table of what each byte may be part of.
+///
+/// Held as a value where many bytes are asked about: a global is looked up anew each time, which costs more than the question.
+struct ByteClasses {
+    static let shared = ByteClasses()
+
+    private static let token: UInt8 = 1
+    private static let target: UInt8 = 2
+    private static let host: UInt8 = 4
+
+    // Safe because: written once here, and only read after.
+    private nonisolated(unsafe) let table: UnsafePointer<UInt8>
+
+    /// What a field name, a method or a coding's name may hold (RFC 9110, 5.6.2).
+    @inline(__always)
+    func isToken(_ byte: UInt8) -> Bool { self.table[Int(byte)] & Self.token != 0 }
 
     /// What a path and a query may hold (RFC 3986: pchar, `/` and `?`), escapes being checked apart.
     @inline(__always)
-    var isTargetByte: Bool { ByteClass.table[Int(self)] & ByteClass.target != 0 }
+    func isTarget(_ byte: UInt8) -> Bool { self.table[Int(byte)] & Self.target != 0 }
 
     /// What a host's name or IPv4 address may hold here: no list, no user name, no escapes.
     @inline(__always)
-    var isHostByte: Bool { ByteClass.table[Int(self)] & ByteClass.host != 0 }
-}
+    func isHost(_ byte: UInt8) -> Bool { self.table[Int(byte)] & Self.host != 0 }
 
-private enum ByteClass {
-    static let token: UInt8 = 1
-    static let target: UInt8 = 2
-    static let host: UInt8 = 4
-
-    // Safe because: written once here, and only read after.
-    nonisolated(unsafe) static let table: UnsafePointer<UInt8> = {
+    private init() {
+        // Never freed: there is one.
         let table = UnsafeMutablePointer<UInt8>.allocate(capacity: 256)
         table.initialize(repeating: 0, count: 256)
         func mark(_ bytes: String.UTF8View, _ bits: UInt8) {
             for byte in bytes { table[Int(byte)] |= bits }
         }
-        mark("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~".utf8, token | target | host)
-        mark("!#$%&'*+^`|".utf8, token)
-        mark("!$&'()*+,;=:@/?%".utf8, target)
-        return UnsafePointer(table)
-    }()
+        mark("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~".utf8, Self.token | Self.target | Self.host)
+        mark("!#$%&'*+^`|".utf8, Self.token)
+        mark("!$&'()*+,;=:@/?%".utf8, Self.target)
+        self.table = UnsafePointer(table)
+    }
 }

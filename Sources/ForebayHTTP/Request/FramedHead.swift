@@ -55,6 +55,7 @@ final class HeadScratch {
     let fields: UnsafeMutablePointer<FieldSpan>
     let path: UnsafeMutableRawPointer
     let limits: HTTPLimits
+    let classes = ByteClasses.shared
 
     init(limits: HTTPLimits) {
         self.limits = limits

@@ -10,12 +10,13 @@ enum HeadRules {
         var asksToKeep = false
     }
 
-    static func apply(to head: inout FramedHead, base: UnsafePointer<UInt8>, fields: UnsafePointer<FieldSpan>) -> HTTPRefusal? {
+    static func apply(to head: inout FramedHead, base: UnsafePointer<UInt8>, scratch: HeadScratch) -> HTTPRefusal? {
+        let fields = scratch.fields
         var seen = Seen()
         for index in 0..<head.fieldCount {
             if let refusal = self.note(fields[index].name.bytes(in: base), fields[index].value.bytes(in: base), &seen) { return refusal }
         }
-        if let refusal = self.host(seen, head, base) { return refusal }
+        if let refusal = self.host(seen, head, base, scratch.classes) { return refusal }
         if let refusal = self.framing(seen, &head) { return refusal }
         head.keepsAlive = !seen.closes && (!head.isHTTP10 || seen.asksToKeep)
         // A client of HTTP/1.0 can't mean it.
@@ -54,9 +55,9 @@ enum HeadRules {
         return nil
     }
 
-    private static func host(_ seen: Seen, _ head: FramedHead, _ base: UnsafePointer<UInt8>) -> HTTPRefusal? {
+    private static func host(_ seen: Seen, _ head: FramedHead, _ base: UnsafePointer<UInt8>, _ classes: ByteClasses) -> HTTPRefusal? {
         guard let host = seen.host else { return head.isHTTP10 && head.authority.count == 0 ? nil : .host }
-        guard HostRule.isValid(host) else { return .host }
+        guard HostRule.isValid(host, classes) else { return .host }
         guard head.authority.count > 0 else { return nil }
         let authority = head.authority.bytes(in: base)
         let isSame = authority.count == host.count && zip(authority, host).allSatisfy { $0.lowercased == $1.lowercased }

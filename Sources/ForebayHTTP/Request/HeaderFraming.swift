@@ -17,6 +17,7 @@ struct HeaderFraming {
     private let base: UnsafePointer<UInt8>
     private let count: Int
     private let scratch: HeadScratch
+    private let classes: ByteClasses
     private var head = FramedHead()
     private var position = 0
 
@@ -30,6 +31,7 @@ struct HeaderFraming {
         self.base = base.assumingMemoryBound(to: UInt8.self)
         self.count = count
         self.scratch = scratch
+        self.classes = scratch.classes
     }
 
     private mutating func run() -> Outcome {
@@ -46,7 +48,7 @@ struct HeaderFraming {
             case .end:
                 guard self.position <= self.scratch.limits.header else { return .refused(.headerTooLarge) }
                 self.head.length = self.position
-                if let refusal = HeadRules.apply(to: &self.head, base: self.base, fields: self.scratch.fields) { return .refused(refusal) }
+                if let refusal = HeadRules.apply(to: &self.head, base: self.base, scratch: self.scratch) { return .refused(refusal) }
                 return .framed(self.head)
             }
         }
@@ -66,10 +68,14 @@ struct HeaderFraming {
 
     // MARK: The request line
 
+    /// More than any method that is registered.
+    private static let longestMethod = 32
+
     private mutating func requestLine() -> Line {
         var index = 0
-        while index < self.count && self.base[index].isTokenByte { index += 1 }
-        guard index < self.count else { return index > 32 ? .refused(.method) : .incomplete }
+        while index < self.count && self.classes.isToken(self.base[index]) { index += 1 }
+        if index > Self.longestMethod { return .refused(.method) }
+        guard index < self.count else { return .incomplete }
         let methodEnd = index
         guard methodEnd > 0, self.base[index] == 0x20 else { return .refused(self.notALine(index)) }
         index += 1
@@ -104,7 +110,7 @@ struct HeaderFraming {
         guard let known = HTTPMethod(self.bytes(method)) else { return .refused(.method) }
         self.head.method = known
         self.head.target = Span32(target)
-        if let refusal = RequestTarget.split(&self.head, base: self.base) { return .refused(refusal) }
+        if let refusal = RequestTarget.split(&self.head, base: self.base, classes: self.classes) { return .refused(refusal) }
         return .complete
     }
 
@@ -129,7 +135,7 @@ struct HeaderFraming {
             return .end
         }
         var index = start
-        while index < self.count && self.base[index].isTokenByte { index += 1 }
+        while index < self.count && self.classes.isToken(self.base[index]) { index += 1 }
         guard index < self.count else { return .incomplete }
         guard index > start, self.base[index] == UInt8(ascii: ":") else { return .refused(self.notAName(start, index)) }
         let nameEnd = index

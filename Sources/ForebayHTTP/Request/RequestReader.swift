@@ -83,9 +83,10 @@ final class RequestReader {
             if used < bytes.count { self.input.append(UnsafeRawBufferPointer(rebasing: bytes[used...])) }
             if case .finished = self.state { self.clear() }
         } else {
+            // A head is only worth another look when a line of it may have ended, else a client could have it read again for each byte.
+            let mayEndLine = self.input.bytes.last == 0x0D || bytes.contains { $0 == 0x0A || $0 == 0x0D }
             self.input.append(bytes)
-            // A head is only worth another look when a line of it has ended, else a client could have it read again for each byte.
-            if case .head = self.state, self.input.count <= self.limits.field, !bytes.contains(0x0A) { return }
+            if case .head = self.state, self.input.count <= self.limits.field, !mayEndLine { return }
             self.resume(sink)
         }
     }

@@ -2,32 +2,32 @@
 ///
 ///     "/path?query"   |   "http://authority/path?query" (authority = Host)   |   "*" for OPTIONS
 enum RequestTarget {
-    static func split(_ head: inout FramedHead, base: UnsafePointer<UInt8>) -> HTTPRefusal? {
+    static func split(_ head: inout FramedHead, base: UnsafePointer<UInt8>, classes: ByteClasses) -> HTTPRefusal? {
         let start = Int(head.target.start)
         let end = start + Int(head.target.count)
-        if base[start] == UInt8(ascii: "/") { return self.pathAndQuery(&head, base, start, end) }
+        if base[start] == UInt8(ascii: "/") { return self.pathAndQuery(&head, base, start, end, classes) }
         if end - start == 1 && base[start] == UInt8(ascii: "*") {
             head.path = head.target
             return head.method == .options ? nil : .target
         }
-        return self.absolute(&head, base, start, end)
+        return self.absolute(&head, base, start, end, classes)
     }
 
-    private static func absolute(_ head: inout FramedHead, _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> HTTPRefusal? {
+    private static func absolute(_ head: inout FramedHead, _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ classes: ByteClasses) -> HTTPRefusal? {
         guard end - start > 7, UnsafeRawBufferPointer(start: base + start, count: 7).equalsIgnoringCase("http://") else { return .target }
         var index = start + 7
         while index < end && base[index] != UInt8(ascii: "/") && base[index] != UInt8(ascii: "?") { index += 1 }
         head.authority = Span32(start + 7..<index)
-        guard HostRule.isValid(head.authority.bytes(in: base)) else { return .target }
-        return self.pathAndQuery(&head, base, index, end)
+        guard HostRule.isValid(head.authority.bytes(in: base), classes) else { return .target }
+        return self.pathAndQuery(&head, base, index, end, classes)
     }
 
-    private static func pathAndQuery(_ head: inout FramedHead, _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> HTTPRefusal? {
+    private static func pathAndQuery(_ head: inout FramedHead, _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ classes: ByteClasses) -> HTTPRefusal? {
         var query = end
         var index = start
         while index < end {
             let byte = base[index]
-            guard byte.isTargetByte else { return .target }
+            guard classes.isTarget(byte) else { return .target }
             if byte == UInt8(ascii: "?") && query == end { query = index }
             if byte == UInt8(ascii: "%") {
                 guard index + 2 < end, let high = base[index + 1].hexValue, let low = base[index + 2].hexValue else { return .targetEscape }
@@ -63,7 +63,7 @@ enum RequestTarget {
 
 /// A host's name or address, and perhaps a port.
 enum HostRule {
-    static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    static func isValid(_ bytes: UnsafeRawBufferPointer, _ classes: ByteClasses) -> Bool {
         var index = 0
         if bytes.first == UInt8(ascii: "[") {
             index = 1
@@ -71,7 +71,7 @@ enum HostRule {
             guard index > 1, index < bytes.count, bytes[index] == UInt8(ascii: "]") else { return false }
             index += 1
         } else {
-            while index < bytes.count && bytes[index].isHostByte { index += 1 }
+            while index < bytes.count && classes.isHost(bytes[index]) { index += 1 }
             guard index > 0 else { return false }
         }
         guard index < bytes.count else { return true }

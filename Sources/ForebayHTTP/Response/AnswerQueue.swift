@@ -3,7 +3,7 @@
 ///     opened … | first (its answer may be written now) … | next (not opened yet)
 ///
 /// Numbers wrap; only their differences count.
-struct AnswerQueue {
+final class AnswerQueue {
     struct Early {
         let bytes: [UInt8]
         let closes: Bool
@@ -16,7 +16,7 @@ struct AnswerQueue {
 
     var outstanding: Int { Int(self.next &- self.first) }
 
-    mutating func open() -> UInt32 {
+    func open() -> UInt32 {
         defer { self.next &+= 1 }
         return self.next
     }
@@ -31,18 +31,18 @@ struct AnswerQueue {
     func isLast(_ sequence: UInt32) -> Bool { sequence &+ 1 == self.next }
 
     /// The first has been written.
-    mutating func advance() { self.first &+= 1 }
+    func advance() { self.first &+= 1 }
 
     /// The last opened will never be a request: it takes no answer.
-    mutating func withdrawLast() { self.next &-= 1 }
+    func withdrawLast() { self.next &-= 1 }
 
-    mutating func keep(_ answer: Early, for sequence: UInt32) {
+    func keep(_ answer: Early, for sequence: UInt32) {
         self.early[sequence] = answer
         self.earlyBytes += answer.bytes.count
     }
 
     /// The answer that is first now, if it came early.
-    mutating func takeFirstEarly() -> Early? {
+    func takeFirstEarly() -> Early? {
         guard !self.early.isEmpty, let answer = self.early.removeValue(forKey: self.first) else { return nil }
         self.earlyBytes -= answer.bytes.count
         return answer

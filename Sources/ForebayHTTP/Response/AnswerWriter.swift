@@ -10,7 +10,7 @@ struct AnswerWriter {
     /// Writes the answer to `memory`, which has at least ``bound(fields:body:)`` bytes. Returns its length.
     static func write(
         to memory: UnsafeMutableRawPointer, status: Int, fields: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer, traits: RequestID.Traits,
-        closes: Bool, date: [UInt8]
+        closes: Bool, date: UnsafeRawBufferPointer
     ) -> Int {
         var writer = AnswerWriter(position: memory)
         writer.put("HTTP/1.1 ")
@@ -18,7 +18,7 @@ struct AnswerWriter {
         writer.put(" ")
         writer.put(HTTPStatus.reason(status))
         writer.put("\r\nDate: ")
-        date.withUnsafeBytes { writer.put($0) }
+        writer.put(date)
         writer.put("\r\n")
         writer.put(fields)
         if closes {

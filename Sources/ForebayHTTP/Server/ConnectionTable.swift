@@ -1,55 +1,83 @@
 /// The connections of a server, each in a slot. A slot's generation tells one tenant from the next, so that an answer that comes too late
 /// finds nobody.
 ///
-/// Deadlines stand apart, side by side: the sweep looks at all of them four times a second, and at few connections.
-struct ConnectionTable: ~Copyable {
-    private var slots: [HTTPConnection?] = []
-    private var generations: [UInt32] = []
-    private var free: [UInt32] = []
-    /// In the loop's milliseconds; `UInt64.max` for none.
-    private var deadlines: [UInt64] = []
-    private(set) var count = 0
-
-    init() {}
-
-    mutating func reserveSlot() -> (slot: UInt32, generation: UInt32) {
-        if let slot = self.free.popLast() { return (slot, self.generations[Int(slot)]) }
-        self.slots.append(nil)
-        self.generations.append(0)
-        self.deadlines.append(.max)
-        return (UInt32(self.slots.count - 1), 0)
+/// Deadlines stand apart, side by side: the sweep looks at all of them four times a second, and at few connections. Plain memory, for each
+/// request looks in here more than once, and the checks of arrays in class properties cost as much as parsing its head.
+final class ConnectionTable {
+    private struct Slot {
+        var connection: Unmanaged<HTTPConnection>?
+        var generation: UInt32 = 0
     }
 
-    mutating func insert(_ connection: HTTPConnection, at slot: UInt32) {
-        self.slots[Int(slot)] = connection
+    private var slots: UnsafeMutablePointer<Slot>
+    /// In the loop's milliseconds; `UInt64.max` for none.
+    private var deadlines: UnsafeMutablePointer<UInt64>
+    private var capacity = 64
+    /// Slots that were ever used.
+    private var used = 0
+    private var free: [UInt32] = []
+    private(set) var count = 0
+
+    init() {
+        self.slots = .allocate(capacity: self.capacity)
+        self.deadlines = .allocate(capacity: self.capacity)
+    }
+
+    deinit {
+        for connection in self.all { Unmanaged.passUnretained(connection).release() }
+        self.slots.deallocate()
+        self.deadlines.deallocate()
+    }
+
+    func reserveSlot() -> (slot: UInt32, generation: UInt32) {
+        if let slot = self.free.popLast() { return (slot, self.slots[Int(slot)].generation) }
+        if self.used == self.capacity { self.grow() }
+        (self.slots + self.used).initialize(to: Slot())
+        (self.deadlines + self.used).initialize(to: .max)
+        self.used += 1
+        return (UInt32(self.used - 1), 0)
+    }
+
+    func giveBack(_ slot: UInt32) { self.free.append(slot) }
+
+    func insert(_ connection: HTTPConnection, at slot: UInt32) {
+        self.slots[Int(slot)].connection = Unmanaged.passRetained(connection)
         self.count += 1
     }
 
-    mutating func giveBack(_ slot: UInt32) { self.free.append(slot) }
-
-    mutating func remove(_ slot: UInt32) {
-        self.slots[Int(slot)] = nil
-        self.generations[Int(slot)] &+= 1
+    func remove(_ slot: UInt32) {
+        let connection = self.slots[Int(slot)].connection
+        self.slots[Int(slot)] = Slot(connection: nil, generation: self.slots[Int(slot)].generation &+ 1)
         self.deadlines[Int(slot)] = .max
         self.count -= 1
         self.free.append(slot)
+        connection?.release()
     }
 
+    @inline(__always)
     func find(_ id: RequestID) -> HTTPConnection? {
         let slot = Int(id.slot)
-        guard slot < self.slots.count, self.generations[slot] == id.generation else { return nil }
-        return self.slots[slot]
+        guard slot < self.used, self.slots[slot].generation == id.generation else { return nil }
+        return self.slots[slot].connection?.takeUnretainedValue()
     }
 
-    mutating func setDeadline(_ deadline: UInt64, of slot: UInt32) { self.deadlines[Int(slot)] = deadline }
+    @inline(__always)
+    func setDeadline(_ deadline: UInt64, of slot: UInt32) { self.deadlines[Int(slot)] = deadline }
 
     func expired(at now: UInt64) -> [HTTPConnection] {
-        var expired: [HTTPConnection] = []
-        for index in self.deadlines.indices where self.deadlines[index] <= now {
-            if let connection = self.slots[index] { expired.append(connection) }
-        }
-        return expired
+        (0..<self.used).filter { self.deadlines[$0] <= now }.compactMap { self.slots[$0].connection?.takeUnretainedValue() }
     }
 
-    var all: [HTTPConnection] { self.slots.compactMap { $0 } }
+    var all: [HTTPConnection] { (0..<self.used).compactMap { self.slots[$0].connection?.takeUnretainedValue() } }
+
+    private func grow() {
+        let (slots, deadlines) = (self.slots, self.deadlines)
+        self.slots = .allocate(capacity: self.capacity * 2)
+        self.deadlines = .allocate(capacity: self.capacity * 2)
+        self.slots.moveInitialize(from: slots, count: self.used)
+        self.deadlines.moveInitialize(from: deadlines, count: self.used)
+        slots.deallocate()
+        deadlines.deallocate()
+        self.capacity *= 2
+    }
 }

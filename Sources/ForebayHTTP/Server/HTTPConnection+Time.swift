@@ -5,11 +5,13 @@ struct ConnectionClock {
     /// The first byte of the request that is coming; nil between requests.
     fileprivate(set) var requestBegan: UInt64?
     fileprivate(set) var bodyBegan: UInt64?
+    /// When to look at the body's rate next: fixed, for each byte that comes must not put it off.
+    fileprivate var rateCheck: UInt64 = 0
     fileprivate(set) var idleSince: UInt64 = 0
     fileprivate(set) var lastBytes: UInt64 = 0
-    /// When the client last took something of what was written, and how much the system held then.
+    /// When the client was last seen to have taken something of what was written, and how much that was in all.
     fileprivate(set) var lastTaken: UInt64 = 0
-    fileprivate var backlog = 0
+    fileprivate var taken: UInt64?
     fileprivate var lingerSince: UInt64 = 0
 
     mutating func began(at now: UInt64) {
@@ -19,7 +21,7 @@ struct ConnectionClock {
     mutating func bytesCame(at now: UInt64) { self.lastBytes = now }
 
     mutating func clientTook(at now: UInt64) {
-        (self.lastTaken, self.idleSince) = (now, now)
+        (self.lastTaken, self.idleSince, self.taken) = (now, now, nil)
     }
 
     mutating func lingerBegan(at now: UInt64) {
@@ -60,9 +62,11 @@ extension HTTPConnection {
         let began = self.clock.requestBegan ?? self.clock.lastBytes
         self.clock.requestBegan = began
         guard stage == .body else { return began + Swift.min(self.times.header, self.times.request) }
-        let bodyBegan = self.clock.bodyBegan ?? self.clock.lastBytes
-        self.clock.bodyBegan = bodyBegan
-        return Swift.min(began + self.times.request, Swift.max(bodyBegan + self.times.bodyGrace, self.now + 1000))
+        if self.clock.bodyBegan == nil {
+            self.clock.bodyBegan = self.clock.lastBytes
+            self.clock.rateCheck = self.clock.lastBytes + self.times.bodyGrace
+        }
+        return Swift.min(began + self.times.request, self.clock.rateCheck)
     }
 
     /// The sweep found the deadline passed: find out which, or that it is not so any more.
@@ -80,15 +84,16 @@ extension HTTPConnection {
         case .idle: if self.isIdle && now >= self.nextDeadline() { return self.close() }
         case .head, .body:
             if self.server.isReadingPaused { self.clock.restart(at: now) } else if self.isTooSlow(now) { return self.timeOut() }
+            self.clock.rateCheck = Swift.max(self.clock.rateCheck, now + 1000)
         }
         self.setDeadline()
     }
 
-    /// One large answer goes out in many pieces without a word to us, so ask how much the system still holds.
+    /// One large answer goes out in many pieces without a word to us, so ask the system how much the client has taken.
     private func stalled(_ now: UInt64) {
-        let backlog = self.socket.systemBacklog
-        if backlog == self.clock.backlog || self.clock.backlog == 0 && backlog == self.socket.unsentBytes { return self.cut("write_stall") }
-        (self.clock.backlog, self.clock.lastTaken) = (backlog, now)
+        let taken = self.socket.acknowledgedBytes
+        if taken == self.clock.taken { return self.cut("write_stall") }
+        (self.clock.taken, self.clock.lastTaken) = (taken, now)
         self.setDeadline()
     }
 

@@ -16,7 +16,7 @@ final class HTTPConnection: TCPSocketDelegate {
     let slot: UInt32
     let generation: UInt32
     let reader: RequestReader
-    var answers = AnswerQueue()
+    let answers = AnswerQueue()
     var phase = Phase.open
     var clock = ConnectionClock()
     /// The client has ended its side.

@@ -12,11 +12,11 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     let metrics: HTTPMetrics
     private(set) var handler: any HTTPHandler
     let scratch: HeadScratch
-    var connections = ConnectionTable()
+    let connections = ConnectionTable()
     private var perAddress: [PeerAddress: Int] = [:]
     private var listeners: [TCPListener] = []
     private let gate = ReadGate()
-    private(set) var date = HTTPDate()
+    let date = HTTPDate()
 
     /// Those that have something to send or may read on, until the end of the turn.
     var dirty: [HTTPConnection] = []

@@ -6,13 +6,6 @@ package struct JSONPath: Sendable, Equatable, CustomStringConvertible {
     package let description: String
     private let names: [[UInt8]]
 
-    /// - Parameter names: from the outside in, at least one.
-    package init(names: [String]) {
-        precondition(!names.isEmpty, "a path to the whole value names no key")
-        self.description = "$" + names.map { ".\($0)" }.joined()
-        self.names = names.map { Array($0.utf8) }
-    }
-
     /// - Returns: none for anything but `$` and names that each follow a dot and hold none of `.[]"\'*`, no space and no control character.
     package init?(_ text: String) {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
@@ -73,9 +66,9 @@ package struct JSONPath: Sendable, Equatable, CustomStringConvertible {
     }
 
     private static func matches(_ written: UnsafeRawBufferPointer, _ name: [UInt8], _ unescaper: inout JSONUnescaper) -> Bool {
-        // Written plainly, as nearly always. A name of ours holds no backslash, so equal bytes mean equal names.
-        if written.equals(name) { return true }
-        guard written.count > name.count, written.offset(of: UInt8(ascii: "\\")) != nil else { return false }
+        // Nearly always it is written plainly. An escape is longer than what it stands for, so lengths tell most others apart.
+        if written.count <= name.count { return written.equals(name) && written.offset(of: UInt8(ascii: "\\")) == nil }
+        guard written.offset(of: UInt8(ascii: "\\")) != nil else { return false }
         // Half a surrogate pair equals no name.
         guard let plain = try? unescaper.text(of: written, at: 0) else { return false }
         return plain.equals(name)

@@ -42,9 +42,11 @@ package final class TCPSocket: LoopHandle {
     /// Kept until the socket has closed.
     package var delegate: (any TCPSocketDelegate)?
     private let gate: ReadGate
-    private var output = OutputBuffer()
+    // Behind pointers: the checks for exclusive access to a property cost more than what is done to it here.
+    private let output = UnsafeMutablePointer<OutputBuffer>.allocate(capacity: 1)
+    private var writtenBytes: UInt64 = 0
     /// Given to libuv, which sends one queued request a turn: so there is never more than this one.
-    private var sending = OutputBuffer()
+    private let sending = UnsafeMutablePointer<OutputBuffer>.allocate(capacity: 1)
     private var writeRequest: UnsafeMutablePointer<uv_write_t>?
     private var shutdownRequest: UnsafeMutablePointer<uv_shutdown_t>?
     private var wantsShutdown = false
@@ -54,6 +56,8 @@ package final class TCPSocket: LoopHandle {
     /// Takes over a connected socket. It does not read yet.
     package init(loop: EventLoop, adopting descriptor: CInt, gate: ReadGate) throws(SystemCallFailure) {
         self.gate = gate
+        self.output.initialize(to: OutputBuffer())
+        self.sending.initialize(to: OutputBuffer())
         try super.init(loop: loop, size: MemoryLayout<uv_tcp_t>.size) { raw in
             uv_tcp_init(loop.raw, raw.assumingMemoryBound(to: uv_tcp_t.self))
         }
@@ -64,6 +68,13 @@ package final class TCPSocket: LoopHandle {
             throw SystemCallFailure(uv: status)
         }
         uv_tcp_nodelay(self.tcp, 1)
+    }
+
+    deinit {
+        self.output.deinitialize(count: 1)
+        self.output.deallocate()
+        self.sending.deinitialize(count: 1)
+        self.sending.deallocate()
     }
 
     private var tcp: UnsafeMutablePointer<uv_tcp_t> { self.raw.assumingMemoryBound(to: uv_tcp_t.self) }
@@ -115,15 +126,25 @@ package final class TCPSocket: LoopHandle {
     // MARK: Writing
 
     /// What was written and not yet taken by the system.
-    package var unsentBytes: Int { self.output.count + self.sending.count }
+    package var unsentBytes: Int { self.output.pointee.count + self.sending.pointee.count }
 
-    /// How much libuv still holds of what it was given: who sees it fall knows that the peer reads.
-    package var systemBacklog: Int { self.sending.isEmpty ? 0 : uv_stream_get_write_queue_size(self.stream) }
+    /// How much of all that was ever written the peer has acknowledged: who sees it rise knows that the peer reads, however slowly.
+    package var acknowledgedBytes: UInt64 {
+        var inKernel: CInt = 0
+        var descriptor: CInt = -1
+        uv_fileno(self.raw.assumingMemoryBound(to: uv_handle_t.self), &descriptor)
+        _ = ioctl(descriptor, UInt(TIOCOUTQ), &inKernel)  // Leaves 0 for a socket that is gone.
+        let inLoop = self.sending.pointee.isEmpty ? 0 : uv_stream_get_write_queue_size(self.stream)
+        return self.writtenBytes - UInt64(self.output.pointee.count + inLoop + Int(inKernel))
+    }
 
     /// Room for the next `count` bytes of output, valid until the next call; they count from ``commit(_:)`` on.
-    package func reserve(_ count: Int) -> UnsafeMutableRawPointer { self.output.reserve(count, from: self.loop.outputBlocks) }
+    package func reserve(_ count: Int) -> UnsafeMutableRawPointer { self.output.pointee.reserve(count, from: self.loop.outputBlocks) }
 
-    package func commit(_ count: Int) { self.output.commit(count) }
+    package func commit(_ count: Int) {
+        self.output.pointee.commit(count)
+        self.writtenBytes += UInt64(count)
+    }
 
     package func write(_ bytes: UnsafeRawBufferPointer) {
         guard let start = bytes.baseAddress, bytes.count > 0 else { return }
@@ -134,15 +155,15 @@ package final class TCPSocket: LoopHandle {
     /// Sends what was written. Once, at the end of a turn. False: some of it waits for the peer, or there was nothing to send.
     @discardableResult
     package func flush() -> Bool {
-        guard self.sending.isEmpty, !self.output.isEmpty, !self.isClosing else { return false }
-        var buffer = uv_buf_t(self.output.bytes)
+        guard self.sending.pointee.isEmpty, !self.output.pointee.isEmpty, !self.isClosing else { return false }
+        var buffer = uv_buf_t(self.output.pointee.bytes)
         let sent = uv_try_write(self.stream, &buffer, 1)
         guard sent >= 0 || sent == UV_EAGAIN.rawValue else {
             self.fail(SystemCallFailure(uv: sent))
             return false
         }
-        self.output.consume(Swift.max(0, Int(sent)), to: self.loop.outputBlocks)
-        guard self.output.isEmpty else {
+        self.output.pointee.consume(Swift.max(0, Int(sent)), to: self.loop.outputBlocks)
+        guard self.output.pointee.isEmpty else {
             self.sendRest()
             return false
         }
@@ -152,10 +173,10 @@ package final class TCPSocket: LoopHandle {
 
     /// The peer's window is full: libuv waits until it opens.
     private func sendRest() {
-        swap(&self.sending, &self.output)
+        swap(&self.sending.pointee, &self.output.pointee)
         let request = self.writeRequest ?? .allocate(capacity: 1)
         self.writeRequest = request
-        var buffer = uv_buf_t(self.sending.bytes)
+        var buffer = uv_buf_t(self.sending.pointee.bytes)
         let status = uv_write(request, self.stream, &buffer, 1) { request, status in
             guard let data = request?.pointee.handle?.pointee.data else { return }
             Unmanaged<TCPSocket>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.didWrite(status) }
@@ -164,10 +185,10 @@ package final class TCPSocket: LoopHandle {
     }
 
     fileprivate func didWrite(_ status: CInt) {
-        self.sending.consume(self.sending.count, to: self.loop.outputBlocks)
+        self.sending.pointee.consume(self.sending.pointee.count, to: self.loop.outputBlocks)
         guard !self.isClosing else { return }
         guard status == 0 else { return self.fail(SystemCallFailure(uv: status)) }
-        if self.output.isEmpty {
+        if self.output.pointee.isEmpty {
             if self.wantsShutdown { self.startShutdown() }
             self.delegate?.flushed()
         } else if self.flush() {

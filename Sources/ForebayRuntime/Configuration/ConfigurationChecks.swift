@@ -53,9 +53,9 @@ struct ConfigurationChecks {
         if let segment = self.values.setting("buffer", "spool", "segment"), let size = self.values.number("buffer", "spool", "segment"),
             let maximum = self.values.number("buffer", "spool", "max_size"), size > maximum / 8
         {
-            self.report(
-                segment,
-                "\(ByteCount.text(size)) is more than an eighth of buffer.spool.max_size (\(ByteCount.text(maximum))); at most \(ByteCount.text(maximum / 8))")
+            let (found, most) = (ByteCount.text(size), ByteCount.text(maximum / 8))
+            let whole = "buffer.spool.max_size (\(ByteCount.text(maximum)))"
+            self.report(segment, "\(found) is more than an eighth of \(whole); at most \(most)")
         }
     }
 
@@ -77,7 +77,8 @@ struct ConfigurationChecks {
     private mutating func listeners() {
         guard let ingest = self.values.address("listeners", "ingest", "address"),
             let admin = self.values.address("listeners", "admin", "address"), ingest == admin, ingest.port != 0,
-            let setting = self.values.setting("listeners", "admin", "address"), let other = self.values.setting("listeners", "ingest", "address")
+            let setting = self.values.setting("listeners", "admin", "address"),
+            let other = self.values.setting("listeners", "ingest", "address")
         else { return }
         let blamed = if case .builtIn = setting.origin { other } else { setting }
         self.report(blamed, "\(ingest) is the address of both listeners")
@@ -91,7 +92,8 @@ struct ConfigurationChecks {
             self.problems.append(
                 ConfigurationProblem(
                     self.firstFile, ConfigurationPath(["routes"]),
-                    "missing; without a route no topic is taken. For all topics: routes: { default: { topics: [\"*\"], forward: { to: NAME } } }"))
+                    "missing; no route, no topic. For all: routes: { default: { topics: [\"*\"], forward: { to: CLUSTER } } }"
+                ))
         }
         var taken: [TopicPattern: (route: String, origin: ConfigurationOrigin)] = [:]
         var ids: [RouteID: String] = [:]
@@ -102,7 +104,8 @@ struct ConfigurationChecks {
                 self.problems.append(ConfigurationProblem(origin, ConfigurationPath(["routes", route]), message))
             }
             self.target(route)
-            guard let setting = self.values.setting("routes", route, "topics"), let patterns = self.values.patterns("routes", route, "topics")
+            guard let setting = self.values.setting("routes", route, "topics"),
+                let patterns = self.values.patterns("routes", route, "topics")
             else { continue }
             if patterns.isEmpty { self.report(setting, "an empty list takes no topic") }
             for (pattern, origin) in zip(patterns, setting.itemOrigins) {

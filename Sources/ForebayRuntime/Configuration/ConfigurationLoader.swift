@@ -14,7 +14,8 @@ package struct ConfigurationSources: Sendable {
 
     package init(
         files: [String], overrides: [String] = [], environment: [String: String], hostName: String,
-        readFile: @escaping @Sendable (_ path: String) throws(ConfigurationValueProblem) -> [UInt8] = { path throws(ConfigurationValueProblem) in
+        readFile: @escaping @Sendable (_ path: String) throws(ConfigurationValueProblem) -> [UInt8] = {
+            path throws(ConfigurationValueProblem) in
             try ConfigurationFile.read(path)
         },
         checkProperties: KafkaPropertyCheck? = nil

@@ -13,21 +13,23 @@ package enum ConfigurationReference {
         `forebay config print --config FILE --resolved --show-origin` shows what is in force and where each value came from.
 
         A configuration is YAML (JSON is accepted, being YAML). Whatever you name is a map keyed by that name; lists hold scalars only.
-        Unknown keys, wrong types, duplicates and names that lead nowhere are errors, each with `file:line:column`, what was found and the
-        nearest known key. All of them are reported at once, and the process does not start half-configured (exit code 78). What this version
-        does not do yet is refused by name, never ignored. Anchors, aliases, merge keys, tags and a second document in a file are refused.
+        Unknown keys, wrong types, duplicates and names that lead nowhere are errors, each with `file:line:column`, what was found and
+        the nearest known key. All of them are reported at once, and the process does not start half-configured (exit code 78). What
+        this version does not do yet is refused by name, never ignored. Anchors, aliases, merge keys, tags and a second document in a
+        file are refused.
 
         ## Where values come from
 
         From the strongest to the weakest:
 
-        1. `--set path=value`, as often as needed; a later one wins. A list is `a,b` or `[a, b]`. A name with dots in it may stand in quotes:
-           `--set 'topics."payments.eu".key=$.id'`. Secrets are refused here, because everyone on the machine can read a command line.
+        1. `--set path=value`, as often as needed; a later one wins. A list is `a,b` or `[a, b]`. A name with dots in it may stand in
+           quotes: `--set 'topics."payments.eu".key=$.id'`. Secrets are refused here, because everyone on the machine can read a
+           command line.
         2. The environment: `FOREBAY_` and the path in upper snake case, so `FOREBAY_LIMITS_BODY=16MiB` is `limits.body`, and
-           `FOREBAY_CLUSTERS_MAIN_PROPERTIES_BOOTSTRAP_SERVERS` is `bootstrap.servers` of the cluster `main`. A variable can't say where dots
-           and dashes were: your own names are looked for in the files first, and a name that is in none is taken in lower case; in a property's
-           name each `_` is a dot. A variable that means no key is an error, but those that Kubernetes makes for a service called `forebay`
-           (`FOREBAY_SERVICE_HOST`, `FOREBAY_PORT_…`) and `FOREBAY_VERSION` are left alone.
+           `FOREBAY_CLUSTERS_MAIN_PROPERTIES_BOOTSTRAP_SERVERS` is `bootstrap.servers` of the cluster `main`. A variable can't say
+           where dots and dashes were: your own names are looked for in the files first, and a name that is in none is taken in lower
+           case; in a property's name each `_` is a dot. A variable that means no key is an error, but those that Kubernetes makes for
+           a service called `forebay` (`FOREBAY_SERVICE_HOST`, `FOREBAY_PORT_…`) and `FOREBAY_VERSION` are left alone.
         3. A later `--config`, then an earlier one. Maps are joined key by key; lists and scalars are replaced.
         4. The default.
 
@@ -42,9 +44,9 @@ package enum ConfigurationReference {
         | `${file:path}` | the file's text without the line break at its end |
         | `$${` | a literal `${` |
 
-        Sizes take `KiB MiB GiB TiB` or are plain bytes; durations take `ms s m h d`. Paths are relative to the working directory. A secret
-        property `x` of librdkafka (`sasl.password`, `ssl.key.password`, `ssl.keystore.password`, `ssl.key.pem` …) may be given as `x_file`, the
-        path of a file that holds it. Secrets are never logged, and printed as `***`.
+        Sizes take `KiB MiB GiB TiB` or are plain bytes; durations take `ms s m h d`. Paths are relative to the working directory. A
+        secret property `x` of librdkafka (`sasl.password`, `ssl.key.password`, `ssl.keystore.password`, `ssl.key.pem` …) may be given
+        as `x_file`, the path of a file that holds it. Secrets are never logged, and printed as `***`.
 
 
         """
@@ -69,7 +71,9 @@ package enum ConfigurationReference {
     }
 
     private static var notYet: String {
-        var text = "## Not supported yet\n\nRefused by name, so that nothing accepted today means something else tomorrow.\n\n| key | what it will be |\n|---|---|\n"
+        var text =
+            "## Not supported yet\n\nRefused by name, so that nothing accepted today means something else tomorrow.\n\n"
+            + "| key | what it will be |\n|---|---|\n"
         for entry in ConfigurationSchema.entries {
             switch entry {
             case .section: continue

@@ -59,7 +59,8 @@ struct ConfigurationResolver {
     ) {
         self.values.set(
             ResolvedSetting(
-                path: path, key: setting.key, origin: setting.origin, texts: texts, values: values, itemOrigins: origins, given: setting.raw))
+                path: path, key: setting.key, origin: setting.origin, texts: texts, values: values, itemOrigins: origins, given: setting.raw
+            ))
     }
 
     /// Only files: the shell has had its turn on everything else, and a password in a variable is taken as it is.
@@ -94,8 +95,8 @@ struct ConfigurationResolver {
     }
 
     private mutating func standard(_ key: ConfigurationKey, _ path: ConfigurationPath, _ text: String) {
+        // A default that its own type refuses is our mistake; tests load all of them. A computed one depends on the machine.
         guard let value = try? key.type.parse(text) else {
-            // A default that its own type refuses is our mistake; tests load all of them. A computed one depends on the machine.
             self.problems.append(ConfigurationProblem(.builtIn, path, "the default \(YAMLText.quoted(text)) is not possible here; set it"))
             return
         }

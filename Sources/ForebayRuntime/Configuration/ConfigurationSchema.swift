@@ -43,7 +43,8 @@ package enum ConfigurationSchema {
             "The largest event, its key and headers included. Kafka's own default limit for a message is 1 MiB with its overhead."),
         .key(
             "limits.in_flight", .size(MiB...TiB), .standard("32MiB"),
-            "The bodies of all requests together, until they are answered. Past it sockets are not read, and after 1 s new requests get 503."),
+            "The bodies of all requests together, until they are answered. Past it sockets are not read; after 1 s new requests get 503."
+        ),
         .key("limits.events_per_request", .integer(1...1_000_000), .standard("10000"), "The most events in one request."),
         .key("limits.header", .size(KiB...MiB), .standard("16KiB"), "The largest request line and headers together."),
         .key("limits.request_timeout", .duration(100...hour), .standard("30s"), "How long a client may take to send one request."),
@@ -64,7 +65,9 @@ package enum ConfigurationSchema {
     private static let kafka: [ConfigurationEntry] = [
         .names(
             "clusters", of: "<name>", example: "main", isNeeded: true,
-            "The Kafka clusters, by names of your own. Every property of librdkafka passes through, except those that the delivery promise rests on."),
+            "The Kafka clusters, by names of your own. Every property of librdkafka passes through, except those that the delivery promise "
+                + "rests on."
+        ),
         .names(
             "clusters.<name>.properties", of: "<property>", example: "bootstrap.servers", isNeeded: true,
             "librdkafka's properties for every client of this cluster. Secrets (sasl.password, ssl.key.password …) may be given as "
@@ -104,8 +107,8 @@ package enum ConfigurationSchema {
     private static let routing: [ConfigurationEntry] = [
         .names(
             "routes", of: "<name>", example: "default", isNeeded: true,
-            "Which topics go where, by names of your own. An exact topic beats the longest prefix, which beats \"*\"; two routes can't have the same. "
-                + "A route's name stands in its cursor on disk, so a renamed route is a new one."),
+            "Which topics go where, by names of your own. An exact topic beats the longest prefix, which beats \"*\"; two routes can't "
+                + "have the same. A route's name stands in its cursor on disk, so a renamed route is a new one."),
         .key(
             "routes.<name>.topics", .topicPatterns, .required, example: "[\"*\"]",
             "Topics, prefixes such as \"payments.*\", or \"*\" for all the rest. A topic that no route takes is answered 404."),
@@ -136,7 +139,9 @@ package enum ConfigurationSchema {
         .key(
             "delivery.read_ahead", .size(256 * KiB...GiB), .standard("4MiB"),
             "Events read from the spool and not yet sent, for each route."),
-        .section("shutdown", "SIGTERM: finish what is in flight, sync, exit 0. A second signal exits at once; nothing durable is lost either way."),
+        .section(
+            "shutdown",
+            "SIGTERM: finish what is in flight, sync, exit 0. A second signal exits at once; nothing durable is lost either way."),
         .key(
             "shutdown.timeout", .duration(100...hour), .standard("25s"),
             "The longest that this may take. Keep it below the supervisor's own patience (Kubernetes: 30 s)."),

@@ -71,7 +71,8 @@ struct DocumentSource {
     private mutating func value(_ entry: YAMLEntry, _ key: ConfigurationKey, _ path: ConfigurationPath) {
         let node = entry.value
         if node.isNull {
-            self.report(node.mark.line == entry.keyMark.line ? node.mark : entry.keyMark, path, "has no value; expected \(key.type.expectation)")
+            self.report(
+                node.mark.line == entry.keyMark.line ? node.mark : entry.keyMark, path, "has no value; expected \(key.type.expectation)")
             return
         }
         switch node.content {

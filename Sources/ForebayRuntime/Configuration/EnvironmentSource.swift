@@ -70,7 +70,9 @@ struct EnvironmentSource {
     }
 
     /// Every reading of the rest of a variable's name.
-    private func matches(_ rest: Substring, _ tree: ConfigurationTree, _ path: ConfigurationPath) -> [(tree: ConfigurationTree, path: ConfigurationPath)] {
+    private func matches(_ rest: Substring, _ tree: ConfigurationTree, _ path: ConfigurationPath) -> [(
+        tree: ConfigurationTree, path: ConfigurationPath
+    )] {
         if case .notYet = tree.kind { return [(tree, path)] }
         if rest.isEmpty { return [(tree, path)] }
         var found: [(tree: ConfigurationTree, path: ConfigurationPath)] = []

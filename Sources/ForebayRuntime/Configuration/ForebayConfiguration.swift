@@ -68,7 +68,9 @@ package struct ClusterConfiguration: Sendable, Equatable {
 extension ClusterConfiguration: CustomStringConvertible {
     /// Without the secrets, whoever prints it.
     package var description: String {
-        let shown = self.producerProperties.sorted { $0.key < $1.key }.map { "\($0.key)=\(KafkaSecrets.isSecret($0.key) ? "***" : $0.value)" }
+        let shown = self.producerProperties.sorted { $0.key < $1.key }.map {
+            "\($0.key)=\(KafkaSecrets.isSecret($0.key) ? "***" : $0.value)"
+        }
         return "\(self.name) (\(shown.joined(separator: ", ")))"
     }
 }

@@ -1,7 +1,7 @@
 import ForebayYAML
 
-/// Resolves `${VAR}`, `${VAR:-default}` and `${file:path}` inside a value, after parsing, so that what they bring can't change the document.
-/// `$${` is a literal `${`.
+/// Resolves `${VAR}`, `${VAR:-default}` and `${file:path}` inside a value, after parsing, so that what they bring can't change the
+/// document. `$${` is a literal `${`.
 struct Interpolation {
     let environment: [String: String]
     let readText: (String) throws(ConfigurationValueProblem) -> String

@@ -21,7 +21,8 @@ struct OverrideSource {
         let parts = Self.parts(text)
         switch ConfigurationLookup.find(parts) {
         case .key(let key, let path): self.set(key, path, value, origin)
-        case .section(let path, let message), .problem(let path, let message): self.problems.append(ConfigurationProblem(origin, path, message))
+        case .section(let path, let message), .problem(let path, let message):
+            self.problems.append(ConfigurationProblem(origin, path, message))
         }
     }
 

@@ -1,8 +1,5 @@
-import ForebayCore
 import ForebayHTTP
 import ForebayIngest
-import ForebayNet
-import ForebayTelemetry
 
 extension ForebayConfiguration {
     /// What the ingest stage needs of it.
@@ -11,7 +8,7 @@ extension ForebayConfiguration {
             routes: self.routes.map { route in IngestConfiguration.Route(name: route.name, topics: route.topics.map(\.description)) },
             topics: self.topics.mapValues { topic in
                 IngestConfiguration.Topic(
-                    key: topic.keyPath.isEmpty ? nil : JSONPath(names: topic.keyPath), maximumEvent: topic.maxEvent,
+                    key: topic.key.flatMap { JSONPath($0) }, maximumEvent: topic.maxEvent,
                     rename: topic.target == topic.name ? nil : topic.target)
             })
         ingest.limits.body = self.limits.body
@@ -19,6 +16,13 @@ extension ForebayConfiguration {
         ingest.limits.eventsPerRequest = self.limits.eventsPerRequest
         ingest.limits.inFlight = self.limits.inFlight
         return ingest
+    }
+
+    /// The bounds of the operators' server: few clients, small requests.
+    var adminHTTP: HTTPConfiguration {
+        var http = HTTPConfiguration(name: "admin")
+        http.caps.connections = 256
+        return http
     }
 
     /// The bounds of the producers' server.
@@ -31,18 +35,4 @@ extension ForebayConfiguration {
         http.caps.connections = self.limits.connections
         return http
     }
-}
-
-/// Answers while no ingest stage is there yet.
-final class RefusingHandler: HTTPHandler, Sendable {
-    func server(on loop: EventLoop, _ configuration: HTTPConfiguration, _ metrics: MetricsRegistry) -> HTTPServer {
-        HTTPServer(
-            loop: loop, configuration: configuration, metrics: HTTPMetrics(registry: metrics, listener: configuration.name), handler: self)
-    }
-
-    func head(_ request: borrowing HTTPRequestHead) -> HTTPVerdict {
-        .refuse(ProblemDetails(status: 503, code: "starting", detail: "The node is starting.").response(to: request.id))
-    }
-
-    func request(_ id: RequestID, _ request: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer) {}
 }

@@ -8,6 +8,7 @@ package import ForebayTelemetry
 package final class NodeStorage: Sendable {
     package let spool: Spool
     package let deadLetters: [String: DeadLetters]
+    let budget: SpoolBudget
     private let threads: SpoolThreads
 
     /// Opens what is there, mends what a crash left.
@@ -36,12 +37,13 @@ package final class NodeStorage: Sendable {
         for (route, letters) in deadLetters {
             metrics.gauge("forebay_dead_letters", help: "Events in the dead-letter log.", labels: ["route": route]) { Double(letters.count) }
         }
-        return NodeStorage(spool: spool, deadLetters: deadLetters, threads: threads)
+        return NodeStorage(spool: spool, deadLetters: deadLetters, budget: budget, threads: threads)
     }
 
-    private init(spool: Spool, deadLetters: [String: DeadLetters], threads: SpoolThreads) {
+    private init(spool: Spool, deadLetters: [String: DeadLetters], budget: SpoolBudget, threads: SpoolThreads) {
         self.spool = spool
         self.deadLetters = deadLetters
+        self.budget = budget
         self.threads = threads
     }
 

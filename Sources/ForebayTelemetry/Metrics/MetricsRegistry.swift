@@ -65,6 +65,14 @@ package final class MetricsRegistry: Sendable {
         return PrometheusText(format).text(of: families)
     }
 
+    /// The sum over all series of a counter; 0 if there is none.
+    package func total(_ counter: String) -> UInt64 {
+        let family = self.state.withLock { $0.families[counter] }
+        return (family?.series.values ?? [:].values).reduce(0) { sum, series in
+            if case .counter(let counter) = series { sum + counter.value } else { sum }
+        }
+    }
+
     /// The names with what documentation says about them.
     package var listing: [(name: String, kind: MetricKind, labels: [String], help: String)] {
         self.state.withLock { $0.families.values.sorted { $0.name < $1.name } }.map { ($0.name, $0.kind, $0.labelNames, $0.help) }

@@ -73,7 +73,9 @@ struct ArgumentParser {
             parsed.options[name] = []
             return
         }
-        guard let value = joined ?? rest.popFirst() else { throw UsageError(message: "\(name) needs a value: \(name) \(placeholder)", command: path) }
+        guard let value = joined ?? rest.popFirst() else {
+            throw UsageError(message: "\(name) needs a value: \(name) \(placeholder)", command: path)
+        }
         parsed.options[name, default: []].append(value)
     }
 

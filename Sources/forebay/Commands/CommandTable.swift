@@ -19,29 +19,36 @@ enum CommandTable {
 
     private static let run = CommandSpecification(
         name: "run", summary: "Run the server",
-        details: "SIGTERM finishes what is in flight, syncs, and exits 0; a second one exits at once. Nothing that was answered 2xx is lost either way.",
+        details:
+            "SIGTERM finishes what is in flight, syncs, and exits 0; a second one exits at once. "
+            + "Nothing that was answered 2xx is lost either way.",
         options: ConfigurationCommands.options,
         examples: [
             Example(command: "forebay run --config forebay.yaml", comment: "with one file"),
             Example(
-                command: "forebay run --config base.yaml --config site.yaml --set log.level=debug", comment: "with a file over another, and one value"),
+                command: "forebay run --config base.yaml --config site.yaml --set log.level=debug",
+                comment: "with a file over another, and one value"),
         ],
         action: .run(ConfigurationCommands.run))
 
     private static let demo = CommandSpecification(
         name: "demo", summary: "Try it: everything in one process, nothing to set up",
         details:
-            "Starts an embedded Kafka, a spool in a temporary folder and sample traffic, and prints the URLs and a first curl. The embedded Kafka forgets old data. Ctrl-C stops it.",
+            "Starts an embedded Kafka, a spool in a temporary folder and sample traffic, and prints the URLs and a first curl. "
+            + "The embedded Kafka forgets old data. Ctrl-C stops it.",
         options: [
             Option(name: "--no-traffic", value: nil, help: "Send no sample events"),
-            Option(name: "--set", value: "PATH=VALUE", isRepeated: true, help: "A configuration value: --set listeners.ingest.address=127.0.0.1:9080"),
+            Option(
+                name: "--set", value: "PATH=VALUE", isRepeated: true,
+                help: "A configuration value: --set listeners.ingest.address=127.0.0.1:9080"),
         ],
         examples: [Example(command: "forebay demo", comment: "until Ctrl-C")],
         action: .run(ConfigurationCommands.demo))
 
     private static let validate = CommandSpecification(
         name: "validate", summary: "Check a configuration",
-        details: "Reports everything that is wrong, each with its place, and exits 78. With --connect, exits 69 if something does not answer.",
+        details:
+            "Reports everything that is wrong, each with its place, and exits 78. With --connect, exits 69 if something does not answer.",
         options: ConfigurationCommands.options + [
             Option(name: "--connect", value: nil, help: "Also ask the clusters, folders and addresses whether they are there")
         ],
@@ -67,7 +74,9 @@ enum CommandTable {
                     Option(name: "--json", value: nil, help: "As JSON"),
                 ],
                 examples: [
-                    Example(command: "forebay config print --config forebay.yaml --resolved --show-origin", comment: "what is in force, and why")
+                    Example(
+                        command: "forebay config print --config forebay.yaml --resolved --show-origin", comment: "what is in force, and why"
+                    )
                 ],
                 action: .run(ConfigurationCommands.print)),
         ]))
@@ -75,7 +84,8 @@ enum CommandTable {
     private static let send = CommandSpecification(
         name: "send", summary: "Send events to a topic",
         details:
-            "Events are the values given, or the lines of a file or of stdin; blank lines are skipped. While the node is full, draining or away, sending is repeated until --timeout; after a lost answer that may store an event twice.",
+            "Events are the values given, or the lines of a file or of stdin; blank lines are skipped. While the node is full, draining "
+            + "or away, sending is repeated until --timeout; after a lost answer that may store an event twice.",
         arguments: [
             Argument(name: "TOPIC", help: "The topic"),
             Argument(name: "VALUE", isOptional: true, isRepeated: true, help: "An event's value; without one, lines are read"),
@@ -129,9 +139,12 @@ enum CommandTable {
             CommandSpecification(
                 name: "show", summary: "Show one dead letter, its value included",
                 arguments: [
-                    Argument(name: "ROUTE", help: "The route, as ls shows it"), Argument(name: "NUMBER", help: "Its number, as ls shows it"),
+                    Argument(name: "ROUTE", help: "The route, as ls shows it"),
+                    Argument(name: "NUMBER", help: "Its number, as ls shows it"),
                 ],
-                options: DeadLettersCommand.options,
+                options: DeadLettersCommand.options + [
+                    Option(name: "--value", value: nil, help: "The value alone, byte for byte")
+                ],
                 examples: [Example(command: "forebay deadletters show orders 17", comment: "number 17 of the route orders")],
                 action: .run(DeadLettersCommand.show)),
             Self.notYet("replay", "Send dead letters again"),
@@ -149,7 +162,8 @@ enum CommandTable {
                 action: .run(SpoolCommand.list)),
             CommandSpecification(
                 name: "verify", summary: "Check every byte",
-                details: "Exits 1 and names segment, offset and reason where acknowledged data is damaged.", arguments: SpoolCommand.arguments,
+                details: "Exits 1 and names segment, offset and reason where acknowledged data is damaged.",
+                arguments: SpoolCommand.arguments,
                 options: [Option(name: "--json", value: nil, help: "As JSON")],
                 examples: [Example(command: "forebay spool verify /var/lib/forebay", comment: "of a node's data_dir")],
                 action: .run(SpoolCommand.verify)),
@@ -166,7 +180,8 @@ enum CommandTable {
     private static let bench = Self.notYet("bench", "Generate load, measure latency, count what is lost or doubled")
 
     private static let docs: CommandSpecification = .init(
-        name: "docs", summary: "Print a page of the reference as Markdown", arguments: [Argument(name: "PAGE", help: "cli or configuration")],
+        name: "docs", summary: "Print a page of the reference as Markdown",
+        arguments: [Argument(name: "PAGE", help: "cli or configuration")],
         isHidden: true,
         action: .run { arguments, world in
             switch arguments.positional[0] {

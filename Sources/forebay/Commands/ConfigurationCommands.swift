@@ -6,15 +6,16 @@ enum ConfigurationCommands {
         CommandSpecification.Option(
             name: "--config", value: "FILE", isRepeated: true, help: "A configuration file; a later one wins. - is stdin"),
         CommandSpecification.Option(
-            name: "--set", value: "PATH=VALUE", isRepeated: true, help: "One value, over all files and the environment: --set limits.body=16MiB"),
+            name: "--set", value: "PATH=VALUE", isRepeated: true,
+            help: "One value, over all files and the environment: --set limits.body=16MiB"),
     ]
 
     static func run(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
-        try await Seams.run(Self.load(arguments, world).configuration, world)
+        try await NodeCommands.run(Self.load(arguments, world).configuration)
     }
 
     static func demo(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
-        try await Seams.demo(overrides: arguments.values("--set"), sendsTraffic: !arguments.has("--no-traffic"), world)
+        try await NodeCommands.demo(overrides: arguments.values("--set"), sendsTraffic: !arguments.has("--no-traffic"), world)
     }
 
     static func validate(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
@@ -25,7 +26,7 @@ enum ConfigurationCommands {
         ]
         try world.terminal.out("the configuration is valid: \(counts.joined(separator: ", "))\n")
         guard arguments.has("--connect") else { return .ok }
-        let reached = try await Seams.reach(configuration)
+        let reached = try await NodeReach.ask(configuration)
         for one in reached {
             let mark = one.isGood ? world.terminal.styled("ok    ", .green) : world.terminal.styled("failed", .red)
             try world.terminal.out("\(mark)  \(one.what): \(one.found)\n")
@@ -56,7 +57,7 @@ enum ConfigurationCommands {
         return try ConfigurationLoader.load(
             ConfigurationSources(
                 files: files, overrides: arguments.values("--set"), environment: world.environment, hostName: world.hostName,
-                checkProperties: Seams.checkProperties))
+                checkProperties: KafkaPropertyJudge.check))
     }
 
     private static func counted(_ number: Int, _ noun: String) -> String {

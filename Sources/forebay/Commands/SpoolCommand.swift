@@ -12,7 +12,8 @@ enum SpoolCommand {
             try world.terminal.out(Self.json(spool))
             return .ok
         }
-        var segments = TextTable(("SEGMENT", .right), ("EVENTS", .right), ("FROM", .right), ("TO", .right), ("SIZE", .right), ("SEALED", .left), ("MADE", .left))
+        var segments = TextTable(
+            ("SEGMENT", .right), ("EVENTS", .right), ("FROM", .right), ("TO", .right), ("SIZE", .right), ("SEALED", .left), ("MADE", .left))
         for segment in spool.segments {
             segments.add(
                 "\(segment.number)", Shown.count(Int(clamping: segment.end - segment.base)), "\(segment.base)",
@@ -37,8 +38,11 @@ enum SpoolCommand {
             try world.terminal.out(Self.json(verdict))
         } else {
             for problem in verdict.problems { try world.terminal.out(Self.text(problem) + "\n") }
-            let events = Shown.count(Int(clamping: verdict.events))
-            var text = "\(Shown.count(verdict.segments)) segments, \(Shown.count(verdict.frames)) frames, \(events) events, \(Shown.bytes(verdict.bytes))"
+            let counts = [
+                "\(Shown.count(verdict.segments)) segments", "\(Shown.count(verdict.frames)) frames",
+                "\(Shown.count(Int(clamping: verdict.events))) events", Shown.bytes(verdict.bytes),
+            ]
+            var text = counts.joined(separator: ", ")
             if verdict.tornBytes > 0 { text += ", \(Shown.bytes(verdict.tornBytes)) behind the last whole group" }
             let result = verdict.problems.isEmpty ? world.terminal.styled("sound", .green) : world.terminal.styled("damaged", .red)
             try world.terminal.out("\(result): \(text)\n")
@@ -54,7 +58,7 @@ enum SpoolCommand {
         var failure: CommandFailure?
         try spool.dump(from: first) { event, sequence, route in
             do throws(CommandFailure) {
-                try world.terminal.out(EventText.json(event, sequence: sequence, route: route) + "\n")
+                try world.terminal.out(EventText.json(event, sequence: sequence, route: route, spool: spool.id) + "\n")
             } catch {
                 failure = error
             }
@@ -85,42 +89,29 @@ enum SpoolCommand {
     }
 
     private static func json(_ spool: SpoolInspection) -> String {
-        let segments = spool.segments.map { segment in
-            "    {\"number\": \(segment.number), \"file\": \(JSONValue.quoted(segment.file)), \"base\": \(segment.base), \"end\": \(segment.end), "
-                + "\"bytes\": \(segment.bytes), \"sealed\": \(segment.isSealed), \"made_at\": \"\(Shown.time(segment.madeAt))\"}"
+        let segments = spool.segments.map { segment -> JSONValue in
+            [
+                "number": .number(segment.number), "file": .string(segment.file), "base": .number(segment.base),
+                "end": .number(segment.end), "bytes": .number(segment.bytes), "sealed": .boolean(segment.isSealed), "made_at": .string(Shown.time(segment.madeAt)),
+            ]
         }
-        let cursors = spool.cursors.map { "    {\"name\": \(JSONValue.quoted($0.name)), \"sequence\": \($0.sequence)}" }
-        return """
-            {
-              "segments": [
-            \(segments.joined(separator: ",\n"))
-              ],
-              "cursors": [
-            \(cursors.joined(separator: ",\n"))
-              ]
-            }
-
-            """
+        let cursors = spool.cursors.map { cursor -> JSONValue in ["name": .string(cursor.name), "sequence": .number(cursor.sequence)] }
+        let document: JSONValue = ["segments": .array(segments), "cursors": .array(cursors)]
+        return document.document
     }
 
     private static func json(_ verdict: SpoolInspection.Verdict) -> String {
-        let problems = verdict.problems.map { problem in
-            "    {\"file\": \(JSONValue.quoted(problem.file)), \"offset\": \(problem.position), \"reason\": \(JSONValue.quoted(problem.reason)), "
-                + "\"missing_from\": \(problem.missing.lowerBound), \"missing_count\": \(problem.missing.count)}"
+        let problems = verdict.problems.map { problem -> JSONValue in
+            [
+                "file": .string(problem.file), "offset": .number(problem.position), "reason": .string(problem.reason),
+                "missing_from": .number(problem.missing.lowerBound), "missing_count": .number(problem.missing.count),
+            ]
         }
-        return """
-            {
-              "sound": \(verdict.problems.isEmpty),
-              "segments": \(verdict.segments),
-              "frames": \(verdict.frames),
-              "events": \(verdict.events),
-              "bytes": \(verdict.bytes),
-              "torn_bytes": \(verdict.tornBytes),
-              "problems": [
-            \(problems.joined(separator: ",\n"))
-              ]
-            }
-
-            """
+        let document: JSONValue = [
+            "sound": .boolean(verdict.problems.isEmpty), "segments": .number(verdict.segments), "frames": .number(verdict.frames),
+            "events": .number(verdict.events), "bytes": .number(verdict.bytes), "torn_bytes": .number(verdict.tornBytes),
+            "problems": .array(problems),
+        ]
+        return document.document
     }
 }

@@ -1,6 +1,7 @@
 /// Events that go out as one request.
 ///
-/// NDJSON lines go as they are. Other text goes as envelopes in base 64, because a line of text is not JSON; a key makes envelopes of JSON too.
+/// NDJSON lines go as they are. Other text goes as envelopes in base 64, because a line of text is not JSON; a key makes envelopes of
+/// JSON too.
 struct EventBatch {
     /// Well below a node's own limits, so that a batch is refused for what is in it, never for its size.
     static let countLimit = 1000

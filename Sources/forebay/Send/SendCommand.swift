@@ -85,7 +85,9 @@ enum SendCommand {
             guard count >= 0 else { throw CommandFailure(.failure, "cannot read: \(String(cString: strerror(errno)))") }
             if count == 0 { break }
             bytes += chunk[..<count]
-            guard bytes.count <= LineReader.lineLimit else { throw CommandFailure(.failure, "the input is longer than \(LineReader.lineLimit) bytes") }
+            guard bytes.count <= LineReader.lineLimit else {
+                throw CommandFailure(.failure, "the input is longer than \(LineReader.lineLimit) bytes")
+            }
         }
         var batch = EventBatch(bytes.isEmpty ? Self.form(arguments) : Self.whole(arguments))
         batch.append(bytes, line: 1)
@@ -136,9 +138,11 @@ enum SendCommand {
     ) throws(CommandFailure) {
         if isJSON {
             let milliseconds = Int((ContinuousClock.now - start) / .milliseconds(1))
-            let last = totals.lastID.map(JSONValue.quoted) ?? "null"
-            try terminal.out(
-                "{\"accepted\": \(totals.accepted), \"requests\": \(totals.requests), \"retries\": \(totals.retries), \"milliseconds\": \(milliseconds), \"last_id\": \(last)}\n")
+            let result: JSONValue = [
+                "accepted": .number(totals.accepted), "requests": .number(totals.requests), "retries": .number(totals.retries),
+                "milliseconds": .number(milliseconds), "last_id": totals.lastID.map(JSONValue.string) ?? .null,
+            ]
+            try terminal.out(result.line + "\n")
         } else {
             let id = totals.accepted == 1 ? totals.lastID.map { ", id \($0)" } ?? "" : ""
             try terminal.out("accepted \(Shown.count(totals.accepted)) event\(totals.accepted == 1 ? "" : "s")\(id)\n")

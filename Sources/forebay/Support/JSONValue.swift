@@ -33,25 +33,6 @@ indirect enum JSONValue: Equatable {
 
     var integer: Int? { if case .number(let text) = self { Int(text) } else { nil } }
     var real: Double? { if case .number(let text) = self { Double(text) } else { nil } }
-
-    /// Text as a JSON string.
-    static func quoted(_ text: some StringProtocol) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\t": result += "\\t"
-            case "\r": result += "\\r"
-            case _ where scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value):
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
-    }
 }
 
 /// Recursive descent over RFC 8259's grammar, with a bounded depth.

@@ -1,0 +1,85 @@
+/// What the probes judge by. Facts of this node alone: that Kafka is away is for `status` and the metrics, it must not take the node out of
+/// service, because accepting is what the node is for while Kafka is away.
+package struct NodeHealth: Sendable, Equatable {
+    package enum Phase: String, Sendable {
+        /// The spool is being opened, the stages are being made.
+        case starting
+        case running
+        case draining
+    }
+
+    package enum Buffer: Sendable, Equatable {
+        case opening
+        case accepting
+        /// Above the mark: answers are 503 until the backlog has shrunk.
+        case full
+        /// With the reason.
+        case failed(String)
+    }
+
+    package var phase: Phase
+    /// How far the start is, for people.
+    package var progress: String
+    package var buffer: Buffer
+    /// The ingest listener is bound.
+    package var isListening: Bool
+    /// The stages that accepting needs and that do not run, with what they say.
+    package var missingStages: [String]
+
+    package init(phase: Phase, progress: String = "", buffer: Buffer, isListening: Bool, missingStages: [String] = []) {
+        self.phase = phase
+        self.progress = progress
+        self.buffer = buffer
+        self.isListening = isListening
+        self.missingStages = missingStages
+    }
+
+    /// One question and its answer.
+    package struct Check: Sendable, Equatable {
+        package let name: String
+        package let isPassed: Bool
+        package let detail: String
+    }
+
+    /// `/startupz`: the start is over, whatever came after it.
+    package var startup: [Check] {
+        [
+            Check(
+                name: "started", isPassed: self.phase != .starting,
+                detail: self.phase == .starting ? (self.progress.isEmpty ? "starting" : self.progress) : "started")
+        ]
+    }
+
+    /// `/readyz`: this node can accept events durably, now.
+    package var readiness: [Check] {
+        let phase =
+            switch self.phase {
+            case .starting: "starting"
+            case .running: "running"
+            case .draining: "draining: it takes no new events and ends soon"
+            }
+        let (isAccepting, buffer) =
+            switch self.buffer {
+            case .opening: (false, "the spool is being opened")
+            case .accepting: (true, "writable, below its mark")
+            case .full: (false, "full: it accepts again when the backlog has shrunk")
+            case .failed(let reason): (false, reason)
+            }
+        return [
+            Check(name: "phase", isPassed: self.phase == .running, detail: phase),
+            Check(name: "buffer", isPassed: isAccepting, detail: buffer),
+            Check(name: "listener", isPassed: self.isListening, detail: self.isListening ? "bound" : "not bound yet"),
+            Check(
+                name: "stages", isPassed: self.missingStages.isEmpty,
+                detail: self.missingStages.isEmpty ? "running" : self.missingStages.joined(separator: "; ")),
+        ]
+    }
+
+    package var isReady: Bool { self.readiness.allSatisfy(\.isPassed) }
+
+    /// Why the node is not ready, in one line.
+    package var unreadyReason: String? {
+        let failed = self.readiness.filter { !$0.isPassed }
+        return failed.isEmpty ? nil : failed.map { "\($0.name): \($0.detail)" }.joined(separator: "; ")
+    }
+}

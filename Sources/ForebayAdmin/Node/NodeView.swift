@@ -1,0 +1,166 @@
+package import ForebayCore
+
+/// What the Runtime tells of the node. The admin API sees the stages in no other way.
+package protocol NodeView: Sendable {
+    /// Cheap and from any thread: probes ask every second.
+    func health() -> NodeHealth
+
+    /// Everything that `status` shows.
+    func status() async -> NodeStatus
+
+    /// The routes that have a dead-letter log, and how many entries each holds.
+    func deadLetterCounts() -> [(route: String, count: UInt64)]
+
+    /// Dead letters of a route behind `after` (none: from the first), in order, at most `limit`.
+    ///
+    /// - Returns: none if there is no such route.
+    func deadLetters(route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]?
+}
+
+/// What the node can tell of itself, as the Runtime gathers it.
+package struct NodeStatus: Sendable {
+    /// The node's name, the host's unless configured.
+    package var node: String
+    package var version: String
+    /// Milliseconds since 1970.
+    package var startedAt: Int64
+    package var uptimeSeconds: Double
+    package var stages: [StageReport]
+    package var buffers: [BufferStatus]
+    package var routes: [RouteStatus]
+
+    package init(
+        node: String, version: String, startedAt: Int64, uptimeSeconds: Double, stages: [StageReport] = [], buffers: [BufferStatus] = [],
+        routes: [RouteStatus] = []
+    ) {
+        self.node = node
+        self.version = version
+        self.startedAt = startedAt
+        self.uptimeSeconds = uptimeSeconds
+        self.stages = stages
+        self.buffers = buffers
+        self.routes = routes
+    }
+}
+
+/// One buffer: how full it is and what stands in it.
+package struct BufferStatus: Sendable, Equatable {
+    /// A range of acknowledged events that can't be read any more.
+    package struct Missing: Sendable, Equatable {
+        /// Sequences, the end exclusive.
+        package let events: Range<UInt64>
+        package let file: String
+        package let reason: String
+
+        package init(events: Range<UInt64>, file: String, reason: String) {
+            self.events = events
+            self.file = file
+            self.reason = reason
+        }
+    }
+
+    package var name: String
+    package var bytes: Int
+    package var capacity: Int
+    /// None if nothing waits.
+    package var oldestEventAgeSeconds: Double?
+    /// The sequence of the first event that is kept.
+    package var firstSequence: UInt64
+    /// One past the last event that is durable.
+    package var durableSequence: UInt64
+    package var segments: Int
+    /// False: what comes is answered 503.
+    package var isAccepting: Bool
+    package var missing: [Missing]
+
+    package init(
+        name: String, bytes: Int, capacity: Int, oldestEventAgeSeconds: Double? = nil, firstSequence: UInt64, durableSequence: UInt64,
+        segments: Int, isAccepting: Bool, missing: [Missing] = []
+    ) {
+        self.name = name
+        self.bytes = bytes
+        self.capacity = capacity
+        self.oldestEventAgeSeconds = oldestEventAgeSeconds
+        self.firstSequence = firstSequence
+        self.durableSequence = durableSequence
+        self.segments = segments
+        self.isAccepting = isAccepting
+        self.missing = missing
+    }
+
+    /// How full it is, 0…1 and more.
+    package var fill: Double { self.capacity > 0 ? Double(self.bytes) / Double(self.capacity) : 1 }
+}
+
+/// One route as one stage delivers it.
+package struct RouteStatus: Sendable, Equatable {
+    package var route: String
+    /// `forward`, later `mirror`, `archive`.
+    package var stage: String
+    /// Where it delivers to.
+    package var cluster: String
+    /// In a word: `delivering`, `idle`, `waiting`, `down`.
+    package var state: String
+    /// The first event that is not settled.
+    package var cursor: UInt64
+    package var lagEvents: UInt64
+    /// None if nothing waits.
+    package var oldestEventAgeSeconds: Double?
+    package var inFlightEvents: Int
+    package var inFlightBytes: Int
+    package var deadLetters: UInt64
+    package var lastError: String?
+
+    package init(
+        route: String, stage: String, cluster: String, state: String, cursor: UInt64, lagEvents: UInt64,
+        oldestEventAgeSeconds: Double? = nil,
+        inFlightEvents: Int = 0, inFlightBytes: Int = 0, deadLetters: UInt64 = 0, lastError: String? = nil
+    ) {
+        self.route = route
+        self.stage = stage
+        self.cluster = cluster
+        self.state = state
+        self.cursor = cursor
+        self.lagEvents = lagEvents
+        self.oldestEventAgeSeconds = oldestEventAgeSeconds
+        self.inFlightEvents = inFlightEvents
+        self.inFlightBytes = inFlightBytes
+        self.deadLetters = deadLetters
+        self.lastError = lastError
+    }
+}
+
+/// A dead letter as the API shows it.
+package struct DeadLetterView: Sendable {
+    package var sequence: UInt64
+    package var topic: String
+    package var code: String
+    package var reason: String
+    package var eventID: String
+    /// When it was given up, milliseconds since 1970.
+    package var at: Int64
+    package var timestamp: Int64
+    package var partition: Int32?
+    package var key: [UInt8]?
+    /// None: a tombstone.
+    package var value: [UInt8]?
+    package var headers: [(name: String, value: [UInt8]?)]
+
+    package init(
+        sequence: UInt64, topic: String, code: String, reason: String, eventID: String, at: Int64, timestamp: Int64,
+        partition: Int32? = nil,
+        key: [UInt8]? = nil, value: [UInt8]?, headers: [(name: String, value: [UInt8]?)] = []
+    ) {
+        self.sequence = sequence
+        self.topic = topic
+        self.code = code
+        self.reason = reason
+        self.eventID = eventID
+        self.at = at
+        self.timestamp = timestamp
+        self.partition = partition
+        self.key = key
+        self.value = value
+        self.headers = headers
+    }
+}

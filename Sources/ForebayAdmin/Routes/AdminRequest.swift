@@ -1,0 +1,68 @@
+package import ForebayHTTP
+
+/// What the admin routes need of a request, copied out of the connection's bytes.
+package struct AdminRequest: Sendable {
+    package let method: HTTPMethod
+    package let path: String
+    /// Decoded, in order.
+    package let query: [(name: String, value: String)]
+    package let accept: String
+
+    package init(method: HTTPMethod = .get, path: String, query: [(name: String, value: String)] = [], accept: String = "") {
+        self.method = method
+        self.path = path
+        self.query = query
+        self.accept = accept
+    }
+
+    init(_ head: borrowing HTTPRequestHead) {
+        self.method = head.method
+        self.path = head.pathText
+        self.query = QueryText.pairs(String(decoding: head.query, as: UTF8.self))
+        self.accept = head.headerText("accept") ?? ""
+    }
+
+    func value(_ name: String) -> String? { self.query.first { $0.name == name }?.value }
+}
+
+/// The part of a URL behind the question mark.
+package enum QueryText {
+    /// `a=1&b=x%20y` as pairs. What is no proper escape stays as it stands.
+    package static func pairs(_ text: String) -> [(name: String, value: String)] {
+        text.split(separator: "&").map { pair in
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            return (Self.decoded(parts[0]), parts.count > 1 ? Self.decoded(parts[1]) : "")
+        }
+    }
+
+    private static func decoded(_ text: Substring) -> String {
+        var bytes: [UInt8] = []
+        var rest = Substring(text).utf8[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%"), let value = UInt8(hexadecimal: rest.prefix(2)) {
+                bytes.append(value)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension UInt8 {
+    /// Two digits of base 16, and nothing else (`UInt8("+1", radix: 16)` is a number too).
+    fileprivate init?(hexadecimal digits: some Collection<UInt8>) {
+        guard digits.count == 2 else { return nil }
+        var value: UInt8 = 0
+        for digit in digits {
+            switch digit {
+            case 0x30...0x39: value = value << 4 | (digit - 0x30)
+            case 0x41...0x46: value = value << 4 | (digit - 0x37)
+            case 0x61...0x66: value = value << 4 | (digit - 0x57)
+            default: return nil
+            }
+        }
+        self = value
+    }
+}

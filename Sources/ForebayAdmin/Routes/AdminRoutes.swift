@@ -1,0 +1,80 @@
+package import ForebayHTTP
+package import ForebayTelemetry
+
+/// The admin API as a function from a request to its answer. It reads and changes nothing but what the ``NodeView`` shows.
+package struct AdminRoutes: Sendable {
+    /// A resource: which query parameters it takes, and what answers it.
+    struct Route: Sendable {
+        let parameters: Set<String>
+        let answer: @Sendable (AdminRoutes, AdminRequest) async -> HTTPResponse
+    }
+
+    static let allow = "GET, HEAD, OPTIONS"
+
+    let node: any NodeView
+    let registry: MetricsRegistry
+    let pulses: [LoopPulse]
+
+    package init(node: any NodeView, registry: MetricsRegistry, pulses: [LoopPulse] = []) {
+        self.node = node
+        self.registry = registry
+        self.pulses = pulses
+    }
+
+    private static let routes: [String: Route] = [
+        "/livez": Route(parameters: ["verbose"]) { $0.livez($1) },
+        "/healthz": Route(parameters: ["verbose"]) { $0.livez($1) },
+        "/readyz": Route(parameters: ["verbose"]) { $0.readyz($1) },
+        "/startupz": Route(parameters: ["verbose"]) { $0.startupz($1) },
+        "/metrics": Route(parameters: []) { $0.metrics($1) },
+        "/admin/v1/status": Route(parameters: []) { routes, _ in await routes.status() },
+        "/admin/v1/stages": Route(parameters: []) { routes, _ in await routes.stages() },
+        "/admin/v1/buffers": Route(parameters: []) { routes, _ in await routes.buffers() },
+        "/admin/v1/deadletters": Route(parameters: ["route", "limit", "after"]) { await $0.deadLetters($1) },
+    ]
+
+    /// Parts of the contract that a later version brings. Refused by name, so that nobody takes silence for an effect.
+    private static let later = [
+        "/openapi.json", "/admin/v1/targets", "/admin/v1/reload", "/admin/v1/drain", "/admin/v1/config", "/admin/v1/deadletters/replay",
+    ]
+
+    /// Why a request is refused before its body is read; none if it is not.
+    package static func refusal(_ method: HTTPMethod, _ path: String) -> HTTPResponse? {
+        guard self.routes[path] != nil else {
+            if Self.later.contains(where: { path == $0 || path.hasPrefix($0 + "/") }) {
+                return ProblemDetails(
+                    status: 501, code: "not_yet_supported", detail: "\(path) is part of the contract and not of this version.",
+                    isRetryable: false
+                ).response(to: nil)
+            }
+            return ProblemDetails(
+                status: 404, code: "not_found", detail: "There is nothing at \(path). The admin API begins at /admin/v1/status."
+            )
+            .response(to: nil)
+        }
+        switch method {
+        case .get, .head: return nil
+        case .options: return .allowing(Self.allow)
+        default: return ProblemDetails.methodNotAllowed(allow: Self.allow).response(to: nil)
+        }
+    }
+
+    /// The answer. Not on the caller's executor: rendering thousands of series must not hold an event loop.
+    @concurrent
+    package func answer(_ request: AdminRequest) async -> HTTPResponse {
+        if let refusal = Self.refusal(request.method, request.path) { return refusal }
+        guard let route = Self.routes[request.path] else { return Self.refusal(.get, request.path)! }
+        if let unknown = request.query.first(where: { !route.parameters.contains($0.name) }) {
+            return ProblemDetails(status: 400, code: "unknown_parameter", detail: "\(request.path) takes no parameter '\(unknown.name)'.")
+                .response(to: nil)
+        }
+        return await route.answer(self, request)
+    }
+
+    // MARK: Metrics
+
+    private func metrics(_ request: AdminRequest) -> HTTPResponse {
+        let format = Negotiation.format(accept: request.accept)
+        return HTTPResponse(status: 200, contentType: format.contentType, text: self.registry.render(format))
+    }
+}

@@ -1,0 +1,148 @@
+import ForebayCore
+import ForebayHTTP
+import ForebayTelemetry
+
+extension AdminRoutes {
+    /// Entries in one answer.
+    static let deadLetterLimit = 500
+    /// Bytes of events in one answer: entries are as large as events may be, and an answer is held in memory whole. The page ends early then.
+    static let deadLetterBytes = 4 << 20
+    /// Entries read at once, for the same reason.
+    private static let step = 8
+
+    /// Without `route`: how many each route has. With it: a page of entries behind `after`, and `next`, which is the `after` of the next page.
+    func deadLetters(_ request: AdminRequest) async -> HTTPResponse {
+        guard let route = request.value("route") else { return self.deadLetterCounts(request) }
+        guard let limit = Self.number(request, "limit", or: 50), (1...UInt64(Self.deadLetterLimit)).contains(limit) else {
+            return Self.badParameter("limit", "a whole number from 1 to \(Self.deadLetterLimit)")
+        }
+        var after: UInt64?
+        if let text = request.value("after") {
+            guard let number = UInt64(digits: text) else { return Self.badParameter("after", "the sequence of an entry") }
+            after = number
+        }
+        do {
+            guard let page = try await self.page(route, after: after, limit: Int(limit)) else {
+                return ProblemDetails(status: 404, code: "unknown_route", detail: "There is no route '\(route)'.").response(to: nil)
+            }
+            return Self.answer(route, page)
+        } catch {
+            return ProblemDetails(status: 500, code: error.code.description, detail: error.description).response(to: nil)
+        }
+    }
+
+    private struct Page {
+        var entries: [DeadLetterView] = []
+        var next: UInt64?
+    }
+
+    private func page(_ route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> Page? {
+        var page = Page()
+        var bytes = 0
+        var last = after
+        while true {
+            // One more than is shown tells whether there is a next page.
+            let wanted = min(Self.step, limit - page.entries.count + 1)
+            guard let entries = try await self.node.deadLetters(route: route, after: last, limit: wanted) else { return nil }
+            for entry in entries {
+                if page.entries.count == limit || (bytes + entry.size > Self.deadLetterBytes && !page.entries.isEmpty) {
+                    page.next = page.entries.last?.sequence
+                    return page
+                }
+                bytes += entry.size
+                page.entries.append(entry)
+                last = entry.sequence
+            }
+            if entries.count < wanted { return page }
+        }
+    }
+
+    private func deadLetterCounts(_ request: AdminRequest) -> HTTPResponse {
+        guard request.query.isEmpty else { return Self.badParameter("route", "given beside the others") }
+        var json = JSONWriter()
+        json.object {
+            $0.array("routes") { json in
+                for (route, count) in self.node.deadLetterCounts() {
+                    json.object {
+                        $0.field("route", route)
+                        $0.field("dead_letters", count)
+                    }
+                }
+            }
+        }
+        return .json(json)
+    }
+
+    private static func answer(_ route: String, _ page: Page) -> HTTPResponse {
+        var json = JSONWriter(reserving: 1024)
+        json.object {
+            $0.field("route", route)
+            $0.array("dead_letters") { json in
+                for entry in page.entries { json.object { Self.write(entry, to: &$0) } }
+            }
+            $0.field("next", page.next)
+        }
+        return .json(json)
+    }
+
+    private static func write(_ entry: DeadLetterView, to json: inout JSONWriter) {
+        json.field("sequence", entry.sequence)
+        json.field("topic", entry.topic)
+        json.field("code", entry.code)
+        json.field("reason", entry.reason)
+        json.field("id", entry.eventID)
+        json.field("at", Timestamp.rfc3339(entry.at))
+        json.field("timestamp", entry.timestamp)
+        json.field("partition", entry.partition.map { Int64($0) })
+        Self.write(bytes: entry.key, "key", to: &json)
+        json.array("headers") { json in
+            for header in entry.headers {
+                json.object {
+                    $0.field("name", header.name)
+                    Self.write(bytes: header.value, "value", to: &$0)
+                }
+            }
+        }
+        Self.write(bytes: entry.value, "value", to: &json)
+    }
+
+    /// As text where the bytes are UTF-8, else under `<name>_base64`; either way they can be had back exactly. None is null.
+    private static func write(bytes: [UInt8]?, _ name: String, to json: inout JSONWriter) {
+        guard let bytes else {
+            json.key(name)
+            return json.null()
+        }
+        if let text = String(validating: bytes, as: UTF8.self) {
+            json.field(name, text)
+        } else {
+            json.field(name + "_base64", Base64.encode(bytes))
+        }
+    }
+
+    private static func number(_ request: AdminRequest, _ name: String, or other: UInt64) -> UInt64? {
+        request.value(name).map { UInt64(digits: $0) } ?? other
+    }
+
+    private static func badParameter(_ name: String, _ wanted: String) -> HTTPResponse {
+        ProblemDetails(
+            status: 400, code: "bad_parameter", detail: "The parameter '\(name)' must be \(wanted).",
+            errors: [.init(pointer: name, code: "bad_parameter", detail: "must be \(wanted)")]
+        ).response(to: nil)
+    }
+}
+
+extension DeadLetterView {
+    /// What an entry adds to an answer, about.
+    fileprivate var size: Int {
+        (self.value?.count ?? 0) + (self.key?.count ?? 0) + self.reason.utf8.count
+            + self.headers.reduce(0) { $0 + $1.name.utf8.count + ($1.value?.count ?? 0) }
+    }
+}
+
+extension UInt64 {
+    /// Decimal digits and nothing else: Swift's own takes a sign.
+    fileprivate init?(digits: String) {
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        self.init(digits)
+    }
+}

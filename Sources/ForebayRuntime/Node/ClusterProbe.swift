@@ -1,0 +1,45 @@
+import ForebayCore
+import ForebayKafka
+import ForebayNet
+
+/// Asks a cluster for its brokers, once.
+actor ClusterProbe {
+    private let loop: EventLoop
+    private var lastFailure: KafkaFailure?
+    private var producer: KafkaProducer?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+
+    init(loop: EventLoop) {
+        self.loop = loop
+    }
+
+    /// - Returns: the number of brokers, or why none answered: the client's own error where it gave one, because it says more than "timed out".
+    func ask(_ properties: KafkaProperties) async -> Result<Int, ForebayError> {
+        self.lastFailure = nil
+        do {
+            let producer = try KafkaProducer(name: "probe", kind: .single, properties: properties)
+            self.producer = producer
+            defer {
+                self.producer = nil
+                producer.close()
+            }
+            let watch = try self.loop.watch(fd: producer.wakeup) { [weak self] in self?.assumeIsolated { $0.takeEvents() } }
+            defer { watch.cancel() }
+            return .success(try await producer.metadata().brokers)
+        } catch let failure as KafkaFailure {
+            return .failure(ForebayError(.brokerUnavailable, recovery: .retry, (self.lastFailure ?? failure).description))
+        } catch {
+            return .failure(ForebayError(.brokerUnavailable, recovery: .retry, "\(error)"))
+        }
+    }
+
+    private func takeEvents() {
+        self.producer?.poll { signal in
+            switch signal {
+            case .fatal(let failure), .failure(let failure): self.lastFailure = failure
+            case .reports: break
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import ForebayAdmin
+import ForebayBuffer
+import ForebayCore
+import ForebaySpool
+import Synchronization
+
+/// What the admin API sees of a node, from before the disk is open until after the last answer.
+final class NodeObservation: NodeView {
+    /// What there is to look at once the disk is open.
+    struct Parts: Sendable {
+        let supervisor: Supervisor
+        let storage: NodeStorage
+        let sources: [String: SpoolSource]
+    }
+
+    private struct State: Sendable {
+        var phase = NodeHealth.Phase.starting
+        var progress = "opening the spool"
+        var isListening = false
+        var parts: Parts?
+    }
+
+    private let configuration: ForebayConfiguration
+    private let startedAt = WallClock.milliseconds
+    private let startedMonotonic = MonotonicClock.nanoseconds
+    private let state = Mutex(State())
+
+    init(_ configuration: ForebayConfiguration) {
+        self.configuration = configuration
+    }
+
+    func opened(_ parts: Parts) {
+        self.state.withLock {
+            $0.parts = parts
+            $0.progress = "starting the stages"
+        }
+    }
+
+    func listening() {
+        self.state.withLock {
+            $0.isListening = true
+            $0.phase = .running
+        }
+    }
+
+    func draining() {
+        self.state.withLock { $0.phase = .draining }
+    }
+
+    func health() -> NodeHealth {
+        let state = self.state.withLock { $0 }
+        guard let parts = state.parts else {
+            return NodeHealth(phase: state.phase, progress: state.progress, buffer: .opening, isListening: false)
+        }
+        // Forward may be down: accepting is what the node is for while Kafka is away.
+        let missing = parts.supervisor.notRunning.filter { $0.name == "buffer" || $0.name == "ingest" }
+            .map { "\($0.name) is down" + ($0.error.map { ": \($0)" } ?? "") }
+        return NodeHealth(
+            phase: state.phase, progress: state.progress, buffer: parts.storage.spool.isFull ? .full : .accepting,
+            isListening: state.isListening, missingStages: missing)
+    }
+
+    func status() async -> NodeStatus {
+        let uptime = Double(MonotonicClock.nanoseconds - self.startedMonotonic) / 1e9
+        var status = NodeStatus(
+            node: self.configuration.node.name, version: ForebayVersion.text, startedAt: self.startedAt, uptimeSeconds: uptime)
+        guard let parts = self.state.withLock({ $0.parts }) else { return status }
+        status.stages = await parts.supervisor.reports()
+        status.buffers = [self.buffer(parts)]
+        status.routes = self.configuration.routes.compactMap { self.route($0, status.stages, parts) }
+        return status
+    }
+
+    func deadLetterCounts() -> [(route: String, count: UInt64)] {
+        guard let parts = self.state.withLock({ $0.parts }) else { return [] }
+        return self.configuration.routes.map { ($0.name, parts.storage.deadLetters[$0.name]?.count ?? 0) }
+    }
+
+    func deadLetters(route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]? {
+        guard let letters = self.state.withLock({ $0.parts })?.storage.deadLetters[route] else { return nil }
+        return try await letters.list(after: after, limit: limit).map { entry in
+            DeadLetterView(
+                sequence: entry.sequence, topic: entry.topic, code: entry.code, reason: entry.reason, eventID: entry.eventID, at: entry.at,
+                timestamp: entry.timestamp, partition: entry.partition, key: entry.key, value: entry.value, headers: entry.headers)
+        }
+    }
+
+    private func buffer(_ parts: Parts) -> BufferStatus {
+        let spool = parts.storage.spool
+        return BufferStatus(
+            name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
+            oldestEventAgeSeconds: Self.age(parts.sources.values.compactMap(\.oldestAcceptedAt).min()), firstSequence: spool.start,
+            durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !spool.isFull,
+            missing: spool.missing.map { BufferStatus.Missing(events: $0.sequences, file: "segment \($0.segment)", reason: $0.reason) })
+    }
+
+    private func route(_ route: RouteConfiguration, _ stages: [StageReport], _ parts: Parts) -> RouteStatus? {
+        guard let source = parts.sources[route.name] else { return nil }
+        let stage = stages.first { $0.name == "forward/\(route.name)" }
+        let lag = source.lag
+        let isUp = stage?.facts.first { $0.name == "target_up" }?.value == .flag(true)
+        let held = stage?.facts.first { $0.name == "held" }.flatMap { fact in if case .text(let text) = fact.value { text } else { nil } }
+        let state =
+            switch stage?.state {
+            case .running?: lag == 0 ? "idle" : isUp && held == nil ? "delivering" : "waiting"
+            case .stopped?: "down"
+            default: "restarting"
+            }
+        return RouteStatus(
+            route: route.name, stage: "forward", cluster: route.forward.to, state: state, cursor: source.cursor.number, lagEvents: lag,
+            oldestEventAgeSeconds: Self.age(source.oldestAcceptedAt),
+            inFlightEvents: Self.number("in_flight", stage), deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0,
+            lastError: held ?? stage?.lastError)
+    }
+
+    private static func number(_ name: String, _ stage: StageReport?) -> Int {
+        guard case .number(let number)? = stage?.facts.first(where: { $0.name == name })?.value else { return 0 }
+        return Int(number)
+    }
+
+    private static func age(_ acceptedAt: Int64?) -> Double? {
+        acceptedAt.map { max(0, Double(WallClock.milliseconds - $0) / 1000) }
+    }
+}

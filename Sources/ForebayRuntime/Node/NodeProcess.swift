@@ -1,0 +1,81 @@
+import ForebayCore
+import ForebayNet
+import ForebaySpool
+package import ForebayTelemetry
+import Glibc
+
+/// A node as a process: logs, signals, and the way out.
+package enum NodeProcess {
+    /// Runs a node until SIGTERM or SIGINT, and drains it. A second signal leaves at once; that is safe too. SIGHUP is survived.
+    ///
+    /// - Parameter started: told of the running node, once.
+    package static func run(
+        _ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry(), started: (Node) async throws -> Void = { _ in }
+    ) async throws {
+        LogSink.shared.configure(level: configuration.log.level, format: configuration.log.format.sinkFormat)
+        LogSink.shared.register(in: metrics)
+        ProcessMetrics.register(in: metrics)
+        ProcessMetrics.registerBuild(["version": ForebayVersion.text], in: metrics)
+        let logger = Logger(label: "node")
+        let signals = try await Signals.watch()
+        let node = try await Node.start(configuration, metrics: metrics)
+        logger.info(
+            "accepting events",
+            [
+                "node": configuration.node.name, "version": ForebayVersion.text, "ingest": node.ingestAddress, "admin": node.adminAddress,
+                "data_dir": configuration.node.dataDirectory, "spool": node.storage.spool.id.description,
+            ])
+        try await started(node)
+        let name = await signals.first()
+        logger.info("draining", ["signal": name])
+        await node.stop()
+        logger.info("stopped", [:])
+        LogSink.shared.flush()
+    }
+}
+
+/// The signals that end a process, on a loop of their own: the node's loops end before the second one may come.
+private final class Signals: Sendable {
+    private let loop: EventLoop
+    private let arrived: AsyncStream<String>
+
+    static func watch() async throws -> Signals {
+        let loop = try EventLoop(label: "fb-signals")
+        let (arrived, tell) = AsyncStream.makeStream(of: String.self, bufferingPolicy: .bufferingNewest(1))
+        try await loop.perform {
+            var count = 0
+            for (number, name) in [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] {
+                _ = try loop.signal(number) {
+                    count += 1
+                    // Whatever is going on: what was answered is durable, and the rest was not answered.
+                    if count > 1 { _exit(1) }
+                    tell.yield(name)
+                }
+            }
+            _ = try loop.signal(SIGHUP) {
+                Logger(label: "node").warning("SIGHUP: reloading the configuration is not supported yet; restart to apply a change", [:])
+            }
+        }
+        return Signals(loop: loop, arrived: arrived)
+    }
+
+    private init(loop: EventLoop, arrived: AsyncStream<String>) {
+        self.loop = loop
+        self.arrived = arrived
+    }
+
+    func first() async -> String {
+        for await name in self.arrived { return name }
+        return ""
+    }
+}
+
+extension LogConfiguration.Format {
+    var sinkFormat: LogFormat {
+        switch self {
+        case .auto: .auto
+        case .text: .text
+        case .json: .json
+        }
+    }
+}
