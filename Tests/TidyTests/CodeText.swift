@@ -1,5 +1,5 @@
-/// Swift text taken apart: code with comments and string literals blanked, and comments with everything else blanked. Newlines stay in both, so
-/// line numbers do too.
+/// Swift text taken apart: code with comments and string literals blanked, and comments with everything else blanked. Newlines stay in
+/// both, so line numbers do too.
 ///
 ///     code --//--> line comment --newline--> code
 ///          --/*--> block comment (nested) --*/--> code

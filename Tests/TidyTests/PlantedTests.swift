@@ -115,6 +115,8 @@ struct PlantedTests {
         #expect(self.found(Rules.length, path, String(repeating: "a\n", count: 401)) == [401])
         #expect(self.found(Rules.width, path, "a\n" + String(repeating: "b", count: 141)) == [2])
         #expect(self.found(Rules.width, path, String(repeating: "b", count: 140)).isEmpty)
+        #expect(self.found(Rules.width, path, "    \"" + String(repeating: "b", count: 140) + "\"").isEmpty)
+        #expect(self.found(Rules.width, path, "    // \"" + String(repeating: "b", count: 140) + "\"") == [1])
     }
 
     @Test("state files that wait, look at clocks or do I/O")
