@@ -1,0 +1,226 @@
+"""The measures, one function each: what the issue asks, what came out, whether the goal is met."""
+
+import statistics
+import subprocess
+import time
+
+from rig import records
+from rig.support import until
+
+from . import peers
+from .bench import NOWHERE, Resident, Skip, drained, median_ratio
+
+MIB = 1 << 20
+
+
+def optional(bench, make):
+    """A peer, or None and a line that says what was skipped."""
+    try:
+        return make()
+    except Skip as missing:
+        bench.skipped.append(str(missing))
+        bench.say(f"skipped: {missing}")
+        return None
+
+
+def singles(bench):
+    """Durable single POSTs of 200 B against nginx that answers 202 and stores nothing (no Kafka: the backlog stays)."""
+    servers = {"nginx": peers.nginx(bench)}
+    for mode in ("hello", "durable", "direct"):
+        if server := optional(bench, lambda mode=mode: peers.edge(bench, mode)):
+            servers[f"edge {mode}"] = server
+    servers["forebay"] = node = bench.node("singles", NOWHERE, topics={}).start()
+    rows = []
+    for connections in (1, 8, 32, 128, 512):
+        for server in servers.values():
+            bench.wrk(server.port, connections, 1)  # warm
+        found = bench.side_by_side({name: lambda s=s: bench.wrk(s.port, connections) for name, s in servers.items()})
+        row = {"connections": connections, "rates": {name: statistics.median(v) for name, v in found.items()},
+               "ratios": {name: median_ratio(v, found["nginx"]) for name, v in found.items()}, "runs": found}
+        rows.append(row)
+        bench.say(f"{connections:4} connections: " + ", ".join(f"{n} {row['rates'][n]:,.0f} ({row['ratios'][n]:.2f})" for n in servers))
+    bench.end(node)
+    for server in servers.values():
+        if server is not node:
+            server.close()
+    ratio = next(row["ratios"]["forebay"] for row in rows if row["connections"] == 128)
+    return {"rows": rows, "goals": [goal("durable single POSTs, 128 connections, of nginx", ratio, 0.75)]}
+
+
+def ndjson(bench):
+    """Durable NDJSON of 1,000 x 200 B with JSON checked, against 1 MiB writes with fdatasync into written blocks."""
+    disk = bench.own_tool("disk")
+    node = bench.node("ndjson", NOWHERE).start()
+    bench.wrk(node.port, 16, 1, batch=True)
+    found = bench.side_by_side({
+        "forebay": lambda: bench.wrk(node.port, 16, batch=True) * 1000 * 200,
+        "disk": lambda: float(subprocess.run([disk, bench.folder / "disk", str(bench.seconds)], capture_output=True, check=True).stdout)})
+    bench.end(node)
+    rate, ceiling = statistics.median(found["forebay"]) / 200, statistics.median(found["disk"]) / 200
+    ratio = median_ratio(found["forebay"], found["disk"])
+    bench.say(f"{rate:,.0f} events/s ({rate * 200 / 1e6:,.0f} MB/s), the disk {ceiling * 200 / 1e6:,.0f} MB/s: {ratio:.2f}")
+    wanted = min(0.7 * ceiling, 1_200_000)
+    return {"events_per_second": rate, "disk_bytes_per_second": ceiling * 200, "ratio": ratio, "runs": found,
+            "goals": [goal("durable NDJSON events/s, of 0.7 of the disk or 1.2 M", rate / wanted, 1.0)]}
+
+
+def drain(bench):
+    """Spool to Kafka, against librdkafka alone with the same properties, key and id header."""
+    kafka = bench.kafka()
+
+    def ours(count=[0]):
+        count[0] += 1
+        topic = f"ours-{count[0]}"
+        kafka.create(topic, 6)
+        node = bench.node(topic, NOWHERE, topics={topic: {"key": "$.k"}}).start()
+        bench.wrk(node.port, 16, bench.seconds, batch=True, topic=topic)
+        backlog = int(node.metric("forebay_delivery_lag_events"))
+        node.terminate()
+        node.configuration["clusters"]["main"] = {"properties": kafka.client_properties(), "producer": peers.KAFKA_PROPERTIES}
+        node.start(ready=False)
+        rate = arrival_rate(kafka, topic, backlog)
+        bench.end(node)
+        kafka.admin.delete_topics([topic])[topic].result(30)
+        return rate
+
+    def theirs(count=[0]):
+        count[0] += 1
+        topic = f"theirs-{count[0]}"
+        kafka.create(topic, 6)
+        rate = peers.producer(bench, kafka, topic, 400_000 * bench.seconds)
+        kafka.admin.delete_topics([topic])[topic].result(30)
+        return rate
+
+    peers.peer("producer.c")
+    found = bench.side_by_side({"forebay": ours, "librdkafka": theirs})
+    bench.end(kafka)
+    ratio = median_ratio(found["forebay"], found["librdkafka"])
+    rates = {name: statistics.median(values) for name, values in found.items()}
+    bench.say(f"forebay {rates['forebay']:,.0f} records/s, librdkafka alone {rates['librdkafka']:,.0f}: {ratio:.2f}")
+    return {"rates": rates, "ratio": ratio, "runs": found, "goals": [goal("spool to Kafka, of librdkafka alone", ratio, 0.8)]}
+
+
+def arrival_rate(kafka, topic, records_expected):
+    """Records per second between the first and the last that a client sees arrive."""
+    watch = records.Ends(kafka.bootstrap(), topic)
+    seen, first = [], None
+    while not seen or seen[-1][1] < records_expected:
+        total = watch.total()
+        if total:
+            first = first or (time.monotonic(), total)
+            seen.append((time.monotonic(), total))
+        if seen and time.monotonic() - first[0] > 600:
+            raise TimeoutError(f"{topic}: {total} of {records_expected}")
+        time.sleep(0.02)
+    watch.close()
+    return (seen[-1][1] - first[1]) / (seen[-1][0] - first[0])
+
+
+def endtoend(bench):
+    """HTTP to Kafka, against a gateway in Java that answers after Kafka's acknowledgement and keeps nothing."""
+    kafka = bench.kafka()
+    kafka.create("bench", 6)
+    java = peers.gateway(bench, kafka)
+    node = bench.node("endtoend", kafka.client_properties(), topics={}).start()
+    goals, rows = [], {}
+    for name, connections, batch, least in (("single POSTs, 128 connections", 128, False, 1.0), ("NDJSON, 16 connections", 16, True, 0.7)):
+        lags = []
+
+        def ours():
+            began = time.monotonic()
+            rate = bench.wrk(node.port, connections, bench.seconds * 2, batch=batch)
+            took = time.monotonic() - began
+            lags.append(node.metric("forebay_delivery_lag_events"))
+            return rate * took / (took + drained(node)) * (1000 if batch else 1)
+
+        def theirs():
+            return bench.wrk(java.port, connections, bench.seconds * 2, batch=batch) * (1000 if batch else 1)
+
+        bench.wrk(java.port, connections, 10, batch=batch)
+        bench.wrk(node.port, connections, 2, batch=batch)
+        drained(node)
+        found = bench.side_by_side({"forebay": ours, "gateway-java": theirs})
+        ratio = median_ratio(found["forebay"], found["gateway-java"])
+        rates = {k: statistics.median(v) for k, v in found.items()}
+        rows[name] = {"rates": rates, "ratio": ratio, "lag_at_the_end": lags, "runs": found}
+        bench.say(f"{name}: forebay {rates['forebay']:,.0f} events/s, gateway-java {rates['gateway-java']:,.0f}: {ratio:.2f}; "
+                  f"lag at the end {statistics.median(lags):,.0f} events")
+        goals.append(goal(f"end to end, {name}, of gateway-java", ratio, least))
+    java.close()
+    bench.end(node, kafka)
+    return {"rows": rows, "goals": goals}
+
+
+def latency(bench):
+    """The answer's latency at half the maximum rate, by an open loop, Kafka delivering; and the memory held."""
+    kafka = bench.kafka()
+    kafka.create("bench", 6)
+    node = bench.node("latency", kafka.client_properties(), topics={}).start()
+    until("it is idle", node.drained)
+    idle = node.resident()
+    with Resident(node) as loaded:
+        most = statistics.median(bench.wrk(node.port, 128) for _ in range(3))
+        drained(node)
+        bench.wrk(node.port, 16, bench.seconds * 2, batch=True)
+        drained(node)
+    runs = [bench.pace(node.port, 128, int(most / 2), 5) for _ in range(bench.pairs)]
+    p99 = statistics.median(run["p99"] for run in runs)
+    bench.say(f"at {most / 2:,.0f} of {most:,.0f}/s: p50 {statistics.median(r['p50'] for r in runs):.2f} ms, p99 {p99:.2f} ms, "
+              f"p99.9 {statistics.median(r['p999'] for r in runs):.2f} ms; {idle / MIB:.0f} MiB idle, {loaded.largest / MIB:.0f} MiB at most")
+    drained(node)
+    bench.end(node, kafka)
+    return {"most": most, "runs": runs, "p99": p99, "idle": idle, "loaded": loaded.largest,
+            "goals": [goal("p99 at half the maximum rate, ms", p99, 5, at_most=True), goal("RSS idle, MB", idle / 1e6, 50, at_most=True),
+                      goal("RSS under load, MB", loaded.largest / 1e6, 150, at_most=True)]}
+
+
+def start(bench):
+    """First ack after a kill -9 with a backlog, and the memory while that is drained."""
+    kafka = bench.kafka()
+    kafka.create("bench", 6)
+    node = bench.node("start", NOWHERE).start()
+    with Resident(node) as filling:
+        until(f"a backlog of {bench.backlog >> 30} GiB stands", lambda: filled(bench, node), 1800)
+    held = node.metric("forebay_buffer_bytes")
+    firsts = []
+    for _ in range(bench.pairs):
+        node.kill()
+        subprocess.run(["sync"], check=True)
+        forget_pages()
+        began = time.monotonic()
+        node.start(ready=False)
+        until("the first ack", lambda: node.post("bench", b"{}")[0] == 202, 60, every=0.002)
+        firsts.append(time.monotonic() - began)
+    first = max(firsts)
+    node.terminate()
+    node.configuration["clusters"]["main"] = {"properties": kafka.client_properties(), "producer": peers.KAFKA_PROPERTIES}
+    node.start()
+    with Resident(node) as draining:
+        time.sleep(10)  # long enough for every window to fill
+    largest = max(filling.largest, draining.largest)
+    bench.say(f"first ack {statistics.median(firsts):.2f} s (worst {first:.2f}) with {held / (1 << 30):.1f} GiB; {largest / MIB:.0f} MiB at most")
+    bench.end(node, kafka)
+    return {"backlog": held, "first_ack": firsts, "resident": largest,
+            "goals": [goal(f"first ack after a start with {held / (1 << 30):.1f} GiB, s", first, 2, at_most=True),
+                      goal("RSS with that backlog, MB", largest / 1e6, 150, at_most=True)]}
+
+
+def filled(bench, node):
+    bench.wrk(node.port, 16, 5, batch=True)
+    return (node.metric("forebay_buffer_bytes") or 0) >= bench.backlog
+
+
+def forget_pages():
+    """A start from a cold cache, where the right to ask for it is there."""
+    try:
+        with open("/proc/sys/vm/drop_caches", "w") as file:
+            file.write("3")
+    except OSError:
+        pass
+
+
+def goal(name, value, wanted, at_most=False):
+    return {"name": name, "value": value, "goal": wanted, "at_most": at_most, "met": value <= wanted if at_most else value >= wanted}
+
+
+ALL = {f.__name__: f for f in (singles, ndjson, drain, endtoend, latency, start)}

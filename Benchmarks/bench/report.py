@@ -1,0 +1,67 @@
+"""The table, the JSON and the page in docs."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+from . import HERE, ROOT
+
+
+def machine():
+    cpu = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
+    memory = int(Path("/proc/meminfo").read_text().split()[1]) >> 20
+    return {"date": time.strftime("%Y-%m-%d"), "commit": git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain") else ""),
+            "cpu": cpu, "cores": os.cpu_count(), "memory_gib": memory, "kernel": platform.release(),
+            "load_at_start": os.getloadavg()[0]}
+
+
+def git(*arguments):
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True).stdout.strip()
+
+
+def table(goals):
+    rows = [("", "measured", "goal", "")] + [
+        (g["name"], f"{g['value']:.2f}", f"{'at most' if g['at_most'] else 'at least'} {g['goal']:g}", "met" if g["met"] else "MISSED") for g in goals]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def write(results, skipped, about):
+    (HERE / "results").mkdir(exist_ok=True)
+    (HERE / "results/latest.json").write_text(json.dumps({"machine": about, "skipped": skipped, "results": results}, indent=1) + "\n")
+    (ROOT / "docs/reference/benchmarks.md").write_text(page(results, skipped, about))
+
+
+def page(results, skipped, about):
+    goals = [g for result in results.values() for g in result["goals"]]
+    lines = [
+        "# Benchmarks", "",
+        "Written by `Benchmarks/run`; do not edit. The figures of the last run, as JSON: `Benchmarks/results/latest.json`.", "",
+        f"{about['date']}, commit {about['commit']}, {about['cores']} cores ({about['cpu']}), {about['memory_gib']} GiB, Linux {about['kernel']}. "
+        "Load generator, forebay, Kafka and the peers share these cores; all that is compared ran in turn, in random order, in one run. "
+        "Figures are medians, ratios are medians of the ratios of pairs. Compare ratios, not rates, between machines.", "",
+        "| measure | measured | goal | |", "|---|---|---|---|",
+        *(f"| {g['name']} | {g['value']:.2f} | {'at most' if g['at_most'] else 'at least'} {g['goal']:g} | {'met' if g['met'] else '**missed**'} |" for g in goals), ""]
+    if rows := results.get("singles", {}).get("rows"):
+        names = list(rows[0]["rates"])
+        lines += ["## Durable single POSTs (200 B), requests per second, and of nginx", "",
+                  "nginx and edge hello store nothing; edge durable and direct are bare C with group commit on the same libraries, without checks or recovery.", "",
+                  "| connections | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|",
+                  *(f"| {r['connections']} | " + " | ".join(f"{r['rates'][n]:,.0f} ({r['ratios'][n]:.2f})" for n in names) + " |" for r in rows), ""]
+    if result := results.get("ndjson"):
+        lines += ["## Durable NDJSON (1,000 x 200 B, JSON checked)", "",
+                  f"{result['events_per_second']:,.0f} events/s; the disk alone takes {result['disk_bytes_per_second'] / 1e6:,.0f} MB/s in synced writes of 1 MiB.", ""]
+    if result := results.get("drain"):
+        lines += ["## Spool to Kafka", "", ", ".join(f"{name} {rate:,.0f} records/s" for name, rate in result["rates"].items()) + ".", ""]
+    if result := results.get("endtoend"):
+        lines += ["## HTTP to Kafka", "", "Rate of what was accepted and delivered, the time to drain the rest included.", "",
+                  *(f"- {name}: " + ", ".join(f"{n} {rate:,.0f} events/s" for n, rate in row["rates"].items()) for name, row in result["rows"].items()), ""]
+    if skipped:
+        lines += ["Skipped, because absent: " + "; ".join(sorted(set(skipped))) + ".", ""]
+    lines += ["## To repeat it", "", "```", "KAFKA_HOME=/path/to/kafka PEERS_DIR=/path/to/peers Benchmarks/run", "```", "",
+              "On a machine that does nothing else, with `wrk`, `nginx`, a C compiler and Java 17 (`dev/setup` installs them). "
+              "`Benchmarks/run --only singles,ndjson` runs a part, `--quick` a short one, which writes nothing.", ""]
+    return "\n".join(lines)

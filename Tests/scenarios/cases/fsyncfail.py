@@ -1,0 +1,65 @@
+"""A sync or a write of the spool fails (strace injects EIO): no 2xx for what was not durable, the process exits, a restart mends, 0 lost.
+
+Round by round another call fails, drawn by the seed: fdatasync, fsync or pwrite; alone or together with all that follow.
+"""
+
+from rig import ledger, tracing
+from rig.support import Failure, until
+
+ROUNDS = {"ci": 6, "long": 60}
+FAULTS = ("fdatasync", "fdatasync", "pwrite64,pwritev,pwritev2", "fsync,fdatasync")
+
+
+def run(rig):
+    kafka = rig.kafka()
+    kafka.create("events", 3)
+    node = rig.node(kafka, spool={"segment": "4MiB"})
+    busy = rig.load(node, batch=1, connections=8)
+    lone = rig.load(node, batch=20, connections=1, keys=2)
+    injected, exits = [], []
+    for number in range(rig.rounds):
+        calls = FAULTS[number % len(FAULTS)] if rig.rounds >= len(FAULTS) else rig.random.choice(FAULTS)
+        when = f"{rig.random.randrange(20, 400)}{rig.random.choice(('', '+'))}"
+        trace = rig.folder / f"trace-{number}"
+        node.start(under=tracing.strace(trace, "-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO:when={when}"), ready=False)
+        until(f"{calls} failed (when={when})", lambda: hit(trace) or not node.running(), 60)
+        fault = hit(trace)
+        if not fault:
+            raise Failure(f"forebay ended before anything failed; see {node.log}")
+        try:
+            exits.append(node.ended(15))
+        except Failure:
+            raise Failure(f"still running 15 s after {fault.text}") from None
+        rig.check("it says by its exit code that it failed", exits[-1] != 0, exits[-1])
+        injected.append((fault, node.data))
+        rig.say(f"{fault.name} failed on {fault.descriptor_path}: exit {exits[-1]}")
+    node.start()
+    for load in (busy, lone):
+        events = load.counts()["events"]
+        load.reach("a restart mends it", lambda counts, events=events: counts["events"] > events + 100)
+        load.stop()
+    false = [f"{r.number} at {r.answer['at']}" for r in ledger.read(lone.ledger).values() for fault, data in injected
+             if r.outcome == ledger.OK and on_the_way(r, fault) and holds_events(fault, data)]
+    rig.check("no 2xx for what the failed sync was to make durable", not false, false[:5])
+    verdict = rig.judge([busy, lone], kafka, node, copies=node.starts)
+    rig.check("it ends in peace", node.terminate() == 0)
+    rig.note(f"{len(injected)} injected failures, {verdict}")
+
+
+def hit(trace):
+    try:
+        return next((call for call in tracing.calls(trace) if "(INJECTED)" in call.text), None)
+    except FileNotFoundError:
+        return None
+
+
+def on_the_way(request, fault):
+    """The lone client's request was out when the fault struck, and answered after it."""
+    answered = request.answer["at"]
+    return answered - request.answer["ms"] / 1000 < fault.began - 0.002 and fault.ended + 0.002 < answered < fault.ended + 20
+
+
+def holds_events(fault, data):
+    """A failed cursor says nothing of the events that were being synced just then."""
+    path = fault.descriptor_path or ""
+    return path.startswith(str(data)) and "cursor" not in path and not path.endswith("mark")

@@ -1,0 +1,69 @@
+"""strace as a fault injector and as a witness of the order of system calls."""
+
+import re
+import shutil
+from dataclasses import dataclass
+
+from .support import Skip
+
+LINE = re.compile(r"^(\d+) +(\d+\.\d+) (.*)$")
+
+
+def strace(output, *options):
+    """The command to run a node under."""
+    if not shutil.which("strace"):
+        raise Skip("strace")
+    return ["strace", "-f", "-y", "-ttt", "--seccomp-bpf", "-qq", "-o", str(output), *options]
+
+
+@dataclass
+class Call:
+    began: float
+    ended: float
+    thread: int
+    name: str
+    text: str  # arguments and result as strace prints them
+
+    @property
+    def result(self):
+        return self.text.rpartition(" = ")[2]
+
+    @property
+    def failed(self):
+        return self.result.startswith("-1")
+
+    @property
+    def descriptor_path(self):
+        """The path of a call's first argument, by -y."""
+        found = re.match(r"\w+\(\d+<([^>]*)>", self.text)
+        return found and found[1]
+
+    @property
+    def result_path(self):
+        found = re.match(r"\d+<([^>]*)>", self.result)
+        return found and found[1]
+
+    def paths(self):
+        return re.findall(r'"((?:[^"\\]|\\.)*)"', self.text)
+
+
+def calls(output):
+    """Every finished call, in the order of their ends; halves of one call are put together."""
+    pending = {}
+    with open(output, errors="replace") as lines:
+        for line in lines:
+            matched = LINE.match(line)
+            if not matched:
+                continue
+            thread, at, text = int(matched[1]), float(matched[2]), matched[3]
+            began = at
+            if text.endswith("<unfinished ...>"):
+                pending[thread] = (at, text.removesuffix("<unfinished ...>"))
+                continue
+            if text.startswith("<... "):
+                if thread not in pending:
+                    continue
+                began, head = pending.pop(thread)
+                text = head + text.partition("resumed>")[2]
+            if " = " in text and "(" in text:
+                yield Call(began, at, thread, text.partition("(")[0], text)
