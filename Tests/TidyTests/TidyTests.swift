@@ -22,6 +22,13 @@ struct TidyTests {
         }
     }
 
+    @Test("docs/reference/metrics.md tells exactly the metrics that are made")
+    func metrics() throws {
+        let made = MetricNames.made(in: try Tree.files(under: "Sources"))
+        #expect(made.count > 40)
+        #expect(MetricNames.differences(made: made, told: MetricNames.told(in: try Tree.text("docs/reference/metrics.md"))) == [])
+    }
+
     @Test("every target under Sources has a place in the layers")
     func everyTarget() throws {
         let targets = Set(try Tree.files(under: "Sources").map(\.target)).subtracting([Layers.testKit])
