@@ -76,6 +76,9 @@ let package = Package(
             "ForebayForwardTests", ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
         tests("ForebayRuntimeTests", ["ForebayRuntime", "ForebayTestKit"]),
+        tests(
+            "ForebayCommandTests",
+            ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("TidyTests", []),
     ],
     cLanguageStandard: .gnu11

@@ -21,6 +21,8 @@ package struct ForwardConfiguration: Sendable {
     package var metadataInterval = 300_000
     /// Before the cluster is asked again when it did not answer.
     package var metadataRetry = 1000
+    /// How long the first events of a topic wait for its `max.message.bytes`.
+    package var limitPatience = 500
     /// Topics kept open in librdkafka without events.
     package var idleTopics = 1000
     /// Topics with a smaller `max.message.bytes` than the producer's batches get a producer with smaller ones.

@@ -51,17 +51,27 @@ extension ForwardStage {
             ["route": self.route, "code": "\(failure.code)", "reason": failure.reason, "advice": self.advice.text(for: failure, topic: nil) ?? ""])
     }
 
-    /// Learns how large a batch each topic takes.
+    /// Learns how large a batch each topic takes. A cluster that fails to tell twice (the embedded one never does) is sent to all the same:
+    /// a batch that turns out to be too large makes us ask again.
     func askForLimits() async {
+        var failures: [String: Int] = [:]
         for await _ in self.limitsWanted.stream {
             while self.state.limitsWanted, let producer = self.producers[ProducerSlot.main.rawValue]?.producer {
                 let asked = self.state.takeLimitsWanted().map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty else { break }
+                let impatience = Task { await self.goOnWithoutLimits(of: asked) }
                 let answers = await producer.limits(of: asked.map(\.name))
+                impatience.cancel()
                 var later = false
                 for (index, name) in asked where self.state.topics[index].name == name {
                     guard let answer = answers.first(where: { $0.topic == name }) else { continue }
-                    if answer.mayBeToldLater { later = true } else { self.state.learnedLimit(answer.bytes, index) }
+                    failures[name, default: 0] += answer.mayBeToldLater ? 1 : 0
+                    if answer.mayBeToldLater, failures[name] == 1 {
+                        later = true
+                    } else {
+                        failures[name] = nil
+                        self.state.learnedLimit(answer.bytes, index)
+                    }
                 }
                 if later {
                     // Cancelled: the loop above ends.
@@ -72,6 +82,15 @@ extension ForwardStage {
                 self.turn()
             }
         }
+    }
+
+    /// A limit that is slow to come (the embedded cluster never tells) must not hold events up; when it comes it still counts.
+    private func goOnWithoutLimits(of asked: [(index: Int, name: String)]) async {
+        do { try await Task.sleep(for: .milliseconds(self.configuration.limitPatience)) } catch { return }
+        for (index, name) in asked where self.state.topics[index].name == name && !self.state.topics[index].limitIsKnown {
+            self.state.learnedLimit(nil, index)
+        }
+        self.turn()
     }
 
     /// Asks for all topics anew every few minutes.

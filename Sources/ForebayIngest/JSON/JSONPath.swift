@@ -66,9 +66,9 @@ package struct JSONPath: Sendable, Equatable, CustomStringConvertible {
     }
 
     private static func matches(_ written: UnsafeRawBufferPointer, _ name: [UInt8], _ unescaper: inout JSONUnescaper) -> Bool {
-        // Written plainly, as nearly always. A name of ours holds no backslash, so equal bytes mean equal names.
-        if written.equals(name) { return true }
-        guard written.count > name.count, written.offset(of: UInt8(ascii: "\\")) != nil else { return false }
+        // Nearly always it is written plainly. An escape is longer than what it stands for, so lengths tell most others apart.
+        if written.count <= name.count { return written.equals(name) && written.offset(of: UInt8(ascii: "\\")) == nil }
+        guard written.offset(of: UInt8(ascii: "\\")) != nil else { return false }
         // Half a surrogate pair equals no name.
         guard let plain = try? unescaper.text(of: written, at: 0) else { return false }
         return plain.equals(name)

@@ -142,7 +142,9 @@ enum CommandTable {
                     Argument(name: "ROUTE", help: "The route, as ls shows it"),
                     Argument(name: "NUMBER", help: "Its number, as ls shows it"),
                 ],
-                options: DeadLettersCommand.options,
+                options: DeadLettersCommand.options + [
+                    Option(name: "--value", value: nil, help: "The value alone, byte for byte")
+                ],
                 examples: [Example(command: "forebay deadletters show orders 17", comment: "number 17 of the route orders")],
                 action: .run(DeadLettersCommand.show)),
             Self.notYet("replay", "Send dead letters again"),

@@ -58,7 +58,7 @@ enum SpoolCommand {
         var failure: CommandFailure?
         try spool.dump(from: first) { event, sequence, route in
             do throws(CommandFailure) {
-                try world.terminal.out(EventText.json(event, sequence: sequence, route: route) + "\n")
+                try world.terminal.out(EventText.json(event, sequence: sequence, route: route, spool: spool.id) + "\n")
             } catch {
                 failure = error
             }

@@ -1,5 +1,21 @@
 /// RFC 4648's base 64, with padding.
 enum Base64 {
+    /// - Returns: none for anything but what ``encode(_:)`` writes.
+    static func decode(_ text: String) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var (group, held) = (0, 0)
+        for character in text.utf8 where character != UInt8(ascii: "=") {
+            guard let value = Self.alphabet.firstIndex(of: character) else { return nil }
+            group = (group << 6 | value) & 0xFFFF_FFFF
+            held += 6
+            if held >= 8 {
+                held -= 8
+                bytes.append(UInt8(truncatingIfNeeded: group >> held))
+            }
+        }
+        return Self.encode(bytes) == text ? bytes : nil
+    }
+
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
     static func encode(_ bytes: some Collection<UInt8>) -> String {

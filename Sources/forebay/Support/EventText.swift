@@ -2,10 +2,13 @@ import ForebayCore
 
 /// Events as lines of JSON for people and `jq`. Bytes that are no text stand as `<name>_base64`.
 enum EventText {
-    static func json(_ event: Event, sequence: UInt64, route: RouteID) -> String {
+    static func json(_ event: Event, sequence: UInt64, route: RouteID, spool: SpoolID?) -> String {
         var members = ["\"sequence\": \(sequence)", "\"route\": \"\(String(route.rawValue, radix: 16))\""]
         members.append("\"topic\": " + JSONValue.quoted(String(decoding: event.topic, as: UTF8.self)))
-        if !event.id.isEmpty { members.append("\"id\": " + JSONValue.quoted(String(decoding: event.id, as: UTF8.self))) }
+        // Without one of the producer's, the one that consumers see is derived from where the event lies.
+        let derived = spool.map { EventID.text(spool: $0, sequence: sequence) } ?? ""
+        let id = event.id.isEmpty ? derived : String(decoding: event.id, as: UTF8.self)
+        members.append("\"id\": " + JSONValue.quoted(id))
         members.append("\"timestamp\": \(event.timestamp)")
         if let partition = event.partition { members.append("\"partition\": \(partition)") }
         if let key = event.key { members.append(Self.text("key", Array(key))) }

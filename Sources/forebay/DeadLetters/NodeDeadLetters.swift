@@ -1,0 +1,55 @@
+/// Of a running node, by its admin API.
+struct NodeDeadLetters: DeadLetterSource {
+    /// What one answer may hold, by the API's own rule.
+    private static let page = 500
+
+    private let arguments: ParsedArguments
+
+    init(_ arguments: ParsedArguments) {
+        self.arguments = arguments
+    }
+
+    func letters(route: String?, limit: Int) throws -> [ShownDeadLetter] {
+        var client = try AdminClient(self.arguments)
+        var routes: [String] = []
+        if let route {
+            routes = [route]
+        } else {
+            let counts = try client.get("/admin/v1/deadletters").value["routes"]?.items ?? []
+            routes = counts.compactMap { ($0["dead_letters"]?.integer ?? 0) > 0 ? $0["route"]?.text : nil }
+        }
+        var letters: [ShownDeadLetter] = []
+        for route in routes { letters += try Self.letters(route, after: nil, limit: limit, &client) }
+        return letters
+    }
+
+    func letter(route: String, number: UInt64) throws -> ShownDeadLetter? {
+        var client = try AdminClient(self.arguments)
+        let found = try Self.letters(route, after: number == 0 ? nil : number - 1, limit: 1, &client)
+        return found.first { $0["sequence"] == "\(number)" }
+    }
+
+    private static func letters(_ route: String, after: UInt64?, limit: Int, _ client: inout AdminClient) throws -> [ShownDeadLetter] {
+        var letters: [ShownDeadLetter] = []
+        var after = after.map { "\($0)" }
+        while letters.count < limit {
+            let size = min(limit - letters.count, Self.page)
+            let behind = after.map { "&after=\($0)" } ?? ""
+            let answer = try client.get("/admin/v1/deadletters?route=\(Self.escaped(route))&limit=\(size)\(behind)").value
+            letters += (answer["dead_letters"]?.items ?? []).map { ShownDeadLetter(route: route, entry: $0) }
+            guard case .number(let next)? = answer["next"], next != after else { break }
+            after = next
+        }
+        return letters
+    }
+
+    /// As it may stand in a query.
+    private static func escaped(_ text: String) -> String {
+        text.utf8.map { byte in
+            switch Unicode.Scalar(byte) {
+            case "a"..."z", "A"..."Z", "0"..."9", "-", ".", "_", "~": String(Unicode.Scalar(byte))
+            default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+            }
+        }.joined()
+    }
+}

@@ -1,0 +1,72 @@
+/// Where dead letters are read from.
+protocol DeadLetterSource {
+    /// In order, at most `limit` of each route.
+    func letters(route: String?, limit: Int) throws -> [ShownDeadLetter]
+    func letter(route: String, number: UInt64) throws -> ShownDeadLetter?
+}
+
+/// A dead letter as the admin API words it: bytes that are no text stand under `<name>_base64`.
+struct ShownDeadLetter {
+    let route: String
+    /// An entry of `GET /admin/v1/deadletters?route=…`.
+    let entry: JSONValue
+
+    /// A member as a cell of a table.
+    subscript(name: String) -> String {
+        switch self.entry[name] {
+        case .string(let text)?: text
+        case .number(let text)?: text
+        default: ""
+        }
+    }
+
+    /// None for a tombstone.
+    var value: [UInt8] { self.bytes("value") ?? [] }
+
+    /// Of key and value.
+    var size: Int { (self.bytes("key")?.count ?? 0) + self.value.count }
+
+    var whole: JSONValue { .object([.init(name: "route", value: .string(self.route))] + (self.entry.members ?? [])) }
+
+    /// Without what may be large.
+    var summary: JSONValue {
+        let members = (self.whole.members ?? []).filter { !["key", "value", "headers"].contains(Self.plain($0.name)) }
+        return .object(members + [.init(name: "size", value: .number(self.size))])
+    }
+
+    var text: String {
+        var table = TextTable(("", .left), ("", .left))
+        table.add("route", self.route)
+        for member in self.entry.members ?? [] where !["key", "value", "headers"].contains(Self.plain(member.name)) && member.value != .null {
+            let isTime = member.name == "timestamp"
+            table.add(member.name, isTime ? member.value.integer.map { Shown.time(Int64($0)) } ?? "" : self[member.name])
+        }
+        table.add("key", Self.shown(self.bytes("key"), none: "none"))
+        for header in self.entry["headers"]?.items ?? [] {
+            table.add("header", (header["name"]?.text ?? "") + ": " + Self.shown(Self.bytes("value", in: header), none: "null"))
+        }
+        let head = table.text().split(separator: "\n").joined(separator: "\n")
+        return head + "\n\n" + Self.shown(self.bytes("value"), none: "(a tombstone: no value)", keepsLines: true) + "\n"
+    }
+
+    private func bytes(_ name: String) -> [UInt8]? { Self.bytes(name, in: self.entry) }
+
+    private static func bytes(_ name: String, in object: JSONValue) -> [UInt8]? {
+        if let text = object[name]?.text { return Array(text.utf8) }
+        return object[name + "_base64"]?.text.flatMap { Base64.decode($0) }
+    }
+
+    private static func plain(_ name: String) -> String {
+        name.hasSuffix("_base64") ? String(name.dropLast(7)) : name
+    }
+
+    /// For a terminal that the bytes may not steer.
+    private static func shown(_ bytes: [UInt8]?, none: String, keepsLines: Bool = false) -> String {
+        guard let bytes else { return none }
+        guard let text = String(validating: bytes, as: UTF8.self) else { return "\(bytes.count) bytes in base 64: \(Base64.encode(bytes))" }
+        let allowed: Set<Unicode.Scalar> = keepsLines ? ["\n", "\t"] : ["\t"]
+        return String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { $0.properties.generalCategory == .control && !allowed.contains($0) ? "\u{FFFD}" : $0 }))
+    }
+}

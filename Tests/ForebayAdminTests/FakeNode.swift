@@ -1,0 +1,43 @@
+import ForebayCore
+import ForebayHTTP
+import Foundation
+import Synchronization
+
+@testable import ForebayAdmin
+
+/// A node that is as a test says.
+final class FakeNode: NodeView {
+    private let state: Mutex<(health: NodeHealth, status: NodeStatus)>
+    let letters: [DeadLetterView]
+    let asked = Mutex<[Int]>([])
+
+    init(
+        health: NodeHealth = NodeHealth(phase: .running, buffer: .accepting, isListening: true),
+        status: NodeStatus = NodeStatus(node: "n1", version: "1.2.3", startedAt: 1_785_576_600_125, uptimeSeconds: 12.5),
+        letters: [DeadLetterView] = []
+    ) {
+        self.state = Mutex((health, status))
+        self.letters = letters
+    }
+
+    func set(_ health: NodeHealth) { self.state.withLock { $0.health = health } }
+    func health() -> NodeHealth { self.state.withLock { $0.health } }
+    func status() async -> NodeStatus { self.state.withLock { $0.status } }
+    func deadLetterCounts() -> [(route: String, count: UInt64)] { [("orders", UInt64(self.letters.count)), ("other", 0)] }
+
+    func deadLetters(route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]? {
+        self.asked.withLock { $0.append(limit) }
+        if route == "broken" { throw ForebayError(.spoolUnreadable, recovery: .retry, "the log can't be read") }
+        guard route == "orders" else { return nil }
+        return Array(self.letters.filter { letter in after.map { letter.sequence > $0 } ?? true }.prefix(limit))
+    }
+}
+
+extension HTTPResponse {
+    var text: String { String(decoding: self.body, as: UTF8.self) }
+    var fieldText: String { String(decoding: self.fields, as: UTF8.self) }
+
+    func object() throws -> [String: Any] {
+        try JSONSerialization.jsonObject(with: Data(self.body)) as? [String: Any] ?? [:]
+    }
+}

@@ -1,0 +1,80 @@
+import ForebayTelemetry
+import Testing
+
+@testable import ForebayAdmin
+
+@Suite("Health, culprit, pulse")
+struct NodeHealthTests {
+    private let ready = NodeHealth(phase: .running, buffer: .accepting, isListening: true)
+
+    @Test("ready is: running, the buffer takes events, the listener is bound, what accepting needs runs")
+    func readiness() {
+        #expect(self.ready.isReady && self.ready.unreadyReason == nil)
+        let changes: [(String, (inout NodeHealth) -> Void)] = [
+            ("phase: starting", { $0.phase = .starting }),
+            ("phase: draining: it takes no new events and ends soon", { $0.phase = .draining }),
+            ("buffer: the spool is being opened", { $0.buffer = .opening }),
+            ("buffer: full: it accepts again when the backlog has shrunk", { $0.buffer = .full }),
+            ("buffer: disk is on fire", { $0.buffer = .failed("disk is on fire") }),
+            ("listener: not bound yet", { $0.isListening = false }),
+            ("stages: buffer is waiting", { $0.missingStages = ["buffer is waiting"] }),
+        ]
+        for (reason, change) in changes {
+            var health = self.ready
+            change(&health)
+            #expect(!health.isReady)
+            #expect(health.unreadyReason == reason)
+        }
+    }
+
+    @Test("started stays started, whatever comes later")
+    func startup() {
+        var health = NodeHealth(phase: .starting, progress: "segment 3 of 9", buffer: .opening, isListening: false)
+        #expect(health.startup.map(\.isPassed) == [false])
+        #expect(health.startup[0].detail == "segment 3 of 9")
+        for phase in [NodeHealth.Phase.running, .draining] {
+            health.phase = phase
+            health.buffer = .full
+            #expect(health.startup.map(\.isPassed) == [true])
+        }
+    }
+
+    private func buffer(_ bytes: Int, accepting: Bool = true) -> BufferStatus {
+        BufferStatus(name: "spool", bytes: bytes, capacity: 100, firstSequence: 0, durableSequence: 90, segments: 1, isAccepting: accepting)
+    }
+
+    private func route(_ name: String, cursor: UInt64, lag: UInt64, _ error: String? = nil) -> RouteStatus {
+        RouteStatus(route: name, stage: "forward", cluster: "main", state: "waiting", cursor: cursor, lagEvents: lag, lastError: error)
+    }
+
+    @Test("the culprit is who stands furthest back while the buffer fills")
+    func culprit() {
+        let routes = [
+            self.route("a", cursor: 50, lag: 40), self.route("b", cursor: 20, lag: 3, "no leader"), self.route("idle", cursor: 10, lag: 0),
+        ]
+        #expect(Culprit.find(buffers: [self.buffer(69)], routes: routes) == nil)
+        #expect(Culprit.find(buffers: [self.buffer(70)], routes: routes)?.route == "b")
+        #expect(Culprit.find(buffers: [self.buffer(1, accepting: false)], routes: routes)?.route == "b")
+        #expect(Culprit.find(buffers: [self.buffer(99)], routes: [self.route("idle", cursor: 90, lag: 0)]) == nil)
+        #expect(
+            Culprit.find(buffers: [self.buffer(99)], routes: routes)?.message
+                == "forward of route b to cluster main is behind by 3 events (waiting): no leader")
+    }
+
+    @Test("a loop that did not move for long is not alive; a late beat is measured")
+    func pulse() {
+        let metrics = MetricsRegistry()
+        let pulse = LoopPulse(label: "edge", metrics: metrics)
+        let start = LoopPulse.now + 1_000_000
+        pulse.beat(at: start)
+        #expect(pulse.check(at: start + LoopPulse.limit - 1).isPassed)
+        #expect(!pulse.check(at: start + LoopPulse.limit).isPassed)
+        #expect(pulse.check(at: start + 500).detail == "moved 500 ms ago")
+        #expect(pulse.check(at: start - 500).isPassed)
+        let histogram = metrics.histogram(
+            "forebay_event_loop_delay_seconds", help: "x", labels: ["loop": "edge"], bounds: Buckets.latency)
+        let before = histogram.sum
+        pulse.beat(at: start + 1000 + 2000)
+        #expect(histogram.sum - before == 2)
+    }
+}

@@ -1,0 +1,147 @@
+import ForebayCore
+import ForebayRuntime
+import ForebaySpool
+import ForebayTelemetry
+import Foundation
+import Testing
+
+/// `spool` and `deadletters --dir` on the folder of a node that is down.
+@Suite struct FolderCommandTests {
+    /// Three events, the last a tombstone, and two dead letters of the route `r`.
+    private static func node() async throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        let text = """
+            version: 1
+            node: { data_dir: "\(folder.path)" }
+            clusters: { main: { properties: { bootstrap.servers: k } } }
+            routes: { r: { topics: ["*"], forward: { to: main } } }
+            buffer: { spool: { segment: 1MiB, max_size: 64MiB } }
+            """
+        let path = try folder.write("f.yaml", text)
+        let configuration = try ConfigurationLoader.load(ConfigurationSources(files: [path], environment: [:], hostName: "h")).configuration
+        let storage = try NodeStorage.open(configuration, metrics: MetricsRegistry())
+        for value in [Array(#"{"a": 1}"#.utf8), [0xFF, 0x00], nil] {
+            _ = try await storage.spool.commit([Submission(batches: [Self.batch(value)], ack: AckToken { _ in })])
+        }
+        let letters = ["too\nlarge", "x"].map { value in
+            DeadLetter(
+                topic: "orders", code: "MSG_SIZE_TOO_LARGE", reason: "larger than\u{1B}[31m max.message.bytes", eventID: "id-\(value.count)",
+                offset: Offset(lane: .partition(topic: "orders", 1), number: 17), record: Self.batch(Array(value.utf8)).withUnsafeBytes { Array($0) })
+        }
+        try await storage.deadLetters["r"]?.append(letters)
+        await storage.close()
+        return folder
+    }
+
+    private static func batch(_ value: [UInt8]?) -> Batch {
+        var builder = BatchBuilder()
+        let topic = Array("orders".utf8)
+        let key = Array("k".utf8)
+        topic.withUnsafeBytes { topic in
+            key.withUnsafeBytes { key in
+                (value ?? []).withUnsafeBytes { bytes in
+                    var fields = EventFields(topic: topic, value: value == nil ? nil : bytes, timestamp: 1_700_000_000_123)
+                    fields.key = key
+                    builder.append(fields)
+                }
+            }
+        }
+        return builder.finish(route: RouteID(name: "r"), acceptedAt: 1_700_000_000_000)!
+    }
+
+    @Test func listsVerifiesAndDumps() async throws {
+        let folder = try await Self.node()
+        let listed = try await BuiltProgram.run("spool", "ls", folder.path)
+        #expect(listed.code == 0)
+        #expect(listed.out.contains("SEGMENT  EVENTS  FROM"))
+        let document = try await BuiltProgram.run("spool", "ls", folder.path + "/spool", "--json")
+        let object = try #require(JSONSerialization.jsonObject(with: Data(document.out.utf8)) as? [String: Any])
+        let segments = try #require(object["segments"] as? [[String: Any]])
+        #expect(segments.last?["end"] as? Int == (segments.first?["base"] as? Int).map { $0 + 3 })
+
+        let sound = try await BuiltProgram.run("spool", "verify", folder.path)
+        #expect(sound.code == 0)
+        #expect(sound.out.hasPrefix("sound: "))
+        #expect(sound.out.contains(" 3 events, "))
+
+        let dump = try await BuiltProgram.run("spool", "dump", folder.path)
+        let lines = try dump.out.split(separator: "\n").map { line in
+            try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        }
+        #expect(lines.map { $0["topic"] as? String } == ["orders", "orders", "orders"])
+        #expect((lines[0]["value"] as? [String: Int]) == ["a": 1])
+        #expect(lines[1]["value_base64"] as? String == "/wA=")
+        #expect(lines[2]["value"] is NSNull)
+        #expect(lines.allSatisfy { ($0["id"] as? String)?.count == 30 })
+        #expect(try await BuiltProgram.run("spool", "dump", folder.path, "--limit", "1").out.split(separator: "\n").count == 1)
+        let first = try #require(lines[1]["sequence"] as? Int)
+        #expect(try await BuiltProgram.run("spool", "dump", folder.path, "--from", "\(first)").out.split(separator: "\n").count == 2)
+    }
+
+    @Test func damageIsNamedAndIsAFailure() async throws {
+        let folder = try await Self.node()
+        let segments = folder.path + "/spool/segments"
+        let name = try #require(FileManager.default.contentsOfDirectory(atPath: segments).filter { $0.hasSuffix(".segment") }.min())
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: "\(segments)/\(name)"))
+        let place = try #require(bytes.range(of: Data(#"{"a": 1}"#.utf8))).lowerBound
+        bytes[place] ^= 1
+        try bytes.write(to: URL(fileURLWithPath: "\(segments)/\(name)"))
+        let result = try await BuiltProgram.run("spool", "verify", folder.path)
+        #expect(result.code == 1)
+        #expect(result.out.contains("\(name) at "))
+        #expect(result.out.contains("the checksum of a frame is wrong: events "))
+        #expect(result.out.contains("damaged: "))
+        let document = try await BuiltProgram.run("spool", "verify", folder.path, "--json")
+        let object = try #require(JSONSerialization.jsonObject(with: Data(document.out.utf8)) as? [String: Any])
+        #expect(object["sound"] as? Bool == false)
+        #expect((object["problems"] as? [[String: Any]])?.first?["missing_count"] as? Int == 1)
+    }
+
+    @Test func aFolderWithoutASpool() async throws {
+        let folder = try TemporaryFolder()
+        let result = try await BuiltProgram.run("spool", "ls", folder.path)
+        #expect(result.code == 1)
+        #expect(result.error.hasPrefix("forebay: "))
+        #expect(result.error.split(separator: "\n").count == 1)
+    }
+
+    @Test func deadLettersOfANodeThatIsDown() async throws {
+        let folder = try await Self.node()
+        let listed = try await BuiltProgram.run("deadletters", "ls", "--dir", folder.path)
+        #expect(listed.code == 0)
+        let rows = listed.out.split(separator: "\n")
+        #expect(rows.count == 3)
+        #expect(rows[1].contains("MSG_SIZE_TOO_LARGE"))
+        #expect(!listed.out.contains("\u{1B}"))
+
+        let document = try await BuiltProgram.run("deadletters", "ls", "--dir", folder.path, "--json")
+        let object = try #require(JSONSerialization.jsonObject(with: Data(document.out.utf8)) as? [String: Any])
+        let letters = try #require(object["dead_letters"] as? [[String: Any]])
+        #expect(letters.count == 2)
+        #expect(letters[0]["route"] as? String == "r" && letters[0]["size"] as? Int == 10)
+        let number = try #require(letters[0]["sequence"] as? Int)
+
+        let shown = try await BuiltProgram.run("deadletters", "show", "r", "\(number)", "--dir", folder.path)
+        #expect(shown.code == 0)
+        #expect(shown.out.hasSuffix("\n\ntoo\nlarge\n"))
+        #expect(shown.out.contains("2023-11-14T22:13:20.123Z"))
+        let value = try await BuiltProgram.run("deadletters", "show", "r", "\(number)", "--dir", folder.path, "--value")
+        #expect(value.out == "too\nlarge")
+
+        let missing = try await BuiltProgram.run("deadletters", "show", "r", "99", "--dir", folder.path)
+        #expect(missing.code == 1)
+        #expect(missing.error == "forebay: the route r has no dead letter 99\n")
+        let unknown = try await BuiltProgram.run("deadletters", "ls", "--route", "x", "--dir", folder.path)
+        #expect(unknown.error == "forebay: no dead letters of a route x; there are dead letters of r\n")
+    }
+
+    @Test func noneAtAll() async throws {
+        let folder = try TemporaryFolder()
+        let result = try await BuiltProgram.run("deadletters", "ls", "--dir", folder.path)
+        #expect(result.code == 0 && result.out.isEmpty)
+        #expect(result.error == "no dead letters\n")
+        let nowhere = try await BuiltProgram.run("deadletters", "ls", "--dir", "/nowhere")
+        #expect(nowhere.code == 1)
+        #expect(nowhere.error == "forebay: cannot read /nowhere/deadletters: No such file or directory\n")
+    }
+}

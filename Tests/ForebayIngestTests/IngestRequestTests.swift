@@ -1,0 +1,185 @@
+import ForebayCore
+import ForebayTelemetry
+import Testing
+
+@testable import ForebayIngest
+
+/// Requests to answers, through the handler.
+@Suite("Ingest requests", .timeLimit(.minutes(1)))
+struct IngestRequestTests {
+    static func id(_ sequence: UInt64) -> String { EventID.text(spool: IngestHarness.spool, sequence: sequence) }
+
+    static func accepted(_ count: Int, _ first: String, _ last: String) -> SeenAnswer {
+        SeenAnswer(
+            status: 202, fields: "Content-Type: application/json\r\n",
+            body: #"{"accepted":\#(count),"durability":"durable","id":"\#(first)","last_id":"\#(last)"}"#)
+    }
+
+    @Test("the requests of one turn become one submission, and each gets its own ids")
+    func oneTurn() async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, buffer in
+            let ids = await harness.send(
+                FakeRequest("/v1/topics/orders", "a"), FakeRequest("/v1/topics/clicks", "b"),
+                FakeRequest("/v1/topics/orders", "1\n2\n3", type: "application/x-ndjson"), FakeRequest("/v1/topics/orders", "c", headers: [("Forebay-Id", "my\"id")]))
+            #expect(harness.server.answerCount == 0)
+            let submissions = buffer.take()
+            #expect(submissions.count == 1)
+            #expect(submissions[0].batches.map(\.count) == [5, 1])
+            buffer.settle(submissions[0], buffer.number(submissions[0]))
+            await harness.turn()
+            #expect(buffer.stored.map { String(decoding: $0.event.value!, as: UTF8.self) } == ["a", "1", "2", "3", "c", "b"])
+            #expect(ids.map { harness.server.answer(to: $0) } == [
+                Self.accepted(1, Self.id(1), Self.id(1)), Self.accepted(1, Self.id(6), Self.id(6)), Self.accepted(3, Self.id(2), Self.id(4)),
+                Self.accepted(1, #"my\"id"#, #"my\"id"#),
+            ])
+        }
+    }
+
+    @Test("id and last_id follow the request, also when its events go several ways and some have their own")
+    func idsOfSeveralRoutes() async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, buffer in
+            func envelope(_ topic: String, _ id: String? = nil) -> String { #"{"topic":"\#(topic)"\#(id.map { #","id":"\#($0)""# } ?? "")}"# }
+            let bodies = [
+                [envelope("clicks"), envelope("orders"), envelope("orders")], [envelope("orders", "own"), envelope("clicks")],
+                [envelope("payments.x"), envelope("orders", "own")],
+            ]
+            var ids: [SeenAnswer?] = []
+            let sent = await harness.send(
+                FakeRequest("/v1/events", bodies[0].joined(separator: "\n"), type: Decoding.envelopeLines),
+                FakeRequest("/v1/events", "[\(bodies[1].joined(separator: ","))]", type: Decoding.envelope),
+                FakeRequest("/v1/events", "[\(bodies[2].joined(separator: ","))]", type: Decoding.envelope))
+            #expect(buffer.storeAll() == 1)
+            await harness.turn()
+            ids = sent.map { harness.server.answer(to: $0) }
+            // orders: 1 2, own 3, payments 4, own 5; clicks: 6 7.
+            #expect(ids == [Self.accepted(3, Self.id(6), Self.id(2)), Self.accepted(2, "own", Self.id(7)), Self.accepted(2, Self.id(4), "own")])
+            #expect(buffer.stored.map(\.event.topic) == ["orders", "orders", "orders", "payments.x", "orders", "clicks", "clicks"])
+        }
+    }
+
+    @Test("a refused request leaves its neighbours whole")
+    func neighbours() async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, buffer in
+            let ids = await harness.send(
+                FakeRequest("/v1/topics/orders", "a"), FakeRequest("/v1/topics/orders", "[1,2,oops]", type: "application/json"), FakeRequest("/v1/topics/orders", "b"))
+            #expect(harness.server.answer(to: ids[1])?.status == 400)
+            #expect(buffer.storeAll() == 1)
+            await harness.turn()
+            #expect(buffer.stored.map(\.event.value) == [[0x61], [0x62]])
+            #expect(harness.server.answer(to: ids[0]) == Self.accepted(1, Self.id(1), Self.id(1)))
+            #expect(harness.server.answer(to: ids[2]) == Self.accepted(1, Self.id(2), Self.id(2)))
+        }
+    }
+
+    @Test(
+        "what is refused, and with which code",
+        arguments: [
+            (FakeRequest("/"), 404, "not_found"), (FakeRequest("/v1/topics"), 404, "not_found"), (FakeRequest("/v1/topics/a/b"), 404, "not_found"),
+            (FakeRequest("/v1/events/"), 404, "not_found"), (FakeRequest("/livez", method: "GET"), 404, "not_found"), (FakeRequest("/v1/topics/"), 400, "invalid_topic"),
+            (FakeRequest("/v1/topics/.."), 400, "invalid_topic"), (FakeRequest("/v1/topics/a%20b"), 400, "invalid_topic"),
+            (FakeRequest("/v1/topics/\(String(repeating: "a", count: 250))"), 400, "invalid_topic"), (FakeRequest("/v1/topics/other"), 404, "no_route"),
+            (FakeRequest("/v1/topics/orders", method: "GET"), 405, "method_not_allowed"), (FakeRequest("/v1/events", method: "DELETE"), 405, "method_not_allowed"),
+            (FakeRequest("/v1/topics/orders?key=a"), 400, "unknown_parameter"), (FakeRequest("/v1/topics/orders?ack=memory"), 400, "invalid_parameter"),
+            (FakeRequest("/v1/topics/orders?ack=kafka&ack=kafka"), 400, "invalid_parameter"), (FakeRequest("/v1/topics/orders?ack"), 400, "invalid_parameter"),
+            (FakeRequest("/v1/events", "{}"), 415, "unsupported_media_type"), (FakeRequest("/v1/events", "{}", type: "application/json"), 415, "unsupported_media_type"),
+            (FakeRequest("/v1/topics/orders", type: "application/vnd.kafka.json.v2+json"), 415, "unsupported_media_type"),
+            (FakeRequest("/v1/topics/orders", type: "application/cloudevents+json"), 415, "cloudevents_unsupported"),
+            (FakeRequest("/v1/topics/orders", headers: [("ce-specversion", "1.0")]), 415, "cloudevents_unsupported"),
+            (FakeRequest("/v1/topics/orders", headers: [("Content-Encoding", "gzip")]), 415, "unsupported_content_encoding"),
+            (FakeRequest("/v1/topics/orders", headers: [("Idempotency-Key", "a")]), 400, "idempotency_key_unsupported"),
+            (FakeRequest("/v1/topics/orders", headers: [("Forebay-Partition", "1")]), 400, "unknown_header"), (FakeRequest("/v1/topics/orders", ""), 400, "empty_body"),
+            (FakeRequest("/v1/topics/orders", "{", type: "application/json"), 400, "malformed_json"),
+            (FakeRequest("/v1/topics/orders", "[1,2]", type: "application/json", headers: [("Forebay-Key", "k")]), 422, "key_for_many_events"),
+            (FakeRequest("/v1/topics/orders", "{\"a\":1}", type: "application/vnd.forebay.v1+json"), 422, "unknown_member"),
+            (FakeRequest("/v1/topics/orders", String(repeating: "x", count: 2000)), 413, "event_too_large"),
+            (FakeRequest("/v1/topics/orders", "1\n2\n3\n4\n5", type: "application/jsonl"), 413, "too_many_events"),
+        ])
+    func refused(_ request: FakeRequest, _ status: Int, _ code: String) async throws {
+        let harness = try IngestHarness {
+            $0.limits.event = 1000
+            $0.limits.eventsPerRequest = 4
+        }
+        try await IngestHarness.with(harness) { harness, buffer in
+            let answer = await harness.answer(to: request)
+            #expect(answer.status == status)
+            #expect(answer.member("code") == code)
+            #expect(answer.fields.contains("Content-Type: application/problem+json\r\n"))
+            #expect(answer.member("status") == String(status))
+            #expect(answer.member("retryable") == "false")
+            #expect(answer.member("request_id")?.isEmpty == false)
+            #expect(answer.fields.contains("Allow: POST, OPTIONS\r\n") == (status == 405))
+            await harness.turn()
+            #expect(buffer.take().isEmpty)
+            #expect(harness.registry.render().contains("forebay_ingest_rejected_total{reason=\"\(code)\"} 1"))
+        }
+    }
+
+    @Test("the guilty event is named")
+    func guilty() async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, _ in
+            let answer = await harness.answer(to: FakeRequest("/v1/events", #"[{"topic":"orders"},{"topic":"orders","headers":{"a":1}}]"#, type: Decoding.envelope))
+            #expect(answer.status == 422)
+            #expect(answer.body.contains(#""errors":[{"code":"invalid_member","index":1,"pointer":"/headers/a","detail":"#))
+        }
+    }
+
+    @Test("OPTIONS tells what is allowed") func options() async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, _ in
+            let answer = await harness.answer(to: FakeRequest("/v1/topics/orders", "", method: "OPTIONS"))
+            #expect(answer == SeenAnswer(status: 204, fields: "Allow: POST, OPTIONS\r\n", body: ""))
+        }
+    }
+
+    @Test("an empty array is 202 with 0, and nothing is submitted") func empty() async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, buffer in
+            let answer = await harness.answer(to: FakeRequest("/v1/topics/orders", "[]", type: "application/json"))
+            #expect(answer.status == 202)
+            #expect(answer.body == #"{"accepted":0,"durability":"durable","id":null,"last_id":null}"#)
+            let kafka = await harness.answer(to: FakeRequest("/v1/topics/orders?ack=kafka", " [ ] ", type: "application/json"))
+            #expect(kafka.status == 200)
+            #expect(kafka.body == #"{"accepted":0,"durability":"kafka","records":[]}"#)
+            #expect(buffer.take().isEmpty)
+        }
+    }
+
+    @Test("the topic is decoded once, renamed, and routed by the name in the URL") func topics() async throws {
+        let harness = try IngestHarness {
+            $0.topics = ["orders": .init(rename: "orders.v2")]
+            $0.routes.append(.init(name: "rest", topics: ["*"]))
+        }
+        try await IngestHarness.with(harness) { harness, buffer in
+            for path in ["orders", "%6Frders", "orders.v2", "payments.eu", "paymentsx"] { await harness.send(FakeRequest("/v1/topics/\(path)")) }
+            buffer.storeAll()
+            #expect(buffer.stored.map(\.event.topic) == ["orders.v2", "orders.v2", "orders.v2", "payments.eu", "paymentsx"])
+            let (orders, rest) = (RouteID(name: "orders"), RouteID(name: "rest"))
+            #expect(buffer.stored.map(\.route) == [orders, orders, rest, orders, rest])
+            await harness.turn()
+            let metrics = harness.registry.render()
+            #expect(metrics.contains(#"forebay_ingest_events_total{durability="durable",topic="orders"} 2"#))
+            #expect(metrics.contains(#"forebay_ingest_requests_total{code="202"} 5"#))
+            #expect(metrics.contains("forebay_ingest_request_duration_seconds_count 5"))
+            #expect(metrics.contains("forebay_ingest_in_flight_bytes 0"))
+        }
+    }
+
+    @Test("a large request is cut into batches of about 1 MiB, still one submission, and its ids hold") func large() async throws {
+        let harness = try IngestHarness { $0.batch = 10_000 }
+        try await IngestHarness.with(harness) { harness, buffer in
+            let lines = (0..<500).map { "{\"n\":\($0),\"pad\":\"\(String(repeating: "x", count: 60))\"}" }
+            let ids = await harness.send(
+                FakeRequest("/v1/topics/orders", "first"), FakeRequest("/v1/topics/orders", lines.joined(separator: "\n"), type: "application/x-ndjson"))
+            let submissions = buffer.take()
+            #expect(submissions.count == 1)
+            #expect(submissions[0].batches.count > 4)
+            #expect(submissions[0].batches.allSatisfy { $0.byteCount <= 10_000 })
+            buffer.settle(submissions[0], buffer.number(submissions[0]))
+            await harness.turn()
+            #expect(harness.server.answer(to: ids[1]) == Self.accepted(500, Self.id(2), Self.id(501)))
+            #expect(buffer.stored.dropFirst().map { String(decoding: $0.event.value!, as: UTF8.self) } == lines)
+        }
+    }
+}
+
+extension FakeRequest: CustomTestStringConvertible {
+    var testDescription: String { "\(self.method) \(self.target.prefix(60)) \(self.headers) \(self.body.count) bytes" }
+}
