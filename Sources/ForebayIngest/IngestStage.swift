@@ -90,7 +90,8 @@ package actor IngestStage: Stage {
         throw CancellationError()
     }
 
-    /// Refuses new requests and answers those that were taken. Those that wait for Kafka get their 202: they are durable, and Kafka may be away.
+    /// Refuses new requests and answers those that were taken. Those that wait for Kafka get their 202: they are durable, and Kafka may be
+    /// away.
     package func drain() async {
         self.perform(self.state.draining())
         self.endTurn()
