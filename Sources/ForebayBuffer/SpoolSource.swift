@@ -53,7 +53,9 @@ package final class SpoolSource: EventSource {
 
     private func move(_ move: SourceState.Move?) throws(ForebayError) {
         guard let move else { return }
-        try self.spoolCursor.move(to: move.sequence, settled: move.settled)
+        // Caught up: what lay in damaged ranges is not waited for any more, so the lag is 0 again.
+        let ordinal = self.spool.ordinal(of: self.spoolCursor.route, at: move.sequence)
+        try self.spoolCursor.move(to: move.sequence, settled: move.settled, ordinal: ordinal)
         try self.rest()
     }
 

@@ -36,7 +36,8 @@ package final class SpoolCursor: Sendable {
     /// - Parameters:
     ///   - sequence: one past the last settled event; lower than now: nothing happens.
     ///   - settled: events of the route among those passed.
-    package func move(to sequence: UInt64, settled: UInt64) throws(ForebayError) {
+    ///   - ordinal: events of the route below `sequence`, if that is known. More than was settled: the rest lay in a damaged range.
+    package func move(to sequence: UInt64, settled: UInt64, ordinal: UInt64? = nil) throws(ForebayError) {
         try self.change { value in
             guard sequence > value.sequence else { return nil }
             return SlotFile.Value(sequence: sequence, ordinal: value.ordinal + settled)

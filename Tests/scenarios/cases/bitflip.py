@@ -65,8 +65,11 @@ def flip(rig, node):
 
 
 def sequence(request, index):
-    """The derived id ends in the event's sequence; the events of a request of one route follow each other."""
-    return crockford(request.answer["id"].rpartition("-")[2]) + index
+    """A derived id ends in the event's sequence, thirteen digits of Crockford's base 32; those of a request of one route follow each other."""
+    number = 0
+    for digit in request.answer["id"][-13:]:
+        number = number * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(digit)
+    return number + index
 
 
 def named(text, missing):
@@ -76,11 +79,3 @@ def named(text, missing):
         if missing[0] in numbers and numbers & {missing[-1], missing[-1] + 1}:
             return True
     return False
-
-
-def crockford(digits):
-    """The number that a derived id ends in."""
-    number = 0
-    for digit in digits:
-        number = number * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(digit)
-    return number

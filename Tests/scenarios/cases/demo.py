@@ -20,7 +20,6 @@ def run(rig):
     bootstrap = until("it names its Kafka", lambda: re.search(r"^\s*Kafka\s+(\S+:\d+)", log.read_text(), re.MULTILINE), 10)[1]
     topic = re.search(r"/v1/topics/([\w.-]+)", command)[1]
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "rig", "log_level": 0})
-    rig.closing.append(consumer.close)
     partitions = until("the topic is there", lambda: partitions_of(consumer, topic), 15)
     consumer.assign([TopicPartition(topic, p, consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1]) for p in partitions])
     consumer.poll(0.5)
@@ -31,6 +30,7 @@ def run(rig):
     until("the event arrives", lambda: arrived(consumer, identity), 5, every=0)
     took = time.monotonic() - sent
     rig.check("within a second", took < 1, took)
+    consumer.close()
     process.send_signal(signal.SIGINT)
     rig.check("Ctrl-C ends it with 0", process.wait(20) == 0, process.returncode)
     rig.note(f"202, and in Kafka {took * 1000:.0f} ms later")

@@ -1,13 +1,13 @@
 """A sync or a write of the spool fails (strace injects EIO): no 2xx for what was not durable, the process exits, a restart mends, 0 lost.
 
-Round by round another call fails, drawn by the seed: fdatasync, fsync or pwrite; alone or together with all that follow.
+Round by round another call fails, a sync, a write (the spool syncs by O_DSYNC) or either; the n-th, drawn by the seed; alone or together with all that follow.
 """
 
 from rig import ledger, tracing
 from rig.support import Failure, until
 
 ROUNDS = {"ci": 6, "long": 60}
-FAULTS = ("fdatasync", "fdatasync", "pwrite64,pwritev,pwritev2", "fsync,fdatasync")
+FAULTS = {"pwrite64,pwritev,pwritev2": 400, "fdatasync": 20, "pwrite64,pwritev2,fdatasync,fsync": 400, "fsync,fdatasync": 20}  # up to which call
 
 
 def run(rig):
@@ -18,8 +18,8 @@ def run(rig):
     lone = rig.load(node, batch=20, connections=1, keys=2)
     injected, exits = [], []
     for number in range(rig.rounds):
-        calls = FAULTS[number % len(FAULTS)] if rig.rounds >= len(FAULTS) else rig.random.choice(FAULTS)
-        when = f"{rig.random.randrange(20, 400)}{rig.random.choice(('', '+'))}"
+        calls, most = list(FAULTS.items())[number % len(FAULTS)]
+        when = f"{rig.random.randrange(most // 20, most)}{rig.random.choice(('', '+'))}"
         trace = rig.folder / f"trace-{number}"
         node.start(under=tracing.strace(trace, "-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO:when={when}"), ready=False)
         until(f"{calls} failed (when={when})", lambda: hit(trace) or not node.running(), 60)
