@@ -43,7 +43,8 @@ struct IngestServerTests {
                         return try requests.map { request in
                             let response = try client.send(request)
                             return Answer(
-                                status: response.status, type: response.header("content-type"), body: String(decoding: response.body, as: UTF8.self))
+                                status: response.status, type: response.header("content-type"),
+                                body: String(decoding: response.body, as: UTF8.self))
                         }
                     })
             }
@@ -119,8 +120,10 @@ struct IngestServerTests {
             let body = lines.joined(separator: "\r\n")
             let answers = try await Self.post(
                 [
-                    Self.request("/v1/topics/t", body, type: "application/x-ndjson"), Self.request("/v1/topics/t", body + "\n1", type: "application/x-ndjson"),
-                    Self.request("/v1/topics/t", "\(lines)".replacing("\\\"", with: "'"), type: "application/json"), Self.request("/v1/topics/t", "last"),
+                    Self.request("/v1/topics/t", body, type: "application/x-ndjson"),
+                    Self.request("/v1/topics/t", body + "\n1", type: "application/x-ndjson"),
+                    Self.request("/v1/topics/t", "\(lines)".replacing("\\\"", with: "'"), type: "application/json"),
+                    Self.request("/v1/topics/t", "last"),
                     Self.request("/nothing", "x"), Self.request("/v1/topics/t?ack=kafka", ""),
                 ], port: port)
             #expect(answers.map(\.status) == [202, 413, 202, 202, 404, 400])
