@@ -74,7 +74,8 @@ extension KafkaProducer {
 
     private func signal(of event: OpaquePointer) -> KafkaSignal {
         let code = KafkaErrorCode(rd_kafka_event_error(event))
-        guard code == .fatal else {
+        // The event may carry the underlying code instead of `fatal`.
+        guard code == .fatal || rd_kafka_event_error_is_fatal(event) != 0 else {
             let failure = KafkaFailure(code, reason: String(cString: rd_kafka_event_error_string(event)))
             self.tell("Kafka client error", failure)
             return .failure(failure)
