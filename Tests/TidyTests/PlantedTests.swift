@@ -86,6 +86,8 @@ struct PlantedTests {
             self.found(Rules.uncheckedSendable, path, "let x = 1  // Safe because: other line\n\nclass A: @unchecked Sendable {") == [3])
         #expect(self.found(Rules.uncheckedSendable, path, "// Safe because: it is locked.\nfinal class A: @unchecked Sendable {").isEmpty)
         #expect(self.found(Rules.uncheckedSendable, path, "// Safe because: long\n// story.\nfinal class A: @unchecked Sendable {").isEmpty)
+        #expect(self.found(Rules.uncheckedSendable, path, "class A: @unchecked Sendable {\n    // Safe because: locked.").isEmpty)
+        #expect(self.found(Rules.uncheckedSendable, path, "class A: @unchecked Sendable {\n\n    // Safe because: b.") == [1])
         #expect(self.found(Rules.uncheckedSendable, path, "class A: @unchecked Sendable {  // Safe because: read only.").isEmpty)
     }
 

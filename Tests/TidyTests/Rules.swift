@@ -60,7 +60,11 @@ enum Rules {
     /// `@unchecked Sendable` says why it is safe.
     static func uncheckedSendable(_ file: SourceFile) -> [Violation] {
         file.lineNumbers(with: "@unchecked Sendable")
-            .filter { !file.hasComment(at: $0) { $0.contains("Safe because:") } }
+            .filter { number in
+                let isReason: (String) -> Bool = { $0.contains("Safe because:") }
+                let below = number < file.comments.count && isReason(file.comments[number])  // The first line of the body.
+                return !below && !file.hasComment(at: number, matching: isReason)
+            }
             .map { Violation(path: file.path, line: $0, reason: "@unchecked Sendable without '// Safe because:'") }
     }
 

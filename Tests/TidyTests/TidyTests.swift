@@ -15,6 +15,7 @@ struct TidyTests {
     @Test("the package and the files together")
     func together() throws {
         let files = try Tree.files(under: "Sources")
+        #expect(WholeTreeRules.receiptMakers(files).map(\.target) == ["ForebaySpool"], "one file syncs, and it alone proves it")
         let package = try Tree.text("Package.swift")
         #expect(PackageText.dependencies(package).count > 20, "Package.swift was not understood")
         for violation in WholeTreeRules.declared(package) + WholeTreeRules.receipts(files) + WholeTreeRules.stageShape(files) {
