@@ -46,6 +46,8 @@ final class RequestReader {
     /// The request whose body is coming.
     private(set) var heldID: RequestID?
     private(set) var bodyReceived: UInt64 = 0
+    /// Messages that have come whole. Who sees it change knows that what is coming now is another one.
+    private(set) var messagesEnded = 0
     /// It has more, and may not begin it: call ``resume(_:)`` when it may.
     private(set) var isHeldUp = false
     private var hasSkippedLine = false
@@ -251,6 +253,7 @@ final class RequestReader {
     }
 
     private func endMessage(_ framed: FramedHead) {
+        self.messagesEnded += 1
         if case .finished = self.state { return }
         self.state = framed.keepsAlive ? .head : .finished
     }
@@ -258,7 +261,12 @@ final class RequestReader {
     private func skip(_ bytes: UnsafeRawBufferPointer, _ remaining: UInt64) -> Int {
         let count = Int(Swift.min(UInt64(bytes.count), remaining))
         self.bodyReceived += UInt64(count)
-        self.state = UInt64(count) == remaining ? .head : .skipped(remaining: remaining - UInt64(count))
+        guard UInt64(count) == remaining else {
+            self.state = .skipped(remaining: remaining - UInt64(count))
+            return count
+        }
+        self.state = .head
+        self.messagesEnded += 1
         return count
     }
 

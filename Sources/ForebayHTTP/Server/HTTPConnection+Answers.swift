@@ -80,7 +80,7 @@ extension HTTPConnection: RequestSink {
         self.answers.advance()
         guard closes else { return }
         self.phase = .ending
-        self.reader.finish()
+        self.finishReading()
     }
 
     // MARK: 100 Continue

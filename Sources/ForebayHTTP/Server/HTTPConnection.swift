@@ -61,8 +61,8 @@ final class HTTPConnection: TCPSocketDelegate {
 
     func receivedEnd() {
         self.hasEnded = true
-        if let held = self.reader.heldID, self.answers.isLast(held.sequence) { self.answers.withdrawLast() }
-        self.reader.finish()
+        self.finishReading()
+        if self.phase == .lingering { return self.close() }
         if self.answers.outstanding == 0 && self.socket.unsentBytes == 0 { return self.close() }
         self.markDirty()
     }
@@ -78,12 +78,18 @@ final class HTTPConnection: TCPSocketDelegate {
 
     func closed() {
         self.phase = .closed
-        self.reader.finish()
+        self.finishReading()
         self.account()
         self.server.removed(self)
     }
 
     // MARK: Ending
+
+    /// Takes no further requests, and forgets the one that was coming: the handler never saw it, so nobody waits for its answer.
+    func finishReading() {
+        if let held = self.reader.heldID, self.answers.isLast(held.sequence) { self.answers.withdrawLast() }
+        self.reader.finish()
+    }
 
     /// The client has been sent all that was written for it.
     private func allSent() {
