@@ -90,8 +90,9 @@ struct SimulatedKafka {
             self.refuse(batch, .outOfOrderSequence, slot, &state, now: now, mayBeStored: true)
         case 3:
             // No answer will ever come.
-            if self.chance(1, in: 2) { self.store(batch) }
-            self.die(slot, &state, now: now)
+            let isStored = self.chance(1, in: 2)
+            if isStored { self.store(batch) }
+            self.die(slot, gapAt: isStored ? nil : batch[0], &state, now: now)
         default: self.deliver(batch, slot, &state, now: now)
         }
     }
@@ -112,18 +113,21 @@ struct SimulatedKafka {
         _ batch: [Message], _ code: KafkaErrorCode, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64, mayBeStored: Bool = false
     ) {
         for message in batch { self.report(message, code, slot, &state, now: now, mayBeStored: mayBeStored) }
-        if slot != .single, self.plant != .gaplessOff { self.die(slot, &state, now: now) }
+        if slot != .single, self.plant != .gaplessOff { self.die(slot, gapAt: mayBeStored ? nil : batch[0], &state, now: now) }
     }
 
-    /// A fatal error: what is queued is purged, what is in flight may still be answered.
-    private mutating func die(_ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64) {
+    /// A fatal error: what is queued is purged, what is in flight may be stored without an answer.
+    ///
+    /// - Parameter gap: what was not stored: the broker takes nothing that stands behind it in its partition.
+    private mutating func die(_ slot: ProducerSlot, gapAt gap: Message?, _ state: inout ForwardState, now: UInt64) {
         self.producers[slot.rawValue].isFatal = true
         state.failed(slot, now: now)
         let queues = self.producers[slot.rawValue].queues
         self.producers[slot.rawValue].queues = []
         for queue in queues {
             let inFlight = queue.prefix(Int.random(in: 0...min(3, queue.count), using: &self.random))
-            if !inFlight.isEmpty, self.chance(1, in: 2) { self.store(Array(inFlight)) }  // Stored, and nobody will tell.
+            let isBehindGap = gap.map { $0.topic == queue[0].topic && $0.partition == queue[0].partition } ?? false
+            if !inFlight.isEmpty, !isBehindGap, self.chance(1, in: 2) { self.store(Array(inFlight)) }  // Stored, and nobody will tell.
             for message in queue.dropFirst(inFlight.count) where !self.chance(1, in: 20) {
                 self.report(message, .purgedInQueue, slot, &state, now: now)
             }

@@ -32,7 +32,9 @@ extension ForwardState {
         self.ready.removeAll(keepingCapacity: true)
     }
 
-    private mutating func push(_ place: Int, now: UInt64, _ send: (_ outgoing: Outgoing, _ event: Event, _ sequence: UInt64) -> KafkaErrorCode) {
+    private mutating func push(
+        _ place: Int, now: UInt64, _ send: (_ outgoing: Outgoing, _ event: Event, _ sequence: UInt64) -> KafkaErrorCode
+    ) {
         let topic = self.partitions[place].topic
         guard self.mayGo(place, topic, now: now) else { return }
         while self.partitions[place].queued > 0 {
@@ -111,7 +113,7 @@ extension ForwardState {
             self.remove(flight, place, slot)
             self.die(flight, code, reason: code.text)
             self.markReady(place)
-        case _ where code == .queueFull:
+        case _ where code == .queueFull && self[slot].outstanding > 0:
             self[slot].isFull = true
             self.stall(place, at: slot)
         case _ where code == .fatal:
@@ -130,8 +132,8 @@ extension ForwardState {
     /// The partition is looked at again when the producer can be sent to.
     private mutating func stall(_ place: Int, at slot: ProducerSlot) {
         self[slot].isWanted = true
-        guard !self.partitions[place].isStalled else { return }
-        self.partitions[place].isStalled = true
+        guard self.partitions[place].stalledAt & slot.bit == 0 else { return }
+        self.partitions[place].stalledAt |= slot.bit
         self[slot].stalled.append(place)
     }
 
@@ -139,7 +141,7 @@ extension ForwardState {
         let stalled = self[slot].stalled
         self[slot].stalled = []
         for place in stalled {
-            self.partitions[place].isStalled = false
+            self.partitions[place].stalledAt &= ~slot.bit
             if self.partitions[place].queued > 0 { self.markReady(place) }
         }
     }
@@ -147,7 +149,8 @@ extension ForwardState {
     /// Tries a partition again a little later.
     mutating func rest(_ place: Int, now: UInt64) {
         self.partitions[place].failures += 1
-        self.partitions[place].restsUntil = now + self.configuration.delay(self.configuration.holdDelay, failures: self.partitions[place].failures)
+        self.partitions[place].restsUntil =
+            now + self.configuration.delay(self.configuration.holdDelay, failures: self.partitions[place].failures)
         self.resting.append(place)
     }
 }

@@ -62,7 +62,7 @@ extension ForwardState {
 
     /// What the cluster answered to a producer.
     mutating func learned(_ answer: KafkaMetadata.Topic, _ topic: Int, from slot: ProducerSlot, now: UInt64) {
-        if case .held = self.topics[topic].phase { return }  // It failed meanwhile, and is asked for again.
+        if case .held = self.topics[topic].phase { return self.want(topic, by: slot) }  // It failed meanwhile.
         guard !answer.error.isError, answer.leaders.contains(where: { $0 != nil }) else {
             let code = answer.error.isError ? answer.error : .leaderNotAvailable
             return self.holdTopic(topic, KafkaFailure(code), needsProbe: false, now: now)
@@ -133,7 +133,9 @@ extension ForwardState {
 
     /// The batches of the small topics' producer: the smallest limit, less what a request adds.
     var smallBatchSize: Int? {
-        let limits = self.topics.indices.lazy.filter { self.names.holds($0) && self.topics[$0].slot == .small }.compactMap { self.topics[$0].limit }
+        let limits = self.topics.indices.lazy.filter { self.names.holds($0) && self.topics[$0].slot == .small }.compactMap {
+            self.topics[$0].limit
+        }
         return limits.min().map { max(1, $0 - 128) }
     }
 
@@ -211,6 +213,7 @@ extension ForwardState {
             guard case .held(let until) = self.topics[topic].phase, until <= now else { continue }
             self.topics[topic].phase = .unknown
             self.want(topic, by: .main)
+            for slot in ProducerSlot.allCases where self.topics[topic].wantedBy & slot.bit != 0 { self[slot].wantsMetadata = true }
         }
         self.held.removeAll { if case .held = self.topics[$0].phase { false } else { true } }
         return !self.resting.isEmpty || !self.held.isEmpty || self.slots.contains { $0.waitsForTime }

@@ -30,8 +30,8 @@ struct PartitionState {
     var failures = 0
     /// Listed to be looked at.
     var isReady = false
-    /// Listed at a producer that can't be sent to now.
-    var isStalled = false
+    /// The producers that list it, because they could not be sent to, as bits.
+    var stalledAt: UInt8 = 0
 
     /// What weighs on it, for keyless events to avoid.
     var load: Int { self.outstandingBytes + self.queued * 256 }
