@@ -34,6 +34,8 @@ package actor ForwardStage: Stage {
     var pulling: Task<Void, Never>?
     var drained: UnsafeContinuation<Void, Never>?
     private var isDraining = false
+    /// What this run holds of the budget.
+    private(set) var heldBytes = 0
 
     // One task each waits for these, while the stage runs.
     var room = Wakeup()
@@ -111,6 +113,7 @@ package actor ForwardStage: Stage {
         self.state = ForwardState(configuration: self.configuration, seed: MonotonicClock.nanoseconds)
         self.failure = nil
         self.isDraining = false
+        self.heldBytes = 0
         (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
         self.wanted = ProducerSlot.allCases.map { _ in Wakeup() }
         let room = self.room
@@ -146,6 +149,7 @@ package actor ForwardStage: Stage {
                 guard await room.next(isolation: self) != nil else { return }
             }
             guard !Task.isCancelled else { return }  // Not admitted: it is still behind the cursor.
+            self.heldBytes += self.state.cost(of: batch)
             self.state.admit(batch, now: self.loop.nowMilliseconds)
             self.turn()
         }
@@ -174,6 +178,7 @@ package actor ForwardStage: Stage {
         self.moveCursor()
         if self.state.released > 0 {
             self.share?.give(self.state.released)
+            self.heldBytes -= self.state.released
             self.state.released = 0
         }
         if !self.state.deaths.isEmpty { self.deaths.notify() }

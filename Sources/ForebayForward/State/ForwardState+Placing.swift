@@ -117,7 +117,8 @@ extension ForwardState {
     /// Fewer partitions: the topic was made anew. Its events leave their old places, for some are gone.
     mutating func recallIfSettled(_ topic: Int) {
         let places = self.topics[topic].partitions
-        guard let count = self.topics[topic].nextCount, count < places.count, places.allSatisfy({ self.partitions[$0].outstanding == 0 }) else { return }
+        guard let count = self.topics[topic].nextCount, count < places.count, places.allSatisfy({ self.partitions[$0].outstanding == 0 })
+        else { return }
         var recalled: [UInt64] = []
         for place in places {
             self.forEachUnsettled(of: place) { recalled.append($0.flights.number($1)) }
@@ -125,7 +126,9 @@ extension ForwardState {
         }
         var waiting = FlightQueue()
         for number in recalled.sorted() { waiting.append(UInt32(truncatingIfNeeded: number), in: &self.flights) }
-        while self.topics[topic].waiting.count > 0 { waiting.append(self.topics[topic].waiting.removeFirst(in: self.flights), in: &self.flights) }
+        while self.topics[topic].waiting.count > 0 {
+            waiting.append(self.topics[topic].waiting.removeFirst(in: self.flights), in: &self.flights)
+        }
         self.topics[topic].waiting = waiting
         self.topics[topic].assigned = 0
     }

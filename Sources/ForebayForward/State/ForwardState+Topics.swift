@@ -133,7 +133,9 @@ extension ForwardState {
 
     /// The batches of the small topics' producer: the smallest limit, less what a request adds.
     var smallBatchSize: Int? {
-        let limits = self.topics.indices.lazy.filter { self.names.holds($0) && self.topics[$0].slot == .small }.compactMap { self.topics[$0].limit }
+        let limits = self.topics.indices.lazy.filter { self.names.holds($0) && self.topics[$0].slot == .small }.compactMap {
+            self.topics[$0].limit
+        }
         return limits.min().map { max(1, $0 - 128) }
     }
 

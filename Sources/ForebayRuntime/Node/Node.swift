@@ -34,7 +34,8 @@ package final class Node: Sendable {
 
     /// Opens the disk, starts every stage, and listens. The admin listener answers first, so that a long start can be watched.
     ///
-    /// - Throws: ``ForebayError`` when the node can't be started as configured: a data folder in use, an address in use, no room on the disk.
+    /// - Throws: ``ForebayError`` when the node can't be started as configured: a data folder in use, an address in use, no room on the
+    ///   disk.
     package static func start(_ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry()) async throws -> Node {
         OpenFiles.raiseLimit()
         let loops = Loops(edge: try EventLoop(label: "fb-edge"), delivery: try EventLoop(label: "fb-delivery"))
