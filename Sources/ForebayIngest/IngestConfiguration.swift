@@ -41,8 +41,8 @@ package struct IngestConfiguration: Sendable {
 
         package init() {}
 
-        /// Of the records of one request. Each has some bytes of its own beside the body's, and repeats the request's header fields; without
-        /// a bound a small body with many events and large fields would become hundreds of megabytes.
+        /// Of the records of one request. Each has some bytes of its own beside the body's, and repeats the request's header fields;
+        /// without a bound a small body with many events and large fields would become hundreds of megabytes.
         var records: Int { 2 * self.body + self.eventsPerRequest * (RecordLayout.fixed + TopicName.maximumLength) }
     }
 
