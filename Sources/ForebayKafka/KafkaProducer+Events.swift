@@ -74,7 +74,7 @@ extension KafkaProducer {
 
     private func signal(of event: OpaquePointer) -> KafkaSignal {
         let code = KafkaErrorCode(rd_kafka_event_error(event))
-        guard code == .fatal else {
+        guard rd_kafka_event_error_is_fatal(event) != 0 || code == .fatal else {
             let failure = KafkaFailure(code, reason: String(cString: rd_kafka_event_error_string(event)))
             self.tell("Kafka client error", failure)
             return .failure(failure)
