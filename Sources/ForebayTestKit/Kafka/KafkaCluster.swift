@@ -59,7 +59,6 @@ package final class KafkaCluster: Sendable {
     package func start() async throws {
         let log = self.folder.appendingPathComponent("log")
         if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
-        let before = try Data(contentsOf: log).count
         let process = Process()
         process.executableURL = URL(fileURLWithPath: self.script("server-start"))
         process.arguments = [self.folder.path + "/server.properties"]
@@ -72,10 +71,11 @@ package final class KafkaCluster: Sendable {
         try process.run()
         self.broker.withLock { $0 = process.processIdentifier }
         KillAtExit.add(process.processIdentifier)
-        let started = Data("Kafka Server started".utf8)
-        try await until("the broker serves", within: 60) {
-            guard process.isRunning else { throw Failure(description: "the broker ended: see \(log.path)") }
-            return try Data(contentsOf: log).dropFirst(before).range(of: started) != nil
+        try await until("the broker serves", within: 90) {
+            guard process.isRunning else { throw Failure(description: "the broker ended: \(try String(contentsOf: log, encoding: .utf8).suffix(2000))") }
+            // Not up yet: asked again.
+            let list = try? await Command.run("/usr/bin/kcat", ["-L", "-b", self.bootstrap, "-m", "2"], limit: 10)
+            return list?.contains(" 1 brokers:") ?? false
         }
     }
 
