@@ -3,9 +3,11 @@ package import ForebayHTTP
 package import ForebayNet
 package import ForebayTelemetry
 
-/// Answers the admin listener. It lives on the edge loop, where its server does; the answers are made elsewhere (``AdminRoutes/answer(_:)``).
+/// Answers the admin listener. It lives on the edge loop, where its server does; the answers are made elsewhere
+/// (``AdminRoutes/answer(_:)``).
 ///
-/// It also keeps the once-a-second work that nobody else has: the loops' pulses, and log lines that wait for their reader or their fold's end.
+/// It also keeps the once-a-second work that nobody else has: the loops' pulses, and log lines that wait for their reader or their fold's
+/// end.
 package actor AdminStage: Stage {
     /// Requests in work at once: an answer is held in memory whole, and a scraper that does not wait must not fill it.
     static let inFlightLimit = 64

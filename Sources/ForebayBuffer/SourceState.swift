@@ -25,7 +25,11 @@ struct SourceState {
     private var settledEnd: UInt64
     private var position: UInt64
 
-    init(cursor: UInt64) {
+    /// Which reading of the source this is; an earlier one may still be ending.
+    let reading: Int
+
+    init(cursor: UInt64, reading: Int) {
+        self.reading = reading
         self.settledEnd = cursor
         self.position = cursor
     }
@@ -63,6 +67,9 @@ struct SourceState {
         }
         return Move(sequence: self.isIdle ? max(end, self.position) : end, settled: settled)
     }
+
+    /// Where the reader stands, if everything it handed out is settled.
+    var idlePosition: UInt64? { self.isIdle ? self.position : nil }
 
     private var isIdle: Bool { self.head == self.handed.count }
 }

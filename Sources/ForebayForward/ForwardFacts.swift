@@ -8,13 +8,15 @@ struct ForwardFacts {
     var totals = ForwardState.Totals()
     var inFlight = 0
     var isUp = false
+    var inFlightBytes = 0
     /// Topics that take nothing now, with the reason; the first few.
     var held: [String] = []
 
     var facts: [Fact] {
         var facts = [
             Fact("delivered", .number(Int64(self.totals.delivered))), Fact("redelivered", .number(Int64(self.totals.redelivered))),
-            Fact("dead", .number(Int64(self.totals.dead))), Fact("in_flight", .number(Int64(self.inFlight))), Fact("target_up", .flag(self.isUp)),
+            Fact("dead", .number(Int64(self.totals.dead))), Fact("in_flight", .number(Int64(self.inFlight))),
+            Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("target_up", .flag(self.isUp)),
         ]
         if !self.held.isEmpty { facts.append(Fact("held", .text(self.held.joined(separator: "; ")))) }
         return facts
@@ -29,10 +31,18 @@ extension ForwardStage {
             defer {
                 shown.totals = totals
                 shown.inFlight = self.state.flights.count
+                shown.inFlightBytes = self.heldBytes
             }
             return shown.totals
         }
         self.metrics.inFlight.set(Double(self.state.flights.count))
+        if !self.state.settledBatches.isEmpty {
+            let now = WallClock.milliseconds
+            for batch in self.state.settledBatches {
+                self.metrics.endToEnd.observe(Double(now - batch.acceptedAt) / 1000, count: batch.count)
+            }
+            self.state.settledBatches.removeAll(keepingCapacity: true)
+        }
         // A new run counts from 0 again.
         let base = totals.delivered >= before.delivered ? before : ForwardState.Totals()
         if totals.delivered > base.delivered {

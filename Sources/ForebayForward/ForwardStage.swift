@@ -36,6 +36,8 @@ package actor ForwardStage: Stage {
     /// Producers made anew since the start of the run.
     var rebuilds = 0
     private var isDraining = false
+    /// What this run holds of the budget.
+    private(set) var heldBytes = 0
 
     // One task each waits for these, while the stage runs.
     var room = Wakeup()
@@ -114,6 +116,7 @@ package actor ForwardStage: Stage {
         self.failure = nil
         self.rebuilds = 0
         self.isDraining = false
+        self.heldBytes = 0
         (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
         self.wanted = ProducerSlot.allCases.map { _ in Wakeup() }
         let room = self.room
@@ -149,6 +152,7 @@ package actor ForwardStage: Stage {
                 guard await room.next(isolation: self) != nil else { return }
             }
             guard !Task.isCancelled else { return }  // Not admitted: it is still behind the cursor.
+            self.heldBytes += self.state.cost(of: batch)
             self.state.admit(batch, now: self.loop.nowMilliseconds)
             self.turn()
         }
@@ -177,6 +181,7 @@ package actor ForwardStage: Stage {
         self.moveCursor()
         if self.state.released > 0 {
             self.share?.give(self.state.released)
+            self.heldBytes -= self.state.released
             self.state.released = 0
         }
         if !self.state.deaths.isEmpty { self.deaths.notify() }

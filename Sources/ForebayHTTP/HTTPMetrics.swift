@@ -31,7 +31,8 @@ package final class HTTPMetrics {
     func refused(_ code: String) {
         Self.count(&self.refused, code) {
             self.registry.counter(
-                "forebay_http_refused_total", help: "Requests refused before a handler saw them.", labels: ["listener": self.listener, "code": $0])
+                "forebay_http_refused_total", help: "Requests refused before a handler saw them.",
+                labels: ["listener": self.listener, "code": $0])
         }
     }
 

@@ -49,7 +49,8 @@ package final class IngestMetrics: Sendable {
         let counter = self.rejections.withLock { rejections in
             if let known = rejections[code] { return known }
             let made = self.registry.counter(
-                "forebay_ingest_rejected_total", help: "Requests refused, by the code of their problem document.", labels: ["reason": code.rawValue])
+                "forebay_ingest_rejected_total", help: "Requests refused, by the code of their problem document.",
+                labels: ["reason": code.rawValue])
             rejections[code] = made
             return made
         }

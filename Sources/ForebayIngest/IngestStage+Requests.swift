@@ -14,7 +14,8 @@ extension IngestStage {
                 throw Refusal(.methodNotAllowed, "\(head.method.name) is not for events; POST them", allow: IngestResource.allow)
             }
             if let code = self.admission() { throw Refusal(code, code.busyDetail) }
-            _ = try self.read(head, resource)
+            let reading = try self.read(head, resource)
+            self.judged = (head.id, head.query.baseAddress, reading)
             return .accept(bodyLimit: self.configuration.limits.body)
         } catch {
             return .refuse(self.refusal(error, of: head.id))
@@ -26,10 +27,10 @@ extension IngestStage {
         let startedAt = MonotonicClock.nanoseconds
         do throws(Refusal) {
             if self.state.phase == .ended { throw Refusal(.unavailable, ProblemCode.unavailable.busyDetail) }
-            let (target, waits) = try self.read(head, try IngestResource(path: head.path))
+            let (target, waits) = try self.readAgain(head)
             self.sink.begin(bodyCount: body.count, keepsPositions: waits)
             do throws(Refusal) {
-                let request = BodyDecoder.Request(target: target, now: WallClock.milliseconds)
+                let request = BodyDecoder.Request(target: target, now: self.wallMilliseconds())
                 try self.decoder.decode(body, self.fields, request, routes: &self.routes, into: &self.sink)
             } catch {
                 self.sink.gathering.rollback()
@@ -42,10 +43,24 @@ extension IngestStage {
         }
     }
 
+    /// What the head says, without reading it twice where the body came with it: then it lies where it was judged, and `fields` holds.
+    /// A body that came later comes with a copy of its head, which lies elsewhere. (The query tells, even an empty one: a path with escapes
+    /// is decoded to one place for all heads.)
+    private func readAgain(_ head: borrowing HTTPRequestHead) throws(Refusal) -> HeadReading {
+        if let judged, judged.id == head.id, judged.place == head.query.baseAddress { return judged.reading }
+        return try self.read(head, try IngestResource(path: head.path))
+    }
+
+    /// The time of day, asked once in a turn of the loop.
+    private func wallMilliseconds() -> Int64 {
+        let turn = self.loop.nowMilliseconds
+        if self.wallTime.turn != turn { self.wallTime = (turn, WallClock.milliseconds) }
+        return self.wallTime.now
+    }
+
     /// Reads what the head says: where the events go, and what the header fields say of them (in `fields`).
-    private func read(
-        _ head: borrowing HTTPRequestHead, _ resource: IngestResource
-    ) throws(Refusal) -> (target: TopicTarget?, waitsForKafka: Bool) {
+    private func read(_ head: borrowing HTTPRequestHead, _ resource: IngestResource) throws(Refusal) -> HeadReading {
+        self.judged = nil  // Whatever was judged before: `fields` says something else from now on.
         let query = try IngestQuery(head.query)
         var target: TopicTarget?
         if case .topic(let name) = resource { target = try self.routes.target(for: name) }

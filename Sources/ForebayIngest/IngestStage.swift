@@ -3,6 +3,9 @@ import ForebayHTTP
 package import ForebayNet
 import ForebayTelemetry
 
+/// What a request's head says beside its fields.
+typealias HeadReading = (target: TopicTarget?, waitsForKafka: Bool)
+
 /// Takes events in over HTTP, and answers when the buffer has made them durable.
 ///
 /// It lives on the edge loop, as the server does: a request's callback is already inside the actor. What completes in one turn of the loop
@@ -27,6 +30,10 @@ package actor IngestStage: Stage {
     var fields: RequestFields
     var sink: EventSink
     var text = AnswerText()
+    /// The head that `fields` was read from, while nothing else was read since.
+    var judged: (id: RequestID, place: UnsafeRawPointer?, reading: HeadReading)?
+    /// The time of day in a turn of the loop, see `wallMilliseconds()`.
+    var wallTime: (turn: UInt64, now: Int64) = (0, 0)
 
     /// What is gathered now.
     var group: PendingGroup
@@ -90,7 +97,8 @@ package actor IngestStage: Stage {
         throw CancellationError()
     }
 
-    /// Refuses new requests and answers those that were taken. Those that wait for Kafka get their 202: they are durable, and Kafka may be away.
+    /// Refuses new requests and answers those that were taken. Those that wait for Kafka get their 202: they are durable, and Kafka may
+    /// be away.
     package func drain() async {
         self.perform(self.state.draining())
         self.endTurn()

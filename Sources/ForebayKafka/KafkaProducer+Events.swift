@@ -72,19 +72,17 @@ extension KafkaProducer {
         }
     }
 
+    /// A fatal error comes with the code of its cause or with `_FATAL`, by the way it was raised; the client itself knows for sure.
     private func signal(of event: OpaquePointer) -> KafkaSignal {
-        let code = KafkaErrorCode(rd_kafka_event_error(event))
-        guard rd_kafka_event_error_is_fatal(event) != 0 || code == .fatal else {
-            let failure = KafkaFailure(code, reason: String(cString: rd_kafka_event_error_string(event)))
-            self.tell("Kafka client error", failure)
-            return .failure(failure)
-        }
-        let failure = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { text in
+        let fatal = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { text in
             text.initialize(repeating: 0)
             let code = KafkaErrorCode(rd_kafka_fatal_error(self.handle.client, text.baseAddress, text.count))
-            return KafkaFailure(code, reason: String(cString: text.baseAddress!))
+            return code.isError ? KafkaFailure(code, reason: String(cString: text.baseAddress!)) : nil
         }
-        return .fatal(failure)
+        if let fatal { return .fatal(fatal) }
+        let failure = KafkaFailure(KafkaErrorCode(rd_kafka_event_error(event)), reason: String(cString: rd_kafka_event_error_string(event)))
+        self.tell("Kafka client error", failure)
+        return .failure(failure)
     }
 
     private func tell(_ message: String, _ failure: KafkaFailure) {

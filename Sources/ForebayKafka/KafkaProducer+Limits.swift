@@ -14,7 +14,8 @@ package struct KafkaTopicLimit: Sendable, Equatable {
 extension KafkaProducer {
     /// Asks for `max.message.bytes` of topics. Needs the permission DescribeConfigs; without it the limit is none.
     ///
-    /// Comes back with what ``poll(_:)`` reads, so polling must go on. One answer for each topic, also when the producer is closed meanwhile.
+    /// Comes back with what ``poll(_:)`` reads, so polling must go on. One answer for each topic, also when the producer is closed
+    /// meanwhile.
     package func limits(of topics: [String], timeout: Int32 = 1500) async -> [KafkaTopicLimit] {
         guard !self.isClosed, !topics.isEmpty else { return Self.untold(topics, KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)) }
         self.lastLimitRequest += 1

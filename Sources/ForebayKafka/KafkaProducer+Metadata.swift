@@ -27,7 +27,8 @@ extension KafkaProducer {
     package func metadata(of topic: KafkaTopic? = nil, timeout: Int32 = 5000) async throws(KafkaFailure) -> KafkaMetadata {
         guard !self.isClosed else { throw KafkaFailure(KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)) }
         // The thread may outlive our own use of the topic: it holds a reference of its own.
-        let request = MetadataRequest(handle: self.handle, topic: topic.flatMap { rd_kafka_topic_new(self.handle.client, rd_kafka_topic_name($0.raw), nil) })
+        let request = MetadataRequest(
+            handle: self.handle, topic: topic.flatMap { rd_kafka_topic_new(self.handle.client, rd_kafka_topic_name($0.raw), nil) })
         let result = await withUnsafeContinuation { (waiting: UnsafeContinuation<Result<KafkaMetadata, KafkaFailure>, Never>) in
             self.thread.run { waiting.resume(returning: request.perform(timeout: timeout)) }
         }

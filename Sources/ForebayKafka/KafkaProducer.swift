@@ -1,6 +1,6 @@
+import CRDKafka
 package import ForebayCore
 package import ForebayTelemetry
-import CRDKafka
 import Glibc
 
 /// One producer of librdkafka: queues events, and tells what became of each of them.
@@ -72,7 +72,8 @@ package final class KafkaProducer {
 
     // MARK: Sending
 
-    /// Takes a topic into use, from now on part of ``metadata(of:)``. Close it again when it is no longer needed: librdkafka keeps what is open.
+    /// Takes a topic into use, from now on part of ``metadata(of:)``. Close it again when it is no longer needed: librdkafka keeps what is
+    /// open.
     package func open(topic name: String) -> KafkaTopic? {
         guard let raw = rd_kafka_topic_new(self.handle.client, name, nil) else { return nil }
         self.openTopics.insert(raw)
@@ -122,7 +123,8 @@ package final class KafkaProducer {
         switch kind {
         case .bulk: []
         case .small(let batchSize): [("batch.size", String(batchSize))]
-        case .single: [("batch.num.messages", "1"), ("linger.ms", "0"), ("enable.gapless.guarantee", "false"), ("statistics.interval.ms", "0")]
+        case .single:
+            [("batch.num.messages", "1"), ("linger.ms", "0"), ("enable.gapless.guarantee", "false"), ("statistics.interval.ms", "0")]
         }
     }
 }

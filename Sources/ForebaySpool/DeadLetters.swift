@@ -115,7 +115,9 @@ package actor DeadLetters: DeadLetterLog {
         letter.record.withUnsafeBytes { record in
             guard let event = Event(at: record) else { return }
             var headers = Array(event.headers)
-            for (name, value) in [(Header.code, letter.code), (Header.reason, letter.reason), (Header.offset, String(letter.offset.number))] {
+            for (name, value) in [
+                (Header.code, letter.code), (Header.reason, letter.reason), (Header.offset, String(letter.offset.number)),
+            ] {
                 headers.append(header: Array(name.utf8), value: Array(value.utf8.prefix(4096)))
             }
             let id = Array(letter.eventID.utf8.prefix(255))

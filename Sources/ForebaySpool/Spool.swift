@@ -130,6 +130,16 @@ package final class Spool: Sendable {
         return total > settled ? total - settled : 0
     }
 
+    /// Events of a route ever appended, if the durable end is still `sequence`.
+    package func count(of route: RouteID, ifEndIs sequence: UInt64) -> UInt64? {
+        self.view.read { $0.durableEnd == sequence ? $0.ordinals[route] : nil }
+    }
+
+    /// How many events of the route lie below `sequence`, where that is known: at the durable end.
+    package func ordinal(of route: RouteID, at sequence: UInt64) -> UInt64? {
+        self.view.read { $0.durableEnd == sequence ? $0.ordinals[route] : nil }
+    }
+
     /// Opens a stage's cursor on a route. A new one stands behind the last event.
     ///
     /// - Parameter name: `forward/orders`.

@@ -36,10 +36,25 @@ package final class SpoolCursor: Sendable {
     /// - Parameters:
     ///   - sequence: one past the last settled event; lower than now: nothing happens.
     ///   - settled: events of the route among those passed.
-    package func move(to sequence: UInt64, settled: UInt64) throws(ForebayError) {
+    ///   - ordinal: events of the route below `sequence`, if that is known. More than was settled: the rest lay in a damaged range.
+    package func move(to sequence: UInt64, settled: UInt64, ordinal: UInt64? = nil) throws(ForebayError) {
+        try self.change { value in
+            guard sequence > value.sequence else { return nil }
+            return SlotFile.Value(sequence: sequence, ordinal: value.ordinal + settled)
+        }
+    }
+
+    /// Everything of the route below `sequence` is settled or lost, and that is `ordinal` events: what a hole held is known only so.
+    package func rest(at sequence: UInt64, ordinal: UInt64) throws(ForebayError) {
+        try self.change { value in
+            let resting = SlotFile.Value(sequence: sequence, ordinal: ordinal)
+            return sequence >= value.sequence && resting != value ? resting : nil
+        }
+    }
+
+    private func change(_ decide: (SlotFile.Value) -> SlotFile.Value?) throws(ForebayError) {
         let outcome = self.state.withLock { state -> Result<Bool, ForebayError> in
-            guard sequence > state.value.sequence else { return .success(false) }
-            let value = SlotFile.Value(sequence: sequence, ordinal: state.value.ordinal + settled)
+            guard let value = decide(state.value) else { return .success(false) }
             return Result { () throws(ForebayError) in
                 try state.slots.write(value)
                 state.value = value

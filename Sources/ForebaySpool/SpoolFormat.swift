@@ -290,7 +290,9 @@ struct SegmentFooter: Equatable, Sendable {
         let length = Int(bytes.number(8, as: UInt32.self))
         let indexCount = Int(bytes.number(12, as: UInt32.self)), routeCount = Int(bytes.number(16, as: UInt32.self))
         guard length <= bytes.count, length == Self.fixed + 16 * (indexCount + routeCount) else { return nil }
-        guard bytes.number(4) == SpoolFormat.crc(bytes.part(8, length - 8), from: SpoolFormat.crc(of: salt.littleEndian)) else { return nil }
+        guard bytes.number(4) == SpoolFormat.crc(bytes.part(8, length - 8), from: SpoolFormat.crc(of: salt.littleEndian)) else {
+            return nil
+        }
         self.end = bytes.number(24)
         self.dataEnd = Int(clamping: bytes.number(32, as: UInt64.self))
         self.checksum = bytes.number(40)

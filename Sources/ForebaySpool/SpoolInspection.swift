@@ -56,7 +56,8 @@ package struct SpoolInspection {
         for name in try Folder.entries(folder) where name.hasSuffix(".segment") {
             let file = try File("\(folder)/\(name)", flags: O_RDONLY)
             let bytes = try file.bytes(at: 0, count: SpoolFormat.block)
-            switch bytes.withUnsafeBytes({ bytes in Result { () throws(SegmentHeader.Unreadable) in try SegmentHeader(decoding: bytes) } }) {
+            switch bytes.withUnsafeBytes({ bytes in Result { () throws(SegmentHeader.Unreadable) in try SegmentHeader(decoding: bytes) } })
+            {
             case .success(let header): found.append((header, file, try file.size()))
             case .failure(.version(let version)):
                 self.unreadable.append(Problem(file: name, position: 0, missing: 0..<0, reason: "format version \(version) is not known"))

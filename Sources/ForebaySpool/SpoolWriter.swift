@@ -60,7 +60,7 @@ actor SpoolWriter {
         let headers: [FrameHeader]
         do throws(ForebayError) {
             headers = try self.active.write(plan, durable: self.durable, ordinals: self.ordinals)
-        } catch where error.code == .spoolFull {
+        } catch  where error.code == .spoolFull {
             self.active.withdraw()
             throw error
         } catch {
@@ -132,7 +132,7 @@ actor SpoolWriter {
                 path: SpoolRecovery.path(of: header.number, in: folder), capacity: capacity, isPrepared: usesPrepared)
             self.seal()
             try next.establish()
-        } catch where error.code == .spoolFull {
+        } catch  where error.code == .spoolFull {
             throw error
         } catch {
             self.configuration.onDiskFailure(error)
@@ -157,7 +157,7 @@ actor SpoolWriter {
         let size: Int
         do throws(ForebayError) {
             size = try self.active.seal()
-        } catch where error.code == .spoolFull {
+        } catch  where error.code == .spoolFull {
             // Without a footer the segment is read to where its successor begins; nothing is lost.
             size = self.active.position
         } catch {
@@ -171,7 +171,8 @@ actor SpoolWriter {
         }
     }
 
-    /// When no further group comes, the last one's sequences are covered by the mark slot, so that damage to it can be told from a torn tail.
+    /// When no further group comes, the last one's sequences are covered by the mark slot, so that damage to it can be told from a torn
+    /// tail.
     private func scheduleMark() {
         guard !self.isMarkDue else { return }
         self.isMarkDue = true

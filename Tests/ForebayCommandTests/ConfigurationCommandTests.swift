@@ -85,4 +85,16 @@ import Testing
         #expect(result.code == 78)
         #expect(!result.error.contains("hunter2"))
     }
+
+    @Test func propertiesAreJudgedByLibrdkafkaAtTheirPlaces() async throws {
+        let folder = try TemporaryFolder()
+        let text = Self.sample.replacingOccurrences(of: "sasl.password: s3cret", with: "linger.mss: 5, acks: 1")
+        let path = try folder.write("a.yaml", text)
+        let result = try await BuiltProgram.run("validate", "--config", path)
+        #expect(result.code == 78)
+        let lines = result.error.split(separator: "\n")
+        #expect(lines.count == 3)
+        #expect(lines[0].hasPrefix("\(path):2:77 clusters.main.properties.linger.mss: No such configuration property"))
+        #expect(lines[1].hasPrefix("\(path):2:86 clusters.main.properties.acks: acks is Forebay's own"))
+    }
 }

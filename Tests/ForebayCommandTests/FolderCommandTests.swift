@@ -25,8 +25,10 @@ import Testing
         }
         let letters = ["too\nlarge", "x"].map { value in
             DeadLetter(
-                topic: "orders", code: "MSG_SIZE_TOO_LARGE", reason: "larger than\u{1B}[31m max.message.bytes", eventID: "id-\(value.count)",
-                offset: Offset(lane: .partition(topic: "orders", 1), number: 17), record: Self.batch(Array(value.utf8)).withUnsafeBytes { Array($0) })
+                topic: "orders", code: "MSG_SIZE_TOO_LARGE", reason: "larger than\u{1B}[31m max.message.bytes",
+                eventID: "id-\(value.count)",
+                offset: Offset(lane: .partition(topic: "orders", 1), number: 17),
+                record: Self.batch(Array(value.utf8)).withUnsafeBytes { Array($0) })
         }
         try await storage.deadLetters["r"]?.append(letters)
         await storage.close()

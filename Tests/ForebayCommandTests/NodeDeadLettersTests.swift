@@ -12,7 +12,9 @@ import Testing
         let after = request.target.firstMatch(of: /after=([0-9]+)/).flatMap { Int($0.1) } ?? -1
         let limit = min(2, request.target.firstMatch(of: /limit=([0-9]+)/).flatMap { Int($0.1) } ?? 0)
         let numbers = (0..<3).filter { $0 > after }.prefix(limit)
-        let entries = numbers.map { #"{"sequence":\#($0),"topic":"t","code":"C","reason":"r","id":"i","at":"2026-11-21T13:00:00.000Z","timestamp":0,"partition":null,"key":null,"headers":[],"value_base64":"/wA="}"# }
+        let entries = numbers.map {
+            #"{"sequence":\#($0),"topic":"t","code":"C","reason":"r","id":"i","at":"2026-11-21T13:00:00.000Z","timestamp":0,"partition":null,"key":null,"headers":[],"value_base64":"/wA="}"#
+        }
         let next = numbers.last.map { $0 < 2 ? "\($0)" : "null" } ?? "null"
         return ScriptedAnswer(status: 200, body: #"{"route":"a b","dead_letters":[\#(entries.joined(separator: ","))],"next":\#(next)}"#)
     }
@@ -27,7 +29,8 @@ import Testing
         #expect(letters.allSatisfy { $0["size"] as? Int == 2 && $0["value_base64"] == nil })
         #expect(
             server.requests.map(\.target) == [
-                "/admin/v1/deadletters", "/admin/v1/deadletters?route=a%20b&limit=100", "/admin/v1/deadletters?route=a%20b&limit=98&after=1",
+                "/admin/v1/deadletters", "/admin/v1/deadletters?route=a%20b&limit=100",
+                "/admin/v1/deadletters?route=a%20b&limit=98&after=1",
             ])
     }
 

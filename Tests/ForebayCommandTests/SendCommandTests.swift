@@ -134,7 +134,9 @@ import Testing
             if index == 0 { return Self.accepting(request, index) }
             return ScriptedAnswer(
                 status: 422,
-                body: #"{"status":422,"code":"invalid_event","detail":"2 events are refused.","errors":[{"index":0,"code":"invalid_json","detail":"a brace is missing"},{"index":2,"pointer":"/id","code":"too_large","detail":""}]}"#)
+                body:
+                    #"{"status":422,"code":"invalid_event","detail":"2 events are refused.","errors":[{"index":0,"code":"invalid_json","detail":"line 1, byte 2: a brace is missing"},{"index":2,"pointer":"/id","code":"too_large","detail":""}]}"#
+            )
         }
         defer { server.stop() }
         let input = (0..<1000).map { "{\"n\":\($0)}\n" }.joined() + "\n{\n{}\n{}\n"
@@ -143,8 +145,8 @@ import Testing
         #expect(result.out.isEmpty)
         #expect(
             result.error == """
-                forebay: 422 invalid_event (2 events are refused.)
-                  line 1002: invalid_json a brace is missing
+                forebay: 422 invalid_event
+                  line 1002: invalid_json byte 2: a brace is missing
                   line 1004: too_large /id
                 1,000 events before were accepted
 

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct SupportTests {
     @Test(arguments: [
-        "null", "true", " [1, -0.5e+3, 12345678901234567890123] ", #"{"a":{"b":[{}],"b":""}}"#, #""\u00e9\ud83d\ude00\/\b""#, "\"ü\"", "[]", "{}",
+        "null", "true", " [1, -0.5e+3, 12345678901234567890123] ", #"{"a":{"b":[{}],"b":""}}"#, #""\u00e9\ud83d\ude00\/\b""#, "\"ü\"", "[]",
+        "{}",
     ])
     func readsJSON(_ text: String) throws {
         let value = try #require(JSONValue(Array(text.utf8)))
@@ -17,7 +18,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", " ", "nul", "01", "1.", ".5", "+1", "1e", "-", "NaN", "[1,]", "[,1]", "{\"a\"}", "{\"a\":1,}", "{a:1}", "'a'", "\"\n\"", "\"\\x\"", "\"\\u12\"",
+        "", " ", "nul", "01", "1.", ".5", "+1", "1e", "-", "NaN", "[1,]", "[,1]", "{\"a\"}", "{\"a\":1,}", "{a:1}", "'a'", "\"\n\"",
+        "\"\\x\"", "\"\\u12\"",
         #""\ud83d""#, #""\udc00""#, #""\ud83dx""#, "1 2", "[1]x", "\"a", "[", String(repeating: "[", count: 100_000),
     ])
     func refusesWhatIsNotJSON(_ text: String) {
@@ -41,7 +43,9 @@ import Testing
     @Test func timesAreFoundations() {
         let formatter = ISO8601DateFormatter()
         formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
-        for milliseconds: Int64 in [0, 1, 999, 951_782_400_000, 951_868_799_999, 1_709_164_800_123, 1_795_266_062_345, 4_102_444_799_999, -1, -86_400_001] {
+        for milliseconds: Int64 in [
+            0, 1, 999, 951_782_400_000, 951_868_799_999, 1_709_164_800_123, 1_795_266_062_345, 4_102_444_799_999, -1, -86_400_001,
+        ] {
             #expect(Shown.time(milliseconds) == formatter.string(from: Date(timeIntervalSince1970: Double(milliseconds) / 1000)))
         }
     }
@@ -49,7 +53,8 @@ import Testing
     @Test func numbersForPeople() {
         #expect([0, 999, 1000, 1_234_567, -1000].map(Shown.count) == ["0", "999", "1,000", "1,234,567", "-1,000"])
         #expect([0, 1023, 1024, 1_610_612_736, .max].map(Shown.bytes) == ["0 B", "1023 B", "1.0 KiB", "1.5 GiB", "8192.0 PiB"])
-        #expect([0.25, 59.94, 60, 3600, 90_000, .infinity].map(Shown.seconds) == ["250 ms", "59.9 s", "1 m 0 s", "1 h 0 m", "1 d 1 h", "-"])
+        #expect(
+            [0.25, 59.94, 60, 3600, 90_000, .infinity].map(Shown.seconds) == ["250 ms", "59.9 s", "1 m 0 s", "1 h 0 m", "1 d 1 h", "-"])
     }
 
     @Test func linesInPiecesAndWithoutAnEnd() throws {

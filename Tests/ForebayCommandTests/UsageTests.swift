@@ -46,8 +46,14 @@ import Testing
         (["send", "a", "--key"], "forebay: --key needs a value: --key KEY\nRun 'forebay send --help' for help.\n"),
         (["send", "a", "--key", "x", "--key", "y"], "forebay: --key is given twice\nRun 'forebay send --help' for help.\n"),
         (["send", "a", "--json=x"], "forebay: --json takes no value\nRun 'forebay send --help' for help.\n"),
-        (["send", "a b"], "forebay: a b is not a topic's name (letters, digits, '.', '_', '-', at most 249)\nRun 'forebay send --help' for help.\n"),
-        (["send", "a", "x", "--timeout", "5"], "forebay: --timeout takes a duration such as 30s, not 5\nRun 'forebay send --help' for help.\n"),
+        (
+            ["send", "a b"],
+            "forebay: a b is not a topic's name (letters, digits, '.', '_', '-', at most 249)\nRun 'forebay send --help' for help.\n"
+        ),
+        (
+            ["send", "a", "x", "--timeout", "5"],
+            "forebay: --timeout takes a duration such as 30s, not 5\nRun 'forebay send --help' for help.\n"
+        ),
         (["send", "a", "x", "--url", "https://h"], "forebay: https://h: https is not supported yet; expected http://host:port\n"),
         (["status", "extra"], "forebay: unexpected argument extra\nRun 'forebay status --help' for help.\n"),
         (["bench"], "forebay: bench is not supported yet\nRun 'forebay --help' for help.\n"),

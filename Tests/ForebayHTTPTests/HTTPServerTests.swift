@@ -300,7 +300,9 @@ struct HTTPServerTests {
         try await server.stop()
     }
 
-    @Test("a body over the handler's limit gets 413 and the end, and the client sees it although it goes on sending", arguments: [true, false])
+    @Test(
+        "a body over the handler's limit gets 413 and the end, and the client sees it although it goes on sending",
+        arguments: [true, false])
     func lingers(isChunked: Bool) async throws {
         let handler = EchoHandler()
         handler.judge = { _ in .accept(bodyLimit: 1000) }

@@ -14,7 +14,7 @@ struct HTTPTimesTests {
             try await client.send("GET / HTTP/1.1\r\n")
             while true {
                 try await client.send("X: y\r\n")
-                try await Task.sleep(for: .milliseconds(20))
+                await pace(20)
             }
         }
         let answer = try await client.readAnswer()
@@ -39,7 +39,7 @@ struct HTTPTimesTests {
         let client = try server.connect()
         var began = ContinuousClock.now
         for _ in 0..<3 {
-            try await Task.sleep(for: .milliseconds(400))
+            await pace(400)
             began = ContinuousClock.now
             try await client.send(Self.get)
             #expect(try await client.readAnswer().status == 200)
@@ -54,10 +54,13 @@ struct HTTPTimesTests {
         let handler = EchoHandler()
         nonisolated(unsafe) var waiting: RequestID?
         handler.respond = { _, id, _, _ in waiting = id }
-        let server = try await TestServer({ $0.times.idle = 100; $0.times.header = 100; $0.times.request = 100 }, handler: handler)
+        let server = try await TestServer(
+            {
+                $0.times.idle = 100; $0.times.header = 100; $0.times.request = 100
+            }, handler: handler)
         let client = try server.connect()
         try await client.send(Self.get)
-        try await Task.sleep(for: .milliseconds(900))
+        await pace(900)
         let httpServer = server.server
         try await server.loop.perform { httpServer.answer(waiting!, .json(200, "{}")) }
         #expect(try await client.readAnswer().text == "{}")
@@ -77,7 +80,7 @@ struct HTTPTimesTests {
         let trickle = Task.detached {
             while true {
                 try await client.send("a")
-                try await Task.sleep(for: .milliseconds(20))
+                await pace(20)
             }
         }
         #expect(try await client.readAnswer().status == 408)
@@ -98,7 +101,7 @@ struct HTTPTimesTests {
         let trickle = Task.detached {
             while true {
                 try await client.send("aaaa")
-                try await Task.sleep(for: .milliseconds(20))
+                await pace(20)
             }
         }
         #expect(try await client.readAnswer().status == 408)
@@ -144,7 +147,7 @@ struct HTTPTimesTests {
             let count = try await client.read(128 << 10).count
             if count == 0 { break }
             got += count
-            try await Task.sleep(for: .milliseconds(10))
+            await pace(10)
         }
         #expect(got > large.count)
         try await server.stop()
@@ -167,7 +170,7 @@ struct HTTPTimesTests {
         try await half.send("Host: a\r\n\r\n")
         let late = try server.connect()
         try await late.send(Self.get)
-        try await Task.sleep(for: .milliseconds(2600))
+        await pace(2600)
         #expect(server.handler.seen.isEmpty)
         try await loop.perform { httpServer.resumeReading() }
         #expect(try await client.readAnswer().text == "abcd")

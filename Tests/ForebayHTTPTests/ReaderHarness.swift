@@ -12,7 +12,8 @@ enum Seen: Equatable, CustomStringConvertible {
     var description: String {
         switch self {
         case .request(let method, let path, let body):
-            body.count > 40 ? "\(method) \(path) (\(body.count) bytes)" : "\(method) \(path) \(String(decoding: body, as: UTF8.self).debugDescription)"
+            body.count > 40
+                ? "\(method) \(path) (\(body.count) bytes)" : "\(method) \(path) \(String(decoding: body, as: UTF8.self).debugDescription)"
         case .refused(let status, let code): "refused \(status) \(code)"
         case .answered(let status): "answered \(status)"
         case .invited: "100"

@@ -1,5 +1,6 @@
-@testable import ForebayHTTP
 import Testing
+
+@testable import ForebayHTTP
 
 @Suite("Requests that servers could read in two ways")
 struct SmugglingTests {

@@ -15,7 +15,8 @@ struct SeenRequest: Sendable, Equatable {
 }
 
 /// Answers 200 with the body it got, unless a closure says otherwise; keeps what it saw.
-final class EchoHandler: HTTPHandler, @unchecked Sendable {  // Safe because: the loop calls it, and tests read `seen` and `dropped` under the lock.
+// Safe because: the loop calls it, and tests read `seen` and `dropped` under the lock.
+final class EchoHandler: HTTPHandler, @unchecked Sendable {
     private let state = Mutex<(seen: [SeenRequest], dropped: Int)>(([], 0))
     var judge: (borrowing HTTPRequestHead) -> HTTPVerdict = { _ in .accept(bodyLimit: 1 << 20) }
     var respond: ((HTTPServer, RequestID, borrowing HTTPRequestHead, UnsafeRawBufferPointer) -> Void)?
@@ -94,7 +95,9 @@ final class RawClient: Sendable {
         address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         let status = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.connect(self.descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(self.descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
         }
         guard status == 0 else { throw Failure(code: errno) }
     }
@@ -102,7 +105,8 @@ final class RawClient: Sendable {
     deinit { close(self.descriptor) }
 
     /// Off the pool of Swift's tasks, which has as many threads as there are cores: two that wait would stop all tests.
-    private func blocking<Result: Sendable>(_ queue: DispatchQueue, _ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    private func blocking<Result: Sendable>(_ queue: DispatchQueue, _ body: @escaping @Sendable () throws -> Result) async throws -> Result
+    {
         try await withCheckedThrowingContinuation { continuation in
             queue.async { continuation.resume(with: Swift.Result { try body() }) }
         }
@@ -112,7 +116,7 @@ final class RawClient: Sendable {
 
     func send(_ bytes: [UInt8]) async throws { try await self.blocking(self.sending) { try self.sendNow(bytes) } }
 
-    private func sendNow(_ bytes: [UInt8]) throws {
+    func sendNow(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.send(self.descriptor, $0.baseAddress! + sent, $0.count - sent, 0x4000) }
@@ -126,7 +130,7 @@ final class RawClient: Sendable {
     /// What comes next; empty at the end.
     func read(_ count: Int = 65536) async throws -> [UInt8] { try await self.blocking(self.reading) { try self.readNow(count) } }
 
-    private func readNow(_ count: Int) throws -> [UInt8] {
+    func readNow(_ count: Int) throws -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: count)
         let got = buffer.withUnsafeMutableBytes { Glibc.read(self.descriptor, $0.baseAddress, $0.count) }
         guard got >= 0 else { throw Failure(code: errno) }
@@ -143,7 +147,9 @@ final class RawClient: Sendable {
     }
 
     /// One answer: its status, its head, its body by Content-Length (none to HEAD).
-    func readAnswer(isHead: Bool = false) async throws -> Answer { try await self.blocking(self.reading) { try self.readAnswerNow(isHead) } }
+    func readAnswer(isHead: Bool = false) async throws -> Answer {
+        try await self.blocking(self.reading) { try self.readAnswerNow(isHead) }
+    }
 
     private func readAnswerNow(_ isHead: Bool) throws -> Answer {
         var head: [UInt8] = []
@@ -192,6 +198,15 @@ extension Array where Element == UInt8 {
     func ends(with suffix: [UInt8]) -> Bool { self.count >= suffix.count && Array(self.suffix(suffix.count)) == suffix }
 }
 
+private let pacer = try! EventLoop(label: "pacer")
+
+/// Lets time pass, for a client whose slowness or silence is what is tested. Nobody is hoped to be done by then.
+func pace(_ milliseconds: Int) async {
+    await withCheckedContinuation { done in
+        pacer.execute { pacer.timer(after: milliseconds) { done.resume() } }
+    }
+}
+
 struct ConditionNotMet: Error {}
 
 /// Looks again and again until something is so, for ten seconds at most.
@@ -200,7 +215,7 @@ func until(_ isSo: () async -> Bool) async throws {
     let end = clock.now + .seconds(10)
     while !(await isSo()) {
         guard clock.now < end else { throw ConditionNotMet() }
-        try await Task.sleep(for: .milliseconds(1))
+        await pace(1)
     }
 }
 

@@ -10,7 +10,9 @@ struct BodyDecoderTests {
     @Test("a body of another type is one event, its own bytes")
     func raw() {
         let bytes: [UInt8] = [0, 255, 10, 13, 34]
-        for type in [nil, "text/plain", "application/octet-stream", "image/png", "application/xml", "application/ndjson", "application/ld+json", ""] {
+        for type in [
+            nil, "text/plain", "application/octet-stream", "image/png", "application/xml", "application/ndjson", "application/ld+json", "",
+        ] {
             let headers = type.map { [("Content-Type", $0)] } ?? []
             #expect(Decoding().decode(bytes, headers: headers) == .events([SeenEvent(value: "").with { $0.value = bytes }]))
         }
@@ -23,7 +25,9 @@ struct BodyDecoderTests {
         let event = SeenEvent(value: "x", key: "käy").with {
             $0.id = Array("my-id".utf8)
             $0.timestamp = 12
-            $0.headers = [.init(name: "trace-id", value: Array("a%20b".utf8)), .init(name: "trace-id", value: []), .init(name: "x", value: [0x31])]
+            $0.headers = [
+                .init(name: "trace-id", value: Array("a%20b".utf8)), .init(name: "trace-id", value: []), .init(name: "x", value: [0x31]),
+            ]
         }
         let headers = [
             ("forebay-KEY", "käy"), ("Forebay-Id", "my-id"), ("Forebay-Timestamp", "12"), ("Forebay-Header-Trace-Id", "a%20b"),
@@ -59,10 +63,14 @@ struct BodyDecoderTests {
     @Test(
         "header fields that no event can have are refused",
         arguments: [
-            ("Forebay-Id", "", .invalidID), ("Forebay-Id", String(repeating: "x", count: 256), .invalidID), ("Forebay-Id", "a\u{85}", .invalidID),
-            ("Forebay-Id", "a\u{7F}", .invalidID), ("Forebay-Timestamp", "yesterday", .invalidTimestamp), ("Forebay-Timestamp", "-1", .invalidTimestamp),
-            ("Forebay-Timestamp", "1.5", .invalidTimestamp), ("Forebay-Header-", "x", .invalidHeader), ("Forebay-Header-Forebay-Id", "x", .reservedHeader),
-            ("Forebay-Partition", "1", .unknownHeader), ("Forebay-Keys", "1", .unknownHeader), ("Idempotency-Key", "1", .idempotencyKeyUnsupported),
+            ("Forebay-Id", "", .invalidID), ("Forebay-Id", String(repeating: "x", count: 256), .invalidID),
+            ("Forebay-Id", "a\u{85}", .invalidID),
+            ("Forebay-Id", "a\u{7F}", .invalidID), ("Forebay-Timestamp", "yesterday", .invalidTimestamp),
+            ("Forebay-Timestamp", "-1", .invalidTimestamp),
+            ("Forebay-Timestamp", "1.5", .invalidTimestamp), ("Forebay-Header-", "x", .invalidHeader),
+            ("Forebay-Header-Forebay-Id", "x", .reservedHeader),
+            ("Forebay-Partition", "1", .unknownHeader), ("Forebay-Keys", "1", .unknownHeader),
+            ("Idempotency-Key", "1", .idempotencyKeyUnsupported),
             ("Content-Encoding", "gzip", .unsupportedContentEncoding), ("Content-Encoding", "identity, gzip", .unsupportedContentEncoding),
             ("ce-specversion", "1.0", .cloudEventsUnsupported),
         ] as [(String, String, ProblemCode)])
@@ -70,7 +78,9 @@ struct BodyDecoderTests {
         #expect(Decoding().decode("x", headers: [(name, value)]) == .refused(code))
     }
 
-    @Test("a field that stands for one value may not stand there twice", arguments: ["Forebay-Key", "Forebay-Id", "Forebay-Timestamp", "Content-Type"])
+    @Test(
+        "a field that stands for one value may not stand there twice",
+        arguments: ["Forebay-Key", "Forebay-Id", "Forebay-Timestamp", "Content-Type"])
     func repeated(_ name: String) {
         #expect(Decoding().decode("x", headers: [(name, "1"), (name.lowercased(), "1")]) == .refused(.repeatedHeader))
     }
@@ -85,25 +95,32 @@ struct BodyDecoderTests {
             ("application/vnd.kafka.json.v2+json", .unsupportedMediaType), ("application/vnd.kafka.v2+json", .unsupportedMediaType),
             ("application/vnd.forebay.v2+json", .unsupportedMediaType), ("Application/Vnd.Forebay.V1+Avro; a=b", .unsupportedMediaType),
             ("application/cloudevents+json", .cloudEventsUnsupported), ("application/cloudevents-batch+json", .cloudEventsUnsupported),
-            ("application/json; charset=utf-16", .unsupportedCharset), ("application/x-ndjson;a=b; Charset=\"latin1\"", .unsupportedCharset),
+            ("application/json; charset=utf-16", .unsupportedCharset),
+            ("application/x-ndjson;a=b; Charset=\"latin1\"", .unsupportedCharset),
         ] as [(String, ProblemCode)])
     func types(_ type: String, _ code: ProblemCode) {
         #expect(Decoding().decode("{}", type: type) == .refused(code))
     }
 
-    @Test("case and parameters of a type don't matter", arguments: ["APPLICATION/JSON", "application/json;charset=utf-8", "application/json ; x=y; CHARSET=\"UTF-8\""])
+    @Test(
+        "case and parameters of a type don't matter",
+        arguments: ["APPLICATION/JSON", "application/json;charset=utf-8", "application/json ; x=y; CHARSET=\"UTF-8\""])
     func typeSpelling(_ type: String) {
         #expect(Decoding().decode("[1]", type: type) == Self.events("1"))
     }
 
-    @Test("a text that is no array is one event with all its bytes", arguments: ["{\"a\":1}", " {\"a\" : 1}\n", "1", "\"[1]\"", "null", " true "])
+    @Test(
+        "a text that is no array is one event with all its bytes",
+        arguments: ["{\"a\":1}", " {\"a\" : 1}\n", "1", "\"[1]\"", "null", " true "])
     func single(_ body: String) {
         #expect(Decoding().decode(body, type: "application/json") == Self.events(body))
     }
 
     @Test("an array's elements keep their own bytes")
     func array() {
-        #expect(Decoding().decode(" [ 1 , {\"a\" : [ 2 ] } ,\n\"x\",null] ", type: "application/json") == Self.events("1", "{\"a\" : [ 2 ] }", "\"x\"", "null"))
+        #expect(
+            Decoding().decode(" [ 1 , {\"a\" : [ 2 ] } ,\n\"x\",null] ", type: "application/json")
+                == Self.events("1", "{\"a\" : [ 2 ] }", "\"x\"", "null"))
         #expect(Decoding().decode("[]", type: "application/json") == .events([]))
         #expect(Decoding().decode(" [ ] ", type: "application/json") == .events([]))
     }
@@ -111,7 +128,8 @@ struct BodyDecoderTests {
     @Test(
         "bad JSON names the event",
         arguments: [
-            ("[1,2,x]", 2), ("[1,2", 2), ("[1,]", 1), ("[1]]", 1), ("[1][2]", 1), ("{", 0), ("{} {}", 0), ("\u{FEFF}[]", 0), ("[NaN]", 0), ("   ", 0), ("[1 2]", 1),
+            ("[1,2,x]", 2), ("[1,2", 2), ("[1,]", 1), ("[1]]", 1), ("[1][2]", 1), ("{", 0), ("{} {}", 0), ("\u{FEFF}[]", 0), ("[NaN]", 0),
+            ("   ", 0), ("[1 2]", 1),
         ])
     func badJSON(_ body: String, _ index: Int) {
         #expect(Decoding().decode(body, type: "application/json") == .refused(.malformedJSON, index))
@@ -119,7 +137,9 @@ struct BodyDecoderTests {
 
     @Test("lines: CRLF, blank ones, no end to the last, own bytes kept")
     func lines() {
-        #expect(Decoding().decode("1\n{\"a\": 2}\r\n\n  \r\n\t\n 3 \n[4]", type: "application/x-ndjson") == Self.events("1", "{\"a\": 2}", " 3 ", "[4]"))
+        #expect(
+            Decoding().decode("1\n{\"a\": 2}\r\n\n  \r\n\t\n 3 \n[4]", type: "application/x-ndjson")
+                == Self.events("1", "{\"a\": 2}", " 3 ", "[4]"))
         #expect(Decoding().decode("\n\r\n1\n", type: "application/jsonl") == Self.events("1"))
         #expect(Decoding().decode("\n \n", type: "application/jsonl") == .refused(.emptyBody))
         #expect(Decoding().decode("", type: "application/jsonl") == .refused(.emptyBody))
@@ -128,8 +148,10 @@ struct BodyDecoderTests {
     @Test(
         "a bad line is named",
         arguments: [
-            ("1\n{\"a\":\n2}\n", 1, "line 2, byte 5: the text ends inside a value"), ("\n\n1\n\n2 3\n", 1, "line 5, byte 2: more text after the value"),
-            ("\u{FEFF}1\n", 0, "line 1, byte 0: a byte order mark is not allowed"), ("1\n2,\n", 1, "line 2, byte 1: more text after the value"),
+            ("1\n{\"a\":\n2}\n", 1, "line 2, byte 5: the text ends inside a value"),
+            ("\n\n1\n\n2 3\n", 1, "line 5, byte 2: more text after the value"),
+            ("\u{FEFF}1\n", 0, "line 1, byte 0: a byte order mark is not allowed"),
+            ("1\n2,\n", 1, "line 2, byte 1: more text after the value"),
             ("1\u{0C}\n", 0, "line 1, byte 1: more text after the value"),
         ])
     func badLine(_ body: String, _ index: Int, _ detail: String) {
@@ -185,7 +207,9 @@ struct BodyDecoderTests {
         expect("{\"id\":\"a\"}\n{\"id\":\"\\n\"}\n", type: "application/x-ndjson", ["a", "\n"])
         expect(#"{"id":{}}"#, type: "application/json", ["k"], [("Forebay-Key", "k")])
         expect(#"{"id":"raw"}"#, type: "text/plain", [nil])
-        expect(#"[{"value":{"id":"in"}},{"value":{"id":"in"},"key":"out"},{"value":{"id":[]},"key":"out"},{"key":null,"value":{"id":"in"}},{}]"#, type: Decoding.envelope, ["in", "out", "out", "in", nil])
+        expect(
+            #"[{"value":{"id":"in"}},{"value":{"id":"in"},"key":"out"},{"value":{"id":[]},"key":"out"},{"key":null,"value":{"id":"in"}},{}]"#,
+            type: Decoding.envelope, ["in", "out", "out", "in", nil])
         expect(#"{"value_base64":"eyJpZCI6MX0="}"#, type: Decoding.envelope, [nil])
         #expect(decoding.decode("1\n{\"id\":[]}", type: "application/x-ndjson") == .refused(.invalidKey, 1))
         #expect(decoding.decode(#"[{"id":"\ud800"}]"#, type: "application/json") == .refused(.invalidKey, 0))

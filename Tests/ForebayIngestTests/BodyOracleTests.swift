@@ -26,7 +26,9 @@ struct BodyOracleTests {
         for (bytes, verdict) in zip(cases, verdicts) {
             let ours = Self.told(decoding.decode(Array(bytes.dropFirst()), headers: [("Content-Type", Self.types[Int(bytes[0])])]))
             if ours != verdict {
-                Issue.record("Python: \(verdict)\nours: \(ours) \(decoding.lastDetail)\nbody \(bytes[0]): \(String(decoding: bytes.dropFirst(), as: UTF8.self))")
+                Issue.record(
+                    "Python: \(verdict)\nours: \(ours) \(decoding.lastDetail)\nbody \(bytes[0]): \(String(decoding: bytes.dropFirst(), as: UTF8.self))"
+                )
             }
         }
     }
@@ -53,10 +55,18 @@ struct BodyOracleTests {
     static func envelope(_ generator: inout JSONGenerator) -> String {
         let strings = ["\"a\"", "\"é\\u00e9\"", "\"\\ud83c\\udf89\"", "null", "\"\"", "\"\\ud800\"", "7", "\"a\\nb\""]
         let choices: [(String, [String])] = [
-            ("id", ["\"a\"", "\"é-\\\"1\"", "null", "\"\"", "\"\\u0001\"", "\"\\u0085\"", "3"]), ("key", strings), ("key_base64", ["\"AP8=\"", "\"A\"", "null"]),
+            ("id", ["\"a\"", "\"é-\\\"1\"", "null", "\"\"", "\"\\u0001\"", "\"\\u0085\"", "3"]), ("key", strings),
+            ("key_base64", ["\"AP8=\"", "\"A\"", "null"]),
             ("value", [generator.text(), generator.text(), "null"]), ("value_base64", ["\"AAEC\"", "\"\\/\\/8=\"", "\"????\""]),
-            ("headers", ["{}", "{\"a\":\"b\",\"c\" : null}", "{\"a\":\(strings.randomElement(using: &generator.random)!)}", "null", "[]", "{\"forebay-id\":\"\"}"]),
-            ("timestamp", ["0", "1700000000000", "-1", "1.0", "null", "12345678901234567890"]), ("partition", ["0", "2147483647", "2147483648", "null", "-0"]),
+            (
+                "headers",
+                [
+                    "{}", "{\"a\":\"b\",\"c\" : null}", "{\"a\":\(strings.randomElement(using: &generator.random)!)}", "null", "[]",
+                    "{\"forebay-id\":\"\"}",
+                ]
+            ),
+            ("timestamp", ["0", "1700000000000", "-1", "1.0", "null", "12345678901234567890"]),
+            ("partition", ["0", "2147483647", "2147483648", "null", "-0"]),
             ("unknown", ["1"]), ("topic", ["\"t\""]),
         ]
         var members: [String] = []
@@ -64,7 +74,9 @@ struct BodyOracleTests {
             let likelihood = ["unknown", "topic"].contains(name) ? 25 : name.hasSuffix("64") ? 6 : 2
             guard Int.random(in: 0..<likelihood, using: &generator.random) == 0 else { continue }
             // The first choices are the good ones: most bodies are to be taken.
-            let value = Bool.random(using: &generator.random) || Bool.random(using: &generator.random) ? values[0] : values.randomElement(using: &generator.random)!
+            let value =
+                Bool.random(using: &generator.random) || Bool.random(using: &generator.random)
+                ? values[0] : values.randomElement(using: &generator.random)!
             members.append("\"\(name)\":\(value)")
         }
         if Int.random(in: 0..<30, using: &generator.random) == 0, let one = members.first { members.append(one) }
@@ -73,11 +85,14 @@ struct BodyOracleTests {
 
     static func told(_ decoded: Decoded) -> String {
         guard case .events(let events) = decoded else { return "no" }
-        func hex(_ bytes: [UInt8]?) -> String { bytes.map { "h" + $0.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() } ?? "none" }
+        func hex(_ bytes: [UInt8]?) -> String {
+            bytes.map { "h" + $0.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() } ?? "none"
+        }
         return "yes"
             + events.map { event in
                 let headers = event.headers.map { hex(Array($0.name.utf8)) + "=" + hex($0.value) }.joined(separator: ",")
-                return " [\(hex(event.key)) \(hex(event.value)) \(hex(event.id)) \(event.timestamp) \(event.partition.map(String.init) ?? "none") \(headers)]"
+                return
+                    " [\(hex(event.key)) \(hex(event.value)) \(hex(event.id)) \(event.timestamp) \(event.partition.map(String.init) ?? "none") \(headers)]"
             }.joined()
     }
 

@@ -40,7 +40,9 @@ struct EnvelopeTests {
 
     @Test("base 64 gives bytes, also with escapes")
     func base64() {
-        for (text, bytes) in [("", []), ("AA==", [0]), ("AP8=", [0, 255]), ("AP8K", [0, 255, 10]), (#"\/\/\/\/"#, [255, 255, 255]), (#"\u0041A=="#, [0])] as [(String, [UInt8])] {
+        for (text, bytes) in [
+            ("", []), ("AA==", [0]), ("AP8=", [0, 255]), ("AP8K", [0, 255, 10]), (#"\/\/\/\/"#, [255, 255, 255]), (#"\u0041A=="#, [0]),
+        ] as [(String, [UInt8])] {
             #expect(Self.decode("{\"value_base64\":\"\(text)\"}") == .events([SeenEvent(value: "").with { $0.value = bytes }]))
             #expect(Self.decode("{\"key_base64\":\"\(text)\"}") == .events([SeenEvent(value: nil).with { $0.key = bytes }]))
         }
@@ -52,18 +54,24 @@ struct EnvelopeTests {
     @Test(
         "what no envelope may say is refused, and named",
         arguments: [
-            (#"{"valeu":1}"#, .unknownMember, "/valeu"), (#"{"a/b~":1}"#, .unknownMember, "/a~1b~0"), (#"{"topic":"t"}"#, .unknownMember, "/topic"),
-            (#"{"value":1,"value":1}"#, .repeatedMember, "/value"), (#"{"value":1,"value_base64":null}"#, .conflictingMembers, "/value_base64"),
-            (#"{"key_base64":"","key":"a"}"#, .conflictingMembers, "/key_base64"), (#"{"key":1}"#, .invalidMember, "/key"), (#"{"id":[]}"#, .invalidMember, "/id"),
+            (#"{"valeu":1}"#, .unknownMember, "/valeu"), (#"{"a/b~":1}"#, .unknownMember, "/a~1b~0"),
+            (#"{"topic":"t"}"#, .unknownMember, "/topic"),
+            (#"{"value":1,"value":1}"#, .repeatedMember, "/value"),
+            (#"{"value":1,"value_base64":null}"#, .conflictingMembers, "/value_base64"),
+            (#"{"key_base64":"","key":"a"}"#, .conflictingMembers, "/key_base64"), (#"{"key":1}"#, .invalidMember, "/key"),
+            (#"{"id":[]}"#, .invalidMember, "/id"),
             (#"{"id":""}"#, .invalidID, "/id"), (#"{"id":"a\u0000"}"#, .invalidID, "/id"), (#"{"key":"\ud800"}"#, .invalidText, "/key"),
             (#"{"headers":[]}"#, .invalidMember, "/headers"), (#"{"headers":{"a":1}}"#, .invalidMember, "/headers/a"),
             (#"{"headers":{"a":"\udc00"}}"#, .invalidText, "/headers/a"), (#"{"headers":{"":"x"}}"#, .invalidHeader, "/headers/"),
-            (#"{"headers":{"Forebay-ID":"x"}}"#, .reservedHeader, "/headers/Forebay-ID"), (#"{"timestamp":-1}"#, .invalidTimestamp, "/timestamp"),
+            (#"{"headers":{"Forebay-ID":"x"}}"#, .reservedHeader, "/headers/Forebay-ID"),
+            (#"{"timestamp":-1}"#, .invalidTimestamp, "/timestamp"),
             (#"{"timestamp":1.0}"#, .invalidTimestamp, "/timestamp"), (#"{"timestamp":1e3}"#, .invalidTimestamp, "/timestamp"),
             (#"{"timestamp":true}"#, .invalidTimestamp, "/timestamp"), (#"{"timestamp":"12"}"#, .invalidTimestamp, "/timestamp"),
-            (#"{"timestamp":9223372036854775808}"#, .invalidTimestamp, "/timestamp"), (#"{"partition":-1}"#, .invalidPartition, "/partition"),
+            (#"{"timestamp":9223372036854775808}"#, .invalidTimestamp, "/timestamp"),
+            (#"{"partition":-1}"#, .invalidPartition, "/partition"),
             (#"{"partition":2147483648}"#, .invalidPartition, "/partition"), (#"{"partition":"1"}"#, .invalidPartition, "/partition"),
-            (#"{"partition":1.5}"#, .invalidPartition, "/partition"), ("1", .invalidEnvelope, ""), ("\"x\"", .invalidEnvelope, ""), ("null", .invalidEnvelope, ""),
+            (#"{"partition":1.5}"#, .invalidPartition, "/partition"), ("1", .invalidEnvelope, ""), ("\"x\"", .invalidEnvelope, ""),
+            ("null", .invalidEnvelope, ""),
             ("[[]]", .invalidEnvelope, ""),
         ] as [(String, ProblemCode, String)])
     func refused(_ body: String, _ code: ProblemCode, _ pointer: String) {
@@ -71,7 +79,9 @@ struct EnvelopeTests {
         #expect(Decoding().decode("{}\n\(body)", type: Decoding.envelopeLines) == .refused(code, 1, pointer))
     }
 
-    @Test("bad JSON names the event", arguments: [("[{},{\"value\":01}]", 1), ("[{}", 1), ("{", 0), ("{}{}", 1), ("[{}]1", 1), ("[{}1]", 1), ("tru", 0), ("[{},]", 1)])
+    @Test(
+        "bad JSON names the event",
+        arguments: [("[{},{\"value\":01}]", 1), ("[{}", 1), ("{", 0), ("{}{}", 1), ("[{}]1", 1), ("[{}1]", 1), ("tru", 0), ("[{},]", 1)])
     func malformed(_ body: String, _ index: Int) {
         #expect(Self.decode(body) == .refused(.malformedJSON, index))
     }
@@ -94,7 +104,9 @@ struct EnvelopeTests {
         #expect(decode(#"{"topic":1}"#) == .refused(.invalidMember, 0, "/topic"))
     }
 
-    @Test("envelopes and Forebay- headers exclude each other", arguments: ["Forebay-Key", "Forebay-Id", "Forebay-Timestamp", "Forebay-Header-a"])
+    @Test(
+        "envelopes and Forebay- headers exclude each other",
+        arguments: ["Forebay-Key", "Forebay-Id", "Forebay-Timestamp", "Forebay-Header-a"])
     func headers(_ name: String) {
         #expect(Decoding().decode("{}", type: Decoding.envelope, headers: [(name, "1")]) == .refused(.headerForEnvelopes))
     }
@@ -103,7 +115,8 @@ struct EnvelopeTests {
         "timestamps are milliseconds or RFC 3339",
         arguments: [
             ("0", 0), ("1700000000123", 1_700_000_000_123), ("9223372036854775807", .max), ("\"1970-01-01T00:00:00Z\"", 0),
-            ("\"2026-11-21T13:01:02.345Z\"", 1_795_266_062_345), ("\"2026-11-21t13:01:02.3z\"", 1_795_266_062_300), ("\"2026-11-21T15:01:02.3456789+02:00\"", 1_795_266_062_345),
+            ("\"2026-11-21T13:01:02.345Z\"", 1_795_266_062_345), ("\"2026-11-21t13:01:02.3z\"", 1_795_266_062_300),
+            ("\"2026-11-21T15:01:02.3456789+02:00\"", 1_795_266_062_345),
             ("\"2024-02-29T23:59:60-00:30\"", 1_709_253_000_000), ("\"9999-12-31T23:59:59.999Z\"", 253_402_300_799_999),
         ] as [(String, Int64)])
     func timestamps(_ text: String, _ milliseconds: Int64) {
@@ -113,8 +126,10 @@ struct EnvelopeTests {
     @Test(
         "what is no RFC 3339 is refused",
         arguments: [
-            "2026-11-21", "2026-11-21T13:01:02", "2026-11-21 13:01:02Z", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T13:60:00Z",
-            "2026-11-21T13:01:61Z", "2026-11-21T13:01:02.Z", "2026-11-21T13:01:02+0200", "2026-11-21T13:01:02+24:00", "2026-11-21T13:01:02ZZ", "1969-12-31T23:59:59Z",
+            "2026-11-21", "2026-11-21T13:01:02", "2026-11-21 13:01:02Z", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z",
+            "2026-11-21T24:00:00Z", "2026-11-21T13:60:00Z",
+            "2026-11-21T13:01:61Z", "2026-11-21T13:01:02.Z", "2026-11-21T13:01:02+0200", "2026-11-21T13:01:02+24:00",
+            "2026-11-21T13:01:02ZZ", "1969-12-31T23:59:59Z",
             "26-11-21T13:01:02Z", "2026-11-21T13:01:02Z ", "",
         ])
     func badTimestamps(_ text: String) {

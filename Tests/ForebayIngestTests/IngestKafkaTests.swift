@@ -26,7 +26,10 @@ struct IngestKafkaTests {
             harness.waiters.settled(2, .record(partition: 3, offset: 1_234_567_890_123))
             let answer = await harness.server.untilAnswered(id)
             #expect(answer.status == 200)
-            #expect(answer.body == #"{"accepted":2,"durability":"kafka","records":[{"partition":3,"offset":1234567890123},{"error":"MSG_SIZE_TOO_LARGE"}]}"#)
+            #expect(
+                answer.body
+                    == #"{"accepted":2,"durability":"kafka","records":[{"partition":3,"offset":1234567890123},{"error":"MSG_SIZE_TOO_LARGE"}]}"#
+            )
             #expect(harness.waiters.isEmpty)
             #expect(harness.registry.render().contains(#"forebay_ingest_events_total{durability="kafka",topic="clicks"} 1"#))
             #expect(harness.registry.render().contains(#"forebay_ingest_requests_total{code="200"} 1"#))
@@ -51,7 +54,9 @@ struct IngestKafkaTests {
         try await IngestHarness.with(IngestHarness { $0.defaultWait = 30 }) { harness, buffer in
             let id = await harness.send(Self.two)[0]
             buffer.storeAll()
-            #expect(await harness.server.untilAnswered(id) == IngestRequestTests.accepted(2, IngestRequestTests.id(2), IngestRequestTests.id(1)))
+            #expect(
+                await harness.server.untilAnswered(id) == IngestRequestTests.accepted(2, IngestRequestTests.id(2), IngestRequestTests.id(1))
+            )
             #expect(harness.waiters.isEmpty)
             harness.waiters.settled(1, .record(partition: 0, offset: 0))
             #expect(harness.registry.render().contains(#"forebay_ingest_events_total{durability="durable",topic="clicks"} 1"#))

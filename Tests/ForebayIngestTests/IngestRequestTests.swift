@@ -20,7 +20,8 @@ struct IngestRequestTests {
         try await IngestHarness.with(IngestHarness()) { harness, buffer in
             let ids = await harness.send(
                 FakeRequest("/v1/topics/orders", "a"), FakeRequest("/v1/topics/clicks", "b"),
-                FakeRequest("/v1/topics/orders", "1\n2\n3", type: "application/x-ndjson"), FakeRequest("/v1/topics/orders", "c", headers: [("Forebay-Id", "my\"id")]))
+                FakeRequest("/v1/topics/orders", "1\n2\n3", type: "application/x-ndjson"),
+                FakeRequest("/v1/topics/orders", "c", headers: [("Forebay-Id", "my\"id")]))
             #expect(harness.server.answerCount == 0)
             let submissions = buffer.take()
             #expect(submissions.count == 1)
@@ -28,17 +29,21 @@ struct IngestRequestTests {
             buffer.settle(submissions[0], buffer.number(submissions[0]))
             await harness.turn()
             #expect(buffer.stored.map { String(decoding: $0.event.value!, as: UTF8.self) } == ["a", "1", "2", "3", "c", "b"])
-            #expect(ids.map { harness.server.answer(to: $0) } == [
-                Self.accepted(1, Self.id(1), Self.id(1)), Self.accepted(1, Self.id(6), Self.id(6)), Self.accepted(3, Self.id(2), Self.id(4)),
-                Self.accepted(1, #"my\"id"#, #"my\"id"#),
-            ])
+            #expect(
+                ids.map { harness.server.answer(to: $0) } == [
+                    Self.accepted(1, Self.id(1), Self.id(1)), Self.accepted(1, Self.id(6), Self.id(6)),
+                    Self.accepted(3, Self.id(2), Self.id(4)),
+                    Self.accepted(1, #"my\"id"#, #"my\"id"#),
+                ])
         }
     }
 
     @Test("id and last_id follow the request, also when its events go several ways and some have their own")
     func idsOfSeveralRoutes() async throws {
         try await IngestHarness.with(IngestHarness()) { harness, buffer in
-            func envelope(_ topic: String, _ id: String? = nil) -> String { #"{"topic":"\#(topic)"\#(id.map { #","id":"\#($0)""# } ?? "")}"# }
+            func envelope(_ topic: String, _ id: String? = nil) -> String {
+                #"{"topic":"\#(topic)"\#(id.map { #","id":"\#($0)""# } ?? "")}"#
+            }
             let bodies = [
                 [envelope("clicks"), envelope("orders"), envelope("orders")], [envelope("orders", "own"), envelope("clicks")],
                 [envelope("payments.x"), envelope("orders", "own")],
@@ -52,7 +57,8 @@ struct IngestRequestTests {
             await harness.turn()
             ids = sent.map { harness.server.answer(to: $0) }
             // orders: 1 2, own 3, payments 4, own 5; clicks: 6 7.
-            #expect(ids == [Self.accepted(3, Self.id(6), Self.id(2)), Self.accepted(2, "own", Self.id(7)), Self.accepted(2, Self.id(4), "own")])
+            #expect(
+                ids == [Self.accepted(3, Self.id(6), Self.id(2)), Self.accepted(2, "own", Self.id(7)), Self.accepted(2, Self.id(4), "own")])
             #expect(buffer.stored.map(\.event.topic) == ["orders", "orders", "orders", "payments.x", "orders", "clicks", "clicks"])
         }
     }
@@ -61,7 +67,8 @@ struct IngestRequestTests {
     func neighbours() async throws {
         try await IngestHarness.with(IngestHarness()) { harness, buffer in
             let ids = await harness.send(
-                FakeRequest("/v1/topics/orders", "a"), FakeRequest("/v1/topics/orders", "[1,2,oops]", type: "application/json"), FakeRequest("/v1/topics/orders", "b"))
+                FakeRequest("/v1/topics/orders", "a"), FakeRequest("/v1/topics/orders", "[1,2,oops]", type: "application/json"),
+                FakeRequest("/v1/topics/orders", "b"))
             #expect(harness.server.answer(to: ids[1])?.status == 400)
             #expect(buffer.storeAll() == 1)
             await harness.turn()
@@ -71,25 +78,54 @@ struct IngestRequestTests {
         }
     }
 
+    @Test("a body that comes later finds its own head again, not one that was judged since", arguments: ["orders", "%6Frders"])
+    func bodyLater(_ topic: String) async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, buffer in
+            var request = FakeRequest("/v1/topics/\(topic)", "x", headers: [("Forebay-Key", "right"), ("Forebay-Header-A", "b")])
+            for comesLater in [true, false, true] {
+                request.bodyComesLater = comesLater
+                await harness.send(request)
+            }
+            buffer.storeAll()
+            let event = SeenEvent(value: "x", key: "right")
+            #expect(buffer.stored.count == 3)
+            #expect(
+                buffer.stored.allSatisfy {
+                    $0.event.topic == "orders" && $0.event.key == event.key && $0.event.headers == [.init(name: "a", value: [0x62])]
+                })
+        }
+    }
+
     @Test(
         "what is refused, and with which code",
         arguments: [
-            (FakeRequest("/"), 404, "not_found"), (FakeRequest("/v1/topics"), 404, "not_found"), (FakeRequest("/v1/topics/a/b"), 404, "not_found"),
-            (FakeRequest("/v1/events/"), 404, "not_found"), (FakeRequest("/livez", method: "GET"), 404, "not_found"), (FakeRequest("/v1/topics/"), 400, "invalid_topic"),
+            (FakeRequest("/"), 404, "not_found"), (FakeRequest("/v1/topics"), 404, "not_found"),
+            (FakeRequest("/v1/topics/a/b"), 404, "not_found"),
+            (FakeRequest("/v1/events/"), 404, "not_found"), (FakeRequest("/livez", method: "GET"), 404, "not_found"),
+            (FakeRequest("/v1/topics/"), 400, "invalid_topic"),
             (FakeRequest("/v1/topics/.."), 400, "invalid_topic"), (FakeRequest("/v1/topics/a%20b"), 400, "invalid_topic"),
-            (FakeRequest("/v1/topics/\(String(repeating: "a", count: 250))"), 400, "invalid_topic"), (FakeRequest("/v1/topics/other"), 404, "no_route"),
-            (FakeRequest("/v1/topics/orders", method: "GET"), 405, "method_not_allowed"), (FakeRequest("/v1/events", method: "DELETE"), 405, "method_not_allowed"),
-            (FakeRequest("/v1/topics/orders?key=a"), 400, "unknown_parameter"), (FakeRequest("/v1/topics/orders?ack=memory"), 400, "invalid_parameter"),
-            (FakeRequest("/v1/topics/orders?ack=kafka&ack=kafka"), 400, "invalid_parameter"), (FakeRequest("/v1/topics/orders?ack"), 400, "invalid_parameter"),
-            (FakeRequest("/v1/events", "{}"), 415, "unsupported_media_type"), (FakeRequest("/v1/events", "{}", type: "application/json"), 415, "unsupported_media_type"),
+            (FakeRequest("/v1/topics/\(String(repeating: "a", count: 250))"), 400, "invalid_topic"),
+            (FakeRequest("/v1/topics/other"), 404, "no_route"),
+            (FakeRequest("/v1/topics/orders", method: "GET"), 405, "method_not_allowed"),
+            (FakeRequest("/v1/events", method: "DELETE"), 405, "method_not_allowed"),
+            (FakeRequest("/v1/topics/orders?key=a"), 400, "unknown_parameter"),
+            (FakeRequest("/v1/topics/orders?ack=memory"), 400, "invalid_parameter"),
+            (FakeRequest("/v1/topics/orders?ack=kafka&ack=kafka"), 400, "invalid_parameter"),
+            (FakeRequest("/v1/topics/orders?ack"), 400, "invalid_parameter"),
+            (FakeRequest("/v1/events", "{}"), 415, "unsupported_media_type"),
+            (FakeRequest("/v1/events", "{}", type: "application/json"), 415, "unsupported_media_type"),
             (FakeRequest("/v1/topics/orders", type: "application/vnd.kafka.json.v2+json"), 415, "unsupported_media_type"),
             (FakeRequest("/v1/topics/orders", type: "application/cloudevents+json"), 415, "cloudevents_unsupported"),
             (FakeRequest("/v1/topics/orders", headers: [("ce-specversion", "1.0")]), 415, "cloudevents_unsupported"),
             (FakeRequest("/v1/topics/orders", headers: [("Content-Encoding", "gzip")]), 415, "unsupported_content_encoding"),
             (FakeRequest("/v1/topics/orders", headers: [("Idempotency-Key", "a")]), 400, "idempotency_key_unsupported"),
-            (FakeRequest("/v1/topics/orders", headers: [("Forebay-Partition", "1")]), 400, "unknown_header"), (FakeRequest("/v1/topics/orders", ""), 400, "empty_body"),
+            (FakeRequest("/v1/topics/orders", headers: [("Forebay-Partition", "1")]), 400, "unknown_header"),
+            (FakeRequest("/v1/topics/orders", ""), 400, "empty_body"),
             (FakeRequest("/v1/topics/orders", "{", type: "application/json"), 400, "malformed_json"),
-            (FakeRequest("/v1/topics/orders", "[1,2]", type: "application/json", headers: [("Forebay-Key", "k")]), 422, "key_for_many_events"),
+            (
+                FakeRequest("/v1/topics/orders", "[1,2]", type: "application/json", headers: [("Forebay-Key", "k")]), 422,
+                "key_for_many_events"
+            ),
             (FakeRequest("/v1/topics/orders", "{\"a\":1}", type: "application/vnd.forebay.v1+json"), 422, "unknown_member"),
             (FakeRequest("/v1/topics/orders", String(repeating: "x", count: 2000)), 413, "event_too_large"),
             (FakeRequest("/v1/topics/orders", "1\n2\n3\n4\n5", type: "application/jsonl"), 413, "too_many_events"),
@@ -117,7 +153,8 @@ struct IngestRequestTests {
     @Test("the guilty event is named")
     func guilty() async throws {
         try await IngestHarness.with(IngestHarness()) { harness, _ in
-            let answer = await harness.answer(to: FakeRequest("/v1/events", #"[{"topic":"orders"},{"topic":"orders","headers":{"a":1}}]"#, type: Decoding.envelope))
+            let answer = await harness.answer(
+                to: FakeRequest("/v1/events", #"[{"topic":"orders"},{"topic":"orders","headers":{"a":1}}]"#, type: Decoding.envelope))
             #expect(answer.status == 422)
             #expect(answer.body.contains(#""errors":[{"code":"invalid_member","index":1,"pointer":"/headers/a","detail":"#))
         }
@@ -148,7 +185,9 @@ struct IngestRequestTests {
             $0.routes.append(.init(name: "rest", topics: ["*"]))
         }
         try await IngestHarness.with(harness) { harness, buffer in
-            for path in ["orders", "%6Frders", "orders.v2", "payments.eu", "paymentsx"] { await harness.send(FakeRequest("/v1/topics/\(path)")) }
+            for path in ["orders", "%6Frders", "orders.v2", "payments.eu", "paymentsx"] {
+                await harness.send(FakeRequest("/v1/topics/\(path)"))
+            }
             buffer.storeAll()
             #expect(buffer.stored.map(\.event.topic) == ["orders.v2", "orders.v2", "orders.v2", "payments.eu", "paymentsx"])
             let (orders, rest) = (RouteID(name: "orders"), RouteID(name: "rest"))
@@ -167,7 +206,8 @@ struct IngestRequestTests {
         try await IngestHarness.with(harness) { harness, buffer in
             let lines = (0..<500).map { "{\"n\":\($0),\"pad\":\"\(String(repeating: "x", count: 60))\"}" }
             let ids = await harness.send(
-                FakeRequest("/v1/topics/orders", "first"), FakeRequest("/v1/topics/orders", lines.joined(separator: "\n"), type: "application/x-ndjson"))
+                FakeRequest("/v1/topics/orders", "first"),
+                FakeRequest("/v1/topics/orders", lines.joined(separator: "\n"), type: "application/x-ndjson"))
             let submissions = buffer.take()
             #expect(submissions.count == 1)
             #expect(submissions[0].batches.count > 4)

@@ -5,7 +5,9 @@ import Testing
 
 @Suite("Ingest routes")
 struct IngestRoutesTests {
-    static func routes(_ routes: [(String, [String])], topics: [String: IngestConfiguration.Topic] = [:]) throws(ForebayError) -> IngestRoutes {
+    static func routes(_ routes: [(String, [String])], topics: [String: IngestConfiguration.Topic] = [:]) throws(ForebayError)
+        -> IngestRoutes
+    {
         try IngestRoutes(IngestConfiguration(routes: routes.map { .init(name: $0.0, topics: $0.1) }, topics: topics))
     }
 
@@ -15,10 +17,13 @@ struct IngestRoutesTests {
     }
 
     @Test("an exact name beats the longest prefix, which beats the star") func precedence() throws {
-        var routes = try Self.routes([("rest", ["*"]), ("p", ["p*", "pay.*"]), ("pay", ["pay.eu.*", "pay.x"]), ("exact", ["pay.eu.a", "p"])])
+        var routes = try Self.routes([
+            ("rest", ["*"]), ("p", ["p*", "pay.*"]), ("pay", ["pay.eu.*", "pay.x"]), ("exact", ["pay.eu.a", "p"]),
+        ])
         for _ in 0..<2 {  // Once worked out, once from the table.
             for (topic, route) in [
-                ("pay.eu.a", "exact"), ("p", "exact"), ("pay.eu.b", "pay"), ("pay.eu.", "pay"), ("pay.eu", "p"), ("pay.x", "pay"), ("pay.xy", "p"), ("pq", "p"),
+                ("pay.eu.a", "exact"), ("p", "exact"), ("pay.eu.b", "pay"), ("pay.eu.", "pay"), ("pay.eu", "p"), ("pay.x", "pay"),
+                ("pay.xy", "p"), ("pq", "p"),
                 ("x", "rest"), (String(repeating: "z", count: 249), "rest"),
             ] {
                 #expect(Self.route(topic, &routes) == route, "\(topic)")
@@ -44,7 +49,8 @@ struct IngestRoutesTests {
     @Test(
         "what can't be is refused",
         arguments: [
-            [("a", ["x"]), ("b", ["x"])], [("a", ["x.*", "x.*"])], [("a", ["*"]), ("b", ["*"])], [("a", ["x*y"])], [("a", ["x y"])], [("a", [""])], [("a", [".."])],
+            [("a", ["x"]), ("b", ["x"])], [("a", ["x.*", "x.*"])], [("a", ["*"]), ("b", ["*"])], [("a", ["x*y"])], [("a", ["x y"])],
+            [("a", [""])], [("a", [".."])],
             [("a", ["x"]), ("a", ["y"])], [("a", ["*x"])],
         ])
     func invalid(_ routes: [(String, [String])]) {

@@ -26,12 +26,18 @@ struct JSONPathTests {
     @Test(
         "finds the key",
         arguments: [
-            ("$.id", #"{"id":"a"}"#, .text("a")), ("$.id", #" { "x" : [1,{"id":2}] , "id" : 7 } "#, .bytes("7")), ("$.id", #"{"id":-1.50e3}"#, .bytes("-1.50e3")),
-            ("$.id", #"{"id":true}"#, .bytes("true")), ("$.id", #"{"id":null}"#, .none), ("$.id", #"{"ID":"a"}"#, .none), ("$.id", #"{"id":{}}"#, .container),
-            ("$.id", #"{"id":[1]}"#, .container), ("$.id", #""id""#, .none), ("$.id", "[1]", .none), ("$.a.b", #"{"a":{"b":"c"}}"#, .text("c")),
-            ("$.a.b", #"{"a":"b"}"#, .none), ("$.a.b", #"{"a":null}"#, .none), ("$.a.b", #"{"a":{"b":{"c":1}}}"#, .container), ("$.a.b", #"{"a.b":1}"#, .none),
-            ("$.id", #"{"id":"\u00e9\n\ud83c\udf89\/"}"#, .text("é\n🎉/")), ("$.id", #"{"id":"\ud800"}"#, .surrogate), ("$.id", #"{"id":"\udc00\ud800"}"#, .surrogate),
-            ("$.id", #"{"id":"\ud800\u0041"}"#, .surrogate), ("$.id", #"{"\u0069d":"x"}"#, .text("x")), ("$.id", #"{"\ud800":1,"id":"x"}"#, .text("x")),
+            ("$.id", #"{"id":"a"}"#, .text("a")), ("$.id", #" { "x" : [1,{"id":2}] , "id" : 7 } "#, .bytes("7")),
+            ("$.id", #"{"id":-1.50e3}"#, .bytes("-1.50e3")),
+            ("$.id", #"{"id":true}"#, .bytes("true")), ("$.id", #"{"id":null}"#, .none), ("$.id", #"{"ID":"a"}"#, .none),
+            ("$.id", #"{"id":{}}"#, .container),
+            ("$.id", #"{"id":[1]}"#, .container), ("$.id", #""id""#, .none), ("$.id", "[1]", .none),
+            ("$.a.b", #"{"a":{"b":"c"}}"#, .text("c")),
+            ("$.a.b", #"{"a":"b"}"#, .none), ("$.a.b", #"{"a":null}"#, .none), ("$.a.b", #"{"a":{"b":{"c":1}}}"#, .container),
+            ("$.a.b", #"{"a.b":1}"#, .none),
+            ("$.id", #"{"id":"\u00e9\n\ud83c\udf89\/"}"#, .text("é\n🎉/")), ("$.id", #"{"id":"\ud800"}"#, .surrogate),
+            ("$.id", #"{"id":"\udc00\ud800"}"#, .surrogate),
+            ("$.id", #"{"id":"\ud800\u0041"}"#, .surrogate), ("$.id", #"{"\u0069d":"x"}"#, .text("x")),
+            ("$.id", #"{"\ud800":1,"id":"x"}"#, .text("x")),
             ("$.id", #"{"id":""}"#, .text("")), ("$.é", #"{"é":1}"#, .bytes("1")),
         ] as [(String, String, Key)])
     func finds(_ path: String, _ text: String, _ key: Key) {
@@ -46,7 +52,9 @@ struct JSONPathTests {
         #expect(Self.key("$.a.b", in: Array(#"{"a":{"b":1},"a":4}"#.utf8)) == .none)
     }
 
-    @Test("checks the whole text, also behind the key and around it", arguments: [#"{"id":1"#, #"{"id":1}x"#, #"{"id":1,"b":01}"#, "[1", "", #"{"id":1,}"#])
+    @Test(
+        "checks the whole text, also behind the key and around it",
+        arguments: [#"{"id":1"#, #"{"id":1}x"#, #"{"id":1,"b":01}"#, "[1", "", #"{"id":1,}"#])
     func checks(_ text: String) {
         #expect(Self.key("$.id", in: Array(text.utf8)) == .fault)
     }
@@ -61,7 +69,8 @@ struct JSONPathTests {
         var generator = JSONGenerator(seed: 5)
         var cases: [[UInt8]] = []
         for _ in 0..<6_000 {
-            let inner = Bool.random(using: &generator.random) ? "{\"key\":\(generator.text()),\"a\":\(generator.text())}" : generator.value()
+            let inner =
+                Bool.random(using: &generator.random) ? "{\"key\":\(generator.text()),\"a\":\(generator.text())}" : generator.value()
             let text = Array("{\(generator.string()):\(generator.text()), \"key\" : \(inner),\(generator.string()):1}".utf8)
             cases.append(text)
             cases.append(generator.spoil(text))

@@ -18,7 +18,11 @@ struct EventLoopTests {
         func isAtHome() -> Bool { self.loop.isOnLoop }
         nonisolated func noteFromCallback(_ number: Int) { self.assumeIsolated { $0.note(number) } }
 
-        func startTimer(_ body: @escaping @Sendable () -> Void) { self.loop.timer(after: 1) { self.note(1); body() } }
+        func startTimer(_ body: @escaping @Sendable () -> Void) {
+            self.loop.timer(after: 1) {
+                self.note(1); body()
+            }
+        }
     }
 
     @Test("an actor on the loop runs on its thread, and its callbacks are inside it")
@@ -224,7 +228,11 @@ final class Shared<Value: Sendable>: Sendable {
 
 extension Shared<Int> {
     @discardableResult
-    func add(_ amount: Int) -> Int { self.withLock { $0 += amount; return $0 } }
+    func add(_ amount: Int) -> Int {
+        self.withLock {
+            $0 += amount; return $0
+        }
+    }
 }
 
 final class Box<Value> {

@@ -66,6 +66,25 @@ struct PrometheusTextTests {
                 """#)
     }
 
+    @Test("OpenMetrics: a counter beside a gauge of its bare name keeps its own name")
+    func collision() {
+        let registry = MetricsRegistry()
+        registry.counter("forebay_dead_letters_total", help: "Ever.").increment()
+        registry.gauge("forebay_dead_letters", help: "Now.").set(1)
+        #expect(
+            registry.render(.openMetrics) == """
+                # HELP forebay_dead_letters Now.
+                # TYPE forebay_dead_letters gauge
+                forebay_dead_letters 1
+                # HELP forebay_dead_letters_total Ever.
+                # TYPE forebay_dead_letters_total unknown
+                forebay_dead_letters_total 1
+                # EOF
+
+                """)
+        #expect(registry.render().contains("# TYPE forebay_dead_letters_total counter\n"))
+    }
+
     @Test(
         "numbers as Prometheus reads them",
         arguments: [

@@ -1,5 +1,5 @@
-/// Swift text taken apart: code with comments and string literals blanked, and comments with everything else blanked. Newlines stay in both, so
-/// line numbers do too.
+/// Swift text taken apart: code with comments and string literals blanked, and comments with everything else blanked. Newlines stay in
+/// both, so line numbers do too.
 ///
 ///     code --//--> line comment --newline--> code
 ///          --/*--> block comment (nested) --*/--> code
@@ -18,7 +18,10 @@ struct CodeText {
     init(_ text: String) {
         self.characters = Array(text.utf8)
         while self.position < self.characters.count {
-            if self.at("//") {
+            let next = self.characters[self.position]
+            if next != UInt8(ascii: "/"), next != UInt8(ascii: "\""), next != UInt8(ascii: "#") {
+                self.keep(1)
+            } else if self.at("//") {
                 while self.position < self.characters.count, self.characters[self.position] != Self.newline { self.comment(1) }
             } else if self.at("/*") {
                 self.blockComment()
@@ -32,6 +35,7 @@ struct CodeText {
 
     private func at(_ text: String, _ offset: Int = 0) -> Bool {
         let start = self.position + offset
+        guard start < self.characters.count, text.utf8.first == self.characters[start] else { return false }
         return start + text.utf8.count <= self.characters.count && zip(text.utf8, self.characters[start...]).allSatisfy { $0 == $1 }
     }
 

@@ -86,6 +86,8 @@ struct PlantedTests {
             self.found(Rules.uncheckedSendable, path, "let x = 1  // Safe because: other line\n\nclass A: @unchecked Sendable {") == [3])
         #expect(self.found(Rules.uncheckedSendable, path, "// Safe because: it is locked.\nfinal class A: @unchecked Sendable {").isEmpty)
         #expect(self.found(Rules.uncheckedSendable, path, "// Safe because: long\n// story.\nfinal class A: @unchecked Sendable {").isEmpty)
+        #expect(self.found(Rules.uncheckedSendable, path, "class A: @unchecked Sendable {\n    // Safe because: locked.").isEmpty)
+        #expect(self.found(Rules.uncheckedSendable, path, "class A: @unchecked Sendable {\n\n    // Safe because: b.") == [1])
         #expect(self.found(Rules.uncheckedSendable, path, "class A: @unchecked Sendable {  // Safe because: read only.").isEmpty)
     }
 
@@ -96,6 +98,8 @@ struct PlantedTests {
         #expect(self.found(Rules.silentTry, path, "let a = \"http://x\"\nlet b = try? c()") == [2])
         #expect(self.found(Rules.silentTry, path, "let b = try? c()  // The file may be gone.").isEmpty)
         #expect(self.found(Rules.silentTry, path, "// The file may be gone.\nlet b = try? c()").isEmpty)
+        #expect(self.found(Rules.silentTry, path, "let entries: [Entry?] = []").isEmpty)
+        #expect(self.found(Rules.silentTry, path, "let a = (try? b())") == [1])
         #expect(self.found(Rules.silentTry, path, "let s = \"try? again\"").isEmpty)
     }
 
@@ -113,6 +117,8 @@ struct PlantedTests {
         #expect(self.found(Rules.length, path, String(repeating: "a\n", count: 401)) == [401])
         #expect(self.found(Rules.width, path, "a\n" + String(repeating: "b", count: 141)) == [2])
         #expect(self.found(Rules.width, path, String(repeating: "b", count: 140)).isEmpty)
+        #expect(self.found(Rules.width, path, "    \"" + String(repeating: "b", count: 140) + "\"").isEmpty)
+        #expect(self.found(Rules.width, path, "    // \"" + String(repeating: "b", count: 140) + "\"") == [1])
     }
 
     @Test("state files that wait, look at clocks or do I/O")
@@ -166,6 +172,32 @@ struct PlantedTests {
         let test = SourceFile(path: "Tests/ATests/A.swift", text: "DurableReceipt(spool: a, firstSequences: b)")
         #expect(WholeTreeRules.receipts([type, sync, test]).isEmpty)
         #expect(WholeTreeRules.receipts([type, sync, cheat]).map(\.path) == [sync.path, cheat.path])
+    }
+
+    @Test("metrics that the page tells otherwise")
+    func metricNames() {
+        let source = """
+            // "forebay_comment_total"
+            registry.counter("forebay_a_total", help: "A (of b).", labels: ["x": y, "z": "1"])
+            func gauge(_ name: String) {}
+            self.b = gauge("forebay_b", "B.")
+            let c = registry.histogram(
+                "forebay_c_seconds", help: "C.", bounds: [1])
+            """
+        let made = MetricNames.made(in: [SourceFile(path: "Sources/ForebayCore/A.swift", text: source)])
+        let page = """
+            | name | type | labels | what |
+            | `forebay_a_total` | counter | `x`, `z` | a |
+            | `forebay_b` | gauge | | b |
+            | `forebay_c_seconds` | histogram | `q` | c |
+            """
+        #expect(MetricNames.differences(made: made, told: MetricNames.told(in: page)) == [])
+        let wrong = page.replacing("`z`", with: "`w`").replacing("forebay_b", with: "forebay_bb").replacing("histogram", with: "gauge")
+        #expect(
+            MetricNames.differences(made: made, told: MetricNames.told(in: wrong)) == [
+                "forebay_a_total has the labels [\"x\", \"z\"]", "forebay_b is not on the page",
+                "forebay_bb is on the page and not in the sources", "forebay_c_seconds is a histogram",
+            ])
     }
 
     @Test("a stage without its four files")

@@ -18,6 +18,14 @@ struct SourceFile {
         self.comments = parts.comments.components(separatedBy: "\n")
     }
 
+    /// The text without its comments, strings kept.
+    var uncommented: String {
+        zip(self.lines, self.comments).map { line, comment in
+            guard let start = comment.utf8.firstIndex(where: { $0 != 0x20 }) else { return line }
+            return String(decoding: line.utf8.prefix(comment.utf8.distance(from: comment.startIndex, to: start)), as: UTF8.self)
+        }.joined(separator: "\n")
+    }
+
     /// The target the file belongs to.
     var target: String { self.path.split(separator: "/").dropFirst().first.map(String.init) ?? "" }
     var name: String { self.path.split(separator: "/").last.map(String.init) ?? "" }
@@ -69,15 +77,21 @@ enum Tree {
     }
 
     static func files(under folders: String...) throws -> [SourceFile] {
-        var found: [SourceFile] = []
-        for folder in folders {
+        try self.all.get().filter { file in folders.contains { file.path.hasPrefix($0 + "/") } }
+    }
+
+    /// Read once, for all tests.
+    private static let all = Result {
+        try ["Sources", "Tests", "Benchmarks"].flatMap { folder in
+            var found: [SourceFile] = []
             let start = Self.root.appendingPathComponent(folder)
-            guard let walk = FileManager.default.enumerator(at: start, includingPropertiesForKeys: nil) else { continue }
-            for case let file as URL in walk where file.pathExtension == "swift" {
+            let walk = FileManager.default.enumerator(at: start, includingPropertiesForKeys: nil)
+            while let file = walk?.nextObject() as? URL {
+                guard file.pathExtension == "swift" else { continue }
                 let path = String(file.path.dropFirst(Self.root.path.count + 1))
                 found.append(SourceFile(path: path, text: try String(contentsOf: file, encoding: .utf8)))
             }
+            return found.sorted { $0.path < $1.path }
         }
-        return found.sorted { $0.path < $1.path }
     }
 }

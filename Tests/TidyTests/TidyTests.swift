@@ -15,11 +15,19 @@ struct TidyTests {
     @Test("the package and the files together")
     func together() throws {
         let files = try Tree.files(under: "Sources")
+        #expect(WholeTreeRules.receiptMakers(files).map(\.target) == ["ForebaySpool"], "one file syncs, and it alone proves it")
         let package = try Tree.text("Package.swift")
         #expect(PackageText.dependencies(package).count > 20, "Package.swift was not understood")
         for violation in WholeTreeRules.declared(package) + WholeTreeRules.receipts(files) + WholeTreeRules.stageShape(files) {
             Issue.record("\(violation)")
         }
+    }
+
+    @Test("docs/reference/metrics.md tells exactly the metrics that are made")
+    func metrics() throws {
+        let made = MetricNames.made(in: try Tree.files(under: "Sources"))
+        #expect(made.count > 40)
+        #expect(MetricNames.differences(made: made, told: MetricNames.told(in: try Tree.text("docs/reference/metrics.md"))) == [])
     }
 
     @Test("every target under Sources has a place in the layers")

@@ -5,12 +5,14 @@ import ForebayTelemetry
 extension AdminRoutes {
     /// Entries in one answer.
     static let deadLetterLimit = 500
-    /// Bytes of events in one answer: entries are as large as events may be, and an answer is held in memory whole. The page ends early then.
+    /// Bytes of events in one answer: entries are as large as events may be, and an answer is held in memory whole. The page ends early
+    /// then.
     static let deadLetterBytes = 4 << 20
     /// Entries read at once, for the same reason.
     private static let step = 8
 
-    /// Without `route`: how many each route has. With it: a page of entries behind `after`, and `next`, which is the `after` of the next page.
+    /// Without `route`: how many each route has. With it: a page of entries behind `after`, and `next`, which is the `after` of the next
+    /// page.
     func deadLetters(_ request: AdminRequest) async -> HTTPResponse {
         guard let route = request.value("route") else { return self.deadLetterCounts(request) }
         guard let limit = Self.number(request, "limit", or: 50), (1...UInt64(Self.deadLetterLimit)).contains(limit) else {

@@ -114,7 +114,8 @@ package struct BatchBuilder: ~Copyable {
         return batch
     }
 
-    private mutating func reserve(_ size: Int) {
+    /// Makes room for `size` bytes more, so that appending them copies nothing twice.
+    package mutating func reserve(_ size: Int) {
         guard self.byteCount + size > self.slab.capacity else { return }
         let grown = Slab(capacity: max(self.slab.capacity * 2, self.byteCount + size))
         memcpy(grown.base, self.slab.base, self.byteCount)

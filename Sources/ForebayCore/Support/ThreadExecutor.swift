@@ -8,6 +8,7 @@ package final class ThreadExecutor: SerialExecutor, @unchecked Sendable {  // Sa
     private let woken: UnsafeMutablePointer<pthread_cond_t>
     private var jobs: [UnownedJob] = []
     private var isEnding = false
+    private var isRunning = true
 
     /// - Parameter label: the thread's name as `top -H` shows it, at most 15 characters.
     package init(label: String) {
@@ -16,6 +17,10 @@ package final class ThreadExecutor: SerialExecutor, @unchecked Sendable {  // Sa
         self.woken = .allocate(capacity: 1)
         pthread_mutex_init(self.lock, nil)
         pthread_cond_init(self.woken, nil)
+        self.start()
+    }
+
+    private func start() {
         var thread = pthread_t()
         // The thread holds the executor until `end`: actors refer to it unowned.
         let context = Unmanaged.passRetained(self).toOpaque()
@@ -39,13 +44,18 @@ package final class ThreadExecutor: SerialExecutor, @unchecked Sendable {  // Sa
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         pthread_mutex_lock(self.lock)
-        precondition(!self.isEnding, "a job for an executor that has ended")
         self.jobs.append(job)
-        pthread_cond_signal(self.woken)
+        if self.isRunning {
+            pthread_cond_signal(self.woken)
+        } else {
+            // A task that slept through the end wakes up to see that its actor is closed. It gets a thread for that.
+            self.isRunning = true
+            self.start()
+        }
         pthread_mutex_unlock(self.lock)
     }
 
-    /// Ends the thread when all jobs that were enqueued are done. No actor on it may be called afterwards.
+    /// Ends the thread when all jobs that were enqueued are done. Later ones still run, each at the cost of a thread.
     package func end() {
         pthread_mutex_lock(self.lock)
         self.isEnding = true
@@ -61,6 +71,7 @@ package final class ThreadExecutor: SerialExecutor, @unchecked Sendable {  // Sa
             pthread_mutex_lock(self.lock)
             while self.jobs.isEmpty && !self.isEnding { pthread_cond_wait(self.woken, self.lock) }
             swap(&taken, &self.jobs)
+            self.isRunning = !taken.isEmpty
             pthread_mutex_unlock(self.lock)
             if taken.isEmpty { return }
             for job in taken { job.runSynchronously(on: executor) }

@@ -14,7 +14,7 @@ extension ForwardState {
     /// - Returns: false if it must wait until more is known of the topic.
     private mutating func assign(_ flight: UInt32, _ event: Event, _ topic: Int, now: UInt64) -> Bool {
         let count = self.topics[topic].partitions.count
-        guard count > 0, self.topics[topic].nextCount == nil else { return false }
+        guard count > 0, self.topics[topic].limitIsKnown, self.topics[topic].nextCount == nil else { return false }
         let partition: Int
         if let explicit = event.partition {
             guard explicit >= 0, explicit < count else { return self.refusePartition(flight, explicit, topic, now: now) }
@@ -117,7 +117,8 @@ extension ForwardState {
     /// Fewer partitions: the topic was made anew. Its events leave their old places, for some are gone.
     mutating func recallIfSettled(_ topic: Int) {
         let places = self.topics[topic].partitions
-        guard let count = self.topics[topic].nextCount, count < places.count, places.allSatisfy({ self.partitions[$0].outstanding == 0 }) else { return }
+        guard let count = self.topics[topic].nextCount, count < places.count, places.allSatisfy({ self.partitions[$0].outstanding == 0 })
+        else { return }
         var recalled: [UInt64] = []
         for place in places {
             self.forEachUnsettled(of: place) { recalled.append($0.flights.number($1)) }
@@ -125,7 +126,9 @@ extension ForwardState {
         }
         var waiting = FlightQueue()
         for number in recalled.sorted() { waiting.append(UInt32(truncatingIfNeeded: number), in: &self.flights) }
-        while self.topics[topic].waiting.count > 0 { waiting.append(self.topics[topic].waiting.removeFirst(in: self.flights), in: &self.flights) }
+        while self.topics[topic].waiting.count > 0 {
+            waiting.append(self.topics[topic].waiting.removeFirst(in: self.flights), in: &self.flights)
+        }
         self.topics[topic].waiting = waiting
         self.topics[topic].assigned = 0
     }

@@ -58,7 +58,8 @@ extension ForwardState {
     mutating func closed(_ slot: ProducerSlot, now: UInt64) {
         let delay = self[slot].failures == 0 ? 0 : self.configuration.delay(self.configuration.rebuildDelay, failures: self[slot].failures)
         self[slot].phase = .closed(until: now + delay)
-        self[slot].isWanted = slot == .main
+        // What came while it was failing waits for its successor.
+        self[slot].isWanted = slot == .main || !self[slot].stalled.isEmpty
         for topic in self.topics.indices { self.topics[topic].setKnown(by: slot, false) }
         for place in self.partitions.indices where self.partitions[place].slot == slot && self.partitions[place].outstanding > 0 {
             self.forEachUnsettled(of: place) { state, flight in

@@ -25,7 +25,9 @@ extension ForwardState {
         self.totals.deliveredBytes += UInt64(self.flights[flight].bytes)
         self.flights[flight].status = .settled
         self.remove(flight, place, slot)
-        if self.partitions[place].failures > 0 || self.topics[self.partitions[place].topic].failure != nil { self.recovered(place, now: now) }
+        if self.partitions[place].failures > 0 || self.topics[self.partitions[place].topic].failure != nil {
+            self.recovered(place, now: now)
+        }
         if self[slot].failures > 0 { self[slot].failures = 0 }
         if self.partitions[place].isHalted {
             self.resumeIfReported(place, now: now)

@@ -32,7 +32,9 @@ extension ForwardState {
         self.ready.removeAll(keepingCapacity: true)
     }
 
-    private mutating func push(_ place: Int, now: UInt64, _ send: (_ outgoing: Outgoing, _ event: Event, _ sequence: UInt64) -> KafkaErrorCode) {
+    private mutating func push(
+        _ place: Int, now: UInt64, _ send: (_ outgoing: Outgoing, _ event: Event, _ sequence: UInt64) -> KafkaErrorCode
+    ) {
         let topic = self.partitions[place].topic
         guard self.mayGo(place, topic, now: now) else { return }
         while self.partitions[place].queued > 0 {
@@ -147,7 +149,8 @@ extension ForwardState {
     /// Tries a partition again a little later.
     mutating func rest(_ place: Int, now: UInt64) {
         self.partitions[place].failures += 1
-        self.partitions[place].restsUntil = now + self.configuration.delay(self.configuration.holdDelay, failures: self.partitions[place].failures)
+        self.partitions[place].restsUntil =
+            now + self.configuration.delay(self.configuration.holdDelay, failures: self.partitions[place].failures)
         self.resting.append(place)
     }
 }

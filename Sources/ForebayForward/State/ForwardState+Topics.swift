@@ -115,13 +115,14 @@ extension ForwardState {
     // MARK: Limits
 
     /// The cluster told how large a batch a topic takes; none: it does not tell.
-    mutating func learnedLimit(_ bytes: Int?, _ topic: Int) {
+    mutating func learnedLimit(_ bytes: Int?, _ topic: Int, now: UInt64) {
         self.topics[topic].limitIsKnown = true
         self.topics[topic].limitIsStale = false
         if let bytes {
             self.topics[topic].limitIsTold = true
             self.setLimit(bytes, topic)
         }
+        self.placeWaiting(topic, now: now)
         self.open(topic)
     }
 
@@ -133,7 +134,9 @@ extension ForwardState {
 
     /// The batches of the small topics' producer: the smallest limit, less what a request adds.
     var smallBatchSize: Int? {
-        let limits = self.topics.indices.lazy.filter { self.names.holds($0) && self.topics[$0].slot == .small }.compactMap { self.topics[$0].limit }
+        let limits = self.topics.indices.lazy.filter { self.names.holds($0) && self.topics[$0].slot == .small }.compactMap {
+            self.topics[$0].limit
+        }
         return limits.min().map { max(1, $0 - 128) }
     }
 

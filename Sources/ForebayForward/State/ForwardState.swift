@@ -56,6 +56,8 @@ struct ForwardState {
     var commits: [Offset] = []
     /// Budget to give back.
     var released = 0
+    /// When the events of batches that are settled whole were accepted, in ms since 1970, and how many they are; the stage takes them.
+    var settledBatches: [(acceptedAt: Int64, count: UInt64)] = []
     /// Topics that were forgotten: what is open for their indices is to be closed before anything is sent.
     var evictedTopics: [Int] = []
     /// The cluster is to be asked for limits.
@@ -97,7 +99,9 @@ struct ForwardState {
             let topic = self.topic(of: event)
             let size = event.record.count
             let flight = self.flights.append(
-                Flight(batch: number, record: UInt32(truncatingIfNeeded: offset), bytes: UInt32(truncatingIfNeeded: size), place: UInt32(topic)))
+                Flight(
+                    batch: number, record: UInt32(truncatingIfNeeded: offset), bytes: UInt32(truncatingIfNeeded: size), place: UInt32(topic)
+                ))
             self.queuedBytes += size
             self.place(flight, event, topic, now: now)
             offset += size
@@ -152,12 +156,17 @@ struct ForwardState {
             }
             self.commit(Offset(lane: first.batch.lane, number: first.batch.end))
             self.released += first.cost
+            self.settledBatches.append((first.batch.acceptedAt, UInt64(first.batch.count)))
             self.batches.removeFirst()
         }
     }
 
     private mutating func commit(_ offset: Offset) {
-        if let index = self.commits.firstIndex(where: { $0.lane == offset.lane }) { self.commits[index] = offset } else { self.commits.append(offset) }
+        if let index = self.commits.firstIndex(where: { $0.lane == offset.lane }) {
+            self.commits[index] = offset
+        } else {
+            self.commits.append(offset)
+        }
     }
 
     /// The dead letter of an event is durable.

@@ -23,7 +23,8 @@ extension HTTPRefusal {
     static let host = malformed("bad_host", "A request has one Host field that names a host and perhaps a port.")
     static let duplicate = malformed("duplicate_field", "A header field that may stand once stands twice.")
     static let contentLength = malformed("bad_content_length", "Content-Length is one decimal number.")
-    static let transferEncoding = malformed("bad_transfer_encoding", "Transfer-Encoding is one chunked, in HTTP/1.1, and without Content-Length.")
+    static let transferEncoding = malformed(
+        "bad_transfer_encoding", "Transfer-Encoding is one chunked, in HTTP/1.1, and without Content-Length.")
     static let parser = malformed("bad_request", "The request is not valid HTTP/1.1.")
     static let chunk = malformed("bad_chunk", "The chunked body is not framed as HTTP/1.1 asks.")
 
@@ -31,13 +32,15 @@ extension HTTPRefusal {
     static let coding = HTTPRefusal(status: 501, code: "transfer_encoding_unsupported", detail: "The only transfer coding is chunked.")
     static let version = HTTPRefusal(status: 505, code: "version_unsupported", detail: "This server speaks HTTP/1.1 and HTTP/1.0.")
     static let targetTooLong = HTTPRefusal(status: 414, code: "target_too_long", detail: "The request target is too long.")
-    static let headerTooLarge = HTTPRefusal(status: 431, code: "header_too_large", detail: "The header is too large, or has too many fields.")
+    static let headerTooLarge = HTTPRefusal(
+        status: 431, code: "header_too_large", detail: "The header is too large, or has too many fields.")
     static let bodyTooLarge = HTTPRefusal(status: 413, code: "body_too_large", detail: "The body is larger than is accepted here.")
     static let expectation = HTTPRefusal(status: 417, code: "expectation_unsupported", detail: "The only expectation is 100-continue.")
     static let timeout = HTTPRefusal(
         status: 408, code: "request_timeout", detail: "The request did not come in time. Nothing of it was stored.", isRetryable: true)
     static let memory = HTTPRefusal(
-        status: 503, code: "too_much_in_flight", detail: "Too many requests are being received. Nothing of this one was stored.", isRetryable: true)
+        status: 503, code: "too_much_in_flight", detail: "Too many requests are being received. Nothing of this one was stored.",
+        isRetryable: true)
     static let connections = HTTPRefusal(
         status: 503, code: "too_many_connections", detail: "There are too many connections from your address.", isRetryable: true)
 }

@@ -5,7 +5,8 @@ package struct HTTPRequestHead: ~Copyable {
     private let base: UnsafeRawPointer
     private let framed: FramedHead
     private let fields: UnsafePointer<FieldSpan>
-    /// The path, its escapes decoded once, without the query; "/" at least, or "*" of `OPTIONS *`. It holds no NUL, and no "/" that came escaped.
+    /// The path, its escapes decoded once, without the query; "/" at least, or "*" of `OPTIONS *`.
+    /// It holds no NUL, and no "/" that came escaped.
     package let path: UnsafeRawBufferPointer
 
     init(_ framed: FramedHead, id: RequestID, base: UnsafeRawPointer, scratch: HeadScratch) {
@@ -46,7 +47,9 @@ package struct HTTPRequestHead: ~Copyable {
     /// - Parameter name: In lower case.
     package func header(_ name: StaticString) -> UnsafeRawBufferPointer? {
         for index in 0..<self.framed.fieldCount where Int(self.fields[index].name.count) == name.utf8CodeUnitCount {
-            if self.fields[index].name.bytes(in: self.base).equalsIgnoringCase(name) { return self.fields[index].value.bytes(in: self.base) }
+            if self.fields[index].name.bytes(in: self.base).equalsIgnoringCase(name) {
+                return self.fields[index].value.bytes(in: self.base)
+            }
         }
         return nil
     }

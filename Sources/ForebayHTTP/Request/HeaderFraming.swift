@@ -5,8 +5,8 @@ import Glibc
 ///     request-line CRLF *( name ":" blanks value blanks CRLF ) CRLF
 ///
 /// llhttp, even strict, lets pass what servers behind or before us may read another way: folded lines, a bare LF here and there, odd
-/// versions, several blanks, unbounded sizes. So each LF has its CR and each CR its LF, there is no other control character, no line begins with
-/// a blank, and sizes and counts are bounded. What the fields *mean* is for `HeadRules`.
+/// versions, several blanks, unbounded sizes. So each LF has its CR and each CR its LF, there is no other control character, no line
+/// begins with a blank, and sizes and counts are bounded. What the fields *mean* is for `HeadRules`.
 struct HeaderFraming {
     enum Outcome {
         case incomplete
@@ -140,10 +140,14 @@ struct HeaderFraming {
         guard index > start, self.base[index] == UInt8(ascii: ":") else { return .refused(self.notAName(start, index)) }
         let nameEnd = index
         index = self.skipText(index + 1)
-        guard index + 1 < self.count else { return index < self.count && self.base[index] != 0x0D ? .refused(self.notAValue(index)) : .incomplete }
+        guard index + 1 < self.count else {
+            return index < self.count && self.base[index] != 0x0D ? .refused(self.notAValue(index)) : .incomplete
+        }
         guard self.base[index] == 0x0D, self.base[index + 1] == 0x0A else { return .refused(self.notAValue(index)) }
         self.position = index + 2
-        if index - start > self.scratch.limits.field || self.head.fieldCount == self.scratch.limits.fields { return .refused(.headerTooLarge) }
+        if index - start > self.scratch.limits.field || self.head.fieldCount == self.scratch.limits.fields {
+            return .refused(.headerTooLarge)
+        }
         self.scratch.fields[self.head.fieldCount] = FieldSpan(name: Span32(start..<nameEnd), value: self.trimmed(nameEnd + 1, index))
         self.head.fieldCount += 1
         return .complete

@@ -135,7 +135,9 @@ final class RequestReader {
         case .incomplete: return nil
         case .refused(let refusal): return self.refuse(refusal, sink)
         case .framed(let framed):
-            guard self.parser.accepts(framed, UnsafeRawBufferPointer(rebasing: bytes[..<framed.length])) else { return self.refuse(.parser, sink) }
+            guard self.parser.accepts(framed, UnsafeRawBufferPointer(rebasing: bytes[..<framed.length])) else {
+                return self.refuse(.parser, sink)
+            }
             self.hasSkippedLine = false
             return self.begin(framed, bytes, sink)
         }
@@ -201,7 +203,8 @@ final class RequestReader {
         return count
     }
 
-    private func parseChunked(_ bytes: UnsafeRawBufferPointer, _ framing: ChunkedFraming, _ limit: UInt64, _ sink: some RequestSink) -> Int {
+    private func parseChunked(_ bytes: UnsafeRawBufferPointer, _ framing: ChunkedFraming, _ limit: UInt64, _ sink: some RequestSink) -> Int
+    {
         var framing = framing
         switch framing.consume(bytes, into: &self.body, bodyLimit: limit, limits: self.limits) {
         case .refused(let refusal):
@@ -213,7 +216,9 @@ final class RequestReader {
             return bytes.count
         case .complete(let consumed):
             let part = UnsafeRawBufferPointer(rebasing: bytes[..<consumed])
-            guard self.parser.acceptsBody(part, isLast: true), self.parser.bodyCount == framing.bodyCount else { return self.refuseHeld(.parser, sink) }
+            guard self.parser.acceptsBody(part, isLast: true), self.parser.bodyCount == framing.bodyCount else {
+                return self.refuseHeld(.parser, sink)
+            }
             self.deliverHeld(sink)
             return consumed
         }
@@ -250,7 +255,8 @@ final class RequestReader {
         switch framed.body {
         case .none, .length(0):
             self.endMessage(framed)
-        case .length(let length) where framed.keepsAlive && !framed.expectsContinue && length <= UInt64(self.limits.skippedBody) && !response.closes:
+        case .length(let length)
+        where framed.keepsAlive && !framed.expectsContinue && length <= UInt64(self.limits.skippedBody) && !response.closes:
             self.bodyReceived = 0
             self.state = .skipped(remaining: length)
         default:

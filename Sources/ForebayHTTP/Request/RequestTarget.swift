@@ -13,7 +13,9 @@ enum RequestTarget {
         return self.absolute(&head, base, start, end, classes)
     }
 
-    private static func absolute(_ head: inout FramedHead, _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ classes: ByteClasses) -> HTTPRefusal? {
+    private static func absolute(_ head: inout FramedHead, _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ classes: ByteClasses)
+        -> HTTPRefusal?
+    {
         guard end - start > 7, UnsafeRawBufferPointer(start: base + start, count: 7).equalsIgnoringCase("http://") else { return .target }
         var index = start + 7
         while index < end && base[index] != UInt8(ascii: "/") && base[index] != UInt8(ascii: "?") { index += 1 }
@@ -22,7 +24,9 @@ enum RequestTarget {
         return self.pathAndQuery(&head, base, index, end, classes)
     }
 
-    private static func pathAndQuery(_ head: inout FramedHead, _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ classes: ByteClasses) -> HTTPRefusal? {
+    private static func pathAndQuery(
+        _ head: inout FramedHead, _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ classes: ByteClasses
+    ) -> HTTPRefusal? {
         var query = end
         var index = start
         while index < end {
@@ -67,7 +71,9 @@ enum HostRule {
         var index = 0
         if bytes.first == UInt8(ascii: "[") {
             index = 1
-            while index < bytes.count, bytes[index].hexValue != nil || bytes[index] == UInt8(ascii: ":") || bytes[index] == UInt8(ascii: ".") { index += 1 }
+            while index < bytes.count,
+                bytes[index].hexValue != nil || bytes[index] == UInt8(ascii: ":") || bytes[index] == UInt8(ascii: ".")
+            { index += 1 }
             guard index > 1, index < bytes.count, bytes[index] == UInt8(ascii: "]") else { return false }
             index += 1
         } else {

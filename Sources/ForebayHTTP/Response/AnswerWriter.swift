@@ -9,7 +9,8 @@ struct AnswerWriter {
 
     /// Writes the answer to `memory`, which has at least ``bound(fields:body:)`` bytes. Returns its length.
     static func write(
-        to memory: UnsafeMutableRawPointer, status: Int, fields: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer, traits: RequestID.Traits,
+        to memory: UnsafeMutableRawPointer, status: Int, fields: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer,
+        traits: RequestID.Traits,
         closes: Bool, date: UnsafeRawBufferPointer
     ) -> Int {
         var writer = AnswerWriter(position: memory)

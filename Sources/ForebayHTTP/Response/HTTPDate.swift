@@ -29,6 +29,7 @@ final class HTTPDate {
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         func two(_ number: CInt) -> String { number < 10 ? "0\(number)" : "\(number)" }
         let date = "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(parts.tm_year + 1900)"
-        self.memory.copyBytes(from: "\(date) \(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT".utf8.prefix(self.memory.count))
+        self.memory.copyBytes(
+            from: "\(date) \(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT".utf8.prefix(self.memory.count))
     }
 }

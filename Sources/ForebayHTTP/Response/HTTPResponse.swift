@@ -9,7 +9,9 @@ package struct HTTPResponse: Sendable {
     /// Ends the connection after this answer.
     package var closes = false
 
-    package init(status: Int, contentType: String? = nil, headers: [(name: String, value: String)] = [], body: [UInt8] = [], closes: Bool = false) {
+    package init(
+        status: Int, contentType: String? = nil, headers: [(name: String, value: String)] = [], body: [UInt8] = [], closes: Bool = false
+    ) {
         self.status = status
         self.body = body
         self.closes = closes

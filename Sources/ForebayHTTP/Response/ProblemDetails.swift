@@ -54,7 +54,8 @@ package struct ProblemDetails: Sendable {
         var headers = self.headers
         if let retryAfter { headers.append(("Retry-After", String(retryAfter))) }
         return HTTPResponse(
-            status: self.status, contentType: "application/problem+json", headers: headers, body: self.document(request), closes: self.closes)
+            status: self.status, contentType: "application/problem+json", headers: headers, body: self.document(request),
+            closes: self.closes)
     }
 
     private func document(_ request: RequestID?) -> [UInt8] {

@@ -63,7 +63,8 @@ extension HTTPConnection: RequestSink {
         } else {
             let bytes = [UInt8](unsafeUninitializedCapacity: bound) { memory, count in
                 count = AnswerWriter.write(
-                    to: UnsafeMutableRawPointer(memory.baseAddress!), status: status, fields: fields, body: body, traits: id.traits, closes: closes,
+                    to: UnsafeMutableRawPointer(memory.baseAddress!), status: status, fields: fields, body: body, traits: id.traits,
+                    closes: closes,
                     date: self.server.date.text)
             }
             self.answers.keep(AnswerQueue.Early(bytes: bytes, closes: closes), for: id.sequence)

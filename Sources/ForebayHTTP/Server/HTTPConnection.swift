@@ -5,8 +5,8 @@ import ForebayNet
 ///     open --an answer that closes--> ending --all is sent--> lingering --client ends, or time--> closed
 ///       `--client gone, or time--------------------------------------------------------------> closed
 ///
-/// `ending` and `lingering` read on and drop what comes: unread bytes at the close would make the system reset the connection, and the client
-/// could lose the answer.
+/// `ending` and `lingering` read on and drop what comes: unread bytes at the close would make the system reset the connection, and the
+/// client could lose the answer.
 final class HTTPConnection: TCPSocketDelegate {
     enum Phase { case open, ending, lingering, closed }
 

@@ -140,8 +140,8 @@ extension HTTPServer {
         let cap = self.configuration.caps.connectionsPerAddress
         if cap > 0 && self.perAddress[address, default: 0] >= cap { return self.turnAway(descriptor) }
         let (slot, generation) = self.connections.reserveSlot()
+        // The connection may be broken before it begins: there is nobody to tell why.
         guard let socket = try? TCPSocket(loop: self.loop, adopting: descriptor, gate: self.gate) else {
-            // The connection broke before it began: nobody to tell.
             self.connections.giveBack(slot)
             return self.metrics.closed.increment()
         }

@@ -6,7 +6,8 @@ extension Refusal {
     /// - Parameter retryAfter: seconds, for what may succeed later.
     func problem(retryAfter: Int? = nil) -> ProblemDetails {
         var problem = ProblemDetails(
-            status: self.code.status, code: self.code.rawValue, detail: self.detail, isRetryable: self.code.isRetryable, retryAfter: retryAfter)
+            status: self.code.status, code: self.code.rawValue, detail: self.detail, isRetryable: self.code.isRetryable,
+            retryAfter: retryAfter)
         if let place {
             problem.errors = [.init(index: place.index, pointer: place.pointer, code: self.code.rawValue, detail: self.detail)]
         }

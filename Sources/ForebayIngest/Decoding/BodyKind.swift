@@ -52,7 +52,9 @@ enum BodyKind: Equatable {
             let parameter = rest.slice(0..<(rest.offset(of: UInt8(ascii: ";")) ?? rest.count)).trimmed()
             guard parameter.startsIgnoringCase("charset=") else { continue }
             var name = parameter.slice(8..<parameter.count)
-            if name.count >= 2, name[0] == UInt8(ascii: "\""), name[name.count - 1] == UInt8(ascii: "\"") { name = name.slice(1..<name.count - 1) }
+            if name.count >= 2, name[0] == UInt8(ascii: "\""), name[name.count - 1] == UInt8(ascii: "\"") {
+                name = name.slice(1..<name.count - 1)
+            }
             guard name.equalsIgnoringCase("utf-8") || name.equalsIgnoringCase("utf8") || name.equalsIgnoringCase("us-ascii") else {
                 throw Refusal(.unsupportedCharset, "JSON is UTF-8; charset \(name.text()) is not supported")
             }

@@ -38,7 +38,8 @@ struct EventSink {
     mutating func append(_ event: EventFields, _ target: TopicTarget) throws(Refusal) {
         let size = (event.key?.count ?? 0) + (event.value?.count ?? 0) + event.headers.count + event.id.count
         if size > target.maximumEvent {
-            throw Refusal(.eventTooLarge, "\(size) bytes with key and headers, at most \(target.maximumEvent) are allowed", event: self.count)
+            throw Refusal(
+                .eventTooLarge, "\(size) bytes with key and headers, at most \(target.maximumEvent) are allowed", event: self.count)
         }
         if self.count == self.limit { throw Refusal(.tooManyEvents, "a request has at most \(self.limit) events", event: self.count) }
         self.last = self.gathering.append(event, route: target.route)

@@ -29,7 +29,9 @@ enum EventTime {
             let hour = self.number(text, 11..<13), let minute = self.number(text, 14..<16), let second = self.number(text, 17..<19)
         else { return nil }
         // A leap second (60) is the second after 59, as in POSIX time.
-        guard (1...12).contains(month), day >= 1, day <= self.days(in: month, of: year), hour < 24, minute < 60, second <= 60 else { return nil }
+        guard (1...12).contains(month), day >= 1, day <= self.days(in: month, of: year), hour < 24, minute < 60, second <= 60 else {
+            return nil
+        }
         var at = 19
         var milliseconds = 0
         if text[at] == UInt8(ascii: ".") {

@@ -41,7 +41,8 @@ struct RequestFields: ~Copyable {
         case UInt8(ascii: "p"): if name.equalsIgnoringCase("prefer") { self.takePreferences(value) }
         case UInt8(ascii: "i"):
             if name.equalsIgnoringCase("idempotency-key") {
-                throw Refusal(.idempotencyKeyUnsupported, "Idempotency-Key is not supported yet: this request would be stored each time it is sent")
+                throw Refusal(
+                    .idempotencyKeyUnsupported, "Idempotency-Key is not supported yet: this request would be stored each time it is sent")
             }
         default: break
         }

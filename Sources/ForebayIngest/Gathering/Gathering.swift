@@ -94,6 +94,8 @@ private final class RouteGathering {
     func begin(_ request: UInt64, bodyCount: Int) {
         self.request = request
         if self.builder.byteCount + bodyCount > self.limit { self.seal() }
+        // A body becomes about as many bytes of records, plus what each event's record begins with; a lone small one has its room already.
+        if bodyCount > 4096 { self.builder.reserve(min(bodyCount + bodyCount / 4, self.limit)) }
         self.mark = self.builder.mark
         self.wasEmpty = self.builder.isEmpty
         self.sealedBefore = self.sealed.count

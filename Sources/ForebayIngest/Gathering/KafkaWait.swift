@@ -8,9 +8,7 @@ import Synchronization
 ///     gathered --numbered--> expected --durable--> waiting --settled-----------> 200
 ///         |                     `------settled, then durable-------------------> 200
 ///         `--too many wait, or its time is over: as soon as it is durable------> 202
-final class KafkaWait: @unchecked Sendable {
-    // Safe because: the loop's alone, except what never changes and the locked ticket.
-
+final class KafkaWait: @unchecked Sendable {  // Safe because: the loop's alone, except what never changes and the locked ticket.
     let id: RequestID
     let positions: [Gathering.Position]
     let targets: [(target: TopicTarget, count: Int)]

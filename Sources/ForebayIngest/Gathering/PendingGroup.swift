@@ -17,9 +17,8 @@ struct PendingRequest {
 }
 
 /// The requests that one submission carries, until it is settled.
+// Safe because: the loop's alone, except `bases` and `waits`, which are set before the submission is handed over and only read after.
 final class PendingGroup: @unchecked Sendable {
-    // Safe because: the loop's alone, except `bases` and `waits`, which are set before the submission is handed over and only read after.
-
     /// From 1, in the order of their making.
     let number: UInt64
     private(set) var requests: [PendingRequest] = []

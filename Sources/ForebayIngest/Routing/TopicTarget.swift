@@ -79,7 +79,8 @@ struct TopicTable {
         self.slots[place] = target
     }
 
-    /// FNV-1a, folded so that its low bits, which pick the place, depend on all of it. Seeded, so that nobody outside can aim for collisions.
+    /// FNV-1a, folded so that its low bits, which pick the place, depend on all of it. Seeded, so that nobody outside can aim for
+    /// collisions.
     static func hash(_ name: UnsafeRawBufferPointer, seed: UInt64) -> UInt64 {
         var hash = seed ^ 0xcbf2_9ce4_8422_2325
         for byte in name { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }

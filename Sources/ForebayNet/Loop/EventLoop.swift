@@ -11,8 +11,8 @@ import Glibc
 ///
 /// Inside any callback of the loop `assumeIsolated` of an actor on this executor works. The members that make timers, watches
 /// and signals must be called on the loop; their closures run there, and are kept until `cancel()` or the loop's end.
+// Safe because: `queue` is locked, `wake` and `thread` are set before anyone else has a reference, the rest is the loop thread's alone.
 package final class EventLoop: SerialExecutor, @unchecked Sendable {
-    // Safe because: `queue` is locked, `wake` and `thread` are set before anyone else has a reference, the rest is the loop thread's alone.
     package let label: String
     let raw: UnsafeMutablePointer<uv_loop_t>
     /// What every socket of the loop reads into; only valid during one read callback.
@@ -129,7 +129,8 @@ extension EventLoop {
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
         let context = Unmanaged.passRetained(self)
-        let status = pthread_create(&self.thread, &attributes, { Unmanaged<EventLoop>.fromOpaque($0!).takeRetainedValue().threadMain() }, context.toOpaque())
+        let status = pthread_create(
+            &self.thread, &attributes, { Unmanaged<EventLoop>.fromOpaque($0!).takeRetainedValue().threadMain() }, context.toOpaque())
         guard status == 0 else {
             context.release()
             uv_loop_close(self.raw)

@@ -7,7 +7,9 @@ package final class SignalWatch: LoopHandle {
 
     init(loop: EventLoop, number: CInt, body: @escaping () -> Void) throws(SystemCallFailure) {
         self.body = body
-        try super.init(loop: loop, size: MemoryLayout<uv_signal_t>.size) { uv_signal_init(loop.raw, $0.assumingMemoryBound(to: uv_signal_t.self)) }
+        try super.init(loop: loop, size: MemoryLayout<uv_signal_t>.size) {
+            uv_signal_init(loop.raw, $0.assumingMemoryBound(to: uv_signal_t.self))
+        }
         let status = uv_signal_start(
             self.raw.assumingMemoryBound(to: uv_signal_t.self),
             { raw, _ in LoopHandle.owner(raw?.pointee.data, as: SignalWatch.self) { $0.body() } }, number)

@@ -9,13 +9,16 @@ package final class Timer: LoopHandle {
         self.body = body
         self.repeats = repeats
         do {
-            try super.init(loop: loop, size: MemoryLayout<uv_timer_t>.size) { uv_timer_init(loop.raw, $0.assumingMemoryBound(to: uv_timer_t.self)) }
+            try super.init(loop: loop, size: MemoryLayout<uv_timer_t>.size) {
+                uv_timer_init(loop.raw, $0.assumingMemoryBound(to: uv_timer_t.self))
+            }
         } catch {
             preconditionFailure("uv_timer_init has no way to fail: \(error)")
         }
         let timer = self.raw.assumingMemoryBound(to: uv_timer_t.self)
         uv_update_time(loop.raw)  // Else a timer set late in a long turn would be short.
-        uv_timer_start(timer, { raw in LoopHandle.owner(raw?.pointee.data, as: Timer.self) { $0.fire() } }, milliseconds, repeats ? milliseconds : 0)
+        uv_timer_start(
+            timer, { raw in LoopHandle.owner(raw?.pointee.data, as: Timer.self) { $0.fire() } }, milliseconds, repeats ? milliseconds : 0)
     }
 
     package func cancel() { self.close() }

@@ -1,6 +1,6 @@
+import CUV
 package import ForebayCore
 import ForebayTelemetry
-import CUV
 import Glibc
 
 /// A listening socket on a loop, accepting by itself: `accept4` gives the peer's address for free, and pausing is a pause, without
@@ -12,7 +12,7 @@ package final class TCPListener {
     private let accepted: (CInt, PeerAddress) -> Void
     private var watch: Watch?
     private var isPaused = false
-    private var retry: Timer?
+    private var recheck: Timer?
 
     /// Most connections taken in one turn, so that a flood of them leaves time for those that are there.
     private static let acceptsPerTurn = 64
@@ -52,8 +52,8 @@ package final class TCPListener {
     package func close() {
         guard let watch = self.watch else { return }
         self.watch = nil
-        self.retry?.cancel()
-        self.retry = nil
+        self.recheck?.cancel()
+        self.recheck = nil
         watch.cancel()  // Before the descriptor goes: its number may be another's in the same turn.
         Glibc.close(self.descriptor)
     }
@@ -64,7 +64,9 @@ package final class TCPListener {
             var storage = sockaddr_storage()
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
             let connection = withUnsafeMutablePointer(to: &storage) { storage in
-                storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { accept4(self.descriptor, $0, &length, CInt(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)) }
+                storage.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    accept4(self.descriptor, $0, &length, CInt(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
+                }
             }
             if connection >= 0 {
                 self.accepted(connection, PeerAddress(storage))
@@ -81,7 +83,7 @@ package final class TCPListener {
     private func waitForRoom(_ failure: SystemCallFailure) {
         Logger(label: "net").warning("can't accept connections, trying again in 100 ms", ["reason": failure.description])
         self.watch?.pause()
-        self.retry = self.loop.timer(after: 100) { [weak self] in
+        self.recheck = self.loop.timer(after: 100) { [weak self] in
             guard let self, !self.isPaused else { return }
             self.watch?.resume()
         }

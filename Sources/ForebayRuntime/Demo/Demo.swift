@@ -2,7 +2,8 @@ import ForebayCore
 import ForebayKafka
 import Glibc
 
-/// Everything in one process, with nothing to set up: an embedded Kafka (librdkafka's mock cluster), a spool in a temporary folder, sample traffic.
+/// Everything in one process, with nothing to set up: an embedded Kafka (librdkafka's mock cluster), a spool in a temporary folder, sample
+/// traffic.
 package final class Demo {
     package let configuration: ForebayConfiguration
     package let bootstrap: String
@@ -52,7 +53,8 @@ package final class Demo {
         let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var template = Array("\(parent)/forebay-demo-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
-            throw ForebayError(.systemCall, recovery: .stop, "can't make a temporary folder in \(parent): \(String(cString: strerror(errno)))")
+            throw ForebayError(
+                .systemCall, recovery: .stop, "can't make a temporary folder in \(parent): \(String(cString: strerror(errno)))")
         }
         return template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
     }

@@ -14,7 +14,8 @@ actor ClusterProbe {
         self.loop = loop
     }
 
-    /// - Returns: the number of brokers, or why none answered: the client's own error where it gave one, because it says more than "timed out".
+    /// - Returns: the number of brokers, or why none answered: the client's own error where it gave one, because it says more than "timed
+    ///   out".
     func ask(_ properties: KafkaProperties) async -> Result<Int, ForebayError> {
         self.lastFailure = nil
         do {

@@ -2,8 +2,8 @@ import ForebayCore
 import ForebayTelemetry
 import Glibc
 
-/// The end of a process whose disk broke its word: a failed sync or write is never retried, because the kernel may have dropped the data and
-/// say "ok" the next time. Nobody who waits is answered; the next start reads from the device what is really there.
+/// The end of a process whose disk broke its word: a failed sync or write is never retried, because the kernel may have dropped the data
+/// and say "ok" the next time. Nobody who waits is answered; the next start reads from the device what is really there.
 enum DiskFailure {
     /// EX_SOFTWARE: restarting mends.
     static let exitCode: Int32 = 70

@@ -15,7 +15,8 @@ actor NodeListeners {
     static func make(_ configuration: ForebayConfiguration, loop: EventLoop, metrics: MetricsRegistry) async throws -> NodeListeners {
         try await loop.perform {
             NodeListeners(
-                loop: loop, ingest: self.server(configuration.ingestHTTP, loop, metrics), admin: self.server(configuration.adminHTTP, loop, metrics))
+                loop: loop, ingest: self.server(configuration.ingestHTTP, loop, metrics),
+                admin: self.server(configuration.adminHTTP, loop, metrics))
         }
     }
 

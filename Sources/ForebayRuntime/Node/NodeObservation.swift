@@ -109,7 +109,8 @@ final class NodeObservation: NodeView {
         return RouteStatus(
             route: route.name, stage: "forward", cluster: route.forward.to, state: state, cursor: source.cursor.number, lagEvents: lag,
             oldestEventAgeSeconds: Self.age(source.oldestAcceptedAt),
-            inFlightEvents: Self.number("in_flight", stage), deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0,
+            inFlightEvents: Self.number("in_flight", stage), inFlightBytes: Self.number("in_flight_bytes", stage),
+            deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0,
             lastError: held ?? stage?.lastError)
     }
 

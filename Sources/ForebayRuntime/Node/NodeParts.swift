@@ -33,6 +33,7 @@ extension ForebayConfiguration {
         http.times.request = UInt64(self.limits.requestTimeoutMilliseconds)
         http.times.idle = UInt64(self.limits.idleTimeoutMilliseconds)
         http.caps.connections = self.limits.connections
+        http.caps.connectionsPerAddress = self.limits.connectionsPerAddress
         return http
     }
 }

@@ -48,7 +48,10 @@ private final class Signals: Sendable {
                 _ = try loop.signal(number) {
                     count += 1
                     // Whatever is going on: what was answered is durable, and the rest was not answered.
-                    if count > 1 { _exit(1) }
+                    if count > 1 {
+                        LogSink.shared.flush()
+                        _exit(1)
+                    }
                     tell.yield(name)
                 }
             }

@@ -17,17 +17,22 @@ package struct PrometheusText: Sendable {
     init(_ format: Format) { self.format = format }
 
     consuming func text(of families: [MetricFamily]) -> String {
-        for family in families where !family.series.isEmpty { self.write(family) }
+        let names = Set(families.map(\.name))
+        for family in families where !family.series.isEmpty { self.write(family, among: names) }
         // OpenMetrics wants an end, so that a text that was cut can be told from a whole one.
         if self.format == .openMetrics { self.output += "# EOF\n" }
         return self.output
     }
 
-    private mutating func write(_ family: MetricFamily) {
-        // In OpenMetrics the family of a counter has no suffix; only its samples do.
-        let isBareCounter = self.format == .openMetrics && family.kind == .counter
-        let name = isBareCounter ? String(family.name.dropLast("_total".count)) : family.name
-        self.output += "# HELP \(name) \(self.escapedHelp(family.help))\n# TYPE \(name) \(family.kind.rawValue)\n"
+    private mutating func write(_ family: MetricFamily, among names: Set<String>) {
+        var (name, type) = (family.name, family.kind.rawValue)
+        if self.format == .openMetrics, family.kind == .counter {
+            // In OpenMetrics the family of a counter has no suffix; only its samples do. Where a gauge has that name already
+            // (`forebay_dead_letters` beside `forebay_dead_letters_total`) the counter keeps its own and goes without a type.
+            let bare = String(name.dropLast("_total".count))
+            if names.contains(bare) { type = "unknown" } else { name = bare }
+        }
+        self.output += "# HELP \(name) \(self.escapedHelp(family.help))\n# TYPE \(name) \(type)\n"
         for (labels, series) in family.series.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
             switch series {
             case .counter(let counter): self.sample(family.name, labels, String(counter.value))

@@ -41,7 +41,9 @@ package struct KafkaConsumer: Sendable {
 
     private static func record(_ line: Substring) -> Record? {
         let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
-        guard fields.count == 8, let partition = Int32(fields[0]), let offset = Int64(fields[1]), let timestamp = Int64(fields[2]) else { return nil }
+        guard fields.count == 8, let partition = Int32(fields[0]), let offset = Int64(fields[1]), let timestamp = Int64(fields[2]) else {
+            return nil
+        }
         return Record(
             partition: partition, offset: offset, timestamp: timestamp, key: fields[3] == "-1" ? nil : fields[4],
             value: fields[5] == "-1" ? nil : fields[6], headers: fields[7])

@@ -44,7 +44,7 @@ enum NodeCommands {
 
             Post an event; 202 means that it is on disk:
 
-              curl -i \(url) -H 'Content-Type: application/json' -d '{"order_id":"o-1","item":"tea"}'
+              curl \(url) -H 'Content-Type: application/json' -d '{"order_id":"o-1","item":"tea"}'
 
             Or wait until Kafka has it, and see where it stands there:
 

@@ -92,7 +92,8 @@ enum SpoolCommand {
         let segments = spool.segments.map { segment -> JSONValue in
             [
                 "number": .number(segment.number), "file": .string(segment.file), "base": .number(segment.base),
-                "end": .number(segment.end), "bytes": .number(segment.bytes), "sealed": .boolean(segment.isSealed), "made_at": .string(Shown.time(segment.madeAt)),
+                "end": .number(segment.end), "bytes": .number(segment.bytes), "sealed": .boolean(segment.isSealed),
+                "made_at": .string(Shown.time(segment.madeAt)),
             ]
         }
         let cursors = spool.cursors.map { cursor -> JSONValue in ["name": .string(cursor.name), "sequence": .number(cursor.sequence)] }

@@ -75,7 +75,8 @@ enum StatusCommand {
         if let message = status["culprit"]?["message"]?.text { warnings.append("filling up: \(message)") }
         for missing in status["buffer"]?["missing"]?.items ?? [] {
             let (first, end) = (missing["first"]?.integer ?? 0, missing["end"]?.integer ?? 0)
-            warnings.append("lost to damage: events \(first) to \(end - 1) in \(missing["file"]?.text ?? "?"), \(missing["reason"]?.text ?? "?")")
+            warnings.append(
+                "lost to damage: events \(first) to \(end - 1) in \(missing["file"]?.text ?? "?"), \(missing["reason"]?.text ?? "?")")
         }
         let dead = (status["routes"]?.items ?? []).reduce(0) { $0 + ($1["dead_letters"]?.integer ?? 0) }
         if dead > 0 { warnings.append("\(Shown.count(dead)) dead letters; 'forebay deadletters ls' lists them") }

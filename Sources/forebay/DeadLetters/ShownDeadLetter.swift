@@ -37,7 +37,8 @@ struct ShownDeadLetter {
     var text: String {
         var table = TextTable(("", .left), ("", .left))
         table.add("route", self.route)
-        for member in self.entry.members ?? [] where !["key", "value", "headers"].contains(Self.plain(member.name)) && member.value != .null {
+        for member in self.entry.members ?? []
+        where !["key", "value", "headers"].contains(Self.plain(member.name)) && member.value != .null {
             let isTime = member.name == "timestamp"
             table.add(member.name, isTime ? member.value.integer.map { Shown.time(Int64($0)) } ?? "" : self[member.name])
         }

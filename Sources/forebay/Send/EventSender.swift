@@ -96,6 +96,8 @@ struct EventSender: ~Copyable {
 struct Problem {
     private static let shownErrors = 10
 
+    /// Status and code: `503 spool_full`.
+    private let name: String
     let title: String
     let isRetryable: Bool
     private let errors: [JSONValue]
@@ -103,21 +105,31 @@ struct Problem {
     init(status: Int, _ answer: JSONValue?) {
         let code = answer?["code"]?.text
         let words = answer?["detail"]?.text ?? answer?["title"]?.text
-        self.title = [String(status), code, words.map { code == nil ? $0 : "(\($0))" }].compactMap { $0 }.joined(separator: " ")
+        self.name = TextTable.printable([String(status), code].compactMap { $0 }.joined(separator: " "))
+        self.title = TextTable.printable(([self.name] + (words.map { [code == nil ? $0 : "(\($0))"] } ?? [])).joined(separator: " "))
         self.isRetryable = answer?["retryable"]?.isTrue ?? false
         self.errors = answer?["errors"]?.items ?? []
     }
 
     /// - Parameter lines: the line of each event, so that an index becomes a place.
     func text(lines: [Int]) -> String {
-        var text = self.title
+        var text = self.errors.isEmpty ? self.title : self.name
         for error in self.errors.prefix(Self.shownErrors) {
             let index = error["index"]?.integer
             let place = index.flatMap { lines.indices.contains($0) && lines.count > 1 ? "line \(lines[$0])" : nil } ?? "the event"
-            let words = [error["code"]?.text, error["pointer"]?.text, error["detail"]?.text].compactMap { $0 }.filter { !$0.isEmpty }
-            text += "\n  \(place): \(words.joined(separator: " "))"
+            let detail = error["detail"]?.text.map(Self.withoutLine)
+            let words = [error["code"]?.text, error["pointer"]?.text, detail].compactMap { $0 }.filter { !$0.isEmpty }
+            text += "\n  \(place): \(TextTable.printable(words.joined(separator: " ")))"
         }
         if self.errors.count > Self.shownErrors { text += "\n  and \(self.errors.count - Self.shownErrors) more" }
         return text
+    }
+
+    /// The node counts the lines of one request, which are not those of the input.
+    private static func withoutLine(_ detail: String) -> String {
+        guard detail.hasPrefix("line "), let comma = detail.firstIndex(of: ","), detail[..<comma].dropFirst(5).allSatisfy(\.isNumber) else {
+            return detail
+        }
+        return String(detail[detail.index(after: comma)...].drop { $0 == " " })
     }
 }

@@ -29,6 +29,7 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {  // Safe because
         var handled: CheckedContinuation<Void, Never>?
         var handlerCount = 0
         var isPaused = false
+        var pauseCount = 0
         var pauseWaiter: (isPaused: Bool, continuation: CheckedContinuation<Void, Never>)?
     }
 
@@ -36,6 +37,9 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {  // Safe because
     private let shared = Mutex(Shared())
     private var handler: any HTTPHandler = StartingHandler()
     private var sequence: UInt32 = 0
+    private var used: [UnsafeMutableRawBufferPointer] = []
+
+    deinit { for memory in self.used { memory.deallocate() } }
 
     // MARK: What the stage sees
 
@@ -63,6 +67,7 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {  // Safe because
     private func setPaused(_ isPaused: Bool) {
         let waiter = self.shared.withLock { shared -> CheckedContinuation<Void, Never>? in
             shared.isPaused = isPaused
+            if isPaused { shared.pauseCount += 1 }
             guard let waiter = shared.pauseWaiter, waiter.isPaused == isPaused else { return nil }
             shared.pauseWaiter = nil
             return waiter.continuation
@@ -86,27 +91,48 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {  // Safe because
 
     /// Sends a request as a connection would: its head is judged, then its body is given.
     func send(_ request: FakeRequest) -> RequestID {
-        let head = Array(request.head.utf8)
         self.sequence += 1
         let id = RequestID(slot: 0, generation: 1, sequence: self.sequence, traits: [])
-        head.withUnsafeBytes { bytes in
-            guard case .framed(let framed) = HeaderFraming.frame(bytes, scratch: self.scratch) else {
-                preconditionFailure("no request: \(request.head)")
-            }
-            let seen = HTTPRequestHead(framed, id: id, base: bytes.baseAddress!, scratch: self.scratch)
-            switch self.handler.head(seen) {
+        var isAccepted = false
+        var isDelivered = false
+        self.with(Array(request.head.utf8), id) { head in
+            switch self.handler.head(head) {
             case .refuse(let response): self.answer(id, response)
             case .accept(let limit):
                 precondition(request.body.count <= limit)
-                // The buffer is gone after the call, as the socket's is.
-                let body = UnsafeMutableRawBufferPointer.allocate(byteCount: request.body.count, alignment: 1)
-                body.copyBytes(from: request.body)
-                self.handler.request(id, seen, UnsafeRawBufferPointer(body))
-                for index in body.indices { body[index] = 0xFF }
-                body.deallocate()
+                isAccepted = true
+                if !request.bodyComesLater {
+                    isDelivered = true
+                    self.deliver(request, id, head)
+                }
             }
         }
+        guard isAccepted && !isDelivered else { return id }
+        // Others are judged in between, and the head is framed anew, from a copy that lies elsewhere.
+        self.with(Array("POST /v1/topics/clicks HTTP/1.1\r\nHost: x\r\nForebay-Key: wrong\r\n\r\n".utf8), id) { _ = self.handler.head($0) }
+        self.with(Array(request.head.utf8), id) { self.deliver(request, id, $0) }
         return id
+    }
+
+    /// The bytes are overwritten after the call, as the socket's are.
+    private func with(_ text: [UInt8], _ id: RequestID, _ body: (borrowing HTTPRequestHead) -> Void) {
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: text.count, alignment: 1)
+        memory.copyBytes(from: text)
+        guard case .framed(let framed) = HeaderFraming.frame(UnsafeRawBufferPointer(memory), scratch: self.scratch) else {
+            preconditionFailure("no request: \(text)")
+        }
+        body(HTTPRequestHead(framed, id: id, base: UnsafeRawPointer(memory.baseAddress!), scratch: self.scratch))
+        for index in memory.indices { memory[index] = 0xFF }
+        // Kept until the end, so that a later head lies elsewhere; a test has few.
+        self.used.append(memory)
+    }
+
+    private func deliver(_ request: FakeRequest, _ id: RequestID, _ head: borrowing HTTPRequestHead) {
+        let body = UnsafeMutableRawBufferPointer.allocate(byteCount: request.body.count, alignment: 1)
+        body.copyBytes(from: request.body)
+        self.handler.request(id, head, UnsafeRawBufferPointer(body))
+        for index in body.indices { body[index] = 0xFF }
+        body.deallocate()
     }
 
     func drop(_ id: RequestID) { self.handler.dropped(id) }
@@ -115,6 +141,8 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {  // Safe because
 
     func answer(to id: RequestID) -> SeenAnswer? { self.shared.withLock { $0.answers[id] } }
     var isPaused: Bool { self.shared.withLock { $0.isPaused } }
+    /// How often reading was paused.
+    var pauseCount: Int { self.shared.withLock { $0.pauseCount } }
     var answerCount: Int { self.shared.withLock { $0.answerCount } }
 
     func untilAnswered(_ id: RequestID) async -> SeenAnswer {
@@ -154,6 +182,8 @@ struct FakeRequest: Sendable {
     var target: String
     var headers: [(String, String)] = []
     var body: [UInt8] = []
+    /// Not in the read that brought the head.
+    var bodyComesLater = false
 
     init(_ target: String, _ body: String = "x", type: String? = nil, headers: [(String, String)] = [], method: String = "POST") {
         self.method = method

@@ -38,7 +38,8 @@ final class IngestHarness: Sendable {
 
     func stage() throws -> IngestStage {
         try IngestStage(
-            loop: self.loop, configuration: self.configuration, port: self.port, room: self.room, server: self.server, waiters: self.waiters,
+            loop: self.loop, configuration: self.configuration, port: self.port, room: self.room, server: self.server,
+            waiters: self.waiters,
             metrics: self.metrics, isFull: self.isFull)
     }
 

@@ -41,7 +41,8 @@ struct JSONGenerator {
 
     mutating func string() -> String {
         let pieces = [
-            "a", "order_id", "key", " ", "é", "я", "日本", "🎉", "\\n", "\\\"", "\\\\", "\\/", "\\u00e9", "\\ud83c\\udf89", "\\ud800", "\\uDC00x",
+            "a", "order_id", "key", " ", "é", "я", "日本", "🎉", "\\n", "\\\"", "\\\\", "\\/", "\\u00e9", "\\ud83c\\udf89", "\\ud800",
+            "\\uDC00x",
             "0123456789", "\u{7F}", "\u{2028}", "\\u0000", "a.b",
         ]
         let count = [0, 1, 1, 2, 3, 9].randomElement(using: &self.random)!
@@ -52,7 +53,8 @@ struct JSONGenerator {
     mutating func spoil(_ bytes: [UInt8]) -> [UInt8] {
         var bytes = bytes
         let inserts: [[UInt8]] = [
-            [0x22], [0x5C], [0x2C], [0x3A], [0x7B], [0x7D], [0x5B], [0x5D], [0x00], [0x1F], [0x0A], [0x80], [0xC0, 0x80], [0xED, 0xA0, 0x80],
+            [0x22], [0x5C], [0x2C], [0x3A], [0x7B], [0x7D], [0x5B], [0x5D], [0x00], [0x1F], [0x0A], [0x80], [0xC0, 0x80],
+            [0xED, 0xA0, 0x80],
             [0xEF, 0xBB, 0xBF], [0xF4, 0x90, 0x80, 0x80], Array("NaN".utf8), Array("Infinity".utf8), Array("-".utf8), Array("0".utf8),
             Array(".".utf8), Array("e".utf8), Array("+".utf8), Array("null".utf8), Array("//".utf8), Array("'".utf8), [0xC2, 0xA0], [0x0C],
         ]

@@ -65,8 +65,11 @@ def flip(rig, node):
 
 
 def sequence(request, index):
-    """The derived id ends in the event's sequence; the events of a request of one route follow each other."""
-    return int(re.search(r"([0-9]+)$", request.answer["id"])[1]) + index
+    """A derived id ends in the event's sequence, thirteen digits of Crockford's base 32; those of a request of one route follow each other."""
+    number = 0
+    for digit in request.answer["id"][-13:]:
+        number = number * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(digit)
+    return number + index
 
 
 def named(text, missing):

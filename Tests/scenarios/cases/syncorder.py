@@ -81,6 +81,9 @@ class Witness:
             for table in (self.dirty, self.unsynced_entries):
                 if old in table:
                     table[new] = table.pop(old)
+            if old in self.synced_files:
+                self.synced_files.discard(old)
+                self.synced_files.add(new)
             if self.holding == old:
                 self.holding = new
 

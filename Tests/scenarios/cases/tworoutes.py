@@ -20,8 +20,9 @@ def run(rig):
     loads = {name: [] for name in ("sound", "missing", "forbidden")}
     node = rig.node(kafka, routes={name: {"topics": [name], "forward": {"to": "main"}} for name in loads},
                     topics={name: {"key": "$.k"} for name in loads})
+    drained_in(rig, node, kafka, loads, {"sound": EVENTS})  # warm
     ratios = []
-    for number in range(rig.rounds):
+    for _ in range(rig.rounds):
         alone = drained_in(rig, node, kafka, loads, {"sound": EVENTS})
         beside = drained_in(rig, node, kafka, loads, {"sound": EVENTS, "missing": 20_000, "forbidden": 20_000})
         ratios.append(alone / beside)

@@ -53,16 +53,19 @@ class Node:
         self.process = spawn([*under, binary(), "run", "--config", self.file], self.log,
                              env=os.environ | {"SWIFT_BACKTRACE": "enable=no"} | (environment or {}))
         self.starts += 1
-        self.pid = self.process.pid if not under else until("the traced process started", self._traced, 20)
+        self.pid = self.process.pid
+        if under:
+            self.pid = until("the traced process started", self._traced, 20)
         if ready:
             until("readyz", self.ready, timeout)
         return self
 
     def _traced(self):
         for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            if os.readlink(f"/proc/{child}/exe") == str(binary().resolve()) or "forebay" in Path(f"/proc/{child}/cmdline").read_text():
-                return int(child)
-        return None
+            with contextlib.suppress(OSError):  # between fork and exec
+                if "--config" in Path(f"/proc/{child}/cmdline").read_text():
+                    return int(child)
+        return self.alive() and None
 
     def alive(self):
         if self.process.poll() is not None:

@@ -1,5 +1,6 @@
 """One run of one scenario: its folder, its seed, its children, and the judgement at the end."""
 
+import json
 import os
 import random
 import shutil
@@ -69,8 +70,11 @@ class Rig:
 
     # Judging
 
-    def drain(self, node, timeout=120):
-        until("all that was accepted is delivered", node.drained, timeout, every=0.2)
+    def drain(self, node, timeout=60):
+        try:
+            until("all that was accepted is delivered", node.drained, timeout, every=0.2)
+        except Failure as failure:
+            raise Failure(f"{failure}\n{json.dumps(node.status(), indent=1)}") from None
 
     def examine(self, loads, kafka, topics=("events",), dead=(), **options):
         """The checker with everything in it, for scenarios that ask it more than its verdict."""
