@@ -71,11 +71,11 @@ let package = Package(
         tests("ForebayHTTPTests", ["ForebayHTTP", "ForebayTestKit"], exclude: ["h11_oracle.py"]),
         tests("ForebayYAMLTests", ["ForebayYAML", "ForebayTestKit"]),
         tests("ForebayIngestTests", ["ForebayIngest", "ForebayTestKit"]),
-        tests("ForebayBufferTests", ["ForebayBuffer", "ForebayTestKit"]),
+        tests("ForebayBufferTests", ["ForebayBuffer", "ForebayCore", "ForebayNet", "ForebaySpool", "ForebayTelemetry", "ForebayTestKit"]),
         tests(
             "ForebayForwardTests", ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
-        tests("ForebayRuntimeTests", ["ForebayRuntime", "ForebayTestKit"]),
+        tests("ForebayRuntimeTests", ["ForebayRuntime", "ForebayCore", "ForebayHTTP", "ForebayKafka", "ForebayTelemetry", "ForebayTestKit"]),
         tests(
             "ForebayCommandTests",
             ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),

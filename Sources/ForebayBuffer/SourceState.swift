@@ -25,7 +25,11 @@ struct SourceState {
     private var settledEnd: UInt64
     private var position: UInt64
 
-    init(cursor: UInt64) {
+    /// Which reading of the source this is; an earlier one may still be ending.
+    let reading: Int
+
+    init(cursor: UInt64, reading: Int) {
+        self.reading = reading
         self.settledEnd = cursor
         self.position = cursor
     }

@@ -19,7 +19,7 @@ package final class SpoolSource: EventSource {
         self.spoolCursor = cursor
         self.readAheadBytes = configuration.readAheadBytes
         self.reader = ReaderActor(loop: loop)
-        self.state = Mutex(SourceState(cursor: cursor.sequence))
+        self.state = Mutex(SourceState(cursor: cursor.sequence, reading: 0))
     }
 
     package var cursor: Offset { Offset(lane: .spool(self.spool.id), number: self.spoolCursor.sequence) }
@@ -32,8 +32,11 @@ package final class SpoolSource: EventSource {
     /// Begins anew at the cursor; what an earlier call handed out and nobody settled comes again.
     package func batches() -> AsyncStream<Batch> {
         let link = Link<Batch>(name: self.spoolCursor.name, bound: self.readAheadBytes)
-        self.state.withLock { $0 = SourceState(cursor: self.spoolCursor.sequence) }
-        let task = Task { await self.reader.read(into: link, for: self) }
+        let reading = self.state.withLock { state in
+            state = SourceState(cursor: self.spoolCursor.sequence, reading: state.reading + 1)
+            return state.reading
+        }
+        let task = Task { await self.reader.read(into: link, for: self, reading) }
         let old = self.current.withLock { current in
             defer { current = task }
             return current
@@ -49,6 +52,15 @@ package final class SpoolSource: EventSource {
     /// Ends the reading; the stage that read has ended.
     package func close() {
         self.current.withLock { $0 }?.cancel()
+    }
+
+    /// Changes the state on behalf of a reading.
+    ///
+    /// - Throws: `CancellationError` if another has begun since: what this one read is nobody's any more, and must not move the cursor.
+    private func change<Result: Sendable>(_ reading: Int, _ body: (inout SourceState) -> Result) throws -> Result {
+        let result = self.state.withLock { state in state.reading == reading ? body(&state) : nil }
+        guard let result else { throw CancellationError() }
+        return result
     }
 
     private func move(_ move: SourceState.Move?) throws(ForebayError) {
@@ -78,7 +90,7 @@ package final class SpoolSource: EventSource {
             self.loop = loop
         }
 
-        func read(into link: Link<Batch>, for source: SpoolSource) async {
+        func read(into link: Link<Batch>, for source: SpoolSource, _ reading: Int) async {
             let cursor = source.spoolCursor
             let reader = source.spool.reader(route: cursor.route, from: cursor.sequence)
             defer { link.finish() }
@@ -87,10 +99,11 @@ package final class SpoolSource: EventSource {
                     while !Task.isCancelled {
                         let batches = try reader.read(upTo: 1 << 20)
                         for batch in batches {
-                            source.state.withLock { $0.hand(batch) }
+                            try source.change(reading) { $0.hand(batch) }
                             try await link.send(batch)
                         }
-                        try source.move(source.state.withLock { $0.reached(reader.next) })
+                        let position = reader.next
+                        try source.move(source.change(reading) { $0.reached(position) })
                         if batches.isEmpty { break }
                     }
                 }

@@ -22,6 +22,7 @@ extension ForwardStage {
             self.closeProducer(slot)
             self.state.closed(slot, now: now)
             self.metrics.rebuilds.increment()
+            self.rebuilds += 1
         }
         for slot in self.state.slotsToOpen(now: now) { self.openProducer(slot) }
     }

@@ -70,7 +70,7 @@ extension ForwardStage {
                         later = true
                     } else {
                         failures[name] = nil
-                        self.state.learnedLimit(answer.bytes, index)
+                        self.state.learnedLimit(answer.bytes, index, now: self.loop.nowMilliseconds)
                     }
                 }
                 if later {
@@ -88,7 +88,7 @@ extension ForwardStage {
     private func goOnWithoutLimits(of asked: [(index: Int, name: String)]) async {
         do { try await Task.sleep(for: .milliseconds(self.configuration.limitPatience)) } catch { return }
         for (index, name) in asked where self.state.topics[index].name == name && !self.state.topics[index].limitIsKnown {
-            self.state.learnedLimit(nil, index)
+            self.state.learnedLimit(nil, index, now: self.loop.nowMilliseconds)
         }
         self.turn()
     }

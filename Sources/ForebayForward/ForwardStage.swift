@@ -33,6 +33,8 @@ package actor ForwardStage: Stage {
     var ticker: Timer?
     var pulling: Task<Void, Never>?
     var drained: UnsafeContinuation<Void, Never>?
+    /// Producers made anew since the start of the run.
+    var rebuilds = 0
     private var isDraining = false
     /// What this run holds of the budget.
     private(set) var heldBytes = 0
@@ -112,6 +114,7 @@ package actor ForwardStage: Stage {
     private func begin() {
         self.state = ForwardState(configuration: self.configuration, seed: MonotonicClock.nanoseconds)
         self.failure = nil
+        self.rebuilds = 0
         self.isDraining = false
         self.heldBytes = 0
         (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())

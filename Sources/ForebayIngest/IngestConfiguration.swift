@@ -1,3 +1,5 @@
+import ForebayCore
+
 /// Bounds and defaults of ingest, and what goes where. Sizes in bytes, times in milliseconds.
 package struct IngestConfiguration: Sendable {
     package struct Route: Sendable {
@@ -33,11 +35,15 @@ package struct IngestConfiguration: Sendable {
         /// Of one event: key, value, headers and id together.
         package var event = 960 << 10
         package var eventsPerRequest = 10_000
-        /// Bodies of all requests that wait for their answer.
+        /// What the requests that wait for their answer hold: their bodies, or what those became where that is more.
         package var inFlight = 32 << 20
         package var headersPerEvent = 100
 
         package init() {}
+
+        /// Of the records of one request. Each has some bytes of its own beside the body's, and repeats the request's header fields;
+        /// without a bound a small body with many events and large fields would become hundreds of megabytes.
+        var records: Int { 2 * self.body + self.eventsPerRequest * (RecordLayout.fixed + TopicName.maximumLength) }
     }
 
     /// An exact name beats the longest prefix, which beats `*`.

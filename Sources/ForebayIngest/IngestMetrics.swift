@@ -9,7 +9,7 @@ package final class IngestMetrics: Sendable {
     let accepted: Counter
     /// Seconds from the whole request to its answer.
     let duration: Histogram
-    /// Bytes of bodies that wait for their answers.
+    /// What the requests that wait for their answers hold, in bytes.
     package let inFlight: Gauge
     /// Bytes of bodies that were accepted.
     let bytes: Counter
@@ -20,7 +20,7 @@ package final class IngestMetrics: Sendable {
         self.accepted = Self.requests(202, registry)
         self.duration = registry.histogram(
             "forebay_ingest_request_duration_seconds", help: "Time from a whole request to its answer.", bounds: Buckets.latency)
-        self.inFlight = registry.gauge("forebay_ingest_in_flight_bytes", help: "Bytes of request bodies that wait for their answers.")
+        self.inFlight = registry.gauge("forebay_ingest_in_flight_bytes", help: "Bytes that the requests hold which wait for their answers.")
         self.bytes = registry.counter("forebay_ingest_bytes_total", help: "Bytes of request bodies whose events were accepted.")
         self.submissions = registry.counter(
             "forebay_ingest_submissions_total", help: "Hand-overs to the buffer, each of all requests that one turn of the loop brought.")

@@ -91,10 +91,10 @@ extension IngestStage {
             self.kafkaWaits[id] = wait
         }
         self.group.add(id, self.sink, bodyCount: bodyCount, startedAt: startedAt, kafka: wait)
-        self.perform(self.state.took(bodyCount))
+        self.perform(self.state.took(max(bodyCount, self.sink.byteCount)))
         self.metrics.inFlight.set(self.state.inFlight)
         // A large group is handed over at once, so that the disk works while the next one is read.
-        if self.group.bodyCount >= self.configuration.batch { return self.endTurn() }
+        if self.group.weight >= self.configuration.batch { return self.endTurn() }
         guard !self.willFlush else { return }
         self.willFlush = true
         self.loop.execute { self.assumeIsolated { $0.endTurn() } }

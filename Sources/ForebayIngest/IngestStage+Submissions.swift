@@ -9,7 +9,7 @@ extension IngestStage {
     func endTurn() {
         self.willFlush = false
         if self.group.isEmpty { return }
-        if !self.held.isEmpty && self.group.bodyCount < self.configuration.batch { return }
+        if !self.held.isEmpty && self.group.weight < self.configuration.batch { return }
         let group = self.group
         self.group = PendingGroup(number: group.number + 1, expecting: group.requests.count)
         let (batches, bases) = self.sink.gathering.finish(acceptedAt: WallClock.milliseconds)
@@ -143,7 +143,7 @@ extension IngestStage {
     private func finish(_ group: PendingGroup) {
         group.isSettled = true
         self.unsettled -= 1
-        self.perform(self.state.released(group.bodyCount))
+        self.perform(self.state.released(group.weight))
         self.metrics.inFlight.set(self.state.inFlight)
         self.tellIfIdle()
     }

@@ -74,7 +74,8 @@ package actor IngestStage: Stage {
         self.state = IngestState(inFlightLimit: limits.inFlight, refusalPause: configuration.refusalPause)
         self.decoder = BodyDecoder(headerLimit: limits.headersPerEvent)
         self.fields = RequestFields(headerLimit: limits.headersPerEvent)
-        self.sink = EventSink(gathering: Gathering(routes: routes.ids, batch: configuration.batch), limit: limits.eventsPerRequest)
+        self.sink = EventSink(
+            gathering: Gathering(routes: routes.ids, batch: configuration.batch), limit: limits.eventsPerRequest, byteLimit: limits.records)
         self.routes = routes
         self.group = PendingGroup(number: 1, expecting: 16)
     }

@@ -24,7 +24,7 @@ struct IngestState {
     private let refusalPause: UInt64
     private(set) var phase = Phase.starting
     private(set) var pressure = Pressure.calm
-    /// Bytes of bodies that wait for their answers.
+    /// Bytes that the requests hold which wait for their answers.
     private(set) var inFlight = 0
     /// The buffer refused with this, and is not asked before then.
     private var refusal: (code: ProblemCode, until: UInt64)?
@@ -66,7 +66,7 @@ struct IngestState {
 
     // MARK: What is in flight
 
-    /// A request's body is kept until it is answered.
+    /// A request was taken; it holds so many bytes until it is answered.
     mutating func took(_ bytes: Int) -> Reading {
         self.inFlight += bytes
         guard self.phase == .open, self.pressure == .calm, self.inFlight >= self.inFlightLimit else { return .same }

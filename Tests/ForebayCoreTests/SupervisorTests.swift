@@ -136,8 +136,8 @@ struct SupervisorTests {
         await victim.events.wait(forCount: 2)
         #expect(await eventually { await supervisor.reports().map(\.state) == [.running, .running] })
 
-        await supervisor.fail("victim", with: self.error(.rewindAndRestart, "on purpose"))
-        await supervisor.fail("nobody", with: self.error(.stop))
+        #expect(await supervisor.fail("victim", with: self.error(.rewindAndRestart, "on purpose")))
+        #expect(await !supervisor.fail("nobody", with: self.error(.stop)))
 
         await self.run(victim, until: [.made(1), .run(1), .cancelled(1), .made(2), .run(2)])
         #expect(try await self.report(supervisor, "victim").lastError == "on purpose")

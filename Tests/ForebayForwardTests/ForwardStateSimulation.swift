@@ -107,7 +107,7 @@ struct ForwardSimulation {
                 self.state.learned(answer, topic, from: slot, now: self.now)
             }
         }
-        for topic in self.state.takeLimitsWanted() { self.state.learnedLimit(1_048_588, topic) }
+        for topic in self.state.takeLimitsWanted() { self.state.learnedLimit(1_048_588, topic, now: self.now) }
     }
 
     private mutating func growTopic() {

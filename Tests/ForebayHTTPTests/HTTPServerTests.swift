@@ -225,6 +225,23 @@ struct HTTPServerTests {
         try await server.stop()
     }
 
+    @Test("a request whose body was still coming when its connection broke was never the handler's, and is not dropped to it")
+    func brokenInsideBody() async throws {
+        let handler = EchoHandler()
+        handler.respond = { _, _, _, _ in }
+        let server = try await TestServer(handler: handler)
+        var client: RawClient? = try server.connect()
+        try await client?.send(Self.get + "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na")
+        let (loop, httpServer) = (server.loop, server.server)
+        try await until { (try? await loop.perform { httpServer.heldBytes > 0 }) == true }
+        try client?.resetOnClose()
+        client = nil
+        try await until { (try? await loop.perform { httpServer.openConnections }) == 0 }
+        #expect(handler.dropped == 1)
+        #expect(handler.seen.count == 1)
+        try await server.stop()
+    }
+
     // MARK: Expect
 
     @Test("100 Continue is sent when the handler will have the body, and none of it has come")

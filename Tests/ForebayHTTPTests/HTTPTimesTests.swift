@@ -178,4 +178,34 @@ struct HTTPTimesTests {
         #expect(try await late.readAnswer().status == 200)
         try await server.stop()
     }
+
+    @Test("requests that come without a pause, cut anywhere, are not one long request")
+    func steadyStream() async throws {
+        let server = try await TestServer {
+            $0.times.header = 400; $0.times.request = 400; $0.times.bodyGrace = 400
+        }
+        let client = try server.connect()
+        let request = Array("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc".utf8)
+        // Each send ends inside a request: first in the head, then in the body.
+        try await client.send(Array(request[..<20]))
+        for round in 0..<60 {
+            let cut = round % 2 == 0 ? request.count - 1 : 20
+            try await client.send(round % 2 == 0 ? Array(request[20..<cut]) : Array(request[(request.count - 1)...] + request[..<cut]))
+            await pace(20)
+        }
+        for _ in 0..<30 { #expect(try await client.readAnswer().status == 200) }
+        try await server.stop()
+    }
+
+    @Test("a refused body that never comes ends the connection without a second answer")
+    func skippedBodyNeverComes() async throws {
+        let handler = EchoHandler()
+        handler.judge = { _ in .refuse(.json(503, "{}")) }
+        let server = try await TestServer({ $0.times.request = 400 }, handler: handler)
+        let client = try server.connect()
+        try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n")
+        #expect(try await client.readAnswer().status == 503)
+        #expect(try await client.read().isEmpty)
+        try await server.stop()
+    }
 }

@@ -192,6 +192,21 @@ struct BodyDecoderTests {
         #expect(small.decode(#"{"headers":{"a":"","b":""}}"#, type: Decoding.envelope) == .refused(.tooManyHeaders, 0, "/headers/b"))
     }
 
+    @Test("header fields that stand in every event can't make a small body large")
+    func amplification() {
+        let decoding = Decoding {
+            $0.limits.body = 100_000
+            $0.limits.eventsPerRequest = 1000
+        }
+        let headers = [("Forebay-Header-a", String(repeating: "x", count: 8000))]
+        let lines = (0..<1_000).map { "\($0)" }.joined(separator: "\n")
+        guard case .refused(.requestTooLarge, .some, nil) = decoding.decode(lines, type: "application/x-ndjson", headers: headers) else {
+            Issue.record("8 MB were taken")
+            return
+        }
+        #expect(decoding.decode(lines, type: "application/x-ndjson") != .refused(.requestTooLarge))
+    }
+
     @Test("topics.<t>.key finds the key, an explicit one wins")
     func key() {
         let decoding = Decoding { $0.topics = ["t": .init(key: JSONPath("$.id"))] }

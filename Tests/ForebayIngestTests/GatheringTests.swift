@@ -20,7 +20,7 @@ struct GatheringTests {
     }
 
     /// Random requests, some of them forgotten, against plain arrays.
-    @Test("keeps whole requests in order and forgets the others without a trace", arguments: 1...40 as ClosedRange<UInt64>)
+    @Test("keeps whole requests in order and forgets the others without a trace", arguments: 1...20 as ClosedRange<UInt64>)
     func model(_ seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let routes = (0..<3).map { RouteID(name: "\($0)") }

@@ -6,7 +6,7 @@ import Testing
 @testable import ForebayIngest
 
 /// What happens when the buffer is slow, full or gone, and when the stage itself goes.
-@Suite("Ingest flow", .timeLimit(.minutes(1)))
+@Suite("Ingest flow", .timeLimit(.minutes(3)))
 struct IngestFlowTests {
     static let post = FakeRequest("/v1/topics/orders", "0123456789")
 

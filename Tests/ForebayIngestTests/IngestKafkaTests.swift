@@ -9,7 +9,7 @@ import Testing
 typealias RequestIDs = [RequestID]
 
 /// `?ack=kafka`.
-@Suite("Ingest waits for Kafka", .timeLimit(.minutes(1)))
+@Suite("Ingest waits for Kafka", .timeLimit(.minutes(3)))
 struct IngestKafkaTests {
     static let two = FakeRequest("/v1/events?ack=kafka", #"[{"topic":"clicks"},{"topic":"orders"}]"#, type: Decoding.envelope)
 

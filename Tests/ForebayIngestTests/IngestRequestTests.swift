@@ -5,7 +5,7 @@ import Testing
 @testable import ForebayIngest
 
 /// Requests to answers, through the handler.
-@Suite("Ingest requests", .timeLimit(.minutes(1)))
+@Suite("Ingest requests", .timeLimit(.minutes(3)))
 struct IngestRequestTests {
     static func id(_ sequence: UInt64) -> String { EventID.text(spool: IngestHarness.spool, sequence: sequence) }
 

@@ -44,7 +44,7 @@ private struct Trial {
         }
         guard var routes = try? IngestRoutes(configuration) else { preconditionFailure("the routes are right") }
         let gathering = Gathering(routes: routes.ids, batch: configuration.batch)
-        var sink = EventSink(gathering: gathering, limit: configuration.limits.eventsPerRequest)
+        var sink = EventSink(gathering: gathering, limit: configuration.limits.eventsPerRequest, byteLimit: configuration.limits.records)
         var decoder = BodyDecoder(headerLimit: configuration.limits.headersPerEvent)
         var fields = RequestFields(headerLimit: configuration.limits.headersPerEvent)
         let texts = ["Content-Type", self.type, "Forebay-Key", "k", "t"].map { Array($0.utf8) }

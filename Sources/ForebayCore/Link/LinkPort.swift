@@ -24,17 +24,23 @@ package final class LinkPort<Element: Weighted>: Sendable {
             defer { current = link }
             return current
         }
-        old?.finish()
+        old.map(Self.abandon)
         self.room()
         return link
     }
 
     /// The consumer's side, when it ends: nothing more is taken in until the next ``connect()``.
     package func disconnect(_ link: Link<Element>) {
-        link.finish()
         self.current.withLock { current in
             if current === link { current = nil }
         }
+        Self.abandon(link)
+    }
+
+    /// Nobody takes from it any more: what waits is dropped now, so that whoever waits for that is told.
+    private static func abandon(_ link: Link<Element>) {
+        link.finish()
+        _ = link.takeWaiting(upTo: .max)
     }
 
     /// The producer's side; `full` too while no consumer is connected.

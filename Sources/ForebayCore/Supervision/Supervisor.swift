@@ -65,10 +65,15 @@ package actor Supervisor {
     }
 
     /// Ends the current run of a child as if it had failed with `error`. For tests: whoever calls this proves the restart.
-    package func fail(_ name: String, with error: ForebayError) {
-        guard let index = self.state.children.firstIndex(where: { $0.name == name }), self.children[index].run != nil else { return }
+    ///
+    /// - Returns: false if the child does not run now.
+    package func fail(_ name: String, with error: ForebayError) -> Bool {
+        guard let index = self.state.children.firstIndex(where: { $0.name == name }), self.state.children[index].state == .running,
+            self.children[index].injected == nil, let run = self.children[index].run
+        else { return false }
         self.children[index].injected = error
-        self.children[index].run?.cancel()
+        run.cancel()
+        return true
     }
 
     /// Takes all children down, the last started first, each drained before it is cancelled, in at most `timeout` together.

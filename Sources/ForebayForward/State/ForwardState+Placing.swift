@@ -14,7 +14,7 @@ extension ForwardState {
     /// - Returns: false if it must wait until more is known of the topic.
     private mutating func assign(_ flight: UInt32, _ event: Event, _ topic: Int, now: UInt64) -> Bool {
         let count = self.topics[topic].partitions.count
-        guard count > 0, self.topics[topic].nextCount == nil else { return false }
+        guard count > 0, self.topics[topic].limitIsKnown, self.topics[topic].nextCount == nil else { return false }
         let partition: Int
         if let explicit = event.partition {
             guard explicit >= 0, explicit < count else { return self.refusePartition(flight, explicit, topic, now: now) }

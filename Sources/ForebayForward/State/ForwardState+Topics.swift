@@ -115,13 +115,14 @@ extension ForwardState {
     // MARK: Limits
 
     /// The cluster told how large a batch a topic takes; none: it does not tell.
-    mutating func learnedLimit(_ bytes: Int?, _ topic: Int) {
+    mutating func learnedLimit(_ bytes: Int?, _ topic: Int, now: UInt64) {
         self.topics[topic].limitIsKnown = true
         self.topics[topic].limitIsStale = false
         if let bytes {
             self.topics[topic].limitIsTold = true
             self.setLimit(bytes, topic)
         }
+        self.placeWaiting(topic, now: now)
         self.open(topic)
     }
 

@@ -57,8 +57,9 @@ struct HeaderFraming {
     /// Incomplete, unless what is there already is too much.
     private func tooLarge(_ refusal: HTTPRefusal) -> Outcome {
         if self.count > self.scratch.limits.header { return .refused(refusal) }
-        let line = self.count - self.position
-        return line > Swift.max(self.scratch.limits.field, self.scratch.limits.target + 64) ? .refused(refusal) : .incomplete
+        // The line itself, and the CR of its end; a request line is a target, a method and a version.
+        let longest = Swift.max(self.scratch.limits.field + 1, self.scratch.limits.target + 64)
+        return self.count - self.position > longest ? .refused(refusal) : .incomplete
     }
 
     private enum Line {

@@ -36,31 +36,43 @@ final class RequestReader {
     private let limits: HTTPLimits
     private let parser = MessageParser()
     private var state = State.head
+    /// Behind a pointer: the checks for exclusive access to a property cost more than what is asked here for each request.
+    private let stores = UnsafeMutablePointer<ByteStore>.allocate(capacity: 3)
     /// Bytes that came and belong to nothing yet: an incomplete head, or requests that may not begin yet.
-    private var input = ByteStore()
+    private var input: UnsafeMutablePointer<ByteStore> { self.stores }
     /// The head of the request whose body is coming. It is framed again when it is whole, which costs less than keeping what was found.
-    private var heldHead = ByteStore()
-    private var body = ByteStore()
+    private var heldHead: UnsafeMutablePointer<ByteStore> { self.stores + 1 }
+    private var body: UnsafeMutablePointer<ByteStore> { self.stores + 2 }
     /// The request whose body is coming.
     private(set) var heldID: RequestID?
     private(set) var bodyReceived: UInt64 = 0
+    /// Messages that have come whole. Who sees it change knows that what is coming now is another one.
+    private(set) var messagesEnded = 0
+    /// It has more, and may not begin it: call ``resume(_:)`` when it may.
+    private(set) var isHeldUp = false
     private var hasSkippedLine = false
     private var isParsing = false
 
     init(scratch: HeadScratch) {
         self.scratch = scratch
         self.limits = scratch.limits
+        for index in 0..<3 { (self.stores + index).initialize(to: ByteStore()) }
+    }
+
+    deinit {
+        self.stores.deinitialize(count: 3)
+        self.stores.deallocate()
     }
 
     var stage: Stage {
         switch self.state {
-        case .head: self.input.isEmpty ? .idle : .head
+        case .head: self.input.pointee.isEmpty ? .idle : .head
         case .counted, .chunked, .skipped: .body
         case .finished: .finished
         }
     }
 
-    var heldBytes: Int { self.input.capacity + self.heldHead.capacity + self.body.capacity }
+    var heldBytes: Int { self.input.pointee.capacity + self.heldHead.pointee.capacity + self.body.pointee.capacity }
 
     /// Forgets what is unfinished, and takes no more.
     func finish() {
@@ -71,31 +83,31 @@ final class RequestReader {
     }
 
     private func clear() {
-        self.input.clear()
-        self.heldHead.clear()
-        self.body.clear()
+        self.input.pointee.clear()
+        self.heldHead.pointee.clear()
+        self.body.pointee.clear()
     }
 
     /// Takes bytes that lie somewhere else, and keeps what it can't use yet.
     func receive(_ bytes: UnsafeRawBufferPointer, _ sink: some RequestSink) {
-        if self.input.isEmpty {
+        if self.input.pointee.isEmpty {
             let used = self.parse(bytes, sink)
-            if used < bytes.count { self.input.append(UnsafeRawBufferPointer(rebasing: bytes[used...])) }
+            if used < bytes.count { self.input.pointee.append(UnsafeRawBufferPointer(rebasing: bytes[used...])) }
             if case .finished = self.state { self.clear() }
         } else {
             // A head is only worth another look when a line of it may have ended, else a client could have it read again for each byte.
-            let mayEndLine = self.input.bytes.last == 0x0D || bytes.contains { $0 == 0x0A || $0 == 0x0D }
-            self.input.append(bytes)
-            if case .head = self.state, self.input.count <= self.limits.field, !mayEndLine { return }
+            let mayEndLine = self.input.pointee.bytes.last == 0x0D || bytes.contains { $0 == 0x0A || $0 == 0x0D }
+            self.input.pointee.append(bytes)
+            if case .head = self.state, self.input.pointee.count <= self.limits.field, !mayEndLine { return }
             self.resume(sink)
         }
     }
 
     /// Goes on with what is kept, when requests may begin again.
     func resume(_ sink: some RequestSink) {
-        guard !self.input.isEmpty else { return }
-        let used = self.parse(self.input.bytes, sink)
-        self.input.removeFirst(used)
+        guard !self.input.pointee.isEmpty else { return }
+        let used = self.parse(self.input.pointee.bytes, sink)
+        self.input.pointee.removeFirst(used)
         if case .finished = self.state { self.clear() }
     }
 
@@ -107,7 +119,9 @@ final class RequestReader {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
             let used: Int?
             switch self.state {
-            case .head: used = sink.mayBegin ? self.parseHead(rest, sink) : nil
+            case .head:
+                self.isHeldUp = !sink.mayBegin
+                used = self.isHeldUp ? nil : self.parseHead(rest, sink)
             case .counted(let remaining, let whole): used = self.parseCounted(rest, remaining, whole, sink)
             case .chunked(let framing, let limit): used = self.parseChunked(rest, framing, limit, sink)
             case .skipped(let remaining): used = self.skip(rest, remaining)
@@ -187,7 +201,7 @@ final class RequestReader {
     private func hold(_ id: RequestID, _ framed: FramedHead, _ bytes: UnsafeRawBufferPointer) {
         self.heldID = id
         self.bodyReceived = 0
-        self.heldHead.append(UnsafeRawBufferPointer(rebasing: bytes[..<framed.length]))
+        self.heldHead.pointee.append(UnsafeRawBufferPointer(rebasing: bytes[..<framed.length]))
     }
 
     // MARK: Bodies
@@ -196,7 +210,7 @@ final class RequestReader {
         let count = Int(Swift.min(UInt64(bytes.count), remaining))
         let part = UnsafeRawBufferPointer(rebasing: bytes[..<count])
         guard self.parser.acceptsBody(part, isLast: UInt64(count) == remaining) else { return self.refuseHeld(.parser, sink) }
-        self.body.append(part, expected: Int(whole))
+        self.body.pointee.append(part, expected: Int(whole))
         self.bodyReceived += UInt64(count)
         self.state = .counted(remaining: remaining - UInt64(count), whole: whole)
         if UInt64(count) == remaining { self.deliverHeld(sink) }
@@ -206,7 +220,7 @@ final class RequestReader {
     private func parseChunked(_ bytes: UnsafeRawBufferPointer, _ framing: ChunkedFraming, _ limit: UInt64, _ sink: some RequestSink) -> Int
     {
         var framing = framing
-        switch framing.consume(bytes, into: &self.body, bodyLimit: limit, limits: self.limits) {
+        switch framing.consume(bytes, into: &self.body.pointee, bodyLimit: limit, limits: self.limits) {
         case .refused(let refusal):
             return self.refuseHeld(refusal, sink)
         case .more:
@@ -225,17 +239,21 @@ final class RequestReader {
     }
 
     private func deliverHeld(_ sink: some RequestSink) {
-        guard let id = self.heldID, case .framed(let framed) = HeaderFraming.frame(self.heldHead.bytes, scratch: self.scratch) else {
+        guard let id = self.heldID, case .framed(let framed) = HeaderFraming.frame(self.heldHead.pointee.bytes, scratch: self.scratch)
+        else {
             preconditionFailure("a head that was framed once is framed again")
         }
         self.heldID = nil
-        sink.deliver(id, HTTPRequestHead(framed, id: id, base: self.heldHead.bytes.baseAddress!, scratch: self.scratch), self.body.bytes)
-        self.heldHead.clear()
-        self.body.clear()
+        sink.deliver(
+            id, HTTPRequestHead(framed, id: id, base: self.heldHead.pointee.bytes.baseAddress!, scratch: self.scratch),
+            self.body.pointee.bytes)
+        self.heldHead.pointee.clear()
+        self.body.pointee.clear()
         self.endMessage(framed)
     }
 
     private func endMessage(_ framed: FramedHead) {
+        self.messagesEnded += 1
         if case .finished = self.state { return }
         self.state = framed.keepsAlive ? .head : .finished
     }
@@ -243,7 +261,12 @@ final class RequestReader {
     private func skip(_ bytes: UnsafeRawBufferPointer, _ remaining: UInt64) -> Int {
         let count = Int(Swift.min(UInt64(bytes.count), remaining))
         self.bodyReceived += UInt64(count)
-        self.state = UInt64(count) == remaining ? .head : .skipped(remaining: remaining - UInt64(count))
+        guard UInt64(count) == remaining else {
+            self.state = .skipped(remaining: remaining - UInt64(count))
+            return count
+        }
+        self.state = .head
+        self.messagesEnded += 1
         return count
     }
 

@@ -12,6 +12,7 @@ final class AnswerQueue {
     private var first: UInt32 = 0
     private var next: UInt32 = 0
     private var early: [UInt32: Early] = [:]
+    private var earlyCount = 0
     private(set) var earlyBytes = 0
 
     var outstanding: Int { Int(self.next &- self.first) }
@@ -23,7 +24,7 @@ final class AnswerQueue {
 
     /// False: answered already, or never asked.
     func isWaited(_ sequence: UInt32) -> Bool {
-        sequence &- self.first < self.next &- self.first && self.early[sequence] == nil
+        sequence &- self.first < self.next &- self.first && (self.earlyCount == 0 || self.early[sequence] == nil)
     }
 
     func isFirst(_ sequence: UInt32) -> Bool { sequence == self.first }
@@ -38,12 +39,14 @@ final class AnswerQueue {
 
     func keep(_ answer: Early, for sequence: UInt32) {
         self.early[sequence] = answer
+        self.earlyCount += 1
         self.earlyBytes += answer.bytes.count
     }
 
     /// The answer that is first now, if it came early.
     func takeFirstEarly() -> Early? {
-        guard !self.early.isEmpty, let answer = self.early.removeValue(forKey: self.first) else { return nil }
+        guard self.earlyCount > 0, let answer = self.early.removeValue(forKey: self.first) else { return nil }
+        self.earlyCount -= 1
         self.earlyBytes -= answer.bytes.count
         return answer
     }

@@ -59,7 +59,7 @@ extension HTTPConnection: RequestSink {
                 self.answered(closes: early.closes)
             }
             self.inviteIfItsTurn()
-            self.markDirty()
+            if !self.isReceiving { self.markDirty() }
         } else {
             let bytes = [UInt8](unsafeUninitializedCapacity: bound) { memory, count in
                 count = AnswerWriter.write(
@@ -80,7 +80,7 @@ extension HTTPConnection: RequestSink {
         self.answers.advance()
         guard closes else { return }
         self.phase = .ending
-        self.reader.finish()
+        self.finishReading()
     }
 
     // MARK: 100 Continue
@@ -97,6 +97,6 @@ extension HTTPConnection: RequestSink {
         guard self.reader.bodyReceived == 0, self.reader.stage == .body else { return }
         let line: StaticString = "HTTP/1.1 100 Continue\r\n\r\n"
         self.socket.write(UnsafeRawBufferPointer(start: line.utf8Start, count: line.utf8CodeUnitCount))
-        self.markDirty()
+        if !self.isReceiving { self.markDirty() }
     }
 }

@@ -5,6 +5,8 @@ struct ConnectionClock {
     /// The first byte of the request that is coming; nil between requests.
     fileprivate(set) var requestBegan: UInt64?
     fileprivate(set) var bodyBegan: UInt64?
+    /// The reader's count of whole messages when these were set.
+    fileprivate var messages = 0
     /// When to look at the body's rate next: fixed, for each byte that comes must not put it off.
     fileprivate var rateCheck: UInt64 = 0
     fileprivate(set) var idleSince: UInt64 = 0
@@ -43,16 +45,23 @@ extension HTTPConnection {
     func nextDeadline() -> UInt64 {
         switch self.phase {
         case .closed: return .max
-        case .lingering: return Swift.min(self.clock.lingerSince + self.times.linger, self.clock.lastBytes + self.times.lingerQuiet)
+        case .lingering: return Swift.min(self.clock.lingerSince + self.times.linger, self.clock.lastBytes + self.lingerQuiet)
         case .ending: return self.stallDeadline
         case .open: return Swift.min(self.stallDeadline, self.readDeadline())
         }
     }
 
+    /// Shorter when the whole server waits for its last clients to go.
+    private var lingerQuiet: UInt64 { self.server.isDraining ? Swift.min(self.times.lingerQuiet, 1000) : self.times.lingerQuiet }
+
     private var stallDeadline: UInt64 { self.socket.unsentBytes == 0 ? .max : self.clock.lastTaken + self.times.writeStall }
 
     private func readDeadline() -> UInt64 {
         let stage = self.reader.stage
+        if self.clock.messages != self.reader.messagesEnded {
+            // What stands there now is another request: its time begins with it.
+            (self.clock.requestBegan, self.clock.bodyBegan, self.clock.messages) = (nil, nil, self.reader.messagesEnded)
+        }
         if stage == .idle || stage == .finished || !self.mayBegin && stage == .head {
             (self.clock.requestBegan, self.clock.bodyBegan) = (nil, nil)
             let isIdle = stage == .idle && self.answers.outstanding == 0
@@ -107,6 +116,8 @@ extension HTTPConnection {
 
     private func timeOut() {
         self.server.metrics.cut(self.reader.stage == .body ? "slow_body" : "slow_header")
+        // A body that is only passed over: its request has been answered.
+        if self.reader.stage == .body && self.reader.heldID == nil { return self.close() }
         let id = self.reader.heldID ?? self.open(nil)
         self.reader.finish()
         self.refuse(id, .timeout)

@@ -23,6 +23,8 @@ final class HTTPConnection: TCPSocketDelegate {
     var hasEnded = false
     /// The client of the last request waits for `100 Continue`, which earlier answers keep back.
     var owesInvitation = false
+    /// Bytes are being turned into requests: answers to these are sent when that is done.
+    private(set) var isReceiving = false
     /// It is in the server's list of those to be flushed at the end of the turn.
     var isDirty = false
     private var dropped = 0
@@ -36,7 +38,7 @@ final class HTTPConnection: TCPSocketDelegate {
         self.generation = generation
         self.reader = RequestReader(scratch: server.scratch)
         self.clock.began(at: server.loop.nowMilliseconds)
-        socket.delegate = self
+        socket.setDelegate(self)
         socket.startReading()
         self.setDeadline()
     }
@@ -46,14 +48,21 @@ final class HTTPConnection: TCPSocketDelegate {
     func received(_ bytes: UnsafeRawBufferPointer) {
         guard self.phase == .open else { return self.drop(bytes.count) }
         self.clock.bytesCame(at: self.now)
+        self.isReceiving = true
         self.reader.receive(bytes, self)
+        self.isReceiving = false
+        // What was answered at once goes out at once, so that the client's core works while ours reads on; what is answered
+        // later goes out at the end of that turn.
+        if self.socket.unsentBytes > 0 && self.socket.flush() { self.allSent() }
+        // Requests that had to wait for those answers.
+        if self.reader.isHeldUp && self.mayBegin { self.markDirty() }
         self.settle()
     }
 
     func receivedEnd() {
         self.hasEnded = true
-        if let held = self.reader.heldID, self.answers.isLast(held.sequence) { self.answers.withdrawLast() }
-        self.reader.finish()
+        self.finishReading()
+        if self.phase == .lingering { return self.close() }
         if self.answers.outstanding == 0 && self.socket.unsentBytes == 0 { return self.close() }
         self.markDirty()
     }
@@ -69,12 +78,18 @@ final class HTTPConnection: TCPSocketDelegate {
 
     func closed() {
         self.phase = .closed
-        self.reader.finish()
+        self.finishReading()
         self.account()
         self.server.removed(self)
     }
 
     // MARK: Ending
+
+    /// Takes no further requests, and forgets the one that was coming: the handler never saw it, so nobody waits for its answer.
+    func finishReading() {
+        if let held = self.reader.heldID, self.answers.isLast(held.sequence) { self.answers.withdrawLast() }
+        self.reader.finish()
+    }
 
     /// The client has been sent all that was written for it.
     private func allSent() {
@@ -129,7 +144,7 @@ final class HTTPConnection: TCPSocketDelegate {
         guard self.phase != .closed else { return }
         if self.socket.flush() { self.allSent() }
         guard self.phase != .closed else { return }
-        if self.phase == .open && self.mayBegin { self.reader.resume(self) }
+        if self.reader.isHeldUp && self.mayBegin { self.reader.resume(self) }
         if self.hasEnded && self.answers.outstanding == 0 && self.socket.unsentBytes == 0 { return self.close() }
         if self.server.isDraining && self.isIdle { return self.close() }
         self.settle()
@@ -157,9 +172,9 @@ final class HTTPConnection: TCPSocketDelegate {
         let held = self.reader.heldBytes + self.answers.earlyBytes + self.socket.unsentBytes
         guard held != self.accounted else { return }
         let grew = held > self.accounted
-        self.server.heldBytes += held - self.accounted
+        self.server.held += held - self.accounted
         self.accounted = held
-        guard grew, self.phase == .open, self.server.heldBytes > self.server.configuration.limits.memory else { return }
+        guard grew, self.phase == .open, self.server.held > self.server.configuration.limits.memory else { return }
         self.overdrawn()
     }
 

@@ -19,11 +19,10 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     let date = HTTPDate()
 
     /// Those that have something to send or may read on, until the end of the turn.
-    var dirty: [HTTPConnection] = []
-    private var flushing: [HTTPConnection] = []
+    let dirty = ConnectionList()
     private var isFlushing = false
     /// What all connections hold, counted against `limits.memory`.
-    package internal(set) var heldBytes = 0
+    var held = 0
     private(set) var isDraining = false
     private var sweep: Timer?
     private var closedWaiters: [CheckedContinuation<Void, Never>] = []
@@ -57,6 +56,9 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
         self.loop.preconditionOnLoop()
         self.handler = handler
     }
+
+    /// Memory that connections hold for unfinished requests and unread answers.
+    package var heldBytes: Int { self.held }
 
     package var openConnections: Int { self.connections.count }
 
@@ -208,12 +210,10 @@ extension HTTPServer {
 
     /// One write for each connection that was answered in this turn. Reading on may bring more answers, so go on until none is left.
     private func endTurn() {
-        while !self.dirty.isEmpty {
-            swap(&self.dirty, &self.flushing)
+        while self.dirty.count > 0 {
             self.isFlushing = true
-            for connection in self.flushing { connection.endTurn() }
+            self.dirty.takeAll { $0.endTurn() }
             self.isFlushing = false
-            self.flushing.removeAll(keepingCapacity: true)
         }
     }
 
@@ -225,7 +225,7 @@ extension HTTPServer {
 
     private func lookAtTheTime() {
         self.date.update()
-        self.metrics.held.set(Double(self.heldBytes))
+        self.metrics.held.set(Double(self.held))
         for connection in self.connections.expired(at: self.loop.nowMilliseconds) { connection.expired() }
     }
 }

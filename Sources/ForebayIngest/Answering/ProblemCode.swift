@@ -16,6 +16,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case bodyTooLarge = "body_too_large"
     case eventTooLarge = "event_too_large"
     case tooManyEvents = "too_many_events"
+    case requestTooLarge = "request_too_large"
 
     case unsupportedMediaType = "unsupported_media_type"
     case unsupportedCharset = "unsupported_charset"
@@ -55,7 +56,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
             400
         case .notFound, .noRoute: 404
         case .methodNotAllowed: 405
-        case .bodyTooLarge, .eventTooLarge, .tooManyEvents: 413
+        case .bodyTooLarge, .eventTooLarge, .tooManyEvents, .requestTooLarge: 413
         case .unsupportedMediaType, .unsupportedCharset, .unsupportedContentEncoding, .cloudEventsUnsupported: 415
         case .keyForManyEvents, .idForManyEvents, .headerForEnvelopes, .invalidID, .invalidTimestamp, .invalidPartition, .invalidHeader,
             .reservedHeader, .tooManyHeaders, .invalidKey, .invalidText, .invalidBase64, .invalidEnvelope, .unknownMember, .repeatedMember,

@@ -5,9 +5,12 @@ import ForebayCore
 struct EventSink {
     let gathering: Gathering
     private let limit: Int
+    private let byteLimit: Int
 
     /// Of the request so far.
     private(set) var count = 0
+    /// Of its records, in bytes. Header fields stand in each of them, so a small body can become large here.
+    private(set) var byteCount = 0
     private(set) var first = Gathering.Position(route: 0, batch: 0, index: 0)
     private(set) var last = Gathering.Position(route: 0, batch: 0, index: 0)
     /// The producer's own ids of the first and the last event, empty where they are derived.
@@ -19,13 +22,18 @@ struct EventSink {
     private(set) var positions: [Gathering.Position] = []
     private var keepsPositions = false
 
-    init(gathering: Gathering, limit: Int) {
+    /// - Parameters:
+    ///   - limit: events of a request.
+    ///   - byteLimit: of their records together.
+    init(gathering: Gathering, limit: Int, byteLimit: Int) {
         self.gathering = gathering
         self.limit = limit
+        self.byteLimit = byteLimit
     }
 
     mutating func begin(bodyCount: Int, keepsPositions: Bool) {
         self.count = 0
+        self.byteCount = 0
         self.firstID.removeAll(keepingCapacity: true)
         self.lastID.removeAll(keepingCapacity: true)
         self.targets.removeAll(keepingCapacity: true)
@@ -42,6 +50,12 @@ struct EventSink {
                 .eventTooLarge, "\(size) bytes with key and headers, at most \(target.maximumEvent) are allowed", event: self.count)
         }
         if self.count == self.limit { throw Refusal(.tooManyEvents, "a request has at most \(self.limit) events", event: self.count) }
+        self.byteCount += event.recordSize
+        if self.byteCount > self.byteLimit {
+            throw Refusal(
+                .requestTooLarge, "the events of this request with their keys and headers become more than \(self.byteLimit) bytes",
+                event: self.count)
+        }
         self.last = self.gathering.append(event, route: target.route)
         if self.count == 0 { self.first = self.last }
         if !(event.id.isEmpty && self.lastID.isEmpty) { self.note(event.id) }

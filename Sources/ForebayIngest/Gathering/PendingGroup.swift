@@ -25,6 +25,8 @@ final class PendingGroup: @unchecked Sendable {
     private(set) var ids: [UInt8] = []
     /// Bytes of bodies.
     private(set) var bodyCount = 0
+    /// What they count as in flight: their bytes, or those of their records where these are more.
+    private(set) var weight = 0
     /// Accepted events by topic, those of requests that wait for Kafka apart.
     private(set) var counts: [(target: TopicTarget, count: Int)] = []
     private(set) var waits: [KafkaWait] = []
@@ -49,6 +51,7 @@ final class PendingGroup: @unchecked Sendable {
                 id: id, startedAt: startedAt, count: sink.count, first: sink.first, last: sink.last, firstID: firstID, lastID: lastID,
                 kafka: kafka))
         self.bodyCount += bodyCount
+        self.weight += max(bodyCount, sink.byteCount)
         if let kafka {
             self.waits.append(kafka)
             return

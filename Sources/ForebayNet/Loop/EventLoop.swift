@@ -60,9 +60,12 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     }
 
     /// Runs `body` on the loop and brings back what it returns.
+    ///
+    /// - Throws: What `body` throws; `loop_ended` if it can't run any more.
     package func perform<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
         try await withUnsafeThrowingContinuation { continuation in
-            self.execute { continuation.resume(with: Swift.Result { try body() }) }
+            let isTaken = self.append(.body { continuation.resume(with: Swift.Result { try body() }) })
+            if !isTaken { continuation.resume(throwing: ForebayError("loop_ended", recovery: .stop, "the event loop has ended")) }
         }
     }
 
@@ -104,11 +107,16 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
 
     package func checkIsolated() { self.preconditionOnLoop() }
 
-    private func append(_ work: LoopQueue.Work) {
+    @discardableResult
+    private func append(_ work: LoopQueue.Work) -> Bool {
         switch self.queue.append(work) {
-        case .willRun: break
-        case .mustWake: if !self.isOnLoop { self.wakeUp() }  // On the loop, the turn that runs looks again before it sleeps.
-        case .ended: Logger(label: "loop").error("work for a loop that has ended was dropped", ["loop": self.label])
+        case .willRun: return true
+        case .mustWake:
+            if !self.isOnLoop { self.wakeUp() }  // On the loop, the turn that runs looks again before it sleeps.
+            return true
+        case .ended:
+            Logger(label: "loop").error("work for a loop that has ended was dropped", ["loop": self.label])
+            return false
         }
     }
 

@@ -8,7 +8,7 @@ import Glibc
 package class LoopHandle {
     package let loop: EventLoop
     let raw: UnsafeMutableRawPointer
-    package private(set) var isClosing = false
+    private var closing = false
 
     /// - Parameter start: Calls libuv's own init; on an error the memory is freed and the handle never existed.
     init(loop: EventLoop, size: Int, start: (UnsafeMutableRawPointer) -> CInt) throws(SystemCallFailure) {
@@ -27,21 +27,23 @@ package class LoopHandle {
 
     /// Ends the handle. Its callbacks don't run any more after this; harmless when called again.
     package func close() {
-        guard !self.isClosing else { return }
-        self.isClosing = true
+        guard !self.closing else { return }
+        self.closing = true
         self.willClose()
         uv_close(self.raw.assumingMemoryBound(to: uv_handle_t.self), handleClosed)
     }
 
     /// For handles that libuv closes by another call than `uv_close`.
     func close(by call: (UnsafeMutableRawPointer, @escaping uv_close_cb) -> CInt) {
-        guard !self.isClosing else { return }
-        self.isClosing = true
+        guard !self.closing else { return }
+        self.closing = true
         self.willClose()
         if call(self.raw, handleClosed) != 0 {
             uv_close(self.raw.assumingMemoryBound(to: uv_handle_t.self), handleClosed)
         }
     }
+
+    package var isClosing: Bool { self.closing }
 
     func willClose() {}
     /// The last call: libuv has forgotten the handle.

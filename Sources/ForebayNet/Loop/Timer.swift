@@ -30,6 +30,19 @@ package final class Timer: LoopHandle {
 }
 
 extension EventLoop {
+    /// Tells again and again how late the loop is with its work, in seconds: how long something that is due now would have to wait.
+    @discardableResult
+    package func observeDelay(every milliseconds: Int = 500, _ observe: @escaping (Double) -> Void) -> Timer {
+        var due = uv_hrtime() + UInt64(milliseconds) * 1_000_000
+        return self.timer(every: milliseconds) {
+            let now = uv_hrtime()
+            // libuv's timers count whole milliseconds, so less than one is no delay.
+            let late = now > due + 1_000_000 ? now - due : 0
+            observe(Double(late) / 1e9)
+            due = now + UInt64(milliseconds) * 1_000_000
+        }
+    }
+
     /// Runs `body` once, that many milliseconds from now.
     @discardableResult
     package func timer(after milliseconds: Int, _ body: @escaping () -> Void) -> Timer {

@@ -4,26 +4,31 @@ package final class OutputBlocks {
     /// What is kept at most: 1 MiB.
     static let kept = 512
 
-    private var free: [UnsafeMutableRawPointer] = []
+    /// The first free block; each holds the address of the next in its first bytes.
+    private var first: UnsafeMutableRawPointer?
+    private var count = 0
 
-    init() {
-        self.free.reserveCapacity(Self.kept)
-    }
+    init() {}
 
     deinit {
-        for block in self.free { block.deallocate() }
+        while let block = self.first {
+            self.first = block.load(as: UnsafeMutableRawPointer?.self)
+            block.deallocate()
+        }
     }
 
     func take() -> UnsafeMutableRawPointer {
-        self.free.popLast() ?? .allocate(byteCount: Self.blockSize, alignment: 16)
+        guard let block = self.first else { return .allocate(byteCount: Self.blockSize, alignment: 16) }
+        self.first = block.load(as: UnsafeMutableRawPointer?.self)
+        self.count -= 1
+        return block
     }
 
     func give(_ memory: UnsafeMutableRawPointer, capacity: Int) {
-        if capacity == Self.blockSize && self.free.count < Self.kept {
-            self.free.append(memory)
-        } else {
-            memory.deallocate()
-        }
+        guard capacity == Self.blockSize && self.count < Self.kept else { return memory.deallocate() }
+        memory.storeBytes(of: self.first, as: UnsafeMutableRawPointer?.self)
+        self.first = memory
+        self.count += 1
     }
 }
 

@@ -11,7 +11,9 @@ package struct PeerAddress: Hashable, Sendable {
             case AF_INET:
                 return (0, UInt64(bytes.load(as: sockaddr_in.self).sin_addr.s_addr))
             case AF_INET6:
-                let address = withUnsafeBytes(of: bytes.load(as: sockaddr_in6.self).sin6_addr) { $0.load(as: (UInt64, UInt64).self) }
+                let address = withUnsafeBytes(of: bytes.load(as: sockaddr_in6.self).sin6_addr) { address in
+                    (address.loadUnaligned(as: UInt64.self), address.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                }
                 // An IPv4 client of a dual-stack listener comes as ::ffff:a.b.c.d, and counts as that.
                 let isMapped = address.0 == 0 && UInt32(truncatingIfNeeded: address.1) == UInt32(0xFFFF).bigEndian
                 return isMapped ? (0, address.1 >> 32) : (address.0, 0)

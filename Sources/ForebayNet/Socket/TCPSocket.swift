@@ -17,15 +17,17 @@ package protocol TCPSocketDelegate: AnyObject {
 
 /// Stops reading on many sockets at once, at the price of a look per read: each one stops when bytes come for it.
 package final class ReadGate {
-    package fileprivate(set) var isShut = false
+    private var shutNow = false
     private var waiting: [TCPSocket] = []
 
     package init() {}
 
-    package func shut() { self.isShut = true }
+    package var isShut: Bool { self.shutNow }
+
+    package func shut() { self.shutNow = true }
 
     package func open() {
-        self.isShut = false
+        self.shutNow = false
         let waiting = self.waiting
         self.waiting = []
         for socket in waiting { socket.reopened() }
@@ -39,8 +41,8 @@ package final class ReadGate {
 /// What is written is gathered until ``flush()``, and goes out in one call to the system. What that doesn't take is kept, and sent as the
 /// peer reads; how much that may be is for the caller to bound, by ``unsentBytes``.
 package final class TCPSocket: LoopHandle {
-    /// Kept until the socket has closed.
-    package var delegate: (any TCPSocketDelegate)?
+    // Private, with doors where others need them: a property that other modules see is checked for exclusive access each time.
+    private var delegate: (any TCPSocketDelegate)?
     private let gate: ReadGate
     // Behind pointers: the checks for exclusive access to a property cost more than what is done to it here.
     private let output = UnsafeMutablePointer<OutputBuffer>.allocate(capacity: 1)
@@ -50,7 +52,7 @@ package final class TCPSocket: LoopHandle {
     private var writeRequest: UnsafeMutablePointer<uv_write_t>?
     private var shutdownRequest: UnsafeMutablePointer<uv_shutdown_t>?
     private var wantsShutdown = false
-    package private(set) var isReading = false
+    private var isReading = false
     private var isAtGate = false
 
     /// Takes over a connected socket. It does not read yet.
@@ -79,6 +81,9 @@ package final class TCPSocket: LoopHandle {
 
     private var tcp: UnsafeMutablePointer<uv_tcp_t> { self.raw.assumingMemoryBound(to: uv_tcp_t.self) }
     private var stream: UnsafeMutablePointer<uv_stream_t> { self.raw.assumingMemoryBound(to: uv_stream_t.self) }
+
+    /// - Parameter delegate: Kept until the socket has closed.
+    package func setDelegate(_ delegate: any TCPSocketDelegate) { self.delegate = delegate }
 
     // MARK: Reading
 

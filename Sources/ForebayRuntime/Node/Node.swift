@@ -36,10 +36,12 @@ package final class Node: Sendable {
     ///
     /// - Throws: ``ForebayError`` when the node can't be started as configured: a data folder in use, an address in use, no room on the
     ///   disk.
-    package static func start(_ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry()) async throws -> Node {
+    package static func start(
+        _ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry(), restarts: RestartPolicy = RestartPolicy()
+    ) async throws -> Node {
         OpenFiles.raiseLimit()
         let loops = Loops(edge: try EventLoop(label: "fb-edge"), delivery: try EventLoop(label: "fb-delivery"))
-        let supervisor = Supervisor(metrics: metrics)
+        let supervisor = Supervisor(policy: restarts, metrics: metrics)
         let observation = NodeObservation(configuration)
         let listeners = try await NodeListeners.make(configuration, loop: loops.edge, metrics: metrics)
         await supervisor.start("admin") {

@@ -59,8 +59,11 @@ package final class KafkaCluster: Sendable {
     package func start() async throws {
         let log = self.folder.appendingPathComponent("log")
         if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
-        let before = try Data(contentsOf: log).count
-        let process = self.process("server-start", [self.folder.path + "/server.properties"])
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: self.script("server-start"))
+        process.arguments = [self.folder.path + "/server.properties"]
+        process.environment = ProcessInfo.processInfo.environment.merging(self.environment) { $1 }
+        process.standardInput = FileHandle.nullDevice
         let output = try FileHandle(forWritingTo: log)
         output.seekToEndOfFile()
         process.standardOutput = output
@@ -68,10 +71,11 @@ package final class KafkaCluster: Sendable {
         try process.run()
         self.broker.withLock { $0 = process.processIdentifier }
         KillAtExit.add(process.processIdentifier)
-        let started = Data("Kafka Server started".utf8)
-        try await until("the broker serves", within: 60) {
-            guard process.isRunning else { throw Failure(description: "the broker ended: see \(log.path)") }
-            return try Data(contentsOf: log).dropFirst(before).range(of: started) != nil
+        try await until("the broker serves", within: 90) {
+            guard process.isRunning else { throw Failure(description: "the broker ended: \(try String(contentsOf: log, encoding: .utf8).suffix(2000))") }
+            // Not up yet: asked again.
+            let list = try? await Command.run("/usr/bin/kcat", ["-L", "-b", self.bootstrap, "-m", "2"], limit: 10)
+            return list?.contains(" 1 brokers:") ?? false
         }
     }
 
@@ -108,27 +112,20 @@ package final class KafkaCluster: Sendable {
     }
 
     /// Runs `bin/kafka-NAME.sh`.
-    package func tool(_ name: String, _ arguments: [String]) async throws {
-        let process = self.process(name, arguments)
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure(description: "kafka-\(name) failed: \(text)") }
+    ///
+    /// - Returns: what it prints.
+    @discardableResult
+    package func tool(_ name: String, _ arguments: [String]) async throws -> String {
+        try await Command.run(self.script(name), arguments, environment: self.environment)
     }
 
-    private func process(_ name: String, _ arguments: [String]) -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "\(self.home)/bin/kafka-\(name).sh")
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging([
+    private func script(_ name: String) -> String { "\(self.home)/bin/kafka-\(name).sh" }
+
+    private var environment: [String: String] {
+        [
             "KAFKA_HEAP_OPTS": "-Xms128m -Xmx512m", "KAFKA_JVM_PERFORMANCE_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto",
             "LOG_DIR": self.folder.path,
-        ]) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        return process
+        ]
     }
 
     private static func properties(ports: [Int], folder: String, acl: Bool) -> [String: String] {

@@ -30,19 +30,12 @@ package struct KafkaConsumer: Sendable {
 
     /// Everything that stands in a topic now, by partition and offset. Values and keys hold no tab or newline.
     package func read(_ topic: String) async throws -> [Record] {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/kcat")
-        process.arguments = [
-            "-C", "-b", self.bootstrap, "-t", topic, "-o", "beginning", "-e", "-q", "-X", "log_level=0",
-            "-f", "%p\t%o\t%T\t%K\t%k\t%S\t%s\t%h\n",
-        ]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = FileHandle.nullDevice
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
+        let text = try await Command.run(
+            "/usr/bin/kcat",
+            [
+                "-C", "-b", self.bootstrap, "-t", topic, "-o", "beginning", "-e", "-q", "-X", "log_level=0",
+                "-f", "%p\t%o\t%T\t%K\t%k\t%S\t%s\t%h\n",
+            ])
         return text.split(separator: "\n").compactMap(Self.record).sorted { ($0.partition, $0.offset) < ($1.partition, $1.offset) }
     }
 

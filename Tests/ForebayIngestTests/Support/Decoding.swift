@@ -80,7 +80,9 @@ final class Decoding {
         self.fields = RequestFields(headerLimit: self.configuration.limits.headersPerEvent)
         self.routes = try! IngestRoutes(self.configuration)
         self.gathering = Gathering(routes: self.routes.ids, batch: self.configuration.batch)
-        self.sink = EventSink(gathering: self.gathering, limit: self.configuration.limits.eventsPerRequest)
+        self.sink = EventSink(
+            gathering: self.gathering, limit: self.configuration.limits.eventsPerRequest,
+            byteLimit: self.configuration.limits.records)
     }
 
     /// - Parameter topic: none for `/v1/events`.

@@ -26,6 +26,11 @@ final class IngestHarness: Sendable {
         var configuration = IngestConfiguration(routes: [
             .init(name: "orders", topics: ["orders", "payments.*"]), .init(name: "clicks", topics: ["clicks"]),
         ])
+        // So long that a slow machine is never taken for a slow buffer; a test that is about time sets its own.
+        configuration.patience = 600_000
+        configuration.heldPatience = 600_000
+        configuration.defaultWait = 600_000
+        configuration.maximumWait = 600_000
         change(&configuration)
         self.configuration = configuration
         self.isFull = isFull

@@ -1,0 +1,104 @@
+import ForebayCore
+import ForebayNet
+import ForebaySpool
+import ForebayTelemetry
+import Foundation
+import Synchronization
+import Testing
+
+@testable import ForebayBuffer
+
+@Suite("Buffer stage", .timeLimit(.minutes(1)))
+struct BufferStageTests {
+    /// What happened to a submission.
+    private final class Outcome: Sendable {
+        let value = Mutex<String?>(nil)
+        func token() -> AckToken {
+            AckToken { outcome in
+                let text =
+                    switch outcome {
+                    case .durable(let receipt): "durable \(receipt.firstSequences)"
+                    case .refused(let error): "refused \(error.code)"
+                    case .unknown: "unknown"
+                    }
+                self.value.withLock { $0 = text }
+            }
+        }
+    }
+
+    private func submission(_ outcome: Outcome, bytes: Int = 10) -> Submission {
+        var builder = BatchBuilder()
+        [UInt8](repeating: 120, count: bytes).withUnsafeBytes { value in
+            [UInt8]("t".utf8).withUnsafeBytes { topic in builder.append(EventFields(topic: topic, value: value, timestamp: 1)) }
+        }
+        return Submission(batches: [builder.finish(route: RouteID(name: "a"), acceptedAt: 1)!], ack: outcome.token())
+    }
+
+    private func withStage(
+        capacity: Int = 1 << 30, _ body: (BufferStage, LinkPort<Submission>, Spool) async throws -> Void
+    ) async throws {
+        let directory = NSTemporaryDirectory() + "forebay-buffer-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: directory) }  // Cleaning up is a courtesy.
+        let loop = try EventLoop(label: "test")
+        var configuration = SpoolConfiguration(directory: directory, segmentSize: 64 << 10) { fatalError("\($0)") }
+        configuration.preparesNext = false
+        let spool = try Spool.open(
+            configuration, budget: SpoolBudget(capacity: capacity, directory: directory), threads: SpoolThreads(),
+            metrics: SpoolMetrics(MetricsRegistry()))
+        let port = LinkPort<Submission>(name: "test", bound: 1 << 20)
+        try await body(BufferStage(loop: loop, port: port, spool: spool, configuration: BufferConfiguration()), port, spool)
+        await spool.close()
+        await loop.stop()
+    }
+
+    @Test("what waits becomes one group, and each submission learns its own sequences")
+    func groups() async throws {
+        try await self.withStage { stage, port, spool in
+            let outcomes = (0..<5).map { _ in Outcome() }
+            for outcome in outcomes { #expect(port.offer(self.submission(outcome)) == .accepted) }
+            let run = Task { try await stage.run() }
+            await stage.drain()
+            try await run.value
+            #expect(outcomes.map { $0.value.withLock { $0 } } == (0..<5).map { "durable [\($0)]" })
+            #expect(spool.durableEnd == 5)
+        }
+    }
+
+    @Test("a full spool refuses the group, and what is refused is not stored")
+    func full() async throws {
+        try await self.withStage(capacity: 256 << 10) { stage, port, spool in
+            let run = Task { try await stage.run() }
+            var stored: UInt64 = 0
+            var last: String? = ""
+            for _ in 0..<200 where last?.hasPrefix("refused") != true {
+                let outcome = Outcome()
+                #expect(port.offer(self.submission(outcome, bytes: 8000)) == .accepted)
+                while outcome.value.withLock({ $0 }) == nil { await Task.yield() }
+                last = outcome.value.withLock { $0 }
+                if last?.hasPrefix("durable") == true { stored += 1 }
+            }
+            #expect(last == "refused spool_full")
+            #expect(spool.durableEnd == stored)
+            await stage.drain()
+            try await run.value
+        }
+    }
+
+    @Test("what waits in the link of a stage that dies is unknown to those who wait, and its successor takes new ones")
+    func dies() async throws {
+        try await self.withStage { stage, port, spool in
+            let waiting = Outcome()
+            #expect(port.offer(self.submission(waiting)) == .accepted)
+            let second = BufferStage(loop: try EventLoop(label: "second"), port: port, spool: spool, configuration: BufferConfiguration())
+            _ = consume stage
+            while waiting.value.withLock({ $0 }) == nil { await Task.yield() }
+            #expect(waiting.value.withLock { $0 } == "unknown")
+            let next = Outcome()
+            #expect(port.offer(self.submission(next)) == .accepted)
+            let run = Task { try await second.run() }
+            await second.drain()
+            try await run.value
+            #expect(next.value.withLock { $0 } == "durable [0]")
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import ForebayCore
+import Testing
+
+@testable import ForebayBuffer
+
+@Suite("Source state")
+struct SourceStateTests {
+    private func batch(_ first: UInt64, _ count: Int, acceptedAt: Int64 = 5) -> Batch {
+        Batch(
+            lane: .spool(.none), first: first, count: count, route: RouteID(name: "a"), acceptedAt: acceptedAt, slab: Slab(capacity: 1), range: 0..<0)
+    }
+
+    @Test("the cursor stands at the end of the settled prefix while something is handed out")
+    func prefix() {
+        var state = SourceState(cursor: 10, reading: 1)
+        state.hand(self.batch(10, 5))
+        state.hand(self.batch(20, 5))
+        #expect(state.settle(through: 12) == SourceState.Move(sequence: 12, settled: 2))
+        #expect(state.settle(through: 15) == SourceState.Move(sequence: 15, settled: 3))
+        #expect(state.settle(through: 22) == SourceState.Move(sequence: 22, settled: 2))
+        #expect(state.idlePosition == nil)
+        #expect(state.settle(through: 22) == nil, "never back, never twice")
+    }
+
+    @Test("events of other routes hold nothing back: idle, the cursor stands where the reader does")
+    func idle() {
+        var state = SourceState(cursor: 0, reading: 1)
+        #expect(state.reached(7) == SourceState.Move(sequence: 7, settled: 0))
+        state.hand(self.batch(7, 3))
+        #expect(state.reached(50) == nil, "something is handed out")
+        #expect(state.settle(through: 10) == SourceState.Move(sequence: 50, settled: 3))
+        #expect(state.idlePosition == 50)
+    }
+
+    @Test("the oldest event that waits is that of the first batch not settled whole")
+    func oldest() {
+        var state = SourceState(cursor: 0, reading: 1)
+        #expect(state.oldestAcceptedAt == nil)
+        state.hand(self.batch(0, 2, acceptedAt: 100))
+        state.hand(self.batch(2, 2, acceptedAt: 200))
+        _ = state.settle(through: 1)
+        #expect(state.oldestAcceptedAt == 100)
+        _ = state.settle(through: 2)
+        #expect(state.oldestAcceptedAt == 200)
+    }
+
+    @Test("settled events are counted once, in whatever steps, over many batches")
+    func counts() {
+        var generator = Numbers(state: 3)
+        for _ in 0..<200 {
+            var state = SourceState(cursor: 0, reading: 1)
+            var end: UInt64 = 0
+            var events: UInt64 = 0
+            for _ in 0..<Int.random(in: 1...100, using: &generator) {
+                end += UInt64.random(in: 0...3, using: &generator)  // Others' events between.
+                let count = Int.random(in: 1...9, using: &generator)
+                state.hand(self.batch(end, count))
+                end += UInt64(count)
+                events += UInt64(count)
+            }
+            var settled: UInt64 = 0
+            var at: UInt64 = 0
+            while at < end {
+                at = min(end, at + UInt64.random(in: 1...20, using: &generator))
+                settled += state.settle(through: at)?.settled ?? 0
+            }
+            #expect(settled == events)
+            #expect(state.idlePosition == end)
+        }
+    }
+}
+
+private struct Numbers: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        self.state = self.state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return self.state ^ (self.state >> 31)
+    }
+}

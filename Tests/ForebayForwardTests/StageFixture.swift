@@ -1,0 +1,148 @@
+import ForebayCore
+import ForebayKafka
+import ForebayNet
+import ForebayTelemetry
+import ForebayTestKit
+import Synchronization
+
+@testable import ForebayForward
+
+/// A forward stage on its own loop, fed from memory.
+final class StageFixture: Sendable {
+    let loop: EventLoop
+    let spool: SpoolID
+    let source: MemorySource
+    let deadLetters = MemoryDeadLetters()
+    let waiters = DeliveryWaiters(limit: 10_000)
+    let registry = MetricsRegistry()
+    let stage: ForwardStage
+    private let fed = Mutex<UInt64>(0)
+    private let held: Held
+    private let more: AsyncStream<Void>.Continuation
+    private let run = Mutex<Task<Void, any Error>?>(nil)
+
+    init(
+        properties: [String: String], budget: ForwardBudget = ForwardBudget(), route: String = "test",
+        configure: (inout ForwardConfiguration) -> Void = { _ in }
+    ) throws {
+        var generator = SystemRandomNumberGenerator()
+        self.loop = try EventLoop(label: "delivery")
+        self.spool = .random(using: &generator)
+        let (signals, more) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        self.more = more
+        let held = Held()
+        self.source = MemorySource(spool: self.spool) { from in
+            while true {
+                if let batch = held.batch(at: from) { return batch }
+                var iterator = signals.makeAsyncIterator()
+                guard await iterator.next() != nil else { return nil }
+            }
+        }
+        self.held = held
+        var configuration = ForwardConfiguration()
+        configuration.limitPatience = 20
+        configuration.metadataRetry = 100
+        configure(&configuration)
+        self.stage = ForwardStage(
+            route: route, source: self.source, properties: KafkaProperties(client: properties), deadLetters: self.deadLetters,
+            waiters: self.waiters, budget: budget, configuration: configuration, loop: self.loop, metrics: self.registry)
+    }
+
+    /// What the source holds.
+    private final class Held: Sendable {
+        let batches = Mutex<[UInt64: Batch]>([:])
+
+        func batch(at sequence: UInt64) -> Batch? {
+            self.batches.withLock { held in
+                if let batch = held[sequence] { return batch }
+                // A cursor in the middle of a batch: its rest.
+                guard let batch = held.values.first(where: { $0.first < sequence && sequence < $0.end }) else { return nil }
+                return batch.dropping(Int(sequence - batch.first))
+            }
+        }
+    }
+
+    /// Appends events to the source as one batch.
+    ///
+    /// - Returns: the end of their sequences.
+    @discardableResult
+    func feed(_ samples: [EventFactory.Sample]) -> UInt64 {
+        let first = self.fed.withLock { $0 }
+        let batch = EventFactory.batch(samples, spool: self.spool, first: first)
+        self.held.batches.withLock { $0[first] = batch }
+        self.fed.withLock { $0 = batch.end }
+        self.more.yield()
+        return batch.end
+    }
+
+    func start() {
+        self.run.withLock { $0 = Task { try await self.stage.run() } }
+    }
+
+    /// Cancels the run, as the supervisor does, and waits for its end.
+    @discardableResult
+    func stop() async -> (any Error)? {
+        guard let run = self.run.withLock({ $0 }) else { return nil }
+        run.cancel()
+        return await self.end(of: run)
+    }
+
+    /// Waits for a run that ends by itself.
+    func ended() async -> (any Error)? {
+        guard let run = self.run.withLock({ $0 }) else { return nil }
+        return await self.end(of: run)
+    }
+
+    private func end(of run: Task<Void, any Error>) async -> (any Error)? {
+        if case .failure(let error) = await run.result { return error }
+        return nil
+    }
+
+    func close() async {
+        await self.stop()
+        await self.loop.stop()
+    }
+}
+
+extension Batch {
+    /// The batch without its first events.
+    func dropping(_ count: Int) -> Batch {
+        var offset = self.range.lowerBound
+        self.withUnsafeBytes { bytes in
+            for _ in 0..<count {
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[(offset - self.range.lowerBound)...])
+                offset += Event(at: rest)!.record.count
+            }
+        }
+        return Batch(
+            lane: self.lane, first: self.first + UInt64(count), count: self.count - count, route: self.route, acceptedAt: self.acceptedAt,
+            slab: self.slab, range: offset..<self.range.upperBound)
+    }
+}
+
+/// Checks what stands in a topic against what was fed, by the values `v<number>`: nothing missing, and first occurrences of a key in order.
+struct Arrival {
+    let numbers: [[Int]]
+    let repeats: Int
+    let missing: [Int]
+    let unordered: [String]
+
+    init(_ records: [KafkaConsumer.Record], expected: some Sequence<Int>) {
+        var seen: Set<Int> = [], last: [String: Int] = [:], repeats = 0, unordered: [String] = [], byPartition: [Int32: [Int]] = [:]
+        for record in records {
+            guard let value = record.value, let number = Int(value.drop { !$0.isNumber }.prefix { $0.isNumber }) else { continue }
+            guard seen.insert(number).inserted else {
+                repeats += 1
+                continue
+            }
+            byPartition[record.partition, default: []].append(number)
+            let key = "\(record.partition)/\(record.key ?? "")"
+            if let before = last[key], before > number { unordered.append("\(number) after \(before) of \(key)") }
+            last[key] = number
+        }
+        self.numbers = byPartition.sorted { $0.key < $1.key }.map(\.value)
+        self.repeats = repeats
+        self.missing = expected.filter { !seen.contains($0) }
+        self.unordered = unordered
+    }
+}

@@ -1,0 +1,177 @@
+import ForebayCore
+import ForebayKafka
+import ForebayNet
+import ForebayTelemetry
+import ForebayTestKit
+import Foundation
+import Testing
+
+@Suite("Kafka producer against the mock cluster", .timeLimit(.minutes(1)))
+struct KafkaProducerTests {
+    private static func headers(_ pairs: [(String, String?)]) -> [UInt8] {
+        pairs.flatMap { name, value -> [UInt8] in
+            let length = value.map { UInt32($0.utf8.count) } ?? UInt32.max
+            return withUnsafeBytes(of: UInt16(name.utf8.count).littleEndian, Array.init) + Array(name.utf8)
+                + withUnsafeBytes(of: length.littleEndian, Array.init) + Array((value ?? "").utf8)
+        }
+    }
+
+    @Test(
+        "key, value, tombstone, empty ones, headers, id, timestamp and partition arrive as they were given",
+        .enabled(if: KafkaConsumer.isAvailable, "needs kcat"))
+    func delivers() async throws {
+        let cluster = try KafkaMockCluster()
+        cluster.create(topic: "t", partitions: 3)
+        let fixture = try ProducerFixture()
+        try await fixture.start(cluster.bootstrap)
+        _ = try await fixture.metadata(of: "t")
+
+        let user = Self.headers([("a", "1"), ("none", nil), ("empty", ""), ("a", "2")])
+        #expect(await fixture.send("t", partition: 0, key: "k", value: "v", id: "id-0", token: 7) == .none)
+        #expect(await fixture.send("t", partition: 1, key: nil, value: nil, id: "id-1", token: 8) == .none)
+        #expect(await fixture.send("t", partition: 2, key: "", value: "", id: "id-2", headers: user, token: 9) == .none)
+        await fixture.reports.wait(forCount: 3)
+
+        let reports = fixture.reports.all.sorted { $0.token < $1.token }
+        #expect(reports.map(\.token) == [7, 8, 9])
+        #expect(reports.allSatisfy { !$0.error.isError && $0.offset == 0 } && reports.map(\.partition) == [0, 1, 2])
+        let records = try await KafkaConsumer(bootstrap: cluster.bootstrap).read("t")
+        #expect(records.map(\.key) == ["k", nil, ""] && records.map(\.value) == ["v", nil, ""])
+        #expect(records.map(\.headers) == ["forebay-id=id-0", "forebay-id=id-1", "forebay-id=id-2,a=1,none=NULL,empty=,a=2"])
+        #expect(records.allSatisfy { $0.timestamp == 1_700_000_000_000 })
+        await fixture.close()
+        await fixture.loop.stop()
+    }
+
+    @Test("headers whose lengths don't fit are refused, and nothing is queued")
+    func brokenHeaders() async throws {
+        let cluster = try KafkaMockCluster()
+        let fixture = try ProducerFixture()
+        try await fixture.start(cluster.bootstrap)
+        for headers in [[1], [5, 0, 65], [1, 0, 65, 9, 0, 0, 0, 1], [255, 255, 0, 0, 0, 0]] as [[UInt8]] {
+            #expect(await fixture.send("t", partition: 0, key: nil, value: "v", id: "i", headers: headers, token: 1) != .none)
+        }
+        await fixture.close()
+        await fixture.loop.stop()
+    }
+
+    @Test("a refused batch is fatal to a bulk producer: its own events carry the broker's code, those behind it are purged")
+    func gapless() async throws {
+        let cluster = try KafkaMockCluster()
+        cluster.create(topic: "t", partitions: 1)
+        let fixture = try ProducerFixture()
+        try await fixture.start(cluster.bootstrap, properties: ["batch.num.messages": "5", "max.in.flight": "1"])
+        _ = try await fixture.metadata(of: "t")
+        cluster.failProducing(with: [.messageTooLarge])
+
+        var taken = 0
+        for token in 0..<50 {
+            let refusal = await fixture.send("t", partition: 0, key: nil, value: "v", id: "i", token: UInt64(token))
+            if !refusal.isError { taken += 1 }  // The refusal may come while we send.
+        }
+        await fixture.fatal.wait(forCount: 1)
+
+        #expect(fixture.fatal.all[0].code.description == "_GAPLESS_GUARANTEE")
+        await fixture.reports.wait(forCount: taken)
+        let codes = Dictionary(grouping: fixture.reports.all, by: \.error).mapValues(\.count)
+        let refused = codes[.messageTooLarge] ?? 0
+        #expect((1...5).contains(refused) && (codes[.purgedInQueue] ?? 0) == taken - refused, "\(codes)")
+        #expect(await fixture.send("t", partition: 0, key: nil, value: "v", id: "i", token: 99) == .fatal)
+        await fixture.close()
+        await fixture.loop.stop()
+    }
+
+    @Test("a single producer loses only what was refused")
+    func single() async throws {
+        let cluster = try KafkaMockCluster()
+        cluster.create(topic: "t", partitions: 1)
+        let fixture = try ProducerFixture()
+        try await fixture.start(cluster.bootstrap, kind: .single)
+        _ = try await fixture.metadata(of: "t")
+        cluster.failProducing(with: [.messageTooLarge, .invalidTimestamp])
+
+        for token in 0..<4 {
+            _ = await fixture.send("t", partition: 0, key: nil, value: "v", id: "i", token: UInt64(token))
+            await fixture.reports.wait(forCount: token + 1)
+        }
+
+        #expect(fixture.reports.all.map(\.error) == [.messageTooLarge, .invalidTimestamp, .none, .none])
+        #expect(fixture.fatal.all.isEmpty)
+        await fixture.close()
+        await fixture.loop.stop()
+    }
+
+    @Test("metadata: partitions and leaders, a topic's error, no cluster at all")
+    func metadata() async throws {
+        let cluster = try KafkaMockCluster(brokers: 3)
+        cluster.create(topic: "t", partitions: 3)
+        cluster.create(topic: "bad", partitions: 1)
+        cluster.setLeader(of: "t", 1, to: nil)
+        cluster.failTopic("bad", with: .topicAuthorizationFailed)
+        let fixture = try ProducerFixture()
+        try await fixture.start(cluster.bootstrap)
+
+        let good = try await fixture.metadata(of: "t"), bad = try await fixture.metadata(of: "bad")
+
+        #expect(good.brokers == 3)
+        let leaders = try #require(good.topics.first).leaders
+        #expect(leaders.count == 3 && leaders[0] != nil && leaders[1] == nil && leaders[2] != nil)
+        #expect(bad.topics.map(\.error) == [.topicAuthorizationFailed])
+        await fixture.close()
+        await fixture.loop.stop()
+    }
+
+    @Test("no cluster: metadata says so, and the client tells that all brokers are down")
+    func noCluster() async throws {
+        let port = try FreePorts.find(1)[0]
+        let fixture = try ProducerFixture()
+        try await fixture.start("127.0.0.1:\(port)")
+        let error = await #expect(throws: KafkaFailure.self) { _ = try await fixture.metadata(of: "t") }
+        #expect(error.map { KafkaFate(of: $0.code) } == .wait)
+        await fixture.failures.wait { $0.contains { $0.code == .allBrokersDown } }
+        await fixture.close()
+        await fixture.loop.stop()
+    }
+
+    @Test("a cluster that does not tell limits says so soon")
+    func limits() async throws {
+        let cluster = try KafkaMockCluster()
+        cluster.create(topic: "t", partitions: 1)
+        let fixture = try ProducerFixture()
+        try await fixture.start(cluster.bootstrap)
+        _ = try await fixture.metadata(of: "t")
+        let limits = await fixture.limits(of: ["t"])
+        #expect(limits.map(\.topic) == ["t"] && limits[0].bytes == nil, "\(limits)")
+        await fixture.close()
+        await fixture.loop.stop()
+    }
+
+    @Test("closing at any moment leaves no thread and no descriptor behind")
+    func noLeaks() async throws {
+        let cluster = try KafkaMockCluster()
+        cluster.create(topic: "t", partitions: 2)
+        let fixture = try ProducerFixture()
+        func count() -> (threads: Int, descriptors: Int) {
+            ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count) ?? 0,
+             (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0)
+        }
+        let before = count()
+        for round in 0..<12 {
+            try await fixture.start(cluster.bootstrap)
+            if round % 3 > 0 { _ = try await fixture.metadata(of: "t") }
+            if round % 3 > 1 { for token in 0..<500 { _ = await fixture.send("t", partition: 0, key: "k", value: "v", id: "i", token: UInt64(token)) } }
+            await fixture.close()
+        }
+        // Other tests run beside this one, so it looks for what 12 leaked clients would add: four threads and more each.
+        try await until("the clients are gone") { count().threads < before.threads + 24 && count().descriptors < before.descriptors + 40 }
+        await fixture.loop.stop()
+    }
+
+    @Test("properties that librdkafka does not take: an error, and nothing left behind")
+    func refusedProperties() {
+        let error = #expect(throws: ForebayError.self) {
+            _ = try KafkaProducer(name: "p", properties: KafkaProperties(client: ["no.such.property": "1"]))
+        }
+        #expect(error?.code == .configurationInvalid && error?.recovery == .stop)
+    }
+}

@@ -1,0 +1,127 @@
+import ForebayKafka
+import Testing
+
+@Suite("Kafka properties")
+struct KafkaPropertiesTests {
+    private static func problems(_ client: [String: String] = [:], producer: [String: String] = [:]) -> [KafkaProperties.Problem] {
+        KafkaProperties(client: client.merging(["bootstrap.servers": "127.0.0.1:1"]) { $1 }, producer: producer).validate()
+    }
+
+    @Test("what librdkafka knows passes through", arguments: [
+        ["security.protocol": "sasl_ssl", "sasl.mechanism": "PLAIN", "sasl.username": "u", "sasl.password": "p"],
+        ["compression.type": "zstd", "linger.ms": "50", "batch.size": "16384", "queue.buffering.max.kbytes": "1024"],
+        ["client.id": "mine", "statistics.interval.ms": "0", "socket.timeout.ms": "60000", "debug": "msg"],
+        ["max.in.flight": "1"], ["message.max.bytes": "5000000"],
+    ])
+    func passesThrough(properties: [String: String]) {
+        #expect(Self.problems(properties).isEmpty)
+        #expect(Self.problems(producer: properties).isEmpty)
+    }
+
+    @Test("what the promise rests on is refused, by every name", arguments: [
+        ("acks", "1"), ("acks", "0"), ("request.required.acks", "1"), ("enable.idempotence", "false"), ("enable.gapless.guarantee", "false"),
+        ("message.timeout.ms", "300000"), ("delivery.timeout.ms", "1000"), ("retries", "3"), ("message.send.max.retries", "0"),
+        ("transactional.id", "t"), ("partitioner", "consistent"), ("delivery.report.only.error", "true"), ("enable.auto.commit", "true"),
+        ("enable.auto.offset.store", "true"),
+    ])
+    func refused(name: String, value: String) throws {
+        let inClient = Self.problems([name: value]), inProducer = Self.problems(producer: [name: value])
+        #expect(inClient.map(\.name) == [name] && inClient[0].section == .properties)
+        #expect(inProducer.map(\.name) == [name] && inProducer[0].section == .producer)
+        #expect(try #require(inClient.first).message.hasPrefix("\(name) is Forebay's own: "))
+    }
+
+    @Test("equal to our own value, in any spelling, is accepted", arguments: [
+        ("acks", "all"), ("acks", "-1"), ("request.required.acks", "-1"), ("enable.idempotence", "true"), ("enable.gapless.guarantee", "true"),
+        ("message.timeout.ms", "0"), ("delivery.timeout.ms", "0"), ("retries", "2147483647"), ("partitioner", "murmur2_random"),
+        ("delivery.report.only.error", "false"), ("enable.auto.commit", "false"),
+    ])
+    func equalIsAccepted(name: String, value: String) {
+        #expect(Self.problems([name: value]).isEmpty)
+    }
+
+    @Test("an unknown name is told in librdkafka's words")
+    func unknownName() {
+        #expect(Self.problems(["lingerms": "5"]).map(\.message) == ["No such configuration property: \"lingerms\""])
+    }
+
+    @Test("a bad value is told with its property")
+    func badValue() throws {
+        let problem = try #require(Self.problems(producer: ["linger.ms": "soon"]).first)
+        // librdkafka names it by its first name.
+        #expect(problem.name == "linger.ms" && problem.message.contains("queue.buffering.max.ms"))
+    }
+
+    @Test("a secret is never in a message")
+    func secretsStayOut() {
+        let problems = Self.problems(["ssl.key.password": "hunter2", "ssl.key.pem": "hunter2-is-no-key", "security.protocol": "ssl"])
+        #expect(!problems.isEmpty)
+        #expect(!problems.contains { $0.message.contains("hunter2") })
+        #expect(KafkaProperties.isSecret("sasl.password") && KafkaProperties.isSecret("ssl.key.pem") && !KafkaProperties.isSecret("linger.ms"))
+    }
+
+    @Test("files that can't be read, and contradictions, are found without a network")
+    func together() {
+        let missing = Self.problems(["security.protocol": "ssl", "ssl.ca.location": "/nowhere/ca.pem"])
+        #expect(missing.count == 1 && missing[0].message.contains("ssl.ca.location"))
+        let contradiction = Self.problems(["max.in.flight": "50"])
+        #expect(contradiction.count == 1 && contradiction[0].message.contains("max.in.flight"))
+    }
+
+    @Test("no brokers is a problem, by either name")
+    func bootstrap() {
+        #expect(KafkaProperties(client: [:]).validate().map(\.name) == ["bootstrap.servers"])
+        #expect(KafkaProperties(client: ["metadata.broker.list": "127.0.0.1:1"]).validate().isEmpty)
+    }
+}
+
+@Suite("Advice")
+struct KafkaAdviceTests {
+    private let scram = KafkaProperties(client: ["sasl.mechanism": "SCRAM-SHA-512"])
+
+    @Test("SCRAM refused with a librdkafka before 2.6.1: the cause and the cure are named")
+    func scramOld() throws {
+        let advice = KafkaAdvice(properties: self.scram, version: 0x0200_02ff)
+        let text = try #require(advice.text(for: KafkaFailure(.authentication), topic: nil))
+        #expect(text.contains("librdkafka 2.0.2 can't log in to Kafka 4 by SCRAM") && text.contains("2.6.1 or later"))
+    }
+
+    @Test("SCRAM refused with a newer one: it is the password", arguments: [0x0206_01ff, 0x020a_00ff] as [Int32])
+    func scramNew(version: Int32) throws {
+        let text = try #require(KafkaAdvice(properties: self.scram, version: version).text(for: KafkaFailure(.authentication), topic: nil))
+        #expect(text == "check sasl.username, sasl.password and sasl.mechanism")
+    }
+
+    @Test("PLAIN refused: it is the password")
+    func plain() throws {
+        let advice = KafkaAdvice(properties: KafkaProperties(client: ["sasl.mechanisms": "PLAIN"]), version: 0x0200_02ff)
+        #expect(advice.text(for: KafkaFailure(.authentication), topic: nil) == "check sasl.username, sasl.password and sasl.mechanism")
+    }
+
+    @Test("names the topic and what to do")
+    func topics() throws {
+        let advice = KafkaAdvice(properties: KafkaProperties(client: [:]))
+        #expect(try #require(advice.text(for: KafkaFailure(.unknownTopicOrPartition), topic: "orders")).contains("create 'orders'"))
+        #expect(try #require(advice.text(for: KafkaFailure(.topicAuthorizationFailed), topic: "orders")).contains("Write"))
+    }
+}
+
+@Suite("Statistics")
+struct KafkaStatisticsTests {
+    @Test("reads what is kept, steps over the rest")
+    func reads() throws {
+        let json = """
+            { "name": "p", "msg_cnt":12,"msg_size": 3456, "topics":{"t":{"partitions":{"0":{"a":[1,2,{"b":"}"}]}}}},
+              "brokers":{"127.0.0.1:1/bootstrap":{"nodeid":-1,"state":"DOWN","rtt":{"p99":7}},
+                "127.0.0.1:9/1":{"name":"127.0.0.1:9/1","nodeid":1,"state":"UP","rtt":{"min":0,"p99":2500}, "req":{"Produce":3}}}, "eos": {} }
+            """
+        let statistics = try #require(KafkaStatistics(json: json))
+        #expect(statistics.queuedMessages == 12 && statistics.queuedBytes == 3456)
+        #expect(statistics.brokers.map(\.node) == ["1"] && statistics.brokers[0].isUp && statistics.brokers[0].roundTrip == 0.0025)
+    }
+
+    @Test("ends on anything", arguments: ["", "{", "[]", "{\"brokers\":", "{\"brokers\":{\"x\"", "{\"msg_cnt\":{\"a\":1},}", "{{{{", "{\"a\":\"", "{,,,}"])
+    func ends(json: String) {
+        _ = KafkaStatistics(json: json)
+    }
+}

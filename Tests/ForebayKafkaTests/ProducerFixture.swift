@@ -1,0 +1,78 @@
+import ForebayCore
+import ForebayKafka
+import ForebayNet
+import ForebayTelemetry
+import ForebayTestKit
+
+/// Holds a producer on a loop, as a stage does.
+actor ProducerFixture {
+    nonisolated let loop: EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+    let reports = Happenings<KafkaReport>()
+    let fatal = Happenings<KafkaFailure>()
+    let failures = Happenings<KafkaFailure>()
+    private var producer: KafkaProducer?
+    private var watch: Watch?
+    private var topics: [String: KafkaTopic] = [:]
+    /// Values live here until the producer is gone.
+    private var values: [UnsafeMutableRawBufferPointer] = []
+
+    init() throws { self.loop = try EventLoop(label: "test") }
+
+    func start(_ bootstrap: String, kind: KafkaProducer.Kind = .bulk, properties: [String: String] = [:], registry: MetricsRegistry? = nil) throws {
+        let all = KafkaProperties(client: ["bootstrap.servers": bootstrap].merging(properties) { $1 })
+        let producer = try KafkaProducer(name: "test", kind: kind, properties: all, metrics: registry)
+        self.watch = try self.loop.watch(fd: producer.wakeup) { [weak self] in self?.assumeIsolated { $0.poll() } }
+        self.producer = producer
+    }
+
+    func metadata(of name: String) async throws -> KafkaMetadata {
+        try await self.producer!.metadata(of: self.topic(name))
+    }
+
+    func limits(of names: [String]) async -> [KafkaTopicLimit] { await self.producer!.limits(of: names) }
+
+    func send(
+        _ topic: String, partition: Int32, key: String?, value: String?, id: String, timestamp: Int64 = 1_700_000_000_000, headers: [UInt8] = [],
+        token: UInt64
+    ) -> KafkaErrorCode {
+        let text = Array((value ?? "").utf8)
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, text.count), alignment: 1)
+        bytes.copyBytes(from: text)
+        self.values.append(bytes)
+        let valueView = UnsafeRawBufferPointer(start: bytes.baseAddress, count: text.count)
+        return Array(id.utf8).withUnsafeBytes { id in
+            Array((key ?? "").utf8).withUnsafeBytes { key0 in
+                headers.withUnsafeBytes { headers in
+                    let record = KafkaRecord(
+                        partition: partition, timestamp: timestamp, key: key == nil ? nil : key0, value: value == nil ? nil : valueView, id: id,
+                        headers: headers, token: token)
+                    return self.producer!.send(record, to: self.topic(topic))
+                }
+            }
+        }
+    }
+
+    func close() {
+        self.watch?.cancel()
+        self.producer?.close()
+        self.producer = nil
+        self.topics = [:]
+    }
+
+    private func topic(_ name: String) -> KafkaTopic {
+        if let topic = self.topics[name] { return topic }
+        self.topics[name] = self.producer!.open(topic: name)!
+        return self.topics[name]!
+    }
+
+    private func poll() {
+        self.producer?.poll { signal in
+            switch signal {
+            case .reports(let reports): for report in reports { self.reports.add(report) }
+            case .fatal(let failure): self.fatal.add(failure)
+            case .failure(let failure): self.failures.add(failure)
+            }
+        }
+    }
+}
