@@ -33,7 +33,9 @@ struct HTTPChaosTests {
         }
     }
 
-    @Test("every request gets its own answer, in order, however it is cut, mixed, delayed and pipelined", arguments: [1, 2, 3, 4, 5, 6] as [UInt64])
+    @Test(
+        "every request gets its own answer, in order, however it is cut, mixed, delayed and pipelined",
+        arguments: [1, 2, 3, 4, 5, 6] as [UInt64])
     func keepsOrder(seed: UInt64) async throws {
         let handler = LateHandler(seed: seed)
         var configuration = HTTPConfiguration(name: "chaos")
