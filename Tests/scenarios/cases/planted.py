@@ -16,7 +16,7 @@ from rig.support import ROOT, Failure, Skip, tail
 LONG_ONLY = True
 HERE = Path(__file__).resolve().parents[1]
 COPY = ROOT / ".build/planted"
-CARRIED = ("Sources", "Tests")
+CARRIED = ("Sources", "Tests", "Benchmarks")
 
 
 def run(rig):
