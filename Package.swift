@@ -75,7 +75,8 @@ let package = Package(
         tests(
             "ForebayForwardTests", ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
-        tests("ForebayRuntimeTests", ["ForebayRuntime", "ForebayCore", "ForebayHTTP", "ForebayKafka", "ForebayTelemetry", "ForebayTestKit"]),
+        tests(
+            "ForebayRuntimeTests", ["ForebayRuntime", "ForebayCore", "ForebayHTTP", "ForebayKafka", "ForebayTelemetry", "ForebayTestKit"]),
         tests(
             "ForebayCommandTests",
             ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),

@@ -42,7 +42,8 @@ let registry = MetricsRegistry()
 let deadLetters = MemoryDeadLetters()
 let stage = ForwardStage(
     route: "bench", source: source, properties: KafkaProperties(client: properties), deadLetters: deadLetters,
-    waiters: DeliveryWaiters(limit: 1000), budget: ForwardBudget(total: window), configuration: configuration, loop: loop, metrics: registry)
+    waiters: DeliveryWaiters(limit: 1000), budget: ForwardBudget(total: window), configuration: configuration, loop: loop, metrics: registry
+)
 let began = MonotonicClock.nanoseconds
 let run = Task { try await stage.run() }
 let rounded = (total + UInt64(perBatch) - 1) / UInt64(perBatch) * UInt64(perBatch)
@@ -50,7 +51,9 @@ await source.settled(through: rounded)
 let seconds = Double(MonotonicClock.nanoseconds - began) / 1e9
 var usage = rusage()
 getrusage(0 /* RUSAGE_SELF */, &usage)
-print("\(Int(Double(rounded) / seconds)) records/s  \(Int(Double(rounded) * Double(size) / seconds / 1e6)) MB/s  \(deadLetters.letters.count) dead  rss \(usage.ru_maxrss / 1024) MiB")
+print(
+    "\(Int(Double(rounded) / seconds)) records/s  \(Int(Double(rounded) * Double(size) / seconds / 1e6)) MB/s  \(deadLetters.letters.count) dead  rss \(usage.ru_maxrss / 1024) MiB"
+)
 run.cancel()
 _ = await run.result
 await loop.stop()

@@ -43,7 +43,8 @@ package actor BufferStage: Stage {
 
     package nonisolated var facts: [Fact] {
         [
-            Fact("waiting_bytes", .number(Int64(self.link.depth.bytes))), Fact("durable_sequence", .number(Int64(clamping: self.spool.durableEnd))),
+            Fact("waiting_bytes", .number(Int64(self.link.depth.bytes))),
+            Fact("durable_sequence", .number(Int64(clamping: self.spool.durableEnd))),
             Fact("segments", .number(Int64(self.spool.segmentCount))),
         ]
     }

@@ -73,7 +73,8 @@ extension ForwardStage {
                     ["route": self.route, "topic": topic, "events": "\(count)", "code": "\(code)"])
             case .unknownError(let topic, let code):
                 self.metrics.unknownErrors.increment()
-                self.logger.error("delivery failed with an unknown code, its events wait", ["route": self.route, "topic": topic, "code": "\(code)"])
+                self.logger.error(
+                    "delivery failed with an unknown code, its events wait", ["route": self.route, "topic": topic, "code": "\(code)"])
             }
         }
         self.state.notes = []

@@ -22,7 +22,8 @@ package final class ForwardMetrics: Sendable {
         self.rebuilds = registry.counter(
             "forebay_delivery_rebuilds_total", help: "Producers that took a fatal error and were made anew.", labels: labels)
         self.unknownErrors = registry.counter(
-            "forebay_delivery_unknown_errors_total", help: "Deliveries that failed with a code that has no known fate; they wait.", labels: labels)
+            "forebay_delivery_unknown_errors_total", help: "Deliveries that failed with a code that has no known fate; they wait.",
+            labels: labels)
         self.inFlight = registry.gauge("forebay_delivery_in_flight_events", help: "Events pulled and not settled.", labels: labels)
         self.targetUp = registry.gauge("forebay_target_up", help: "Whether the target cluster answers.", labels: labels)
         // Outages are long, so the buckets are.

@@ -48,7 +48,10 @@ extension ForwardStage {
         self.setTargetUp(false)
         self.logger.warning(
             "the cluster does not answer; events wait",
-            ["route": self.route, "code": "\(failure.code)", "reason": failure.reason, "advice": self.advice.text(for: failure, topic: nil) ?? ""])
+            [
+                "route": self.route, "code": "\(failure.code)", "reason": failure.reason,
+                "advice": self.advice.text(for: failure, topic: nil) ?? "",
+            ])
     }
 
     /// Learns how large a batch each topic takes. A cluster that fails to tell twice (the embedded one never does) is sent to all the same:
@@ -145,6 +148,9 @@ extension ForwardStage {
         let advice = self.advice.text(for: KafkaFailure(death.code), topic: letter.topic) ?? ""
         self.logger.warning(
             "event refused for good, it is in the dead letters",
-            ["route": self.route, "topic": letter.topic, "id": letter.eventID, "code": letter.code, "reason": letter.reason, "advice": advice])
+            [
+                "route": self.route, "topic": letter.topic, "id": letter.eventID, "code": letter.code, "reason": letter.reason,
+                "advice": advice,
+            ])
     }
 }

@@ -31,9 +31,10 @@ extension IngestStage {
         self.forget(wait)
         guard let answer = wait.durable else { return }
         wait.durable = nil
-        self.answerDurable(answer.request, of: answer.group, answer.receipt)
-        self.answered(wait, answer, status: 202)
+        // Counted first: whoever has the answer finds it in the metrics.
+        self.countAnswered(answer, status: 202)
         for (target, count) in wait.targets { self.count(count, for: target) }
+        self.answerDurable(answer.request, of: answer.group, answer.receipt)
         self.tellIfIdle()
     }
 
@@ -56,15 +57,15 @@ extension IngestStage {
         guard let answer = wait.durable, let settlements = wait.settlements else { return }
         self.forget(wait)
         wait.durable = nil
-        self.server.answer(wait.id, status: 200, fields: AnswerText.fields, body: self.text.kafka(settlements))
-        self.answered(wait, answer, status: 200)
+        self.countAnswered(answer, status: 200)
         for (target, count) in wait.targets {
             self.metrics.events(topic: target.name, durability: "kafka").increment(by: UInt64(count))
         }
+        self.server.answer(wait.id, status: 200, fields: AnswerText.fields, body: self.text.kafka(settlements))
         self.tellIfIdle()
     }
 
-    private func answered(_ wait: KafkaWait, _ answer: KafkaWait.DurableAnswer, status: Int) {
+    private func countAnswered(_ answer: KafkaWait.DurableAnswer, status: Int) {
         self.metrics.requests(status).increment()
         self.metrics.duration.observe(Self.seconds(since: answer.request.startedAt))
     }

@@ -45,7 +45,10 @@ package struct KafkaProperties: Sendable, Equatable {
         }
         guard problems.isEmpty else { return problems }
         if self["bootstrap.servers"] == nil, self["metadata.broker.list"] == nil {
-            problems.append(Problem(section: .properties, name: "bootstrap.servers", message: "bootstrap.servers is missing: name at least one broker, host:port"))
+            problems.append(
+                Problem(
+                    section: .properties, name: "bootstrap.servers",
+                    message: "bootstrap.servers is missing: name at least one broker, host:port"))
         }
         if let reason = self.refusedTogether() { problems.append(Problem(section: nil, name: nil, message: reason)) }
         return problems

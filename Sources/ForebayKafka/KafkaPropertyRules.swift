@@ -15,7 +15,9 @@ package enum KafkaPropertyRules {
     }
 
     static let rules = [
-        Rule(names: ["acks", "request.required.acks"], value: "all", reason: "an event counts as delivered when all in-sync replicas have it"),
+        Rule(
+            names: ["acks", "request.required.acks"], value: "all", reason: "an event counts as delivered when all in-sync replicas have it"
+        ),
         Rule(names: ["enable.idempotence"], value: "true", reason: "without it a retry can store an event twice or out of order"),
         Rule(names: ["enable.gapless.guarantee"], value: "true", reason: "without it events can overtake one that was refused"),
         Rule(names: ["message.timeout.ms", "delivery.timeout.ms"], value: "0", reason: "events wait for Kafka as long as it takes"),
@@ -23,7 +25,9 @@ package enum KafkaPropertyRules {
         Rule(names: ["transactional.id"], value: "", reason: "Forebay does not use transactions"),
         Rule(names: ["partitioner"], value: "murmur2_random", reason: "Forebay picks partitions itself, as Java's clients do"),
         Rule(names: ["delivery.report.only.error"], value: "false", reason: "an event is delivered only when its report says so"),
-        Rule(names: ["enable.auto.commit", "auto.commit.enable"], value: "false", reason: "offsets are committed only when the events are settled"),
+        Rule(
+            names: ["enable.auto.commit", "auto.commit.enable"], value: "false",
+            reason: "offsets are committed only when the events are settled"),
         Rule(names: ["enable.auto.offset.store"], value: "false", reason: "offsets are committed only when the events are settled"),
     ]
 
@@ -54,6 +58,8 @@ package enum KafkaPropertyRules {
 
     /// Set after the user's. Rules of consumers are not a producer's to set.
     static let fixed: [(String, String)] =
-        rules.filter { !["transactional.id", "enable.auto.commit", "enable.auto.offset.store"].contains($0.names[0]) }.map { ($0.names[0], $0.value) }
+        rules.filter { !["transactional.id", "enable.auto.commit", "enable.auto.offset.store"].contains($0.names[0]) }.map {
+            ($0.names[0], $0.value)
+        }
         + [("log.queue", "true")]
 }

@@ -110,7 +110,8 @@ struct SpoolRecovery {
             outcome.durableEnd = max(highest, info.end)
             if highest > info.end {
                 outcome.missing.append(
-                    MissingRange(sequences: info.end..<highest, segment: info.number, position: info.dataEnd, reason: "the log ends below a mark"))
+                    MissingRange(
+                        sequences: info.end..<highest, segment: info.number, position: info.dataEnd, reason: "the log ends below a mark"))
             }
         } else {
             try self.scanTail(header, path, size: size, info: &info, outcome: &outcome, highest: highest)

@@ -7,7 +7,8 @@ import Testing
 struct SourceStateTests {
     private func batch(_ first: UInt64, _ count: Int, acceptedAt: Int64 = 5) -> Batch {
         Batch(
-            lane: .spool(.none), first: first, count: count, route: RouteID(name: "a"), acceptedAt: acceptedAt, slab: Slab(capacity: 1), range: 0..<0)
+            lane: .spool(.none), first: first, count: count, route: RouteID(name: "a"), acceptedAt: acceptedAt, slab: Slab(capacity: 1),
+            range: 0..<0)
     }
 
     @Test("the cursor stands at the end of the settled prefix while something is handed out")

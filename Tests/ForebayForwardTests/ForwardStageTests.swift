@@ -46,7 +46,8 @@ struct ForwardStageTests {
         fixture.start()
 
         let end = fixture.feed([
-            EventFactory.Sample("t", key: "k", value: nil, id: "mine", partition: 2, timestamp: 1_600_000_000_123, headers: [("h", "1"), ("n", nil)])
+            EventFactory.Sample(
+                "t", key: "k", value: nil, id: "mine", partition: 2, timestamp: 1_600_000_000_123, headers: [("h", "1"), ("n", nil)])
         ])
         await fixture.source.settled(through: end)
 
@@ -97,9 +98,11 @@ struct ForwardStageTests {
         await fixture.close()
     }
 
-    @Test("transient errors of the broker: all arrive in order, none twice", arguments: [
-        KafkaErrorCode.notEnoughReplicas, .unknownTopicOrPartition,
-    ])
+    @Test(
+        "transient errors of the broker: all arrive in order, none twice",
+        arguments: [
+            KafkaErrorCode.notEnoughReplicas, .unknownTopicOrPartition,
+        ])
     func transient(code: KafkaErrorCode) async throws {
         let cluster = try KafkaMockCluster()
         cluster.create(topic: "t", partitions: 2)
@@ -145,9 +148,11 @@ struct ForwardStageTests {
         await fixture.close()
     }
 
-    @Test("a topic that is forbidden or missing holds its own events; they flow when it is mended", arguments: [
-        KafkaErrorCode.topicAuthorizationFailed, .unknownTopicOrPartition,
-    ])
+    @Test(
+        "a topic that is forbidden or missing holds its own events; they flow when it is mended",
+        arguments: [
+            KafkaErrorCode.topicAuthorizationFailed, .unknownTopicOrPartition,
+        ])
     func heldTopic(code: KafkaErrorCode) async throws {
         let cluster = try KafkaMockCluster()
         cluster.create(topic: "t", partitions: 1)
@@ -260,7 +265,9 @@ struct ForwardStageTests {
         fixture.start()
         await fixture.source.settled(through: fixture.feed(Self.samples(0..<1)))
         let end = fixture.feed(Self.samples(1..<50))
-        try await until("they are pulled") { fixture.stage.facts.contains(Fact("in_flight", .number(49))) || fixture.source.cursor.number == end }
+        try await until("they are pulled") {
+            fixture.stage.facts.contains(Fact("in_flight", .number(49))) || fixture.source.cursor.number == end
+        }
         await fixture.stage.drain()
         #expect(fixture.source.cursor.number == end)
         await fixture.stop()

@@ -7,11 +7,14 @@ import Testing
 
 /// What no mock can show: brokers that judge records, freeze, die and forbid.
 @Suite(
-    "Forward stage on a real Kafka", .serialized, .timeLimit(.minutes(4)), .enabled(if: KafkaCluster.isAvailable, "needs KAFKA_HOME and kcat"))
+    "Forward stage on a real Kafka", .serialized, .timeLimit(.minutes(4)),
+    .enabled(if: KafkaCluster.isAvailable, "needs KAFKA_HOME and kcat"))
 struct RealKafkaTests {
     private static let fast = ["reconnect.backoff.max.ms": "500", "socket.timeout.ms": "3000", "request.timeout.ms": "2000"]
 
-    private func fixture(_ bootstrap: String, _ properties: [String: String] = [:], budget: ForwardBudget = ForwardBudget()) throws -> StageFixture {
+    private func fixture(_ bootstrap: String, _ properties: [String: String] = [:], budget: ForwardBudget = ForwardBudget()) throws
+        -> StageFixture
+    {
         try StageFixture(properties: ["bootstrap.servers": bootstrap].merging(properties) { $1 }, budget: budget)
     }
 
@@ -31,16 +34,18 @@ struct RealKafkaTests {
         let records = try await KafkaConsumer(bootstrap: cluster.bootstrap).read("many")
         let arrival = Arrival(records, expected: 0..<200_000)
         #expect(arrival.missing.isEmpty && arrival.repeats == 0 && arrival.unordered.isEmpty)
-        #expect(records.allSatisfy { record in
-            Array(record.key!.utf8).withUnsafeBytes { KafkaPartitioner.partition(of: $0, among: 6) } == record.partition
-        })
+        #expect(
+            records.allSatisfy { record in
+                Array(record.key!.utf8).withUnsafeBytes { KafkaPartitioner.partition(of: $0, among: 6) } == record.partition
+            })
         await fixture.close()
     }
 
     @Test("among 5,000: one too large for its topic, one with an invalid timestamp: they alone are dead, the rest in order")
     func poison() async throws {
         let cluster = try await KafkaCluster.shared()
-        try await cluster.create(topic: "poison", partitions: 3, settings: ["max.message.bytes": "20000", "message.timestamp.before.max.ms": "3600000"])
+        try await cluster.create(
+            topic: "poison", partitions: 3, settings: ["max.message.bytes": "20000", "message.timestamp.before.max.ms": "3600000"])
         // Compressed, its size does not tell that it is too large: the broker has to.
         for compression in ["none", "lz4"] {
             let topic = "poison"
@@ -150,12 +155,23 @@ struct RealKafkaTests {
         let cluster = try await KafkaCluster(acl: true)
         try await cluster.create(topic: "open", partitions: 2)
         try await cluster.create(topic: "closed", partitions: 2)
-        let acl = ["--bootstrap-server", cluster.bootstrap, "--topic", "closed", "--operation", "Write", "--deny-principal", "User:forebay", "--force"]
+        let acl = [
+            "--bootstrap-server", cluster.bootstrap, "--topic", "closed", "--operation", "Write", "--deny-principal", "User:forebay",
+            "--force",
+        ]
         try await cluster.tool("acls", ["--add"] + acl)
-        try await cluster.tool("acls", ["--add", "--bootstrap-server", cluster.bootstrap, "--topic", "closed", "--operation", "Describe", "--allow-principal", "User:*"])
+        try await cluster.tool(
+            "acls",
+            [
+                "--add", "--bootstrap-server", cluster.bootstrap, "--topic", "closed", "--operation", "Describe", "--allow-principal",
+                "User:*",
+            ])
         let fixture = try self.fixture(
             cluster.saslBootstrap,
-            ["security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "forebay", "sasl.password": "forebay-secret"])
+            [
+                "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "forebay",
+                "sasl.password": "forebay-secret",
+            ])
         fixture.start()
         let samples = (0..<2000).map { EventFactory.Sample($0 % 2 == 0 ? "open" : "closed", key: "k\($0 % 20)", value: "v\($0)") }
         let end = fixture.feed(samples)
@@ -165,7 +181,9 @@ struct RealKafkaTests {
         #expect(fixture.source.cursor.number <= 1)
 
         try await cluster.tool("acls", ["--remove"] + acl)
-        try await cluster.tool("acls", ["--add", "--bootstrap-server", cluster.bootstrap, "--topic", "closed", "--operation", "Write", "--allow-principal", "User:*"])
+        try await cluster.tool(
+            "acls",
+            ["--add", "--bootstrap-server", cluster.bootstrap, "--topic", "closed", "--operation", "Write", "--allow-principal", "User:*"])
         await fixture.source.settled(through: end)
 
         let consumer = KafkaConsumer(bootstrap: cluster.bootstrap)

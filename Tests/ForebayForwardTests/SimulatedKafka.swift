@@ -50,7 +50,9 @@ struct SimulatedKafka {
         if self.producers[slot].isFatal { return .fatal }
         if !self.isHealing, self.chance(1, in: 2000) { return .queueFull }
         let message = Message(token: outgoing.flight, sequence: sequence, topic: outgoing.topic, partition: outgoing.partition)
-        if let queue = self.producers[slot].queues.firstIndex(where: { $0[0].topic == message.topic && $0[0].partition == message.partition }) {
+        if let queue = self.producers[slot].queues.firstIndex(where: {
+            $0[0].topic == message.topic && $0[0].partition == message.partition
+        }) {
             self.producers[slot].queues[queue].append(message)
         } else {
             self.producers[slot].queues.append([message])
@@ -110,7 +112,8 @@ struct SimulatedKafka {
     }
 
     private mutating func refuse(
-        _ batch: [Message], _ code: KafkaErrorCode, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64, mayBeStored: Bool = false
+        _ batch: [Message], _ code: KafkaErrorCode, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64,
+        mayBeStored: Bool = false
     ) {
         for message in batch { self.report(message, code, slot, &state, now: now, mayBeStored: mayBeStored) }
         if slot != .single, self.plant != .gaplessOff { self.die(slot, gapAt: mayBeStored ? nil : batch[0], &state, now: now) }
@@ -135,7 +138,8 @@ struct SimulatedKafka {
     }
 
     private mutating func report(
-        _ message: Message, _ code: KafkaErrorCode, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64, mayBeStored: Bool = false
+        _ message: Message, _ code: KafkaErrorCode, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64,
+        mayBeStored: Bool = false
     ) {
         _ = state.report(
             KafkaReport(

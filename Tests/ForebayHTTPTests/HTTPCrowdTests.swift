@@ -87,7 +87,8 @@ struct HTTPCrowdTests {
         }
         let attack = Process()
         attack.executableURL = URL(fileURLWithPath: slowhttptest!)
-        // 400 connections, all at once, a byte or a line every second, for eight seconds; a probe that waits longer than two seconds counts as down.
+        // 400 connections, all at once, a byte or a line every second, for eight seconds; a probe that waits longer than two seconds counts
+        // as down.
         attack.arguments = mode + ["-c", "400", "-r", "400", "-i", "1", "-l", "8", "-p", "2", "-u", "http://127.0.0.1:\(server.port)/"]
         attack.standardOutput = FileHandle.nullDevice
         attack.standardError = FileHandle.nullDevice

@@ -39,6 +39,13 @@ final class EchoHandler: HTTPHandler, @unchecked Sendable {
     func dropped(_ id: RequestID) { self.state.withLock { $0.dropped += 1 } }
 }
 
+extension HTTPServer {
+    static func testing(loop: EventLoop, configuration: HTTPConfiguration, handler: any HTTPHandler) -> HTTPServer {
+        HTTPServer(
+            loop: loop, configuration: configuration, metrics: HTTPMetrics(registry: MetricsRegistry(), listener: "test"), handler: handler)
+    }
+}
+
 /// A server on a loop of its own.
 final class TestServer: Sendable {
     let loop: EventLoop
@@ -50,8 +57,7 @@ final class TestServer: Sendable {
         var configuration = HTTPConfiguration(name: "test")
         configure(&configuration)
         let loop = try EventLoop(label: "http-test")
-        let server = HTTPServer(
-            loop: loop, configuration: configuration, metrics: HTTPMetrics(registry: MetricsRegistry(), listener: "test"), handler: handler)
+        let server = HTTPServer.testing(loop: loop, configuration: configuration, handler: handler)
         handler.server = server
         (self.loop, self.server, self.handler) = (loop, server, handler)
         self.port = try await loop.perform { try server.listen(host: "127.0.0.1", port: 0) }

@@ -113,7 +113,7 @@ struct IngestFlowTests {
             let next = await harness.send(Self.post)[0]
             buffer.storeAll()
             #expect(await harness.server.untilAnswered(next).status == 202)
-            #expect(!harness.server.isPaused)
+            await harness.server.untilPaused(false)
         }
     }
 

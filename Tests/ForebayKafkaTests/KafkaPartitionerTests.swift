@@ -9,10 +9,13 @@ struct KafkaPartitionerTests {
     private static func hash(_ key: String) -> UInt32 { Self.hash(Array(key.utf8)) }
 
     /// From the tests of Java's own `Utils.murmur2`.
-    @Test("known hashes", arguments: [
-        ("21", -973932308), ("foobar", -790332482), ("a-little-bit-long-string", -985981536),
-        ("a-little-bit-longer-string", -1486304829), ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971), ("abc", 479470107),
-    ])
+    @Test(
+        "known hashes",
+        arguments: [
+            ("21", -973932308), ("foobar", -790332482), ("a-little-bit-long-string", -985981536),
+            ("a-little-bit-longer-string", -1486304829), ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+            ("abc", 479470107),
+        ])
     func knownHashes(key: String, hash: Int32) {
         #expect(Self.hash(key) == UInt32(bitPattern: hash))
     }
@@ -28,7 +31,8 @@ struct KafkaPartitionerTests {
         .enabled(if: KafkaCluster.home != nil && JavaSource.isAvailable, "needs KAFKA_HOME and a JDK"))
     func asJava() async throws {
         var random = SplitMix(seed: 20_26)
-        let keys = (0..<2000).map { _ in (0..<Int.random(in: 0...40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) } }
+        let keys = (0..<2000).map { _ in (0..<Int.random(in: 0...40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+        }
         let program = """
             import org.apache.kafka.common.utils.Utils;
             public class Hashes {

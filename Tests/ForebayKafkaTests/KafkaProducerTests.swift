@@ -152,14 +152,18 @@ struct KafkaProducerTests {
         cluster.create(topic: "t", partitions: 2)
         let fixture = try ProducerFixture()
         func count() -> (threads: Int, descriptors: Int) {
-            ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count) ?? 0,
-             (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0)
+            (
+                (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count) ?? 0,
+                (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
+            )
         }
         let before = count()
         for round in 0..<12 {
             try await fixture.start(cluster.bootstrap)
             if round % 3 > 0 { _ = try await fixture.metadata(of: "t") }
-            if round % 3 > 1 { for token in 0..<500 { _ = await fixture.send("t", partition: 0, key: "k", value: "v", id: "i", token: UInt64(token)) } }
+            if round % 3 > 1 {
+                for token in 0..<500 { _ = await fixture.send("t", partition: 0, key: "k", value: "v", id: "i", token: UInt64(token)) }
+            }
             await fixture.close()
         }
         // Other tests run beside this one, so it looks for what 12 leaked clients would add: four threads and more each.

@@ -7,23 +7,29 @@ struct KafkaPropertiesTests {
         KafkaProperties(client: client.merging(["bootstrap.servers": "127.0.0.1:1"]) { $1 }, producer: producer).validate()
     }
 
-    @Test("what librdkafka knows passes through", arguments: [
-        ["security.protocol": "sasl_ssl", "sasl.mechanism": "PLAIN", "sasl.username": "u", "sasl.password": "p"],
-        ["compression.type": "zstd", "linger.ms": "50", "batch.size": "16384", "queue.buffering.max.kbytes": "1024"],
-        ["client.id": "mine", "statistics.interval.ms": "0", "socket.timeout.ms": "60000", "debug": "msg"],
-        ["max.in.flight": "1"], ["message.max.bytes": "5000000"],
-    ])
+    @Test(
+        "what librdkafka knows passes through",
+        arguments: [
+            ["security.protocol": "sasl_ssl", "sasl.mechanism": "PLAIN", "sasl.username": "u", "sasl.password": "p"],
+            ["compression.type": "zstd", "linger.ms": "50", "batch.size": "16384", "queue.buffering.max.kbytes": "1024"],
+            ["client.id": "mine", "statistics.interval.ms": "0", "socket.timeout.ms": "60000", "debug": "msg"],
+            ["max.in.flight": "1"], ["message.max.bytes": "5000000"],
+        ])
     func passesThrough(properties: [String: String]) {
         #expect(Self.problems(properties).isEmpty)
         #expect(Self.problems(producer: properties).isEmpty)
     }
 
-    @Test("what the promise rests on is refused, by every name", arguments: [
-        ("acks", "1"), ("acks", "0"), ("request.required.acks", "1"), ("enable.idempotence", "false"), ("enable.gapless.guarantee", "false"),
-        ("message.timeout.ms", "300000"), ("delivery.timeout.ms", "1000"), ("retries", "3"), ("message.send.max.retries", "0"),
-        ("transactional.id", "t"), ("partitioner", "consistent"), ("delivery.report.only.error", "true"), ("enable.auto.commit", "true"),
-        ("enable.auto.offset.store", "true"),
-    ])
+    @Test(
+        "what the promise rests on is refused, by every name",
+        arguments: [
+            ("acks", "1"), ("acks", "0"), ("request.required.acks", "1"), ("enable.idempotence", "false"),
+            ("enable.gapless.guarantee", "false"),
+            ("message.timeout.ms", "300000"), ("delivery.timeout.ms", "1000"), ("retries", "3"), ("message.send.max.retries", "0"),
+            ("transactional.id", "t"), ("partitioner", "consistent"), ("delivery.report.only.error", "true"),
+            ("enable.auto.commit", "true"),
+            ("enable.auto.offset.store", "true"),
+        ])
     func refused(name: String, value: String) throws {
         let inClient = Self.problems([name: value]), inProducer = Self.problems(producer: [name: value])
         #expect(inClient.map(\.name) == [name] && inClient[0].section == .properties)
@@ -31,11 +37,14 @@ struct KafkaPropertiesTests {
         #expect(try #require(inClient.first).message.hasPrefix("\(name) is Forebay's own: "))
     }
 
-    @Test("equal to our own value, in any spelling, is accepted", arguments: [
-        ("acks", "all"), ("acks", "-1"), ("request.required.acks", "-1"), ("enable.idempotence", "true"), ("enable.gapless.guarantee", "true"),
-        ("message.timeout.ms", "0"), ("delivery.timeout.ms", "0"), ("retries", "2147483647"), ("partitioner", "murmur2_random"),
-        ("delivery.report.only.error", "false"), ("enable.auto.commit", "false"),
-    ])
+    @Test(
+        "equal to our own value, in any spelling, is accepted",
+        arguments: [
+            ("acks", "all"), ("acks", "-1"), ("request.required.acks", "-1"), ("enable.idempotence", "true"),
+            ("enable.gapless.guarantee", "true"),
+            ("message.timeout.ms", "0"), ("delivery.timeout.ms", "0"), ("retries", "2147483647"), ("partitioner", "murmur2_random"),
+            ("delivery.report.only.error", "false"), ("enable.auto.commit", "false"),
+        ])
     func equalIsAccepted(name: String, value: String) {
         #expect(Self.problems([name: value]).isEmpty)
     }
@@ -57,7 +66,8 @@ struct KafkaPropertiesTests {
         let problems = Self.problems(["ssl.key.password": "hunter2", "ssl.key.pem": "hunter2-is-no-key", "security.protocol": "ssl"])
         #expect(!problems.isEmpty)
         #expect(!problems.contains { $0.message.contains("hunter2") })
-        #expect(KafkaProperties.isSecret("sasl.password") && KafkaProperties.isSecret("ssl.key.pem") && !KafkaProperties.isSecret("linger.ms"))
+        #expect(
+            KafkaProperties.isSecret("sasl.password") && KafkaProperties.isSecret("ssl.key.pem") && !KafkaProperties.isSecret("linger.ms"))
     }
 
     @Test("files that can't be read, and contradictions, are found without a network")
@@ -120,7 +130,9 @@ struct KafkaStatisticsTests {
         #expect(statistics.brokers.map(\.node) == ["1"] && statistics.brokers[0].isUp && statistics.brokers[0].roundTrip == 0.0025)
     }
 
-    @Test("ends on anything", arguments: ["", "{", "[]", "{\"brokers\":", "{\"brokers\":{\"x\"", "{\"msg_cnt\":{\"a\":1},}", "{{{{", "{\"a\":\"", "{,,,}"])
+    @Test(
+        "ends on anything",
+        arguments: ["", "{", "[]", "{\"brokers\":", "{\"brokers\":{\"x\"", "{\"msg_cnt\":{\"a\":1},}", "{{{{", "{\"a\":\"", "{,,,}"])
     func ends(json: String) {
         _ = KafkaStatistics(json: json)
     }

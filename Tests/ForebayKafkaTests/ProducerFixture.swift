@@ -19,7 +19,9 @@ actor ProducerFixture {
 
     init() throws { self.loop = try EventLoop(label: "test") }
 
-    func start(_ bootstrap: String, kind: KafkaProducer.Kind = .bulk, properties: [String: String] = [:], registry: MetricsRegistry? = nil) throws {
+    func start(_ bootstrap: String, kind: KafkaProducer.Kind = .bulk, properties: [String: String] = [:], registry: MetricsRegistry? = nil)
+        throws
+    {
         let all = KafkaProperties(client: ["bootstrap.servers": bootstrap].merging(properties) { $1 })
         let producer = try KafkaProducer(name: "test", kind: kind, properties: all, metrics: registry)
         self.watch = try self.loop.watch(fd: producer.wakeup) { [weak self] in self?.assumeIsolated { $0.poll() } }
@@ -33,7 +35,8 @@ actor ProducerFixture {
     func limits(of names: [String]) async -> [KafkaTopicLimit] { await self.producer!.limits(of: names) }
 
     func send(
-        _ topic: String, partition: Int32, key: String?, value: String?, id: String, timestamp: Int64 = 1_700_000_000_000, headers: [UInt8] = [],
+        _ topic: String, partition: Int32, key: String?, value: String?, id: String, timestamp: Int64 = 1_700_000_000_000,
+        headers: [UInt8] = [],
         token: UInt64
     ) -> KafkaErrorCode {
         let text = Array((value ?? "").utf8)
@@ -45,7 +48,8 @@ actor ProducerFixture {
             Array((key ?? "").utf8).withUnsafeBytes { key0 in
                 headers.withUnsafeBytes { headers in
                     let record = KafkaRecord(
-                        partition: partition, timestamp: timestamp, key: key == nil ? nil : key0, value: value == nil ? nil : valueView, id: id,
+                        partition: partition, timestamp: timestamp, key: key == nil ? nil : key0, value: value == nil ? nil : valueView,
+                        id: id,
                         headers: headers, token: token)
                     return self.producer!.send(record, to: self.topic(topic))
                 }

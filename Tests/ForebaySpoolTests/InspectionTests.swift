@@ -33,7 +33,9 @@ struct InspectionTests {
     func flipped(seed: Int) async throws {
         let fixture = SpoolFixture()
         let spool = try fixture.open()
-        for round in 0..<10 { _ = try await spool.commit([submission([(routeA, (0..<20).map { "\(round)-\($0)" + String(repeating: "v", count: 180) })])]) }
+        for round in 0..<10 {
+            _ = try await spool.commit([submission([(routeA, (0..<20).map { "\(round)-\($0)" + String(repeating: "v", count: 180) })])])
+        }
         await spool.close()
         var generator = SplitMix(seed: UInt64(seed))
         let path = try fixture.segmentFiles()[0]

@@ -26,13 +26,16 @@ package struct KafkaAdvice: Sendable {
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:
             return "set sasl.mechanism to one that the brokers' listener offers"
         case RD_KAFKA_RESP_ERR__SSL:
-            return "check ssl.ca.location (the CA that signed the brokers' certificates), the client's certificate and key, and that the port is a TLS listener"
+            return
+                "check ssl.ca.location (the CA that signed the brokers' certificates), the client's certificate and key, and that the port is a TLS listener"
         case RD_KAFKA_RESP_ERR__RESOLVE: return "check the host names in bootstrap.servers and the brokers' advertised.listeners"
         case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-            return "check that Kafka runs and can be reached (\(self.bootstrap)), and that security.protocol fits the listener; events wait meanwhile"
+            return
+                "check that Kafka runs and can be reached (\(self.bootstrap)), and that security.protocol fits the listener; events wait meanwhile"
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
             return "create \(name), or grant Describe on it if it exists; its events wait meanwhile"
-        case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED: return "grant Write and Describe on \(name) to this client's principal; its events wait meanwhile"
+        case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+            return "grant Write and Describe on \(name) to this client's principal; its events wait meanwhile"
         case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
             return "grant IdempotentWrite on the cluster to this client's principal (Kafka before 2.8 needs it), or Write on its topics"
         case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE: return "bring back the broker that led the partition, or elect another leader"
@@ -54,7 +57,8 @@ package struct KafkaAdvice: Sendable {
         let usual = "check sasl.username, sasl.password and sasl.mechanism"
         guard self.isScram, self.version < 0x0206_01ff else { return usual }
         let major = self.version >> 24, minor = self.version >> 16 & 0xff, patch = self.version >> 8 & 0xff
-        return "librdkafka \(major).\(minor).\(patch) can't log in to Kafka 4 by SCRAM, even with the right password (it repeats a nonce, mended in "
+        return
+            "librdkafka \(major).\(minor).\(patch) can't log in to Kafka 4 by SCRAM, even with the right password (it repeats a nonce, mended in "
             + "librdkafka 2.6.1): install librdkafka 2.6.1 or later, or use sasl.mechanism PLAIN over TLS; with brokers before Kafka 4, \(usual)"
     }
 }

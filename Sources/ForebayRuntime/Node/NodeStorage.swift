@@ -35,7 +35,9 @@ package final class NodeStorage: Sendable {
         metrics.gauge("forebay_buffer_bytes", help: "Bytes that the spool and its side logs take on disk.") { Double(budget.usedBytes) }
         metrics.gauge("forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size.") { Double(budget.capacity) }
         for (route, letters) in deadLetters {
-            metrics.gauge("forebay_dead_letters", help: "Events in the dead-letter log.", labels: ["route": route]) { Double(letters.count) }
+            metrics.gauge("forebay_dead_letters", help: "Events in the dead-letter log.", labels: ["route": route]) {
+                Double(letters.count)
+            }
         }
         return NodeStorage(spool: spool, deadLetters: deadLetters, budget: budget, threads: threads)
     }

@@ -9,7 +9,9 @@ package enum JavaSource {
     }
 
     /// - Returns: what it prints.
-    package static func run(_ source: String, named name: String, classPath: String, input: String = "", arguments: [String] = []) async throws -> String {
+    package static func run(_ source: String, named name: String, classPath: String, input: String = "", arguments: [String] = [])
+        async throws -> String
+    {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("forebay-java-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         // A leftover in the temporary folder harms nobody.

@@ -72,7 +72,9 @@ package final class KafkaCluster: Sendable {
         self.broker.withLock { $0 = process.processIdentifier }
         KillAtExit.add(process.processIdentifier)
         try await until("the broker serves", within: 90) {
-            guard process.isRunning else { throw Failure(description: "the broker ended: \(try String(contentsOf: log, encoding: .utf8).suffix(2000))") }
+            guard process.isRunning else {
+                throw Failure(description: "the broker ended: \(try String(contentsOf: log, encoding: .utf8).suffix(2000))")
+            }
             // Not up yet: asked again.
             let list = try? await Command.run("/usr/bin/kcat", ["-L", "-b", self.bootstrap, "-m", "2"], limit: 10)
             return list?.contains(" 1 brokers:") ?? false

@@ -7,7 +7,7 @@ package struct NotInTime: Error, CustomStringConvertible {
 }
 
 /// Waits for something that nobody signals, looking every few milliseconds; never longer than `seconds`.
-package func until(_ what: String, within seconds: Double = 20, _ isTrue: () async throws -> Bool) async throws {
+package func until(_ what: String, within seconds: Double = 60, _ isTrue: () async throws -> Bool) async throws {
     let deadline = Date().addingTimeInterval(seconds)
     while try await !isTrue() {
         guard Date() < deadline else { throw NotInTime(description: "not within \(seconds) s: \(what)") }

@@ -21,7 +21,8 @@ struct SeenAnswer: Equatable, Sendable {
 }
 
 /// A server without sockets: frames requests as the real one does, and keeps the answers. Lives on the loop.
-final class FakeServer: RequestAnswering, @unchecked Sendable {  // Safe because: every member is used on the loop, except those under `shared`.
+// Safe because: every member is used on the loop, except those under `shared`.
+final class FakeServer: RequestAnswering, @unchecked Sendable {
     private struct Shared {
         var answers: [RequestID: SeenAnswer] = [:]
         var answerCount = 0
