@@ -31,7 +31,7 @@ extension ForwardState {
         }
         self.held.removeAll { evicted.contains($0) }
         self.freeTopics += evicted
-        self.evictedTopics += evicted
+        self.closedTopics += evicted
         self.forgetLastTopic()
     }
 
@@ -179,6 +179,14 @@ extension ForwardState {
         let until = now + self.configuration.delay(self.configuration.holdDelay, failures: self.topics[topic].failures)
         self.topics[topic].phase = .held(until: until)
         self.held.append(topic)
+        if !needsProbe { self.closeIfUnused(topic) }
+    }
+
+    /// librdkafka goes on asking for an open topic that does not exist; with nothing in flight there, it need not.
+    private mutating func closeIfUnused(_ topic: Int) {
+        guard self.topics[topic].partitions.allSatisfy({ self.partitions[$0].outstanding == 0 }) else { return }
+        self.topics[topic].knownBy = 0
+        self.closedTopics.append(topic)
     }
 
     /// An event was settled at a partition or topic that had failed.
