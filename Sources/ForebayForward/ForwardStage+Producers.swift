@@ -54,12 +54,12 @@ extension ForwardStage {
         open.producer.close(keeping: self.state.batches.all)
     }
 
-    func closeEvictedTopics() {
-        guard !self.state.evictedTopics.isEmpty else { return }
-        for topic in self.state.evictedTopics {
+    func closeTopics() {
+        guard !self.state.closedTopics.isEmpty else { return }
+        for topic in self.state.closedTopics {
             for slot in self.producers.indices { self.closeTopic(topic, slot) }
         }
-        self.state.evictedTopics = []
+        self.state.closedTopics = []
     }
 
     private func closeTopic(_ topic: Int, _ slot: Int) {

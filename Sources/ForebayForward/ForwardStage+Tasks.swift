@@ -31,9 +31,10 @@ extension ForwardStage {
         self.setTargetUp(true)
         guard self.producers[slot.rawValue]?.producer === producer else { return }  // Its successor asks for itself.
         let now = self.loop.nowMilliseconds
+        let topics = Dictionary(answer.topics.map { ($0.name, $0) }) { first, _ in first }
         var missing: [Int] = []
         for (index, name) in asked where self.state.topics[index].name == name && self.state.names.holds(index) {
-            if let topic = answer.topics.first(where: { $0.name == name }) {
+            if let topic = topics[name] {
                 self.state.learned(topic, index, from: slot, now: now)
             } else {
                 missing.append(index)
@@ -43,6 +44,7 @@ extension ForwardStage {
     }
 
     private func notLearned(_ asked: [(index: Int, name: String)], _ slot: ProducerSlot, _ failure: KafkaFailure) {
+        guard self.producers[slot.rawValue] != nil else { return }  // Closed while it asked: nothing is wrong with the cluster.
         self.state.notLearned(asked.filter { self.state.topics[$0.index].name == $0.name }.map(\.index), from: slot)
         guard slot == .main else { return }
         self.setTargetUp(false)

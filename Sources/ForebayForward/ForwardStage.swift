@@ -77,7 +77,6 @@ package actor ForwardStage: Stage {
     /// - Throws: ``ForebayError``: properties that librdkafka does not take (`stop`), or a cursor that can't be moved.
     package func run() async throws {
         self.begin()
-        defer { self.end() }
         await withTaskGroup(of: Void.self) { group in
             for slot in ProducerSlot.allCases { group.addTask { await self.askForMetadata(slot) } }
             group.addTask { await self.askForLimits() }
@@ -86,6 +85,7 @@ package actor ForwardStage: Stage {
             self.pulling = Task { await self.pull() }
             self.turn()
             for await _ in self.ended.stream { break }
+            self.end()  // Before the tasks are waited for: with their producers gone, none waits for an answer.
             group.cancelAll()
         }
         if let failure { throw failure }
@@ -174,7 +174,7 @@ package actor ForwardStage: Stage {
     func turn() {
         guard self.share != nil else { return }
         let now = self.loop.nowMilliseconds
-        self.closeEvictedTopics()
+        self.closeTopics()
         self.tendProducers(now: now)
         self.send(now: now)
         self.state.retire()

@@ -80,9 +80,16 @@ extension KafkaProducer {
             return code.isError ? KafkaFailure(code, reason: String(cString: text.baseAddress!)) : nil
         }
         if let fatal { return .fatal(fatal) }
-        let failure = KafkaFailure(KafkaErrorCode(rd_kafka_event_error(event)), reason: String(cString: rd_kafka_event_error_string(event)))
+        let text = String(cString: rd_kafka_event_error_string(event))
+        let failure = KafkaFailure(KafkaErrorCode(rd_kafka_event_error(event)), reason: Self.withoutTimes(text))
         self.tell("Kafka client error", failure)
         return .failure(failure)
+    }
+
+    /// Cuts off "(after 348ms in state …, 3 identical error(s) suppressed)", so that equal failures have equal lines and are folded.
+    private static func withoutTimes(_ text: String) -> String {
+        guard text.hasSuffix(")"), let open = text.utf8.lastIndex(of: UInt8(ascii: "(")), text[open...].hasPrefix("(after ") else { return text }
+        return String(text[..<open].dropLast())
     }
 
     private func tell(_ message: String, _ failure: KafkaFailure) {

@@ -1,4 +1,5 @@
 import CRDKafka
+import Synchronization
 
 /// What the cluster says of its topics.
 package struct KafkaMetadata: Sendable, Equatable {
@@ -22,17 +23,62 @@ package struct KafkaMetadata: Sendable, Equatable {
 extension KafkaProducer {
     /// Asks the cluster for one open topic, or for all of them; librdkafka learns the answer too. Creates topics where the brokers do so.
     ///
-    /// - Parameter timeout: milliseconds; also what closing may have to wait for.
-    /// - Throws: ``KafkaFailure``: `_TRANSPORT` when no broker can be reached, `_TIMED_OUT`.
+    /// - Parameter timeout: milliseconds; the client's threads may live on for so long when it is closed meanwhile.
+    /// - Throws: ``KafkaFailure``: `_TRANSPORT` when no broker can be reached, `_TIMED_OUT`, `_DESTROY` when the producer is closed first.
     package func metadata(of topic: KafkaTopic? = nil, timeout: Int32 = 5000) async throws(KafkaFailure) -> KafkaMetadata {
         guard !self.isClosed else { throw KafkaFailure(KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)) }
         // The thread may outlive our own use of the topic: it holds a reference of its own.
         let request = MetadataRequest(
             handle: self.handle, topic: topic.flatMap { rd_kafka_topic_new(self.handle.client, rd_kafka_topic_name($0.raw), nil) })
-        let result = await withUnsafeContinuation { (waiting: UnsafeContinuation<Result<KafkaMetadata, KafkaFailure>, Never>) in
-            self.thread.run { waiting.resume(returning: request.perform(timeout: timeout)) }
+        let answer = MetadataAnswer()
+        self.metadataAnswers.removeAll { $0.isGiven }
+        self.metadataAnswers.append(answer)
+        self.thread.run { answer.give(request.perform(timeout: timeout)) }
+        return try await answer.wait().get()
+    }
+}
+
+/// What a metadata request waits for: the cluster's answer, or the end of the producer, whichever is first.
+final class MetadataAnswer: Sendable {
+    typealias Value = Result<KafkaMetadata, KafkaFailure>
+
+    private enum State {
+        case open
+        case waited(UnsafeContinuation<Value, Never>)
+        case given(Value)
+    }
+
+    private let state = Mutex(State.open)
+
+    var isGiven: Bool {
+        self.state.withLock { if case .given = $0 { true } else { false } }
+    }
+
+    /// The first one counts.
+    func give(_ value: Value) {
+        let waiting = self.state.withLock { state -> UnsafeContinuation<Value, Never>? in
+            switch state {
+            case .given: return nil
+            case .open:
+                state = .given(value)
+                return nil
+            case .waited(let waiting):
+                state = .given(value)
+                return waiting
+            }
         }
-        return try result.get()
+        waiting?.resume(returning: value)
+    }
+
+    func wait() async -> Value {
+        await withUnsafeContinuation { waiting in
+            let given = self.state.withLock { state -> Value? in
+                if case .given(let value) = state { return value }
+                state = .waited(waiting)
+                return nil
+            }
+            if let given { waiting.resume(returning: given) }
+        }
     }
 }
 

@@ -29,6 +29,7 @@ package final class KafkaProducer {
     var openTopics: Set<OpaquePointer> = []
     var limitRequests: [UInt: (topics: [String], waiting: UnsafeContinuation<[KafkaTopicLimit], Never>)] = [:]
     var lastLimitRequest: UInt = 0
+    var metadataAnswers: [MetadataAnswer] = []
     var reports: [KafkaReport] = []
     private(set) var isClosed = false
 
@@ -108,6 +109,8 @@ package final class KafkaProducer {
             waiting.resume(returning: Self.untold(topics, KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)))
         }
         self.limitRequests = [:]
+        for answer in self.metadataAnswers { answer.give(.failure(KafkaFailure(KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)))) }
+        self.metadataAnswers = []
         for topic in self.openTopics { rd_kafka_topic_destroy(topic) }
         self.openTopics = []
         self.statistics?.clear()

@@ -18,13 +18,15 @@ struct KafkaFateTests {
         #expect(KafkaFate(of: .unknownServerError) == .unknown)
     }
 
-    @Test("what the promise depends on", arguments: [
-        (KafkaErrorCode.messageTooLarge, KafkaFate.refused), (.invalidTimestamp, .refused), (.invalidRecord, .refused),
-        (.topicAuthorizationFailed, .hold(.topic)), (.unknownTopicOrPartition, .hold(.topic)), (.unknownTopic, .hold(.topic)),
-        (.leaderNotAvailable, .hold(.partition)), (.notEnoughReplicas, .hold(.partition)), (.unknownPartition, .hold(.partition)),
-        (.clusterAuthorizationFailed, .hold(.cluster)), (.authentication, .hold(.cluster)),
-        (.transport, .wait), (.timedOut, .wait), (.outOfOrderSequence, .wait), (.purgedInQueue, .wait), (.purgedInFlight, .wait),
-    ])
+    @Test(
+        "what the promise depends on",
+        arguments: [
+            (KafkaErrorCode.messageTooLarge, KafkaFate.refused), (.invalidTimestamp, .refused), (.invalidRecord, .refused),
+            (.topicAuthorizationFailed, .hold(.topic)), (.unknownTopicOrPartition, .hold(.topic)), (.unknownTopic, .hold(.topic)),
+            (.leaderNotAvailable, .hold(.partition)), (.notEnoughReplicas, .hold(.partition)), (.unknownPartition, .hold(.partition)),
+            (.clusterAuthorizationFailed, .hold(.cluster)), (.authentication, .hold(.cluster)),
+            (.transport, .wait), (.timedOut, .wait), (.outOfOrderSequence, .wait), (.purgedInQueue, .wait), (.purgedInFlight, .wait),
+        ])
     func known(code: KafkaErrorCode, fate: KafkaFate) {
         #expect(KafkaFate(of: code) == fate)
     }

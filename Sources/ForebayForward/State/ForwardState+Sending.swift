@@ -37,7 +37,7 @@ extension ForwardState {
     ) {
         let topic = self.partitions[place].topic
         guard self.mayGo(place, topic, now: now) else { return }
-        while self.partitions[place].queued > 0 {
+        while self.partitions[place].queued > 0, !self.partitions[place].isAlone {
             let flight = self.nextQueued(place)
             let size = Int(self.flights[flight].bytes)
             guard let slot = self.slot(for: flight, place, topic, size: size) else { return }

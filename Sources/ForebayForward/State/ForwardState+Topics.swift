@@ -31,7 +31,7 @@ extension ForwardState {
         }
         self.held.removeAll { evicted.contains($0) }
         self.freeTopics += evicted
-        self.evictedTopics += evicted
+        self.closedTopics += evicted
         self.forgetLastTopic()
     }
 
@@ -172,13 +172,29 @@ extension ForwardState {
 
     private mutating func holdTopic(_ topic: Int, _ failure: KafkaFailure, needsProbe: Bool, now: UInt64) {
         if case .held = self.topics[topic].phase { return }
-        if self.topics[topic].failure?.code != failure.code { self.notes.append(.held(topic: self.topics[topic].name, failure)) }
         self.topics[topic].failure = failure
         self.topics[topic].failures += 1
+        self.noteHold(topic, failure)
         if needsProbe { self.topics[topic].needsProbe = true }
         let until = now + self.configuration.delay(self.configuration.holdDelay, failures: self.topics[topic].failures)
         self.topics[topic].phase = .held(until: until)
         self.held.append(topic)
+        if !needsProbe { self.closeIfUnused(topic) }
+    }
+
+    /// A topic that the brokers are just creating is missing, then leaderless, for a moment: nobody needs to be told at once.
+    private mutating func noteHold(_ topic: Int, _ failure: KafkaFailure) {
+        let isPerhapsNew = failure.code == .unknownTopicOrPartition || failure.code == .leaderNotAvailable
+        guard self.topics[topic].failures >= (isPerhapsNew ? 3 : 1), self.topics[topic].told != failure.code else { return }
+        self.topics[topic].told = failure.code
+        self.notes.append(.held(topic: self.topics[topic].name, failure))
+    }
+
+    /// librdkafka goes on asking for an open topic that does not exist; with nothing in flight there, it need not.
+    private mutating func closeIfUnused(_ topic: Int) {
+        guard self.topics[topic].partitions.allSatisfy({ self.partitions[$0].outstanding == 0 }) else { return }
+        self.topics[topic].knownBy = 0
+        self.closedTopics.append(topic)
     }
 
     /// An event was settled at a partition or topic that had failed.
@@ -199,7 +215,8 @@ extension ForwardState {
     private mutating func release(_ topic: Int) {
         self.topics[topic].failure = nil
         self.topics[topic].failures = 0
-        self.notes.append(.released(topic: self.topics[topic].name))
+        if self.topics[topic].told != nil { self.notes.append(.released(topic: self.topics[topic].name)) }
+        self.topics[topic].told = nil
     }
 
     // MARK: Time

@@ -20,6 +20,8 @@ struct TopicState {
     var phase: Phase = .unknown
     /// Why it was held last; none when it is ready.
     var failure: KafkaFailure?
+    /// What an operator was told of it, while it is so.
+    var told: KafkaErrorCode?
     /// Holds since its last delivery.
     var failures = 0
     /// The failure came from a delivery: the metadata alone can't say that it is over.

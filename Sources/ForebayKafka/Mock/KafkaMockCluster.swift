@@ -1,5 +1,5 @@
-package import ForebayCore
 import CRDKafka
+package import ForebayCore
 
 /// librdkafka's own mock of a Kafka cluster, in this process on loopback: for `demo` and for tests.
 ///

@@ -27,7 +27,7 @@ class ToyTests(unittest.TestCase):
             with self.subTest(bug):
                 code, output = self.kill9(bug)
                 self.assertEqual(code, 1, output)
-                self.assertRegex(output, rf"\d+ {fault}\n")
+                self.assertRegex(output, rf"FAULTS:.* \d+ {fault}")
 
 
 if __name__ == "__main__":

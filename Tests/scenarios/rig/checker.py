@@ -55,7 +55,8 @@ class Verdict:
     def __str__(self):
         counts = (f"{self.acknowledged} acknowledged, {self.faults['lost']} lost, {self.delivered} in Kafka, {self.dead} dead letters, "
                   f"{self.repeats} repeats, {self.recovered} of unknown outcome stored, {self.refused} refused")
-        return counts + "".join(f"\n  {n} {fault}" for fault, n in self.faults.items() if n) + "".join(f"\n    {e}" for e in self.examples)
+        found = ", ".join(f"{n} {fault}" for fault, n in self.faults.items() if n)
+        return counts + (f"; FAULTS: {found}" if found else "") + "".join(f"\n    {example}" for example in self.examples)
 
 
 class Checker:

@@ -1,0 +1,413 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTestKit
+import Testing
+
+@testable import ForebayForward
+
+/// A state driven by plain calls: what it sends is recorded, reports are given by hand.
+private struct Driver {
+    var state: ForwardState
+    var sent: [(number: UInt64, slot: ProducerSlot, partition: Int32)] = []
+    var now: UInt64 = 100
+    var admitted: UInt64 = 0
+    private static let zeros: StaticString = "0000000000000000"
+    private let spool = SpoolID(characters: UnsafeRawBufferPointer(start: UnsafeRawPointer(Self.zeros.utf8Start), count: 16))
+
+    init(_ configure: (inout ForwardConfiguration) -> Void = { _ in }) {
+        var configuration = ForwardConfiguration()
+        configure(&configuration)
+        self.state = ForwardState(configuration: configuration, seed: 1)
+        self.state.opened(.main)
+    }
+
+    mutating func admit(_ samples: [EventFactory.Sample]) {
+        let batch = EventFactory.batch(samples, spool: self.spool, first: self.admitted)
+        self.admitted = batch.end
+        self.state.admit(batch, now: self.now)
+    }
+
+    /// Events of one partition.
+    mutating func admit(_ count: Int, topic: String = "t", partition: Int32 = 0, size: Int = 10) {
+        let value = String(repeating: "x", count: size)
+        self.admit((0..<count).map { _ in EventFactory.Sample(topic, value: value, partition: partition) })
+    }
+
+    /// Answers whatever is asked of the cluster.
+    mutating func learn(partitions: Int = 2, limit: Int? = nil, error: KafkaErrorCode = .none) {
+        for slot in self.state.slotsToOpen(now: self.now) { self.state.opened(slot) }
+        for slot in ProducerSlot.allCases where self.state[slot].isOpen {
+            for topic in self.state.takeWanted(by: slot) {
+                let leaders = error.isError ? [] : [Int32?](repeating: 1, count: partitions)
+                let answer = KafkaMetadata.Topic(name: self.state.topics[topic].name, error: error, leaders: leaders)
+                self.state.learned(answer, topic, from: slot, now: self.now)
+            }
+        }
+        for topic in self.state.takeLimitsWanted() { self.state.learnedLimit(limit, topic, now: self.now) }
+    }
+
+    /// - Returns: the flights sent now.
+    @discardableResult
+    mutating func pump() -> [UInt64] {
+        var sent = self.sent
+        let before = sent.count
+        self.state.pump(now: self.now) { outgoing, _, _ in
+            sent.append((outgoing.flight, outgoing.slot, outgoing.partition))
+            return .none
+        }
+        self.sent = sent
+        return sent[before...].map(\.number)
+    }
+
+    mutating func report(_ flights: [UInt64], _ code: KafkaErrorCode = .none, from slot: ProducerSlot = .main) {
+        for flight in flights {
+            _ = self.state.report(
+                KafkaReport(token: flight, offset: 0, partition: 0, error: code, mayBeStored: false), from: slot, now: self.now)
+        }
+        self.state.retire()
+    }
+
+    var cursor: UInt64 { self.state.commits.last?.number ?? 0 }
+}
+
+@Suite("Forward state")
+struct ForwardStateTests {
+    @Test("nothing is sent before the topic and its limit are known")
+    func waitsForTheTopic() {
+        var driver = Driver()
+        driver.admit(3)
+        #expect(driver.pump().isEmpty)
+        driver.learn()
+        #expect(driver.pump() == [0, 1, 2])
+    }
+
+    @Test("the cursor follows only the unbroken run, and batches let go of their budget when they are settled whole")
+    func prefix() {
+        var driver = Driver()
+        driver.learn()
+        driver.admit(3)
+        driver.admit(3)
+        driver.learn()
+        driver.pump()
+
+        driver.report([1, 2, 4])
+        #expect(driver.cursor == 0 && driver.state.released == 0)
+        driver.report([0])
+        #expect(driver.cursor == 3 && driver.state.released > 0)
+        driver.report([3])
+        #expect(driver.cursor == 5)
+        driver.report([5])
+        #expect(driver.cursor == 6 && driver.state.isIdle)
+    }
+
+    @Test("a partition's window bounds what is in flight; an event larger than it goes all the same")
+    func window() {
+        var driver = Driver { $0.partitionWindow = 500 }
+        driver.admit(20, size: 80)
+        driver.learn()
+        let first = driver.pump()
+        #expect(first.count > 1 && first.count < 6)
+        driver.report([first[0]])
+        #expect(driver.pump().count == 1)
+        driver.admit(1, partition: 1, size: 5000)
+        #expect(driver.pump() == [20])
+    }
+
+    @Test("after a failed report nothing of the partition is sent until all reports are in; then from the oldest, in order")
+    func halts() {
+        var driver = Driver()
+        driver.admit(6)
+        driver.admit(2, partition: 1)
+        driver.learn()
+        driver.pump()
+        driver.report([2, 3], .timedOut)
+        driver.admit(1)
+        driver.admit(1, partition: 1)
+        #expect(driver.pump() == [9], "the other partition goes on")
+        driver.report([0, 1])
+        #expect(driver.pump().isEmpty)
+        driver.report([4, 5], .purgedInQueue)
+        driver.now += 200
+        _ = driver.state.tick(now: driver.now)
+        #expect(driver.pump() == [2, 3, 4, 5, 8])
+    }
+
+    @Test("refused together, they go one at a time through the single producer; refused alone is dead; the rest goes on in order")
+    func suspects() {
+        var driver = Driver()
+        driver.admit(5)
+        driver.learn()
+        driver.pump()
+        driver.report([0, 1, 2], .invalidTimestamp)
+        driver.state.failed(.main, now: driver.now)
+        driver.report([3, 4], .purgedInQueue)
+        #expect(driver.state.slotsToClose(now: driver.now) == [.main])
+        driver.state.closed(.main, now: driver.now)
+        driver.pump()  // The suspects ask for the single producer.
+        driver.learn()
+
+        #expect(driver.pump() == [0])
+        driver.report([0], from: .single)
+        #expect(driver.pump() == [1])
+        driver.report([1], .invalidTimestamp, from: .single)
+        #expect(driver.state.deaths.map(\.flight) == [1])
+        #expect(driver.pump() == [2])
+        driver.report([2], from: .single)
+        #expect(driver.pump().isEmpty, "the main producer is not there yet")
+        driver.now += 600
+        driver.learn()
+        #expect(driver.pump() == [3, 4])
+        driver.report([3, 4])
+        #expect(driver.cursor == 1, "the dead letter is not durable")
+        driver.state.buried(1)
+        driver.state.retire()
+        #expect(driver.cursor == 5)
+    }
+
+    @Test("a producer that dies with reports missing: after the patience its events are sent again, and counted")
+    func missingReports() {
+        var driver = Driver()
+        driver.admit(3)
+        driver.learn()
+        driver.pump()
+        driver.report([0])
+        driver.state.failed(.main, now: driver.now)
+        #expect(driver.state.slotsToClose(now: driver.now).isEmpty)
+        driver.now += 1000
+        #expect(driver.state.slotsToClose(now: driver.now) == [.main])
+        driver.state.closed(.main, now: driver.now)
+        #expect(driver.state.slotsToOpen(now: driver.now).isEmpty)
+        driver.now += 500
+        driver.learn()
+        #expect(driver.pump() == [1, 2])
+        #expect(driver.state.totals.redelivered == 2)
+        driver.report([1, 2])
+        #expect(driver.state.isIdle)
+    }
+
+    @Test("rebuilds wait longer each time until something is delivered")
+    func rebuildBackoff() {
+        var driver = Driver()
+        var delays: [UInt64] = []
+        for _ in 0..<9 {
+            driver.state.failed(.main, now: driver.now)
+            driver.state.closed(.main, now: driver.now)
+            guard case .closed(let until) = driver.state[.main].phase else { return }
+            delays.append(until - driver.now)
+            driver.now = until
+            driver.state.opened(.main)
+        }
+        #expect(delays == [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
+    }
+
+    @Test("a missing topic is asked for with growing delays, its handles closed meanwhile; other topics flow")
+    func missingTopic() {
+        var driver = Driver()
+        driver.admit(2, topic: "absent")
+        driver.learn(error: .unknownTopicOrPartition)
+        #expect(driver.state.closedTopics == [0])
+        #expect(driver.state.notes.isEmpty, "it may be on its way")
+        driver.admit(1)
+        driver.learn()
+        #expect(driver.pump() == [2])
+        driver.now += 100
+        _ = driver.state.tick(now: driver.now)
+        driver.learn(error: .unknownTopicOrPartition)
+        driver.now += 100
+        _ = driver.state.tick(now: driver.now)
+        driver.learn()
+        #expect(driver.pump().isEmpty, "the second delay is longer")
+        driver.now += 100
+        _ = driver.state.tick(now: driver.now)
+        driver.learn(error: .unknownTopicOrPartition)
+        #expect(driver.state.notes == [.held(topic: "absent", KafkaFailure(.unknownTopicOrPartition))])
+        driver.now += 400
+        _ = driver.state.tick(now: driver.now)
+        driver.learn()
+        #expect(driver.pump() == [0, 1])
+        #expect(driver.state.notes.last == .released(topic: "absent"))
+    }
+
+    @Test("a topic forbidden to write: one event alone asks whether it is allowed again, then the rest follow")
+    func probes() {
+        var driver = Driver()
+        driver.admit(2)
+        driver.admit(2, partition: 1)
+        driver.learn()
+        driver.pump()
+        driver.report([0, 1], .topicAuthorizationFailed)
+        driver.state.failed(.main, now: driver.now)
+        driver.report([2, 3], .purgedInQueue)
+        driver.state.closed(.main, now: driver.now)
+        driver.now += 600
+        _ = driver.state.tick(now: driver.now)
+        driver.learn()
+        driver.pump()
+        driver.learn()
+        #expect(driver.pump() == [0] && driver.sent.last?.slot == .single)
+        driver.report([0], .topicAuthorizationFailed, from: .single)
+        #expect(driver.pump().isEmpty)
+        driver.now += 200
+        _ = driver.state.tick(now: driver.now)
+        driver.learn()
+        #expect(driver.pump() == [0])
+        driver.report([0], from: .single)
+        #expect(Set(driver.pump()) == [1, 2, 3] && driver.sent.suffix(3).allSatisfy { $0.slot == .main })
+        #expect(driver.state.deaths.isEmpty)
+    }
+
+    @Test("more partitions: events in their old places are settled before a key may move")
+    func growth() {
+        var driver = Driver()
+        driver.admit(2)
+        driver.learn(partitions: 2)
+        driver.pump()
+        driver.state.wantAll()
+        driver.learn(partitions: 3)
+        driver.admit([EventFactory.Sample("t", key: "k", value: "v")])
+        #expect(driver.pump().isEmpty)
+        driver.report([0, 1])
+        #expect(driver.pump() == [2])
+        #expect(driver.sent.last?.partition == Array("k".utf8).withUnsafeBytes { KafkaPartitioner.partition(of: $0, among: 3) })
+    }
+
+    @Test("fewer partitions (the topic was made anew): events leave the places that are gone")
+    func recall() {
+        var driver = Driver()
+        driver.admit((0..<6).map { EventFactory.Sample("t", key: "key-\($0)", value: "v") })
+        driver.learn(partitions: 4)
+        let first = driver.pump()
+        driver.report(first, .unknownPartition)
+        driver.now += 200
+        _ = driver.state.tick(now: driver.now)
+        driver.learn(partitions: 1)
+        driver.now += 200
+        _ = driver.state.tick(now: driver.now)
+        driver.sent = []
+        for _ in 0..<20 where !driver.state.isIdle {
+            driver.learn(partitions: 1)
+            let sent = driver.pump()
+            driver.report(sent, from: driver.sent.last?.slot ?? .main)
+        }
+        #expect(driver.state.isIdle)
+        #expect(driver.sent.map(\.number) == [0, 1, 2, 3, 4, 5] && driver.sent.allSatisfy { $0.partition == 0 })
+    }
+
+    @Test("a partition that the topic has not is refused only when the cluster was asked lately")
+    func unknownPartition() {
+        var driver = Driver()
+        driver.admit(1)
+        driver.learn(partitions: 2)
+        driver.now += 60_000
+        driver.admit(1, partition: 2)
+        #expect(driver.state.deaths.isEmpty)
+        driver.learn(partitions: 3)
+        driver.report(driver.pump())
+        #expect(driver.pump().count + driver.sent.count >= 1 && driver.state.deaths.isEmpty)
+        driver.admit(1, partition: 3)
+        #expect(driver.state.deaths.map(\.code) == [.unknownPartition])
+    }
+
+    @Test("small topics share a producer whose batches fit the smallest; what is too large for its topic goes alone from the start")
+    func smallTopics() {
+        var driver = Driver()
+        driver.admit(1, topic: "a", size: 50)
+        driver.learn(limit: 20_000)
+        driver.admit(1, topic: "b", size: 9000)
+        driver.learn(limit: 8000)
+        #expect(driver.state.smallBatchSize == 7872)
+        driver.pump()
+        driver.learn(limit: 8000)
+        driver.pump()
+        #expect(driver.sent.map(\.slot) == [.small, .single])
+    }
+
+    @Test("where nobody tells limits, a size refusal makes smaller batches")
+    func guessesLimits() {
+        var driver = Driver()
+        driver.admit(2)
+        driver.learn(limit: nil)
+        driver.pump()
+        #expect(driver.state.topics[0].slot == .main)
+        driver.report([0, 1], .messageTooLarge)
+        #expect(driver.state.topics[0].slot == .small && driver.state.topics[0].limit == 250_000)
+        #expect(driver.state.limitsWanted)
+    }
+
+    @Test("topics out of use are forgotten beyond a number; their places are used again")
+    func evicts() {
+        var driver = Driver { $0.idleTopics = 4 }
+        for number in 0..<12 {
+            driver.admit(1, topic: "topic-\(number)")
+            driver.learn()
+            driver.report(driver.pump())
+        }
+        #expect(driver.state.topics.count <= 5)
+        #expect(!driver.state.closedTopics.isEmpty)
+        #expect(driver.state.isIdle && driver.cursor == 12)
+        driver.admit(1, topic: "topic-0")
+        driver.learn()
+        #expect(driver.pump() == [12])
+    }
+
+    @Test("pulling stops when too much can't be sent")
+    func wantsMore() {
+        var driver = Driver { $0.queueLimit = 1000 }
+        #expect(driver.state.wantsMore)
+        driver.admit(20, size: 100)
+        #expect(!driver.state.wantsMore)
+        driver.learn()
+        driver.pump()
+        #expect(driver.state.wantsMore)
+    }
+
+    @Test("the ring of flights grows and wraps without mixing events up")
+    func ring() {
+        var driver = Driver()
+        driver.admit(1)
+        driver.learn()
+        driver.report(driver.pump())
+        for round in 0..<50 {
+            driver.admit(Int(97 + round * 13))
+            let sent = driver.pump()
+            driver.report(sent.reversed())
+            #expect(driver.state.isIdle && driver.cursor == driver.admitted)
+        }
+    }
+}
+
+@Suite("Forward budget")
+struct ForwardBudgetTests {
+    @Test("one route alone gets all but the other's part; the other always gets its part")
+    func fair() {
+        let budget = ForwardBudget(total: 1000)
+        let greedy = budget.join {}, modest = budget.join {}
+        #expect(greedy.take(700) && greedy.take(50))
+        #expect(!greedy.take(10), "the other's quarter is spoken for")
+        #expect(modest.take(250))
+        #expect(!modest.take(10))
+        #expect(budget.used == 1000)
+    }
+
+    @Test("who holds nothing gets anything")
+    func oversize() {
+        let budget = ForwardBudget(total: 100)
+        let share = budget.join {}
+        #expect(share.take(5000))
+        #expect(!share.take(1))
+        share.give(5000)
+        #expect(share.take(1))
+    }
+
+    @Test("who was refused is told when there is room; who leaves gives everything back")
+    func room() {
+        let budget = ForwardBudget(total: 100)
+        let told = Happenings<Int>()
+        let first = budget.join { told.add(1) }
+        var second: ForwardBudget.Share? = budget.join {}
+        #expect(second?.take(75) == true && first.take(25) && !first.take(1))
+        second = nil
+        #expect(told.all == [1] && budget.used == 25)
+        #expect(first.take(75))
+    }
+}
