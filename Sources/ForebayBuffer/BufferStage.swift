@@ -17,6 +17,8 @@ package actor BufferStage: Stage {
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
 
+    package nonisolated var taskExecutor: (any TaskExecutor)? { LoopTaskExecutor(self.loop) }
+
     package init(loop: EventLoop, port: LinkPort<Submission>, spool: Spool, configuration: BufferConfiguration) {
         self.loop = loop
         self.port = port

@@ -88,7 +88,7 @@ extension KafkaProducer {
 
     /// Cuts off "(after 348ms in state …, 3 identical error(s) suppressed)", so that equal failures have equal lines and are folded.
     private static func withoutTimes(_ text: String) -> String {
-        guard text.hasSuffix(")"), let open = text.utf8.lastIndex(of: UInt8(ascii: "(")), text[open...].hasPrefix("(after ") else { return text }
+        guard text.hasSuffix(")"), let open = text.lastIndex(of: "("), text[open...].hasPrefix("(after ") else { return text }
         return String(text[..<open].dropLast())
     }
 

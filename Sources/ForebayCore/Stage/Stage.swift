@@ -8,12 +8,16 @@ package protocol Stage: Actor {
     /// Stops taking in, and finishes what was accepted. Called before the task is cancelled at shutdown.
     func drain() async
 
+    /// Where the parts of `run()` go that are isolated to nobody; nil: Swift's pool.
+    nonisolated var taskExecutor: (any TaskExecutor)? { get }
+
     /// What `status` shows beside the supervisor's own facts. Must not wait.
     nonisolated var facts: [Fact] { get }
 }
 
 extension Stage {
     package func drain() async {}
+    package nonisolated var taskExecutor: (any TaskExecutor)? { nil }
     package nonisolated var facts: [Fact] { [] }
 }
 

@@ -125,7 +125,7 @@ package actor Supervisor {
             self.children[index].stage = stage
         }
         if self.state.isStopping { return }
-        let run = Task { try await stage.run() }
+        let run = Task(executorPreference: stage.taskExecutor) { try await stage.run() }
         self.children[index].run = run
         self.state.started(index, now: MonotonicClock.nanoseconds / 1_000_000, wall: WallClock.milliseconds)
         try await run.value

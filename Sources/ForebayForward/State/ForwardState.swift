@@ -58,7 +58,7 @@ struct ForwardState {
     var released = 0
     /// When the events of batches that are settled whole were accepted, in ms since 1970, and how many they are; the stage takes them.
     var settledBatches: [(acceptedAt: Int64, count: UInt64)] = []
-    /// Topics that were forgotten, or that the cluster doesn't know: what is open for their indices is to be closed before anything is sent.
+    /// Topics that were forgotten, or that the cluster doesn't know: what is open for them is to be closed before anything is sent.
     var closedTopics: [Int] = []
     /// The cluster is to be asked for limits.
     var limitsWanted = false

@@ -108,7 +108,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     package func checkIsolated() { self.preconditionOnLoop() }
 
     @discardableResult
-    private func append(_ work: LoopQueue.Work) -> Bool {
+    func append(_ work: LoopQueue.Work) -> Bool {
         switch self.queue.append(work) {
         case .willRun: return true
         case .mustWake:
@@ -137,20 +137,21 @@ extension EventLoop {
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
         let context = Unmanaged.passRetained(self)
+        var thread = pthread_t()
         let status = pthread_create(
-            &self.thread, &attributes, { Unmanaged<EventLoop>.fromOpaque($0!).takeRetainedValue().threadMain() }, context.toOpaque())
+            &thread, &attributes, { Unmanaged<EventLoop>.fromOpaque($0!).takeRetainedValue().threadMain() }, context.toOpaque())
         guard status == 0 else {
             context.release()
             uv_loop_close(self.raw)
             throw ForebayError(.systemCall, recovery: .stop, "can't start a thread", cause: SystemCallFailure(code: status))
         }
-        self.ended.thread = self.thread
+        self.ended.thread = thread
         self.ended.awaitStart()
     }
 
     /// Returns NULL, as a thread's function must.
     private func threadMain() -> UnsafeMutableRawPointer? {
-        self.thread = pthread_self()  // pthread_create may store it after we began.
+        self.thread = pthread_self()  // Seen by the one who started it: that waits for `signalStart()`.
         pthread_setname_np(self.thread, String(self.label.prefix(15)))
         let own = LoopInternals(loop: self, wake: self.wake)
         self.own = own
@@ -183,6 +184,7 @@ extension EventLoop {
         for index in self.running.indices {
             switch self.running[index] {
             case .job(let job): job.runSynchronously(on: executor)
+            case .task(let job, let executor): job.runSynchronously(on: executor)
             case .body(let body): body()
             }
         }

@@ -6,6 +6,8 @@ import Glibc
 final class LoopQueue: @unchecked Sendable {  // Safe because: every field is read and written under `lock`.
     enum Work {
         case job(UnownedJob)
+        /// Not isolated, see ``LoopTaskExecutor``.
+        case task(UnownedJob, UnownedTaskExecutor)
         case body(@Sendable () -> Void)
     }
 
