@@ -8,14 +8,17 @@ extension IngestStage {
     /// Judges a request by its head, before its body is read.
     func judge(_ head: borrowing HTTPRequestHead) -> HTTPVerdict {
         do throws(Refusal) {
+            if self.isRepeat(head) {
+                if let code = self.admission() { throw Refusal(code, code.busyDetail) }
+                return .accept(bodyLimit: self.configuration.limits.body)
+            }
             let resource = try IngestResource(path: head.path)
             if head.method == .options { return .refuse(.allowing(IngestResource.allow)) }
             if head.method != .post {
                 throw Refusal(.methodNotAllowed, "\(head.method.name) is not for events; POST them", allow: IngestResource.allow)
             }
             if let code = self.admission() { throw Refusal(code, code.busyDetail) }
-            let reading = try self.read(head, resource)
-            self.judged = (head.id, head.query.baseAddress, reading)
+            self.judged = try self.read(head, resource)
             return .accept(bodyLimit: self.configuration.limits.body)
         } catch {
             return .refuse(self.refusal(error, of: head.id))
@@ -27,28 +30,34 @@ extension IngestStage {
         let startedAt = MonotonicClock.nanoseconds
         do throws(Refusal) {
             if self.state.phase == .ended { throw Refusal(.unavailable, ProblemCode.unavailable.busyDetail) }
-            let (target, waits) = try self.readAgain(head)
-            self.sink.begin(bodyCount: body.count, keepsPositions: waits)
+            let judged = try self.readAgain(head)
+            self.sink.begin(bodyCount: body.count, keepsPositions: judged.waitsForKafka)
             do throws(Refusal) {
-                let request = BodyDecoder.Request(target: target, now: self.wallMilliseconds())
+                let request = BodyDecoder.Request(target: judged.target, now: self.wallMilliseconds())
                 try self.decoder.decode(body, self.fields, request, routes: &self.routes, into: &self.sink)
             } catch {
                 self.sink.gathering.rollback()
                 throw error
             }
             self.sink.gathering.commit()
-            self.gathered(id, bodyCount: body.count, startedAt: startedAt, waitsForKafka: waits)
+            self.gathered(id, bodyCount: body.count, startedAt: startedAt, waitsForKafka: judged.waitsForKafka)
         } catch {
             self.server.answer(id, self.refusal(error, of: id))
         }
     }
 
     /// What the head says, without reading it twice where the body came with it: then it lies where it was judged, and `fields` holds.
-    /// A body that came later comes with a copy of its head, which lies elsewhere. (The query tells, even an empty one: a path with escapes
-    /// is decoded to one place for all heads.)
-    private func readAgain(_ head: borrowing HTTPRequestHead) throws(Refusal) -> HeadReading {
-        if let judged, judged.id == head.id, judged.place == head.query.baseAddress { return judged.reading }
+    /// A body that came later comes with a copy of its head, which lies elsewhere.
+    private func readAgain(_ head: borrowing HTTPRequestHead) throws(Refusal) -> JudgedHead {
+        if let judged, judged.id == head.id, judged.place == head.query.baseAddress { return judged }
         return try self.read(head, try IngestResource(path: head.path))
+    }
+
+    /// Whether the same bytes were judged last, and lay where these lie, so that what `fields` points to is there again.
+    private func isRepeat(_ head: borrowing HTTPRequestHead) -> Bool {
+        guard head.number != 0, let judged, judged.number == head.number, judged.place == head.query.baseAddress else { return false }
+        self.judged?.id = head.id
+        return true
     }
 
     /// The time of day, asked once in a turn of the loop.
@@ -59,7 +68,7 @@ extension IngestStage {
     }
 
     /// Reads what the head says: where the events go, and what the header fields say of them (in `fields`).
-    private func read(_ head: borrowing HTTPRequestHead, _ resource: IngestResource) throws(Refusal) -> HeadReading {
+    private func read(_ head: borrowing HTTPRequestHead, _ resource: IngestResource) throws(Refusal) -> JudgedHead {
         self.judged = nil  // Whatever was judged before: `fields` says something else from now on.
         let query = try IngestQuery(head.query)
         var target: TopicTarget?
@@ -76,7 +85,8 @@ extension IngestStage {
                 .unsupportedMediaType,
                 "/v1/events takes envelopes: application/vnd.forebay.v1+json or application/vnd.forebay.v1+x-ndjson")
         }
-        return (target, query.waitsForKafka)
+        return JudgedHead(
+            id: head.id, number: head.number, place: head.query.baseAddress, target: target, waitsForKafka: query.waitsForKafka)
     }
 
     /// A request's events stand in the batches.

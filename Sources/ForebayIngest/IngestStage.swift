@@ -3,8 +3,16 @@ import ForebayHTTP
 package import ForebayNet
 import ForebayTelemetry
 
-/// What a request's head says beside its fields.
-typealias HeadReading = (target: TopicTarget?, waitsForKafka: Bool)
+/// What a request's head says beside its fields, and which head that was.
+struct JudgedHead {
+    var id: RequestID
+    /// See `HTTPRequestHead.number`.
+    let number: UInt64
+    /// Where its query begins, an empty one too. (A path with escapes is decoded to one place for all heads.)
+    let place: UnsafeRawPointer?
+    let target: TopicTarget?
+    let waitsForKafka: Bool
+}
 
 /// Takes events in over HTTP, and answers when the buffer has made them durable.
 ///
@@ -31,7 +39,7 @@ package actor IngestStage: Stage {
     var sink: EventSink
     var text = AnswerText()
     /// The head that `fields` was read from, while nothing else was read since.
-    var judged: (id: RequestID, place: UnsafeRawPointer?, reading: HeadReading)?
+    var judged: JudgedHead?
     /// The time of day in a turn of the loop, see `wallMilliseconds()`.
     var wallTime: (turn: UInt64, now: Int64) = (0, 0)
 

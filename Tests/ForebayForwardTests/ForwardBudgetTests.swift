@@ -1,3 +1,4 @@
+import ForebayTestKit
 import Testing
 
 @testable import ForebayForward

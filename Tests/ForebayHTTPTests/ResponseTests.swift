@@ -74,7 +74,7 @@ struct RequestHeadTests {
         return try Array(text.utf8).withUnsafeBytes { bytes in
             guard case .framed(let framed) = HeaderFraming.frame(bytes, scratch: scratch) else { throw ConditionNotMet() }
             let id = RequestID(slot: 0, generation: 0, sequence: 0, traits: [])
-            return body(HTTPRequestHead(framed, id: id, base: bytes.baseAddress!, scratch: scratch))
+            return body(HTTPRequestHead(KnownHead(framed, scratch.fields), id: id, base: bytes.baseAddress!, scratch: scratch))
         }
     }
 

@@ -96,6 +96,24 @@ struct IngestRequestTests {
         }
     }
 
+    @Test("the same head again says the same, whatever came between")
+    func sameHead() async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, buffer in
+            let mine = FakeRequest("/v1/topics/orders", "x", headers: [("Forebay-Key", "mine"), ("Forebay-Id", "own")])
+            let other = FakeRequest("/v1/topics/clicks", "x", headers: [("Forebay-Key", "other")])
+            let envelopes = FakeRequest("/v1/events", #"[{"topic":"orders","value":1}]"#, type: "application/vnd.forebay.v1+json")
+            let refused = FakeRequest("/v1/topics/orders", "x", headers: [("Forebay-Timestamp", "never")])
+            await harness.send(mine, mine, other, mine, refused, mine, mine, envelopes, envelopes, mine)
+            buffer.storeAll()
+            let keys = buffer.stored.map { $0.event.key.map { String(decoding: $0, as: UTF8.self) } }
+            #expect(keys == ["mine", "mine", "mine", "mine", "mine", nil, nil, "mine", "other"], "orders, then clicks on its own route")
+            #expect(
+                buffer.stored.filter { $0.event.key != nil }.allSatisfy {
+                    ($0.event.id == Array("own".utf8)) == ($0.event.topic == "orders")
+                })
+        }
+    }
+
     @Test(
         "what is refused, and with which code",
         arguments: [

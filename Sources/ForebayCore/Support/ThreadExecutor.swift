@@ -45,22 +45,21 @@ package final class ThreadExecutor: SerialExecutor, @unchecked Sendable {  // Sa
         let job = UnownedJob(job)
         pthread_mutex_lock(self.lock)
         self.jobs.append(job)
-        if self.isRunning {
-            pthread_cond_signal(self.woken)
-        } else {
-            // A task that slept through the end wakes up to see that its actor is closed. It gets a thread for that.
-            self.isRunning = true
-            self.start()
-        }
+        let wasRunning = self.isRunning
+        self.isRunning = true
         pthread_mutex_unlock(self.lock)
+        // After the unlock, or the thread wakes up only to wait for the lock: two switches for each commit.
+        pthread_cond_signal(self.woken)
+        // A task that slept through the end wakes up to see that its actor is closed. It gets a thread for that.
+        if !wasRunning { self.start() }
     }
 
     /// Ends the thread when all jobs that were enqueued are done. Later ones still run, each at the cost of a thread.
     package func end() {
         pthread_mutex_lock(self.lock)
         self.isEnding = true
-        pthread_cond_signal(self.woken)
         pthread_mutex_unlock(self.lock)
+        pthread_cond_signal(self.woken)
     }
 
     private func work() {

@@ -48,14 +48,26 @@ struct FramedHead {
     var body = BodyFraming.none
     var keepsAlive = true
     var expectsContinue = false
+
+    /// Whether the whole message has come, told without its body's framing: never of a chunked one.
+    @inline(__always)
+    func isWhole(in bytes: UnsafeRawBufferPointer) -> Bool {
+        switch self.body {
+        case .none: true
+        case .length(let length): length <= UInt64(bytes.count - self.length)
+        case .chunked: false
+        }
+    }
 }
 
-/// Memory in which heads are framed: one for all connections of a loop, for a head is framed anew when its body has come.
+/// Memory in which heads are framed, and where those of late are remembered: one for all connections of a loop, for a head is framed anew
+/// when its body has come.
 final class HeadScratch {
     let fields: UnsafeMutablePointer<FieldSpan>
     let path: UnsafeMutableRawPointer
     let limits: HTTPLimits
     let classes = ByteClasses.shared
+    let memory = HeadMemory()
 
     init(limits: HTTPLimits) {
         self.limits = limits

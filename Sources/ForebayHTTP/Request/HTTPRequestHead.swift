@@ -8,14 +8,17 @@ package struct HTTPRequestHead: ~Copyable {
     /// The path, its escapes decoded once, without the query; "/" at least, or "*" of `OPTIONS *`.
     /// It holds no NUL, and no "/" that came escaped.
     package let path: UnsafeRawBufferPointer
+    /// Heads of the same server with the same number have the same bytes, so what was read from one holds for the other; 0: not known.
+    package let number: UInt64
 
-    init(_ framed: FramedHead, id: RequestID, base: UnsafeRawPointer, scratch: HeadScratch) {
+    init(_ known: KnownHead, id: RequestID, base: UnsafeRawPointer, scratch: HeadScratch) {
         self.id = id
         self.base = base
-        self.framed = framed
-        self.fields = UnsafePointer(scratch.fields)
-        let raw = framed.path.bytes(in: base)
-        if framed.isPathEscaped {
+        self.framed = known.framed
+        self.fields = known.fields
+        self.number = known.number
+        let raw = known.framed.path.bytes(in: base)
+        if known.framed.isPathEscaped {
             self.path = UnsafeRawBufferPointer(start: scratch.path, count: RequestTarget.decode(raw, into: scratch.path))
         } else {
             // "http://host" means "http://host/".

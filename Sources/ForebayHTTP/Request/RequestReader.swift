@@ -51,6 +51,8 @@ final class RequestReader {
     /// It has more, and may not begin it: call ``resume(_:)`` when it may.
     private(set) var isHeldUp = false
     private var hasSkippedLine = false
+    /// Where in the memory of heads the last one of this connection stands.
+    private var lastPlace = 0
     private var isParsing = false
 
     init(scratch: HeadScratch) {
@@ -145,6 +147,10 @@ final class RequestReader {
             self.hasSkippedLine = true
             return 2
         }
+        if let known = self.scratch.memory.find(at: self.lastPlace, in: bytes), known.pointee.framed.isWhole(in: bytes) {
+            self.hasSkippedLine = false
+            return self.begin(known.pointee, bytes, sink, isRepeat: true)
+        }
         switch HeaderFraming.frame(bytes, scratch: self.scratch) {
         case .incomplete: return nil
         case .refused(let refusal): return self.refuse(refusal, sink)
@@ -153,13 +159,17 @@ final class RequestReader {
                 return self.refuse(.parser, sink)
             }
             self.hasSkippedLine = false
-            return self.begin(framed, bytes, sink)
+            let (known, place) = self.scratch.memory.remember(framed, self.scratch.fields, bytes)
+            if let place { self.lastPlace = place }
+            return self.begin(known, bytes, sink, isRepeat: false)
         }
     }
 
-    private func begin(_ framed: FramedHead, _ bytes: UnsafeRawBufferPointer, _ sink: some RequestSink) -> Int {
+    /// - Parameter isRepeat: the message is whole, and both readers have passed a head of the same bytes before: llhttp has not seen it.
+    private func begin(_ known: KnownHead, _ bytes: UnsafeRawBufferPointer, _ sink: some RequestSink, isRepeat: Bool) -> Int {
+        let framed = known.framed
         let id = sink.open(framed)
-        let head = HTTPRequestHead(framed, id: id, base: bytes.baseAddress!, scratch: self.scratch)
+        let head = HTTPRequestHead(known, id: id, base: bytes.baseAddress!, scratch: self.scratch)
         switch sink.judge(head) {
         case .refuse(let response):
             return self.passOver(id, framed, response, sink)
@@ -171,7 +181,7 @@ final class RequestReader {
                 return framed.length
             case .length(let length):
                 guard length <= UInt64(Swift.max(0, limit)) else { return self.refuse(id, .bodyTooLarge, sink) }
-                return self.beginBody(id, head, framed, Int(length), bytes, sink)
+                return self.beginBody(id, head, framed, Int(length), bytes, sink, isRepeat: isRepeat)
             case .chunked:
                 self.hold(id, framed, bytes)
                 self.state = .chunked(ChunkedFraming(), limit: UInt64(Swift.max(0, limit)))
@@ -183,7 +193,7 @@ final class RequestReader {
 
     private func beginBody(
         _ id: RequestID, _ head: borrowing HTTPRequestHead, _ framed: FramedHead, _ length: Int, _ bytes: UnsafeRawBufferPointer,
-        _ sink: some RequestSink
+        _ sink: some RequestSink, isRepeat: Bool
     ) -> Int {
         guard bytes.count - framed.length >= length else {
             self.hold(id, framed, bytes)
@@ -192,7 +202,7 @@ final class RequestReader {
             return framed.length
         }
         let body = UnsafeRawBufferPointer(rebasing: bytes[framed.length..<framed.length + length])
-        guard self.parser.acceptsBody(body, isLast: true) else { return self.refuse(id, .parser, sink) }
+        guard isRepeat || self.parser.acceptsBody(body, isLast: true) else { return self.refuse(id, .parser, sink) }
         sink.deliver(id, head, body)
         self.endMessage(framed)
         return framed.length + length
@@ -245,7 +255,9 @@ final class RequestReader {
         }
         self.heldID = nil
         sink.deliver(
-            id, HTTPRequestHead(framed, id: id, base: self.heldHead.pointee.bytes.baseAddress!, scratch: self.scratch),
+            id,
+            HTTPRequestHead(
+                KnownHead(framed, self.scratch.fields), id: id, base: self.heldHead.pointee.bytes.baseAddress!, scratch: self.scratch),
             self.body.pointee.bytes)
         self.heldHead.pointee.clear()
         self.body.pointee.clear()

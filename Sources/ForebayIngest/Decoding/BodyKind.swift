@@ -25,20 +25,22 @@ enum BodyKind: Equatable {
     }
 
     private static func named(_ name: UnsafeRawBufferPointer) throws(Refusal) -> Self {
-        guard name.startsIgnoringCase("application/") else { return .raw }
-        if name.equalsIgnoringCase("application/json") { return .json }
-        if name.equalsIgnoringCase("application/x-ndjson") || name.equalsIgnoringCase("application/jsonl") { return .lines }
-        if name.equalsIgnoringCase("application/vnd.forebay.v1+json") { return .envelopes }
-        if name.equalsIgnoringCase("application/vnd.forebay.v1+x-ndjson") { return .envelopeLines }
-        if name.startsIgnoringCase("application/vnd.forebay.") {
+        let prefix: StaticString = "application/"
+        guard name.startsIgnoringCase(prefix) else { return .raw }
+        let subtype = name.slice(prefix.utf8CodeUnitCount..<name.count)
+        if subtype.equalsIgnoringCase("json") { return .json }
+        if subtype.equalsIgnoringCase("x-ndjson") || subtype.equalsIgnoringCase("jsonl") { return .lines }
+        if subtype.equalsIgnoringCase("vnd.forebay.v1+json") { return .envelopes }
+        if subtype.equalsIgnoringCase("vnd.forebay.v1+x-ndjson") { return .envelopeLines }
+        if subtype.startsIgnoringCase("vnd.forebay.") {
             throw Refusal(
                 .unsupportedMediaType,
                 "\(name.text()) is reserved; envelopes are application/vnd.forebay.v1+json or application/vnd.forebay.v1+x-ndjson")
         }
-        if name.startsIgnoringCase("application/vnd.kafka") {
+        if subtype.startsIgnoringCase("vnd.kafka") {
             throw Refusal(.unsupportedMediaType, "\(name.text()) is reserved for the Confluent REST API, which is not supported yet")
         }
-        if name.startsIgnoringCase("application/cloudevents") {
+        if subtype.startsIgnoringCase("cloudevents") {
             throw Refusal(.cloudEventsUnsupported, "CloudEvents (\(name.text())) are not supported yet")
         }
         return .raw

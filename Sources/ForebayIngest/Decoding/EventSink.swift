@@ -2,7 +2,7 @@ import ForebayCore
 
 /// The last gate before a batch: counts and sizes of one request's events, and what its answer will need to know of them.
 /// Used again for each request, so that its arrays keep their memory.
-struct EventSink {
+struct EventSink: ~Copyable {
     let gathering: Gathering
     private let limit: Int
     private let byteLimit: Int
@@ -34,9 +34,9 @@ struct EventSink {
     mutating func begin(bodyCount: Int, keepsPositions: Bool) {
         self.count = 0
         self.byteCount = 0
-        self.firstID.removeAll(keepingCapacity: true)
-        self.lastID.removeAll(keepingCapacity: true)
-        self.targets.removeAll(keepingCapacity: true)
+        if !self.firstID.isEmpty { self.firstID.removeAll(keepingCapacity: true) }
+        if !self.lastID.isEmpty { self.lastID.removeAll(keepingCapacity: true) }
+        self.targets.clear()
         self.positions.removeAll()
         self.keepsPositions = keepsPositions
         self.gathering.begin(bodyCount: bodyCount)

@@ -45,14 +45,14 @@ final class Gathering {
     func commit() {
         precondition(self.isOpen)
         self.isOpen = false
-        self.touched.removeAll(keepingCapacity: true)
+        self.touched.clear()
     }
 
     func rollback() {
         precondition(self.isOpen)
         self.isOpen = false
         for route in self.touched { route.rollback() }
-        self.touched.removeAll(keepingCapacity: true)
+        self.touched.clear()
     }
 
     /// Hands over what was gathered and begins anew.

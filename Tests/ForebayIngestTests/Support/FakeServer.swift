@@ -38,9 +38,13 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {
     private let shared = Mutex(Shared())
     private var handler: any HTTPHandler = StartingHandler()
     private var sequence: UInt32 = 0
-    private var used: [UnsafeMutableRawBufferPointer] = []
+    private let place = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 64)
+    private var copies: [UnsafeMutableRawBufferPointer] = []
 
-    deinit { for memory in self.used { memory.deallocate() } }
+    deinit {
+        self.place.deallocate()
+        for memory in self.copies { memory.deallocate() }
+    }
 
     // MARK: What the stage sees
 
@@ -111,21 +115,27 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {
         guard isAccepted && !isDelivered else { return id }
         // Others are judged in between, and the head is framed anew, from a copy that lies elsewhere.
         self.with(Array("POST /v1/topics/clicks HTTP/1.1\r\nHost: x\r\nForebay-Key: wrong\r\n\r\n".utf8), id) { _ = self.handler.head($0) }
-        self.with(Array(request.head.utf8), id) { self.deliver(request, id, $0) }
+        self.with(Array(request.head.utf8), id, isCopy: true) { self.deliver(request, id, $0) }
         return id
     }
 
-    /// The bytes are overwritten after the call, as the socket's are.
-    private func with(_ text: [UInt8], _ id: RequestID, _ body: (borrowing HTTPRequestHead) -> Void) {
-        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: text.count, alignment: 1)
+    /// As the server does, heads come in one place, equal ones with an equal number, and are overwritten after the call; a copy lies
+    /// elsewhere, and has none.
+    private func with(_ text: [UInt8], _ id: RequestID, isCopy: Bool = false, _ body: (borrowing HTTPRequestHead) -> Void) {
+        let memory =
+            isCopy ? .allocate(byteCount: text.count, alignment: 1) : UnsafeMutableRawBufferPointer(rebasing: self.place[..<text.count])
         memory.copyBytes(from: text)
         guard case .framed(let framed) = HeaderFraming.frame(UnsafeRawBufferPointer(memory), scratch: self.scratch) else {
             preconditionFailure("no request: \(text)")
         }
-        body(HTTPRequestHead(framed, id: id, base: UnsafeRawPointer(memory.baseAddress!), scratch: self.scratch))
+        let known =
+            isCopy
+            ? KnownHead(framed, self.scratch.fields)
+            : self.scratch.memory.remember(framed, self.scratch.fields, UnsafeRawBufferPointer(memory)).head
+        body(HTTPRequestHead(known, id: id, base: UnsafeRawPointer(memory.baseAddress!), scratch: self.scratch))
         for index in memory.indices { memory[index] = 0xFF }
-        // Kept until the end, so that a later head lies elsewhere; a test has few.
-        self.used.append(memory)
+        // Kept until the end, so that a later copy lies elsewhere; a test has few.
+        if isCopy { self.copies.append(memory) }
     }
 
     private func deliver(_ request: FakeRequest, _ id: RequestID, _ head: borrowing HTTPRequestHead) {
