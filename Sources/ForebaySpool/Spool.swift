@@ -12,6 +12,9 @@ package struct SpoolThreads: Sendable {
         self.keep = ThreadExecutor(label: "fb-keeper")
     }
 
+    /// The `ThreadID` of the one that commits.
+    package var commitThread: Int32 { self.commit.thread }
+
     /// After every log on them has been closed.
     package func end() {
         self.commit.end()

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// A thread of its own for calls that may wait (the disk, a C library), as the executor of the actors that make them.
 /// Nothing of it ever runs on Swift's cooperative pool, so a slow disk stops nobody else.
@@ -7,6 +8,7 @@ package final class ThreadExecutor: SerialExecutor, @unchecked Sendable {  // Sa
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let woken: UnsafeMutablePointer<pthread_cond_t>
     private var jobs: [UnownedJob] = []
+    private let currentThread = Atomic<Int32>(0)
     private var isEnding = false
     private var isRunning = true
 
@@ -19,6 +21,9 @@ package final class ThreadExecutor: SerialExecutor, @unchecked Sendable {  // Sa
         pthread_cond_init(self.woken, nil)
         self.start()
     }
+
+    /// The thread's ``ThreadID``; 0 until it runs.
+    package var thread: Int32 { self.currentThread.load(ordering: .relaxed) }
 
     private func start() {
         var thread = pthread_t()
@@ -64,6 +69,7 @@ package final class ThreadExecutor: SerialExecutor, @unchecked Sendable {  // Sa
 
     private func work() {
         ThreadName.set(self.label)
+        self.currentThread.store(ThreadID.current, ordering: .relaxed)
         let executor = self.asUnownedSerialExecutor()
         var taken: [UnownedJob] = []
         while true {

@@ -67,6 +67,7 @@ package final class Node: Sendable {
                 metrics: ingestMetrics, isFull: { storage.spool.isFull })
         }
         let ingest = try await listeners.listen(listeners.ingest, configuration.listeners.ingest.address)
+        loops.edge.execute { SharedCPU.watch(edge: loops.edge, commit: storage.threads.commitThread) }
         observation.listening()
         return Node(
             configuration: configuration, supervisor: supervisor, storage: storage, addresses: (ingest, admin), sources: sources,

@@ -9,7 +9,7 @@ package final class NodeStorage: Sendable {
     package let spool: Spool
     package let deadLetters: [String: DeadLetters]
     let budget: SpoolBudget
-    private let threads: SpoolThreads
+    let threads: SpoolThreads
 
     /// Opens what is there, mends what a crash left.
     package static func open(_ configuration: ForebayConfiguration, metrics: MetricsRegistry) throws(ForebayError) -> NodeStorage {
