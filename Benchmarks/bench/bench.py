@@ -89,10 +89,11 @@ class Bench:
             raise Failure(f"wrk: {done.stdout}{done.stderr}")
         return float(rate[1])
 
-    def pace(self, port, connections, rate, seconds, topic="bench"):
-        """An open loop at a fixed rate: latencies in ms as a dictionary."""
+    def pace(self, port, connections, rate, seconds, batch=False, topic="bench"):
+        """An open loop at a fixed rate of requests: latencies in ms as a dictionary."""
+        body, headers = (self.lines, ["Content-Type: application/x-ndjson"]) if batch else (self.single, [])
         done = subprocess.run(
-            [str(part) for part in (self.own_tool("pace"), port, f"/v1/topics/{topic}", connections, rate, seconds, self.single)],
+            [str(part) for part in (self.own_tool("pace"), port, f"/v1/topics/{topic}", connections, rate, seconds, body, *headers)],
             capture_output=True, text=True)
         if done.returncode:
             raise Failure(f"pace: {done.stdout}{done.stderr}")
@@ -112,16 +113,18 @@ def median_ratio(ours, theirs):
     return statistics.median(a / b for a, b in zip(ours, theirs))
 
 
-class Resident:
-    """The largest resident set of a node while it is watched, in bytes."""
+class Watch:
+    """Looks at a node again and again while something else runs."""
+
+    every = 0.02
 
     def __init__(self, node):
-        self.node, self.largest, self.done = node, 0, threading.Event()
+        self.node, self.seen, self.done = node, [], threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self):
-        while not self.done.wait(0.02):
-            self.largest = max(self.largest, self.node.resident())
+        while not self.done.wait(self.every):
+            self.seen.append(self.look())
 
     def __enter__(self):
         self.thread.start()
@@ -132,6 +135,30 @@ class Resident:
         self.thread.join()
 
 
+class Resident(Watch):
+    """The largest resident set of a node, in bytes."""
+
+    def look(self):
+        return self.node.resident()
+
+    @property
+    def largest(self):
+        return max(self.seen, default=0)
+
+
+class Lags(Watch):
+    """How many events were accepted and not settled."""
+
+    every = 0.2
+
+    def look(self):
+        return self.node.metric("forebay_delivery_lag_events")
+
+    def mean(self, start, end):
+        """Over a part of the time, in shares of it."""
+        return statistics.fmean(self.seen[int(len(self.seen) * start):int(len(self.seen) * end)])
+
+
 def drained(node, timeout=600):
     """Seconds until nothing is left to deliver."""
     began = time.monotonic()
@@ -139,4 +166,4 @@ def drained(node, timeout=600):
     return time.monotonic() - began
 
 
-__all__ = ["Bench", "Failure", "NOWHERE", "Resident", "Skip", "drained", "median_ratio", "until"]
+__all__ = ["Bench", "Failure", "Lags", "NOWHERE", "Resident", "Skip", "drained", "median_ratio", "until"]

@@ -1,6 +1,5 @@
 /* What the disk takes: blocks of 1 MiB into a file that was already written, each followed by fdatasync.
  *   disk FILE SECONDS        prints bytes per second. */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

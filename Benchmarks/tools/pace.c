@@ -2,7 +2,6 @@
  * due. A server that stalls pays for every request that it delayed.
  *   pace PORT PATH CONNECTIONS RATE SECONDS BODY-FILE [HEADER …]
  * Prints one line of JSON: sent, answered, other than 2xx, rate, p50 p90 p99 p999 max in milliseconds. The first second is not counted. */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +18,7 @@
 enum { OUTSTANDING = 1024, INPUT = 65536 };
 
 typedef struct {
-    int socket;
+    int socket, waits_to_send;
     double due[OUTSTANDING]; /* of the requests without an answer, a ring: answers come in order */
     unsigned first, count;
     long unsent;             /* bytes of the newest requests that the socket did not take yet */
@@ -66,6 +65,15 @@ static void flush(Connection *connection) {
         if (taken <= 0) fail("send");
         connection->unsent -= taken;
     }
+}
+
+/* Says when the socket takes more of a large request. */
+static void watch(int poll, Connection *connection) {
+    int waits = connection->unsent > 0;
+    if (waits == connection->waits_to_send) return;
+    struct epoll_event event = {.events = EPOLLIN | (waits ? EPOLLOUT : 0), .data.ptr = connection};
+    epoll_ctl(poll, EPOLL_CTL_MOD, connection->socket, &event);
+    connection->waits_to_send = waits;
 }
 
 static void post(Connection *connection, double due) {
@@ -142,7 +150,11 @@ int main(int count, char **arguments) {
     struct epoll_event events[256];
     for (long turn = 0;;) {
         double at = now();
-        for (; next <= at && next < end; next += 1 / rate) post(&all[turn++ % connections], next);
+        for (; next <= at && next < end; next += 1 / rate) {
+            Connection *connection = &all[turn++ % connections];
+            post(connection, next);
+            watch(poll, connection);
+        }
         if (at > end && (answered + overrun == sent || at > end + 10)) break;
         struct timespec wait = {0, next < end ? (long)((next > at ? next - at : 0) * 1e9) : 1000000};
         if (wait.tv_nsec > 100000000) wait.tv_nsec = 100000000;
@@ -151,6 +163,7 @@ int main(int count, char **arguments) {
             Connection *connection = events[i].data.ptr;
             take(connection, from);
             flush(connection);
+            watch(poll, connection);
         }
     }
     qsort(latencies, counted, sizeof *latencies, ascending);

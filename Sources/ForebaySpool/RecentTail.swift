@@ -5,7 +5,8 @@ import ForebayCore
 /// Bounded in bytes; what falls out of it is read from the disk like any backlog.
 struct RecentTail: Sendable {
     private let limit: Int
-    private var batches: [Batch] = []
+    /// Those before `head` were let go of, and hold no memory.
+    private var batches: [Batch?] = []
     private var head = 0
     private var byteCount = 0
 
@@ -15,13 +16,14 @@ struct RecentTail: Sendable {
     }
 
     /// Everything at or above it, up to the durable mark, is here; none if nothing is.
-    private var start: UInt64? { self.head < self.batches.count ? self.batches[self.head].first : nil }
+    private var start: UInt64? { self.head < self.batches.count ? self.batches[self.head]?.first : nil }
 
     mutating func append(_ group: [Batch]) {
-        self.batches += group
+        for batch in group { self.batches.append(batch) }
         self.byteCount += group.reduce(0) { $0 + Self.weight($1) }
-        while self.byteCount > self.limit, self.head < self.batches.count - group.count {
-            self.byteCount -= Self.weight(self.batches[self.head])
+        while self.byteCount > self.limit, self.head < self.batches.count - group.count, let oldest = self.batches[self.head] {
+            self.byteCount -= Self.weight(oldest)
+            self.batches[self.head] = nil
             self.head += 1
         }
         if self.head > 256, self.head * 2 > self.batches.count {
@@ -38,7 +40,7 @@ struct RecentTail: Sendable {
         var found: [Batch] = []
         var weight = 0
         var next = sequence
-        for batch in self.batches[self.place(of: sequence)...] {
+        for case let batch? in self.batches[self.place(of: sequence)...] {
             if weight >= bytes { break }
             next = batch.end
             guard route == nil || batch.route == route else { continue }
@@ -53,7 +55,7 @@ struct RecentTail: Sendable {
         var (low, high) = (self.head, self.batches.count)
         while low < high {
             let middle = (low + high) / 2
-            if self.batches[middle].end > sequence { high = middle } else { low = middle + 1 }
+            if let batch = self.batches[middle], batch.end > sequence { high = middle } else { low = middle + 1 }
         }
         return low
     }

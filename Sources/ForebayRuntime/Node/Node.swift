@@ -40,6 +40,7 @@ package final class Node: Sendable {
         _ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry(), restarts: RestartPolicy = RestartPolicy()
     ) async throws -> Node {
         OpenFiles.raiseLimit()
+        Allocator.giveBack()
         let loops = Loops(edge: try EventLoop(label: "fb-edge"), delivery: try EventLoop(label: "fb-delivery"))
         let supervisor = Supervisor(policy: restarts, metrics: metrics)
         let observation = NodeObservation(configuration)

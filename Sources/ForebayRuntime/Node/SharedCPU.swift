@@ -1,7 +1,6 @@
 import ForebayCore
 import ForebayNet
 import ForebayTelemetry
-import Foundation
 
 /// On a machine of two CPUs, keeps the edge thread and the commit thread together on one of them while there is load.
 ///
@@ -50,17 +49,14 @@ final class SharedCPU: @unchecked Sendable {
 
     /// The scheduler's own account of a thread, in nanoseconds since its start.
     private static func usage(of thread: Int32) -> ThreadUsage? {
-        guard let text = try? String(contentsOfFile: "/proc/self/task/\(thread)/schedstat", encoding: .utf8) else { return nil }
-        let numbers = text.split(whereSeparator: \.isWhitespace).compactMap { UInt64($0) }
+        let numbers = ProcFile.text(of: "/proc/self/task/\(thread)/schedstat").split(separator: " ").compactMap { UInt64($0) }
         return numbers.count >= 2 ? ThreadUsage(ran: numbers[0], waited: numbers[1]) : nil
     }
 
     /// The CPU on which a thread ran last. For the commit thread that is mostly the one to which the disk's interrupts go.
     private static func lastCPU(of thread: Int32) -> Int? {
-        guard let text = try? String(contentsOfFile: "/proc/self/task/\(thread)/stat", encoding: .utf8), let end = text.lastIndex(of: ")")
-        else { return nil }
-        let fields = text[end...].split(separator: " ")  // From the 2nd field on; the processor is the 39th.
-        return fields.count > 37 ? Int(fields[37]) : nil
+        let fields = ProcFile.text(of: "/proc/self/task/\(thread)/stat").split(separator: ")").last?.split(separator: " ") ?? []
+        return fields.count > 36 ? Int(fields[36]) : nil  // The 39th of all; fields are counted from the end of the name, the 2nd.
     }
 }
 

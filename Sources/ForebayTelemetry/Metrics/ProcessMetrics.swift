@@ -52,7 +52,7 @@ package enum ProcessMetrics {
     }
 
     private static func memory() -> (resident: Double, virtual: Double) {
-        let pages = Self.text(of: "/proc/self/statm").split(separator: " ").prefix(2).compactMap { Double($0) }
+        let pages = ProcFile.text(of: "/proc/self/statm").split(separator: " ").prefix(2).compactMap { Double($0) }
         guard pages.count == 2 else { return (0, 0) }
         let pageSize = Double(sysconf(Int32(_SC_PAGESIZE)))
         return (pages[1] * pageSize, pages[0] * pageSize)
@@ -74,23 +74,9 @@ package enum ProcessMetrics {
 
     /// Field 22 of `stat` counts clock ticks since boot. The name in field 2 may hold spaces and brackets: fields are counted from its end.
     private static func startSeconds() -> Double {
-        let fields = Self.text(of: "/proc/self/stat").split(separator: ")").last?.split(separator: " ") ?? []
-        let boot = Self.text(of: "/proc/stat").split(separator: "\n").first { $0.hasPrefix("btime ") }?.dropFirst("btime ".count)
+        let fields = ProcFile.text(of: "/proc/self/stat").split(separator: ")").last?.split(separator: " ") ?? []
+        let boot = ProcFile.text(of: "/proc/stat").split(separator: "\n").first { $0.hasPrefix("btime ") }?.dropFirst("btime ".count)
         guard fields.count > 19, let ticks = Double(fields[19]), let boot, let bootSeconds = Double(boot) else { return 0 }
         return bootSeconds + ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
-    }
-
-    /// A small file of `/proc`, which has no size to ask for. Empty if it can't be read: a metric less is no reason to fail.
-    private static func text(of path: String) -> String {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return "" }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        let part = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 1)
-        defer { part.deallocate() }
-        while case let count = Glibc.read(descriptor, part.baseAddress, part.count), count > 0 {
-            bytes += part[..<count]
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }
