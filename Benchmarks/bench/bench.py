@@ -78,12 +78,13 @@ class Bench:
 
     # Load
 
-    def wrk(self, port, connections, seconds=None, batch=False, topic="bench"):
+    def wrk(self, port, connections, seconds=None, batch=False, varied=False, topic="bench"):
         """Requests per second of a closed loop; an answer other than 2xx or a broken connection is a failure."""
         body, kind = (self.lines, "application/x-ndjson") if batch else (self.single, "application/octet-stream")
         done = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{seconds or self.seconds}s", "--timeout", "20s", "-s", str(HERE / "post.lua"),
-             f"http://127.0.0.1:{port}/v1/topics/{topic}", "--", str(body), kind], capture_output=True, text=True)
+             f"http://127.0.0.1:{port}/v1/topics/{topic}", "--", str(body), kind, *(["varied"] if varied else [])],
+            capture_output=True, text=True)
         rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
         if done.returncode or not rate or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
             raise Failure(f"wrk: {done.stdout}{done.stderr}")

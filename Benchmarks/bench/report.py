@@ -51,6 +51,10 @@ def page(results, skipped, about):
                   "nginx and edge hello store nothing; edge durable and direct are bare C with group commit on the same libraries, without checks or recovery.", "",
                   "| connections | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|",
                   *(f"| {r['connections']} | " + " | ".join(f"{r['rates'][n]:,.0f} ({r['ratios'][n]:.2f})" for n in names) + " |" for r in rows), ""]
+        if varied := results["singles"].get("varied"):
+            lines += ["The load generator repeats one head, as many producers do; forebay compares such a head instead of parsing it. "
+                      f"With another head in each request, 128 connections: nginx {varied['rates']['nginx']:,.0f}, "
+                      f"forebay {varied['rates']['forebay']:,.0f} ({varied['ratio']:.2f}).", ""]
     if result := results.get("ndjson"):
         lines += ["## Durable NDJSON (1,000 x 200 B, JSON checked)", "",
                   f"{result['events_per_second']:,.0f} events/s; the disk alone takes {result['disk_bytes_per_second'] / 1e6:,.0f} MB/s in synced writes of 1 MiB.", ""]
@@ -59,6 +63,11 @@ def page(results, skipped, about):
     if result := results.get("endtoend"):
         lines += ["## HTTP to Kafka", "", "Rate of what was accepted and delivered, the time to drain the rest included.", "",
                   *(f"- {name}: " + ", ".join(f"{n} {rate:,.0f} events/s" for n, rate in row["rates"].items()) for name, row in result["rows"].items()), ""]
+    if result := results.get("latency"):
+        middle = sorted(result["runs"], key=lambda run: run["p99"])[len(result["runs"]) // 2]
+        lines += ["## The answer's latency, Kafka delivering", "",
+                  f"At {middle['rate']:,.0f} single POSTs a second, half of the maximum, by a clock that does not wait for answers: "
+                  f"p50 {middle['p50']:.2f} ms, p99 {middle['p99']:.2f} ms, p99.9 {middle['p999']:.2f} ms.", ""]
     if skipped:
         lines += ["Skipped, because absent: " + "; ".join(sorted(set(skipped))) + ".", ""]
     lines += ["## To repeat it", "", "```", "KAFKA_HOME=/path/to/kafka PEERS_DIR=/path/to/peers Benchmarks/run", "```", "",

@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayKafka
 import ForebayNet
 import ForebaySpool
 package import ForebayTelemetry
@@ -15,7 +16,7 @@ package enum NodeProcess {
         LogSink.shared.configure(level: configuration.log.level, format: configuration.log.format.sinkFormat)
         LogSink.shared.register(in: metrics)
         ProcessMetrics.register(in: metrics)
-        ProcessMetrics.registerBuild(["version": ForebayVersion.text], in: metrics)
+        ProcessMetrics.registerBuild(["version": ForebayVersion.text, "librdkafka": KafkaProducer.libraryVersion], in: metrics)
         let logger = Logger(label: "node")
         let signals = try await Signals.watch()
         let node = try await Node.start(configuration, metrics: metrics)
