@@ -30,17 +30,23 @@ def table(goals):
 
 
 def write(results, skipped, about):
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results/latest.json").write_text(json.dumps({"machine": about, "skipped": skipped, "results": results}, indent=1) + "\n")
-    (ROOT / "docs/reference/benchmarks.md").write_text(page(results, skipped, about))
+    """Parts that were not run this time stay as they were measured last."""
+    path = HERE / "results/latest.json"
+    path.parent.mkdir(exist_ok=True)
+    last = json.loads(path.read_text()) if path.exists() else {"results": {}}
+    results = last["results"] | {name: result | {"machine": about} for name, result in results.items()}
+    path.write_text(json.dumps({"skipped": skipped, "results": results}, indent=1) + "\n")
+    (ROOT / "docs/reference/benchmarks.md").write_text(page(results, skipped))
 
 
-def page(results, skipped, about):
+def page(results, skipped):
+    about = next(iter(results.values()))["machine"]
+    measured = ", ".join(f"{name} {result['machine']['date']} at {result['machine']['commit']}" for name, result in results.items())
     goals = [g for result in results.values() for g in result["goals"]]
     lines = [
         "# Benchmarks", "",
         "Written by `Benchmarks/run`; do not edit. The figures of the last run, as JSON: `Benchmarks/results/latest.json`.", "",
-        f"{about['date']}, commit {about['commit']}, {about['cores']} cores ({about['cpu']}), {about['memory_gib']} GiB, Linux {about['kernel']}. "
+        f"{about['cores']} cores ({about['cpu']}), {about['memory_gib']} GiB, Linux {about['kernel']}; measured: {measured}. "
         "Load generator, forebay, Kafka and the peers share these cores; all that is compared ran in turn, in random order, in one run. "
         "Figures are medians, ratios are medians of the ratios of pairs. Compare ratios, not rates, between machines.", "",
         "| measure | measured | goal | |", "|---|---|---|---|",
