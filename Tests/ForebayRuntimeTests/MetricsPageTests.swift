@@ -20,9 +20,7 @@ struct MetricsPageTests {
             """, set: ["clusters.main.properties.bootstrap.servers=127.0.0.1:1"]
         ).configuration
         let metrics = MetricsRegistry()
-        ProcessMetrics.register(in: metrics)
-        ProcessMetrics.registerBuild(["version": ForebayVersion.text], in: metrics)
-        LogSink.shared.register(in: metrics)
+        NodeProcess.registerMetrics(in: metrics)
         let node = try await Node.start(configuration, metrics: metrics)
         let made = metrics.listing
         await node.stop()

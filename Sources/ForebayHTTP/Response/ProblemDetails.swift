@@ -1,3 +1,5 @@
+import ForebayTelemetry
+
 /// An error as RFC 9457 tells it, with what a client needs to decide whether to try again.
 package struct ProblemDetails: Sendable {
     /// One guilty part of the request.
@@ -59,52 +61,29 @@ package struct ProblemDetails: Sendable {
     }
 
     private func document(_ request: RequestID?) -> [UInt8] {
-        var json = JSONText()
-        json.member("type", text: "/problems/\(self.code)", isFirst: true)
-        json.member("title", text: "\(HTTPStatus.reason(self.status))")
-        json.member("status", raw: String(self.status))
-        json.member("detail", text: self.detail)
-        json.member("code", text: self.code)
-        json.member("retryable", raw: self.isRetryable ? "true" : "false")
-        if let request { json.member("request_id", text: request.description) }
-        if !self.errors.isEmpty { json.member("errors", raw: "[" + self.errors.map(Self.item).joined(separator: ",") + "]") }
-        return Array(json.object.utf8)
-    }
-
-    private static func item(_ item: Item) -> String {
-        var json = JSONText()
-        json.member("code", text: item.code, isFirst: true)
-        if let index = item.index { json.member("index", raw: String(index)) }
-        if let pointer = item.pointer { json.member("pointer", text: pointer) }
-        json.member("detail", text: item.detail)
-        return json.object
-    }
-}
-
-/// Builds one small JSON object.
-private struct JSONText {
-    private var text = "{"
-
-    mutating func member(_ name: StaticString, raw: String, isFirst: Bool = false) {
-        self.text += "\(isFirst ? "" : ",")\"\(name)\":\(raw)"
-    }
-
-    mutating func member(_ name: StaticString, text: String, isFirst: Bool = false) {
-        self.member(name, raw: Self.quoted(text), isFirst: isFirst)
-    }
-
-    var object: String { self.text + "}" }
-
-    private static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case _ where scalar.value < 0x20: quoted += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-            default: quoted.unicodeScalars.append(scalar)
+        var json = JSONWriter()
+        json.object { json in
+            json.field("type", "/problems/\(self.code)")
+            json.field("title", "\(HTTPStatus.reason(self.status))")
+            json.field("status", self.status)
+            json.field("detail", self.detail)
+            json.field("code", self.code)
+            json.field("retryable", self.isRetryable)
+            if let request { json.field("request_id", request.description) }
+            guard !self.errors.isEmpty else { return }
+            json.array("errors") { json in
+                for item in self.errors { Self.write(item, to: &json) }
             }
         }
-        return quoted + "\""
+        return json.bytes
+    }
+
+    private static func write(_ item: Item, to json: inout JSONWriter) {
+        json.object { json in
+            json.field("code", item.code)
+            if let index = item.index { json.field("index", index) }
+            if let pointer = item.pointer { json.field("pointer", pointer) }
+            json.field("detail", item.detail)
+        }
     }
 }

@@ -1,3 +1,4 @@
+import ForebayTelemetry
 import ForebayYAML
 
 /// Writes a configuration back: as YAML that loads to the same, or as JSON. Secrets are `***`.
@@ -32,7 +33,7 @@ package struct ConfigurationPrinter {
     package func json(_ settings: [ResolvedSetting]) -> String {
         var root = JSONMap()
         for leaf in self.leaves(settings) {
-            let texts = leaf.texts.map { leaf.isNumber ? $0 : JSONMap.quoted($0) }
+            let texts = leaf.texts.map { leaf.isNumber ? $0 : JSONText.quoted($0) }
             root.set(leaf.segments[...], leaf.isList ? "[" + texts.joined(separator: ", ") + "]" : texts[0])
         }
         return root.text(indent: 0) + "\n"
@@ -114,25 +115,8 @@ private struct JSONMap {
                 case .text(let json): json
                 case .map(let map): map.text(indent: indent + 1)
                 }
-            return space + Self.quoted(entry.name) + ": " + value
+            return space + JSONText.quoted(entry.name) + ": " + value
         }
         return "{\n" + lines.joined(separator: ",\n") + "\n" + String(repeating: "  ", count: indent) + "}"
-    }
-
-    static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\t": result += "\\t"
-            case "\r": result += "\\r"
-            case _ where scalar.value < 0x20:
-                result += "\\u00" + (scalar.value < 0x10 ? "0" : "") + String(scalar.value, radix: 16)
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }

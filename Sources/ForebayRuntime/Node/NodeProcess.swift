@@ -14,9 +14,7 @@ package enum NodeProcess {
         _ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry(), started: (Node) async throws -> Void = { _ in }
     ) async throws {
         LogSink.shared.configure(level: configuration.log.level, format: configuration.log.format.sinkFormat)
-        LogSink.shared.register(in: metrics)
-        ProcessMetrics.register(in: metrics)
-        ProcessMetrics.registerBuild(["version": ForebayVersion.text, "librdkafka": KafkaProducer.libraryVersion], in: metrics)
+        self.registerMetrics(in: metrics)
         let logger = Logger(label: "node")
         let signals = try await Signals.watch()
         let node = try await Node.start(configuration, metrics: metrics)
@@ -32,6 +30,13 @@ package enum NodeProcess {
         await node.stop()
         logger.info("stopped", [:])
         LogSink.shared.flush()
+    }
+
+    /// What is told of the process beside the node's own metrics.
+    package static func registerMetrics(in registry: MetricsRegistry) {
+        LogSink.shared.register(in: registry)
+        ProcessMetrics.register(in: registry)
+        ProcessMetrics.registerBuild(["version": ForebayVersion.text, "librdkafka": KafkaProducer.libraryVersion], in: registry)
     }
 }
 

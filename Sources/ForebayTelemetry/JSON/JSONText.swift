@@ -1,5 +1,12 @@
 /// Strings as JSON text.
 package enum JSONText {
+    /// `value` in quotes.
+    package static func quoted(_ value: some StringProtocol) -> String {
+        var bytes: [UInt8] = []
+        self.append(String(value), to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Appends `value` in quotes.
     ///
     /// Beside what RFC 8259 demands, everything that a terminal or an editor obeys instead of showing is escaped

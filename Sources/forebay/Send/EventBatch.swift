@@ -1,3 +1,5 @@
+import ForebayTelemetry
+
 /// Events that go out as one request.
 ///
 /// NDJSON lines go as they are. Other text goes as envelopes in base 64, because a line of text is not JSON; a key makes envelopes of
@@ -37,7 +39,7 @@ struct EventBatch {
     }
 
     private static func envelope(_ key: String?, _ value: [UInt8]) -> [UInt8] {
-        let start = key.map { "{\"key\":\(JSONValue.quoted($0))," } ?? "{"
+        let start = key.map { "{\"key\":\(JSONText.quoted($0))," } ?? "{"
         return Array(start.utf8) + value + Array("}\n".utf8)
     }
 

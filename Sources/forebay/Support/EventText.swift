@@ -1,14 +1,15 @@
 import ForebayCore
+import ForebayTelemetry
 
 /// Events as lines of JSON for people and `jq`. Bytes that are no text stand as `<name>_base64`.
 enum EventText {
     static func json(_ event: Event, sequence: UInt64, route: RouteID, spool: SpoolID?) -> String {
         var members = ["\"sequence\": \(sequence)", "\"route\": \"\(String(route.rawValue, radix: 16))\""]
-        members.append("\"topic\": " + JSONValue.quoted(String(decoding: event.topic, as: UTF8.self)))
+        members.append("\"topic\": " + JSONText.quoted(String(decoding: event.topic, as: UTF8.self)))
         // Without one of the producer's, the one that consumers see is derived from where the event lies.
         let derived = spool.map { EventID.text(spool: $0, sequence: sequence) } ?? ""
         let id = event.id.isEmpty ? derived : String(decoding: event.id, as: UTF8.self)
-        members.append("\"id\": " + JSONValue.quoted(id))
+        members.append("\"id\": " + JSONText.quoted(id))
         members.append("\"timestamp\": \(event.timestamp)")
         if let partition = event.partition { members.append("\"partition\": \(partition)") }
         if let key = event.key { members.append(Self.text("key", Array(key))) }
@@ -25,19 +26,19 @@ enum EventText {
             // In valid JSON a line break is only ever space between tokens.
             return "\"value\": " + String(decoding: bytes.map { $0 == 10 || $0 == 13 ? 32 : $0 }, as: UTF8.self)
         }
-        if let text = String(validating: bytes, as: UTF8.self) { return "\"value_text\": " + JSONValue.quoted(text) }
+        if let text = String(validating: bytes, as: UTF8.self) { return "\"value_text\": " + JSONText.quoted(text) }
         return "\"value_base64\": \"\(Base64.encode(bytes))\""
     }
 
     static func text(_ name: String, _ bytes: [UInt8]) -> String {
-        if let text = String(validating: bytes, as: UTF8.self) { return "\"\(name)\": " + JSONValue.quoted(text) }
+        if let text = String(validating: bytes, as: UTF8.self) { return "\"\(name)\": " + JSONText.quoted(text) }
         return "\"\(name)_base64\": \"\(Base64.encode(bytes))\""
     }
 
     /// In order, since a name may come more than once.
     static func headers(_ headers: [(name: String, value: [UInt8]?)]) -> String {
         let items = headers.map { name, value in
-            "{\"name\": \(JSONValue.quoted(name)), " + (value.map { Self.text("value", $0) } ?? "\"value\": null") + "}"
+            "{\"name\": \(JSONText.quoted(name)), " + (value.map { Self.text("value", $0) } ?? "\"value\": null") + "}"
         }
         return "[" + items.joined(separator: ", ") + "]"
     }

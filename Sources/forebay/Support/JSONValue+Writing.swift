@@ -1,3 +1,5 @@
+import ForebayTelemetry
+
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral, ExpressibleByDictionaryLiteral {
     init(stringLiteral value: String) { self = .string(value) }
     init(integerLiteral value: Int) { self = .number("\(value)") }
@@ -12,9 +14,9 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
         case .null: "null"
         case .boolean(let value): value ? "true" : "false"
         case .number(let text): text
-        case .string(let text): Self.quoted(text)
+        case .string(let text): JSONText.quoted(text)
         case .array(let items): "[" + items.map(\.line).joined(separator: ", ") + "]"
-        case .object(let members): "{" + members.map { Self.quoted($0.name) + ": " + $0.value.line }.joined(separator: ", ") + "}"
+        case .object(let members): "{" + members.map { JSONText.quoted($0.name) + ": " + $0.value.line }.joined(separator: ", ") + "}"
         }
     }
 
@@ -26,27 +28,8 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
             if case .array(let items) = member.value, !items.isEmpty {
                 value = "[\n" + items.map { "    " + $0.line }.joined(separator: ",\n") + "\n  ]"
             }
-            return "  " + Self.quoted(member.name) + ": " + value
+            return "  " + JSONText.quoted(member.name) + ": " + value
         }
         return "{\n" + lines.joined(separator: ",\n") + "\n}\n"
-    }
-
-    /// Text as a JSON string.
-    static func quoted(_ text: some StringProtocol) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\t": result += "\\t"
-            case "\r": result += "\\r"
-            case _ where scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value):
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }
