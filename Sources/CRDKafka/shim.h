@@ -7,13 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 
 /* Readable when a queue has something; -1 when there are no descriptors left. */
 static inline int forebay_wakeup(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
-
-/* Of the calling thread, for top and gdb. */
-static inline void forebay_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 /* Swift can't call variadic functions, and building an array of tags for rd_kafka_produceva costs more than the call:
  * so the calls that run once per event stand here, inlined into the loop that makes them. */

@@ -9,6 +9,7 @@ extension IngestStage {
     func judge(_ head: borrowing HTTPRequestHead) -> HTTPVerdict {
         do throws(Refusal) {
             if self.isRepeat(head) {
+                self.judged?.id = head.id
                 if let code = self.admission() { throw Refusal(code, code.busyDetail) }
                 return .accept(bodyLimit: self.configuration.limits.body)
             }
@@ -55,9 +56,7 @@ extension IngestStage {
 
     /// Whether the same bytes were judged last, and lay where these lie, so that what `fields` points to is there again.
     private func isRepeat(_ head: borrowing HTTPRequestHead) -> Bool {
-        guard head.number != 0, let judged, judged.number == head.number, judged.place == head.query.baseAddress else { return false }
-        self.judged?.id = head.id
-        return true
+        head.number != 0 && self.judged?.number == head.number && self.judged?.place == head.query.baseAddress
     }
 
     /// The time of day, asked once in a turn of the loop.

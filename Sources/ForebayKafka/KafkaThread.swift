@@ -1,4 +1,4 @@
-import CRDKafka
+import ForebayCore
 import Glibc
 
 /// A thread for the calls of librdkafka that wait: metadata, destroying. One call after the other, in the order given.
@@ -51,7 +51,7 @@ final class KafkaThread: @unchecked Sendable {  // Safe because: every field is 
     }
 
     private func work() {
-        forebay_name_thread(self.name)
+        ThreadName.set(self.name)
         while let body = self.next() { body() }
     }
 

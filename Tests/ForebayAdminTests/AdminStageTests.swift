@@ -59,13 +59,7 @@ struct AdminStageTests {
             defer { close(descriptor) }
             var limit = timeval(tv_sec: 10, tv_usec: 0)
             setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = in_port_t(self.port).bigEndian
-            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-            let status = withUnsafePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
-            }
+            let status = Loopback.connect(descriptor, port: self.port)
             try #require(status == 0)
             let bytes = Array((head + "Host: x\r\nConnection: close\r\n\r\n" + body).utf8)
             try #require(send(descriptor, bytes, bytes.count, 0x4000) == bytes.count)

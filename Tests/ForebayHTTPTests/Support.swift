@@ -3,6 +3,7 @@ import ForebayCore
 import ForebayHTTP
 import ForebayNet
 import ForebayTelemetry
+import ForebayTestKit
 import Glibc
 import Synchronization
 
@@ -96,15 +97,7 @@ final class RawClient: Sendable {
         setsockopt(self.descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var one: CInt = 1
         setsockopt(self.descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<CInt>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let status = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(self.descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
+        let status = Loopback.connect(self.descriptor, port: port)
         guard status == 0 else { throw Failure(code: errno) }
     }
 

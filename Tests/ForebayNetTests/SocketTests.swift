@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayTestKit
 import Glibc
 import Testing
 
@@ -27,15 +28,7 @@ struct SocketTests {
 
     private func connect(_ port: Int) -> CInt {
         let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let status = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
+        let status = Loopback.connect(descriptor, port: port)
         precondition(status == 0)
         return descriptor
     }

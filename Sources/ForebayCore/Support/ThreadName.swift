@@ -1,6 +1,6 @@
 import Glibc
 
-/// Names the calling thread, for `top -H` and profilers. (pthread_setname_np is hidden from Swift behind _GNU_SOURCE.)
+/// Names the calling thread, for `top -H` and profilers. (By `/proc`: pthread_setname_np is hidden from Swift behind _GNU_SOURCE.)
 package enum ThreadName {
     /// - Parameter name: at most 15 characters; the kernel cuts the rest.
     package static func set(_ name: String) {

@@ -152,7 +152,7 @@ extension EventLoop {
     /// Returns NULL, as a thread's function must.
     private func threadMain() -> UnsafeMutableRawPointer? {
         self.thread = pthread_self()  // Seen by the one who started it: that waits for `signalStart()`.
-        pthread_setname_np(self.thread, String(self.label.prefix(15)))
+        ThreadName.set(self.label)
         let own = LoopInternals(loop: self, wake: self.wake)
         self.own = own
         self.ended.signalStart()

@@ -36,7 +36,10 @@ final class SharedCPU: @unchecked Sendable {
         switch self.state.next(edge: edge, commit: commit, elapsed: UInt64(Self.interval) * 1_000_000) {
         case .stay: return
         case .share:
-            guard let cpu = Self.lastCPU(of: self.commit), self.cpus.contains(cpu) else { return }
+            guard let cpu = Self.lastCPU(of: self.commit), self.cpus.contains(cpu) else {
+                self.state = SharedCPUState()  // They do not share one: look again.
+                return
+            }
             self.place(on: [cpu])
         case .part: self.place(on: self.cpus)
         }
