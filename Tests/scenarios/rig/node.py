@@ -61,9 +61,12 @@ class Node:
         return self
 
     def _traced(self):
+        """The child that runs forebay. strace also forks short-lived children of its own, which carry its command line, not ours."""
+        ours = str(binary())
         for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            with contextlib.suppress(OSError):  # between fork and exec
-                if "--config" in Path(f"/proc/{child}/cmdline").read_text():
+            with contextlib.suppress(OSError):  # gone already
+                words = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+                if ours in words[:2]:  # second where the binary is a script
                     return int(child)
         return self.alive() and None
 
