@@ -17,6 +17,16 @@ package struct ForwardConfiguration: Sendable {
     /// Before what could not be delivered now is tried again; doubled each time.
     package var holdDelay = 100
     package var holdLimit = 30_000
+    /// A partition without progress for so long is set aside, if the cluster answers.
+    package var partitionPatience = 10_000
+    /// Topics of which something may be set aside at once; what fails beyond it holds the route.
+    package var setAsideTopics = 10_000
+    /// Bytes of batches that are kept only for what a producer holds of units; past it the producer is made anew.
+    package var heldBytes = 8 << 20
+    /// Bytes that go into the set-aside log as one group.
+    package var setAsideGroup = 1 << 20
+    /// Milliseconds after which the drain's producers are closed when nothing is set aside.
+    package var drainIdle: UInt64 = 30_000
     /// How often the cluster is asked for partitions, leaders and limits of the topics in use.
     package var metadataInterval = 300_000
     /// Before the cluster is asked again when it did not answer.

@@ -64,7 +64,7 @@ extension ForwardStage {
             case .held(let topic, let failure):
                 let advice = self.advice.text(for: failure, topic: topic) ?? ""
                 self.logger.warning(
-                    "topic takes no events now, its events wait",
+                    "topic takes no events now; too many topics are set aside to add it, so its route waits",
                     ["route": self.route, "topic": topic, "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
             case .released(let topic): self.logger.info("topic takes events again", ["route": self.route, "topic": topic])
             case .suspects(let topic, let count, let code):

@@ -6,19 +6,22 @@ package final class ForwardMetrics: Sendable {
     let deliveredBytes: Counter
     let redelivered: Counter
     let deadTotal: Counter
+    let setAsideTotal: Counter
     let rebuilds: Counter
     let unknownErrors: Counter
     let inFlight: Gauge
     let targetUp: Gauge
     let endToEnd: Histogram
 
-    package init(registry: MetricsRegistry, route: String) {
-        let labels: KeyValuePairs = ["stage": "forward", "route": route]
+    package init(registry: MetricsRegistry, route: String, stage: String) {
+        let labels: KeyValuePairs = ["stage": stage, "route": route]
         self.delivered = registry.counter("forebay_delivery_events_total", help: "Events delivered to their target.", labels: labels)
         self.deliveredBytes = registry.counter("forebay_delivery_bytes_total", help: "Bytes of the events delivered.", labels: labels)
         self.redelivered = registry.counter(
             "forebay_redelivered_events_total", help: "Events sent again that may have been stored before.", labels: labels)
         self.deadTotal = registry.counter("forebay_dead_letters_total", help: "Events that a broker refused for good.", labels: labels)
+        self.setAsideTotal = registry.counter(
+            "forebay_set_aside_events_total", help: "Events set aside because they could not be delivered.", labels: labels)
         self.rebuilds = registry.counter(
             "forebay_delivery_rebuilds_total", help: "Producers that took a fatal error and were made anew.", labels: labels)
         self.unknownErrors = registry.counter(

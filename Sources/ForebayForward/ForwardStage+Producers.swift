@@ -31,9 +31,9 @@ extension ForwardStage {
         do throws(ForebayError) {
             let size = slot == .small ? self.state.smallBatchSize ?? self.configuration.batchSize : nil
             let kind: KafkaProducer.Kind = slot == .main ? .bulk : slot == .single ? .single : .small(batchSize: size ?? 1)
-            let name = slot == .main ? "forward/\(self.route)" : "forward/\(self.route)/\(slot)"
+            let name = "\(self.role.stageName)/\(self.route)" + (slot == .main ? "" : "/\(slot)")
             let producer = try KafkaProducer(
-                name: name, kind: kind, properties: self.properties, metrics: slot == .main ? self.registry : nil)
+                name: name, kind: kind, properties: self.properties, metrics: slot == .main && self.role == .direct ? self.registry : nil)
             do throws(ForebayError) {
                 let watch = try self.loop.watch(fd: producer.wakeup) { [weak self] in self?.assumeIsolated { $0.poll(slot) } }
                 self.producers[slot.rawValue] = OpenProducer(producer: producer, watch: watch, batchSize: size)
@@ -51,7 +51,7 @@ extension ForwardStage {
         guard let open = self.producers[slot.rawValue] else { return }
         self.producers[slot.rawValue] = nil
         open.watch.cancel()
-        open.producer.close(keeping: self.state.batches.all)
+        open.producer.close(keeping: self.state.batches.all + self.state.pinnedBatches)
     }
 
     func closeTopics() {
@@ -120,8 +120,8 @@ extension ForwardStage {
             self.state.take(reports, from: slot, now: now)
         } else {
             for report in reports {
-                let sequence = self.state.offset(of: UInt32(truncatingIfNeeded: report.token)).number
                 guard self.state.report(report, from: slot, now: now) else { continue }
+                let sequence = self.state.offset(of: UInt32(truncatingIfNeeded: report.token)).number
                 self.waiters.settled(sequence, .record(partition: report.partition, offset: report.offset))
             }
         }
@@ -137,7 +137,7 @@ extension ForwardStage {
     }
 
     private func clientFailed(_ failure: KafkaFailure) {
-        guard failure.code == .allBrokersDown else { return }
+        guard failure.code == .allBrokersDown, self.role == .direct else { return }
         self.setTargetUp(false)
     }
 }

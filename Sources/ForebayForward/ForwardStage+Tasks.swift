@@ -28,7 +28,7 @@ extension ForwardStage {
     }
 
     private func learn(_ answer: KafkaMetadata, _ asked: [(index: Int, name: String)], _ slot: ProducerSlot, from producer: KafkaProducer) {
-        self.setTargetUp(true)
+        if self.role == .direct { self.setTargetUp(true) }
         guard self.producers[slot.rawValue]?.producer === producer else { return }  // Its successor asks for itself.
         let now = self.loop.nowMilliseconds
         let topics = Dictionary(answer.topics.map { ($0.name, $0) }) { first, _ in first }
@@ -46,7 +46,7 @@ extension ForwardStage {
     private func notLearned(_ asked: [(index: Int, name: String)], _ slot: ProducerSlot, _ failure: KafkaFailure) {
         guard self.producers[slot.rawValue] != nil else { return }  // Closed while it asked: nothing is wrong with the cluster.
         self.state.notLearned(asked.filter { self.state.topics[$0.index].name == $0.name }.map(\.index), from: slot)
-        guard slot == .main else { return }
+        guard slot == .main, self.role == .direct else { return }
         self.setTargetUp(false)
         self.logger.warning(
             "the cluster does not answer; events wait",

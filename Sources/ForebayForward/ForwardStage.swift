@@ -6,16 +6,21 @@ import Synchronization
 
 /// Delivers one route's events to the main Kafka, in order, and moves the route's cursor behind what is settled.
 ///
+/// Each route has two: one takes the events from the spool, and sets aside what can't be delivered now; the other drains that. Their producers
+/// are apart, so that what stalls one does not silence the other.
+///
 /// It pulls batches from its source, gives their events to librdkafka partition by partition, and takes the reports. What is sent when,
 /// and what a failed report means, ``ForwardState`` decides. It waits for Kafka as long as it takes.
 package actor ForwardStage: Stage {
     package nonisolated let loop: EventLoop
     package nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
     package nonisolated let route: String
+    nonisolated let role: ForwardRole
 
     let source: any EventSource
     let properties: KafkaProperties
     let deadLetters: any DeadLetterLog
+    let setAside: SetAside
     let waiters: DeliveryWaiters
     let budget: ForwardBudget
     let configuration: ForwardConfiguration
@@ -32,10 +37,15 @@ package actor ForwardStage: Stage {
     var failure: ForebayError?
     var ticker: Timer?
     var pulling: Task<Void, Never>?
+    /// Events on their way into the set-aside log, with the numbers of their units.
+    var parting: [(flight: UInt64, unit: UInt64)] = []
     var drained: UnsafeContinuation<Void, Never>?
     /// Producers made anew since the start of the run.
     var rebuilds = 0
+    private var isRunning = false
     private var isDraining = false
+    /// Since when the drain has had nothing to do, in the loop's ms.
+    private var idleSince: UInt64?
     /// What this run holds of the budget.
     private(set) var heldBytes = 0
 
@@ -44,17 +54,23 @@ package actor ForwardStage: Stage {
     var wanted = ProducerSlot.allCases.map { _ in Wakeup() }
     var limitsWanted = Wakeup()
     var deaths = Wakeup()
+    var departures = Wakeup()
+    var changes = Wakeup()
     var ended = Wakeup()
 
     /// - Parameters:
     ///   - route: its name; for logs and metrics.
+    ///   - setAside: shared by the route's two stages.
     ///   - properties: of the target cluster, validated.
     ///   - budget: one for all routes.
     ///   - loop: the delivery loop: the actor lives on it.
     package init(
-        route: String, source: any EventSource, properties: KafkaProperties, deadLetters: any DeadLetterLog, waiters: DeliveryWaiters,
-        budget: ForwardBudget, configuration: ForwardConfiguration, loop: EventLoop, metrics: MetricsRegistry
+        _ role: ForwardRole, route: String, source: any EventSource, properties: KafkaProperties, deadLetters: any DeadLetterLog,
+        setAside: SetAside, waiters: DeliveryWaiters, budget: ForwardBudget, configuration: ForwardConfiguration, loop: EventLoop,
+        metrics: MetricsRegistry
     ) {
+        self.role = role
+        self.setAside = setAside
         self.loop = loop
         self.route = route
         self.source = source
@@ -64,10 +80,10 @@ package actor ForwardStage: Stage {
         self.budget = budget
         self.configuration = configuration.adjusted(to: properties)
         self.registry = metrics
-        self.metrics = ForwardMetrics(registry: metrics, route: route)
+        self.metrics = ForwardMetrics(registry: metrics, route: route, stage: role.stageName)
         self.advice = KafkaAdvice(properties: properties)
-        self.logger = Logger(label: "forward")
-        self.state = ForwardState(configuration: self.configuration, seed: MonotonicClock.nanoseconds)
+        self.logger = Logger(label: role.stageName)
+        self.state = ForwardState(role: role, configuration: self.configuration, seed: MonotonicClock.nanoseconds)
     }
 
     /// Delivers until the task is cancelled, or the source ends and all of it is settled.
@@ -81,6 +97,9 @@ package actor ForwardStage: Stage {
             for slot in ProducerSlot.allCases { group.addTask { await self.askForMetadata(slot) } }
             group.addTask { await self.askForLimits() }
             group.addTask { await self.buryTheDead() }
+            group.addTask { await self.keepWhatLeaves() }
+            group.addTask { await self.followChanges() }
+            group.addTask { await self.watchStalls() }
             group.addTask { await self.refresh() }
             self.pulling = Task { await self.pull() }
             self.turn()
@@ -88,13 +107,14 @@ package actor ForwardStage: Stage {
             self.end()  // Before the tasks are waited for: with their producers gone, none waits for an answer.
             group.cancelAll()
         }
+        self.leaveSetAside()
         if let failure { throw failure }
         try Task.checkCancellation()
     }
 
     /// Pulls nothing more, and waits for the reports of what was sent, as long as the cluster gives any.
     package func drain() async {
-        guard self.share != nil else { return }
+        guard self.isRunning else { return }
         self.isDraining = true
         self.pulling?.cancel()
         guard !self.state.isIdle else { return }
@@ -112,15 +132,39 @@ package actor ForwardStage: Stage {
     package nonisolated var facts: [Fact] { self.shown.withLock { $0.facts } }
 
     private func begin() {
-        self.state = ForwardState(configuration: self.configuration, seed: MonotonicClock.nanoseconds)
+        self.state = ForwardState(role: self.role, configuration: self.configuration, seed: MonotonicClock.nanoseconds)
         self.failure = nil
         self.rebuilds = 0
+        self.isRunning = true
         self.isDraining = false
+        self.idleSince = nil
         self.heldBytes = 0
         (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
+        (self.departures, self.changes) = (Wakeup(), Wakeup())
         self.wanted = ProducerSlot.allCases.map { _ in Wakeup() }
+        let changes = self.changes
+        self.setAside.begin(self.role) { changes.notify() }
+        if self.role == .direct { self.joinBudget() }
+    }
+
+    private func joinBudget() {
         let room = self.room
         self.share = self.budget.join { room.notify() }
+    }
+
+    /// The drain has producers and a share of the memory only while there is something to drain.
+    private func comeOrGo(now: UInt64) {
+        guard self.role == .drain else { return }
+        if !self.setAside.isEmpty || !self.state.isIdle {
+            self.idleSince = nil
+            if self.share == nil { self.joinBudget() }
+        } else if let idleSince {
+            guard now - idleSince >= self.configuration.drainIdle else { return }
+            self.share = nil
+            for slot in ProducerSlot.allCases { self.state.drain(slot) }
+        } else {
+            self.idleSince = now
+        }
     }
 
     private func end() {
@@ -131,6 +175,7 @@ package actor ForwardStage: Stage {
         for slot in ProducerSlot.allCases { self.closeProducer(slot) }
         self.finishDrain()
         self.share = nil
+        self.isRunning = false
     }
 
     private func finishDrain() {
@@ -148,12 +193,19 @@ package actor ForwardStage: Stage {
                 guard await room.next(isolation: self) != nil else { return }
             }
             guard let batch = await batches.next(isolation: self) else { return self.sourceEnded() }
+            guard self.partition(ofUnitOf: batch).isAccepted else { continue }
             while let share, !share.take(self.state.cost(of: batch)) {
                 guard await room.next(isolation: self) != nil else { return }
             }
             guard !Task.isCancelled else { return }  // Not admitted: it is still behind the cursor.
             self.heldBytes += self.state.cost(of: batch)
-            self.state.admit(batch, now: self.loop.nowMilliseconds)
+            let unit = self.partition(ofUnitOf: batch)
+            if unit.isAccepted {
+                self.seeChanges()
+                self.state.admit(batch, partition: unit.partition, now: self.loop.nowMilliseconds)
+            } else {
+                self.state.released += self.state.cost(of: batch)  // Its unit was given up meanwhile.
+            }
             self.turn()
         }
     }
@@ -172,8 +224,10 @@ package actor ForwardStage: Stage {
 
     /// Does what the state asks for: producers, sending, the cursor, the tasks that wait.
     func turn() {
-        guard self.share != nil else { return }
+        guard self.isRunning else { return }
         let now = self.loop.nowMilliseconds
+        self.comeOrGo(now: now)
+        self.exchangeSetAside(now: now)
         self.closeTopics()
         self.tendProducers(now: now)
         self.send(now: now)
@@ -185,6 +239,7 @@ package actor ForwardStage: Stage {
             self.state.released = 0
         }
         if !self.state.deaths.isEmpty { self.deaths.notify() }
+        if !self.parting.isEmpty { self.departures.notify() }
         if self.state.limitsWanted { self.limitsWanted.notify() }
         for slot in ProducerSlot.allCases where self.state[slot].wantsMetadata { self.wanted[slot.rawValue].notify() }
         if !self.state.notes.isEmpty { self.tellNotes() }
@@ -206,7 +261,9 @@ package actor ForwardStage: Stage {
 
     /// A timer runs only while something waits for a time.
     private func schedule(now: UInt64) {
-        guard self.ticker == nil, self.state.tick(now: now) || !self.state.ready.isEmpty else { return }
+        guard self.ticker == nil,
+            self.state.tick(now: now) || !self.state.ready.isEmpty || self.role == .drain && self.setAside.waitsForTime
+        else { return }
         self.ticker = self.loop.timer(after: 50) { [weak self] in
             self?.assumeIsolated { stage in
                 stage.ticker = nil

@@ -20,8 +20,14 @@ extension IngestStage {
     }
 
     /// All its events are settled, perhaps before the word came that they are durable.
-    func settled(_ wait: KafkaWait, _ settlements: [Settlement]) {
+    ///
+    /// - Parameter settlements: none: one is set aside, so there is nothing to wait for.
+    func settled(_ wait: KafkaWait, _ settlements: [Settlement]?) {
         guard self.kafkaWaits[wait.id] === wait else { return }
+        guard let settlements else {
+            if wait.durable != nil { return self.stopWaiting(wait) }
+            return wait.ticket.withLock { $0 = nil }
+        }
         wait.settlements = settlements
         if wait.durable != nil { self.answerKafka(wait) }
     }

@@ -48,8 +48,8 @@ package enum Base32 {
 package enum Lane: Hashable, Sendable {
     case spool(SpoolID)
     case partition(topic: String, Int32)
-    /// A unit of what is set aside, by its number in the log of its route; counts the unit's own events from 0.
-    case unit(UInt64)
+    /// A unit of what is set aside, by its number in the log of its route, read in the so manieth pass; counts the unit's own events from 0.
+    case unit(UInt64, pass: UInt32 = 0)
 }
 
 /// A place in a lane: the number of the event that stands there.

@@ -12,9 +12,9 @@ package final class DeliveryWaiters: Sendable {
     private final class Request: Sendable {
         let sequences: [UInt64]
         let state: Mutex<(settlements: [Settlement?], missing: Int)>
-        let settle: @Sendable ([Settlement]) -> Void
+        let settle: @Sendable ([Settlement]?) -> Void
 
-        init(sequences: [UInt64], settle: @escaping @Sendable ([Settlement]) -> Void) {
+        init(sequences: [UInt64], settle: @escaping @Sendable ([Settlement]?) -> Void) {
             self.sequences = sequences
             self.state = Mutex(([Settlement?](repeating: nil, count: sequences.count), sequences.count))
             self.settle = settle
@@ -42,9 +42,10 @@ package final class DeliveryWaiters: Sendable {
     ///
     /// - Parameters:
     ///   - sequences: in the order of the request.
-    ///   - settle: called once with the settlements in that order, on the delivering thread; at once if there are no events.
+    ///   - settle: called once with the settlements in that order, on the delivering thread; at once if there are no events. None: one of
+    ///     them can't be delivered now, and nobody knows when.
     /// - Returns: none if too many wait already.
-    package func expect(sequences: [UInt64], settle: @escaping @Sendable ([Settlement]) -> Void) -> Ticket? {
+    package func expect(sequences: [UInt64], settle: @escaping @Sendable ([Settlement]?) -> Void) -> Ticket? {
         let request = Request(sequences: sequences, settle: settle)
         let added = self.waiting.withLock { waiting in
             guard waiting.count + sequences.count <= self.limit else { return false }
@@ -80,5 +81,12 @@ package final class DeliveryWaiters: Sendable {
             return state.missing == 0 ? state.settlements.map { $0! } : nil
         }
         if let complete { request.settle(complete) }
+    }
+
+    /// Told by the delivering stage: an event is set aside. Its request need not wait.
+    package func setAside(_ sequence: UInt64) {
+        guard !self.isEmpty, let request = self.waiting.withLock({ $0[sequence]?.request }) else { return }
+        self.forget(Ticket(request: request))
+        request.settle(nil)
     }
 }

@@ -11,6 +11,8 @@ struct BatchQueue {
         let base: UnsafeRawPointer
         /// What a flight's number and its sequence differ by.
         let shift: UInt64
+        /// Of a partition that was set aside as a unit: where its events go, whatever their keys say.
+        let partition: Int32?
 
         var endFlight: UInt64 { self.firstFlight + UInt64(self.batch.count) }
     }
@@ -38,12 +40,15 @@ struct BatchQueue {
         self.entries[Int(number) & (self.entries.count - 1)].unsafelyUnwrapped.shift
     }
 
+    func partition(_ number: UInt32) -> Int32? { self[number].partition }
+
     /// - Returns: the batch's number.
-    mutating func append(_ batch: Batch, firstFlight: UInt64, cost: Int) -> UInt32 {
+    mutating func append(_ batch: Batch, firstFlight: UInt64, cost: Int, partition: Int32?) -> UInt32 {
         if self.count == self.entries.count { self.grow() }
         let base = UnsafeRawPointer(batch.slab.base + batch.range.lowerBound)
         self.entries[Int(self.tail) & (self.entries.count - 1)] = Entry(
-            batch: batch, firstFlight: firstFlight, cost: cost, base: base, shift: batch.first &- firstFlight)
+            batch: batch, firstFlight: firstFlight, cost: cost, base: base, shift: batch.first &- firstFlight,
+            partition: partition)
         self.tail &+= 1
         return self.tail &- 1
     }

@@ -4,10 +4,12 @@
 ///        ^              |  `--refused alone--> dying --dead letter durable--> settled
 ///        `--not now, refused with others, producer gone
 ///
+///     queued, sent --its unit is set aside--> leaving --durable in the set-aside log--> settled
+///
 /// Flights are numbered from 0 in the order of the source. A number's low 32 bits name a flight: far fewer are in the air at once.
 struct Flight {
     enum Status: UInt8 {
-        case queued, sent, dying, settled
+        case queued, sent, dying, leaving, settled
     }
 
     struct Flags: OptionSet {

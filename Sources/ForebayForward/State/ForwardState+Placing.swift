@@ -3,8 +3,12 @@ import ForebayKafka
 
 /// Which partition an event goes to.
 extension ForwardState {
-    /// Queues an event at its partition, or at its topic while the partition can't be picked.
+    /// Queues an event at its partition, or at its topic while the partition can't be picked. One that belongs behind what is set aside leaves.
     mutating func place(_ flight: UInt32, _ event: Event, _ topic: Int, now: UInt64) {
+        if self.role == .direct, self.topics[topic].aside == .aside {
+            self.queuedBytes -= Int(self.flights[flight].bytes)
+            return self.leave(flight, topic, place: nil)
+        }
         guard self.topics[topic].waiting.count == 0, self.assign(flight, event, topic, now: now) else {
             self.topics[topic].waiting.append(flight, in: &self.flights)
             return
@@ -15,16 +19,26 @@ extension ForwardState {
     private mutating func assign(_ flight: UInt32, _ event: Event, _ topic: Int, now: UInt64) -> Bool {
         let count = self.topics[topic].partitions.count
         guard count > 0, self.topics[topic].limitIsKnown, self.topics[topic].nextCount == nil else { return false }
+        if self.role == .direct, self.topics[topic].aside != .none { return false }
+        let unitPartition = self.role == .drain ? self.batches.partition(self.flights[flight].batch) : nil
         let partition: Int
-        if let explicit = event.partition {
+        if let unitPartition, unitPartition < count {
+            partition = Int(unitPartition)
+        } else if let explicit = event.partition {
             guard explicit >= 0, explicit < count else { return self.refusePartition(flight, explicit, topic, now: now) }
             partition = Int(explicit)
         } else if let key = event.key {
-            partition = Int(KafkaPartitioner.partition(of: key, among: Int32(count)))
+            partition = Int(KafkaPartitioner.partition(of: key, among: Int32(self.topics[topic].keyCount)))
         } else {
             partition = self.keylessPartition(topic, size: event.record.count)
         }
-        self.enqueue(flight, at: self.topics[topic].partitions[partition])
+        let place = self.topics[topic].partitions[partition]
+        if self.partitions[place].aside == .aside, unitPartition == nil {
+            self.queuedBytes -= Int(self.flights[flight].bytes)
+            self.leave(flight, topic, place: place)
+            return true
+        }
+        self.enqueue(flight, at: place, now: now)
         self.topics[topic].assigned += 1
         self.suspectBySize(flight, event, topic)
         return true
@@ -70,10 +84,11 @@ extension ForwardState {
     }
 
     @inline(__always)
-    private mutating func enqueue(_ flight: UInt32, at place: Int) {
+    private mutating func enqueue(_ flight: UInt32, at place: Int, now: UInt64) {
         self.flights[flight].place = UInt32(place)
         if self.partitions[place].unsettled == 0 {
             self.partitions[place].oldest = flight
+            self.partitions[place].movedAt = now
         } else {
             self.flights[self.partitions[place].newest].next = flight
         }
@@ -99,7 +114,7 @@ extension ForwardState {
     /// the topic's newer events wait, so that a key's events do not overtake each other.
     mutating func setPartitionCount(_ topic: Int, _ count: Int, now: UInt64) {
         let old = self.topics[topic].partitions.count
-        self.topics[topic].nextCount = count == old ? nil : count
+        self.topics[topic].nextCount = count == old && self.keyCount(topic, among: count) == self.topics[topic].keyCount ? nil : count
         if count < old { self.recallIfSettled(topic) }
         self.applyCount(topic, now: now)
     }
@@ -108,10 +123,29 @@ extension ForwardState {
     mutating func applyCount(_ topic: Int, now: UInt64) {
         guard let count = self.topics[topic].nextCount, self.topics[topic].assigned == 0 else { return }
         self.freePartitions += self.topics[topic].partitions
-        self.topics[topic].partitions = (0..<count).map { self.makePartition(PartitionState(topic: topic, number: Int32($0))) }
+        let aside = self.asides[self.topics[topic].name]?.partitions ?? [:]
+        self.topics[topic].partitions = (0..<Int32(count)).map { number in
+            var partition = PartitionState(topic: topic, number: number)
+            partition.aside = aside[number] ?? .none
+            return self.makePartition(partition)
+        }
+        self.topics[topic].keyCount = self.keyCount(topic, among: count)
         self.topics[topic].nextCount = nil
         self.topics[topic].sticky = (0, 0)
         self.placeWaiting(topic, now: now)
+    }
+
+    /// While some of its partitions are set aside, a topic's keys stay where they are, also if it got more.
+    private func keyCount(_ topic: Int, among count: Int) -> Int {
+        guard let aside = self.asides[self.topics[topic].name], !aside.partitions.isEmpty, aside.partitionCount > 0 else { return count }
+        return min(count, Int(aside.partitionCount))
+    }
+
+    /// Nothing of a topic is set aside any more that held its keys in their places.
+    mutating func spreadKeys(_ topic: Int, now: UInt64) {
+        let count = self.topics[topic].partitions.count
+        guard count > 0, self.topics[topic].nextCount == nil, self.topics[topic].keyCount != count else { return }
+        self.setPartitionCount(topic, count, now: now)
     }
 
     /// Fewer partitions: the topic was made anew. Its events leave their old places, for some are gone.

@@ -59,7 +59,8 @@ extension ForwardState {
         let delay = self[slot].failures == 0 ? 0 : self.configuration.delay(self.configuration.rebuildDelay, failures: self[slot].failures)
         self[slot].phase = .closed(until: now + delay)
         // What came while it was failing waits for its successor.
-        self[slot].isWanted = slot == .main || !self[slot].stalled.isEmpty
+        self[slot].isWanted = slot == .main && (self.role == .direct || !self.isIdle) || !self[slot].stalled.isEmpty
+        self.releaseHeld(by: slot)
         for topic in self.topics.indices { self.topics[topic].setKnown(by: slot, false) }
         for place in self.partitions.indices where self.partitions[place].slot == slot && self.partitions[place].outstanding > 0 {
             self.forEachUnsettled(of: place) { state, flight in

@@ -13,9 +13,11 @@ extension ForwardState {
     /// - Returns: whether the event is delivered by it.
     @inline(__always)
     mutating func report(_ report: KafkaReport, from slot: ProducerSlot, now: UInt64) -> Bool {
-        guard self.flights.contains(report.token) else { return false }  // Of a flight that was settled otherwise.
         let flight = UInt32(truncatingIfNeeded: report.token)
-        guard self.flights[flight].status == .sent else { return false }
+        guard self.flights.contains(report.token), self.flights[flight].status == .sent else {
+            self.reportHeld(report)  // It was settled otherwise meanwhile.
+            return false
+        }
         let place = Int(self.flights[flight].place)
         guard !report.error.isError else {
             self.failed(flight, place, slot, report, now: now)
@@ -25,6 +27,7 @@ extension ForwardState {
         self.totals.deliveredBytes += UInt64(self.flights[flight].bytes)
         self.flights[flight].status = .settled
         self.remove(flight, place, slot)
+        self.partitions[place].movedAt = now
         if self.partitions[place].failures > 0 || self.topics[self.partitions[place].topic].failure != nil {
             self.recovered(place, now: now)
         }
@@ -80,6 +83,7 @@ extension ForwardState {
             self.flights[flight].status = .dying
             self.remove(flight, place, slot)
             self.die(flight, report.error, reason: report.error.text)
+            self.partitions[place].movedAt = now
             self.recovered(place, now: now)
             self.resumeIfReported(place, now: now)
             self.settledOne(place, now: now)
@@ -93,7 +97,9 @@ extension ForwardState {
             self.setAlone(flight, topic)
             self.note(suspectOf: topic, report.error)
             if report.error == .messageTooLarge { self.tooLarge(topic, from: slot) }
-        case .hold(let scope): self.hold(scope, place, KafkaFailure(report.error), now: now)
+        case .hold(.topic): self.fail(topic: topic, KafkaFailure(report.error), byDelivery: true, now: now)
+        case .hold(.partition): self.fail(partition: place, KafkaFailure(report.error), byDelivery: true, now: now)
+        case .hold(.cluster): break  // Its producer took a fatal error, and is rebuilt with growing delays.
         case .unknown:
             // Perhaps one event's fault, perhaps not: none is given up, but each goes alone, so that the others flow.
             self.setAlone(flight, topic)
@@ -123,10 +129,6 @@ extension ForwardState {
         self.partitions[place].isHalted = false
         guard self.partitions[place].unsettled > 0 else { return }
         self.partitions[place].next = self.partitions[place].oldest
-        if self.partitions[place].probes {
-            self.partitions[place].probes = false
-            self.setAlone(self.partitions[place].oldest, self.partitions[place].topic)
-        }
         if rests, self.partitions[place].restsUntil <= now { self.rest(place, now: now) }
         if self.partitions[place].queued > 0 { self.markReady(place) }
     }

@@ -56,6 +56,7 @@ extension ForwardState {
         case .probing(let probe) where probe != place: return false
         case .ready, .probing: break
         }
+        guard !self.partitions[place].isLeaderless, self.role == .drain || self.partitions[place].aside == .none else { return false }
         guard self.partitions[place].restsUntil <= now else { return false }
         self.partitions[place].restsUntil = 0
         return true

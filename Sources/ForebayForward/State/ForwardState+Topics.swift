@@ -14,6 +14,7 @@ extension ForwardState {
             self.topics.append(topic)
         }
         self.names.add(name, at: index)
+        self.topics[index].aside = self.role == .direct ? self.asides[topic.name]?.whole ?? .none : .none
         self.want(index, by: .main)
         return index
     }
@@ -35,8 +36,9 @@ extension ForwardState {
         self.forgetLastTopic()
     }
 
-    /// Has a producer ask the cluster for a topic (again).
+    /// Has a producer ask the cluster for a topic (again). For one that is set aside, the drain asks.
     mutating func want(_ topic: Int, by slot: ProducerSlot) {
+        guard self.topics[topic].aside == .none else { return }
         self.topics[topic].wantedBy |= slot.bit
         self[slot].wantsMetadata = true
     }
@@ -63,22 +65,38 @@ extension ForwardState {
     /// What the cluster answered to a producer.
     mutating func learned(_ answer: KafkaMetadata.Topic, _ topic: Int, from slot: ProducerSlot, now: UInt64) {
         if case .held = self.topics[topic].phase { return self.want(topic, by: slot) }  // It failed meanwhile.
-        guard !answer.error.isError, answer.leaders.contains(where: { $0 != nil }) else {
+        guard self.topics[topic].aside == .none else { return }
+        guard !answer.error.isError, !answer.leaders.isEmpty else {
             let code = answer.error.isError ? answer.error : .leaderNotAvailable
-            return self.holdTopic(topic, KafkaFailure(code), needsProbe: false, now: now)
+            return self.fail(topic: topic, KafkaFailure(code), byDelivery: false, now: now)
         }
         self.topics[topic].setKnown(by: slot, true)
         if slot == .main {
             self.topics[topic].learnedAt = now
-            self.topics[topic].live = answer.leaders.indices.filter { answer.leaders[$0] != nil }.map(Int32.init)
             if !self.topics[topic].limitIsKnown || self.topics[topic].limitIsStale { self.limitsWanted = true }
             if answer.leaders.count == self.topics[topic].partitions.count, self.topics[topic].nextCount == nil {
                 self.placeWaiting(topic, now: now)
             } else {
                 self.setPartitionCount(topic, answer.leaders.count, now: now)
             }
+            self.learned(leaders: answer.leaders, topic)
+            if self.role == .drain {
+                let leaderless = answer.leaders.indices.filter { answer.leaders[$0] == nil }.map(Int32.init)
+                self.found.append((self.topics[topic].name, Set(leaderless)))
+            }
         }
         self.open(topic)
+    }
+
+    private mutating func learned(leaders: [Int32?], _ topic: Int) {
+        for place in self.topics[topic].partitions {
+            let number = Int(self.partitions[place].number)
+            self.partitions[place].isLeaderless = number < leaders.count && leaders[number] == nil
+        }
+        let live = self.topics[topic].live
+        self.refreshLive(topic)
+        if live == self.topics[topic].live { return }
+        if self.topics[topic].phase == .ready { self.markReady(allOf: topic) }
     }
 
     /// The cluster does not list a topic that was asked for, or did not answer at all: asked again.
@@ -93,14 +111,20 @@ extension ForwardState {
         case .held: return
         case .probing: break
         case .unknown, .ready:
-            if self.topics[topic].needsProbe, let probe = self.choosePartitionToProbe(topic) {
+            if self.topics[topic].needsProbe {
+                guard let probe = self.choosePartitionToProbe(topic) else { return }  // As soon as there is something to send.
                 self.topics[topic].phase = .probing(partition: probe)
             } else {
                 self.topics[topic].phase = .ready
-                if self.topics[topic].failure != nil, !self.topics[topic].needsProbe { self.release(topic) }
+                if self.topics[topic].failure != nil { self.release(topic) }
             }
         }
         self.markReady(allOf: topic)
+    }
+
+    /// In the drain: there is something to send to a topic that is to be tried with one event.
+    mutating func beginProbe(_ topic: Int) {
+        if self.topics[topic].needsProbe, self.topics[topic].phase == .unknown || self.topics[topic].phase == .ready { self.open(topic) }
     }
 
     private func choosePartitionToProbe(_ topic: Int) -> Int? {
@@ -160,32 +184,28 @@ extension ForwardState {
 
     // MARK: Not now
 
-    mutating func hold(_ scope: KafkaFate.Scope, _ place: Int, _ failure: KafkaFailure, now: UInt64) {
-        switch scope {
-        case .topic: self.holdTopic(self.partitions[place].topic, failure, needsProbe: true, now: now)
-        case .partition:
-            self.partitions[place].probes = true
-            self.want(self.partitions[place].topic, by: .main)
-        case .cluster: break  // Its producer took a fatal error, and is rebuilt with growing delays.
-        }
-    }
-
-    private mutating func holdTopic(_ topic: Int, _ failure: KafkaFailure, needsProbe: Bool, now: UInt64) {
+    /// A topic takes nothing now.
+    ///
+    /// - Parameter byDelivery: events were refused; metadata alone can't say that it is over.
+    mutating func fail(topic: Int, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
         if case .held = self.topics[topic].phase { return }
+        guard self.role == .direct else { return self.withdraw(topic: topic, failure, byDelivery: byDelivery) }
         self.topics[topic].failure = failure
         self.topics[topic].failures += 1
+        // One that the brokers are just creating is missing, then leaderless, for a moment: asked twice.
+        let isPerhapsNew = !byDelivery && (failure.code == .unknownTopicOrPartition || failure.code == .leaderNotAvailable)
+        if self.topics[topic].failures >= (isPerhapsNew ? 2 : 1), self.maySetAside(topic) { return self.setAside(topic: topic, failure) }
         self.noteHold(topic, failure)
-        if needsProbe { self.topics[topic].needsProbe = true }
+        if byDelivery { self.topics[topic].needsProbe = true }
         let until = now + self.configuration.delay(self.configuration.holdDelay, failures: self.topics[topic].failures)
         self.topics[topic].phase = .held(until: until)
         self.held.append(topic)
-        if !needsProbe { self.closeIfUnused(topic) }
+        if !byDelivery { self.closeIfUnused(topic) }
     }
 
-    /// A topic that the brokers are just creating is missing, then leaderless, for a moment: nobody needs to be told at once.
+    /// Too much is set aside to add this topic.
     private mutating func noteHold(_ topic: Int, _ failure: KafkaFailure) {
-        let isPerhapsNew = failure.code == .unknownTopicOrPartition || failure.code == .leaderNotAvailable
-        guard self.topics[topic].failures >= (isPerhapsNew ? 3 : 1), self.topics[topic].told != failure.code else { return }
+        guard !self.maySetAside(topic), self.topics[topic].told != failure.code else { return }
         self.topics[topic].told = failure.code
         self.notes.append(.held(topic: self.topics[topic].name, failure))
     }

@@ -4,7 +4,8 @@ import ForebayKafka
 /// Decides for the forward stage: what is sent when, what failed reports mean, and how far the cursor may move.
 ///
 /// - Order: a partition's events go out in the order of the source. One that fails holds those behind it; they are sent again together.
-/// - Prefix: the cursor is the end of the unbroken run of settled events, never beyond one that is not delivered or durably dead.
+/// - Prefix: the cursor is the end of the unbroken run of settled events, never beyond one that is not delivered, durably dead or durably
+///   set aside.
 /// - No allocation per event: flights live in a ring, and queues are links in it.
 ///
 /// Planted bugs that its tests catch: the cursor moved when an event is sent (`mark(.settled)` in `sent`), the gapless guarantee off,
@@ -32,6 +33,7 @@ struct ForwardState {
         var dead: UInt64 = 0
     }
 
+    let role: ForwardRole
     let configuration: ForwardConfiguration
     var flights = FlightRing()
     var batches = BatchQueue()
@@ -50,6 +52,20 @@ struct ForwardState {
     /// Pulled and not given to a producer, in bytes.
     var queuedBytes = 0
     var deaths: [Death] = []
+    /// Topics of which something is set aside, as this state sees it.
+    var asides: [String: SetAsideTopic] = [:]
+    /// Events on their way into the set-aside log, in order; the stage takes them.
+    var leaving: [Leaving] = []
+    /// What producers were given and was settled otherwise before its report, by token, and the batches that live for it.
+    var holds: [UInt64: Hold] = [:]
+    var pinned: [UInt32: (batch: Batch, count: Int)] = [:]
+    /// Reports of those, or their producer's end; the stage takes them.
+    var heldReports: [(token: UInt64, isDelivered: Bool)] = []
+    /// In the drain: units that can't be delivered now, what its producers hold of them, and topics that the cluster knows. The stage
+    /// takes them.
+    var refusals: [Refusal] = []
+    var withheld: [(token: UInt64, offset: Offset)] = []
+    var found: [(topic: String, leaderless: Set<Int32>)] = []
     var notes: [Note] = []
     var totals = Totals()
     /// The ends of what is settled, one per lane, not committed yet.
@@ -66,10 +82,11 @@ struct ForwardState {
     private var lastTopic = -1
     var generator: SplitMix64
 
-    init(configuration: ForwardConfiguration, seed: UInt64) {
+    init(role: ForwardRole = .direct, configuration: ForwardConfiguration, seed: UInt64) {
+        self.role = role
         self.configuration = configuration
         self.generator = SplitMix64(seed: seed)
-        self[.main].isWanted = true
+        self[.main].isWanted = role == .direct  // Early, to see whether the cluster is there. The drain has one while it needs it.
     }
 
     /// Whether anything is in flight, or waits.
@@ -88,9 +105,11 @@ struct ForwardState {
     // MARK: Taking in
 
     /// Takes a batch from the source. Its events are queued by partition; nothing is sent yet.
-    mutating func admit(_ batch: Batch, now: UInt64) {
+    ///
+    /// - Parameter partition: where they go whatever their keys say: what was set aside as a partition.
+    mutating func admit(_ batch: Batch, partition: Int32? = nil, now: UInt64) {
         self.admissions += 1
-        let number = self.batches.append(batch, firstFlight: self.flights.tail, cost: self.cost(of: batch))
+        let number = self.batches.append(batch, firstFlight: self.flights.tail, cost: self.cost(of: batch), partition: partition)
         let base = self.batches.base(number)
         var offset = 0
         for _ in 0..<batch.count {
@@ -106,6 +125,7 @@ struct ForwardState {
             self.place(flight, event, topic, now: now)
             offset += size
         }
+        if self.role == .drain, self.lastTopic >= 0 { self.beginProbe(self.lastTopic) }
     }
 
     /// The event of a flight; its views are valid while the flight is in the air.

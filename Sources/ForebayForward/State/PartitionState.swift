@@ -1,8 +1,11 @@
+import ForebayKafka
+
 /// A partition that events in flight are for: its unsettled flights in order, and how far they were sent.
 ///
 ///     oldest … settled … sent … sent … | next: queued … queued … newest
 ///
 /// After a failed report nothing more is sent until all its reports are in; then sending begins again at the oldest.
+/// When it is set aside, all its unsettled flights leave it.
 struct PartitionState {
     let topic: Int
     let number: Int32
@@ -22,16 +25,27 @@ struct PartitionState {
     var isHalted = false
     /// What is in flight was sent alone.
     var isAlone = false
-    /// Its first event is to be sent alone when it goes on.
-    var probes = false
     /// Not before this time; 0 at once.
     var restsUntil: UInt64 = 0
     /// Failures since its last delivery.
     var failures = 0
+    /// When it last settled an event, or got its first one.
+    var movedAt: UInt64 = 0
+    /// It has no leader: nothing is sent.
+    var isLeaderless = false
+    /// Whether it is set aside, as a unit of its own.
+    var aside = SetAsideMode.none
+    /// Why it was set aside.
+    var failure: KafkaFailure?
     /// Listed to be looked at.
     var isReady = false
     /// The producers that list it, because they could not be sent to, as bits.
     var stalledAt: UInt8 = 0
+
+    init(topic: Int, number: Int32) {
+        self.topic = topic
+        self.number = number
+    }
 
     /// What weighs on it, for keyless events to avoid.
     var load: Int { self.outstandingBytes + self.queued * 256 }

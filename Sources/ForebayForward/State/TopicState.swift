@@ -2,15 +2,16 @@ import ForebayKafka
 
 /// A topic that events in flight are for.
 ///
-///     unknown --metadata--> ready --can't now--> held --time over--> unknown
-///                             ^                                         | if a delivery, not metadata, had failed
-///                             `------------one event delivered------- probing
+///     unknown --metadata--> ready --can't now--> set aside --delivered from there--> unknown
+///        |                    ^
+///        |                    `--one event delivered-- probing: the drain's, when it failed at a delivery before
+///        `--perhaps just being created--> held --time over--> unknown
 struct TopicState {
     enum Phase: Equatable {
         /// The cluster is to be asked, or is being asked.
         case unknown
         case ready
-        /// Missing, forbidden, or such: asked again at this time.
+        /// Missing, but perhaps just being created: asked again at this time.
         case held(until: UInt64)
         /// One event of this partition goes alone, to see whether the topic takes events again.
         case probing(partition: Int)
@@ -18,7 +19,7 @@ struct TopicState {
 
     let name: String
     var phase: Phase = .unknown
-    /// Why it was held last; none when it is ready.
+    /// Why it was held or set aside; none when it is ready.
     var failure: KafkaFailure?
     /// What an operator was told of it, while it is so.
     var told: KafkaErrorCode?
@@ -26,12 +27,16 @@ struct TopicState {
     var failures = 0
     /// The failure came from a delivery: the metadata alone can't say that it is over.
     var needsProbe = false
+    /// Whether all of it is set aside.
+    var aside = SetAsideMode.none
     /// Indices of its partitions, by their number; empty until known.
     var partitions: [Int] = []
-    /// The numbers of those that have a leader.
+    /// The numbers of those that have a leader and are not set aside: where keyless events go.
     var live: [Int32] = []
     /// When the cluster was last asked successfully.
     var learnedAt: UInt64 = 0
+    /// Among how many partitions keys are spread: fewer than there are while some are set aside, so that a key keeps its place.
+    var keyCount = 0
     /// The cluster named another number of partitions, which counts once all events in their old places are settled.
     var nextCount: Int?
     /// `max.message.bytes`, or what refusals taught.

@@ -30,6 +30,14 @@ package struct KafkaErrorCode: RawRepresentable, Hashable, Sendable, CustomStrin
         return UnsafeBufferPointer(start: table, count: count).compactMap { $0.desc == nil ? nil : KafkaErrorCode($0.code) }
     }
 
+    /// The code of a name, as ``description`` gives it.
+    package init?(name: String) {
+        guard let code = Self.names[name] else { return nil }
+        self = code
+    }
+
+    private static let names = Dictionary(Self.all.map { ($0.description, $0) }) { first, _ in first }
+
     package static let none = KafkaErrorCode(rawValue: 0)
     package static let messageTooLarge = KafkaErrorCode(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
     package static let unknownTopicOrPartition = KafkaErrorCode(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)

@@ -26,7 +26,9 @@ struct ConfigurationDecoder {
             topics: self.topics(),
             delivery: DeliveryConfiguration(
                 window: self.number("delivery.window"), partitionWindow: self.number("delivery.partition_window"),
-                readAhead: self.number("delivery.read_ahead")),
+                readAhead: self.number("delivery.read_ahead"),
+                partitionPatienceMilliseconds: self.number("delivery.set_aside.partition_after"),
+                retryMilliseconds: self.number("delivery.set_aside.retry")),
             shutdown: ShutdownConfiguration(timeoutMilliseconds: self.number("shutdown.timeout")))
     }
 

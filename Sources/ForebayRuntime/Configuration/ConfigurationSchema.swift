@@ -140,6 +140,16 @@ package enum ConfigurationSchema {
             "delivery.read_ahead", .size(256 * KiB...GiB), .standard("4MiB"),
             "Events read from the spool and not yet sent, for each route."),
         .section(
+            "delivery.set_aside",
+            "What can't be delivered now (a topic missing or forbidden, a partition that stands still) is kept on disk aside, in order, so that "
+                + "it holds up nothing else. A topic's error sets it aside at once; a cluster that is away as a whole sets nothing aside."),
+        .key(
+            "delivery.set_aside.partition_after", .duration(500...hour), .standard("10s"),
+            "A partition without leader or progress for so long is set aside."),
+        .key(
+            "delivery.set_aside.retry", .duration(100...hour), .standard("30s"),
+            "The longest wait before what is set aside is tried again; it begins at 100 ms and doubles."),
+        .section(
             "shutdown",
             "SIGTERM: finish what is in flight, sync, exit 0. A second signal exits at once; nothing durable is lost either way."),
         .key(

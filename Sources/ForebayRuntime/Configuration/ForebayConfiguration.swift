@@ -110,6 +110,10 @@ package struct DeliveryConfiguration: Sendable, Equatable {
     package var window: Int
     package var partitionWindow: Int
     package var readAhead: Int
+    /// A partition that stands still for so long is set aside.
+    package var partitionPatienceMilliseconds: Int
+    /// The longest wait between two tries of what is set aside.
+    package var retryMilliseconds: Int
 }
 
 package struct ShutdownConfiguration: Sendable, Equatable {

@@ -21,7 +21,7 @@ package final class Node: Sendable {
     /// `127.0.0.1:8080`, with the port that was bound.
     package let ingestAddress: String
     package let adminAddress: String
-    private let sources: [String: SpoolSource]
+    private let routes: [String: NodeRoute]
     private let loops: Loops
     private let listeners: NodeListeners
     private let observation: NodeObservation
@@ -52,15 +52,16 @@ package final class Node: Sendable {
         let admin = try await listeners.listen(listeners.admin, configuration.listeners.admin.address)
 
         let storage = try NodeStorage.open(configuration, metrics: metrics)
-        let sources = try await self.sources(configuration, storage, loops.delivery, metrics)
-        observation.opened(NodeObservation.Parts(supervisor: supervisor, storage: storage, sources: sources))
+        let routes = try await NodeRoute.all(configuration, storage, loops.delivery, metrics)
+        observation.opened(NodeObservation.Parts(supervisor: supervisor, storage: storage, routes: routes))
         let waiters = DeliveryWaiters(limit: configuration.limits.awaitingKafka)
         let room = IngestRoom()
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: configuration.limits.inFlight, room: room.signal)
         await supervisor.start("buffer") {
             BufferStage(loop: loops.edge, port: port, spool: storage.spool, configuration: ForebayBuffer.BufferConfiguration())
         }
-        await self.startForwarding(configuration, supervisor, storage, sources, waiters, loops.delivery, metrics)
+        let budget = ForwardBudget(total: configuration.delivery.window)
+        for route in routes.values { await route.start(supervisor, waiters, budget, loops.delivery, metrics) }
         let ingestMetrics = IngestMetrics(registry: metrics)
         await supervisor.start("ingest") {
             try IngestStage(
@@ -71,19 +72,19 @@ package final class Node: Sendable {
         loops.edge.execute { SharedCPU.watch(edge: loops.edge, commit: storage.threads.commitThread) }
         observation.listening()
         return Node(
-            configuration: configuration, supervisor: supervisor, storage: storage, addresses: (ingest, admin), sources: sources,
+            configuration: configuration, supervisor: supervisor, storage: storage, addresses: (ingest, admin), routes: routes,
             loops: loops, listeners: listeners, observation: observation)
     }
 
     private init(
         configuration: ForebayConfiguration, supervisor: Supervisor, storage: NodeStorage, addresses: (ingest: String, admin: String),
-        sources: [String: SpoolSource], loops: Loops, listeners: NodeListeners, observation: NodeObservation
+        routes: [String: NodeRoute], loops: Loops, listeners: NodeListeners, observation: NodeObservation
     ) {
         self.configuration = configuration
         self.supervisor = supervisor
         self.storage = storage
         (self.ingestAddress, self.adminAddress) = addresses
-        self.sources = sources
+        self.routes = routes
         self.loops = loops
         self.listeners = listeners
         self.observation = observation
@@ -98,71 +99,11 @@ package final class Node: Sendable {
         self.observation.draining()
         let draining = Task { await self.listeners.drain() }
         await self.supervisor.shutdown(within: .milliseconds(self.configuration.shutdown.timeoutMilliseconds))
-        for source in self.sources.values { source.close() }
+        for route in self.routes.values { route.close() }
         await self.storage.close()
         await self.listeners.close()
         await draining.value
         await self.loops.edge.stop()
         await self.loops.delivery.stop()
-    }
-
-    private static func startForwarding(
-        _ configuration: ForebayConfiguration, _ supervisor: Supervisor, _ storage: NodeStorage, _ sources: [String: SpoolSource],
-        _ waiters: DeliveryWaiters, _ loop: EventLoop, _ metrics: MetricsRegistry
-    ) async {
-        let budget = ForwardBudget(total: configuration.delivery.window)
-        for route in configuration.routes {
-            guard let cluster = configuration.clusters[route.forward.to], let source = sources[route.name],
-                let letters = storage.deadLetters[route.name]
-            else { preconditionFailure("a route without its parts: the configuration was not checked") }
-            await supervisor.start("forward/\(route.name)") {
-                var bounds = ForwardConfiguration()
-                bounds.partitionWindow = configuration.delivery.partitionWindow
-                return ForwardStage(
-                    route: route.name, source: source, properties: KafkaProperties(client: cluster.properties, producer: cluster.producer),
-                    deadLetters: letters, waiters: waiters, budget: budget, configuration: bounds, loop: loop, metrics: metrics)
-            }
-        }
-    }
-
-    private static func sources(
-        _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop, _ metrics: MetricsRegistry
-    ) async throws -> [String: SpoolSource] {
-        var sources: [String: SpoolSource] = [:]
-        for route in configuration.routes {
-            let cursor = try await storage.spool.cursor("forward/\(route.name)", route: RouteID(name: route.name))
-            let source = SpoolSource(
-                spool: storage.spool, cursor: cursor, loop: loop,
-                configuration: ForebayBuffer.BufferConfiguration(readAheadBytes: configuration.delivery.readAhead))
-            sources[route.name] = source
-            metrics.gauge(
-                "forebay_delivery_lag_events", help: "Events accepted and not settled yet.",
-                labels: ["stage": "forward", "route": route.name]
-            ) { Double(source.lag) }
-        }
-        let all = Array(sources.values)
-        metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {
-            all.compactMap(\.oldestAcceptedAt).min().map { max(0, Double(WallClock.milliseconds - $0) / 1000) } ?? 0
-        }
-        try await self.dropCursorsOfRemovedRoutes(configuration, storage.spool)
-        return sources
-    }
-
-    /// A route that was taken out of the configuration: its cursor goes once nothing of it waits; until then it holds its segments, and the
-    /// log says so at each start.
-    private static func dropCursorsOfRemovedRoutes(_ configuration: ForebayConfiguration, _ spool: Spool) async throws {
-        let known = Set(configuration.routes.map { "forward/\($0.name)" })
-        for name in try spool.cursorNames() where !known.contains(name) {
-            let route = name.split(separator: "/").last.map(String.init) ?? name
-            let cursor = try await spool.cursor(name, route: RouteID(name: route))
-            let lag = spool.lag(of: cursor)
-            if lag == 0 {
-                try await spool.remove(cursor)
-            } else {
-                Logger(label: "node").error(
-                    "a route that is no longer configured still has events to deliver; they are kept and hold disk space: add the route back",
-                    ["route": route, "events": "\(lag)"])
-            }
-        }
     }
 }

@@ -10,7 +10,7 @@ final class NodeObservation: NodeView {
     struct Parts: Sendable {
         let supervisor: Supervisor
         let storage: NodeStorage
-        let sources: [String: SpoolSource]
+        let routes: [String: NodeRoute]
     }
 
     private struct State: Sendable {
@@ -89,13 +89,13 @@ final class NodeObservation: NodeView {
         let spool = parts.storage.spool
         return BufferStatus(
             name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
-            oldestEventAgeSeconds: Self.age(parts.sources.values.compactMap(\.oldestAcceptedAt).min()), firstSequence: spool.start,
+            oldestEventAgeSeconds: NodeRoute.age(parts.routes.values.compactMap(\.source.oldestAcceptedAt).min()), firstSequence: spool.start,
             durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !spool.isFull,
             missing: spool.missing.map { BufferStatus.Missing(events: $0.sequences, file: "segment \($0.segment)", reason: $0.reason) })
     }
 
     private func route(_ route: RouteConfiguration, _ stages: [StageReport], _ parts: Parts) -> RouteStatus? {
-        guard let source = parts.sources[route.name] else { return nil }
+        guard let source = parts.routes[route.name]?.source else { return nil }
         let stage = stages.first { $0.name == "forward/\(route.name)" }
         let lag = source.lag
         let isUp = stage?.facts.first { $0.name == "target_up" }?.value == .flag(true)
@@ -108,7 +108,7 @@ final class NodeObservation: NodeView {
             }
         return RouteStatus(
             route: route.name, stage: "forward", cluster: route.forward.to, state: state, cursor: source.cursor.number, lagEvents: lag,
-            oldestEventAgeSeconds: Self.age(source.oldestAcceptedAt),
+            oldestEventAgeSeconds: NodeRoute.age(source.oldestAcceptedAt),
             inFlightEvents: Self.number("in_flight", stage), inFlightBytes: Self.number("in_flight_bytes", stage),
             deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0,
             lastError: held ?? stage?.lastError)
@@ -117,9 +117,5 @@ final class NodeObservation: NodeView {
     private static func number(_ name: String, _ stage: StageReport?) -> Int {
         guard case .number(let number)? = stage?.facts.first(where: { $0.name == name })?.value else { return 0 }
         return Int(number)
-    }
-
-    private static func age(_ acceptedAt: Int64?) -> Double? {
-        acceptedAt.map { max(0, Double(WallClock.milliseconds - $0) / 1000) }
     }
 }

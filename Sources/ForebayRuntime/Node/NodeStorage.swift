@@ -4,10 +4,12 @@ import ForebayNet
 package import ForebaySpool
 package import ForebayTelemetry
 
-/// Everything a node keeps on disk: the spool, and a log of dead letters for each route. All share two threads and one budget.
+/// Everything a node keeps on disk: the spool, and for each route a log of dead letters and one of what is set aside. All share two threads
+/// and one budget.
 package final class NodeStorage: Sendable {
     package let spool: Spool
     package let deadLetters: [String: DeadLetters]
+    package let setAside: [String: SetAsideLog]
     let budget: SpoolBudget
     let threads: SpoolThreads
 
@@ -21,15 +23,22 @@ package final class NodeStorage: Sendable {
         let spool = try Spool.open(
             ForebaySpool.SpoolConfiguration(directory: "\(directory)/spool", segmentSize: sizes.segment, onDiskFailure: DiskFailure.leave),
             budget: budget, threads: threads, metrics: spoolMetrics)
-        // Small files: dead letters are few, and each log takes at least one.
-        let sideSegment = min(sizes.segment, 4 << 20)
+        let side = { @Sendable (folder: String, segment: Int) throws(ForebayError) in
+            try Spool.open(
+                ForebaySpool.SpoolConfiguration(directory: folder, segmentSize: segment, onDiskFailure: DiskFailure.leave),
+                budget: budget, threads: threads, metrics: spoolMetrics, isSideLog: true)
+        }
+        // Small files: dead letters are few, and each log takes at least one. What is set aside may be much, but must fit the reserve.
+        let lettersSegment = min(sizes.segment, 4 << 20)
+        let asideSegment = max(256 << 10, min(sizes.segment, 64 << 20, budget.reserve / 8 / 4096 * 4096))
         var deadLetters: [String: DeadLetters] = [:]
+        var setAside: [String: SetAsideLog] = [:]
         for route in configuration.routes {
             deadLetters[route.name] = try DeadLetters(route: route.name, directory: "\(directory)/deadletters/\(route.name)") {
-                folder throws(ForebayError) in
-                try Spool.open(
-                    ForebaySpool.SpoolConfiguration(directory: folder, segmentSize: sideSegment, onDiskFailure: DiskFailure.leave),
-                    budget: budget, threads: threads, metrics: spoolMetrics, isSideLog: true)
+                folder throws(ForebayError) in try side(folder, lettersSegment)
+            }
+            setAside[route.name] = try SetAsideLog(directory: "\(directory)/setaside/\(route.name)") {
+                folder throws(ForebayError) in try side(folder, asideSegment)
             }
         }
         metrics.gauge("forebay_buffer_bytes", help: "Bytes that the spool and its side logs take on disk.") { Double(budget.usedBytes) }
@@ -39,12 +48,15 @@ package final class NodeStorage: Sendable {
                 Double(letters.count)
             }
         }
-        return NodeStorage(spool: spool, deadLetters: deadLetters, budget: budget, threads: threads)
+        return NodeStorage(spool: spool, deadLetters: deadLetters, setAside: setAside, budget: budget, threads: threads)
     }
 
-    private init(spool: Spool, deadLetters: [String: DeadLetters], budget: SpoolBudget, threads: SpoolThreads) {
+    private init(
+        spool: Spool, deadLetters: [String: DeadLetters], setAside: [String: SetAsideLog], budget: SpoolBudget, threads: SpoolThreads
+    ) {
         self.spool = spool
         self.deadLetters = deadLetters
+        self.setAside = setAside
         self.budget = budget
         self.threads = threads
     }
@@ -52,6 +64,7 @@ package final class NodeStorage: Sendable {
     /// Cursors synced, segments sealed.
     package func close() async {
         for letters in self.deadLetters.values { await letters.close() }
+        for log in self.setAside.values { await log.close() }
         await self.spool.close()
         self.threads.end()
     }

@@ -1,0 +1,251 @@
+package import ForebayCore
+package import ForebayKafka
+package import ForebaySpool
+import ForebayTelemetry
+import Synchronization
+
+/// What of one route can't be delivered now: its log on disk, and who may do what with it. Shared by the route's two stages.
+package final class SetAside: Sendable {
+    /// One unit as it is shown.
+    package struct Shown: Sendable, Equatable {
+        package let key: SetAsideKey
+        /// `waiting` for its next try, or `draining`.
+        package let isDraining: Bool
+        package let code: String
+        package let reason: String
+        /// What to do about it.
+        package let advice: String?
+        /// ms since 1970.
+        package let since: Int64
+        package let events: UInt64
+        package let bytes: Int
+        /// When the first of them was accepted, ms since 1970.
+        package let oldestAcceptedAt: Int64
+    }
+
+    /// What is to be done once the state is let go of.
+    private struct Effects {
+        var moved: [SetAsideUnit] = []
+        var gone: [UInt64] = []
+        var notes: [SetAsideState.Note] = []
+        var wakes: [ForwardRole] = []
+        var hasReading = false
+    }
+
+    package let route: String
+    private let log: SetAsideLog
+    private let advice: KafkaAdvice
+    private let logger = Logger(label: "setaside")
+    private let state: Mutex<SetAsideState>
+    private let stages = Mutex<[ForwardRole: @Sendable () -> Void]>([:])
+    private let reader = Mutex<(@Sendable () -> Void)?>(nil)
+
+    package init(route: String, log: SetAsideLog, properties: KafkaProperties, configuration: ForwardConfiguration) throws(ForebayError) {
+        self.route = route
+        self.log = log
+        self.advice = KafkaAdvice(properties: properties)
+        let units = log.units.map { unit in
+            var known = SetAsideUnit(
+                number: unit.number, key: SetAsideKey(unit.topic, unit.partition), partitionCount: unit.partitionCount, code: unit.code,
+                reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt)
+            (known.settled, known.end, known.bytes, known.isInLog) = (unit.settled, unit.end, unit.bytes, true)
+            return known
+        }
+        self.state = Mutex(SetAsideState(configuration: configuration, units: units, nextNumber: log.nextNumber))
+        let events = units.reduce(0) { $0 + $1.events }
+        if events > 0 {
+            self.logger.warning(
+                "events are set aside from before the start", ["route": route, "units": "\(units.count)", "events": "\(events)"])
+        }
+        try self.change { _ in }
+    }
+
+    // MARK: What is shown
+
+    package var isEmpty: Bool { self.state.withLock { $0.isEmpty } }
+    package var events: UInt64 { self.state.withLock { $0.units.values.reduce(0) { $0 + $1.events } } }
+    package var bytes: Int { self.state.withLock { $0.units.values.reduce(0) { $0 + max(0, $1.bytes) } } }
+    package var unitCount: Int { self.state.withLock { $0.units.count } }
+    package var oldestAcceptedAt: Int64? { self.state.withLock { $0.units.values.map(\.oldestAcceptedAt).min() } }
+
+    /// The units by name, at most `limit`.
+    package func shown(limit: Int) -> [Shown] {
+        let units = self.state.withLock { state in
+            state.units.values.sorted { ($0.key.topic, $0.key.partition ?? -1) < ($1.key.topic, $1.key.partition ?? -1) }.prefix(limit)
+        }
+        return units.map { unit in
+            Shown(
+                key: unit.key, isDraining: unit.phase == .draining || unit.phase == .closing, code: unit.code, reason: unit.reason,
+                advice: KafkaErrorCode(name: unit.code).flatMap { self.advice.text(for: KafkaFailure($0), topic: unit.key.topic) },
+                since: unit.since, events: unit.events,
+                bytes: max(0, unit.bytes), oldestAcceptedAt: unit.oldestAcceptedAt)
+        }
+    }
+
+    // MARK: For both stages
+
+    /// A stage's run begins.
+    ///
+    /// - Parameter wake: called when there may be something new for it, on any thread.
+    func begin(_ role: ForwardRole, wake: @escaping @Sendable () -> Void) {
+        self.stages.withLock { $0[role] = wake }
+        self.state.withLock { $0.begin(role) }
+    }
+
+    func end(_ role: ForwardRole, now: UInt64) throws(ForebayError) {
+        self.stages.withLock { $0[role] = nil }
+        try self.change { $0.end(role, now: now) }
+    }
+
+    func takeChanges(for role: ForwardRole) -> [(topic: String, now: SetAsideTopic?)] {
+        self.state.withLock { $0.hasChanges(for: role) ? $0.takeChanges(for: role) : [] }
+    }
+
+    /// Events leave a stage, in this order.
+    ///
+    /// - Returns: the number of each one's unit.
+    func depart(_ departures: [SetAsideState.Departure], from role: ForwardRole) throws(ForebayError) -> [UInt64] {
+        try self.change { $0.depart(departures, from: role, now: WallClock.milliseconds) }
+    }
+
+    /// Makes events durable in the log: only then may a cursor pass them.
+    ///
+    /// - Parameter batches: of a unit each, their records with their ids written out.
+    /// - Throws: `spool_full`; nothing is stored then.
+    func append(_ batches: [(unit: UInt64, batch: Batch)], from role: ForwardRole, now: UInt64) async throws(ForebayError) {
+        let new = self.state.withLock { state in batches.compactMap { state.units[$0.unit] }.filter { !$0.isInLog } }
+        try await self.log.append(
+            new: new.map { unit in
+                SetAsideLog.Unit(
+                    number: unit.number, topic: unit.key.topic, partition: unit.key.partition, partitionCount: unit.partitionCount,
+                    code: unit.code, reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt, settled: 0, end: 0)
+            }, batches)
+        try self.change { state in
+            for (unit, batch) in batches { state.stored(unit, count: batch.count, from: role, now: now) }
+        }
+        self.wake(.drain)
+        self.reader.withLock { $0 }?()
+    }
+
+    /// Producers reported what they held, or let go of it.
+    func reported(_ reports: [(token: UInt64, isDelivered: Bool)], by role: ForwardRole) throws(ForebayError) {
+        try self.change { state in
+            for report in reports { state.reported(report.token, by: role, isDelivered: report.isDelivered) }
+        }
+        self.wake(.drain)
+    }
+
+    // MARK: For the drain
+
+    func due(now: UInt64) -> [String: Bool] { self.state.withLock { $0.due(now: now) } }
+
+    var waitsForTime: Bool { self.state.withLock { $0.waitsForTime } }
+
+    func found(_ topics: [(topic: String, leaderless: Set<Int32>)], now: UInt64) throws(ForebayError) {
+        try self.change { state in
+            for (topic, leaderless) in topics { state.found(topic, leaderless: leaderless, now: now) }
+        }
+    }
+
+    /// The drain could not go on with some units, and what its producers still hold of them.
+    func failed(
+        _ refusals: [ForwardState.Refusal], withheld: [(token: UInt64, offset: Offset)], now: UInt64
+    ) throws(ForebayError) {
+        try self.change { state in
+            for refusal in refusals { state.failed(refusal.key, refusal.failure, byDelivery: refusal.byDelivery, now: now) }
+            for (token, offset) in withheld {
+                if case .unit(let unit, _) = offset.lane { state.keepHeld(token, unit: unit, position: offset.number) }
+            }
+        }
+    }
+
+    /// Whether a batch that was read still counts, and the partition it must go to, if it is one's.
+    func admission(of batch: Batch) -> (isAccepted: Bool, partition: Int32?) {
+        guard case .unit(let number, let pass) = batch.lane else { return (false, nil) }
+        return self.state.withLock { state in (state.accepts(unit: number, pass: pass), state.units[number]?.key.partition) }
+    }
+
+    // MARK: For the reader
+
+    /// - Parameter wake: called when there may be more to read.
+    func read(wake: @escaping @Sendable () -> Void) {
+        self.reader.withLock { $0 = wake }
+    }
+
+    /// Units not to be read any more, and those to be read, from their settled ends on.
+    func takeReading() -> (drop: [UInt64], start: [(unit: UInt64, pass: UInt32, from: UInt64)]) {
+        self.state.withLock { state in
+            defer { (state.toDrop, state.toRead) = ([], []) }
+            return (
+                state.toDrop,
+                state.toRead.compactMap { number in
+                    guard let unit = state.units[number], unit.phase == .draining else { return nil }
+                    return (number, unit.pass, unit.settled)
+                }
+            )
+        }
+    }
+
+    func scan(_ positions: [UInt64: UInt64]) -> SetAsideScan { self.log.scan(positions) }
+
+    func hasRead(_ number: UInt64, pass: UInt32, through position: UInt64, acceptedAt: Int64) {
+        self.state.withLock { $0.hasRead(number, pass: pass, through: position, acceptedAt: acceptedAt) }
+    }
+
+    /// A reading has reached the end of the log.
+    func readAll(_ numbers: [UInt64]) throws(ForebayError) {
+        try self.change { $0.readAll(numbers) }
+    }
+
+    func settle(_ number: UInt64, pass: UInt32, through position: UInt64) throws(ForebayError) {
+        try self.change { $0.settle(number, pass: pass, through: position) }
+    }
+
+    // MARK: Effects
+
+    private func change<Result>(_ body: (inout SetAsideState) -> Result) throws(ForebayError) -> Result {
+        let (result, effects) = self.state.withLock { state in
+            let result = body(&state)
+            return (result, Self.takeEffects(&state))
+        }
+        for unit in effects.moved where unit.isInLog {
+            try self.log.settle(unit.number, through: unit.settled, oldestAcceptedAt: unit.oldestAcceptedAt)
+        }
+        for number in effects.gone { try self.log.end(number) }
+        for note in effects.notes { self.tell(note) }
+        for role in effects.wakes { self.wake(role) }
+        if effects.hasReading { self.reader.withLock { $0 }?() }
+        return result
+    }
+
+    private static func takeEffects(_ state: inout SetAsideState) -> Effects {
+        let effects = Effects(
+            moved: state.moved.compactMap { state.units[$0] }, gone: state.gone, notes: state.notes,
+            wakes: [.direct, .drain].filter { state.hasChanges(for: $0) }, hasReading: !state.toRead.isEmpty || !state.toDrop.isEmpty)
+        (state.moved, state.gone, state.notes) = ([], [], [])
+        return effects
+    }
+
+    private func wake(_ role: ForwardRole) {
+        self.stages.withLock { $0[role] }?()
+    }
+
+    private func tell(_ note: SetAsideState.Note) {
+        switch note {
+        case .entered(let key, let failure):
+            self.logger.warning(
+                "set aside",
+                [
+                    "route": self.route, "unit": key.description, "code": "\(failure.code)", "reason": failure.reason,
+                    "advice": self.advice.text(for: failure, topic: key.topic) ?? "",
+                ])
+        case .left(let key, let events, let since):
+            self.logger.info(
+                "delivered what was set aside",
+                [
+                    "route": self.route, "unit": key.description, "events": "\(events)",
+                    "seconds": "\(max(0, WallClock.milliseconds - since) / 1000)",
+                ])
+        }
+    }
+}

@@ -1,0 +1,118 @@
+package import ForebayCore
+package import ForebayNet
+import ForebaySpool
+import ForebayTelemetry
+import Synchronization
+
+/// What of the set-aside log can be delivered again, for the drain: each unit's events in their order, on lanes of their own.
+package final class SetAsideSource: EventSource {
+    private let setAside: SetAside
+    private let readAheadBytes: Int
+    private let reader: ReaderActor
+    private let current = Mutex<Task<Void, Never>?>(nil)
+
+    /// - Parameter loop: whose thread reads the disk.
+    package init(_ setAside: SetAside, loop: EventLoop, readAheadBytes: Int) {
+        self.setAside = setAside
+        self.readAheadBytes = readAheadBytes
+        self.reader = ReaderActor(loop: loop)
+    }
+
+    /// Each unit has a cursor of its own; this is none of them.
+    package var cursor: Offset { Offset(lane: .unit(0), number: 0) }
+
+    package var lag: UInt64 { self.setAside.events }
+
+    package func batches() -> AsyncStream<Batch> {
+        let link = Link<Batch>(name: "setaside/\(self.setAside.route)", bound: self.readAheadBytes)
+        let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        self.setAside.read { signal.yield() }
+        signal.yield()
+        let (reader, setAside) = (self.reader, self.setAside)
+        let task = Task { await reader.read(into: link, from: setAside, signals) }
+        let old = self.current.withLock { current in
+            defer { current = task }
+            return current
+        }
+        old?.cancel()
+        return link.stream()
+    }
+
+    package func commit(through end: Offset) throws(ForebayError) {
+        guard case .unit(let number, let pass) = end.lane else { return }
+        try self.setAside.settle(number, pass: pass, through: end.number)
+    }
+
+    /// Ends the reading; the stage that read has ended.
+    package func close() {
+        self.current.withLock { $0 }?.cancel()
+    }
+
+    /// One pass over the log, for the units that were to be read when it began.
+    private struct Pass {
+        let scan: SetAsideScan
+        var units: [UInt64: UInt32]
+    }
+
+    /// Reads on the delivery loop's thread, as a spool's reader does.
+    private actor ReaderActor {
+        /// Passes at once; units that come meanwhile share the next one.
+        private static let limit = 4
+        private static let step = 256 << 10
+
+        private let loop: EventLoop
+        private let logger = Logger(label: "reader")
+
+        nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+
+        init(loop: EventLoop) {
+            self.loop = loop
+        }
+
+        func read(into link: Link<Batch>, from setAside: SetAside, _ signals: AsyncStream<Void>) async {
+            defer { link.finish() }
+            var passes: [Pass] = []
+            var waiting: [UInt64: (pass: UInt32, from: UInt64)] = [:]
+            do {
+                for await _ in signals {
+                    var isIdle = false
+                    while !isIdle, !Task.isCancelled {
+                        let reading = setAside.takeReading()
+                        for number in reading.drop { Self.drop(number, from: &passes, &waiting) }
+                        for unit in reading.start { waiting[unit.unit] = (unit.pass, unit.from) }
+                        if !waiting.isEmpty, passes.count < Self.limit {
+                            passes.append(Pass(scan: setAside.scan(waiting.mapValues(\.from)), units: waiting.mapValues(\.pass)))
+                            waiting = [:]
+                        }
+                        isIdle = true
+                        for pass in passes {
+                            let batches = try pass.scan.read(upTo: Self.step)
+                            if batches.isEmpty { try setAside.readAll(Array(pass.units.keys)) } else { isIdle = false }
+                            for batch in batches { try await Self.hand(batch, of: pass, to: link, setAside) }
+                        }
+                    }
+                }
+            } catch is CancellationError {
+                return
+            } catch {
+                // The stage sees its input end, and is made anew from the cursors.
+                self.logger.error("reading the set-aside log failed", ["route": setAside.route, "error": "\(error)"])
+            }
+        }
+
+        private static func drop(_ number: UInt64, from passes: inout [Pass], _ waiting: inout [UInt64: (pass: UInt32, from: UInt64)]) {
+            waiting[number] = nil
+            for index in passes.indices where passes[index].units.removeValue(forKey: number) != nil { passes[index].scan.drop(number) }
+            passes.removeAll { $0.units.isEmpty }
+        }
+
+        private static func hand(_ batch: Batch, of pass: Pass, to link: Link<Batch>, _ setAside: SetAside) async throws {
+            guard case .unit(let number, _) = batch.lane, let count = pass.units[number] else { return }
+            setAside.hasRead(number, pass: count, through: batch.end, acceptedAt: batch.acceptedAt)
+            try await link.send(
+                Batch(
+                    lane: .unit(number, pass: count), first: batch.first, count: batch.count, route: batch.route,
+                    acceptedAt: batch.acceptedAt, slab: batch.slab, range: batch.range))
+        }
+    }
+}

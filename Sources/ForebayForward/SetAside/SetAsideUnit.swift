@@ -1,0 +1,57 @@
+/// One unit as the stages see it: its place in the log, and who is at it.
+///
+///     waiting --time over, no producer holds any of it--> asking --its topic is there--> draining --all is read--> closing --all is
+///        ^                                                  |                              |                         | settled--> gone
+///        `--------------------------------- not now --------+------------------------------+-------------------------'
+///
+/// Positions count the unit's own events from 0:
+///
+///     0 ... settled | ... ahead ... | end: durable | pending: on their way into the log
+struct SetAsideUnit {
+    enum Phase: Equatable {
+        case waiting(until: UInt64)
+        /// The cluster is asked for its topic.
+        case asking
+        case draining
+        case closing
+    }
+
+    let number: UInt64
+    let key: SetAsideKey
+    /// Of its topic when it was set aside; 0: not known.
+    let partitionCount: Int32
+    var code: String
+    var reason: String
+    /// ms since 1970.
+    let since: Int64
+    /// When its first event that is not settled was accepted, ms since 1970.
+    var oldestAcceptedAt: Int64
+    var settled: UInt64 = 0
+    var end: UInt64 = 0
+    /// By role, and what of it is on its way.
+    var pending: [ForwardRole: Int] = [:]
+    /// Of what is not settled, about.
+    var bytes = 0
+    /// The log has it in its table.
+    var isInLog = false
+    var phase = Phase.waiting(until: 0)
+    /// Tries since its last delivery.
+    var failures = 0
+    /// The last try failed at a delivery: the topic being there does not say that it takes events.
+    var needsProbe = false
+    /// Of its events, those that a producer was given before they were set aside, and has not reported.
+    var held = 0
+    /// Settled ahead of those before them.
+    var ahead: Set<UInt64> = []
+    /// Which try to deliver it this is: what an earlier one read or settles late does not count.
+    var pass: UInt32 = 0
+    /// How far this pass has read, and when what it read and has not settled was accepted.
+    var read: UInt64 = 0
+    var readTimes: [(end: UInt64, acceptedAt: Int64)] = []
+
+    var pendingCount: Int { self.pending.values.reduce(0, +) }
+    var events: UInt64 { self.end - self.settled + UInt64(self.pendingCount) }
+    var isEmpty: Bool { self.events == 0 }
+
+    var isWaiting: Bool { if case .waiting = self.phase { true } else { false } }
+}

@@ -1,0 +1,300 @@
+import ForebayCore
+import ForebayKafka
+
+/// What can't be delivered now.
+///
+/// The direct state moves it to the log: all of a topic, or of one partition, in its order. The drain's state lets go of it, for it stands
+/// in the log already; only a partition that stalls within a topic that drains becomes a unit of its own.
+extension ForwardState {
+    /// An event that leaves for the set-aside log.
+    struct Leaving {
+        let flight: UInt64
+        let departure: SetAsideState.Departure
+    }
+
+    /// A unit that the drain lets go of.
+    struct Refusal: Equatable {
+        let key: SetAsideKey
+        let failure: KafkaFailure
+        /// Events were refused; the cluster knows the topic all the same.
+        let byDelivery: Bool
+    }
+
+    /// An event that a producer was given, and that was settled otherwise before its report.
+    struct Hold {
+        let slot: ProducerSlot
+        let batch: UInt32
+    }
+
+    // MARK: Leaving
+
+    /// An event leaves for the log, behind those of its unit: a partition, or the whole topic.
+    mutating func leave(_ flight: UInt32, _ topic: Int, place: Int?) {
+        let batch = self.batches[self.flights[flight].batch].batch
+        let number = self.flights.number(flight)
+        self.flights[flight].status = .leaving
+        let failure = (place.map { self.partitions[$0].failure } ?? self.topics[topic].failure) ?? KafkaFailure(.leaderNotAvailable)
+        self.leaving.append(
+            Leaving(
+                flight: number,
+                departure: SetAsideState.Departure(
+                    key: SetAsideKey(self.topics[topic].name, place.map { self.partitions[$0].number }),
+                    partitionCount: Int32(self.topics[topic].keyCount), failure: failure, acceptedAt: batch.acceptedAt,
+                    bytes: Int(self.flights[flight].bytes), held: self.holds[number] == nil ? nil : number)))
+    }
+
+    /// An event is durable in the log.
+    mutating func setAside(_ flight: UInt64) {
+        self.flights[UInt32(truncatingIfNeeded: flight)].status = .settled
+    }
+
+    /// All of a topic is set aside.
+    mutating func setAside(topic: Int, _ failure: KafkaFailure) {
+        let taken = self.takeAll(topic)
+        self.topics[topic].aside = .aside
+        self.topics[topic].failure = failure
+        self.asides[self.topics[topic].name, default: SetAsideTopic()].whole = .aside
+        self.closeTopic(topic)
+        for flight in taken { self.leave(flight, topic, place: nil) }
+    }
+
+    /// A partition is set aside.
+    mutating func setAside(partition place: Int, _ failure: KafkaFailure, now: UInt64) {
+        let topic = self.partitions[place].topic
+        let name = self.topics[topic].name
+        let taken = self.takeAll(of: place)
+        self.partitions[place].aside = .aside
+        self.partitions[place].failure = failure
+        self.asides[name, default: SetAsideTopic()].partitions[self.partitions[place].number] = .aside
+        if self.asides[name]?.partitionCount == 0 { self.asides[name]?.partitionCount = Int32(self.topics[topic].keyCount) }
+        for flight in taken { self.leave(flight, topic, place: place) }
+        if self.topics[topic].phase == .probing(partition: place) {
+            self.topics[topic].phase = .unknown
+            self.want(topic, by: .main)
+        }
+        self.refreshLive(topic)
+        self.applyCount(topic, now: now)
+    }
+
+    /// A partition can't be delivered to now.
+    mutating func fail(partition place: Int, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
+        guard self.partitions[place].unsettled > 0 else { return }
+        let topic = self.partitions[place].topic
+        if self.role == .drain, let number = self.batches.partition(self.flights[self.partitions[place].oldest].batch) {
+            self.withdraw(partition: number, place, failure, byDelivery: byDelivery)
+        } else if self.maySetAside(topic) {
+            self.setAside(partition: place, failure, now: now)
+        }
+    }
+
+    /// So many topics at once are set aside, not more: their units cost memory and room in the log's table.
+    func maySetAside(_ topic: Int) -> Bool {
+        self.asides.count < self.configuration.setAsideTopics || self.asides[self.topics[topic].name] != nil
+    }
+
+    // MARK: Letting go, in the drain
+
+    /// Nothing of a topic can be delivered now.
+    mutating func withdraw(topic: Int, _ failure: KafkaFailure, byDelivery: Bool) {
+        for flight in self.takeAll(topic) { self.letGo(flight) }
+        self.closeTopic(topic)
+        self.refusals.append(Refusal(key: SetAsideKey(self.topics[topic].name), failure: failure, byDelivery: byDelivery))
+    }
+
+    /// A partition that is a unit of its own can't be delivered to now.
+    private mutating func withdraw(partition: Int32, _ place: Int, _ failure: KafkaFailure, byDelivery: Bool) {
+        let topic = self.partitions[place].topic
+        for flight in self.takeAll(of: place) { self.letGo(flight) }
+        self.refusals.append(Refusal(key: SetAsideKey(self.topics[topic].name, partition), failure: failure, byDelivery: byDelivery))
+    }
+
+    private mutating func letGo(_ flight: UInt32) {
+        let number = self.flights.number(flight)
+        if self.holds[number] != nil { self.withheld.append((token: number, offset: self.offset(of: flight))) }
+        self.flights[flight].status = .settled
+    }
+
+    // MARK: Taking events out of their queues
+
+    /// Takes all unsettled flights of a topic out of their queues, in their order.
+    private mutating func takeAll(_ topic: Int) -> [UInt32] {
+        var taken: [UInt32] = []
+        for place in self.topics[topic].partitions { taken += self.takeAll(of: place) }
+        while self.topics[topic].waiting.count > 0 {
+            let flight = self.topics[topic].waiting.removeFirst(in: self.flights)
+            self.queuedBytes -= Int(self.flights[flight].bytes)
+            taken.append(flight)
+        }
+        return taken.sorted { self.flights.number($0) < self.flights.number($1) }
+    }
+
+    /// Takes all unsettled flights out of a partition, in their order. What was sent is held by its producer from now on.
+    private mutating func takeAll(of place: Int) -> [UInt32] {
+        let partition = self.partitions[place]
+        guard partition.unsettled > 0 else { return [] }
+        var taken: [UInt32] = []
+        self.forEachUnsettled(of: place) { state, flight in
+            if state.flights[flight].status == .sent {
+                state.hold(flight, by: partition.slot)
+            } else {
+                state.queuedBytes -= Int(state.flights[flight].bytes)
+            }
+            if state.flights[flight].flags.contains(.alone) { state.topics[partition.topic].alone -= 1 }
+            taken.append(flight)
+        }
+        self.topics[partition.topic].assigned -= partition.unsettled
+        self[partition.slot].outstanding -= partition.outstanding
+        var emptied = PartitionState(topic: partition.topic, number: partition.number)
+        (emptied.isReady, emptied.stalledAt) = (partition.isReady, partition.stalledAt)
+        (emptied.aside, emptied.failure, emptied.isLeaderless) = (partition.aside, partition.failure, partition.isLeaderless)
+        self.partitions[place] = emptied
+        return taken
+    }
+
+    /// Nothing is asked or expected of a topic any more.
+    private mutating func closeTopic(_ topic: Int) {
+        self.topics[topic].phase = .unknown
+        self.topics[topic].wantedBy = 0
+        self.topics[topic].knownBy = 0
+        self.topics[topic].needsProbe = false
+        self.topics[topic].nextCount = nil
+        self.topics[topic].failures = 0
+        self.held.removeAll { $0 == topic }
+        self.closedTopics.append(topic)
+    }
+
+    // MARK: What producers hold
+
+    private mutating func hold(_ flight: UInt32, by slot: ProducerSlot) {
+        let number = self.flights[flight].batch
+        self.holds[self.flights.number(flight)] = Hold(slot: slot, batch: number)
+        if self.pinned[number] == nil { self.pinned[number] = (self.batches[number].batch, 0) }
+        self.pinned[number]!.count += 1
+    }
+
+    private mutating func unpin(_ number: UInt32) {
+        guard let pinned = self.pinned[number] else { return }
+        self.pinned[number] = pinned.count == 1 ? nil : (pinned.batch, pinned.count - 1)
+    }
+
+    /// A report of an event that was settled otherwise meanwhile.
+    mutating func reportHeld(_ report: KafkaReport) {
+        guard let hold = self.holds.removeValue(forKey: report.token) else { return }
+        self.unpin(hold.batch)
+        if !report.error.isError { self.totals.delivered += 1 }
+        self.heldReports.append((report.token, !report.error.isError))
+    }
+
+    /// A producer is gone, and with it what it held.
+    mutating func releaseHeld(by slot: ProducerSlot) {
+        for (token, hold) in self.holds where hold.slot == slot {
+            self.holds[token] = nil
+            self.unpin(hold.batch)
+            self.heldReports.append((token, false))
+        }
+    }
+
+    /// Batches that are kept for what producers hold alone.
+    var pinnedBatches: [Batch] { self.pinned.values.map(\.batch) }
+
+    /// A producer that holds too much is made anew, which costs repeats: memory has a bound.
+    mutating func boundHeld(now: UInt64) {
+        guard !self.pinned.isEmpty, self.pinned.values.reduce(0, { $0 + $1.batch.byteCount }) > self.configuration.heldBytes else { return }
+        for slot in Set(self.holds.values.map(\.slot)) where self[slot].isOpen {
+            self[slot].phase = .failing(until: now + UInt64(self.configuration.reportPatience))
+        }
+    }
+
+    // MARK: Seeing what changed
+
+    /// Something of a topic was set aside, or is not any more.
+    mutating func see(_ name: String, _ now: SetAsideTopic?, at time: UInt64) {
+        self.asides[name] = now
+        guard let topic = name.withBytes({ self.names.index(of: $0) }) else { return }
+        self.apply(now ?? SetAsideTopic(), topic, now: time)
+    }
+
+    mutating func apply(_ aside: SetAsideTopic, _ topic: Int, now: UInt64) {
+        for place in self.topics[topic].partitions {
+            let mode = aside.partitions[self.partitions[place].number] ?? .none
+            let before = self.partitions[place].aside
+            guard mode != before else { continue }
+            self.partitions[place].aside = mode
+            guard self.role == .direct else { continue }
+            if mode == .aside {
+                for flight in self.takeAll(of: place) { self.leave(flight, topic, place: place) }
+            } else {
+                self.partitions[place].movedAt = now
+                if self.partitions[place].queued > 0 { self.markReady(place) }
+            }
+        }
+        self.refreshLive(topic)
+        if self.role == .direct, self.topics[topic].aside != aside.whole { self.apply(whole: aside.whole, topic) }
+        if aside.partitions.isEmpty { self.spreadKeys(topic, now: now) }
+    }
+
+    private mutating func apply(whole mode: SetAsideMode, _ topic: Int) {
+        self.topics[topic].aside = mode
+        switch mode {
+        case .none:
+            self.topics[topic].failure = nil
+            self.topics[topic].failures = 0
+            self.want(topic, by: .main)
+        case .aside:
+            let taken = self.takeAll(topic)
+            self.closeTopic(topic)
+            for flight in taken { self.leave(flight, topic, place: nil) }
+        case .closing: break
+        }
+    }
+
+    mutating func refreshLive(_ topic: Int) {
+        self.topics[topic].live = self.topics[topic].partitions.filter {
+            !self.partitions[$0].isLeaderless && self.partitions[$0].aside == .none
+        }.map { self.partitions[$0].number }
+        self.topics[topic].sticky = (0, 0)
+    }
+
+    // MARK: The drain's questions
+
+    /// A unit is to be tried: the cluster is asked for its topic.
+    mutating func ask(_ name: String, probe: Bool) {
+        let topic = name.withBytes { self.names.index(of: $0) ?? self.addTopic($0) }
+        if probe { self.topics[topic].needsProbe = true }
+        self[.main].isWanted = true
+        self.want(topic, by: .main)
+    }
+
+    // MARK: Partitions that stand still
+
+    /// Looks for partitions that have not moved for long although the cluster answers.
+    mutating func checkStalls(now: UInt64) {
+        let patience = UInt64(self.configuration.partitionPatience)
+        for place in self.partitions.indices where self.partitions[place].unsettled > 0 {
+            let partition = self.partitions[place]
+            guard partition.aside != .closing || self.role == .drain, self.topics[partition.topic].partitions.contains(place) else { continue }
+            let silent = now - min(now, partition.movedAt)
+            let learned = self.topics[partition.topic].learnedAt
+            if silent > patience / 4 || partition.isLeaderless, now - min(now, learned) >= UInt64(self.configuration.metadataRetry) {
+                self.want(partition.topic, by: .main)
+            }
+            guard silent >= patience || self.role == .drain && partition.isLeaderless else { continue }
+            // An answer from within the silence tells that the cluster is there; without one all of it may be away, and nothing is set aside.
+            guard learned >= partition.movedAt + patience / 4 || partition.isLeaderless, now - min(now, learned) < max(patience, 5000) else {
+                continue
+            }
+            let failure =
+                partition.isLeaderless
+                ? KafkaFailure(.leaderNotAvailable, reason: "the partition has no leader")
+                : KafkaFailure(.timedOut, reason: "no delivery for \(silent / 1000) s, though the cluster answers")
+            self.fail(partition: place, failure, byDelivery: false, now: now)
+        }
+    }
+}
+
+extension String {
+    fileprivate func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        var text = self
+        return text.withUTF8 { body(UnsafeRawBufferPointer($0)) }
+    }
+}
