@@ -26,20 +26,39 @@ struct GroupPlan {
 
     init(_ submissions: [Submission]) {
         self.places = submissions.map { [UInt64](repeating: 0, count: $0.batches.count) }
-        var routes: [RouteID] = []
-        for submission in submissions {
-            for batch in submission.batches where !routes.contains(batch.route) { routes.append(batch.route) }
-        }
-        for route in routes {
+        for run in Self.runs(submissions) {
             var isFirst = true
-            for (index, submission) in submissions.enumerated() {
-                for (place, batch) in submission.batches.enumerated() where batch.route == route {
-                    self.places[index][place] = self.eventCount
-                    self.add(batch, opensFrame: isFirst)
-                    isFirst = false
-                }
+            for (index, place) in run {
+                self.places[index][place] = self.eventCount
+                self.add(submissions[index].batches[place], opensFrame: isFirst)
+                isFirst = false
             }
         }
+    }
+
+    /// Each route's batches, in the order in which the routes first come. In one pass: what is set aside has a thousand of them.
+    private static func runs(_ submissions: [Submission]) -> [[(index: Int, place: Int)]] {
+        var runs: [[(index: Int, place: Int)]] = []
+        var numbers: [RouteID: Int] = [:]
+        var last: (route: RouteID, number: Int)?
+        for (index, submission) in submissions.enumerated() {
+            for (place, batch) in submission.batches.enumerated() {
+                var number = last?.route == batch.route ? last?.number : numbers[batch.route]
+                if number == nil { runs.append([]) }
+                number = number ?? runs.count - 1
+                if last?.route != batch.route { numbers[batch.route] = number }
+                last = (batch.route, number!)
+                runs[number!].append((index, place))
+            }
+        }
+        return runs
+    }
+
+    /// Of the routes in this group alone.
+    func ordinals(from all: [RouteID: UInt64]) -> [RouteID: UInt64] {
+        var ordinals: [RouteID: UInt64] = [:]
+        for frame in self.frames { ordinals[frame.route] = all[frame.route] }
+        return ordinals
     }
 
     /// Bytes that the group takes in a segment, padding included.

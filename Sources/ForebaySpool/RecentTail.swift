@@ -10,7 +10,7 @@ struct RecentTail: Sendable {
     private var head = 0
     private var byteCount = 0
 
-    /// - Parameter limit: bytes of slabs held, at least those of the newest group.
+    /// - Parameter limit: bytes of slabs held, at least those of the newest group; 0: nothing is.
     init(limit: Int) {
         self.limit = limit
     }
@@ -19,6 +19,7 @@ struct RecentTail: Sendable {
     private var start: UInt64? { self.head < self.batches.count ? self.batches[self.head]?.first : nil }
 
     mutating func append(_ group: [Batch]) {
+        guard self.limit > 0 else { return }
         for batch in group { self.batches.append(batch) }
         self.byteCount += group.reduce(0) { $0 + Self.weight($1) }
         while self.byteCount > self.limit, self.head < self.batches.count - group.count, let oldest = self.batches[self.head] {

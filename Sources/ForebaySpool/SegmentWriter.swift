@@ -14,7 +14,7 @@ final class SegmentWriter {
     private(set) var end: UInt64
     private(set) var index: [SegmentFooter.IndexEntry] = []
     private(set) var checksum: UInt32 = 0
-    private var ordinals: [RouteID: UInt64] = [:]
+    private(set) var ordinals: [RouteID: UInt64] = [:]
     private var staging: Slab
     private static let usualStaging = 4 << 20
 

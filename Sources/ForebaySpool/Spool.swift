@@ -30,7 +30,7 @@ package final class Spool: Sendable {
     private let isSideLog: Bool
     private let metrics: SpoolMetrics
     private let lock: SpoolLock
-    private let view: SpoolView
+    let view: SpoolView
     private let writer: SpoolWriter
     private let keeper: SpoolKeeper
     private let logger = Logger(label: "spool")
@@ -39,7 +39,7 @@ package final class Spool: Sendable {
     ///
     /// - Parameters:
     ///   - budget: shared by all logs of the node.
-    ///   - isSideLog: may use the reserve, keeps everything, prepares nothing ahead.
+    ///   - isSideLog: may use the reserve, prepares nothing ahead, keeps everything (until a ``SetAsideLog`` takes it over).
     /// - Throws: `spool_locked`, `spool_unreadable` (a format this version doesn't know), `spool_full`, `system_call`.
     package static func open(
         _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics, isSideLog: Bool = false
@@ -57,10 +57,10 @@ package final class Spool: Sendable {
 
         let state = SpoolView.State(
             segments: outcome.segments + [SegmentInfo(active, size: active.capacity)], durableEnd: active.end, ordinals: ordinals,
-            recent: RecentTail(limit: isSideLog ? 0 : configuration.recentBytes))
+            retention: isSideLog ? .everything : .cursors, recent: RecentTail(limit: isSideLog ? 0 : configuration.recentBytes))
         let spool = Spool(
             id: outcome.id, configuration: configuration, budget: budget, isSideLog: isSideLog, metrics: metrics, lock: lock,
-            view: SpoolView(state), active: active, mark: mark, threads: threads, ordinals: ordinals)
+            view: SpoolView(state), active: active, mark: mark, threads: threads)
         for missing in outcome.missing { spool.report(missing) }
         let (writer, keeper) = (spool.writer, spool.keeper)
         Task {
@@ -72,7 +72,7 @@ package final class Spool: Sendable {
 
     private init(
         id: SpoolID, configuration: SpoolConfiguration, budget: SpoolBudget, isSideLog: Bool, metrics: SpoolMetrics, lock: SpoolLock,
-        view: SpoolView, active: sending SegmentWriter, mark: sending SlotFile, threads: SpoolThreads, ordinals: [RouteID: UInt64]
+        view: SpoolView, active: sending SegmentWriter, mark: sending SlotFile, threads: SpoolThreads
     ) {
         self.id = id
         self.configuration = configuration
@@ -84,7 +84,7 @@ package final class Spool: Sendable {
         let durable = active.end
         self.writer = SpoolWriter(
             thread: threads.commit, configuration: configuration, view: view, budget: budget, isSideLog: isSideLog,
-            metrics: metrics, mark: mark, active: active, durable: durable, ordinals: ordinals)
+            metrics: metrics, mark: mark, active: active, durable: durable)
         self.keeper = SpoolKeeper(
             thread: threads.keep, configuration: configuration, view: view, budget: budget, isSideLog: isSideLog, writer: self.writer)
     }
@@ -179,14 +179,37 @@ package final class Spool: Sendable {
         await self.keeper.close()
     }
 
-    private func report(_ missing: MissingRange) {
+    /// From now on a segment stays as long as one of the units needs it.
+    func keep(for units: UnitTable) {
+        self.view.change { $0.retention = .units(units) }
+        let keeper = self.keeper
+        units.whenMoved { Task { await keeper.cursorMoved() } }
+        Task { await keeper.syncCursors() }
+    }
+
+    /// What the keeper does every 100 ms, at once.
+    func tidy() async {
+        await self.keeper.syncCursors()
+    }
+
+    /// Runs what waits for the disk on the commit thread.
+    func onCommitThread(_ work: @Sendable () throws(ForebayError) -> Void) async throws(ForebayError) {
+        try await self.writer.perform(work)
+    }
+
+    /// Counts bytes of files beside the segments.
+    func charge(_ bytes: Int) {
+        self.budget.add(bytes)
+    }
+
+    func report(_ missing: MissingRange) {
         guard self.view.report(missing) else { return }
         self.metrics.corruption.increment()
         self.logger.error(
             "acknowledged events can't be read any more",
             [
                 "sequences": "\(missing.sequences.lowerBound)..<\(missing.sequences.upperBound)", "segment": "\(missing.segment)",
-                "position": "\(missing.position)", "reason": missing.reason,
+                "position": "\(missing.position)", "reason": missing.reason, "unit": missing.unit.map { "\($0)" } ?? "-",
             ])
     }
 

@@ -10,6 +10,7 @@ import ForebayCore
 ///       segments/<number>.segment     twenty digits
 ///       segments/prepared             the next segment, filled with zeros in the background
 ///       quarantine/                   damaged segments, until removed by hand
+///       units                         in a set-aside log only: the table of its units, see ``UnitSlot``
 ///
 /// A segment: a header block of 4096 bytes, groups, and once sealed a footer. Groups and footer begin at multiples
 /// of 4096, so a group never touches a block that holds acknowledged data. A group is the frames of one sync.
@@ -305,6 +306,15 @@ struct SegmentFooter: Equatable, Sendable {
             let at = Self.fixed + 16 * entry
             self.ordinals[RouteID(rawValue: bytes.number(at))] = bytes.number(at + 8)
         }
+    }
+
+    /// None if the segment has none that is sound.
+    static func read(from file: File, size: Int, salt: UInt64) throws(ForebayError) -> SegmentFooter? {
+        guard size >= SpoolFormat.block + 16 else { return nil }
+        let trailer = try file.bytes(at: size - 16, count: 16)
+        guard let position = trailer.withUnsafeBytes({ self.position(trailer: $0) }), position < size else { return nil }
+        let bytes = try file.bytes(at: position, count: size - position)
+        return bytes.withUnsafeBytes { SegmentFooter(decoding: $0, salt: salt) }
     }
 
     init(end: UInt64, dataEnd: Int, checksum: UInt64, index: [IndexEntry], ordinals: [RouteID: UInt64]) {

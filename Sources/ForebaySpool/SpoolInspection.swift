@@ -85,11 +85,14 @@ package struct SpoolInspection {
         var verdict = Verdict()
         verdict.problems = self.unreadable
         var expected = self.segments.first?.base ?? 0
+        // There segments go in any order, and a header may stay alone to say where the one before it ends.
+        let isSetAside = access("\(self.directory)/\(UnitTable.file)", F_OK) == 0
         for place in self.segments.indices {
             let segment = self.segments[place]
             verdict.segments += 1
             verdict.bytes += segment.bytes
-            if segment.base != expected, place > 0 {
+            if isSetAside, segment.bytes <= SpoolFormat.block { continue }
+            if segment.base != expected, place > 0, !isSetAside {
                 verdict.problems.append(
                     Problem(file: segment.file, position: 0, missing: expected..<max(expected, segment.base), reason: "a segment is gone"))
             }
@@ -132,14 +135,29 @@ package struct SpoolInspection {
         }
     }
 
+    /// The segments with what their footers say of routes, or their frames where they have none.
+    func segmentsWithRoutes() throws(ForebayError) -> [SegmentInfo] {
+        var found: [SegmentInfo] = []
+        for (segment, header) in zip(self.segments, self.headers) {
+            let file = try File(segment.file, flags: O_RDONLY)
+            let isLast = segment.number == self.segments.last?.number
+            var info = SegmentInfo(
+                number: segment.number, path: segment.file, base: segment.base, salt: header.salt, end: segment.end,
+                dataEnd: segment.bytes, size: segment.bytes, isActive: false, index: [])
+            if let footer = try SegmentFooter.read(from: file, size: segment.bytes, salt: header.salt) {
+                info.routes = RouteTable(footer.ordinals)
+            } else {
+                info.routes = try RouteTable(scanning: file, salt: header.salt, size: segment.bytes, end: isLast ? nil : segment.end)
+            }
+            found.append(info)
+        }
+        return found
+    }
+
     private static func end(
         _ header: SegmentHeader, _ file: File, size: Int, next: SegmentHeader?
     ) throws(ForebayError) -> (UInt64, Bool) {
-        let trailer = size >= SpoolFormat.block + 16 ? try file.bytes(at: size - 16, count: 16) : []
-        if let position = trailer.withUnsafeBytes({ SegmentFooter.position(trailer: $0) }), position < size {
-            let bytes = try file.bytes(at: position, count: size - position)
-            if let footer = bytes.withUnsafeBytes({ SegmentFooter(decoding: $0, salt: header.salt) }) { return (footer.end, true) }
-        }
+        if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt) { return (footer.end, true) }
         if let next { return (max(next.base, header.base), false) }
         var scanner = SegmentScanner(file: file, salt: header.salt, position: SpoolFormat.block, limit: size)
         var end = header.base

@@ -11,6 +11,7 @@ actor SpoolKeeper {
     private let budget: SpoolBudget
     private let isSideLog: Bool
     private let writer: SpoolWriter
+    private let sweeper: SegmentSweeper
     private let logger = Logger(label: "spool")
     private var cursors: [SpoolCursor] = []
     private var isSyncDue = false
@@ -29,6 +30,7 @@ actor SpoolKeeper {
         self.budget = budget
         self.isSideLog = isSideLog
         self.writer = writer
+        self.sweeper = SegmentSweeper(view: view, budget: budget, directory: configuration.directory)
     }
 
     func add(_ cursor: SpoolCursor) async {
@@ -57,19 +59,26 @@ actor SpoolKeeper {
         self.isClosed = true
     }
 
-    private func syncCursors() async {
+    /// What is done a while after a cursor moved, at once.
+    func syncCursors() async {
+        let retention = self.view.read { $0.retention }
         do throws(ForebayError) {
             for cursor in self.cursors { try cursor.sync() }
+            if case .units(let units) = retention { try units.sync() }
         } catch {
             self.configuration.onDiskFailure(error)
         }
-        await self.clearPassedSegments()
+        switch retention {
+        case .cursors: await self.clearPassedSegments()
+        case .units(let units): self.sweeper.sweep(units)
+        case .everything: break
+        }
     }
 
     /// Clears the segments that every cursor is durably past: one becomes the next segment, the others are deleted;
     /// a damaged one is kept aside for the operator.
     private func clearPassedSegments() async {
-        guard !self.isSideLog, let passed = self.cursors.map(\.syncedSequence).min() else { return }
+        guard case .cursors = self.view.read({ $0.retention }), let passed = self.cursors.map(\.syncedSequence).min() else { return }
         let old = self.view.read { state in state.segments.filter { !$0.isActive && $0.end <= passed } }
         for segment in old {
             do throws(ForebayError) {

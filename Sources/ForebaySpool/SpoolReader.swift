@@ -118,17 +118,21 @@ package final class SpoolReader {
     }
 
     private func batch(_ header: FrameHeader, _ slab: Slab, _ range: Range<Int>) -> Batch {
-        var (kept, keptRange) = (slab, range)
-        if range.count * 4 < slab.capacity {
-            // A small batch must not hold a window of a MiB in memory.
-            kept = Slab(capacity: max(1, range.count))
-            memcpy(kept.base, slab.base + range.lowerBound, range.count)
-            keptRange = 0..<range.count
-        }
+        let (kept, keptRange) = slab.lean(range)
         let batch = Batch(
             lane: .spool(self.id), first: header.base, count: header.count, route: header.route, acceptedAt: header.acceptedAt,
             slab: kept, range: keptRange)
         // A cursor may stand inside a frame: what is settled is not sent again.
         return batch.dropping(below: self.next)
+    }
+}
+
+extension Slab {
+    /// The bytes of a part, in a slab of their own if they are few: a small batch must not hold a window of a MiB in memory.
+    func lean(_ range: Range<Int>) -> (slab: Slab, range: Range<Int>) {
+        guard range.count * 4 < self.capacity else { return (self, range) }
+        let kept = Slab(capacity: max(1, range.count))
+        memcpy(kept.base, self.base + range.lowerBound, range.count)
+        return (kept, 0..<range.count)
     }
 }

@@ -90,10 +90,12 @@ struct SpoolRecovery {
             number: header.number, path: path, base: header.base, salt: header.salt, end: header.base, dataEnd: size, size: size,
             isActive: false, index: [])
         outcome.bytes += size
-        if let footer = try self.footer(of: file, size: size, salt: header.salt) {
+        if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt) {
             info.end = footer.end
             info.dataEnd = footer.dataEnd
             info.index = footer.index
+            info.routes = RouteTable(footer.ordinals)
+            info.hasFooter = true
             outcome.ordinals.merge(footer.ordinals) { max($0, $1) }
             outcome.lastChecksum = footer.checksum
             highest = max(highest, footer.end)
@@ -117,14 +119,6 @@ struct SpoolRecovery {
             try self.scanTail(header, path, size: size, info: &info, outcome: &outcome, highest: highest)
         }
         outcome.segments.append(info)
-    }
-
-    private func footer(of file: File, size: Int, salt: UInt64) throws(ForebayError) -> SegmentFooter? {
-        guard size >= SpoolFormat.block + 16 else { return nil }
-        let trailer = try file.bytes(at: size - 16, count: 16)
-        guard let position = trailer.withUnsafeBytes({ SegmentFooter.position(trailer: $0) }), position < size else { return nil }
-        let bytes = try file.bytes(at: position, count: size - position)
-        return bytes.withUnsafeBytes { SegmentFooter(decoding: $0, salt: salt) }
     }
 
     /// The unsealed tail, read from the device: the page cache may hold bytes that a failed sync never brought there.
@@ -157,12 +151,20 @@ struct SpoolRecovery {
         var expected = mark
         var group: [Batch] = []
         var kept = 0
+        var routes = RouteTable()
+        var seen: Set<RouteID> = []
         for found in frames {
             let frame = found.header
             if frame.end <= mark {
                 covered = max(covered, frame.end)
-                outcome.ordinals[frame.route] = max(outcome.ordinals[frame.route] ?? 0, frame.ordinal + UInt64(frame.count))
+                let ordinal = frame.ordinal + UInt64(frame.count)
+                outcome.ordinals[frame.route] = max(outcome.ordinals[frame.route] ?? 0, ordinal)
+                routes.raise(frame.route, to: ordinal)
                 continue
+            }
+            // What is copied keeps its ordinals, also where the events before it lie in a segment without a footer.
+            if seen.insert(frame.route).inserted {
+                outcome.ordinals[frame.route] = max(outcome.ordinals[frame.route] ?? 0, frame.ordinal)
             }
             guard frame.base == expected, frame.flags.contains(.opensGroup) == group.isEmpty,
                 let payload = try scanner.payload(of: frame, at: found.position)
@@ -182,6 +184,7 @@ struct SpoolRecovery {
                 MissingRange(sequences: covered..<mark, segment: header.number, position: size, reason: "the log ends below a mark"))
         }
         info.end = mark
+        info.routes = routes
         outcome.durableEnd = mark
         self.logger.info(
             "recovered after an unclean stop",

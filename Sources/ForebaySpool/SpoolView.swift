@@ -17,6 +17,15 @@ struct SegmentInfo: Sendable {
     /// Some groups' places, about one a MiB, rising.
     var index: [SegmentFooter.IndexEntry]
     var isDamaged = false
+    /// The ordinal after each route's last event in it; none: not known (no footer, not read).
+    var routes: RouteTable?
+    /// Without one it ends where its successor begins, so the successor's header must stay as long as it does.
+    var hasFooter = false
+    /// Being removed from the disk just now.
+    var isLeaving = false
+
+    /// Nothing but a header: it stays to say where the one before it ends.
+    var isHusk: Bool { !self.isActive && self.size <= SpoolFormat.block }
 
     /// A place at or before the frame that holds `sequence`.
     func position(of sequence: UInt64) -> Int {
@@ -26,11 +35,21 @@ struct SegmentInfo: Sendable {
 
 /// A hole: events that were acknowledged and can't be read any more.
 package struct MissingRange: Sendable, Equatable {
+    /// Sequences of the log; in a set-aside log: positions of ``unit``.
     package let sequences: Range<UInt64>
     package let segment: UInt64
     /// Position in the segment's file.
     package let position: Int
     package let reason: String
+    package let unit: UInt64?
+
+    init(sequences: Range<UInt64>, segment: UInt64, position: Int, reason: String, unit: UInt64? = nil) {
+        self.sequences = sequences
+        self.segment = segment
+        self.position = position
+        self.reason = reason
+        self.unit = unit
+    }
 }
 
 /// What the writer publishes and readers see: never anything above the durable mark.
@@ -38,8 +57,9 @@ final class SpoolView: Sendable {
     struct State: Sendable {
         var segments: [SegmentInfo]
         var durableEnd: UInt64
-        /// Events ever appended, by route.
+        /// Events ever appended, by route. The writer numbers frames from here.
         var ordinals: [RouteID: UInt64]
+        var retention: SpoolRetention
         var recent: RecentTail
         var missing: [MissingRange] = []
         var observers: [UInt64: AsyncStream<Void>.Continuation] = [:]
@@ -95,7 +115,7 @@ final class SpoolView: Sendable {
 
     func report(_ missing: MissingRange) -> Bool {
         self.state.withLock { state in
-            guard !state.missing.contains(where: { $0.sequences == missing.sequences }) else { return false }
+            guard !state.missing.contains(where: { $0.sequences == missing.sequences && $0.unit == missing.unit }) else { return false }
             state.missing.append(missing)
             if let index = state.segments.firstIndex(where: { $0.number == missing.segment }) { state.segments[index].isDamaged = true }
             return true

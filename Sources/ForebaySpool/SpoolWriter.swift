@@ -11,11 +11,11 @@ actor SpoolWriter {
     private let view: SpoolView
     private let budget: SpoolBudget
     private let isSideLog: Bool
+    private let sweeper: SegmentSweeper
     private let metrics: SpoolMetrics
     private let mark: SlotFile
     private var active: SegmentWriter
     private var durable: UInt64
-    private var ordinals: [RouteID: UInt64]
     private var marked: UInt64 = 0
     private var isMarkDue = false
     private var isPrepared = false
@@ -27,7 +27,7 @@ actor SpoolWriter {
 
     init(
         thread: ThreadExecutor, configuration: SpoolConfiguration, view: SpoolView, budget: SpoolBudget, isSideLog: Bool,
-        metrics: SpoolMetrics, mark: SlotFile, active: SegmentWriter, durable: UInt64, ordinals: [RouteID: UInt64]
+        metrics: SpoolMetrics, mark: SlotFile, active: SegmentWriter, durable: UInt64
     ) {
         self.thread = thread
         self.configuration = configuration
@@ -39,7 +39,7 @@ actor SpoolWriter {
         self.mark = mark
         self.active = active
         self.durable = durable
-        self.ordinals = ordinals
+        self.sweeper = SegmentSweeper(view: view, budget: budget, directory: configuration.directory)
     }
 
     /// Makes a group durable: one write, one sync.
@@ -59,7 +59,8 @@ actor SpoolWriter {
         let began = MonotonicClock.nanoseconds
         let headers: [FrameHeader]
         do throws(ForebayError) {
-            headers = try self.active.write(plan, durable: self.durable, ordinals: self.ordinals)
+            let ordinals = self.view.read { plan.ordinals(from: $0.ordinals) }
+            headers = try self.active.write(plan, durable: self.durable, ordinals: ordinals)
         } catch  where error.code == .spoolFull {
             self.active.withdraw()
             throw error
@@ -102,7 +103,6 @@ actor SpoolWriter {
 
     private func publish(_ headers: [FrameHeader], _ batches: [Batch]) {
         self.durable = self.active.end
-        for header in headers { self.ordinals[header.route] = header.ordinal + UInt64(header.count) }
         self.view.change { state in
             let last = state.segments.count - 1
             state.segments[last].end = self.durable
@@ -110,7 +110,11 @@ actor SpoolWriter {
             if state.segments[last].index.count != self.active.index.count { state.segments[last].index = self.active.index }
             state.durableEnd = self.durable
             state.recent.append(batches)
-            for header in headers { state.ordinals[header.route] = header.ordinal + UInt64(header.count) }
+            for header in headers {
+                let ordinal = header.ordinal + UInt64(header.count)
+                state.ordinals[header.route] = ordinal
+                state.segments[last].routes?.raise(header.route, to: ordinal)
+            }
         }
         self.view.announce()
     }
@@ -119,7 +123,8 @@ actor SpoolWriter {
     private func roll(toFit size: Int) throws(ForebayError) {
         let capacity = SegmentWriter.capacity(for: size, segmentSize: self.configuration.segmentSize)
         let usesPrepared = self.isPrepared && capacity == self.configuration.segmentSize
-        if !usesPrepared, self.budget.room(forSideLog: self.isSideLog) < capacity {
+        let isTight = !usesPrepared && self.budget.room(forSideLog: self.isSideLog) < capacity
+        if isTight, !self.makesRoom(for: capacity) {
             throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment")
         }
         let folder = "\(self.configuration.directory)/segments"
@@ -144,6 +149,27 @@ actor SpoolWriter {
         }
         self.hasAskedForNext = false
         self.publishRoom()
+        if isTight { self.sweep() }
+    }
+
+    /// The budget is spent, but perhaps on what is settled: a log whose last segment is full of that would wait for ever.
+    private func makesRoom(for capacity: Int) -> Bool {
+        guard case .units(let units) = self.view.read({ $0.retention }) else { return false }
+        do throws(ForebayError) { try units.sync() } catch { self.configuration.onDiskFailure(error) }
+        self.sweep()
+        var room = self.budget.room(forSideLog: self.isSideLog)
+        if room < capacity, let active = self.view.read({ $0.segments.last }), !units.needs(active) { room += active.size }
+        return room >= capacity
+    }
+
+    private func sweep() {
+        guard case .units(let units) = self.view.read({ $0.retention }) else { return }
+        self.sweeper.sweep(units)
+    }
+
+    /// Runs what waits for the disk on the thread that may.
+    func perform(_ work: @Sendable () throws(ForebayError) -> Void) throws(ForebayError) {
+        try work()
     }
 
     /// Late enough that a segment that was passed meanwhile can be used again instead of filling a new one.
@@ -155,11 +181,13 @@ actor SpoolWriter {
 
     private func seal() {
         let size: Int
+        var hasFooter = true
         do throws(ForebayError) {
             size = try self.active.seal()
         } catch  where error.code == .spoolFull {
             // Without a footer the segment is read to where its successor begins; nothing is lost.
             size = self.active.position
+            hasFooter = false
         } catch {
             self.configuration.onDiskFailure(error)
         }
@@ -168,6 +196,7 @@ actor SpoolWriter {
             self.budget.add(size - state.segments[last].size)
             state.segments[last].size = size
             state.segments[last].isActive = false
+            state.segments[last].hasFooter = hasFooter
         }
     }
 
@@ -212,6 +241,6 @@ extension SegmentInfo {
     init(_ writer: SegmentWriter, size: Int) {
         self.init(
             number: writer.header.number, path: writer.path, base: writer.header.base, salt: writer.header.salt, end: writer.end,
-            dataEnd: writer.position, size: size, isActive: true, index: writer.index)
+            dataEnd: writer.position, size: size, isActive: true, index: writer.index, routes: RouteTable(writer.ordinals))
     }
 }
