@@ -26,8 +26,8 @@ final class SetAsideFixture {
 
     var directory: String { self.folder.path }
 
-    /// - Parameter syncsItself: false: cursors are synced by ``SetAsideLog/tidy()`` alone.
-    func open(syncsItself: Bool = false) throws -> SetAsideLog {
+    /// - Parameter syncEvery: milliseconds; usually so many that ``SetAsideLog/tidy()`` alone syncs.
+    func open(syncEvery interval: Int = 600_000) throws -> SetAsideLog {
         let budget = try SpoolBudget(capacity: self.capacity, directory: NSTemporaryDirectory())
         let (threads, metrics, segmentSize) = (self.threads, SpoolMetrics(self.metrics), self.segmentSize)
         let held = self.folder
@@ -37,7 +37,7 @@ final class SetAsideFixture {
                 fatalError("the disk broke its word: \(error)")
             }
             configuration.markAfterIdle = 60_000
-            if !syncsItself { configuration.cursorSyncInterval = 600_000 }
+            configuration.cursorSyncInterval = interval
             return try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics, isSideLog: true)
         }
     }

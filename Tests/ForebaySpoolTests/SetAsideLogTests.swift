@@ -224,6 +224,42 @@ struct SetAsideLogTests {
         await log.close()
     }
 
+    @Test("one appends, another reads, settles and ends, the keeper sweeps: each event comes once, in order, and the disk is clean")
+    func atTheSameTime() async throws {
+        let fixture = SetAsideFixture(segmentSize: 32 << 10)
+        let log = try fixture.open(syncEvery: 1)
+        try await log.append(new: [unit(1), unit(2), unit(3)], [])
+        let rounds = 400 as UInt64
+        let writing = Task {
+            for round in 0..<rounds {
+                let values = [1, 2, 3].map { "\($0)-\(round)" + String(repeating: "v", count: 1000 * Int($0)) }
+                try await log.append(new: [], [aside(1, [values[0]]), aside(2, [values[1]]), aside(3, [values[2]])])
+            }
+        }
+        let scan = log.scan([1: 0, 2: 0, 3: 0])
+        var next: [UInt64: UInt64] = [1: 0, 2: 0, 3: 0]
+        while next.values.contains(where: { $0 < rounds }) {
+            let batches = try scan.read(upTo: 8000)
+            for batch in batches {
+                let number = batch.route.rawValue
+                try #require(batch.first == next[number])
+                batch.forEachEvent { event, position in
+                    let value = String(decoding: event.value!, as: UTF8.self)
+                    #expect(value.hasPrefix("\(number)-\(position)v"))
+                }
+                next[number] = batch.end
+                try log.settle(number, through: batch.end, oldestAcceptedAt: nil)
+            }
+            if batches.isEmpty { await Task.yield() }
+        }
+        try await writing.value
+        #expect(log.missing.isEmpty)
+        for number in [1, 2, 3] as [UInt64] { try log.end(number) }
+        await log.tidy()
+        #expect(try fixture.segmentFiles().count == 1)
+        await log.close()
+    }
+
     @Test("a thousand units take one descriptor, and one pass reads them all")
     func manyUnits() async throws {
         let fixture = SetAsideFixture(segmentSize: 256 << 10)
