@@ -60,13 +60,16 @@ package final class SetAsideScan {
         if let routes = self.segment?.routes { self.waiting = self.count(in: routes) }
     }
 
-    /// The segment may have grown, or be gone; the open file still has what was in it.
-    private func refresh() {
-        guard let number = self.segment?.number else { return }
-        guard let found = self.view?.read({ state in state.segments.first { $0.number == number } }), !found.isHusk else { return }
+    /// The segment may have grown.
+    ///
+    /// - Returns: whether more may come; not if it is sealed, or gone: then the open file still has what was in it.
+    @discardableResult private func refresh() -> Bool {
+        guard let number = self.segment?.number else { return false }
+        guard let found = self.view?.read({ state in state.segments.first { $0.number == number } }), !found.isHusk else { return false }
         self.segment = found
         self.scanner?.limit = found.dataEnd
         if let routes = found.routes { self.waiting = self.count(in: routes) }
+        return found.isActive
     }
 
     /// Opens the next segment in which a unit has something left.
@@ -74,8 +77,10 @@ package final class SetAsideScan {
     /// - Returns: false when there is none now.
     private func enterNext() throws(ForebayError) -> Bool {
         if let segment = self.segment {
-            // One that is written to has more to come.
-            guard !self.isActive(segment) else { return false }
+            // It may have grown and been sealed since the last look.
+            let isActive = self.refresh()
+            if self.waiting > 0 { return true }
+            guard !isActive else { return false }
             self.next = segment.number + 1
             (self.segment, self.scanner) = (nil, nil)
         }
@@ -100,10 +105,6 @@ package final class SetAsideScan {
             return true
         }
         return false
-    }
-
-    private func isActive(_ segment: SegmentInfo) -> Bool {
-        self.view?.read { state in state.segments.contains { $0.number == segment.number && $0.isActive } } ?? false
     }
 
     private func isStillThere(_ segment: SegmentInfo) -> Bool {

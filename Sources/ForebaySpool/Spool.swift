@@ -179,12 +179,12 @@ package final class Spool: Sendable {
         await self.keeper.close()
     }
 
-    /// From now on a segment stays as long as one of the units needs it.
+    /// From now on a segment stays as long as one of the units needs it. Called at a start: removes what nobody needs, on this thread.
     func keep(for units: UnitTable) {
         self.view.change { $0.retention = .units(units) }
         let keeper = self.keeper
         units.whenMoved { Task { await keeper.cursorMoved() } }
-        Task { await keeper.syncCursors() }
+        SegmentSweeper(view: self.view, budget: self.budget, directory: self.configuration.directory).sweep(units)
     }
 
     /// What the keeper does every 100 ms, at once.
