@@ -61,7 +61,9 @@ let package = Package(
         library("ForebayTestKit", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP"]),
         .executableTarget(
             name: "DrainBenchmark",
-            dependencies: ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"],
+            dependencies: [
+                "ForebayForward", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit",
+            ],
             path: "Benchmarks/Drain", swiftSettings: settings),
         tests("ForebayTelemetryTests", ["ForebayTelemetry"]),
         tests("ForebayCoreTests", ["ForebayCore", "ForebayTestKit"]),
@@ -73,7 +75,7 @@ let package = Package(
         tests("ForebayIngestTests", ["ForebayIngest", "ForebayTestKit"]),
         tests("ForebayBufferTests", ["ForebayBuffer", "ForebayCore", "ForebayNet", "ForebaySpool", "ForebayTelemetry", "ForebayTestKit"]),
         tests(
-            "ForebayForwardTests", ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
+            "ForebayForwardTests", ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
         tests(
             "ForebayRuntimeTests", ["ForebayRuntime", "ForebayCore", "ForebayHTTP", "ForebayKafka", "ForebayTelemetry", "ForebayTestKit"]),

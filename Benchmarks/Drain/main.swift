@@ -2,6 +2,7 @@ import ForebayCore
 import ForebayForward
 import ForebayKafka
 import ForebayNet
+import ForebaySpool
 import ForebayTelemetry
 import ForebayTestKit
 import Glibc
@@ -40,8 +41,14 @@ let source = MemorySource(spool: spool) { from in
 let loop = try EventLoop(label: "delivery")
 let registry = MetricsRegistry()
 let deadLetters = MemoryDeadLetters()
+let known = KafkaProperties(client: properties)
+// Nothing should be set aside here: a log that can't be opened.
+let log = try SetAsideLog(directory: "/nonexistent") { folder throws(ForebayError) in
+    throw ForebayError(.spoolFull, recovery: .retry, "the benchmark's topic can't be delivered to")
+}
+let setAside = try SetAside(route: "bench", log: log, properties: known, configuration: configuration)
 let stage = ForwardStage(
-    route: "bench", source: source, properties: KafkaProperties(client: properties), deadLetters: deadLetters,
+    .direct, route: "bench", source: source, properties: known, deadLetters: deadLetters, setAside: setAside,
     waiters: DeliveryWaiters(limit: 1000), budget: ForwardBudget(total: window), configuration: configuration, loop: loop, metrics: registry
 )
 let began = MonotonicClock.nanoseconds

@@ -63,7 +63,7 @@ struct AckTests {
 
     @Test("a request is settled when its last event is, in its own order")
     func waiters() {
-        let settled = Happenings<[Settlement]>()
+        let settled = Happenings<[Settlement]?>()
         let waiters = DeliveryWaiters(limit: 10)
         #expect(waiters.isEmpty)
         let ticket = waiters.expect(sequences: [5, 9, 6]) { settled.add($0) }
@@ -81,7 +81,7 @@ struct AckTests {
 
     @Test("more than the limit are not waited for; forgetting makes room, and what is forgotten is not told")
     func limit() throws {
-        let settled = Happenings<[Settlement]>()
+        let settled = Happenings<[Settlement]?>()
         let waiters = DeliveryWaiters(limit: 3)
         let ticket = try #require(waiters.expect(sequences: [1, 2]) { settled.add($0) })
         #expect(waiters.expect(sequences: [3, 4]) { settled.add($0) } == nil)
@@ -93,9 +93,22 @@ struct AckTests {
         #expect(waiters.expect(sequences: [3, 4, 5]) { settled.add($0) } != nil)
     }
 
+    @Test("a request of which one event is set aside is told at once, and nothing more")
+    func setAside() {
+        let settled = Happenings<[Settlement]?>()
+        let waiters = DeliveryWaiters(limit: 10)
+        _ = waiters.expect(sequences: [1, 2, 3]) { settled.add($0) }
+        waiters.settled(1, .dead(code: "x"))
+        waiters.setAside(2)
+        waiters.setAside(3)
+        waiters.settled(3, .dead(code: "x"))
+        #expect(settled.all == [nil])
+        #expect(waiters.isEmpty)
+    }
+
     @Test("a request without events has nothing to wait for")
     func nothing() {
-        let settled = Happenings<[Settlement]>()
+        let settled = Happenings<[Settlement]?>()
         let ticket = DeliveryWaiters(limit: 3).expect(sequences: []) { settled.add($0) }
         #expect(ticket != nil)
         #expect(settled.all == [[]])

@@ -220,7 +220,7 @@ struct ForwardStageTests {
         let cluster = try KafkaMockCluster()
         cluster.create(topic: "t", partitions: 1)
         let fixture = try self.fixture(cluster)
-        let told = Happenings<[Settlement]>()
+        let told = Happenings<[Settlement]?>()
         let ticket = fixture.waiters.expect(sequences: [0, 1, 2]) { told.add($0) }
         #expect(ticket != nil)
         var samples = Self.samples(0..<3)

@@ -29,6 +29,7 @@ struct ForwardSimulation {
         configuration.partitionWindow = 4000
         configuration.queueLimit = 60_000
         configuration.holdLimit = 2000
+        configuration.setAsideTopics = 0  // ``SetAsideSimulation`` has it.
         self.state = ForwardState(configuration: configuration, seed: seed)
         self.kafka = SimulatedKafka(seed: seed, plant: plant)
     }

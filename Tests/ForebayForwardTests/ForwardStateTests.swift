@@ -200,9 +200,9 @@ struct ForwardStateTests {
         #expect(delays == [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
     }
 
-    @Test("a missing topic is asked for with growing delays, its handles closed meanwhile; other topics flow")
+    @Test("while too many topics are set aside, a missing one is asked for with growing delays, its handles closed meanwhile; other topics flow")
     func missingTopic() {
-        var driver = Driver()
+        var driver = Driver { $0.setAsideTopics = 0 }
         driver.admit(2, topic: "absent")
         driver.learn(error: .unknownTopicOrPartition)
         #expect(driver.state.closedTopics == [0])
@@ -228,9 +228,9 @@ struct ForwardStateTests {
         #expect(driver.state.notes.last == .released(topic: "absent"))
     }
 
-    @Test("a topic forbidden to write: one event alone asks whether it is allowed again, then the rest follow")
+    @Test("while too many topics are set aside, one forbidden to write: one event alone asks whether it is allowed again, then the rest follow")
     func probes() {
-        var driver = Driver()
+        var driver = Driver { $0.setAsideTopics = 0 }
         driver.admit(2)
         driver.admit(2, partition: 1)
         driver.learn()
@@ -273,7 +273,7 @@ struct ForwardStateTests {
 
     @Test("fewer partitions (the topic was made anew): events leave the places that are gone")
     func recall() {
-        var driver = Driver()
+        var driver = Driver { $0.setAsideTopics = 0 }
         driver.admit((0..<6).map { EventFactory.Sample("t", key: "key-\($0)", value: "v") })
         driver.learn(partitions: 4)
         let first = driver.pump()

@@ -1,15 +1,19 @@
 import ForebayCore
 import ForebayKafka
 import ForebayNet
+import ForebaySpool
 import ForebayTelemetry
 import ForebayTestKit
+import Foundation
 import Synchronization
 
 @testable import ForebayForward
 
-/// A forward stage on its own loop, fed from memory.
+/// A route's two forward stages on a loop of their own, fed from memory; what is set aside lies in a temporary folder.
 final class StageFixture: Sendable {
     let loop: EventLoop
+    let setAside: SetAside
+    let drain: ForwardStage
     let spool: SpoolID
     let source: MemorySource
     let deadLetters = MemoryDeadLetters()
@@ -20,6 +24,10 @@ final class StageFixture: Sendable {
     private let held: Held
     private let more: AsyncStream<Void>.Continuation
     private let run = Mutex<Task<Void, any Error>?>(nil)
+    private let draining = Mutex<Task<Void, any Error>?>(nil)
+    private let threads = SpoolThreads()
+    private let log: SetAsideLog
+    private let folder: String
 
     init(
         properties: [String: String], budget: ForwardBudget = ForwardBudget(), route: String = "test",
@@ -43,9 +51,24 @@ final class StageFixture: Sendable {
         configuration.limitPatience = 20
         configuration.metadataRetry = 100
         configure(&configuration)
+        self.folder = FileManager.default.temporaryDirectory.appendingPathComponent("forebay-aside-\(UUID().uuidString)").path
+        let threads = self.threads
+        let spaces = try SpoolBudget(capacity: 1 << 30, directory: self.folder)
+        let spoolMetrics = SpoolMetrics(self.registry)
+        self.log = try SetAsideLog(directory: self.folder + "/log") { folder throws(ForebayError) in
+            try Spool.open(
+                SpoolConfiguration(directory: folder, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: spaces, threads: threads,
+                metrics: spoolMetrics, isSideLog: true)
+        }
+        let known = KafkaProperties(client: properties)
+        self.setAside = try SetAside(route: route, log: self.log, properties: known, configuration: configuration)
         self.stage = ForwardStage(
-            route: route, source: self.source, properties: KafkaProperties(client: properties), deadLetters: self.deadLetters,
+            .direct, route: route, source: self.source, properties: known, deadLetters: self.deadLetters, setAside: self.setAside,
             waiters: self.waiters, budget: budget, configuration: configuration, loop: self.loop, metrics: self.registry)
+        self.drain = ForwardStage(
+            .drain, route: route, source: SetAsideSource(self.setAside, loop: self.loop, readAheadBytes: 1 << 20), properties: known,
+            deadLetters: self.deadLetters, setAside: self.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
+            configuration: configuration, loop: self.loop, metrics: self.registry)
     }
 
     /// What the source holds.
@@ -77,6 +100,7 @@ final class StageFixture: Sendable {
 
     func start() {
         self.run.withLock { $0 = Task { try await self.stage.run() } }
+        self.draining.withLock { $0 = $0 ?? Task { try await self.drain.run() } }
     }
 
     /// Cancels the run, as the supervisor does, and waits for its end.
@@ -100,7 +124,14 @@ final class StageFixture: Sendable {
 
     func close() async {
         await self.stop()
+        if let draining = self.draining.withLock({ $0 }) {
+            draining.cancel()
+            _ = await draining.result
+        }
         await self.loop.stop()
+        await self.log.close()
+        self.threads.end()
+        try? FileManager.default.removeItem(atPath: self.folder)  // A temporary folder.
     }
 }
 

@@ -84,7 +84,7 @@ extension SetAsideScan {
             let batches = try self.read(upTo: bytes)
             if batches.isEmpty { return found }
             for batch in batches {
-                guard case .unit(let number) = batch.lane, batch.route == RouteID(rawValue: number) else {
+                guard case .unit(let number, _) = batch.lane, batch.route == RouteID(rawValue: number) else {
                     fatalError("a batch of no unit")
                 }
                 batch.forEachEvent { event, position in

@@ -44,15 +44,19 @@ package final class SetAside: Sendable {
         self.route = route
         self.log = log
         self.advice = KafkaAdvice(properties: properties)
-        let units = log.units.map { unit in
+        let found = log.units
+        let events = found.reduce(0) { $0 + $1.end - $1.settled }
+        // Only files know their sizes: of what was there before, the bytes are an estimate.
+        let eventBytes = events == 0 ? 0 : Double(log.byteCount) / Double(events)
+        let units = found.map { unit in
             var known = SetAsideUnit(
                 number: unit.number, key: SetAsideKey(unit.topic, unit.partition), partitionCount: unit.partitionCount, code: unit.code,
                 reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt)
-            (known.settled, known.end, known.bytes, known.isInLog) = (unit.settled, unit.end, unit.bytes, true)
+            (known.settled, known.end, known.isInLog) = (unit.settled, unit.end, true)
+            known.bytes = Int(Double(known.events) * eventBytes)
             return known
         }
         self.state = Mutex(SetAsideState(configuration: configuration, units: units, nextNumber: log.nextNumber))
-        let events = units.reduce(0) { $0 + $1.events }
         if events > 0 {
             self.logger.warning(
                 "events are set aside from before the start", ["route": route, "units": "\(units.count)", "events": "\(events)"])
@@ -192,9 +196,11 @@ package final class SetAside: Sendable {
         self.state.withLock { $0.hasRead(number, pass: pass, through: position, acceptedAt: acceptedAt) }
     }
 
-    /// A reading has reached the end of the log.
-    func readAll(_ numbers: [UInt64]) throws(ForebayError) {
-        try self.change { $0.readAll(numbers) }
+    /// A pass has reached the end of the log.
+    ///
+    /// - Parameter ends: how far it got in each unit: further than the last batch, if what came behind that can't be read any more.
+    func readAll(_ ends: [(unit: UInt64, pass: UInt32, position: UInt64)]) throws(ForebayError) {
+        try self.change { $0.readAll(ends) }
     }
 
     func settle(_ number: UInt64, pass: UInt32, through position: UInt64) throws(ForebayError) {

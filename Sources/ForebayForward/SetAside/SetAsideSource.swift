@@ -52,6 +52,10 @@ package final class SetAsideSource: EventSource {
     private struct Pass {
         let scan: SetAsideScan
         var units: [UInt64: UInt32]
+
+        var ends: [(unit: UInt64, pass: UInt32, position: UInt64)] {
+            self.units.map { ($0.key, $0.value, self.scan.position(of: $0.key) ?? 0) }
+        }
     }
 
     /// Reads on the delivery loop's thread, as a spool's reader does.
@@ -87,7 +91,7 @@ package final class SetAsideSource: EventSource {
                         isIdle = true
                         for pass in passes {
                             let batches = try pass.scan.read(upTo: Self.step)
-                            if batches.isEmpty { try setAside.readAll(Array(pass.units.keys)) } else { isIdle = false }
+                            if batches.isEmpty { try setAside.readAll(pass.ends) } else { isIdle = false }
                             for batch in batches { try await Self.hand(batch, of: pass, to: link, setAside) }
                         }
                     }

@@ -172,6 +172,7 @@ struct SetAsideState {
         guard var unit = self.units[number] else { return }
         let before = unit.settled
         while unit.settled < unit.end, unit.ahead.remove(unit.settled) != nil { unit.settled += 1 }
+        if let lost = unit.lost, lost.contains(unit.settled) { unit.settled = min(unit.end, lost.upperBound) }
         self.units[number] = unit
         if unit.settled != before { self.moved.insert(number) }
         self.endIfEmpty(number)
@@ -209,6 +210,7 @@ struct SetAsideState {
             self.units[number]!.pass += 1
             self.units[number]!.read = unit.settled
             self.units[number]!.readTimes = []
+            self.units[number]!.lost = nil
             self.toRead.append(number)
         }
     }
@@ -241,15 +243,26 @@ struct SetAsideState {
         return unit.pass == pass && (unit.phase == .draining || unit.phase == .closing)
     }
 
-    /// The reader has reached the end of the log: what is read whole is closed, so that newer events stop following it.
-    mutating func readAll(_ numbers: some Sequence<UInt64>) {
-        for number in numbers {
+    /// A pass has reached the end of the log: what is read whole is closed, so that newer events stop following it.
+    mutating func readAll(_ ends: [(unit: UInt64, pass: UInt32, position: UInt64)]) {
+        for (number, pass, position) in ends {
+            guard let before = self.units[number], before.pass == pass else { continue }
+            if position > before.read { self.skip(number, to: position) }
             guard let unit = self.units[number], unit.phase == .draining, unit.read >= unit.end else { continue }
             // What drains of the whole topic may still come behind a partition.
             guard unit.key.partition == nil || self.unit(SetAsideKey(unit.key.topic)) == nil else { continue }
             self.units[number]!.phase = .closing
             self.changed(unit.key.topic)
         }
+    }
+
+    /// The last events of a unit can't be read any more: the log has told of it, and they are passed like settled ones.
+    private mutating func skip(_ number: UInt64, to position: UInt64) {
+        guard var unit = self.units[number] else { return }
+        unit.lost = (unit.lost?.lowerBound ?? unit.read)..<position
+        unit.read = position
+        self.units[number] = unit
+        self.settleAhead(number)
     }
 
     mutating func hasRead(_ number: UInt64, pass: UInt32, through position: UInt64, acceptedAt: Int64) {
@@ -269,7 +282,7 @@ struct SetAsideState {
         if let next = unit.readTimes.first { unit.oldestAcceptedAt = next.acceptedAt }
         self.units[number] = unit
         self.moved.insert(number)
-        self.endIfEmpty(number)
+        self.settleAhead(number)
     }
 
     private mutating func endIfEmpty(_ number: UInt64) {

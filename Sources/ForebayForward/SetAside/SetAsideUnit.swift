@@ -48,6 +48,8 @@ struct SetAsideUnit {
     /// How far this pass has read, and when what it read and has not settled was accepted.
     var read: UInt64 = 0
     var readTimes: [(end: UInt64, acceptedAt: Int64)] = []
+    /// Behind what this pass handed out: can't be read any more.
+    var lost: Range<UInt64>?
 
     var pendingCount: Int { self.pending.values.reduce(0, +) }
     var events: UInt64 { self.end - self.settled + UInt64(self.pendingCount) }

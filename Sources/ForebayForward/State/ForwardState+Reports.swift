@@ -28,7 +28,8 @@ extension ForwardState {
         self.flights[flight].status = .settled
         self.remove(flight, place, slot)
         self.partitions[place].movedAt = now
-        if self.partitions[place].failures > 0 || self.topics[self.partitions[place].topic].failure != nil {
+        let topic = self.partitions[place].topic
+        if self.partitions[place].failures > 0 || self.topics[topic].needsProbe || self.topics[topic].failure != nil {
             self.recovered(place, now: now)
         }
         if self[slot].failures > 0 { self[slot].failures = 0 }

@@ -68,10 +68,6 @@ extension ForwardState {
         self.asides[name, default: SetAsideTopic()].partitions[self.partitions[place].number] = .aside
         if self.asides[name]?.partitionCount == 0 { self.asides[name]?.partitionCount = Int32(self.topics[topic].keyCount) }
         for flight in taken { self.leave(flight, topic, place: place) }
-        if self.topics[topic].phase == .probing(partition: place) {
-            self.topics[topic].phase = .unknown
-            self.want(topic, by: .main)
-        }
         self.refreshLive(topic)
         self.applyCount(topic, now: now)
     }
@@ -84,6 +80,8 @@ extension ForwardState {
             self.withdraw(partition: number, place, failure, byDelivery: byDelivery)
         } else if self.maySetAside(topic) {
             self.setAside(partition: place, failure, now: now)
+        } else {
+            self.want(topic, by: .main)
         }
     }
 
@@ -148,6 +146,10 @@ extension ForwardState {
         (emptied.isReady, emptied.stalledAt) = (partition.isReady, partition.stalledAt)
         (emptied.aside, emptied.failure, emptied.isLeaderless) = (partition.aside, partition.failure, partition.isLeaderless)
         self.partitions[place] = emptied
+        if self.topics[partition.topic].phase == .probing(partition: place) {
+            self.topics[partition.topic].phase = .unknown
+            self.want(partition.topic, by: .main)
+        }
         return taken
     }
 
@@ -280,7 +282,7 @@ extension ForwardState {
             }
             guard silent >= patience || self.role == .drain && partition.isLeaderless else { continue }
             // An answer from within the silence tells that the cluster is there; without one all of it may be away, and nothing is set aside.
-            guard learned >= partition.movedAt + patience / 4 || partition.isLeaderless, now - min(now, learned) < max(patience, 5000) else {
+            guard learned >= partition.movedAt + patience / 4 || partition.isLeaderless, now - min(now, learned) <= patience / 2 else {
                 continue
             }
             let failure =

@@ -193,8 +193,7 @@ extension ForwardState {
         self.topics[topic].failure = failure
         self.topics[topic].failures += 1
         // One that the brokers are just creating is missing, then leaderless, for a moment: asked twice.
-        let isPerhapsNew = !byDelivery && (failure.code == .unknownTopicOrPartition || failure.code == .leaderNotAvailable)
-        if self.topics[topic].failures >= (isPerhapsNew ? 2 : 1), self.maySetAside(topic) { return self.setAside(topic: topic, failure) }
+        if self.topics[topic].failures >= (!byDelivery && self.isPerhapsNew(failure) ? 2 : 1), self.maySetAside(topic) { return self.setAside(topic: topic, failure) }
         self.noteHold(topic, failure)
         if byDelivery { self.topics[topic].needsProbe = true }
         let until = now + self.configuration.delay(self.configuration.holdDelay, failures: self.topics[topic].failures)
@@ -203,9 +202,15 @@ extension ForwardState {
         if !byDelivery { self.closeIfUnused(topic) }
     }
 
+    private func isPerhapsNew(_ failure: KafkaFailure) -> Bool {
+        failure.code == .unknownTopicOrPartition || failure.code == .leaderNotAvailable
+    }
+
     /// Too much is set aside to add this topic.
     private mutating func noteHold(_ topic: Int, _ failure: KafkaFailure) {
         guard !self.maySetAside(topic), self.topics[topic].told != failure.code else { return }
+        // Perhaps just being created: not told at once.
+        guard self.topics[topic].failures >= (self.isPerhapsNew(failure) ? 3 : 1) else { return }
         self.topics[topic].told = failure.code
         self.notes.append(.held(topic: self.topics[topic].name, failure))
     }

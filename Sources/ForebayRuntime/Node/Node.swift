@@ -91,7 +91,7 @@ package final class Node: Sendable {
     }
 
     /// Events accepted and not settled yet, of all routes.
-    package var lag: UInt64 { self.sources.values.reduce(0) { $0 + $1.lag } }
+    package var lag: UInt64 { self.routes.values.reduce(0) { $0 + $1.source.lag + $1.setAside.events } }
 
     /// Stops accepting, finishes what is in flight, last sync, cursors. Never waits for a dead Kafka, nor longer than `shutdown.timeout`.
     package func stop() async {

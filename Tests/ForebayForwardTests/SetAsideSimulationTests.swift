@@ -1,0 +1,40 @@
+import Foundation
+import Testing
+
+@testable import ForebayForward
+
+@Suite("Set aside against a simulated cluster")
+struct SetAsideSimulationTests {
+    /// A longer run: `FOREBAY_SIMULATION_SEEDS=5000`.
+    private static let seeds = ProcessInfo.processInfo.environment["FOREBAY_SIMULATION_SEEDS"].flatMap { Int($0) } ?? 60
+
+    @Test(
+        "nothing is lost, and keys stay in order, while topics and partitions come and go, the cluster is away, and stages fail",
+        arguments: 0..<4)
+    func keepsThePromise(part: Int) async {
+        for seed in stride(from: part, to: Self.seeds, by: 4) {
+            var simulation = SetAsideSimulation(seed: UInt64(seed))
+            do { try simulation.run(batches: 80) } catch { Issue.record("seed \(seed): \(error)") }
+            await Task.yield()
+        }
+    }
+
+    @Test("units come and go in these runs")
+    func hasUnits() throws {
+        var simulation = SetAsideSimulation(seed: 1)
+        try simulation.run(batches: 80)
+        #expect(simulation.unitsSeen > 1 && simulation.everAside.count > 50)
+    }
+
+    @Test(
+        "catches what it must",
+        arguments: [SetAsideSimulation.Plant.cursorBeforeSync, .newerGoDirect, .drainHeld])
+    func catches(plant: SetAsideSimulation.Plant) {
+        let caught = (0..<20).contains { seed in
+            var simulation = SetAsideSimulation(seed: UInt64(seed), plant: plant)
+            do { try simulation.run(batches: 80) } catch { return true }
+            return false
+        }
+        #expect(caught)
+    }
+}

@@ -1,0 +1,135 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTestKit
+
+@testable import ForebayForward
+
+/// A cluster of which parts fail, and the producers of a route's two stages, driven by a seed.
+///
+/// A bulk producer behaves as with the gapless guarantee: the first permanent failure is fatal, and what is queued is purged.
+struct SimulatedCluster {
+    struct Message {
+        let token: UInt64
+        /// The event's own number, wherever it was sent from.
+        let event: Int
+        let topic: String
+        let partition: Int32
+
+        var place: String { "\(self.topic)/\(self.partition)" }
+    }
+
+    struct Producer {
+        /// Per partition what was sent and not answered.
+        var queues: [[Message]] = []
+        var isFatal = false
+    }
+
+    var random: SplitMix
+    var producers: [ForwardRole: [Producer]] = [:]
+    /// Every append in order, with repeats.
+    var log: [Message] = []
+    var stored: Set<Int> = []
+    /// Events that no broker ever takes.
+    var poison: Set<Int> = []
+    var partitionCounts: [String: Int] = [:]
+    // What is wrong with it now.
+    var missing: Set<String> = []
+    var forbidden: Set<String> = []
+    var frozen: Set<String> = []
+    var leaderless: Set<String> = []
+    var isAway = false
+
+    init(seed: UInt64) {
+        self.random = SplitMix(seed: seed)
+        for role in [ForwardRole.direct, .drain] { self.producers[role] = [Producer](repeating: Producer(), count: 3) }
+    }
+
+    mutating func heal() {
+        (self.missing, self.forbidden, self.frozen, self.leaderless, self.isAway) = ([], [], [], [], false)
+    }
+
+    /// Whether a producer of a role was given an event and has not reported it.
+    func holds(_ event: Int, _ role: ForwardRole) -> Bool {
+        self.producers[role]!.contains { $0.queues.contains { $0.contains { $0.event == event } } }
+    }
+
+    mutating func send(_ message: Message, _ role: ForwardRole, _ slot: ProducerSlot) -> KafkaErrorCode {
+        if self.producers[role]![slot.rawValue].isFatal { return .fatal }
+        if let queue = self.producers[role]![slot.rawValue].queues.firstIndex(where: { $0[0].place == message.place }) {
+            self.producers[role]![slot.rawValue].queues[queue].append(message)
+        } else {
+            self.producers[role]![slot.rawValue].queues.append([message])
+        }
+        return .none
+    }
+
+    func metadata(of topic: String) -> KafkaMetadata.Topic {
+        if self.missing.contains(topic) { return KafkaMetadata.Topic(name: topic, error: .unknownTopicOrPartition, leaders: []) }
+        let leaders = (0..<self.partitionCounts[topic]!).map { self.leaderless.contains("\(topic)/\($0)") ? nil : Int32(1) }
+        return KafkaMetadata.Topic(name: topic, error: .none, leaders: leaders)
+    }
+
+    /// Lets one producer of a role handle one batch.
+    mutating func step(_ role: ForwardRole, _ state: inout ForwardState, now: UInt64) {
+        guard !self.isAway else { return }
+        let work = self.producers[role]!.indices.flatMap { slot in
+            self.producers[role]![slot].queues.indices.filter { queue in
+                let message = self.producers[role]![slot].queues[queue][0]
+                return !self.frozen.contains(message.place) && !self.leaderless.contains(message.place)
+            }.map { (slot, $0) }
+        }
+        guard let (slot, queue) = work.randomElement(using: &self.random) else { return }
+        let limit = slot == ProducerSlot.single.rawValue ? 1 : Int.random(in: 1...20, using: &self.random)
+        let batch = Array(self.producers[role]![slot].queues[queue].prefix(limit))
+        self.producers[role]![slot].queues[queue].removeFirst(batch.count)
+        if self.producers[role]![slot].queues[queue].isEmpty { self.producers[role]![slot].queues.remove(at: queue) }
+        self.handle(batch, role, ProducerSlot(rawValue: slot)!, &state, now: now)
+        state.reportsTaken(from: ProducerSlot(rawValue: slot)!)
+    }
+
+    private mutating func handle(_ batch: [Message], _ role: ForwardRole, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64) {
+        if self.missing.contains(batch[0].topic) {
+            return self.refuse(batch, .unknownTopicOrPartition, role, slot, &state, now: now)
+        }
+        if self.forbidden.contains(batch[0].topic) {
+            return self.refuse(batch, .topicAuthorizationFailed, role, slot, &state, now: now)
+        }
+        if batch.contains(where: { self.poison.contains($0.event) }) {
+            return self.refuse(batch, .invalidTimestamp, role, slot, &state, now: now)
+        }
+        if Int.random(in: 0..<300, using: &self.random) == 0 {
+            return self.refuse(batch, .notEnoughReplicas, role, slot, &state, now: now)
+        }
+        self.store(batch)
+        for message in batch { self.report(message, .none, slot, &state, now: now) }
+    }
+
+    private mutating func store(_ batch: [Message]) {
+        self.log += batch
+        self.stored.formUnion(batch.map(\.event))
+    }
+
+    private mutating func refuse(
+        _ batch: [Message], _ code: KafkaErrorCode, _ role: ForwardRole, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64
+    ) {
+        for message in batch { self.report(message, code, slot, &state, now: now) }
+        guard slot != .single else { return }
+        self.producers[role]![slot.rawValue].isFatal = true
+        state.failed(slot, now: now)
+        let queues = self.producers[role]![slot.rawValue].queues
+        self.producers[role]![slot.rawValue].queues = []
+        for queue in queues {
+            // What is in flight to a broker that does not answer gets no report, and may be stored later.
+            let isStuck = self.frozen.contains(queue[0].place)
+            let inFlight = isStuck ? queue.count : Int.random(in: 0...min(3, queue.count), using: &self.random)
+            let isBehindGap = queue[0].place == batch[0].place
+            if inFlight > 0, !isStuck, !isBehindGap, Int.random(in: 0..<2, using: &self.random) == 0 { self.store(Array(queue.prefix(inFlight))) }
+            for message in queue.dropFirst(inFlight) { self.report(message, .purgedInQueue, slot, &state, now: now) }
+        }
+    }
+
+    private func report(_ message: Message, _ code: KafkaErrorCode, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64) {
+        _ = state.report(
+            KafkaReport(token: message.token, offset: 0, partition: message.partition, error: code, mayBeStored: false), from: slot, now: now)
+    }
+}
