@@ -108,7 +108,7 @@ final class UnitTable: Sendable {
         self.state.withLock { $0.appending = [] }
         for (unit, first) in oldest {
             try self.change(unit) { entry in
-                guard entry.unit.settled == first.position else { return false }
+                guard entry.unit.settled == first.position, entry.unit.oldestAcceptedAt != first.acceptedAt else { return false }
                 entry.unit.oldestAcceptedAt = first.acceptedAt
                 return true
             }
