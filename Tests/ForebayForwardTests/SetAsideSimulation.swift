@@ -201,15 +201,13 @@ struct SetAsideSimulation {
         let names = self.states[role]!.topics.map(\.name)
         let isHeldChecked = role == .drain
         var cluster = self.cluster
-        let units = self.shared.units, now = self.now
-        let direct = self.states[.direct]!.partitions.filter { $0.outstanding > 0 }.map { ($0.topic, $0.number, $0.aside, $0.outstanding) }
         self.states[role]!.pump(now: self.now) { outgoing, event, _ in
             let number = Self.number(of: event)
-            if isHeldChecked, cluster.holds(number, .direct) {
-                broken = Broken(description: "the drain sends \(number), which a producer of the direct stage holds: \(names[outgoing.topic])/\(outgoing.partition), now \(now), units \(units), direct \(direct)")
-            }
             let message = SimulatedCluster.Message(
                 token: outgoing.flight, event: number, topic: names[outgoing.topic], partition: outgoing.partition)
+            if isHeldChecked, cluster.holds(message, .direct) {
+                broken = Broken(description: "the drain sends \(number), which a producer of the direct stage holds")
+            }
             return cluster.send(message, role, outgoing.slot)
         }
         self.cluster = cluster

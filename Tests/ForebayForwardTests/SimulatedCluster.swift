@@ -48,9 +48,11 @@ struct SimulatedCluster {
         (self.missing, self.forbidden, self.frozen, self.leaderless, self.isAway) = ([], [], [], [], false)
     }
 
-    /// Whether a producer of a role was given an event and has not reported it.
-    func holds(_ event: Int, _ role: ForwardRole) -> Bool {
-        self.producers[role]!.contains { $0.queues.contains { $0.contains { $0.event == event } } }
+    /// Whether a producer of a role was given the same event for the same partition, and has not reported it.
+    func holds(_ message: Message, _ role: ForwardRole) -> Bool {
+        self.producers[role]!.contains { producer in
+            producer.queues.contains { $0[0].place == message.place && $0.contains { $0.event == message.event } }
+        }
     }
 
     mutating func send(_ message: Message, _ role: ForwardRole, _ slot: ProducerSlot) -> KafkaErrorCode {
@@ -123,7 +125,9 @@ struct SimulatedCluster {
             let isStuck = self.frozen.contains(queue[0].place)
             let inFlight = isStuck ? queue.count : Int.random(in: 0...min(3, queue.count), using: &self.random)
             let isBehindGap = queue[0].place == batch[0].place
-            if inFlight > 0, !isStuck, !isBehindGap, Int.random(in: 0..<2, using: &self.random) == 0 { self.store(Array(queue.prefix(inFlight))) }
+            if inFlight > 0, !isStuck, !isBehindGap, Int.random(in: 0..<2, using: &self.random) == 0 {
+                self.store(queue.prefix(inFlight).filter { !self.poison.contains($0.event) })  // Stored, and nobody will tell.
+            }
             for message in queue.dropFirst(inFlight) { self.report(message, .purgedInQueue, slot, &state, now: now) }
         }
     }

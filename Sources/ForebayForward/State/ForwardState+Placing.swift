@@ -33,7 +33,8 @@ extension ForwardState {
             partition = self.keylessPartition(topic, size: event.record.count)
         }
         let place = self.topics[topic].partitions[partition]
-        if self.partitions[place].aside == .aside, unitPartition == nil {
+        // In the drain, also behind a unit whose last events are being delivered: a partition's queue holds one unit's events.
+        if self.partitions[place].aside == .aside || self.role == .drain && self.partitions[place].aside != .none, unitPartition == nil {
             self.queuedBytes -= Int(self.flights[flight].bytes)
             self.leave(flight, topic, place: place)
             return true
@@ -141,10 +142,10 @@ extension ForwardState {
         return min(count, Int(aside.partitionCount))
     }
 
-    /// Nothing of a topic is set aside any more that held its keys in their places.
+    /// Other partitions are set aside, or none any more: among how many its keys are spread may have changed.
     mutating func spreadKeys(_ topic: Int, now: UInt64) {
         let count = self.topics[topic].partitions.count
-        guard count > 0, self.topics[topic].nextCount == nil, self.topics[topic].keyCount != count else { return }
+        guard count > 0, self.topics[topic].nextCount == nil, self.keyCount(topic, among: count) != self.topics[topic].keyCount else { return }
         self.setPartitionCount(topic, count, now: now)
     }
 

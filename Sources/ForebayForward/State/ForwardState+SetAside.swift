@@ -77,7 +77,7 @@ extension ForwardState {
         guard self.partitions[place].unsettled > 0 else { return }
         let topic = self.partitions[place].topic
         if self.role == .drain, let number = self.batches.partition(self.flights[self.partitions[place].oldest].batch) {
-            self.withdraw(partition: number, place, failure, byDelivery: byDelivery)
+            self.withdraw(partition: number, place, failure, byDelivery: byDelivery, now: now)
         } else if self.maySetAside(topic) {
             self.setAside(partition: place, failure, now: now)
         } else {
@@ -100,9 +100,10 @@ extension ForwardState {
     }
 
     /// A partition that is a unit of its own can't be delivered to now.
-    private mutating func withdraw(partition: Int32, _ place: Int, _ failure: KafkaFailure, byDelivery: Bool) {
+    private mutating func withdraw(partition: Int32, _ place: Int, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
         let topic = self.partitions[place].topic
         for flight in self.takeAll(of: place) { self.letGo(flight) }
+        self.applyCount(topic, now: now)
         self.refusals.append(Refusal(key: SetAsideKey(self.topics[topic].name, partition), failure: failure, byDelivery: byDelivery))
     }
 
@@ -232,7 +233,8 @@ extension ForwardState {
         }
         self.refreshLive(topic)
         if self.role == .direct, self.topics[topic].aside != aside.whole { self.apply(whole: aside.whole, topic) }
-        if aside.partitions.isEmpty { self.spreadKeys(topic, now: now) }
+        self.spreadKeys(topic, now: now)
+        self.applyCount(topic, now: now)
     }
 
     private mutating func apply(whole mode: SetAsideMode, _ topic: Int) {
