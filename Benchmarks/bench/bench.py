@@ -7,13 +7,13 @@ import re
 import shutil
 import statistics
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 from rig.kafka import Kafka
 from rig.node import Node
 from rig.support import Failure, Skip, until
+from rig.watch import Resident, Watch
 
 from . import HERE, ROOT
 
@@ -53,8 +53,8 @@ class Bench:
 
     # What is measured
 
-    def kafka(self):
-        kafka = Kafka(self.folder / f"kafka-{len(self.closing)}")
+    def kafka(self, **options):
+        kafka = Kafka(self.folder / f"kafka-{len(self.closing)}", **options)
         self.closing.append(kafka.close)
         return kafka.start()
 
@@ -100,10 +100,10 @@ class Bench:
             raise Failure(f"pace: {done.stdout}{done.stderr}")
         return json.loads(done.stdout)
 
-    def side_by_side(self, runs):
+    def side_by_side(self, runs, rounds=None):
         """Runs each of {name: function} once a round in random order; {name: [figures]} by round."""
         found = {name: [] for name in runs}
-        for _ in range(self.pairs):
+        for _ in range(rounds or self.pairs):
             for name in self.random.sample(list(runs), len(runs)):
                 found[name].append(runs[name]())
         return found
@@ -112,39 +112,6 @@ class Bench:
 def median_ratio(ours, theirs):
     """The median of the ratios of pairs."""
     return statistics.median(a / b for a, b in zip(ours, theirs))
-
-
-class Watch:
-    """Looks at a node again and again while something else runs."""
-
-    every = 0.02
-
-    def __init__(self, node):
-        self.node, self.seen, self.done = node, [], threading.Event()
-        self.thread = threading.Thread(target=self._watch, daemon=True)
-
-    def _watch(self):
-        while not self.done.wait(self.every):
-            self.seen.append(self.look())
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.done.set()
-        self.thread.join()
-
-
-class Resident(Watch):
-    """The largest resident set of a node, in bytes."""
-
-    def look(self):
-        return self.node.resident()
-
-    @property
-    def largest(self):
-        return max(self.seen, default=0)
 
 
 class Lags(Watch):

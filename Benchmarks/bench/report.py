@@ -66,6 +66,10 @@ def page(results, skipped):
                   f"{result['events_per_second']:,.0f} events/s; the disk alone takes {result['disk_bytes_per_second'] / 1e6:,.0f} MB/s in synced writes of 1 MiB.", ""]
     if result := results.get("drain"):
         lines += ["## Spool to Kafka", "", ", ".join(f"{name} {rate:,.0f} records/s" for name, rate in result["rates"].items()) + ".", ""]
+    if result := results.get("setaside"):
+        rows = {"from the side log, and from the spool": result, "nothing set aside, and a build from before there was a side log": result.get("earlier")}
+        lines += ["## What was set aside, to Kafka", "",
+                  *(f"- {name}: " + ", ".join(f"{n} {rate:,.0f} records/s" for n, rate in row["rates"].items()) for name, row in rows.items() if row), ""]
     if result := results.get("endtoend"):
         lines += ["## HTTP to Kafka", "", "Rate of what was accepted and delivered, the time to drain the rest included.", "",
                   *(f"- {name}: " + ", ".join(f"{n} {rate:,.0f} events/s" for n, rate in row["rates"].items()) for name, row in result["rows"].items()), ""]

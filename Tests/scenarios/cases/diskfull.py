@@ -4,17 +4,15 @@ The spool lies on an ext4 image of its own (needs root and loop devices). A roun
 rest of the disk, the reserve included, by a file of somebody else.
 """
 
-import os
-import subprocess
-
-from rig.support import Skip, until
+from rig.disk import fill, free, mounted
+from rig.support import until
 
 ROUNDS = {"ci": 2, "long": 100}
 SIZE = 160 << 20
 
 
 def run(rig):
-    mount = mounted(rig)
+    mount = mounted(rig, SIZE)
     kafka = rig.kafka()
     kafka.create("events", 6)
     node = rig.node(kafka, data=mount / "data", spool={"max_size": "10GiB", "segment": "4MiB"}).start()
@@ -47,33 +45,3 @@ def run(rig):
     verdict = rig.judge([load], kafka, node, copies=1)
     rig.check("it was never restarted, and ends in peace", node.starts == 1 and node.terminate() == 0)
     rig.note(f"{rig.rounds} times full, {verdict}")
-
-
-def mounted(rig):
-    image, mount = rig.folder / "disk.img", rig.folder / "disk"
-    mount.mkdir()
-    with open(image, "wb") as file:
-        file.truncate(SIZE)
-    for command in (["mkfs.ext4", "-q", "-m", "0", str(image)], ["mount", "-o", "loop", str(image), str(mount)]):
-        try:
-            done = subprocess.run(command, capture_output=True, text=True)
-        except FileNotFoundError:
-            raise Skip(command[0]) from None
-        if done.returncode:
-            raise Skip(f"root and a loop mount ({done.stderr.strip()})")
-    rig.closing.insert(0, lambda: subprocess.run(["umount", str(mount)], check=True))
-    return mount
-
-
-def free(mount):
-    found = os.statvfs(mount)
-    return found.f_bavail * found.f_frsize
-
-
-def fill(path):
-    with open(path, "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(1 << 16))
-        except OSError:
-            pass

@@ -8,7 +8,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic, ResourcePatternType,
                                    ResourceType)
 
@@ -146,27 +146,56 @@ class Kafka:
         return {"bootstrap.servers": self.bootstrap("sasl"), "security.protocol": "SASL_PLAINTEXT", "sasl.mechanisms": "PLAIN",
                 "sasl.username": USER, "sasl.password": PASSWORD}
 
-    def create(self, topic, partitions=6, **config):
-        """Settings by their names with underscores for dots: max_message_bytes=100000."""
+    def create(self, topic, partitions=6, assignment=None, **config):
+        """Settings by their names with underscores for dots: max_message_bytes=100000. `assignment`: each partition's brokers, its leader first."""
         config = {name.replace("_", "."): str(value) for name, value in config.items()}
-        self.admin.create_topics([NewTopic(topic, partitions, config=config)])[topic].result(30)
+        placed = {"replica_assignment": assignment} if assignment else {}
+        partitions = len(assignment or range(partitions))
+        self.admin.create_topics([NewTopic(topic, partitions, config=config, **placed)])[topic].result(30)
         until(f"topic {topic} has leaders", lambda: self._led(topic, partitions))
+
+    def create_all(self, topics, at_once=100):
+        """Many, of one partition each."""
+        for start in range(0, len(topics), at_once):
+            for made in self.admin.create_topics([NewTopic(topic, 1) for topic in topics[start:start + at_once]], operation_timeout=60).values():
+                made.result(90)
+
+    def delete(self, topic):
+        self.admin.delete_topics([topic])[topic].result(30)
+        until(f"topic {topic} is gone", lambda: topic not in self.admin.list_topics(timeout=5).topics)
 
     def _led(self, topic, partitions):
         found = self.admin.list_topics(topic, timeout=5).topics[topic].partitions
         return len(found) == partitions and all(p.leader >= 0 for p in found.values())
 
-    def deny(self, user, topic):
-        rule = self._denial(AclBinding, user, topic)
-        self.admin.create_acls([rule])[rule].result(30)
+    def deny(self, user, topic, seen=False):
+        """Forbids writing. A topic with rules of its own is hidden from all who are in none of them; `seen` lets the user see it all the same."""
+        rules = [self._rule(user, topic, AclOperation.WRITE, AclPermissionType.DENY)]
+        rules += [self._rule(user, topic, AclOperation.DESCRIBE, AclPermissionType.ALLOW)] * seen
+        for made in self.admin.create_acls(rules).values():
+            made.result(30)
 
     def allow(self, user, topic):
-        """Takes a denial back."""
-        rule = self._denial(AclBindingFilter, user, topic)
-        self.admin.delete_acls([rule])[rule].result(30)
+        """Takes all that was said of them back."""
+        rules = self._rule(user, topic, AclOperation.ANY, AclPermissionType.ANY, AclBindingFilter)
+        self.admin.delete_acls([rules])[rules].result(30)
 
-    def _denial(self, kind, user, topic):
-        return kind(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{user}", "*", AclOperation.WRITE, AclPermissionType.DENY)
+    def _rule(self, user, topic, operation, permission, kind=AclBinding):
+        host = "*" if kind is AclBinding else None
+        return kind(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{user}", host, operation, permission)
+
+    def denied(self, topic):
+        """Whether the broker itself knows by now that forebay may not write; only then is a denial in force."""
+        try:
+            asked = self.forebay.describe_topics(TopicCollection([topic]), include_authorized_operations=True)[topic].result(30)
+        except KafkaException as refused:
+            return refused.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        return AclOperation.WRITE not in asked.authorized_operations
+
+    @functools.cached_property
+    def forebay(self):
+        """An administrator with forebay's own rights."""
+        return AdminClient(self.client_properties() | {"log_level": 0})
 
     def tool(self, name, *arguments, **options):
         """Runs bin/kafka-NAME.sh of the distribution."""

@@ -1,7 +1,8 @@
 """The load generator: a process of its own on plain sockets, one request in flight a connection, everything in its ledger.
 
 A connection owns its keys, so the order of a key is the order of its requests. An answer that did not come in time retires them (the request
-may still be stored, later than the next one); a connection that broke does not (it is the case worth checking).
+may still be stored, later than the next one); a connection that broke does not (it is the case worth checking). `pause` waits after an answer,
+`every` sends by the clock (both in ms); `spread` posts to so many topics in turn, topic-0, topic-1 and so on.
 """
 
 import argparse
@@ -137,6 +138,8 @@ class Connection:
         self.random = random.Random(f"{generator.options.seed}/{number}")
         self.generation = 0
         self.reader = self.writer = None
+        self.due = time.monotonic()
+        self.turn = number * generator.options.spread // generator.options.connections
         self._new_keys()
 
     def _new_keys(self):
@@ -149,6 +152,8 @@ class Connection:
 
     async def run(self):
         while count := self.generator.take():
+            if self.options.every:
+                await self._next_beat()
             if not await self._connect():
                 return
             request = self._next(count)
@@ -173,6 +178,12 @@ class Connection:
                 await asyncio.sleep(self.options.pause / 1000)
         self._close()
 
+    async def _next_beat(self):
+        """By the clock, so that slow answers don't slow the pace. More than a second behind is not made up for."""
+        now = time.monotonic()
+        self.due = max(self.due + self.options.every / 1000, now - 1)
+        await asyncio.sleep(max(0, self.due - now))
+
     async def _connect(self):
         while not self.writer:
             if self.generator.stopping:
@@ -190,12 +201,16 @@ class Connection:
 
     def _next(self, count):
         """A batch takes the keys in turn, from the first one on; a lone event takes one at random."""
+        topic = self.options.topic
+        if self.options.spread:
+            topic = f"{topic}-{self.turn % self.options.spread}"
+            self.turn += 1
         if count == 1:
             index = self.random.randrange(len(self.keys))
-            request = ledger.Request(next(self.generator.numbers), self.options.topic, [self.keys[index]], [self.reached[index]], 1)
+            request = ledger.Request(next(self.generator.numbers), topic, [self.keys[index]], [self.reached[index]], 1)
             self.reached[index] += 1
             return request
-        request = ledger.Request(next(self.generator.numbers), self.options.topic, self.keys, list(self.reached), count)
+        request = ledger.Request(next(self.generator.numbers), topic, self.keys, list(self.reached), count)
         for index in range(count):
             self.reached[index % len(self.keys)] += 1
         return request
@@ -236,7 +251,8 @@ def main():
     for name, kind, default in (("port", int, None), ("topic", str, None), ("ledger", str, None), ("counts", str, None), ("query", str, ""),
                                 ("connections", int, 16), ("batch", int, 1), ("keys", int, 4), ("size", int, 200), ("first", int, 0),
                                 ("seed", str, "0"), ("style", str, "mixed"), ("events", int, None), ("seconds", float, None),
-                                ("odd-keys", int, 0), ("pause", float, 0), ("timeout", float, 30)):
+                                ("odd-keys", int, 0), ("pause", float, 0), ("every", float, 0), ("spread", int, 0),
+                                ("timeout", float, 30)):
         parser.add_argument(f"--{name}", type=kind, default=default)
     asyncio.run(Generator(parser.parse_args()).run())
 

@@ -23,11 +23,19 @@ def binary():
     return max(found, key=lambda path: path.stat().st_mtime)
 
 
-class Node:
-    """`routes` and `topics` as in the configuration; `spool` and `limits` over the defaults; `properties` for librdkafka."""
+def aside(text):
+    """The units in an answer about what is set aside, by their names; none where the answer is another."""
+    routes = json.loads(text or "{}").get("routes", [])
+    return {unit["unit"]: unit | {"route": route["route"]} for route in routes for unit in route.get("units", [])}
 
-    def __init__(self, folder, properties, *, data=None, routes=None, topics=None, spool=None, limits=None, producer=None):
-        self.folder, self.data = Path(folder), Path(data or Path(folder) / "data")
+
+class Node:
+    """`routes`, `topics` and `delivery` as in the configuration; `spool` and `limits` over the defaults; `properties` for librdkafka; `program`
+    where it is not the binary under test."""
+
+    def __init__(self, folder, properties, *, data=None, routes=None, topics=None, spool=None, limits=None, producer=None, delivery=None,
+                 program=None):
+        self.folder, self.data, self.program = Path(folder), Path(data or Path(folder) / "data"), program
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port, self.admin_port = free_port(), free_port()
         self.process, self.pid, self.starts = None, None, 0
@@ -40,7 +48,7 @@ class Node:
             "clusters": {"main": {"properties": properties} | ({"producer": producer} if producer else {})},
             "buffer": {"backend": "spool", "spool": {"max_size": "2GiB"} | (spool or {})},
             "routes": routes or {"default": {"topics": ["*"], "forward": {"to": "main"}}},
-        } | ({"topics": topics} if topics else {}) | ({"limits": limits} if limits else {})
+        } | {name: part for name, part in (("topics", topics), ("limits", limits), ("delivery", delivery)) if part}
 
     @property
     def file(self):
@@ -50,7 +58,7 @@ class Node:
 
     def start(self, under=(), ready=True, timeout=60, environment=None):
         """`under`: a command to run it under, such as strace; the process that signals go to is forebay itself all the same."""
-        self.process = spawn([*under, binary(), "run", "--config", self.file], self.log,
+        self.process = spawn([*under, self.program or binary(), "run", "--config", self.file], self.log,
                              env=os.environ | {"SWIFT_BACKTRACE": "enable=no"} | (environment or {}))
         self.starts += 1
         self.pid = self.process.pid
@@ -62,7 +70,7 @@ class Node:
 
     def _traced(self):
         """The child that runs forebay. strace also forks short-lived children of its own, which carry its command line, not ours."""
-        ours = str(binary())
+        ours = str(self.program or binary())
         for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             with contextlib.suppress(OSError):  # gone already
                 words = Path(f"/proc/{child}/cmdline").read_text().split("\0")
@@ -138,6 +146,22 @@ class Node:
                 found = (found or 0) + float(value)
         return found
 
+    def units(self):
+        """What is set aside, by the unit's name: a topic, or topic/partition. All routes together."""
+        return aside(self.get("/admin/v1/setaside")[1])
+
+    def units_on_disk(self):
+        """The same of a node that is down."""
+        done = self.command("setaside", "ls", "--dir", self.data, "--json")
+        if done.returncode:
+            raise Failure(f"setaside ls --dir: {done.stdout}{done.stderr}")
+        return aside(done.stdout)
+
+    def logged(self, message, **fields):
+        """The log's entries with that message and these fields."""
+        entries = (json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{") and line.endswith("}"))
+        return [entry for entry in entries if entry.get("msg") == message and fields.items() <= entry.items()]
+
     def dead_letters(self):
         """Every one, with `topic`, `code`, `reason` and the original `value` as bytes."""
         letters = []
@@ -161,7 +185,10 @@ class Node:
         """Bytes of memory held."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def command(self, *arguments, **options):
         """Runs another of forebay's commands."""
-        return subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, timeout=300,
+        return subprocess.run([self.program or binary(), *map(str, arguments)], capture_output=True, text=True, timeout=300,
                               env=os.environ | {"SWIFT_BACKTRACE": "enable=no"}, **options)

@@ -32,27 +32,35 @@ def ends(bootstrap, topic):
         watch.close()
 
 
-def read(bootstrap, topic, timeout=120):
-    """Every record of a topic, each partition in order, up to the ends as they are now."""
-    stops = {p: end for p, end in ends(bootstrap, topic).items() if end}
+def read(bootstrap, *topics, timeout=120):
+    """Every record of these topics, each partition in order, up to the ends as they are now."""
     consumer = _consumer(bootstrap)
     idle = 0
     try:
-        consumer.assign([TopicPartition(topic, p, 0) for p in stops])
+        stops = _stops(consumer, topics)
+        consumer.assign([TopicPartition(topic, p, 0) for topic, p in stops])
         while stops:
             messages = consumer.consume(5000, timeout=1)
             idle = 0 if messages else idle + 1
             if idle > timeout:
-                raise Failure(f"{topic}: nothing more to read before the ends {stops}")
+                raise Failure(f"nothing more to read before the ends {stops}")
             for message in messages:
                 if message.error():
-                    raise Failure(f"{topic}: {message.error()}")
-                if message.partition() not in stops:
-                    continue
-                yield Record(topic, message.partition(), message.offset(), message.key(), message.value(), _id(message))
-            stops = {p: end for p, end in stops.items() if consumer.position([TopicPartition(topic, p)])[0].offset < end}
+                    raise Failure(f"{message.topic()}: {message.error()}")
+                if (message.topic(), message.partition()) in stops:
+                    yield Record(message.topic(), message.partition(), message.offset(), message.key(), message.value(), _id(message))
+            reached = consumer.position([TopicPartition(topic, p) for topic, p in stops])
+            stops = {lane: end for (lane, end), at in zip(stops.items(), reached) if at.offset < end}
     finally:
         consumer.close()
+
+
+def _stops(consumer, topics):
+    """{(topic, partition): end} of those that hold anything."""
+    known = consumer.list_topics(timeout=10).topics
+    lanes = [(topic, p) for topic in topics for p in known[topic].partitions]
+    ends = {lane: consumer.get_watermark_offsets(TopicPartition(*lane), timeout=10)[1] for lane in lanes}
+    return {lane: end for lane, end in ends.items() if end}
 
 
 def _id(message):

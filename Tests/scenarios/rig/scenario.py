@@ -1,5 +1,6 @@
 """One run of one scenario: its folder, its seed, its children, and the judgement at the end."""
 
+import itertools
 import json
 import os
 import random
@@ -76,12 +77,11 @@ class Rig:
         except Failure as failure:
             raise Failure(f"{failure}\n{json.dumps(node.status(), indent=1)}") from None
 
-    def examine(self, loads, kafka, topics=("events",), dead=(), **options):
-        """The checker with everything in it, for scenarios that ask it more than its verdict."""
+    def examine(self, loads, kafka, topics=("events",), dead=(), gone=(), **options):
+        """The checker with everything in it, for scenarios that ask it more than its verdict. `gone`: what topics held before they were deleted."""
         checker = Checker(ledger.read(*(load.ledger for load in loads)), **({"window": WINDOW + (4 << 20)} | options))
-        for topic in topics:
-            for record in records.read(kafka.bootstrap(), topic):
-                checker.see(record)
+        for record in itertools.chain(gone, records.read(kafka.bootstrap(), *topics)):
+            checker.see(record)
         for value in dead:
             checker.bury(value)
         return checker
