@@ -29,6 +29,8 @@ package struct ForwardConfiguration: Sendable {
     package var drainIdle: UInt64 = 30_000
     /// How often the cluster is asked for partitions, leaders and limits of the topics in use.
     package var metadataInterval = 300_000
+    /// How long an answer is waited for; doubled while there is none.
+    package var metadataPatience = 2000
     /// Before the cluster is asked again when it did not answer.
     package var metadataRetry = 1000
     /// How long the first events of a topic wait for its `max.message.bytes`.

@@ -6,7 +6,10 @@ import ForebayTelemetry
 /// What waits for answers, each in a task of its own, so that deliveries go on meanwhile.
 extension ForwardStage {
     /// Learns partitions and leaders of the topics that a producer is to send to.
+    ///
+    /// Short of patience at first: librdkafka asks any broker, and the one that does not answer may be the very reason for asking.
     func askForMetadata(_ slot: ProducerSlot) async {
+        var patience = self.configuration.metadataPatience
         for await _ in self.wanted[slot.rawValue].stream {
             while self.state[slot].wantsMetadata, let producer = self.producers[slot.rawValue]?.producer, self.state[slot].isOpen {
                 let asked = self.state.takeWanted(by: slot).map { (index: $0, name: self.state.topics[$0].name) }
@@ -14,9 +17,11 @@ extension ForwardStage {
                 for topic in asked { _ = self.openTopic(topic.index, slot) }
                 let alone = asked.count == 1 ? self.openTopic(asked[0].index, slot) : nil
                 do throws(KafkaFailure) {
-                    let answer = try await producer.metadata(of: alone)
+                    let answer = try await producer.metadata(of: alone, timeout: Int32(patience))
+                    patience = self.configuration.metadataPatience
                     self.learn(answer, asked, slot, from: producer)
                 } catch {
+                    patience = min(patience * 2, 10_000)
                     self.notLearned(asked, slot, error)
                     // Cancelled: the loop above ends.
                     try? await Task.sleep(for: .milliseconds(self.configuration.metadataRetry))

@@ -25,7 +25,7 @@ extension KafkaProducer {
     ///
     /// - Parameter timeout: milliseconds; the client's threads may live on for so long when it is closed meanwhile.
     /// - Throws: ``KafkaFailure``: `_TRANSPORT` when no broker can be reached, `_TIMED_OUT`, `_DESTROY` when the producer is closed first.
-    package func metadata(of topic: KafkaTopic? = nil, timeout: Int32 = 5000) async throws(KafkaFailure) -> KafkaMetadata {
+    package func metadata(of topic: KafkaTopic? = nil, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
         guard !self.isClosed else { throw KafkaFailure(KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)) }
         // The thread may outlive our own use of the topic: it holds a reference of its own.
         let request = MetadataRequest(

@@ -29,7 +29,7 @@ actor ProducerFixture {
     }
 
     func metadata(of name: String) async throws -> KafkaMetadata {
-        try await self.producer!.metadata(of: self.topic(name))
+        try await self.producer!.metadata(of: self.topic(name), timeout: 5000)
     }
 
     func limits(of names: [String]) async -> [KafkaTopicLimit] { await self.producer!.limits(of: names) }

@@ -27,7 +27,7 @@ actor ClusterProbe {
             }
             let watch = try self.loop.watch(fd: producer.wakeup) { [weak self] in self?.assumeIsolated { $0.takeEvents() } }
             defer { watch.cancel() }
-            return .success(try await producer.metadata().brokers)
+            return .success(try await producer.metadata(timeout: 5000).brokers)
         } catch let failure as KafkaFailure {
             return .failure(ForebayError(.brokerUnavailable, recovery: .retry, (self.lastFailure ?? failure).description))
         } catch {
