@@ -28,7 +28,8 @@ def full(rig, kafka, name, room, **options):
     missing = name.replace(" ", "-")
     sound = f"sound-{missing}"
     kafka.create(sound, 6)
-    node = rig.node(kafka, topics={topic: {"key": "$.k"} for topic in (sound, missing)}, delivery={"set_aside": {"retry": "2s"}}, **options).start()
+    node = rig.node(kafka, topics={topic: {"key": "$.k"} for topic in (sound, missing)},
+                    delivery={"set_aside": {"retry": "2s"}}, **options).start()
     loads = [rig.load(node, sound, batch=50, connections=2, pause=50), rig.load(node, missing, batch=50, connections=16, pause=10)]
     refused = loads[1]
     until(f"{missing} is set aside", lambda: list(node.units()) == [missing], 30)

@@ -1,4 +1,4 @@
-"""A broker is killed, then one frozen: within 15 s the partitions that others lead flow on at their rate; all of its own arrives once it is back.
+"""A broker is killed, then one frozen: within 15 s what others lead flows on at its rate; all of its own arrives once it is back.
 
 Of three brokers each leads one partition of a topic that nobody else holds, and one of a topic that all hold. A round is one broker killed and
 one frozen, drawn by the seed. Silence is seen by a consumer that reads along.
@@ -52,7 +52,8 @@ def paced(arrivals, lanes):
     """Whether all that is sent has arrived for a while, evenly: neither still starting nor catching up, which is no measure for what follows."""
     now = time.monotonic()
     offered = len(TOPICS) * PACE["connections"] * PACE["batch"] * 1000 / PACE["every"]
-    return 0.9 < arrivals.rate(lanes, now - WINDOW, now) / offered < 1.1 and all(arrivals.silence(lane, now - WINDOW, now) < 1 for lane in lanes)
+    steady = all(arrivals.silence(lane, now - WINDOW, now) < 1 for lane in lanes)
+    return steady and 0.9 < arrivals.rate(lanes, now - WINDOW, now) / offered < 1.1
 
 
 def holds(rig, arrivals, victim, how, began, led):
