@@ -28,7 +28,8 @@ def full(rig, kafka, name, room, **options):
     missing = name.replace(" ", "-")
     sound = f"sound-{missing}"
     kafka.create(sound, 6)
-    node = rig.node(kafka, topics={topic: {"key": "$.k"} for topic in (sound, missing)}, delivery={"set_aside": {"retry": "2s"}}, **options).start()
+    node = rig.node(kafka, topics={topic: {"key": "$.k"} for topic in (sound, missing)},
+                    delivery={"set_aside": {"retry": "2s"}}, **options).start()
     loads = [rig.load(node, sound, batch=50, connections=2, pause=50), rig.load(node, missing, batch=50, connections=16, pause=10)]
     refused = loads[1]
     until(f"{missing} is set aside", lambda: list(node.units()) == [missing], 30)
@@ -43,8 +44,8 @@ def full(rig, kafka, name, room, **options):
     kafka.create(missing, 6)
     for load in loads:
         load.reach("it accepts again by itself", lambda counts, now=load.counts()["events"]: counts["events"] > now + 5000, 120)
-    until("all go direct again", lambda: not node.units(), 120, every=0.2)
     counts = [load.stop() for load in loads]
+    until("all go direct again", lambda: not node.units(), 120, every=0.2)
     statuses = {word.removeprefix("status ") for count in counts for word in count if word.startswith("status ")}
     rig.check("202 and 503 are the only answers", statuses == {"202", "503"}, statuses)
     rig.check("every 503 carries Retry-After", not any(count["without retry-after"] for count in counts), counts)

@@ -1,4 +1,4 @@
-"""A missing, a hidden and a forbidden topic are set aside: the others of their route keep their rate, and what waited arrives in order once it can.
+"""A missing, a hidden and a forbidden topic are set aside: the others of the route keep their rate; what waited arrives in order once it can.
 
 The rate is that of two sound topics: at a steady pace, and, since a pace hides how much more would go, in draining a backlog; each time first
 beside three more sound topics, then beside the dead ones. A round is one such backlog for each. (Hidden: the metadata says that it may not be
@@ -122,7 +122,8 @@ def visible(rig, node):
         rig.check(f"{topic} is a whole topic of its route", (unit["route"], unit["topic"], unit["partition"]) == ("default", topic, None), unit)
         rig.check(f"{topic} holds what it was sent", unit["events"] >= BACKLOG // 2 and unit["bytes"] > BACKLOG // 2 * 200, unit)
         rig.check(f"the log says so of {topic}, once", len(logged) == 1 and logged[0]["level"] == "warning", logged)
-        rig.check(f"the log says why of {topic}", logged[0]["code"] == code and all(logged[0].get(f) for f in ("route", "reason", "advice")), logged)
+        told = all(logged[0].get(field) for field in ("route", "reason", "advice"))
+        rig.check(f"the log says why of {topic}", logged[0]["code"] == code and told, logged)
     metric = {name: node.metric(f"forebay_set_aside_{name}", route="default") for name in METRICS}
     events = sum(unit["events"] for unit in units.values())
     rig.check("the metrics agree", metric["units"] == len(ASIDE) and metric["events"] == events == metric["events_total"], (metric, events))

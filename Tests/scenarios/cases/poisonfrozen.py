@@ -1,7 +1,7 @@
-"""A frozen broker and a poison event at once: once its partitions are set aside, the healthy ones are silent for at most 5 s; only the poison is dead.
+"""A frozen broker and a poison event: once the frozen partitions are set aside, the poison silences the healthy ones for 5 s at most.
 
-A round is one poison after the frozen partitions were set aside, and one at the very moment that a broker freezes: then the producer has both to mend
-at once, and 10 s pass before a partition without progress is set aside.
+Only the poison is dead. A round is one poison after the frozen partitions were set aside, and one at the very moment that a broker freezes: then
+the producer has both to mend at once, and 10 s pass before a partition without progress is set aside.
 """
 
 import time

@@ -157,7 +157,8 @@ class Kafka:
     def create_all(self, topics, at_once=100):
         """Many, of one partition each."""
         for start in range(0, len(topics), at_once):
-            for made in self.admin.create_topics([NewTopic(topic, 1) for topic in topics[start:start + at_once]], operation_timeout=60).values():
+            wanted = [NewTopic(topic, 1) for topic in topics[start:start + at_once]]
+            for made in self.admin.create_topics(wanted, operation_timeout=60).values():
                 made.result(90)
 
     def delete(self, topic):
