@@ -27,6 +27,7 @@ final class StageFixture: Sendable {
     private let draining = Mutex<Task<Void, any Error>?>(nil)
     private let threads = SpoolThreads()
     private let log: SetAsideLog
+    private let drainSource: SetAsideSource
     private let folder: String
 
     init(
@@ -65,9 +66,9 @@ final class StageFixture: Sendable {
         self.stage = ForwardStage(
             .direct, route: route, source: self.source, properties: known, deadLetters: self.deadLetters, setAside: self.setAside,
             waiters: self.waiters, budget: budget, configuration: configuration, loop: self.loop, metrics: self.registry)
+        self.drainSource = SetAsideSource(self.setAside, loop: self.loop, readAheadBytes: 1 << 20)
         self.drain = ForwardStage(
-            .drain, route: route, source: SetAsideSource(self.setAside, loop: self.loop, readAheadBytes: 1 << 20), properties: known,
-            deadLetters: self.deadLetters, setAside: self.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
+            .drain, route: route, source: self.drainSource, properties: known, deadLetters: self.deadLetters, setAside: self.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
             configuration: configuration, loop: self.loop, metrics: self.registry)
     }
 
@@ -128,6 +129,7 @@ final class StageFixture: Sendable {
             draining.cancel()
             _ = await draining.result
         }
+        self.drainSource.close()
         await self.loop.stop()
         await self.log.close()
         self.threads.end()

@@ -244,7 +244,7 @@ package final class SetAside: Sendable {
                 [
                     "route": self.route, "unit": key.description, "code": "\(failure.code)", "reason": failure.reason,
                     "advice": self.advice.text(for: failure, topic: key.topic) ?? "",
-                ])
+                ], folds: false)
         case .left(let key, let events, let since):
             self.logger.info(
                 "delivered what was set aside",

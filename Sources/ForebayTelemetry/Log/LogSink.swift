@@ -50,7 +50,7 @@ package final class LogSink: Sendable {
         level.rank >= self.threshold.load(ordering: .relaxed)
     }
 
-    package func log(_ level: LogLevel, _ label: String, _ message: String, _ data: KeyValuePairs<String, String>) {
+    package func log(_ level: LogLevel, _ label: String, _ message: String, _ data: KeyValuePairs<String, String>, folds: Bool = true) {
         let record = LogRecord(level, label, message, data)
         self.counts[level]?.increment()
         self.state.withLock { state in
@@ -58,7 +58,7 @@ package final class LogSink: Sendable {
             guard level >= state.level else { return }
             let now = Timestamp.monotonic()
             self.emitSummaries(&state, at: now)
-            guard state.fold.admit(record, at: now) else { return }
+            guard !folds || state.fold.admit(record, at: now) else { return }
             self.emit(&state, state.style.line(record, at: Timestamp.now()))
         }
     }

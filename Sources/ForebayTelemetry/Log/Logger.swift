@@ -40,9 +40,10 @@ package struct Logger: Sendable {
         self.sink.log(.info, self.label, message(), data)
     }
 
-    package func warning(_ message: @autoclosure () -> String, _ data: KeyValuePairs<String, String> = [:]) {
+    /// - Parameter folds: false where each line tells of another thing, whose number has a bound of its own.
+    package func warning(_ message: @autoclosure () -> String, _ data: KeyValuePairs<String, String> = [:], folds: Bool = true) {
         guard self.sink.wants(.warning) else { return }
-        self.sink.log(.warning, self.label, message(), data)
+        self.sink.log(.warning, self.label, message(), data, folds: folds)
     }
 
     package func error(_ message: @autoclosure () -> String, _ data: KeyValuePairs<String, String> = [:]) {
