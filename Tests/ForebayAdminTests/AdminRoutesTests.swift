@@ -54,7 +54,8 @@ struct AdminRoutesTests {
         status.routes = [
             RouteStatus(
                 route: "orders", stage: "forward", cluster: "main", state: "waiting", cursor: 5, lagEvents: 95, oldestEventAgeSeconds: 1.5,
-                inFlightEvents: 4, inFlightBytes: 400, deadLetters: 1, lastError: "no brokers")
+                inFlightEvents: 4, inFlightBytes: 400, deadLetters: 1, setAside: SetAsideTotals(units: 2, events: 7, bytes: 10),
+                lastError: "no brokers")
         ]
         let node = FakeNode(health: NodeHealth(phase: .running, buffer: .full, isListening: true), status: status)
 
@@ -71,7 +72,8 @@ struct AdminRoutesTests {
                 + #""first_sequence":5,"durable_sequence":100,"segments":2,"#
                 + #""missing":[{"first":7,"end":9,"file":"0001.seg","reason":"bad checksum"}]},"#
                 + #""routes":[{"route":"orders","stage":"forward","cluster":"main","state":"waiting","cursor":5,"lag_events":95,"#
-                + #""oldest_event_age_seconds":1.5,"in_flight_events":4,"in_flight_bytes":400,"dead_letters":1,"last_error":"no brokers"}],"#
+                + #""oldest_event_age_seconds":1.5,"in_flight_events":4,"in_flight_bytes":400,"dead_letters":1,"#
+                + #""set_aside_events":7,"set_aside_units":2,"last_error":"no brokers"}],"#
                 + #""culprit":{"route":"orders","stage":"forward","cluster":"main","lag_events":95,"state":"waiting","last_error":"no brokers","#
                 + #""message":"forward of route orders to cluster main is behind by 95 events (waiting): no brokers"}}"#)
     }

@@ -9,15 +9,17 @@ import Synchronization
 final class FakeNode: NodeView {
     private let state: Mutex<(health: NodeHealth, status: NodeStatus)>
     let letters: [DeadLetterView]
+    let aside: [SetAsideRouteView]
     let asked = Mutex<[Int]>([])
 
     init(
         health: NodeHealth = NodeHealth(phase: .running, buffer: .accepting, isListening: true),
         status: NodeStatus = NodeStatus(node: "n1", version: "1.2.3", startedAt: 1_785_576_600_125, uptimeSeconds: 12.5),
-        letters: [DeadLetterView] = []
+        letters: [DeadLetterView] = [], aside: [SetAsideRouteView] = []
     ) {
         self.state = Mutex((health, status))
         self.letters = letters
+        self.aside = aside
     }
 
     func set(_ health: NodeHealth) { self.state.withLock { $0.health = health } }
@@ -30,6 +32,13 @@ final class FakeNode: NodeView {
         if route == "broken" { throw ForebayError(.spoolUnreadable, recovery: .retry, "the log can't be read") }
         guard route == "orders" else { return nil }
         return Array(self.letters.filter { letter in after.map { letter.sequence > $0 } ?? true }.prefix(limit))
+    }
+
+    func setAside(route: String?, limit: Int) -> [SetAsideRouteView]? {
+        let found = self.aside.filter { route == nil || $0.route == route }.map { route in
+            SetAsideRouteView(route: route.route, totals: route.totals, units: Array(route.units.prefix(limit)))
+        }
+        return route != nil && found.isEmpty ? nil : found
     }
 }
 

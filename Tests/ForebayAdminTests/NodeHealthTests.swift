@@ -61,6 +61,24 @@ struct NodeHealthTests {
                 == "forward of route b to cluster main is behind by 3 events (waiting): no leader")
     }
 
+    @Test("the culprit is what is set aside, if that is most of the buffer or nothing else waits")
+    func asideCulprit() {
+        func aside(_ name: String, events: UInt64, bytes: Int, cursor: UInt64 = 90, lag: UInt64 = 0) -> RouteStatus {
+            var route = self.route(name, cursor: cursor, lag: lag)
+            route.setAside = SetAsideTotals(units: 1, events: events, bytes: bytes, code: "UNKNOWN_TOPIC_OR_PART")
+            return route
+        }
+        let behind = self.route("b", cursor: 20, lag: 3)
+        let small = aside("small", events: 9, bytes: 10)
+        #expect(Culprit.find(buffers: [self.buffer(69)], routes: [aside("orders", events: 5, bytes: 60)]) == nil)
+        #expect(Culprit.find(buffers: [self.buffer(80)], routes: [behind, small])?.stage == "forward")
+        #expect(Culprit.find(buffers: [self.buffer(80)], routes: [small])?.route == "small")
+        let found = Culprit.find(
+            buffers: [self.buffer(80)], routes: [behind, small, aside("orders", events: 5, bytes: 30, cursor: 1, lag: 1)])
+        #expect(found?.route == "orders" && found?.stage == "setaside" && found?.lagEvents == 5 && found?.state == "waiting")
+        #expect(found?.message == "what is set aside of route orders (5 events: UNKNOWN_TOPIC_OR_PART) waits for cluster main")
+    }
+
     @Test("a loop that did not move for long is not alive; a late beat is measured")
     func pulse() {
         let metrics = MetricsRegistry()

@@ -10,7 +10,7 @@ import Testing
          "buffer":{"name":"spool","bytes":1610612736,"capacity":2147483648,"fill":0.75,"accepting":false,"oldest_event_age_seconds":125.0,
           "first_sequence":1000,"durable_sequence":1235567,"segments":12,"missing":[{"first":5,"end":8,"file":"1.segment","reason":"checksum"}]},
          "routes":[{"route":"default","stage":"forward","cluster":"main","state":"waiting","cursor":1000,"lag_events":1234567,
-          "oldest_event_age_seconds":null,"in_flight_events":0,"in_flight_bytes":0,"dead_letters":2,"last_error":null}],
+          "oldest_event_age_seconds":null,"in_flight_events":0,"in_flight_bytes":0,"dead_letters":2,"set_aside_events":1500,"set_aside_units":3,"last_error":null}],
          "culprit":{"route":"default","stage":"forward","cluster":"main","lag_events":1234567,"state":"waiting","last_error":null,
           "message":"forward of route default to cluster main is behind by 1234567 events (waiting)"}}
         """#
@@ -32,11 +32,12 @@ import Testing
                 BUFFER  ACCEPTING  FULL     SIZE       OF   OLDEST     EVENTS  SEGMENTS
                 spool   no         75 %  1.5 GiB  2.0 GiB  2 m 5 s  1,234,567        12
 
-                ROUTE    STAGE    CLUSTER  STATE       BEHIND  OLDEST  IN FLIGHT  DEAD  LAST ERROR
-                default  forward  main     waiting  1,234,567       -          0     2
+                ROUTE    STAGE    CLUSTER  STATE       BEHIND  OLDEST  IN FLIGHT  ASIDE  DEAD  LAST ERROR
+                default  forward  main     waiting  1,234,567       -          0  1,500     2
 
                 filling up: forward of route default to cluster main is behind by 1234567 events (waiting)
                 lost to damage: events 5 to 7 in 1.segment, checksum
+                1,500 events of 3 topics or partitions are set aside; 'forebay setaside ls' says why
                 2 dead letters; 'forebay deadletters ls' lists them
 
                 """)

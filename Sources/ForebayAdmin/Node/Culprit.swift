@@ -1,11 +1,14 @@
-/// Who fills the buffer: the stage whose cursor stands furthest back, because a segment goes only when every cursor is past it.
+/// Who fills the buffer: the stage whose cursor stands furthest back, because a segment goes only when every cursor is past it; or what is
+/// set aside, where that is most of it.
 package struct Culprit: Sendable, Equatable {
     package let route: String
+    /// `forward`, or `setaside`.
     package let stage: String
     package let cluster: String
     package let lagEvents: UInt64
     package let state: String
     package let lastError: String?
+    package let message: String
 
     /// From this fill on somebody should know; the alerts of the documentation begin there too.
     package static let threshold = 0.7
@@ -13,17 +16,39 @@ package struct Culprit: Sendable, Equatable {
     /// - Returns: none while no buffer is filling, or nothing waits (then it is the disk that is full of other things).
     package static func find(buffers: [BufferStatus], routes: [RouteStatus]) -> Culprit? {
         guard buffers.contains(where: { !$0.isAccepting || $0.fill >= Self.threshold }) else { return nil }
-        guard let route = routes.filter({ $0.lagEvents > 0 }).min(by: { ($0.cursor, $1.lagEvents) < ($1.cursor, $0.lagEvents) }) else {
-            return nil
+        let behind = routes.filter { $0.lagEvents > 0 }.min { ($0.cursor, $1.lagEvents) < ($1.cursor, $0.lagEvents) }
+        let aside = routes.filter { $0.setAside.events > 0 }.max {
+            ($0.setAside.bytes, $0.setAside.events) < ($1.setAside.bytes, $1.setAside.events)
         }
-        return Culprit(
-            route: route.route, stage: route.stage, cluster: route.cluster, lagEvents: route.lagEvents, state: route.state,
-            lastError: route.lastError)
+        let asideBytes = routes.reduce(0) { $0 + $1.setAside.bytes }
+        if let aside, behind == nil || 2 * asideBytes >= buffers.reduce(0, { $0 + $1.bytes }) { return Culprit(aside: aside) }
+        return behind.map { Culprit(behind: $0) }
     }
 
-    package var message: String {
-        let error = self.lastError.map { ": \($0)" } ?? ""
-        return
-            "\(self.stage) of route \(self.route) to cluster \(self.cluster) is behind by \(self.lagEvents) events (\(self.state))\(error)"
+    private init(behind route: RouteStatus) {
+        let error = route.lastError.map { ": \($0)" } ?? ""
+        self.init(
+            route, stage: route.stage, lagEvents: route.lagEvents, state: route.state, lastError: route.lastError,
+            message:
+                "\(route.stage) of route \(route.route) to cluster \(route.cluster) is behind by \(route.lagEvents) events (\(route.state))\(error)"
+        )
+    }
+
+    private init(aside route: RouteStatus) {
+        let code = route.setAside.code.map { ": \($0)" } ?? ""
+        self.init(
+            route, stage: "setaside", lagEvents: route.setAside.events, state: "waiting", lastError: route.setAside.code,
+            message: "what is set aside of route \(route.route) (\(route.setAside.events) events\(code)) waits for cluster \(route.cluster)"
+        )
+    }
+
+    private init(_ route: RouteStatus, stage: String, lagEvents: UInt64, state: String, lastError: String?, message: String) {
+        self.route = route.route
+        self.stage = stage
+        self.cluster = route.cluster
+        self.lagEvents = lagEvents
+        self.state = state
+        self.lastError = lastError
+        self.message = message
     }
 }

@@ -15,6 +15,11 @@ package protocol NodeView: Sendable {
     ///
     /// - Returns: none if there is no such route.
     func deadLetters(route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]?
+
+    /// What is set aside of a route, or of each (none), at most `limit` units of one.
+    ///
+    /// - Returns: none if there is no such route.
+    func setAside(route: String?, limit: Int) -> [SetAsideRouteView]?
 }
 
 /// What the node can tell of itself, as the Runtime gathers it.
@@ -109,12 +114,14 @@ package struct RouteStatus: Sendable, Equatable {
     package var inFlightEvents: Int
     package var inFlightBytes: Int
     package var deadLetters: UInt64
+    package var setAside: SetAsideTotals
     package var lastError: String?
 
     package init(
         route: String, stage: String, cluster: String, state: String, cursor: UInt64, lagEvents: UInt64,
         oldestEventAgeSeconds: Double? = nil,
-        inFlightEvents: Int = 0, inFlightBytes: Int = 0, deadLetters: UInt64 = 0, lastError: String? = nil
+        inFlightEvents: Int = 0, inFlightBytes: Int = 0, deadLetters: UInt64 = 0, setAside: SetAsideTotals = SetAsideTotals(),
+        lastError: String? = nil
     ) {
         self.route = route
         self.stage = stage
@@ -126,6 +133,7 @@ package struct RouteStatus: Sendable, Equatable {
         self.inFlightEvents = inFlightEvents
         self.inFlightBytes = inFlightBytes
         self.deadLetters = deadLetters
+        self.setAside = setAside
         self.lastError = lastError
     }
 }

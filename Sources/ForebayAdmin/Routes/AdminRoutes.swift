@@ -31,6 +31,7 @@ package struct AdminRoutes: Sendable {
         "/admin/v1/stages": Route(parameters: []) { routes, _ in await routes.stages() },
         "/admin/v1/buffers": Route(parameters: []) { routes, _ in await routes.buffers() },
         "/admin/v1/deadletters": Route(parameters: ["route", "limit", "after"]) { await $0.deadLetters($1) },
+        "/admin/v1/setaside": Route(parameters: ["route", "limit"]) { $0.setAside($1) },
     ]
 
     /// Parts of the contract that a later version brings. Refused by name, so that nobody takes silence for an effect.

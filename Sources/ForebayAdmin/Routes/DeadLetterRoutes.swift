@@ -15,17 +15,15 @@ extension AdminRoutes {
     /// page.
     func deadLetters(_ request: AdminRequest) async -> HTTPResponse {
         guard let route = request.value("route") else { return self.deadLetterCounts(request) }
-        guard let limit = Self.number(request, "limit", or: 50), (1...UInt64(Self.deadLetterLimit)).contains(limit) else {
-            return Self.badParameter("limit", "a whole number from 1 to \(Self.deadLetterLimit)")
-        }
+        guard let limit = request.limit(or: 50, atMost: Self.deadLetterLimit) else { return .badLimit(atMost: Self.deadLetterLimit) }
         var after: UInt64?
         if let text = request.value("after") {
-            guard let number = UInt64(digits: text) else { return Self.badParameter("after", "the sequence of an entry") }
+            guard let number = UInt64(digits: text) else { return .badParameter("after", "the sequence of an entry") }
             after = number
         }
         do {
-            guard let page = try await self.page(route, after: after, limit: Int(limit)) else {
-                return ProblemDetails(status: 404, code: "unknown_route", detail: "There is no route '\(route)'.").response(to: nil)
+            guard let page = try await self.page(route, after: after, limit: limit) else {
+                return .unknownRoute(route)
             }
             return Self.answer(route, page)
         } catch {
@@ -60,7 +58,7 @@ extension AdminRoutes {
     }
 
     private func deadLetterCounts(_ request: AdminRequest) -> HTTPResponse {
-        guard request.query.isEmpty else { return Self.badParameter("route", "given beside the others") }
+        guard request.query.isEmpty else { return .badParameter("route", "given beside the others") }
         var json = JSONWriter()
         json.object {
             $0.array("routes") { json in
@@ -120,17 +118,6 @@ extension AdminRoutes {
             json.field(name + "_base64", Base64.encode(bytes))
         }
     }
-
-    private static func number(_ request: AdminRequest, _ name: String, or other: UInt64) -> UInt64? {
-        request.value(name).map { UInt64(digits: $0) } ?? other
-    }
-
-    private static func badParameter(_ name: String, _ wanted: String) -> HTTPResponse {
-        ProblemDetails(
-            status: 400, code: "bad_parameter", detail: "The parameter '\(name)' must be \(wanted).",
-            errors: [.init(pointer: name, code: "bad_parameter", detail: "must be \(wanted)")]
-        ).response(to: nil)
-    }
 }
 
 extension DeadLetterView {
@@ -138,13 +125,5 @@ extension DeadLetterView {
     fileprivate var size: Int {
         (self.value?.count ?? 0) + (self.key?.count ?? 0) + self.reason.utf8.count
             + self.headers.reduce(0) { $0 + $1.name.utf8.count + ($1.value?.count ?? 0) }
-    }
-}
-
-extension UInt64 {
-    /// Decimal digits and nothing else: Swift's own takes a sign.
-    fileprivate init?(digits: String) {
-        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-        self.init(digits)
     }
 }

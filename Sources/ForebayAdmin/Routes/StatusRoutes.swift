@@ -105,6 +105,8 @@ extension AdminRoutes {
                     $0.field("in_flight_events", route.inFlightEvents)
                     $0.field("in_flight_bytes", route.inFlightBytes)
                     $0.field("dead_letters", route.deadLetters)
+                    $0.field("set_aside_events", route.setAside.events)
+                    $0.field("set_aside_units", route.setAside.units)
                     $0.field("last_error", route.lastError)
                 }
             }

@@ -1,6 +1,7 @@
 import ForebayAdmin
 import ForebayBuffer
 import ForebayCore
+import ForebayForward
 import ForebaySpool
 import Synchronization
 
@@ -85,17 +86,48 @@ final class NodeObservation: NodeView {
         }
     }
 
+    func setAside(route: String?, limit: Int) -> [SetAsideRouteView]? {
+        let routes = self.state.withLock { $0.parts }?.routes ?? [:]
+        if let route, routes[route] == nil { return nil }
+        let shown = route.map { [$0] } ?? self.configuration.routes.map(\.name)
+        return shown.compactMap { routes[$0] }.map { route in
+            SetAsideRouteView(
+                route: route.name, totals: Self.totals(route.setAside), units: route.setAside.shown(limit: limit).map(Self.unit))
+        }
+    }
+
+    private static func unit(_ shown: SetAside.Shown) -> SetAsideUnitView {
+        SetAsideUnitView(
+            unit: shown.key.description, topic: shown.key.topic, partition: shown.key.partition,
+            state: shown.isDraining ? .draining : .waiting, code: shown.code, reason: shown.reason, advice: shown.advice,
+            since: shown.since, events: shown.events, bytes: shown.bytes,
+            oldestEventAgeSeconds: NodeRoute.age(shown.oldestAcceptedAt) ?? 0)
+    }
+
+    private static func totals(_ setAside: SetAside) -> SetAsideTotals {
+        SetAsideTotals(units: setAside.unitCount, events: setAside.events, bytes: setAside.bytes)
+    }
+
+    /// With a word of why: the first thousand units stand for all.
+    private static func explained(_ setAside: SetAside) -> SetAsideTotals {
+        var totals = Self.totals(setAside)
+        if totals.units > 0 { totals.code = setAside.shown(limit: 1000).max { $0.bytes < $1.bytes }?.code }
+        return totals
+    }
+
     private func buffer(_ parts: Parts) -> BufferStatus {
         let spool = parts.storage.spool
         return BufferStatus(
             name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
-            oldestEventAgeSeconds: NodeRoute.age(parts.routes.values.compactMap(\.source.oldestAcceptedAt).min()), firstSequence: spool.start,
+            oldestEventAgeSeconds: NodeRoute.age(parts.routes.values.compactMap(\.source.oldestAcceptedAt).min()),
+            firstSequence: spool.start,
             durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !spool.isFull,
             missing: spool.missing.map { BufferStatus.Missing(events: $0.sequences, file: "segment \($0.segment)", reason: $0.reason) })
     }
 
     private func route(_ route: RouteConfiguration, _ stages: [StageReport], _ parts: Parts) -> RouteStatus? {
-        guard let source = parts.routes[route.name]?.source else { return nil }
+        guard let known = parts.routes[route.name] else { return nil }
+        let source = known.source
         let stage = stages.first { $0.name == "forward/\(route.name)" }
         let lag = source.lag
         let isUp = stage?.facts.first { $0.name == "target_up" }?.value == .flag(true)
@@ -110,7 +142,7 @@ final class NodeObservation: NodeView {
             route: route.name, stage: "forward", cluster: route.forward.to, state: state, cursor: source.cursor.number, lagEvents: lag,
             oldestEventAgeSeconds: NodeRoute.age(source.oldestAcceptedAt),
             inFlightEvents: Self.number("in_flight", stage), inFlightBytes: Self.number("in_flight_bytes", stage),
-            deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0,
+            deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0, setAside: Self.explained(known.setAside),
             lastError: held ?? stage?.lastError)
     }
 

@@ -27,4 +27,14 @@ struct AdminClient: ~Copyable {
         }
         return (response.body, value)
     }
+
+    /// As it may stand in a query.
+    static func escaped(_ text: String) -> String {
+        text.utf8.map { byte in
+            switch Unicode.Scalar(byte) {
+            case "a"..."z", "A"..."Z", "0"..."9", "-", ".", "_", "~": String(Unicode.Scalar(byte))
+            default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+            }
+        }.joined()
+    }
 }

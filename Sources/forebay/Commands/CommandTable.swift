@@ -15,7 +15,7 @@ enum CommandTable {
             Example(command: "forebay run --config forebay.yaml", comment: "the server"),
             Example(command: "forebay send orders '{\"id\":1}'", comment: "one event"),
         ],
-        action: .group([run, demo, validate, config, send, status, targets, deadletters, spool, bench, docs]))
+        action: .group([run, demo, validate, config, send, status, targets, deadletters, setaside, spool, bench, docs]))
 
     private static let run = CommandSpecification(
         name: "run", summary: "Run the server",
@@ -127,7 +127,7 @@ enum CommandTable {
         action: .group([
             CommandSpecification(
                 name: "ls", summary: "List dead letters",
-                options: DeadLettersCommand.options + [
+                options: Option.nodeOrFolder + [
                     Option(name: "--route", value: "ROUTE", help: "Of one route only"),
                     Option(name: "--limit", value: "N", help: "At most so many for each route; default 100"),
                 ],
@@ -142,13 +142,34 @@ enum CommandTable {
                     Argument(name: "ROUTE", help: "The route, as ls shows it"),
                     Argument(name: "NUMBER", help: "Its number, as ls shows it"),
                 ],
-                options: DeadLettersCommand.options + [
+                options: Option.nodeOrFolder + [
                     Option(name: "--value", value: nil, help: "The value alone, byte for byte")
                 ],
                 examples: [Example(command: "forebay deadletters show orders 17", comment: "number 17 of the route orders")],
                 action: .run(DeadLettersCommand.show)),
             Self.notYet("replay", "Send dead letters again"),
             Self.notYet("rm", "Remove dead letters"),
+        ]))
+
+    private static let setaside = CommandSpecification(
+        name: "setaside", summary: "Look at events that can't be delivered now",
+        action: .group([
+            CommandSpecification(
+                name: "ls", summary: "List what is set aside, why, and what to do about it",
+                details:
+                    "A unit is a topic (orders), or one partition of it (orders/3). Its events are delivered by themselves, in order, when Kafka "
+                    + "takes them. With --dir, what is waiting is known, and neither its size nor what to do.",
+                options: Option.nodeOrFolder + [
+                    Option(name: "--route", value: "ROUTE", help: "Of one route only"),
+                    Option(
+                        name: "--limit", value: "N",
+                        help: "At most so many units of each route, up to \(SetAsideCommand.bound); default \(SetAsideCommand.limit)"),
+                ],
+                examples: [
+                    Example(command: "forebay setaside ls", comment: "of the node on this machine"),
+                    Example(command: "forebay setaside ls --dir /var/lib/forebay", comment: "of a node that is down"),
+                ],
+                action: .run(SetAsideCommand.list))
         ]))
 
     private static let spool = CommandSpecification(

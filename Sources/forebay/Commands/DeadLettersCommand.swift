@@ -2,14 +2,8 @@ import ForebayCore
 
 /// `forebay deadletters ls|show`, of a running node or in the folder of one that is down.
 enum DeadLettersCommand {
-    static let options = [
-        CommandSpecification.Option(name: "--url", value: "URL", help: "The node's admin listener; default \(AdminClient.defaultURL)"),
-        CommandSpecification.Option(name: "--dir", value: "DIR", help: "The data_dir of a node that is down, instead of --url"),
-        CommandSpecification.Option(name: "--json", value: nil, help: "As JSON"),
-    ]
-
     static func list(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
-        let limit = try Self.number(arguments.value("--limit"), "--limit") ?? 100
+        let limit = try arguments.number("--limit") ?? 100
         let letters = try Self.source(arguments).letters(route: arguments.value("--route"), limit: Int(clamping: limit))
         if arguments.has("--json") {
             let document: JSONValue = ["dead_letters": .array(letters.map(\.summary))]
@@ -49,16 +43,7 @@ enum DeadLettersCommand {
     }
 
     private static func source(_ arguments: ParsedArguments) throws -> any DeadLetterSource {
-        guard let folder = arguments.value("--dir") else { return NodeDeadLetters(arguments) }
-        if arguments.has("--url") {
-            throw UsageError(message: "give --url or --dir, not both", command: ["forebay", "deadletters"])
-        }
+        guard let folder = try arguments.folder(["forebay", "deadletters"]) else { return NodeDeadLetters(arguments) }
         return FolderDeadLetters(folder: folder)
-    }
-
-    private static func number(_ text: String?, _ option: String) throws(CommandFailure) -> UInt64? {
-        guard let text else { return nil }
-        guard let number = UInt64(text) else { throw CommandFailure(.usage, "\(option) takes a number, not \(text)") }
-        return number
     }
 }

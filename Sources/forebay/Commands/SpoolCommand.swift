@@ -51,8 +51,8 @@ enum SpoolCommand {
     }
 
     static func dump(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
-        let first = try Self.number(arguments.value("--from"), "--from") ?? 0
-        var left = try Self.number(arguments.value("--limit"), "--limit") ?? .max
+        let first = try arguments.number("--from") ?? 0
+        var left = try arguments.number("--limit") ?? .max
         let spool = try Self.open(arguments.positional[0])
         guard left > 0 else { return .ok }
         var failure: CommandFailure?
@@ -74,12 +74,6 @@ enum SpoolCommand {
         let inner = path + "/spool"
         let hasSegments = access(path + "/segments", F_OK) == 0
         return try SpoolInspection(directory: !hasSegments && access(inner, F_OK) == 0 ? inner : path)
-    }
-
-    private static func number(_ text: String?, _ option: String) throws(CommandFailure) -> UInt64? {
-        guard let text else { return nil }
-        guard let number = UInt64(text) else { throw CommandFailure(.usage, "\(option) takes a number, not \(text)") }
-        return number
     }
 
     private static func text(_ problem: SpoolInspection.Problem) -> String {

@@ -60,12 +60,12 @@ enum StatusCommand {
         guard let routes = status["routes"]?.items, !routes.isEmpty else { return nil }
         var table = TextTable(
             ("ROUTE", .left), ("STAGE", .left), ("CLUSTER", .left), ("STATE", .left), ("BEHIND", .right), ("OLDEST", .right),
-            ("IN FLIGHT", .right), ("DEAD", .right), ("LAST ERROR", .left))
+            ("IN FLIGHT", .right), ("ASIDE", .right), ("DEAD", .right), ("LAST ERROR", .left))
         for route in routes {
             table.add(
                 route["route"]?.text ?? "", route["stage"]?.text ?? "", route["cluster"]?.text ?? "", route["state"]?.text ?? "",
                 Self.count(route["lag_events"]), Self.age(route["oldest_event_age_seconds"]), Self.count(route["in_flight_events"]),
-                Self.count(route["dead_letters"]), route["last_error"]?.text ?? "")
+                Self.count(route["set_aside_events"]), Self.count(route["dead_letters"]), route["last_error"]?.text ?? "")
         }
         return table
     }
@@ -78,7 +78,13 @@ enum StatusCommand {
             warnings.append(
                 "lost to damage: events \(first) to \(end - 1) in \(missing["file"]?.text ?? "?"), \(missing["reason"]?.text ?? "?")")
         }
-        let dead = (status["routes"]?.items ?? []).reduce(0) { $0 + ($1["dead_letters"]?.integer ?? 0) }
+        let total = { (name: String) in (status["routes"]?.items ?? []).reduce(0) { $0 + ($1[name]?.integer ?? 0) } }
+        let (events, units) = (total("set_aside_events"), total("set_aside_units"))
+        if events > 0 {
+            warnings.append(
+                "\(Shown.count(events)) events of \(Shown.count(units)) topics or partitions are set aside; 'forebay setaside ls' says why")
+        }
+        let dead = total("dead_letters")
         if dead > 0 { warnings.append("\(Shown.count(dead)) dead letters; 'forebay deadletters ls' lists them") }
         return warnings.map(TextTable.printable)
     }

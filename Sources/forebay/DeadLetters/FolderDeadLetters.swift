@@ -1,48 +1,24 @@
 import ForebayCore
 import ForebaySpool
-import Glibc
 
 /// In the folder of a node that is down: one log for each route in `deadletters/`.
 struct FolderDeadLetters: DeadLetterSource {
-    let folder: String
+    private let folders: RouteFolders
+
+    init(folder: String) {
+        self.folders = RouteFolders(folder: folder, kind: "deadletters")
+    }
 
     func letters(route: String?, limit: Int) throws -> [ShownDeadLetter] {
-        let routes = try self.routes()
-        if let route, !routes.contains(route) { throw Self.unknown(route, routes) }
-        return try (route.map { [$0] } ?? routes).flatMap { route in
-            try DeadLetters.list(directory: self.directory(route), after: nil, limit: limit).map { Self.shown($0, route) }
+        try self.folders.routes(route, what: "dead letters").flatMap { route in
+            try DeadLetters.list(directory: self.folders.directory(route), after: nil, limit: limit).map { Self.shown($0, route) }
         }
     }
 
     func letter(route: String, number: UInt64) throws -> ShownDeadLetter? {
-        let routes = try self.routes()
-        guard routes.contains(route) else { throw Self.unknown(route, routes) }
-        let found = try DeadLetters.list(directory: self.directory(route), after: number == 0 ? nil : number - 1, limit: 1)
+        _ = try self.folders.routes(route, what: "dead letters")
+        let found = try DeadLetters.list(directory: self.folders.directory(route), after: number == 0 ? nil : number - 1, limit: 1)
         return found.first.flatMap { $0.sequence == number ? Self.shown($0, route) : nil }
-    }
-
-    private func directory(_ route: String) -> String { "\(self.folder)/deadletters/\(route)" }
-
-    private static func unknown(_ route: String, _ routes: [String]) -> CommandFailure {
-        let known = routes.isEmpty ? "there are no dead letters at all" : "there are dead letters of " + routes.joined(separator: ", ")
-        return CommandFailure(.failure, "no dead letters of a route \(route); \(known)")
-    }
-
-    private func routes() throws(CommandFailure) -> [String] {
-        let path = "\(self.folder)/deadletters"
-        guard let stream = opendir(path) else {
-            let code = errno
-            if code == ENOENT, access(self.folder, F_OK) == 0 { return [] }
-            throw CommandFailure(.failure, "cannot read \(path): \(String(cString: strerror(code)))")
-        }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            // A route that never had one has a folder without a log, or none.
-            if !name.hasPrefix("."), access("\(path)/\(name)/segments", F_OK) == 0 { names.append(name) }
-        }
-        return names.sorted()
     }
 
     /// The members that the admin API has, in its order.

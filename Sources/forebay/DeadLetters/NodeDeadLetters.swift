@@ -35,21 +35,11 @@ struct NodeDeadLetters: DeadLetterSource {
         while letters.count < limit {
             let size = min(limit - letters.count, Self.page)
             let behind = after.map { "&after=\($0)" } ?? ""
-            let answer = try client.get("/admin/v1/deadletters?route=\(Self.escaped(route))&limit=\(size)\(behind)").value
+            let answer = try client.get("/admin/v1/deadletters?route=\(AdminClient.escaped(route))&limit=\(size)\(behind)").value
             letters += (answer["dead_letters"]?.items ?? []).map { ShownDeadLetter(route: route, entry: $0) }
             guard case .number(let next)? = answer["next"], next != after else { break }
             after = next
         }
         return letters
-    }
-
-    /// As it may stand in a query.
-    private static func escaped(_ text: String) -> String {
-        text.utf8.map { byte in
-            switch Unicode.Scalar(byte) {
-            case "a"..."z", "A"..."Z", "0"..."9", "-", ".", "_", "~": String(Unicode.Scalar(byte))
-            default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-            }
-        }.joined()
     }
 }

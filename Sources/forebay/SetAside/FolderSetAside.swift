@@ -1,0 +1,36 @@
+import ForebayCore
+import ForebaySpool
+
+/// In the folder of a node that is down: one log for each route in `setaside/`.
+struct FolderSetAside {
+    private let folders: RouteFolders
+
+    init(folder: String) {
+        self.folders = RouteFolders(folder: folder, kind: "setaside")
+    }
+
+    /// The members that the admin API has, in its order. How many bytes a unit has, and what to do about it, the folder does not tell.
+    func list(route: String?, limit: Int) throws -> JSONValue {
+        let routes = try self.folders.routes(route, what: "events set aside").map { route -> JSONValue in
+            // One that is empty goes with the next start.
+            let units = try SetAsideLog.list(directory: self.folders.directory(route)).filter { $0.end > $0.settled }
+                .sorted { ($0.topic, $0.partition ?? -1) < ($1.topic, $1.partition ?? -1) }
+            return [
+                "route": .string(route), "units_total": .number(units.count),
+                "events": .number(units.reduce(0) { $0 + $1.end - $1.settled }), "bytes": .null,
+                "units": .array(units.prefix(limit).map(Self.unit)),
+            ]
+        }
+        return ["routes": .array(routes)]
+    }
+
+    private static func unit(_ unit: SetAsideLog.Unit) -> JSONValue {
+        let age = Double(max(0, WallClock.milliseconds - unit.oldestAcceptedAt)) / 1000
+        return [
+            "unit": .string(unit.partition.map { "\(unit.topic)/\($0)" } ?? unit.topic), "topic": .string(unit.topic),
+            "partition": unit.partition.map { .number($0) } ?? .null, "state": "waiting", "code": .string(unit.code),
+            "reason": .string(unit.reason), "advice": .null, "since": .string(Shown.time(unit.since)),
+            "events": .number(unit.end - unit.settled), "bytes": .null, "oldest_event_age_seconds": .number("\(age)"),
+        ]
+    }
+}

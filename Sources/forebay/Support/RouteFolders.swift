@@ -1,0 +1,38 @@
+import Glibc
+
+/// The side logs of one kind in the folder of a node that is down: one for each route in `deadletters/`, or in `setaside/`.
+struct RouteFolders {
+    /// The node's data_dir.
+    let folder: String
+    let kind: String
+
+    func directory(_ route: String) -> String { "\(self.folder)/\(self.kind)/\(route)" }
+
+    /// The routes that have a log, by name; or the one asked for.
+    ///
+    /// - Parameter what: `dead letters`, for the message when there are none of it.
+    func routes(_ wanted: String?, what: String) throws(CommandFailure) -> [String] {
+        let routes = try self.routes()
+        guard let wanted else { return routes }
+        if routes.contains(wanted) { return [wanted] }
+        let known = routes.isEmpty ? "there are no \(what) at all" : "there are \(what) of " + routes.joined(separator: ", ")
+        throw CommandFailure(.failure, "no \(what) of a route \(wanted); \(known)")
+    }
+
+    private func routes() throws(CommandFailure) -> [String] {
+        let path = "\(self.folder)/\(self.kind)"
+        guard let stream = opendir(path) else {
+            let code = errno
+            if code == ENOENT, access(self.folder, F_OK) == 0 { return [] }
+            throw CommandFailure(.failure, "cannot read \(path): \(String(cString: strerror(code)))")
+        }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            // A route that never had one has a folder without a log, or none.
+            if !name.hasPrefix("."), access("\(path)/\(name)/segments", F_OK) == 0 { names.append(name) }
+        }
+        return names.sorted()
+    }
+}
