@@ -35,10 +35,9 @@ extension ForwardStage {
 
     private func depart() throws(ForebayError) {
         guard !self.state.leaving.isEmpty else { return }
-        let leaving = self.state.leaving
-        self.state.leaving = []
+        let leaving = self.state.takeLeaving()
         let units = try self.setAside.depart(leaving.map(\.departure), from: self.role)
-        for (event, unit) in zip(leaving, units) { self.parting.append((event.flight, unit)) }
+        for (group, unit) in zip(leaving, units) { self.parting.append((unit, group.flights[...])) }
     }
 
     func seeChanges() {
@@ -81,11 +80,13 @@ extension ForwardStage {
     func keepWhatLeaves() async {
         for await _ in self.departures.stream {
             while !self.parting.isEmpty {
-                let taken = self.nextGroup()
+                let group = self.takeGroup()
                 do throws(ForebayError) {
-                    try await self.setAside.append(self.batches(of: taken), from: self.role, now: self.loop.nowMilliseconds)
-                    self.kept(taken)
+                    let batches = group.compactMap { unit, flights in self.batch(of: flights, unit).map { (unit, $0) } }
+                    try await self.setAside.append(batches, from: self.role, now: self.loop.nowMilliseconds)
+                    self.kept(group)
                 } catch {
+                    self.parting = group + self.parting
                     self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
                     // Cancelled: the loop above ends.
                     try? await Task.sleep(for: .seconds(1))
@@ -96,56 +97,53 @@ extension ForwardStage {
         }
     }
 
-    private func nextGroup() -> ArraySlice<(flight: UInt64, unit: UInt64)> {
-        var bytes = 0
-        let count = self.parting.prefix { event in
-            bytes += Int(self.state.flights[UInt32(truncatingIfNeeded: event.flight)].bytes)
-            return bytes <= self.configuration.setAsideGroup
-        }.count
-        return self.parting.prefix(max(1, count))
+    /// What goes into the log together: bounded in bytes, each unit's events in their order.
+    private func takeGroup() -> [(unit: UInt64, flights: ArraySlice<UInt64>)] {
+        var group: [(unit: UInt64, flights: ArraySlice<UInt64>)] = []
+        var room = self.configuration.setAsideGroup
+        while room > 0, let (unit, flights) = self.parting.first {
+            let count = flights.prefix { flight in
+                defer { room -= Int(self.state.flights[UInt32(truncatingIfNeeded: flight)].bytes) }
+                return room > 0
+            }.count
+            group.append((unit, flights.prefix(count)))
+            if count == flights.count { self.parting.removeFirst() } else { self.parting[0].flights = flights.dropFirst(count) }
+        }
+        return group
     }
 
-    private func kept(_ taken: ArraySlice<(flight: UInt64, unit: UInt64)>) {
-        for (flight, _) in taken {
-            if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight)).number) }
-            self.state.setAside(flight)
-        }
-        self.metrics.setAsideTotal.increment(by: UInt64(taken.count))
-        self.parting.removeFirst(taken.count)
-    }
-
-    /// A batch for each unit, in the order of its first event: the events as they came, with their ids written out.
-    private func batches(of taken: ArraySlice<(flight: UInt64, unit: UInt64)>) -> [(unit: UInt64, batch: Batch)] {
-        var order: [UInt64] = []
-        var flights: [UInt64: [UInt32]] = [:]
-        for (flight, unit) in taken {
-            if flights[unit] == nil { order.append(unit) }
-            flights[unit, default: []].append(UInt32(truncatingIfNeeded: flight))
-        }
-        return order.compactMap { unit in
-            flights[unit].flatMap { self.batch(of: $0, unit) }.map { (unit, $0) }
-        }
-    }
-
-    private func batch(of flights: [UInt32], _ unit: UInt64) -> Batch? {
-        var builder = BatchBuilder(initialCapacity: flights.reduce(0) { $0 + Int(self.state.flights[$1].bytes) + EventID.length })
-        var acceptedAt = Int64.max
-        withUnsafeTemporaryAllocation(byteCount: EventID.length, alignment: 8) { id in
+    private func kept(_ group: [(unit: UInt64, flights: ArraySlice<UInt64>)]) {
+        for (_, flights) in group {
             for flight in flights {
+                if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight)).number) }
+                self.state.setAside(flight)
+            }
+            self.metrics.setAsideTotal.increment(by: UInt64(flights.count))
+        }
+    }
+
+    /// The events as they came, with their ids written out.
+    private func batch(of flights: ArraySlice<UInt64>, _ unit: UInt64) -> Batch? {
+        guard let first = flights.first else { return nil }
+        var builder = BatchBuilder(
+            initialCapacity: flights.reduce(0) { $0 + Int(self.state.flights[UInt32(truncatingIfNeeded: $1)].bytes) + EventID.length })
+        withUnsafeTemporaryAllocation(byteCount: EventID.length, alignment: 8) { id in
+            for number in flights {
+                let flight = UInt32(truncatingIfNeeded: number)
                 let event = self.state.event(of: flight)
                 let offset = self.state.offset(of: flight)
-                acceptedAt = min(acceptedAt, self.state.batches[self.state.flights[flight].batch].batch.acceptedAt)
-                if event.id.isEmpty, case .spool(let spool) = offset.lane {
-                    EventID.write(spool: spool, sequence: offset.number, to: id.baseAddress!)
-                    var fields = EventFields(topic: event.topic, value: event.value, timestamp: event.timestamp)
-                    (fields.key, fields.partition, fields.headers) = (event.key, event.partition, event.headers)
-                    fields.id = UnsafeRawBufferPointer(id)
-                    builder.append(fields)
-                } else {
+                guard event.id.isEmpty, case .spool(let spool) = offset.lane else {
                     builder.append(record: event.record)
+                    continue
                 }
+                EventID.write(spool: spool, sequence: offset.number, to: id.baseAddress!)
+                var fields = EventFields(topic: event.topic, value: event.value, timestamp: event.timestamp)
+                (fields.key, fields.partition, fields.headers) = (event.key, event.partition, event.headers)
+                fields.id = UnsafeRawBufferPointer(id)
+                builder.append(fields)
             }
         }
+        let acceptedAt = self.state.batches[self.state.flights[UInt32(truncatingIfNeeded: first)].batch].batch.acceptedAt
         return builder.finish(route: RouteID(rawValue: unit), acceptedAt: acceptedAt)
     }
 }

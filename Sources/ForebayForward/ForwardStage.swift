@@ -37,8 +37,8 @@ package actor ForwardStage: Stage {
     var failure: ForebayError?
     var ticker: Timer?
     var pulling: Task<Void, Never>?
-    /// Events on their way into the set-aside log, with the numbers of their units.
-    var parting: [(flight: UInt64, unit: UInt64)] = []
+    /// Events on their way into the set-aside log, by the numbers of their units.
+    var parting: [(unit: UInt64, flights: ArraySlice<UInt64>)] = []
     var drained: UnsafeContinuation<Void, Never>?
     /// Producers made anew since the start of the run.
     var rebuilds = 0

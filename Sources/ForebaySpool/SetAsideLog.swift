@@ -46,6 +46,11 @@ package final class SetAsideLog: Sendable {
     /// Bytes of the files.
     package var byteCount: Int { self.opened.map { $0.spool.byteCount + $0.units.byteCount } ?? 0 }
 
+    /// Bytes of the frames in the segments, settled ones included.
+    package var frameBytes: Int {
+        self.opened?.spool.view.read { state in state.segments.reduce(0) { $0 + $1.dataEnd - SpoolFormat.block } } ?? 0
+    }
+
     /// What was set aside and can't be read any more, as far as a scan has noticed; sequences are positions of their unit.
     package var missing: [MissingRange] { self.opened?.spool.missing ?? [] }
 

@@ -273,25 +273,24 @@ struct SetAsideSimulation {
     }
 
     private mutating func depart(_ role: ForwardRole) throws {
-        let leaving = self.states[role]!.leaving
+        let leaving = self.states[role]!.takeLeaving()
         guard !leaving.isEmpty else { return }
         let isNew = !leaving.allSatisfy { self.shared.unit($0.departure.key) != nil }
         guard !isNew || !self.cluster.isAway || self.now - self.awaySince < UInt64(self.configuration.partitionPatience) else {
             throw Broken(description: "\(leaving[0].departure.key) was set aside while the whole cluster is away")
         }
-        self.states[role]!.leaving = []
-        let departures = leaving.map { event in
-            guard self.plant == .drainHeld else { return event.departure }
-            let told = event.departure
-            return SetAsideState.Departure(
-                key: told.key, partitionCount: told.partitionCount, failure: told.failure, acceptedAt: told.acceptedAt, bytes: told.bytes,
-                held: nil)
+        let departures = leaving.map { group in
+            var told = group.departure
+            if self.plant == .drainHeld { told.held = [] }
+            return told
         }
         let numbers = self.shared.depart(departures, from: role, now: 0)
-        for (event, unit) in zip(leaving, numbers) {
-            let number = Self.number(of: self.states[role]!.event(of: UInt32(truncatingIfNeeded: event.flight)))
-            self.parting[role]!.append((event.flight, unit, number))
-            if self.plant == .cursorBeforeSync { self.states[role]!.setAside(event.flight) }
+        for (group, unit) in zip(leaving, numbers) {
+            for flight in group.flights {
+                let number = Self.number(of: self.states[role]!.event(of: UInt32(truncatingIfNeeded: flight)))
+                self.parting[role]!.append((flight, unit, number))
+                if self.plant == .cursorBeforeSync { self.states[role]!.setAside(flight) }
+            }
         }
     }
 

@@ -7,15 +7,18 @@ import Testing
 struct SetAsideStateTests {
     private static let failure = KafkaFailure(.unknownTopicOrPartition)
 
-    private static func departure(_ key: SetAsideKey, held: UInt64? = nil) -> SetAsideState.Departure {
-        SetAsideState.Departure(key: key, partitionCount: 3, failure: Self.failure, acceptedAt: 5, bytes: 10, held: held)
+    private static func departure(_ key: SetAsideKey, count: Int = 1, held: Int = 0) -> SetAsideState.Departure {
+        var departure = SetAsideState.Departure(key: key, partitionCount: 3, failure: Self.failure, acceptedAt: 5)
+        departure.count = count
+        departure.bytes = count * 10
+        departure.held = (0..<held).map { ($0, UInt64(100 + $0)) }
+        return departure
     }
 
     /// A state with `count` events of a unit durable, of which the first `held` are held by a producer of the direct stage.
     private static func state(_ key: SetAsideKey = SetAsideKey("t"), count: Int, held: Int = 0) -> (SetAsideState, unit: UInt64) {
         var state = SetAsideState(configuration: ForwardConfiguration())
-        let unit = state.depart(
-            (0..<count).map { Self.departure(key, held: $0 < held ? UInt64(100 + $0) : nil) }, from: .direct, now: 0)[0]
+        let unit = state.depart([Self.departure(key, count: count, held: held)], from: .direct, now: 0)[0]
         state.stored(unit, count: count, from: .direct, now: 0)
         return (state, unit)
     }

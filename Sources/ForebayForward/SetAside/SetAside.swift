@@ -47,7 +47,7 @@ package final class SetAside: Sendable {
         let found = log.units
         let events = found.reduce(0) { $0 + $1.end - $1.settled }
         // Only files know their sizes: of what was there before, the bytes are an estimate.
-        let eventBytes = events == 0 ? 0 : Double(log.byteCount) / Double(events)
+        let eventBytes = events == 0 ? 0 : Double(log.frameBytes) / Double(events)
         let units = found.map { unit in
             var known = SetAsideUnit(
                 number: unit.number, key: SetAsideKey(unit.topic, unit.partition), partitionCount: unit.partitionCount, code: unit.code,
@@ -67,21 +67,21 @@ package final class SetAside: Sendable {
     // MARK: What is shown
 
     package var isEmpty: Bool { self.state.withLock { $0.isEmpty } }
-    package var events: UInt64 { self.state.withLock { $0.units.values.reduce(0) { $0 + $1.events } } }
+    /// Those in the log.
+    package var events: UInt64 { self.state.withLock { $0.units.values.reduce(0) { $0 + $1.durable } } }
     package var bytes: Int { self.state.withLock { $0.units.values.reduce(0) { $0 + max(0, $1.bytes) } } }
     package var unitCount: Int { self.state.withLock { $0.units.count } }
     package var oldestAcceptedAt: Int64? { self.state.withLock { $0.units.values.map(\.oldestAcceptedAt).min() } }
 
     /// The units by name, at most `limit`.
     package func shown(limit: Int) -> [Shown] {
-        let units = self.state.withLock { state in
-            state.units.values.sorted { ($0.key.topic, $0.key.partition ?? -1) < ($1.key.topic, $1.key.partition ?? -1) }.prefix(limit)
-        }
-        return units.map { unit in
+        let units = self.state.withLock { Array($0.units.values) }
+        let sorted = units.sorted { ($0.key.topic, $0.key.partition ?? -1) < ($1.key.topic, $1.key.partition ?? -1) }
+        return sorted.prefix(limit).map { unit in
             Shown(
                 key: unit.key, isDraining: unit.phase == .draining || unit.phase == .closing, code: unit.code, reason: unit.reason,
                 advice: KafkaErrorCode(name: unit.code).flatMap { self.advice.text(for: KafkaFailure($0), topic: unit.key.topic) },
-                since: unit.since, events: unit.events,
+                since: unit.since, events: unit.durable,
                 bytes: max(0, unit.bytes), oldestAcceptedAt: unit.oldestAcceptedAt)
         }
     }
@@ -105,9 +105,9 @@ package final class SetAside: Sendable {
         self.state.withLock { $0.hasChanges(for: role) ? $0.takeChanges(for: role) : [] }
     }
 
-    /// Events leave a stage, in this order.
+    /// Events leave a stage.
     ///
-    /// - Returns: the number of each one's unit.
+    /// - Returns: the number of each departure's unit.
     func depart(_ departures: [SetAsideState.Departure], from role: ForwardRole) throws(ForebayError) -> [UInt64] {
         try self.change { $0.depart(departures, from: role, now: WallClock.milliseconds) }
     }
@@ -117,7 +117,7 @@ package final class SetAside: Sendable {
     /// - Parameter batches: of a unit each, their records with their ids written out.
     /// - Throws: `spool_full`; nothing is stored then.
     func append(_ batches: [(unit: UInt64, batch: Batch)], from role: ForwardRole, now: UInt64) async throws(ForebayError) {
-        let new = self.state.withLock { state in batches.compactMap { state.units[$0.unit] }.filter { !$0.isInLog } }
+        let new = self.state.withLock { state in Set(batches.map(\.unit)).compactMap { state.units[$0] }.filter { !$0.isInLog } }
         try await self.log.append(
             new: new.map { unit in
                 SetAsideLog.Unit(
@@ -247,7 +247,7 @@ package final class SetAside: Sendable {
                 ], folds: false)
         case .left(let key, let events, let since):
             self.logger.info(
-                "delivered what was set aside",
+                "goes direct again",
                 [
                     "route": self.route, "unit": key.description, "events": "\(events)",
                     "seconds": "\(max(0, WallClock.milliseconds - since) / 1000)",

@@ -10,15 +10,24 @@ import ForebayKafka
 /// Planted bugs that its tests catch: a unit drained while a producer holds its head (`due` without looking at `held`), a unit gone while
 /// events are on their way into the log (`isEmpty` without `pending`).
 struct SetAsideState {
-    /// An event that leaves a stage for the log.
+    /// Events of one unit that leave a stage for the log.
     struct Departure {
         let key: SetAsideKey
         let partitionCount: Int32
         let failure: KafkaFailure
+        /// Of the first.
         let acceptedAt: Int64
-        let bytes: Int
-        /// Its token, if a producer was given it and has not reported.
-        let held: UInt64?
+        var count = 0
+        var bytes = 0
+        /// Those that a producer was given and has not reported: which of them, and their tokens.
+        var held: [(index: Int, token: UInt64)] = []
+
+        init(key: SetAsideKey, partitionCount: Int32, failure: KafkaFailure, acceptedAt: Int64) {
+            self.key = key
+            self.partitionCount = partitionCount
+            self.failure = failure
+            self.acceptedAt = acceptedAt
+        }
     }
 
     /// What an operator may want to know.
@@ -108,16 +117,16 @@ struct SetAsideState {
 
     // MARK: Into the log
 
-    /// Events leave a stage, in this order; nobody may take their unit for empty from now on.
+    /// Events leave a stage; nobody may take their units for empty from now on.
     ///
-    /// - Returns: the number of each one's unit.
+    /// - Returns: the number of each departure's unit.
     mutating func depart(_ departures: [Departure], from role: ForwardRole, now: Int64) -> [UInt64] {
         departures.map { departure in
             let number = self.unit(departure.key) ?? self.enter(departure, now: now)
-            let position = self.units[number]!.end + UInt64(self.units[number]!.pendingCount)
-            self.units[number]!.pending[role, default: 0] += 1
+            let first = self.units[number]!.end + UInt64(self.units[number]!.pendingCount)
+            self.units[number]!.pending[role, default: 0] += departure.count
             self.units[number]!.bytes += departure.bytes
-            if let token = departure.held { self.hold(Token(role: role, number: token), number, position) }
+            for (index, token) in departure.held { self.hold(Token(role: role, number: token), number, first + UInt64(index)) }
             return number
         }
     }

@@ -52,7 +52,9 @@ struct SetAsideUnit {
     var lost: Range<UInt64>?
 
     var pendingCount: Int { self.pending.values.reduce(0, +) }
-    var events: UInt64 { self.end - self.settled + UInt64(self.pendingCount) }
+    /// In the log and not settled.
+    var durable: UInt64 { self.end - self.settled }
+    var events: UInt64 { self.durable + UInt64(self.pendingCount) }
     var isEmpty: Bool { self.events == 0 }
 
     var isWaiting: Bool { if case .waiting = self.phase { true } else { false } }

@@ -6,10 +6,12 @@ import ForebayKafka
 /// The direct state moves it to the log: all of a topic, or of one partition, in its order. The drain's state lets go of it, for it stands
 /// in the log already; only a partition that stalls within a topic that drains becomes a unit of its own.
 extension ForwardState {
-    /// An event that leaves for the set-aside log.
+    /// Events of one unit that leave for the set-aside log, in their order.
     struct Leaving {
-        let flight: UInt64
-        let departure: SetAsideState.Departure
+        let topic: Int
+        let place: Int?
+        var flights: [UInt64]
+        var departure: SetAsideState.Departure
     }
 
     /// A unit that the drain lets go of.
@@ -30,17 +32,37 @@ extension ForwardState {
 
     /// An event leaves for the log, behind those of its unit: a partition, or the whole topic.
     mutating func leave(_ flight: UInt32, _ topic: Int, place: Int?) {
-        let batch = self.batches[self.flights[flight].batch].batch
+        let batch = self.flights[flight].batch
         let number = self.flights.number(flight)
         self.flights[flight].status = .leaving
+        let group = self.leavingGroup(topic, place, acceptedAt: self.batches[batch].batch.acceptedAt)
+        if !self.holds.isEmpty, self.holds[number] != nil {
+            self.leaving[group].departure.held.append((self.leaving[group].flights.count, number))
+        }
+        self.leaving[group].flights.append(number)
+        self.leaving[group].departure.count += 1
+        self.leaving[group].departure.bytes += Int(self.flights[flight].bytes)
+    }
+
+    private mutating func leavingGroup(_ topic: Int, _ place: Int?, acceptedAt: Int64) -> Int {
+        if let group = place.map({ self.partitions[$0].leaving }) ?? self.topics[topic].leaving { return group }
         let failure = (place.map { self.partitions[$0].failure } ?? self.topics[topic].failure) ?? KafkaFailure(.leaderNotAvailable)
-        self.leaving.append(
-            Leaving(
-                flight: number,
-                departure: SetAsideState.Departure(
-                    key: SetAsideKey(self.topics[topic].name, place.map { self.partitions[$0].number }),
-                    partitionCount: Int32(self.topics[topic].keyCount), failure: failure, acceptedAt: batch.acceptedAt,
-                    bytes: Int(self.flights[flight].bytes), held: self.holds[number] == nil ? nil : number)))
+        let departure = SetAsideState.Departure(
+            key: SetAsideKey(self.topics[topic].name, place.map { self.partitions[$0].number }),
+            partitionCount: Int32(self.topics[topic].keyCount), failure: failure, acceptedAt: acceptedAt)
+        let group = self.leaving.count
+        self.leaving.append(Leaving(topic: topic, place: place, flights: [], departure: departure))
+        if let place { self.partitions[place].leaving = group } else { self.topics[topic].leaving = group }
+        return group
+    }
+
+    /// What left since it was asked last.
+    mutating func takeLeaving() -> [Leaving] {
+        defer { self.leaving = [] }
+        for group in self.leaving {
+            if let place = group.place { self.partitions[place].leaving = nil } else { self.topics[group.topic].leaving = nil }
+        }
+        return self.leaving
     }
 
     /// An event is durable in the log.
@@ -146,6 +168,7 @@ extension ForwardState {
         var emptied = PartitionState(topic: partition.topic, number: partition.number)
         (emptied.isReady, emptied.stalledAt) = (partition.isReady, partition.stalledAt)
         (emptied.aside, emptied.failure, emptied.isLeaderless) = (partition.aside, partition.failure, partition.isLeaderless)
+        emptied.leaving = partition.leaving
         self.partitions[place] = emptied
         if self.topics[partition.topic].phase == .probing(partition: place) {
             self.topics[partition.topic].phase = .unknown

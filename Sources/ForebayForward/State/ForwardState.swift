@@ -54,7 +54,7 @@ struct ForwardState {
     var deaths: [Death] = []
     /// Topics of which something is set aside, as this state sees it.
     var asides: [String: SetAsideTopic] = [:]
-    /// Events on their way into the set-aside log, in order; the stage takes them.
+    /// Events on their way into the set-aside log, by unit; the stage takes them.
     var leaving: [Leaving] = []
     /// What producers were given and was settled otherwise before its report, by token, and the batches that live for it.
     var holds: [UInt64: Hold] = [:]

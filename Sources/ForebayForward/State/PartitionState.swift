@@ -37,6 +37,8 @@ struct PartitionState {
     var aside = SetAsideMode.none
     /// Why it was set aside.
     var failure: KafkaFailure?
+    /// Where its events that left for the log are gathered.
+    var leaving: Int?
     /// Listed to be looked at.
     var isReady = false
     /// The producers that list it, because they could not be sent to, as bits.

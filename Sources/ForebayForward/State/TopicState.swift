@@ -29,6 +29,8 @@ struct TopicState {
     var needsProbe = false
     /// Whether all of it is set aside.
     var aside = SetAsideMode.none
+    /// Where its events that left for the log are gathered.
+    var leaving: Int?
     /// Indices of its partitions, by their number; empty until known.
     var partitions: [Int] = []
     /// The numbers of those that have a leader and are not set aside: where keyless events go.

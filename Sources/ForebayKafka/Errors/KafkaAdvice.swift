@@ -32,6 +32,7 @@ package struct KafkaAdvice: Sendable {
         case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
             return
                 "check that Kafka runs and can be reached (\(self.bootstrap)), and that security.protocol fits the listener; events wait meanwhile"
+        case RD_KAFKA_RESP_ERR__TIMED_OUT: return "look after the broker that leads the partition of \(name); its events wait meanwhile"
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
             return "create \(name), or grant Describe on it if it exists; its events wait meanwhile"
         case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:

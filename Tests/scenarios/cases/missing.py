@@ -150,7 +150,7 @@ def invisible(rig, node):
     rest = [unit for route in json.loads(listing(rig, node, "--json"))["routes"] for unit in route["units"]]
     rig.check("setaside ls --json shows nothing", not rest, rest)
     for topic in ASIDE:
-        for message, level in (("set aside", "warning"), ("delivered what was set aside", "info")):
+        for message, level in (("set aside", "warning"), ("goes direct again", "info")):
             logged = node.logged(message, unit=topic)
             rig.check(f"the log says '{message}' of {topic} once", [entry["level"] for entry in logged] == [level], logged)
 
