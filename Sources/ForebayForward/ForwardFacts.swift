@@ -9,6 +9,8 @@ struct ForwardFacts {
     var inFlight = 0
     var isUp = false
     var inFlightBytes = 0
+    /// On their way into the set-aside log.
+    var leaving = 0
     /// Topics that take nothing now, with the reason; the first few.
     var held: [String] = []
 
@@ -16,7 +18,8 @@ struct ForwardFacts {
         var facts = [
             Fact("delivered", .number(Int64(self.totals.delivered))), Fact("redelivered", .number(Int64(self.totals.redelivered))),
             Fact("dead", .number(Int64(self.totals.dead))), Fact("in_flight", .number(Int64(self.inFlight))),
-            Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("target_up", .flag(self.isUp)),
+            Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("leaving", .number(Int64(self.leaving))),
+            Fact("target_up", .flag(self.isUp)),
         ]
         if !self.held.isEmpty { facts.append(Fact("held", .text(self.held.joined(separator: "; ")))) }
         return facts
@@ -32,6 +35,7 @@ extension ForwardStage {
                 shown.totals = totals
                 shown.inFlight = self.state.flights.count
                 shown.inFlightBytes = self.heldBytes
+                shown.leaving = self.parting.reduce(0) { $0 + $1.flights.count }
             }
             return shown.totals
         }

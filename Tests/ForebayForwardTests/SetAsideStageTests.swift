@@ -52,6 +52,25 @@ struct SetAsideStageTests {
         await fixture.close()
     }
 
+    @Test("the cursor passes no event before it is durable in the log; while there is no room it waits")
+    func cursorWaits() async throws {
+        let cluster = try KafkaMockCluster()
+        cluster.create(topic: "good", partitions: 2)
+        cluster.failTopic("bad", with: .topicAuthorizationFailed)
+        let fixture = try self.fixture(cluster)
+        fixture.hasRoom.set(false)
+        fixture.start()
+        let end = fixture.feed(Self.samples(0..<200))
+        try await until("the good ones are delivered") { fixture.stage.facts.contains(Fact("delivered", .number(100))) }
+        try await until("the stage has tried") { fixture.stage.facts.contains { $0.name == "leaving" && $0.value == .number(100) } }
+        #expect(fixture.source.cursor.number == 1, "the first one was good")
+
+        fixture.hasRoom.set(true)
+        await fixture.source.settled(through: end)
+        #expect(fixture.setAside.events == 100)
+        await fixture.close()
+    }
+
     @Test("a partition without leader is set aside alone, after its time; keyless events avoid it; it is drained when it has one")
     func partition() async throws {
         let cluster = try KafkaMockCluster()

@@ -27,6 +27,8 @@ final class StageFixture: Sendable {
     private let draining = Mutex<Task<Void, any Error>?>(nil)
     private let threads = SpoolThreads()
     private let log: SetAsideLog
+    /// While it is false, nothing can be set aside: there is no room.
+    let hasRoom = Gate()
     private let drainSource: SetAsideSource
     private let folder: String
 
@@ -56,8 +58,10 @@ final class StageFixture: Sendable {
         let threads = self.threads
         let spaces = try SpoolBudget(capacity: 1 << 30, directory: self.folder)
         let spoolMetrics = SpoolMetrics(self.registry)
+        let hasRoom = self.hasRoom
         self.log = try SetAsideLog(directory: self.folder + "/log") { folder throws(ForebayError) in
-            try Spool.open(
+            guard hasRoom.isOpen else { throw ForebayError(.spoolFull, recovery: .retry, "no room, as the test says") }
+            return try Spool.open(
                 SpoolConfiguration(directory: folder, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: spaces, threads: threads,
                 metrics: spoolMetrics, isSideLog: true)
         }
@@ -70,6 +74,15 @@ final class StageFixture: Sendable {
         self.drain = ForwardStage(
             .drain, route: route, source: self.drainSource, properties: known, deadLetters: self.deadLetters, setAside: self.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
             configuration: configuration, loop: self.loop, metrics: self.registry)
+    }
+
+    /// Says yes until it is closed.
+    final class Gate: Sendable {
+        private let state = Mutex(true)
+
+        var isOpen: Bool { self.state.withLock { $0 } }
+
+        func set(_ isOpen: Bool) { self.state.withLock { $0 = isOpen } }
     }
 
     /// What the source holds.

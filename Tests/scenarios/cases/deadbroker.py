@@ -18,6 +18,7 @@ PACE = {"connections": 4, "batch": 60, "keys": 30, "every": 50}  # 4,800 events 
 def run(rig):
     # How long Kafka itself takes to see that a broker is gone is not under test: by default 9 s, as often as the controller goes with it.
     kafka = rig.kafka(brokers=3, settings={"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500})
+    kafka.warm()
     kafka.create("single", assignment=[[1], [2], [3]])
     kafka.create("triple", assignment=[[1, 2, 3], [2, 3, 1], [3, 1, 2]])
     lanes = [(topic, partition) for topic in TOPICS for partition in range(3)]

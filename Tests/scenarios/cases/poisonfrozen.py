@@ -15,6 +15,7 @@ QUIET, AFTER = 5, 10  # seconds: the longest silence, and what it takes until a 
 
 def run(rig):
     kafka = rig.kafka(brokers=3, settings={"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500})
+    kafka.warm()
     kafka.create("events", assignment=[[1], [2], [3]] * 2, message_timestamp_after_max_ms=3_600_000)
     arrivals = Arrivals(kafka.bootstrap(), [("events", partition) for partition in range(6)])
     rig.closing.append(arrivals.close)

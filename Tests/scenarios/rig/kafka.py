@@ -8,7 +8,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic, ResourcePatternType,
                                    ResourceType)
 
@@ -138,6 +138,19 @@ class Kafka:
     @functools.cached_property
     def admin(self):
         return AdminClient({"bootstrap.servers": self.bootstrap(), "log_level": 0})
+
+    def warm(self):
+        """Lets every broker fetch its first block of producer ids, as those of a cluster in use have.
+
+        A broker asks the active controller for it; if that is the one that is frozen next, no new producer gets an id for 30 s.
+        """
+        self.create("warm-up", 1)
+        properties = {"bootstrap.servers": self.bootstrap(), "enable.idempotence": True, "log_level": 0}
+        producers = [Producer(properties) for _ in range(8 * len(self.nodes))]
+        for producer in producers:  # each asks a broker drawn by chance
+            producer.produce("warm-up", b"")
+        for producer in producers:
+            producer.flush(30)
 
     def client_properties(self):
         """What forebay needs to reach it."""
