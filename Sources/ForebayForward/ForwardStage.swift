@@ -6,8 +6,8 @@ import Synchronization
 
 /// Delivers one route's events to the main Kafka, in order, and moves the route's cursor behind what is settled.
 ///
-/// Each route has two: one takes the events from the spool, and sets aside what can't be delivered now; the other drains that. Their producers
-/// are apart, so that what stalls one does not silence the other.
+/// Each route has two: one takes the events from the spool, and sets aside what can't be delivered now; the other drains that. Their
+/// producers are apart, so that what stalls one does not silence the other.
 ///
 /// It pulls batches from its source, gives their events to librdkafka partition by partition, and takes the reports. What is sent when,
 /// and what a failed report means, ``ForwardState`` decides. It waits for Kafka as long as it takes.

@@ -200,7 +200,9 @@ struct ForwardStateTests {
         #expect(delays == [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
     }
 
-    @Test("while too many topics are set aside, a missing one is asked for with growing delays, its handles closed meanwhile; other topics flow")
+    @Test(
+        "while too many topics are set aside, a missing one is asked for with growing delays, its handles closed meanwhile; other topics flow"
+    )
     func missingTopic() {
         var driver = Driver { $0.setAsideTopics = 0 }
         driver.admit(2, topic: "absent")
@@ -228,7 +230,9 @@ struct ForwardStateTests {
         #expect(driver.state.notes.last == .released(topic: "absent"))
     }
 
-    @Test("while too many topics are set aside, one forbidden to write: one event alone asks whether it is allowed again, then the rest follow")
+    @Test(
+        "while too many topics are set aside, one forbidden to write: one event alone asks whether it is allowed again, then the rest follow"
+    )
     func probes() {
         var driver = Driver { $0.setAsideTopics = 0 }
         driver.admit(2)

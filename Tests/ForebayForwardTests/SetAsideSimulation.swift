@@ -131,7 +131,8 @@ struct SetAsideSimulation {
         while self.samples.count < first + self.number(1...60) {
             let event = self.samples.count
             if self.number(0...150) == 0 { self.cluster.poison.insert(event) }
-            self.samples.append(Sample(topic: "topic-\(self.number(0...3))", key: self.number(0...3) == 0 ? nil : "key-\(self.number(0...15))"))
+            self.samples.append(
+                Sample(topic: "topic-\(self.number(0...3))", key: self.number(0...3) == 0 ? nil : "key-\(self.number(0...15))"))
         }
         let events = Array(first..<min(self.samples.count, first + 60))
         self.admitted = first + events.count
@@ -144,7 +145,8 @@ struct SetAsideSimulation {
             events.map { EventFactory.Sample(self.samples[$0].topic, key: self.samples[$0].key, value: "v\($0)", timestamp: 1) },
             spool: .none, first: first)
         return Batch(
-            lane: lane, first: first, count: batch.count, route: batch.route, acceptedAt: batch.acceptedAt, slab: batch.slab, range: batch.range)
+            lane: lane, first: first, count: batch.count, route: batch.route, acceptedAt: batch.acceptedAt, slab: batch.slab,
+            range: batch.range)
     }
 
     private static func number(of event: Event) -> Int {

@@ -134,6 +134,7 @@ struct SimulatedCluster {
 
     private func report(_ message: Message, _ code: KafkaErrorCode, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64) {
         _ = state.report(
-            KafkaReport(token: message.token, offset: 0, partition: message.partition, error: code, mayBeStored: false), from: slot, now: now)
+            KafkaReport(token: message.token, offset: 0, partition: message.partition, error: code, mayBeStored: false), from: slot,
+            now: now)
     }
 }

@@ -72,7 +72,8 @@ final class StageFixture: Sendable {
             waiters: self.waiters, budget: budget, configuration: configuration, loop: self.loop, metrics: self.registry)
         self.drainSource = SetAsideSource(self.setAside, loop: self.loop, readAheadBytes: 1 << 20)
         self.drain = ForwardStage(
-            .drain, route: route, source: self.drainSource, properties: known, deadLetters: self.deadLetters, setAside: self.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
+            .drain, route: route, source: self.drainSource, properties: known, deadLetters: self.deadLetters, setAside: self.setAside,
+            waiters: DeliveryWaiters(limit: 0), budget: budget,
             configuration: configuration, loop: self.loop, metrics: self.registry)
     }
 

@@ -18,8 +18,11 @@ import Testing
                     requestTimeoutMilliseconds: 30_000, idleTimeoutMilliseconds: 75_000, connections: 16_384, connectionsPerAddress: 4096,
                     awaitingKafka: 10_000))
         #expect(configuration.buffer.spool == SpoolConfiguration(segment: 128 << 20, maxSize: 50 << 30))
-        #expect(configuration.delivery == DeliveryConfiguration(window: 32 << 20, partitionWindow: 1 << 20, readAhead: 4 << 20, partitionPatienceMilliseconds: 10_000,
-            retryMilliseconds: 30_000))
+        #expect(
+            configuration.delivery
+                == DeliveryConfiguration(
+                    window: 32 << 20, partitionWindow: 1 << 20, readAhead: 4 << 20, partitionPatienceMilliseconds: 10_000,
+                    retryMilliseconds: 30_000))
         #expect(configuration.shutdown.timeoutMilliseconds == 25_000)
         #expect(
             configuration.routes == [RouteConfiguration(name: "default", topics: [.all], forward: ForwardTargetConfiguration(to: "main"))])

@@ -48,7 +48,7 @@ package enum Base32 {
 package enum Lane: Hashable, Sendable {
     case spool(SpoolID)
     case partition(topic: String, Int32)
-    /// A unit of what is set aside, by its number in the log of its route, read in the so manieth pass; counts the unit's own events from 0.
+    /// A unit of what is set aside, by its number in its route's log, and which reading of it this is; counts the unit's own events from 0.
     case unit(UInt64, pass: UInt32 = 0)
 }
 

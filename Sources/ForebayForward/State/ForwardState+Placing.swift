@@ -3,7 +3,7 @@ import ForebayKafka
 
 /// Which partition an event goes to.
 extension ForwardState {
-    /// Queues an event at its partition, or at its topic while the partition can't be picked. One that belongs behind what is set aside leaves.
+    /// Queues an event at its partition, or at its topic while the partition can't be picked. What belongs behind set-aside events leaves.
     mutating func place(_ flight: UInt32, _ event: Event, _ topic: Int, now: UInt64) {
         if self.role == .direct, self.topics[topic].aside == .aside {
             self.queuedBytes -= Int(self.flights[flight].bytes)
@@ -145,7 +145,9 @@ extension ForwardState {
     /// Other partitions are set aside, or none any more: among how many its keys are spread may have changed.
     mutating func spreadKeys(_ topic: Int, now: UInt64) {
         let count = self.topics[topic].partitions.count
-        guard count > 0, self.topics[topic].nextCount == nil, self.keyCount(topic, among: count) != self.topics[topic].keyCount else { return }
+        guard count > 0, self.topics[topic].nextCount == nil, self.keyCount(topic, among: count) != self.topics[topic].keyCount else {
+            return
+        }
         self.setPartitionCount(topic, count, now: now)
     }
 

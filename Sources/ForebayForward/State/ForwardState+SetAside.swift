@@ -22,12 +22,6 @@ extension ForwardState {
         let byDelivery: Bool
     }
 
-    /// An event that a producer was given, and that was settled otherwise before its report.
-    struct Hold {
-        let slot: ProducerSlot
-        let batch: UInt32
-    }
-
     // MARK: Leaving
 
     /// An event leaves for the log, behind those of its unit: a partition, or the whole topic.
@@ -189,48 +183,6 @@ extension ForwardState {
         self.closedTopics.append(topic)
     }
 
-    // MARK: What producers hold
-
-    private mutating func hold(_ flight: UInt32, by slot: ProducerSlot) {
-        let number = self.flights[flight].batch
-        self.holds[self.flights.number(flight)] = Hold(slot: slot, batch: number)
-        if self.pinned[number] == nil { self.pinned[number] = (self.batches[number].batch, 0) }
-        self.pinned[number]!.count += 1
-    }
-
-    private mutating func unpin(_ number: UInt32) {
-        guard let pinned = self.pinned[number] else { return }
-        self.pinned[number] = pinned.count == 1 ? nil : (pinned.batch, pinned.count - 1)
-    }
-
-    /// A report of an event that was settled otherwise meanwhile.
-    mutating func reportHeld(_ report: KafkaReport) {
-        guard let hold = self.holds.removeValue(forKey: report.token) else { return }
-        self.unpin(hold.batch)
-        if !report.error.isError { self.totals.delivered += 1 }
-        self.heldReports.append((report.token, !report.error.isError))
-    }
-
-    /// A producer is gone, and with it what it held.
-    mutating func releaseHeld(by slot: ProducerSlot) {
-        for (token, hold) in self.holds where hold.slot == slot {
-            self.holds[token] = nil
-            self.unpin(hold.batch)
-            self.heldReports.append((token, false))
-        }
-    }
-
-    /// Batches that are kept for what producers hold alone.
-    var pinnedBatches: [Batch] { self.pinned.values.map(\.batch) }
-
-    /// A producer that holds too much is made anew, which costs repeats: memory has a bound.
-    mutating func boundHeld(now: UInt64) {
-        guard !self.pinned.isEmpty, self.pinned.values.reduce(0, { $0 + $1.batch.byteCount }) > self.configuration.heldBytes else { return }
-        for slot in Set(self.holds.values.map(\.slot)) where self[slot].isOpen {
-            self[slot].phase = .failing(until: now + UInt64(self.configuration.reportPatience))
-        }
-    }
-
     // MARK: Seeing what changed
 
     /// Something of a topic was set aside, or is not any more.
@@ -290,32 +242,6 @@ extension ForwardState {
         if probe { self.topics[topic].needsProbe = true }
         self[.main].isWanted = true
         self.want(topic, by: .main)
-    }
-
-    // MARK: Partitions that stand still
-
-    /// Looks for partitions that have not moved for long although the cluster answers.
-    mutating func checkStalls(now: UInt64) {
-        let patience = UInt64(self.configuration.partitionPatience)
-        for place in self.partitions.indices where self.partitions[place].unsettled > 0 {
-            let partition = self.partitions[place]
-            guard partition.aside != .closing || self.role == .drain, self.topics[partition.topic].partitions.contains(place) else { continue }
-            let silent = now - min(now, partition.movedAt)
-            let learned = self.topics[partition.topic].learnedAt
-            if silent > patience / 4 || partition.isLeaderless, now - min(now, learned) >= UInt64(self.configuration.metadataRetry) {
-                self.want(partition.topic, by: .main)
-            }
-            guard silent >= patience || self.role == .drain && partition.isLeaderless else { continue }
-            // An answer from within the silence tells that the cluster is there; without one all of it may be away, and nothing is set aside.
-            guard learned >= partition.movedAt + patience / 4 || partition.isLeaderless, now - min(now, learned) <= patience / 2 else {
-                continue
-            }
-            let failure =
-                partition.isLeaderless
-                ? KafkaFailure(.leaderNotAvailable, reason: "the partition has no leader")
-                : KafkaFailure(.timedOut, reason: "no delivery for \(silent / 1000) s, though the cluster answers")
-            self.fail(partition: place, failure, byDelivery: false, now: now)
-        }
     }
 }
 

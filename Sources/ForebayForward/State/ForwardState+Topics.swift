@@ -193,7 +193,9 @@ extension ForwardState {
         self.topics[topic].failure = failure
         self.topics[topic].failures += 1
         // One that the brokers are just creating is missing, then leaderless, for a moment: asked twice.
-        if self.topics[topic].failures >= (!byDelivery && self.isPerhapsNew(failure) ? 2 : 1), self.maySetAside(topic) { return self.setAside(topic: topic, failure) }
+        if self.topics[topic].failures >= (!byDelivery && self.isPerhapsNew(failure) ? 2 : 1), self.maySetAside(topic) {
+            return self.setAside(topic: topic, failure)
+        }
         self.noteHold(topic, failure)
         if byDelivery { self.topics[topic].needsProbe = true }
         let until = now + self.configuration.delay(self.configuration.holdDelay, failures: self.topics[topic].failures)

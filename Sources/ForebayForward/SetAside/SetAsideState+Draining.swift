@@ -1,0 +1,109 @@
+import ForebayKafka
+
+/// Out of the log: which units are tried when, what was read of them, and what of it is settled.
+extension SetAsideState {
+    /// The topics whose units are to be tried now, and whether one event is to go alone first: the last try failed at a delivery, so that
+    /// the topic's being there says little.
+    mutating func due(now: UInt64) -> [String: Bool] {
+        var topics: [String: Bool] = [:]
+        for (number, unit) in self.units {
+            guard case .waiting(let until) = unit.phase, until <= now, unit.held == 0, unit.end > unit.settled else { continue }
+            self.units[number]!.phase = .asking
+            topics[unit.key.topic, default: false] = topics[unit.key.topic, default: false] || unit.needsProbe
+        }
+        return topics
+    }
+
+    /// Whether any unit waits for a time.
+    var waitsForTime: Bool { self.units.values.contains { $0.isWaiting && $0.held == 0 } }
+
+    /// The cluster knows a topic.
+    ///
+    /// - Parameter leaderless: its partitions that have no leader.
+    mutating func found(_ topic: String, leaderless: Set<Int32>, now: UInt64) {
+        for number in self.numbers[topic] ?? [] {
+            guard let unit = self.units[number], unit.phase == .asking else { continue }
+            if let partition = unit.key.partition, leaderless.contains(partition) {
+                self.retry(number, KafkaFailure(.leaderNotAvailable), byDelivery: false, now: now)
+                continue
+            }
+            self.units[number]!.phase = .draining
+            self.units[number]!.ahead = []  // Sent again with those before them.
+            self.units[number]!.pass += 1
+            self.units[number]!.read = unit.settled
+            self.units[number]!.readTimes = []
+            self.units[number]!.lost = nil
+            self.toRead.append(number)
+        }
+    }
+
+    /// A unit, or all of a topic, can't be delivered now.
+    ///
+    /// - Parameter byDelivery: events were refused; the cluster knows the topic all the same.
+    mutating func failed(_ key: SetAsideKey, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
+        for number in self.numbers[key.topic] ?? [] {
+            guard let unit = self.units[number], key.partition == nil || unit.key == key, !unit.isWaiting else { continue }
+            self.retry(number, failure, byDelivery: byDelivery, now: now)
+        }
+    }
+
+    private mutating func retry(_ number: UInt64, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
+        guard var unit = self.units[number] else { return }
+        if unit.phase == .closing { self.changed(unit.key.topic) }
+        unit.failures += 1
+        unit.needsProbe = byDelivery
+        (unit.code, unit.reason) = ("\(failure.code)", failure.reason)
+        unit.phase = .waiting(until: now + self.configuration.delay(self.configuration.holdDelay, failures: unit.failures))
+        unit.pass += 1
+        self.units[number] = unit
+        self.toDrop.append(number)
+    }
+
+    /// Whether a batch that was read still counts.
+    func accepts(unit: UInt64, pass: UInt32) -> Bool {
+        guard let unit = self.units[unit] else { return false }
+        return unit.pass == pass && (unit.phase == .draining || unit.phase == .closing)
+    }
+
+    /// A pass has reached the end of the log: what is read whole is closed, so that newer events stop following it.
+    mutating func readAll(_ ends: [(unit: UInt64, pass: UInt32, position: UInt64)]) {
+        for (number, pass, position) in ends {
+            guard let before = self.units[number], before.pass == pass else { continue }
+            if position > before.read { self.skip(number, to: position) }
+            guard let unit = self.units[number], unit.phase == .draining, unit.read >= unit.end else { continue }
+            // What drains of the whole topic may still come behind a partition.
+            guard unit.key.partition == nil || self.unit(SetAsideKey(unit.key.topic)) == nil else { continue }
+            self.units[number]!.phase = .closing
+            self.changed(unit.key.topic)
+        }
+    }
+
+    /// The last events of a unit can't be read any more: the log has told of it, and they are passed like settled ones.
+    private mutating func skip(_ number: UInt64, to position: UInt64) {
+        guard var unit = self.units[number] else { return }
+        unit.lost = (unit.lost?.lowerBound ?? unit.read)..<position
+        unit.read = position
+        self.units[number] = unit
+        self.settleAhead(number)
+    }
+
+    mutating func hasRead(_ number: UInt64, pass: UInt32, through position: UInt64, acceptedAt: Int64) {
+        guard self.units[number]?.pass == pass else { return }
+        self.units[number]!.read = position
+        self.units[number]!.readTimes.append((position, acceptedAt))
+    }
+
+    /// Everything of a unit below a position is settled.
+    mutating func settle(_ number: UInt64, pass: UInt32, through position: UInt64) {
+        guard var unit = self.units[number], unit.pass == pass, position > unit.settled else { return }
+        unit.bytes -= Int(Double(unit.bytes) * Double(position - unit.settled) / Double(max(1, unit.events)))
+        unit.settled = position
+        unit.failures = 0
+        unit.needsProbe = false
+        while let first = unit.readTimes.first, first.end <= position { unit.readTimes.removeFirst() }
+        if let next = unit.readTimes.first { unit.oldestAcceptedAt = next.acceptedAt }
+        self.units[number] = unit
+        self.moved.insert(number)
+        self.settleAhead(number)
+    }
+}
