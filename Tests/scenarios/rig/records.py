@@ -1,9 +1,13 @@
 """Reads what stands in Kafka, by a client that shares nothing with the product (confluent-kafka brings its own librdkafka)."""
 
-from confluent_kafka import Consumer, TopicPartition
+import time
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from .checker import Record
 from .support import Failure
+
+MOVING = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 class Ends:
@@ -15,7 +19,17 @@ class Ends:
 
     def offsets(self):
         """{partition: end offset}; {} while the topic does not exist."""
-        return {p: self.consumer.get_watermark_offsets(TopicPartition(self.topic, p), timeout=10)[1] for p in self.partitions}
+        return {p: self._end(p) for p in self.partitions}
+
+    def _end(self, partition, patience=30):
+        began = time.monotonic()
+        while True:
+            try:
+                return self.consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=10)[1]
+            except KafkaException as error:
+                # It is just being created, or its leader changes.
+                if error.args[0].code() not in MOVING or time.monotonic() - began > patience:
+                    raise
 
     def total(self):
         return sum(self.offsets().values())
