@@ -240,6 +240,7 @@ package actor ForwardStage: Stage {
         }
         if !self.state.deaths.isEmpty { self.deaths.notify() }
         if !self.parting.isEmpty { self.departures.notify() }
+        if !self.state.heldReports.isEmpty { self.changes.notify() }
         if self.state.limitsWanted { self.limitsWanted.notify() }
         for slot in ProducerSlot.allCases where self.state[slot].wantsMetadata { self.wanted[slot.rawValue].notify() }
         if !self.state.notes.isEmpty { self.tellNotes() }

@@ -130,6 +130,11 @@ package final class SetAsideLog: Sendable {
         return try UnitInventory(table: table, spool: spool, segments: inspection.segmentsWithRoutes()).units
     }
 
+    /// The names of the folders that hold such logs, one for each route that ever had one.
+    package static func routes(in directory: String) throws(ForebayError) -> [String] {
+        try Folder.entries(directory)
+    }
+
     /// What the keeper does some 100 ms after a cursor moved, at once.
     func tidy() async {
         await self.opened?.spool.tidy()

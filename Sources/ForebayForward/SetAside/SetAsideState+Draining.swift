@@ -5,9 +5,15 @@ extension SetAsideState {
     /// The topics whose units are to be tried now, and whether one event is to go alone first: the last try failed at a delivery, so that
     /// the topic's being there says little.
     mutating func due(now: UInt64) -> [String: Bool] {
+        guard now >= self.nextDue else { return [:] }
         var topics: [String: Bool] = [:]
+        self.nextDue = .max
         for (number, unit) in self.units {
-            guard case .waiting(let until) = unit.phase, until <= now, unit.held == 0, unit.end > unit.settled else { continue }
+            guard case .waiting(let until) = unit.phase, unit.held == 0, unit.end > unit.settled else { continue }
+            guard until <= now else {
+                self.nextDue = min(self.nextDue, until)
+                continue
+            }
             self.units[number]!.phase = .asking
             topics[unit.key.topic, default: false] = topics[unit.key.topic, default: false] || unit.needsProbe
         }
@@ -15,7 +21,7 @@ extension SetAsideState {
     }
 
     /// Whether any unit waits for a time.
-    var waitsForTime: Bool { self.units.values.contains { $0.isWaiting && $0.held == 0 } }
+    var waitsForTime: Bool { self.nextDue != .max }
 
     /// The cluster knows a topic.
     ///
@@ -53,6 +59,7 @@ extension SetAsideState {
         unit.failures += 1
         unit.needsProbe = byDelivery
         (unit.code, unit.reason) = ("\(failure.code)", failure.reason)
+        self.nextDue = min(self.nextDue, now)
         unit.phase = .waiting(until: now + self.configuration.delay(self.configuration.holdDelay, failures: unit.failures))
         unit.pass += 1
         self.units[number] = unit

@@ -51,6 +51,8 @@ struct SetAsideState {
     var numbers: [String: [UInt64]] = [:]
     private var held: [Token: Held] = [:]
     private var nextNumber: UInt64
+    /// Before this time no unit is to be looked at: there may be many, and they are asked for at every turn.
+    var nextDue: UInt64 = 0
     /// Units that are empty: the log is to forget them.
     var gone: [UInt64] = []
     /// Units whose cursor is to be moved.
@@ -150,6 +152,7 @@ struct SetAsideState {
         unit.isInLog = true
         unit.end += UInt64(count)
         unit.pending[role] = max(0, (unit.pending[role] ?? 0) - count)
+        self.nextDue = 0
         if unit.phase == .waiting(until: 0) { unit.phase = .waiting(until: now + UInt64(self.configuration.holdDelay)) }
         self.units[number] = unit
         self.settleAhead(number)
@@ -172,6 +175,7 @@ struct SetAsideState {
     mutating func reported(_ token: UInt64, by role: ForwardRole, isDelivered: Bool) {
         guard let held = self.held.removeValue(forKey: Token(role: role, number: token)), self.units[held.unit] != nil else { return }
         self.units[held.unit]!.held -= 1
+        self.nextDue = 0
         guard isDelivered else { return }
         self.units[held.unit]!.ahead.insert(held.position)
         self.settleAhead(held.unit)
@@ -203,6 +207,7 @@ struct SetAsideState {
 
     /// A stage's run has ended: what it had on its way comes again from its cursor, and its producers hold nothing any more.
     mutating func end(_ role: ForwardRole, now: UInt64) {
+        self.nextDue = 0
         for (token, held) in self.held where token.role == role {
             self.held[token] = nil
             self.units[held.unit]?.held -= 1

@@ -29,6 +29,7 @@ struct NodeRoute: Sendable {
             Self.age(all.compactMap(\.source.oldestAcceptedAt).min()) ?? 0
         }
         try await self.dropCursorsOfRemovedRoutes(configuration, storage.spool)
+        try self.tellOfSetAsideOfRemovedRoutes(configuration)
         return routes
     }
 
@@ -114,6 +115,18 @@ struct NodeRoute: Sendable {
                     "a route that is no longer configured still has events to deliver; they are kept and hold disk space: add the route back",
                     ["route": route, "events": "\(lag)"])
             }
+        }
+    }
+
+    /// What was set aside of a route that is gone stays on disk: nobody knows any more where it should go.
+    private static func tellOfSetAsideOfRemovedRoutes(_ configuration: ForebayConfiguration) throws {
+        let folder = NodeStorage.setAsideFolder(configuration)
+        for route in try SetAsideLog.routes(in: folder) where !configuration.routes.contains(where: { $0.name == route }) {
+            let events = try SetAsideLog.list(directory: "\(folder)/\(route)").reduce(0) { $0 + $1.end - $1.settled }
+            guard events > 0 else { continue }
+            Logger(label: "node").error(
+                "a route that is no longer configured still has events set aside; they are kept: add the route back",
+                ["route": route, "events": "\(events)"])
         }
     }
 }

@@ -37,7 +37,7 @@ package final class NodeStorage: Sendable {
             deadLetters[route.name] = try DeadLetters(route: route.name, directory: "\(directory)/deadletters/\(route.name)") {
                 folder throws(ForebayError) in try side(folder, lettersSegment)
             }
-            setAside[route.name] = try SetAsideLog(directory: "\(directory)/setaside/\(route.name)") {
+            setAside[route.name] = try SetAsideLog(directory: "\(Self.setAsideFolder(configuration))/\(route.name)") {
                 folder throws(ForebayError) in try side(folder, asideSegment)
             }
         }
@@ -60,6 +60,9 @@ package final class NodeStorage: Sendable {
         self.budget = budget
         self.threads = threads
     }
+
+    /// Where each route's set-aside log has a folder.
+    static func setAsideFolder(_ configuration: ForebayConfiguration) -> String { "\(configuration.node.dataDirectory)/setaside" }
 
     /// Cursors synced, segments sealed.
     package func close() async {
