@@ -7,7 +7,8 @@ import Synchronization
 struct ForwardFacts {
     var totals = ForwardState.Totals()
     var inFlight = 0
-    var isUp = false
+    /// None: this stage does not watch it.
+    var isUp: Bool?
     var inFlightBytes = 0
     /// On their way into the set-aside log.
     var leaving = 0
@@ -19,8 +20,8 @@ struct ForwardFacts {
             Fact("delivered", .number(Int64(self.totals.delivered))), Fact("redelivered", .number(Int64(self.totals.redelivered))),
             Fact("dead", .number(Int64(self.totals.dead))), Fact("in_flight", .number(Int64(self.inFlight))),
             Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("leaving", .number(Int64(self.leaving))),
-            Fact("target_up", .flag(self.isUp)),
         ]
+        if let isUp { facts.append(Fact("target_up", .flag(isUp))) }
         if !self.held.isEmpty { facts.append(Fact("held", .text(self.held.joined(separator: "; ")))) }
         return facts
     }
@@ -57,7 +58,7 @@ extension ForwardStage {
     }
 
     func setTargetUp(_ isUp: Bool) {
-        self.metrics.targetUp.set(isUp ? 1 : 0)
+        self.metrics.targetUp?.set(isUp ? 1 : 0)
         self.shown.withLock { $0.isUp = isUp }
     }
 

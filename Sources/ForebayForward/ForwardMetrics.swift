@@ -10,11 +10,12 @@ package final class ForwardMetrics: Sendable {
     let rebuilds: Counter
     let unknownErrors: Counter
     let inFlight: Gauge
-    let targetUp: Gauge
+    /// The direct stage's: it asks the cluster all the time, the drain only when there is something to drain.
+    let targetUp: Gauge?
     let endToEnd: Histogram
 
-    package init(registry: MetricsRegistry, route: String, stage: String) {
-        let labels: KeyValuePairs = ["stage": stage, "route": route]
+    package init(registry: MetricsRegistry, route: String, role: ForwardRole) {
+        let labels: KeyValuePairs = ["stage": role.stageName, "route": route]
         self.delivered = registry.counter("forebay_delivery_events_total", help: "Events delivered to their target.", labels: labels)
         self.deliveredBytes = registry.counter("forebay_delivery_bytes_total", help: "Bytes of the events delivered.", labels: labels)
         self.redelivered = registry.counter(
@@ -28,7 +29,8 @@ package final class ForwardMetrics: Sendable {
             "forebay_delivery_unknown_errors_total", help: "Deliveries that failed with a code that has no known fate; they wait.",
             labels: labels)
         self.inFlight = registry.gauge("forebay_delivery_in_flight_events", help: "Events pulled and not settled.", labels: labels)
-        self.targetUp = registry.gauge("forebay_target_up", help: "Whether the target cluster answers.", labels: labels)
+        self.targetUp =
+            role == .direct ? registry.gauge("forebay_target_up", help: "Whether the target cluster answers.", labels: labels) : nil
         // Outages are long, so the buckets are.
         self.endToEnd = registry.histogram(
             "forebay_delivery_end_to_end_seconds", help: "From acceptance to the delivery of a batch's last event.", labels: labels,

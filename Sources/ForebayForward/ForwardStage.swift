@@ -80,7 +80,7 @@ package actor ForwardStage: Stage {
         self.budget = budget
         self.configuration = configuration.adjusted(to: properties)
         self.registry = metrics
-        self.metrics = ForwardMetrics(registry: metrics, route: route, stage: role.stageName)
+        self.metrics = ForwardMetrics(registry: metrics, route: route, role: role)
         self.advice = KafkaAdvice(properties: properties)
         self.logger = Logger(label: role.stageName)
         self.state = ForwardState(role: role, configuration: self.configuration, seed: MonotonicClock.nanoseconds)
