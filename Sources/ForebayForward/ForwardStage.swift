@@ -193,6 +193,7 @@ package actor ForwardStage: Stage {
                 guard await room.next(isolation: self) != nil else { return }
             }
             guard let batch = await batches.next(isolation: self) else { return self.sourceEnded() }
+            guard !Task.isCancelled else { return }
             guard self.partition(ofUnitOf: batch).isAccepted else { continue }
             while let share, !share.take(self.state.cost(of: batch)) {
                 guard await room.next(isolation: self) != nil else { return }

@@ -44,6 +44,21 @@ struct SetAsideStateTests {
         #expect(state.due(now: 2200) == ["t": true], "refused at a delivery: one event goes first")
     }
 
+    @Test("so many units at once are tried, those first that have waited longest")
+    func bounded() {
+        var configuration = ForwardConfiguration()
+        configuration.drainedUnits = 2
+        var state = SetAsideState(configuration: configuration)
+        for (number, name) in ["a", "b", "c"].enumerated() {
+            let unit = state.depart([Self.departure(SetAsideKey(name))], from: .direct, now: 0)[0]
+            state.stored(unit, count: 1, from: .direct, now: UInt64(number))
+        }
+        #expect(Set(state.due(now: 500).keys) == ["a", "b"])
+        #expect(state.due(now: 600).isEmpty && state.waitsForTime)
+        state.failed(SetAsideKey("a"), Self.failure, byDelivery: false, now: 600)
+        #expect(Set(state.due(now: 620).keys) == ["c"])
+    }
+
     @Test("while a producer holds its head a unit is not drained; reports settle the head, an end lets go of it")
     func held() {
         var (state, unit) = Self.state(count: 5, held: 3)

@@ -22,7 +22,7 @@ final class StageFixture: Sendable {
     let stage: ForwardStage
     private let fed = Mutex<UInt64>(0)
     private let held: Held
-    private let more: AsyncStream<Void>.Continuation
+    private let more = Happenings<Void>()
     private let run = Mutex<Task<Void, any Error>?>(nil)
     private let draining = Mutex<Task<Void, any Error>?>(nil)
     private let threads = SpoolThreads()
@@ -39,14 +39,13 @@ final class StageFixture: Sendable {
         var generator = SystemRandomNumberGenerator()
         self.loop = try EventLoop(label: "delivery")
         self.spool = .random(using: &generator)
-        let (signals, more) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        self.more = more
+        let more = self.more
         let held = Held()
         self.source = MemorySource(spool: self.spool) { from in
             while true {
+                let seen = more.count
                 if let batch = held.batch(at: from) { return batch }
-                var iterator = signals.makeAsyncIterator()
-                guard await iterator.next() != nil else { return nil }
+                await more.wait(forCount: seen + 1)  // Outlives a run that is cancelled meanwhile, as a stream would not.
             }
         }
         self.held = held
@@ -109,7 +108,7 @@ final class StageFixture: Sendable {
         let batch = EventFactory.batch(samples, spool: self.spool, first: first)
         self.held.batches.withLock { $0[first] = batch }
         self.fed.withLock { $0 = batch.end }
-        self.more.yield()
+        self.more.add(())
         return batch.end
     }
 

@@ -6,14 +6,21 @@ extension SetAsideState {
     /// the topic's being there says little.
     mutating func due(now: UInt64) -> [String: Bool] {
         guard now >= self.nextDue else { return [:] }
-        var topics: [String: Bool] = [:]
         self.nextDue = .max
+        var room = self.configuration.drainedUnits
+        var due: [(until: UInt64, number: UInt64)] = []
         for (number, unit) in self.units {
-            guard case .waiting(let until) = unit.phase, unit.held == 0, unit.end > unit.settled else { continue }
-            guard until <= now else {
-                self.nextDue = min(self.nextDue, until)
+            guard case .waiting(let until) = unit.phase else {
+                room -= 1
                 continue
             }
+            guard unit.held == 0, unit.end > unit.settled else { continue }
+            if until <= now { due.append((until, number)) } else { self.nextDue = min(self.nextDue, until) }
+        }
+        if due.count > room { self.nextDue = now + 20 }  // As soon as others are done.
+        var topics: [String: Bool] = [:]
+        for (_, number) in due.sorted(by: { $0 < $1 }).prefix(max(0, room)) {
+            let unit = self.units[number]!
             self.units[number]!.phase = .asking
             topics[unit.key.topic, default: false] = topics[unit.key.topic, default: false] || unit.needsProbe
         }

@@ -174,6 +174,7 @@ extension ForwardState {
     /// Nothing is asked or expected of a topic any more.
     private mutating func closeTopic(_ topic: Int) {
         self.topics[topic].phase = .unknown
+        self.topics[topic].isAsked = false
         self.topics[topic].wantedBy = 0
         self.topics[topic].knownBy = 0
         self.topics[topic].needsProbe = false
@@ -190,6 +191,8 @@ extension ForwardState {
         self.asides[name] = now
         guard let topic = name.withBytes({ self.names.index(of: $0) }) else { return }
         self.apply(now ?? SetAsideTopic(), topic, now: time)
+        // What is drained needs no place in the drain's librdkafka any more.
+        if self.role == .drain, now == nil, self.topics[topic].isIdle { self.closeTopic(topic) }
     }
 
     mutating func apply(_ aside: SetAsideTopic, _ topic: Int, now: UInt64) {
@@ -239,6 +242,7 @@ extension ForwardState {
     /// A unit is to be tried: the cluster is asked for its topic.
     mutating func ask(_ name: String, probe: Bool) {
         let topic = name.withBytes { self.names.index(of: $0) ?? self.addTopic($0) }
+        self.topics[topic].isAsked = true
         if probe { self.topics[topic].needsProbe = true }
         self[.main].isWanted = true
         self.want(topic, by: .main)

@@ -21,10 +21,8 @@ extension ForwardState {
 
     /// Forgets half of the topics that have no events, those longest out of use. The stage closes their handles.
     private mutating func evictIdleTopics() {
-        let idle = self.topics.indices.filter { topic in
-            // One that the drain asks for has no events yet.
-            let isAsked = self.topics[topic].phase == .unknown && self.topics[topic].aside == .none
-            return self.topics[topic].isIdle && self.topics[topic].lastUse < self.admissions && !isAsked
+        let idle = self.topics.indices.filter {
+            self.topics[$0].isIdle && self.topics[$0].lastUse < self.admissions && !self.topics[$0].isAsked
         }
         let evicted = Array(idle.sorted { self.topics[$0].lastUse < self.topics[$1].lastUse }.prefix((idle.count + 1) / 2))
         guard !evicted.isEmpty else { return }
@@ -85,6 +83,7 @@ extension ForwardState {
             }
             self.learned(leaders: answer.leaders, topic)
             if self.role == .drain {
+                self.topics[topic].isAsked = false
                 let leaderless = answer.leaders.indices.filter { answer.leaders[$0] == nil }.map(Int32.init)
                 self.found.append((self.topics[topic].name, Set(leaderless)))
             }

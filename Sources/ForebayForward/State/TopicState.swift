@@ -27,6 +27,8 @@ struct TopicState {
     var failures = 0
     /// The failure came from a delivery: the metadata alone can't say that it is over.
     var needsProbe = false
+    /// In the drain: the cluster is being asked for it, though it has no events yet.
+    var isAsked = false
     /// Whether all of it is set aside.
     var aside = SetAsideMode.none
     /// Where its events that left for the log are gathered.

@@ -6,6 +6,8 @@ package final class MemorySource: EventSource {
     private struct State {
         var cursor: UInt64
         var next: UInt64
+        /// How often it was begun anew; an earlier reading may still be ending, and is nobody's any more.
+        var reading = 0
         var commits: [UInt64] = []
         var waiting: [(end: UInt64, waiter: UnsafeContinuation<Void, Never>)] = []
         var failure: ForebayError?
@@ -23,17 +25,24 @@ package final class MemorySource: EventSource {
     }
 
     package func batches() -> AsyncStream<Batch> {
-        self.state.withLock { $0.next = $0.cursor }
+        let reading = self.state.withLock { state in
+            state.next = state.cursor
+            state.reading += 1
+            return state.reading
+        }
         return AsyncStream(unfolding: {
-            let from = self.state.withLock { $0.next }
+            guard let from = self.state.withLock({ $0.reading == reading ? $0.next : nil }) else { return nil }
             guard let batch = await self.make(from) else {
                 // Holds nothing more: waits for its cancellation, as an idle spool does.
                 let (idle, _) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
                 for await _ in idle {}
                 return nil
             }
-            self.state.withLock { $0.next = batch.end }
-            return batch
+            return self.state.withLock { state in
+                guard state.reading == reading else { return nil }
+                state.next = batch.end
+                return batch
+            }
         })
     }
 
