@@ -22,7 +22,7 @@ package struct ForwardConfiguration: Sendable {
     /// Topics of which something may be set aside at once; what fails beyond it holds the route.
     package var setAsideTopics = 10_000
     /// Units that are asked for or drained at once: librdkafka keeps some 100 KiB for a topic that it sends to.
-    package var drainedUnits = 100
+    package var drainedUnits = 32
     /// Bytes of batches that are kept only for what a producer holds of units; past it the producer is made anew.
     package var heldBytes = 8 << 20
     /// Bytes that go into the set-aside log as one group.
