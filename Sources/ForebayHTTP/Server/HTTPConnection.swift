@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayNet
 
 /// One client's connection.

@@ -1,4 +1,5 @@
 import CUV
+import ForebayCore
 import Glibc
 
 /// Owns the memory of one libuv handle, from its start until libuv has let go of it.
@@ -68,18 +69,9 @@ private func handleClosed(_ raw: UnsafeMutablePointer<uv_handle_t>?) {
     Unmanaged<LoopHandle>.fromOpaque(data).takeRetainedValue().finish()
 }
 
-/// A call to the system or to libuv that failed, by its errno.
-package struct SystemCallFailure: Error, CustomStringConvertible {
-    package let code: CInt
-
-    package init(code: CInt) {
-        self.code = code
-    }
-
+extension SystemCallFailure {
     /// libuv reports errno negated.
     init(uv status: CInt) {
-        self.code = -status
+        self.init(code: -status)
     }
-
-    package var description: String { String(cString: strerror(self.code)) }
 }

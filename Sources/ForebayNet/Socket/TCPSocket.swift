@@ -1,4 +1,5 @@
 import CUV
+package import ForebayCore
 import Glibc
 
 /// Who is told what happens on a socket. All calls come on the loop's thread.

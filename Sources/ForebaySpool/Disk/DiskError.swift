@@ -1,0 +1,19 @@
+package import ForebayCore
+import Glibc
+
+extension ForebayError {
+    /// A call on the disk that failed.
+    ///
+    /// - Parameter number: its `errno`.
+    package static func disk(_ call: String, _ path: String, _ number: Int32) -> ForebayError {
+        let code: Code = number == ENOSPC || number == EDQUOT ? .spoolFull : .systemCall
+        return ForebayError(code, recovery: .rewindAndRestart, "\(call) \(path)", cause: SystemCallFailure(code: number))
+    }
+
+    package static func syncFailed(_ call: String, _ path: String, _ number: Int32) -> ForebayError {
+        ForebayError(.syncFailed, recovery: .stop, "\(call) \(path)", cause: SystemCallFailure(code: number))
+    }
+
+    /// The `errno` of the call that failed, if it was one.
+    var systemCode: Int32? { (self.cause as? SystemCallFailure)?.code }
+}

@@ -1,0 +1,157 @@
+package import ForebayCore
+import Glibc
+
+/// The operating system's disk.
+package struct SystemDisk: Disk {
+    package init() {}
+
+    package func open(_ path: String, _ options: OpenOptions) throws(ForebayError) -> any DiskFile {
+        try SystemFile(path, options)
+    }
+
+    package func makeFolder(_ path: String) throws(ForebayError) {
+        guard mkdir(path, 0o750) == 0 || errno == EEXIST else { throw .disk("make folder", path, errno) }
+    }
+
+    package func rename(_ from: String, to: String) throws(ForebayError) {
+        guard Glibc.rename(from, to) == 0 else { throw .disk("rename", from, errno) }
+    }
+
+    package func renameCreating(_ from: String, to: String) throws(ForebayError) {
+        // A second name, then one less: `link` never replaces, and every file system of Linux that we know has it.
+        guard link(from, to) == 0 else { throw .disk("link", to, errno) }
+        guard unlink(from) == 0 else { throw .disk("remove", from, errno) }
+    }
+
+    package func remove(_ path: String) throws(ForebayError) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw .disk("remove", path, errno) }
+    }
+
+    package func removeFolder(_ path: String) throws(ForebayError) {
+        guard rmdir(path) == 0 || errno == ENOENT else { throw .disk("remove", path, errno) }
+    }
+
+    package func syncFolder(_ path: String) throws(ForebayError) {
+        let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .disk("open", path, errno) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw .syncFailed("fsync", path, errno) }
+    }
+
+    package func entries(_ path: String) throws(ForebayError) -> [String]? {
+        guard let folder = opendir(path) else {
+            if errno == ENOENT { return nil }
+            throw .disk("list", path, errno)
+        }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    package func kind(of path: String) throws(ForebayError) -> EntryKind? {
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            if errno == ENOENT { return nil }
+            throw .disk("stat", path, errno)
+        }
+        return switch status.st_mode & S_IFMT {
+        case S_IFREG: .file
+        case S_IFDIR: .folder
+        case S_IFLNK: .link
+        default: .other
+        }
+    }
+
+    package func space(_ path: String) throws(ForebayError) -> (free: Int, total: Int) {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else { throw .disk("statvfs", path, errno) }
+        let unit = UInt(status.f_frsize)
+        // Some network file systems claim more bytes than an Int counts.
+        return (Int(clamping: UInt(status.f_bavail) &* unit), Int(clamping: UInt(status.f_blocks) &* unit))
+    }
+}
+
+/// Owns one file descriptor. Short reads and writes and EINTR end here.
+private final class SystemFile: DiskFile {
+    let descriptor: Int32
+    let path: String
+
+    init(_ path: String, _ options: OpenOptions) throws(ForebayError) {
+        var flags: Int32 = O_CLOEXEC | O_NOFOLLOW | (options.contains(.write) ? O_RDWR : O_RDONLY)
+        if options.contains(.create) { flags |= O_CREAT }
+        if options.contains(.exclusive) { flags |= O_EXCL }
+        if options.contains(.truncate) { flags |= O_TRUNC }
+        if options.contains(.direct) { flags |= O_DIRECT }
+        if options.contains(.syncsWrites) { flags |= O_DSYNC }
+        let descriptor = Glibc.open(path, flags, 0o640)
+        guard descriptor >= 0 else { throw .disk("open", path, errno) }
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    deinit { close(self.descriptor) }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at position: Int) throws(ForebayError) {
+        var done = 0
+        while done < bytes.count {
+            let written = pwrite(self.descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(position + done))
+            if written < 0 {
+                if errno == EINTR { continue }
+                throw .disk("write", self.path, errno)
+            }
+            done += written
+        }
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at position: Int) throws(ForebayError) -> Int {
+        var done = 0
+        while done < buffer.count {
+            let count = pread(self.descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(position + done))
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw .disk("read", self.path, errno)
+            }
+            if count == 0 { break }
+            done += count
+        }
+        return done
+    }
+
+    func syncData() throws(ForebayError) {
+        guard fdatasync(self.descriptor) == 0 else { throw .syncFailed("fdatasync", self.path, errno) }
+    }
+
+    func sync() throws(ForebayError) {
+        guard fsync(self.descriptor) == 0 else { throw .syncFailed("fsync", self.path, errno) }
+    }
+
+    func truncate(to size: Int) throws(ForebayError) {
+        guard ftruncate(self.descriptor, off_t(size)) == 0 else { throw .disk("truncate", self.path, errno) }
+    }
+
+    func size() throws(ForebayError) -> Int { Int(try self.status().st_size) }
+
+    func hasName() throws(ForebayError) -> Bool { try self.status().st_nlink > 0 }
+
+    private func status() throws(ForebayError) -> stat {
+        var status = stat()
+        guard fstat(self.descriptor, &status) == 0 else { throw .disk("stat", self.path, errno) }
+        return status
+    }
+
+    func dropCache() {
+        posix_fadvise(self.descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    }
+
+    func lock() throws(ForebayError) -> Bool {
+        if flock(self.descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+        guard errno == EWOULDBLOCK else { throw .disk("lock", self.path, errno) }
+        return false
+    }
+}
