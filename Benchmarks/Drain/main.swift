@@ -46,11 +46,11 @@ let known = KafkaProperties(client: properties)
 let log = try SetAsideLog(directory: "/nonexistent") { folder throws(ForebayError) in
     throw ForebayError(.spoolFull, recovery: .retry, "the benchmark's topic can't be delivered to")
 }
-let setAside = try SetAside(route: "bench", log: log, properties: known, configuration: configuration)
+let setAside = try SetAside(route: "bench", log: log, properties: known, configuration: configuration, surroundings: .real)
 let stage = ForwardStage(
-    .direct, route: "bench", source: source, properties: known, deadLetters: deadLetters, setAside: setAside,
-    waiters: DeliveryWaiters(limit: 1000), budget: ForwardBudget(total: window), configuration: configuration, loop: loop, metrics: registry
-)
+    .direct, route: "bench", source: source, producers: KafkaProducers(loop: loop), properties: known, deadLetters: deadLetters,
+    setAside: setAside, waiters: DeliveryWaiters(limit: 1000), budget: ForwardBudget(total: window), configuration: configuration,
+    loop: loop, metrics: registry, surroundings: .real)
 let began = MonotonicClock.nanoseconds
 let run = Task { try await stage.run() }
 let rounded = (total + UInt64(perBatch) - 1) / UInt64(perBatch) * UInt64(perBatch)

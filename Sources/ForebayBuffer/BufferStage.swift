@@ -1,5 +1,4 @@
 package import ForebayCore
-package import ForebayNet
 package import ForebaySpool
 import ForebayTelemetry
 
@@ -7,7 +6,8 @@ import ForebayTelemetry
 ///
 /// It lives on the edge loop beside ingest, so that neither handing over nor answering costs a hop; only the commit leaves the thread.
 package actor BufferStage: Stage {
-    private let loop: EventLoop
+    private let loop: any StageLoop
+    private let executor: any SerialExecutor
     private let port: LinkPort<Submission>
     private let link: Link<Submission>
     private let spool: Spool
@@ -15,12 +15,13 @@ package actor BufferStage: Stage {
     private let logger = Logger(label: "buffer")
     private var state: BufferState
 
-    package nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
-    package nonisolated var taskExecutor: (any TaskExecutor)? { LoopTaskExecutor(self.loop) }
+    package nonisolated var taskExecutor: (any TaskExecutor)? { self.loop.taskExecutor() }
 
-    package init(loop: EventLoop, port: LinkPort<Submission>, spool: Spool, configuration: BufferConfiguration) {
+    package init(loop: any StageLoop, port: LinkPort<Submission>, spool: Spool, configuration: BufferConfiguration) {
         self.loop = loop
+        self.executor = loop.executor()
         self.port = port
         self.link = port.connect()
         self.spool = spool

@@ -1,5 +1,4 @@
 package import ForebayCore
-package import ForebayNet
 package import ForebaySpool
 import ForebayTelemetry
 import Synchronization
@@ -10,15 +9,19 @@ package final class SpoolSource: EventSource {
     private let spoolCursor: SpoolCursor
     private let readAheadBytes: Int
     private let reader: ReaderActor
+    private let surroundings: Surroundings
     private let state: Mutex<SourceState>
     private let current = Mutex<Task<Void, Never>?>(nil)
 
-    /// - Parameter loop: whose thread reads the disk.
-    package init(spool: Spool, cursor: SpoolCursor, loop: EventLoop, configuration: BufferConfiguration) {
+    /// - Parameter executor: whose thread reads the disk; this source's alone.
+    package init(
+        spool: Spool, cursor: SpoolCursor, executor: any SerialExecutor, configuration: BufferConfiguration, surroundings: Surroundings
+    ) {
         self.spool = spool
         self.spoolCursor = cursor
         self.readAheadBytes = configuration.readAheadBytes
-        self.reader = ReaderActor(loop: loop)
+        self.reader = ReaderActor(executor: executor)
+        self.surroundings = surroundings
         self.state = Mutex(SourceState(cursor: cursor.sequence, reading: 0))
     }
 
@@ -36,7 +39,7 @@ package final class SpoolSource: EventSource {
             state = SourceState(cursor: self.spoolCursor.sequence, reading: state.reading + 1)
             return state.reading
         }
-        let task = Task { await self.reader.read(into: link, for: self, reading) }
+        let task = Task(executorPreference: self.surroundings.tasks) { await self.reader.read(into: link, for: self, reading) }
         let old = self.current.withLock { current in
             defer { current = task }
             return current
@@ -81,13 +84,13 @@ package final class SpoolSource: EventSource {
 
     /// Reads on the delivery loop's thread: a cold disk holds up deliveries, never the edge and never the cooperative pool.
     private actor ReaderActor {
-        private let loop: EventLoop
+        private let executor: any SerialExecutor
         private let logger = Logger(label: "reader")
 
-        nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+        nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
-        init(loop: EventLoop) {
-            self.loop = loop
+        init(executor: any SerialExecutor) {
+            self.executor = executor
         }
 
         func read(into link: Link<Batch>, for source: SpoolSource, _ reading: Int) async {

@@ -42,7 +42,7 @@ extension ForwardStage {
         }
         self.metrics.inFlight.set(Double(self.state.flights.count))
         if !self.state.settledBatches.isEmpty {
-            let now = WallClock.milliseconds
+            let now = self.surroundings.time.wallMilliseconds
             for batch in self.state.settledBatches {
                 self.metrics.endToEnd.observe(Double(now - batch.acceptedAt) / 1000, count: batch.count)
             }

@@ -1,12 +1,10 @@
 import ForebayCore
 import ForebayKafka
-import ForebayNet
 import ForebayTelemetry
 
 /// A producer in use, and the topics it has open by their index in the state.
 struct OpenProducer {
-    let producer: KafkaProducer
-    let watch: Watch
+    let producer: any KafkaProducing
     var topics: [KafkaTopic?] = []
     /// Of the small topics' producer.
     let batchSize: Int?
@@ -32,15 +30,10 @@ extension ForwardStage {
             let size = slot == .small ? self.state.smallBatchSize ?? self.configuration.batchSize : nil
             let kind: KafkaProducer.Kind = slot == .main ? .bulk : slot == .single ? .single : .small(batchSize: size ?? 1)
             let name = "\(self.role.stageName)/\(self.route)" + (slot == .main ? "" : "/\(slot)")
-            let producer = try KafkaProducer(
-                name: name, kind: kind, properties: self.properties, metrics: slot == .main && self.role == .direct ? self.registry : nil)
-            do throws(ForebayError) {
-                let watch = try self.loop.watch(fd: producer.wakeup) { [weak self] in self?.assumeIsolated { $0.poll(slot) } }
-                self.producers[slot.rawValue] = OpenProducer(producer: producer, watch: watch, batchSize: size)
-            } catch {
-                producer.close()
-                throw error
-            }
+            let producer = try self.producerSource.open(
+                name: name, kind: kind, properties: self.properties, metrics: slot == .main && self.role == .direct ? self.registry : nil
+            ) { [weak self] in self?.assumeIsolated { $0.poll(slot) } }
+            self.producers[slot.rawValue] = OpenProducer(producer: producer, batchSize: size)
             self.state.opened(slot)
         } catch {
             self.fail(error)
@@ -50,7 +43,6 @@ extension ForwardStage {
     func closeProducer(_ slot: ProducerSlot) {
         guard let open = self.producers[slot.rawValue] else { return }
         self.producers[slot.rawValue] = nil
-        open.watch.cancel()
         open.producer.close(keeping: self.state.batches.all + self.state.pinnedBatches)
     }
 
@@ -84,15 +76,15 @@ extension ForwardStage {
     func send(now: UInt64) {
         guard !self.state.ready.isEmpty else { return }
         let producers = self.producers
-        let spool: SpoolID? = if case .spool(let id) = self.source.cursor.lane { id } else { nil }
         withUnsafeTemporaryAllocation(byteCount: EventID.length, alignment: 8) { id in
             let derived = UnsafeRawBufferPointer(id)
-            self.state.pump(now: now) { outgoing, event, offset in
+            self.state.pump(now: now) { outgoing, event, sequence in
                 guard let open = producers[outgoing.slot.rawValue], let topic = open.topics[outgoing.topic] else { return .unknownTopic }
-                if event.id.isEmpty, let spool { EventID.write(spool: spool, sequence: offset, to: id.baseAddress!) }
+                let isDerived = event.id.isEmpty && outgoing.spool != nil
+                if isDerived, let spool = outgoing.spool { EventID.write(spool: spool, sequence: sequence, to: id.baseAddress!) }
                 let record = KafkaRecord(
                     partition: outgoing.partition, timestamp: event.timestamp, key: event.key, value: event.value,
-                    id: event.id.isEmpty ? derived : event.id, headers: event.headers, token: outgoing.flight)
+                    id: isDerived ? derived : event.id, headers: event.headers, token: outgoing.flight)
                 return open.producer.send(record, to: topic)
             }
         }

@@ -1,6 +1,5 @@
 import ForebayCore
 import ForebayKafka
-import ForebayNet
 import ForebayTelemetry
 
 /// What a stage exchanges with ``SetAside``: all within a turn, so that neither stage ever acts on what the other has changed.
@@ -70,7 +69,7 @@ extension ForwardStage {
     func watchStalls() async {
         let interval = max(10, min(1000, self.configuration.partitionPatience / 4))
         while true {
-            do { try await Task.sleep(for: .milliseconds(interval)) } catch { return }
+            do { try await self.surroundings.time.sleep(milliseconds: interval) } catch { return }
             self.state.checkStalls(now: self.loop.nowMilliseconds)
             self.turn()
         }
@@ -89,7 +88,7 @@ extension ForwardStage {
                     self.parting = group + self.parting
                     self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
                     // Cancelled: the loop above ends.
-                    try? await Task.sleep(for: .seconds(1))
+                    try? await self.surroundings.time.sleep(milliseconds: 1000)
                 }
                 if Task.isCancelled { return }
                 self.turn()

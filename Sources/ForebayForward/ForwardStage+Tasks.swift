@@ -1,6 +1,5 @@
 import ForebayCore
 import ForebayKafka
-import ForebayNet
 import ForebayTelemetry
 
 /// What waits for answers, each in a task of its own, so that deliveries go on meanwhile.
@@ -24,7 +23,7 @@ extension ForwardStage {
                     patience = min(patience * 2, 10_000)
                     self.notLearned(asked, slot, error)
                     // Cancelled: the loop above ends.
-                    try? await Task.sleep(for: .milliseconds(self.configuration.metadataRetry))
+                    try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry)
                 }
                 if Task.isCancelled { return }
                 self.turn()
@@ -32,7 +31,7 @@ extension ForwardStage {
         }
     }
 
-    private func learn(_ answer: KafkaMetadata, _ asked: [(index: Int, name: String)], _ slot: ProducerSlot, from producer: KafkaProducer) {
+    private func learn(_ answer: KafkaMetadata, _ asked: [(index: Int, name: String)], _ slot: ProducerSlot, from producer: any KafkaProducing) {
         if self.role == .direct { self.setTargetUp(true) }
         guard self.producers[slot.rawValue]?.producer === producer else { return }  // Its successor asks for itself.
         let now = self.loop.nowMilliseconds
@@ -69,7 +68,7 @@ extension ForwardStage {
             while self.state.limitsWanted, let producer = self.producers[ProducerSlot.main.rawValue]?.producer {
                 let asked = self.state.takeLimitsWanted().map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty else { break }
-                let impatience = Task { await self.goOnWithoutLimits(of: asked) }
+                let impatience = Task(executorPreference: self.surroundings.tasks) { await self.goOnWithoutLimits(of: asked) }
                 let answers = await producer.limits(of: asked.map(\.name))
                 impatience.cancel()
                 var later = false
@@ -85,7 +84,7 @@ extension ForwardStage {
                 }
                 if later {
                     // Cancelled: the loop above ends.
-                    try? await Task.sleep(for: .milliseconds(self.configuration.metadataRetry))
+                    try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry)
                     self.state.limitsWanted = true
                 }
                 if Task.isCancelled { return }
@@ -96,7 +95,7 @@ extension ForwardStage {
 
     /// A limit that is slow to come (the embedded cluster never tells) must not hold events up; when it comes it still counts.
     private func goOnWithoutLimits(of asked: [(index: Int, name: String)]) async {
-        do { try await Task.sleep(for: .milliseconds(self.configuration.limitPatience)) } catch { return }
+        do { try await self.surroundings.time.sleep(milliseconds: self.configuration.limitPatience) } catch { return }
         for (index, name) in asked where self.state.topics[index].name == name && !self.state.topics[index].limitIsKnown {
             self.state.learnedLimit(nil, index, now: self.loop.nowMilliseconds)
         }
@@ -106,7 +105,7 @@ extension ForwardStage {
     /// Asks for all topics anew every few minutes.
     func refresh() async {
         while true {
-            do { try await Task.sleep(for: .milliseconds(self.configuration.metadataInterval)) } catch { return }
+            do { try await self.surroundings.time.sleep(milliseconds: self.configuration.metadataInterval) } catch { return }
             self.state.wantAll()
             if self.state.isUnused(.single) { self.state.drain(.single) }
             if self.state.isUnused(.small) { self.state.drain(.small) }
@@ -127,7 +126,7 @@ extension ForwardStage {
                 } catch {
                     self.logger.error("dead letters can't be written; the cursor waits", ["route": self.route, "error": "\(error)"])
                     // Cancelled: the loop above ends.
-                    try? await Task.sleep(for: .seconds(1))
+                    try? await self.surroundings.time.sleep(milliseconds: 1000)
                 }
                 if Task.isCancelled { return }
                 self.turn()

@@ -1,6 +1,5 @@
 package import ForebayCore
 package import ForebayKafka
-package import ForebayNet
 package import ForebayTelemetry
 import Synchronization
 
@@ -12,12 +11,15 @@ import Synchronization
 /// It pulls batches from its source, gives their events to librdkafka partition by partition, and takes the reports. What is sent when,
 /// and what a failed report means, ``ForwardState`` decides. It waits for Kafka as long as it takes.
 package actor ForwardStage: Stage {
-    package nonisolated let loop: EventLoop
-    package nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+    nonisolated let loop: any StageLoop
+    private nonisolated let executor: any SerialExecutor
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
     package nonisolated let route: String
     nonisolated let role: ForwardRole
 
+    let surroundings: Surroundings
     let source: any EventSource
+    let producerSource: any KafkaProducerSource
     let properties: KafkaProperties
     let deadLetters: any DeadLetterLog
     let setAside: SetAside
@@ -35,7 +37,7 @@ package actor ForwardStage: Stage {
     var share: ForwardBudget.Share?
     /// Why the run must end.
     var failure: ForebayError?
-    var ticker: Timer?
+    var ticker: (any StageTimer)?
     var pulling: Task<Void, Never>?
     /// Events on their way into the set-aside log, by the numbers of their units.
     var parting: [(unit: UInt64, flights: ArraySlice<UInt64>)] = []
@@ -63,17 +65,21 @@ package actor ForwardStage: Stage {
     ///   - setAside: shared by the route's two stages.
     ///   - properties: of the target cluster, validated.
     ///   - budget: one for all routes.
+    ///   - producers: those that it opens are polled on `loop`.
     ///   - loop: the delivery loop: the actor lives on it.
     package init(
-        _ role: ForwardRole, route: String, source: any EventSource, properties: KafkaProperties, deadLetters: any DeadLetterLog,
-        setAside: SetAside, waiters: DeliveryWaiters, budget: ForwardBudget, configuration: ForwardConfiguration, loop: EventLoop,
-        metrics: MetricsRegistry
+        _ role: ForwardRole, route: String, source: any EventSource, producers: any KafkaProducerSource, properties: KafkaProperties,
+        deadLetters: any DeadLetterLog, setAside: SetAside, waiters: DeliveryWaiters, budget: ForwardBudget,
+        configuration: ForwardConfiguration, loop: any StageLoop, metrics: MetricsRegistry, surroundings: Surroundings
     ) {
         self.role = role
         self.setAside = setAside
         self.loop = loop
+        self.executor = loop.executor()
+        self.surroundings = surroundings
         self.route = route
         self.source = source
+        self.producerSource = producers
         self.properties = properties
         self.deadLetters = deadLetters
         self.waiters = waiters
@@ -83,7 +89,7 @@ package actor ForwardStage: Stage {
         self.metrics = ForwardMetrics(registry: metrics, route: route, role: role)
         self.advice = KafkaAdvice(properties: properties)
         self.logger = Logger(label: role.stageName)
-        self.state = ForwardState(role: role, configuration: self.configuration, seed: MonotonicClock.nanoseconds)
+        self.state = ForwardState(role: role, configuration: self.configuration, seed: surroundings.chance.next())
     }
 
     /// Delivers until the task is cancelled, or the source ends and all of it is settled.
@@ -101,7 +107,7 @@ package actor ForwardStage: Stage {
             group.addTask { await self.followChanges() }
             group.addTask { await self.watchStalls() }
             group.addTask { await self.refresh() }
-            self.pulling = Task { await self.pull() }
+            self.pulling = Task(executorPreference: self.surroundings.tasks) { await self.pull() }
             self.turn()
             for await _ in self.ended.stream { break }
             self.end()  // Before the tasks are waited for: with their producers gone, none waits for an answer.
@@ -132,7 +138,7 @@ package actor ForwardStage: Stage {
     package nonisolated var facts: [Fact] { self.shown.withLock { $0.facts } }
 
     private func begin() {
-        self.state = ForwardState(role: self.role, configuration: self.configuration, seed: MonotonicClock.nanoseconds)
+        self.state = ForwardState(role: self.role, configuration: self.configuration, seed: self.surroundings.chance.next())
         self.failure = nil
         self.rebuilds = 0
         self.isRunning = true

@@ -2,44 +2,16 @@ import CRDKafka
 import ForebayTelemetry
 import Glibc
 
-/// What became of one event.
-package struct KafkaReport: Sendable, Equatable {
-    package let token: UInt64
-    package let offset: Int64
-    package let partition: Int32
-    package let error: KafkaErrorCode
-    /// With an error: whether it may stand in the log nevertheless.
-    package let mayBeStored: Bool
-
-    package init(token: UInt64, offset: Int64, partition: Int32, error: KafkaErrorCode, mayBeStored: Bool) {
-        self.token = token
-        self.offset = offset
-        self.partition = partition
-        self.error = error
-        self.mayBeStored = mayBeStored
-    }
-}
-
-/// What a producer has to tell.
-package enum KafkaSignal {
-    /// In the order of librdkafka; valid during the call.
-    case reports(UnsafeBufferPointer<KafkaReport>)
-    /// The producer takes nothing any more. Wait for the reports in flight, close it, and make a new one.
-    case fatal(KafkaFailure)
-    /// Something failed that librdkafka goes on trying; already logged.
-    case failure(KafkaFailure)
-}
-
 extension KafkaProducer {
     /// So that the copies of a large event stay in the cache.
     static let reportsAtOnce = 1024
 
-    /// Tells everything that waits. Call it when ``wakeup`` is readable.
+    /// Tells everything that waits. Call it when woken.
     package func poll(_ handle: (KafkaSignal) -> Void) {
         guard !self.isClosed else { return }
         var count: UInt64 = 0
         // Before the queue is read: what comes after that writes again. EAGAIN: it was read already.
-        _ = read(self.wakeup, &count, MemoryLayout<UInt64>.size)
+        _ = read(self.handle.wakeup, &count, MemoryLayout<UInt64>.size)
         while !self.isClosed, let event = rd_kafka_queue_poll(self.handle.events, 0) {
             defer { rd_kafka_event_destroy(event) }
             switch rd_kafka_event_type(event) {

@@ -1,38 +1,29 @@
 import CRDKafka
 
-/// How large a batch a topic takes.
-package struct KafkaTopicLimit: Sendable, Equatable {
-    package let topic: String
-    /// `max.message.bytes`; none: the cluster does not tell (no permission, or the mock).
-    package let bytes: Int?
-    package let error: KafkaErrorCode
-
-    /// Without a limit: whether to ask again, or the cluster won't tell (no permission, no such request).
-    package var mayBeToldLater: Bool { self.bytes == nil && KafkaFate(of: self.error) == .wait }
-}
-
 extension KafkaProducer {
+    private static let limitTimeout: Int32 = 1500
+
     /// Asks for `max.message.bytes` of topics. Needs the permission DescribeConfigs; without it the limit is none.
     ///
     /// Comes back with what ``poll(_:)`` reads, so polling must go on. One answer for each topic, also when the producer is closed
     /// meanwhile.
-    package func limits(of topics: [String], timeout: Int32 = 1500) async -> [KafkaTopicLimit] {
+    package func limits(of topics: [String]) async -> [KafkaTopicLimit] {
         guard !self.isClosed, !topics.isEmpty else { return Self.untold(topics, KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)) }
         self.lastLimitRequest += 1
         let request = self.lastLimitRequest
         return await withUnsafeContinuation { waiting in
             self.limitRequests[request] = (topics, waiting)
-            self.describe(topics, request: request, timeout: timeout)
+            self.describe(topics, request: request)
         }
     }
 
-    private func describe(_ topics: [String], request: UInt, timeout: Int32) {
+    private func describe(_ topics: [String], request: UInt) {
         var resources = topics.map { rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, $0) }
         defer { rd_kafka_ConfigResource_destroy_array(&resources, resources.count) }
         let options = rd_kafka_AdminOptions_new(self.handle.client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS)
         defer { rd_kafka_AdminOptions_destroy(options) }
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
-            _ = rd_kafka_AdminOptions_set_request_timeout(options, timeout, text.baseAddress, text.count)
+            _ = rd_kafka_AdminOptions_set_request_timeout(options, Self.limitTimeout, text.baseAddress, text.count)
         }
         rd_kafka_AdminOptions_set_opaque(options, UnsafeMutableRawPointer(bitPattern: request))
         rd_kafka_DescribeConfigs(self.handle.client, &resources, resources.count, options, self.handle.events)

@@ -1,25 +1,6 @@
 import CRDKafka
 import Synchronization
 
-/// What the cluster says of its topics.
-package struct KafkaMetadata: Sendable, Equatable {
-    package struct Topic: Sendable, Equatable {
-        package let name: String
-        package let error: KafkaErrorCode
-        /// The leader of each partition, by its number; none: it has no leader now.
-        package let leaders: [Int32?]
-
-        package init(name: String, error: KafkaErrorCode, leaders: [Int32?]) {
-            self.name = name
-            self.error = error
-            self.leaders = leaders
-        }
-    }
-
-    package let brokers: Int
-    package let topics: [Topic]
-}
-
 extension KafkaProducer {
     /// Asks the cluster for one open topic, or for all of them; librdkafka learns the answer too. Creates topics where the brokers do so.
     ///

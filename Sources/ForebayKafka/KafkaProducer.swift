@@ -1,13 +1,14 @@
 import CRDKafka
 package import ForebayCore
+package import ForebayNet
 package import ForebayTelemetry
 import Glibc
 
 /// One producer of librdkafka: queues events, and tells what became of each of them.
 ///
-/// Used on one thread (the loop that watches ``wakeup``); not `Sendable`. Nothing here waits: what could, runs on a thread of its own.
+/// Used on one thread, the loop's; not `Sendable`. Nothing here waits: what could, runs on a thread of its own.
 /// Values are not copied: their bytes must live until the event's report, or until the batches given to ``close(keeping:)`` are let go.
-package final class KafkaProducer {
+package final class KafkaProducer: KafkaProducing {
     /// How events are batched.
     package enum Kind: Sendable, Equatable {
         /// As the properties say.
@@ -31,15 +32,19 @@ package final class KafkaProducer {
     var lastLimitRequest: UInt = 0
     var metadataAnswers: [MetadataAnswer] = []
     var reports: [KafkaReport] = []
+    private var watch: Watch?
     private(set) var isClosed = false
 
     /// Starts the client and its threads; connects in the background.
     ///
     /// - Parameters:
+    ///   - loop: whose thread this is.
     ///   - name: for logs and metrics: `forward/orders`.
     ///   - metrics: for the statistics of librdkafka; none for the side producers.
+    ///   - wake: called on the loop when ``poll(_:)`` has something to tell.
     package init(
-        name: String, kind: Kind = .bulk, properties: KafkaProperties, metrics: MetricsRegistry? = nil
+        on loop: EventLoop, name: String, kind: Kind = .bulk, properties: KafkaProperties, metrics: MetricsRegistry? = nil,
+        wake: @escaping () -> Void
     ) throws(ForebayError) {
         self.name = name
         self.kind = kind
@@ -58,15 +63,18 @@ package final class KafkaProducer {
         self.thread = KafkaThread(name: "kafka-wait")
         self.statistics = metrics.map { KafkaStatisticsGauges(client: name, registry: $0) }
         self.reports.reserveCapacity(Self.reportsAtOnce)
+        do throws(ForebayError) {
+            self.watch = try loop.watch(fd: self.handle.wakeup, wake)
+        } catch {
+            self.close(keeping: [])
+            throw error
+        }
     }
 
     deinit { precondition(self.isClosed, "a producer must be closed: its threads would read freed events") }
 
     /// The library in use, `2.0.2`.
     package static var libraryVersion: String { String(cString: rd_kafka_version_str()) }
-
-    /// Readable when ``poll(_:)`` has something to tell.
-    package var wakeup: CInt { self.handle.wakeup }
 
     /// Events given to ``send(_:to:)`` whose report was not polled yet.
     package var queueLength: Int { Int(rd_kafka_outq_len(self.handle.client)) }
@@ -78,7 +86,7 @@ package final class KafkaProducer {
     package func open(topic name: String) -> KafkaTopic? {
         guard let raw = rd_kafka_topic_new(self.handle.client, name, nil) else { return nil }
         self.openTopics.insert(raw)
-        return KafkaTopic(raw: raw)
+        return KafkaTopic(raw)
     }
 
     package func close(topic: KafkaTopic) {
@@ -105,6 +113,8 @@ package final class KafkaProducer {
     package func close(keeping payloads: [Batch] = []) {
         guard !self.isClosed else { return }
         self.isClosed = true
+        self.watch?.cancel()
+        self.watch = nil
         for (topics, waiting) in self.limitRequests.values {
             waiting.resume(returning: Self.untold(topics, KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)))
         }
@@ -132,38 +142,11 @@ package final class KafkaProducer {
     }
 }
 
-/// A topic that a producer has open. Valid until it or the producer is closed.
-package struct KafkaTopic: Equatable {
-    let raw: OpaquePointer
-}
+extension KafkaTopic {
+    init(_ raw: OpaquePointer) { self.init(rawValue: UInt(bitPattern: raw)) }
 
-/// One event as it goes out: views that must live during the call, the value until its report.
-package struct KafkaRecord {
-    package var partition: Int32
-    /// Milliseconds since 1970. librdkafka takes 0 for "now".
-    package var timestamp: Int64
-    package var key: UnsafeRawBufferPointer?
-    /// None: a tombstone.
-    package var value: UnsafeRawBufferPointer?
-    /// Goes out as header `forebay-id`.
-    package var id: UnsafeRawBufferPointer
-    /// Encoded as `RecordLayout` says.
-    package var headers: UnsafeRawBufferPointer
-    /// Comes back in the report.
-    package var token: UInt64
-
-    package init(
-        partition: Int32, timestamp: Int64, key: UnsafeRawBufferPointer?, value: UnsafeRawBufferPointer?, id: UnsafeRawBufferPointer,
-        headers: UnsafeRawBufferPointer, token: UInt64
-    ) {
-        self.partition = partition
-        self.timestamp = timestamp
-        self.key = key
-        self.value = value
-        self.id = id
-        self.headers = headers
-        self.token = token
-    }
+    @inline(__always)
+    var raw: OpaquePointer { OpaquePointer(bitPattern: self.rawValue).unsafelyUnwrapped }  // Made of one, above.
 }
 
 extension UnsafeRawBufferPointer {

@@ -1,3 +1,4 @@
+import ForebayCore
 import Synchronization
 
 /// A clock whose time moves only when a test says so.
@@ -90,5 +91,14 @@ package final class ManualClock: Clock {
             return due
         }
         for (_, sleeper) in due { sleeper.continuation.resume() }
+    }
+}
+
+extension ManualClock: TimeSource {
+    package var wallMilliseconds: Int64 { 1_700_000_000_000 + Int64(self.now.offset / .milliseconds(1)) }
+    package var monotonicNanoseconds: UInt64 { UInt64(self.now.offset / .nanoseconds(1)) }
+
+    package func sleep(milliseconds: Int) async throws {
+        try await self.sleep(until: self.now.advanced(by: .milliseconds(milliseconds)))
     }
 }

@@ -11,7 +11,7 @@ struct SupervisorTests {
     private let policy = RestartPolicy(first: 100, limit: 1000, calmAfter: 60_000)
 
     private func supervisor(seed: UInt64 = 1) -> Supervisor {
-        Supervisor(policy: self.policy, clock: self.clock, metrics: self.metrics, generator: SplitMix(seed: seed))
+        Supervisor(policy: self.policy, metrics: self.metrics, surroundings: .manual(self.clock, seed: seed))
     }
 
     private func error(_ recovery: ForebayError.Recovery, _ message: String = "planted") -> ForebayError {

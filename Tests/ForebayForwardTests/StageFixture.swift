@@ -65,15 +65,19 @@ final class StageFixture: Sendable {
                 metrics: spoolMetrics, isSideLog: true)
         }
         let known = KafkaProperties(client: properties)
-        self.setAside = try SetAside(route: route, log: self.log, properties: known, configuration: configuration)
+        self.setAside = try SetAside(
+            route: route, log: self.log, properties: known, configuration: configuration, surroundings: .real)
+        let producers = KafkaProducers(loop: self.loop)
         self.stage = ForwardStage(
-            .direct, route: route, source: self.source, properties: known, deadLetters: self.deadLetters, setAside: self.setAside,
-            waiters: self.waiters, budget: budget, configuration: configuration, loop: self.loop, metrics: self.registry)
-        self.drainSource = SetAsideSource(self.setAside, loop: self.loop, readAheadBytes: 1 << 20)
+            .direct, route: route, source: self.source, producers: producers, properties: known, deadLetters: self.deadLetters,
+            setAside: self.setAside, waiters: self.waiters, budget: budget, configuration: configuration, loop: self.loop,
+            metrics: self.registry, surroundings: .real)
+        self.drainSource = SetAsideSource(
+            self.setAside, executor: self.loop.executor(), readAheadBytes: 1 << 20, surroundings: .real)
         self.drain = ForwardStage(
-            .drain, route: route, source: self.drainSource, properties: known, deadLetters: self.deadLetters, setAside: self.setAside,
-            waiters: DeliveryWaiters(limit: 0), budget: budget,
-            configuration: configuration, loop: self.loop, metrics: self.registry)
+            .drain, route: route, source: self.drainSource, producers: producers, properties: known, deadLetters: self.deadLetters,
+            setAside: self.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget, configuration: configuration, loop: self.loop,
+            metrics: self.registry, surroundings: .real)
     }
 
     /// Says yes until it is closed.

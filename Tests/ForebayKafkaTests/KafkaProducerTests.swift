@@ -172,10 +172,12 @@ struct KafkaProducerTests {
     }
 
     @Test("properties that librdkafka does not take: an error, and nothing left behind")
-    func refusedProperties() {
+    func refusedProperties() async throws {
+        let loop = try EventLoop(label: "test")
         let error = #expect(throws: ForebayError.self) {
-            _ = try KafkaProducer(name: "p", properties: KafkaProperties(client: ["no.such.property": "1"]))
+            _ = try KafkaProducer(on: loop, name: "p", properties: KafkaProperties(client: ["no.such.property": "1"])) {}
         }
+        await loop.stop()
         #expect(error?.code == .configurationInvalid && error?.recovery == .stop)
     }
 }

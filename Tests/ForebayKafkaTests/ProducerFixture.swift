@@ -12,7 +12,6 @@ actor ProducerFixture {
     let fatal = Happenings<KafkaFailure>()
     let failures = Happenings<KafkaFailure>()
     private var producer: KafkaProducer?
-    private var watch: Watch?
     private var topics: [String: KafkaTopic] = [:]
     /// Values live here until the producer is gone.
     private var values: [UnsafeMutableRawBufferPointer] = []
@@ -23,9 +22,9 @@ actor ProducerFixture {
         throws
     {
         let all = KafkaProperties(client: ["bootstrap.servers": bootstrap].merging(properties) { $1 })
-        let producer = try KafkaProducer(name: "test", kind: kind, properties: all, metrics: registry)
-        self.watch = try self.loop.watch(fd: producer.wakeup) { [weak self] in self?.assumeIsolated { $0.poll() } }
-        self.producer = producer
+        self.producer = try KafkaProducer(on: self.loop, name: "test", kind: kind, properties: all, metrics: registry) { [weak self] in
+            self?.assumeIsolated { $0.poll() }
+        }
     }
 
     func metadata(of name: String) async throws -> KafkaMetadata {
@@ -58,7 +57,6 @@ actor ProducerFixture {
     }
 
     func close() {
-        self.watch?.cancel()
         self.producer?.close()
         self.producer = nil
         self.topics = [:]

@@ -18,7 +18,7 @@ package actor Supervisor {
         var injected: ForebayError?
     }
 
-    private let clock: any Clock<Duration>
+    private let surroundings: Surroundings
     private let logger = Logger(label: "supervisor")
     private let metrics: MetricsRegistry
     private var state: SupervisorState {
@@ -27,17 +27,15 @@ package actor Supervisor {
     /// For those who ask often and can't wait.
     private nonisolated let published = Mutex<[SupervisorState.Child]>([])
     private var children: [Child] = []
-    private var generator: any RandomNumberGenerator & Sendable
 
-    package init(
-        policy: RestartPolicy = RestartPolicy(), clock: any Clock<Duration> = ContinuousClock(), metrics: MetricsRegistry,
-        generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
-    ) {
+    package init(policy: RestartPolicy = RestartPolicy(), metrics: MetricsRegistry, surroundings: Surroundings) {
         self.state = SupervisorState(policy: policy)
-        self.clock = clock
         self.metrics = metrics
-        self.generator = generator
+        self.surroundings = surroundings
     }
+
+    private var wall: Int64 { self.surroundings.time.wallMilliseconds }
+    private var now: UInt64 { self.surroundings.time.monotonicNanoseconds / 1_000_000 }
 
     /// Starts a child and keeps it alive.
     ///
@@ -45,9 +43,9 @@ package actor Supervisor {
     package func start(_ name: String, make: @escaping Make) {
         let restarts = self.metrics.counter(
             "forebay_stage_restarts_total", help: "Restarts of a stage by the supervisor.", labels: ["stage": name])
-        let index = self.state.add(name: name, wall: WallClock.milliseconds)
+        let index = self.state.add(name: name, wall: self.wall)
         self.children.append(Child(make: make, restarts: restarts))
-        self.children[index].task = Task { await self.keepAlive(index) }
+        self.children[index].task = Task(executorPreference: self.surroundings.tasks) { await self.keepAlive(index) }
     }
 
     /// What is known of every child, in the order they were started.
@@ -79,15 +77,15 @@ package actor Supervisor {
     /// Takes all children down, the last started first, each drained before it is cancelled, in at most `timeout` together.
     package func shutdown(within timeout: Duration) async {
         self.state.stop()
-        let deadline = ContinuousClock.now + timeout
+        let deadline = self.now + UInt64(max(0, timeout / .milliseconds(1)))
         for index in self.children.indices.reversed() {
             if let stage = self.children[index].stage {
-                await Self.bounded(until: deadline) { await stage.drain() }
+                await self.bounded(until: deadline) { await stage.drain() }
             }
             self.children[index].run?.cancel()
             self.children[index].task?.cancel()
             if let task = self.children[index].task {
-                await Self.bounded(until: deadline) { await task.value }
+                await self.bounded(until: deadline) { await task.value }
             }
         }
     }
@@ -107,13 +105,13 @@ package actor Supervisor {
             failure = self.children[index].injected ?? failure
             self.children[index].injected = nil
             self.children[index].run = nil
-            let now = MonotonicClock.nanoseconds / 1_000_000
-            let action = self.state.ended(index, error: failure, now: now, wall: WallClock.milliseconds, using: &self.generator)
+            var generator = self.surroundings.chance.generator
+            let action = self.state.ended(index, error: failure, now: self.now, wall: self.wall, using: &generator)
             guard await self.perform(action, index) else { return }
         }
         // The node began to stop while the child waited for its restart.
         self.children[index].stage = nil
-        self.state.finished(index, wall: WallClock.milliseconds)
+        self.state.finished(index, wall: self.wall)
     }
 
     private func runOnce(_ index: Int) async throws {
@@ -125,9 +123,9 @@ package actor Supervisor {
             self.children[index].stage = stage
         }
         if self.state.isStopping { return }
-        let run = Task(executorPreference: stage.taskExecutor) { try await stage.run() }
+        let run = Task(executorPreference: stage.taskExecutor ?? self.surroundings.tasks) { try await stage.run() }
         self.children[index].run = run
-        self.state.started(index, now: MonotonicClock.nanoseconds / 1_000_000, wall: WallClock.milliseconds)
+        self.state.started(index, now: self.now, wall: self.wall)
         try await run.value
     }
 
@@ -153,21 +151,23 @@ package actor Supervisor {
             "stage failed, it will be restarted",
             ["stage": known.name, "error": known.lastError ?? "", "restarts": "\(known.restarts)", "after_ms": "\(delay)"])
         // Cancelled only by shutdown, which the loop's condition sees.
-        try? await self.clock.sleep(for: .milliseconds(delay))
-        self.state.starting(index, wall: WallClock.milliseconds)
+        try? await self.surroundings.time.sleep(milliseconds: delay)
+        self.state.starting(index, wall: self.wall)
         return true
     }
 
     /// Waits for `body`, but not beyond the deadline: what hangs must not keep the node from ending.
-    private static func bounded(until deadline: ContinuousClock.Instant, _ body: @escaping @Sendable () async -> Void) async {
+    private func bounded(until deadline: UInt64, _ body: @escaping @Sendable () async -> Void) async {
         let (ended, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        let work = Task {
+        let time = self.surroundings.time
+        let left = Int(clamping: deadline - min(deadline, self.now))
+        let work = Task(executorPreference: self.surroundings.tasks) {
             await body()
             signal.finish()
         }
-        let timer = Task {
+        let timer = Task(executorPreference: self.surroundings.tasks) {
             // Cancelled when the work has ended in time.
-            try? await Task.sleep(until: deadline, clock: .continuous)
+            try? await time.sleep(milliseconds: left)
             signal.finish()
         }
         for await _ in ended {}

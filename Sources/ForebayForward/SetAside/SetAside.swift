@@ -34,15 +34,19 @@ package final class SetAside: Sendable {
 
     package let route: String
     private let log: SetAsideLog
+    private let time: any TimeSource
     private let advice: KafkaAdvice
     private let logger = Logger(label: "setaside")
     private let state: Mutex<SetAsideState>
     private let stages = Mutex<[ForwardRole: @Sendable () -> Void]>([:])
     private let reader = Mutex<(@Sendable () -> Void)?>(nil)
 
-    package init(route: String, log: SetAsideLog, properties: KafkaProperties, configuration: ForwardConfiguration) throws(ForebayError) {
+    package init(
+        route: String, log: SetAsideLog, properties: KafkaProperties, configuration: ForwardConfiguration, surroundings: Surroundings
+    ) throws(ForebayError) {
         self.route = route
         self.log = log
+        self.time = surroundings.time
         self.advice = KafkaAdvice(properties: properties)
         let found = log.units
         let events = found.reduce(0) { $0 + $1.end - $1.settled }
@@ -109,7 +113,8 @@ package final class SetAside: Sendable {
     ///
     /// - Returns: the number of each departure's unit.
     func depart(_ departures: [SetAsideState.Departure], from role: ForwardRole) throws(ForebayError) -> [UInt64] {
-        try self.change { $0.depart(departures, from: role, now: WallClock.milliseconds) }
+        let now = self.time.wallMilliseconds
+        return try self.change { $0.depart(departures, from: role, now: now) }
     }
 
     /// Makes events durable in the log: only then may a cursor pass them.
@@ -250,7 +255,7 @@ package final class SetAside: Sendable {
                 "goes direct again",
                 [
                     "route": self.route, "unit": key.description, "events": "\(events)",
-                    "seconds": "\(max(0, WallClock.milliseconds - since) / 1000)",
+                    "seconds": "\(max(0, self.time.wallMilliseconds - since) / 1000)",
                 ])
         }
     }

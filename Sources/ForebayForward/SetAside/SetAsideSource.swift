@@ -1,5 +1,4 @@
 package import ForebayCore
-package import ForebayNet
 import ForebaySpool
 import ForebayTelemetry
 import Synchronization
@@ -9,13 +8,15 @@ package final class SetAsideSource: EventSource {
     private let setAside: SetAside
     private let readAheadBytes: Int
     private let reader: ReaderActor
+    private let surroundings: Surroundings
     private let current = Mutex<Task<Void, Never>?>(nil)
 
-    /// - Parameter loop: whose thread reads the disk.
-    package init(_ setAside: SetAside, loop: EventLoop, readAheadBytes: Int) {
+    /// - Parameter executor: whose thread reads the disk; this source's alone.
+    package init(_ setAside: SetAside, executor: any SerialExecutor, readAheadBytes: Int, surroundings: Surroundings) {
         self.setAside = setAside
         self.readAheadBytes = readAheadBytes
-        self.reader = ReaderActor(loop: loop)
+        self.reader = ReaderActor(executor: executor)
+        self.surroundings = surroundings
     }
 
     /// Each unit has a cursor of its own; this is none of them.
@@ -29,7 +30,7 @@ package final class SetAsideSource: EventSource {
         self.setAside.read { signal.yield() }
         signal.yield()
         let (reader, setAside) = (self.reader, self.setAside)
-        let task = Task { await reader.read(into: link, from: setAside, signals) }
+        let task = Task(executorPreference: self.surroundings.tasks) { await reader.read(into: link, from: setAside, signals) }
         let old = self.current.withLock { current in
             defer { current = task }
             return current
@@ -64,13 +65,13 @@ package final class SetAsideSource: EventSource {
         private static let limit = 4
         private static let step = 256 << 10
 
-        private let loop: EventLoop
+        private let executor: any SerialExecutor
         private let logger = Logger(label: "reader")
 
-        nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+        nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
-        init(loop: EventLoop) {
-            self.loop = loop
+        init(executor: any SerialExecutor) {
+            self.executor = executor
         }
 
         func read(into link: Link<Batch>, from setAside: SetAside, _ signals: AsyncStream<Void>) async {

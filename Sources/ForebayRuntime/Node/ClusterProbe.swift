@@ -19,14 +19,14 @@ actor ClusterProbe {
     func ask(_ properties: KafkaProperties) async -> Result<Int, ForebayError> {
         self.lastFailure = nil
         do {
-            let producer = try KafkaProducer(name: "probe", kind: .single, properties: properties)
+            let producer = try KafkaProducer(on: self.loop, name: "probe", kind: .single, properties: properties) { [weak self] in
+                self?.assumeIsolated { $0.takeEvents() }
+            }
             self.producer = producer
             defer {
                 self.producer = nil
                 producer.close()
             }
-            let watch = try self.loop.watch(fd: producer.wakeup) { [weak self] in self?.assumeIsolated { $0.takeEvents() } }
-            defer { watch.cancel() }
             return .success(try await producer.metadata(timeout: 5000).brokers)
         } catch let failure as KafkaFailure {
             return .failure(ForebayError(.brokerUnavailable, recovery: .retry, (self.lastFailure ?? failure).description))

@@ -42,7 +42,7 @@ package final class Node: Sendable {
         OpenFiles.raiseLimit()
         Allocator.giveBack()
         let loops = Loops(edge: try EventLoop(label: "fb-edge"), delivery: try EventLoop(label: "fb-delivery"))
-        let supervisor = Supervisor(policy: restarts, metrics: metrics)
+        let supervisor = Supervisor(policy: restarts, metrics: metrics, surroundings: .real)
         let observation = NodeObservation(configuration)
         let listeners = try await NodeListeners.make(configuration, loop: loops.edge, metrics: metrics)
         await supervisor.start("admin") {

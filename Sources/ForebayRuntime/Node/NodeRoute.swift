@@ -46,9 +46,11 @@ struct NodeRoute: Sendable {
         let cursor = try await storage.spool.cursor("forward/\(route.name)", route: RouteID(name: route.name))
         let readAhead = configuration.delivery.readAhead
         self.source = SpoolSource(
-            spool: storage.spool, cursor: cursor, loop: loop, configuration: ForebayBuffer.BufferConfiguration(readAheadBytes: readAhead))
-        self.setAside = try SetAside(route: route.name, log: log, properties: self.properties, configuration: self.bounds)
-        self.drainSource = SetAsideSource(self.setAside, loop: loop, readAheadBytes: readAhead)
+            spool: storage.spool, cursor: cursor, executor: loop.executor(),
+            configuration: ForebayBuffer.BufferConfiguration(readAheadBytes: readAhead), surroundings: .real)
+        self.setAside = try SetAside(
+            route: route.name, log: log, properties: self.properties, configuration: self.bounds, surroundings: .real)
+        self.drainSource = SetAsideSource(self.setAside, executor: loop.executor(), readAheadBytes: readAhead, surroundings: .real)
     }
 
     /// Starts the stages: one delivers what comes from the spool, the other drains what is set aside.
@@ -66,8 +68,9 @@ struct NodeRoute: Sendable {
         _ metrics: MetricsRegistry
     ) -> ForwardStage {
         ForwardStage(
-            role, route: self.name, source: source, properties: self.properties, deadLetters: self.deadLetters, setAside: self.setAside,
-            waiters: waiters, budget: budget, configuration: self.bounds, loop: loop, metrics: metrics)
+            role, route: self.name, source: source, producers: KafkaProducers(loop: loop), properties: self.properties,
+            deadLetters: self.deadLetters, setAside: self.setAside, waiters: waiters, budget: budget, configuration: self.bounds,
+            loop: loop, metrics: metrics, surroundings: .real)
     }
 
     /// Ends the reading; the stages that read have ended.

@@ -1,0 +1,40 @@
+/// What the cluster says of its topics.
+package struct KafkaMetadata: Sendable, Equatable {
+    package struct Topic: Sendable, Equatable {
+        package let name: String
+        package let error: KafkaErrorCode
+        /// The leader of each partition, by its number; none: it has no leader now.
+        package let leaders: [Int32?]
+
+        package init(name: String, error: KafkaErrorCode, leaders: [Int32?]) {
+            self.name = name
+            self.error = error
+            self.leaders = leaders
+        }
+    }
+
+    package let brokers: Int
+    package let topics: [Topic]
+
+    package init(brokers: Int, topics: [Topic]) {
+        self.brokers = brokers
+        self.topics = topics
+    }
+}
+
+/// How large a batch a topic takes.
+package struct KafkaTopicLimit: Sendable, Equatable {
+    package let topic: String
+    /// `max.message.bytes`; none: the cluster does not tell (no permission, or the mock).
+    package let bytes: Int?
+    package let error: KafkaErrorCode
+
+    /// Without a limit: whether to ask again, or the cluster won't tell (no permission, no such request).
+    package var mayBeToldLater: Bool { self.bytes == nil && KafkaFate(of: self.error) == .wait }
+
+    package init(topic: String, bytes: Int?, error: KafkaErrorCode) {
+        self.topic = topic
+        self.bytes = bytes
+        self.error = error
+    }
+}
