@@ -31,7 +31,9 @@ extension ForwardStage {
         }
     }
 
-    private func learn(_ answer: KafkaMetadata, _ asked: [(index: Int, name: String)], _ slot: ProducerSlot, from producer: any KafkaProducing) {
+    private func learn(
+        _ answer: KafkaMetadata, _ asked: [(index: Int, name: String)], _ slot: ProducerSlot, from producer: any KafkaProducing
+    ) {
         if self.role == .direct { self.setTargetUp(true) }
         guard self.producers[slot.rawValue]?.producer === producer else { return }  // Its successor asks for itself.
         let now = self.loop.nowMilliseconds

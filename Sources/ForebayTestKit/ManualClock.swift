@@ -98,7 +98,5 @@ extension ManualClock: TimeSource {
     package var wallMilliseconds: Int64 { 1_700_000_000_000 + Int64(self.now.offset / .milliseconds(1)) }
     package var monotonicNanoseconds: UInt64 { UInt64(self.now.offset / .nanoseconds(1)) }
 
-    package func sleep(milliseconds: Int) async throws {
-        try await self.sleep(until: self.now.advanced(by: .milliseconds(milliseconds)))
-    }
+    package func sleep(milliseconds: Int) async throws { try await self.sleep(until: self.now.advanced(by: .milliseconds(milliseconds))) }
 }

@@ -77,6 +77,36 @@ struct PlantedTests {
         #expect(self.found(Rules.sleepingTests, "Tests/ATests/A.swift", "// " + text + "\nlet asleep = sleeping(\"sleep(1)\")").isEmpty)
     }
 
+    @Test(
+        "time, chance and threads that a simulation can't decide",
+        arguments: [
+            "Task { await self.run() }", "let a = Task{}", "Task.detached { }", "Task(priority: .low) { }", "Task.immediate {",
+            "try await Task.sleep(for: .seconds(1))", "WallClock.milliseconds", "MonotonicClock.nanoseconds", "ContinuousClock.now",
+            "Int.random(in: 0..<3)", "list.randomElement()", "list.shuffled()", "var g = SystemRandomNumberGenerator()",
+            "init(loop: EventLoop)", "ThreadExecutor(label: \"a\")",
+        ])
+    func outside(text: String) {
+        for path in ["ForebayForward/A.swift", "ForebayForward/State/A.swift", "ForebayBuffer/A.swift", "ForebayCore/Link/A.swift"] {
+            #expect(self.found(Rules.surroundings, "Sources/" + path, "\n" + text) == [2], "\(text)")
+        }
+        for path in ["Sources/ForebayNet/A.swift", "Sources/ForebayCore/Support/A.swift", "Tests/ForebayForwardTests/A.swift"] {
+            #expect(self.found(Rules.surroundings, path, text).isEmpty, "\(text)")
+        }
+        #expect(self.found(Rules.surroundings, "Sources/ForebayBuffer/A.swift", "// " + text).isEmpty)
+    }
+
+    @Test(
+        "what comes from the surroundings, and types",
+        arguments: [
+            "Task(executorPreference: self.surroundings.tasks) { await self.run() }", "var task: Task<Void, Never>?", "Task.isCancelled",
+            "try await self.surroundings.time.sleep(milliseconds: 5)", "Int.random(in: 0..<3, using: &self.generator)",
+            "Int.random(\n    in: 0..<3,\n    using: &generator)", "static func random(using generator: inout some RandomNumberGenerator)",
+            "list.randomElement(using: &generator)", "LoopTask { }", "import ForebayNet  // EventLoop",
+        ])
+    func surroundings(text: String) {
+        #expect(self.found(Rules.surroundings, "Sources/ForebayForward/A.swift", text).isEmpty, "\(text)")
+    }
+
     @Test("@unchecked Sendable without its reason")
     func uncheckedSendable() {
         let path = "Sources/ForebayCore/A.swift"

@@ -13,7 +13,7 @@ enum Rules {
     static let all: [@Sendable (SourceFile) -> [Violation]] = [
         Self.imports, Self.unboundedStreams, Self.sleepingTests, Self.uncheckedSendable, Self.silentTry, Self.foundation, Self.length,
         Self.width,
-        Self.stateFiles, Self.traps,
+        Self.stateFiles, Self.traps, Self.surroundings,
     ]
 
     /// Imports point down, siblings never import each other, each C library has one importer.
@@ -118,6 +118,24 @@ enum Rules {
         return (file.lineNumbers(with: "fatalError(") + file.lineNumbers(with: "try!"))
             .map { Violation(path: file.path, line: $0, reason: "answer for their mistakes, use precondition for ours") }
     }
+
+    /// What keeps events safe takes time, chance and threads from its `Surroundings`, so that a simulation can decide all of it.
+    static func surroundings(_ file: SourceFile) -> [Violation] {
+        guard Self.simulated.contains(where: { file.path.hasPrefix("Sources/\($0)/") }) else { return [] }
+        let outside: Set<String> = [
+            "WallClock", "MonotonicClock", "ContinuousClock", "SuspendingClock", "SystemRandomNumberGenerator", "EventLoop", "ThreadExecutor",
+        ]
+        let code = file.code.joined(separator: "\n")
+        let bareTasks = code.matches(of: /\bTask\s*(\.(detached|immediate)\s*)?(\{|\((?!executorPreference:))/.wordBoundaryKind(.simple))
+        let bareChance = code.matches(of: /\.(random|randomElement|shuffled?)\(/)
+            .filter { !Self.upToClosing(code[$0.range.upperBound...]).contains("using:") }
+        let calls = (bareTasks.map(\.range) + bareChance.map(\.range)).map { code[..<$0.lowerBound].count { $0 == "\n" } + 1 }
+        return Set(file.lineNumbers(withWord: outside) + file.lineNumbers(with: "Task.sleep") + calls).sorted()
+            .map { Violation(path: file.path, line: $0, reason: "it comes from outside: take it from the surroundings") }
+    }
+
+    /// What can run in a simulation, by folder.
+    private static let simulated = ["ForebayForward", "ForebayBuffer", "ForebayCore/Supervision", "ForebayCore/Link"]
 
     // MARK: Tools
 
