@@ -41,8 +41,9 @@ struct InspectionTests {
         let path = try fixture.segmentFiles()[0]
         var bytes = try Data(contentsOf: URL(filePath: path))
         let group = Int.random(in: 0..<10, using: &generator)
-        let groupSize = (bytes.count - 2 * SpoolFormat.block) / 10
-        let place = SpoolFormat.block + group * groupSize + Int.random(in: 0..<4200, using: &generator)
+        let dataStart = SegmentHeader.dataStart(version: SpoolFormat.version)
+        let groupSize = (bytes.count - dataStart - SpoolFormat.block) / 10
+        let place = dataStart + group * groupSize + Int.random(in: 0..<4200, using: &generator)
         bytes[place] ^= UInt8(1 << Int.random(in: 0..<8, using: &generator))
         try bytes.write(to: URL(filePath: path))
         let verdict = try SpoolInspection(directory: fixture.directory).verify()
@@ -72,8 +73,9 @@ struct InspectionTests {
         let (threads, metrics) = (fixture.threads, fixture.metrics)
         let open: @Sendable (String) throws(ForebayError) -> Spool = { folder throws(ForebayError) in
             try Spool.open(
-                SpoolConfiguration(directory: folder, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: budget, threads: threads,
-                metrics: SpoolMetrics(metrics), isSideLog: true)
+                SpoolConfiguration(directory: folder, kind: .deadLetters, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: budget,
+                threads: threads,
+                metrics: SpoolMetrics(metrics))
         }
         let log = try DeadLetters(route: "orders", directory: directory + "/orders", open: open)
         let none = try await log.list(after: nil, limit: 10)

@@ -46,7 +46,7 @@ package enum NodeReach {
         do throws(ForebayError) {
             let budget = try SpoolBudget(capacity: Int.max, directory: path)
             guard access(path, W_OK) == 0 else { return Reached(what: what, found: String(cString: strerror(errno)), isGood: false) }
-            return Reached(what: what, found: "\(budget.room(forSideLog: true) >> 20) MiB free", isGood: true)
+            return Reached(what: what, found: "\(budget.room(for: .deadLetters) >> 20) MiB free", isGood: true)
         } catch {
             return Reached(what: what, found: error.description, isGood: false)
         }

@@ -37,7 +37,7 @@ class Kafka:
             place = self.folder / str(node)
             place.mkdir(parents=True)
             (place / "server.properties").write_text("".join(f"{k}={v}\n" for k, v in self._properties(node).items()))
-            done = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", place / "server.properties"),
+            done = subprocess.run(self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", place / "server.properties"),
                                   capture_output=True, text=True)
             if done.returncode:
                 raise Failure(f"formatting Kafka failed: {done.stdout}{done.stderr}")
