@@ -5,6 +5,7 @@ import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 @testable import ForebayAdmin
