@@ -63,7 +63,7 @@ extension IngestStage {
         guard let answer = wait.durable, let settlements = wait.settlements else { return }
         self.forget(wait)
         wait.durable = nil
-        if settlements.contains(where: { if case .dead = $0 { true } else { false } }) { return self.answerRefused(wait, answer, settlements) }
+        if settlements.contains(where: \.isRefusal) { return self.answerRefused(wait, answer, settlements) }
         self.countAnswered(answer, status: 200)
         for (target, count) in wait.targets {
             self.metrics.events(topic: target.name, durability: "kafka").increment(by: UInt64(count))

@@ -65,7 +65,9 @@ struct AdminStageTests {
         /// Sends a head, and reads until the server closes; on a thread of its own, because answers are made in the pool that tests run in.
         func exchange(_ head: String, body: String = "", host: String = "127.0.0.1", port: Int? = nil) async throws -> String {
             try await withCheckedThrowingContinuation { continuation in
-                Thread.detachNewThread { continuation.resume(with: Result { try self.blockingExchange(head, body, host, port ?? self.port) }) }
+                Thread.detachNewThread {
+                    continuation.resume(with: Result { try self.blockingExchange(head, body, host, port ?? self.port) })
+                }
             }
         }
 

@@ -75,7 +75,9 @@ struct AckTests {
         #expect(settled.count == 0)
         waiters.settled(5, .record(partition: 0, offset: 50))
         #expect(
-            settled.all == [[.record(partition: 0, offset: 50), .record(partition: 1, offset: 90), .dead(code: "MSG_SIZE_TOO_LARGE", letter: 0)]])
+            settled.all == [
+                [.record(partition: 0, offset: 50), .record(partition: 1, offset: 90), .dead(code: "MSG_SIZE_TOO_LARGE", letter: 0)]
+            ])
         #expect(waiters.isEmpty)
     }
 

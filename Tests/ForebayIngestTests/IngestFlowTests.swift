@@ -47,7 +47,9 @@ struct IngestFlowTests {
         }
     }
 
-    @Test("a storage that lost what it stores in refuses heads, says why, and takes events when it is back") func storageFault() async throws {
+    @Test("a storage that lost what it stores in refuses heads, says why, and takes events when it is back") func storageFault()
+        async throws
+    {
         let fault = Mutex<String?>("/data is gone")
         let storage = IngestStorage(fault: { fault.withLock { $0 } })
         try await IngestHarness.with(IngestHarness(storage: storage)) { harness, buffer in

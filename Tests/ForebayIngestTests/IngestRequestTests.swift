@@ -130,11 +130,13 @@ struct IngestRequestTests {
             (FakeRequest("/v1/topics/orders", type: "multipart/form-data; boundary=x"), 415, "unsupported_media_type"),
             (FakeRequest("/v1/topics/orders", type: "Multipart/Mixed"), 415, "unsupported_media_type"),
             (
-                FakeRequest("/v1/topics/orders", type: "application/x-www-form-urlencoded", headers: [("Origin", "http://evil.example")]), 403,
+                FakeRequest("/v1/topics/orders", type: "application/x-www-form-urlencoded", headers: [("Origin", "http://evil.example")]),
+                403,
                 "origin_not_allowed"
             ),
             (
-                FakeRequest("/v1/topics/orders", headers: [("Origin", "null"), ("content-type", "APPLICATION/x-www-form-urlencoded;charset=x")]),
+                FakeRequest(
+                    "/v1/topics/orders", headers: [("Origin", "null"), ("content-type", "APPLICATION/x-www-form-urlencoded;charset=x")]),
                 403, "origin_not_allowed"
             ),
             (FakeRequest("/v1/topics/orders", headers: [("Forebay-Timestamp", "1795266062")]), 422, "invalid_timestamp"),

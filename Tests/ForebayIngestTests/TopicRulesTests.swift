@@ -13,9 +13,11 @@ struct TopicRulesTests {
         }.decode(body, type: type, headers: headers)
     }
 
-    @Test("values that must be JSON are checked and have their key, whatever the request says they are", arguments: [
-        nil, "text/plain", "application/x-www-form-urlencoded", "application/json",
-    ])
+    @Test(
+        "values that must be JSON are checked and have their key, whatever the request says they are",
+        arguments: [
+            nil, "text/plain", "application/x-www-form-urlencoded", "application/json",
+        ])
     func json(type: String?) {
         let body = #"{"id":"k1","a":[1]}"#
         #expect(Self.decode(body, type: type, key: "$.id") == .events([SeenEvent(value: body, key: "k1")]))
@@ -29,7 +31,8 @@ struct TopicRulesTests {
     func base64() {
         let type = Decoding.envelope
         #expect(
-            Self.decode(#"{"value_base64":"eyJpZCI6NX0="}"#, type: type, key: "$.id") == .events([SeenEvent(value: #"{"id":5}"#, key: "5")]))
+            Self.decode(#"{"value_base64":"eyJpZCI6NX0="}"#, type: type, key: "$.id") == .events([SeenEvent(value: #"{"id":5}"#, key: "5")])
+        )
         #expect(Self.decode(#"{"value_base64":"AP8="}"#, type: type) == .refused(.malformedJSON, 0, "/value_base64"))
         #expect(Self.decode(#"{"key":"k"}"#, type: type) == .events([SeenEvent(value: nil, key: "k")]))
     }
@@ -39,10 +42,12 @@ struct TopicRulesTests {
         #expect(Decoding().decode("{", type: nil) == .events([SeenEvent(value: "{")]))
     }
 
-    @Test("near timestamps are 0, and from 2000 to a day ahead", arguments: [
-        (0, true), (1, false), (1_795_266_062, false), (946_684_799_999, false), (946_684_800_000, true), (Decoding.now, true),
-        (Decoding.now + 86_400_000, true), (Decoding.now + 86_400_001, false), (Int64.max, false),
-    ] as [(Int64, Bool)])
+    @Test(
+        "near timestamps are 0, and from 2000 to a day ahead",
+        arguments: [
+            (0, true), (1, false), (1_795_266_062, false), (946_684_799_999, false), (946_684_800_000, true), (Decoding.now, true),
+            (Decoding.now + 86_400_000, true), (Decoding.now + 86_400_001, false), (Int64.max, false),
+        ] as [(Int64, Bool)])
     func near(time: Int64, isTaken: Bool) {
         #expect((TimestampRule.near.fault(in: time, now: Decoding.now) == nil) == isTaken)
         #expect(TimestampRule.any.fault(in: time, now: Decoding.now) == nil)

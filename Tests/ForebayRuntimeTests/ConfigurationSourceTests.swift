@@ -73,8 +73,10 @@ import Testing
         #expect(configuration.routes[0].topics == [.exact("orders"), .prefix("payments.")])
         #expect(
             configuration.topics == [
-                "orders": TopicConfiguration(name: "orders", key: "$.order_id", maxEvent: 256 << 10, target: "orders.v2", valueIsJSON: true),
-                "payments.eu": TopicConfiguration(name: "payments.eu", key: "$.größe.b-c", maxEvent: 1 << 20, target: "payments.eu", valueIsJSON: false),
+                "orders": TopicConfiguration(
+                    name: "orders", key: "$.order_id", maxEvent: 256 << 10, target: "orders.v2", valueIsJSON: true),
+                "payments.eu": TopicConfiguration(
+                    name: "payments.eu", key: "$.größe.b-c", maxEvent: 1 << 20, target: "payments.eu", valueIsJSON: false),
             ])
         #expect(configuration.shutdown.timeoutMilliseconds == 1500)
     }
@@ -168,7 +170,7 @@ import Testing
         ("limits.boddy=1MiB", "--set limits.boddy: unknown key; did you mean \"body\"?"),
         (
             "limits=1",
-            "--set limits: is a section; give the path of a key, one of body, event, in_flight, events_per_request, header, request_timeout, idle_timeout, connections, connections_per_address, awaiting_kafka"
+            "--set limits: is a section; give the path of a key, one of body, event, in_flight, events_per_request, header, request_timeout, idle_timeout, connections, connections_per_address, awaiting_kafka, timestamp"
         ),
         ("limits.body=x", "--set limits.body: expected a size such as 8MiB (units KiB, MiB, GiB, TiB), found \"x\""),
         ("topics.orders.keys=$.a", "--set topics.orders.keys: unknown key; did you mean \"key\"?"),

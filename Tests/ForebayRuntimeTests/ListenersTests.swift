@@ -26,7 +26,7 @@ struct ListenersTests {
               ingest: { address: "127.0.0.1:0", probes: true }
               admin: { address: "127.0.0.1:0", names: [edge-1] }
               health: { address: "127.0.0.1:0" }
-            buffer: { spool: { max_size: 64MiB, segment: 1MiB } }
+            buffer: { spool: { max_size: 512MiB, segment: 64MiB } }
             shutdown: { timeout: 3s }
             \(text)
 
@@ -91,7 +91,8 @@ struct ListenersTests {
                 #expect(answer.status == 200 && answer.text.contains(#""dead_letters":[],"next":null"#), "\(after): \(answer)")
             }
             for query in [
-                "after=18446744073709551616", "after=-1", "after=1e3", "limit=18446744073709551615", "limit=9223372036854775808", "limit=-1",
+                "after=18446744073709551616", "after=-1", "after=1e3", "limit=18446744073709551615", "limit=9223372036854775808",
+                "limit=-1",
                 "after=%EF%BC%91", "limit=0",
             ] {
                 #expect(try await Self.ask(node.adminAddress, "/admin/v1/deadletters?route=default&\(query)").status == 400, "\(query)")
@@ -114,8 +115,15 @@ struct ListenersTests {
     func folderDeleted(isMovedBack: Bool) async throws {
         try await Self.withNode { node, folder in
             #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202)
+            // The spool prepares its next file in the background, and ends the process if it can't.
+            let segments = folder.appendingPathComponent("spool/segments").path
+            _ = await eventually { ((try? FileManager.default.contentsOfDirectory(atPath: segments)) ?? []).count >= 2 }
             let aside = folder.appendingPathExtension("moved")
-            if isMovedBack { try FileManager.default.moveItem(at: folder, to: aside) } else { try FileManager.default.removeItem(at: folder) }
+            if isMovedBack {
+                try FileManager.default.moveItem(at: folder, to: aside)
+            } else {
+                try FileManager.default.removeItem(at: folder)
+            }
             let began = ContinuousClock.now
             while try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202 {}
             #expect(ContinuousClock.now - began < .seconds(3))

@@ -44,7 +44,7 @@ struct AnswerText: ~Copyable {
     /// A problem document that has the same beside: `"accepted":N,"records":[{"partition":0,"offset":12},{"error":"MSG_SIZE_TOO_LARGE",
     /// "dead_letter":3}]`. Valid until the next call.
     mutating func refusedByKafka(_ records: [Settlement], of request: RequestID) -> UnsafeRawBufferPointer {
-        let refused = records.count { if case .dead = $0 { true } else { false } }
+        let refused = records.count(where: \.isRefusal)
         self.used = 0
         self.put(#"{"type":"/problems/refused_by_kafka","title":"Unprocessable Content","status":422,"detail":""#)
         self.put(number: refused)

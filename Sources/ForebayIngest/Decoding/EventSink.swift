@@ -58,7 +58,8 @@ struct EventSink: ~Copyable {
         let size = (event.key?.count ?? 0) + (event.value?.count ?? 0) + event.headers.count + event.id.count
         if size > target.maximumEvent {
             throw Refusal(
-                .eventTooLarge, "\(size) bytes with key and headers, at most \(target.maximumEvent) are allowed (\(target.maximumEventKey))",
+                .eventTooLarge,
+                "\(size) bytes with key and headers, at most \(target.maximumEvent) are allowed (\(target.maximumEventKey))",
                 event: self.count)
         }
         if self.count == self.limit {
@@ -68,7 +69,8 @@ struct EventSink: ~Copyable {
         self.byteCount += event.recordSize
         if self.byteCount > self.byteLimit {
             throw Refusal(
-                .requestTooLarge, "the events of this request with their keys and headers become more than \(self.byteLimit) bytes, about twice limits.body",
+                .requestTooLarge,
+                "the events of this request with their keys and headers become more than \(self.byteLimit) bytes, about twice limits.body",
                 event: self.count)
         }
         if let last = self.targets.last, last.target === target {

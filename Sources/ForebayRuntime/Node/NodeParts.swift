@@ -5,7 +5,7 @@ extension ForebayConfiguration {
     /// What the ingest stage needs of it.
     var ingest: IngestConfiguration {
         var ingest = IngestConfiguration(
-            routes: self.routes.map { route in 
+            routes: self.routes.map { route in
                 IngestConfiguration.Route(name: route.name, topics: route.topics.map(\.description), maximumTopics: route.maxTopics)
             },
             topics: self.topics.mapValues { topic in

@@ -24,7 +24,9 @@ package enum NodeReach {
         }
         reached.append(self.folder(configuration.node.dataDirectory))
         let listeners = configuration.listeners
-        for (name, address) in [("ingest", listeners.ingest.address), ("admin", listeners.admin.address), ("health", listeners.health?.address)] {
+        for (name, address) in [
+            ("ingest", listeners.ingest.address), ("admin", listeners.admin.address), ("health", listeners.health?.address),
+        ] {
             if let address { reached.append(await self.listener(name, address, loop)) }
         }
         await loop.stop()

@@ -21,7 +21,8 @@ final class IngestHarness: Sendable {
     let topics: UnsettledTopics
 
     init(
-        bound: Int = 64 << 20, waiters: Int = 1000, storage: IngestStorage = IngestStorage(), settled: [String: UnsettledTopics.Settled] = [:],
+        bound: Int = 64 << 20, waiters: Int = 1000, storage: IngestStorage = IngestStorage(),
+        settled: [String: UnsettledTopics.Settled] = [:],
         _ change: (inout IngestConfiguration) -> Void = { _ in }
     ) throws {
         var configuration = IngestConfiguration(routes: [
