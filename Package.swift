@@ -78,7 +78,11 @@ let package = Package(
             "ForebayForwardTests", ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
         tests(
-            "ForebayRuntimeTests", ["ForebayRuntime", "ForebayCore", "ForebayHTTP", "ForebayKafka", "ForebayTelemetry", "ForebayTestKit"]),
+            "ForebayRuntimeTests",
+            [
+                "ForebayRuntime", "ForebayCore", "ForebayHTTP", "ForebayIngest", "ForebayKafka", "ForebaySpool", "ForebayTelemetry",
+                "ForebayTestKit",
+            ]),
         tests(
             "ForebayCommandTests",
             ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),

@@ -17,13 +17,17 @@ package enum ConfigurationType: Sendable {
     case reference(to: String)
     case topic
     case keyPath
-    /// A list; everything else is a scalar.
+    /// A list, as the next one; everything else is a scalar.
     case topicPatterns
+    case hostNames
     /// A property of librdkafka; its value is librdkafka's to judge.
     case property
 
     var isList: Bool {
-        if case .topicPatterns = self { true } else { false }
+        switch self {
+        case .topicPatterns, .hostNames: true
+        default: false
+        }
     }
 }
 
@@ -60,6 +64,7 @@ extension ConfigurationType {
         case .topic: "a topic's name (letters, digits, '.', '_', '-', at most 249)"
         case .keyPath: "a path such as $.order_id or $.customer.id"
         case .topicPatterns: "a list of topics, prefixes such as \"payments.*\", or \"*\""
+        case .hostNames: "a list of host names, without ports"
         case .property: "a property's value"
         }
     }
@@ -84,8 +89,19 @@ extension ConfigurationType {
                     message: "expected a topic, a prefix such as \"payments.*\", or \"*\", found \(YAMLText.quoted(text))")
             }
             return .pattern(pattern)
+        case .hostNames: return try self.parsed(text, Self.isHostName(text) ? .text(text) : nil)
         case .property: return .text(text)
         }
+    }
+
+    private static func isHostName(_ text: String) -> Bool {
+        (1...253).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch Unicode.Scalar(byte) {
+                case "a"..."z", "A"..."Z", "0"..."9", ".", "-", "_": true
+                default: false
+                }
+            }
     }
 
     private static func integer(_ text: String) -> Int? {

@@ -11,6 +11,7 @@ final class NodeObservation: NodeView {
     struct Parts: Sendable {
         let supervisor: Supervisor
         let storage: NodeStorage
+        let storageHealth: StorageHealth
         let routes: [String: NodeRoute]
     }
 
@@ -56,8 +57,12 @@ final class NodeObservation: NodeView {
         // Forward may be down: accepting is what the node is for while Kafka is away.
         let missing = parts.supervisor.notRunning.filter { $0.name == "buffer" || $0.name == "ingest" }
             .map { "\($0.name) is down" + ($0.error.map { ": \($0)" } ?? "") }
+        let buffer: NodeHealth.Buffer =
+            if let reason = parts.storageHealth.unreadyReason { .failed(reason) } else {
+                parts.storage.spool.isFull ? .full : .accepting
+            }
         return NodeHealth(
-            phase: state.phase, progress: state.progress, buffer: parts.storage.spool.isFull ? .full : .accepting,
+            phase: state.phase, progress: state.progress, buffer: buffer,
             isListening: state.isListening, missingStages: missing)
     }
 
@@ -121,7 +126,7 @@ final class NodeObservation: NodeView {
             name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
             oldestEventAgeSeconds: NodeRoute.age(parts.routes.values.compactMap(\.source.oldestAcceptedAt).min()),
             firstSequence: spool.start,
-            durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !spool.isFull,
+            durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !spool.isFull && parts.storageHealth.fault == nil,
             missing: spool.missing.map { BufferStatus.Missing(events: $0.sequences, file: "segment \($0.segment)", reason: $0.reason) })
     }
 

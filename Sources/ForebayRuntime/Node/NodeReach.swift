@@ -23,8 +23,11 @@ package enum NodeReach {
             reached.append(await self.cluster(cluster, loop))
         }
         reached.append(self.folder(configuration.node.dataDirectory))
-        for (name, listener) in [("ingest", configuration.listeners.ingest), ("admin", configuration.listeners.admin)] {
-            reached.append(await self.listener(name, listener.address, loop))
+        let listeners = configuration.listeners
+        for (name, address) in [
+            ("ingest", listeners.ingest.address), ("admin", listeners.admin.address), ("health", listeners.health?.address),
+        ] {
+            if let address { reached.append(await self.listener(name, address, loop)) }
         }
         await loop.stop()
         return reached

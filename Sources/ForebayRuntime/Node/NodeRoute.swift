@@ -1,6 +1,7 @@
 import ForebayBuffer
 import ForebayCore
 import ForebayForward
+import ForebayIngest
 import ForebayKafka
 import ForebayNet
 import ForebaySpool
@@ -73,6 +74,12 @@ struct NodeRoute: Sendable {
             role, route: self.name, source: source, producers: KafkaProducers(loop: loop), properties: self.properties,
             deadLetters: self.deadLetters, setAside: self.setAside, waiters: waiters, budget: budget, configuration: self.bounds,
             loop: loop, metrics: metrics, surroundings: .real)
+    }
+
+    /// What ingest asks before it takes further topics.
+    var settled: UnsettledTopics.Settled {
+        let (source, setAside) = (self.source, self.setAside)
+        return UnsettledTopics.Settled(end: { source.cursor.number }, setAside: { setAside.topics })
     }
 
     /// Ends the reading; the stages that read have ended.

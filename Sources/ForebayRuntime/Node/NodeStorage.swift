@@ -64,6 +64,12 @@ package final class NodeStorage: Sendable {
     /// Where each route's set-aside log has a folder.
     static func setAsideFolder(_ configuration: ForebayConfiguration) -> String { "\(configuration.node.dataDirectory)/setaside" }
 
+    /// What must stay where it is while the node runs.
+    static func watchedFolders(_ configuration: ForebayConfiguration) -> [String] {
+        let directory = configuration.node.dataDirectory
+        return [directory, "\(directory)/spool/segments", "\(directory)/spool/cursors"]
+    }
+
     /// Cursors synced, segments sealed.
     package func close() async {
         for letters in self.deadLetters.values { await letters.close() }

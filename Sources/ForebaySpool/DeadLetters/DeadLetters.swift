@@ -58,22 +58,30 @@ package actor DeadLetters: DeadLetterLog {
     /// Entries in the log.
     package nonisolated var count: UInt64 { self.held.load(ordering: .relaxed) }
 
-    package func append(_ letters: [DeadLetter]) async throws(ForebayError) {
+    package func append(_ letters: [DeadLetter]) async throws(ForebayError) -> [UInt64] {
         if self.spool == nil { self.spool = try self.open(self.directory) }
-        guard let spool = self.spool else { return }
+        guard let spool = self.spool else { return [] }
         var builder = BatchBuilder()
         for letter in letters { Self.append(letter, to: &builder) }
         guard
             let batch = builder.finish(route: RouteID(name: self.route), acceptedAt: spool.configuration.surroundings.time.wallMilliseconds)
-        else { return }
-        _ = try await spool.commit([Submission(batches: [batch], ack: AckToken { _ in })])
+        else { return [] }
+        let receipts = try await spool.commit([Submission(batches: [batch], ack: AckToken { _ in })])
         self.held.wrappingAdd(UInt64(letters.count), ordering: .relaxed)
+        let first = receipts.first?.firstSequences.first ?? 0
+        return letters.indices.map { first + UInt64($0) }
     }
 
     /// Entries behind `after` (none: from the first), at most `limit`.
     package func list(after: UInt64?, limit: Int) throws(ForebayError) -> [DeadLetterEntry] {
-        guard let spool = self.spool else { return [] }
-        return try Self.list(spool.reader(route: nil, from: after.map { $0 < .max ? $0 + 1 : $0 } ?? spool.start), limit: limit)
+        guard let spool = self.spool, let first = Self.first(after, from: spool.start) else { return [] }
+        return try Self.list(spool.reader(route: nil, from: first), limit: limit)
+    }
+
+    /// The sequence behind `after`, which comes from outside; none if there can't be any.
+    private static func first(_ after: UInt64?, from start: UInt64) -> UInt64? {
+        guard let after else { return start }
+        return after == .max ? nil : after + 1
     }
 
     package func close() async {
@@ -104,7 +112,7 @@ package actor DeadLetters: DeadLetterLog {
         directory: String, after: UInt64?, limit: Int, disk: any Disk = SystemDisk()
     ) throws(ForebayError) -> [DeadLetterEntry] {
         var entries: [DeadLetterEntry] = []
-        let first = after.map { $0 < .max ? $0 + 1 : $0 } ?? 0
+        guard let first = Self.first(after, from: 0) else { return [] }
         try SpoolInspection(directory: directory, disk: disk).batches(from: first) { batch in
             batch.forEachEvent { event, sequence in
                 if sequence >= first, entries.count < limit { entries.append(Self.entry(event, sequence, at: batch.acceptedAt)) }
