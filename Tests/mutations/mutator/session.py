@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import re
 import time
 from pathlib import Path
 
@@ -145,6 +146,9 @@ class Run:
                     outcome |= {"outcome": "stale", "reason": f"no longer builds, write it anew: {outcome['reason']}"}
         finally:
             self.tree.restore()
+        catcher = re.search(r"^Caught by: (scenario .*)$", patch.read_text(), re.MULTILINE)
+        if outcome["outcome"] == "survived" and catcher and not set(modules) & set(self.found):
+            outcome |= {"outcome": "elsewhere", "reason": f"only a real Kafka shows it: {catcher[1]}"}
         claim = patch.read_text().split("\n")[0]
         self.keep({"id": path, "mark": mark, "module": ",".join(modules), "operator": "patch", "diff": claim}, outcome)
 
@@ -155,7 +159,7 @@ class Run:
         self.kept.add(record)
         self.records.append(record)
         by = f" by {record['test'] or 'the run'} ({record['how']})" if record["outcome"] == "killed" else ""
-        why = f": {record['reason']}" if record["outcome"] in ("stale", "unproven") else ""
+        why = f": {record['reason']}" if record["outcome"] in ("stale", "unproven", "elsewhere") else ""
         times = f"{record.get('build', 0):.1f} + {record.get('tests', 0):.1f} s"
         print(f"{record['outcome']:9} {times:>14}  {record['id']}{by}{why}", flush=True)
         return record
@@ -168,11 +172,12 @@ class Run:
         lines, short = results.table(self.found, records, self.equivalent)
         print("", *lines, sep="\n")
         patches = [record for record in records if record["operator"] == "patch"]
-        failed = [record for record in patches if record["outcome"] != "killed"]
+        failed = [record for record in patches if record["outcome"] not in ("killed", "elsewhere")]
         if patches:
-            print(f"\npatches: {len(patches) - len(failed)} of {len(patches)} killed")
-            for record in failed:
-                print(f"  {record['outcome']}: {record['id']} {record['reason']}")
+            print(f"\npatches: {sum(record['outcome'] == 'killed' for record in patches)} of {len(patches)} killed")
+            for record in patches:
+                if record["outcome"] != "killed":
+                    print(f"  {record['outcome']}: {record['id']} {record['reason']}")
         if short:
             print(f"\nless than {configuration.ENOUGH:.0%} killed in {', '.join(short)}")
         print(f"\nresults: {os.path.relpath(self.kept.path)}; seed {self.seed}")

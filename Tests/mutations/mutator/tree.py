@@ -115,7 +115,7 @@ class Tree:
         """Whether it builds, and what the compiler says if not."""
         command = ["swift", "build", "--build-tests", "--package-path", str(self.folder)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=configuration.BUILD_TIMEOUT)
+            done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=configuration.BUILD_TIMEOUT)
         except subprocess.TimeoutExpired:
             return False, "the build does not end"
         if done.returncode == 0:
