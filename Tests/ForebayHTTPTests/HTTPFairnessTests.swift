@@ -1,6 +1,7 @@
-import ForebayHTTP
 import ForebayNet
 import Testing
+
+@testable import ForebayHTTP
 
 /// Nobody is kept out by what others hold and do not finish.
 @Suite("HTTP server: fairness among addresses", .timeLimit(.minutes(1)))
@@ -49,6 +50,27 @@ struct HTTPFairnessTests {
             try await client.send(Self.body(150_000))
             #expect(try await client.readAnswer().status == 200)
         }
+        withExtendedLifetime(holders) {}
+        try await server.stop()
+        for task in sending { await task.value }
+    }
+
+    @Test("past its share all connections of an address wait but one, however much room there is")
+    func share() async throws {
+        let server = try await self.server { $0.limits.memory = 1 << 30 }
+        var (holders, sending): ([RawClient], [Task<Void, Never>]) = ([], [])
+        for _ in 0..<10 {
+            let holder = try server.connect(from: 2)
+            try await holder.send(Self.post(700_000))
+            sending.append(self.sendInBackground(holder, Self.body(699_999)))
+            holders.append(holder)
+        }
+        let (loop, httpServer) = (server.loop, server.server)
+        try await until {
+            (try? await loop.perform { httpServer.connections.all.count { $0.turn == .waiting } }) == 9
+        }
+        // Its share, the one body that is read to its end, and a read of each other, with room to grow.
+        #expect(await self.held(server) <= 200_000 + 700_000 + 9 * 130_000)
         withExtendedLifetime(holders) {}
         try await server.stop()
         for task in sending { await task.value }
@@ -133,6 +155,34 @@ struct HTTPFairnessTests {
         leader = nil
         #expect(try await next.readAnswer().body.count == 200_000)
         await sending.value
+        try await server.stop()
+    }
+
+    @Test("where the one that leads stands still, another that goes away makes room")
+    func leaderStandsStill() async throws {
+        let server = try await self.server()
+        let (loop, httpServer) = (server.loop, server.server)
+        func count(_ turn: AddressAccount.Turn) async -> Int {
+            (try? await loop.perform { httpServer.connections.all.count { $0.turn == turn } }) ?? -1
+        }
+        var first: RawClient? = try server.connect(from: 8)
+        try await first?.send(Self.post(150_000))
+        try await first?.send(Self.body(140_000))
+        try await until { await self.held(server) >= 140_000 }
+        let leader = try server.connect(from: 8)
+        try await leader.send(Self.post(90_000))
+        try await leader.send(Self.body(89_000))
+        try await until { await count(.leading) == 1 }
+        let next = try server.connect(from: 8)
+        try await next.send(Self.post(60_000))
+        try await next.send(Self.body(30_000))
+        try await until { await count(.waiting) == 1 }
+        try await next.send(Self.body(30_000))
+        first = nil
+        #expect(try await next.readAnswer().status == 200)
+        #expect(await count(.leading) == 1)
+        try await leader.send(Self.body(1000))
+        #expect(try await leader.readAnswer().status == 200)
         try await server.stop()
     }
 

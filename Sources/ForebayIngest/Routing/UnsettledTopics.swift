@@ -35,8 +35,10 @@ package final class UnsettledTopics: @unchecked Sendable {
         let settled: Settled?
         var uses: [String: TopicUse] = [:]
         /// Set aside, and not among `uses`.
-        var others = 0
+        var others: Set<String> = []
         var nextLook: UInt64 = 0
+
+        var count: Int { self.uses.count + self.others.count }
     }
 
     private var routes: [Route]
@@ -66,7 +68,7 @@ package final class UnsettledTopics: @unchecked Sendable {
         let use = self.routes[target.route].uses[name] ?? target.use ?? TopicUse(name: name, route: target.route)
         target.use = use
         guard !use.isCounted else { return }
-        guard self.hasRoom(target.route) else {
+        guard self.routes[target.route].others.remove(name) != nil || self.hasRoom(target.route) else {
             let route = self.routes[target.route]
             throw Refusal(
                 .tooManyTopics,
@@ -115,7 +117,7 @@ package final class UnsettledTopics: @unchecked Sendable {
     // MARK: Room
 
     private func hasRoom(_ number: Int) -> Bool {
-        if self.routes[number].uses.count + self.routes[number].others < self.routes[number].limit { return true }
+        if self.routes[number].count < self.routes[number].limit { return true }
         let now = MonotonicClock.nanoseconds
         guard let settled = self.routes[number].settled, now >= self.routes[number].nextLook else { return false }
         self.routes[number].nextLook = now + Self.interval
@@ -126,9 +128,8 @@ package final class UnsettledTopics: @unchecked Sendable {
             use.isCounted = false
             self.routes[number].uses[name] = nil
         }
-        let uses = self.routes[number].uses
-        self.routes[number].others = aside.reduce(0) { uses[$1] == nil ? $0 + 1 : $0 }
-        return uses.count + self.routes[number].others < self.routes[number].limit
+        self.routes[number].others = aside.subtracting(self.routes[number].uses.keys)
+        return self.routes[number].count < self.routes[number].limit
     }
 }
 

@@ -126,7 +126,7 @@ final class NodeObservation: NodeView {
             name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
             oldestEventAgeSeconds: NodeRoute.age(parts.routes.values.compactMap(\.source.oldestAcceptedAt).min()),
             firstSequence: spool.start,
-            durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !spool.isFull && parts.storageHealth.fault == nil,
+            durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !spool.isFull,
             missing: spool.missing.map { BufferStatus.Missing(events: $0.sequences, file: "segment \($0.segment)", reason: $0.reason) })
     }
 
