@@ -134,7 +134,8 @@ class Whole(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)
-        for path, text in {"Sources/A/Counter.swift": SOURCE, "Package.swift": 'tests("ATests", [])', "Tests/known/down.patch": PATCH}.items():
+        files = {"Sources/A/Counter.swift": SOURCE, "Package.swift": 'tests("ATests", [])', "Tests/known/down.patch": PATCH}
+        for path, text in files.items():
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)
             (self.root / path).write_text(text)
         self.addCleanup(setattr, configuration, "PATCHES", configuration.PATCHES)
@@ -145,7 +146,7 @@ class Whole(unittest.TestCase):
         usual = {
             "count": 200, "seed": 1, "module": None, "file": None, "operator": None, "site": None, "survivors": False, "all": False,
             "patches": None, "no_patches": True, "shard": "1/1", "resume": False, "tests": None, "skip_tests": [], "kafka": False,
-        }  # fmt: skip
+        }
         return argparse.Namespace(**(usual | set))
 
     def run_with(self, outcome="killed", **set):
@@ -208,6 +209,7 @@ class Whole(unittest.TestCase):
         with self.assertRaises(Stop):
             self.run_with(stops)
         interrupted = self.tried
+        self.run_with(seed=7, patches="", no_patches=False)  # Drew nothing, so its seed is not the one to go on with.
         self.tried = []
         _, run = self.run_with(resume=True, seed=None)
         self.assertEqual(run.seed, 1)
@@ -279,7 +281,8 @@ class Tables(unittest.TestCase):
     def test_a_proof_is_needed(self):
         with self.assertRaisesRegex(SystemExit, "no proof"):
             results.equivalents("## `0123456789`\n\nBecause.\n")
-        self.assertEqual(results.equivalents("## What it is\n\ntext\n\n### `a.swift:1:2:swap@0123456789`\n\nProof: p\n"), {"0123456789": "p"})
+        listed = results.equivalents("## What it is\n\ntext\n\n### `a.swift:1:2:swap@0123456789`\n\nProof: p\n")
+        self.assertEqual(listed, {"0123456789": "p"})
 
     def test_a_line_cut_short_is_passed_over(self):
         with tempfile.TemporaryDirectory() as folder:

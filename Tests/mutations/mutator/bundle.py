@@ -49,7 +49,7 @@ class Bundle:
         with open(self.folder / "output", "wb") as output:
             process = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=self.environment,
-                cwd=self.folder, start_new_session=True, preexec_fn=bounded)  # fmt: skip
+                cwd=self.folder, start_new_session=True, preexec_fn=bounded)
         try:
             return self.follow(process, events, usual)
         finally:

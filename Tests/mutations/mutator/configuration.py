@@ -15,7 +15,7 @@ TESTS_OF_OTHERS = {"ForebayKafka": ["ForebayKafkaTests", "ForebayForwardTests"]}
 ARID_CALLS = {
     "precondition", "preconditionFailure", "assert", "assertionFailure", "fatalError",
     "logger.trace", "logger.debug", "logger.info", "logger.notice",
-}  # fmt: skip
+}
 
 PATCHES = ("Tests/scenarios/planted", "Tests/mutations/known")
 EQUIVALENTS = "docs/contributing/equivalent-mutants.md"

@@ -41,7 +41,8 @@ class Judge:
         """Quick tests together, then the others, one by one: first those that noticed most so far, then the shortest."""
         expressions = [of_target(target) for target in sorted({target for module in modules for target in self.targets[module]})]
         mine = [test for test in self.usual if any(re.search(expression, test) for expression in expressions)]
-        slow = sorted((test for test in mine if self.usual[test] > configuration.QUICK), key=lambda test: (-self.kills[test], self.usual[test]))
+        slow = [test for test in mine if self.usual[test] > configuration.QUICK]
+        slow.sort(key=lambda test: (-self.kills[test], self.usual[test]))
         if len(slow) < len(mine):
             yield expressions, self.skipped + [exactly(test) for test in slow]
         for test in slow:

@@ -35,9 +35,9 @@ class Results:
         """The newest record of each mutant of this tree, judged by the same tests."""
         return {record["mark"]: record for record in self.read() if record["tree"] == tree and record["judged_by"] == judged_by}
 
-    def last(self):
-        records = self.read()
-        return records[-1] if records else None
+    def last_seed(self):
+        """Of the last run that drew; none if none did."""
+        return next((record["seed"] for record in reversed(self.read()) if record["is_draw"]), None)
 
     def last_survivors(self):
         """The marks of what survived when it was tried last, in whatever tree: to be tried again with better tests."""
@@ -83,13 +83,10 @@ def table(sites, records, equivalent):
             short.append(module)
         counted = sum(outcomes[outcome] for outcome in ("killed", "survived", "unproven"))
         excused = sum(site.mark in equivalent for site in found)
-        rows.append(
-            (module, len(found), counted, outcomes["killed"], violent, outcomes["survived"], outcomes["unproven"], excused,
-             outcomes["invalid"], "-" if share is None else f"{share:.1%}"))  # fmt: skip
+        told = "-" if share is None else f"{share:.1%}"
+        outcome = [outcomes[name] for name in ("survived", "unproven")]
+        rows.append((module, len(found), counted, outcomes["killed"], violent, *outcome, excused, outcomes["invalid"], told))
     rows = [("module", *COLUMNS), *rows]
     widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(str(cell).ljust(width) if column == 0 else str(cell).rjust(width) for column, (cell, width) in enumerate(zip(row, widths)))
-        for row in rows
-    ]
+    lines = ["  ".join(f"{cell:{'>' if column else '<'}{widths[column]}}" for column, cell in enumerate(row)) for row in rows]
     return lines, short

@@ -5,9 +5,8 @@ import os
 import random
 import re
 import time
-from pathlib import Path
 
-from mutator import configuration, results, sites
+from mutator import configuration, results
 from mutator.bundle import Bundle
 from mutator.judge import Judge
 from mutator.tree import touched_by
@@ -24,19 +23,21 @@ class Run:
         self.root = tree.root
         self.shard, self.shards = part_of(options.shard)
         self.kept = results.Results(self.root / configuration.WORK / "results.jsonl")
-        self.judged_by = " ".join(filter(None, [
-            ",".join(options.tests or []), *(f"without {name}" for name in options.skip_tests), "kafka" if options.kafka else ""]))  # fmt: skip
+        judges = [",".join(options.tests or []), *(f"without {name}" for name in options.skip_tests), "kafka" if options.kafka else ""]
+        self.judged_by = " ".join(filter(None, judges))
         self.known = self.kept.latest(fingerprint, self.judged_by)
         self.equivalent = self.equivalents()
         self.seed = options.seed
-        if self.seed is None and options.resume and self.kept.last():
-            self.seed = self.kept.last()["seed"]
+        self.is_draw = options.patches is None and not options.site and not options.survivors
+        if self.seed is None and options.resume:
+            self.seed = self.kept.last_seed()
         if self.seed is None:
             self.seed = int(time.time())
         scratch = tree.folder.parent / f"{tree.folder.name}-run"
         unchanged, changed = (Bundle(program, scratch, options.kafka) for program in (tree.unchanged, tree.bundle))
         self.judge = Judge(tree, unchanged, changed, targets, options.skip_tests)
         self.records = []
+        self.is_ready = False
 
     def equivalents(self):
         file = self.root / configuration.EQUIVALENTS
@@ -44,7 +45,8 @@ class Run:
         marks = {site.mark for of_module in self.found.values() for site in of_module}
         gone = sorted(set(listed) - marks)
         if gone:
-            raise SystemExit(f"{configuration.EQUIVALENTS}: no site has the mark {', '.join(gone)} any more; look again and mend or drop the entry")
+            raise SystemExit(
+                f"{configuration.EQUIVALENTS}: no site has the mark {', '.join(gone)} any more; look again, then mend or drop the entry")
         return listed
 
     def go(self):
@@ -52,20 +54,27 @@ class Run:
         patches, draws = self.patches(), self.draws()
         again = f"--seed {self.seed}" + (f" --shard {options.shard}" if self.shards > 1 else "")
         print(f"tree {self.fingerprint}, {again}; {sum(len(of_module) for of_module in self.found.values())} sites")
-        began = time.monotonic()
-        self.tree.build_unchanged()
-        modules = {module for module, (order, _) in draws.items() if order} | {module for patch in patches for module in self.modules_of(patch)}
-        if not modules:
+        self.modules = {module for module, (order, _) in draws.items() if order}
+        self.modules |= {module for patch in patches for module in self.modules_of(patch)}
+        if not patches and not self.modules:
             raise SystemExit("nothing to try")
-        built = time.monotonic()
-        seconds = self.judge.baseline(modules)
-        print(
-            f"without a change: built in {built - began:.0f} s, {len(seconds)} tests pass in {time.monotonic() - built:.0f} s", flush=True)
         for patch in patches:
             self.patch(patch)
         for module, (order, quota) in draws.items():
             self.draw(module, order, quota)
         return self.report(self.records)
+
+    def prepare(self):
+        """Before the first change, unless nothing is left to try: all must be well without one."""
+        if self.is_ready:
+            return
+        began = time.monotonic()
+        self.tree.build_unchanged()
+        built = time.monotonic()
+        seconds = self.judge.baseline(self.modules)
+        passed = time.monotonic()
+        print(f"without a change: built in {built - began:.0f} s, {len(seconds)} tests pass in {passed - built:.0f} s", flush=True)
+        self.is_ready = True
 
     # What is drawn
 
@@ -98,13 +107,15 @@ class Run:
                 return
             record = self.known.get(site.mark) if self.options.resume else None
             if record is None:
+                self.prepare()
                 text = self.tree.text(site.path)
                 self.tree.change(site.path, site.applied(text))
                 try:
                     outcome = self.judge.judge([module])
                 finally:
                     self.tree.restore()
-                record = self.keep({"id": site.id, "mark": site.mark, "module": module, "operator": site.operator, "diff": site.diff(text)}, outcome)
+                what = {"id": site.id, "mark": site.mark, "module": module, "operator": site.operator, "diff": site.diff(text)}
+                record = self.keep(what, outcome)
             else:
                 self.records.append(record)
             tried += record["outcome"] != "invalid"
@@ -133,9 +144,11 @@ class Run:
         if known:
             self.records.append(known)
             return
+        modules = self.modules_of(patch)
+        if modules:
+            self.prepare()
         try:
             applies, reason = self.tree.apply(patch)
-            modules = self.modules_of(patch)
             if not applies:
                 outcome = {"outcome": "stale", "reason": f"no longer applies, write it anew: {reason}"}
             elif not modules:
@@ -155,7 +168,8 @@ class Run:
     # What came out
 
     def keep(self, what, outcome):
-        record = what | outcome | {"tree": self.fingerprint, "judged_by": self.judged_by, "seed": self.seed, "at": int(time.time())}
+        record = what | outcome | {"tree": self.fingerprint, "judged_by": self.judged_by, "seed": self.seed}
+        record |= {"is_draw": self.is_draw, "at": int(time.time())}
         self.kept.add(record)
         self.records.append(record)
         by = f" by {record['test'] or 'the run'} ({record['how']})" if record["outcome"] == "killed" else ""

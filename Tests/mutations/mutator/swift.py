@@ -19,12 +19,14 @@ MODIFIERS = {
     "public", "package", "internal", "fileprivate", "private", "open", "static", "final", "lazy", "weak", "unowned", "mutating",
     "nonmutating", "nonisolated", "isolated", "override", "required", "convenience", "indirect", "consuming", "borrowing", "prefix",
     "postfix", "infix", "import", "associatedtype", "operator", "precedencegroup", "deinit", "async",
-}  # fmt: skip
+}
 ACCESSORS = {"get", "set", "willSet", "didSet", "_read", "_modify"}
 CONTROL = {"if", "guard", "while", "for", "repeat", "switch", "do", "defer"}
 JUMPS = {"return", "throw", "break", "continue", "fallthrough", "yield"}
 GOES_ON_BEFORE = {".", "else", "catch", "where", ")", "]", ",", ":", "{", "throws", "async", "in"}
-GOES_ON_AFTER = {"(", "[", ",", ".", "else", "try", "await", "throw", "is", "as", "where", "let", "var", "func", "guard", "if", "while", "case"}
+GOES_ON_AFTER = {
+    "(", "[", ",", ".", "else", "try", "await", "throw", "is", "as", "where", "let", "var", "func", "guard", "if", "while", "case",
+}
 
 
 class Unreadable(Exception):
@@ -206,7 +208,8 @@ def interpolation_end(text, place):
 def number_end(text, place):
     end = place + 1
     while end < len(text):
-        if text[end].isalnum() or text[end] == "_" or (text[end] == "." and text[end + 1 : end + 2].isdigit() and "." not in text[place:end]):
+        is_point = text[end] == "." and text[end + 1 : end + 2].isdigit() and "." not in text[place:end]
+        if text[end].isalnum() or text[end] == "_" or is_point:
             end += 1
         elif text[end] in "+-" and text[end - 1] in "eE" and not text.startswith("0x", place):
             end += 1
