@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollectio
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic, ResourcePatternType,
                                    ResourceType)
 
+from . import records
 from .support import Failure, Skip, free_port, spawn, tail, until
 
 USER, PASSWORD = "forebay", "forebay-secret"
@@ -210,6 +211,10 @@ class Kafka:
     def forebay(self):
         """An administrator with forebay's own rights."""
         return AdminClient(self.client_properties() | {"log_level": 0})
+
+    def records(self, *topics):
+        """What stands in them, each partition in order."""
+        return records.read(self.bootstrap(), *topics)
 
     def tool(self, name, *arguments, **options):
         """Runs bin/kafka-NAME.sh of the distribution."""
