@@ -150,13 +150,17 @@ struct ConfigurationChecks {
             let client = self.values.properties("clusters", name, "properties")
             let producer = self.values.properties("clusters", name, "producer")
             let together = client.merging(producer) { $1 }
-            guard let servers = together["bootstrap.servers"] ?? together["metadata.broker.list"], !servers.isEmpty else {
-                if !self.hasFailed(path, "bootstrap.servers") {
+            let found = check?(client, producer) ?? []
+            if (together["bootstrap.servers"] ?? together["metadata.broker.list"] ?? "").isEmpty {
+                // A name that was meant to be this one is told as that.
+                let isMistyped = together.keys.contains { NearestName.of($0, among: ["bootstrap.servers"]) != nil }
+                if !isMistyped, !self.hasFailed(path, "bootstrap.servers") {
                     self.problems.append(ConfigurationProblem(origin, path, "bootstrap.servers is missing; give it under properties"))
                 }
-                continue
             }
-            for problem in check?(client, producer) ?? [] { self.report(problem, path, origin, together) }
+            for problem in found where problem.property != "bootstrap.servers" || together["bootstrap.servers"] != nil {
+                self.report(problem, path, origin, together)
+            }
         }
     }
 

@@ -97,6 +97,9 @@ extension ConfigurationType {
     ) throws(ConfigurationValueProblem) -> ConfigurationValue {
         guard let number else { throw self.refusal(text) }
         guard range.contains(number) else {
+            if range.count == 1 {
+                throw ConfigurationValueProblem(message: "must be \(shown(range.lowerBound)), found \(YAMLText.quoted(text))")
+            }
             let bounds = "\(shown(range.lowerBound)) to \(shown(range.upperBound))"
             throw ConfigurationValueProblem(message: "must be within \(bounds), found \(YAMLText.quoted(text))")
         }
