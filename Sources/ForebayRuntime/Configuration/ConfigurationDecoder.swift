@@ -54,6 +54,7 @@ struct ConfigurationDecoder {
     private func route(_ name: String) -> RouteConfiguration {
         RouteConfiguration(
             name: name, topics: self.values.patterns("routes", name, "topics")!,
+            formerly: self.values.setting("routes", name, "formerly")?.texts ?? [],
             forward: ForwardTargetConfiguration(to: self.values.text("routes", name, "forward", "to")!))
     }
 

@@ -19,11 +19,16 @@ package enum ConfigurationType: Sendable {
     case keyPath
     /// A list; everything else is a scalar.
     case topicPatterns
+    /// A list of names that routes have or had.
+    case routeNames
     /// A property of librdkafka; its value is librdkafka's to judge.
     case property
 
     var isList: Bool {
-        if case .topicPatterns = self { true } else { false }
+        switch self {
+        case .topicPatterns, .routeNames: true
+        default: false
+        }
     }
 }
 
@@ -60,6 +65,7 @@ extension ConfigurationType {
         case .topic: "a topic's name (letters, digits, '.', '_', '-', at most 249)"
         case .keyPath: "a path such as $.order_id or $.customer.id"
         case .topicPatterns: "a list of topics, prefixes such as \"payments.*\", or \"*\""
+        case .routeNames: "a list of routes' names"
         case .property: "a property's value"
         }
     }
@@ -84,6 +90,11 @@ extension ConfigurationType {
                     message: "expected a topic, a prefix such as \"payments.*\", or \"*\", found \(YAMLText.quoted(text))")
             }
             return .pattern(pattern)
+        case .routeNames:
+            if let problem = ConfigurationName.problem(text, placeholder: "<name>") {
+                throw ConfigurationValueProblem(message: "\(YAMLText.quoted(text)) is \(problem)")
+            }
+            return .text(text)
         case .property: return .text(text)
         }
     }
