@@ -136,7 +136,8 @@ struct KafkaPropertyTable: Sendable {
     }
 
     private static func bounds(_ range: String) -> ClosedRange<Int>? {
-        guard let dots = range.firstRange(of: " .. "), let lower = Int(range[..<dots.lowerBound]), let upper = Int(range[dots.upperBound...]),
+        guard let dots = range.firstRange(of: " .. "), let lower = Int(range[..<dots.lowerBound]),
+            let upper = Int(range[dots.upperBound...]),
             lower <= upper
         else { return nil }
         return lower...upper

@@ -5,8 +5,8 @@ import ForebaySpool
 struct FolderSetAside {
     private let folders: RouteFolders
 
-    init(folder: String) {
-        self.folders = RouteFolders(folder: folder, kind: "setaside")
+    init(folder: String) throws(CommandFailure) {
+        self.folders = try RouteFolders(folder: folder, kind: "setaside")
     }
 
     /// The members that the admin API has, in its order. How many bytes a unit has, and what to do about it, the folder does not tell.
