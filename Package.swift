@@ -81,7 +81,7 @@ let package = Package(
             "ForebayRuntimeTests", ["ForebayRuntime", "ForebayCore", "ForebayHTTP", "ForebayKafka", "ForebayTelemetry", "ForebayTestKit"]),
         tests(
             "ForebayCommandTests",
-            ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
+            ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebayKafka", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("TidyTests", []),
     ],
     cLanguageStandard: .gnu11

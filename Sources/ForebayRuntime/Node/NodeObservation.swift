@@ -143,26 +143,7 @@ final class NodeObservation: NodeView {
             oldestEventAgeSeconds: NodeRoute.age(source.oldestAcceptedAt),
             inFlightEvents: Self.number("in_flight", stage), inFlightBytes: Self.number("in_flight_bytes", stage),
             deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0, setAside: Self.explained(known.setAside),
-            lastError: Self.error(stage, held: held))
-    }
-
-    /// What the stage tells of itself while it runs; or why it does not.
-    private static func error(_ stage: StageReport?, held: String?) -> RouteError? {
-        guard let stage else { return nil }
-        func text(_ name: String) -> String? {
-            guard case .text(let text)? = stage.facts.first(where: { $0.name == name })?.value, !text.isEmpty else { return nil }
-            return text
-        }
-        if text("error_code") != nil || text("error_reason") != nil {
-            let since: Int64? =
-                if case .number(let number)? = stage.facts.first(where: { $0.name == "error_since" })?.value { number } else { nil }
-            return RouteError(
-                code: text("error_code"), reason: text("error_reason") ?? "", advice: text("error_advice"), since: since ?? stage.since)
-        }
-        if let held { return RouteError(reason: held) }
-        // What ended an earlier run of a stage that runs again is history.
-        guard stage.state != .running, let error = stage.lastError else { return nil }
-        return RouteError(reason: error, since: stage.since)
+            lastError: RouteError(of: stage, held: held))
     }
 
     private static func number(_ name: String, _ stage: StageReport?) -> Int {
