@@ -85,7 +85,7 @@ let package = Package(
             ]),
         tests(
             "ForebayCommandTests",
-            ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
+            ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebayKafka", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("TidyTests", []),
     ],
     cLanguageStandard: .gnu11

@@ -7,10 +7,22 @@ extension KafkaProducer {
     /// - Parameter timeout: milliseconds; the client's threads may live on for so long when it is closed meanwhile.
     /// - Throws: ``KafkaFailure``: `_TRANSPORT` when no broker can be reached, `_TIMED_OUT`, `_DESTROY` when the producer is closed first.
     package func metadata(of topic: KafkaTopic? = nil, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
+        try await self.metadata(timeout: timeout) { handle in
+            // The thread may outlive our own use of the topic: it holds a reference of its own.
+            MetadataRequest(handle: handle, topic: topic.flatMap { rd_kafka_topic_new(handle.client, rd_kafka_topic_name($0.raw), nil) })
+        }
+    }
+
+    /// Asks the cluster for every topic that this client may see. Creates none.
+    package func metadataOfAllTopics(timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
+        try await self.metadata(timeout: timeout) { MetadataRequest(handle: $0, topic: nil, isForAll: true) }
+    }
+
+    private func metadata(
+        timeout: Int32, _ request: (KafkaClientHandle) -> MetadataRequest
+    ) async throws(KafkaFailure) -> KafkaMetadata {
         guard !self.isClosed else { throw KafkaFailure(KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)) }
-        // The thread may outlive our own use of the topic: it holds a reference of its own.
-        let request = MetadataRequest(
-            handle: self.handle, topic: topic.flatMap { rd_kafka_topic_new(self.handle.client, rd_kafka_topic_name($0.raw), nil) })
+        let request = request(self.handle)
         let answer = MetadataAnswer()
         self.metadataAnswers.removeAll { $0.isGiven }
         self.metadataAnswers.append(answer)
@@ -66,11 +78,12 @@ final class MetadataAnswer: Sendable {
 private struct MetadataRequest: @unchecked Sendable {  // Safe because: librdkafka guards both, and the topic is this request's own.
     let handle: KafkaClientHandle
     let topic: OpaquePointer?
+    var isForAll = false
 
     func perform(timeout: Int32) -> Result<KafkaMetadata, KafkaFailure> {
         defer { if let topic { rd_kafka_topic_destroy(topic) } }
         var answer: UnsafePointer<rd_kafka_metadata>?
-        let error = rd_kafka_metadata(self.handle.client, 0, self.topic, &answer, timeout)
+        let error = rd_kafka_metadata(self.handle.client, self.isForAll ? 1 : 0, self.topic, &answer, timeout)
         guard error == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else { return .failure(KafkaFailure(KafkaErrorCode(error))) }
         defer { rd_kafka_metadata_destroy(answer) }
         let topics = UnsafeBufferPointer(start: answer.pointee.topics, count: Int(answer.pointee.topic_cnt))

@@ -1,4 +1,5 @@
 import CRDKafka
+import ForebayTelemetry
 
 /// The properties of a cluster's clients as the user gave them. All of librdkafka's pass through, except those that the
 /// promise rests on (``KafkaPropertyRules``).
@@ -40,7 +41,7 @@ package struct KafkaProperties: Sendable, Equatable {
         var problems = self.refusals()
         let configuration = KafkaConfHandle()
         for (section, name, value) in self.inOrder {
-            guard let reason = configuration.set(name, value) else { continue }
+            guard let reason = Self.refusal(name, value, configuration) else { continue }
             problems.append(Problem(section: section, name: name, message: Self.redact(reason, name: name, value: value)))
         }
         guard problems.isEmpty else { return problems }
@@ -52,6 +53,13 @@ package struct KafkaProperties: Sendable, Equatable {
         }
         if let reason = self.refusedTogether() { problems.append(Problem(section: nil, name: nil, message: reason)) }
         return problems
+    }
+
+    /// In words that name the property as it was written, and say what it takes.
+    private static func refusal(_ name: String, _ value: String, _ configuration: borrowing KafkaConfHandle) -> String? {
+        let table = KafkaPropertyTable.known
+        if let refusal = table.refusal(of: name, value) { return refusal }
+        return configuration.set(name, value).map { table.explanation(of: name, JSONText.quoted(value)) ?? $0 }
     }
 
     /// A property as the producer gets it.

@@ -32,6 +32,8 @@ struct YAMLParser: ~Copyable {
     init(_ input: UnsafeRawBufferPointer) throws(YAMLProblem) {
         self.raw = .allocate(capacity: 1)
         self.raw.initialize(to: yaml_parser_t())
+        // A byte order mark says nothing in UTF-8; editors of some systems begin files with it all the same.
+        let input = input.starts(with: [0xEF, 0xBB, 0xBF]) ? UnsafeRawBufferPointer(rebasing: input[3...]) : input
         self.input = input
         guard yaml_parser_initialize(self.raw) == 1 else {
             throw YAMLProblem(mark: YAMLMark(line: 1, column: 1), message: "out of memory")

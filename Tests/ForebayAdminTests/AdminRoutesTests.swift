@@ -55,7 +55,7 @@ struct AdminRoutesTests {
             RouteStatus(
                 route: "orders", stage: "forward", cluster: "main", state: "waiting", cursor: 5, lagEvents: 95, oldestEventAgeSeconds: 1.5,
                 inFlightEvents: 4, inFlightBytes: 400, deadLetters: 1, setAside: SetAsideTotals(units: 2, events: 7, bytes: 10),
-                lastError: "no brokers")
+                lastError: RouteError(code: "_ALL_BROKERS_DOWN", reason: "no brokers", since: 1_785_576_600_125))
         ]
         let node = FakeNode(health: NodeHealth(phase: .running, buffer: .full, isListening: true), status: status)
 
@@ -73,9 +73,9 @@ struct AdminRoutesTests {
                 + #""missing":[{"first":7,"end":9,"file":"0001.seg","reason":"bad checksum"}]},"#
                 + #""routes":[{"route":"orders","stage":"forward","cluster":"main","state":"waiting","cursor":5,"lag_events":95,"#
                 + #""oldest_event_age_seconds":1.5,"in_flight_events":4,"in_flight_bytes":400,"dead_letters":1,"#
-                + #""set_aside_events":7,"set_aside_units":2,"last_error":"no brokers"}],"#
-                + #""culprit":{"route":"orders","stage":"forward","cluster":"main","lag_events":95,"state":"waiting","last_error":"no brokers","#
-                + #""message":"forward of route orders to cluster main is behind by 95 events (waiting): no brokers"}}"#)
+                + #""set_aside_events":7,"set_aside_units":2,"last_error":{"code":"_ALL_BROKERS_DOWN","reason":"no brokers","advice":null,"since":"2026-08-01T09:30:00.125Z"}}],"#
+                + #""culprit":{"route":"orders","stage":"forward","cluster":"main","lag_events":95,"state":"waiting","last_error":"_ALL_BROKERS_DOWN: no brokers","#
+                + #""message":"forward of route orders to cluster main is behind by 95 events (waiting): _ALL_BROKERS_DOWN: no brokers"}}"#)
     }
 
     @Test("status of a node without anything has its fields all the same")

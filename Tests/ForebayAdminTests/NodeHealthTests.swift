@@ -44,7 +44,9 @@ struct NodeHealthTests {
     }
 
     private func route(_ name: String, cursor: UInt64, lag: UInt64, _ error: String? = nil) -> RouteStatus {
-        RouteStatus(route: name, stage: "forward", cluster: "main", state: "waiting", cursor: cursor, lagEvents: lag, lastError: error)
+        RouteStatus(
+            route: name, stage: "forward", cluster: "main", state: "waiting", cursor: cursor, lagEvents: lag,
+            lastError: error.map { RouteError(reason: $0) })
     }
 
     @Test("the culprit is who stands furthest back while the buffer fills")

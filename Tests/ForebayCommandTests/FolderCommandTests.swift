@@ -8,7 +8,7 @@ import Testing
 /// `spool` and `deadletters --dir` on the folder of a node that is down.
 @Suite struct FolderCommandTests {
     /// Three events, the last a tombstone, and two dead letters of the route `r`.
-    private static func node() async throws -> TemporaryFolder {
+    private static func node(values: [[UInt8]?]? = nil, letters: [DeadLetter]? = nil) async throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
         let text = """
             version: 1
@@ -20,22 +20,24 @@ import Testing
         let path = try folder.write("f.yaml", text)
         let configuration = try ConfigurationLoader.load(ConfigurationSources(files: [path], environment: [:], hostName: "h")).configuration
         let storage = try NodeStorage.open(configuration, metrics: MetricsRegistry())
-        for value in [Array(#"{"a": 1}"#.utf8), [0xFF, 0x00], nil] {
+        for value in values ?? [Array(#"{"a": 1}"#.utf8), [0xFF, 0x00], nil] {
             _ = try await storage.spool.commit([Submission(batches: [Self.batch(value)], ack: AckToken { _ in })])
         }
-        let letters = ["too\nlarge", "x"].map { value in
-            DeadLetter(
-                topic: "orders", code: "MSG_SIZE_TOO_LARGE", reason: "larger than\u{1B}[31m max.message.bytes",
-                eventID: "id-\(value.count)",
-                offset: Offset(lane: .partition(topic: "orders", 1), number: 17),
-                record: Self.batch(Array(value.utf8)).withUnsafeBytes { Array($0) })
-        }
+        let letters =
+            letters
+            ?? ["too\nlarge", "x"].map { value in
+                DeadLetter(
+                    topic: "orders", code: "MSG_SIZE_TOO_LARGE", reason: "larger than\u{1B}[31m max.message.bytes",
+                    eventID: "id-\(value.count)",
+                    offset: Offset(lane: .partition(topic: "orders", 1), number: 17),
+                    record: Self.batch(Array(value.utf8)).withUnsafeBytes { Array($0) })
+            }
         _ = try await storage.deadLetters["r"]?.append(letters)
         await storage.close()
         return folder
     }
 
-    private static func batch(_ value: [UInt8]?) -> Batch {
+    private static func batch(_ value: [UInt8]?, headers: [(String, String?)] = [], partition: Int32? = nil) -> Batch {
         var builder = BatchBuilder()
         let topic = Array("orders".utf8)
         let key = Array("k".utf8)
@@ -44,11 +46,23 @@ import Testing
                 (value ?? []).withUnsafeBytes { bytes in
                     var fields = EventFields(topic: topic, value: value == nil ? nil : bytes, timestamp: 1_700_000_000_123)
                     fields.key = key
-                    builder.append(fields)
+                    fields.partition = partition
+                    let encoded = headers.flatMap(Self.encoded)
+                    encoded.withUnsafeBytes {
+                        fields.headers = $0
+                        builder.append(fields)
+                    }
                 }
             }
         }
         return builder.finish(route: RouteID(name: "r"), acceptedAt: 1_700_000_000_000)!
+    }
+
+    /// One header as `RecordLayout` says.
+    private static func encoded(_ name: String, _ value: String?) -> [UInt8] {
+        func little(_ number: UInt32, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: number >> (8 * UInt32($0))) } }
+        let length = value.map { UInt32($0.utf8.count) } ?? RecordLayout.nullLength
+        return little(UInt32(name.utf8.count), 2) + Array(name.utf8) + little(length, 4) + Array((value ?? "").utf8)
     }
 
     @Test func listsVerifiesAndDumps() async throws {
@@ -71,6 +85,7 @@ import Testing
             try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
         }
         #expect(lines.map { $0["topic"] as? String } == ["orders", "orders", "orders"])
+        #expect(lines.map { $0["route"] as? String } == ["r", "r", "r"])
         #expect((lines[0]["value"] as? [String: Int]) == ["a": 1])
         #expect(lines[1]["value_base64"] as? String == "/wA=")
         #expect(lines[2]["value"] is NSNull)
@@ -139,11 +154,80 @@ import Testing
 
     @Test func noneAtAll() async throws {
         let folder = try TemporaryFolder()
-        let result = try await BuiltProgram.run("deadletters", "ls", "--dir", folder.path)
-        #expect(result.code == 0 && result.out.isEmpty)
-        #expect(result.error == "no dead letters\n")
-        let nowhere = try await BuiltProgram.run("deadletters", "ls", "--dir", "/nowhere")
-        #expect(nowhere.code == 1)
-        #expect(nowhere.error == "forebay: cannot read /nowhere/deadletters: No such file or directory\n")
+        let data = folder.path + "/forebay-data"
+        try FileManager.default.createDirectory(atPath: data + "/spool/segments", withIntermediateDirectories: true)
+        for (words, none) in [(["deadletters", "ls"], "no dead letters"), (["setaside", "ls"], "nothing is set aside")] {
+            let result = try await BuiltProgram.run(words + ["--dir", data])
+            #expect(result.code == 0 && result.out.isEmpty)
+            #expect(result.error == none + "\n")
+            // Never "none" of a folder that is none: the parent, a file, nothing at all.
+            let parent = try await BuiltProgram.run(words + ["--dir", folder.path])
+            #expect(parent.code == 1)
+            #expect(
+                parent.error
+                    == "forebay: \(folder.path) is not the data_dir of a node: there is no spool in it; did you mean \(data)?\n")
+            let other = try await BuiltProgram.run(words + ["--dir", "/usr"])
+            #expect(other.code == 1 && other.error == "forebay: /usr is not the data_dir of a node: there is no spool in it\n")
+            let nowhere = try await BuiltProgram.run(words + ["--dir", "/nowhere"])
+            #expect(nowhere.code == 1 && nowhere.error == "forebay: cannot read /nowhere: No such file or directory\n")
+        }
+    }
+
+    /// What `--envelope` prints, posted again, is the same event: the node's own decoder says so.
+    @Test func anEnvelopeIsTheEvent() async throws {
+        let values: [[UInt8]?] = [
+            Array(#"{"a": 1.50}"#.utf8), Array("{\"a\":\n1}".utf8), Array("text".utf8), Array("\u{202e}".utf8), Array("null".utf8),
+            Array("\"\u{202e}\"".utf8), [0xFF, 0x00], [], nil,
+        ]
+        let folder = try await Self.node(
+            letters: values.map { value in
+                DeadLetter(
+                    topic: "orders", code: "C", reason: "r", eventID: "id-1",
+                    offset: Offset(lane: .partition(topic: "orders", 1), number: 17),
+                    record: Self.batch(value, headers: [("h", "v\""), ("h", nil), ("é", "\u{7f}")], partition: 7).withUnsafeBytes {
+                        Array($0)
+                    })
+            })
+        let listed = try await BuiltProgram.run("deadletters", "ls", "--dir", folder.path, "--json")
+        let object = try #require(JSONSerialization.jsonObject(with: Data(listed.out.utf8)) as? [String: Any])
+        let numbers = try #require(object["dead_letters"] as? [[String: Any]]).compactMap { $0["sequence"] as? Int }
+        #expect(numbers.count == values.count)
+        for (number, value) in zip(numbers, values) {
+            let result = try await BuiltProgram.run("deadletters", "show", "r", "\(number)", "--dir", folder.path, "--envelope")
+            #expect(result.code == 0)
+            let bytes = Array(result.out.utf8)
+            #expect(bytes.count { $0 == 10 } == 1 && bytes.last == 10)
+            let envelope = try #require(JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any])
+            #expect(envelope["topic"] as? String == "orders" && envelope["id"] as? String == "id-1" && envelope["key"] as? String == "k")
+            #expect(envelope["timestamp"] as? Int == 1_700_000_000_123 && envelope["partition"] as? Int == 7)
+            #expect(result.out.contains(#""headers": {"h": "v\"", "h": null, "é": "\u007f"}"#))
+            if let base64 = envelope["value_base64"] as? String {
+                #expect(Data(base64Encoded: base64).map(Array.init) == value)
+            } else if let value {
+                #expect(result.out.contains("\"value\": " + String(decoding: value, as: UTF8.self) + ", "))
+            } else {
+                #expect(envelope["value"] is NSNull)
+            }
+        }
+        let both = try await BuiltProgram.run("deadletters", "show", "r", "1", "--envelope", "--value")
+        #expect(both.code == 64 && both.error.hasPrefix("forebay: --value and --envelope exclude each other\n"))
+    }
+
+    /// What could steer a terminal stands in the events themselves.
+    @Test func dumpsAreHarmless() async throws {
+        let evil = "\u{1b}[31m\u{9b}\u{202e}\u{7f}"
+        let folder = try await Self.node(values: [Array("\"\(evil)\"".utf8), Array("{\"\u{202e}\u{9b}\":1}".utf8), Array(evil.utf8)])
+        let dump = try await BuiltProgram.run("spool", "dump", folder.path)
+        #expect(dump.out.unicodeScalars.allSatisfy { $0 == "\n" || (0x20..<0x7F).contains($0.value) })
+        #expect(dump.out.contains(#"{"\u202e\u009b":1}"#))
+    }
+
+    @Test(arguments: [
+        ["spool", "dump", "/", "--limit", "0"], ["deadletters", "ls", "--limit", "0"], ["setaside", "ls", "--limit", "0"],
+        ["deadletters", "ls", "--limit", "-1"],
+    ])
+    func aLimitThatShowsNothing(_ arguments: [String]) async throws {
+        let result = try await BuiltProgram.run(arguments)
+        #expect(result.code == 64 && result.out.isEmpty && result.error.hasPrefix("forebay: --limit takes a number"))
     }
 }

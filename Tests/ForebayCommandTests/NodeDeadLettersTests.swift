@@ -29,9 +29,34 @@ import Testing
         #expect(letters.allSatisfy { $0["size"] as? Int == 2 && $0["value_base64"] == nil })
         #expect(
             server.requests.map(\.target) == [
-                "/admin/v1/deadletters", "/admin/v1/deadletters?route=a%20b&limit=100",
-                "/admin/v1/deadletters?route=a%20b&limit=98&after=1",
+                "/admin/v1/deadletters", "/admin/v1/deadletters?route=a%20b&limit=101",
+                "/admin/v1/deadletters?route=a%20b&limit=99&after=1",
             ])
+    }
+
+    @Test func saysWhatWasCut() async throws {
+        let server = ScriptedServer(Self.script)
+        defer { server.stop() }
+        let cut = try await BuiltProgram.run("deadletters", "ls", "--url", server.url, "--limit", "2")
+        #expect(cut.out.split(separator: "\n").count == 3)
+        #expect(cut.error == "route a b has more than these 2; see --limit\n")
+        let all = try await BuiltProgram.run("deadletters", "ls", "--url", server.url, "--limit", "3")
+        #expect(all.out.split(separator: "\n").count == 4 && all.error.isEmpty)
+        let document = try await BuiltProgram.run("deadletters", "ls", "--url", server.url, "--limit", "2", "--json").out
+        let object = try #require(JSONSerialization.jsonObject(with: Data(document.utf8)) as? [String: Any])
+        #expect(object["cut"] as? [String] == ["a b"] && (object["dead_letters"] as? [Any])?.count == 2)
+    }
+
+    @Test func anAnswerThatNeverEnds() async throws {
+        // Names a next page for ever.
+        let server = ScriptedServer { request, count in
+            request.target.contains("?")
+                ? ScriptedAnswer(status: 200, body: #"{"dead_letters":[],"next":\#(count)}"#)
+                : ScriptedAnswer(status: 200, body: #"{"routes":[{"route":"r","dead_letters":3}]}"#)
+        }
+        defer { server.stop() }
+        #expect(try await BuiltProgram.run("deadletters", "ls", "--url", server.url).code == 0)
+        #expect(server.requests.count == 2)
     }
 
     @Test func showsOne() async throws {

@@ -20,7 +20,11 @@ enum BuiltProgram {
         try await Self.run(arguments, input: input, environment: environment)
     }
 
-    static func run(_ arguments: [String], input: String = "", environment: [String: String] = [:]) async throws -> Result {
+    /// - Parameter meanwhile: what to do while it runs, with its process id and what it has printed so far.
+    static func run(
+        _ arguments: [String], input: String = "", environment: [String: String] = [:],
+        meanwhile: (@Sendable (_ process: Int32, _ out: Output) -> Void)? = nil
+    ) async throws -> Result {
         let process = Process()
         process.executableURL = Self.url
         process.arguments = arguments
@@ -36,12 +40,47 @@ enum BuiltProgram {
             try? inputPipe.fileHandleForWriting.write(contentsOf: Data(input.utf8))
             try? inputPipe.fileHandleForWriting.close()
         }
-        async let outData = Self.blocking { out.fileHandleForReading.readDataToEndOfFile() }
+        let output = Output()
+        async let outData = Self.blocking { output.read(out.fileHandleForReading) }
         async let errorData = Self.blocking { error.fileHandleForReading.readDataToEndOfFile() }
+        if let meanwhile {
+            let identifier = process.processIdentifier
+            await Self.blocking { meanwhile(identifier, output) }
+        }
         let (outText, errorText) = await (String(decoding: outData, as: UTF8.self), String(decoding: errorData, as: UTF8.self))
         await written
         await Self.blocking { process.waitUntilExit() }
         return Result(code: process.terminationStatus, out: outText, error: errorText)
+    }
+
+    /// What stands on stdout, as it comes.
+    final class Output: @unchecked Sendable {  // Safe because: all of it under the condition's lock.
+        private let changed = NSCondition()
+        private var data = Data()
+        private var isAtEnd = false
+
+        func read(_ file: FileHandle) -> Data {
+            while true {
+                let more = file.availableData
+                self.changed.withLock {
+                    self.data += more
+                    self.isAtEnd = more.isEmpty
+                    self.changed.broadcast()
+                }
+                if more.isEmpty { return self.changed.withLock { self.data } }
+            }
+        }
+
+        /// Returns when so many lines hold the text, or nothing more will come.
+        func waitForLines(with text: String, count: Int) {
+            self.changed.withLock {
+                while !self.isAtEnd,
+                    String(decoding: self.data, as: UTF8.self).split(separator: "\n").count(where: { $0.contains(text) }) < count
+                {
+                    self.changed.wait()
+                }
+            }
+        }
     }
 
     private static func blocking<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {

@@ -16,7 +16,10 @@ import Testing
         """#
 
     @Test func aScreen() async throws {
-        let server = ScriptedServer { _, _ in ScriptedAnswer(status: 200, body: Self.status) }
+        // Of an earlier version, which has no details of what is set aside.
+        let server = ScriptedServer { request, _ in
+            request.target == "/admin/v1/status" ? ScriptedAnswer(status: 200, body: Self.status) : ScriptedAnswer(status: 404, body: "")
+        }
         defer { server.stop() }
         let result = try await BuiltProgram.run("status", "--url", server.url)
         #expect(result.code == 0)
@@ -25,22 +28,174 @@ import Testing
             result.out == """
                 edge-1  forebay 0.1.0, up 2 h 2 m, running, not ready (buffer: full)
 
-                STAGE            STATE    SINCE                     RESTARTS  LAST ERROR
-                ingest           running  2026-11-21T13:00:00.000Z         0
-                forward/default  waiting  2026-11-21T13:01:00.000Z     1,234  broker [31m gone
+                new events are refused with 503: the disk is full
+                    why    the spool has 1.5 GiB of 2.0 GiB; other files take the rest of the disk
+                    do     make room on the disk of data_dir; never delete files of the spool
+
+                forward of route default to cluster main is waiting: 1,234,567 events wait
+                    why    not known yet; the log has what the cluster said
+                    do     nothing here: it is tried again by itself, and the events are on disk
+
+                1,500 events of 3 topics or partitions are set aside
+                    do     'forebay setaside ls --url \(server.url)' says why, and what to do
+
+                events 5 to 7 are lost to damage of the disk
+                    why    1.segment: checksum
+                    do     look at the disk; 'forebay spool verify' with the data_dir tells more, and producers may send them again
+
+                2 dead letters: Kafka refused these events for good
+                    do     'forebay deadletters ls --url \(server.url)' lists them, with the reasons
+
+                ROUTE    STAGE    CLUSTER  STATE       BEHIND  OLDEST  IN FLIGHT  ASIDE  DEAD
+                default  forward  main     waiting  1,234,567       -          0  1,500     2
 
                 BUFFER  ACCEPTING  FULL     SIZE       OF   OLDEST     EVENTS  SEGMENTS
                 spool   no         75 %  1.5 GiB  2.0 GiB  2 m 5 s  1,234,567        12
 
-                ROUTE    STAGE    CLUSTER  STATE       BEHIND  OLDEST  IN FLIGHT  ASIDE  DEAD  LAST ERROR
-                default  forward  main     waiting  1,234,567       -          0  1,500     2
-
-                filling up: forward of route default to cluster main is behind by 1234567 events (waiting)
-                lost to damage: events 5 to 7 in 1.segment, checksum
-                1,500 events of 3 topics or partitions are set aside; 'forebay setaside ls' says why
-                2 dead letters; 'forebay deadletters ls' lists them
+                STAGE            STATE    SINCE                     RESTARTS  LAST ERROR
+                ingest           running  2026-11-21T13:00:00.000Z         0
+                forward/default  waiting  2026-11-21T13:01:00.000Z     1,234  broker\\u001b[31m gone
 
                 """)
+    }
+
+    /// A node that runs, with one route and what is said of it.
+    private static func node(_ route: String, buffer: String = "", culprit: String = "null") -> String {
+        #"""
+        {"node":"n","version":"1","started_at":"2026-11-21T13:00:00.000Z","uptime_seconds":600.0,"phase":"running","ready":true,"reason":null,
+         "stages":[],"buffer":{"name":"spool","bytes":1048576,"capacity":10485760,"fill":0.1,"accepting":true,"first_sequence":0,"durable_sequence":9,
+         "segments":1,"missing":[]\#(buffer)},"routes":[{"route":"default","stage":"forward","cluster":"main","in_flight_events":0,"dead_letters":0,\#(route)}],
+         "culprit":\#(culprit)}
+        """#
+    }
+
+    private static func troubles(of body: String, setAside: String? = nil) async throws -> String {
+        let server = ScriptedServer { request, _ in
+            if request.target == "/admin/v1/status" { return ScriptedAnswer(status: 200, body: body) }
+            return setAside.map { ScriptedAnswer(status: 200, body: $0) } ?? ScriptedAnswer(status: 404, body: "")
+        }
+        defer { server.stop() }
+        let result = try await BuiltProgram.run("status", "--url", server.url)
+        #expect(result.code == 0 && result.error.isEmpty)
+        let lines = result.out.split(separator: "\n", omittingEmptySubsequences: false).dropFirst()
+        return lines.prefix { !$0.hasPrefix("ROUTE") }.joined(separator: "\n").trimmingCharacters(in: .newlines)
+    }
+
+    @Test(
+        "an outage of Kafka: what, since when, why, what to do",
+        arguments: [
+            ("_ALL_BROKERS_DOWN", "1/1 brokers are down", "check that Kafka runs"),
+            ("_AUTHENTICATION", "SASL authentication error: Invalid username or password", "check sasl.username and sasl.password"),
+            ("_TIMED_OUT", "the broker takes connections and answers nothing", "look at the broker: is it frozen?"),
+        ])
+    func anOutage(_ code: String, _ reason: String, _ advice: String) async throws {
+        let body = Self.node(
+            #"""
+            "state":"waiting","lag_events":4200,"oldest_event_age_seconds":125.0,"set_aside_events":0,"set_aside_units":0,
+            "last_error":{"code":"\#(code)","reason":"\#(reason)","advice":"\#(advice)","since":"2026-11-21T13:07:30.000Z"}
+            """#)
+        #expect(
+            try await Self.troubles(of: body) == """
+                forward of route default to cluster main is waiting: 4,200 events wait, the oldest for 2 m 5 s
+                    since  2026-11-21T13:07:30.000Z (2 m 30 s ago)
+                    why    \(code): \(reason)
+                    do     \(advice)
+                """)
+    }
+
+    @Test func whatIsNotKnownIsSaidToBe() async throws {
+        let route = #""state":"down","lag_events":1,"oldest_event_age_seconds":1.0,"set_aside_events":0,"last_error":"#
+        for (error, why) in [("null", "not known yet; the log has what the cluster said"), (#""no brokers""#, "no brokers")] {
+            #expect(
+                try await Self.troubles(of: Self.node(route + error)) == """
+                    forward of route default to cluster main is down: 1 events wait, the oldest for 1.0 s
+                        why    \(why)
+                        do     restart Forebay once the reason is gone
+                    """)
+        }
+    }
+
+    @Test func oneTopicSetAside() async throws {
+        let aside = #"""
+            {"routes":[{"route":"default","units_total":2,"events":9,"units":[
+              {"unit":"orders/3","topic":"orders","partition":3,"state":"waiting","code":"LEADER_NOT_AVAILABLE","reason":"no leader\u202e",
+               "advice":"bring back the broker","since":"2026-11-21T13:09:00.000Z","events":4,"oldest_event_age_seconds":13.0}]}]}
+            """#
+        let route = #""state":"idle","lag_events":0,"set_aside_events":9,"set_aside_units":2,"last_error":null"#
+        let text = try await Self.troubles(of: Self.node(route), setAside: aside)
+        #expect(
+            text.hasPrefix(
+                """
+                partition 3 of topic orders (route default) is set aside: 4 events wait, the oldest for 13.0 s
+                    since  2026-11-21T13:09:00.000Z (1 m 0 s ago)
+                    why    LEADER_NOT_AVAILABLE: no leader\\u202e
+                    do     bring back the broker
+
+                1 more topics or partitions of route default are set aside
+                    do     'forebay setaside ls --route default --url http://
+                """))
+    }
+
+    @Test func aFullSpoolAndOneThatFills() async throws {
+        let route = #""state":"waiting","lag_events":0,"set_aside_events":0,"last_error":null"#
+        let culprit = #"{"message":"forward of route default is behind"}"#
+        let full = Self.node(route, buffer: #","full_since":"2026-11-21T13:09:59.000Z""#, culprit: culprit)
+            .replacingOccurrences(of: #""fill":0.1,"accepting":true"#, with: #""fill":0.93,"accepting":false"#)
+        #expect(
+            try await Self.troubles(of: full) == """
+                new events are refused with 503: the spool is full (1.0 MiB of 10.0 MiB)
+                    since  2026-11-21T13:09:59.000Z (1.0 s ago)
+                    why    forward of route default is behind
+                    do     mend what holds it, or raise buffer.spool.max_size if the disk has more, and restart
+                """)
+        let filling = Self.node(route, culprit: culprit).replacingOccurrences(of: #""fill":0.1"#, with: #""fill":0.75"#)
+        #expect(
+            try await Self.troubles(of: filling).hasPrefix("the spool is filling up: 75 %\n    why    forward of route default is behind\n")
+        )
+        #expect(try await Self.troubles(of: Self.node(route)) == "nothing is stuck")
+    }
+
+    @Test(arguments: [
+        "1e400", "-1e400", "9223372036854775807", "-9223372036854775808", "18446744073709551616", "-1", "0.5", "null", "\"x\"",
+    ])
+    func numbersOfAnySize(_ number: String) async throws {
+        var body = Self.status
+        for name in [
+            "fill", "bytes", "capacity", "first_sequence", "durable_sequence", "uptime_seconds", "lag_events", "first", "end",
+            "dead_letters",
+        ] {
+            body = body.replacing(try Regex("\"\(name)\":[-0-9.]+"), with: "\"\(name)\":\(number)")
+        }
+        body = body.replacingOccurrences(
+            of: "\"routes\":[{", with: "\"routes\":[{\"set_aside_events\":\(number),\"dead_letters\":\(number)},{")
+        let server = ScriptedServer { [body] _, _ in ScriptedAnswer(status: 200, body: body) }
+        defer { server.stop() }
+        for command in [["status"], ["setaside", "ls"], ["deadletters", "ls"], ["deadletters", "show", "r", "1"]] {
+            let result = try await BuiltProgram.run(command + ["--url", server.url])
+            #expect([0, 1].contains(result.code), "\(command): \(result.error)")
+        }
+    }
+
+    @Test func nothingSteersTheTerminal() async throws {
+        let evil = "\u{9b}31m\u{7f}\u{202e}\u{2028}\u{85}\u{200f}"
+        let body = Self.status.replacingOccurrences(of: "edge-1", with: evil)
+        let server = ScriptedServer { _, _ in ScriptedAnswer(status: 200, body: body) }
+        defer { server.stop() }
+        for arguments in [["status"], ["status", "--json"], ["deadletters", "ls"], ["setaside", "ls", "--json"]] {
+            let result = try await BuiltProgram.run(arguments + ["--url", server.url])
+            #expect(!(result.out + result.error).unicodeScalars.contains { evil.unicodeScalars.contains($0) && $0.value > 0x7E })
+        }
+        let json = try await BuiltProgram.run("status", "--url", server.url, "--json").out
+        let node = try #require(JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])["node"] as? String
+        #expect(node == evil)
+        // Nor what stands on the command line, or in an answer that is an error.
+        let problem = ScriptedServer { _, _ in ScriptedAnswer(status: 400, body: "{\"code\":\"\(evil)\",\"detail\":\"\(evil)\"}") }
+        defer { problem.stop() }
+        for arguments in [["status", "--url", problem.url], ["send", "t", "v", "--url", problem.url], ["status", "\(evil)"]] {
+            let result = try await BuiltProgram.run(arguments)
+            #expect(result.code != 0 && !result.error.isEmpty)
+            #expect(!result.error.unicodeScalars.contains { evil.unicodeScalars.contains($0) && $0.value > 0x7E })
+        }
     }
 
     @Test func jsonIsTheNodesOwn() async throws {

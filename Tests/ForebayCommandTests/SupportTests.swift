@@ -47,6 +47,12 @@ import Testing
             0, 1, 999, 951_782_400_000, 951_868_799_999, 1_709_164_800_123, 1_795_266_062_345, 4_102_444_799_999, -1, -86_400_001,
         ] {
             #expect(Shown.time(milliseconds) == formatter.string(from: Date(timeIntervalSince1970: Double(milliseconds) / 1000)))
+            #expect(Shown.milliseconds(of: Shown.time(milliseconds)) == milliseconds)
+        }
+        for far in [Int64.min, .max, 253_402_300_800_000, -62_135_596_800_001] { #expect(Shown.time(far) == "\(far) ms since 1970") }
+        #expect(Shown.time(253_402_300_799_999) == "9999-12-31T23:59:59.999Z")
+        for text in ["", "2026-13-21T13:00:00.000Z", "2026-11-21 13:00:00.000Z", "2026-11-21T13:00:00Z", "2026-00-00T00:00:00.000Z"] {
+            #expect(Shown.milliseconds(of: text) == nil)
         }
     }
 
@@ -55,6 +61,15 @@ import Testing
         #expect([0, 1023, 1024, 1_610_612_736, .max].map(Shown.bytes) == ["0 B", "1023 B", "1.0 KiB", "1.5 GiB", "8192.0 PiB"])
         #expect(
             [0.25, 59.94, 60, 3600, 90_000, .infinity].map(Shown.seconds) == ["250 ms", "59.9 s", "1 m 0 s", "1 h 0 m", "1 d 1 h", "-"])
+    }
+
+    @Test func nothingThatATerminalObeysPasses() {
+        let red = "\u{1B}[31mred\u{1B}[0m"
+        #expect(Terminal.harmless(red + "\n\ta\r") == red + "\n\ta\\u000d")
+        #expect(Terminal.harmless("\u{1B}[2J\u{1B}") == "\\u001b[2J\\u001b")
+        #expect(Terminal.oneLine(red + "\n") == "\\u001b[31mred\\u001b[0m\\u000a")
+        #expect(Terminal.harmless(json: "{\r\n\"a\": \"\u{9B}é\"}") == "{ \n\"a\": \"\\u009bé\"}")
+        #expect([0.5, 0, .infinity, -.infinity, .nan, 1e300].map(Shown.percent) == ["50 %", "0 %", "-", "-", "-", "-"])
     }
 
     @Test func linesInPiecesAndWithoutAnEnd() throws {

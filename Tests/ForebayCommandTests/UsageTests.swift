@@ -69,6 +69,31 @@ import Testing
         #expect(result.error == message)
     }
 
+    /// What does not exist is in no help and no page.
+    @Test func whatDoesNotExistIsNotOffered() async throws {
+        let help = try await BuiltProgram.run("--help").out
+        for name in ["targets", "bench"] {
+            #expect(!help.contains(name) && !HelpText.reference(CommandTable.root).contains("forebay \(name)"))
+        }
+        let letters = try await BuiltProgram.run("deadletters", "--help").out
+        #expect(letters.contains("show") && !letters.contains("replay") && !letters.contains("rm "))
+        #expect(try await BuiltProgram.run("targest").error.contains("unknown command targest\n"))
+    }
+
+    /// Help, unit and pages name one folder.
+    @Test func oneFolderEverywhere() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let pages =
+            ["README.md", "Configuration/systemd/forebay.service"]
+            + (try FileManager.default.subpathsOfDirectory(atPath: root.path + "/docs").filter { $0.hasSuffix(".md") }.map { "docs/" + $0 })
+        for page in pages {
+            let text = try String(contentsOf: root.appendingPathComponent(page), encoding: .utf8)
+            for match in text.matches(of: /(--dir|spool (ls|verify|dump)|data_dir:) (?<folder>\/[^ `"}]+)/) {
+                #expect(match.folder.trimmingCharacters(in: .whitespacesAndNewlines).hasPrefix("/var/lib/forebay/forebay-data"), "\(page)")
+            }
+        }
+    }
+
     @Test func optionsMayStandAnywhereAndEndAtTwoDashes() throws {
         let parser = ArgumentParser(root: CommandTable.root)
         guard case .run(let command, let path, let parsed) = try parser.parse(["send", "--key=a=b", "t", "--", "--help", "-"]) else {

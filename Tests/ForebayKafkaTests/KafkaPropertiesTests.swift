@@ -51,14 +51,73 @@ struct KafkaPropertiesTests {
 
     @Test("an unknown name is told in librdkafka's words")
     func unknownName() {
-        #expect(Self.problems(["lingerms": "5"]).map(\.message) == ["No such configuration property: \"lingerms\""])
+        #expect(Self.problems(["lingerms": "5"]).map(\.message) == ["no property of librdkafka has this name; did you mean \"linger.ms\"?"])
+        #expect(Self.problems(["no.such.thing.at.all": "5"]).map(\.message) == ["no property of librdkafka has this name"])
+        #expect(Self.problems(["dr_cb": "5"]).map(\.message) == ["is set by programs, not by configurations; remove it"])
     }
 
     @Test("a bad value is told with its property")
     func badValue() throws {
         let problem = try #require(Self.problems(producer: ["linger.ms": "soon"]).first)
-        // librdkafka names it by its first name.
-        #expect(problem.name == "linger.ms" && problem.message.contains("queue.buffering.max.ms"))
+        #expect(problem.name == "linger.ms" && problem.message == "expected a number from 0 to 900000 in milliseconds, found \"soon\"")
+    }
+
+    @Test(
+        "librdkafka would read these as other values",
+        arguments: [
+            (
+                "linger.ms", "900s",
+                "expected a number from 0 to 900000 in milliseconds, found \"900s\"; librdkafka's properties take no units: write 900000"
+            ),
+            ("linger.ms", "1d", "expected a number from 0 to 900000 in milliseconds, found \"1d\"; librdkafka's properties take no units"),
+            (
+                "batch.size", "1MiB",
+                "expected a number from 1 to 2147483647 in bytes, found \"1MiB\"; librdkafka's properties take no units: write 1048576"
+            ),
+            (
+                "queue.buffering.max.kbytes", "64MiB",
+                "expected a number from 1 to 2147483647 in kilobytes, found \"64MiB\"; librdkafka's properties take no units: write 65536"
+            ),
+            (
+                "batch.size", "0x10",
+                "expected a number from 1 to 2147483647 in bytes, found \"0x10\"; librdkafka's properties take no units"
+            ),
+            (
+                "socket.timeout.ms", "010000",
+                "expected a number from 10 to 300000 in milliseconds, found \"010000\"; librdkafka's properties take no units"
+            ),
+            (
+                "socket.timeout.ms", "5.5",
+                "expected a number from 10 to 300000 in milliseconds, found \"5.5\"; librdkafka's properties take no units"
+            ),
+            ("socket.timeout.ms", "5", "must be within 10 to 300000 in milliseconds, found \"5\""),
+            ("linger.ms", "900000.5", "must be within 0 to 900000 in milliseconds, found \"900000.5\""),
+            ("linger.ms", "-1", "must be within 0 to 900000 in milliseconds, found \"-1\""),
+        ])
+    func otherNumbers(name: String, value: String, message: String) {
+        #expect(Self.problems([name: value]).map(\.message) == [message])
+        #expect(Self.problems(producer: [name: value]).map(\.message) == [message])
+    }
+
+    @Test(
+        "choices are told",
+        arguments: [
+            ("compression.type", "zstdd", "expected one of none, gzip, snappy, lz4, zstd, found \"zstdd\"; did you mean \"zstd\"?"),
+            (
+                "security.protocol", "sasl",
+                "expected one of plaintext, ssl, sasl_plaintext, sasl_ssl, found \"sasl\"; did you mean \"ssl\"?"
+            ),
+            ("socket.keepalive.enable", "yes", "expected true or false, found \"yes\""),
+        ])
+    func choices(name: String, value: String, message: String) {
+        #expect(Self.problems([name: value]).map(\.message) == [message])
+    }
+
+    @Test(
+        "fractions where librdkafka has them, and signs",
+        arguments: [("linger.ms", "0.5"), ("linger.ms", "0"), ("compression.level", "-1")])
+    func numbersThatAreFine(name: String, value: String) {
+        #expect(Self.problems(producer: [name: value]).isEmpty)
     }
 
     @Test("a secret is never in a message")

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import ForebayRuntime
@@ -126,7 +127,7 @@ import Testing
         (
             "version: 2\nclusters: { m: { properties: { bootstrap.servers: k } } }\nroutes: { r: { topics: [a], forward: { to: m } } }",
             [
-                "f:1:10 version: must be within 1 to 1, found \"2\""
+                "f:1:10 version: must be 1, found \"2\""
             ]
         ),
         (
@@ -176,7 +177,7 @@ import Testing
                 "f:5:64 routes.b.forward.fallback: not supported yet: A second cluster for when the first is down",
                 "f:6:16 routes.c.topics: an empty list takes no topic",
                 "f:6:43 routes.c.mirror: not supported yet: A copy in a backup cluster",
-                "f:7:3 routes.not a name: not a name (letters, digits, '.', '_', '-', at most 64)",
+                "f:7:3 routes.not a name: not a name (letters, digits, '_', '-', at most 64)",
             ])
         let second = text.replacing("\"or ders\", ", with: "")
         #expect(
@@ -210,6 +211,85 @@ import Testing
 
     @Test func aFileThatIsNotThere() {
         #expect(ConfigurationWorld().problems(["none.yaml"]) == ["cannot read none.yaml: No such file or directory"])
+    }
+
+    @Test func theVersionIsSaid() {
+        #expect(problems("", set: ["version=2"]).last == "--set version: must be 1, found \"2\"")
+    }
+
+    @Test func routesAreFolders() throws {
+        func text(_ name: String) -> String { minimal.replacingOccurrences(of: "default:", with: "\"\(name)\":") }
+        for name in [".", "..", "a/b", "a b", String(repeating: "x", count: 65)] {
+            let found = ConfigurationWorld(files: ["f": text(name)]).problems(["f"])
+            #expect(
+                found.contains { $0.hasPrefix("f:5:3 routes") && $0.hasSuffix("not a name (letters, digits, '_', '-', at most 64)") },
+                "\(name)")
+        }
+        // Those with a dot exist, so they go on.
+        let dotted = try ConfigurationWorld(files: ["f": text("team.orders")]).load(["f"])
+        #expect(dotted.configuration.routes.map(\.name) == ["team.orders"])
+        #expect(
+            dotted.warnings.map(\.description) == [
+                "f:5:3 routes.team.orders: a route's name should be of letters, digits, '_' and '-' alone; "
+                    + "give it another, and this one under formerly"
+            ])
+        #expect(try ConfigurationWorld(files: ["f": text("Team_1-x")]).load(["f"]).warnings.isEmpty)
+    }
+
+    @Test func aByteOrderMarkIsPassedOver() throws {
+        let loaded = try ConfigurationWorld(files: ["f": "\u{FEFF}" + minimal]).load(["f"])
+        #expect(loaded.configuration.routes.count == 1)
+        // Places are counted behind it.
+        #expect(ConfigurationWorld(files: ["f": "\u{FEFF}version: 9"]).problems(["f"]).contains("f:1:10 version: must be 1, found \"9\""))
+        // Only the first one, and only there.
+        #expect(!ConfigurationWorld(files: ["f": "\u{FEFF}\u{FEFF}" + minimal]).problems(["f"]).isEmpty)
+    }
+
+    private static func routes(_ a: String, _ b: String) -> String {
+        """
+        version: 1
+        clusters: { main: { properties: { bootstrap.servers: k } } }
+        routes:
+          a: { topics: [x], forward: { to: main }, formerly: \(a) }
+          b: { topics: [y], forward: { to: main }, formerly: \(b) }
+        """
+    }
+
+    @Test func formerNames() throws {
+        let loaded = try ConfigurationWorld(files: ["f": Self.routes("[old, older.one]", "[]")]).load(["f"])
+        #expect(loaded.configuration.routes.map(\.formerly) == [["old", "older.one"], []])
+        #expect(try load("").configuration.routes[0].formerly.isEmpty)
+        #expect(try load("", set: ["routes.default.formerly=x,y"]).configuration.routes[0].formerly == ["x", "y"])
+    }
+
+    @Test(arguments: [
+        ("[b]", "[]", "f:4:55 routes.a.formerly: \"b\" is a route still; rename that one first, or take it out"),
+        ("[a]", "[]", "f:4:55 routes.a.formerly: \"a\" is a route still; rename that one first, or take it out"),
+        ("[old]", "[new, old]", "f:5:60 routes.b.formerly: \"old\" is taken over by route a already"),
+        ("[]", "[old, old]", "f:5:60 routes.b.formerly: \"old\" stands here twice"),
+        ("[..]", "[]", "f:4:55 routes.a.formerly: \"..\" is not a name (letters, digits, '_', '-', at most 64)"),
+        ("old", "[]", "f:4:54 routes.a.formerly: expected a list of routes' names, found \"old\""),
+    ])
+    func formerNamesThatCannotBe(_ a: String, _ b: String, _ problem: String) {
+        #expect(ConfigurationWorld(files: ["f": Self.routes(a, b)]).problems(["f"]) == [problem])
+    }
+
+    @Test func propertiesAreReadAsTheyAreWritten() {
+        func problems(_ properties: String) -> [String] {
+            let text = minimal.replacingOccurrences(of: "bootstrap.servers: \"k1:9092\"", with: properties)
+            return ConfigurationWorld(files: ["f": text], check: KafkaPropertyJudge.check).problems(["f"])
+        }
+        #expect(
+            problems("bootstrap.server: k") == [
+                "f:3:43 clusters.main.properties.bootstrap.server: no property of librdkafka has this name; did you mean \"bootstrap.servers\"?"
+            ])
+        #expect(
+            problems("bootstrap.servers: k, linger.ms: 900s") == [
+                "f:3:58 clusters.main.properties.linger.ms: expected a number from 0 to 900000 in milliseconds, found \"900s\"; "
+                    + "librdkafka's properties take no units: write 900000"
+            ])
+        #expect(problems("client.id: x") == ["f:3:3 clusters.main: bootstrap.servers is missing; give it under properties"])
+        #expect(problems("bootstrap.servers: k, linger.ms: 5").isEmpty)
     }
 
     @Test func theCheckOfPropertiesIsHeard() {

@@ -26,9 +26,9 @@ package struct Culprit: Sendable, Equatable {
     }
 
     private init(behind route: RouteStatus) {
-        let error = route.lastError.map { ": \($0)" } ?? ""
+        let error = route.lastError.map { ": \($0.text)" } ?? ""
         self.init(
-            route, stage: route.stage, lagEvents: route.lagEvents, state: route.state, lastError: route.lastError,
+            route, stage: route.stage, lagEvents: route.lagEvents, state: route.state, lastError: route.lastError?.text,
             message:
                 "\(route.stage) of route \(route.route) to cluster \(route.cluster) is behind by \(route.lagEvents) events (\(route.state))\(error)"
         )

@@ -115,13 +115,14 @@ package struct RouteStatus: Sendable, Equatable {
     package var inFlightBytes: Int
     package var deadLetters: UInt64
     package var setAside: SetAsideTotals
-    package var lastError: String?
+    /// What keeps it from delivering, as far as that is known.
+    package var lastError: RouteError?
 
     package init(
         route: String, stage: String, cluster: String, state: String, cursor: UInt64, lagEvents: UInt64,
         oldestEventAgeSeconds: Double? = nil,
         inFlightEvents: Int = 0, inFlightBytes: Int = 0, deadLetters: UInt64 = 0, setAside: SetAsideTotals = SetAsideTotals(),
-        lastError: String? = nil
+        lastError: RouteError? = nil
     ) {
         self.route = route
         self.stage = stage
@@ -136,6 +137,27 @@ package struct RouteStatus: Sendable, Equatable {
         self.setAside = setAside
         self.lastError = lastError
     }
+}
+
+/// Why a route does not deliver: what the log has said of it.
+package struct RouteError: Sendable, Equatable {
+    /// A stable name, `_ALL_BROKERS_DOWN`; none where there is only a text.
+    package var code: String?
+    package var reason: String
+    /// What to do about it, where that is known.
+    package var advice: String?
+    /// Milliseconds since 1970; none if nobody noted it.
+    package var since: Int64?
+
+    package init(code: String? = nil, reason: String, advice: String? = nil, since: Int64? = nil) {
+        self.code = code
+        self.reason = reason
+        self.advice = advice
+        self.since = since
+    }
+
+    /// In one line, for messages.
+    package var text: String { [self.code, self.reason.isEmpty ? nil : self.reason].compactMap { $0 }.joined(separator: ": ") }
 }
 
 /// A dead letter as the API shows it.

@@ -107,9 +107,23 @@ extension AdminRoutes {
                     $0.field("dead_letters", route.deadLetters)
                     $0.field("set_aside_events", route.setAside.events)
                     $0.field("set_aside_units", route.setAside.units)
-                    $0.field("last_error", route.lastError)
+                    Self.write(route.lastError, to: &$0)
                 }
             }
+        }
+    }
+
+    private static func write(_ error: RouteError?, to json: inout JSONWriter) {
+        guard let error else {
+            json.key("last_error")
+            json.null()
+            return
+        }
+        json.object("last_error") {
+            $0.field("code", error.code)
+            $0.field("reason", error.reason)
+            $0.field("advice", error.advice)
+            $0.field("since", error.since.map(Timestamp.rfc3339))
         }
     }
 

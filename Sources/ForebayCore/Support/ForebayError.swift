@@ -48,5 +48,6 @@ extension ForebayError.Code {
     package static let authenticationFailed: Self = "authentication_failed"
     package static let linkFinished: Self = "link_finished"
     package static let addressInUse: Self = "address_in_use"
+    package static let dataFolderUnsafe: Self = "data_folder_unsafe"
     package static let injected: Self = "injected"
 }

@@ -25,6 +25,8 @@ struct ConfigurationChecks {
     private let values: ConfigurationValues
     private let firstFile: ConfigurationOrigin?
     private(set) var problems: [ConfigurationProblem] = []
+    /// What goes on working and should be changed.
+    private(set) var warnings: [ConfigurationProblem] = []
 
     init(_ settings: ConfigurationSettings, _ values: ConfigurationValues, _ sources: ConfigurationSources) {
         self.settings = settings
@@ -32,6 +34,7 @@ struct ConfigurationChecks {
         self.firstFile = sources.files.first.map { .file(name: $0, mark: YAMLMark(line: 1, column: 1)) }
         self.sizes()
         self.listeners()
+        self.names()
         self.routes()
         self.topics()
         self.clusters(sources.checkProperties)
@@ -98,13 +101,7 @@ struct ConfigurationChecks {
                 ))
         }
         var taken: [TopicPattern: (route: String, origin: ConfigurationOrigin)] = [:]
-        var ids: [RouteID: String] = [:]
-        for (route, origin) in routes {
-            // Cursors and frames know a route by a hash of its name. That two collide is next to impossible, and would mix them up.
-            if let other = ids.updateValue(route, forKey: RouteID(name: route)) {
-                let message = "its name has the same hash as \(other); rename one"
-                self.problems.append(ConfigurationProblem(origin, ConfigurationPath(["routes", route]), message))
-            }
+        for (route, _) in routes {
             self.target(route)
             guard let setting = self.values.setting("routes", route, "topics"),
                 let patterns = self.values.patterns("routes", route, "topics")
@@ -118,6 +115,39 @@ struct ConfigurationChecks {
                 } else {
                     taken[pattern] = (route, origin)
                 }
+            }
+        }
+    }
+
+    /// A name, today's or a former one, belongs to one route. Cursors and frames know it by its hash, so that counts too.
+    private mutating func names() {
+        var owners: [RouteID: (name: String, route: String)] = [:]
+        for (route, origin) in self.settings.names(in: "routes") {
+            let path = ConfigurationPath(["routes", route])
+            // That two collide is next to impossible, and would mix them up.
+            if let other = owners.updateValue((route, route), forKey: RouteID(name: route)) {
+                self.problems.append(ConfigurationProblem(origin, path, "its name has the same hash as \(other.name); rename one"))
+            }
+            if !RouteName.isPlain(route) {
+                let message = "a route's name should be of letters, digits, '_' and '-' alone; give it another, and this one under formerly"
+                self.warnings.append(ConfigurationProblem(origin, path, message))
+            }
+        }
+        for (route, _) in self.settings.names(in: "routes") {
+            guard let setting = self.values.setting("routes", route, "formerly") else { continue }
+            for (name, origin) in zip(setting.texts, setting.itemOrigins) {
+                guard let other = owners.updateValue((name, route), forKey: RouteID(name: name)) else { continue }
+                let message =
+                    if other.name != name {
+                        "\(YAMLText.quoted(name)) has the same hash as \(other.name), so what they left can't be told apart"
+                    } else if other.route == name {
+                        "\(YAMLText.quoted(name)) is a route still; rename that one first, or take it out"
+                    } else if other.route == route {
+                        "\(YAMLText.quoted(name)) stands here twice"
+                    } else {
+                        "\(YAMLText.quoted(name)) is taken over by route \(other.route) already"
+                    }
+                self.problems.append(ConfigurationProblem(origin, setting.path, message))
             }
         }
     }
@@ -156,13 +186,17 @@ struct ConfigurationChecks {
             let client = self.values.properties("clusters", name, "properties")
             let producer = self.values.properties("clusters", name, "producer")
             let together = client.merging(producer) { $1 }
-            guard let servers = together["bootstrap.servers"] ?? together["metadata.broker.list"], !servers.isEmpty else {
-                if !self.hasFailed(path, "bootstrap.servers") {
+            let found = check?(client, producer) ?? []
+            if (together["bootstrap.servers"] ?? together["metadata.broker.list"] ?? "").isEmpty {
+                // A name that was meant to be this one is told as that.
+                let isMistyped = together.keys.contains { NearestName.of($0, among: ["bootstrap.servers"]) != nil }
+                if !isMistyped, !self.hasFailed(path, "bootstrap.servers") {
                     self.problems.append(ConfigurationProblem(origin, path, "bootstrap.servers is missing; give it under properties"))
                 }
-                continue
             }
-            for problem in check?(client, producer) ?? [] { self.report(problem, path, origin, together) }
+            for problem in found where problem.property != "bootstrap.servers" || together["bootstrap.servers"] != nil {
+                self.report(problem, path, origin, together)
+            }
         }
     }
 

@@ -62,6 +62,7 @@ struct ConfigurationDecoder {
         RouteConfiguration(
             name: name, topics: self.values.patterns("routes", name, "topics")!,
             maxTopics: self.values.number("routes", name, "max_topics")!,
+            formerly: self.values.setting("routes", name, "formerly")?.texts ?? [],
             forward: ForwardTargetConfiguration(to: self.values.text("routes", name, "forward", "to")!))
     }
 

@@ -34,6 +34,8 @@ package struct LoadedConfiguration: Sendable {
     package let configuration: ForebayConfiguration
     /// In the schema's order, a user's names in the order of the files.
     package let settings: [ResolvedSetting]
+    /// What goes on working and should be changed.
+    package let warnings: [ConfigurationProblem]
 }
 
 /// Files, environment and `--set` to one checked configuration, or to all that is wrong with it.
@@ -65,7 +67,7 @@ package enum ConfigurationLoader {
         guard found.isEmpty else { throw ConfigurationInvalid(problems: Self.ordered(found, sources.files)) }
         return LoadedConfiguration(
             configuration: ConfigurationDecoder(settings, resolver.values).configuration(),
-            settings: Self.ordered(settings, resolver.values))
+            settings: Self.ordered(settings, resolver.values), warnings: Self.ordered(checks.warnings, sources.files))
     }
 
     /// Files in their order, by position; then the environment; then `--set`. Each problem once.

@@ -1,3 +1,5 @@
+import ForebayCore
+
 /// Finds the key that a dotted path means. A user's own names may have dots in them, so one name may take several parts.
 enum ConfigurationLookup {
     enum Found {

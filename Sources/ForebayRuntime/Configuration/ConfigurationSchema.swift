@@ -16,7 +16,8 @@ package enum ConfigurationSchema {
         .key("node.name", .text, .computed("the host name"), example: "edge-1", "The node's name in logs, metrics and status."),
         .key(
             "node.data_dir", .path, .standard("./forebay-data"),
-            "Folder of the spool, its cursors and the dead letters. It is made if missing, and one process at a time may own it."),
+            "Folder of the spool, its cursors and the dead letters. It is made if missing, one process at a time may own it, and nobody else may "
+                + "be allowed to write in it."),
         .notYet("modes", "Which stages this process runs."),
         .section("log", "Logs go to stderr. They never hold payloads or secrets."),
         .key("log.level", .choice(["debug", "info", "warning", "error"], notYet: []), .standard("info"), "The least that is logged."),
@@ -92,7 +93,8 @@ package enum ConfigurationSchema {
                 + "<property>_file with the path of a file that holds them."),
         .key(
             "clusters.<name>.properties.<property>", .property, .optional("librdkafka's default"), example: "127.0.0.1:9092",
-            "A property as librdkafka's CONFIGURATION.md has it. bootstrap.servers is needed, here or in producer."),
+            "A property as librdkafka's CONFIGURATION.md has it: numbers are plain, in the unit of the property, so linger.ms: 5 and never 5ms. "
+                + "bootstrap.servers is needed, here or in producer."),
         .names(
             "clusters.<name>.producer", of: "<property>", example: "compression.type", isNeeded: false,
             "The same for producers only; it wins over properties."),
@@ -112,7 +114,8 @@ package enum ConfigurationSchema {
             example: "128MiB", "The size of one file. At most an eighth of max_size; disk space comes back a file at a time."),
         .key(
             "buffer.spool.max_size", .size(MiB...1024 * TiB), .standard("50GiB"),
-            "The most that the spool may take, dead letters included. Nothing that Kafka still has to get is ever deleted."),
+            "The most that the spool may take, dead letters and what is set aside included. A disk that can't give so much is warned about, and "
+                + "what it can give counts. Nothing that Kafka still has to get is ever deleted."),
         .key(
             "buffer.spool.sync", .choice(["always"], notYet: ["interval"]), .standard("always"),
             "always: no 2xx before the disk has confirmed the event. Requests that arrive together share one sync."),
@@ -126,7 +129,8 @@ package enum ConfigurationSchema {
         .names(
             "routes", of: "<name>", example: "default", isNeeded: true,
             "Which topics go where, by names of your own. An exact topic beats the longest prefix, which beats \"*\"; two routes can't "
-                + "have the same. A route's name stands in its cursor on disk, so a renamed route is a new one."),
+                + "have the same. A route's name (letters, digits, '_', '-', at most 64) stands in its cursor on disk, so a renamed route is a new "
+                + "one, unless formerly says what it was called."),
         .key(
             "routes.<name>.topics", .topicPatterns, .required, example: "[\"*\"]",
             "Topics, prefixes such as \"payments.*\", or \"*\" for all the rest. A topic that no route takes is answered 404."),
@@ -136,6 +140,10 @@ package enum ConfigurationSchema {
                 + "more gets 429; nothing of its request is stored."),
         .section("routes.<name>.forward", "Delivery in order."),
         .key("routes.<name>.forward.to", .reference(to: "clusters"), .required, example: "main", "The cluster that gets the events."),
+        .key(
+            "routes.<name>.formerly", .routeNames, .optional("none"), example: "[purchases]",
+            "Names that this route had before: it takes over what they left, their backlog, what is set aside and dead letters. Each name goes to "
+                + "one route, and none of them may be a route still."),
         .notYet("routes.<name>.forward.fallback", "A second cluster for when the first is down."),
         .notYet("routes.<name>.forward.breaker", "When to turn to the fallback."),
         .notYet("routes.<name>.mirror", "A copy in a backup cluster."),

@@ -81,7 +81,9 @@ enum ConfigurationName {
         case "<property>":
             name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } ? nil : "not a property's name"
         default:
-            TopicName.hasValidCharacters(name) && name.utf8.count <= 64 ? nil : "not a name (letters, digits, '.', '_', '-', at most 64)"
+            // Names of routes are names of folders, where these two mean other folders.
+            TopicName.hasValidCharacters(name) && name.utf8.count <= 64 && name != "." && name != ".."
+                ? nil : "not a name (letters, digits, '_', '-', at most 64)"
         }
     }
 }

@@ -20,12 +20,14 @@ package enum ConfigurationType: Sendable {
     /// A list, as the next one; everything else is a scalar.
     case topicPatterns
     case hostNames
+    /// A list of names that routes have or had.
+    case routeNames
     /// A property of librdkafka; its value is librdkafka's to judge.
     case property
 
     var isList: Bool {
         switch self {
-        case .topicPatterns, .hostNames: true
+        case .topicPatterns, .hostNames, .routeNames: true
         default: false
         }
     }
@@ -65,6 +67,7 @@ extension ConfigurationType {
         case .keyPath: "a path such as $.order_id or $.customer.id"
         case .topicPatterns: "a list of topics, prefixes such as \"payments.*\", or \"*\""
         case .hostNames: "a list of host names, without ports"
+        case .routeNames: "a list of routes' names"
         case .property: "a property's value"
         }
     }
@@ -90,6 +93,11 @@ extension ConfigurationType {
             }
             return .pattern(pattern)
         case .hostNames: return try self.parsed(text, Self.isHostName(text) ? .text(text) : nil)
+        case .routeNames:
+            if let problem = ConfigurationName.problem(text, placeholder: "<name>") {
+                throw ConfigurationValueProblem(message: "\(YAMLText.quoted(text)) is \(problem)")
+            }
+            return .text(text)
         case .property: return .text(text)
         }
     }
@@ -113,6 +121,9 @@ extension ConfigurationType {
     ) throws(ConfigurationValueProblem) -> ConfigurationValue {
         guard let number else { throw self.refusal(text) }
         guard range.contains(number) else {
+            if range.count == 1 {
+                throw ConfigurationValueProblem(message: "must be \(shown(range.lowerBound)), found \(YAMLText.quoted(text))")
+            }
             let bounds = "\(shown(range.lowerBound)) to \(shown(range.upperBound))"
             throw ConfigurationValueProblem(message: "must be within \(bounds), found \(YAMLText.quoted(text))")
         }

@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayYAML
 
 /// Reads one YAML file along the schema: which keys are known, whether each has the right shape, and where each stands.

@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayYAML
 
 /// Reads the environment: `FOREBAY_` and the path in upper snake case, `FOREBAY_LIMITS_BODY` for `limits.body`.

@@ -21,11 +21,17 @@ package final class Demo {
         self.bootstrap = self.cluster.bootstrap
         self.folder = try Self.temporaryFolder()
         let text = Self.text(bootstrap: self.bootstrap, folder: self.folder)
-        self.configuration = try ConfigurationLoader.load(
-            ConfigurationSources(
-                files: ["demo"], overrides: overrides, environment: [:], hostName: hostName, readFile: { _ in Array(text.utf8) },
-                checkProperties: KafkaPropertyJudge.check)
-        ).configuration
+        do {
+            self.configuration = try ConfigurationLoader.load(
+                ConfigurationSources(
+                    files: ["demo"], overrides: overrides, environment: [:], hostName: hostName, readFile: { _ in Array(text.utf8) },
+                    checkProperties: KafkaPropertyJudge.check)
+            ).configuration
+        } catch {
+            // Of an object that was never made no `deinit` runs.
+            Self.remove(self.folder)
+            throw error
+        }
     }
 
     deinit {

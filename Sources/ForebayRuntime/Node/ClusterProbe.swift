@@ -2,7 +2,7 @@ import ForebayCore
 import ForebayKafka
 import ForebayNet
 
-/// Asks a cluster for its brokers, once.
+/// Asks a cluster for its brokers and topics, once.
 actor ClusterProbe {
     private let loop: EventLoop
     private var lastFailure: KafkaFailure?
@@ -14,9 +14,9 @@ actor ClusterProbe {
         self.loop = loop
     }
 
-    /// - Returns: the number of brokers, or why none answered: the client's own error where it gave one, because it says more than "timed
-    ///   out".
-    func ask(_ properties: KafkaProperties) async -> Result<Int, ForebayError> {
+    /// - Returns: what the cluster says of itself, or why no broker answered: the client's own error where it gave one, because it says more
+    ///   than "timed out".
+    func ask(_ properties: KafkaProperties) async -> Result<KafkaMetadata, ForebayError> {
         self.lastFailure = nil
         do {
             let producer = try KafkaProducer(on: self.loop, name: "probe", kind: .single, properties: properties) { [weak self] in
@@ -27,7 +27,7 @@ actor ClusterProbe {
                 self.producer = nil
                 producer.close()
             }
-            return .success(try await producer.metadata(timeout: 5000).brokers)
+            return .success(try await producer.metadataOfAllTopics(timeout: 5000))
         } catch let failure as KafkaFailure {
             return .failure(ForebayError(.brokerUnavailable, recovery: .retry, (self.lastFailure ?? failure).description))
         } catch {

@@ -47,6 +47,18 @@ package final class Node: Sendable {
         Allocator.giveBack()
         let loops = Loops(edge: try EventLoop(label: "fb-edge"), delivery: try EventLoop(label: "fb-delivery"))
         let supervisor = Supervisor(policy: restarts, metrics: metrics, surroundings: .real)
+        do {
+            return try await Self.start(configuration, loops, supervisor, metrics)
+        } catch {
+            // What runs already would go on, and complain of what its owner takes away.
+            await supervisor.shutdown(within: .seconds(1))
+            throw error
+        }
+    }
+
+    private static func start(
+        _ configuration: ForebayConfiguration, _ loops: Loops, _ supervisor: Supervisor, _ metrics: MetricsRegistry
+    ) async throws -> Node {
         let observation = NodeObservation(configuration)
         let listeners = try await NodeListeners.make(configuration, loop: loops.edge, metrics: metrics)
         let allLoops = [loops.edge, loops.delivery]

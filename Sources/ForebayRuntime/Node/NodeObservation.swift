@@ -148,7 +148,7 @@ final class NodeObservation: NodeView {
             oldestEventAgeSeconds: NodeRoute.age(source.oldestAcceptedAt),
             inFlightEvents: Self.number("in_flight", stage), inFlightBytes: Self.number("in_flight_bytes", stage),
             deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0, setAside: Self.explained(known.setAside),
-            lastError: held ?? stage?.lastError)
+            lastError: RouteError(of: stage, held: held))
     }
 
     private static func number(_ name: String, _ stage: StageReport?) -> Int {

@@ -7,16 +7,26 @@ import Glibc
 
 /// A node as a process: logs, signals, and the way out.
 package enum NodeProcess {
-    /// Runs a node until SIGTERM or SIGINT, and drains it. A second signal leaves at once; that is safe too. SIGHUP is survived.
+    /// Runs a node until SIGTERM or SIGINT, and drains it. A second signal leaves at once; that is safe too.
     ///
-    /// - Parameter started: told of the running node, once.
+    /// - Parameters:
+    ///   - warnings: what was found in the configuration that works and should be changed.
+    ///   - endsOnHangup: whether SIGHUP ends it too, because it belongs to a terminal; otherwise it is survived.
+    ///   - started: told of the running node, once.
     package static func run(
-        _ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry(), started: (Node) async throws -> Void = { _ in }
+        _ configuration: ForebayConfiguration, warnings: [String] = [], metrics: MetricsRegistry = MetricsRegistry(),
+        endsOnHangup: Bool = false, started: (Node) async throws -> Void = { _ in }
     ) async throws {
         LogSink.shared.configure(level: configuration.log.level, format: configuration.log.format.sinkFormat)
         self.registerMetrics(in: metrics)
         let logger = Logger(label: "node")
-        let signals = try await Signals.watch()
+        let signals = try await Signals.watch(endsOnHangup: endsOnHangup)
+        for warning in warnings { logger.warning("configuration", ["warning": warning]) }
+        let folder = try DataFolder(configuration.node.dataDirectory)
+        if let refusal = folder.refusal { throw ForebayError(.dataFolderUnsafe, recovery: .stop, refusal) }
+        if let shortage = folder.shortage(ofMaxSize: configuration.buffer.spool.maxSize) {
+            logger.warning("the disk is smaller than max_size", ["detail": shortage])
+        }
         let node = try await Node.start(configuration, metrics: metrics)
         logger.info(
             "accepting events",
@@ -45,12 +55,13 @@ private final class Signals: Sendable {
     private let loop: EventLoop
     private let arrived: AsyncStream<String>
 
-    static func watch() async throws -> Signals {
+    static func watch(endsOnHangup: Bool) async throws -> Signals {
         let loop = try EventLoop(label: "fb-signals")
         let (arrived, tell) = AsyncStream.makeStream(of: String.self, bufferingPolicy: .bufferingNewest(1))
         try await loop.perform {
             var count = 0
-            for (number, name) in [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] {
+            let ends = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] + (endsOnHangup ? [(SIGHUP, "SIGHUP")] : [])
+            for (number, name) in ends {
                 _ = try loop.signal(number) {
                     count += 1
                     // Whatever is going on: what was answered is durable, and the rest was not answered.
@@ -61,6 +72,7 @@ private final class Signals: Sendable {
                     tell.yield(name)
                 }
             }
+            if endsOnHangup { return }
             _ = try loop.signal(SIGHUP) {
                 Logger(label: "node").warning("SIGHUP: reloading the configuration is not supported yet; restart to apply a change", [:])
             }

@@ -1,4 +1,4 @@
-import ForebayRuntime
+import ForebayCore
 
 /// Finds the command in the table and reads its options and arguments, strictly.
 struct ArgumentParser {

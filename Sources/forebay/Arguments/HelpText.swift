@@ -8,7 +8,7 @@ enum HelpText {
             for example in command.examples { text += "  # \(example.comment)\n  \(example.command)\n" }
         }
         text += "\nUsage\n  \(Self.usage(command, path))\n"
-        text += Self.list("Commands", command.subcommands.filter { !$0.isHidden }.map { ($0.name, Self.listed($0)) })
+        text += Self.list("Commands", command.subcommands.filter { !$0.isHidden }.map { ($0.name, $0.summary) })
         text += Self.list("Arguments", command.arguments.map { ($0.name, $0.help) })
         text += Self.list("Options", Self.options(command, path).map { (Self.form($0), $0.help) })
         if path.count == 1 {
@@ -46,7 +46,6 @@ enum HelpText {
         if path.count > 1 {
             text += "## \(path.joined(separator: " "))\n\n"
             text += command.summary + ".\n\n"
-            if case .notYet = command.action { return text.dropLast(2) + " Not supported yet: exit code 64.\n\n" }
             if !command.details.isEmpty { text += command.details + "\n\n" }
             if command.subcommands.isEmpty {
                 text += "```\n\(Self.usage(command, path))\n```\n\n"
@@ -83,10 +82,6 @@ enum HelpText {
 
     private static func form(_ option: CommandSpecification.Option) -> String {
         option.value.map { "\(option.name) \($0)" } ?? option.name
-    }
-
-    private static func listed(_ command: CommandSpecification) -> String {
-        if case .notYet = command.action { command.summary + " (not supported yet)" } else { command.summary }
     }
 
     private static func list(_ title: String, _ rows: [(String, String)]) -> String {

@@ -6,6 +6,20 @@ extension ParsedArguments {
         return number
     }
 
+    /// How many to show. None would say that there are none.
+    func limit(upTo bound: UInt64 = .max) throws(CommandFailure) -> UInt64? {
+        guard let number = try self.number("--limit") else { return nil }
+        guard (1...bound).contains(number) else {
+            throw CommandFailure(.usage, "--limit takes a number from 1" + (bound == .max ? "" : " to \(bound)") + ", not \(number)")
+        }
+        return number
+    }
+
+    /// `forebay setaside ls`, with the URL that was given for this one.
+    func command(_ words: String) -> String {
+        "'forebay \(words)" + (self.value("--url").map { " --url \($0)" } ?? "") + "'"
+    }
+
     /// The folder of a node that is down, given instead of the URL of one that runs.
     func folder(_ command: [String]) throws(UsageError) -> String? {
         guard let folder = self.value("--dir") else { return nil }

@@ -35,22 +35,27 @@ enum CommandTable {
         name: "demo", summary: "Try it: everything in one process, nothing to set up",
         details:
             "Starts an embedded Kafka, a spool in a temporary folder and sample traffic, and prints the URLs and a first curl. "
-            + "The embedded Kafka forgets old data. Ctrl-C stops it.",
+            + "The embedded Kafka forgets old data; --tail shows what it has. Ctrl-C, or the end of the terminal, stops it and removes the folder.",
         options: [
             Option(name: "--no-traffic", value: nil, help: "Send no sample events"),
+            Option(name: "--tail", value: nil, help: "Print every event that is in the embedded Kafka: place, key, value"),
             Option(
                 name: "--set", value: "PATH=VALUE", isRepeated: true,
                 help: "A configuration value: --set listeners.ingest.address=127.0.0.1:9080"),
         ],
-        examples: [Example(command: "forebay demo", comment: "until Ctrl-C")],
+        examples: [
+            Example(command: "forebay demo", comment: "until Ctrl-C"),
+            Example(command: "forebay demo --no-traffic --tail", comment: "and see your own events arrive in Kafka"),
+        ],
         action: .run(ConfigurationCommands.demo))
 
     private static let validate = CommandSpecification(
         name: "validate", summary: "Check a configuration",
         details:
-            "Reports everything that is wrong, each with its place, and exits 78. With --connect, exits 69 if something does not answer.",
+            "Reports everything that is wrong, each with its place, and exits 78. With --connect, exits 69 if something does not answer. "
+            + "Nothing is made or changed, and a node that runs with this configuration is no obstacle.",
         options: ConfigurationCommands.options + [
-            Option(name: "--connect", value: nil, help: "Also ask the clusters, folders and addresses whether they are there")
+            Option(name: "--connect", value: nil, help: "Also ask the clusters, topics, folders and addresses whether they are there")
         ],
         examples: [
             Example(command: "forebay validate --config forebay.yaml", comment: "without touching anything"),
@@ -85,7 +90,7 @@ enum CommandTable {
         name: "send", summary: "Send events to a topic",
         details:
             "Events are the values given, or the lines of a file or of stdin; blank lines are skipped. While the node is full, draining "
-            + "or away, sending is repeated until --timeout; after a lost answer that may store an event twice.",
+            + "or away, sending is repeated until --timeout; after a lost answer that may store an event twice. Ctrl-C says what was accepted.",
         arguments: [
             Argument(name: "TOPIC", help: "The topic"),
             Argument(name: "VALUE", isOptional: true, isRepeated: true, help: "An event's value; without one, lines are read"),
@@ -107,7 +112,7 @@ enum CommandTable {
         action: .run(SendCommand.run))
 
     private static let status = CommandSpecification(
-        name: "status", summary: "Show a node's stages, buffers, targets, lag and restarts",
+        name: "status", summary: "Show what is stuck, since when, why, and what to do; and routes, buffer, stages",
         options: [
             Option(name: "--url", value: "URL", help: "The node's admin listener; default \(AdminClient.defaultURL)"),
             Option(name: "--json", value: nil, help: "The node's own answer"),
@@ -118,9 +123,7 @@ enum CommandTable {
         ],
         action: .run(StatusCommand.run))
 
-    private static let targets = CommandSpecification(
-        name: "targets", summary: "Switch, pause and resume targets",
-        action: .notYet)
+    private static let targets = Self.notYet("targets")
 
     private static let deadletters = CommandSpecification(
         name: "deadletters", summary: "Look at events that the brokers refused for good",
@@ -133,7 +136,7 @@ enum CommandTable {
                 ],
                 examples: [
                     Example(command: "forebay deadletters ls", comment: "of the node on this machine"),
-                    Example(command: "forebay deadletters ls --dir /var/lib/forebay", comment: "of a node that is down"),
+                    Example(command: "forebay deadletters ls --dir \(Self.folder)", comment: "of a node that is down"),
                 ],
                 action: .run(DeadLettersCommand.list)),
             CommandSpecification(
@@ -143,12 +146,20 @@ enum CommandTable {
                     Argument(name: "NUMBER", help: "Its number, as ls shows it"),
                 ],
                 options: Option.nodeOrFolder + [
-                    Option(name: "--value", value: nil, help: "The value alone, byte for byte")
+                    Option(name: "--value", value: nil, help: "The value alone, byte for byte"),
+                    Option(
+                        name: "--envelope", value: nil,
+                        help: "As it can be posted again: with key, headers, id, timestamp and partition, for POST /v1/events"),
                 ],
-                examples: [Example(command: "forebay deadletters show orders 17", comment: "number 17 of the route orders")],
+                examples: [
+                    Example(command: "forebay deadletters show orders 17", comment: "number 17 of the route orders"),
+                    Example(
+                        command: "forebay deadletters show orders 17 --envelope | curl --data-binary @- "
+                            + "-H 'Content-Type: application/vnd.forebay.v1+json' http://127.0.0.1:8080/v1/events",
+                        comment: "post it again"),
+                ],
                 action: .run(DeadLettersCommand.show)),
-            Self.notYet("replay", "Send dead letters again"),
-            Self.notYet("rm", "Remove dead letters"),
+            Self.notYet("replay"), Self.notYet("rm"),
         ]))
 
     private static let setaside = CommandSpecification(
@@ -167,7 +178,7 @@ enum CommandTable {
                 ],
                 examples: [
                     Example(command: "forebay setaside ls", comment: "of the node on this machine"),
-                    Example(command: "forebay setaside ls --dir /var/lib/forebay", comment: "of a node that is down"),
+                    Example(command: "forebay setaside ls --dir \(Self.folder)", comment: "of a node that is down"),
                 ],
                 action: .run(SetAsideCommand.list))
         ]))
@@ -179,14 +190,14 @@ enum CommandTable {
             CommandSpecification(
                 name: "ls", summary: "List segments and cursors", arguments: SpoolCommand.arguments,
                 options: [Option(name: "--json", value: nil, help: "As JSON")],
-                examples: [Example(command: "forebay spool ls /var/lib/forebay", comment: "of a node's data_dir")],
+                examples: [Example(command: "forebay spool ls \(Self.folder)", comment: "of a node's data_dir")],
                 action: .run(SpoolCommand.list)),
             CommandSpecification(
                 name: "verify", summary: "Check every byte",
                 details: "Exits 1 and names segment, offset and reason where acknowledged data is damaged.",
                 arguments: SpoolCommand.arguments,
                 options: [Option(name: "--json", value: nil, help: "As JSON")],
-                examples: [Example(command: "forebay spool verify /var/lib/forebay", comment: "of a node's data_dir")],
+                examples: [Example(command: "forebay spool verify \(Self.folder)", comment: "of a node's data_dir")],
                 action: .run(SpoolCommand.verify)),
             CommandSpecification(
                 name: "dump", summary: "Print events as JSON lines", arguments: SpoolCommand.arguments,
@@ -194,11 +205,11 @@ enum CommandTable {
                     Option(name: "--from", value: "SEQUENCE", help: "The first to print; default the oldest"),
                     Option(name: "--limit", value: "N", help: "At most so many"),
                 ],
-                examples: [Example(command: "forebay spool dump /var/lib/forebay --limit 10 | jq .", comment: "the ten oldest events")],
+                examples: [Example(command: "forebay spool dump \(Self.folder) --limit 10 | jq .", comment: "the ten oldest events")],
                 action: .run(SpoolCommand.dump)),
         ]))
 
-    private static let bench = Self.notYet("bench", "Generate load, measure latency, count what is lost or doubled")
+    private static let bench = Self.notYet("bench")
 
     private static let docs: CommandSpecification = .init(
         name: "docs", summary: "Print a page of the reference as Markdown",
@@ -213,7 +224,11 @@ enum CommandTable {
             return .ok
         })
 
-    private static func notYet(_ name: String, _ summary: String) -> CommandSpecification {
-        CommandSpecification(name: name, summary: summary, action: .notYet)
+    /// Refused by name, and in no help.
+    private static func notYet(_ name: String) -> CommandSpecification {
+        CommandSpecification(name: name, summary: "", isHidden: true, action: .notYet)
     }
+
+    /// Where the service unit has it.
+    private static let folder = "/var/lib/forebay/forebay-data"
 }

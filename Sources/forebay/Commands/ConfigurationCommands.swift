@@ -11,27 +11,47 @@ enum ConfigurationCommands {
     ]
 
     static func run(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
-        try await NodeCommands.run(Self.load(arguments, world).configuration)
+        let loaded = try Self.load(arguments, world)
+        return try await NodeCommands.run(loaded.configuration, warnings: loaded.warnings.map(\.description))
     }
 
     static func demo(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
-        try await NodeCommands.demo(overrides: arguments.values("--set"), sendsTraffic: !arguments.has("--no-traffic"), world)
+        try await NodeCommands.demo(
+            overrides: arguments.values("--set"), sendsTraffic: !arguments.has("--no-traffic"), tails: arguments.has("--tail"), world)
     }
 
     static func validate(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
-        let configuration = try Self.load(arguments, world).configuration
+        let loaded = try Self.load(arguments, world)
+        let configuration = loaded.configuration
         let counts = [
             Self.counted(configuration.clusters.count, "cluster"), Self.counted(configuration.routes.count, "route"),
             Self.counted(configuration.topics.count, "topic"),
         ]
         try world.terminal.out("the configuration is valid: \(counts.joined(separator: ", "))\n")
-        guard arguments.has("--connect") else { return .ok }
+        for warning in loaded.warnings { Self.warn(warning.description, world) }
+        guard arguments.has("--connect") else {
+            // This may be another machine than the node's, where nothing of it can be looked at; --connect says so.
+            if let folder = try? DataFolder(configuration.node.dataDirectory) {
+                let maxSize = configuration.buffer.spool.maxSize
+                for problem in [folder.refusal, folder.shortage(ofMaxSize: maxSize)].compactMap({ $0 }) { Self.warn(problem, world) }
+            }
+            return .ok
+        }
         let reached = try await NodeReach.ask(configuration)
         for one in reached {
-            let mark = one.isGood ? world.terminal.styled("ok    ", .green) : world.terminal.styled("failed", .red)
-            try world.terminal.out("\(mark)  \(one.what): \(one.found)\n")
+            let mark =
+                switch one.verdict {
+                case .good: world.terminal.styled("ok     ", .green)
+                case .warning: world.terminal.styled("warning", .yellow)
+                case .failed: world.terminal.styled("failed ", .red)
+                }
+            try world.terminal.out("\(mark)  \(TextTable.printable("\(one.what): \(one.found)"))\n")
         }
-        return reached.allSatisfy(\.isGood) ? .ok : .unavailable
+        return reached.contains { $0.verdict == .failed } ? .unavailable : .ok
+    }
+
+    private static func warn(_ text: String, _ world: World) {
+        world.terminal.message("\(world.terminal.errorStyled("warning:", .yellow)) \(text)")
     }
 
     static func initialize(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {

@@ -6,27 +6,42 @@ import ForebayTelemetry
 /// `run` and `demo`: what starts a node.
 enum NodeCommands {
     /// Runs a node until it was told to stop, and has drained.
-    static func run(_ configuration: ForebayConfiguration) async throws -> ExitCode {
-        try await NodeProcess.run(configuration)
+    ///
+    /// - Parameter warnings: what is to be said of the configuration.
+    static func run(_ configuration: ForebayConfiguration, warnings: [String]) async throws -> ExitCode {
+        try await NodeProcess.run(configuration, warnings: warnings)
         return .ok
     }
 
     /// Runs everything in one process until Ctrl-C.
     ///
-    /// - Parameter overrides: `--set` arguments, over the demo's own configuration.
-    static func demo(overrides: [String], sendsTraffic: Bool, _ world: World) async throws -> ExitCode {
+    /// - Parameters:
+    ///   - overrides: `--set` arguments, over the demo's own configuration.
+    ///   - tails: whether every event in the embedded Kafka is printed.
+    static func demo(overrides: [String], sendsTraffic: Bool, tails: Bool, _ world: World) async throws -> ExitCode {
         let demo = try Demo(overrides: overrides, hostName: world.hostName)
         let bootstrap = demo.bootstrap
         let metrics = MetricsRegistry()
         var tasks: [Task<Void, Never>] = []
         defer { for task in tasks { task.cancel() } }
-        try await NodeProcess.run(demo.configuration, metrics: metrics) { node in
-            try world.terminal.out(Self.greeting(node, bootstrap, world.terminal))
-            if sendsTraffic {
-                let traffic = DemoTraffic(address: try HTTPAddress(url: "http://\(node.ingestAddress)"))
-                tasks.append(Task { await traffic.run() })
+        do {
+            try await NodeProcess.run(demo.configuration, metrics: metrics, endsOnHangup: true) { node in
+                try world.terminal.out(Self.greeting(node, bootstrap, world.terminal))
+                if sendsTraffic {
+                    let traffic = DemoTraffic(address: try HTTPAddress(url: "http://\(node.ingestAddress)"))
+                    tasks.append(Task { await traffic.run() })
+                }
+                if tails {
+                    let tail = try DemoTail(bootstrap: bootstrap)
+                    // A reader that went away ends the printing, not the demo.
+                    tasks.append(Task { await tail.run { try? world.terminal.out(Self.line($0, $1, $2)) } })
+                } else {
+                    tasks.append(Task { await Self.summarise(node, metrics, world.terminal) })
+                }
             }
-            tasks.append(Task { await Self.summarise(node, metrics, world.terminal) })
+        } catch let error as ForebayError where error.code == .addressInUse {
+            let ports = "--set listeners.ingest.address=127.0.0.1:9080 --set listeners.admin.address=127.0.0.1:9081"
+            throw CommandFailure(.failure, "\(error); give the demo other ports: forebay demo \(ports)")
         }
         world.terminal.progress("")
         withExtendedLifetime(demo) {}
@@ -46,12 +61,23 @@ enum NodeCommands {
 
               curl \(url) -H 'Content-Type: application/json' -d '{"order_id":"o-1","item":"tea"}'
 
+            See what is in Kafka: start it as 'forebay demo --tail', which prints every event of the embedded one.
+
             Or wait until Kafka has it, and see where it stands there:
 
               curl '\(url)?ack=kafka' -H 'Content-Type: application/json' -d '{"order_id":"o-2","item":"tea"}'
 
 
             """
+    }
+
+    /// `orders/2 @17  o-1  {"order_id":"o-1"}`: where a record stands, its key and its value.
+    private static func line(_ place: String, _ key: [UInt8]?, _ value: [UInt8]?) -> String {
+        func text(_ bytes: [UInt8]?, none: String) -> String {
+            guard let bytes else { return none }
+            return String(validating: bytes, as: UTF8.self).map(TextTable.printable) ?? "base64:" + Base64.encode(bytes)
+        }
+        return "\(TextTable.printable(place))  \(text(key, none: "-"))  \(text(value, none: "(no value)"))\n"
     }
 
     /// One line that tells what happens: rewritten in place on a terminal, a line every five seconds otherwise.

@@ -5,10 +5,7 @@ enum SetAsideCommand {
     static let bound = 5000
 
     static func list(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
-        let limit = try arguments.number("--limit") ?? UInt64(Self.limit)
-        guard (1...UInt64(Self.bound)).contains(limit) else {
-            throw CommandFailure(.usage, "--limit takes a number from 1 to \(Self.bound)")
-        }
+        let limit = try arguments.limit(upTo: UInt64(Self.bound)) ?? UInt64(Self.limit)
         let folder = try arguments.folder(["forebay", "setaside"])
         let (route, count) = (arguments.value("--route"), Int(limit))
         let answer =

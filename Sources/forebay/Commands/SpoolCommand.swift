@@ -16,7 +16,7 @@ enum SpoolCommand {
             ("SEGMENT", .right), ("EVENTS", .right), ("FROM", .right), ("TO", .right), ("SIZE", .right), ("SEALED", .left), ("MADE", .left))
         for segment in spool.segments {
             segments.add(
-                "\(segment.number)", Shown.count(Int(clamping: segment.end - segment.base)), "\(segment.base)",
+                "\(segment.number)", Shown.count(Int(clamping: segment.end > segment.base ? segment.end - segment.base : 0)), "\(segment.base)",
                 segment.end > segment.base ? "\(segment.end - 1)" : "-", Shown.bytes(segment.bytes), segment.isSealed ? "yes" : "no",
                 Shown.time(segment.madeAt))
         }
@@ -37,7 +37,7 @@ enum SpoolCommand {
         if arguments.has("--json") {
             try world.terminal.out(Self.json(verdict))
         } else {
-            for problem in verdict.problems { try world.terminal.out(Self.text(problem) + "\n") }
+            for problem in verdict.problems { try world.terminal.out(TextTable.printable(Self.text(problem)) + "\n") }
             let counts = [
                 "\(Shown.count(verdict.segments)) segments", "\(Shown.count(verdict.frames)) frames",
                 "\(Shown.count(Int(clamping: verdict.events))) events", Shown.bytes(verdict.bytes),
@@ -52,13 +52,13 @@ enum SpoolCommand {
 
     static func dump(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
         let first = try arguments.number("--from") ?? 0
-        var left = try arguments.number("--limit") ?? .max
+        var left = try arguments.limit() ?? .max
         let spool = try Self.open(arguments.positional[0])
-        guard left > 0 else { return .ok }
+        let routes = Self.routes(spool)
         var failure: CommandFailure?
         try spool.dump(from: first) { event, sequence, route in
             do throws(CommandFailure) {
-                try world.terminal.out(EventText.json(event, sequence: sequence, route: route, spool: spool.id) + "\n")
+                try world.terminal.out(EventText.json(event, sequence: sequence, route: route, routes: routes, spool: spool.id) + "\n")
             } catch {
                 failure = error
             }
@@ -67,6 +67,25 @@ enum SpoolCommand {
         }
         if let failure { throw failure }
         return .ok
+    }
+
+    /// The names of routes as cursors and the folders of side logs beside the spool have them.
+    private static func routes(_ spool: SpoolInspection) -> [RouteID: String] {
+        let cursors = spool.cursors.compactMap { $0.name.split(separator: "/", maxSplits: 1).dropFirst().first.map(String.init) }
+        let folders = ["setaside", "deadletters"].flatMap { Self.entries(of: "\(spool.directory)/../\($0)") }
+        return Dictionary((folders + cursors).map { (RouteID(name: $0), $0) }) { $1 }
+    }
+
+    /// None where there is no such folder.
+    private static func entries(of folder: String) -> [String] {
+        guard let stream = opendir(folder) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
     }
 
     /// - Parameter path: the spool's own folder, or a node's data folder.

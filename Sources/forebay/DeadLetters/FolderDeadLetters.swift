@@ -5,8 +5,8 @@ import ForebaySpool
 struct FolderDeadLetters: DeadLetterSource {
     private let folders: RouteFolders
 
-    init(folder: String) {
-        self.folders = RouteFolders(folder: folder, kind: "deadletters")
+    init(folder: String) throws(CommandFailure) {
+        self.folders = try RouteFolders(folder: folder, kind: "deadletters")
     }
 
     func letters(route: String?, limit: Int) throws -> [ShownDeadLetter] {

@@ -36,8 +36,10 @@ struct NodeDeadLetters: DeadLetterSource {
             let size = min(limit - letters.count, Self.page)
             let behind = after.map { "&after=\($0)" } ?? ""
             let answer = try client.get("/admin/v1/deadletters?route=\(AdminClient.escaped(route))&limit=\(size)\(behind)").value
-            letters += (answer["dead_letters"]?.items ?? []).map { ShownDeadLetter(route: route, entry: $0) }
-            guard case .number(let next)? = answer["next"], next != after else { break }
+            let page = (answer["dead_letters"]?.items ?? []).prefix(size)
+            letters += page.map { ShownDeadLetter(route: route, entry: $0) }
+            // What names a next page and shows nothing would be asked for ever.
+            guard !page.isEmpty, case .number(let next)? = answer["next"], next != after else { break }
             after = next
         }
         return letters

@@ -1,3 +1,5 @@
+import ForebayTelemetry
+
 /// Where dead letters are read from.
 protocol DeadLetterSource {
     /// In order, at most `limit` of each route.
@@ -50,6 +52,44 @@ struct ShownDeadLetter {
         return head + "\n\n" + Self.shown(self.bytes("value"), none: "(a tombstone: no value)", keepsLines: true) + "\n"
     }
 
+    /// The event as `POST /v1/events` takes it, on one line: what was sent, with its id and its time.
+    ///
+    /// - Throws: if it has what an envelope can't hold.
+    func envelope() throws(CommandFailure) -> String {
+        var members = ["\"topic\": " + JSONText.quoted(self["topic"])]
+        if !self["id"].isEmpty { members.append("\"id\": " + JSONText.quoted(self["id"])) }
+        if let key = self.bytes("key") { members.append(EventText.text("key", key)) }
+        members.append(Self.member(value: self.bytes("value")))
+        let headers = self.entry["headers"]?.items ?? []
+        if !headers.isEmpty {
+            var texts: [String] = []
+            for header in headers {
+                let name = header["name"]?.text ?? ""
+                guard header["value_base64"] == nil else {
+                    throw CommandFailure(.failure, "the header \(name) is not text, which an envelope can't hold; --json shows all of it")
+                }
+                texts.append(JSONText.quoted(name) + ": " + (header["value"]?.text.map { JSONText.quoted($0) } ?? "null"))
+            }
+            members.append("\"headers\": {" + texts.joined(separator: ", ") + "}")
+        }
+        if let timestamp = self.entry["timestamp"]?.integer { members.append("\"timestamp\": \(timestamp)") }
+        if let partition = self.entry["partition"]?.integer { members.append("\"partition\": \(partition)") }
+        return "{" + members.joined(separator: ", ") + "}"
+    }
+
+    /// JSON as it stands, byte for byte, where that is one line that steers no terminal; anything else in base 64, which keeps all bytes.
+    private static func member(value: [UInt8]?) -> String {
+        guard let value else { return "\"value\": null" }
+        let text = String(decoding: value, as: UTF8.self)
+        // A null would be a tombstone.
+        if let json = JSONValue(value), json != .null, !text.unicodeScalars.contains(where: \.isObeyed), value.first != 0x20,
+            value.last != 0x20
+        {
+            return "\"value\": " + text
+        }
+        return "\"value_base64\": \"\(Base64.encode(value))\""
+    }
+
     private func bytes(_ name: String) -> [UInt8]? { Self.bytes(name, in: self.entry) }
 
     private static func bytes(_ name: String, in object: JSONValue) -> [UInt8]? {
@@ -65,9 +105,7 @@ struct ShownDeadLetter {
     private static func shown(_ bytes: [UInt8]?, none: String, keepsLines: Bool = false) -> String {
         guard let bytes else { return none }
         guard let text = String(validating: bytes, as: UTF8.self) else { return "\(bytes.count) bytes in base 64: \(Base64.encode(bytes))" }
-        let allowed: Set<Unicode.Scalar> = keepsLines ? ["\n", "\t"] : ["\t"]
-        return String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map { $0.properties.generalCategory == .control && !allowed.contains($0) ? "\u{FFFD}" : $0 }))
+        guard keepsLines else { return TextTable.printable(text) }
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map { TextTable.printable(String($0)) }.joined(separator: "\n")
     }
 }

@@ -2,6 +2,37 @@ import ForebayCore
 import ForebayHTTP
 import ForebayRuntime
 import Glibc
+import Synchronization
+
+/// What was accepted so far, for whoever asks meanwhile.
+final class SendTally: Sendable {
+    private let state = Mutex((totals: EventSender.Totals(), inFlight: 0))
+
+    var totals: EventSender.Totals { self.state.withLock { $0.totals } }
+
+    /// What is to be said of events that were sent and not answered.
+    var inFlight: String {
+        let count = self.state.withLock { $0.inFlight }
+        return count == 0 ? "" : "; \(Shown.count(count)) events were on their way, and may be stored"
+    }
+
+    func begin(_ events: Int) {
+        self.state.withLock {
+            $0.totals.requests += 1
+            $0.inFlight = events
+        }
+    }
+
+    func retrying() { self.state.withLock { $0.totals.retries += 1 } }
+
+    /// What was on its way has been answered, or never left.
+    func end(_ change: (inout EventSender.Totals) -> Void = { _ in }) {
+        self.state.withLock {
+            change(&$0.totals)
+            $0.inFlight = 0
+        }
+    }
+}
 
 /// Posts batches one after the other, and goes on trying while the node is full, draining or away.
 struct EventSender: ~Copyable {
@@ -17,9 +48,11 @@ struct EventSender: ~Copyable {
     /// Milliseconds for each batch.
     private let patience: Int
     private let terminal: Terminal
-    private(set) var totals = Totals()
+    private let tally: SendTally
+    var totals: Totals { self.tally.totals }
 
-    init(_ address: HTTPAddress, topic: String, patience: Int, _ terminal: Terminal) {
+    init(_ address: HTTPAddress, topic: String, patience: Int, tally: SendTally, _ terminal: Terminal) {
+        self.tally = tally
         self.client = HTTPClient(address, userAgent: "forebay/\(ForebayVersion.text)")
         self.client.answerTimeout = max(1000, min(self.client.answerTimeout, patience))
         // A topic's name needs no escaping.
@@ -40,7 +73,7 @@ struct EventSender: ~Copyable {
         var pause = 100
         var isTold = false
         while true {
-            self.totals.requests += 1
+            self.tally.begin(batch.count)
             guard case .later(let after, let why) = try self.attempt(request, batch) else { return }
             let wait = max(after ?? 0, pause)
             pause = min(pause * 2, 2000)
@@ -53,9 +86,15 @@ struct EventSender: ~Copyable {
                 self.terminal.message("\(why); trying again for up to \(DurationText.text(milliseconds: self.patience))")
                 isTold = true
             }
-            self.totals.retries += 1
-            usleep(UInt32(wait) * 1000)
+            self.tally.retrying()
+            Self.pause(milliseconds: wait)
         }
+    }
+
+    private static func pause(milliseconds: Int) {
+        var left = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+        var rest = timespec()
+        while nanosleep(&left, &rest) != 0, errno == EINTR { left = rest }
     }
 
     private mutating func attempt(_ request: HTTPClientRequest, _ batch: EventBatch) throws(CommandFailure) -> Outcome {
@@ -64,7 +103,9 @@ struct EventSender: ~Copyable {
             response = try self.client.send(request)
         } catch {
             switch error.kind {
-            case .notConnected: return .later(after: nil, why: error.message)
+            case .notConnected:
+                self.tally.end()
+                return .later(after: nil, why: error.message)
             case .connectionLost, .timedOut: return .later(after: nil, why: error.message + "; the events may be stored twice")
             case .invalidURL, .invalidRequest, .badAnswer: throw CommandFailure(.failure, error.message + self.soFar)
             }
@@ -74,10 +115,14 @@ struct EventSender: ~Copyable {
             guard let accepted = answer?["accepted"]?.integer else {
                 throw CommandFailure(.failure, "the answer \(response.status) is not Forebay's\(self.soFar)")
             }
-            self.totals.accepted += accepted
-            self.totals.lastID = answer?["last_id"]?.text ?? answer?["id"]?.text ?? self.totals.lastID
+            // Of a batch no more than all of it: a number from outside may be of any size.
+            self.tally.end {
+                $0.accepted += min(max(accepted, 0), batch.count)
+                $0.lastID = answer?["last_id"]?.text ?? answer?["id"]?.text ?? $0.lastID
+            }
             return .accepted
         }
+        self.tally.end()
         let problem = Problem(status: response.status, answer)
         if [429, 502, 503, 504].contains(response.status) || problem.isRetryable {
             let seconds = response.header("retry-after").flatMap { Int($0) }

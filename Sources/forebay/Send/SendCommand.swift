@@ -17,7 +17,16 @@ enum SendCommand {
         let patience = try Self.patience(arguments)
         let address = try HTTPAddress(url: arguments.value("--url") ?? Self.defaultURL)
         let start = ContinuousClock.now
-        var sender = EventSender(address, topic: topic, patience: patience, world.terminal)
+        let isJSON = arguments.has("--json")
+        let tally = SendTally()
+        // Whatever blocks now (the input, the node, a pause) is left as it is: what counts is known.
+        try await InterruptWatch.begin {
+            world.terminal.progress("")
+            try? Self.report(tally.totals, since: start, isJSON: isJSON, world.terminal)  // Nobody is left to tell of a closed stdout.
+            world.terminal.message("\(world.terminal.errorStyled("forebay:", .red)) interrupted\(tally.inFlight)")
+            _exit(ExitCode.failure.rawValue)
+        }
+        var sender = EventSender(address, topic: topic, patience: patience, tally: tally, world.terminal)
         let values = arguments.positional.dropFirst().map { Array($0.utf8) }
         if !values.isEmpty {
             if arguments.has("--file") { throw Self.usage("give values or --file, not both") }
@@ -32,7 +41,7 @@ enum SendCommand {
             }
         }
         world.terminal.progress("")
-        try Self.report(sender.totals, since: start, isJSON: arguments.has("--json"), world.terminal)
+        try Self.report(tally.totals, since: start, isJSON: isJSON, world.terminal)
         return .ok
     }
 
@@ -144,7 +153,7 @@ enum SendCommand {
             ]
             try terminal.out(result.line + "\n")
         } else {
-            let id = totals.accepted == 1 ? totals.lastID.map { ", id \($0)" } ?? "" : ""
+            let id = totals.accepted == 1 ? totals.lastID.map { ", id \(TextTable.printable($0))" } ?? "" : ""
             try terminal.out("accepted \(Shown.count(totals.accepted)) event\(totals.accepted == 1 ? "" : "s")\(id)\n")
         }
     }

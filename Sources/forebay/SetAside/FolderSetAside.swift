@@ -5,8 +5,8 @@ import ForebaySpool
 struct FolderSetAside {
     private let folders: RouteFolders
 
-    init(folder: String) {
-        self.folders = RouteFolders(folder: folder, kind: "setaside")
+    init(folder: String) throws(CommandFailure) {
+        self.folders = try RouteFolders(folder: folder, kind: "setaside")
     }
 
     /// The members that the admin API has, in its order. How many bytes a unit has, and what to do about it, the folder does not tell.
@@ -17,7 +17,7 @@ struct FolderSetAside {
                 .sorted { ($0.topic, $0.partition ?? -1) < ($1.topic, $1.partition ?? -1) }
             return [
                 "route": .string(route), "units_total": .number(units.count),
-                "events": .number(units.reduce(0) { $0 + $1.end - $1.settled }), "bytes": .null,
+                "events": .number(units.reduce(UInt64(0)) { $0 &+ ($1.end - $1.settled) }), "bytes": .null,
                 "units": .array(units.prefix(limit).map(Self.unit)),
             ]
         }
@@ -25,7 +25,7 @@ struct FolderSetAside {
     }
 
     private static func unit(_ unit: SetAsideLog.Unit) -> JSONValue {
-        let age = Double(max(0, WallClock.milliseconds - unit.oldestAcceptedAt)) / 1000
+        let age = max(0, Double(WallClock.milliseconds) - Double(unit.oldestAcceptedAt)) / 1000
         return [
             "unit": .string(unit.partition.map { "\(unit.topic)/\($0)" } ?? unit.topic), "topic": .string(unit.topic),
             "partition": unit.partition.map { .number($0) } ?? .null, "state": "waiting", "code": .string(unit.code),

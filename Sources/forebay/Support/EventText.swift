@@ -3,8 +3,10 @@ import ForebayTelemetry
 
 /// Events as lines of JSON for people and `jq`. Bytes that are no text stand as `<name>_base64`.
 enum EventText {
-    static func json(_ event: Event, sequence: UInt64, route: RouteID, spool: SpoolID?) -> String {
-        var members = ["\"sequence\": \(sequence)", "\"route\": \"\(String(route.rawValue, radix: 16))\""]
+    /// - Parameter routes: the names that are known. A frame holds the hash of a name only.
+    static func json(_ event: Event, sequence: UInt64, route: RouteID, routes: [RouteID: String], spool: SpoolID?) -> String {
+        let hash = "\"route_hash\": \"\(String(route.rawValue, radix: 16))\""
+        var members = ["\"sequence\": \(sequence)", routes[route].map { "\"route\": " + JSONText.quoted($0) } ?? hash]
         members.append("\"topic\": " + JSONText.quoted(String(decoding: event.topic, as: UTF8.self)))
         // Without one of the producer's, the one that consumers see is derived from where the event lies.
         let derived = spool.map { EventID.text(spool: $0, sequence: sequence) } ?? ""
@@ -24,7 +26,8 @@ enum EventText {
     static func value(_ bytes: [UInt8]) -> String {
         if JSONValue(bytes) != nil {
             // In valid JSON a line break is only ever space between tokens.
-            return "\"value\": " + String(decoding: bytes.map { $0 == 10 || $0 == 13 ? 32 : $0 }, as: UTF8.self)
+            let text = String(decoding: bytes.map { $0 == 10 || $0 == 13 ? 32 : $0 }, as: UTF8.self)
+            return "\"value\": " + Terminal.harmless(json: text)
         }
         if let text = String(validating: bytes, as: UTF8.self) { return "\"value_text\": " + JSONText.quoted(text) }
         return "\"value_base64\": \"\(Base64.encode(bytes))\""

@@ -6,6 +6,22 @@ struct RouteFolders {
     let folder: String
     let kind: String
 
+    /// - Throws: if this is no folder of a node, so that "there is none" is never said of the wrong one.
+    init(folder: String, kind: String) throws(CommandFailure) {
+        self.folder = folder
+        self.kind = kind
+        guard let listing = opendir(folder) else {
+            throw CommandFailure(.failure, "cannot read \(folder): \(String(cString: strerror(errno)))")
+        }
+        closedir(listing)
+        guard !Self.isNode(folder) else { return }
+        let near = ["\(folder)/forebay-data", "\(folder)/data", "\(folder)/.."].first(where: Self.isNode)
+        throw CommandFailure(
+            .failure, "\(folder) is not the data_dir of a node: there is no spool in it" + (near.map { "; did you mean \($0)?" } ?? ""))
+    }
+
+    private static func isNode(_ folder: String) -> Bool { access("\(folder)/spool", F_OK) == 0 }
+
     func directory(_ route: String) -> String { "\(self.folder)/\(self.kind)/\(route)" }
 
     /// The routes that have a log, by name; or the one asked for.

@@ -35,9 +35,7 @@ struct TextTable {
     }
 
     /// What comes from elsewhere may not steer the terminal.
-    static func printable(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
-    }
+    static func printable(_ text: String) -> String { Terminal.oneLine(text) }
 }
 
 /// Numbers as people read them.
@@ -78,8 +76,28 @@ enum Shown {
         return "\(tenths / 10).\(tenths % 10)"
     }
 
-    /// `2026-11-21T13:01:02.345Z` from milliseconds since 1970.
+    /// `75 %`.
+    static func percent(_ fraction: Double) -> String {
+        Int(exactly: (fraction * 100).rounded()).map { "\($0) %" } ?? "-"
+    }
+
+    /// Milliseconds since 1970 from `2026-11-21T13:01:02.345Z`, as nodes write times; none for anything else.
+    static func milliseconds(of time: String) -> Int64? {
+        let form = time.utf8.map { (0x30...0x39).contains($0) ? UInt8(ascii: "0") : $0 }
+        guard form.elementsEqual("0000-00-00T00:00:00.000Z".utf8) else { return nil }
+        let numbers = time.split { !$0.isNumber }.compactMap { Int64($0) }
+        guard numbers.count == 7, (1...12).contains(numbers[1]), (1...31).contains(numbers[2]) else { return nil }
+        // As in `time`, the other way round.
+        let year = numbers[0] - (numbers[1] <= 2 ? 1 : 0)
+        let monthFromMarch = (numbers[1] + 9) % 12
+        let dayOfYear = (153 * monthFromMarch + 2) / 5 + numbers[2] - 1
+        let days = year * 365 + year / 4 - year / 100 + year / 400 + dayOfYear - 719_468
+        return ((days * 24 + numbers[3]) * 60 + numbers[4]) * 60_000 + numbers[5] * 1000 + numbers[6]
+    }
+
+    /// `2026-11-21T13:01:02.345Z` from milliseconds since 1970; the number itself where no calendar goes that far.
     static func time(_ milliseconds: Int64) -> String {
+        guard (-62_135_596_800_000..<253_402_300_800_000).contains(milliseconds) else { return "\(milliseconds) ms since 1970" }
         let day: Int64 = 86_400_000
         let days = milliseconds >= 0 ? milliseconds / day : (milliseconds - day + 1) / day
         let rest = Int(milliseconds - days * day)

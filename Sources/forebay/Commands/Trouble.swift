@@ -1,0 +1,154 @@
+/// One thing that somebody should know of, as the four questions of whoever was called have it.
+struct Trouble {
+    /// What is stuck, or lost.
+    let what: String
+    /// As the node writes times.
+    var since: String?
+    var why: String?
+    /// What to do about it.
+    var remedy: String?
+    /// Events are refused, lost, or wait for somebody.
+    var isSevere = true
+
+    /// The worst first: what is refused, what waits, what is set aside, what is lost.
+    ///
+    /// - Parameters:
+    ///   - status: of `GET /admin/v1/status`.
+    ///   - setAside: of `GET /admin/v1/setaside`; none if that could not be asked.
+    ///   - hint: a command for the same node, in quotes.
+    static func all(of status: JSONValue, setAside: JSONValue?, hint: (String) -> String) -> [Trouble] {
+        let routes = status["routes"]?.items ?? []
+        let waiting = routes.compactMap(Self.waiting)
+        let told = Set(routes.filter { Self.waiting($0) != nil }.map { "\($0["stage"]?.text ?? "")/\($0["route"]?.text ?? "")" })
+        let stages = (status["stages"]?.items ?? []).filter { !told.contains($0["name"]?.text ?? "") }.compactMap(Self.failing)
+        return Self.buffer(status) + waiting + stages + Self.aside(routes, setAside, hint) + Self.lost(status)
+            + Self.deadLetters(routes, hint)
+    }
+
+    // MARK: The buffer
+
+    private static func buffer(_ status: JSONValue) -> [Trouble] {
+        let culprit = status["culprit"]?["message"]?.text
+        guard let buffer = status["buffer"] else { return [] }
+        if buffer["accepting"]?.isTrue ?? true {
+            return culprit.map { message in
+                [
+                    Trouble(
+                        what: "the \(buffer["name"]?.text ?? "buffer") is filling up: \(Shown.percent(buffer["fill"]?.real ?? 0))",
+                        why: message, remedy: "mend what holds it; at its end new events are refused with 503", isSevere: false)
+                ]
+            } ?? []
+        }
+        let size = "\(Shown.bytes(buffer["bytes"]?.integer ?? 0)) of \(Shown.bytes(buffer["capacity"]?.integer ?? 0))"
+        // The spool keeps a reserve and whole segments, an eighth of it at most: with more room than that it is not its own bound.
+        let isDisk = (buffer["fill"]?.real ?? 1) < 0.8
+        return [
+            Trouble(
+                what: "new events are refused with 503: " + (isDisk ? "the disk is full" : "the spool is full (\(size))"),
+                since: buffer["full_since"]?.text,
+                why: isDisk ? "the spool has \(size); other files take the rest of the disk" : culprit ?? "nothing is known to hold it",
+                remedy: isDisk
+                    ? "make room on the disk of data_dir; never delete files of the spool"
+                    : "mend what holds it, or raise buffer.spool.max_size if the disk has more, and restart")
+        ]
+    }
+
+    // MARK: What waits
+
+    /// A route that stands though it has events, or that tells of an error.
+    private static func waiting(_ route: JSONValue) -> Trouble? {
+        let (state, lag) = (route["state"]?.text ?? "", route["lag_events"]?.integer ?? 0)
+        let error = route["last_error"] ?? .null
+        guard error != .null || lag > 0 && ["waiting", "restarting", "down"].contains(state) else { return nil }
+        let name = "\(route["stage"]?.text ?? "?") of route \(route["route"]?.text ?? "?") to cluster \(route["cluster"]?.text ?? "?")"
+        let oldest = route["oldest_event_age_seconds"]?.real.map { ", the oldest for \(Shown.seconds($0))" } ?? ""
+        // A text is what nodes of an earlier version say.
+        let reason =
+            error.text ?? [error["code"]?.text, error["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": ")
+        return Trouble(
+            what: "\(name) is \(state): " + (lag > 0 ? "\(Shown.count(lag)) events wait\(oldest)" : "no events wait"),
+            since: error["since"]?.text,
+            why: reason.isEmpty ? "not known yet; the log has what the cluster said" : reason,
+            remedy: error["advice"]?.text
+                ?? (state == "down"
+                    ? "restart Forebay once the reason is gone" : "nothing here: it is tried again by itself, and the events are on disk"))
+    }
+
+    private static func failing(_ stage: JSONValue) -> Trouble? {
+        guard let state = stage["state"]?.text, state == "waiting" || state == "stopped" else { return nil }
+        return Trouble(
+            what: "the stage \(stage["name"]?.text ?? "?") is " + (state == "stopped" ? "stopped" : "down, and is started again by itself"),
+            since: stage["since"]?.text, why: stage["last_error"]?.text,
+            remedy: state == "stopped" ? "restart Forebay once the reason is gone" : nil)
+    }
+
+    // MARK: What is set aside, lost, or given up
+
+    private static func aside(_ routes: [JSONValue], _ document: JSONValue?, _ hint: (String) -> String) -> [Trouble] {
+        let events = Self.total("set_aside_events", routes)
+        guard events > 0 else { return [] }
+        guard let known = document?["routes"]?.items else {
+            let units = Shown.count(Self.total("set_aside_units", routes))
+            return [
+                Trouble(
+                    what: "\(Shown.count(events)) events of \(units) topics or partitions are set aside",
+                    remedy: "\(hint("setaside ls")) says why, and what to do")
+            ]
+        }
+        return known.flatMap { route -> [Trouble] in
+            let (name, units) = (route["route"]?.text ?? "?", route["units"]?.items ?? [])
+            var troubles = units.map { Self.unit($0, route: name) }
+            let more = (route["units_total"]?.integer ?? 0).subtractingReportingOverflow(units.count)
+            if !more.overflow, more.partialValue > 0 {
+                troubles.append(
+                    Trouble(
+                        what: "\(Shown.count(more.partialValue)) more topics or partitions of route \(name) are set aside",
+                        remedy: "\(hint("setaside ls --route \(name)")) lists them"))
+            }
+            return troubles
+        }
+    }
+
+    private static func unit(_ unit: JSONValue, route: String) -> Trouble {
+        let topic = unit["topic"]?.text ?? unit["unit"]?.text ?? "?"
+        let name = unit["partition"]?.integer.map { "partition \($0) of topic \(topic)" } ?? "topic \(topic)"
+        let oldest = unit["oldest_event_age_seconds"]?.real.map { ", the oldest for \(Shown.seconds($0))" } ?? ""
+        let isDraining = unit["state"]?.text == "draining"
+        return Trouble(
+            what: "\(name) (route \(route)) is set aside: \(Shown.count(unit["events"]?.integer ?? 0)) events wait\(oldest)"
+                + (isDraining ? "; it drains now" : ""),
+            since: unit["since"]?.text,
+            why: [unit["code"]?.text, unit["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
+            remedy: isDraining ? nil : unit["advice"]?.text ?? "nothing here: it is tried again by itself", isSevere: !isDraining)
+    }
+
+    private static func lost(_ status: JSONValue) -> [Trouble] {
+        (status["buffer"]?["missing"]?.items ?? []).map { missing in
+            let (first, end) = (missing["first"]?.integer ?? 0, missing["end"]?.integer ?? 0)
+            // The range is one past the last; a number from outside may have nothing in front of it.
+            let last = end.subtractingReportingOverflow(1)
+            return Trouble(
+                what: "events \(first) to \(last.overflow ? end : last.partialValue) are lost to damage of the disk",
+                why: "\(missing["file"]?.text ?? "?"): \(missing["reason"]?.text ?? "?")",
+                remedy: "look at the disk; 'forebay spool verify' with the data_dir tells more, and producers may send them again")
+        }
+    }
+
+    private static func deadLetters(_ routes: [JSONValue], _ hint: (String) -> String) -> [Trouble] {
+        let dead = Self.total("dead_letters", routes)
+        guard dead > 0 else { return [] }
+        return [
+            Trouble(
+                what: "\(Shown.count(dead)) dead letters: Kafka refused these events for good",
+                remedy: "\(hint("deadletters ls")) lists them, with the reasons", isSevere: false)
+        ]
+    }
+
+    /// Numbers from outside may be of any size.
+    private static func total(_ name: String, _ routes: [JSONValue]) -> Int {
+        routes.reduce(0) { sum, route in
+            let (total, overflow) = sum.addingReportingOverflow(max(0, route[name]?.integer ?? 0))
+            return overflow ? .max : total
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import ForebayKafka
+import ForebayRuntime
+import ForebayTestKit
+import Foundation
+import Testing
+
+/// `validate --connect`: what it finds, and that it leaves no trace.
+@Suite struct ReachTests {
+    private static func text(_ folder: String, ingest: String, admin: String, bootstrap: String) -> String {
+        """
+        version: 1
+        node: { name: "reach", data_dir: "\(folder)" }
+        listeners: { ingest: { address: "\(ingest)" }, admin: { address: "\(admin)" } }
+        buffer: { spool: { max_size: 64MiB } }
+        clusters: { main: { properties: { bootstrap.servers: "\(bootstrap)" } } }
+        routes: { default: { topics: [there, "missing"], forward: { to: main } } }
+
+        """
+    }
+
+    @Test func besideARunningNodeAndWithoutOne() async throws {
+        let cluster = try KafkaMockCluster()
+        cluster.create(topic: "there", partitions: 1)
+        let folder = try TemporaryFolder()
+        let data = folder.path + "/data"
+        let before = try folder.write(
+            "before.yaml", Self.text(data, ingest: "127.0.0.1:0", admin: "127.0.0.1:0", bootstrap: cluster.bootstrap))
+        let fresh = try await BuiltProgram.run("validate", "--config", before, "--connect")
+        #expect(fresh.code == 0, "\(fresh.out)\(fresh.error)")
+        #expect(fresh.out.contains("ok       cluster main: 1 broker\n"))
+        #expect(fresh.out.contains("warning  topics of cluster main: missing: not there, or this client may not see them; "))
+        #expect(fresh.out.contains("; it will be made at the first start\n"))
+        #expect(!FileManager.default.fileExists(atPath: data))
+
+        let configuration = try ConfigurationLoader.load(ConfigurationSources(files: [before], environment: [:], hostName: "h"))
+        let node = try await Node.start(configuration.configuration)
+        let text = Self.text(data, ingest: node.ingestAddress, admin: node.adminAddress, bootstrap: cluster.bootstrap)
+        let beside = try await BuiltProgram.run("validate", "--config", try folder.write("beside.yaml", text), "--connect")
+        #expect(beside.code == 0, "\(beside.out)\(beside.error)")
+        #expect(beside.out.contains("ok       listener ingest \(node.ingestAddress): in use by node reach, which runs\n"))
+        // Somebody else's port is not ours.
+        let other = text.replacingOccurrences(of: "\"reach\"", with: "\"another\"")
+        let taken = try await BuiltProgram.run("validate", "--config", try folder.write("other.yaml", other), "--connect")
+        #expect(taken.code == 69)
+        #expect(taken.out.contains("failed   listener ingest \(node.ingestAddress): can't listen on "))
+        await node.stop()
+    }
+
+    @Test func aFolderThatOthersWriteIn() async throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: folder.path)
+        let path = try folder.write("f.yaml", Self.text(folder.path, ingest: "127.0.0.1:0", admin: "127.0.0.1:0", bootstrap: "127.0.0.1:1"))
+        let checked = try await BuiltProgram.run("validate", "--config", path)
+        #expect(checked.code == 0 && checked.error.hasPrefix("warning: every user of this machine may write in \(folder.path) (mode 777)"))
+        let run = try await BuiltProgram.run("run", "--config", path)
+        #expect(run.code == 1 && run.error.contains("forebay: every user of this machine may write in \(folder.path)"))
+    }
+
+    @Test func aDiskThatIsSmallerThanTheSpoolMayBe() async throws {
+        let folder = try TemporaryFolder()
+        let text = Self.text(folder.path, ingest: "127.0.0.1:0", admin: "127.0.0.1:0", bootstrap: "127.0.0.1:1")
+            .replacingOccurrences(of: "64MiB", with: "1024TiB")
+        let checked = try await BuiltProgram.run("validate", "--config", try folder.write("f.yaml", text))
+        #expect(checked.code == 0)
+        #expect(checked.error.hasPrefix("warning: buffer.spool.max_size is 1024TiB, and the disk of \(folder.path) has room for "))
+    }
+}

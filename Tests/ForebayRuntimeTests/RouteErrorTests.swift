@@ -1,0 +1,46 @@
+import ForebayAdmin
+import ForebayCore
+import Testing
+
+@testable import ForebayRuntime
+
+@Suite struct RouteErrorTests {
+    private static func stage(
+        _ facts: [String: Fact.Value] = [:], _ state: StageReport.State = .running, lastError: String? = nil
+    ) -> StageReport {
+        let facts = facts.map { Fact($0.key, $0.value) }
+        return StageReport(name: "forward/r", state: state, restarts: 1, lastError: lastError, since: 5, facts: facts)
+    }
+
+    @Test func theFactsOfTheStage() {
+        let all: [String: Fact.Value] = [
+            "error_code": .text("_AUTHENTICATION"), "error_reason": .text("bad password"), "error_advice": .text("mend it"),
+            "error_since": .number(17), "in_flight": .number(1),
+        ]
+        #expect(
+            RouteError(of: Self.stage(all), held: "held")
+                == RouteError(code: "_AUTHENTICATION", reason: "bad password", advice: "mend it", since: 17))
+        // Each may be absent.
+        #expect(
+            RouteError(of: Self.stage(["error_code": .text("X")]), held: nil) == RouteError(code: "X", reason: ""))
+        #expect(RouteError(of: Self.stage(["error_reason": .text("why")]), held: nil) == RouteError(reason: "why"))
+        #expect(
+            RouteError(of: Self.stage(["error_code": .text(""), "error_reason": .text(""), "error_since": .number(0)]), held: nil) == nil)
+    }
+
+    @Test func withoutThem() {
+        #expect(RouteError(of: nil, held: "held") == nil)
+        #expect(RouteError(of: Self.stage(), held: nil) == nil)
+        #expect(RouteError(of: Self.stage(), held: "held") == RouteError(reason: "held"))
+        #expect(RouteError(of: Self.stage(lastError: "history"), held: nil) == nil)
+        for state in [StageReport.State.waiting, .stopped] {
+            #expect(RouteError(of: Self.stage([:], state, lastError: "gone"), held: nil) == RouteError(reason: "gone", since: 5))
+        }
+    }
+
+    @Test func inOneLine() {
+        #expect(RouteError(code: "C", reason: "r").text == "C: r")
+        #expect(RouteError(code: "C", reason: "").text == "C")
+        #expect(RouteError(reason: "r").text == "r")
+    }
+}
