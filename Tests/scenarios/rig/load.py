@@ -239,7 +239,7 @@ class Connection:
 
 def judge(status, body):
     """What the contract says an answer means for the events: stored, not stored, or nobody knows."""
-    if status in (200, 202):
+    if status in (200, 202) or body.get("code") == "refused_by_kafka":  # Which is stored, and in the dead letters.
         return ledger.OK
     if status in (429, 503) and body.get("code") != "outcome_unknown" or 400 <= status < 500 or status in (501, 505):
         return ledger.REFUSED
