@@ -154,7 +154,7 @@ def flipped_slots(node, random):
 
 
 def garbled(path, random):
-    path.write_bytes(random.randbytes(path.stat().st_size))
+    path.write_bytes(random.randbytes(path.stat().st_size if path.exists() else 100))
 
 
 def one_registry(node, random):
