@@ -68,6 +68,11 @@ class Load:
             raise RuntimeError(f"the load generator ended with {code}")
         return self.counts()
 
+    def finish(self, timeout=60):
+        """Waits until all is sent; a node that ended meanwhile is a failure at once."""
+        self.reach("all is sent", lambda counts: self.process.poll() is not None, timeout)
+        return self.wait()
+
     def stop(self):
         """Lets the requests in flight end, and gives the final counts."""
         if self.process.poll() is None:
