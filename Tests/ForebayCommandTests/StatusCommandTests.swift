@@ -108,7 +108,7 @@ import Testing
         for (error, why) in [("null", "not known yet; the log has what the cluster said"), (#""no brokers""#, "no brokers")] {
             #expect(
                 try await Self.troubles(of: Self.node(route + error)) == """
-                    forward of route default to cluster main is down: 1 events wait, the oldest for 1.0 s
+                    forward of route default to cluster main is down: 1 event waits, the oldest for 1.0 s
                         why    \(why)
                         do     restart Forebay once the reason is gone
                     """)

@@ -29,7 +29,9 @@ actor ClusterProbe {
             }
             return .success(try await producer.metadataOfAllTopics(timeout: 5000))
         } catch let failure as KafkaFailure {
-            return .failure(ForebayError(.brokerUnavailable, recovery: .retry, (self.lastFailure ?? failure).description))
+            let failure = self.lastFailure ?? failure
+            let advice = KafkaAdvice(properties: properties).text(for: failure, topic: nil).map { "; \($0)" } ?? ""
+            return .failure(ForebayError(.brokerUnavailable, recovery: .retry, failure.description + advice))
         } catch {
             return .failure(ForebayError(.brokerUnavailable, recovery: .retry, "\(error)"))
         }

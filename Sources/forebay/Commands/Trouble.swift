@@ -66,7 +66,7 @@ struct Trouble {
         let reason =
             error.text ?? [error["code"]?.text, error["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": ")
         return Trouble(
-            what: "\(name) is \(state): " + (lag > 0 ? "\(Shown.count(lag)) events wait\(oldest)" : "no events wait"),
+            what: "\(name) is \(state): " + (lag > 0 ? "\(Self.waiting(lag))\(oldest)" : "no events wait"),
             since: error["since"]?.text,
             why: reason.isEmpty ? "not known yet; the log has what the cluster said" : reason,
             remedy: error["advice"]?.text
@@ -115,7 +115,7 @@ struct Trouble {
         let oldest = unit["oldest_event_age_seconds"]?.real.map { ", the oldest for \(Shown.seconds($0))" } ?? ""
         let isDraining = unit["state"]?.text == "draining"
         return Trouble(
-            what: "\(name) (route \(route)) is set aside: \(Shown.count(unit["events"]?.integer ?? 0)) events wait\(oldest)"
+            what: "\(name) (route \(route)) is set aside: \(Self.waiting(unit["events"]?.integer ?? 0))\(oldest)"
                 + (isDraining ? "; it drains now" : ""),
             since: unit["since"]?.text,
             why: [unit["code"]?.text, unit["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
@@ -143,6 +143,8 @@ struct Trouble {
                 remedy: "\(hint("deadletters ls")) lists them, with the reasons", isSevere: false)
         ]
     }
+
+    private static func waiting(_ events: Int) -> String { events == 1 ? "1 event waits" : "\(Shown.count(events)) events wait" }
 
     /// Numbers from outside may be of any size.
     private static func total(_ name: String, _ routes: [JSONValue]) -> Int {
