@@ -68,7 +68,7 @@ let package = Package(
         tests("ForebayTelemetryTests", ["ForebayTelemetry"]),
         tests("ForebayCoreTests", ["ForebayCore", "ForebayTestKit"]),
         tests("ForebayNetTests", ["ForebayNet", "ForebayTestKit"]),
-        tests("ForebaySpoolTests", ["ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
+        tests("ForebaySpoolTests", ["ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"], exclude: ["Fixtures"]),
         tests("ForebayKafkaTests", ["ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayHTTPTests", ["ForebayHTTP", "ForebayTestKit"], exclude: ["h11_oracle.py"]),
         tests("ForebayYAMLTests", ["ForebayYAML", "ForebayTestKit"]),
@@ -78,7 +78,11 @@ let package = Package(
             "ForebayForwardTests", ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
         tests(
-            "ForebayRuntimeTests", ["ForebayRuntime", "ForebayCore", "ForebayHTTP", "ForebayKafka", "ForebayTelemetry", "ForebayTestKit"]),
+            "ForebayRuntimeTests",
+            [
+                "ForebayRuntime", "ForebayCore", "ForebayHTTP", "ForebayIngest", "ForebayKafka", "ForebaySpool", "ForebayTelemetry",
+                "ForebayTestKit",
+            ]),
         tests(
             "ForebayCommandTests",
             ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebayKafka", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),

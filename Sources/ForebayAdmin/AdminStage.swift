@@ -1,7 +1,7 @@
 import ForebayCore
 package import ForebayHTTP
 package import ForebayNet
-package import ForebayTelemetry
+import ForebayTelemetry
 
 /// Answers the admin listener. It lives on the edge loop, where its server does; the answers are made elsewhere
 /// (``AdminRoutes/answer(_:)``).
@@ -14,6 +14,8 @@ package actor AdminStage: Stage {
 
     private let loop: EventLoop
     private let server: any AdminServer
+    private let health: (server: any AdminServer, hasMetrics: Bool)?
+    private let rule: CallerRule
     private let routes: AdminRoutes
     private let beats: [(pulse: LoopPulse, loop: EventLoop)]
     private var inFlight = 0
@@ -23,39 +25,51 @@ package actor AdminStage: Stage {
     /// - Parameters:
     ///   - loop: the edge loop, on which `server` lives too.
     ///   - server: of the admin listener.
-    ///   - loops: all event loops of the process, whose progress `/livez` tells; the labels are theirs.
-    package init(loop: EventLoop, server: any AdminServer, node: any NodeView, registry: MetricsRegistry, loops: [EventLoop]) {
+    ///   - health: of the listener for probes, and whether it gives the metrics too; none if there is no such listener.
+    ///   - routes: what there is to answer, with a pulse for each of `loops`.
+    ///   - loops: all event loops of the process, whose progress `/livez` tells.
+    package init(
+        loop: EventLoop, server: any AdminServer, health: (server: any AdminServer, hasMetrics: Bool)? = nil,
+        rule: CallerRule = CallerRule(), routes: AdminRoutes, loops: [EventLoop]
+    ) {
         self.loop = loop
         self.server = server
-        self.beats = loops.map { (LoopPulse(label: $0.label, metrics: registry), $0) }
-        self.routes = AdminRoutes(node: node, registry: registry, pulses: self.beats.map(\.pulse))
+        self.health = health
+        self.rule = rule
+        self.beats = Array(zip(routes.pulses, loops))
+        self.routes = routes
     }
 
     /// Answers requests until it is cancelled.
     package func run() async throws {
         let timers = await self.startBeating()
-        self.server.replaceHandler(AdminHandler(stage: self))
+        self.server.replaceHandler(AdminHandler(stage: self, server: self.server, rule: self.rule))
+        if let (server, hasMetrics) = self.health {
+            server.replaceHandler(HealthHandler(stage: self, routes: self.routes, server: server, hasMetrics: hasMetrics))
+        }
         // Requests drive this stage; its task only keeps it alive.
         for await _ in AsyncStream.makeStream(of: Never.self, bufferingPolicy: .bufferingNewest(1)).stream {}
         for timer in timers { timer.cancel() }
         throw CancellationError()
     }
 
-    nonisolated func request(_ id: RequestID, _ request: AdminRequest) {
-        self.assumeIsolated { $0.take(id, request) }
+    /// - Parameter server: which has it from its client. On its loop.
+    nonisolated func request(_ id: RequestID, _ request: AdminRequest, of server: any AdminServer) {
+        self.assumeIsolated { $0.take(id, request, server) }
     }
 
-    private func take(_ id: RequestID, _ request: AdminRequest) {
+    private func take(_ id: RequestID, _ request: AdminRequest, _ server: any AdminServer) {
+        if let response = self.routes.probe(request) { return server.answer(id, response) }
         guard self.inFlight < Self.inFlightLimit else {
             let problem = ProblemDetails(
                 status: 503, code: "too_many_requests_in_work", detail: "The admin API has enough to answer already.")
-            return self.server.answer(id, problem.response(to: id))
+            return server.answer(id, problem.response(to: id))
         }
         self.inFlight += 1
         Task {
             let response = await self.routes.answer(request)
             self.inFlight -= 1
-            self.server.answer(id, response)
+            server.answer(id, response)
         }
     }
 
@@ -98,14 +112,21 @@ extension HTTPServer: AdminServer {}
 /// Between the server, which calls on the loop's thread, and the stage, which lives on it.
 final class AdminHandler: HTTPHandler {
     private let stage: AdminStage
+    private let server: any AdminServer
+    private let rule: CallerRule
 
-    init(stage: AdminStage) { self.stage = stage }
+    init(stage: AdminStage, server: any AdminServer, rule: CallerRule) {
+        self.stage = stage
+        self.server = server
+        self.rule = rule
+    }
 
     func head(_ request: borrowing HTTPRequestHead) -> HTTPVerdict {
-        AdminRoutes.refusal(request.method, request.pathText).map { .refuse($0) } ?? .accept(bodyLimit: 0)
+        if let refusal = self.rule.refusal(of: request) { return .refuse(refusal) }
+        return AdminRoutes.refusal(request.method, request.pathText).map { .refuse($0) } ?? .accept(bodyLimit: 0)
     }
 
     func request(_ id: RequestID, _ request: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer) {
-        self.stage.request(id, AdminRequest(request))
+        self.stage.request(id, AdminRequest(request), of: self.server)
     }
 }

@@ -13,14 +13,17 @@ package final class SpoolSource: EventSource {
     private let state: Mutex<SourceState>
     private let current = Mutex<Task<Void, Never>?>(nil)
 
-    /// - Parameter executor: whose thread reads the disk; this source's alone.
+    /// - Parameters:
+    ///   - executor: of the stage's loop: what is still in memory is handed over there; this source's alone.
+    ///   - disk: of a thread that may wait for the disk; this source's alone.
     package init(
-        spool: Spool, cursor: SpoolCursor, executor: any SerialExecutor, configuration: BufferConfiguration, surroundings: Surroundings
+        spool: Spool, cursor: SpoolCursor, executor: any SerialExecutor, disk: any SerialExecutor, configuration: BufferConfiguration,
+        surroundings: Surroundings
     ) {
         self.spool = spool
         self.spoolCursor = cursor
         self.readAheadBytes = configuration.readAheadBytes
-        self.reader = ReaderActor(executor: executor)
+        self.reader = ReaderActor(executor: executor, disk: BacklogReader(executor: disk))
         self.surroundings = surroundings
         self.state = Mutex(SourceState(cursor: cursor.sequence, reading: 0))
     }
@@ -68,24 +71,27 @@ package final class SpoolSource: EventSource {
 
     private func move(_ move: SourceState.Move?) throws(ForebayError) {
         guard let move else { return }
-        // Caught up: what lay in damaged ranges is not waited for any more, so the lag is 0 again.
-        let ordinal = self.spool.ordinal(of: self.spoolCursor.route, at: move.sequence)
-        try self.spoolCursor.move(to: move.sequence, settled: move.settled, ordinal: ordinal)
-        try self.rest()
+        do throws(ForebayError) {
+            try self.spoolCursor.move(to: move.sequence, settled: move.settled)
+            try self.rest()
+        } catch {
+            // What was counted as settled is not: whatever this reading does later would skip it.
+            self.state.withLock { $0 = SourceState(cursor: self.spoolCursor.sequence, reading: $0.reading + 1) }
+            throw error
+        }
     }
 
     /// Nothing is left to settle: whatever the cursor did not count stood in holes.
     private func rest() throws(ForebayError) {
         guard let position = self.state.withLock({ $0.idlePosition }),
-            let count = self.spool.count(of: self.spoolCursor.route, ifEndIs: position)
+            let count = self.spool.count(of: self.spoolCursor, ifEndIs: position)
         else { return }
         try self.spoolCursor.rest(at: position, ordinal: count)
     }
 
-    /// Reads on the delivery loop's thread: a cold disk holds up deliveries, never the edge and never the cooperative pool.
-    private actor ReaderActor {
+    /// Reads what is not in memory any more, on a thread of its own: a cold disk holds up nobody else.
+    private actor BacklogReader {
         private let executor: any SerialExecutor
-        private let logger = Logger(label: "reader")
 
         nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
@@ -93,21 +99,46 @@ package final class SpoolSource: EventSource {
             self.executor = executor
         }
 
+        func read(_ reader: SpoolReader, upTo bytes: Int) throws(ForebayError) -> [Batch] {
+            try reader.readDisk(upTo: bytes)
+        }
+    }
+
+    /// Hands over on the loop of the stage that delivers: what keeps up costs no hop.
+    private actor ReaderActor {
+        private static let step = 1 << 20
+
+        private let executor: any SerialExecutor
+        private let disk: BacklogReader
+        private let logger = Logger(label: "reader")
+
+        nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+
+        init(executor: any SerialExecutor, disk: BacklogReader) {
+            self.executor = executor
+            self.disk = disk
+        }
+
         func read(into link: Link<Batch>, for source: SpoolSource, _ reading: Int) async {
             let cursor = source.spoolCursor
-            let reader = source.spool.reader(route: cursor.route, from: cursor.sequence)
+            let reader = source.spool.reader(of: cursor)
             defer { link.finish() }
             do {
                 for await _ in source.spool.signals() {
                     while !Task.isCancelled {
-                        let batches = try reader.read(upTo: 1 << 20)
+                        let batches: [Batch]
+                        if let recent = reader.readMemory(upTo: Self.step) {
+                            batches = recent
+                        } else {
+                            batches = try await self.disk.read(reader, upTo: Self.step)
+                        }
                         for batch in batches {
                             try source.change(reading) { $0.hand(batch) }
                             try await link.send(batch)
                         }
                         let position = reader.next
                         try source.move(source.change(reading) { $0.reached(position) })
-                        if batches.isEmpty { break }
+                        if batches.isEmpty, reader.isCaughtUp { break }
                     }
                 }
             } catch is CancellationError {

@@ -122,9 +122,9 @@ extension ForwardStage {
                 let deaths = Array(self.state.deaths.prefix(64))
                 let letters = deaths.map(self.letter)
                 do throws(ForebayError) {
-                    try await self.deadLetters.append(letters)
+                    let numbers = try await self.deadLetters.append(letters)
                     self.state.deaths.removeFirst(deaths.count)
-                    for (death, letter) in zip(deaths, letters) { self.buried(death, letter) }
+                    for (index, death) in deaths.enumerated() { self.buried(death, letters[index], number: numbers[index]) }
                 } catch {
                     self.logger.error("dead letters can't be written; the cursor waits", ["route": self.route, "error": "\(error)"])
                     // Cancelled: the loop above ends.
@@ -149,10 +149,10 @@ extension ForwardStage {
             record: Array(event.record))
     }
 
-    private func buried(_ death: ForwardState.Death, _ letter: DeadLetter) {
+    private func buried(_ death: ForwardState.Death, _ letter: DeadLetter, number: UInt64) {
         self.state.buried(death.flight)
         self.metrics.deadTotal.increment()
-        self.waiters.settled(letter.offset.number, .dead(code: letter.code))
+        self.waiters.settled(letter.offset.number, .dead(code: letter.code, letter: number))
         let advice = self.advice.text(for: KafkaFailure(death.code), topic: letter.topic) ?? ""
         self.logger.warning(
             "event refused for good, it is in the dead letters",

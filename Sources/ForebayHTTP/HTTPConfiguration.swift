@@ -15,8 +15,6 @@ package struct HTTPConfiguration: Sendable {
 package struct HTTPLimits: Sendable {
     /// The request line and all fields. Past it: 431.
     package var header = 16 << 10
-    /// One line of it.
-    package var field = 8 << 10
     package var fields = 100
     /// Past it: 414.
     package var target = 8 << 10
@@ -30,6 +28,8 @@ package struct HTTPLimits: Sendable {
     package var skippedBody = 64 << 10
     /// What all connections may hold for unfinished requests and unread answers. Past it the one that wants more gets 503, or is cut.
     package var memory = 32 << 20
+    /// The part of it that one address may hold before its own sockets wait for each other. See ``AddressAccount``.
+    package var memoryPerAddress = 8 << 20
 
     package init() {}
 }
@@ -63,6 +63,9 @@ package struct HTTPCaps: Sendable {
     package var connections = 16_384
     /// Past it, new ones get 503. Zero: no cap, for a server behind a proxy.
     package var connectionsPerAddress = 4_096
+    /// At a cap, the connection that has been quiet longest and waits for no answer makes room for the new one: for a server that must
+    /// answer probes whatever else is connected to it. (Elsewhere a client could lose a request that is on its way.)
+    package var quietMakeRoom = false
 
     package init() {}
 }

@@ -6,10 +6,13 @@ package struct IngestConfiguration: Sendable {
         package var name: String
         /// Topic names; the last character may be `*`, for all that begin so.
         package var topics: [String]
+        /// Topics that may have unsettled events at a time. See ``UnsettledTopics``.
+        package var maximumTopics: Int
 
-        package init(name: String, topics: [String]) {
+        package init(name: String, topics: [String], maximumTopics: Int = 10_000) {
             self.name = name
             self.topics = topics
+            self.maximumTopics = maximumTopics
         }
     }
 
@@ -21,8 +24,11 @@ package struct IngestConfiguration: Sendable {
         package var maximumEvent: Int?
         /// The topic's name from here on. The route is that of the name producers use.
         package var rename: String?
+        /// Values must be JSON, whatever the request says they are.
+        package var valueIsJSON: Bool
 
-        package init(key: JSONPath? = nil, maximumEvent: Int? = nil, rename: String? = nil) {
+        package init(key: JSONPath? = nil, maximumEvent: Int? = nil, rename: String? = nil, valueIsJSON: Bool = false) {
+            self.valueIsJSON = valueIsJSON
             self.key = key
             self.maximumEvent = maximumEvent
             self.rename = rename
@@ -38,6 +44,7 @@ package struct IngestConfiguration: Sendable {
         /// What the requests that wait for their answer hold: their bodies, or what those became where that is more.
         package var inFlight = 32 << 20
         package var headersPerEvent = 100
+        package var timestamp = TimestampRule.near
 
         package init() {}
 

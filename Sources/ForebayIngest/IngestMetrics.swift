@@ -24,7 +24,12 @@ package final class IngestMetrics: Sendable {
         self.bytes = registry.counter("forebay_ingest_bytes_total", help: "Bytes of request bodies whose events were accepted.")
         self.submissions = registry.counter(
             "forebay_ingest_submissions_total", help: "Hand-overs to the buffer, each of all requests that one turn of the loop brought.")
-        self.requestCodes.withLock { $0[202] = self.accepted }
+        // From the start, so that an alert on its rate sees the first one.
+        let refused = Self.requests(503, registry)
+        self.requestCodes.withLock { codes in
+            codes[202] = self.accepted
+            codes[503] = refused
+        }
     }
 
     /// Events accepted for a topic. The registry bounds the topics, what is beyond becomes `other`.

@@ -63,11 +63,24 @@ extension IngestStage {
         guard let answer = wait.durable, let settlements = wait.settlements else { return }
         self.forget(wait)
         wait.durable = nil
+        if settlements.contains(where: \.isRefusal) { return self.answerRefused(wait, answer, settlements) }
         self.countAnswered(answer, status: 200)
         for (target, count) in wait.targets {
             self.metrics.events(topic: target.name, durability: "kafka").increment(by: UInt64(count))
         }
         self.server.answer(wait.id, status: 200, fields: AnswerText.fields, body: self.text.kafka(settlements))
+        self.tellIfIdle()
+    }
+
+    /// The target refused an event for good: told as a failure, whatever became of the others.
+    private func answerRefused(_ wait: KafkaWait, _ answer: KafkaWait.DurableAnswer, _ settlements: [Settlement]) {
+        self.metrics.duration.observe(Self.seconds(since: answer.request.startedAt))
+        self.metrics.rejected(.refusedByKafka)
+        // They are stored, and some of them perhaps delivered: what was promised is durability.
+        for (target, count) in wait.targets { self.count(count, for: target) }
+        self.server.answer(
+            wait.id, status: ProblemCode.refusedByKafka.status, fields: AnswerText.problemFields,
+            body: self.text.refusedByKafka(settlements, of: wait.id))
         self.tellIfIdle()
     }
 

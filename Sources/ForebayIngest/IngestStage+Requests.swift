@@ -10,7 +10,7 @@ extension IngestStage {
         do throws(Refusal) {
             if self.isRepeat(head) {
                 self.judged?.id = head.id
-                if let code = self.admission() { throw Refusal(code, code.busyDetail) }
+                if let code = self.admission() { throw self.busy(code) }
                 return .accept(bodyLimit: self.configuration.limits.body)
             }
             let resource = try IngestResource(path: head.path)
@@ -18,7 +18,7 @@ extension IngestStage {
             if head.method != .post {
                 throw Refusal(.methodNotAllowed, "\(head.method.name) is not for events; POST them", allow: IngestResource.allow)
             }
-            if let code = self.admission() { throw Refusal(code, code.busyDetail) }
+            if let code = self.admission() { throw self.busy(code) }
             self.judged = try self.read(head, resource)
             return .accept(bodyLimit: self.configuration.limits.body)
         } catch {
@@ -30,17 +30,17 @@ extension IngestStage {
     func take(_ id: RequestID, _ head: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer) {
         let startedAt = MonotonicClock.nanoseconds
         do throws(Refusal) {
-            if self.state.phase == .ended { throw Refusal(.unavailable, ProblemCode.unavailable.busyDetail) }
+            if self.state.phase == .ended { throw self.busy(.unavailable) }
             let judged = try self.readAgain(head)
             self.sink.begin(bodyCount: body.count, keepsPositions: judged.waitsForKafka)
             do throws(Refusal) {
                 let request = BodyDecoder.Request(target: judged.target, now: self.wallMilliseconds())
                 try self.decoder.decode(body, self.fields, request, routes: &self.routes, into: &self.sink)
             } catch {
-                self.sink.gathering.rollback()
+                self.sink.rollback()
                 throw error
             }
-            self.sink.gathering.commit()
+            self.sink.commit()
             self.gathered(id, bodyCount: body.count, startedAt: startedAt, waitsForKafka: judged.waitsForKafka)
         } catch {
             self.server.answer(id, self.refusal(error, of: id))
@@ -79,6 +79,7 @@ extension IngestStage {
             do throws(Refusal) { try self.fields.take(name, value) } catch { refusal = error }
         }
         if let refusal { throw refusal }
+        try self.fields.check()
         if target == nil && !self.fields.kind.isEnvelope {
             throw Refusal(
                 .unsupportedMediaType,
@@ -122,8 +123,23 @@ extension IngestStage {
         self.metrics.duration.observe(Self.seconds(since: startedAt))
     }
 
+    /// Why nothing is taken now.
+    func busy(_ code: ProblemCode) -> Refusal {
+        switch code {
+        case .overloaded:
+            Refusal(code, "\(code.busyDetail) (limits.in_flight is \(self.configuration.limits.inFlight) bytes)")
+        case .unavailable: Refusal(code, self.storageFault.map { "\($0); nothing was stored" } ?? code.busyDetail)
+        default: Refusal(code, code.busyDetail)
+        }
+    }
+
     func refusal(_ refusal: Refusal, of id: RequestID) -> HTTPResponse {
         self.metrics.rejected(refusal.code)
+        if refusal.code.status >= 500 {
+            // Folded by the log when there are many. Who has such an answer can find its line.
+            self.logger.warning(
+                "request refused", ["code": refusal.code.rawValue, "request_id": id.description, "detail": refusal.detail])
+        }
         return refusal.problem(retryAfter: refusal.code.retryAfter.map { Int.random(in: $0) }).response(to: id)
     }
 

@@ -14,6 +14,7 @@ extension IngestStage {
         self.group = PendingGroup(number: group.number + 1, expecting: group.requests.count)
         let (batches, bases) = self.sink.gathering.finish(acceptedAt: WallClock.milliseconds)
         group.bases = bases
+        group.lastCount = batches.last?.count ?? 0
         self.held.append((Submission(batches: batches, ack: self.token(for: group)), group))
         self.unsettled += 1
         self.metrics.submissions.increment()
@@ -84,11 +85,15 @@ extension IngestStage {
     private func settle(_ group: PendingGroup, _ outcome: AckOutcome) {
         guard !group.isSettled else { return }
         switch outcome {
-        case .durable(let receipt): self.answer(group, receipt)
+        case .durable(let receipt):
+            self.sink.topics.settled(group.uses, end: group.end(receipt.firstSequences))
+            self.answer(group, receipt)
         case .refused(let error):
             let code: ProblemCode = error.code == .spoolFull ? .spoolFull : .unavailable
             self.logger.warning("the buffer refused", ["code": code.rawValue, "error": error.description])
             self.state.refused(code, now: self.loop.nowMilliseconds)
+            self.storage.refused(error.description)
+            self.hasRefused = true
             self.refuse(group, code)
         case .unknown: self.refuse(group, .outcomeUnknown)
         }
@@ -96,6 +101,10 @@ extension IngestStage {
 
     private func answer(_ group: PendingGroup, _ receipt: DurableReceipt) {
         self.state.stored()
+        if self.hasRefused {
+            self.hasRefused = false
+            self.storage.stored()
+        }
         let now = MonotonicClock.nanoseconds
         var answered: UInt64 = 0
         for request in group.requests {
@@ -132,9 +141,10 @@ extension IngestStage {
 
     private func refuse(_ group: PendingGroup, _ code: ProblemCode) {
         guard !group.isSettled else { return }
+        self.sink.topics.settled(group.uses, end: nil)
         for request in group.requests {
             if let wait = request.kafka { self.forget(wait) }
-            self.server.answer(request.id, self.refusal(Refusal(code, code.busyDetail), of: request.id))
+            self.server.answer(request.id, self.refusal(self.busy(code), of: request.id))
             self.metrics.duration.observe(Self.seconds(since: request.startedAt))
         }
         self.finish(group)

@@ -29,7 +29,7 @@ package actor IngestStage: Stage {
     let metrics: IngestMetrics
     let waiters: DeliveryWaiters
     private let room: IngestRoom
-    private let isFull: @Sendable () -> Bool
+    let storage: IngestStorage
     let logger = Logger(label: "ingest")
 
     var state: IngestState
@@ -54,8 +54,12 @@ package actor IngestStage: Stage {
     var kafkaWaits: [RequestID: KafkaWait] = [:]
     private var patience: Timer?
     private var drained: CheckedContinuation<Void, Never>?
-    private var fullnessKnownAt: UInt64 = 0
+    private var storageKnownAt: UInt64 = 0
     private var isKnownFull = false
+    /// Why nothing can be stored, as it was last known.
+    private(set) var storageFault: String?
+    /// The storage has refused, and not stored since.
+    var hasRefused = false
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
 
@@ -63,11 +67,12 @@ package actor IngestStage: Stage {
     ///   - loop: the edge loop, on which `server` lives too.
     ///   - port: to the buffer; its room signal is `room.signal`.
     ///   - waiters: of those who wait for Kafka, told by the delivering stages.
-    ///   - isFull: whether the buffer would refuse; asked often, so it must be cheap.
+    ///   - topics: those with unsettled events; made of the same routes.
+    ///   - storage: what the buffer stands on.
     /// - Throws: `configurationInvalid`, for routes and topics that can't be.
     package init(
         loop: EventLoop, configuration: IngestConfiguration, port: LinkPort<Submission>, room: IngestRoom, server: any RequestAnswering,
-        waiters: DeliveryWaiters, metrics: IngestMetrics, isFull: @escaping @Sendable () -> Bool = { false }
+        waiters: DeliveryWaiters, topics: UnsettledTopics, metrics: IngestMetrics, storage: IngestStorage = IngestStorage()
     ) throws(ForebayError) {
         let routes = try IngestRoutes(configuration)
         self.loop = loop
@@ -77,13 +82,14 @@ package actor IngestStage: Stage {
         self.server = server
         self.waiters = waiters
         self.metrics = metrics
-        self.isFull = isFull
+        self.storage = storage
         let limits = configuration.limits
         self.state = IngestState(inFlightLimit: limits.inFlight, refusalPause: configuration.refusalPause)
-        self.decoder = BodyDecoder(headerLimit: limits.headersPerEvent)
+        self.decoder = BodyDecoder(limits)
         self.fields = RequestFields(headerLimit: limits.headersPerEvent)
         self.sink = EventSink(
-            gathering: Gathering(routes: routes.ids, batch: configuration.batch), limit: limits.eventsPerRequest, byteLimit: limits.records)
+            gathering: Gathering(routes: routes.ids, batch: configuration.batch), topics: topics, limit: limits.eventsPerRequest,
+            byteLimit: limits.records)
         self.routes = routes
         self.group = PendingGroup(number: 1, expecting: 16)
     }
@@ -149,11 +155,13 @@ package actor IngestStage: Stage {
     func admission() -> ProblemCode? {
         let now = self.loop.nowMilliseconds
         if let code = self.state.admission(now: now) { return code }
-        // The answer of a full buffer, without the way to it. It changes slowly.
-        if now >= self.fullnessKnownAt + 50 {
-            self.fullnessKnownAt = now
-            self.isKnownFull = self.isFull()
+        // The answer of a buffer that would refuse, without the way to it. It changes slowly.
+        if now >= self.storageKnownAt + 50 {
+            self.storageKnownAt = now
+            self.isKnownFull = self.storage.isFull()
+            self.storageFault = self.storage.fault()
         }
+        if self.storageFault != nil { return .unavailable }
         return self.isKnownFull ? .spoolFull : nil
     }
 

@@ -100,7 +100,8 @@ package final class KafkaProducer: KafkaProducing {
         var raw = forebay_record(
             key: record.key?.nonNullBase, key_length: record.key?.count ?? 0, value: record.value?.nonNullBase,
             value_length: record.value?.count ?? 0, id: record.id.nonNullBase, id_length: record.id.count,
-            headers: record.headers.baseAddress, headers_length: record.headers.count, timestamp: record.timestamp,
+            headers: record.headers.baseAddress, headers_length: record.headers.count,
+            timestamp: record.timestamp == 0 ? 1 : record.timestamp,
             token: record.token, partition: record.partition)
         return KafkaErrorCode(forebay_send(self.handle.client, topic.raw, &raw))
     }

@@ -1,25 +1,38 @@
 package import ForebayCore
 
-/// Where a spool lies and how large it may grow.
+/// Where a log lies, how large it may grow, and what it takes from outside.
 package struct SpoolConfiguration: Sendable {
     /// The folder; made if it isn't there.
     package var directory: String
-    /// Bytes of a segment; a group that is larger gets a larger one.
+    package var kind: LogKind
+    /// Bytes of a segment; a group that is larger gets a larger one, and where room is short it is smaller.
     package var segmentSize: Int
     /// Milliseconds between syncs of the cursors.
     package var cursorSyncInterval = 100
-    /// Milliseconds without a group after which the mark slot is written.
-    package var markAfterIdle = 500
+    /// Milliseconds from a group to the writing of the mark: how old the mark may be.
+    package var markInterval = 1000
+    /// Milliseconds between looks for room while there is none.
+    package var roomInterval = 1000
     /// Bytes of the newest batches that stay in memory for readers that keep up.
     package var recentBytes = 16 << 20
     /// Whether the next segment is filled with zeros ahead: nearly doubles the sync rate, costs its room.
     package var preparesNext = true
+    package var disk: any Disk = SystemDisk()
+    package var surroundings = Surroundings.real
     /// What to do when the disk breaks its word (a failed sync or write): leave at once, the next start mends. Never returns.
     package var onDiskFailure: @Sendable (ForebayError) -> Never
 
-    package init(directory: String, segmentSize: Int, onDiskFailure: @escaping @Sendable (ForebayError) -> Never) {
+    package init(
+        directory: String, kind: LogKind = .spool, segmentSize: Int, onDiskFailure: @escaping @Sendable (ForebayError) -> Never
+    ) {
         self.directory = directory
+        self.kind = kind
         self.segmentSize = segmentSize
         self.onDiskFailure = onDiskFailure
     }
+
+    var segments: String { "\(self.directory)/segments" }
+
+    /// The smallest segment that is worth its file.
+    var leastSegment: Int { min(self.segmentSize, max(64 << 10, self.segmentSize / 16)) }
 }

@@ -1,19 +1,32 @@
 import ForebayCore
 import Glibc
+import Synchronization
 
-/// One process owns a spool. The kernel drops the lock when the process ends, however it ends.
+/// One process owns a log. The kernel drops the lock when the process ends, however it ends.
 final class SpoolLock: Sendable {
-    private let file: File
+    private let owned: Mutex<(any DiskFile)?>
 
-    init(directory: String) throws(ForebayError) {
-        self.file = try File("\(directory)/lock", flags: O_RDWR | O_CREAT)
-        guard flock(self.file.descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let owner = (try? self.file.bytes(at: 0, count: 20)).map { String(decoding: $0, as: UTF8.self) }  // For the message only.
+    init(_ disk: any Disk, directory: String) throws(ForebayError) {
+        let file = try disk.open("\(directory)/lock", [.write, .create])
+        guard try file.lock() else {
+            let owner = (try? file.bytes(at: 0, count: 20)).map { String(decoding: $0, as: UTF8.self) }  // For the message only.
             let process = owner?.split(separator: "\n").first.map { " (process \($0))" } ?? ""
             throw ForebayError(
                 .spoolLocked, recovery: .stop, "\(directory) is in use by another forebay\(process); one process owns a data folder")
         }
-        try self.file.truncate(to: 0)
-        try self.file.write(Array("\(getpid())\n".utf8), at: 0)
+        do throws(ForebayError) {
+            try file.truncate(to: 0)
+            try file.write(Array("\(getpid())\n".utf8), at: 0)
+        } catch {
+            guard error.code == .spoolFull else { throw error }  // The number is for people only.
+        }
+        self.owned = Mutex(file)
     }
+
+    func release() {
+        self.owned.withLock { $0 = nil }
+    }
+
+    /// Whether the log's folder is still there: the lock's file goes with it.
+    var isThere: Bool { (try? self.owned.withLock { $0 }?.hasName()) ?? true }  // A call that fails says nothing of the name.
 }

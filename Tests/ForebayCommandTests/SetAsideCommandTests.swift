@@ -109,10 +109,10 @@ import Testing
         let budget = try SpoolBudget(capacity: 1 << 30, directory: NSTemporaryDirectory())
         let (threads, metrics) = (SpoolThreads(), SpoolMetrics(MetricsRegistry()))
         return try SetAsideLog(directory: directory) { folder throws(ForebayError) in
-            let configuration = SpoolConfiguration(directory: folder, segmentSize: 1 << 20) { error in
+            let configuration = SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 1 << 20) { error in
                 fatalError("the disk broke its word: \(error)")
             }
-            return try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics, isSideLog: true)
+            return try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
         }
     }
 

@@ -70,12 +70,14 @@ struct AckTests {
         #expect(ticket != nil && !waiters.isEmpty)
         waiters.settled(9, .record(partition: 1, offset: 90))
         waiters.settled(4, .record(partition: 1, offset: 40))  // Nobody waits for it.
-        waiters.settled(9, .dead(code: "again"))  // Delivered twice: the first counts.
-        waiters.settled(6, .dead(code: "MSG_SIZE_TOO_LARGE"))
+        waiters.settled(9, .dead(code: "again", letter: 0))  // Delivered twice: the first counts.
+        waiters.settled(6, .dead(code: "MSG_SIZE_TOO_LARGE", letter: 0))
         #expect(settled.count == 0)
         waiters.settled(5, .record(partition: 0, offset: 50))
         #expect(
-            settled.all == [[.record(partition: 0, offset: 50), .record(partition: 1, offset: 90), .dead(code: "MSG_SIZE_TOO_LARGE")]])
+            settled.all == [
+                [.record(partition: 0, offset: 50), .record(partition: 1, offset: 90), .dead(code: "MSG_SIZE_TOO_LARGE", letter: 0)]
+            ])
         #expect(waiters.isEmpty)
     }
 
@@ -85,10 +87,10 @@ struct AckTests {
         let waiters = DeliveryWaiters(limit: 3)
         let ticket = try #require(waiters.expect(sequences: [1, 2]) { settled.add($0) })
         #expect(waiters.expect(sequences: [3, 4]) { settled.add($0) } == nil)
-        waiters.settled(1, .dead(code: "x"))
+        waiters.settled(1, .dead(code: "x", letter: 0))
         waiters.forget(ticket)
         #expect(waiters.isEmpty)
-        waiters.settled(2, .dead(code: "x"))
+        waiters.settled(2, .dead(code: "x", letter: 0))
         #expect(settled.count == 0)
         #expect(waiters.expect(sequences: [3, 4, 5]) { settled.add($0) } != nil)
     }
@@ -98,10 +100,10 @@ struct AckTests {
         let settled = Happenings<[Settlement]?>()
         let waiters = DeliveryWaiters(limit: 10)
         _ = waiters.expect(sequences: [1, 2, 3]) { settled.add($0) }
-        waiters.settled(1, .dead(code: "x"))
+        waiters.settled(1, .dead(code: "x", letter: 0))
         waiters.setAside(2)
         waiters.setAside(3)
-        waiters.settled(3, .dead(code: "x"))
+        waiters.settled(3, .dead(code: "x", letter: 0))
         #expect(settled.all == [nil])
         #expect(waiters.isEmpty)
     }

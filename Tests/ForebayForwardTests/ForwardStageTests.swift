@@ -200,7 +200,10 @@ struct ForwardStageTests {
         fixture.start()
         fixture.feed(samples)
         await told.wait(forCount: 1)
-        #expect(told.all == [[.record(partition: 0, offset: 0), .dead(code: "_UNKNOWN_PARTITION"), .record(partition: 0, offset: 1)]])
+        #expect(
+            told.all == [
+                [.record(partition: 0, offset: 0), .dead(code: "_UNKNOWN_PARTITION", letter: 0), .record(partition: 0, offset: 1)]
+            ])
         await fixture.close()
     }
 

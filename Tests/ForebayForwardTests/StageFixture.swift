@@ -61,8 +61,8 @@ final class StageFixture: Sendable {
         self.log = try SetAsideLog(directory: self.folder + "/log") { folder throws(ForebayError) in
             guard hasRoom.isOpen else { throw ForebayError(.spoolFull, recovery: .retry, "no room, as the test says") }
             return try Spool.open(
-                SpoolConfiguration(directory: folder, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: spaces, threads: threads,
-                metrics: spoolMetrics, isSideLog: true)
+                SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: spaces, threads: threads,
+                metrics: spoolMetrics)
         }
         let known = KafkaProperties(client: properties)
         self.setAside = try SetAside(

@@ -42,8 +42,43 @@ struct IngestFlowTests {
     }
 
     @Test("a spool known to be full refuses heads") func knownFull() async throws {
-        try await IngestHarness.with(IngestHarness(isFull: { true })) { harness, _ in
+        try await IngestHarness.with(IngestHarness(storage: IngestStorage(isFull: { true }))) { harness, _ in
             #expect(await harness.answer(to: Self.post).member("code") == "spool_full")
+        }
+    }
+
+    @Test("a storage that lost what it stores in refuses heads, says why, and takes events when it is back") func storageFault()
+        async throws
+    {
+        let fault = Mutex<String?>("/data is gone")
+        let storage = IngestStorage(fault: { fault.withLock { $0 } })
+        try await IngestHarness.with(IngestHarness(storage: storage)) { harness, buffer in
+            let answer = await harness.answer(to: Self.post)
+            #expect(answer.status == 503 && answer.member("code") == "unavailable")
+            #expect(answer.member("detail") == "/data is gone; nothing was stored")
+            #expect(buffer.take().isEmpty)
+            fault.withLock { $0 = nil }
+            while await harness.server.answer(to: harness.send(Self.post)[0]) != nil {}  // Asked again within 50 ms.
+            #expect(buffer.storeAll() > 0)
+        }
+    }
+
+    @Test("the storage hears of a refusal, and once that it stores again") func storageHears() async throws {
+        let heard = Mutex<[String]>([])
+        let storage = IngestStorage(
+            refused: { reason in heard.withLock { $0.append(reason) } }, stored: { heard.withLock { $0.append("stored") } })
+        let harness = try IngestHarness(storage: storage) { $0.refusalPause = 0 }
+        try await IngestHarness.with(harness) { harness, buffer in
+            _ = await harness.send(Self.post)
+            for submission in buffer.take() { submission.ack.refuse(ForebayError(.spoolFull, recovery: .retry, "no room")) }
+            await harness.turn()
+            for _ in 0..<3 {
+                let id = await harness.send(Self.post)[0]
+                buffer.storeAll()
+                #expect(await harness.server.untilAnswered(id).status == 202)
+            }
+            let told = heard.withLock { $0 }
+            #expect(told.count == 2 && told[0].contains("no room") && told[1] == "stored")
         }
     }
 

@@ -13,14 +13,35 @@ typealias RequestIDs = [RequestID]
 struct IngestKafkaTests {
     static let two = FakeRequest("/v1/events?ack=kafka", #"[{"topic":"clicks"},{"topic":"orders"}]"#, type: Decoding.envelope)
 
-    @Test("200 with the records in the order of the request, a dead letter at its place") func settled() async throws {
+    @Test("422 with the records in the order of the request, and the number of the dead letter") func refusedByKafka() async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, buffer in
+            let id = await harness.send(Self.two)[0]
+            buffer.storeAll()
+            harness.waiters.settled(2, .record(partition: 3, offset: 7))
+            harness.waiters.settled(1, .dead(code: "MSG_SIZE_TOO_LARGE", letter: 41))
+            let answer = await harness.server.untilAnswered(id)
+            #expect(answer.status == 422)
+            #expect(answer.fields == "Content-Type: application/problem+json\r\n")
+            #expect(answer.member("code") == "refused_by_kafka" && answer.member("retryable") == "false")
+            #expect(answer.member("title") == "Unprocessable Content" && answer.member("request_id") == id.description)
+            #expect(
+                answer.body.hasSuffix(
+                    #","accepted":2,"records":[{"partition":3,"offset":7},{"error":"MSG_SIZE_TOO_LARGE","dead_letter":41}]}"#))
+            #expect(harness.waiters.isEmpty)
+            let metrics = harness.registry.render()
+            #expect(metrics.contains(#"forebay_ingest_requests_total{code="422"} 1"#))
+            #expect(metrics.contains(#"forebay_ingest_events_total{durability="durable",topic="orders"} 1"#))
+        }
+    }
+
+    @Test("200 with the records in the order of the request") func settled() async throws {
         try await IngestHarness.with(IngestHarness()) { harness, buffer in
             let id = await harness.send(Self.two)[0]
             buffer.storeAll()
             await harness.turn()
             #expect(harness.server.answer(to: id) == nil)
             // orders is the first batch, clicks the second.
-            harness.waiters.settled(1, .dead(code: "MSG_SIZE_TOO_LARGE"))
+            harness.waiters.settled(1, .record(partition: 0, offset: 9))
             await harness.turn()
             #expect(harness.server.answer(to: id) == nil)
             harness.waiters.settled(2, .record(partition: 3, offset: 1_234_567_890_123))
@@ -28,7 +49,7 @@ struct IngestKafkaTests {
             #expect(answer.status == 200)
             #expect(
                 answer.body
-                    == #"{"accepted":2,"durability":"kafka","records":[{"partition":3,"offset":1234567890123},{"error":"MSG_SIZE_TOO_LARGE"}]}"#
+                    == #"{"accepted":2,"durability":"kafka","records":[{"partition":3,"offset":1234567890123},{"partition":0,"offset":9}]}"#
             )
             #expect(harness.waiters.isEmpty)
             #expect(harness.registry.render().contains(#"forebay_ingest_events_total{durability="kafka",topic="clicks"} 1"#))

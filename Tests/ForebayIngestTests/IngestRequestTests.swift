@@ -124,6 +124,25 @@ struct IngestRequestTests {
             (FakeRequest("/v1/topics/.."), 400, "invalid_topic"), (FakeRequest("/v1/topics/a%20b"), 400, "invalid_topic"),
             (FakeRequest("/v1/topics/\(String(repeating: "a", count: 250))"), 400, "invalid_topic"),
             (FakeRequest("/v1/topics/other"), 404, "no_route"),
+            (FakeRequest("/v1/topics/__consumer_offsets"), 403, "reserved_topic"),
+            (FakeRequest("/v1/topics/__"), 403, "reserved_topic"),
+            (FakeRequest("/v1/events", #"{"topic":"__transaction_state"}"#, type: Decoding.envelope), 403, "reserved_topic"),
+            (FakeRequest("/v1/topics/orders", type: "multipart/form-data; boundary=x"), 415, "unsupported_media_type"),
+            (FakeRequest("/v1/topics/orders", type: "Multipart/Mixed"), 415, "unsupported_media_type"),
+            (
+                FakeRequest("/v1/topics/orders", type: "application/x-www-form-urlencoded", headers: [("Origin", "http://evil.example")]),
+                403,
+                "origin_not_allowed"
+            ),
+            (
+                FakeRequest(
+                    "/v1/topics/orders", headers: [("Origin", "null"), ("content-type", "APPLICATION/x-www-form-urlencoded;charset=x")]),
+                403, "origin_not_allowed"
+            ),
+            (FakeRequest("/v1/topics/orders", headers: [("Forebay-Timestamp", "1795266062")]), 422, "invalid_timestamp"),
+            (FakeRequest("/v1/topics/orders", headers: [("Forebay-Timestamp", "946684799999")]), 422, "invalid_timestamp"),
+            (FakeRequest("/v1/topics/orders", headers: [("Forebay-Timestamp", "1795266062345000")]), 422, "invalid_timestamp"),
+            (FakeRequest("/v1/events", #"{"topic":"orders","timestamp":1795266062}"#, type: Decoding.envelope), 422, "invalid_timestamp"),
             (FakeRequest("/v1/topics/orders", method: "GET"), 405, "method_not_allowed"),
             (FakeRequest("/v1/events", method: "DELETE"), 405, "method_not_allowed"),
             (FakeRequest("/v1/topics/orders?key=a"), 400, "unknown_parameter"),
@@ -165,6 +184,49 @@ struct IngestRequestTests {
             await harness.turn()
             #expect(buffer.take().isEmpty)
             #expect(harness.registry.render().contains("forebay_ingest_rejected_total{reason=\"\(code)\"} 1"))
+        }
+    }
+
+    @Test("curl's form is one event of bytes, and 0 is a timestamp")
+    func form() async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, buffer in
+            await harness.send(
+                FakeRequest("/v1/topics/orders", "a=1&b=2", type: "application/x-www-form-urlencoded"),
+                FakeRequest("/v1/topics/orders", "x", headers: [("Forebay-Timestamp", "0"), ("Origin", "http://a.example")]),
+                FakeRequest("/v1/topics/orders", "y", headers: [("Forebay-Timestamp", "946684800000")]))
+            buffer.storeAll()
+            #expect(buffer.stored.map { $0.event.value } == ["a=1&b=2", "x", "y"].map { Array($0.utf8) })
+            #expect(buffer.stored.dropFirst().map(\.event.timestamp) == [0, 946_684_800_000])
+        }
+    }
+
+    @Test("refusals of size name the bound and what it is set to")
+    func sizes() async throws {
+        let harness = try IngestHarness {
+            $0.limits.event = 1000
+            $0.limits.eventsPerRequest = 4
+            $0.topics = ["clicks": .init(maximumEvent: 500)]
+        }
+        try await IngestHarness.with(harness) { harness, _ in
+            let large = String(repeating: "x", count: 2000)
+            for (request, parts) in [
+                (FakeRequest("/v1/topics/orders", large), ["limits.event", "1000", "2000"]),
+                (FakeRequest("/v1/topics/clicks", large), ["topics.clicks.max_event", "500", "2000"]),
+                (FakeRequest("/v1/topics/orders", "1\n2\n3\n4\n5", type: "application/jsonl"), ["limits.events_per_request", "4"]),
+            ] {
+                let answer = await harness.answer(to: request)
+                #expect(parts.allSatisfy { answer.member("detail")?.contains($0) == true }, "\(answer)")
+            }
+        }
+    }
+
+    @Test("5xx are logged with the request's id") func logged() async throws {
+        let log = LogCapture()
+        defer { log.close() }
+        try await IngestHarness.with(IngestHarness(storage: IngestStorage(isFull: { true }))) { harness, _ in
+            let answer = await harness.answer(to: FakeRequest("/v1/topics/orders"))
+            let id = try #require(answer.member("request_id"))
+            #expect(log.records(label: "ingest").contains { $0["request_id"] == id && $0["code"] == "spool_full" })
         }
     }
 

@@ -73,7 +73,7 @@ struct IngestServerTests {
         let configuration = IngestConfiguration(routes: [.init(name: "all", topics: ["*"])])
         let stage = try IngestStage(
             loop: loop, configuration: configuration, port: link, room: room, server: server, waiters: DeliveryWaiters(limit: 10),
-            metrics: IngestMetrics(registry: metrics))
+            topics: UnsettledTopics(configuration.routes), metrics: IngestMetrics(registry: metrics))
         let buffer = StoringBuffer(loop: loop)
         let storing = Task { await buffer.run(link) }
         let running = Task { try await stage.run() }

@@ -30,12 +30,16 @@ struct KafkaProducerTests {
         #expect(await fixture.send("t", partition: 0, key: "k", value: "v", id: "id-0", token: 7) == .none)
         #expect(await fixture.send("t", partition: 1, key: nil, value: nil, id: "id-1", token: 8) == .none)
         #expect(await fixture.send("t", partition: 2, key: "", value: "", id: "id-2", headers: user, token: 9) == .none)
-        await fixture.reports.wait(forCount: 3)
+        #expect(await fixture.send("t", partition: 2, key: "zero", value: "", id: "id-3", timestamp: 0, token: 10) == .none)
+        await fixture.reports.wait(forCount: 4)
 
-        let reports = fixture.reports.all.sorted { $0.token < $1.token }
+        let all = try await KafkaConsumer(bootstrap: cluster.bootstrap).read("t")
+        // The nearest to 0 that librdkafka can send: its 0 is the time of sending.
+        #expect(all.filter { $0.key == "zero" }.map(\.timestamp) == [1])
+        let reports = fixture.reports.all.filter { $0.token != 10 }.sorted { $0.token < $1.token }
         #expect(reports.map(\.token) == [7, 8, 9])
         #expect(reports.allSatisfy { !$0.error.isError && $0.offset == 0 } && reports.map(\.partition) == [0, 1, 2])
-        let records = try await KafkaConsumer(bootstrap: cluster.bootstrap).read("t")
+        let records = all.filter { $0.key != "zero" }
         #expect(records.map(\.key) == ["k", nil, ""] && records.map(\.value) == ["v", nil, ""])
         #expect(records.map(\.headers) == ["forebay-id=id-0", "forebay-id=id-1", "forebay-id=id-2,a=1,none=NULL,empty=,a=2"])
         #expect(records.allSatisfy { $0.timestamp == 1_700_000_000_000 })

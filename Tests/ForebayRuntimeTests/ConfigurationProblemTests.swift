@@ -43,8 +43,21 @@ import Testing
         (
             "listeners: { admin: { address: \"127.0.0.1:8080\" } }",
             [
-                "f:6:32 listeners.admin.address: 127.0.0.1:8080 is the address of both listeners"
+                "f:6:32 listeners.admin.address: 127.0.0.1:8080 is the address of both listeners, ingest and admin"
             ]
+        ),
+        (
+            "listeners: { health: { address: \"127.0.0.1:8081\" } }",
+            ["f:6:33 listeners.health.address: 127.0.0.1:8081 is the address of both listeners, admin and health"]
+        ),
+        (
+            "listeners: { admin: { names: [\"a.b:8081\"] } }",
+            ["f:6:31 listeners.admin.names: expected a list of host names, without ports, found \"a.b:8081\""]
+        ),
+        ("listeners: { ingest: { probes: yes } }", ["f:6:32 listeners.ingest.probes: expected one of true, false, found \"yes\""]),
+        (
+            "topics: { a: { rename: __consumer_offsets } }",
+            ["f:6:24 topics.a.rename: \"__consumer_offsets\" is one of Kafka's own topics (its name begins with __)"]
         ),
         ("node: { name: \"a\\0b\" }", ["f:6:15 node.name: contains a NUL character"]),
         // Given twice.

@@ -1,3 +1,4 @@
+import ForebayIngest
 import ForebayTelemetry
 import Testing
 
@@ -16,7 +17,9 @@ import Testing
                 == LimitsConfiguration(
                     body: 8 << 20, event: 960 << 10, inFlight: 32 << 20, eventsPerRequest: 10_000, header: 16 << 10,
                     requestTimeoutMilliseconds: 30_000, idleTimeoutMilliseconds: 75_000, connections: 16_384, connectionsPerAddress: 4096,
-                    awaitingKafka: 10_000))
+                    awaitingKafka: 10_000, timestamp: .near))
+        #expect(!configuration.listeners.ingestProbes && configuration.listeners.adminNames.isEmpty)
+        #expect(configuration.listeners.health == nil)
         #expect(configuration.buffer.spool == SpoolConfiguration(segment: 128 << 20, maxSize: 50 << 30))
         #expect(
             configuration.delivery
@@ -25,7 +28,9 @@ import Testing
                     retryMilliseconds: 30_000))
         #expect(configuration.shutdown.timeoutMilliseconds == 25_000)
         #expect(
-            configuration.routes == [RouteConfiguration(name: "default", topics: [.all], forward: ForwardTargetConfiguration(to: "main"))])
+            configuration.routes == [
+                RouteConfiguration(name: "default", topics: [.all], maxTopics: 10_000, forward: ForwardTargetConfiguration(to: "main"))
+            ])
         #expect(configuration.clusters["main"]?.producerProperties == ["bootstrap.servers": "k1:9092"])
         #expect(configuration.topics.isEmpty)
     }
@@ -35,10 +40,11 @@ import Testing
             version: 1
             node: { name: edge-1, data_dir: /var/lib/forebay }
             listeners:
-              ingest: { address: "[::]:0" }
-              admin: { address: localhost:8081 }
+              ingest: { address: "[::]:0", probes: true }
+              admin: { address: localhost:8081, names: [forebay.internal, edge-1] }
+              health: { address: "0.0.0.0:8082", metrics: true }
             log: { level: debug, format: json }
-            limits: { body: 16MiB, event: 1048576, in_flight: 64MiB, events_per_request: 5, header: 8KiB, request_timeout: 1m }
+            limits: { body: 16MiB, event: 1048576, in_flight: 64MiB, events_per_request: 5, header: 8KiB, request_timeout: 1m, timestamp: any }
             clusters:
               main: { properties: { bootstrap.servers: "k1:9092,k2:9092", linger.ms: 5 }, producer: { linger.ms: "10" }, consumer: {} }
               backup: { producer: { metadata.broker.list: "b1:9092" } }
@@ -46,10 +52,10 @@ import Testing
               backend: spool
               spool: { segment: 64MiB, max_size: 1TiB, sync: always, when_full: reject }
             routes:
-              orders: { topics: [orders, "payments.*"], forward: { to: main } }
+              orders: { topics: [orders, "payments.*"], forward: { to: main }, max_topics: 7 }
               default: { topics: ["*"], forward: { to: backup } }
             topics:
-              orders: { key: $.order_id, max_event: 256KiB, rename: orders.v2 }
+              orders: { key: $.order_id, max_event: 256KiB, rename: orders.v2, value: json }
               payments.eu: { key: "$.größe.b-c" }
             shutdown: { timeout: 1500ms }
             """
@@ -58,11 +64,19 @@ import Testing
         #expect(configuration.listeners.admin.address == ListenerAddress(host: "127.0.0.1", port: 8081))
         #expect(configuration.clusters["main"]?.producerProperties == ["bootstrap.servers": "k1:9092,k2:9092", "linger.ms": "10"])
         #expect(configuration.routes.map(\.name) == ["orders", "default"])
+        #expect(configuration.routes.map(\.maxTopics) == [7, 10_000])
+        #expect(configuration.listeners.ingestProbes && configuration.listeners.adminNames == ["forebay.internal", "edge-1"])
+        #expect(
+            configuration.listeners.health
+                == HealthListenerConfiguration(address: ListenerAddress(host: "0.0.0.0", port: 8082), hasMetrics: true))
+        #expect(configuration.limits.timestamp == .any)
         #expect(configuration.routes[0].topics == [.exact("orders"), .prefix("payments.")])
         #expect(
             configuration.topics == [
-                "orders": TopicConfiguration(name: "orders", key: "$.order_id", maxEvent: 256 << 10, target: "orders.v2"),
-                "payments.eu": TopicConfiguration(name: "payments.eu", key: "$.größe.b-c", maxEvent: 1 << 20, target: "payments.eu"),
+                "orders": TopicConfiguration(
+                    name: "orders", key: "$.order_id", maxEvent: 256 << 10, target: "orders.v2", valueIsJSON: true),
+                "payments.eu": TopicConfiguration(
+                    name: "payments.eu", key: "$.größe.b-c", maxEvent: 1 << 20, target: "payments.eu", valueIsJSON: false),
             ])
         #expect(configuration.shutdown.timeoutMilliseconds == 1500)
     }
@@ -156,7 +170,7 @@ import Testing
         ("limits.boddy=1MiB", "--set limits.boddy: unknown key; did you mean \"body\"?"),
         (
             "limits=1",
-            "--set limits: is a section; give the path of a key, one of body, event, in_flight, events_per_request, header, request_timeout, idle_timeout, connections, connections_per_address, awaiting_kafka"
+            "--set limits: is a section; give the path of a key, one of body, event, in_flight, events_per_request, header, request_timeout, idle_timeout, connections, connections_per_address, awaiting_kafka, timestamp"
         ),
         ("limits.body=x", "--set limits.body: expected a size such as 8MiB (units KiB, MiB, GiB, TiB), found \"x\""),
         ("topics.orders.keys=$.a", "--set topics.orders.keys: unknown key; did you mean \"key\"?"),

@@ -55,8 +55,9 @@ struct DamageTests {
         var generator = SplitMix(seed: UInt64(seed))
         let path = try copy.segmentFiles()[0]
         var bytes = try Data(contentsOf: URL(filePath: path))
-        let groupSize = (bytes.count - SpoolFormat.block) / 3
-        let start = SpoolFormat.block + groupSize + Int.random(in: 0..<(groupSize - 4096) / Self.sector, using: &generator) * Self.sector
+        let dataStart = SegmentHeader.dataStart(version: SpoolFormat.version)
+        let groupSize = (bytes.count - dataStart) / 3
+        let start = dataStart + groupSize + Int.random(in: 0..<(groupSize - 4096) / Self.sector, using: &generator) * Self.sector
         bytes.replaceSubrange(start..<start + Self.sector, with: Data(count: Self.sector))
         try bytes.write(to: URL(filePath: path))
 
@@ -120,7 +121,7 @@ struct DamageTests {
     func missingSegment() async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)
         let spool = try fixture.open()
-        for _ in 0..<12 { _ = try await spool.commit([submission([(routeA, [String(repeating: "x", count: 20_000)])])]) }
+        for _ in 0..<16 { _ = try await spool.commit([submission([(routeA, [String(repeating: "x", count: 20_000)])])]) }
         await spool.close()
         let files = try fixture.segmentFiles()
         #expect(files.count > 3)
@@ -129,7 +130,7 @@ struct DamageTests {
         let again = try copy.open()
         let read = try again.events()
         let holes = again.missing.flatMap { Array($0.sequences) }
-        #expect(Set(read.map(\.0)).union(holes) == Set(0..<12))
+        #expect(Set(read.map(\.0)).union(holes) == Set(0..<16))
         #expect(!holes.isEmpty)
         await again.close()
     }
@@ -145,10 +146,11 @@ struct DamageTests {
         let copy = try fixture.crashed()
         let path = try copy.segmentFiles()[0]
         var bytes = try Data(contentsOf: URL(filePath: path))
-        bytes[SpoolFormat.block + 1000] ^= 1
+        bytes[2 * SpoolFormat.block + 1000] ^= 1
         try bytes.write(to: URL(filePath: path))
         let again = try copy.open()
         let cursor = try await again.cursor("forward/a", route: routeA)
+        await again.releasePassedSegments()
         _ = try again.events()
         try cursor.move(to: 8, settled: 7)
         await again.close()

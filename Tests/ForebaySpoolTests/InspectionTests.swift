@@ -41,8 +41,9 @@ struct InspectionTests {
         let path = try fixture.segmentFiles()[0]
         var bytes = try Data(contentsOf: URL(filePath: path))
         let group = Int.random(in: 0..<10, using: &generator)
-        let groupSize = (bytes.count - 2 * SpoolFormat.block) / 10
-        let place = SpoolFormat.block + group * groupSize + Int.random(in: 0..<4200, using: &generator)
+        let dataStart = SegmentHeader.dataStart(version: SpoolFormat.version)
+        let groupSize = (bytes.count - dataStart - SpoolFormat.block) / 10
+        let place = dataStart + group * groupSize + Int.random(in: 0..<4200, using: &generator)
         bytes[place] ^= UInt8(1 << Int.random(in: 0..<8, using: &generator))
         try bytes.write(to: URL(filePath: path))
         let verdict = try SpoolInspection(directory: fixture.directory).verify()
@@ -72,8 +73,9 @@ struct InspectionTests {
         let (threads, metrics) = (fixture.threads, fixture.metrics)
         let open: @Sendable (String) throws(ForebayError) -> Spool = { folder throws(ForebayError) in
             try Spool.open(
-                SpoolConfiguration(directory: folder, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: budget, threads: threads,
-                metrics: SpoolMetrics(metrics), isSideLog: true)
+                SpoolConfiguration(directory: folder, kind: .deadLetters, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: budget,
+                threads: threads,
+                metrics: SpoolMetrics(metrics))
         }
         let log = try DeadLetters(route: "orders", directory: directory + "/orders", open: open)
         let none = try await log.list(after: nil, limit: 10)
@@ -83,7 +85,8 @@ struct InspectionTests {
         let letter = DeadLetter(
             topic: "topic", code: "MSG_SIZE_TOO_LARGE", reason: "too large", eventID: "id-1",
             offset: Offset(lane: .spool(.none), number: 42), record: record)
-        try await log.append([letter, letter])
+        let numbers = try await log.append([letter, letter])
+        #expect(numbers == [0, 1])
         let entries = try await log.list(after: nil, limit: 10)
         #expect(entries.count == 2 && log.count == 2)
         #expect(entries[0].value == Array("poison".utf8))
@@ -91,9 +94,18 @@ struct InspectionTests {
         #expect(entries[0].headers.isEmpty)
         let rest = try await log.list(after: entries[0].sequence, limit: 10)
         #expect(rest.map(\.sequence) == [1])
+        for after in [1, 2, 1 << 62, UInt64.max - 1, .max] as [UInt64] {
+            let behind = try await log.list(after: after, limit: 10)
+            #expect(behind.isEmpty, "nothing is behind \(after)")
+            #expect(try DeadLetters.list(directory: directory + "/orders", after: after, limit: 10).isEmpty)
+        }
+        let more = try await log.append([letter])
+        #expect(more == [2])
         await log.close()
         let again = try DeadLetters(route: "orders", directory: directory + "/orders", open: open)
-        #expect(again.count == 2)
+        #expect(again.count == 3)
+        let onward = try await again.append([letter])
+        #expect(onward == [3])
         await again.close()
     }
 }

@@ -25,9 +25,9 @@ struct RecentTailTests {
             let alive = watched.count { $0.slab != nil }
             try #require(alive * 1000 <= 10_000, "after \(number + 1)")
             let oldest = number + 1 - UInt64(alive)
-            let read = try #require(tail.read(from: oldest, route: nil, upTo: 1 << 20))
+            let read = try #require(tail.read(from: oldest, routes: .all, upTo: 1 << 20))
             try #require(read.next == number + 1 && read.batches.map(\.first) == Array(oldest...number))
-            try #require(oldest == 0 || tail.read(from: oldest - 1, route: nil, upTo: 1) == nil, "that is on the disk only")
+            try #require(oldest == 0 || tail.read(from: oldest - 1, routes: .all, upTo: 1) == nil, "that is on the disk only")
         }
     }
 }

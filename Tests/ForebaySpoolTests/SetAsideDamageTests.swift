@@ -28,7 +28,7 @@ struct SetAsideDamageTests {
         var found: [(Int, UInt64)] = []
         for place in stride(from: 0, to: bytes.count, by: 4096) {
             let slot = Array(bytes[place..<place + 64]).withUnsafeBytes { Slot(decoding: $0, of: id) }
-            if let slot, slot.unit == number { found.append((place, slot.generation)) }
+            if let slot, slot.owner == number { found.append((place, slot.generation)) }
         }
         return found.sorted { $0.1 > $1.1 }.map(\.0)
     }
@@ -135,6 +135,7 @@ struct SetAsideDamageTests {
         }
         // A damaged segment is kept for the operator.
         let isDamaged = !again.missing.isEmpty
+        try await again.append(new: [unit(3)], [aside(3, ["in the next segment"])])
         try again.end(1)
         try again.end(2)
         await again.tidy()
@@ -159,17 +160,17 @@ struct SetAsideDamageTests {
         for round in 0..<6 as Range<UInt64> {
             try await log.append(new: [], [aside(2, ["\(round)" + String(repeating: "x", count: 20_000)])])
         }
-        try log.settle(2, through: 4, oldestAcceptedAt: nil)
+        try log.settle(2, through: 5, oldestAcceptedAt: nil)
         await log.tidy()
         let files = try copy.segmentFiles()
         #expect(files.count == 3)
-        #expect(try Data(contentsOf: URL(filePath: files[1])).count == 4096)
+        #expect(try Data(contentsOf: URL(filePath: files[1])).count == 12_288)
         #expect(try SpoolInspection(directory: copy.directory).verify().problems.isEmpty)
         for _ in 0..<2 {
             let again = try copy.crashed().open()
             #expect(again.units == log.units)
             #expect(try again.scan([1: 0]).values(of: 1) == ["waits"])
-            #expect(try again.scan([2: 4]).all()[2]!.map(\.0) == [4, 5, 6])
+            #expect(try again.scan([2: 5]).all()[2]!.map(\.0) == [5, 6])
             #expect(again.missing.isEmpty)
             await again.close()
         }

@@ -33,12 +33,12 @@ final class SetAsideFixture {
         let held = self.folder
         return try SetAsideLog(directory: self.directory) { folder throws(ForebayError) in
             defer { withExtendedLifetime(held) {} }
-            var configuration = SpoolConfiguration(directory: folder, segmentSize: segmentSize) { error in
+            var configuration = SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: segmentSize) { error in
                 fatalError("the disk broke its word: \(error)")
             }
-            configuration.markAfterIdle = 60_000
+            configuration.markInterval = 60_000
             configuration.cursorSyncInterval = interval
-            return try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics, isSideLog: true)
+            return try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
         }
     }
 

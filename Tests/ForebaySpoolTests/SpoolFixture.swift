@@ -31,7 +31,7 @@ final class SpoolFixture {
             fatalError("the disk broke its word: \(error)")
         }
         configuration.preparesNext = preparesNext
-        configuration.markAfterIdle = 60_000
+        configuration.markInterval = 60_000
         return try Spool.open(configuration, budget: budget, threads: self.threads, metrics: SpoolMetrics(self.metrics))
     }
 

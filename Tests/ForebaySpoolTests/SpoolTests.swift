@@ -102,10 +102,12 @@ struct SpoolTests {
         let file = try fixture.crashed()
         let path = try file.segmentFiles()[0]
         var bytes = try Data(contentsOf: URL(filePath: path))
-        bytes[12] = 9
-        bytes.withUnsafeMutableBytes { buffer in
-            let crc = SpoolFormat.crc(UnsafeRawBufferPointer(buffer).part(12, SegmentHeader.checked - 12))
-            buffer.baseAddress!.put(crc, at: 8)
+        for copy in [0, SpoolFormat.block] {
+            bytes[copy + 12] = 9
+            bytes.withUnsafeMutableBytes { buffer in
+                let crc = SpoolFormat.crc(UnsafeRawBufferPointer(buffer).part(copy + 12, SegmentHeader.checked - 12))
+                buffer.baseAddress!.put(crc, at: copy + 8)
+            }
         }
         try bytes.write(to: URL(filePath: path))
         let refusal = #expect(throws: ForebayError.self) { try file.open() }
@@ -117,6 +119,7 @@ struct SpoolTests {
         let fixture = SpoolFixture(segmentSize: 64 << 10)
         let spool = try fixture.open()
         let cursor = try await spool.cursor("forward/a", route: routeA)
+        await spool.releasePassedSegments()
         for round in 0..<20 { _ = try await spool.commit([submission([(routeA, [String(repeating: "\(round % 10)", count: 30_000)])])]) }
         #expect(spool.lag(of: cursor) == 20)
         let segments = spool.segmentCount
@@ -141,14 +144,14 @@ struct SpoolTests {
         await reopened.close()
     }
 
-    @Test("a new cursor stands behind the last event")
+    @Test("a new cursor stands at the oldest event")
     func newCursor() async throws {
         let fixture = SpoolFixture()
         let spool = try fixture.open()
         _ = try await spool.commit([submission([(routeA, ["x", "y"])])])
         let cursor = try await spool.cursor("mirror/a", route: routeA)
-        #expect(cursor.sequence == 2)
-        #expect(spool.lag(of: cursor) == 0)
+        #expect(cursor.sequence == 0)
+        #expect(spool.lag(of: cursor) == 2)
         await spool.close()
     }
 
@@ -157,6 +160,7 @@ struct SpoolTests {
         let fixture = SpoolFixture(segmentSize: 64 << 10, capacity: 512 << 10)
         let spool = try fixture.open()
         let cursor = try await spool.cursor("forward/a", route: routeA)
+        await spool.releasePassedSegments()
         var stored = 0
         var refusal: ForebayError?
         while refusal == nil {

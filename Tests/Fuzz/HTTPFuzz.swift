@@ -52,7 +52,6 @@ private final class FuzzSink: RequestSink {
 private func read(_ bytes: UnsafeRawBufferPointer, mode: UInt8, pieces size: Int) -> [String] {
     var limits = HTTPLimits()
     limits.header = 1024
-    limits.field = 512
     limits.target = 256
     limits.fields = 10
     limits.chunkOverhead = 256

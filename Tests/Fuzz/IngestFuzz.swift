@@ -40,12 +40,15 @@ private struct Trial {
             configuration.limits.event = 50
             configuration.limits.eventsPerRequest = 3
             configuration.limits.headersPerEvent = 1
+            configuration.limits.timestamp = .any
             configuration.batch = 100
         }
         guard var routes = try? IngestRoutes(configuration) else { preconditionFailure("the routes are right") }
         let gathering = Gathering(routes: routes.ids, batch: configuration.batch)
-        var sink = EventSink(gathering: gathering, limit: configuration.limits.eventsPerRequest, byteLimit: configuration.limits.records)
-        var decoder = BodyDecoder(headerLimit: configuration.limits.headersPerEvent)
+        let topics = UnsettledTopics(configuration.routes)
+        var sink = EventSink(
+            gathering: gathering, topics: topics, limit: configuration.limits.eventsPerRequest, byteLimit: configuration.limits.records)
+        var decoder = BodyDecoder(configuration.limits)
         var fields = RequestFields(headerLimit: configuration.limits.headersPerEvent)
         let texts = ["Content-Type", self.type, "Forebay-Key", "k", "t"].map { Array($0.utf8) }
         sink.begin(bodyCount: body.count, keepsPositions: true)
@@ -58,9 +61,10 @@ private struct Trial {
                     try decoder.decode(body, fields, .init(target: target, now: 1), routes: &routes, into: &sink)
                 }
             }
-            gathering.commit()
+            sink.commit()
+            topics.commit()
         } catch {
-            gathering.rollback()
+            sink.rollback()
             precondition(gathering.finish(acceptedAt: 0).batches.isEmpty, "a refused request left something behind")
             return
         }

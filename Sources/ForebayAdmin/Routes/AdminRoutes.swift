@@ -9,6 +9,8 @@ package struct AdminRoutes: Sendable {
         let answer: @Sendable (AdminRoutes, AdminRequest) async -> HTTPResponse
     }
 
+    private static let probeParameters: Set<String> = ["verbose"]
+
     static let allow = "GET, HEAD, OPTIONS"
 
     let node: any NodeView
@@ -22,10 +24,10 @@ package struct AdminRoutes: Sendable {
     }
 
     private static let routes: [String: Route] = [
-        "/livez": Route(parameters: ["verbose"]) { $0.livez($1) },
-        "/healthz": Route(parameters: ["verbose"]) { $0.livez($1) },
-        "/readyz": Route(parameters: ["verbose"]) { $0.readyz($1) },
-        "/startupz": Route(parameters: ["verbose"]) { $0.startupz($1) },
+        "/livez": Route(parameters: Self.probeParameters) { $0.livez($1) },
+        "/healthz": Route(parameters: Self.probeParameters) { $0.livez($1) },
+        "/readyz": Route(parameters: Self.probeParameters) { $0.readyz($1) },
+        "/startupz": Route(parameters: Self.probeParameters) { $0.startupz($1) },
         "/metrics": Route(parameters: []) { $0.metrics($1) },
         "/admin/v1/status": Route(parameters: []) { routes, _ in await routes.status() },
         "/admin/v1/stages": Route(parameters: []) { routes, _ in await routes.stages() },
@@ -65,11 +67,35 @@ package struct AdminRoutes: Sendable {
     package func answer(_ request: AdminRequest) async -> HTTPResponse {
         if let refusal = Self.refusal(request.method, request.path) { return refusal }
         guard let route = Self.routes[request.path] else { return Self.refusal(.get, request.path)! }
-        if let unknown = request.query.first(where: { !route.parameters.contains($0.name) }) {
-            return ProblemDetails(status: 400, code: "unknown_parameter", detail: "\(request.path) takes no parameter '\(unknown.name)'.")
-                .response(to: nil)
-        }
+        if let refusal = Self.refusal(request, parameters: route.parameters) { return refusal }
         return await route.answer(self, request)
+    }
+
+    private static func refusal(_ request: AdminRequest, parameters: Set<String>) -> HTTPResponse? {
+        guard let unknown = request.query.first(where: { !parameters.contains($0.name) }) else { return nil }
+        return ProblemDetails(status: 400, code: "unknown_parameter", detail: "\(request.path) takes no parameter '\(unknown.name)'.")
+            .response(to: nil)
+    }
+
+    // MARK: Probes
+
+    static func isProbe(_ head: borrowing HTTPRequestHead) -> Bool {
+        head.pathIs("/readyz") || head.pathIs("/livez") || head.pathIs("/startupz") || head.pathIs("/healthz")
+    }
+
+    /// The answer to a probe, at once and on the caller's thread: a probe must not stand behind requests that take long.
+    ///
+    /// - Returns: none for anything else.
+    package func probe(_ request: AdminRequest) -> HTTPResponse? {
+        let answer: (AdminRoutes) -> (AdminRequest) -> HTTPResponse
+        switch request.path {
+        case "/livez", "/healthz": answer = Self.livez
+        case "/readyz": answer = Self.readyz
+        case "/startupz": answer = Self.startupz
+        default: return nil
+        }
+        return Self.refusal(request.method, request.path) ?? Self.refusal(request, parameters: Self.probeParameters)
+            ?? answer(self)(request)
     }
 
     // MARK: Metrics

@@ -3,8 +3,10 @@ import Synchronization
 /// How the target cluster settled one event.
 package enum Settlement: Sendable, Equatable {
     case record(partition: Int32, offset: Int64)
-    /// In the dead letters, with the error's name.
-    case dead(code: String)
+    /// In the dead letters, with the error's name and the number under which it stands there.
+    case dead(code: String, letter: UInt64)
+
+    package var isRefusal: Bool { if case .dead = self { true } else { false } }
 }
 
 /// The requests that wait for Kafka (`?ack=kafka`), by sequence. Bounded; survives a restart of any stage.

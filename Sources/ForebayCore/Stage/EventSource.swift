@@ -40,5 +40,7 @@ package struct DeadLetter: Sendable {
 /// Keeps dead letters durably.
 package protocol DeadLetterLog: Sendable {
     /// Durable on return.
-    func append(_ letters: [DeadLetter]) async throws(ForebayError)
+    ///
+    /// - Returns: the number of each in the log, in their order.
+    func append(_ letters: [DeadLetter]) async throws(ForebayError) -> [UInt64]
 }

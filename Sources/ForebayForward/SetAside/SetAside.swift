@@ -74,6 +74,8 @@ package final class SetAside: Sendable {
     /// Those in the log.
     package var events: UInt64 { self.state.withLock { $0.units.values.reduce(0) { $0 + $1.durable } } }
     package var bytes: Int { self.state.withLock { $0.units.values.reduce(0) { $0 + max(0, $1.bytes) } } }
+    /// Those of which something is set aside.
+    package var topics: Set<String> { self.state.withLock { Set($0.units.values.map(\.key.topic)) } }
     package var unitCount: Int { self.state.withLock { $0.units.count } }
     package var oldestAcceptedAt: Int64? { self.state.withLock { $0.units.values.map(\.oldestAcceptedAt).min() } }
 

@@ -41,7 +41,7 @@ struct ChunkedFraming {
                 continue
             }
             self.overhead += 1
-            if self.overhead > UInt64(limits.chunkOverhead) + 8 * self.bodyCount { return .refused(.bodyTooLarge) }
+            if self.overhead > UInt64(limits.chunkOverhead) + 8 * self.bodyCount { return .refused(.tooMuchChunkOverhead(limits)) }
             if let refusal = self.step(bytes[index], bodyLimit, limits) { return .refused(refusal) }
             index += 1
             if self.isComplete { return .complete(consumed: index) }
@@ -125,7 +125,7 @@ struct ChunkedFraming {
         }
         guard byte == 0x0D else { return .chunk }
         self.state = .sizeLF
-        return self.size > bodyLimit - Swift.min(bodyLimit, self.bodyCount) ? .bodyTooLarge : nil
+        return self.size > bodyLimit - Swift.min(bodyLimit, self.bodyCount) ? .bodyTooLarge(bodyLimit) : nil
     }
 
     private mutating func sizeEnd(_ byte: UInt8) -> HTTPRefusal? {
@@ -142,7 +142,7 @@ struct ChunkedFraming {
                 return nil
             }
             self.trailerCount += 1
-            guard byte.isTokenByte, self.trailerCount <= limits.fields else { return byte.isTokenByte ? .headerTooLarge : .chunk }
+            guard byte.isTokenByte, self.trailerCount <= limits.fields else { return byte.isTokenByte ? .tooManyFields(limits) : .chunk }
             self.state = .trailerName
         case .trailerName:
             if byte == UInt8(ascii: ":") { self.state = .trailerValue } else if !byte.isTokenByte { return .chunk }

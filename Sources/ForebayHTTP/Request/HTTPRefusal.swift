@@ -1,4 +1,5 @@
-/// Why the HTTP layer itself won't take a request. Constant texts: nothing of the request is repeated to its sender.
+/// Why the HTTP layer itself won't take a request. Constant texts: nothing of the request is repeated to its sender. What a bound refuses
+/// names the bound and what it is set to.
 struct HTTPRefusal: Equatable, Sendable {
     let status: Int
     let code: String
@@ -31,16 +32,53 @@ extension HTTPRefusal {
     static let method = HTTPRefusal(status: 501, code: "method_unknown", detail: "This server does not know the method.")
     static let coding = HTTPRefusal(status: 501, code: "transfer_encoding_unsupported", detail: "The only transfer coding is chunked.")
     static let version = HTTPRefusal(status: 505, code: "version_unsupported", detail: "This server speaks HTTP/1.1 and HTTP/1.0.")
-    static let targetTooLong = HTTPRefusal(status: 414, code: "target_too_long", detail: "The request target is too long.")
-    static let headerTooLarge = HTTPRefusal(
-        status: 431, code: "header_too_large", detail: "The header is too large, or has too many fields.")
-    static let bodyTooLarge = HTTPRefusal(status: 413, code: "body_too_large", detail: "The body is larger than is accepted here.")
     static let expectation = HTTPRefusal(status: 417, code: "expectation_unsupported", detail: "The only expectation is 100-continue.")
-    static let timeout = HTTPRefusal(
-        status: 408, code: "request_timeout", detail: "The request did not come in time. Nothing of it was stored.", isRetryable: true)
-    static let memory = HTTPRefusal(
-        status: 503, code: "too_much_in_flight", detail: "Too many requests are being received. Nothing of this one was stored.",
-        isRetryable: true)
-    static let connections = HTTPRefusal(
-        status: 503, code: "too_many_connections", detail: "There are too many connections from your address.", isRetryable: true)
+
+    static func targetTooLong(_ limits: HTTPLimits) -> HTTPRefusal {
+        HTTPRefusal(status: 414, code: "target_too_long", detail: "The request target has more than \(limits.target) bytes.")
+    }
+
+    static func headerTooLarge(_ limits: HTTPLimits) -> HTTPRefusal {
+        HTTPRefusal(
+            status: 431, code: "header_too_large",
+            detail: "The request line and its fields have more than \(limits.header) bytes (limits.header).")
+    }
+
+    static func tooManyFields(_ limits: HTTPLimits) -> HTTPRefusal {
+        HTTPRefusal(status: 431, code: "header_too_large", detail: "The request has more than \(limits.fields) header fields.")
+    }
+
+    /// - Parameter limit: the handler's, in bytes.
+    static func bodyTooLarge(_ limit: UInt64) -> HTTPRefusal {
+        HTTPRefusal(
+            status: 413, code: "body_too_large",
+            detail: limit == 0 ? "This resource takes no body." : "The body has more than \(limit) bytes (limits.body).")
+    }
+
+    static func tooMuchChunkOverhead(_ limits: HTTPLimits) -> HTTPRefusal {
+        HTTPRefusal(
+            status: 413, code: "body_too_large",
+            detail: "Chunk headers and trailers have more than \(limits.chunkOverhead) bytes and 8 for each byte of the body.")
+    }
+
+    static func timeout(_ times: HTTPTimes) -> HTTPRefusal {
+        HTTPRefusal(
+            status: 408, code: "request_timeout",
+            detail: "The request did not come in time (limits.request_timeout is \(times.request) ms). Nothing of it was stored.",
+            isRetryable: true)
+    }
+
+    static func memory(_ limits: HTTPLimits) -> HTTPRefusal {
+        HTTPRefusal(
+            status: 503, code: "too_much_in_flight",
+            detail: "Requests of \(limits.memory) bytes (limits.in_flight) are being received. Nothing of this one was stored.",
+            isRetryable: true)
+    }
+
+    static func connections(_ caps: HTTPCaps) -> HTTPRefusal {
+        HTTPRefusal(
+            status: 503, code: "too_many_connections",
+            detail: "There are \(caps.connectionsPerAddress) connections from your address (limits.connections_per_address).",
+            isRetryable: true)
+    }
 }

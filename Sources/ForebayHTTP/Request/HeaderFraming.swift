@@ -37,16 +37,18 @@ struct HeaderFraming {
     private mutating func run() -> Outcome {
         switch self.requestLine() {
         case .complete, .end: break
-        case .incomplete: return self.tooLarge(.targetTooLong)
+        case .incomplete: return self.incomplete(.targetTooLong(self.scratch.limits))
         case .refused(let refusal): return .refused(refusal)
         }
         while true {
             switch self.fieldLine() {
             case .complete: continue
-            case .incomplete: return self.tooLarge(.headerTooLarge)
+            case .incomplete: return self.incomplete(.headerTooLarge(self.scratch.limits))
             case .refused(let refusal): return .refused(refusal)
             case .end:
-                guard self.position <= self.scratch.limits.header else { return .refused(.headerTooLarge) }
+                guard self.position <= self.scratch.limits.header else {
+                    return .refused(.headerTooLarge(self.scratch.limits))
+                }
                 self.head.length = self.position
                 if let refusal = HeadRules.apply(to: &self.head, base: self.base, scratch: self.scratch) { return .refused(refusal) }
                 return .framed(self.head)
@@ -55,11 +57,8 @@ struct HeaderFraming {
     }
 
     /// Incomplete, unless what is there already is too much.
-    private func tooLarge(_ refusal: HTTPRefusal) -> Outcome {
-        if self.count > self.scratch.limits.header { return .refused(refusal) }
-        // The line itself, and the CR of its end; a request line is a target, a method and a version.
-        let longest = Swift.max(self.scratch.limits.field + 1, self.scratch.limits.target + 64)
-        return self.count - self.position > longest ? .refused(refusal) : .incomplete
+    private func incomplete(_ refusal: @autoclosure () -> HTTPRefusal) -> Outcome {
+        self.count > self.scratch.limits.header ? .refused(refusal()) : .incomplete
     }
 
     private enum Line {
@@ -82,7 +81,7 @@ struct HeaderFraming {
         index += 1
         let targetStart = index
         index = self.skipVisible(index)
-        if index - targetStart > self.scratch.limits.target { return .refused(.targetTooLong) }
+        if index - targetStart > self.scratch.limits.target { return .refused(.targetTooLong(self.scratch.limits)) }
         guard index < self.count else { return .incomplete }
         let targetEnd = index
         guard targetEnd > targetStart, self.base[index] == 0x20 else { return .refused(self.notALine(index)) }
@@ -146,9 +145,7 @@ struct HeaderFraming {
         }
         guard self.base[index] == 0x0D, self.base[index + 1] == 0x0A else { return .refused(self.notAValue(index)) }
         self.position = index + 2
-        if index - start > self.scratch.limits.field || self.head.fieldCount == self.scratch.limits.fields {
-            return .refused(.headerTooLarge)
-        }
+        if self.head.fieldCount == self.scratch.limits.fields { return .refused(.tooManyFields(self.scratch.limits)) }
         self.scratch.fields[self.head.fieldCount] = FieldSpan(name: Span32(start..<nameEnd), value: self.trimmed(nameEnd + 1, index))
         self.head.fieldCount += 1
         return .complete

@@ -74,6 +74,15 @@ final class RequestReader {
         }
     }
 
+    /// What the request whose body is coming will still take, at most; of a chunked one nobody knows.
+    var remainingBody: UInt64? {
+        switch self.state {
+        case .counted(let remaining, _): remaining
+        case .chunked: nil
+        default: 0
+        }
+    }
+
     var heldBytes: Int { self.input.pointee.capacity + self.heldHead.pointee.capacity + self.body.pointee.capacity }
 
     /// Forgets what is unfinished, and takes no more.
@@ -100,7 +109,7 @@ final class RequestReader {
             // A head is only worth another look when a line of it may have ended, else a client could have it read again for each byte.
             let mayEndLine = self.input.pointee.bytes.last == 0x0D || bytes.contains { $0 == 0x0A || $0 == 0x0D }
             self.input.pointee.append(bytes)
-            if case .head = self.state, self.input.pointee.count <= self.limits.field, !mayEndLine { return }
+            if case .head = self.state, self.input.pointee.count <= self.limits.header, !mayEndLine { return }
             self.resume(sink)
         }
     }
@@ -180,7 +189,8 @@ final class RequestReader {
                 self.endMessage(framed)
                 return framed.length
             case .length(let length):
-                guard length <= UInt64(Swift.max(0, limit)) else { return self.refuse(id, .bodyTooLarge, sink) }
+                let limit = UInt64(Swift.max(0, limit))
+                guard length <= limit else { return self.refuse(id, .bodyTooLarge(limit), sink) }
                 return self.beginBody(id, head, framed, Int(length), bytes, sink, isRepeat: isRepeat)
             case .chunked:
                 self.hold(id, framed, bytes)

@@ -1,4 +1,5 @@
 import ForebayNet
+import ForebayTelemetry
 
 /// What a connection gives to its requests: places in the order of answers, and the answers in that order.
 extension HTTPConnection: RequestSink {
@@ -33,6 +34,7 @@ extension HTTPConnection: RequestSink {
 
     func refuse(_ id: RequestID, _ refusal: HTTPRefusal) {
         self.server.metrics.refused(refusal.code)
+        if refusal.status == 503 { self.server.logger.warning("request refused", ["code": refusal.code, "request_id": id.description]) }
         var problem = ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail, isRetryable: refusal.isRetryable)
         problem.closes = true
         self.answer(id, problem.response(to: id))

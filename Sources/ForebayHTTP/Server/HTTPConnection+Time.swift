@@ -92,7 +92,12 @@ extension HTTPConnection {
         case .finished: break
         case .idle: if self.isIdle && now >= self.nextDeadline() { return self.close() }
         case .head, .body:
-            if self.server.isReadingPaused { self.clock.restart(at: now) } else if self.isTooSlow(now) { return self.timeOut() }
+            if self.server.isReadingPaused {
+                self.clock.restart(at: now)
+            } else if self.isTooSlow(now) {
+                // It was we who did not read: it may try again at once, when its address has less on its way.
+                return self.turn == .waiting ? self.refuseForMemory() : self.timeOut()
+            }
             self.clock.rateCheck = Swift.max(self.clock.rateCheck, now + 1000)
         }
         self.setDeadline()
@@ -120,6 +125,6 @@ extension HTTPConnection {
         if self.reader.stage == .body && self.reader.heldID == nil { return self.close() }
         let id = self.reader.heldID ?? self.open(nil)
         self.reader.finish()
-        self.refuse(id, .timeout)
+        self.refuse(id, .timeout(self.times))
     }
 }

@@ -14,6 +14,7 @@ final class HTTPConnection: TCPSocketDelegate {
     let server: HTTPServer
     let socket: TCPSocket
     let address: PeerAddress
+    private let account: AddressAccount
     let slot: UInt32
     let generation: UInt32
     let reader: RequestReader
@@ -28,13 +29,16 @@ final class HTTPConnection: TCPSocketDelegate {
     private(set) var isReceiving = false
     /// It is in the server's list of those to be flushed at the end of the turn.
     var isDirty = false
+    /// Its address's to say. See ``AddressAccount``.
+    var turn = AddressAccount.Turn.free
     private var dropped = 0
     private var accounted = 0
 
-    init(server: HTTPServer, socket: TCPSocket, address: PeerAddress, slot: UInt32, generation: UInt32) {
+    init(server: HTTPServer, socket: TCPSocket, address: PeerAddress, account: AddressAccount, slot: UInt32, generation: UInt32) {
         self.server = server
         self.socket = socket
         self.address = address
+        self.account = account
         self.slot = slot
         self.generation = generation
         self.reader = RequestReader(scratch: server.scratch)
@@ -80,8 +84,9 @@ final class HTTPConnection: TCPSocketDelegate {
     func closed() {
         self.phase = .closed
         self.finishReading()
-        self.account()
-        self.server.removed(self)
+        self.countHeld()
+        self.account.closed(self)
+        self.server.removed(self, self.account)
     }
 
     // MARK: Ending
@@ -156,35 +161,57 @@ final class HTTPConnection: TCPSocketDelegate {
         self.phase == .open && self.reader.stage == .idle && self.answers.outstanding == 0 && self.socket.unsentBytes == 0
     }
 
-    /// After anything that moved: read on or not, how much is held, when to look again.
+    /// It waits for no answer and has none to send: it is idle, or its request is not whole.
+    var isQuiet: Bool { self.phase == .open && self.reader.heldID == nil && self.answers.outstanding == 0 && self.socket.unsentBytes == 0 }
+
+    /// After anything that moved: how much is held, read on or not, when to look again.
     private func settle() {
         guard self.phase != .closed else { return }
-        if !self.hasEnded {
-            // Whoever waits for more of a request's body reads on; whoever would begin the next one waits for the answers.
-            let mayRead = self.phase != .open || self.mayBegin || self.reader.stage == .body
-            mayRead ? self.socket.startReading() : self.socket.stopReading()
-        }
-        self.account()
+        self.countHeld()
+        guard self.phase != .closed else { return }
+        if !self.hasEnded { self.mayRead() ? self.socket.startReading() : self.socket.stopReading() }
         self.setDeadline()
     }
 
-    /// Counts what this connection holds against the server's bound.
-    private func account() {
-        let held = self.reader.heldBytes + self.answers.earlyBytes + self.socket.unsentBytes
-        guard held != self.accounted else { return }
-        let grew = held > self.accounted
-        self.server.held += held - self.accounted
-        self.accounted = held
-        guard grew, self.phase == .open, self.server.held > self.server.configuration.limits.memory else { return }
-        self.overdrawn()
+    /// Whoever waits for more of a request's body reads on, in its turn; whoever would begin the next one waits for the answers.
+    private func mayRead() -> Bool {
+        guard self.phase == .open else { return true }
+        guard self.reader.stage == .body else { return self.mayBegin }
+        // What is only passed over takes no memory.
+        return self.reader.heldID == nil || self.account.mayRead(self)
     }
 
-    private func overdrawn() {
-        guard self.reader.stage == .body, self.socket.unsentBytes == 0 else { return self.cut("memory") }
+    /// It waited for others of its address, and its turn has come.
+    func mayReadAgain() {
+        guard self.phase == .open, !self.hasEnded else { return }
+        self.clock.restart(at: self.now)
+        self.socket.startReading()
+        self.setDeadline()
+    }
+
+    /// Bytes of requests that are not whole and of answers that were not taken, as counted against the bounds.
+    var heldBytes: Int { self.accounted }
+
+    /// Counts what this connection holds against the bounds of its server and its address.
+    private func countHeld() {
+        if self.turn != .free, self.phase != .open || self.reader.heldID == nil { self.account.ended(self) }
+        let held = self.reader.heldBytes + self.answers.earlyBytes + self.socket.unsentBytes
+        guard held != self.accounted else { return }
+        let grown = held - self.accounted
+        self.accounted = held
+        self.server.held += grown
+        self.account.add(grown)
+        guard grown > 0, self.phase == .open, self.server.held > self.server.configuration.limits.memory else { return }
+        self.server.overdrawn(by: self, self.account)
+    }
+
+    /// Gives up what it holds.
+    func refuseForMemory() {
+        guard self.phase == .open, self.reader.stage == .body, self.socket.unsentBytes == 0 else { return self.cut("memory") }
         let id = self.reader.heldID ?? self.open(nil)
         self.reader.finish()
-        self.refuse(id, .memory)
-        self.account()
+        self.refuse(id, .memory(self.server.configuration.limits))
+        self.countHeld()
     }
 
     func setDeadline() {

@@ -13,7 +13,7 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     private(set) var handler: any HTTPHandler
     let scratch: HeadScratch
     let connections = ConnectionTable()
-    private var perAddress: [PeerAddress: Int] = [:]
+    private var accounts: [PeerAddress: AddressAccount] = [:]
     private var listeners: [TCPListener] = []
     private let gate = ReadGate()
     let date = HTTPDate()
@@ -27,6 +27,7 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     private var sweep: Timer?
     private var closedWaiters: [CheckedContinuation<Void, Never>] = []
     private let connectionCap: Int
+    let logger: Logger
 
     package init(loop: EventLoop, configuration: HTTPConfiguration, metrics: HTTPMetrics, handler: any HTTPHandler) {
         self.loop = loop
@@ -35,6 +36,7 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
         self.handler = handler
         self.scratch = HeadScratch(limits: configuration.limits)
         self.connectionCap = Swift.min(configuration.caps.connections, Self.descriptorsToSpare())
+        self.logger = Logger(label: "http/\(configuration.name)")
     }
 
     /// Listens, on one more address if called again.
@@ -139,26 +141,64 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
 extension HTTPServer {
     private func accept(_ descriptor: CInt, _ address: PeerAddress) {
         self.metrics.accepted.increment()
-        let cap = self.configuration.caps.connectionsPerAddress
-        if cap > 0 && self.perAddress[address, default: 0] >= cap { return self.turnAway(descriptor) }
+        let caps = self.configuration.caps
+        let known = self.accounts[address]
+        if caps.connectionsPerAddress > 0, let known, known.connections >= caps.connectionsPerAddress,
+            !(caps.quietMakeRoom && self.closeQuietest(of: address))
+        {
+            return self.turnAway(descriptor)
+        }
         let (slot, generation) = self.connections.reserveSlot()
         // The connection may be broken before it begins: there is nobody to tell why.
         guard let socket = try? TCPSocket(loop: self.loop, adopting: descriptor, gate: self.gate) else {
             self.connections.giveBack(slot)
             return self.metrics.closed.increment()
         }
-        self.perAddress[address, default: 0] += 1
-        let connection = HTTPConnection(server: self, socket: socket, address: address, slot: slot, generation: generation)
+        let account = known ?? AddressAccount(share: self.configuration.limits.memoryPerAddress)
+        self.accounts[address] = account
+        account.opened()
+        let connection = HTTPConnection(
+            server: self, socket: socket, address: address, account: account, slot: slot, generation: generation)
         self.connections.insert(connection, at: slot)
         self.metrics.open.set(Double(self.connections.count))
+        guard self.connections.count >= self.connectionCap, !(caps.quietMakeRoom && self.closeQuietest(of: nil, but: connection)) else {
+            return
+        }
         // Full: the next ones wait in the system's queue.
-        if self.connections.count >= self.connectionCap { for listener in self.listeners { listener.pause() } }
+        for listener in self.listeners { listener.pause() }
+    }
+
+    /// Makes room for a connection. Looks at all, so it is for servers with few.
+    ///
+    /// - Parameter address: whose; none: anybody's.
+    /// - Returns: false if all wait for answers.
+    private func closeQuietest(of address: PeerAddress?, but newest: HTTPConnection? = nil) -> Bool {
+        let quiet = self.connections.all.filter {
+            $0.isQuiet && $0 !== newest && (address == nil || $0.address == address)
+        }
+        guard let quietest = quiet.min(by: { $0.clock.lastBytes < $1.clock.lastBytes }) else { return false }
+        self.metrics.cut("made_room")
+        quietest.close()
+        return true
+    }
+
+    /// A connection wants more than all may hold together. Whose address holds most gives up its largest part: who sends little is not
+    /// refused because others hold much.
+    func overdrawn(by connection: HTTPConnection, _ account: AddressAccount) {
+        var excess = self.held - self.configuration.limits.memory
+        while excess > 0, let largest = self.accounts.max(by: { $0.value.held < $1.value.held }), largest.value.held > account.held {
+            let open = self.connections.all.filter { $0.phase == .open && $0.address == largest.key && $0.heldBytes > 0 }
+            guard let holder = open.max(by: { $0.heldBytes < $1.heldBytes }) else { break }
+            excess -= holder.heldBytes
+            holder.refuseForMemory()
+        }
+        if excess > 0 { connection.refuseForMemory() }
     }
 
     /// One address has too many: a plain answer without ever reading, and the end.
     private func turnAway(_ descriptor: CInt) {
-        self.metrics.refused(HTTPRefusal.connections.code)
-        let refusal = HTTPRefusal.connections
+        let refusal = HTTPRefusal.connections(self.configuration.caps)
+        self.metrics.refused(refusal.code)
         let response = ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
         let bytes = response.fields.withUnsafeBytes { fields in
             response.body.withUnsafeBytes { body in
@@ -175,10 +215,9 @@ extension HTTPServer {
         self.metrics.closed.increment()
     }
 
-    func removed(_ connection: HTTPConnection) {
+    func removed(_ connection: HTTPConnection, _ account: AddressAccount) {
         self.connections.remove(connection.slot)
-        let left = self.perAddress[connection.address, default: 1] - 1
-        self.perAddress[connection.address] = left > 0 ? left : nil
+        if account.connections == 0 { self.accounts[connection.address] = nil }
         self.metrics.closed.increment()
         self.metrics.open.set(Double(self.connections.count))
         for sequence in connection.answers.unanswered {

@@ -1,9 +1,11 @@
 import ForebayCore
+import ForebayHTTP
 import Glibc
 
 /// Writes the JSON of an answer into a buffer that is used again and again: no string is made for a 202.
 struct AnswerText: ~Copyable {
     static let fields: StaticString = "Content-Type: application/json\r\n"
+    static let problemFields: StaticString = "Content-Type: application/problem+json\r\n"
 
     /// The id of an event, as the answer tells it.
     enum ID {
@@ -29,12 +31,37 @@ struct AnswerText: ~Copyable {
         return UnsafeRawBufferPointer(rebasing: self.buffer[..<self.used])
     }
 
-    /// `{"accepted":N,"durability":"kafka","records":[{"partition":0,"offset":12},{"error":"MSG_SIZE_TOO_LARGE"}]}`
+    /// `{"accepted":N,"durability":"kafka","records":[{"partition":0,"offset":12}]}`. Valid until the next call.
     mutating func kafka(_ records: [Settlement]) -> UnsafeRawBufferPointer {
         self.used = 0
         self.put(#"{"accepted":"#)
         self.put(number: records.count)
-        self.put(#","durability":"kafka","records":["#)
+        self.put(#","durability":"kafka""#)
+        self.put(records: records)
+        return UnsafeRawBufferPointer(rebasing: self.buffer[..<self.used])
+    }
+
+    /// A problem document that has the same beside: `"accepted":N,"records":[{"partition":0,"offset":12},{"error":"MSG_SIZE_TOO_LARGE",
+    /// "dead_letter":3}]`. Valid until the next call.
+    mutating func refusedByKafka(_ records: [Settlement], of request: RequestID) -> UnsafeRawBufferPointer {
+        let refused = records.count(where: \.isRefusal)
+        self.used = 0
+        self.put(#"{"type":"/problems/refused_by_kafka","title":"Unprocessable Content","status":422,"detail":""#)
+        self.put(number: refused)
+        self.put(" of ")
+        self.put(number: records.count)
+        self.put(#" events were refused by Kafka for good; they are durable, in the dead letters","code":"refused_by_kafka","#)
+        self.put(#""retryable":false,"request_id":""#)
+        var id = request.description
+        id.withUTF8 { for byte in $0 { self.put(byte: byte) } }
+        self.put(#"","accepted":"#)
+        self.put(number: records.count)
+        self.put(records: records)
+        return UnsafeRawBufferPointer(rebasing: self.buffer[..<self.used])
+    }
+
+    private mutating func put(records: [Settlement]) {
+        self.put(#","records":["#)
         for (index, record) in records.enumerated() {
             if index > 0 { self.put(",") }
             switch record {
@@ -43,15 +70,22 @@ struct AnswerText: ~Copyable {
                 self.put(number: Int(partition))
                 self.put(#","offset":"#)
                 self.put(number: Int(offset))
-            case .dead(let code):
+            case .dead(let code, let letter):
                 self.put(#"{"error":"#)
                 var code = code
                 code.withUTF8 { self.put(quoted: UnsafeRawBufferPointer($0)) }
+                self.put(#","dead_letter":"#)
+                self.put(number: Int(clamping: letter))
             }
             self.put("}")
         }
         self.put("]}")
-        return UnsafeRawBufferPointer(rebasing: self.buffer[..<self.used])
+    }
+
+    private mutating func put(byte: UInt8) {
+        self.reserve(1)
+        self.buffer[self.used] = byte
+        self.used += 1
     }
 
     private mutating func put(_ id: ID) {

@@ -9,6 +9,9 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case repeatedHeader = "repeated_header"
     case idempotencyKeyUnsupported = "idempotency_key_unsupported"
 
+    case reservedTopic = "reserved_topic"
+    case originNotAllowed = "origin_not_allowed"
+
     case notFound = "not_found"
     case noRoute = "no_route"
     case methodNotAllowed = "method_not_allowed"
@@ -42,6 +45,10 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case invalidMember = "invalid_member"
     case missingTopic = "missing_topic"
 
+    case refusedByKafka = "refused_by_kafka"
+
+    case tooManyTopics = "too_many_topics"
+
     case starting
     case draining
     case overloaded
@@ -54,18 +61,20 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .malformedJSON, .emptyBody, .invalidTopic, .unknownParameter, .invalidParameter, .unknownHeader, .repeatedHeader,
             .idempotencyKeyUnsupported:
             400
+        case .reservedTopic, .originNotAllowed: 403
         case .notFound, .noRoute: 404
         case .methodNotAllowed: 405
         case .bodyTooLarge, .eventTooLarge, .tooManyEvents, .requestTooLarge: 413
         case .unsupportedMediaType, .unsupportedCharset, .unsupportedContentEncoding, .cloudEventsUnsupported: 415
         case .keyForManyEvents, .idForManyEvents, .headerForEnvelopes, .invalidID, .invalidTimestamp, .invalidPartition, .invalidHeader,
             .reservedHeader, .tooManyHeaders, .invalidKey, .invalidText, .invalidBase64, .invalidEnvelope, .unknownMember, .repeatedMember,
-            .conflictingMembers, .invalidMember, .missingTopic:
+            .conflictingMembers, .invalidMember, .missingTopic, .refusedByKafka:
             422
+        case .tooManyTopics: 429
         case .starting, .draining, .overloaded, .spoolFull, .unavailable, .outcomeUnknown: 503
         }
     }
 
     /// Whether the same request may succeed later. Only of ours that say so with `Retry-After`.
-    package var isRetryable: Bool { self.status == 503 }
+    package var isRetryable: Bool { self.status == 503 || self.status == 429 }
 }

@@ -32,7 +32,7 @@ extension ProblemCode {
     /// Seconds before the same request is worth another try, as a range to pick from, so that clients don't come back all at once.
     var retryAfter: ClosedRange<Int>? {
         switch self {
-        case .spoolFull: 5...10
+        case .spoolFull, .tooManyTopics: 5...10
         case .starting, .draining, .overloaded, .unavailable, .outcomeUnknown: 1...3
         default: nil
         }

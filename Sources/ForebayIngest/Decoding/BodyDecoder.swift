@@ -13,9 +13,11 @@ struct BodyDecoder: ~Copyable {
 
     var key = JSONUnescaper()
     var envelope: EnvelopeReader
+    let timestamps: TimestampRule
 
-    init(headerLimit: Int) {
-        self.envelope = EnvelopeReader(headerLimit: headerLimit)
+    init(_ limits: IngestConfiguration.Limits) {
+        self.envelope = EnvelopeReader(headerLimit: limits.headersPerEvent)
+        self.timestamps = limits.timestamp
     }
 
     /// - Throws: what is wrong with the first event that is; the caller rolls back.
@@ -27,6 +29,9 @@ struct BodyDecoder: ~Copyable {
         if fields.kind.isEnvelope && fields.speakOfEvents {
             throw Refusal(.headerForEnvelopes, "envelopes carry their own key, id, timestamp and headers: leave out the Forebay- headers")
         }
+        if let timestamp = fields.timestamp, let fault = self.timestamps.fault(in: timestamp, now: request.now) {
+            throw Refusal(.invalidTimestamp, "Forebay-Timestamp: \(fault)")
+        }
         switch fields.kind {
         case .raw: try self.raw(body, fields, request, &sink)
         case .json: try self.json(body, fields, request, &sink)
@@ -36,10 +41,11 @@ struct BodyDecoder: ~Copyable {
         }
     }
 
-    private func raw(
+    private mutating func raw(
         _ body: UnsafeRawBufferPointer, _ fields: borrowing RequestFields, _ request: Request, _ sink: inout EventSink
     ) throws(Refusal) {
         guard let target = request.target else { return }
+        if target.requiresJSON { return try self.plain(body, at: .init(offset: 0, line: nil), fields, target, request, &sink) }
         var event = EventFields(topic: target.storedName, value: body, timestamp: fields.timestamp ?? request.now)
         event.headers = fields.headers.bytes
         event.key = fields.key

@@ -25,6 +25,9 @@ enum BodyKind: Equatable {
     }
 
     private static func named(_ name: UnsafeRawBufferPointer) throws(Refusal) -> Self {
+        if name.startsIgnoringCase("multipart/") {
+            throw Refusal(.unsupportedMediaType, "\(name.text()) is not supported: its parts would be stored as one event")
+        }
         let prefix: StaticString = "application/"
         guard name.startsIgnoringCase(prefix) else { return .raw }
         let subtype = name.slice(prefix.utf8CodeUnitCount..<name.count)
@@ -44,6 +47,11 @@ enum BodyKind: Equatable {
             throw Refusal(.cloudEventsUnsupported, "CloudEvents (\(name.text())) are not supported yet")
         }
         return .raw
+    }
+
+    /// What an HTML form sends, and `curl -d`.
+    static func isForm(_ type: UnsafeRawBufferPointer) -> Bool {
+        type.slice(0..<(type.offset(of: UInt8(ascii: ";")) ?? type.count)).trimmed().equalsIgnoringCase("application/x-www-form-urlencoded")
     }
 
     /// JSON is UTF-8. A body that says it is something else is not taken for it.

@@ -53,6 +53,10 @@ extension BodyDecoder {
                 throw Refusal(error.code, error.detail, event: index, pointer: EnvelopeMember.topic.pointer)
             }
         }
+        if let timestamp = self.envelope.timestamp, let fault = self.timestamps.fault(in: timestamp, now: request.now) {
+            throw Refusal(.invalidTimestamp, fault, event: index, pointer: EnvelopeMember.timestamp.pointer)
+        }
+        let isJSON = self.envelope.valueIsJSON ? true : try self.checkJSON(target, event: index)
         var event = EventFields(
             topic: target.storedName, value: self.envelope.value, timestamp: self.envelope.timestamp ?? request.now)
         event.headers = self.envelope.headers.bytes
@@ -60,10 +64,23 @@ extension BodyDecoder {
         if let id = self.envelope.id { event.id = id }
         if let key = self.envelope.key {
             event.key = key
-        } else if let path = target.key, self.envelope.valueIsJSON, let value = self.envelope.value {
+        } else if let path = target.key, isJSON, let value = self.envelope.value {
             event.key = try self.key(at: path, in: value, at: place, event: index)
         }
         try sink.append(event, target)
         return end
+    }
+
+    /// - Returns: whether the envelope's `value_base64` is JSON, where the topic wants all values to be; a tombstone is none.
+    private func checkJSON(_ target: TopicTarget, event index: Int) throws(Refusal) -> Bool {
+        guard target.requiresJSON, let value = self.envelope.value else { return false }
+        do {
+            try JSONScanner.check(value)
+        } catch {
+            throw Refusal(
+                .malformedJSON, "byte \(error.offset) of value_base64: \(error.reason.rawValue)", event: index,
+                pointer: EnvelopeMember.valueBase64.pointer)
+        }
+        return true
     }
 }

@@ -4,6 +4,7 @@ import ForebayCore
 /// Used again for each request, so that its arrays keep their memory.
 struct EventSink: ~Copyable {
     let gathering: Gathering
+    let topics: UnsettledTopics
     private let limit: Int
     private let byteLimit: Int
 
@@ -25,8 +26,9 @@ struct EventSink: ~Copyable {
     /// - Parameters:
     ///   - limit: events of a request.
     ///   - byteLimit: of their records together.
-    init(gathering: Gathering, limit: Int, byteLimit: Int) {
+    init(gathering: Gathering, topics: UnsettledTopics, limit: Int, byteLimit: Int) {
         self.gathering = gathering
+        self.topics = topics
         self.limit = limit
         self.byteLimit = byteLimit
     }
@@ -42,28 +44,44 @@ struct EventSink: ~Copyable {
         self.gathering.begin(bodyCount: bodyCount)
     }
 
+    /// The request's events are to be stored. Its topics are ``UnsettledTopics/commit()``'s, once they are in a group.
+    func commit() { self.gathering.commit() }
+
+    /// The request is refused.
+    func rollback() {
+        self.gathering.rollback()
+        self.topics.rollback()
+    }
+
     @inline(__always)
     mutating func append(_ event: EventFields, _ target: TopicTarget) throws(Refusal) {
         let size = (event.key?.count ?? 0) + (event.value?.count ?? 0) + event.headers.count + event.id.count
         if size > target.maximumEvent {
             throw Refusal(
-                .eventTooLarge, "\(size) bytes with key and headers, at most \(target.maximumEvent) are allowed", event: self.count)
+                .eventTooLarge,
+                "\(size) bytes with key and headers, at most \(target.maximumEvent) are allowed (\(target.maximumEventKey))",
+                event: self.count)
         }
-        if self.count == self.limit { throw Refusal(.tooManyEvents, "a request has at most \(self.limit) events", event: self.count) }
+        if self.count == self.limit {
+            throw Refusal(
+                .tooManyEvents, "a request has at most \(self.limit) events (limits.events_per_request)", event: self.count)
+        }
         self.byteCount += event.recordSize
         if self.byteCount > self.byteLimit {
             throw Refusal(
-                .requestTooLarge, "the events of this request with their keys and headers become more than \(self.byteLimit) bytes",
+                .requestTooLarge,
+                "the events of this request with their keys and headers become more than \(self.byteLimit) bytes, about twice limits.body",
                 event: self.count)
+        }
+        if let last = self.targets.last, last.target === target {
+            self.targets[self.targets.count - 1].count += 1
+        } else {
+            try self.topics.admit(target, event: self.count)
+            self.targets.append((target, 1))
         }
         self.last = self.gathering.append(event, route: target.route)
         if self.count == 0 { self.first = self.last }
         if !(event.id.isEmpty && self.lastID.isEmpty) { self.note(event.id) }
-        if let last = self.targets.last, last.target === target {
-            self.targets[self.targets.count - 1].count += 1
-        } else {
-            self.targets.append((target, 1))
-        }
         if self.keepsPositions { self.positions.append(self.last) }
         self.count += 1
     }

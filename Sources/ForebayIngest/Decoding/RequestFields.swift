@@ -9,6 +9,8 @@ struct RequestFields: ~Copyable {
     /// Of `Prefer: wait`, in milliseconds.
     private(set) var wait: Int?
     private var hasType = false
+    private var isForm = false
+    private var hasOrigin = false
     private let headerLimit: Int
 
     init(headerLimit: Int) {
@@ -24,6 +26,16 @@ struct RequestFields: ~Copyable {
         self.headers.removeAll()
         self.wait = nil
         self.hasType = false
+        self.isForm = false
+        self.hasOrigin = false
+    }
+
+    /// After the last field.
+    ///
+    /// - Throws: 403 for what any web page can make a browser send here without asking first.
+    func check() throws(Refusal) {
+        guard self.isForm && self.hasOrigin else { return }
+        throw Refusal(.originNotAllowed, "forms of web pages are not taken (Content-Type application/x-www-form-urlencoded with an Origin)")
     }
 
     /// Whether anything stands here that an envelope says itself.
@@ -39,6 +51,7 @@ struct RequestFields: ~Copyable {
         case UInt8(ascii: "c"): try self.takeContent(name, value)
         case UInt8(ascii: "f"): if name.startsIgnoringCase("forebay-") { try self.takeOwn(name, value) }
         case UInt8(ascii: "p"): if name.equalsIgnoringCase("prefer") { self.takePreferences(value) }
+        case UInt8(ascii: "o"): if name.equalsIgnoringCase("origin") { self.hasOrigin = true }
         case UInt8(ascii: "i"):
             if name.equalsIgnoringCase("idempotency-key") {
                 throw Refusal(
@@ -53,6 +66,7 @@ struct RequestFields: ~Copyable {
             if self.hasType { throw Refusal(.repeatedHeader, "Content-Type stands there twice") }
             self.hasType = true
             self.kind = try BodyKind(contentType: value)
+            self.isForm = self.kind == .raw && BodyKind.isForm(value)
         } else if name.equalsIgnoringCase("content-encoding") {
             let coding = value.trimmed()
             guard coding.isEmpty || coding.equalsIgnoringCase("identity") else {

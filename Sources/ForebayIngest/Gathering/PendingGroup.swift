@@ -30,6 +30,11 @@ final class PendingGroup: @unchecked Sendable {
     /// Accepted events by topic, those of requests that wait for Kafka apart.
     private(set) var counts: [(target: TopicTarget, count: Int)] = []
     private(set) var waits: [KafkaWait] = []
+    /// Topics of which it holds events.
+    private(set) var uses: [TopicUse] = []
+    private var usesNumber: UInt64 = 0
+    /// How many events its last batch has.
+    var lastCount = 0
     /// Of each route the place of its first batch in the submission.
     var bases: [Int] = []
     /// It has been answered: what comes later comes too late.
@@ -52,6 +57,11 @@ final class PendingGroup: @unchecked Sendable {
                 kafka: kafka))
         self.bodyCount += bodyCount
         self.weight += max(bodyCount, sink.byteCount)
+        if self.usesNumber == 0 { self.usesNumber = sink.topics.beginGroup() }
+        for (target, _) in sink.targets {
+            if let use = target.use, use.group != self.usesNumber { self.hold(use) }
+        }
+        sink.topics.commit()
         if let kafka {
             self.waits.append(kafka)
             return
@@ -67,11 +77,20 @@ final class PendingGroup: @unchecked Sendable {
         }
     }
 
+    private func hold(_ use: TopicUse) {
+        use.group = self.usesNumber
+        use.pending += 1
+        self.uses.append(use)
+    }
+
     private func keep(_ id: [UInt8]) -> Range<Int> {
         let start = self.ids.count
         if !id.isEmpty { self.ids += id }
         return start..<self.ids.count
     }
+
+    /// One past the last event, once the batches are numbered.
+    func end(_ firstSequences: [UInt64]) -> UInt64? { firstSequences.last.map { $0 + UInt64(self.lastCount) } }
 
     /// The sequence of an event, once the batches are numbered.
     @inline(__always)

@@ -59,7 +59,7 @@ package struct IngestRoutes {
         ForebayError(.configurationInvalid, recovery: .stop, message)
     }
 
-    /// - Throws: 400 for what can't be a topic's name, 404 where no route takes it.
+    /// - Throws: 400 for what can't be a topic's name, 403 for Kafka's own topics, 404 where no route takes it.
     mutating func target(for name: UnsafeRawBufferPointer) throws(Refusal) -> TopicTarget {
         let hash = TopicTable.hash(name, seed: self.seed)
         if let known = self.table.find(name, hash: hash) { return known }
@@ -67,6 +67,9 @@ package struct IngestRoutes {
             throw Refusal(
                 .invalidTopic,
                 name.isEmpty ? "no topic" : "\(name.text()) is no topic name: 1 to 249 of a-z A-Z 0-9 . _ -, and not . or ..")
+        }
+        if TopicName.isReserved(name) {
+            throw Refusal(.reservedTopic, "\(name.text(limit: 249)) is one of Kafka's own: topics whose name begins with __ take no events")
         }
         guard let route = self.route(of: name) else { throw Refusal(.noRoute, "no route takes the topic \(name.text(limit: 249))") }
         let text = String(decoding: name, as: UTF8.self)

@@ -14,6 +14,11 @@ package enum TopicName {
         return name.withUTF8 { self.isValid(UnsafeRawBufferPointer($0)) }
     }
 
+    /// Kafka's own topics, such as `__consumer_offsets`: whoever writes there breaks the cluster.
+    static func isReserved(_ name: UnsafeRawBufferPointer) -> Bool {
+        name.count >= 2 && name[0] == UInt8(ascii: "_") && name[1] == UInt8(ascii: "_")
+    }
+
     @inline(__always)
     static func isAllowed(_ byte: UInt8) -> Bool {
         switch byte {

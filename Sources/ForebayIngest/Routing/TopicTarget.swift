@@ -8,12 +8,17 @@ final class TopicTarget {
     let route: Int
     let key: JSONPath?
     let maximumEvent: Int
+    /// The key of the configuration that says so, for people.
+    let maximumEventKey: String
+    let requiresJSON: Bool
     /// As it is stored and delivered; lives as long as this object.
     let storedName: UnsafeRawBufferPointer
     let hash: UInt64
     private let bytes: UnsafeMutableRawBufferPointer
     private let nameRange: Range<Int>
 
+    /// Among those with unsettled events; none before its first event.
+    var use: TopicUse?
     /// The place of this topic in the counts of the group with that number, see ``PendingGroup``.
     var countedGroup: UInt64 = 0
     var countPlace = 0
@@ -26,6 +31,8 @@ final class TopicTarget {
         self.route = route
         self.key = topic?.key
         self.maximumEvent = min(maximumEvent, topic?.maximumEvent ?? maximumEvent)
+        self.maximumEventKey = self.maximumEvent < maximumEvent ? "topics.\(self.name).max_event" : "limits.event"
+        self.requiresJSON = topic?.valueIsJSON ?? false
         let stored = topic?.rename.map { Array($0.utf8) } ?? Array(name)
         self.bytes = .allocate(byteCount: stored.count + name.count, alignment: 1)
         self.bytes.copyBytes(from: stored)

@@ -10,7 +10,8 @@ package struct KafkaTopic: RawRepresentable, Equatable, Sendable {
 /// One event as it goes out: views that must live during the call, the value until its report.
 package struct KafkaRecord {
     package var partition: Int32
-    /// Milliseconds since 1970. librdkafka takes 0 for "now".
+    /// Milliseconds since 1970. librdkafka takes 0 for "now" and has no other word for that, so 0 goes out as 1: the nearest that it can
+    /// send.
     package var timestamp: Int64
     package var key: UnsafeRawBufferPointer?
     /// None: a tombstone.

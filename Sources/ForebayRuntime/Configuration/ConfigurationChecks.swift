@@ -78,13 +78,15 @@ struct ConfigurationChecks {
     // MARK: Listeners
 
     private mutating func listeners() {
-        guard let ingest = self.values.address("listeners", "ingest", "address"),
-            let admin = self.values.address("listeners", "admin", "address"), ingest == admin, ingest.port != 0,
-            let setting = self.values.setting("listeners", "admin", "address"),
-            let other = self.values.setting("listeners", "ingest", "address")
-        else { return }
-        let blamed = if case .builtIn = setting.origin { other } else { setting }
-        self.report(blamed, "\(ingest) is the address of both listeners")
+        for (first, second) in [("ingest", "admin"), ("ingest", "health"), ("admin", "health")] {
+            guard let address = self.values.address("listeners", first, "address"), address.port != 0,
+                address == self.values.address("listeners", second, "address"),
+                let setting = self.values.setting("listeners", second, "address"),
+                let other = self.values.setting("listeners", first, "address")
+            else { continue }
+            let blamed = if case .builtIn = setting.origin { other } else { setting }
+            self.report(blamed, "\(address) is the address of both listeners, \(first) and \(second)")
+        }
     }
 
     // MARK: Routes and topics
@@ -161,6 +163,10 @@ struct ConfigurationChecks {
 
     private mutating func topics() {
         let routes = self.settings.names(in: "routes").map(\.name)
+        for (topic, _) in self.settings.names(in: "topics") {
+            guard let setting = self.values.setting("topics", topic, "rename"), setting.texts[0].hasPrefix("__") else { continue }
+            self.report(setting, "\(YAMLText.quoted(setting.texts[0])) is one of Kafka's own topics (its name begins with __)")
+        }
         // A route whose list could not be read may well take the topic.
         let lists = routes.map { self.values.patterns("routes", $0, "topics") }
         guard !routes.isEmpty, !lists.contains(where: { $0 == nil }) else { return }

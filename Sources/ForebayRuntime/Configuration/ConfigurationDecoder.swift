@@ -1,3 +1,4 @@
+import ForebayIngest
 import ForebayTelemetry
 
 /// Fills the structs from values that have been checked, so nothing here can fail but by our own mistake: a path that the schema lacks.
@@ -17,7 +18,12 @@ struct ConfigurationDecoder {
                 level: LogLevel(rawValue: self.text("log.level"))!, format: LogConfiguration.Format(rawValue: self.text("log.format"))!),
             listeners: ListenersConfiguration(
                 ingest: ListenerConfiguration(address: self.values.address("listeners", "ingest", "address")!),
-                admin: ListenerConfiguration(address: self.values.address("listeners", "admin", "address")!)),
+                admin: ListenerConfiguration(address: self.values.address("listeners", "admin", "address")!),
+                ingestProbes: self.text("listeners.ingest.probes") == "true",
+                adminNames: self.values.setting("listeners", "admin", "names")?.texts ?? [],
+                health: self.values.address("listeners", "health", "address").map {
+                    HealthListenerConfiguration(address: $0, hasMetrics: self.text("listeners.health.metrics") == "true")
+                }),
             limits: self.limits(),
             clusters: self.clusters(),
             buffer: BufferConfiguration(
@@ -38,7 +44,8 @@ struct ConfigurationDecoder {
             eventsPerRequest: self.number("limits.events_per_request"), header: self.number("limits.header"),
             requestTimeoutMilliseconds: self.number("limits.request_timeout"),
             idleTimeoutMilliseconds: self.number("limits.idle_timeout"), connections: self.number("limits.connections"),
-            connectionsPerAddress: self.number("limits.connections_per_address"), awaitingKafka: self.number("limits.awaiting_kafka"))
+            connectionsPerAddress: self.number("limits.connections_per_address"), awaitingKafka: self.number("limits.awaiting_kafka"),
+            timestamp: TimestampRule(rawValue: self.text("limits.timestamp"))!)
     }
 
     private func clusters() -> [String: ClusterConfiguration] {
@@ -54,7 +61,7 @@ struct ConfigurationDecoder {
     private func route(_ name: String) -> RouteConfiguration {
         RouteConfiguration(
             name: name, topics: self.values.patterns("routes", name, "topics")!,
-            formerly: self.values.setting("routes", name, "formerly")?.texts ?? [],
+            formerly: self.values.setting("routes", name, "formerly")?.texts ?? [], maxTopics: self.values.number("routes", name, "max_topics")!,
             forward: ForwardTargetConfiguration(to: self.values.text("routes", name, "forward", "to")!))
     }
 
@@ -64,7 +71,8 @@ struct ConfigurationDecoder {
             topics[name] = TopicConfiguration(
                 name: name, key: self.values.text("topics", name, "key"),
                 maxEvent: self.values.number("topics", name, "max_event") ?? self.number("limits.event"),
-                target: self.values.text("topics", name, "rename") ?? name)
+                target: self.values.text("topics", name, "rename") ?? name,
+                valueIsJSON: self.values.text("topics", name, "value") == "json")
         }
         return topics
     }

@@ -30,12 +30,24 @@ package enum ConfigurationSchema {
         .section("listeners", "Where this node listens: a numeric address and a port, IPv6 in brackets."),
         .section("listeners.ingest", "For producers."),
         .key("listeners.ingest.address", .address, .standard("127.0.0.1:8080"), "Where events are posted."),
+        .key(
+            "listeners.ingest.probes", .choice(["true", "false"], notYet: []), .standard("false"),
+            "true: /livez, /readyz and /startupz are answered here too, for load balancers that probe the port they send to."),
         .notYet("listeners.ingest.tls", "TLS for producers."),
         .section("listeners.admin", "For operators and their tools."),
         .key(
             "listeners.admin.address", .address, .standard("127.0.0.1:8081"),
             "Health, metrics and the admin API. It has no authentication yet, so keep it on an address that only operators reach."),
+        .key(
+            "listeners.admin.names", .hostNames, .optional("none"), example: "[\"forebay.internal\"]",
+            "Names by which this listener is asked, beside addresses and localhost. A request whose Host is another name gets 403: a web page "
+                + "could have been given that name."),
         .notYet("listeners.admin.tls", "TLS for operators."),
+        .section("listeners.health", "For probes alone: /livez, /readyz and /startupz, on an address that they reach."),
+        .key("listeners.health.address", .address, .optional("no such listener"), example: "0.0.0.0:8082", "Where probes are answered."),
+        .key(
+            "listeners.health.metrics", .choice(["true", "false"], notYet: []), .standard("false"),
+            "true: /metrics is answered here too."),
         .notYet("auth", "Who may send what."),
         .section("limits", "What one node takes in. Beyond a limit the answer says which one, and nothing is stored."),
         .key("limits.body", .size(KiB...GiB), .standard("8MiB"), "The largest body of a request."),
@@ -44,7 +56,8 @@ package enum ConfigurationSchema {
             "The largest event, its key and headers included. Kafka's own default limit for a message is 1 MiB with its overhead."),
         .key(
             "limits.in_flight", .size(MiB...TiB), .standard("32MiB"),
-            "The bodies of all requests together, until they are answered. Past it sockets are not read; after 1 s new requests get 503."
+            "The bodies of all requests together, until they are answered. Past it sockets are not read; after 1 s new requests get 503. "
+                + "What one address sends and has not finished may take a quarter of it; past that its own connections take turns."
         ),
         .key("limits.events_per_request", .integer(1...1_000_000), .standard("10000"), "The most events in one request."),
         .key("limits.header", .size(KiB...MiB), .standard("16KiB"), "The largest request line and headers together."),
@@ -57,10 +70,15 @@ package enum ConfigurationSchema {
             "The most connections at a time; more wait in the system's queue. The limit of open files is raised to fit."),
         .key(
             "limits.connections_per_address", .integer(0...1_000_000), .standard("4096"),
-            "The most connections from one address; more get 503. 0 is no cap, for a node behind a proxy."),
+            "The most connections from one address; more get 503. 0 is no cap, for a node behind a proxy; then one address may also take "
+                + "all of limits.in_flight."),
         .key(
             "limits.awaiting_kafka", .integer(0...1_000_000), .standard("10000"),
             "The most requests that wait for Kafka (ack=kafka) at a time; more get 202 instead, because they are durable."),
+        .key(
+            "limits.timestamp", .choice(["near", "any"], notYet: []), .standard("near"),
+            "Which timestamps producers may give. near: 0, and from 2000 until a day from now, because what lies elsewhere is mostly in another "
+                + "unit; any: whatever Kafka can have."),
     ]
 
     private static let kafka: [ConfigurationEntry] = [
@@ -116,6 +134,10 @@ package enum ConfigurationSchema {
         .key(
             "routes.<name>.topics", .topicPatterns, .required, example: "[\"*\"]",
             "Topics, prefixes such as \"payments.*\", or \"*\" for all the rest. A topic that no route takes is answered 404."),
+        .key(
+            "routes.<name>.max_topics", .integer(1...1_000_000), .standard("10000"),
+            "The most topics that may have events which are neither delivered nor dead letters, on this node since its start. An event for one "
+                + "more gets 429; nothing of its request is stored."),
         .section("routes.<name>.forward", "Delivery in order."),
         .key("routes.<name>.forward.to", .reference(to: "clusters"), .required, example: "main", "The cluster that gets the events."),
         .key(
@@ -136,6 +158,9 @@ package enum ConfigurationSchema {
         .key(
             "topics.<topic>.rename", .topic, .optional("the same name"), example: "orders.v2",
             "What the topic is called in Kafka."),
+        .key(
+            "topics.<topic>.value", .choice(["any", "json"], notYet: []), .standard("any"), example: "json",
+            "json: every value must be JSON, also where a request has no Content-Type that says so; key is then found in it."),
         .notYet("topics.<topic>.dedup", "Storing an event id once within a window."),
         .section("delivery", "How far delivery may run ahead of Kafka's acknowledgements. More memory helps over long distances."),
         .key(

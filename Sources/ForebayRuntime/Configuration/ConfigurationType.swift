@@ -17,16 +17,17 @@ package enum ConfigurationType: Sendable {
     case reference(to: String)
     case topic
     case keyPath
-    /// A list; everything else is a scalar.
+    /// A list, as the next two; everything else is a scalar.
     case topicPatterns
     /// A list of names that routes have or had.
     case routeNames
+    case hostNames
     /// A property of librdkafka; its value is librdkafka's to judge.
     case property
 
     var isList: Bool {
         switch self {
-        case .topicPatterns, .routeNames: true
+        case .topicPatterns, .routeNames, .hostNames: true
         default: false
         }
     }
@@ -66,6 +67,7 @@ extension ConfigurationType {
         case .keyPath: "a path such as $.order_id or $.customer.id"
         case .topicPatterns: "a list of topics, prefixes such as \"payments.*\", or \"*\""
         case .routeNames: "a list of routes' names"
+        case .hostNames: "a list of host names, without ports"
         case .property: "a property's value"
         }
     }
@@ -95,8 +97,19 @@ extension ConfigurationType {
                 throw ConfigurationValueProblem(message: "\(YAMLText.quoted(text)) is \(problem)")
             }
             return .text(text)
+        case .hostNames: return try self.parsed(text, Self.isHostName(text) ? .text(text) : nil)
         case .property: return .text(text)
         }
+    }
+
+    private static func isHostName(_ text: String) -> Bool {
+        (1...253).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch Unicode.Scalar(byte) {
+                case "a"..."z", "A"..."Z", "0"..."9", ".", "-", "_": true
+                default: false
+                }
+            }
     }
 
     private static func integer(_ text: String) -> Int? {

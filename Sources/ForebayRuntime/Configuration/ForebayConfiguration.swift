@@ -1,3 +1,4 @@
+package import ForebayIngest
 package import ForebayTelemetry
 
 /// A whole configuration, checked: every name in it exists, every number is within its bounds. Sizes are bytes.
@@ -33,6 +34,17 @@ package struct LogConfiguration: Sendable, Equatable {
 package struct ListenersConfiguration: Sendable, Equatable {
     package var ingest: ListenerConfiguration
     package var admin: ListenerConfiguration
+    /// Whether the ingest listener answers the probes too.
+    package var ingestProbes = false
+    /// What the admin listener may be called, beside addresses and `localhost`.
+    package var adminNames: [String] = []
+    package var health: HealthListenerConfiguration?
+}
+
+/// A listener for probes alone.
+package struct HealthListenerConfiguration: Sendable, Equatable {
+    package var address: ListenerAddress
+    package var hasMetrics: Bool
 }
 
 package struct ListenerConfiguration: Sendable, Equatable {
@@ -51,6 +63,7 @@ package struct LimitsConfiguration: Sendable, Equatable {
     /// 0: no cap.
     package var connectionsPerAddress: Int
     package var awaitingKafka: Int
+    package var timestamp: TimestampRule
 }
 
 /// librdkafka's properties, secrets read from their files.
@@ -90,6 +103,8 @@ package struct RouteConfiguration: Sendable, Equatable {
     package var topics: [TopicPattern]
     /// Names that it had before, whose cursors, side logs and backlog it takes over. None of them is a route, or another route's too.
     package var formerly: [String] = []
+    /// Topics with unsettled events at a time.
+    package var maxTopics: Int
     package var forward: ForwardTargetConfiguration
 }
 
@@ -106,6 +121,8 @@ package struct TopicConfiguration: Sendable, Equatable {
     package var maxEvent: Int
     /// The topic's name in Kafka.
     package var target: String
+    /// Its values must be JSON, whatever a request says they are.
+    package var valueIsJSON: Bool
 }
 
 package struct DeliveryConfiguration: Sendable, Equatable {

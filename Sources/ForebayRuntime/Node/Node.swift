@@ -21,10 +21,14 @@ package final class Node: Sendable {
     /// `127.0.0.1:8080`, with the port that was bound.
     package let ingestAddress: String
     package let adminAddress: String
+    /// None where no listener for probes is configured.
+    package let healthAddress: String?
     private let routes: [String: NodeRoute]
     private let loops: Loops
     private let listeners: NodeListeners
     private let observation: NodeObservation
+    private let storageWatch: StorageWatch
+    private let watching: Task<Void, Never>
     private let isStopping = Atomic<Bool>(false)
 
     private struct Loops: Sendable {
@@ -57,15 +61,27 @@ package final class Node: Sendable {
     ) async throws -> Node {
         let observation = NodeObservation(configuration)
         let listeners = try await NodeListeners.make(configuration, loop: loops.edge, metrics: metrics)
+        let allLoops = [loops.edge, loops.delivery]
+        let adminRoutes = AdminRoutes(
+            node: observation, registry: metrics, pulses: allLoops.map { LoopPulse(label: $0.label, metrics: metrics) })
         await supervisor.start("admin") {
             AdminStage(
-                loop: loops.edge, server: listeners.admin, node: observation, registry: metrics, loops: [loops.edge, loops.delivery])
+                loop: loops.edge, server: listeners.admin,
+                health: listeners.health.map { ($0, configuration.listeners.health?.hasMetrics ?? false) },
+                rule: CallerRule(names: configuration.listeners.adminNames), routes: adminRoutes, loops: allLoops)
         }
         let admin = try await listeners.listen(listeners.admin, configuration.listeners.admin.address)
+        var health: String?
+        if let server = listeners.health, let address = configuration.listeners.health?.address {
+            health = try await listeners.listen(server, address)
+        }
 
         let storage = try NodeStorage.open(configuration, metrics: metrics)
         let routes = try await NodeRoute.all(configuration, storage, loops.delivery, metrics)
-        observation.opened(NodeObservation.Parts(supervisor: supervisor, storage: storage, routes: routes))
+        let storageHealth = StorageHealth()
+        let storageWatch = StorageWatch(NodeStorage.watchedFolders(configuration), storageHealth)
+        observation.opened(
+            NodeObservation.Parts(supervisor: supervisor, storage: storage, storageHealth: storageHealth, routes: routes))
         let waiters = DeliveryWaiters(limit: configuration.limits.awaitingKafka)
         let room = IngestRoom()
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: configuration.limits.inFlight, room: room.signal)
@@ -75,31 +91,37 @@ package final class Node: Sendable {
         let budget = ForwardBudget(total: configuration.delivery.window)
         for route in routes.values { await route.start(supervisor, waiters, budget, loops.delivery, metrics) }
         let ingestMetrics = IngestMetrics(registry: metrics)
+        let topics = UnsettledTopics(configuration.ingest.routes, settled: routes.mapValues(\.settled))
+        let answering: any RequestAnswering =
+            configuration.listeners.ingestProbes ? ProbedServer(listeners.ingest, adminRoutes) : listeners.ingest
         await supervisor.start("ingest") {
             try IngestStage(
-                loop: loops.edge, configuration: configuration.ingest, port: port, room: room, server: listeners.ingest, waiters: waiters,
-                metrics: ingestMetrics, isFull: { storage.spool.isFull })
+                loop: loops.edge, configuration: configuration.ingest, port: port, room: room, server: answering, waiters: waiters,
+                topics: topics, metrics: ingestMetrics, storage: storageHealth.ingest(isFull: { storage.spool.isFull }))
         }
         let ingest = try await listeners.listen(listeners.ingest, configuration.listeners.ingest.address)
         loops.edge.execute { SharedCPU.watch(edge: loops.edge, commit: storage.threads.commitThread) }
         observation.listening()
         return Node(
-            configuration: configuration, supervisor: supervisor, storage: storage, addresses: (ingest, admin), routes: routes,
-            loops: loops, listeners: listeners, observation: observation)
+            configuration: configuration, supervisor: supervisor, storage: storage, addresses: (ingest, admin, health),
+            routes: routes, loops: loops, listeners: listeners, observation: observation, storageWatch: storageWatch)
     }
 
     private init(
-        configuration: ForebayConfiguration, supervisor: Supervisor, storage: NodeStorage, addresses: (ingest: String, admin: String),
-        routes: [String: NodeRoute], loops: Loops, listeners: NodeListeners, observation: NodeObservation
+        configuration: ForebayConfiguration, supervisor: Supervisor, storage: NodeStorage,
+        addresses: (ingest: String, admin: String, health: String?), routes: [String: NodeRoute], loops: Loops, listeners: NodeListeners,
+        observation: NodeObservation, storageWatch: StorageWatch
     ) {
         self.configuration = configuration
         self.supervisor = supervisor
         self.storage = storage
-        (self.ingestAddress, self.adminAddress) = addresses
+        (self.ingestAddress, self.adminAddress, self.healthAddress) = addresses
         self.routes = routes
         self.loops = loops
         self.listeners = listeners
         self.observation = observation
+        self.storageWatch = storageWatch
+        self.watching = Task { await storageWatch.run() }
     }
 
     /// Events accepted and not settled yet, of all routes.
@@ -111,6 +133,9 @@ package final class Node: Sendable {
         self.observation.draining()
         let draining = Task { await self.listeners.drain() }
         await self.supervisor.shutdown(within: .milliseconds(self.configuration.shutdown.timeoutMilliseconds))
+        self.watching.cancel()
+        await self.watching.value
+        self.storageWatch.end()
         for route in self.routes.values { route.close() }
         await self.storage.close()
         await self.listeners.close()

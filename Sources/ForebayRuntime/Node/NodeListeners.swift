@@ -3,11 +3,13 @@ import ForebayHTTP
 import ForebayNet
 import ForebayTelemetry
 
-/// The node's two HTTP servers. It lives on their loop.
+/// The node's HTTP servers. It lives on their loop.
 actor NodeListeners {
     private let loop: EventLoop
     nonisolated let ingest: HTTPServer
     nonisolated let admin: HTTPServer
+    /// Only where it is configured.
+    nonisolated let health: HTTPServer?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
 
@@ -16,11 +18,13 @@ actor NodeListeners {
         try await loop.perform {
             NodeListeners(
                 loop: loop, ingest: self.server(configuration.ingestHTTP, loop, metrics),
-                admin: self.server(configuration.adminHTTP, loop, metrics))
+                admin: self.server(configuration.adminHTTP, loop, metrics),
+                health: configuration.listeners.health.map { _ in self.server(configuration.healthHTTP, loop, metrics) })
         }
     }
 
-    private init(loop: EventLoop, ingest: HTTPServer, admin: HTTPServer) {
+    private init(loop: EventLoop, ingest: HTTPServer, admin: HTTPServer, health: HTTPServer?) {
+        self.health = health
         self.loop = loop
         self.ingest = ingest
         self.admin = admin
@@ -39,6 +43,7 @@ actor NodeListeners {
     func close() async {
         await self.ingest.close()
         await self.admin.close()
+        await self.health?.close()
     }
 
     private static func server(_ configuration: HTTPConfiguration, _ loop: EventLoop, _ metrics: MetricsRegistry) -> HTTPServer {

@@ -11,6 +11,7 @@ final class NodeObservation: NodeView {
     struct Parts: Sendable {
         let supervisor: Supervisor
         let storage: NodeStorage
+        let storageHealth: StorageHealth
         let routes: [String: NodeRoute]
     }
 
@@ -56,8 +57,12 @@ final class NodeObservation: NodeView {
         // Forward may be down: accepting is what the node is for while Kafka is away.
         let missing = parts.supervisor.notRunning.filter { $0.name == "buffer" || $0.name == "ingest" }
             .map { "\($0.name) is down" + ($0.error.map { ": \($0)" } ?? "") }
+        let buffer: NodeHealth.Buffer =
+            if let reason = parts.storageHealth.unreadyReason { .failed(reason) } else {
+                parts.storage.spool.isFull ? .full : .accepting
+            }
         return NodeHealth(
-            phase: state.phase, progress: state.progress, buffer: parts.storage.spool.isFull ? .full : .accepting,
+            phase: state.phase, progress: state.progress, buffer: buffer,
             isListening: state.isListening, missingStages: missing)
     }
 

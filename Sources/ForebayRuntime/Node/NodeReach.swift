@@ -31,8 +31,11 @@ package enum NodeReach {
             reached += await self.cluster(cluster, topics: configuration.topics(in: cluster.name), loop)
         }
         reached.append(self.folder(configuration))
-        for (name, listener) in [("ingest", configuration.listeners.ingest), ("admin", configuration.listeners.admin)] {
-            reached.append(await self.listener(name, listener.address, configuration, loop))
+        let listeners = configuration.listeners
+        for (name, address) in [
+            ("ingest", listeners.ingest.address), ("admin", listeners.admin.address), ("health", listeners.health?.address),
+        ] {
+            if let address { reached.append(await self.listener(name, address, configuration, loop)) }
         }
         await loop.stop()
         return reached

@@ -1,6 +1,7 @@
 import ForebayBuffer
 import ForebayCore
 import ForebayForward
+import ForebayIngest
 import ForebayKafka
 import ForebayNet
 import ForebaySpool
@@ -28,7 +29,9 @@ struct NodeRoute: Sendable {
         metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {
             Self.age(all.compactMap(\.source.oldestAcceptedAt).min()) ?? 0
         }
-        try await self.dropCursorsOfRemovedRoutes(configuration, storage.spool)
+        try await self.lookAtRemovedRoutes(configuration, storage.spool)
+        // Every cursor that holds something is there.
+        await storage.spool.releasePassedSegments()
         try self.tellOfSetAsideOfRemovedRoutes(configuration)
         return routes
     }
@@ -46,7 +49,7 @@ struct NodeRoute: Sendable {
         let cursor = try await storage.spool.cursor("forward/\(route.name)", route: RouteID(name: route.name))
         let readAhead = configuration.delivery.readAhead
         self.source = SpoolSource(
-            spool: storage.spool, cursor: cursor, executor: loop.executor(),
+            spool: storage.spool, cursor: cursor, executor: loop.executor(), disk: storage.threads.read.executor(),
             configuration: ForebayBuffer.BufferConfiguration(readAheadBytes: readAhead), surroundings: .real)
         self.setAside = try SetAside(
             route: route.name, log: log, properties: self.properties, configuration: self.bounds, surroundings: .real)
@@ -71,6 +74,12 @@ struct NodeRoute: Sendable {
             role, route: self.name, source: source, producers: KafkaProducers(loop: loop), properties: self.properties,
             deadLetters: self.deadLetters, setAside: self.setAside, waiters: waiters, budget: budget, configuration: self.bounds,
             loop: loop, metrics: metrics, surroundings: .real)
+    }
+
+    /// What ingest asks before it takes further topics.
+    var settled: UnsettledTopics.Settled {
+        let (source, setAside) = (self.source, self.setAside)
+        return UnsettledTopics.Settled(end: { source.cursor.number }, setAside: { setAside.topics })
     }
 
     /// Ends the reading; the stages that read have ended.
@@ -103,21 +112,19 @@ struct NodeRoute: Sendable {
         }
     }
 
-    /// A route that was taken out of the configuration: its cursor goes once nothing of it waits; until then it holds its segments, and the
-    /// log says so at each start.
-    private static func dropCursorsOfRemovedRoutes(_ configuration: ForebayConfiguration, _ spool: Spool) async throws {
+    /// Routes that were taken out of the configuration: each holds its segments until it is back or given up by command, and the log says
+    /// so at each start. One of which nothing waits is given up here: nothing can be added to it while it is gone.
+    private static func lookAtRemovedRoutes(_ configuration: ForebayConfiguration, _ spool: Spool) async throws {
         let known = Set(configuration.routes.map { "forward/\($0.name)" })
-        for name in try spool.cursorNames() where !known.contains(name) {
-            let route = name.split(separator: "/").last.map(String.init) ?? name
-            let cursor = try await spool.cursor(name, route: RouteID(name: route))
-            let lag = spool.lag(of: cursor)
-            if lag == 0 {
-                try await spool.remove(cursor)
-            } else {
-                Logger(label: "node").error(
-                    "a route that is no longer configured still has events to deliver; they are kept and hold disk space: add the route back",
-                    ["route": route, "events": "\(lag)"])
+        for cursor in spool.allCursors where !known.contains(cursor.name) {
+            guard try spool.waits(for: cursor) else {
+                try await spool.forget(cursor)
+                continue
             }
+            Logger(label: "node").error(
+                "a route that is no longer configured still has events to deliver; they are kept and hold disk space: add the route back, or"
+                    + " give it up by 'forebay routes forget'",
+                ["route": cursor.name, "events": "\(spool.lag(of: cursor))"])
         }
     }
 

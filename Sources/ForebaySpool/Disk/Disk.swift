@@ -122,7 +122,8 @@ extension Disk {
     /// - Returns: and whether it can; else each write needs a ``DiskFile/syncData()``. Writes must be whole blocks from aligned memory.
     func openForDurableWrites(_ path: String, _ options: OpenOptions = []) throws(ForebayError) -> (file: any DiskFile, syncsItself: Bool) {
         let options = options.union(.write)
-        if let file = try? self.open(path, options.union([.direct, .syncsWrites])) { return (file, true) }  // tmpfs, for one, has no O_DIRECT.
+        // tmpfs, for one, has no O_DIRECT.
+        if let file = try? self.open(path, options.union([.direct, .syncsWrites])) { return (file, true) }
         return (try self.open(path, options), false)
     }
 

@@ -14,6 +14,13 @@ extension ForebayError {
         ForebayError(.syncFailed, recovery: .stop, "\(call) \(path)", cause: SystemCallFailure(code: number))
     }
 
+    static func plain(_ message: String) -> ForebayError {
+        ForebayError(.spoolUnreadable, recovery: .stop, message)
+    }
+
+    /// What was asked for is not there any more, and trying again won't bring it back.
+    var isLoss: Bool { self.systemCode == ENOENT || self.systemCode == EIO }
+
     /// The `errno` of the call that failed, if it was one.
     var systemCode: Int32? { (self.cause as? SystemCallFailure)?.code }
 }

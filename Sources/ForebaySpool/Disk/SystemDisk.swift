@@ -1,6 +1,13 @@
 package import ForebayCore
 import Glibc
 
+/// Linux's O_DIRECT, which Glibc hides from Swift behind _GNU_SOURCE.
+#if arch(arm64)
+    private let O_DIRECT: Int32 = 0o200000
+#else
+    private let O_DIRECT: Int32 = 0o40000
+#endif
+
 /// The operating system's disk.
 package struct SystemDisk: Disk {
     package init() {}

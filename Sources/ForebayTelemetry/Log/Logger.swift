@@ -46,8 +46,8 @@ package struct Logger: Sendable {
         self.sink.log(.warning, self.label, message(), data, folds: folds)
     }
 
-    package func error(_ message: @autoclosure () -> String, _ data: KeyValuePairs<String, String> = [:]) {
+    package func error(_ message: @autoclosure () -> String, _ data: KeyValuePairs<String, String> = [:], folds: Bool = true) {
         guard self.sink.wants(.error) else { return }
-        self.sink.log(.error, self.label, message(), data)
+        self.sink.log(.error, self.label, message(), data, folds: folds)
     }
 }

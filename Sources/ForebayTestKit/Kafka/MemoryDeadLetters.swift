@@ -7,16 +7,18 @@ package final class MemoryDeadLetters: DeadLetterLog {
 
     package init() {}
 
-    package func append(_ letters: [DeadLetter]) async throws(ForebayError) {
-        let fails = self.state.withLock { state in
+    package func append(_ letters: [DeadLetter]) async throws(ForebayError) -> [UInt64] {
+        let numbers = self.state.withLock { state -> [UInt64]? in
             if state.failures > 0 {
                 state.failures -= 1
-                return true
+                return nil
             }
+            let first = UInt64(state.letters.count)
             state.letters += letters
-            return false
+            return letters.indices.map { first + UInt64($0) }
         }
-        if fails { throw ForebayError(.spoolFull, recovery: .retry, "no room for dead letters") }
+        guard let numbers else { throw ForebayError(.spoolFull, recovery: .retry, "no room for dead letters") }
+        return numbers
     }
 
     package var letters: [DeadLetter] { self.state.withLock { $0.letters } }

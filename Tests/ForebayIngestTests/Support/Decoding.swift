@@ -75,13 +75,15 @@ final class Decoding {
     private var sink: EventSink
 
     init(_ change: (inout IngestConfiguration) -> Void = { _ in }) {
+        self.configuration.limits.timestamp = .any
         change(&self.configuration)
-        self.decoder = BodyDecoder(headerLimit: self.configuration.limits.headersPerEvent)
+        self.decoder = BodyDecoder(self.configuration.limits)
         self.fields = RequestFields(headerLimit: self.configuration.limits.headersPerEvent)
         self.routes = try! IngestRoutes(self.configuration)
         self.gathering = Gathering(routes: self.routes.ids, batch: self.configuration.batch)
         self.sink = EventSink(
-            gathering: self.gathering, limit: self.configuration.limits.eventsPerRequest,
+            gathering: self.gathering, topics: UnsettledTopics(self.configuration.routes),
+            limit: self.configuration.limits.eventsPerRequest,
             byteLimit: self.configuration.limits.records)
     }
 
@@ -103,11 +105,12 @@ final class Decoding {
                         bytes, self.fields, .init(target: target, now: Self.now), routes: &self.routes, into: &self.sink)
                 }
             } catch {
-                self.gathering.rollback()
+                self.sink.rollback()
                 #expect(self.gathering.finish(acceptedAt: 0).batches.isEmpty)
                 throw error
             }
-            self.gathering.commit()
+            self.sink.commit()
+            self.sink.topics.commit()
         } catch let refusal as Refusal {
             self.kept.removeAll()
             self.lastDetail = refusal.detail

@@ -17,11 +17,13 @@ final class IngestHarness: Sendable {
     let port: LinkPort<Submission>
     let waiters: DeliveryWaiters
     let configuration: IngestConfiguration
-    let isFull: @Sendable () -> Bool
+    let storage: IngestStorage
+    let topics: UnsettledTopics
 
     init(
-        bound: Int = 64 << 20, waiters: Int = 1000, _ change: (inout IngestConfiguration) -> Void = { _ in },
-        isFull: @escaping @Sendable () -> Bool = { false }
+        bound: Int = 64 << 20, waiters: Int = 1000, storage: IngestStorage = IngestStorage(),
+        settled: [String: UnsettledTopics.Settled] = [:],
+        _ change: (inout IngestConfiguration) -> Void = { _ in }
     ) throws {
         var configuration = IngestConfiguration(routes: [
             .init(name: "orders", topics: ["orders", "payments.*"]), .init(name: "clicks", topics: ["clicks"]),
@@ -33,7 +35,8 @@ final class IngestHarness: Sendable {
         configuration.maximumWait = 600_000
         change(&configuration)
         self.configuration = configuration
-        self.isFull = isFull
+        self.storage = storage
+        self.topics = UnsettledTopics(configuration.routes, settled: settled)
         self.loop = try EventLoop(label: "ingest-test")
         self.metrics = IngestMetrics(registry: self.registry)
         self.waiters = DeliveryWaiters(limit: waiters)
@@ -45,7 +48,7 @@ final class IngestHarness: Sendable {
         try IngestStage(
             loop: self.loop, configuration: self.configuration, port: self.port, room: self.room, server: self.server,
             waiters: self.waiters,
-            metrics: self.metrics, isFull: self.isFull)
+            topics: self.topics, metrics: self.metrics, storage: self.storage)
     }
 
     /// Sends requests in one turn of the loop, and returns when that turn has ended.

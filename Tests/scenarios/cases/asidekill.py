@@ -22,30 +22,30 @@ def run(rig):
     node = rig.node(kafka, topics={topic: {"key": "$.k"} for topic in topics}, spool={"segment": "4MiB"},
                     delivery={"set_aside": {"retry": "1s"}})
     loads = [rig.load(node, topic, batch=batch, connections=4, pause=20) for topic, batch in zip(topics, (20, 1, 10, 40))]
-    world = World(rig, kafka)
+    changing = Topics(rig, kafka)
     aside = 0
     for cycle in range(rig.rounds):
         node.start(ready=cycle % 5 != 4)  # now and then it dies while it is starting
         for _ in range(rig.random.randrange(1, 4)):
-            world.change(rig.random.choice(WOBBLY))
+            changing.change(rig.random.choice(WOBBLY))
             time.sleep(rig.random.uniform(0.02, 1.5))  # the instant of the crash, not a wait
         node.kill()
         units = [f"{name} ({unit['events']} events)" for name, unit in node.units_on_disk().items()]
         aside += bool(units)
-        rig.say(f"kill {cycle}: set aside were {', '.join(units) or 'none'}; {world}")
+        rig.say(f"kill {cycle}: set aside were {', '.join(units) or 'none'}; {changing}")
     rig.check("kills met units that were set aside", aside >= rig.rounds / 4, aside)
     node.start()
-    world.mend()
+    changing.mend()
     until("all go direct again", lambda: not node.units(), 120, every=0.2)
     acknowledged = sum(load.stop()["events"] for load in loads)
     rig.check("the load got through", acknowledged > rig.rounds * 500, acknowledged)
-    verdict = rig.judge(loads, kafka, node, topics=topics, gone=world.gone, copies=2 * node.starts)
+    verdict = rig.judge(loads, kafka, node, topics=topics, gone=changing.gone, copies=2 * node.starts)
     rig.check("nothing went to the dead letters", not node.dead_letters())
     rig.check("it ends in peace", node.terminate() == 0)
-    rig.note(f"{rig.rounds} kills, {aside} of them with units set aside, {world.changes} changes of topics, {verdict}")
+    rig.note(f"{rig.rounds} kills, {aside} of them with units set aside, {changing.changes} changes of topics, {verdict}")
 
 
-class World:
+class Topics:
     """What becomes of the topics: sound, denied, missing."""
 
     def __init__(self, rig, kafka):

@@ -1,32 +1,46 @@
-"""Killed at random instants under load: nothing acknowledged is lost, every request is whole or absent, keys stay in order.
+"""Killed at random instants under load, with five routes that change: nothing acknowledged is lost, every request is whole or absent, keys stay in order.
 
 The load never stops; forebay is killed (SIGKILL) between 20 ms and 1.5 s after it was started, ready or not, and started again at once.
-In every fourth cycle Kafka is frozen from the start to the kill, so that cursors lag far behind.
+In every fourth cycle the cluster in use is frozen from the start to the kill, so that cursors lag far behind. Before every second start the routes
+are changed. Every fifty cycles the cluster that is away comes back until its routes have caught up, so that a long run is bounded by no disk.
 """
 
 import time
+
+from rig.world import World
 
 ROUNDS = {"ci": 20, "long": 200}
 
 
 def run(rig):
-    kafka = rig.kafka()
-    kafka.create("events", 6)
-    node = rig.node(kafka, spool={"segment": "4MiB"})
-    loads = [rig.load(node, batch=1, connections=24), rig.load(node, batch=150, connections=4, pause=5, seed=rig.seed + 1)]
+    world = World(rig, spool={"segment": "4MiB", "max_size": "8GiB"}).begin()
+    node = world.node
+    steady = [world.load("steady", batch=1, connections=24), world.load("steady", batch=150, connections=4, pause=20)]
+    node.kill()
     for cycle in range(rig.rounds):
+        if cycle % 2:
+            world.change()
+        if cycle % 50 == 49:
+            catch_up(world)
         ready = cycle % 5 != 4  # now and then it dies while it is starting
         frozen = cycle % 4 == 3
         if frozen:
-            kafka.freeze()
+            world.main.freeze()
         node.start(ready=ready)
         time.sleep(rig.random.uniform(0.02, 1.5))  # the instant of the crash, not a wait
         node.kill()
         if frozen:
-            kafka.thaw()
-    node.start()
-    acknowledged = sum(load.stop()["events"] for load in loads)
+            world.main.thaw()
+    acknowledged = sum(load.counts()["events"] for load in steady)
     rig.check("the load got through", acknowledged > rig.rounds * 10, acknowledged)
-    verdict = rig.judge(loads, kafka, node, copies=node.starts)
-    rig.check("it ends in peace", node.terminate() == 0)
-    rig.note(f"{rig.rounds} kills, {verdict}")
+    verdict = world.end(copies=2 * node.starts + 2)
+    rig.note(f"{rig.rounds} kills, {world.changes} changes of routes, {verdict}")
+
+
+def catch_up(world):
+    world.put_back()
+    world.other.start()
+    world.node.start()
+    world.settle()
+    world.other.stop()
+    world.node.kill()

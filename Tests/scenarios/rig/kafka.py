@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollectio
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic, ResourcePatternType,
                                    ResourceType)
 
+from . import records
 from .support import Failure, Skip, free_port, spawn, tail, until
 
 USER, PASSWORD = "forebay", "forebay-secret"
@@ -37,7 +38,7 @@ class Kafka:
             place = self.folder / str(node)
             place.mkdir(parents=True)
             (place / "server.properties").write_text("".join(f"{k}={v}\n" for k, v in self._properties(node).items()))
-            done = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", place / "server.properties"),
+            done = subprocess.run(self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", place / "server.properties"),
                                   capture_output=True, text=True)
             if done.returncode:
                 raise Failure(f"formatting Kafka failed: {done.stdout}{done.stderr}")
@@ -210,6 +211,10 @@ class Kafka:
     def forebay(self):
         """An administrator with forebay's own rights."""
         return AdminClient(self.client_properties() | {"log_level": 0})
+
+    def records(self, *topics):
+        """What stands in them, each partition in order."""
+        return records.read(self.bootstrap(), *topics)
 
     def tool(self, name, *arguments, **options):
         """Runs bin/kafka-NAME.sh of the distribution."""

@@ -30,11 +30,10 @@ def aside(text):
 
 
 class Node:
-    """`routes`, `topics` and `delivery` as in the configuration; `spool` and `limits` over the defaults; `properties` for librdkafka; `program`
-    where it is not the binary under test."""
+    """`clusters`: librdkafka's properties by name. `routes`, `topics` and `delivery` as in the configuration; `spool` and `limits` over the
+    defaults; `program` where it is not the binary under test."""
 
-    def __init__(self, folder, properties, *, data=None, routes=None, topics=None, spool=None, limits=None, producer=None, delivery=None,
-                 program=None):
+    def __init__(self, folder, clusters, *, data=None, routes=None, topics=None, spool=None, limits=None, delivery=None, program=None):
         self.folder, self.data, self.program = Path(folder), Path(data or Path(folder) / "data"), program
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port, self.admin_port = free_port(), free_port()
@@ -45,7 +44,7 @@ class Node:
             "node": {"name": "rig", "data_dir": str(self.data)},
             "listeners": {"ingest": {"address": f"127.0.0.1:{self.port}"}, "admin": {"address": f"127.0.0.1:{self.admin_port}"}},
             "log": {"level": "info", "format": "json"},
-            "clusters": {"main": {"properties": properties} | ({"producer": producer} if producer else {})},
+            "clusters": {name: {"properties": properties} for name, properties in clusters.items()},
             "buffer": {"backend": "spool", "spool": {"max_size": "2GiB"} | (spool or {})},
             "routes": routes or {"default": {"topics": ["*"], "forward": {"to": "main"}}},
         } | {name: part for name, part in (("topics", topics), ("limits", limits), ("delivery", delivery)) if part}
@@ -176,6 +175,10 @@ class Node:
                     break
                 after = f"&after={page['next']}"
         return letters
+
+    def lag(self, route):
+        """How many events of a route are neither delivered nor set aside."""
+        return self.metric("forebay_delivery_lag_events", stage="forward", route=route)
 
     def drained(self):
         """True when nothing accepted is left to deliver, by its own account. The checker does not rely on it."""

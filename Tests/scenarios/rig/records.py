@@ -19,17 +19,7 @@ class Ends:
 
     def offsets(self):
         """{partition: end offset}; {} while the topic does not exist."""
-        return {p: self._end(p) for p in self.partitions}
-
-    def _end(self, partition, patience=30):
-        began = time.monotonic()
-        while True:
-            try:
-                return self.consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=10)[1]
-            except KafkaException as error:
-                # It is just being created, or its leader changes.
-                if error.args[0].code() not in MOVING or time.monotonic() - began > patience:
-                    raise
+        return {p: _end(self.consumer, self.topic, p) for p in self.partitions}
 
     def total(self):
         return sum(self.offsets().values())
@@ -73,8 +63,19 @@ def _stops(consumer, topics):
     """{(topic, partition): end} of those that hold anything."""
     known = consumer.list_topics(timeout=10).topics
     lanes = [(topic, p) for topic in topics for p in known[topic].partitions]
-    ends = {lane: consumer.get_watermark_offsets(TopicPartition(*lane), timeout=10)[1] for lane in lanes}
+    ends = {lane: _end(consumer, *lane) for lane in lanes}
     return {lane: end for lane, end in ends.items() if end}
+
+
+def _end(consumer, topic, partition, patience=30):
+    began = time.monotonic()
+    while True:
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
+        except KafkaException as error:
+            # It is just being created, its leader changes, or its broker has just come back.
+            if error.args[0].code() not in MOVING or time.monotonic() - began > patience:
+                raise
 
 
 def _id(message):

@@ -8,7 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
-from . import ledger, records
+from . import ledger
 from .checker import Checker
 from .kafka import Kafka
 from .load import Load
@@ -50,9 +50,10 @@ class Rig:
         return kafka.start()
 
     def node(self, kafka, **options):
-        properties = kafka.client_properties() | options.pop("properties", {})
+        """`kafka`: the cluster called main, or several by their names."""
+        clusters = {name: each.client_properties() for name, each in (kafka if isinstance(kafka, dict) else {"main": kafka}).items()}
         options.setdefault("topics", {"events": {"key": "$.k"}})
-        node = Node(self.folder / f"node-{len(self.closing)}", properties, **options)
+        node = Node(self.folder / f"node-{len(self.closing)}", clusters, **options)
         self.closing.append(node.close)
         return node
 
@@ -78,9 +79,10 @@ class Rig:
             raise Failure(f"{failure}\n{json.dumps(node.status(), indent=1)}") from None
 
     def examine(self, loads, kafka, topics=("events",), dead=(), gone=(), **options):
-        """The checker with everything in it, for scenarios that ask it more than its verdict. `gone`: what topics held before they were deleted."""
+        """The checker with everything in it, for scenarios that ask it more than its verdict. `kafka`: what has `records(*topics)`. `gone`: what
+        topics held before they were deleted."""
         checker = Checker(ledger.read(*(load.ledger for load in loads)), **({"window": WINDOW + (4 << 20)} | options))
-        for record in itertools.chain(gone, records.read(kafka.bootstrap(), *topics)):
+        for record in itertools.chain(gone, kafka.records(*topics)):
             checker.see(record)
         for value in dead:
             checker.bury(value)

@@ -1,0 +1,123 @@
+import ForebayCore
+import ForebayIngest
+import ForebayTelemetry
+import Glibc
+import Synchronization
+
+/// Whether what is stored now could be found again: what the folders of the node say, and what the buffer said last.
+final class StorageHealth: Sendable {
+    /// For how long a refusal by the buffer makes the node unready, in nanoseconds: then the next request may try. Nobody else would find
+    /// out that there is room again.
+    static let refusalHolds: UInt64 = 10_000_000_000
+
+    private struct State {
+        var fault: String?
+        var refusal: (reason: String, until: UInt64)?
+    }
+
+    private let state = Mutex(State())
+    private let storageFault: @Sendable () -> String?
+    private let now: @Sendable () -> UInt64
+
+    /// - Parameters:
+    ///   - storageFault: what the spool itself knows: why nothing can be stored; none if all is well. Cheap, from any thread.
+    ///   - now: nanoseconds of a clock that only moves forward.
+    init(
+        storageFault: @escaping @Sendable () -> String? = { nil }, now: @escaping @Sendable () -> UInt64 = { MonotonicClock.nanoseconds }
+    ) {
+        self.storageFault = storageFault
+        self.now = now
+    }
+
+    /// Why no event may be taken: it could be acknowledged, and lost.
+    var fault: String? { self.state.withLock { $0.fault } ?? self.storageFault() }
+
+    /// Why the node is not ready; none as far as is known here.
+    var unreadyReason: String? {
+        if let fault { return fault }
+        let now = self.now()
+        return self.state.withLock { state in state.refusal.flatMap { $0.until > now ? $0.reason : nil } }
+    }
+
+    /// What ingest asks, and tells.
+    func ingest(isFull: @escaping @Sendable () -> Bool) -> IngestStorage {
+        IngestStorage(isFull: isFull, fault: { self.fault }, refused: { self.refused($0) }, stored: { self.stored() })
+    }
+
+    func refused(_ reason: String) {
+        let until = self.now() + Self.refusalHolds
+        self.state.withLock { $0.refusal = ("nothing can be stored: \(reason)", until) }
+    }
+
+    func stored() { self.state.withLock { $0.refusal = nil } }
+
+    /// - Returns: whether that is news.
+    func found(_ fault: String?) -> Bool {
+        self.state.withLock { state in
+            defer { state.fault = fault }
+            return state.fault != fault
+        }
+    }
+}
+
+/// Looks at the folders of a running node: whoever deletes or moves them leaves it writing into files that no start will find again.
+///
+/// Once a second, on a thread of its own: a disk that hangs must hold up nobody.
+actor StorageWatch {
+    private struct Folder {
+        let path: String
+        let identity: [UInt64]
+    }
+
+    private let health: StorageHealth
+    private let folders: [Folder]
+    private let thread: ThreadExecutor
+    private let logger = Logger(label: "node")
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.thread.asUnownedSerialExecutor() }
+
+    /// - Parameter folders: which are there now.
+    init(_ folders: [String], _ health: StorageHealth) {
+        self.health = health
+        self.folders = folders.map { Folder(path: $0, identity: Self.identity(of: $0)) }
+        self.thread = ThreadExecutor(label: "fb-storage")
+    }
+
+    /// Until the task is cancelled.
+    func run() async {
+        while !Task.isCancelled {
+            self.look()
+            // Cancelled: the loop ends.
+            try? await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// After ``run()``.
+    nonisolated func end() { self.thread.end() }
+
+    func look() {
+        let fault = self.fault()
+        guard self.health.found(fault) else { return }
+        if let fault {
+            self.logger.error(
+                "the node's folder is gone; nothing is accepted until it is back, or the node is started anew", ["reason": fault])
+        } else {
+            self.logger.warning("the node's folder is back", [:])
+        }
+    }
+
+    private func fault() -> String? {
+        for folder in self.folders {
+            let identity = Self.identity(of: folder.path)
+            if identity.isEmpty { return "\(folder.path) is gone" }
+            if identity != folder.identity { return "\(folder.path) is not the folder that this node opened" }
+        }
+        return nil
+    }
+
+    /// Empty if nothing is there.
+    private static func identity(of path: String) -> [UInt64] {
+        var status = stat()
+        return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : []
+    }
+}

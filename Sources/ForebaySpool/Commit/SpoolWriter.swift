@@ -1,0 +1,351 @@
+import ForebayCore
+import ForebayTelemetry
+import Glibc
+
+/// The one who writes: group commit on its own thread. All logs of a node share that thread.
+///
+/// Its calls run on that thread's executor, so a caller gathers the next group while this one is synced.
+actor SpoolWriter {
+    /// What the next segment goes on from.
+    struct Tail {
+        var number: UInt64
+        var nextNumber: UInt64
+        var end: UInt64
+        var checksum: UInt64
+        var origin: SpoolID
+
+        init(_ outcome: SpoolRecovery.Outcome, _ identity: LogIdentity, _ chance: any ChanceSource) {
+            self.number = outcome.segments.last?.number ?? 0
+            self.nextNumber = outcome.nextNumber
+            self.end = outcome.durableEnd
+            self.checksum = outcome.last.checksum
+            var generator = chance.generator
+            self.origin = outcome.origin ?? (identity.isNew ? identity.log : SpoolID.random(using: &generator))
+        }
+    }
+
+    private let executor: any SerialExecutor
+    private let configuration: SpoolConfiguration
+    private let id: SpoolID
+    private let view: SpoolView
+    private let budget: SpoolBudget
+    nonisolated let sweeper: SegmentSweeper
+    private let metrics: SpoolMetrics
+    private let mark: SpoolMark
+    private let logger = Logger(label: "spool")
+    private var tail: Tail
+    /// None until the first group comes.
+    private var active: SegmentWriter?
+    private var prepared: PreparedSegment?
+    private var isMarkDue = false
+    private var isClosed = false
+    private var hasAskedForNext = false
+    private var wantNext: @Sendable () -> Void = {}
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+
+    init(
+        executor: any SerialExecutor, configuration: SpoolConfiguration, id: SpoolID, view: SpoolView, budget: SpoolBudget,
+        metrics: SpoolMetrics, mark: SpoolMark, tail: Tail
+    ) {
+        self.executor = executor
+        self.configuration = configuration
+        self.id = id
+        self.view = view
+        self.budget = budget
+        self.metrics = metrics
+        self.mark = mark
+        self.tail = tail
+        self.sweeper = SegmentSweeper(configuration, view: view, budget: budget, mark: mark)
+    }
+
+    /// - Parameters:
+    ///   - wantNext: called when the next segment's file should be made ready.
+    ///   - startsNewSegment: at once, if there is room: so that an older version refuses the log by name from now on.
+    func start(wantNext: @escaping @Sendable () -> Void, startsNewSegment: Bool) {
+        self.wantNext = wantNext
+        if startsNewSegment, !self.isClosed, self.active == nil {
+            do throws(ForebayError) { try self.roll(toFit: 0) } catch {
+                self.logger.info("no new segment could be begun yet", ["error": error.description])
+            }
+        }
+        self.publishRoom()
+    }
+
+    // MARK: Committing
+
+    /// Makes a group durable: one write, one sync.
+    ///
+    /// - Returns: a receipt for each submission; made here alone, after the sync returned 0.
+    /// - Throws: `spool_full`, or that no new segment can be made; nothing is stored then. A disk that breaks its word ends the process.
+    func commit(_ submissions: [Submission]) throws(ForebayError) -> [DurableReceipt] {
+        guard !self.isClosed else { throw ForebayError(.spoolFull, recovery: .retry, "the spool is closed") }
+        if let fault = self.view.read({ $0.fault }) { throw ForebayError(.systemCall, recovery: .retry, fault) }
+        let plan = GroupPlan(submissions)
+        guard plan.eventCount > 0 else { return submissions.map { _ in DurableReceipt(spool: self.tail.origin, firstSequences: []) } }
+        let size = plan.size
+        let active = try self.segment(toFit: size)
+        let firstSequences = plan.places.map { places in places.map { active.end + $0 } }
+        for (submission, sequences) in zip(submissions, firstSequences) { submission.ack.numbered(sequences) }
+
+        let began = self.configuration.surroundings.time.monotonicNanoseconds
+        let headers: [FrameHeader]
+        do throws(ForebayError) {
+            let ordinals = self.view.read { plan.ordinals(from: $0.ordinals) }
+            headers = try active.write(plan, durable: active.end, ordinals: ordinals)
+        } catch  where error.code == .spoolFull {
+            active.withdraw()
+            self.budget.refresh()
+            throw error
+        } catch {
+            self.configuration.onDiskFailure(error)
+        }
+        do throws(ForebayError) { try active.sync() } catch { self.configuration.onDiskFailure(error) }
+        guard active.hasName else { throw self.lostFile(active) }
+        let took = self.configuration.surroundings.time.monotonicNanoseconds - began
+        self.metrics.synced(nanoseconds: took, bytes: size, events: plan.eventCount)
+
+        active.advance(headers, size: size)
+        self.publish(active, headers, plan.batches(headers, spool: active.header.origin))
+        self.publishRoom()
+        self.askForNext()
+        self.scheduleMark()
+        return firstSequences.map { DurableReceipt(spool: active.header.origin, firstSequences: $0) }
+    }
+
+    /// Its folder was removed, and what was just synced with it.
+    private func lostFile(_ active: SegmentWriter) -> ForebayError {
+        let fault = "\(active.path) was removed while it was in use"
+        self.view.change { $0.fault = fault }
+        self.logger.error("nothing can be kept any more: start the node again", ["reason": fault])
+        return ForebayError(.systemCall, recovery: .retry, fault)
+    }
+
+    private func publish(_ active: SegmentWriter, _ headers: [FrameHeader], _ batches: [Batch]) {
+        self.tail.end = active.end
+        self.view.change { state in
+            let last = state.segments.count - 1
+            state.segments[last].end = active.end
+            state.segments[last].dataEnd = active.position
+            if state.segments[last].index.count != active.index.count { state.segments[last].index = active.index }
+            state.durableEnd = active.end
+            state.recent.append(batches)
+            for header in headers {
+                let ordinal = header.ordinal + UInt64(header.count)
+                state.ordinals[header.route] = ordinal
+                state.segments[last].routes.raise(header.route, to: ordinal)
+            }
+        }
+        self.view.announce()
+    }
+
+    // MARK: Segments
+
+    /// The keeper has made the next segment's file ready.
+    ///
+    /// - Returns: false: nobody needs it any more.
+    func take(_ prepared: PreparedSegment) -> Bool {
+        guard !self.isClosed, self.prepared == nil else { return false }
+        self.prepared = prepared
+        self.publishRoom()
+        return true
+    }
+
+    /// The segment that takes a group of `size` bytes.
+    private func segment(toFit size: Int) throws(ForebayError) -> SegmentWriter {
+        // The first segment after a start grows with each group, which halves the sync rate: left as soon as a prepared one is there.
+        if let active, active.fits(size), active.isPrepared || self.prepared == nil { return active }
+        do throws(ForebayError) {
+            return try self.roll(toFit: size)
+        } catch {
+            // What was wrong with the next one is no reason to leave this one.
+            guard let active = self.active, active.fits(size) else { throw error }
+            return active
+        }
+    }
+
+    /// Begins the next segment, and seals the one before it.
+    @discardableResult private func roll(toFit size: Int) throws(ForebayError) -> SegmentWriter {
+        var prepared = self.prepared
+        if let found = prepared, found.size < SegmentWriter.capacity(for: size, segmentSize: 0) { prepared = nil }
+        let capacity = if let prepared { prepared.size } else { try self.capacity(toFit: size) }
+        let next: SegmentWriter
+        do throws(ForebayError) {
+            next = try self.make(prepared, capacity: capacity)
+        } catch {
+            if prepared != nil { self.dropPrepared() }
+            if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
+            self.budget.refresh()
+            throw error
+        }
+        if prepared != nil {
+            self.prepared = nil
+            self.view.releasePrepared()
+        } else {
+            self.budget.add(capacity)
+        }
+        if let active { self.seal(active) }
+        self.active = next
+        self.tail.number = next.header.number
+        self.tail.nextNumber = next.header.number + 1
+        self.tail.end = next.header.base
+        self.view.change { state in
+            state.segments.append(
+                SegmentInfo(
+                    header: next.header, path: next.path, end: next.end, dataEnd: next.position, size: capacity, isActive: true))
+        }
+        self.setMark { mark in
+            mark.newest = next.header.number
+            mark.durable = next.header.base
+        }
+        self.hasAskedForNext = false
+        self.publishRoom()
+        if prepared == nil { self.sweepIfFull() }
+        return next
+    }
+
+    private func make(_ prepared: PreparedSegment?, capacity: Int) throws(ForebayError) -> SegmentWriter {
+        var generator = self.configuration.surroundings.chance.generator
+        while true {
+            var header = SegmentHeader(
+                log: self.id, origin: self.tail.origin, number: self.tail.nextNumber, base: self.tail.end,
+                salt: UInt64.random(in: 1...UInt64.max, using: &generator), madeAt: self.configuration.surroundings.time.wallMilliseconds)
+            header.previousNumber = self.tail.number
+            header.previousEnd = self.tail.end
+            header.previousChecksum = self.active.map { UInt64($0.checksum) } ?? self.tail.checksum
+            do throws(ForebayError) {
+                return try SegmentWriter.make(
+                    header, in: self.configuration.segments, on: self.configuration.disk, prepared: prepared, capacity: capacity)
+            } catch {
+                // Somebody left a file of that name: it is not ours to replace.
+                guard error.systemCode == EEXIST else { throw error }
+                self.tail.nextNumber += 1
+            }
+        }
+    }
+
+    /// Bytes that a new segment may take: less than usual where room is short.
+    private func capacity(toFit size: Int) throws(ForebayError) -> Int {
+        let kind = self.configuration.kind
+        let usual = SegmentWriter.capacity(for: size, segmentSize: self.configuration.segmentSize)
+        let least = SegmentWriter.capacity(for: size, segmentSize: self.configuration.leastSegment)
+        if self.budget.room(for: kind) < usual { self.makeRoom() }
+        if self.budget.room(for: kind) < least, kind.isSideLog { _ = self.budget.giveUpBallast() }
+        let room = self.budget.room(for: kind) + self.spentOnSettled
+        guard room >= least else { throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment") }
+        return min(usual, room / SpoolFormat.block * SpoolFormat.block)
+    }
+
+    /// The budget is spent, but perhaps on what is settled: a log whose last segment is full of that would wait for ever.
+    private func makeRoom() {
+        guard case .units(let units) = self.view.read({ $0.retention }) else { return }
+        do throws(ForebayError) { try units.sync() } catch { self.configuration.onDiskFailure(error) }
+        self.sweeper.sweep(units)
+    }
+
+    /// Bytes of the newest segment of a set-aside log that go as soon as it has a successor.
+    private var spentOnSettled: Int {
+        let segments = self.view.read { $0.segments }
+        guard case .units(let units) = self.view.read({ $0.retention }), let last = segments.last, !last.isHusk, !units.needs(last) else {
+            return 0
+        }
+        // Behind one that stays, its header stays, too.
+        return segments.count == 1 ? last.size : last.size - last.header.dataStart
+    }
+
+    private func sweepIfFull() {
+        guard case .units(let units) = self.view.read({ $0.retention }),
+            self.budget.room(for: self.configuration.kind) < self.configuration.segmentSize
+        else { return }
+        self.sweeper.sweep(units)
+    }
+
+    private func dropPrepared() {
+        guard let prepared = self.prepared else { return }
+        self.prepared = nil
+        self.budget.add(-prepared.size)
+        try? self.configuration.disk.remove(prepared.path)  // Taken away at the next start, too.
+        self.view.releasePrepared()
+        self.hasAskedForNext = false
+    }
+
+    private func publishRoom() {
+        self.view.setRoom((self.active?.room ?? 0) + (self.prepared?.size ?? 0))
+    }
+
+    /// Late enough that a segment that was passed meanwhile can be used again instead of filling a new one.
+    private func askForNext() {
+        guard let active, self.prepared == nil, !self.hasAskedForNext, active.room < active.capacity / 2 else { return }
+        self.hasAskedForNext = true
+        self.wantNext()
+    }
+
+    private func seal(_ active: SegmentWriter) {
+        let size: Int
+        var hasFooter = true
+        do throws(ForebayError) {
+            size = try active.seal()
+        } catch  where error.code == .spoolFull {
+            // Without a footer the segment is read to where its successor begins; nothing is lost.
+            size = active.position
+            hasFooter = false
+        } catch {
+            self.configuration.onDiskFailure(error)
+        }
+        self.tail.checksum = hasFooter ? UInt64(active.checksum) : 0
+        self.view.change { state in
+            state.with(active.header.number) { found in
+                self.budget.add(size - found.size)
+                found.size = size
+                found.isActive = false
+                found.hasFooter = hasFooter
+            }
+        }
+    }
+
+    /// Seals the active segment: the sign of a clean stop.
+    func close() {
+        guard !self.isClosed else { return }
+        self.isClosed = true
+        self.dropPrepared()
+        guard let active else { return }
+        self.seal(active)
+        self.active = nil
+        let durable = active.end
+        self.setMark { $0.durable = durable }
+    }
+
+    /// Runs what waits for the disk on the thread that may.
+    func perform(_ work: @Sendable () throws(ForebayError) -> Void) throws(ForebayError) {
+        try work()
+    }
+
+    // MARK: The mark
+
+    /// Some time after a group the mark covers it, whatever comes meanwhile: then damage to it can be told from a torn tail.
+    private func scheduleMark() {
+        guard !self.isMarkDue else { return }
+        self.isMarkDue = true
+        let (time, interval) = (self.configuration.surroundings.time, self.configuration.markInterval)
+        Task(executorPreference: self.configuration.surroundings.tasks) {
+            try? await time.sleep(milliseconds: interval)  // Never cancelled.
+            await self.writeMark()
+        }
+    }
+
+    private func writeMark() {
+        self.isMarkDue = false
+        guard !self.isClosed else { return }
+        let durable = self.tail.end
+        self.setMark { $0.durable = durable }
+    }
+
+    private func setMark(_ change: (inout SpoolMark.Value) -> Void) {
+        do throws(ForebayError) {
+            try self.mark.set(change)
+        } catch {
+            // On a file system that copies what is written over, a full disk can't take it: the next one says it.
+            guard error.code == .spoolFull else { self.configuration.onDiskFailure(error) }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+import ForebayCore
+import ForebayTelemetry
+import Synchronization
+
+/// All cursors of a log: every one that was made and not given up holds its segments from the opening on, whether a stage asks for it or
+/// not.
+///
+/// - made: both slots written and synced, then entered in the registry; only then it is used.
+/// - registered, and its file gone or not readable: from the oldest event that is left, with an alarm. Repeats are better than holes.
+/// - its file there, but not registered: left over from a making that a crash cut short.
+/// - given up: taken out of the registry, then removed. Should the name come back, it begins where it was given up.
+final class CursorSet: Sendable {
+    private struct State {
+        var registry: CursorRegistry
+        var cursors: [String: SpoolCursor] = [:]
+    }
+
+    private let disk: any Disk
+    private let directory: String
+    private let state: Mutex<State>
+    private let onDiskFailure: @Sendable (ForebayError) -> Never
+    private let reporter: SpoolReporter
+    private let moved: @Sendable () -> Void
+    /// Held while the registry is written.
+    private let changing = Mutex(())
+    private static let logger = Logger(label: "spool")
+
+    /// Opens every cursor that is registered, and mends what is damaged.
+    ///
+    /// - Parameter moved: a cursor has something to be synced.
+    init(
+        _ configuration: SpoolConfiguration, _ identity: LogIdentity, _ view: SpoolView, _ reporter: SpoolReporter,
+        moved: @escaping @Sendable () -> Void
+    ) throws(ForebayError) {
+        self.disk = configuration.disk
+        self.directory = configuration.directory
+        self.onDiskFailure = configuration.onDiskFailure
+        self.reporter = reporter
+        self.moved = moved
+        var registry = identity.registry.registry ?? CursorRegistry(log: identity.log)
+        self.isRegistryLost = identity.registry.registry == nil && !identity.isNew && !identity.isVersion1
+        if identity.registry.registry == nil {
+            for name in identity.cursors.keys.sorted() {
+                registry.put(CursorRegistry.Entry(name: name, routes: [RouteID(name: Self.route(of: name))]))
+            }
+        }
+        if self.isRegistryLost {
+            reporter.report(
+                SpoolAlarm(
+                    file: "\(self.directory)/\(CursorRegistry.files[0])",
+                    text: "the registry of cursors is gone or can't be read; it is made anew from the cursors' files, and a cursor that has"
+                        + " none begins at the oldest event"))
+        }
+        self.state = Mutex(State(registry: registry))
+        for entry in registry.cursors { try self.attach(entry, identity.cursors[entry.name], identity, view) }
+        if !identity.registry.isWhole { try self.mendRegistry(mayFail: !identity.isNew) }
+    }
+
+    private func mendRegistry(mayFail: Bool) throws(ForebayError) {
+        do throws(ForebayError) {
+            try self.register { _ in }
+        } catch {
+            guard mayFail, error.code == .spoolFull else { throw error }
+            Self.logger.warning("the registry of cursors could not be written", ["folder": self.directory, "error": error.description])
+        }
+    }
+
+    /// Nobody knows which cursors there were: one without a file may have been lost with its file.
+    private let isRegistryLost: Bool
+
+    // MARK: Cursors
+
+    func cursor(_ name: String) -> SpoolCursor? { self.state.withLock { $0.cursors[name] } }
+
+    var all: [SpoolCursor] { self.state.withLock { state in state.cursors.values.sorted { $0.name < $1.name } } }
+
+    /// Everything below it is settled, durably, by every cursor. None: there is no cursor.
+    var lowestSynced: UInt64? { self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min() } }
+
+    /// Makes a cursor at the oldest event, or where one of its name was given up; durably.
+    func make(_ name: String, routes: [RouteID], _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
+        let forgotten = self.state.withLock { $0.registry.forgotten[name] } ?? 0
+        let sequence = min(max(view.read { $0.start }, forgotten), view.read { $0.durableEnd })
+        let cursor = try self.write(name, routes, sequence, view)
+        try self.register { $0.put(CursorRegistry.Entry(name: name, routes: routes)) }
+        self.state.withLock { $0.cursors[name] = cursor }
+        if self.isRegistryLost, sequence < view.read({ $0.durableEnd }) {
+            let file = LogIdentity.path(ofCursor: name, in: self.directory)
+            self.reporter.report(
+                SpoolAlarm(file: file, text: "the registry was lost, and there is no such cursor: it begins at the oldest event"))
+        }
+        return cursor
+    }
+
+    /// A cursor takes over from others: it stands where the last of them stands, and counts their routes' events too.
+    func takeOver(_ name: String, routes: [RouteID], from old: [SpoolCursor], _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
+        let known = self.cursor(name)
+        let sequence = (old + (known.map { [$0] } ?? [])).map(\.sequence).min() ?? 0
+        let cursor = try known == nil ? self.write(name, routes, sequence, view) : self.rewrite(name, routes, sequence, view)
+        try self.register { registry in
+            for cursor in old { registry.remove(cursor.name) }
+            registry.put(CursorRegistry.Entry(name: name, routes: routes))
+        }
+        self.state.withLock { state in
+            for cursor in old { state.cursors[cursor.name] = nil }
+            state.cursors[name] = cursor
+        }
+        for cursor in old { try Folder(self.disk).remove(LogIdentity.path(ofCursor: cursor.name, in: self.directory)) }
+        return cursor
+    }
+
+    /// Gives a cursor up: it holds nothing any more.
+    func forget(_ name: String) throws(ForebayError) {
+        guard let cursor = self.cursor(name) else { return }
+        try self.register { registry in
+            registry.remove(name)
+            registry.forgotten[name] = cursor.sequence
+        }
+        self.state.withLock { $0.cursors[name] = nil }
+        try Folder(self.disk).remove(LogIdentity.path(ofCursor: name, in: self.directory))
+    }
+
+    // MARK: On disk
+
+    private func attach(
+        _ entry: CursorRegistry.Entry, _ found: SlotFile.Found?, _ identity: LogIdentity, _ view: SpoolView
+    ) throws(ForebayError) {
+        let path = LogIdentity.path(ofCursor: entry.name, in: self.directory)
+        let (start, end) = view.read { ($0.start, $0.durableEnd) }
+        let released = identity.mark?.value?.ordinal ?? 0
+        guard var value = found?.value else {
+            self.reporter.report(
+                SpoolAlarm(
+                    file: path,
+                    text: found == nil
+                        ? "the cursor's file is gone; it begins at the oldest event"
+                        : "the cursor can't be read; it begins at the oldest event"))
+            let cursor = try self.write(entry.name, entry.routes, start, view)
+            self.state.withLock { $0.cursors[entry.name] = cursor }
+            return
+        }
+        let owner = SpoolCursor.owner(entry.name)
+        // What is let go of was settled: only a slot that is older than the one that was lost says otherwise.
+        let isOld = value.sequence < released
+        if isOld { value.sequence = released }
+        if value.sequence > end { value.sequence = end }
+        if isOld || identity.isVersion1 || value.owner != owner || entry.routes.count > 1 {
+            value.ordinal = try LogCensus(view, self.disk).ordinal(of: entry.routes, at: value.sequence)
+        }
+        value.owner = owner
+        let slots = try SlotFile.take(self.disk, path, of: self.directory, log: identity.log, found!, value)
+        if !found!.isWhole, !identity.isVersion1 {
+            Self.logger.warning("one slot of a cursor was damaged; it is written anew", ["file": path, "sequence": "\(value.sequence)"])
+        }
+        let cursor = self.cursor(entry.name, entry.routes, slots, value)
+        self.state.withLock { $0.cursors[entry.name] = cursor }
+        // What is settled was there, also where its segments are gone.
+        if entry.routes.count == 1 {
+            view.change { $0.ordinals[entry.routes[0]] = max($0.ordinals[entry.routes[0]] ?? 0, value.ordinal) }
+        }
+    }
+
+    private func write(_ name: String, _ routes: [RouteID], _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
+        let ordinal = try LogCensus(view, self.disk).ordinal(of: routes, at: sequence)
+        let value = SlotFile.Value(sequence: sequence, ordinal: ordinal, owner: SpoolCursor.owner(name))
+        let log = self.state.withLock { $0.registry.log }
+        let slots = try SlotFile.make(self.disk, LogIdentity.path(ofCursor: name, in: self.directory), log: log, value)
+        return self.cursor(name, routes, slots, value)
+    }
+
+    /// One that is registered: at no moment its file is not whole.
+    private func rewrite(_ name: String, _ routes: [RouteID], _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
+        let path = LogIdentity.path(ofCursor: name, in: self.directory)
+        let log = self.state.withLock { $0.registry.log }
+        guard let found = try SlotFile.read(self.disk, path, log: log) else { return try self.write(name, routes, sequence, view) }
+        let ordinal = try LogCensus(view, self.disk).ordinal(of: routes, at: sequence)
+        let value = SlotFile.Value(sequence: sequence, ordinal: ordinal, owner: SpoolCursor.owner(name))
+        let slots = try SlotFile.take(self.disk, path, of: self.directory, log: log, found, value)
+        return self.cursor(name, routes, slots, value)
+    }
+
+    private func cursor(_ name: String, _ routes: [RouteID], _ slots: sending SlotFile, _ value: SlotFile.Value) -> SpoolCursor {
+        SpoolCursor(name: name, routes: routes, slots: slots, value: value, moved: self.moved, onDiskFailure: self.onDiskFailure)
+    }
+
+    private func register(_ change: (inout CursorRegistry) -> Void) throws(ForebayError) {
+        let outcome = self.changing.withLock { _ in
+            Result { () throws(ForebayError) in
+                var registry = self.state.withLock { $0.registry }
+                change(&registry)
+                try registry.write(self.disk, to: self.directory)
+                self.state.withLock { $0.registry = registry }
+            }
+        }
+        try outcome.get()
+    }
+
+    static func route(of name: String) -> String { name.split(separator: "/", maxSplits: 1).last.map(String.init) ?? name }
+}

@@ -1,0 +1,67 @@
+import ForebayCore
+
+/// Counts events of routes by the log itself: for a cursor whose own count is not known.
+struct LogCensus {
+    private let view: SpoolView
+    private let disk: any Disk
+
+    init(_ view: SpoolView, _ disk: any Disk) {
+        self.view = view
+        self.disk = disk
+    }
+
+    /// How many events of the routes were appended before a place.
+    func ordinal(of routes: [RouteID], at sequence: UInt64) throws(ForebayError) -> UInt64 {
+        var sum: UInt64 = 0
+        for route in routes { sum += try self.ordinal(of: route, at: sequence) }
+        return sum
+    }
+
+    private func ordinal(of route: RouteID, at sequence: UInt64) throws(ForebayError) -> UInt64 {
+        let total = self.view.read { $0.ordinals[route] ?? 0 }
+        let first = try self.firstFrame(of: [route], from: sequence)
+        return first.frame.map { $0.ordinal + (sequence > $0.base ? sequence - $0.base : 0) } ?? total
+    }
+
+    /// Whether some are left at or behind a place. What can't be read may be some.
+    func hasEvents(of routes: [RouteID], from sequence: UInt64) throws(ForebayError) -> Bool {
+        let first = try self.firstFrame(of: routes, from: sequence)
+        return first.frame != nil || first.hasHoles
+    }
+
+    private func firstFrame(
+        of routes: [RouteID], from sequence: UInt64
+    ) throws(ForebayError) -> (frame: FrameHeader?, hasHoles: Bool) {
+        let segments = self.view.read { state in state.segments.filter { $0.end > sequence } }
+        var hasHoles = false
+        for segment in segments {
+            hasHoles = hasHoles || segment.isDamaged
+            guard routes.contains(where: { segment.routes[$0] != nil }) else { continue }
+            guard let file = try self.open(segment) else {
+                hasHoles = true
+                continue
+            }
+            var scanner = SegmentScanner(file: file, salt: segment.salt, position: segment.position(of: sequence), limit: segment.dataEnd)
+            scan: while true {
+                switch try scanner.step() {
+                case .gap: hasHoles = true
+                case .footer, .end: break scan
+                case .frame(let frame, _):
+                    guard frame.base < segment.end else { break scan }
+                    if routes.contains(frame.route), frame.end > sequence { return (frame, hasHoles) }
+                }
+            }
+        }
+        return (nil, hasHoles)
+    }
+
+    /// None if it is gone, or can't be read.
+    private func open(_ segment: SegmentInfo) throws(ForebayError) -> (any DiskFile)? {
+        do throws(ForebayError) {
+            return try self.disk.open(segment.path, [])
+        } catch {
+            guard error.isLoss else { throw error }
+            return nil
+        }
+    }
+}

@@ -1,0 +1,176 @@
+package import ForebayCore
+import Synchronization
+
+/// One dead letter as it is listed.
+package struct DeadLetterEntry: Sendable {
+    /// Its place in the log: what `after` and `show` take.
+    package let sequence: UInt64
+    package let topic: String
+    package let code: String
+    package let reason: String
+    package let eventID: String
+    /// Where the event lay in the spool.
+    package let offset: UInt64
+    /// When it was set aside, ms since 1970.
+    package let at: Int64
+    package let timestamp: Int64
+    package let partition: Int32?
+    package let key: [UInt8]?
+    /// None: a tombstone.
+    package let value: [UInt8]?
+    /// The producer's headers.
+    package let headers: [(name: String, value: [UInt8]?)]
+}
+
+/// The dead letters of one route: a log of the spool's format in a folder of its own, made when the first one comes.
+///
+/// An entry is the original event (key, value, headers, timestamp as they came) with its id written out and three headers added.
+package actor DeadLetters: DeadLetterLog {
+    private enum Header {
+        static let code = "forebay-dead-letter-code"
+        static let reason = "forebay-dead-letter-reason"
+        static let offset = "forebay-dead-letter-offset"
+        static let all = [code, reason, offset]
+    }
+
+    package nonisolated let route: String
+    private let directory: String
+    private let open: @Sendable (String) throws(ForebayError) -> Spool
+    private let held = Atomic<UInt64>(0)
+    private var spool: Spool?
+
+    /// - Parameters:
+    ///   - directory: of this route's log.
+    ///   - open: opens a side log in a folder.
+    package init(
+        route: String, directory: String, disk: any Disk = SystemDisk(), open: @escaping @Sendable (String) throws(ForebayError) -> Spool
+    ) throws(ForebayError) {
+        self.route = route
+        self.directory = directory
+        self.open = open
+        if try !Folder(disk).entries(directory).isEmpty {
+            let spool = try open(directory)
+            self.spool = spool
+            self.held.store(spool.durableEnd - spool.start, ordering: .relaxed)
+        }
+    }
+
+    /// Entries in the log.
+    package nonisolated var count: UInt64 { self.held.load(ordering: .relaxed) }
+
+    package func append(_ letters: [DeadLetter]) async throws(ForebayError) -> [UInt64] {
+        if self.spool == nil { self.spool = try self.open(self.directory) }
+        guard let spool = self.spool else { return [] }
+        var builder = BatchBuilder()
+        for letter in letters { Self.append(letter, to: &builder) }
+        guard
+            let batch = builder.finish(route: RouteID(name: self.route), acceptedAt: spool.configuration.surroundings.time.wallMilliseconds)
+        else { return [] }
+        let receipts = try await spool.commit([Submission(batches: [batch], ack: AckToken { _ in })])
+        self.held.wrappingAdd(UInt64(letters.count), ordering: .relaxed)
+        let first = receipts.first?.firstSequences.first ?? 0
+        return letters.indices.map { first + UInt64($0) }
+    }
+
+    /// Entries behind `after` (none: from the first), at most `limit`.
+    package func list(after: UInt64?, limit: Int) throws(ForebayError) -> [DeadLetterEntry] {
+        guard let spool = self.spool, let first = Self.first(after, from: spool.start) else { return [] }
+        return try Self.list(spool.reader(route: nil, from: first), limit: limit)
+    }
+
+    /// The sequence behind `after`, which comes from outside; none if there can't be any.
+    private static func first(_ after: UInt64?, from start: UInt64) -> UInt64? {
+        guard let after else { return start }
+        return after == .max ? nil : after + 1
+    }
+
+    package func close() async {
+        let spool = self.spool
+        self.spool = nil
+        await spool?.close()
+    }
+
+    static func list(_ reader: SpoolReader, limit: Int) throws(ForebayError) -> [DeadLetterEntry] {
+        var entries: [DeadLetterEntry] = []
+        while entries.count < limit {
+            let batches = try reader.read(upTo: 64 << 10)
+            if batches.isEmpty, reader.isCaughtUp { break }
+            for batch in batches {
+                batch.forEachEvent { event, sequence in
+                    if entries.count < limit { entries.append(Self.entry(event, sequence, at: batch.acceptedAt)) }
+                }
+            }
+        }
+        return entries
+    }
+
+    /// The same from outside, for a node that is down: takes no lock.
+    ///
+    /// - Parameter directory: of one route's log.
+    /// - Throws: `spool_unreadable` if there is no log in the folder.
+    package static func list(
+        directory: String, after: UInt64?, limit: Int, disk: any Disk = SystemDisk()
+    ) throws(ForebayError) -> [DeadLetterEntry] {
+        var entries: [DeadLetterEntry] = []
+        guard let first = Self.first(after, from: 0) else { return [] }
+        try SpoolInspection(directory: directory, disk: disk).batches(from: first) { batch in
+            batch.forEachEvent { event, sequence in
+                if sequence >= first, entries.count < limit { entries.append(Self.entry(event, sequence, at: batch.acceptedAt)) }
+            }
+            return entries.count < limit
+        }
+        return entries
+    }
+
+    private static func append(_ letter: DeadLetter, to builder: inout BatchBuilder) {
+        letter.record.withUnsafeBytes { record in
+            guard let event = Event(at: record) else { return }
+            var headers = Array(event.headers)
+            for (name, value) in [
+                (Header.code, letter.code), (Header.reason, letter.reason), (Header.offset, String(letter.offset.number)),
+            ] {
+                headers.append(header: Array(name.utf8), value: Array(value.utf8.prefix(4096)))
+            }
+            let id = Array(letter.eventID.utf8.prefix(255))
+            id.withUnsafeBytes { id in
+                headers.withUnsafeBytes { headers in
+                    var fields = EventFields(topic: event.topic, value: event.value, timestamp: event.timestamp)
+                    fields.key = event.key
+                    fields.partition = event.partition
+                    fields.id = id
+                    fields.headers = headers
+                    builder.append(fields)
+                }
+            }
+        }
+    }
+
+    private static func entry(_ event: Event, _ sequence: UInt64, at: Int64) -> DeadLetterEntry {
+        var added: [String: String] = [:]
+        var headers: [(name: String, value: [UInt8]?)] = []
+        event.forEachHeader { name, value in
+            let name = String(decoding: name, as: UTF8.self)
+            if Header.all.contains(name) {
+                added[name] = value.map { String(decoding: $0, as: UTF8.self) }
+            } else {
+                headers.append((name, value.map(Array.init)))
+            }
+        }
+        return DeadLetterEntry(
+            sequence: sequence, topic: String(decoding: event.topic, as: UTF8.self), code: added[Header.code] ?? "",
+            reason: added[Header.reason] ?? "", eventID: String(decoding: event.id, as: UTF8.self),
+            offset: UInt64(added[Header.offset] ?? "") ?? 0, at: at, timestamp: event.timestamp, partition: event.partition,
+            key: event.key.map(Array.init), value: event.value.map(Array.init), headers: headers)
+    }
+}
+
+extension [UInt8] {
+    /// Appends one header as ``RecordLayout`` says.
+    mutating func append(header name: [UInt8], value: [UInt8]) {
+        let nameLength = UInt16(clamping: name.count)
+        self.append(contentsOf: [UInt8(truncatingIfNeeded: nameLength), UInt8(truncatingIfNeeded: nameLength >> 8)])
+        self.append(contentsOf: name)
+        Swift.withUnsafeBytes(of: UInt32(value.count).littleEndian) { self.append(contentsOf: $0) }
+        self.append(contentsOf: value)
+    }
+}

@@ -1,0 +1,80 @@
+import ForebayCore
+import Glibc
+
+/// Calls on folders that are durable on return: a name made, changed or removed is so only once its folder is synced.
+struct Folder {
+    let disk: any Disk
+
+    init(_ disk: any Disk) {
+        self.disk = disk
+    }
+
+    /// Makes the folder and its parents as needed, each entry synced in its parent.
+    func make(_ path: String) throws(ForebayError) {
+        switch try self.disk.kind(of: path) {
+        case .folder?: return try self.syncParent(of: path)
+        case .none: break
+        // Somebody's own choice above the data folder; below it nothing of ours is a link.
+        case .link?: if try self.disk.entries(path) != nil { return } else { throw .plain("\(path) is a link to no folder") }
+        case .file?, .other?: throw .plain("\(path) is not a folder")
+        }
+        let parent = Self.parent(of: path)
+        try self.make(parent)
+        try self.disk.makeFolder(path)
+        try self.disk.syncFolder(parent)
+    }
+
+    /// Who made it may not have lived to sync its name. A parent that we may not read is not ours to care for.
+    private func syncParent(of path: String) throws(ForebayError) {
+        do throws(ForebayError) {
+            try self.disk.syncFolder(Self.parent(of: path))
+        } catch {
+            guard error.systemCode == EACCES || error.systemCode == EPERM else { throw error }
+        }
+    }
+
+    func rename(_ from: String, to: String) throws(ForebayError) {
+        try self.disk.rename(from, to: to)
+        try self.disk.syncFolder(Self.parent(of: to))
+    }
+
+    /// Never replaces a file.
+    func renameCreating(_ from: String, to: String) throws(ForebayError) {
+        try self.disk.renameCreating(from, to: to)
+        try self.disk.syncFolder(Self.parent(of: to))
+    }
+
+    func remove(_ path: String) throws(ForebayError) {
+        try self.disk.remove(path)
+        try self.disk.syncFolder(Self.parent(of: path))
+    }
+
+    /// Names of the entries, sorted; empty if there is no such folder.
+    func entries(_ path: String) throws(ForebayError) -> [String] {
+        try self.disk.entries(path)?.sorted() ?? []
+    }
+
+    func exists(_ path: String) throws(ForebayError) -> Bool {
+        try self.disk.kind(of: path) != nil
+    }
+
+    /// Moves a file that may not count any more, and must not be lost either, to the log's folder `quarantine`.
+    func quarantine(_ path: String, of log: String) throws(ForebayError) {
+        let folder = "\(log)/quarantine"
+        try self.make(folder)
+        let name = path.split(separator: "/").last.map(String.init) ?? "file"
+        var target = "\(folder)/\(name)"
+        var copy = 1
+        while try self.exists(target) {
+            copy += 1
+            target = "\(folder)/\(name).\(copy)"
+        }
+        try self.rename(path, to: target)
+        try self.disk.syncFolder(Self.parent(of: path))
+    }
+
+    static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}

@@ -1,0 +1,262 @@
+package import ForebayCore
+
+/// Looks at a spool folder from outside: takes no lock, changes nothing, works beside a running node.
+package struct SpoolInspection {
+    package struct Segment: Sendable {
+        package let number: UInt64
+        package let file: String
+        package let base: UInt64
+        package let end: UInt64
+        package let bytes: Int
+        package let isSealed: Bool
+        /// ms since 1970.
+        package let madeAt: Int64
+    }
+
+    package struct Cursor: Sendable {
+        package let name: String
+        package let sequence: UInt64
+    }
+
+    /// Something wrong with acknowledged data.
+    package struct Problem: Sendable {
+        package let file: String
+        package let position: Int
+        /// Empty where no sequence can be named.
+        package let missing: Range<UInt64>
+        package let reason: String
+    }
+
+    /// What ``verify()`` found.
+    package struct Verdict: Sendable {
+        package var segments = 0
+        package var frames = 0
+        package var events: UInt64 = 0
+        package var bytes = 0
+        /// Bytes behind the last whole group that no mark covers: cut at the next start.
+        package var tornBytes = 0
+        package var problems: [Problem] = []
+    }
+
+    package let directory: String
+    package let id: SpoolID?
+    package private(set) var segments: [Segment] = []
+    package private(set) var cursors: [Cursor] = []
+    private var headers: [SegmentHeader] = []
+    private var unreadable: [Problem] = []
+    private var routeNames: [RouteID: String] = [:]
+    /// Everything below it was acknowledged.
+    private var mark: UInt64 = 0
+
+    private let disk: any Disk
+
+    /// - Throws: `spool_unreadable` if there is no spool in the folder.
+    package init(directory: String, disk: any Disk = SystemDisk()) throws(ForebayError) {
+        self.directory = directory
+        self.disk = disk
+        let folder = "\(directory)/segments"
+        let registry = try CursorRegistry.read(disk, of: directory)
+        let isThere = try disk.kind(of: folder) == .folder
+        guard registry.isThere || isThere else { throw .plain("there is no spool in \(directory)") }
+        var found: [(SegmentHeader, any DiskFile, Int)] = []
+        var unreadable: [(file: String, reason: String)] = []
+        for name in try Folder(disk).entries(folder) {
+            guard let number = SegmentFile.number(ofName: name) else { continue }
+            let file = try disk.open("\(folder)/\(name)", [])
+            let (outcome, isWhole) = try SegmentHeader.read(from: file)
+            switch outcome {
+            case .success(let header) where header.number == number:
+                found.append((header, file, try file.size()))
+                if !isWhole { unreadable.append((name, "one copy of the segment's header is damaged")) }
+            case .success: continue  // A copy under another name: it does not count.
+            case .failure(.version(let version)): unreadable.append((name, "format version \(version) is not known"))
+            case .failure(.damaged): unreadable.append((name, "the segment's header is damaged"))
+            }
+        }
+        self.id = registry.registry?.log ?? found.last?.0.log
+        for (file, reason) in unreadable { self.note(file, reason) }
+        if registry.isThere, registry.registry == nil { self.note(CursorRegistry.files[0], "the registry of cursors can't be read") }
+        for entry in registry.registry?.cursors ?? [] {
+            for route in entry.routes where self.routeNames[route] == nil { self.routeNames[route] = CursorSet.route(of: entry.name) }
+        }
+        for (header, _, _) in found where header.log != self.id {
+            self.note(SegmentFile.path(of: header.number, in: folder), "the segment is another log's")
+        }
+        found.removeAll { $0.0.log != self.id }
+        for (place, (header, file, size)) in found.enumerated() {
+            let next = place + 1 < found.count ? found[place + 1].0 : nil
+            let (end, isSealed) = try Self.end(header, file, size: size, next: next)
+            self.headers.append(header)
+            self.segments.append(
+                Segment(
+                    number: header.number, file: file.path, base: header.base, end: end, bytes: size, isSealed: isSealed,
+                    madeAt: header.madeAt))
+            self.mark = max(self.mark, isSealed ? end : header.base)
+        }
+        try self.readMarks(registry.registry)
+    }
+
+    private mutating func note(_ file: String, _ reason: String) {
+        self.unreadable.append(Problem(file: file, position: 0, missing: 0..<0, reason: reason))
+    }
+
+    /// The name of a route, where the registry has it.
+    package func name(of route: RouteID) -> String? { self.routeNames[route] }
+
+    /// Reads everything and checks every checksum, the order of sequences, the chain of segments and the footers.
+    package func verify() throws(ForebayError) -> Verdict {
+        var verdict = Verdict()
+        verdict.problems = self.unreadable
+        var expected = self.segments.first?.base ?? 0
+        // There segments go in any order, and a header may stay alone to say where the one before it ends.
+        let isSetAside = try self.disk.kind(of: "\(self.directory)/\(UnitTable.file)") != nil
+        for place in self.segments.indices {
+            let segment = self.segments[place]
+            verdict.segments += 1
+            verdict.bytes += segment.bytes
+            if isSetAside, segment.bytes <= self.headers[place].dataStart + SpoolFormat.block { continue }
+            if segment.base != expected, place > 0, !isSetAside {
+                verdict.problems.append(
+                    Problem(file: segment.file, position: 0, missing: expected..<max(expected, segment.base), reason: "a segment is gone"))
+            }
+            let isLast = place == self.segments.count - 1
+            try self.verify(segment, self.headers[place], end: isLast && !segment.isSealed ? nil : segment.end, &verdict)
+            expected = segment.end
+        }
+        return verdict
+    }
+
+    /// Calls `body` with each event from a sequence on, until it returns false.
+    package func dump(from sequence: UInt64, _ body: (Event, _ sequence: UInt64, _ route: RouteID) -> Bool) throws(ForebayError) {
+        try self.batches(from: sequence) { batch in
+            var goesOn = true
+            batch.forEachEvent { event, number in
+                if goesOn, number >= sequence { goesOn = body(event, number, batch.route) }
+            }
+            return goesOn
+        }
+    }
+
+    /// Calls `body` with each batch that has events from a sequence on, until it returns false. Broken ones are passed over.
+    func batches(from sequence: UInt64, _ body: (Batch) -> Bool) throws(ForebayError) {
+        for (segment, header) in zip(self.segments, self.headers) where segment.end > sequence || !segment.isSealed {
+            var scanner = SegmentScanner(
+                file: try self.disk.open(segment.file, []), salt: header.salt, position: header.dataStart, limit: segment.bytes)
+            scan: while true {
+                switch try scanner.step() {
+                case .gap: continue
+                case .footer, .end: break scan
+                case .frame(let frame, let position):
+                    guard frame.base < segment.end || !segment.isSealed && segment.number == self.segments.last?.number else { break scan }
+                    guard frame.end > sequence, let payload = try scanner.payload(of: frame, at: position) else { continue }
+                    let batch = Batch(
+                        lane: .spool(header.origin), first: frame.base, count: frame.count, route: frame.route,
+                        acceptedAt: frame.acceptedAt,
+                        slab: payload.slab, range: payload.range)
+                    if batch.isWellFormed, !body(batch) { return }
+                }
+            }
+        }
+    }
+
+    /// The segments with what their footers say of routes, or their frames where they have none.
+    func segmentsWithRoutes() throws(ForebayError) -> [SegmentInfo] {
+        var found: [SegmentInfo] = []
+        for (segment, header) in zip(self.segments, self.headers) {
+            let file = try self.disk.open(segment.file, [])
+            var info = SegmentInfo(header: header, path: segment.file, end: segment.end, dataEnd: segment.bytes, size: segment.bytes)
+            if let footer = try SegmentFooter.read(from: file, size: segment.bytes, salt: header.salt) {
+                info.routes = RouteTable(footer.ordinals)
+            } else {
+                info.routes = try SegmentContents(scanning: file, header, size: segment.bytes, end: segment.end).routes
+            }
+            found.append(info)
+        }
+        return found
+    }
+
+    private static func end(
+        _ header: SegmentHeader, _ file: any DiskFile, size: Int, next: SegmentHeader?
+    ) throws(ForebayError) -> (UInt64, Bool) {
+        if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt) { return (footer.end, true) }
+        if let next { return (max(next.base, header.base), false) }
+        // Whole groups: what came with them in a torn one does not count.
+        var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
+        var end = header.base
+        scan: while true {
+            switch try scanner.step() {
+            case .frame(let frame, _): if frame.flags.contains(.closesGroup) { end = max(end, frame.end) }
+            case .gap: continue
+            case .footer, .end: break scan
+            }
+        }
+        return (end, false)
+    }
+
+    private mutating func readMarks(_ registry: CursorRegistry?) throws(ForebayError) {
+        guard let id = self.id else { return }
+        let folder = "\(self.directory)/cursors"
+        if let value = try SlotFile.read(self.disk, "\(self.directory)/\(SpoolMark.file)", log: id)?.value {
+            self.mark = max(self.mark, value.sequence)
+        }
+        var names = Set(registry?.cursors.map(\.name) ?? [])
+        for file in try Folder(self.disk).entries(folder) {
+            let name = LogIdentity.cursorName(ofFile: file)
+            guard registry == nil || names.remove(name) != nil else { continue }
+            guard let value = try SlotFile.read(self.disk, "\(folder)/\(file)", log: id, owners: [0, SpoolCursor.owner(name)])?.value
+            else {
+                self.note("\(folder)/\(file)", "the cursor can't be read")
+                continue
+            }
+            self.mark = max(self.mark, value.sequence)
+            self.cursors.append(Cursor(name: name, sequence: value.sequence))
+        }
+        for name in names.sorted() { self.note(LogIdentity.path(ofCursor: name, in: self.directory), "the cursor's file is gone") }
+    }
+
+    /// - Parameter end: none for the unsealed last segment, whose end the marks decide.
+    private func verify(_ segment: Segment, _ header: SegmentHeader, end: UInt64?, _ verdict: inout Verdict) throws(ForebayError) {
+        var scanner = SegmentScanner(
+            file: try self.disk.open(segment.file, []), salt: header.salt, position: header.dataStart, limit: segment.bytes)
+        var next = segment.base
+        var mark = max(self.mark, segment.base)
+        var pending: [Problem] = []
+        func miss(_ sequences: Range<UInt64>, _ position: Int, _ reason: String) {
+            pending.append(Problem(file: segment.file, position: position, missing: sequences, reason: reason))
+        }
+        var last = SpoolFormat.block
+        scan: while true {
+            switch try scanner.step() {
+            case .gap: continue
+            case .footer(let footer):
+                if footer.end != next { miss(next..<max(next, footer.end), footer.dataEnd, "the footer names another end") }
+                mark = max(mark, footer.end)
+                break scan
+            case .end(let position):
+                last = position
+                break scan
+            case .frame(let frame, let position):
+                if let end, frame.base >= end { break scan }
+                mark = max(mark, frame.durable)
+                if frame.base > next { miss(next..<frame.base, position, "frames are missing") }
+                let payload = try scanner.payload(of: frame, at: position)
+                if let payload {
+                    let batch = Batch(
+                        lane: .spool(header.origin), first: frame.base, count: frame.count, route: frame.route,
+                        acceptedAt: frame.acceptedAt,
+                        slab: payload.slab, range: payload.range)
+                    if !batch.isWellFormed { miss(frame.base..<frame.end, position, "the records of a frame do not fit it") }
+                } else {
+                    miss(frame.base..<frame.end, position, "the checksum of a frame is wrong")
+                }
+                verdict.frames += 1
+                verdict.events += UInt64(frame.count)
+                next = max(next, frame.end)
+            }
+        }
+        let shouldEnd = end ?? mark
+        if next < shouldEnd { miss(next..<shouldEnd, last, "frames are missing") }
+        // What no mark covers is the torn tail of a crash, not damage.
+        verdict.problems += pending.filter { end != nil || $0.missing.lowerBound < mark }
+    }
+}

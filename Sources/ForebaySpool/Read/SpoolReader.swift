@@ -1,0 +1,175 @@
+package import ForebayCore
+import ForebayTelemetry
+
+/// Reads one route's events (or all) in order, from a sequence up to the durable mark. Not shared; never writes.
+///
+/// Every payload's CRC is verified. What can't be read is reported once as a ``MissingRange`` and passed. Of others' events it reads the
+/// headers alone, and of segments that have nothing for it not even those; what one call does is bounded all the same.
+package final class SpoolReader: @unchecked Sendable {  // Safe because: one task uses it, on one thread after the other.
+    /// Bytes from the disk, and steps, after which a call comes back though it has found nothing yet.
+    private static let workBytes = 8 << 20, workSteps = 4096
+
+    private let view: SpoolView
+    private let disk: any Disk
+    private let routes: RouteFilter
+    private let onMissing: (MissingRange) -> Void
+    private var segment: SegmentInfo?
+    private var scanner: SegmentScanner?
+    /// Everything below it was returned, belongs to others, or is missing.
+    package private(set) var next: UInt64
+
+    init(view: SpoolView, disk: any Disk, routes: RouteFilter, from sequence: UInt64, onMissing: @escaping (MissingRange) -> Void) {
+        self.view = view
+        self.disk = disk
+        self.routes = routes
+        self.next = sequence
+        self.onMissing = onMissing
+    }
+
+    /// Batches of about `bytes` in all, wherever they are. Waits for the disk.
+    ///
+    /// - Returns: nothing when caught up with the durable mark, and when there was much to pass over: see ``isCaughtUp``.
+    package func read(upTo bytes: Int) throws(ForebayError) -> [Batch] {
+        if let recent = self.readMemory(upTo: bytes) { return recent }
+        return try self.readDisk(upTo: bytes)
+    }
+
+    /// Whether there was nothing more to read a moment ago.
+    package var isCaughtUp: Bool { self.next >= self.view.read { $0.durableEnd } }
+
+    /// What is still in memory, without waiting.
+    ///
+    /// - Returns: none if memory does not reach back to ``next``.
+    package func readMemory(upTo bytes: Int) -> [Batch]? {
+        let start = self.next
+        guard let recent = self.view.read({ $0.recent.read(from: start, routes: self.routes, upTo: bytes) }) else { return nil }
+        self.next = recent.next
+        // The place in the file is lost; it is looked up again if the reader falls behind.
+        (self.segment, self.scanner) = (nil, nil)
+        guard let first = recent.batches.first, first.first < start else { return recent.batches }
+        return [first.dropping(below: start)] + recent.batches.dropFirst()
+    }
+
+    /// From the segments. Waits for the disk.
+    package func readDisk(upTo bytes: Int) throws(ForebayError) -> [Batch] {
+        var batches: [Batch] = []
+        var weight = 0
+        var read = 0, steps = 0
+        while weight < bytes, read < Self.workBytes, steps < Self.workSteps {
+            steps += 1
+            guard try self.enterSegment() else { break }
+            let before = self.scanner?.bytesRead ?? 0
+            let batch = try self.readFrame()
+            read += (self.scanner?.bytesRead ?? before) - before
+            guard let batch else { continue }
+            batches.append(batch)
+            weight += batch.byteCount
+        }
+        return batches
+    }
+
+    /// Makes sure that ``segment`` holds ``next``, and has something for us.
+    ///
+    /// - Returns: false when caught up.
+    private func enterSegment() throws(ForebayError) -> Bool {
+        let next = self.next, routes = self.routes
+        let place = self.view.read { state -> (entered: SegmentInfo?, passed: UInt64) in
+            var passed = next
+            for segment in state.segments where segment.end > next {
+                if segment.base > passed || segment.isDamaged || routes.meets(segment.routes) { return (segment, passed) }
+                passed = max(passed, segment.end)
+            }
+            return (nil, passed)
+        }
+        self.next = place.passed
+        guard let segment = place.entered else {
+            (self.segment, self.scanner) = (nil, nil)
+            self.passHoleAtEnd()
+            return false
+        }
+        if segment.base > self.next {
+            self.miss(self.next..<segment.base, segment, position: 0, "a segment is gone")
+            self.next = segment.base
+        }
+        if self.segment?.number == segment.number {
+            self.scanner?.limit = segment.dataEnd
+        } else {
+            let file: any DiskFile
+            do throws(ForebayError) {
+                file = try self.disk.open(segment.path, [])
+            } catch {
+                (self.segment, self.scanner) = (nil, nil)
+                // A segment may be deleted between the look and the opening, when its cursor was moved by others.
+                guard self.view.segment(holding: self.next)?.number == segment.number else { return true }
+                guard error.isLoss else { throw error }
+                self.miss(self.next..<segment.end, segment, position: 0, "the segment's file can't be opened: \(error)")
+                self.next = segment.end
+                return true
+            }
+            self.scanner = SegmentScanner(
+                file: file, salt: segment.salt, position: segment.position(of: self.next), limit: segment.dataEnd)
+        }
+        self.segment = segment
+        return true
+    }
+
+    /// The newest segments were lost, and nothing was appended since.
+    private func passHoleAtEnd() {
+        let (end, last) = self.view.read { ($0.durableEnd, $0.segments.last?.number ?? 0) }
+        guard self.next < end, self.view.segment(holding: self.next) == nil else { return }
+        self.onMissing(MissingRange(sequences: self.next..<end, segment: last, position: 0, reason: "a segment is gone"))
+        self.next = end
+    }
+
+    /// One step through the segment; a batch if it was a frame of ours.
+    private func readFrame() throws(ForebayError) -> Batch? {
+        guard let segment = self.segment, self.scanner != nil else { return nil }
+        switch try self.scanner!.step() {
+        case .frame(let header, let position):
+            if header.base >= segment.end {
+                self.leave(segment, position: position)
+                return nil
+            }
+            guard header.end > self.next else { return nil }
+            if header.base > self.next {
+                self.miss(self.next..<header.base, segment, position: position, "frames are missing")
+                self.next = header.base
+            }
+            defer { self.next = header.end }
+            guard self.routes.takes(header.route) else { return nil }
+            guard let payload = try self.scanner!.payload(of: header, at: position) else {
+                self.miss(self.next..<header.end, segment, position: position, "the checksum of a frame is wrong")
+                return nil
+            }
+            return self.batch(header, segment.header.origin, payload.slab, payload.range)
+        case .gap:
+            return nil  // The next frame's base tells what is missing.
+        case .footer(let footer):
+            self.leave(segment, position: footer.dataEnd)
+            return nil
+        case .end(let position):
+            self.leave(segment, position: position)
+            return nil
+        }
+    }
+
+    private func leave(_ segment: SegmentInfo, position: Int) {
+        if self.next < segment.end { self.miss(self.next..<segment.end, segment, position: position, "frames are missing") }
+        self.next = max(self.next, segment.end)
+        // The active one grows: its scanner has passed the place where the next frame will stand only if something is wrong there.
+        (self.segment, self.scanner) = (nil, nil)
+    }
+
+    private func miss(_ sequences: Range<UInt64>, _ segment: SegmentInfo, position: Int, _ reason: String) {
+        self.onMissing(MissingRange(sequences: sequences, segment: segment.number, position: position, reason: reason))
+    }
+
+    private func batch(_ header: FrameHeader, _ origin: SpoolID, _ slab: Slab, _ range: Range<Int>) -> Batch {
+        let (kept, keptRange) = slab.lean(range)
+        let batch = Batch(
+            lane: .spool(origin), first: header.base, count: header.count, route: header.route, acceptedAt: header.acceptedAt,
+            slab: kept, range: keptRange)
+        // A cursor may stand inside a frame: what is settled is not sent again.
+        return batch.dropping(below: self.next)
+    }
+}

@@ -1,0 +1,63 @@
+import ForebayCore
+import ForebayTelemetry
+
+/// The segments in a log's folder, by their headers: which of them are this log's, and what can't be told.
+struct FoundSegments {
+    struct Segment {
+        let header: SegmentHeader
+        let path: String
+        /// Whether the first copy of its header can be read.
+        let isWhole: Bool
+    }
+
+    /// By number.
+    private(set) var segments: [Segment] = []
+    /// Those with a segment's name and no readable header.
+    private(set) var unreadable: [(number: UInt64, path: String)] = []
+    /// No new segment may have a number up to this one: there is a file with its name.
+    private(set) var highestName: UInt64 = 0
+
+    private let logger = Logger(label: "spool")
+
+    /// Looks, and changes nothing.
+    ///
+    /// - Throws: `spool_unreadable` for a version of the format that this forebay does not know.
+    init(_ disk: any Disk, in folder: String) throws(ForebayError) {
+        for name in try Folder(disk).entries(folder) where !SegmentFile.isLeftover(name) {
+            let path = "\(folder)/\(name)"
+            guard let number = SegmentFile.number(ofName: name), try disk.kind(of: path) == .file else {
+                self.logger.warning("a file that is no segment of ours is left alone", ["file": path])
+                continue
+            }
+            self.highestName = max(self.highestName, number)
+            let (outcome, isWhole) = try SegmentHeader.read(from: try disk.open(path, []))
+            switch outcome {
+            case .success(let header) where header.number == number:
+                self.segments.append(Segment(header: header, path: path, isWhole: isWhole))
+            case .success(let header):
+                self.logger.warning(
+                    "a copy of a segment under another name is left alone", ["file": path, "segment": "\(header.number)"])
+            case .failure(.version(let version)):
+                throw .plain("\(path) has format version \(version); this forebay reads versions up to \(SpoolFormat.version)")
+            case .failure(.damaged): self.unreadable.append((number, path))
+            }
+        }
+        self.segments.sort { $0.header.number < $1.header.number }
+    }
+
+    /// Of the newest that is there, also of one that was never used.
+    private(set) var newestNumber: UInt64 = 0
+
+    /// The newest was never used.
+    mutating func dropLast() {
+        self.segments.removeLast()
+    }
+
+    /// Takes out the segments of other logs.
+    mutating func takeForeign(to log: SpoolID) -> [Segment] {
+        let foreign = self.segments.filter { $0.header.log != log }
+        self.segments.removeAll { $0.header.log != log }
+        self.newestNumber = self.segments.last?.header.number ?? 0
+        return foreign
+    }
+}

@@ -1,0 +1,69 @@
+import ForebayCore
+
+/// Which log a folder holds, from everything in it that says so: read before anything is changed.
+struct LogIdentity {
+    var log: SpoolID
+    /// Written by a version that had no registry.
+    var isVersion1: Bool
+    var registry: CursorRegistry.Found
+    /// Of this log; none: there is no such file.
+    var mark: SlotFile.Found?
+    /// The cursors' files of this log, by name.
+    var cursors: [String: SlotFile.Found] = [:]
+    /// Whether there was nothing at all.
+    var isNew: Bool
+
+    init(
+        _ disk: any Disk, of directory: String, _ found: FoundSegments, chance: any ChanceSource
+    ) throws(ForebayError) {
+        self.registry = try CursorRegistry.read(disk, of: directory)
+        let folder = "\(directory)/cursors", markPath = "\(directory)/\(SpoolMark.file)"
+        let files = try Folder(disk).entries(folder)
+        let mark = try Self.newestSlot(disk, markPath)
+        var slots: [String: Slot] = [:]
+        for file in files { slots[file] = try Self.newestSlot(disk, "\(folder)/\(file)") }
+        // Only since version 2 a slot says whose it is.
+        let isNewFormat =
+            self.registry.isThere || found.segments.contains { $0.header.version > 1 } || mark.map { $0.owner > 0 } ?? false
+            || slots.values.contains { $0.owner > 0 }
+        let hasMark = try disk.kind(of: markPath) != nil
+        let isThere = !found.segments.isEmpty || !found.unreadable.isEmpty || !files.isEmpty || hasMark
+        self.isNew = !isNewFormat && !isThere
+        self.isVersion1 = !isNewFormat && isThere
+        let votes = Dictionary(slots.values.map { ($0.log, 1) }, uniquingKeysWith: +)
+        let elected = votes.max { ($0.value, $0.key.description) < ($1.value, $1.key.description) }?.key
+        var chance = chance.generator
+        self.log =
+            self.registry.registry?.log ?? elected ?? found.segments.last?.header.log ?? mark?.log ?? SpoolID.random(using: &chance)
+        self.mark = try SlotFile.read(disk, markPath, log: self.log)
+        for file in files {
+            let name = Self.cursorName(ofFile: file)
+            self.cursors[name] = try SlotFile.read(disk, "\(folder)/\(file)", log: self.log, owners: [0, SpoolCursor.owner(name)])
+        }
+    }
+
+    /// The sequences below which something beside the segments says that all was durable.
+    var marks: [UInt64] {
+        var marks = self.cursors.values.compactMap { $0.value?.sequence } + (self.registry.registry?.forgotten.values.map { $0 } ?? [])
+        if let mark = self.mark?.value { marks += [mark.sequence, mark.ordinal] }
+        return marks.filter { $0 < SpoolFormat.highestSequence }
+    }
+
+    private static func newestSlot(_ disk: any Disk, _ path: String) throws(ForebayError) -> Slot? {
+        guard try disk.kind(of: path) == .file else { return nil }
+        let bytes = try disk.open(path, []).bytesTolerant(at: 0, count: SlotFile.size)
+        return bytes.withUnsafeBytes { bytes in
+            [0, SpoolFormat.block].compactMap { place -> Slot? in
+                bytes.count >= place + Slot.size ? Slot(decoding: bytes.part(place, Slot.size)) : nil
+            }.max { $0.generation < $1.generation }
+        }
+    }
+
+    static func path(ofCursor name: String, in directory: String) -> String {
+        "\(directory)/cursors/" + name.split(separator: "/", maxSplits: 1).joined(separator: ".")
+    }
+
+    static func cursorName(ofFile file: String) -> String {
+        file.split(separator: ".", maxSplits: 1).joined(separator: "/")
+    }
+}

@@ -1,0 +1,90 @@
+import ForebayCore
+import ForebayTelemetry
+
+/// What the footer of a segment would say, read from its frames: for one that a crash left without.
+struct SegmentContents {
+    private(set) var end: UInt64
+    private(set) var dataEnd: Int
+    private(set) var index: [SegmentFooter.IndexEntry] = []
+    private(set) var routes = RouteTable()
+    private(set) var checksum: UInt32 = 0
+    /// Frames that can't be read, or are not there.
+    private(set) var hasHoles = false
+
+    /// Reads the headers of the frames below a sequence.
+    init(scanning file: any DiskFile, _ header: SegmentHeader, size: Int, end: UInt64) throws(ForebayError) {
+        var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
+        self.end = header.base
+        self.dataEnd = header.dataStart
+        scan: while true {
+            switch try scanner.step() {
+            case .gap: self.hasHoles = true
+            case .footer, .end: break scan
+            case .frame(let frame, let position):
+                if frame.base >= end { break scan }
+                self.add(frame, at: position)
+                self.dataEnd = scanner.position
+            }
+        }
+        if self.end < end { self.hasHoles = true }
+    }
+
+    init(_ header: SegmentHeader) {
+        self.end = header.base
+        self.dataEnd = header.dataStart
+    }
+
+    mutating func add(_ frame: FrameHeader, at position: Int) {
+        guard frame.base >= self.end else { return }  // The rest of a group that found no room, and was written over.
+        if frame.base != self.end { self.hasHoles = true }
+        if frame.flags.contains(.opensGroup) {
+            if position - (self.index.last?.position ?? 0) >= 1 << 20 || self.index.isEmpty {
+                self.index.append(SegmentFooter.IndexEntry(sequence: frame.base, position: position))
+            }
+        }
+        self.checksum = SpoolFormat.crc(of: UInt64(self.checksum).littleEndian, UInt64(frame.crc).littleEndian)
+        self.routes.raise(frame.route, to: frame.ordinal + UInt64(frame.count))
+        self.end = max(self.end, frame.end)
+        self.dataEnd = SpoolFormat.aligned(position + frame.span)
+    }
+
+    func apply(to info: inout SegmentInfo) {
+        info.end = self.end
+        info.dataEnd = SpoolFormat.aligned(self.dataEnd)
+        info.index = self.index
+        info.routes = self.routes
+        info.isDamaged = self.hasHoles
+    }
+}
+
+/// Ends a segment that a crash left without a footer: the room behind its data is given back, and no later start has to read it again.
+struct SegmentSeal {
+    private let disk: any Disk
+    private let logger = Logger(label: "spool")
+
+    init(_ disk: any Disk) {
+        self.disk = disk
+    }
+
+    /// Does nothing with a damaged one: it stays as it is for the operator. Not being able to is no harm.
+    func seal(_ info: inout SegmentInfo, checksum: UInt32) {
+        guard !info.isDamaged else { return }
+        var ordinals: [RouteID: UInt64] = [:]
+        for entry in info.routes.entries { ordinals[entry.route] = entry.ordinal }
+        let footer = SegmentFooter(end: info.end, dataEnd: info.dataEnd, checksum: UInt64(checksum), index: info.index, ordinals: ordinals)
+        let bytes = footer.encode(salt: info.salt)
+        do throws(ForebayError) {
+            let file = try self.disk.open(info.path, .write)
+            // First shorter, so that there is room for the footer on a full disk.
+            try file.truncate(to: info.dataEnd)
+            try file.write(bytes, at: info.dataEnd)
+            try file.sync()
+            info.size = info.dataEnd + bytes.count
+            info.hasFooter = true
+        } catch {
+            self.logger.warning(
+                "a segment could not be sealed; it is read anew at the next start", ["file": info.path, "error": "\(error)"])
+            info.size = (try? self.disk.open(info.path, []).size()) ?? info.size  // Only counted with.
+        }
+    }
+}

@@ -1,0 +1,197 @@
+import ForebayCore
+import ForebayTelemetry
+
+/// What stands on disk at a start, and what of it counts.
+///
+/// Let W be the highest mark found anywhere: a frame's, a footer's, a cursor's, the mark file's. Below W everything was acknowledged: what
+/// can't be read there is damage, named and passed. At or above W stands at most what no mark covers yet (the last groups): whole groups
+/// are written and synced again where they stand, the rest is the torn tail of a crash, and cut.
+struct SpoolRecovery {
+    struct Outcome {
+        var segments: [SegmentInfo] = []
+        var ordinals: [RouteID: UInt64] = [:]
+        /// W, with what was kept above it: the base of the next segment.
+        var durableEnd: UInt64 = 0
+        /// What the ids of new events begin with; none: nothing tells, so a new one.
+        var origin: SpoolID?
+        /// Of the newest segment; the next one names both.
+        var last: (number: UInt64, checksum: UInt64) = (0, 0)
+        /// Above every name in the folder, and every number that is known to have been used.
+        var nextNumber: UInt64 = 1
+        var bytes = 0
+    }
+
+    private let disk: any Disk
+    private let directory: String
+    private let kind: LogKind
+    private let reporter: SpoolReporter
+    private let logger = Logger(label: "spool")
+
+    init(_ disk: any Disk, of directory: String, _ kind: LogKind, _ reporter: SpoolReporter) {
+        self.reporter = reporter
+        self.disk = disk
+        self.directory = directory
+        self.kind = kind
+    }
+
+    func run(_ found: FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> Outcome {
+        var found = found
+        var outcome = Outcome()
+        for segment in found.takeForeign(to: identity.log) {
+            self.reporter.report(SpoolAlarm(file: segment.path, text: "a segment of another log; it is moved to quarantine"))
+            try Folder(self.disk).quarantine(segment.path, of: self.directory)
+        }
+        for (_, path) in found.unreadable {
+            self.reporter.report(
+                SpoolAlarm(file: path, text: "neither copy of the segment's header can be read; it is moved to quarantine"))
+            try Folder(self.disk).quarantine(path, of: self.directory)
+        }
+        try self.dropUnused(&found, marked: identity.marks.max() ?? 0)
+        for segment in found.segments where !segment.isWhole { self.mendHeader(segment) }
+
+        var highest = identity.marks.max() ?? 0
+        for (place, segment) in found.segments.enumerated() {
+            let next = place + 1 < found.segments.count ? found.segments[place + 1].header : nil
+            try self.add(segment, next: next, to: &outcome, highest: &highest)
+        }
+        self.checkEnd(found, identity, highest, &outcome)
+        self.checkBeginning(identity, &outcome)
+        if self.kind == .setAside { self.checkChain(&outcome) }
+        return outcome
+    }
+
+    /// A newest segment without a frame, behind one that is not sealed: a crash, or a call that failed, came between making and use.
+    /// The one before it may have gone on meanwhile, so that one is the tail.
+    private func dropUnused(_ found: inout FoundSegments, marked: UInt64) throws(ForebayError) {
+        while found.segments.count > 1, let last = found.segments.last, last.header.version > 1, last.header.base >= marked {
+            let before = found.segments[found.segments.count - 2]
+            guard try !self.hasFooter(before), try self.isUnused(last) else { return }
+            self.logger.info("a segment that was never used is removed", ["file": last.path])
+            try Folder(self.disk).remove(last.path)
+            found.dropLast()
+        }
+    }
+
+    private func hasFooter(_ segment: FoundSegments.Segment) throws(ForebayError) -> Bool {
+        let file = try self.disk.open(segment.path, [])
+        return try SegmentFooter.read(from: file, size: try file.size(), salt: segment.header.salt) != nil
+    }
+
+    private func isUnused(_ segment: FoundSegments.Segment) throws(ForebayError) -> Bool {
+        guard try !self.hasFooter(segment) else { return false }
+        let file = try self.disk.openFromDevice(segment.path)
+        var scanner = SegmentScanner(
+            file: file, salt: segment.header.salt, position: segment.header.dataStart, limit: try file.size())
+        if case .end = try scanner.step() { return true }
+        return false
+    }
+
+    /// One copy is sound, so both are written anew from it.
+    private func mendHeader(_ segment: FoundSegments.Segment) {
+        self.logger.warning("one copy of a segment's header was damaged; it is written anew from the other", ["file": segment.path])
+        let blocks = Slab(capacity: segment.header.dataStart, alignment: SpoolFormat.block)
+        segment.header.encode(to: UnsafeMutableRawBufferPointer(start: blocks.base, count: segment.header.dataStart))
+        do throws(ForebayError) {
+            let file = try self.disk.open(segment.path, .write)
+            // One after the other: a crash in between leaves one of them.
+            for copy in stride(from: 0, to: segment.header.dataStart, by: SpoolFormat.block) {
+                try file.write(UnsafeRawBufferPointer(start: blocks.base + copy, count: SpoolFormat.block), at: copy)
+                try file.sync()
+            }
+        } catch {
+            // The other copy still does.
+            self.logger.warning("it could not be written", ["file": segment.path, "error": error.description])
+        }
+    }
+
+    private func add(
+        _ segment: FoundSegments.Segment, next: SegmentHeader?, to outcome: inout Outcome, highest: inout UInt64
+    ) throws(ForebayError) {
+        let header = segment.header
+        let file = try self.disk.open(segment.path, [])
+        let size = try file.size()
+        var info = SegmentInfo(header: header, path: segment.path, end: header.base, dataEnd: size, size: size)
+        var checksum: UInt64 = 0
+        if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt) {
+            info.end = footer.end
+            info.dataEnd = footer.dataEnd
+            info.index = footer.index
+            info.routes = RouteTable(footer.ordinals)
+            info.hasFooter = true
+            checksum = footer.checksum
+            highest = max(highest, footer.end)
+        } else if next == nil {
+            let tail = try TailRecovery(self.disk, header, segment.path, size: size).run(mark: highest)
+            info = tail.info
+            checksum = tail.checksum
+            highest = max(highest, tail.info.end)
+            for missing in tail.missing { self.reporter.report(missing) }
+            // What was kept stands behind events that may lie in a segment that is gone: the frames know their numbers.
+            outcome.ordinals.merge(tail.firsts) { max($0, $1) }
+        } else if header.version > 1 || size > header.dataStart {
+            // The successor decides what counts here: what stands at or above its base was never acknowledged.
+            let contents = try SegmentContents(scanning: file, header, size: size, end: next!.base)
+            contents.apply(to: &info)
+            checksum = UInt64(contents.checksum)
+            SegmentSeal(self.disk).seal(&info, checksum: contents.checksum)
+        }
+        if let next { info.end = max(info.base, next.base) }
+        for entry in info.routes.entries {
+            outcome.ordinals[entry.route] = max(outcome.ordinals[entry.route] ?? 0, entry.ordinal)
+        }
+        outcome.bytes += info.size
+        outcome.last = (header.number, checksum)
+        outcome.origin = header.origin
+        outcome.segments.append(info)
+    }
+
+    /// Whether the newest segment is there, and all that marks cover.
+    private func checkEnd(_ found: FoundSegments, _ identity: LogIdentity, _ highest: UInt64, _ outcome: inout Outcome) {
+        // Version 1 removed the newest one, too, when nobody needed it.
+        let end = outcome.segments.last?.end ?? (identity.isVersion1 ? highest : identity.mark?.value?.ordinal ?? 0)
+        outcome.durableEnd = max(highest, end)
+        let newest = max(
+            found.newestNumber, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0)
+        if newest > found.newestNumber {
+            self.reporter.report(
+                SpoolAlarm(
+                    file: SegmentFile.path(of: newest, in: "\(self.directory)/segments"),
+                    text:
+                        "the newest segment is gone or can't be read: events accepted last may be lost, from sequence \(end) on; new events"
+                        + " get ids of a new kind"))
+            // Numbers may have been given that nobody knows of: with a new origin no id is given twice.
+            outcome.origin = nil
+        }
+        outcome.nextNumber = max(newest, found.highestName) + 1
+        if outcome.durableEnd > end, !self.reporter.missing.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
+            self.reporter.report(
+                MissingRange(
+                    sequences: end..<outcome.durableEnd, segment: newest, position: outcome.segments.last?.dataEnd ?? 0,
+                    reason: "the log ends below a mark"))
+        }
+        // Without segments and marks it is a first start that was cut short.
+        if !identity.isNew, !identity.isVersion1, identity.mark?.value == nil, !found.segments.isEmpty || outcome.durableEnd > 0 {
+            self.reporter.report(
+                SpoolAlarm(file: "\(self.directory)/\(SpoolMark.file)", text: "it is gone or can't be read; it is made anew"))
+        }
+    }
+
+    /// Whether the oldest segments were removed by us.
+    private func checkBeginning(_ identity: LogIdentity, _ outcome: inout Outcome) {
+        guard let mark = identity.mark?.value, !identity.isVersion1, mark.owner > 0 else { return }
+        let lowest = self.kind == .spool ? identity.cursors.values.map { $0.value?.sequence ?? 0 }.min() ?? 0 : 0
+        let settled = max(mark.ordinal, lowest)
+        guard let first = outcome.segments.first, first.base > settled else { return }
+        self.reporter.report(
+            MissingRange(sequences: settled..<first.base, segment: first.number, position: 0, reason: "the oldest segments are gone"))
+    }
+
+    /// In a set-aside log nobody reads sequence by sequence, so a hole in the middle is looked for here. (Version 1 left holes.)
+    private func checkChain(_ outcome: inout Outcome) {
+        for (before, segment) in zip(outcome.segments, outcome.segments.dropFirst())
+        where segment.header.version > 1 && segment.header.previousNumber > before.number {
+            self.reporter.report(
+                MissingRange(sequences: before.end..<segment.base, segment: segment.number, position: 0, reason: "a segment is gone"))
+        }
+    }
+}

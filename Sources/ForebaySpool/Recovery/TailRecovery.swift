@@ -1,0 +1,142 @@
+import ForebayCore
+import ForebayTelemetry
+
+/// The newest segment, when no clean stop has sealed it. It is read from the device: the page cache may hold bytes that a failed sync never
+/// brought there.
+struct TailRecovery {
+    struct Outcome {
+        var info: SegmentInfo
+        var checksum: UInt64 = 0
+        var missing: [MissingRange] = []
+        /// The ordinal of each route's first frame.
+        var firsts: [RouteID: UInt64] = [:]
+    }
+
+    private struct Found {
+        let header: FrameHeader
+        let position: Int
+    }
+
+    private let disk: any Disk
+    private let header: SegmentHeader
+    private let path: String
+    private let size: Int
+    private let logger = Logger(label: "spool")
+
+    init(_ disk: any Disk, _ header: SegmentHeader, _ path: String, size: Int) {
+        self.disk = disk
+        self.header = header
+        self.path = path
+        self.size = size
+    }
+
+    /// - Parameter mark: everything below was durable, as far as is known without this segment.
+    func run(mark: UInt64) throws(ForebayError) -> Outcome {
+        let file = try self.disk.openFromDevice(self.path)
+        var scanner = SegmentScanner(file: file, salt: self.header.salt, position: self.header.dataStart, limit: self.size)
+        var (frames, mark) = try self.scan(&scanner, max(mark, self.header.base))
+        mark = Self.raised(mark, toGroupsOf: frames.map(\.header))
+        var outcome = Outcome(info: SegmentInfo(header: self.header, path: self.path, end: mark, dataEnd: self.size, size: self.size))
+        var contents = SegmentContents(self.header)
+        // Payloads below W are verified when they are read.
+        let covered = frames.prefix { $0.header.end <= mark }
+        for found in covered { contents.add(found.header, at: found.position) }
+        if contents.end < mark {
+            outcome.missing.append(
+                MissingRange(
+                    sequences: contents.end..<mark, segment: self.header.number, position: contents.dataEnd,
+                    reason: "the log ends below a mark"))
+        }
+        let isHoled = contents.hasHoles || contents.end < mark
+        let kept = try self.uncovered(frames.dropFirst(covered.count), from: mark, &scanner)
+        for found in kept { contents.add(found.header, at: found.position) }
+        if let first = kept.first { try self.writeAgain(file, first.position..<contents.dataEnd) }
+        for found in covered + kept where outcome.firsts[found.header.route] == nil {
+            outcome.firsts[found.header.route] = found.header.ordinal
+        }
+        contents.apply(to: &outcome.info)
+        outcome.info.end = max(mark, contents.end)
+        outcome.info.isDamaged = isHoled
+        outcome.checksum = UInt64(contents.checksum)
+        self.logger.info(
+            "recovered after an unclean stop",
+            [
+                "segment": self.path, "durable_end": "\(mark)",
+                "events_kept_above": "\(kept.reduce(0) { $0 + $1.header.count })",
+                "frames_cut": "\(frames.count - covered.count - kept.count)",
+            ])
+        SegmentSeal(self.disk).seal(&outcome.info, checksum: contents.checksum)
+        return outcome
+    }
+
+    /// All frames that can be read, and the highest mark in them.
+    private func scan(_ scanner: inout SegmentScanner, _ mark: UInt64) throws(ForebayError) -> ([Found], UInt64) {
+        var frames: [Found] = []
+        var mark = mark
+        while true {
+            switch try scanner.step() {
+            case .frame(let frame, let position):
+                mark = max(mark, frame.durable)
+                frames.append(Found(header: frame, position: position))
+            case .gap: continue
+            case .footer(let footer): return (frames, max(mark, footer.end))
+            case .end: return (frames, mark)
+            }
+        }
+    }
+
+    /// The frames of the whole, sound groups that go on where everything is durable.
+    private func uncovered(_ frames: ArraySlice<Found>, from mark: UInt64, _ scanner: inout SegmentScanner) throws(ForebayError) -> [Found]
+    {
+        var kept: [Found] = []
+        var group: [Found] = []
+        var expected = mark
+        for found in frames {
+            let frame = found.header
+            guard frame.base == expected, frame.flags.contains(.opensGroup) == group.isEmpty,
+                try scanner.payload(of: frame, at: found.position) != nil
+            else { break }
+            group.append(found)
+            expected = frame.end
+            guard frame.flags.contains(.closesGroup) else { continue }
+            kept += group
+            group = []
+        }
+        return kept
+    }
+
+    /// What was read is what the device has; whether it would still have it after a power cut nobody knows, as its sync may never have
+    /// come, or have failed. Written once more it is like new; the same bytes at the same place can't harm each other.
+    private func writeAgain(_ file: any DiskFile, _ range: Range<Int>) throws(ForebayError) {
+        let target = try self.disk.open(self.path, .write)
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let count = min(SegmentScanner.window, range.upperBound - position)
+            let piece = Slab(capacity: count, alignment: SpoolFormat.block)
+            let bytes = UnsafeMutableRawBufferPointer(start: piece.base, count: count)
+            guard try file.read(into: bytes, at: position) == count else { break }
+            do throws(ForebayError) {
+                try target.write(UnsafeRawBufferPointer(bytes), at: position)
+            } catch {
+                // No room for a copy-on-write, a sector that takes nothing more: it stays what was read from the device.
+                self.logger.warning("the last groups could not be written again", ["file": self.path, "error": error.description])
+                break
+            }
+            position += count
+        }
+        try target.sync()
+    }
+
+    /// A cursor may stand inside a group; a group that is durable in part is durable whole.
+    private static func raised(_ mark: UInt64, toGroupsOf frames: [FrameHeader]) -> UInt64 {
+        var mark = mark
+        var groupBase: UInt64?
+        for frame in frames {
+            // The frame that opened the group may be lost; then this one's own base is all that is known.
+            let base = frame.flags.contains(.opensGroup) ? frame.base : groupBase ?? frame.base
+            if base < mark && frame.end > mark { mark = frame.end }
+            groupBase = frame.flags.contains(.closesGroup) ? nil : base
+        }
+        return mark
+    }
+}

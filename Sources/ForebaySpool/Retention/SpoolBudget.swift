@@ -1,0 +1,87 @@
+package import ForebayCore
+import Synchronization
+
+/// How much all logs of a node may take together, and what is left: the spool and its side logs count in one `max_size`.
+///
+///     |------------ spool ------------|--- reserve ---|   max_size, or what the disk can give if that is less
+///
+/// The reserve (5 % of the smaller of `max_size` and the disk) belongs to cursors, dead letters and set-aside events. Part of it is really
+/// taken, by a file (``Ballast``), because others write on the disk, too.
+package final class SpoolBudget: Sendable {
+    /// `max_size`.
+    package let limit: Int
+    package let reserve: Int
+    private let disk: any Disk
+    private let directory: String
+    private let ballast: Ballast
+    private let used = Atomic<Int>(0)
+    private let diskFree: Atomic<Int>
+
+    /// - Parameters:
+    ///   - capacity: `max_size`.
+    ///   - directory: on the disk whose free room counts; it must be there.
+    ///   - ballast: bytes of the file that keeps part of the reserve; 0: none is made.
+    package init(capacity: Int, directory: String, disk: any Disk = SystemDisk(), ballast: Int = 0) throws(ForebayError) {
+        try Folder(disk).make(directory)
+        let space = try disk.space(directory)
+        self.limit = capacity
+        self.disk = disk
+        self.directory = directory
+        self.reserve = min(capacity, space.total) / 20
+        self.diskFree = Atomic(space.free)
+        self.ballast = Ballast(disk, "\(directory)/ballast", size: min(ballast, self.reserve))
+        self.used.wrappingAdd(try self.ballast.sizeOnDisk(), ordering: .relaxed)
+    }
+
+    /// Bytes of all files of all logs.
+    package var usedBytes: Int { self.used.load(ordering: .relaxed) }
+
+    /// Bytes that they may take: `max_size`, or what they take and the disk still has, if that is less.
+    package var capacity: Int { min(self.limit, self.usedBytes + max(0, self.diskFree.load(ordering: .relaxed))) }
+
+    /// Bytes of new files that a log may still make.
+    package func room(for kind: LogKind) -> Int {
+        let left = min(self.limit - self.usedBytes, self.diskFree.load(ordering: .relaxed))
+        return kind.isSideLog ? left + self.ballast.held : left - (self.reserve - self.ballast.held)
+    }
+
+    func add(_ bytes: Int) {
+        self.used.wrappingAdd(bytes, ordering: .relaxed)
+        self.diskFree.wrappingSubtract(bytes, ordering: .relaxed)
+    }
+
+    /// Asks the file system again; others write on the disk too.
+    package func refresh() {
+        // A disk that can't tell its room is no reason to stop; writing will tell.
+        guard let space = try? self.disk.space(self.directory) else { return }
+        self.diskFree.store(space.free, ordering: .relaxed)
+    }
+
+    /// Makes the file that keeps part of the reserve, if there is ample room and it isn't there. Waits for the disk.
+    func makeBallast() {
+        let room = min(self.limit - self.usedBytes, self.diskFree.load(ordering: .relaxed))
+        guard room > self.reserve * 2, let made = self.ballast.make() else { return }
+        self.add(made)
+    }
+
+    /// The disk has no room for what must go on: cursors, dead letters, what is set aside.
+    ///
+    /// - Returns: whether there is more room now.
+    func giveUpBallast() -> Bool {
+        let freed = self.ballast.giveUp()
+        guard freed > 0 else { return false }
+        self.add(-freed)
+        self.refresh()
+        return true
+    }
+
+    /// Tries again with the reserve if there is no room.
+    func withReserve<Result>(_ body: () throws(ForebayError) -> Result) throws(ForebayError) -> Result {
+        do throws(ForebayError) {
+            return try body()
+        } catch {
+            guard error.code == .spoolFull, self.giveUpBallast() else { throw error }
+        }
+        return try body()
+    }
+}

@@ -1,0 +1,211 @@
+import ForebayCore
+import ForebayTelemetry
+
+/// Looks after a log in the background, on a thread apart from the commits: syncs cursors, deletes what nobody needs, makes the next
+/// segment's file and the ballast, looks for room.
+actor SpoolKeeper {
+    private let executor: any SerialExecutor
+    private let configuration: SpoolConfiguration
+    private let view: SpoolView
+    private let budget: SpoolBudget
+    private let cursors: CursorSet
+    private let mark: SpoolMark
+    private let writer: SpoolWriter
+    private let logger = Logger(label: "spool")
+    private var isSyncDue = false
+    private var isReleased = false
+    private var lastPrepared = 0
+    private var isClosed = false
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+
+    init(
+        executor: any SerialExecutor, configuration: SpoolConfiguration, view: SpoolView, budget: SpoolBudget, cursors: CursorSet,
+        mark: SpoolMark, writer: SpoolWriter
+    ) {
+        self.executor = executor
+        self.configuration = configuration
+        self.view = view
+        self.budget = budget
+        self.cursors = cursors
+        self.mark = mark
+        self.writer = writer
+    }
+
+    func start() async {
+        await self.prepareNext()
+        self.makeBallast()
+    }
+
+    // MARK: Cursors
+
+    func cursor(_ name: String, _ route: RouteID, formerly: [String]) throws(ForebayError) -> SpoolCursor {
+        let old = formerly.compactMap(self.cursors.cursor)
+        if !old.isEmpty {
+            let known = self.cursors.cursor(name)?.routes ?? [route]
+            let routes = known + old.flatMap(\.routes).filter { !known.contains($0) }
+            return try self.cursors.takeOver(name, routes: routes, from: old, self.view)
+        }
+        if let known = self.cursors.cursor(name) { return known }
+        return try self.cursors.make(name, routes: [route], self.view)
+    }
+
+    func forget(_ name: String) async throws(ForebayError) {
+        try self.cursors.forget(name)
+        await self.clearPassedSegments()
+    }
+
+    func release() async {
+        self.isReleased = true
+        await self.clearPassedSegments()
+    }
+
+    /// A cursor moved: it and what moves soon after are synced together.
+    func cursorMoved() async {
+        guard !self.isSyncDue else { return }
+        self.isSyncDue = true
+        // Never cancelled.
+        try? await self.configuration.surroundings.time.sleep(milliseconds: self.configuration.cursorSyncInterval)
+        self.isSyncDue = false
+        guard !self.isClosed else { return }
+        await self.syncCursors()
+    }
+
+    func close() async {
+        guard !self.isClosed else { return }
+        await self.syncCursors()
+        self.isClosed = true
+    }
+
+    /// What is done a while after a cursor moved, at once.
+    func syncCursors() async {
+        let retention = self.view.read { $0.retention }
+        do throws(ForebayError) {
+            for cursor in self.cursors.all { try cursor.sync() }
+            if case .units(let units) = retention { try units.sync() }
+        } catch {
+            self.configuration.onDiskFailure(error)
+        }
+        switch retention {
+        case .cursors: await self.clearPassedSegments()
+        case .units(let units): self.writer.sweeper.sweep(units)
+        case .everything: break
+        }
+    }
+
+    // MARK: Segments
+
+    /// Clears the oldest segments that every cursor is durably past: one becomes the next segment, the others are deleted; a damaged one is
+    /// kept aside for the operator. The newest stays: it has the log's place.
+    private func clearPassedSegments() async {
+        while let segment = self.passedSegment {
+            do throws(ForebayError) {
+                // First it is known that it goes: without that, it would be missed.
+                try self.mark.set { $0.released = max($0.released, segment.end) }
+            } catch {
+                guard error.code != .spoolFull else { break }
+                self.configuration.onDiskFailure(error)
+            }
+            do throws(ForebayError) {
+                try await self.clear(segment)
+            } catch {
+                self.logger.error("a segment that is not needed any more can't be removed", ["error": error.description])
+                break
+            }
+        }
+        self.budget.refresh()
+    }
+
+    private var passedSegment: SegmentInfo? {
+        guard self.isReleased, case .cursors = self.view.read({ $0.retention }), let passed = self.cursors.lowestSynced else { return nil }
+        return self.view.read { state in state.segments.dropLast().first.flatMap { !$0.isActive && $0.end <= passed ? $0 : nil } }
+    }
+
+    private func clear(_ segment: SegmentInfo) async throws(ForebayError) {
+        let folder = Folder(self.configuration.disk)
+        if segment.isDamaged {
+            try folder.quarantine(segment.path, of: self.configuration.directory)
+        } else if self.canReuse(segment), self.view.claimPrepared() {
+            let path = self.nextPreparedPath()
+            do throws(ForebayError) {
+                try folder.rename(segment.path, to: path)
+            } catch {
+                self.view.releasePrepared()
+                throw error
+            }
+            self.view.change { state in state.segments.removeAll { $0.number == segment.number } }
+            return await self.handOver(path, size: segment.size)
+        } else {
+            try folder.remove(segment.path)
+        }
+        self.view.change { state in state.segments.removeAll { $0.number == segment.number } }
+        self.budget.add(-segment.size)
+    }
+
+    /// Its blocks are on disk already, and the salt in every CRC keeps what it held from being taken for new frames.
+    private func canReuse(_ segment: SegmentInfo) -> Bool {
+        let size = self.configuration.segmentSize
+        return self.prepares && segment.size >= size / 4 * 3 && segment.size <= size * 2
+    }
+
+    private var prepares: Bool { self.configuration.preparesNext && !self.configuration.kind.isSideLog && !self.isClosed }
+
+    private func nextPreparedPath() -> String {
+        self.lastPrepared += 1
+        return "\(self.configuration.segments)/prepared-\(self.lastPrepared)"
+    }
+
+    /// Called at the start and when the active segment is half full. Fills a file with zeros and syncs it, so that the sync of
+    /// a group has only data to write, no sizes and no extents.
+    func prepareNext() async {
+        let size = self.configuration.segmentSize
+        guard self.prepares, self.budget.room(for: self.configuration.kind) >= size, self.view.claimPrepared() else { return }
+        let path = self.nextPreparedPath()
+        do throws(ForebayError) {
+            let prepared = try PreparedSegment.fill(self.configuration.disk, path, size: size)
+            self.budget.add(prepared.size)
+            await self.handOver(prepared)
+        } catch {
+            self.logger.warning("the next segment could not be prepared", ["error": error.description])
+            try? self.configuration.disk.remove(path)  // Taken away at the next start, too.
+            self.view.releasePrepared()
+            self.budget.refresh()
+        }
+    }
+
+    /// A file whose room is charged already.
+    private func handOver(_ path: String, size: Int) async {
+        do throws(ForebayError) {
+            await self.handOver(try PreparedSegment(self.configuration.disk, path, size: size))
+        } catch {
+            self.discard(path, size: size)
+        }
+    }
+
+    private func handOver(_ prepared: PreparedSegment) async {
+        guard await self.writer.take(prepared) else { return self.discard(prepared.path, size: prepared.size) }
+    }
+
+    private func discard(_ path: String, size: Int) {
+        try? self.configuration.disk.remove(path)  // Taken away at the next start, too.
+        self.budget.add(-size)
+        self.view.releasePrepared()
+    }
+
+    // MARK: Room
+
+    private func makeBallast() {
+        guard self.configuration.kind == .spool, !self.isClosed else { return }
+        self.budget.makeBallast()
+    }
+
+    /// There is no room: looks again after a while, for as long as somebody asks. Others write on the disk, and delete.
+    func lookForRoom() async {
+        // Never cancelled.
+        try? await self.configuration.surroundings.time.sleep(milliseconds: self.configuration.roomInterval)
+        self.view.lookedForRoom()
+        guard !self.isClosed else { return }
+        self.budget.refresh()
+        self.makeBallast()
+    }
+}

@@ -1,0 +1,170 @@
+import ForebayCore
+import Glibc
+
+/// Writes one segment, from its header to its footer. Not shared: the ``SpoolWriter`` alone holds it.
+final class SegmentWriter {
+    let header: SegmentHeader
+    let path: String
+    let capacity: Int
+    /// Whether its blocks are on disk already, so that a sync has only data to write.
+    let isPrepared: Bool
+    private let file: any DiskFile
+    private let syncsItself: Bool
+    private(set) var position: Int
+    private(set) var end: UInt64
+    private(set) var index: [SegmentFooter.IndexEntry] = []
+    private(set) var checksum: UInt32 = 0
+    private(set) var ordinals: [RouteID: UInt64] = [:]
+    private var staging: Slab
+    private static let usualStaging = 4 << 20
+
+    /// Makes a segment, durably: header written and synced, given its final name, folder synced. Only then it may be used.
+    ///
+    /// - Parameters:
+    ///   - prepared: the file to begin with; none: a new one.
+    ///   - capacity: bytes the file may grow to.
+    /// - Throws: with `EEXIST` if another file has the segment's name: no segment is ever replaced. The prepared file can be used again.
+    static func make(
+        _ header: SegmentHeader, in folder: String, on disk: any Disk, prepared: PreparedSegment?, capacity: Int
+    ) throws(ForebayError) -> SegmentWriter {
+        let new = "\(folder)/new-\(header.number)"
+        let (file, syncsItself) =
+            if let prepared { (prepared.file, prepared.syncsItself) } else {
+                try disk.openForDurableWrites(new, [.create, .truncate])
+            }
+        let path = SegmentFile.path(of: header.number, in: folder)
+        let writer = SegmentWriter(
+            header: header, file: file, syncsItself: syncsItself, path: path, capacity: capacity, isPrepared: prepared != nil)
+        do throws(ForebayError) {
+            header.encode(to: UnsafeMutableRawBufferPointer(start: writer.staging.base, count: header.dataStart))
+            try writer.writeStaged(header.dataStart, at: 0)
+            try file.sync()
+            try disk.renameCreating(prepared?.path ?? new, to: path)
+        } catch {
+            if prepared == nil { try? disk.remove(new) }  // Taken away at the next start, too.
+            throw error
+        }
+        do throws(ForebayError) {
+            try disk.syncFolder(folder)
+        } catch {
+            // It may be there after a crash, or not: while the one before it goes on, it must not be (``SpoolRecovery`` knows such).
+            do throws(ForebayError) { try disk.remove(path) } catch { throw .syncFailed("remove", path, error.systemCode ?? EIO) }
+            throw error
+        }
+        return writer
+    }
+
+    private init(header: SegmentHeader, file: any DiskFile, syncsItself: Bool, path: String, capacity: Int, isPrepared: Bool) {
+        self.syncsItself = syncsItself
+        self.isPrepared = isPrepared
+        self.header = header
+        self.file = file
+        self.path = path
+        self.capacity = capacity
+        self.position = header.dataStart
+        self.end = header.base
+        self.staging = Slab(capacity: 64 << 10, alignment: SpoolFormat.block)
+    }
+
+    /// Whether its file still has its name: what is written to one that was deleted under us is not kept.
+    var hasName: Bool { (try? self.file.hasName()) ?? true }  // A call that fails says nothing of the name.
+
+    /// Whether a group of `size` bytes fits, with the footer behind it.
+    func fits(_ size: Int) -> Bool {
+        self.position + size + self.footerRoom <= self.capacity
+    }
+
+    static func capacity(for groupSize: Int, segmentSize: Int) -> Int {
+        max(segmentSize, groupSize + 18 * SpoolFormat.block)
+    }
+
+    var room: Int { max(0, self.capacity - self.footerRoom - self.position) }
+
+    private var footerRoom: Int {
+        SpoolFormat.aligned(SegmentFooter.fixed + 16 * (self.index.count + self.ordinals.count + 64) + 16)
+    }
+
+    /// Lays out and writes a group, not synced yet. Changes nothing of the writer's state; ``advance(_:over:ordinals:)`` does.
+    ///
+    /// - Returns: the frames as written.
+    func write(
+        _ plan: GroupPlan, durable: UInt64, ordinals: [RouteID: UInt64]
+    ) throws(ForebayError) -> [FrameHeader] {
+        self.fit(staging: plan.size)
+        var headers: [FrameHeader] = []
+        var ordinals = ordinals
+        var at = 0
+        for (number, frame) in plan.frames.enumerated() {
+            var flags: FrameHeader.Flags = []
+            if number == 0 { flags.insert(.opensGroup) }
+            if number == plan.frames.count - 1 { flags.insert(.closesGroup) }
+            let ordinal = ordinals[frame.route, default: 0]
+            var header = FrameHeader(
+                length: frame.length, count: frame.count, flags: flags, base: self.end + frame.first, route: frame.route,
+                ordinal: ordinal, durable: durable, acceptedAt: frame.acceptedAt)
+            ordinals[frame.route] = ordinal + UInt64(frame.count)
+            var next = at + SpoolFormat.frameHeader
+            for piece in frame.pieces {
+                memcpy(self.staging.base + next, piece.slab.base + piece.range.lowerBound, piece.range.count)
+                next += piece.range.count
+            }
+            let payload = UnsafeRawBufferPointer(start: self.staging.base + at + SpoolFormat.frameHeader, count: frame.length)
+            header.encode(to: self.staging.base + at, payload: payload, salt: self.header.salt)
+            memset(self.staging.base + next, 0, at + header.span - next)
+            at += header.span
+            headers.append(header)
+        }
+        memset(self.staging.base + at, 0, plan.size - at)
+        try self.writeStaged(plan.size, at: self.position)
+        return headers
+    }
+
+    func sync() throws(ForebayError) {
+        if !self.syncsItself { try self.file.syncData() }
+    }
+
+    /// Takes over a group that is on disk.
+    func advance(_ headers: [FrameHeader], size: Int) {
+        if self.position - (self.index.last?.position ?? 0) >= 1 << 20 || self.index.isEmpty {
+            self.index.append(SegmentFooter.IndexEntry(sequence: headers[0].base, position: self.position))
+        }
+        for header in headers {
+            self.checksum = SpoolFormat.crc(of: UInt64(self.checksum).littleEndian, UInt64(header.crc).littleEndian)
+            self.ordinals[header.route] = header.ordinal + UInt64(header.count)
+        }
+        self.end = headers[headers.count - 1].end
+        self.position += size
+    }
+
+    /// A write that ran out of room: the file ends again where its sound data does.
+    func withdraw() {
+        // Not being able to is harmless: what stands there was never acknowledged and is never complete.
+        try? self.file.truncate(to: self.position)
+    }
+
+    /// Ends the segment: footer, and the file cut to its length, synced.
+    func seal() throws(ForebayError) -> Int {
+        let footer = SegmentFooter(
+            end: self.end, dataEnd: self.position, checksum: UInt64(self.checksum), index: self.index, ordinals: self.ordinals)
+        let bytes = footer.encode(salt: self.header.salt)
+        self.fit(staging: bytes.count)
+        bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(start: self.staging.base, count: $0.count).copyMemory(from: $0) }
+        try self.writeStaged(bytes.count, at: self.position)
+        try self.file.truncate(to: self.position + bytes.count)
+        try self.file.sync()
+        return self.position + bytes.count
+    }
+
+    /// Whole blocks from aligned memory.
+    private func writeStaged(_ count: Int, at position: Int) throws(ForebayError) {
+        try self.file.write(UnsafeRawBufferPointer(start: self.staging.base, count: count), at: position)
+    }
+
+    private func fit(staging size: Int) {
+        let isTooSmall = self.staging.capacity < size
+        let isTooLarge = self.staging.capacity > Self.usualStaging && size <= Self.usualStaging
+        guard isTooSmall || isTooLarge else { return }
+        let wanted = size <= Self.usualStaging ? min(Self.usualStaging, max(size, self.staging.capacity) * 2) : size
+        self.staging = Slab(capacity: SpoolFormat.aligned(wanted), alignment: SpoolFormat.block)
+    }
+}

@@ -1,0 +1,164 @@
+package import ForebayCore
+import Synchronization
+
+/// What a route can't deliver now, kept until it can: a log of the spool's format in a folder of its own, made when the first unit comes.
+///
+/// Each frame holds events of one unit and names it where the spool's frames name their route; so a frame's ordinal counts the unit's own
+/// events, and that is the unit's *position*: 0 for its first event, never given twice. A segment goes when every unit with frames in it
+/// is durably past those, whatever stands before it.
+package final class SetAsideLog: Sendable {
+    private struct Store {
+        let spool: Spool
+        let units: UnitTable
+    }
+
+    private let directory: String
+    private let disk: any Disk
+    private let open: @Sendable (String) throws(ForebayError) -> Spool
+    private let store: Mutex<Store?>
+
+    /// Nothing stands on disk until the first unit comes. Opens what is there.
+    ///
+    /// - Parameters:
+    ///   - directory: of this route's log.
+    ///   - open: opens a side log in a folder.
+    package init(
+        directory: String, disk: any Disk = SystemDisk(), open: @escaping @Sendable (String) throws(ForebayError) -> Spool
+    ) throws(ForebayError) {
+        self.directory = directory
+        self.disk = disk
+        self.open = open
+        self.store = Mutex(try Folder(disk).entries(directory).isEmpty ? nil : Self.openStore(directory, open))
+    }
+
+    /// Those not ended, by number.
+    package var units: [Unit] {
+        guard let store = self.opened else { return [] }
+        var units = store.units.live
+        store.spool.view.read { state in
+            for place in units.indices {
+                units[place].end = max(units[place].settled, state.ordinals[RouteID(rawValue: units[place].number)] ?? 0)
+            }
+        }
+        return units
+    }
+
+    /// One above every number ever seen; the caller numbers new units upwards from it.
+    package var nextNumber: UInt64 { self.opened?.units.nextNumber ?? 1 }
+
+    /// Bytes of the files.
+    package var byteCount: Int { self.opened.map { $0.spool.byteCount + $0.units.byteCount } ?? 0 }
+
+    /// Bytes of the frames in the segments, settled ones included.
+    package var frameBytes: Int {
+        self.opened?.spool.view.read { state in state.segments.reduce(0) { $0 + $1.dataEnd - $1.header.dataStart } } ?? 0
+    }
+
+    /// What was set aside and can't be read any more, as far as a scan has noticed; sequences are positions of their unit.
+    package var missing: [MissingRange] { self.opened?.spool.missing ?? [] }
+
+    /// Makes new units known, then the batches durable as one group. One caller at a time.
+    ///
+    /// - Parameters:
+    ///   - new: may be known already.
+    ///   - batches: of units that are known and not ended, nor will be while this runs. Those of one unit stay in order.
+    /// - Throws: `spool_full`; nothing is stored then, though new units may be known.
+    package func append(new: [Unit], _ batches: [(unit: UInt64, batch: Batch)]) async throws(ForebayError) {
+        guard !new.isEmpty || !batches.isEmpty else { return }
+        let store = try await self.openedOrMade()
+        let (spool, units) = (store.spool, store.units)
+        if !new.isEmpty {
+            try await spool.onCommitThread { () throws(ForebayError) in spool.charge(try units.add(new)) }
+        }
+        guard !batches.isEmpty else { return }
+        units.beginAppend(Set(batches.map(\.unit)))
+        let ends = spool.view.read { state in batches.map { state.ordinals[RouteID(rawValue: $0.unit)] ?? 0 } }
+        let routed = batches.map { unit, batch in
+            Batch(
+                lane: batch.lane, first: batch.first, count: batch.count, route: RouteID(rawValue: unit), acceptedAt: batch.acceptedAt,
+                slab: batch.slab, range: batch.range)
+        }
+        do throws(ForebayError) {
+            _ = try await spool.commit([Submission(batches: routed, ack: AckToken { _ in })])
+        } catch {
+            try units.endAppend([:])
+            throw error
+        }
+        // A unit that was empty has a new oldest event.
+        let firsts = zip(batches, ends).map { ($0.unit, (position: $1, acceptedAt: $0.batch.acceptedAt)) }
+        try units.endAppend(Dictionary(firsts) { first, _ in first })
+    }
+
+    /// Moves a unit's cursor forward: written at once (survives kill -9), synced within 100 ms (survives a power cut).
+    /// A unit that is ended or not known is passed over.
+    ///
+    /// - Parameters:
+    ///   - position: everything of the unit below it is settled, or missing.
+    ///   - oldestAcceptedAt: of the first event that is not; none: as before.
+    package func settle(_ unit: UInt64, through position: UInt64, oldestAcceptedAt: Int64?) throws(ForebayError) {
+        guard let store = self.opened else { return }
+        let end = store.spool.view.read { $0.ordinals[RouteID(rawValue: unit)] ?? 0 }
+        precondition(position <= end || store.units.settled(unit) == nil, "a cursor beyond the end of its unit")
+        try store.units.settle(unit, through: position, oldestAcceptedAt: oldestAcceptedAt)
+    }
+
+    /// A unit is empty and forgotten: its frames are waste. As durable as ``settle(_:through:oldestAcceptedAt:)``. No append to it may
+    /// be on its way.
+    package func end(_ unit: UInt64) throws(ForebayError) {
+        try self.opened?.units.end(unit)
+    }
+
+    /// Reads the events of some units at and above a position each, in the order of the log, in one pass over it.
+    package func scan(_ positions: [UInt64: UInt64]) -> SetAsideScan {
+        guard let store = self.opened else { return SetAsideScan() }
+        let spool = store.spool
+        return SetAsideScan(view: spool.view, disk: spool.configuration.disk, units: store.units, positions: positions) { [weak spool] in
+            spool?.report($0)
+        }
+    }
+
+    package func close() async {
+        let store = self.store.withLock { store in
+            defer { store = nil }
+            return store
+        }
+        await store?.spool.close()
+    }
+
+    /// The same list from outside, for a node that is down: takes no lock, writes nothing.
+    package static func list(directory: String, disk: any Disk = SystemDisk()) throws(ForebayError) -> [Unit] {
+        guard try !Folder(disk).entries("\(directory)/segments").isEmpty else { return [] }
+        let inspection = try SpoolInspection(directory: directory, disk: disk)
+        guard let log = inspection.id else { return [] }
+        let path = "\(directory)/\(UnitTable.file)"
+        let table = try disk.kind(of: path) == .file ? try disk.open(path, []) : nil
+        return try UnitInventory(table: table, log: log, segments: inspection.segmentsWithRoutes(), disk: disk).units
+    }
+
+    /// The names of the folders that hold such logs, one for each route that ever had one.
+    package static func routes(in directory: String, disk: any Disk = SystemDisk()) throws(ForebayError) -> [String] {
+        try Folder(disk).entries(directory)
+    }
+
+    /// What the keeper does some 100 ms after a cursor moved, at once.
+    func tidy() async {
+        await self.opened?.spool.tidy()
+    }
+
+    private var opened: Store? { self.store.withLock { $0 } }
+
+    /// Off the caller's executor, which may be an event loop: opening waits for the disk.
+    @concurrent private func openedOrMade() async throws(ForebayError) -> Store {
+        if let store = self.opened { return store }
+        let store = try Self.openStore(self.directory, self.open)
+        self.store.withLock { $0 = store }
+        return store
+    }
+
+    private static func openStore(
+        _ directory: String, _ open: @Sendable (String) throws(ForebayError) -> Spool
+    ) throws(ForebayError) -> Store {
+        let spool = try open(directory)
+        return Store(spool: spool, units: try SetAsideRecovery().run(spool))
+    }
+}

@@ -1,0 +1,58 @@
+import ForebayCore
+import ForebayTelemetry
+
+/// Brings the units and the segments of a set-aside log together at a start, when both have been opened.
+struct SetAsideRecovery {
+    private let logger = Logger(label: "set-aside")
+
+    /// - Returns: the table, with a unit for everything that has frames.
+    func run(_ spool: Spool) throws(ForebayError) -> UnitTable {
+        let (disk, directory) = (spool.configuration.disk, spool.configuration.directory)
+        let segments = spool.view.read { $0.segments }
+        var orphans: [SetAsideLog.Unit] = []
+        var lost: [UInt64] = []
+        let units = try UnitTable(
+            disk, directory: directory, log: spool.id,
+            inventory: { file throws(ForebayError) in
+                let inventory = try UnitInventory(table: file, log: spool.id, segments: segments, disk: disk)
+                (orphans, lost) = (inventory.orphans, inventory.lost)
+                return inventory
+            }, onDiskFailure: spool.configuration.onDiskFailure)
+        spool.charge(units.byteCount)
+        spool.charge(try units.add(orphans))
+        for unit in orphans {
+            self.logger.error(
+                "the entry of a set-aside unit is damaged; its events are taken from the first one on disk",
+                ["unit": "\(unit.number)", "topic": unit.topic, "from": "\(unit.settled)", "directory": directory])
+        }
+        try self.giveUp(lost, segments, spool, units)
+        spool.view.change { state in
+            // What is settled was there, also where its segments are gone: positions are never given twice.
+            for unit in units.live {
+                let route = RouteID(rawValue: unit.number)
+                state.ordinals[route] = max(state.ordinals[route] ?? 0, unit.settled)
+            }
+        }
+        spool.keep(for: units)
+        return units
+    }
+
+    /// Units of which nothing is known and nothing can be read: named, and their segments kept aside for the operator.
+    private func giveUp(_ lost: [UInt64], _ segments: [SegmentInfo], _ spool: Spool, _ units: UnitTable) throws(ForebayError) {
+        for number in lost {
+            let route = RouteID(rawValue: number)
+            for segment in segments {
+                guard let end = segment.routes[route] else { continue }
+                spool.report(
+                    MissingRange(
+                        sequences: 0..<end, segment: segment.number, position: 0, reason: "no frame of a set-aside unit can be read",
+                        unit: number))
+            }
+        }
+        let ended = lost.map {
+            SetAsideLog.Unit(
+                number: $0, topic: "", partition: nil, partitionCount: 0, code: "UNKNOWN", reason: "", since: 0, oldestAcceptedAt: 0)
+        }
+        spool.charge(try units.add(ended, isEnded: true))
+    }
+}

@@ -1,0 +1,180 @@
+package import ForebayCore
+
+/// Reads some units of a set-aside log in one pass over it, and goes on with what comes. Not shared; never writes.
+///
+/// It stands in a segment and skips those in which no unit of its has anything left. What was ended or settled meanwhile may be gone
+/// from the disk under it: that is passed silently. What is lost is reported, with the exact positions.
+package final class SetAsideScan {
+    private let view: SpoolView?
+    private let units: UnitTable?
+    private let disk: any Disk
+    private let onMissing: (MissingRange) -> Void
+    /// Everything of a unit below it was returned, settled by others, or is missing.
+    private var positions: [UInt64: UInt64]
+    private var segment: SegmentInfo?
+    private var scanner: SegmentScanner?
+    /// Segments below it have been passed.
+    private var next: UInt64 = 0
+    /// Units with something left in the segment.
+    private var waiting = 0
+
+    init(view: SpoolView, disk: any Disk, units: UnitTable, positions: [UInt64: UInt64], onMissing: @escaping (MissingRange) -> Void) {
+        self.view = view
+        self.disk = disk
+        self.units = units
+        self.onMissing = onMissing
+        self.positions = positions.filter { units.settled($0.key) != nil }
+    }
+
+    /// Of a log that has nothing.
+    init() {
+        self.view = nil
+        self.disk = SystemDisk()
+        self.units = nil
+        self.onMissing = { _ in }
+        self.positions = [:]
+    }
+
+    /// Batches of about `bytes` in all, lane and route the unit's, numbered by its positions; empty when it has reached what is durable
+    /// now. A later call goes on from there.
+    package func read(upTo bytes: Int) throws(ForebayError) -> [Batch] {
+        var batches: [Batch] = []
+        var weight = 0
+        self.refresh()
+        while weight < bytes, !self.positions.isEmpty {
+            if self.waiting == 0 {
+                guard try self.enterNext() else { break }
+                continue
+            }
+            guard let batch = try self.step() else { continue }
+            batches.append(batch)
+            weight += batch.byteCount
+        }
+        return batches
+    }
+
+    /// Where it stands in a unit: higher than the end of the last batch if what came behind that is missing. None: not in this scan.
+    package func position(of unit: UInt64) -> UInt64? { self.positions[unit] }
+
+    /// The unit is not wanted any more by this scan.
+    package func drop(_ unit: UInt64) {
+        self.positions[unit] = nil
+        if let segment { self.waiting = self.count(in: segment.routes) }
+    }
+
+    /// The segment may have grown.
+    ///
+    /// - Returns: whether more may come; not if it is sealed, or gone: then the open file still has what was in it.
+    @discardableResult private func refresh() -> Bool {
+        guard let number = self.segment?.number else { return false }
+        guard let found = self.view?.read({ state in state.segments.first { $0.number == number } }), !found.isHusk else { return false }
+        self.segment = found
+        self.scanner?.limit = found.dataEnd
+        self.waiting = self.count(in: found.routes)
+        return found.isActive
+    }
+
+    /// Opens the next segment in which a unit has something left.
+    ///
+    /// - Returns: false when there is none now.
+    private func enterNext() throws(ForebayError) -> Bool {
+        if let segment = self.segment {
+            // It may have grown and been sealed since the last look.
+            let isActive = self.refresh()
+            if self.waiting > 0 { return true }
+            guard !isActive else { return false }
+            self.next = segment.number + 1
+            (self.segment, self.scanner) = (nil, nil)
+        }
+        let candidates = self.view?.read { state in state.segments.filter { $0.number >= self.next && !$0.isLeaving && !$0.isHusk } } ?? []
+        for segment in candidates {
+            let waiting = self.count(in: segment.routes)
+            if waiting == 0 {
+                if !segment.isActive { self.next = segment.number + 1 }
+                continue
+            }
+            let file: any DiskFile
+            do throws(ForebayError) {
+                file = try self.disk.open(segment.path, [])
+            } catch {
+                // Deleted between the look and the opening: nobody needs it.
+                guard self.isStillThere(segment) else { continue }
+                guard error.isLoss else { throw error }
+                self.leave(segment, position: 0)
+                self.next = segment.number + 1
+                continue
+            }
+            self.segment = segment
+            self.scanner = SegmentScanner(file: file, salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd)
+            self.waiting = waiting
+            return true
+        }
+        return false
+    }
+
+    private func isStillThere(_ segment: SegmentInfo) -> Bool {
+        self.view?.read { state in state.segments.contains { $0.number == segment.number && !$0.isLeaving } } ?? false
+    }
+
+    /// Units with something left in a segment.
+    private func count(in routes: RouteTable) -> Int {
+        if self.positions.count < routes.entries.count {
+            return self.positions.count { unit, position in routes[RouteID(rawValue: unit)].map { $0 > position } ?? false }
+        }
+        return routes.entries.count { entry in self.positions[entry.route.rawValue].map { $0 < entry.ordinal } ?? false }
+    }
+
+    /// One step through the segment; a batch if it was a frame that is wanted.
+    private func step() throws(ForebayError) -> Batch? {
+        guard let segment = self.segment else { return nil }
+        switch try self.scanner!.step() {
+        case .gap: return nil  // The next frame's ordinal tells what is missing.
+        case .footer(let footer): self.leave(segment, position: footer.dataEnd)
+        case .end(let position): self.leave(segment, position: position)
+        case .frame(let frame, let position):
+            guard frame.base < segment.end else {
+                self.leave(segment, position: position)
+                return nil
+            }
+            let unit = frame.route.rawValue
+            let end = frame.ordinal + UInt64(frame.count)
+            guard let expected = self.positions[unit], end > expected else { return nil }
+            self.miss(unit, expected..<max(expected, frame.ordinal), segment, position, "frames are missing")
+            defer { self.pass(unit, to: end, in: segment) }
+            guard let payload = try self.scanner!.payload(of: frame, at: position) else {
+                self.miss(unit, max(expected, frame.ordinal)..<end, segment, position, "the checksum of a frame is wrong")
+                return nil
+            }
+            let (slab, range) = payload.slab.lean(payload.range)
+            // A cursor may stand inside a frame: what is settled is not sent again.
+            return Batch(
+                lane: .unit(unit), first: frame.ordinal, count: frame.count, route: frame.route, acceptedAt: frame.acceptedAt, slab: slab,
+                range: range
+            ).dropping(below: expected)
+        }
+        return nil
+    }
+
+    private func pass(_ unit: UInt64, to position: UInt64, in segment: SegmentInfo) {
+        self.positions[unit] = position
+        if let last = segment.routes[RouteID(rawValue: unit)], position >= last { self.waiting -= 1 }
+    }
+
+    /// At the end of what can be read in a segment: what its routes promise beyond that is lost.
+    private func leave(_ segment: SegmentInfo, position: Int) {
+        for entry in segment.routes.entries {
+            guard let expected = self.positions[entry.route.rawValue], expected < entry.ordinal else { continue }
+            self.miss(entry.route.rawValue, expected..<entry.ordinal, segment, position, "frames are missing")
+            self.positions[entry.route.rawValue] = entry.ordinal
+        }
+        self.waiting = 0
+    }
+
+    private func miss(_ unit: UInt64, _ positions: Range<UInt64>, _ segment: SegmentInfo, _ position: Int, _ reason: String) {
+        // What others settled meanwhile may be gone rightly.
+        guard let settled = self.units?.settled(unit), settled < positions.upperBound else { return }
+        let lost = max(settled, positions.lowerBound)..<positions.upperBound
+        guard !lost.isEmpty else { return }
+        self.onMissing(MissingRange(sequences: lost, segment: segment.number, position: position, reason: reason, unit: unit))
+    }
+}

@@ -1,0 +1,214 @@
+import ForebayCore
+import Synchronization
+
+/// The units of a set-aside log and where each one's cursor stands: in memory, and in the file `units` (``UnitSlot`` has the layout).
+///
+/// One descriptor for any number of units. A cursor that moves is one small write on the calling thread, an event loop, and never
+/// waits for a sync: that is the keeper's, some 100 ms later, and what holds a segment is the synced place.
+final class UnitTable: Sendable {
+    static let file = "units"
+
+    private let log: SpoolID
+    private let file: any DiskFile
+    private let onDiskFailure: @Sendable (ForebayError) -> Never
+    private let state: Mutex<UnitTableState>
+    /// Held over a sync, by the threads that may wait for one.
+    private let syncing = Mutex(())
+
+    /// Opens the table, or makes it, durably. Units whose identity can't be read are not in it; ``SetAsideRecovery`` adds them.
+    init(
+        _ disk: any Disk, directory: String, log: SpoolID, inventory: (any DiskFile) throws(ForebayError) -> UnitInventory,
+        onDiskFailure: @escaping @Sendable (ForebayError) -> Never
+    ) throws(ForebayError) {
+        self.log = log
+        self.onDiskFailure = onDiskFailure
+        self.file = try disk.open("\(directory)/\(Self.file)", [.write, .create])
+        try self.file.sync()
+        try disk.syncFolder(directory)
+        let inventory = try inventory(self.file)
+        var state = UnitTableState()
+        state.pairCount = inventory.pairCount
+        state.free = inventory.free
+        state.highest = inventory.highest
+        for (number, found) in inventory.found {
+            state.entries[number] = UnitTableState.Entry(
+                unit: found.unit, pair: found.pair, generation: found.generation, isEnded: found.isEnded, synced: found.unit.settled,
+                isEndSynced: found.isEnded)
+            if found.isEnded { state.ended.insert(number) }
+        }
+        self.state = Mutex(state)
+    }
+
+    /// - Parameter moved: called when something is to be synced, once until it is.
+    func whenMoved(_ moved: @escaping @Sendable () -> Void) {
+        self.state.withLock { $0.moved = moved }
+    }
+
+    var byteCount: Int { self.state.withLock { $0.pairCount * UnitPair.size } }
+
+    /// One above every number seen.
+    var nextNumber: UInt64 { self.state.withLock { $0.highest + 1 } }
+
+    /// Those not ended, by number. Their `end` is the log's to say.
+    var live: [SetAsideLog.Unit] {
+        self.state.withLock { state in
+            state.entries.values.filter { !$0.isEnded }.map(\.unit)
+        }.sorted { $0.number < $1.number }
+    }
+
+    /// How far a unit is settled, as written; none: ended or not known, nothing of it is wanted.
+    func settled(_ number: UInt64) -> UInt64? {
+        self.state.withLock { state in state.entries[number].flatMap { $0.isEnded ? nil : $0.unit.settled } }
+    }
+
+    /// Makes units known, durably: written, then synced, before any frame of theirs. Waits for the disk. Those known are passed over.
+    ///
+    /// - Parameter isEnded: to be forgotten as soon as its frames are gone.
+    /// - Returns: bytes by which the file grew.
+    /// - Throws: `spool_full`; some may be on disk then, without frames.
+    func add(_ units: [SetAsideLog.Unit], isEnded: Bool = false) throws(ForebayError) -> Int {
+        let (places, grown) = self.state.withLock { state in
+            let before = state.pairCount
+            return (units.compactMap { unit in state.place(for: unit) }, state.pairCount - before)
+        }
+        guard !places.isEmpty else { return 0 }
+        do throws(ForebayError) {
+            for entry in places { try self.writeWhole(entry, isEnded: isEnded) }
+            try self.file.sync()
+        } catch  where error.code == .spoolFull {
+            throw error
+        } catch {
+            self.onDiskFailure(error)
+        }
+        self.state.withLock { state in
+            for var entry in places {
+                let number = entry.unit.number
+                entry.generation += 2
+                entry.isEnded = isEnded
+                entry.isEndSynced = isEnded
+                if isEnded { state.ended.insert(number) }
+                state.entries[number] = entry
+                state.reserved[number] = nil
+            }
+        }
+        return grown * UnitPair.size
+    }
+
+    /// Until ``endAppend(_:)`` these units are being appended to: ending one now would lose what is on its way.
+    func beginAppend(_ units: Set<UInt64>) {
+        self.state.withLock { state in
+            for unit in units { precondition(state.entries[unit]?.isEnded == false, "a unit that is not known, or ended") }
+            state.appending = units
+        }
+    }
+
+    /// - Parameter oldest: acceptance of the first event that was appended to a unit, where that stands at its position.
+    func endAppend(_ oldest: [UInt64: (position: UInt64, acceptedAt: Int64)]) throws(ForebayError) {
+        self.state.withLock { $0.appending = [] }
+        for (unit, first) in oldest {
+            try self.change(unit) { entry in
+                guard entry.unit.settled == first.position, entry.unit.oldestAcceptedAt != first.acceptedAt else { return false }
+                entry.unit.oldestAcceptedAt = first.acceptedAt
+                return true
+            }
+        }
+    }
+
+    /// Moves a cursor forward.
+    func settle(_ number: UInt64, through position: UInt64, oldestAcceptedAt: Int64?) throws(ForebayError) {
+        try self.change(number) { entry in
+            let oldest = oldestAcceptedAt ?? entry.unit.oldestAcceptedAt
+            guard position > entry.unit.settled || position == entry.unit.settled && oldest != entry.unit.oldestAcceptedAt else {
+                return false
+            }
+            entry.unit.settled = position
+            entry.unit.oldestAcceptedAt = oldest
+            return true
+        }
+    }
+
+    func end(_ number: UInt64) throws(ForebayError) {
+        try self.change(number) { entry in
+            entry.isEnded = true
+            return true
+        }
+    }
+
+    /// Called on the threads that may wait: what was written is durable on return.
+    func sync() throws(ForebayError) {
+        let outcome = self.syncing.withLock { _ in
+            Result { () throws(ForebayError) in
+                let written = self.state.withLock { state in
+                    defer { (state.dirty, state.isSyncDue) = ([], false) }
+                    return state.dirty.compactMap { state.entries[$0] }
+                }
+                guard !written.isEmpty else { return }
+                try self.file.syncData()
+                self.state.withLock { $0.synced(written) }
+            }
+        }
+        try outcome.get()
+    }
+
+    /// Whether some unit is not durably past its last event in the segment.
+    func needs(_ segment: SegmentInfo) -> Bool {
+        self.state.withLock { $0.needs(segment) }
+    }
+
+    /// Lets go of the ended units that no segment has frames of; their pairs may be used again.
+    ///
+    /// - Parameter segments: all that are on disk.
+    func forget(present segments: [SegmentInfo]) -> [UInt64] {
+        self.state.withLock { $0.forget(present: segments) }
+    }
+
+    /// Changes an entry that is not ended, and writes its slot: survives the process, and after the next sync a power cut.
+    private func change(_ number: UInt64, _ body: (inout UnitTableState.Entry) -> Bool) throws(ForebayError) {
+        let outcome = self.state.withLock { state in
+            Result { () throws(ForebayError) -> (@Sendable () -> Void)? in
+                guard var entry = state.entries[number], !entry.isEnded, body(&entry) else { return nil }
+                precondition(!entry.isEnded || !state.appending.contains(number), "a unit is ended while it is appended to")
+                entry.generation += 1
+                try self.writeSlot(entry)
+                state.entries[number] = entry
+                state.dirty.insert(number)
+                defer { state.isSyncDue = true }
+                return state.isSyncDue ? nil : state.moved
+            }
+        }
+        try outcome.get()?()
+    }
+
+    private func writeSlot(_ entry: UnitTableState.Entry) throws(ForebayError) {
+        let outcome = withUnsafeTemporaryAllocation(byteCount: Slot.size, alignment: 8) { bytes in
+            Result { () throws(ForebayError) in
+                self.slot(entry).encode(to: bytes.baseAddress!)
+                let place = entry.pair * UnitPair.size + Int(entry.generation % 2) * SpoolFormat.block
+                try self.file.write(UnsafeRawBufferPointer(bytes), at: place)
+            }
+        }
+        try outcome.get()
+    }
+
+    /// Both slots: what one of them held before must not count if the other is lost.
+    private func writeWhole(_ entry: UnitTableState.Entry, isEnded: Bool) throws(ForebayError) {
+        var entry = entry
+        entry.isEnded = isEnded
+        var bytes = [UInt8](repeating: 0, count: UnitPair.size)
+        bytes.withUnsafeMutableBytes { bytes in
+            for _ in 0..<2 {
+                entry.generation += 1
+                let block = bytes.baseAddress! + Int(entry.generation % 2) * SpoolFormat.block
+                self.slot(entry).encode(to: block)
+                UnitIdentity(entry.unit).encode(to: block)
+            }
+        }
+        try self.file.write(bytes, at: entry.pair * UnitPair.size)
+    }
+
+    private func slot(_ entry: UnitTableState.Entry) -> Slot {
+        Slot(
+            log: self.log, generation: entry.generation, value: entry.unit.settled,
+            ordinal: UInt64(bitPattern: entry.unit.oldestAcceptedAt), owner: entry.unit.number, isEnded: entry.isEnded)
+    }
+}

@@ -1,0 +1,167 @@
+import ForebayCore
+import ForebayHTTP
+import ForebayKafka
+import ForebaySpool
+import ForebayTestKit
+import Foundation
+import Synchronization
+import Testing
+
+@testable import ForebayIngest
+@testable import ForebayRuntime
+
+/// What a whole node answers on its listeners, and when it says that it is not ready.
+@Suite("Listeners of a node", .timeLimit(.minutes(2)))
+struct ListenersTests {
+    /// A node whose Kafka is away, in a folder of its own.
+    private static func withNode(
+        _ text: String = "", cluster: String = "127.0.0.1:1", _ body: (Node, URL) async throws -> Void
+    ) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("forebay-listeners-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }  // Cleaning up is a courtesy.
+        let configuration = try load(
+            """
+            node: { data_dir: "\(folder.path)" }
+            listeners:
+              ingest: { address: "127.0.0.1:0", probes: true }
+              admin: { address: "127.0.0.1:0", names: [edge-1] }
+              health: { address: "127.0.0.1:0" }
+            buffer: { spool: { max_size: 512MiB, segment: 64MiB } }
+            shutdown: { timeout: 3s }
+            \(text)
+
+            """, set: ["clusters.main.properties.bootstrap.servers=\(cluster)"]
+        ).configuration
+        let node = try await Node.start(configuration)
+        do { try await body(node, folder) } catch {
+            await node.stop()
+            throw error
+        }
+        await node.stop()
+    }
+
+    /// On a thread of its own: the client blocks.
+    private static func ask(_ address: String, _ target: String, body: String? = nil) async throws -> (status: Int, text: String) {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Result {
+                        var client = HTTPClient(try HTTPAddress(url: "http://\(address)"))
+                        client.answerTimeout = 20_000
+                        let answer = try client.send(
+                            HTTPClientRequest(method: body == nil ? "GET" : "POST", target: target, body: Array((body ?? "").utf8)))
+                        return (answer.status, String(decoding: answer.body, as: UTF8.self))
+                    })
+            }
+        }
+    }
+
+    @Test("probes are answered on all three listeners, the admin API on its own")
+    func probes() async throws {
+        try await Self.withNode { node, _ in
+            let health = try #require(node.healthAddress)
+            for address in [node.ingestAddress, node.adminAddress, health] {
+                for path in ["/livez", "/readyz", "/startupz"] {
+                    #expect(try await Self.ask(address, path) == (200, "ok\n"), "\(address)\(path)")
+                }
+            }
+            #expect(try await Self.ask(node.adminAddress, "/admin/v1/status").status == 200)
+            #expect(try await Self.ask(health, "/admin/v1/status").status == 404)
+            #expect(try await Self.ask(health, "/metrics").status == 404)
+            #expect(try await Self.ask(node.ingestAddress, "/metrics").status == 404)
+            #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202)
+        }
+    }
+
+    @Test("no number in a request to the admin API ends the node", .enabled(if: KafkaConsumer.isAvailable, "kcat is not installed"))
+    func numbers() async throws {
+        let cluster = try KafkaMockCluster()
+        cluster.create(topic: "events", partitions: 1)
+        try await Self.withNode(cluster: cluster.bootstrap) { node, _ in
+            // A partition that the topic does not have: a dead letter.
+            let refused = try await Self.ask(
+                node.ingestAddress, "/v1/topics/events?ack=kafka", body: "[]")
+            #expect(refused.status == 200 || refused.status == 202)
+            let letter = DeadLetter(
+                topic: "events", code: "X", reason: "", eventID: "a", offset: Offset(lane: .unit(0), number: 0), record: Self.record())
+            let numbers = try await node.storage.deadLetters["default"]?.append([letter])
+            #expect(numbers == [0])
+            for after in ["0", "1", "18446744073709551614", "18446744073709551615"] {
+                let answer = try await Self.ask(node.adminAddress, "/admin/v1/deadletters?route=default&after=\(after)")
+                #expect(answer.status == 200 && answer.text.contains(#""dead_letters":[],"next":null"#), "\(after): \(answer)")
+            }
+            for query in [
+                "after=18446744073709551616", "after=-1", "after=1e3", "limit=18446744073709551615", "limit=9223372036854775808",
+                "limit=-1",
+                "after=%EF%BC%91", "limit=0",
+            ] {
+                #expect(try await Self.ask(node.adminAddress, "/admin/v1/deadletters?route=default&\(query)").status == 400, "\(query)")
+                let aside = try await Self.ask(node.adminAddress, "/admin/v1/setaside?route=default&\(query)")
+                #expect(aside.status == 400, "\(query)")
+            }
+            #expect(try await Self.ask(node.adminAddress, "/admin/v1/deadletters?route=default").text.contains(#""sequence":0"#))
+        }
+    }
+
+    private static func record() -> [UInt8] {
+        var builder = BatchBuilder()
+        Array("events".utf8).withUnsafeBytes { topic in
+            Array("v".utf8).withUnsafeBytes { builder.append(EventFields(topic: topic, value: $0, timestamp: 0)) }
+        }
+        return builder.finish(route: RouteID(name: "default"), acceptedAt: 0)!.withUnsafeBytes { Array($0) }
+    }
+
+    @Test("the data folder deleted under a running node: unready with the reason and no 202, within two seconds", arguments: [true, false])
+    func folderDeleted(isMovedBack: Bool) async throws {
+        try await Self.withNode { node, folder in
+            #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202)
+            // The spool prepares its next file in the background, and ends the process if it can't.
+            let segments = folder.appendingPathComponent("spool/segments").path
+            _ = await eventually { ((try? FileManager.default.contentsOfDirectory(atPath: segments)) ?? []).count >= 2 }
+            let aside = folder.appendingPathExtension("moved")
+            if isMovedBack {
+                try FileManager.default.moveItem(at: folder, to: aside)
+            } else {
+                try FileManager.default.removeItem(at: folder)
+            }
+            let began = ContinuousClock.now
+            while try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202 {}
+            #expect(ContinuousClock.now - began < .seconds(3))
+            let ready = try await Self.ask(node.adminAddress, "/readyz")
+            #expect(ready.status == 503 && ready.text.contains("\(folder.path) is gone"))
+            let refused = try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x")
+            #expect(refused.status == 503 && refused.text.contains("is gone"))
+            #expect(try await Self.ask(node.adminAddress, "/livez").status == 200)
+            // A new folder in its place is not the one that the node has open.
+            try FileManager.default.createDirectory(at: folder.appendingPathComponent("spool/segments"), withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(at: folder.appendingPathComponent("spool/cursors"), withIntermediateDirectories: true)
+            #expect(await eventually { (try? await Self.ask(node.adminAddress, "/readyz"))?.text.contains("is not the folder") == true })
+            guard isMovedBack else { return }
+            try FileManager.default.removeItem(at: folder)
+            try FileManager.default.moveItem(at: aside, to: folder)
+            #expect(await eventually { (try? await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x"))?.status == 202 })
+            #expect(try await Self.ask(node.adminAddress, "/readyz").status == 200)
+        }
+    }
+
+    @Test("a buffer that refuses makes the node unready with the reason, until it stores again or the next may try")
+    func refusals() {
+        let now = Mutex<UInt64>(0)
+        let disk = Mutex<String?>(nil)
+        let health = StorageHealth(storageFault: { disk.withLock { $0 } }, now: { now.withLock { $0 } })
+        let ingest = health.ingest(isFull: { false })
+        #expect(health.unreadyReason == nil && ingest.fault() == nil)
+        ingest.refused("no room on the disk")
+        #expect(health.unreadyReason == "nothing can be stored: no room on the disk")
+        #expect(ingest.fault() == nil, "the next request may try")
+        ingest.stored()
+        #expect(health.unreadyReason == nil)
+        ingest.refused("again")
+        now.withLock { $0 = StorageHealth.refusalHolds - 1 }
+        #expect(health.unreadyReason != nil)
+        now.withLock { $0 = StorageHealth.refusalHolds }
+        #expect(health.unreadyReason == nil)
+        disk.withLock { $0 = "the disk is smaller than a segment" }
+        #expect(health.unreadyReason == "the disk is smaller than a segment" && ingest.fault() == health.unreadyReason)
+    }
+}

@@ -1,0 +1,178 @@
+import ForebayCore
+import Foundation
+import Testing
+
+@testable import ForebaySpool
+
+/// Several routes over many starts, in every order: some idle, some behind, some new, some gone and back.
+@Suite("Spool: restarts with several routes")
+struct RestartTests {
+    /// What was appended and settled, by route.
+    private struct Model {
+        var appended: [String: [String]] = [:]
+        var settled: [String: Int] = [:]
+
+        func waiting(_ route: String) -> [String] { Array((self.appended[route] ?? []).dropFirst(self.settled[route] ?? 0)) }
+    }
+
+    private static let routes = ["a", "b", "c", "d", "e"]
+
+    @Test("nothing that a route still needs goes, whatever is asked for first, or not at all", arguments: 0..<8)
+    func anyOrder(seed: UInt64) async throws {
+        var random = SplitMix(seed: seed)
+        var fixture = SpoolFixture(segmentSize: 64 << 10)
+        var model = Model()
+        var number = 0
+        for start in 0..<6 {
+            let spool = try fixture.open(preparesNext: Bool.random(using: &random))
+            #expect(spool.missing.isEmpty && spool.alarms.isEmpty, "start \(start)")
+            // The last one puts every route back.
+            let configured = start == 5 ? Self.routes : Self.routes.filter { _ in Int.random(in: 0..<4, using: &random) > 0 }
+            var cursors: [String: SpoolCursor] = [:]
+            for route in configured.shuffled(using: &random) {
+                cursors[route] = try await spool.cursor("forward/\(route)", route: RouteID(name: route))
+            }
+            await spool.releasePassedSegments()
+            for route in configured {
+                let cursor = try #require(cursors[route])
+                #expect(try self.values(spool.reader(of: cursor)) == model.waiting(route), "\(route), start \(start)")
+                #expect(spool.lag(of: cursor) == UInt64(model.waiting(route).count), "\(route), start \(start)")
+            }
+            for _ in 0..<Int.random(in: 0..<12, using: &random) where !configured.isEmpty {
+                let route = configured.randomElement(using: &random)!
+                let value = "\(number)" + String(repeating: "x", count: Int.random(in: 10..<40_000, using: &random))
+                number += 1
+                _ = try await spool.commit([submission([(RouteID(name: route), [value])])])
+                model.appended[route, default: []].append(value)
+            }
+            for route in configured where Bool.random(using: &random) {
+                let cursor = try #require(cursors[route])
+                let waiting = try self.events(spool.reader(of: cursor))
+                let settled = Int.random(in: 0...waiting.count, using: &random)
+                guard settled > 0 else { continue }
+                try cursor.move(to: waiting[settled - 1].0 + 1, settled: UInt64(settled))
+                model.settled[route, default: 0] += settled
+                if Bool.random(using: &random) { await spool.tidy() }
+            }
+            let copy = Bool.random(using: &random) ? try fixture.crashed() : nil
+            await spool.close()
+            if let copy { fixture = copy }
+        }
+    }
+
+    @Test("a segment larger than usual, between prepared ones: every file is what its name says", arguments: 0..<4)
+    func oversized(seed: UInt64) async throws {
+        var random = SplitMix(seed: seed)
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try fixture.open(preparesNext: true)
+        let cursor = try await spool.cursor("forward/a", route: routeA)
+        await spool.releasePassedSegments()
+        var values: [String] = []
+        for number in 0..<40 {
+            let size = Int.random(in: 0..<5, using: &random) == 0 ? 150_000 : Int.random(in: 10..<9000, using: &random)
+            values.append("\(number)" + String(repeating: "y", count: size))
+            _ = try await spool.commit([submission([(routeA, [values[number]])])])
+            if Int.random(in: 0..<6, using: &random) == 0 { await spool.tidy() }
+            if number == 20 {
+                try cursor.move(to: 10, settled: 10)
+                await spool.tidy()
+            }
+        }
+        let copy = try fixture.crashed()
+        await spool.close()
+        for path in try copy.segmentFiles() {
+            let header = try SegmentHeader.read(from: SystemDisk().open(path, [])).outcome.get()
+            #expect(path.hasSuffix("\(header.number).segment"))
+        }
+        let again = try copy.open()
+        #expect(try again.events(from: 10).map(\.1) == Array(values.dropFirst(10)))
+        #expect(again.missing.isEmpty && again.alarms.isEmpty)
+        await again.close()
+    }
+
+    @Test("a route that takes over from others goes on where the last of them stood, and counts theirs", arguments: [false, true])
+    func formerly(isKnown: Bool) async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try fixture.open()
+        let old = try await spool.cursor("forward/a", route: routeA)
+        if isKnown { _ = try await spool.cursor("forward/b", route: routeB) }
+        for number in 0..<10 {
+            _ = try await spool.commit([
+                submission([(number % 2 == 0 ? routeA : routeB, ["\(number)" + String(repeating: "z", count: 9000)])])
+            ])
+        }
+        try old.move(to: 5, settled: 3)
+        await spool.close()
+        for start in 0..<3 {
+            let again = try fixture.open()
+            let cursor = try await again.cursor("forward/b", route: routeB, formerly: ["forward/a"])
+            await again.releasePassedSegments()
+            let expected = isKnown ? (0..<10) : (5..<10)
+            #expect(
+                try self.events(again.reader(of: cursor)).map { Int($0.0) } == (isKnown ? Array(0..<10) : Array(expected)), "start \(start)"
+            )
+            #expect(again.lag(of: cursor) == UInt64(expected.count), "start \(start)")
+            #expect(again.allCursors.map(\.name) == ["forward/b"])
+            #expect(again.alarms.isEmpty)
+            await again.close()
+        }
+    }
+
+    @Test("a route that was given up holds nothing, and begins where it was given up when it comes back")
+    func forget() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try fixture.open()
+        _ = try await spool.cursor("forward/a", route: routeA)
+        let b = try await spool.cursor("forward/b", route: routeB)
+        await spool.releasePassedSegments()
+        for _ in 0..<10 { _ = try await spool.commit([submission([(routeA, [String(repeating: "a", count: 30_000)])])]) }
+        _ = try await spool.commit([submission([(routeB, ["b"])])])
+        try b.move(to: 11, settled: 1)
+        await spool.tidy()
+        let held = spool.segmentCount
+        let a = try #require(spool.allCursors.first)
+        #expect(try spool.waits(for: a) && !spool.waits(for: b))
+        try await spool.forget(a)
+        #expect(spool.segmentCount < held)
+        await spool.close()
+        let again = try fixture.open()
+        #expect(again.allCursors.map(\.name) == ["forward/b"])
+        let back = try await again.cursor("forward/a", route: routeA)
+        #expect(back.sequence >= a.sequence && again.alarms.isEmpty)
+        await again.close()
+    }
+
+    @Test("lag is the log's, also when segments were left without footers", arguments: 1...3)
+    func lagAfterKills(kills: Int) async throws {
+        var fixture = SpoolFixture(segmentSize: 64 << 10)
+        for kill in 0..<kills {
+            let spool = try fixture.open()
+            _ = try await spool.cursor("forward/a", route: routeA)
+            for _ in 0..<50 { _ = try await spool.commit([submission([(routeA, [String(repeating: "q", count: 500)])])]) }
+            let copy = try fixture.crashed()
+            await spool.close()
+            fixture = copy
+            _ = kill
+        }
+        for _ in 0..<2 {
+            let again = try fixture.open()
+            let cursor = try await again.cursor("forward/a", route: routeA)
+            await again.releasePassedSegments()
+            #expect(again.lag(of: cursor) == UInt64(50 * kills))
+            await again.close()
+        }
+    }
+
+    private func values(_ reader: SpoolReader) throws -> [String] { try self.events(reader).map(\.1) }
+
+    private func events(_ reader: SpoolReader) throws -> [(UInt64, String)] {
+        var events: [(UInt64, String)] = []
+        while true {
+            let batches = try reader.read(upTo: 64 << 10)
+            if batches.isEmpty, reader.isCaughtUp { return events }
+            for batch in batches {
+                batch.forEachEvent { event, sequence in events.append((sequence, String(decoding: event.value!, as: UTF8.self))) }
+            }
+        }
+    }
+}

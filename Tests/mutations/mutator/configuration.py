@@ -1,0 +1,33 @@
+"""What is changed, what has to notice, and how much is enough."""
+
+# A module, and the test targets that answer for it. A target that Package.swift does not have (yet) is left out, with a word.
+MODULES = {
+    "ForebayCore": ["ForebayCoreTests", "ForebaySpoolTests", "ForebayBufferTests", "SimulationTests"],
+    "ForebaySpool": ["ForebaySpoolTests", "ForebayBufferTests", "SimulationTests"],
+    "ForebayBuffer": ["ForebayBufferTests", "SimulationTests"],
+    "ForebayForward": ["ForebayForwardTests", "SimulationTests"],
+}
+# Modules that are not changed mechanically, but that a patch may touch.
+TESTS_OF_OTHERS = {"ForebayKafka": ["ForebayKafkaTests", "ForebayForwardTests"]}
+
+# Calls that no test can miss: what only ends the process when we are wrong already, and what is only told to a developer. Warnings and
+# errors are not among them: they are the alarms that operators are promised.
+ARID_CALLS = {
+    "precondition", "preconditionFailure", "assert", "assertionFailure", "fatalError",
+    "logger.trace", "logger.debug", "logger.info", "logger.notice",
+}
+
+PATCHES = ("Tests/scenarios/planted", "Tests/mutations/known")
+EQUIVALENTS = "docs/contributing/equivalent-mutants.md"
+WORK = ".build/mutations"
+
+COUNT = 200  # drawn at least
+ENOUGH = 0.95  # killed, in each module
+
+BUILD_TIMEOUT = 900
+# A test hangs when it takes longer than this many seconds and times what it takes unchanged: the machine may be busy.
+HANG_SECONDS, HANG_FACTOR = 20, 6
+# Tests that take longer than this many seconds run one by one, after all others.
+QUICK = 0.5
+# A process of a changed program may not take the machine down.
+MEMORY, FILE_SIZE = 4 << 30, 4 << 30
