@@ -73,6 +73,7 @@ extension AdminRoutes {
         json.field("name", buffer.name)
         json.field("bytes", buffer.bytes)
         json.field("capacity", buffer.capacity)
+        json.field("max_size", buffer.maxSize)
         json.field("fill", (buffer.fill * 10_000).rounded() / 10_000)
         json.field("accepting", buffer.isAccepting)
         json.field("oldest_event_age_seconds", buffer.oldestEventAgeSeconds)

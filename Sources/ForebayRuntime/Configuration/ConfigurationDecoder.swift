@@ -61,7 +61,8 @@ struct ConfigurationDecoder {
     private func route(_ name: String) -> RouteConfiguration {
         RouteConfiguration(
             name: name, topics: self.values.patterns("routes", name, "topics")!,
-            formerly: self.values.setting("routes", name, "formerly")?.texts ?? [], maxTopics: self.values.number("routes", name, "max_topics")!,
+            maxTopics: self.values.number("routes", name, "max_topics")!,
+            formerly: self.values.setting("routes", name, "formerly")?.texts ?? [],
             forward: ForwardTargetConfiguration(to: self.values.text("routes", name, "forward", "to")!))
     }
 

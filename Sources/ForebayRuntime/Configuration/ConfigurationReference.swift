@@ -109,7 +109,7 @@ package enum ConfigurationReference {
         case .reference(let section): "name from `\(section)`"
         case .topic: "topic"
         case .keyPath: "path in JSON"
-        case .topicPatterns, .routeNames, .hostNames: "list"
+        case .topicPatterns, .hostNames, .routeNames: "list"
         case .property: "property"
         }
     }

@@ -17,17 +17,17 @@ package enum ConfigurationType: Sendable {
     case reference(to: String)
     case topic
     case keyPath
-    /// A list, as the next two; everything else is a scalar.
+    /// A list, as the next one; everything else is a scalar.
     case topicPatterns
+    case hostNames
     /// A list of names that routes have or had.
     case routeNames
-    case hostNames
     /// A property of librdkafka; its value is librdkafka's to judge.
     case property
 
     var isList: Bool {
         switch self {
-        case .topicPatterns, .routeNames, .hostNames: true
+        case .topicPatterns, .hostNames, .routeNames: true
         default: false
         }
     }
@@ -66,8 +66,8 @@ extension ConfigurationType {
         case .topic: "a topic's name (letters, digits, '.', '_', '-', at most 249)"
         case .keyPath: "a path such as $.order_id or $.customer.id"
         case .topicPatterns: "a list of topics, prefixes such as \"payments.*\", or \"*\""
-        case .routeNames: "a list of routes' names"
         case .hostNames: "a list of host names, without ports"
+        case .routeNames: "a list of routes' names"
         case .property: "a property's value"
         }
     }
@@ -92,12 +92,12 @@ extension ConfigurationType {
                     message: "expected a topic, a prefix such as \"payments.*\", or \"*\", found \(YAMLText.quoted(text))")
             }
             return .pattern(pattern)
+        case .hostNames: return try self.parsed(text, Self.isHostName(text) ? .text(text) : nil)
         case .routeNames:
             if let problem = ConfigurationName.problem(text, placeholder: "<name>") {
                 throw ConfigurationValueProblem(message: "\(YAMLText.quoted(text)) is \(problem)")
             }
             return .text(text)
-        case .hostNames: return try self.parsed(text, Self.isHostName(text) ? .text(text) : nil)
         case .property: return .text(text)
         }
     }

@@ -101,10 +101,10 @@ package struct SpoolConfiguration: Sendable, Equatable {
 package struct RouteConfiguration: Sendable, Equatable {
     package var name: String
     package var topics: [TopicPattern]
-    /// Names that it had before, whose cursors, side logs and backlog it takes over. None of them is a route, or another route's too.
-    package var formerly: [String] = []
     /// Topics with unsettled events at a time.
     package var maxTopics: Int
+    /// Names that it had before, whose cursors, side logs and backlog it takes over. None of them is a route, or another route's too.
+    package var formerly: [String] = []
     package var forward: ForwardTargetConfiguration
 }
 

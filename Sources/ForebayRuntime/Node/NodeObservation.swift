@@ -124,6 +124,7 @@ final class NodeObservation: NodeView {
         let spool = parts.storage.spool
         return BufferStatus(
             name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
+            maxSize: parts.storage.budget.limit,
             oldestEventAgeSeconds: NodeRoute.age(parts.routes.values.compactMap(\.source.oldestAcceptedAt).min()),
             firstSequence: spool.start,
             durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !spool.isFull,

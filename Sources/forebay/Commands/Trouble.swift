@@ -39,16 +39,18 @@ struct Trouble {
                 ]
             } ?? []
         }
-        let size = "\(Shown.bytes(buffer["bytes"]?.integer ?? 0)) of \(Shown.bytes(buffer["capacity"]?.integer ?? 0))"
-        // The spool keeps a reserve and whole segments, an eighth of it at most: with more room than that it is not its own bound.
-        let isDisk = (buffer["fill"]?.real ?? 1) < 0.8
+        let (capacity, maxSize) = (buffer["capacity"]?.integer ?? 0, buffer["max_size"]?.integer ?? 0)
+        let size = "\(Shown.bytes(buffer["bytes"]?.integer ?? 0)) of \(Shown.bytes(max(capacity, maxSize)))"
+        // Its own bound is out of reach; or (of a node that tells of no bound) further away than the reserve and a segment.
+        let isDisk = maxSize > capacity || (buffer["fill"]?.real ?? 1) < 0.8
         return [
             Trouble(
                 what: "new events are refused with 503: " + (isDisk ? "the disk is full" : "the spool is full (\(size))"),
                 since: buffer["full_since"]?.text,
-                why: isDisk ? "the spool has \(size); other files take the rest of the disk" : culprit ?? "nothing is known to hold it",
+                why: isDisk
+                    ? "the spool has \(size) that it may take, and the disk gives no more" : culprit ?? "nothing is known to hold it",
                 remedy: isDisk
-                    ? "make room on the disk of data_dir; never delete files of the spool"
+                    ? "make room on the disk of data_dir, or mend what holds the backlog; never delete files of the spool"
                     : "mend what holds it, or raise buffer.spool.max_size if the disk has more, and restart")
         ]
     }
