@@ -162,6 +162,8 @@ import Testing
             try await Self.troubles(of: filling).hasPrefix("the spool is filling up: 75 %\n    why    forward of route default is behind\n")
         )
         #expect(try await Self.troubles(of: Self.node(route)) == "nothing is stuck")
+        let gone = Self.node(route).replacingOccurrences(of: #""ready":true,"reason":null"#, with: #""ready":false,"reason":"/d is gone""#)
+        #expect(try await Self.troubles(of: gone).hasPrefix("new events are refused with 503\n    why    /d is gone\n"))
         // Of a node that starts nobody knows that yet.
         #expect(try await Self.troubles(of: Self.node(route).replacingOccurrences(of: "running", with: "starting")).isEmpty)
     }

@@ -79,12 +79,14 @@ package struct BufferStatus: Sendable, Equatable {
     package var segments: Int
     /// False: what comes is answered 503.
     package var isAccepting: Bool
+    /// Milliseconds since 1970; none while it accepts.
+    package var fullSince: Int64?
     package var missing: [Missing]
 
     package init(
         name: String, bytes: Int, capacity: Int, maxSize: Int? = nil, oldestEventAgeSeconds: Double? = nil, firstSequence: UInt64,
         durableSequence: UInt64,
-        segments: Int, isAccepting: Bool, missing: [Missing] = []
+        segments: Int, isAccepting: Bool, fullSince: Int64? = nil, missing: [Missing] = []
     ) {
         self.name = name
         self.bytes = bytes
@@ -95,6 +97,7 @@ package struct BufferStatus: Sendable, Equatable {
         self.durableSequence = durableSequence
         self.segments = segments
         self.isAccepting = isAccepting
+        self.fullSince = fullSince
         self.missing = missing
     }
 

@@ -76,6 +76,7 @@ extension AdminRoutes {
         json.field("max_size", buffer.maxSize)
         json.field("fill", (buffer.fill * 10_000).rounded() / 10_000)
         json.field("accepting", buffer.isAccepting)
+        json.field("full_since", buffer.fullSince.map(Timestamp.rfc3339))
         json.field("oldest_event_age_seconds", buffer.oldestEventAgeSeconds)
         json.field("first_sequence", buffer.firstSequence)
         json.field("durable_sequence", buffer.durableSequence)

@@ -13,6 +13,7 @@ final class StorageHealth: Sendable {
     private struct State {
         var fault: String?
         var refusal: (reason: String, until: UInt64)?
+        var fullSince: Int64?
     }
 
     private let state = Mutex(State())
@@ -51,6 +52,13 @@ final class StorageHealth: Sendable {
 
     func stored() { self.state.withLock { $0.refusal = nil } }
 
+    /// Since when the spool is full, in milliseconds since 1970, to the second; none if it isn't.
+    var fullSince: Int64? { self.state.withLock { $0.fullSince } }
+
+    func found(isFull: Bool) {
+        self.state.withLock { $0.fullSince = isFull ? $0.fullSince ?? WallClock.milliseconds : nil }
+    }
+
     /// - Returns: whether that is news.
     func found(_ fault: String?) -> Bool {
         self.state.withLock { state in
@@ -71,13 +79,17 @@ actor StorageWatch {
 
     private let health: StorageHealth
     private let folders: [Folder]
+    private let isFull: @Sendable () -> Bool
     private let thread: ThreadExecutor
     private let logger = Logger(label: "node")
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.thread.asUnownedSerialExecutor() }
 
-    /// - Parameter folders: which are there now.
-    init(_ folders: [String], _ health: StorageHealth) {
+    /// - Parameters:
+    ///   - folders: which are there now.
+    ///   - isFull: whether new events are refused for want of room.
+    init(_ folders: [String], _ health: StorageHealth, isFull: @escaping @Sendable () -> Bool) {
+        self.isFull = isFull
         self.health = health
         self.folders = folders.map { Folder(path: $0, identity: Self.identity(of: $0)) }
         self.thread = ThreadExecutor(label: "fb-storage")
@@ -96,6 +108,7 @@ actor StorageWatch {
     nonisolated func end() { self.thread.end() }
 
     func look() {
+        self.health.found(isFull: self.isFull())
         let fault = self.fault()
         guard self.health.found(fault) else { return }
         if let fault {

@@ -21,7 +21,8 @@ struct Trouble {
         let waiting = routes.compactMap(Self.waiting)
         let told = Set(routes.filter { Self.waiting($0) != nil }.map { "\($0["stage"]?.text ?? "")/\($0["route"]?.text ?? "")" })
         let stages = (status["stages"]?.items ?? []).filter { !told.contains($0["name"]?.text ?? "") }.compactMap(Self.failing)
-        return Self.buffer(status) + waiting + stages + Self.aside(routes, setAside, hint) + Self.lost(status)
+        return Self.buffer(status) + Self.unready(status, stages) + waiting + stages + Self.aside(routes, setAside, hint)
+            + Self.lost(status)
             + Self.deadLetters(routes, hint)
     }
 
@@ -53,6 +54,14 @@ struct Trouble {
                     ? "make room on the disk of data_dir, or mend what holds the backlog; never delete files of the spool"
                     : "mend what holds it, or raise buffer.spool.max_size if the disk has more, and restart")
         ]
+    }
+
+    /// A node that runs and takes no events, though there is room: what it says of that.
+    private static func unready(_ status: JSONValue, _ stages: [Trouble]) -> [Trouble] {
+        guard status["phase"]?.text == "running", status["ready"] == .boolean(false), status["buffer"]?["accepting"]?.isTrue ?? false,
+            stages.isEmpty, let reason = status["reason"]?.text
+        else { return [] }
+        return [Trouble(what: "new events are refused with 503", why: reason, remedy: "see to the disk of data_dir; the log may say more")]
     }
 
     // MARK: What waits
@@ -141,7 +150,9 @@ struct Trouble {
         guard dead > 0 else { return [] }
         return [
             Trouble(
-                what: "\(Shown.count(dead)) dead letters: Kafka refused these events for good",
+                what: dead == 1
+                    ? "1 dead letter: Kafka refused this event for good"
+                    : "\(Shown.count(dead)) dead letters: Kafka refused these events for good",
                 remedy: "\(hint("deadletters ls")) lists them, with the reasons", isSevere: false)
         ]
     }
