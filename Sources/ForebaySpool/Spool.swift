@@ -97,7 +97,8 @@ package final class Spool: Sendable {
         value.released = max(value.released, outcome.segments.first?.base ?? outcome.durableEnd)
         let slot = SlotFile.Value(value)
         guard let found = identity.mark, found.value != nil else {
-            return SpoolMark(slots: try SlotFile.make(disk, path, log: identity.log, slot), value: value)
+            return SpoolMark(
+                slots: try SlotFile.make(disk, path, of: configuration.directory, log: identity.log, slot), value: value)
         }
         return SpoolMark(slots: try SlotFile.take(disk, path, of: configuration.directory, log: identity.log, found, slot), value: value)
     }

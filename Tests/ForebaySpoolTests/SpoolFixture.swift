@@ -25,12 +25,16 @@ final class SpoolFixture {
 
     var segmentsFolder: String { self.directory + "/segments" }
 
-    func open(preparesNext: Bool = false) throws -> Spool {
-        let budget = try SpoolBudget(capacity: self.budgetCapacity, directory: self.directory)
+    func open(
+        preparesNext: Bool = false, on disk: any Disk = SystemDisk(), roomInterval: Int = 1000, budget: SpoolBudget? = nil
+    ) throws -> Spool {
+        let budget = try budget ?? SpoolBudget(capacity: self.budgetCapacity, directory: self.directory, disk: disk)
         var configuration = SpoolConfiguration(directory: self.directory, segmentSize: self.segmentSize) { error in
             fatalError("the disk broke its word: \(error)")
         }
         configuration.preparesNext = preparesNext
+        configuration.disk = disk
+        configuration.roomInterval = roomInterval
         configuration.markInterval = 60_000
         return try Spool.open(configuration, budget: budget, threads: self.threads, metrics: SpoolMetrics(self.metrics))
     }

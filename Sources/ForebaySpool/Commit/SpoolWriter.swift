@@ -171,7 +171,10 @@ actor SpoolWriter {
         let capacity = if let prepared { prepared.size } else { try self.capacity(toFit: size) }
         let next: SegmentWriter
         do throws(ForebayError) {
-            next = try self.make(prepared, capacity: capacity)
+            next =
+                try self.configuration.kind.isSideLog
+                ? self.budget.withReserve { () throws(ForebayError) in try self.make(prepared, capacity: capacity) }
+                : self.make(prepared, capacity: capacity)
         } catch {
             if prepared != nil { self.dropPrepared() }
             if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
@@ -230,7 +233,7 @@ actor SpoolWriter {
         let usual = SegmentWriter.capacity(for: size, segmentSize: self.configuration.segmentSize)
         let least = SegmentWriter.capacity(for: size, segmentSize: self.configuration.leastSegment)
         if self.budget.room(for: kind) < usual { self.makeRoom() }
-        if self.budget.room(for: kind) < least, kind.isSideLog { _ = self.budget.giveUpBallast() }
+        if kind.isSideLog, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }
         let room = self.budget.room(for: kind) + self.spentOnSettled
         guard room >= least else { throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment") }
         return min(usual, room / SpoolFormat.block * SpoolFormat.block)

@@ -164,7 +164,8 @@ final class CursorSet: Sendable {
         let ordinal = try LogCensus(view, self.disk).ordinal(of: routes, at: sequence)
         let value = SlotFile.Value(sequence: sequence, ordinal: ordinal, owner: SpoolCursor.owner(name))
         let log = self.state.withLock { $0.registry.log }
-        let slots = try SlotFile.make(self.disk, LogIdentity.path(ofCursor: name, in: self.directory), log: log, value)
+        let slots = try SlotFile.make(
+            self.disk, LogIdentity.path(ofCursor: name, in: self.directory), of: self.directory, log: log, value)
         return self.cursor(name, routes, slots, value)
     }
 

@@ -31,8 +31,20 @@ final class SlotFile {
     /// What is written next; allocated once.
     private let slot = UnsafeMutableRawBufferPointer.allocate(byteCount: Slot.size, alignment: 8)
 
-    /// Makes the file, durably, with the value in both slots. What has the name is written over.
-    static func make(_ disk: any Disk, _ path: String, log: SpoolID, _ value: Value) throws(ForebayError) -> SlotFile {
+    /// Makes the file, durably, with the value in both slots. What has the name is written over; what can't be is moved to quarantine.
+    static func make(
+        _ disk: any Disk, _ path: String, of directory: String, log: SpoolID, _ value: Value
+    ) throws(ForebayError) -> SlotFile {
+        do throws(ForebayError) {
+            return try self.make(disk, path, log: log, value)
+        } catch {
+            guard error.systemCode == EIO, error.code != .syncFailed else { throw error }
+        }
+        try Folder(disk).quarantine(path, of: directory)
+        return try self.make(disk, path, log: log, value)
+    }
+
+    private static func make(_ disk: any Disk, _ path: String, log: SpoolID, _ value: Value) throws(ForebayError) -> SlotFile {
         let slots = SlotFile(file: try disk.open(path, [.write, .create]), log: log, generation: 0)
         try slots.file.truncate(to: 0)
         try slots.file.write([UInt8](repeating: 0, count: Self.size), at: 0)

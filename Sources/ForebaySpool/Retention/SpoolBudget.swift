@@ -41,9 +41,12 @@ package final class SpoolBudget: Sendable {
 
     /// Bytes of new files that a log may still make.
     package func room(for kind: LogKind) -> Int {
-        let left = min(self.limit - self.usedBytes, self.diskFree.load(ordering: .relaxed))
+        let left = self.roomBesideBallast
         return kind.isSideLog ? left + self.ballast.held : left - (self.reserve - self.ballast.held)
     }
+
+    /// Bytes that are free while the ballast is kept.
+    var roomBesideBallast: Int { min(self.limit - self.usedBytes, self.diskFree.load(ordering: .relaxed)) }
 
     func add(_ bytes: Int) {
         self.used.wrappingAdd(bytes, ordering: .relaxed)
@@ -59,8 +62,7 @@ package final class SpoolBudget: Sendable {
 
     /// Makes the file that keeps part of the reserve, if there is ample room and it isn't there. Waits for the disk.
     func makeBallast() {
-        let room = min(self.limit - self.usedBytes, self.diskFree.load(ordering: .relaxed))
-        guard room > self.reserve * 2, let made = self.ballast.make() else { return }
+        guard self.roomBesideBallast > self.reserve * 2, let made = self.ballast.make() else { return }
         self.add(made)
     }
 

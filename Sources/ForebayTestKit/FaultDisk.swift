@@ -1,0 +1,120 @@
+package import ForebayCore
+package import ForebaySpool
+import Glibc
+import Synchronization
+
+/// The real disk, with the calls failing that a test names.
+package final class FaultDisk: Disk {
+    package enum Call: Sendable {
+        case open, read, write, sync, truncate, rename, remove, syncFolder, makeFolder, space
+    }
+
+    /// - Returns: the `errno` to fail with; none: the call is made.
+    package typealias Rule = @Sendable (_ call: Call, _ path: String) -> Int32?
+
+    private let disk = SystemDisk()
+    private let rule = Mutex<Rule?>(nil)
+    private let told = Mutex<(free: Int, total: Int)?>(nil)
+
+    package init() {}
+
+    /// From now on; none: nothing fails.
+    package func fail(_ rule: Rule?) {
+        self.rule.withLock { $0 = rule }
+    }
+
+    /// What ``space(_:)`` says from now on; none: the truth.
+    package func tell(_ space: (free: Int, total: Int)?) {
+        self.told.withLock { $0 = space }
+    }
+
+    fileprivate func check(_ call: Call, _ path: String) throws(ForebayError) {
+        guard let number = self.rule.withLock({ $0 })?(call, path) else { return }
+        if call == .sync || call == .syncFolder { throw .syncFailed("sync", path, number) }
+        throw .disk("\(call)", path, number)
+    }
+
+    package func open(_ path: String, _ options: OpenOptions) throws(ForebayError) -> any DiskFile {
+        try self.check(.open, path)
+        return FaultFile(try self.disk.open(path, options), self)
+    }
+
+    package func makeFolder(_ path: String) throws(ForebayError) {
+        try self.check(.makeFolder, path)
+        try self.disk.makeFolder(path)
+    }
+
+    package func rename(_ from: String, to: String) throws(ForebayError) {
+        try self.check(.rename, to)
+        try self.disk.rename(from, to: to)
+    }
+
+    package func renameCreating(_ from: String, to: String) throws(ForebayError) {
+        try self.check(.rename, to)
+        try self.disk.renameCreating(from, to: to)
+    }
+
+    package func remove(_ path: String) throws(ForebayError) {
+        try self.check(.remove, path)
+        try self.disk.remove(path)
+    }
+
+    package func removeFolder(_ path: String) throws(ForebayError) { try self.disk.removeFolder(path) }
+
+    package func syncFolder(_ path: String) throws(ForebayError) {
+        try self.check(.syncFolder, path)
+        try self.disk.syncFolder(path)
+    }
+
+    package func entries(_ path: String) throws(ForebayError) -> [String]? { try self.disk.entries(path) }
+
+    package func kind(of path: String) throws(ForebayError) -> EntryKind? { try self.disk.kind(of: path) }
+
+    package func space(_ path: String) throws(ForebayError) -> (free: Int, total: Int) {
+        try self.check(.space, path)
+        if let told = self.told.withLock({ $0 }) { return told }
+        return try self.disk.space(path)
+    }
+}
+
+private final class FaultFile: DiskFile {
+    private let file: any DiskFile
+    private let disk: FaultDisk
+
+    init(_ file: any DiskFile, _ disk: FaultDisk) {
+        self.file = file
+        self.disk = disk
+    }
+
+    var path: String { self.file.path }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at position: Int) throws(ForebayError) {
+        try self.disk.check(.write, self.path)
+        try self.file.write(bytes, at: position)
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at position: Int) throws(ForebayError) -> Int {
+        try self.disk.check(.read, "\(self.path)@\(position)+\(buffer.count)")
+        return try self.file.read(into: buffer, at: position)
+    }
+
+    func syncData() throws(ForebayError) {
+        try self.disk.check(.sync, self.path)
+        try self.file.syncData()
+    }
+
+    func sync() throws(ForebayError) {
+        try self.disk.check(.sync, self.path)
+        try self.file.sync()
+    }
+
+    func truncate(to size: Int) throws(ForebayError) {
+        try self.disk.check(.truncate, self.path)
+        try self.file.truncate(to: size)
+    }
+
+    func size() throws(ForebayError) -> Int { try self.file.size() }
+    func hasName() throws(ForebayError) -> Bool { try self.file.hasName() }
+    func dropCache() { self.file.dropCache() }
+    func lock() throws(ForebayError) -> Bool { try self.file.lock() }
+}

@@ -1,0 +1,262 @@
+import ForebayCore
+import ForebayTelemetry
+import ForebayTestKit
+import Foundation
+import Synchronization
+import Testing
+
+@testable import ForebaySpool
+
+/// Calls on the disk that fail: what can't be done is refused or passed, and goes on by itself when it can be done again.
+@Suite("Spool: calls that fail")
+struct FaultTests {
+    private let large = String(repeating: "f", count: 20_000)
+
+    private func filled(_ fixture: SpoolFixture, _ count: Int = 12, isClean: Bool = true) async throws -> SpoolFixture {
+        let spool = try fixture.open()
+        _ = try await spool.cursor("forward/a", route: routeA)
+        _ = try await spool.cursor("forward/b", route: routeB)
+        for number in 0..<count {
+            _ = try await spool.commit([submission([(number % 2 == 0 ? routeA : routeB, ["\(number)" + self.large])])])
+        }
+        let copy = isClean ? nil : try fixture.crashed()
+        await spool.close()
+        return copy ?? fixture
+    }
+
+    @Test("a bad sector in a sealed segment is damage like any other: named, passed, the rest served", arguments: [false, true])
+    func badSector(everywhere: Bool) async throws {
+        let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10))
+        let bad = try fixture.segmentFiles()[1]
+        let disk = FaultDisk()
+        disk.fail { call, path in
+            guard call == .read, path.hasPrefix(bad), let at = path.split(separator: "@").last else { return nil }
+            let numbers = at.split(separator: "+").compactMap { Int($0) }
+            let range = numbers[0]..<numbers[0] + numbers[1]
+            return everywhere || range.overlaps(32_768..<36_864) ? EIO : nil
+        }
+        let spool = try fixture.open(on: disk)
+        let read = try spool.events()
+        let missing = Set(spool.missing.flatMap { Array($0.sequences) })
+        #expect(!missing.isEmpty && Set(read.map(\.0)).union(missing) == Set(0..<12))
+        #expect(missing.count <= (everywhere ? 4 : 2))
+        _ = try await spool.commit([submission([(routeA, ["on"])])])
+        await spool.close()
+    }
+
+    @Test("a file that can't be opened any more is passed; too many open files are waited for")
+    func cannotOpen() async throws {
+        let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10))
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk)
+        let bad = try fixture.segmentFiles()[1]
+        disk.fail { call, path in call == .open && path == bad ? EMFILE : nil }
+        #expect(throws: ForebayError.self) { try spool.events() }
+        #expect(spool.missing.isEmpty, "that passes")
+        disk.fail { call, path in call == .open && path == bad ? EIO : nil }
+        let read = try spool.events()
+        let missing = Set(spool.missing.flatMap { Array($0.sequences) })
+        #expect(!missing.isEmpty && Set(read.map(\.0)).union(missing) == Set(0..<12))
+        await spool.close()
+    }
+
+    @Test(
+        "a call that fails while a segment is begun refuses the group, and the next one finds all in order",
+        arguments: [FaultDisk.Call.open, .rename, .write], [ENOSPC, EMFILE, EIO])
+    func roll(_ call: FaultDisk.Call, _ number: Int32) async throws {
+        // A failed write to a segment in use ends the process instead.
+        guard call != .write || number == ENOSPC else { return }
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        var spool = try fixture.open(on: disk)
+        var stored: [String] = []
+        var refused = 0
+        for number_ in 0..<24 {
+            let value = "\(number_)" + self.large
+            if number_ % 3 == 1 { disk.fail { $0 == call && $1.contains("/segments/") ? number : nil } }
+            do throws(ForebayError) {
+                _ = try await spool.commit([submission([(routeA, [value])])])
+                stored.append(value)
+            } catch {
+                refused += 1
+                #expect(error.recovery != .stop)
+            }
+            disk.fail(nil)
+            if number_ % 7 == 0 {
+                _ = try await spool.commit([submission([(routeB, ["b"])])])
+                stored.append("b")
+            }
+        }
+        #expect(refused > 0)
+        #expect(try spool.events().map(\.1) == stored)
+        let copy = try fixture.crashed()
+        await spool.close()
+        for again in [fixture, copy] {
+            spool = try again.open()
+            #expect(try spool.events().map(\.1) == stored)
+            #expect(spool.missing.isEmpty && spool.alarms.isEmpty)
+            await spool.close()
+        }
+    }
+
+    @Test("starts on a full disk, delivers, moves cursors, refuses, and accepts again when there is room", arguments: [true, false])
+    func fullAtStart(isClean: Bool) async throws {
+        let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10), isClean: isClean)
+        let disk = FaultDisk()
+        disk.tell((free: 0, total: 1 << 40))
+        disk.fail { call, path in
+            guard call == .write, !path.hasSuffix("/lock"), !path.contains("/cursors/"), !path.hasSuffix("/mark") else { return nil }
+            // In a segment that has room of its own nothing is taken from the disk.
+            return isClean ? ENOSPC : nil
+        }
+        let spool = try fixture.open(on: disk, roomInterval: 10)
+        let a = try await spool.cursor("forward/a", route: routeA), b = try await spool.cursor("forward/b", route: routeB)
+        await spool.releasePassedSegments()
+        #expect(spool.isFull)
+        await #expect(throws: ForebayError.self) { try await spool.commit([submission([(routeA, ["no"])])]) }
+        #expect(try spool.events().count == 12)
+        try a.move(to: 6, settled: 3)
+        try b.move(to: 6, settled: 3)
+        await spool.tidy()
+        #expect(spool.start > 0, "what is settled makes room")
+        disk.fail(nil)
+        disk.tell(nil)
+        #expect(await eventually { !spool.isFull })
+        _ = try await spool.commit([submission([(routeA, ["yes"])])])
+        #expect(try spool.events(from: 12).map(\.1) == ["yes"])
+        await spool.close()
+    }
+
+    @Test("while there is no room it is looked for again, without anybody writing")
+    func roomAgain() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk, roomInterval: 10)
+        _ = try await spool.commit([submission([(routeA, ["x"])])])
+        disk.tell((free: 0, total: 1 << 40))
+        disk.fail { call, path in call == .write && path.contains("/new-") ? ENOSPC : nil }
+        await #expect(throws: ForebayError.self) {
+            for _ in 0..<40 { _ = try await spool.commit([submission([(routeA, ["small"])])]) }
+        }
+        #expect(spool.isFull)
+        disk.tell(nil)
+        disk.fail(nil)
+        #expect(await eventually { !spool.isFull })
+        await spool.close()
+    }
+
+    @Test("a cursor moves on while its sync takes its time")
+    func slowSync() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk)
+        let cursor = try await spool.cursor("forward/a", route: routeA)
+        _ = try await spool.commit([submission([(routeA, (0..<100).map { "\($0)" })])])
+        let (entered, leave) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let isSlow = Mutex(true)
+        disk.fail { call, path in
+            guard call == .sync, path.contains("/cursors/"), isSlow.withLock({ $0 }) else { return nil }
+            entered.signal()
+            leave.wait()
+            return nil
+        }
+        try cursor.move(to: 1, settled: 1)
+        let tidying = Task { await spool.tidy() }
+        entered.wait()
+        isSlow.withLock { $0 = false }
+        try cursor.move(to: 50, settled: 49)
+        #expect(cursor.sequence == 50 && spool.lag(of: cursor) == 50, "nobody waits for the disk")
+        #expect(cursor.syncedSequence == 0)
+        leave.signal()
+        await tidying.value
+        #expect(cursor.syncedSequence == 1, "what moved meanwhile is not known to be durable")
+        await spool.tidy()
+        #expect(cursor.syncedSequence == 50)
+        await spool.close()
+    }
+
+    @Test("each kill gives back the room that was kept for what did not come")
+    func tailIsCut() async throws {
+        var fixture = SpoolFixture(segmentSize: 1 << 20)
+        for _ in 0..<4 {
+            let spool = try fixture.open(preparesNext: true)
+            _ = try await spool.cursor("forward/a", route: routeA)
+            for _ in 0..<3 { _ = try await spool.commit([submission([(routeA, ["small"])])]) }
+            #expect(await eventually { spool.view.roomWithoutNewFile > 900 << 10 })
+            for _ in 0..<3 { _ = try await spool.commit([submission([(routeA, ["small"])])]) }
+            let copy = try fixture.crashed()
+            await spool.close()
+            fixture = copy
+        }
+        let spool = try fixture.open()
+        #expect(try spool.events().count == 24)
+        let bytes = try fixture.segmentFiles().reduce(0) { try $0 + Data(contentsOf: URL(filePath: $1)).count }
+        #expect(bytes < 1 << 20, "four preallocated tails would be 4 MiB")
+        await spool.close()
+    }
+
+    @Test("a bad sector under a cursor or the mark: the file is replaced, and the start goes on", arguments: ["cursors/forward.a", "mark"])
+    func badSlot(_ name: String) async throws {
+        let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10))
+        let disk = FaultDisk()
+        let path = fixture.directory + "/" + name
+        let isBad = Mutex(true)
+        disk.fail { call, file in
+            guard isBad.withLock({ $0 }) else { return nil }
+            if call == .rename { isBad.withLock { $0 = false } }  // It is another file then.
+            return (call == .write || call == .read) && file.hasPrefix(path) ? EIO : nil
+        }
+        let spool = try fixture.open(on: disk)
+        let cursor = try await spool.cursor("forward/a", route: routeA)
+        #expect(try spool.events().count == 12 && spool.missing.isEmpty)
+        try cursor.move(to: 12, settled: 6)
+        await spool.close()
+        let again = try fixture.open()
+        #expect(try await again.cursor("forward/a", route: routeA).sequence == 12)
+        await again.close()
+    }
+
+    @Test("a log whose folder is taken away says so, and takes nothing more")
+    func folderGone() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try fixture.open()
+        _ = try await spool.commit([submission([(routeA, ["kept"])])])
+        #expect(spool.fault == nil)
+        try FileManager.default.removeItem(atPath: fixture.directory)
+        #expect(spool.fault != nil)
+        await #expect(throws: ForebayError.self) { try await spool.commit([submission([(routeA, ["no"])])]) }
+        await #expect(throws: ForebayError.self) { try await spool.commit([submission([(routeA, ["no"])])]) }
+    }
+
+    @Test("the reserve is a file until it is needed: then what must go on has room")
+    func ballast() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let budget = try SpoolBudget(capacity: 64 << 20, directory: fixture.directory, disk: disk, ballast: 128 << 10)
+        let spool = try fixture.open(on: disk, budget: budget)
+        let path = fixture.directory + "/ballast"
+        #expect(await eventually { FileManager.default.fileExists(atPath: path) && budget.usedBytes >= 128 << 10 })
+        let (threads, metrics) = (fixture.threads, fixture.metrics)
+        let letters = try DeadLetters(route: "a", directory: fixture.directory + "/letters", disk: disk) { folder throws(ForebayError) in
+            let configuration = SpoolConfiguration(directory: folder, kind: .deadLetters, segmentSize: 64 << 10) { fatalError("\($0)") }
+            return try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
+        }
+        disk.tell((free: 0, total: 1 << 40))
+        budget.refresh()
+        #expect(spool.isFull)
+        let record = batch(routeA, ["poison"]).withUnsafeBytes { Array($0) }
+        let letter = DeadLetter(
+            topic: "t", code: "MSG_SIZE_TOO_LARGE", reason: "", eventID: "id", offset: Offset(lane: .spool(spool.id), number: 0),
+            record: record)
+        // Once the file is gone its room is there.
+        disk.fail { call, file in
+            if call == .remove, file == path { disk.tell((free: 128 << 10, total: 1 << 40)) }
+            return nil
+        }
+        _ = try await letters.append([letter])
+        #expect(!FileManager.default.fileExists(atPath: path))
+        #expect(letters.count == 1)
+        await letters.close()
+        await spool.close()
+    }
+}
