@@ -49,7 +49,7 @@ struct AdminRoutesTests {
         status.buffers = [
             BufferStatus(
                 name: "spool", bytes: 90, capacity: 120, oldestEventAgeSeconds: 1.5, firstSequence: 5, durableSequence: 100, segments: 2,
-                isAccepting: false, missing: [.init(events: 7..<9, file: "0001.seg", reason: "bad checksum")])
+                isAccepting: false, fullSince: 1_785_576_600_125, missing: [.init(events: 7..<9, file: "0001.seg", reason: "bad checksum")])
         ]
         status.routes = [
             RouteStatus(
@@ -68,7 +68,7 @@ struct AdminRoutesTests {
                 + #""reason":"buffer: full: it accepts again when the backlog has shrunk","#
                 + #""stages":[{"name":"forward/orders","state":"waiting","restarts":3,"last_error":"no brokers","since":"2026-08-01T09:30:00.125Z","#
                 + #""facts":{"in_flight":5,"cluster":"main","blocked":true}}],"#
-                + #""buffer":{"name":"spool","bytes":90,"capacity":120,"fill":0.75,"accepting":false,"oldest_event_age_seconds":1.5,"#
+                + #""buffer":{"name":"spool","bytes":90,"capacity":120,"max_size":null,"fill":0.75,"accepting":false,"full_since":"2026-08-01T09:30:00.125Z","oldest_event_age_seconds":1.5,"#
                 + #""first_sequence":5,"durable_sequence":100,"segments":2,"#
                 + #""missing":[{"first":7,"end":9,"file":"0001.seg","reason":"bad checksum"}]},"#
                 + #""routes":[{"route":"orders","stage":"forward","cluster":"main","state":"waiting","cursor":5,"lag_events":95,"#

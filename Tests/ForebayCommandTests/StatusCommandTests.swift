@@ -29,8 +29,8 @@ import Testing
                 edge-1  forebay 0.1.0, up 2 h 2 m, running, not ready (buffer: full)
 
                 new events are refused with 503: the disk is full
-                    why    the spool has 1.5 GiB of 2.0 GiB; other files take the rest of the disk
-                    do     make room on the disk of data_dir; never delete files of the spool
+                    why    the spool has 1.5 GiB of 2.0 GiB that it may take, and the disk gives no more
+                    do     make room on the disk of data_dir, or mend what holds the backlog; never delete files of the spool
 
                 forward of route default to cluster main is waiting: 1,234,567 events wait
                     why    not known yet; the log has what the cluster said
@@ -108,7 +108,7 @@ import Testing
         for (error, why) in [("null", "not known yet; the log has what the cluster said"), (#""no brokers""#, "no brokers")] {
             #expect(
                 try await Self.troubles(of: Self.node(route + error)) == """
-                    forward of route default to cluster main is down: 1 events wait, the oldest for 1.0 s
+                    forward of route default to cluster main is down: 1 event waits, the oldest for 1.0 s
                         why    \(why)
                         do     restart Forebay once the reason is gone
                     """)
@@ -148,11 +148,24 @@ import Testing
                     why    forward of route default is behind
                     do     mend what holds it, or raise buffer.spool.max_size if the disk has more, and restart
                 """)
+        // The disk gives less than max_size: that is what is full.
+        let disk = full.replacingOccurrences(of: #""capacity":10485760"#, with: #""capacity":10485760,"max_size":20971520"#)
+        #expect(
+            try await Self.troubles(of: disk).hasPrefix(
+                """
+                new events are refused with 503: the disk is full
+                    since  2026-11-21T13:09:59.000Z (1.0 s ago)
+                    why    the spool has 1.0 MiB of 20.0 MiB that it may take, and the disk gives no more
+                """))
         let filling = Self.node(route, culprit: culprit).replacingOccurrences(of: #""fill":0.1"#, with: #""fill":0.75"#)
         #expect(
             try await Self.troubles(of: filling).hasPrefix("the spool is filling up: 75 %\n    why    forward of route default is behind\n")
         )
         #expect(try await Self.troubles(of: Self.node(route)) == "nothing is stuck")
+        let gone = Self.node(route).replacingOccurrences(of: #""ready":true,"reason":null"#, with: #""ready":false,"reason":"/d is gone""#)
+        #expect(try await Self.troubles(of: gone).hasPrefix("new events are refused with 503\n    why    /d is gone\n"))
+        // Of a node that starts nobody knows that yet.
+        #expect(try await Self.troubles(of: Self.node(route).replacingOccurrences(of: "running", with: "starting")).isEmpty)
     }
 
     @Test(arguments: [

@@ -140,9 +140,16 @@ struct ListenersTests {
     }
 
     @Test("a buffer that refuses makes the node unready with the reason, until it stores again or the next may try")
-    func refusals() {
+    func refusals() throws {
         let now = Mutex<UInt64>(0)
         let health = StorageHealth(now: { now.withLock { $0 } })
+        #expect(health.fullSince == nil)
+        health.found(isFull: true)
+        let since = try #require(health.fullSince)
+        health.found(isFull: true)
+        #expect(health.fullSince == since)
+        health.found(isFull: false)
+        #expect(health.fullSince == nil)
         let ingest = health.ingest(isFull: { false })
         #expect(health.unreadyReason == nil && ingest.fault() == nil)
         ingest.refused("no room on the disk")

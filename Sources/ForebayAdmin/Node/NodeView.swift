@@ -66,7 +66,10 @@ package struct BufferStatus: Sendable, Equatable {
 
     package var name: String
     package var bytes: Int
+    /// Bytes that it may take now: `max_size`, or what the disk can give if that is less.
     package var capacity: Int
+    /// `max_size`; none where there is none.
+    package var maxSize: Int?
     /// None if nothing waits.
     package var oldestEventAgeSeconds: Double?
     /// The sequence of the first event that is kept.
@@ -76,20 +79,25 @@ package struct BufferStatus: Sendable, Equatable {
     package var segments: Int
     /// False: what comes is answered 503.
     package var isAccepting: Bool
+    /// Milliseconds since 1970; none while it accepts.
+    package var fullSince: Int64?
     package var missing: [Missing]
 
     package init(
-        name: String, bytes: Int, capacity: Int, oldestEventAgeSeconds: Double? = nil, firstSequence: UInt64, durableSequence: UInt64,
-        segments: Int, isAccepting: Bool, missing: [Missing] = []
+        name: String, bytes: Int, capacity: Int, maxSize: Int? = nil, oldestEventAgeSeconds: Double? = nil, firstSequence: UInt64,
+        durableSequence: UInt64,
+        segments: Int, isAccepting: Bool, fullSince: Int64? = nil, missing: [Missing] = []
     ) {
         self.name = name
         self.bytes = bytes
         self.capacity = capacity
+        self.maxSize = maxSize
         self.oldestEventAgeSeconds = oldestEventAgeSeconds
         self.firstSequence = firstSequence
         self.durableSequence = durableSequence
         self.segments = segments
         self.isAccepting = isAccepting
+        self.fullSince = fullSince
         self.missing = missing
     }
 

@@ -57,7 +57,7 @@ package struct DataFolder: Sendable {
 
     /// In MiB, or GiB where there are many.
     package static func shown(_ bytes: Int) -> String {
-        bytes >= 100 << 30 ? "\(bytes >> 30) GiB" : "\(bytes >> 20) MiB"
+        bytes >= 10 << 30 ? "\(bytes >> 30) GiB" : "\(bytes >> 20) MiB"
     }
 
     private static func parent(of path: String) -> String {

@@ -122,11 +122,14 @@ final class NodeObservation: NodeView {
 
     private func buffer(_ parts: Parts) -> BufferStatus {
         let spool = parts.storage.spool
+        let isFull = spool.isFull
         return BufferStatus(
             name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
+            maxSize: parts.storage.budget.limit,
             oldestEventAgeSeconds: NodeRoute.age(parts.routes.values.compactMap(\.source.oldestAcceptedAt).min()),
             firstSequence: spool.start,
-            durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !spool.isFull,
+            durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !isFull,
+            fullSince: isFull ? parts.storageHealth.fullSince : nil,
             missing: spool.missing.map { BufferStatus.Missing(events: $0.sequences, file: "segment \($0.segment)", reason: $0.reason) })
     }
 

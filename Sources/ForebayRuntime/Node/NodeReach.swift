@@ -65,7 +65,7 @@ package enum NodeReach {
         let there = Set(metadata.topics.map(\.name))
         let missing = topics.filter { !there.contains($0) }
         guard !missing.isEmpty else {
-            return Reached(what: "topics of \(cluster)", found: "all \(topics.count) that are named are there", verdict: .good)
+            return Reached(what: "topics of \(cluster)", found: "all that are named are there (\(topics.count))", verdict: .good)
         }
         let more = missing.count > self.namedTopics ? " and \(missing.count - self.namedTopics) more" : ""
         return Reached(

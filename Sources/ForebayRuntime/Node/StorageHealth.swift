@@ -13,6 +13,7 @@ final class StorageHealth: Sendable {
     private struct State {
         var fault: String?
         var refusal: (reason: String, until: UInt64)?
+        var fullSince: Int64?
     }
 
     private let state = Mutex(State())
@@ -45,6 +46,13 @@ final class StorageHealth: Sendable {
 
     func stored() { self.state.withLock { $0.refusal = nil } }
 
+    /// Since when the spool is full, in milliseconds since 1970, to the second; none if it isn't.
+    var fullSince: Int64? { self.state.withLock { $0.fullSince } }
+
+    func found(isFull: Bool) {
+        self.state.withLock { $0.fullSince = isFull ? $0.fullSince ?? WallClock.milliseconds : nil }
+    }
+
     /// - Returns: whether that is news.
     func found(_ fault: String?) -> Bool {
         self.state.withLock { state in
@@ -66,6 +74,7 @@ actor StorageWatch {
     private let health: StorageHealth
     private let folders: [Folder]
     private let storageFault: @Sendable () -> String?
+    private let isFull: @Sendable () -> Bool
     private let thread: ThreadExecutor
     private let logger = Logger(label: "node")
 
@@ -74,7 +83,11 @@ actor StorageWatch {
     /// - Parameters:
     ///   - folders: which are there now.
     ///   - storageFault: what the storage itself knows: why nothing can be kept; none if all is well. It may ask the disk.
-    init(_ folders: [String], _ health: StorageHealth, storageFault: @escaping @Sendable () -> String?) {
+    ///   - isFull: whether new events are refused for want of room.
+    init(
+        _ folders: [String], _ health: StorageHealth, storageFault: @escaping @Sendable () -> String?, isFull: @escaping @Sendable () -> Bool
+    ) {
+        self.isFull = isFull
         self.health = health
         self.storageFault = storageFault
         self.folders = folders.map { Folder(path: $0, identity: Self.identity(of: $0)) }
@@ -94,6 +107,7 @@ actor StorageWatch {
     nonisolated func end() { self.thread.end() }
 
     func look() {
+        self.health.found(isFull: self.isFull())
         let fault = self.fault()
         guard self.health.found(fault) else { return }
         if let fault {

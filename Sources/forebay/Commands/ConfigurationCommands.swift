@@ -1,4 +1,5 @@
 import ForebayRuntime
+import ForebayTelemetry
 
 /// `run`, `demo`, `validate`, `config`: what begins with a configuration.
 enum ConfigurationCommands {
@@ -37,6 +38,8 @@ enum ConfigurationCommands {
             }
             return .ok
         }
+        // What fails is said below, once.
+        LogSink.shared.configure(level: .error, format: .auto)
         let reached = try await NodeReach.ask(configuration)
         for one in reached {
             let mark =

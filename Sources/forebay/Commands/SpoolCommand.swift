@@ -16,7 +16,8 @@ enum SpoolCommand {
             ("SEGMENT", .right), ("EVENTS", .right), ("FROM", .right), ("TO", .right), ("SIZE", .right), ("SEALED", .left), ("MADE", .left))
         for segment in spool.segments {
             segments.add(
-                "\(segment.number)", Shown.count(Int(clamping: segment.end > segment.base ? segment.end - segment.base : 0)), "\(segment.base)",
+                "\(segment.number)", Shown.count(Int(clamping: segment.end > segment.base ? segment.end - segment.base : 0)),
+                "\(segment.base)",
                 segment.end > segment.base ? "\(segment.end - 1)" : "-", Shown.bytes(segment.bytes), segment.isSealed ? "yes" : "no",
                 Shown.time(segment.madeAt))
         }

@@ -26,7 +26,8 @@ struct StatusScreen {
     }
 
     private func stuck(_ terminal: Terminal) -> String {
-        guard !self.troubles.isEmpty else { return "nothing is stuck\n" }
+        // While it starts, or ends, there is nothing to be known of most of it.
+        guard !self.troubles.isEmpty else { return self.status["phase"]?.text == "running" ? "nothing is stuck\n" : "" }
         let now = self.status["started_at"]?.text.flatMap(Shown.milliseconds).map {
             Double($0) / 1000 + (self.status["uptime_seconds"]?.real ?? 0)
         }

@@ -21,7 +21,8 @@ struct Trouble {
         let waiting = routes.compactMap(Self.waiting)
         let told = Set(routes.filter { Self.waiting($0) != nil }.map { "\($0["stage"]?.text ?? "")/\($0["route"]?.text ?? "")" })
         let stages = (status["stages"]?.items ?? []).filter { !told.contains($0["name"]?.text ?? "") }.compactMap(Self.failing)
-        return Self.buffer(status) + waiting + stages + Self.aside(routes, setAside, hint) + Self.lost(status)
+        return Self.buffer(status) + Self.unready(status, stages) + waiting + stages + Self.aside(routes, setAside, hint)
+            + Self.lost(status)
             + Self.deadLetters(routes, hint)
     }
 
@@ -39,18 +40,28 @@ struct Trouble {
                 ]
             } ?? []
         }
-        let size = "\(Shown.bytes(buffer["bytes"]?.integer ?? 0)) of \(Shown.bytes(buffer["capacity"]?.integer ?? 0))"
-        // The spool keeps a reserve and whole segments, an eighth of it at most: with more room than that it is not its own bound.
-        let isDisk = (buffer["fill"]?.real ?? 1) < 0.8
+        let (capacity, maxSize) = (buffer["capacity"]?.integer ?? 0, buffer["max_size"]?.integer ?? 0)
+        let size = "\(Shown.bytes(buffer["bytes"]?.integer ?? 0)) of \(Shown.bytes(max(capacity, maxSize)))"
+        // Its own bound is out of reach; or (of a node that tells of no bound) further away than the reserve and a segment.
+        let isDisk = maxSize > capacity || (buffer["fill"]?.real ?? 1) < 0.8
         return [
             Trouble(
                 what: "new events are refused with 503: " + (isDisk ? "the disk is full" : "the spool is full (\(size))"),
                 since: buffer["full_since"]?.text,
-                why: isDisk ? "the spool has \(size); other files take the rest of the disk" : culprit ?? "nothing is known to hold it",
+                why: isDisk
+                    ? "the spool has \(size) that it may take, and the disk gives no more" : culprit ?? "nothing is known to hold it",
                 remedy: isDisk
-                    ? "make room on the disk of data_dir; never delete files of the spool"
+                    ? "make room on the disk of data_dir, or mend what holds the backlog; never delete files of the spool"
                     : "mend what holds it, or raise buffer.spool.max_size if the disk has more, and restart")
         ]
+    }
+
+    /// A node that runs and takes no events, though there is room: what it says of that.
+    private static func unready(_ status: JSONValue, _ stages: [Trouble]) -> [Trouble] {
+        guard status["phase"]?.text == "running", status["ready"] == .boolean(false), status["buffer"]?["accepting"]?.isTrue ?? false,
+            stages.isEmpty, let reason = status["reason"]?.text
+        else { return [] }
+        return [Trouble(what: "new events are refused with 503", why: reason, remedy: "see to the disk of data_dir; the log may say more")]
     }
 
     // MARK: What waits
@@ -66,7 +77,7 @@ struct Trouble {
         let reason =
             error.text ?? [error["code"]?.text, error["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": ")
         return Trouble(
-            what: "\(name) is \(state): " + (lag > 0 ? "\(Shown.count(lag)) events wait\(oldest)" : "no events wait"),
+            what: "\(name) is \(state): " + (lag > 0 ? "\(Self.waiting(lag))\(oldest)" : "no events wait"),
             since: error["since"]?.text,
             why: reason.isEmpty ? "not known yet; the log has what the cluster said" : reason,
             remedy: error["advice"]?.text
@@ -115,7 +126,7 @@ struct Trouble {
         let oldest = unit["oldest_event_age_seconds"]?.real.map { ", the oldest for \(Shown.seconds($0))" } ?? ""
         let isDraining = unit["state"]?.text == "draining"
         return Trouble(
-            what: "\(name) (route \(route)) is set aside: \(Shown.count(unit["events"]?.integer ?? 0)) events wait\(oldest)"
+            what: "\(name) (route \(route)) is set aside: \(Self.waiting(unit["events"]?.integer ?? 0))\(oldest)"
                 + (isDraining ? "; it drains now" : ""),
             since: unit["since"]?.text,
             why: [unit["code"]?.text, unit["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
@@ -139,10 +150,14 @@ struct Trouble {
         guard dead > 0 else { return [] }
         return [
             Trouble(
-                what: "\(Shown.count(dead)) dead letters: Kafka refused these events for good",
+                what: dead == 1
+                    ? "1 dead letter: Kafka refused this event for good"
+                    : "\(Shown.count(dead)) dead letters: Kafka refused these events for good",
                 remedy: "\(hint("deadletters ls")) lists them, with the reasons", isSevere: false)
         ]
     }
+
+    private static func waiting(_ events: Int) -> String { events == 1 ? "1 event waits" : "\(Shown.count(events)) events wait" }
 
     /// Numbers from outside may be of any size.
     private static func total(_ name: String, _ routes: [JSONValue]) -> Int {
