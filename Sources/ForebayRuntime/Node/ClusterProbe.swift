@@ -14,7 +14,7 @@ actor ClusterProbe {
         self.loop = loop
     }
 
-    /// - Returns: what the cluster says of itself, or why no broker answered: the client's own error where it gave one, because it says more
+    /// - Returns: what the cluster says of itself, or why no broker answered: the client's own error where it gave one, which says more
     ///   than "timed out".
     func ask(_ properties: KafkaProperties) async -> Result<KafkaMetadata, ForebayError> {
         self.lastFailure = nil
