@@ -62,7 +62,8 @@ final class StorageHealth: Sendable {
     }
 }
 
-/// Looks at the folders of a running node, and asks its storage: whoever deletes or moves them leaves it writing into files that no start will find again.
+/// Looks at the folders of a running node, and asks its storage: whoever deletes or moves them leaves it writing into files that no start
+/// will find again.
 ///
 /// Once a second, on a thread of its own: a disk that hangs must hold up nobody.
 actor StorageWatch {
