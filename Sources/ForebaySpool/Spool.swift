@@ -96,7 +96,8 @@ package final class Spool: Sendable {
         // What was not there at this start was told of, if it was lost; what version 1 let go of is not known.
         value.released = max(value.released, outcome.segments.first?.base ?? outcome.durableEnd)
         let slot = SlotFile.Value(value)
-        guard let found = identity.mark, found.value != nil else {
+        // Recovery may have written it.
+        guard let found = try SlotFile.read(disk, path, log: identity.log), found.value != nil else {
             return SpoolMark(
                 slots: try SlotFile.make(disk, path, of: configuration.directory, log: identity.log, slot), value: value)
         }

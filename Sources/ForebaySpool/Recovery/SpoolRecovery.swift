@@ -46,7 +46,7 @@ struct SpoolRecovery {
                 SpoolAlarm(file: path, text: "neither copy of the segment's header can be read; it is moved to quarantine"))
             try Folder(self.disk).quarantine(path, of: self.directory)
         }
-        try self.dropUnused(&found, marked: identity.marks.max() ?? 0)
+        try self.dropUnused(&found, identity)
         for segment in found.segments where !segment.isWhole { self.mendHeader(segment) }
 
         var highest = identity.marks.max() ?? 0
@@ -62,14 +62,24 @@ struct SpoolRecovery {
 
     /// A newest segment without a frame, behind one that is not sealed: a crash, or a call that failed, came between making and use.
     /// The one before it may have gone on meanwhile, so that one is the tail.
-    private func dropUnused(_ found: inout FoundSegments, marked: UInt64) throws(ForebayError) {
+    private func dropUnused(_ found: inout FoundSegments, _ identity: LogIdentity) throws(ForebayError) {
+        let marked = identity.marks.max() ?? 0
         while found.segments.count > 1, let last = found.segments.last, last.header.version > 1, last.header.base >= marked {
             let before = found.segments[found.segments.count - 2]
             guard try !self.hasFooter(before), try self.isUnused(last) else { return }
             self.logger.info("a segment that was never used is removed", ["file": last.path])
+            try self.lowerMark(to: before.header.number, identity)
             try Folder(self.disk).remove(last.path)
             found.dropLast()
         }
+    }
+
+    /// Before the newest goes it is the newest no more: else it would be missed.
+    private func lowerMark(to newest: UInt64, _ identity: LogIdentity) throws(ForebayError) {
+        let path = "\(self.directory)/\(SpoolMark.file)"
+        guard let found = try SlotFile.read(self.disk, path, log: identity.log), var value = found.value, value.owner > newest else { return }
+        value.owner = newest
+        _ = try SlotFile.take(self.disk, path, of: self.directory, log: identity.log, found, value)
     }
 
     private func hasFooter(_ segment: FoundSegments.Segment) throws(ForebayError) -> Bool {
