@@ -252,6 +252,11 @@ package final class Spool: Sendable {
         try await self.writer.perform(work)
     }
 
+    /// Tries again with the reserve if there is no room.
+    func withReserve<Result>(_ body: () throws(ForebayError) -> Result) throws(ForebayError) -> Result {
+        try self.budget.withReserve(body)
+    }
+
     /// Counts bytes of files beside the segments.
     func charge(_ bytes: Int) {
         self.budget.add(bytes)

@@ -142,6 +142,41 @@ struct RestartTests {
         await again.close()
     }
 
+    @Test("what frees a segment is the synced place of the cursor, not the written one")
+    func syncedPlace() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try fixture.open(cursorSyncInterval: 60_000)
+        let cursors = [
+            try await spool.cursor("forward/a", route: routeA), try await spool.cursor("forward/b", route: routeB),
+        ]
+        for _ in 0..<10 { _ = try await spool.commit([submission([(routeA, [String(repeating: "s", count: 30_000)])])]) }
+        try cursors[1].move(to: 10, settled: 0)
+        await spool.tidy()
+        try cursors[0].move(to: 10, settled: 10)
+        let held = spool.segmentCount
+        await spool.releasePassedSegments()
+        #expect(spool.segmentCount == held && spool.start == 0)
+        await spool.tidy()
+        #expect(spool.segmentCount < held)
+        await spool.close()
+    }
+
+    @Test("a group is durable whole, also when only a cursor in its middle says so")
+    func cursorInAGroup() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try fixture.open()
+        let cursor = try await spool.cursor("forward/a", route: routeA)
+        _ = try await spool.commit([submission([(routeA, ["0"]), (routeB, ["1", "2"])])])
+        try cursor.move(to: 1, settled: 1)
+        let copy = try fixture.crashed()
+        await spool.close()
+        let again = try copy.open()
+        #expect(again.durableEnd == 3)
+        #expect(try again.events().map(\.1) == ["0", "1", "2"])
+        #expect(again.missing.isEmpty)
+        await again.close()
+    }
+
     @Test("lag is the log's, also when segments were left without footers", arguments: 1...3)
     func lagAfterKills(kills: Int) async throws {
         var fixture = SpoolFixture(segmentSize: 64 << 10)

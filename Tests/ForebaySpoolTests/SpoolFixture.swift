@@ -26,7 +26,8 @@ final class SpoolFixture {
     var segmentsFolder: String { self.directory + "/segments" }
 
     func open(
-        preparesNext: Bool = false, on disk: any Disk = SystemDisk(), roomInterval: Int = 1000, budget: SpoolBudget? = nil
+        preparesNext: Bool = false, on disk: any Disk = SystemDisk(), roomInterval: Int = 1000, cursorSyncInterval: Int = 100,
+        budget: SpoolBudget? = nil
     ) throws -> Spool {
         let budget = try budget ?? SpoolBudget(capacity: self.budgetCapacity, directory: self.directory, disk: disk)
         var configuration = SpoolConfiguration(directory: self.directory, segmentSize: self.segmentSize) { error in
@@ -35,6 +36,7 @@ final class SpoolFixture {
         configuration.preparesNext = preparesNext
         configuration.disk = disk
         configuration.roomInterval = roomInterval
+        configuration.cursorSyncInterval = cursorSyncInterval
         configuration.markInterval = 60_000
         return try Spool.open(configuration, budget: budget, threads: self.threads, metrics: SpoolMetrics(self.metrics))
     }

@@ -40,6 +40,11 @@ actor SpoolKeeper {
     // MARK: Cursors
 
     func cursor(_ name: String, _ route: RouteID, formerly: [String]) throws(ForebayError) -> SpoolCursor {
+        // A new one takes a little room, also on a full disk.
+        try self.budget.withReserve { () throws(ForebayError) in try self.openCursor(name, route, formerly: formerly) }
+    }
+
+    private func openCursor(_ name: String, _ route: RouteID, formerly: [String]) throws(ForebayError) -> SpoolCursor {
         let old = formerly.compactMap(self.cursors.cursor)
         if !old.isEmpty {
             let known = self.cursors.cursor(name)?.routes ?? [route]
@@ -51,7 +56,7 @@ actor SpoolKeeper {
     }
 
     func forget(_ name: String) async throws(ForebayError) {
-        try self.cursors.forget(name)
+        try self.budget.withReserve { () throws(ForebayError) in try self.cursors.forget(name) }
         await self.clearPassedSegments()
     }
 

@@ -68,7 +68,9 @@ package final class SetAsideLog: Sendable {
         let store = try await self.openedOrMade()
         let (spool, units) = (store.spool, store.units)
         if !new.isEmpty {
-            try await spool.onCommitThread { () throws(ForebayError) in spool.charge(try units.add(new)) }
+            try await spool.onCommitThread { () throws(ForebayError) in
+                spool.charge(try spool.withReserve { () throws(ForebayError) in try units.add(new) })
+            }
         }
         guard !batches.isEmpty else { return }
         units.beginAppend(Set(batches.map(\.unit)))
@@ -159,6 +161,6 @@ package final class SetAsideLog: Sendable {
         _ directory: String, _ open: @Sendable (String) throws(ForebayError) -> Spool
     ) throws(ForebayError) -> Store {
         let spool = try open(directory)
-        return Store(spool: spool, units: try SetAsideRecovery().run(spool))
+        return Store(spool: spool, units: try spool.withReserve { () throws(ForebayError) in try SetAsideRecovery().run(spool) })
     }
 }

@@ -1,0 +1,94 @@
+import ForebayCore
+import ForebaySpool
+import ForebayTelemetry
+import ForebayTestKit
+import Foundation
+import Testing
+
+@testable import ForebayBuffer
+
+/// What a stage gets of a spool, and where its cursor may stand meanwhile.
+@Suite("Spool source")
+struct SpoolSourceTests {
+    private final class World {
+        let directory = NSTemporaryDirectory() + "forebay-source-" + UUID().uuidString
+        let threads = SpoolThreads()
+        let spool: Spool
+
+        init(recentBytes: Int) throws {
+            var configuration = SpoolConfiguration(directory: self.directory, segmentSize: 1 << 20) { fatalError("\($0)") }
+            configuration.recentBytes = recentBytes
+            let budget = try SpoolBudget(capacity: 1 << 30, directory: self.directory)
+            self.spool = try Spool.open(configuration, budget: budget, threads: self.threads, metrics: SpoolMetrics(MetricsRegistry()))
+        }
+
+        deinit {
+            try? FileManager.default.removeItem(atPath: self.directory)  // A temporary folder.
+        }
+
+        func source(_ route: String) async throws -> (source: SpoolSource, cursor: SpoolCursor) {
+            let cursor = try await self.spool.cursor("forward/\(route)", route: RouteID(name: route))
+            let loop = ThreadExecutor(label: "source")
+            let source = SpoolSource(
+                spool: self.spool, cursor: cursor, executor: loop, disk: self.threads.read.executor(),
+                configuration: BufferConfiguration(), surroundings: .real)
+            return (source, cursor)
+        }
+
+        func commit(_ route: String, _ count: Int) async throws {
+            let samples = (0..<count).map { EventFactory.Sample("t", value: "\($0)") }
+            let batch = EventFactory.batch(samples, spool: self.spool.id, first: 0)
+            let routed = Batch(
+                lane: batch.lane, first: 0, count: batch.count, route: RouteID(name: route), acceptedAt: 1, slab: batch.slab,
+                range: batch.range)
+            _ = try await self.spool.commit([Submission(batches: [routed], ack: AckToken { _ in })])
+        }
+    }
+
+    @Test("the cursor stands where all is settled, whatever was handed out or belongs to others", arguments: [0, 16 << 20])
+    func cursorWaits(recentBytes: Int) async throws {
+        let world = try World(recentBytes: recentBytes)
+        let (source, cursor) = try await world.source("a")
+        let (others, idle) = try await world.source("b")
+        try await world.commit("a", 5)
+        try await world.commit("b", 7)
+        try await world.commit("a", 3)
+        var batches = source.batches().makeAsyncIterator()
+        let first = try #require(await batches.next()), second = try #require(await batches.next())
+        #expect((first.first, first.count, second.first, second.count) == (0, 5, 12, 3))
+        // It has read to the end and handed out two; nothing is settled.
+        try await world.commit("b", 1)
+        #expect(await !eventually(within: .milliseconds(100)) { cursor.sequence > 0 })
+        try source.commit(through: Offset(lane: first.lane, number: 3))
+        #expect(cursor.sequence == 3 && source.lag == 5)
+        try source.commit(through: Offset(lane: first.lane, number: second.end))
+        #expect(await eventually { cursor.sequence == 16 })
+        #expect(source.lag == 0)
+        // Whoever has nothing passes what others have, once it looks.
+        #expect(idle.sequence == 0)
+        let reading = Task {
+            for await batch in others.batches() { return Int(batch.count) }; return 0
+        }
+        #expect(await reading.value == 7)
+        source.close()
+        others.close()
+        await world.spool.close()
+    }
+
+    @Test("begun anew, it hands out again what nobody settled")
+    func again() async throws {
+        let world = try World(recentBytes: 0)
+        let (source, cursor) = try await world.source("a")
+        for _ in 0..<4 { try await world.commit("a", 10) }
+        var batches = source.batches().makeAsyncIterator()
+        let first = try #require(await batches.next())
+        try source.commit(through: Offset(lane: first.lane, number: 4))
+        var after = source.batches().makeAsyncIterator()
+        #expect(try #require(await after.next()).first == 4)
+        // The first reading is over: it moves nothing any more.
+        _ = await batches.next()
+        #expect(cursor.sequence == 4)
+        source.close()
+        await world.spool.close()
+    }
+}
