@@ -128,7 +128,7 @@ extension IngestStage {
         switch code {
         case .overloaded:
             Refusal(code, "\(code.busyDetail) (limits.in_flight is \(self.configuration.limits.inFlight) bytes)")
-        case .unavailable: Refusal(code, self.storageFault.map { "\($0); nothing was stored" } ?? code.busyDetail)
+        case .unavailable: Refusal(code, self.storage.fault().map { "\($0); nothing was stored" } ?? code.busyDetail)
         default: Refusal(code, code.busyDetail)
         }
     }

@@ -56,8 +56,7 @@ package actor IngestStage: Stage {
     private var drained: CheckedContinuation<Void, Never>?
     private var storageKnownAt: UInt64 = 0
     private var isKnownFull = false
-    /// Why nothing can be stored, as it was last known.
-    private(set) var storageFault: String?
+    private var hasFault = false
     /// The storage has refused, and not stored since.
     var hasRefused = false
 
@@ -159,9 +158,9 @@ package actor IngestStage: Stage {
         if now >= self.storageKnownAt + 50 {
             self.storageKnownAt = now
             self.isKnownFull = self.storage.isFull()
-            self.storageFault = self.storage.fault()
+            self.hasFault = self.storage.fault() != nil
         }
-        if self.storageFault != nil { return .unavailable }
+        if self.hasFault { return .unavailable }
         return self.isKnownFull ? .spoolFull : nil
     }
 

@@ -33,6 +33,6 @@ package struct SpoolConfiguration: Sendable {
 
     var segments: String { "\(self.directory)/segments" }
 
-    /// The smallest segment that is worth its file.
-    var leastSegment: Int { min(self.segmentSize, max(64 << 10, self.segmentSize / 16)) }
+    /// The smallest segment that is worth its file: a side log takes what it can get.
+    var leastSegment: Int { self.kind.isSideLog ? 0 : min(self.segmentSize, max(64 << 10, self.segmentSize / 16)) }
 }

@@ -34,7 +34,7 @@ package final class UnsettledTopics: @unchecked Sendable {
         let limit: Int
         let settled: Settled?
         var uses: [String: TopicUse] = [:]
-        /// Set aside, and not among `uses`.
+        /// Of which something is set aside, and which are not among `uses`. They count as much.
         var others: Set<String> = []
         var nextLook: UInt64 = 0
 
@@ -124,7 +124,7 @@ package final class UnsettledTopics: @unchecked Sendable {
         // In this order: an event is set aside before the cursor passes it.
         let end = settled.end()
         let aside = settled.setAside()
-        for (name, use) in self.routes[number].uses where use.pending == 0 && use.end <= end && !aside.contains(name) {
+        for (name, use) in self.routes[number].uses where use.pending == 0 && use.end <= end {
             use.isCounted = false
             self.routes[number].uses[name] = nil
         }

@@ -79,7 +79,9 @@ package final class Node: Sendable {
         let storage = try NodeStorage.open(configuration, metrics: metrics)
         let routes = try await NodeRoute.all(configuration, storage, loops.delivery, metrics)
         let storageHealth = StorageHealth()
-        let storageWatch = StorageWatch(NodeStorage.watchedFolders(configuration), storageHealth) { storage.spool.isFull }
+        let storageWatch = StorageWatch(
+            NodeStorage.watchedFolders(configuration), storageHealth, isFull: { storage.spool.isFull },
+            storageFault: { storage.spool.fault })
         observation.opened(
             NodeObservation.Parts(supervisor: supervisor, storage: storage, storageHealth: storageHealth, routes: routes))
         let waiters = DeliveryWaiters(limit: configuration.limits.awaitingKafka)

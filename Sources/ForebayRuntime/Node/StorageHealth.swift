@@ -17,21 +17,15 @@ final class StorageHealth: Sendable {
     }
 
     private let state = Mutex(State())
-    private let storageFault: @Sendable () -> String?
     private let now: @Sendable () -> UInt64
 
-    /// - Parameters:
-    ///   - storageFault: what the spool itself knows: why nothing can be stored; none if all is well. Cheap, from any thread.
-    ///   - now: nanoseconds of a clock that only moves forward.
-    init(
-        storageFault: @escaping @Sendable () -> String? = { nil }, now: @escaping @Sendable () -> UInt64 = { MonotonicClock.nanoseconds }
-    ) {
-        self.storageFault = storageFault
+    /// - Parameter now: nanoseconds of a clock that only moves forward.
+    init(now: @escaping @Sendable () -> UInt64 = { MonotonicClock.nanoseconds }) {
         self.now = now
     }
 
     /// Why no event may be taken: it could be acknowledged, and lost.
-    var fault: String? { self.state.withLock { $0.fault } ?? self.storageFault() }
+    var fault: String? { self.state.withLock { $0.fault } }
 
     /// Why the node is not ready; none as far as is known here.
     var unreadyReason: String? {
@@ -68,7 +62,7 @@ final class StorageHealth: Sendable {
     }
 }
 
-/// Looks at the folders of a running node: whoever deletes or moves them leaves it writing into files that no start will find again.
+/// Looks at the folders of a running node, and asks its storage: whoever deletes or moves them leaves it writing into files that no start will find again.
 ///
 /// Once a second, on a thread of its own: a disk that hangs must hold up nobody.
 actor StorageWatch {
@@ -80,6 +74,7 @@ actor StorageWatch {
     private let health: StorageHealth
     private let folders: [Folder]
     private let isFull: @Sendable () -> Bool
+    private let storageFault: @Sendable () -> String?
     private let thread: ThreadExecutor
     private let logger = Logger(label: "node")
 
@@ -88,9 +83,14 @@ actor StorageWatch {
     /// - Parameters:
     ///   - folders: which are there now.
     ///   - isFull: whether new events are refused for want of room.
-    init(_ folders: [String], _ health: StorageHealth, isFull: @escaping @Sendable () -> Bool) {
+    ///   - storageFault: what the storage itself knows: why nothing can be kept; none if all is well. It may ask the disk.
+    init(
+        _ folders: [String], _ health: StorageHealth, isFull: @escaping @Sendable () -> Bool,
+        storageFault: @escaping @Sendable () -> String?
+    ) {
         self.isFull = isFull
         self.health = health
+        self.storageFault = storageFault
         self.folders = folders.map { Folder(path: $0, identity: Self.identity(of: $0)) }
         self.thread = ThreadExecutor(label: "fb-storage")
     }
@@ -112,10 +112,9 @@ actor StorageWatch {
         let fault = self.fault()
         guard self.health.found(fault) else { return }
         if let fault {
-            self.logger.error(
-                "the node's folder is gone; nothing is accepted until it is back, or the node is started anew", ["reason": fault])
+            self.logger.error("what is stored now would be lost; nothing is accepted until the node is started again", ["reason": fault])
         } else {
-            self.logger.warning("the node's folder is back", [:])
+            self.logger.warning("the node's folders are back; events are accepted again", [:])
         }
     }
 
@@ -125,7 +124,7 @@ actor StorageWatch {
             if identity.isEmpty { return "\(folder.path) is gone" }
             if identity != folder.identity { return "\(folder.path) is not the folder that this node opened" }
         }
-        return nil
+        return self.storageFault()
     }
 
     /// Empty if nothing is there.

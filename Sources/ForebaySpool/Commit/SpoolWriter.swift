@@ -96,6 +96,8 @@ actor SpoolWriter {
         } catch  where error.code == .spoolFull {
             active.withdraw()
             self.budget.refresh()
+            // Room that the disk did not give is none, until it has some again.
+            self.view.setRoom(self.prepared?.size ?? 0)
             throw error
         } catch {
             self.configuration.onDiskFailure(error)

@@ -47,6 +47,12 @@ class Tokens(unittest.TestCase):
         ):
             self.assertEqual(texts(f"x = {text} + y"), ["x", "=", text, "+", "y"])
 
+    def test_a_regular_expression_is_one_token(self):
+        for text in (r"/a < (b\/]/", r"/[(]x/", "#/a/b]/#", "##/a/#b/##"):
+            self.assertEqual(texts(f"x = {text} + y"), ["x", "=", text, "+", "y"])
+            self.assertEqual(texts(f"f({text}, y)"), ["f", "(", text, ",", "y", ")"])
+        self.assertEqual(texts("a / b / (c)"), ["a", "/", "b", "/", "(", "c", ")"])
+
     def test_a_string_without_end_is_refused(self):
         for text in ('"abc\n', '"""\nabc', r'"\(abc'):
             with self.assertRaises(swift.Unreadable):

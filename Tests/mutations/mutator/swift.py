@@ -117,7 +117,8 @@ def tokenize(text):
             place = comment_end(text, place)
             spaced = True
             continue
-        kind, end = token_at(text, place, newline)
+        end = regex_end(text, place, tokens[-1] if tokens else None)
+        kind, end = ("string", end) if end else token_at(text, place, newline)
         line = bisect_right(starts, place)
         tokens.append(Token(kind, text[place:end], place, end, line, place - starts[line - 1] + 1, newline, spaced))
         tokens[-1].spaced_after = end >= len(text) or text[end].isspace() or text.startswith(("//", "/*"), end)
@@ -189,6 +190,27 @@ def string_end(text, place):
         else:
             place += 1
     raise Unreadable("a string has no end")
+
+
+def regex_end(text, place, before):
+    """Behind a regular expression that begins here, `/…/` or `#/…/#`; none if none does.
+
+    One begins where an operand is to come, and not with a space; it ends on its line.
+    """
+    hashes = len(text[place:]) - len(text[place:].lstrip("#")) if text[place] == "#" else 0
+    start = place + hashes
+    if text[start : start + 1] != "/":
+        return None
+    if hashes == 0:
+        expects = before is None or before.text in ("(", "[", "{", ",", ":", ";", "return", "in", "case") or before.is_binary
+        if not expects or text[start + 1 : start + 2].isspace():
+            return None
+    at, closing = start + 1, "/" + "#" * hashes
+    while at < len(text) and text[at] != "\n":
+        if text.startswith(closing, at):
+            return at + len(closing)
+        at += 2 if text[at] == "\\" else 1
+    return None
 
 
 def interpolation_end(text, place):

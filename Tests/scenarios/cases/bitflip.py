@@ -7,6 +7,8 @@ in Kafka must be one run of sequences (a frame), the one that `forebay spool ver
 import json
 import re
 
+from rig import ledger
+
 ROUNDS = {"ci": 3, "long": 30}
 
 
@@ -35,12 +37,12 @@ def once(rig, kafka, topic):
     rig.drain(node)
     rig.check("the alarm is raised", (node.metric("forebay_buffer_corruption_total") or 0) >= 1)
     checker = rig.examine([load], kafka, topics=[topic], copies=2)
-    missing = sorted(sequence(checker.requests[r], i) for r, i in checker.missing())
+    missing = sorted(ledger.sequence(checker.requests[r], i) for r, i in checker.missing())
     rig.check("what the flip hit is missing", missing)
     rig.check("the missing run is one", missing == list(range(missing[0], missing[-1] + 1)), (missing[0], missing[-1], len(missing)))
     run = (missing[0], len(missing))
     rig.check("verify names exactly that run", run == (problems[0]["missing_from"], problems[0]["missing_count"]), (run, problems))
-    reported = [(m["first"], m["end"] - m["first"]) for m in node.status()["buffer"]["missing"]]
+    reported = [(gap.start, len(gap)) for gap in node.missing()]
     rig.check("status reports exactly that run", reported == [run], (run, reported))
     rig.check("the log names that run", named(node.log.read_text(), missing))
     verdict = checker.verdict()
@@ -52,7 +54,7 @@ def once(rig, kafka, topic):
 
 def flip(rig, node):
     """Flips a bit inside the filler of an event that lies in a sealed segment: not in the last two files."""
-    files = sorted((node.data / "spool/segments").glob("*.segment"))
+    files = node.segments()
     rig.check("several segments are sealed", len(files) > 3, files)
     file = rig.random.choice(files[:-2])
     content = file.read_bytes()
@@ -62,14 +64,6 @@ def flip(rig, node):
         handle.seek(position)
         handle.write(bytes([content[position] ^ 1 << rig.random.randrange(8)]))
     return file, position
-
-
-def sequence(request, index):
-    """A derived id ends in the event's sequence, thirteen digits of Crockford's base 32; those of a request of one route follow each other."""
-    number = 0
-    for digit in request.answer["id"][-13:]:
-        number = number * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(digit)
-    return number + index
 
 
 def named(text, missing):

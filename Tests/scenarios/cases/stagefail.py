@@ -5,10 +5,8 @@ such failure. All the while one client posts and another posts and waits for Kaf
 failures come after a restart with other routes. (Failures injected inside the process: `swift test --filter StageFailure`.)
 """
 
-import contextlib
-
 from rig import tracing
-from rig.support import spawn, until
+from rig.support import until
 from rig.world import World
 
 ROUNDS = {"ci": 8, "long": 30}  # the pauses before restarts grow to half a minute
@@ -32,7 +30,7 @@ def fail(rig, world, part, least):
     node = world.node
     world.main.freeze()
     world.load("steady", events=100_000, size=800, batch=200, connections=8).wait()  # more than is served from memory, so that segments are opened
-    with refusing(rig, node, every=rig.random.randrange(3, 6), log=f"strace-{part}.log"):
+    with refusing(rig, node, every=rig.random.randrange(3, 6), part=part):
         loads = [world.load("steady", batch=20, connections=4, pause=20),
                  world.load("steady", batch=1, connections=8, pause=20, query="?ack=kafka")]
         for load in loads:
@@ -48,17 +46,10 @@ def fail(rig, world, part, least):
     return restarts(node), max(c["slowest"] for c in counts)
 
 
-@contextlib.contextmanager
-def refusing(rig, node, every, log):
+def refusing(rig, node, every, part):
     """While inside, every so many openings of a segment that is there now fail, as they do when descriptors run out."""
-    paths = [word for path in sorted((node.data / "spool/segments").glob("*.segment"))[:-1] for word in ("-P", path)]
-    command = tracing.strace(rig.folder / "trace", "-e", "trace=openat", "-e", f"inject=openat:error=EMFILE:when={every}+{every}", *paths)
-    strace = spawn([*command, "-p", node.pid], rig.folder / log)
-    rig.closing.append(lambda: strace.poll() is None and strace.kill())
-    until("strace watches", lambda: "TracerPid:\t0" not in open(f"/proc/{node.pid}/status").read())
-    yield
-    strace.terminate()
-    strace.wait(20)
+    paths = [word for path in node.segments()[:-1] for word in ("-P", path)]
+    return tracing.attached(rig, node, rig.folder / f"trace-{part}", "-e", "trace=openat", "-e", f"inject=openat:error=EMFILE:when={every}+{every}", *paths)
 
 
 def restarts(node):

@@ -29,9 +29,11 @@ def free(mount):
 
 
 def fill(path):
+    """To the last block."""
     with open(path, "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(1 << 16))
-        except OSError:
-            pass
+        for size in (1 << 16, 1 << 10):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                pass

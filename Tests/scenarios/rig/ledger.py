@@ -35,6 +35,15 @@ class Request:
         return self.first[index % len(self.keys)] + index // len(self.keys)
 
 
+def sequence(request, index):
+    """Where an event lies in the spool: a derived id ends in it, thirteen digits of Crockford's base 32. Those of a request of one route follow
+    each other."""
+    number = 0
+    for digit in request.answer["id"][-13:]:
+        number = number * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(digit)
+    return number + index
+
+
 def payload(request, index, size):
     """The event's bytes: a JSON object of `size` bytes (or its least size), with its CRC at the end."""
     head = f'{{"r":{request.number},"i":{index},"k":"{request.key(index)}","n":{request.ordinal(index)},"x":"'.encode()

@@ -68,6 +68,11 @@ class Load:
             raise RuntimeError(f"the load generator ended with {code}")
         return self.counts()
 
+    def finish(self, timeout=60):
+        """Waits until all is sent; a node that ended meanwhile is a failure at once."""
+        self.reach("all is sent", lambda counts: self.process.poll() is not None, timeout)
+        return self.wait()
+
     def stop(self):
         """Lets the requests in flight end, and gives the final counts."""
         if self.process.poll() is None:
@@ -239,7 +244,7 @@ class Connection:
 
 def judge(status, body):
     """What the contract says an answer means for the events: stored, not stored, or nobody knows."""
-    if status in (200, 202):
+    if status in (200, 202) or body.get("code") == "refused_by_kafka":  # Which is stored, and in the dead letters.
         return ledger.OK
     if status in (429, 503) and body.get("code") != "outcome_unknown" or 400 <= status < 500 or status in (501, 505):
         return ledger.REFUSED

@@ -37,7 +37,7 @@ class Node:
         self.folder, self.data, self.program = Path(folder), Path(data or Path(folder) / "data"), program
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port, self.admin_port = free_port(), free_port()
-        self.process, self.pid, self.starts = None, None, 0
+        self.process, self.pid, self.starts, self.clusters = None, None, 0, clusters
         self.log = self.folder / "forebay.log"
         self.configuration = {
             "version": 1,
@@ -48,6 +48,13 @@ class Node:
             "buffer": {"backend": "spool", "spool": {"max_size": "2GiB"} | (spool or {})},
             "routes": routes or {"default": {"topics": ["*"], "forward": {"to": "main"}}},
         } | {name: part for name, part in (("topics", topics), ("limits", limits), ("delivery", delivery)) if part}
+
+    def away(self, away=True):
+        """From the next start on the clusters are where nobody answers; or where they were."""
+        nobody = {"bootstrap.servers": f"127.0.0.1:{free_port()}"}
+        for name, properties in self.clusters.items():
+            self.configuration["clusters"][name] = {"properties": properties | nobody if away else properties}
+        return self
 
     @property
     def file(self):
@@ -175,6 +182,13 @@ class Node:
                     break
                 after = f"&after={page['next']}"
         return letters
+
+    def missing(self):
+        """The ranges of sequences that it says can't be read any more."""
+        return [range(gap["first"], gap["end"]) for gap in self.status()["buffer"]["missing"]]
+
+    def segments(self):
+        return sorted((self.data / "spool/segments").glob("*.segment"))
 
     def lag(self, route):
         """How many events of a route are neither delivered nor set aside."""

@@ -1,10 +1,12 @@
 """strace as a fault injector and as a witness of the order of system calls."""
 
+import contextlib
 import re
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
-from .support import Skip
+from .support import Skip, spawn, until
 
 LINE = re.compile(r"^(\d+) +(\d+\.\d+) (.*)$")
 
@@ -14,6 +16,19 @@ def strace(output, *options):
     if not shutil.which("strace"):
         raise Skip("strace")
     return ["strace", "-f", "-y", "-ttt", "--seccomp-bpf", "-qq", "-o", str(output), *options]
+
+
+@contextlib.contextmanager
+def attached(rig, node, output, *options):
+    """While inside, a node that runs already is watched, or given faults."""
+    child = spawn([*strace(output, *options), "-p", node.pid], Path(f"{output}.log"))
+    rig.closing.append(lambda: child.poll() is None and child.kill())
+    until("strace watches", lambda: "TracerPid:\t0" not in Path(f"/proc/{node.pid}/status").read_text())
+    try:
+        yield
+    finally:
+        child.terminate()
+        child.wait(20)
 
 
 @dataclass
