@@ -14,8 +14,8 @@ actor ClusterProbe {
         self.loop = loop
     }
 
-    /// - Returns: what the cluster says of itself, or why no broker answered: the client's own error where it gave one, because it says
-    ///   more than "timed out".
+    /// - Returns: what the cluster says of itself, or why no broker answered: the client's own error where it gave one, which says more
+    ///   than "timed out".
     func ask(_ properties: KafkaProperties) async -> Result<KafkaMetadata, ForebayError> {
         self.lastFailure = nil
         do {
@@ -29,9 +29,7 @@ actor ClusterProbe {
             }
             return .success(try await producer.metadataOfAllTopics(timeout: 5000))
         } catch let failure as KafkaFailure {
-            let failure = self.lastFailure ?? failure
-            let advice = KafkaAdvice(properties: properties).text(for: failure, topic: nil).map { "; \($0)" } ?? ""
-            return .failure(ForebayError(.brokerUnavailable, recovery: .retry, failure.description + advice))
+            return .failure(ForebayError(.brokerUnavailable, recovery: .retry, (self.lastFailure ?? failure).description))
         } catch {
             return .failure(ForebayError(.brokerUnavailable, recovery: .retry, "\(error)"))
         }

@@ -80,8 +80,8 @@ package final class Node: Sendable {
         let routes = try await NodeRoute.all(configuration, storage, loops.delivery, metrics)
         let storageHealth = StorageHealth()
         let storageWatch = StorageWatch(
-            NodeStorage.watchedFolders(configuration), storageHealth, isFull: { storage.spool.isFull },
-            storageFault: { storage.spool.fault })
+            NodeStorage.watchedFolders(configuration), storageHealth, storageFault: { storage.spool.fault },
+            isFull: { storage.spool.isFull })
         observation.opened(
             NodeObservation.Parts(supervisor: supervisor, storage: storage, storageHealth: storageHealth, routes: routes))
         let waiters = DeliveryWaiters(limit: configuration.limits.awaitingKafka)

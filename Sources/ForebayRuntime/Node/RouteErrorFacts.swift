@@ -2,7 +2,7 @@ import ForebayAdmin
 import ForebayCore
 
 extension RouteError {
-    /// What a stage that runs tells of itself, in its facts `error_code`, `error_reason`, `error_advice`, `error_since`; or why not.
+    /// What a stage that runs tells of itself, in its facts `error_code`, `error_reason`, `error_advice`, `error_since`; or why it doesn't.
     ///
     /// - Parameter held: why it holds everything back, where it does.
     init?(of stage: StageReport?, held: String?) {

@@ -62,7 +62,8 @@ final class StorageHealth: Sendable {
     }
 }
 
-/// Looks at the folders of a running node, and asks its storage: whoever deletes or moves them leaves it writing into files that no start will find again.
+/// Looks at the folders of a running node, and asks its storage: whoever deletes or moves them leaves it writing into files that no start
+/// will find again.
 ///
 /// Once a second, on a thread of its own: a disk that hangs must hold up nobody.
 actor StorageWatch {
@@ -73,8 +74,8 @@ actor StorageWatch {
 
     private let health: StorageHealth
     private let folders: [Folder]
-    private let isFull: @Sendable () -> Bool
     private let storageFault: @Sendable () -> String?
+    private let isFull: @Sendable () -> Bool
     private let thread: ThreadExecutor
     private let logger = Logger(label: "node")
 
@@ -82,11 +83,10 @@ actor StorageWatch {
 
     /// - Parameters:
     ///   - folders: which are there now.
-    ///   - isFull: whether new events are refused for want of room.
     ///   - storageFault: what the storage itself knows: why nothing can be kept; none if all is well. It may ask the disk.
+    ///   - isFull: whether new events are refused for want of room.
     init(
-        _ folders: [String], _ health: StorageHealth, isFull: @escaping @Sendable () -> Bool,
-        storageFault: @escaping @Sendable () -> String?
+        _ folders: [String], _ health: StorageHealth, storageFault: @escaping @Sendable () -> String?, isFull: @escaping @Sendable () -> Bool
     ) {
         self.isFull = isFull
         self.health = health
