@@ -71,6 +71,20 @@ import Testing
         #expect(ConfigurationWorld(files: ["f": text]).problems(["f"]) == [])
     }
 
+    /// What a page prints as a configuration is one, judged by librdkafka too; a secret's file is all that it may need.
+    @Test(arguments: ["docs/how-to/run-in-production.md", "docs/tutorial/first-events.md"])
+    func configurationsOfPagesLoad(_ page: String) throws {
+        let blocks = try Self.repository(page).split(separator: "\nversion: 1\n", omittingEmptySubsequences: false).dropFirst()
+        #expect(!blocks.isEmpty)
+        for block in blocks {
+            let lines = block.split(separator: "\n", omittingEmptySubsequences: false).prefix { $0 != "```" && $0 != "YAML" }
+            let text = "version: 1\n" + lines.joined(separator: "\n")
+            let files = ["f": text, "/etc/forebay/kafka-password": "secret\n"]
+            let loaded = try ConfigurationWorld(files: files, check: KafkaPropertyJudge.check).load(["f"])
+            #expect(loaded.warnings.isEmpty)
+        }
+    }
+
     @Test func printsWhatWasGivenAsItWasGiven() throws {
         let text = """
             node: { name: "${NAME}" }

@@ -86,7 +86,8 @@ actor StorageWatch {
     ///   - storageFault: what the storage itself knows: why nothing can be kept; none if all is well. It may ask the disk.
     ///   - isFull: whether new events are refused for want of room.
     init(
-        _ folders: [String], _ health: StorageHealth, storageFault: @escaping @Sendable () -> String?, isFull: @escaping @Sendable () -> Bool
+        _ folders: [String], _ health: StorageHealth, storageFault: @escaping @Sendable () -> String?,
+        isFull: @escaping @Sendable () -> Bool
     ) {
         self.isFull = isFull
         self.health = health
