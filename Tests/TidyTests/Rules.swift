@@ -123,10 +123,12 @@ enum Rules {
     static func surroundings(_ file: SourceFile) -> [Violation] {
         guard Self.simulated.contains(where: { file.path.hasPrefix("Sources/\($0)/") }) else { return [] }
         let outside: Set<String> = [
-            "WallClock", "MonotonicClock", "ContinuousClock", "SuspendingClock", "SystemRandomNumberGenerator", "EventLoop", "ThreadExecutor",
+            "WallClock", "MonotonicClock", "ContinuousClock", "SuspendingClock", "SystemRandomNumberGenerator", "EventLoop",
+            "ThreadExecutor",
         ]
         let code = file.code.joined(separator: "\n")
-        let bareTasks = code.matches(of: /\bTask\s*(\.(detached|immediate)\s*)?(\{|\((?!executorPreference:))/.wordBoundaryKind(.simple))
+        let bareTasks = code.matches(
+            of: /\bTask\s*(\.(detached|immediate)\s*)?(\{|\((?!executorPreference:))/.wordBoundaryKind(.simple))
         let bareChance = code.matches(of: /\.(random|randomElement|shuffled?)\(/)
             .filter { !Self.upToClosing(code[$0.range.upperBound...]).contains("using:") }
         let calls = (bareTasks.map(\.range) + bareChance.map(\.range)).map { code[..<$0.lowerBound].count { $0 == "\n" } + 1 }
