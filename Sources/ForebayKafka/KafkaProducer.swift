@@ -111,10 +111,10 @@ package final class KafkaProducer: KafkaProducing {
         self.watch?.cancel()
         self.watch = nil
         for (topics, waiting) in self.limitRequests.values {
-            waiting.resume(returning: Self.untold(topics, KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)))
+            waiting.resume(returning: Self.untold(topics, .destroyed))
         }
         self.limitRequests = [:]
-        for answer in self.metadataAnswers { answer.give(.failure(KafkaFailure(KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)))) }
+        for answer in self.metadataAnswers { answer.give(.failure(KafkaFailure(.destroyed))) }
         self.metadataAnswers = []
         for topic in self.openTopics { rd_kafka_topic_destroy(topic) }
         self.openTopics = []
