@@ -49,6 +49,7 @@ private struct Driver {
     /// - Returns: the flights sent now.
     @discardableResult
     mutating func pump() -> [UInt64] {
+        self.introduce()
         var sent = self.sent
         let before = sent.count
         self.state.pump(now: self.now) { outgoing, _, _ in
@@ -57,6 +58,14 @@ private struct Driver {
         }
         self.sent = sent
         return sent[before...].map(\.number)
+    }
+
+    /// All partitions know the producers: ``NewProducerTests`` has those that don't.
+    private mutating func introduce() {
+        for place in self.state.partitions.indices {
+            let slot = self.state.topics[self.state.partitions[place].topic].slot
+            self.state.partitions[place].knownProducer = self.state[slot].number
+        }
     }
 
     mutating func report(_ flights: [UInt64], _ code: KafkaErrorCode = .none, from slot: ProducerSlot = .main) {
@@ -72,25 +81,6 @@ private struct Driver {
 
 @Suite("Forward state")
 struct ForwardStateTests {
-    @Test("an id is derived from the lane and the sequence of its own batch")
-    func origins() {
-        var driver = Driver()
-        var generator = SplitMix(seed: 1)
-        let spools = [SpoolID.random(using: &generator), .random(using: &generator)]
-        for (spool, first) in [(spools[0], 40), (spools[1], 0), (spools[0], 42)] as [(SpoolID, UInt64)] {
-            let samples = (0..<2).map { _ in EventFactory.Sample("t", value: "v", partition: 0) }
-            driver.state.admit(EventFactory.batch(samples, spool: spool, first: first), now: driver.now)
-        }
-        driver.learn()
-        var origins: [String] = []
-        driver.state.pump(now: driver.now) { outgoing, _, sequence in
-            origins.append(outgoing.spool.map { EventID.text(spool: $0, sequence: sequence) } ?? "none")
-            return .none
-        }
-        let places = [(0, 40), (0, 41), (1, 0), (1, 1), (0, 42), (0, 43)] as [(Int, UInt64)]
-        #expect(origins == places.map { EventID.text(spool: spools[$0], sequence: $1) })
-    }
-
     @Test("nothing is sent before the topic and its limit are known")
     func waitsForTheTopic() {
         var driver = Driver()

@@ -28,12 +28,13 @@ struct ContractCluster: Sendable {
     let loop: EventLoop
     private let parts: Parts
 
-    init(_ kind: ContractKind) async throws {
+    /// - Parameter ofItsOwn: not to be shared, for it will be frozen.
+    init(_ kind: ContractKind, ofItsOwn: Bool = false) async throws {
         self.loop = try EventLoop(label: "test")
         switch kind {
         case .simulated: self.parts = .simulated(SimulatedKafka(seed: 1))
         case .mock: self.parts = .mock(try KafkaMockCluster(brokers: 3))
-        case .real: self.parts = .real(try await KafkaCluster.shared())
+        case .real: self.parts = .real(try await ofItsOwn ? KafkaCluster() : .shared())
         }
     }
 
@@ -92,6 +93,14 @@ struct ContractCluster: Sendable {
             try await self.loop.perform { kafka.change(topic: topic) { $0.error = .topicAuthorizationFailed } }
         case .mock(let cluster): cluster.failTopic(topic, with: .topicAuthorizationFailed)
         case .real: preconditionFailure("the shared cluster has no ACLs")
+        }
+    }
+
+    func setFrozen(_ isFrozen: Bool) async throws {
+        switch self.parts {
+        case .simulated(let kafka): try await self.loop.perform { for id in kafka.brokers.keys { kafka.setBroker(id, isFrozen: isFrozen) } }
+        case .mock: preconditionFailure("the mock's brokers don't freeze")
+        case .real(let cluster): isFrozen ? cluster.freeze() : cluster.thaw()
         }
     }
 

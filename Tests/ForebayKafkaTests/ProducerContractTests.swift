@@ -67,15 +67,45 @@ struct ProducerContractTests {
         await cluster.close(fixture)
     }
 
+    @Test(
+        "what stands behind a refused batch is stored only by a partition that does not know the producer yet",
+        arguments: ContractKind.judging, [false, true])
+    func behindTheFirst(kind: ContractKind, isKnown: Bool) async throws {
+        let cluster = try await ContractCluster(kind, ofItsOwn: true), topic = self.topic()
+        try await cluster.create(topic, partitions: 2, limit: 2000)
+        let fixture = try await cluster.producer(.bulk, ["batch.num.messages": "5", "socket.timeout.ms": "30000"])
+        _ = try await fixture.metadata(of: topic)
+        // In both cases the producer itself has its connection and its number.
+        for partition in isKnown ? 0..<2 : 1..<2 {
+            _ = await fixture.send(topic, partition: Int32(partition), key: nil, value: "first", id: "i", token: 100)
+        }
+        await fixture.reports.wait(forCount: isKnown ? 2 : 1)
+        // So that two are in flight.
+        try await cluster.setFrozen(true)
+        _ = await fixture.send(topic, partition: 0, key: nil, value: String(repeating: "y", count: 5000), id: "i", token: 0)
+        try await Task.sleep(for: .milliseconds(200))
+        _ = await self.send(fixture, topic, 1..<6)
+        try await Task.sleep(for: .milliseconds(200))
+        try await cluster.setFrozen(false)
+
+        await fixture.fatal.wait(forCount: 1)
+        await fixture.reports.wait { $0.contains { $0.error == .messageTooLarge } }
+        let values = try await cluster.values(topic)[0] ?? []
+        #expect(values.first == (isKnown ? "first" : "v1") && values.count == (isKnown ? 1 : 5), "\(values)")
+        await cluster.close(fixture)
+    }
+
     @Test("a batch refused for now is sent again in its place", arguments: ContractKind.faulty)
     func retries(kind: ContractKind) async throws {
         let cluster = try await ContractCluster(kind), topic = self.topic()
         try await cluster.create(topic, partitions: 1)
         let fixture = try await cluster.producer(.bulk, ["batch.num.messages": "5"])
         _ = try await fixture.metadata(of: topic)
+        _ = await self.send(fixture, topic, 0..<1)
+        await fixture.reports.wait(forCount: 1)
         try await cluster.failNext([.notEnoughReplicas, .notEnoughReplicas])
 
-        _ = await self.send(fixture, topic, 0..<60)
+        _ = await self.send(fixture, topic, 1..<60)
         await fixture.reports.wait(forCount: 60)
 
         #expect(fixture.reports.all.map(\.token) == Array(0..<60) && fixture.reports.all.allSatisfy { !$0.error.isError })

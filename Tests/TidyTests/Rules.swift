@@ -172,6 +172,7 @@ enum Excuses {
     /// By file.
     static let sleeping: [String: String] = [
         "Sources/ForebayTestKit/Kafka/Command.swift": "A watchdog: kills a command that hangs.",
+        "Tests/ForebayKafkaTests/ProducerContractTests.swift": "what a client has written to a frozen broker gives no signal",
         "Tests/ForebayForwardTests/RealKafkaTests.swift": "How long a broker stays frozen is what is tested; nothing waits for luck.",
         "Sources/ForebayTestKit/Kafka/Waiting.swift": "polls other processes, which give no signal, up to a deadline",
         "Tests/ForebayHTTPTests/HTTPTimesTests.swift": "plays the slow client: that time passes is what is tested",

@@ -21,6 +21,8 @@ extension ForwardState {
 
     mutating func opened(_ slot: ProducerSlot) {
         self[slot].phase = .open
+        self.lastProducer += 1
+        self[slot].number = self.lastProducer
         self[slot].isFull = false
         for topic in self.topics.indices where self.names.holds(topic) && self.uses(topic, slot) { self.want(topic, by: slot) }
         self.wakeStalled(slot)

@@ -89,7 +89,6 @@ package final class SimulatedKafka: @unchecked Sendable {
     package var refusal: (Record) -> KafkaErrorCode = { _ in .none }
     /// Answers to the next batches, in place of what would have become of them.
     package var nextErrors: [KafkaErrorCode] = []
-    private var deleted: Set<String> = []
     private var lastProducer = 0
     private var producers: [SimulatedProducer] = []
     /// Requests of connections that their clients gave up, which a frozen broker still holds.
@@ -108,10 +107,7 @@ package final class SimulatedKafka: @unchecked Sendable {
     }
 
     /// Its partitions come to be empty when it is created again.
-    package func delete(topic: String) {
-        self.topics[topic] = nil
-        self.deleted.insert(topic)
-    }
+    package func delete(topic: String) { self.topics[topic] = nil }
 
     package func grow(topic: String, to partitions: Int) {
         let ids = self.brokers.keys.sorted()
@@ -210,9 +206,8 @@ package final class SimulatedKafka: @unchecked Sendable {
         if let error = self.refusal(of: batch, at: broker) { return .failure(KafkaFailure(error)) }
         let number = Int(batch.partition)
         var partition = self.topics[batch.topic]!.partitions[number]
-        // As Kafka does, a partition that knows nothing of a producer takes it as it comes; but only one that is made again is so ignorant
-        // in the middle of a producer's life.
-        var known = partition.sequences[batch.producer] ?? Sequences(next: self.deleted.contains(batch.topic) ? batch.base : 0)
+        // As Kafka does (since 2.5): a partition that knows nothing of a producer takes it as it comes, also behind a gap.
+        var known = partition.sequences[batch.producer] ?? Sequences(next: batch.base)
         if let again = known.recent.first(where: { $0.base == batch.base }) { return .success(again.offset) }
         guard batch.base == known.next else { return .failure(KafkaFailure(.outOfOrderSequence)) }
         known.recent = known.recent.suffix(4) + [(batch.base, partition.end)]
