@@ -16,7 +16,8 @@ package struct KafkaRecord {
     let raw: forebay_record
 
     /// - Parameters:
-    ///   - timestamp: milliseconds since 1970. librdkafka takes 0 for "now".
+    ///   - timestamp: milliseconds since 1970. librdkafka takes 0 for "now" and has no other word for that, so 0 goes out as 1: the
+    ///     nearest that it can send.
     ///   - value: none: a tombstone.
     ///   - id: goes out as header `forebay-id`.
     ///   - headers: encoded as `RecordLayout` says.
@@ -28,8 +29,8 @@ package struct KafkaRecord {
     ) {
         self.raw = forebay_record(
             key: key?.nonNullBase, key_length: key?.count ?? 0, value: value?.nonNullBase, value_length: value?.count ?? 0,
-            id: id.nonNullBase, id_length: id.count, headers: headers.baseAddress, headers_length: headers.count, timestamp: timestamp,
-            token: token, partition: partition)
+            id: id.nonNullBase, id_length: id.count, headers: headers.baseAddress, headers_length: headers.count,
+            timestamp: timestamp == 0 ? 1 : timestamp, token: token, partition: partition)
     }
 
     package var partition: Int32 { self.raw.partition }

@@ -26,6 +26,8 @@ package final class SimulatedKafka: @unchecked Sendable {
 
     package struct Topic: Sendable {
         package internal(set) var partitions: [Partition]
+        /// Which topic of this name it is: its id.
+        let number: Int
         /// `max.message.bytes`.
         package var limit = 1_048_588
         /// Whether the cluster tells the limit: it needs a permission of its own.
@@ -102,7 +104,7 @@ package final class SimulatedKafka: @unchecked Sendable {
     // MARK: Topics
 
     package func create(topic: String, partitions: Int, limit: Int = 1_048_588) {
-        self.topics[topic] = Topic(partitions: [], limit: limit)
+        self.topics[topic] = Topic(partitions: [], number: self.newNumber(), limit: limit)
         self.grow(topic: topic, to: partitions)
     }
 
@@ -233,6 +235,8 @@ package final class SimulatedKafka: @unchecked Sendable {
     private func refusal(of batch: SimulatedBatch, at broker: Int32) -> KafkaErrorCode? {
         guard let topic = self.topics[batch.topic], batch.partition < topic.partitions.count else { return .unknownTopicOrPartition }
         if topic.error.isError { return topic.error }
+        // What was sent to a topic of that name that is gone. (Before Kafka 4 a request has no topic's id, and is taken.)
+        if let number = batch.topicNumber, number != topic.number { return .unknownTopicOrPartition }
         guard topic.partitions[Int(batch.partition)].leader == broker else { return .notLeader }
         if !self.nextErrors.isEmpty { return self.nextErrors.removeFirst() }
         if batch.size > topic.limit { return .messageTooLarge }
@@ -276,6 +280,8 @@ final class SimulatedBatch {
     let records: [SimulatedKafka.Record]
     let tokens: [UInt64]
     let size: Int
+    /// Of the topic that it was sent to last.
+    var topicNumber: Int?
     /// It was written to a broker once without an answer that says what became of it.
     var mayBeStored = false
 

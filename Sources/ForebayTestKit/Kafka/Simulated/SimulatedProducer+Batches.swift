@@ -34,6 +34,7 @@ extension SimulatedProducer {
             while queue.inFlight.count < (self.kind == .single ? 1 : self.maximumInFlight), let leader = queue.leader,
                 self.kafka.brokers[leader]?.isUp ?? false, let batch = self.nextBatch(of: queue)
             {
+                batch.topicNumber = self.kafka.topics[batch.topic]?.number
                 queue.inFlight.append(batch)
                 if self.connections[leader]?.requests.isEmpty ?? true, self.connections[leader]?.answers.isEmpty ?? true {
                     self.connections[leader, default: Connection()].waitsSince = now
@@ -77,6 +78,10 @@ extension SimulatedProducer {
         guard self.kafka.brokers.values.contains(where: { $0.isUp && !$0.isFrozen }) else { return }
         guard let topic = self.kafka.metadata(of: [queue.topic]).topics.first else { return }
         if topic.error == .unknownTopicOrPartition { return self.topicIsGone(queue) }
+        if !topic.error.isError, queue.partition >= topic.leaders.count {
+            self.fail(queue, .unknownPartition)
+            return self.beginEpoch(queue)
+        }
         queue.leader = Int(queue.partition) < topic.leaders.count ? topic.leaders[Int(queue.partition)] : nil
     }
 
