@@ -108,6 +108,17 @@ struct NewProducerTests {
         #expect(driver.pump().map(\.partition) == [Int32](repeating: 0, count: 49))
     }
 
+    @Test("a topic that the drain is to ask for while its producer fails is asked for by the next one")
+    func askedWhileFailing() {
+        var state = ForwardState(role: .drain, configuration: ForwardConfiguration(), seed: 1)
+        state.ask("t", probe: false)
+        state.opened(.main)
+        state.failed(.main, now: 0)
+        state.ask("u", probe: false)
+        state.closed(.main, now: 0)
+        #expect(state.slotsToOpen(now: 60_000) == [.main])
+    }
+
     @Test("an id is derived from the lane and the sequence of its own batch")
     func origins() {
         var driver = Driver()

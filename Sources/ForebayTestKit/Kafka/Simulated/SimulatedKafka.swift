@@ -89,6 +89,8 @@ package final class SimulatedKafka: @unchecked Sendable {
     package var latency = 1...5
     /// What no broker takes of a record, and why.
     package var refusal: (Record) -> KafkaErrorCode = { _ in .none }
+    /// Brokers of before idempotence did not.
+    package var checksSequences = true
     /// Answers to the next batches, in place of what would have become of them.
     package var nextErrors: [KafkaErrorCode] = []
     private var lastProducer = 0
@@ -211,7 +213,7 @@ package final class SimulatedKafka: @unchecked Sendable {
         // As Kafka does (since 2.5): a partition that knows nothing of a producer takes it as it comes, also behind a gap.
         var known = partition.sequences[batch.producer] ?? Sequences(next: batch.base)
         if let again = known.recent.first(where: { $0.base == batch.base }) { return .success(again.offset) }
-        guard batch.base == known.next else { return .failure(KafkaFailure(.outOfOrderSequence)) }
+        guard batch.base == known.next || !self.checksSequences else { return .failure(KafkaFailure(.outOfOrderSequence)) }
         known.recent = known.recent.suffix(4) + [(batch.base, partition.end)]
         known.next = batch.base + batch.records.count
         partition.sequences[batch.producer] = known
@@ -236,7 +238,7 @@ package final class SimulatedKafka: @unchecked Sendable {
         guard let topic = self.topics[batch.topic], batch.partition < topic.partitions.count else { return .unknownTopicOrPartition }
         if topic.error.isError { return topic.error }
         // What was sent to a topic of that name that is gone. (Before Kafka 4 a request has no topic's id, and is taken.)
-        if let number = batch.topicNumber, number != topic.number { return .unknownTopicOrPartition }
+        if batch.topicNumber != topic.number { return .unknownTopicOrPartition }
         guard topic.partitions[Int(batch.partition)].leader == broker else { return .notLeader }
         if !self.nextErrors.isEmpty { return self.nextErrors.removeFirst() }
         if batch.size > topic.limit { return .messageTooLarge }
@@ -280,8 +282,10 @@ final class SimulatedBatch {
     let records: [SimulatedKafka.Record]
     let tokens: [UInt64]
     let size: Int
-    /// Of the topic that it was sent to last.
+    /// Of the topic that it was sent to last; none: it was gone already.
     var topicNumber: Int?
+    /// Its topic is gone, and with it what was to be sent before it: it is not sent again.
+    var isAbandoned = false
     /// It was written to a broker once without an answer that says what became of it.
     var mayBeStored = false
 

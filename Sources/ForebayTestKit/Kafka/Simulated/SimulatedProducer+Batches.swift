@@ -89,6 +89,7 @@ extension SimulatedProducer {
     private func topicIsGone(_ queue: Queue) {
         self.known[queue.topic] = KafkaMetadata.Topic(name: queue.topic, error: .unknownTopicOrPartition, leaders: [])
         self.fail(queue, .unknownTopic)
+        for batch in queue.inFlight { batch.isAbandoned = true }
         if queue.inFlight.isEmpty { self.beginEpoch(queue) }
     }
 
@@ -127,6 +128,7 @@ extension SimulatedProducer {
         let queue = self.queue(batch.topic, batch.partition)
         queue.inFlight.removeAll { $0 === batch }
         guard !self.isFatal else { return self.givenUp(batch) }
+        guard !batch.isAbandoned else { return self.report(batch, .unknownTopic) }
         queue.retries.append(batch)
         queue.retries.sort { $0.base < $1.base }
         queue.restsUntil = now + UInt64(Int.random(in: 20...100, using: &self.kafka.random))
