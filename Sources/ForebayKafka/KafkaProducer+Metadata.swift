@@ -21,7 +21,7 @@ extension KafkaProducer {
     private func metadata(
         timeout: Int32, _ request: (KafkaClientHandle) -> MetadataRequest
     ) async throws(KafkaFailure) -> KafkaMetadata {
-        guard !self.isClosed else { throw KafkaFailure(KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)) }
+        guard !self.isClosed else { throw KafkaFailure(.destroyed) }
         let request = request(self.handle)
         let answer = MetadataAnswer()
         self.metadataAnswers.removeAll { $0.isGiven }

@@ -97,13 +97,7 @@ package final class KafkaProducer: KafkaProducing {
     /// Queues one event. After an error it is not queued, and there will be no report.
     @inline(__always)
     package func send(_ record: KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode {
-        var raw = forebay_record(
-            key: record.key?.nonNullBase, key_length: record.key?.count ?? 0, value: record.value?.nonNullBase,
-            value_length: record.value?.count ?? 0, id: record.id.nonNullBase, id_length: record.id.count,
-            headers: record.headers.baseAddress, headers_length: record.headers.count,
-            timestamp: record.timestamp == 0 ? 1 : record.timestamp,
-            token: record.token, partition: record.partition)
-        return KafkaErrorCode(forebay_send(self.handle.client, topic.raw, &raw))
+        withUnsafePointer(to: record.raw) { KafkaErrorCode(forebay_send(self.handle.client, topic.raw, $0)) }
     }
 
     // MARK: Ending
@@ -117,10 +111,10 @@ package final class KafkaProducer: KafkaProducing {
         self.watch?.cancel()
         self.watch = nil
         for (topics, waiting) in self.limitRequests.values {
-            waiting.resume(returning: Self.untold(topics, KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)))
+            waiting.resume(returning: Self.untold(topics, .destroyed))
         }
         self.limitRequests = [:]
-        for answer in self.metadataAnswers { answer.give(.failure(KafkaFailure(KafkaErrorCode(RD_KAFKA_RESP_ERR__DESTROY)))) }
+        for answer in self.metadataAnswers { answer.give(.failure(KafkaFailure(.destroyed))) }
         self.metadataAnswers = []
         for topic in self.openTopics { rd_kafka_topic_destroy(topic) }
         self.openTopics = []
@@ -148,10 +142,4 @@ extension KafkaTopic {
 
     @inline(__always)
     var raw: OpaquePointer { OpaquePointer(bitPattern: self.rawValue).unsafelyUnwrapped }  // Made of one, above.
-}
-
-extension UnsafeRawBufferPointer {
-    /// An empty key or value is not a missing one, so it needs an address too.
-    @inline(__always)
-    var nonNullBase: UnsafeRawPointer { self.baseAddress ?? UnsafeRawPointer(bitPattern: 1)! }
 }

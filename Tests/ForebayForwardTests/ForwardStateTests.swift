@@ -49,6 +49,7 @@ private struct Driver {
     /// - Returns: the flights sent now.
     @discardableResult
     mutating func pump() -> [UInt64] {
+        self.introduce()
         var sent = self.sent
         let before = sent.count
         self.state.pump(now: self.now) { outgoing, _, _ in
@@ -57,6 +58,14 @@ private struct Driver {
         }
         self.sent = sent
         return sent[before...].map(\.number)
+    }
+
+    /// All partitions know the producers: ``NewProducerTests`` has those that don't.
+    private mutating func introduce() {
+        for place in self.state.partitions.indices {
+            let slot = self.state.topics[self.state.partitions[place].topic].slot
+            self.state.partitions[place].knownProducer = self.state[slot].number
+        }
     }
 
     mutating func report(_ flights: [UInt64], _ code: KafkaErrorCode = .none, from slot: ProducerSlot = .main) {

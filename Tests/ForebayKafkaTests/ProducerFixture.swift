@@ -11,24 +11,46 @@ actor ProducerFixture {
     let reports = Happenings<KafkaReport>()
     let fatal = Happenings<KafkaFailure>()
     let failures = Happenings<KafkaFailure>()
-    private var producer: KafkaProducer?
+    private var producer: (any KafkaProducing)?
     private var topics: [String: KafkaTopic] = [:]
     /// Values live here until the producer is gone.
     private var values: [UnsafeMutableRawBufferPointer] = []
 
+    init(loop: EventLoop) { self.loop = loop }
+
     init() throws { self.loop = try EventLoop(label: "test") }
 
-    func start(_ bootstrap: String, kind: KafkaProducer.Kind = .bulk, properties: [String: String] = [:], registry: MetricsRegistry? = nil)
-        throws
-    {
+    func start(
+        _ bootstrap: String, of producers: (any KafkaProducerSource)? = nil, kind: KafkaProducer.Kind = .bulk,
+        properties: [String: String] = [:], registry: MetricsRegistry? = nil
+    ) throws {
         let all = KafkaProperties(client: ["bootstrap.servers": bootstrap].merging(properties) { $1 })
-        self.producer = try KafkaProducer(on: self.loop, name: "test", kind: kind, properties: all, metrics: registry) { [weak self] in
-            self?.assumeIsolated { $0.poll() }
-        }
+        self.producer = try (producers ?? KafkaProducers(loop: self.loop)).open(
+            name: "test", kind: kind, properties: all, metrics: registry
+        ) { [weak self] in self?.assumeIsolated { $0.poll() } }
     }
 
-    func metadata(of name: String) async throws -> KafkaMetadata {
-        try await self.producer!.metadata(of: self.topic(name), timeout: 5000)
+    func metadata(of name: String, timeout: Int32 = 5000) async throws -> KafkaMetadata {
+        try await self.producer!.metadata(of: self.topic(name), timeout: timeout)
+    }
+
+    /// Sends, asks for metadata and limits, and closes before any of it can be answered.
+    ///
+    /// - Returns: the codes that the questions ended with.
+    func askAndClose(_ topic: String) async -> [KafkaErrorCode] {
+        for token in 0..<100 { _ = self.send(topic, partition: 0, key: nil, value: "v", id: "i", token: UInt64(token)) }
+        let metadata = Task { () -> KafkaErrorCode in
+            do {
+                _ = try await self.metadata(of: topic)
+                return .none
+            } catch {
+                return (error as? KafkaFailure)?.code ?? .none
+            }
+        }
+        let limits = Task { await self.limits(of: [topic])[0].error }
+        let closing = Task { self.close() }  // Behind both on this actor's executor.
+        await closing.value
+        return [await metadata.value, await limits.value]
     }
 
     func limits(of names: [String]) async -> [KafkaTopicLimit] { await self.producer!.limits(of: names) }
@@ -57,7 +79,7 @@ actor ProducerFixture {
     }
 
     func close() {
-        self.producer?.close()
+        self.producer?.close(keeping: [])
         self.producer = nil
         self.topics = [:]
     }

@@ -88,6 +88,8 @@ extension ForwardState {
     private mutating func enqueue(_ flight: UInt32, at place: Int, now: UInt64) {
         self.flights[flight].place = UInt32(place)
         if self.partitions[place].unsettled == 0 {
+            // Brokers forget a producer that was silent for long (`producer.id.expiration.ms`).
+            if now > self.partitions[place].movedAt + Self.producerMemory { self.partitions[place].knownProducer = 0 }
             self.partitions[place].oldest = flight
             self.partitions[place].movedAt = now
         } else {
@@ -99,6 +101,8 @@ extension ForwardState {
         self.partitions[place].queued += 1
         self.markReady(place)
     }
+
+    private static let producerMemory: UInt64 = 600_000
 
     /// Picks partitions for what waited at a topic.
     mutating func placeWaiting(_ topic: Int, now: UInt64) {
@@ -132,7 +136,7 @@ extension ForwardState {
         }
         self.topics[topic].keyCount = self.keyCount(topic, among: count)
         self.topics[topic].nextCount = nil
-        self.topics[topic].sticky = (0, 0)
+        self.refreshLive(topic)
         self.placeWaiting(topic, now: now)
     }
 

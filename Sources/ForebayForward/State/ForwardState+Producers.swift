@@ -21,6 +21,8 @@ extension ForwardState {
 
     mutating func opened(_ slot: ProducerSlot) {
         self[slot].phase = .open
+        self.lastProducer += 1
+        self[slot].number = self.lastProducer
         self[slot].isFull = false
         for topic in self.topics.indices where self.names.holds(topic) && self.uses(topic, slot) { self.want(topic, by: slot) }
         self.wakeStalled(slot)
@@ -58,8 +60,9 @@ extension ForwardState {
     mutating func closed(_ slot: ProducerSlot, now: UInt64) {
         let delay = self[slot].failures == 0 ? 0 : self.configuration.delay(self.configuration.rebuildDelay, failures: self[slot].failures)
         self[slot].phase = .closed(until: now + delay)
-        // What came while it was failing waits for its successor.
-        self[slot].isWanted = slot == .main && (self.role == .direct || !self.isIdle) || !self[slot].stalled.isEmpty
+        // What came, or was asked for, while it was failing waits for its successor.
+        let isAsked = self.topics.contains { $0.isAsked }
+        self[slot].isWanted = slot == .main && (self.role == .direct || !self.isIdle || isAsked) || !self[slot].stalled.isEmpty
         self.releaseHeld(by: slot)
         for topic in self.topics.indices { self.topics[topic].setKnown(by: slot, false) }
         for place in self.partitions.indices where self.partitions[place].slot == slot && self.partitions[place].outstanding > 0 {

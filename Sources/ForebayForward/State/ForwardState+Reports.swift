@@ -28,6 +28,7 @@ extension ForwardState {
         self.flights[flight].status = .settled
         self.remove(flight, place, slot)
         self.partitions[place].movedAt = now
+        self.partitions[place].knownProducer = self[slot].number
         let topic = self.partitions[place].topic
         if self.partitions[place].failures > 0 || self.topics[topic].needsProbe || self.topics[topic].failure != nil {
             self.recovered(place, now: now)

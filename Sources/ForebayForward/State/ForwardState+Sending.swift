@@ -79,6 +79,7 @@ extension ForwardState {
         let slot = isAlone ? .single : self.topics[topic].slot
         if self.partitions[place].outstanding > 0 {
             guard !isAlone, self.partitions[place].slot == slot else { return nil }
+            guard self.partitions[place].knownProducer == self[slot].number else { return nil }
             guard self.partitions[place].outstandingBytes + size <= self.configuration.partitionWindow else { return nil }
         }
         guard self[slot].isOpen, !self[slot].isFull, self.topics[topic].isKnown(by: slot) else {

@@ -192,6 +192,8 @@ extension ForwardState {
     /// - Parameter byDelivery: events were refused; metadata alone can't say that it is over.
     mutating func fail(topic: Int, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
         if case .held = self.topics[topic].phase { return }
+        // It may be made anew, and know nobody then.
+        for place in self.topics[topic].partitions { self.partitions[place].knownProducer = 0 }
         guard self.role == .direct else { return self.withdraw(topic: topic, failure, byDelivery: byDelivery) }
         self.topics[topic].failure = failure
         self.topics[topic].failures += 1

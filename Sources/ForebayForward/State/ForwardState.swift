@@ -42,6 +42,7 @@ struct ForwardState {
     var freeTopics: [Int] = []
     var partitions: [PartitionState] = []
     var freePartitions: [Int] = []
+    var lastProducer: UInt64 = 0
     var slots = [ProducerSlotState](repeating: ProducerSlotState(), count: ProducerSlot.allCases.count)
     /// Partitions that may have something to send.
     var ready: [Int] = []

@@ -21,6 +21,9 @@ struct PartitionState {
     var outstanding = 0
     var outstandingBytes = 0
     var slot: ProducerSlot = .main
+    /// The producer that it last took events from: brokers know where its sequence stands, and let none pass a gap. Of another one they
+    /// take whatever comes first, so one event goes alone until it is delivered; 0: none.
+    var knownProducer: UInt64 = 0
     /// A report failed: wait for the others.
     var isHalted = false
     /// What is in flight was sent alone.

@@ -26,6 +26,8 @@ struct ProducerSlotState {
     }
 
     var phase: Phase = .closed(until: 0)
+    /// Which one it is, counted over all slots from 1.
+    var number: UInt64 = 0
     /// Events sent and not reported.
     var outstanding = 0
     /// Fatal errors since its last delivery.

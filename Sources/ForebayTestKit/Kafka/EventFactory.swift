@@ -26,10 +26,12 @@ package enum EventFactory {
         }
     }
 
-    package static func batch(_ samples: [Sample], spool: SpoolID, first: UInt64, route: String = "test") -> Batch {
+    package static func batch(
+        _ samples: [Sample], spool: SpoolID, first: UInt64, route: String = "test", acceptedAt: Int64 = WallClock.milliseconds
+    ) -> Batch {
         var builder = BatchBuilder()
         for sample in samples { self.append(sample, to: &builder) }
-        return self.numbered(builder.finish(route: RouteID(name: route), acceptedAt: WallClock.milliseconds)!, spool: spool, first: first)
+        return self.numbered(builder.finish(route: RouteID(name: route), acceptedAt: acceptedAt)!, spool: spool, first: first)
     }
 
     /// The same bytes at another place in a spool.

@@ -1,0 +1,93 @@
+import ForebayCore
+import ForebayKafka
+
+/// What a producer asks brokers, beside sending.
+struct SimulatedQuestion {
+    enum Kind {
+        case metadata([String], UnsafeContinuation<Result<KafkaMetadata, KafkaFailure>, Never>)
+        case limits([String], UnsafeContinuation<[KafkaTopicLimit], Never>)
+    }
+
+    let kind: Kind
+    let deadline: UInt64
+    /// Of the broker that was asked; none could be reached.
+    var broker: Int32?
+    var due: UInt64
+
+    func end(_ failure: KafkaFailure) {
+        switch self.kind {
+        case .metadata(_, let waiting): waiting.resume(returning: .failure(failure))
+        case .limits(let topics, let waiting):
+            waiting.resume(returning: topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: failure.code) })
+        }
+    }
+}
+
+extension SimulatedProducer {
+    private static let limitTimeout: UInt64 = 1500
+
+    func metadata(of topic: KafkaTopic?, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
+        guard !self.isClosed else { throw KafkaFailure(.destroyed) }
+        let names = topic.map { self.name(of: $0).map { [$0] } ?? [] } ?? self.openTopics
+        let answer = await withUnsafeContinuation { waiting in self.ask(.metadata(names, waiting), timeout: UInt64(timeout)) }
+        return try answer.get()
+    }
+
+    func limits(of topics: [String]) async -> [KafkaTopicLimit] {
+        guard !self.isClosed, !topics.isEmpty else {
+            return topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: .destroyed) }
+        }
+        return await withUnsafeContinuation { waiting in self.ask(.limits(topics, waiting), timeout: Self.limitTimeout) }
+    }
+
+    private func ask(_ kind: SimulatedQuestion.Kind, timeout: UInt64) {
+        let now = self.loop.nowMilliseconds
+        self.asked.append(SimulatedQuestion(kind: kind, deadline: now + timeout, broker: self.anyBroker, due: now + self.kafka.delay()))
+        self.startTicking()
+    }
+
+    /// Any that can be reached, and so a frozen one too.
+    private var anyBroker: Int32? {
+        self.kafka.brokers.keys.sorted().filter { self.kafka.brokers[$0]!.isUp }.randomElement(using: &self.kafka.random)
+    }
+
+    /// - Returns: whether anything was answered.
+    func answerQuestions(now: UInt64) -> Bool {
+        let asked = self.asked
+        self.asked = []
+        var waiting: [SimulatedQuestion] = []
+        for var question in asked {
+            if let broker = question.broker, !self.kafka.brokers[broker]!.isUp { question.broker = nil }
+            if question.broker == nil {
+                question.broker = self.anyBroker
+                question.due = now + self.kafka.delay()
+            }
+            if let broker = question.broker, question.due <= now, !self.kafka.brokers[broker]!.isFrozen {
+                self.answer(question)
+            } else if question.deadline <= now {
+                question.end(KafkaFailure(question.broker == nil ? .transport : .timedOut))
+            } else {
+                waiting.append(question)
+            }
+        }
+        self.asked = waiting + self.asked
+        return waiting.count < asked.count
+    }
+
+    private func answer(_ question: SimulatedQuestion) {
+        switch question.kind {
+        case .metadata(let names, let waiting):
+            let answer = self.kafka.metadata(of: names)
+            for topic in answer.topics { self.learn(topic) }
+            waiting.resume(returning: .success(answer))
+        case .limits(let names, let waiting): waiting.resume(returning: names.map(self.kafka.limit))
+        }
+    }
+
+    private func learn(_ topic: KafkaMetadata.Topic) {
+        self.known[topic.name] = topic
+        for queue in self.queues where queue.topic == topic.name {
+            queue.leader = Int(queue.partition) < topic.leaders.count ? topic.leaders[Int(queue.partition)] : nil
+        }
+    }
+}
