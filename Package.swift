@@ -86,6 +86,17 @@ let package = Package(
         tests(
             "ForebayCommandTests",
             ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebayKafka", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
+        // The real spool and stages on a simulated disk, clock and Kafka: the world, a bounded form of it as tests, and the command.
+        .target(
+            name: "Simulation",
+            dependencies: ["ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayKafka", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"],
+            path: "Tests/Simulation/World", swiftSettings: settings),
+        .executableTarget(
+            name: "forebay-simulate", dependencies: ["Simulation", "ForebayTestKit"], path: "Tests/Simulation/Command",
+            swiftSettings: settings),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulation", "forebay-simulate", "ForebaySpool", "ForebayCore", "ForebayTestKit"],
+            path: "Tests/Simulation/Tests", swiftSettings: settings),
         tests("TidyTests", []),
     ],
     cLanguageStandard: .gnu11

@@ -16,8 +16,8 @@ enum Layers {
     /// Beside everything; tests alone may import it, and it must not know a stage.
     static let testKit = "ForebayTestKit"
 
-    /// Programs that measure. They stand above everything and may use it all.
-    static func isBenchmark(_ target: String) -> Bool { target.hasSuffix("Benchmark") }
+    /// What measures, and what simulates: they stand above everything and may use it all.
+    static func isBenchmark(_ target: String) -> Bool { target.hasSuffix("Benchmark") || target == "Simulation" }
 
     /// C has one door.
     static let doors = [

@@ -171,6 +171,9 @@ enum Excuses {
     ]
     /// By file.
     static let sleeping: [String: String] = [
+        "Tests/Simulation/Tests/SimulatedProcessTests.swift": "simulated time, which takes none",
+        "Tests/Simulation/World/ModelForward.swift": "simulated time, which takes none",
+        "Tests/Simulation/World/SimulatedNode.swift": "simulated time, which takes none",
         "Sources/ForebayTestKit/Kafka/Command.swift": "A watchdog: kills a command that hangs.",
         "Tests/ForebayKafkaTests/ProducerContractTests.swift": "what a client has written to a frozen broker gives no signal",
         "Tests/ForebayForwardTests/RealKafkaTests.swift": "How long a broker stays frozen is what is tested; nothing waits for luck.",

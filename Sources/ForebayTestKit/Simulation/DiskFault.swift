@@ -1,0 +1,57 @@
+/// One thing that goes wrong on a ``SimulatedDisk`` while a process runs, as a round's plan lists it.
+package struct DiskFault: Sendable, Equatable {
+    package enum Kind: String, Sendable, CaseIterable {
+        /// EIO on reading; the sectors stay bad.
+        case badSector
+        /// EIO on reading, for as long as it lasts.
+        case readFails
+        /// EIO on writing, a part of it may be on the disk.
+        case writeFails
+        /// What was not synced may be gone, and the next sync says that all is well.
+        case syncLosesData
+        /// What was not synced is still there to be synced.
+        case syncKeepsData
+        /// Takes seconds.
+        case syncHangs
+        /// ENOSPC, from any call that may say so.
+        case noSpace
+        /// EMFILE.
+        case tooManyFiles
+        /// Another process takes all the room there is, and gives it back.
+        case diskEaten
+        /// The time of day jumps.
+        case clockJumps
+        /// The disk tells no room at all, or fails to tell.
+        case spaceUnknown
+    }
+
+    package let kind: Kind
+    /// The first call of the process that it may strike, from 1.
+    package let call: Int
+    /// How many calls it lasts, for those that last; how many calls it strikes, for the others.
+    package let count: Int
+
+    package init(kind: Kind, call: Int, count: Int) {
+        self.kind = kind
+        self.call = call
+        self.count = count
+    }
+}
+
+/// How a process ends at a call of its disk.
+package struct DiskDeath: Sendable, Equatable {
+    package enum Kind: String, Sendable, CaseIterable {
+        /// kill -9: all that was written stays.
+        case kill
+        /// What was not synced stays in part.
+        case powerCut
+    }
+
+    package let kind: Kind
+    package let call: Int
+
+    package init(kind: Kind, call: Int) {
+        self.kind = kind
+        self.call = call
+    }
+}

@@ -1,0 +1,55 @@
+/// What is done to a ``SimulatedDisk`` while no process has it: by a device that fails, or by hand. All of it is durable.
+extension SimulatedDisk {
+    /// Paths of all files, sorted.
+    package var files: [String] { self.root.files(at: "").map(\.path) }
+
+    /// Bytes of a file.
+    package func size(of path: String) -> Int? { self.inode(path)?.size }
+
+    /// - Parameter number: picks the byte and the bit; data that is not zero is preferred.
+    package func flip(bit number: UInt64, of path: String) {
+        guard let inode = self.inode(path), inode.size > 0 else { return }
+        var position = Int((number >> 3) % UInt64(inode.size))
+        // Most of a segment that was made ready is zeros that nobody reads.
+        if inode.byte(at: position) == 0, let used = inode.lastUsed, number & 1 == 0 { position %= used + 1 }
+        inode.flip(bit: Int(number & 7), at: position)
+    }
+
+    package func lose(_ path: String) {
+        guard let (folder, name) = self.found(path), case .file(let inode)? = folder.entries[name] else { return }
+        folder.change(.init(number: self.next(), changes: [(name, nil)], partner: nil))
+        folder.sync()
+        self.unlink(inode)
+    }
+
+    /// To a length, or a share of the length it has.
+    package func cut(_ path: String, to size: Int, of whole: Int? = nil) {
+        guard let inode = self.inode(path) else { return }
+        self.resize(inode, to: whole.map { inode.size * size / $0 } ?? size)
+        inode.sync()
+    }
+
+    /// Never replaces a file.
+    package func copy(_ path: String, to target: String) {
+        guard let inode = self.inode(path), let (folder, name) = self.found(target), folder.entries[name] == nil else { return }
+        let copy = SimulatedInode(number: self.next(), content: inode.content)
+        copy.links = 1
+        folder.change(.init(number: self.next(), changes: [(name, .file(copy))], partner: nil))
+        folder.sync()
+        self.charge(copy.allocated)
+    }
+
+    private func inode(_ path: String) -> SimulatedInode? {
+        guard let (folder, name) = self.found(path), case .file(let inode)? = folder.entries[name] else { return nil }
+        return inode
+    }
+}
+
+extension SimulatedInode {
+    var content: [UInt8] { self.cache }
+
+    func byte(at position: Int) -> UInt8 { self.cache[position] }
+
+    /// The position of the last byte that is not zero.
+    var lastUsed: Int? { self.cache.lastIndex { $0 != 0 } }
+}

@@ -1,0 +1,353 @@
+package import ForebayCore
+package import ForebaySpool
+import Glibc
+
+/// A disk in memory that knows what was synced and what was not, and fails as a plan says.
+///
+/// A killed process leaves all that it wrote; a power cut (``cutPower()``) any part of what was not synced (``SimulatedInode``,
+/// ``SimulatedFolder`` say which). One process at a time is attached; each of its calls takes simulated time, may fail
+/// (``faults``), and may be its last (``death``).
+package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because: one thread at a time runs the simulation.
+    enum Call: String {
+        case open, makeFolder, rename, remove, syncFolder, list, kind, space, write, read, sync, truncate, size, lock, drop
+    }
+
+    var root = SimulatedFolder()
+    private var folders: [String: SimulatedFolder] = [:]
+    private var lastNumber = 0
+    var chance: SplitMix
+    /// In bytes, of the file system.
+    package var capacity: Int
+    /// Taken by others.
+    package var eaten = 0
+    package private(set) var used = 0
+    /// Some file systems have no O_DIRECT.
+    package var supportsDirect = true
+    package var coverage = Coverage()
+
+    private(set) var process: SimulatedProcess?
+    /// Files of processes that ended are nobody's.
+    private(set) var epoch = 0
+    private var orphans: [Int: SimulatedInode] = [:]
+    var locks: [Int: Int] = [:]
+    /// Calls of the attached process so far.
+    package private(set) var calls = 0
+    private(set) var faults: [DiskFault] = []
+    private var struck: [Int] = []
+    private var death: DiskDeath?
+
+    package init(seed: UInt64, capacity: Int) {
+        self.chance = SplitMix(seed: seed)
+        self.capacity = capacity
+        self.folders["/"] = self.root
+    }
+
+    // MARK: A process's life
+
+    /// - Parameters:
+    ///   - faults: by this process's calls.
+    ///   - death: where it ends, if not by itself.
+    package func attach(_ process: SimulatedProcess, faults: [DiskFault] = [], death: DiskDeath? = nil) {
+        self.detach()
+        (self.process, self.faults, self.death) = (process, faults, death)
+        self.struck = faults.map { _ in 0 }
+        self.calls = 0
+        self.eaten = 0
+    }
+
+    /// The process is gone: its locks are free, its unlinked files' room, too; the cache may lose what is clean.
+    package func detach() {
+        self.process = nil
+        self.faults = []
+        self.death = nil
+        self.epoch += 1
+        self.locks = [:]
+        self.eaten = 0
+        for inode in self.orphans.values { self.used -= inode.allocated }
+        self.orphans = [:]
+        for (_, inode) in self.root.files(at: "") {
+            inode.opens = 0
+            if !inode.lost.isEmpty, Bool.random(using: &self.chance) { inode.dropCache() }
+        }
+    }
+
+    /// A power cut: what is left is what a restarted machine finds.
+    package func cutPower() {
+        self.detach()
+        self.root.cut(&self.chance)
+        var images: [Int: SimulatedInode] = [:]
+        self.used = 0
+        self.root.replace { inode in
+            if let image = images[inode.number] {
+                image.links += 1
+                return image
+            }
+            let image = SimulatedInode(number: inode.number, content: inode.image(&self.chance), bad: inode.bad)
+            image.links = 1
+            images[inode.number] = image
+            self.used += image.allocated
+            return image
+        }
+        self.folders = ["/": self.root]
+    }
+
+    /// No fault from now on, and no bad sector is left.
+    package func heal() {
+        self.faults = []
+        self.eaten = 0
+        for (_, inode) in self.root.files(at: "") { inode.bad = [] }
+    }
+
+    // MARK: Disk
+
+    package func open(_ path: String, _ options: OpenOptions) throws(ForebayError) -> any DiskFile {
+        try self.call(.open, path) { () throws(ForebayError) in
+            try self.fail([.tooManyFiles], EMFILE, "open", path)
+            if options.contains(.create) { try self.fail([.noSpace], ENOSPC, "open", path) }
+            let (folder, name) = try self.place(of: path, "open")
+            var inode: SimulatedInode
+            switch folder.entries[name] {
+            case .folder: throw .disk("open", path, EISDIR)
+            case .file(let found):
+                if options.contains([.create, .exclusive]) { throw .disk("open", path, EEXIST) }
+                inode = found
+            case nil:
+                guard options.contains(.create) else { throw .disk("open", path, ENOENT) }
+                inode = SimulatedInode(number: self.next())
+                inode.links = 1
+                folder.change(.init(number: self.next(), changes: [(name, .file(inode))], partner: nil))
+            }
+            // As Linux does it: the name is made before the file system refuses.
+            if options.contains(.direct), !self.supportsDirect { throw .disk("open", path, EINVAL) }
+            if options.contains(.truncate) { self.resize(inode, to: 0) }
+            inode.opens += 1
+            return SimulatedFile(disk: self, inode: inode, path: path, options: options)
+        }
+    }
+
+    package func makeFolder(_ path: String) throws(ForebayError) {
+        try self.call(.makeFolder, path) { () throws(ForebayError) in
+            let (folder, name) = try self.place(of: path, "make folder")
+            guard folder.entries[name] == nil else { return }
+            try self.fail([.noSpace], ENOSPC, "make folder", path)
+            folder.change(.init(number: self.next(), changes: [(name, .folder(SimulatedFolder()))], partner: nil))
+        }
+    }
+
+    package func rename(_ from: String, to: String) throws(ForebayError) {
+        try self.call(.rename, to) { () throws(ForebayError) in
+            let (folder, name) = try self.place(of: from, "rename")
+            let (target, newName) = try self.place(of: to, "rename")
+            guard let node = folder.entries[name] else { throw .disk("rename", from, ENOENT) }
+            try self.fail([.noSpace], ENOSPC, "rename", from)
+            if case .file(let old) = target.entries[newName] {
+                if case .file(let new) = node, new === old { return }
+                self.unlink(old)
+            } else if case .folder(let old) = target.entries[newName], !old.entries.isEmpty {
+                throw .disk("rename", to, ENOTEMPTY)
+            }
+            if case .folder = node { self.folders = ["/": self.root] }
+            let number = self.next()
+            if folder === target {
+                folder.change(.init(number: number, changes: [(name, nil), (newName, node)], partner: nil))
+            } else {
+                folder.change(.init(number: number, changes: [(name, nil)], partner: target))
+                target.change(.init(number: number, changes: [(newName, node)], partner: folder))
+            }
+        }
+    }
+
+    package func renameCreating(_ from: String, to: String) throws(ForebayError) {
+        try self.call(.rename, to) { () throws(ForebayError) in
+            let (folder, name) = try self.place(of: from, "link")
+            let (target, newName) = try self.place(of: to, "link")
+            guard case .file(let inode)? = folder.entries[name] else { throw .disk("link", to, ENOENT) }
+            guard target.entries[newName] == nil else { throw .disk("link", to, EEXIST) }
+            try self.fail([.noSpace], ENOSPC, "link", to)
+            target.change(.init(number: self.next(), changes: [(newName, .file(inode))], partner: nil))
+            inode.links += 1
+            self.maybeDie()
+            folder.change(.init(number: self.next(), changes: [(name, nil)], partner: nil))
+            inode.links -= 1
+        }
+    }
+
+    package func remove(_ path: String) throws(ForebayError) {
+        try self.call(.remove, path) { () throws(ForebayError) in
+            guard let (folder, name) = self.found(path), let node = folder.entries[name] else { return }
+            guard case .file(let inode) = node else { throw .disk("remove", path, EISDIR) }
+            folder.change(.init(number: self.next(), changes: [(name, nil)], partner: nil))
+            self.unlink(inode)
+        }
+    }
+
+    package func removeFolder(_ path: String) throws(ForebayError) {
+        try self.call(.remove, path) { () throws(ForebayError) in
+            guard let (folder, name) = self.found(path), let node = folder.entries[name] else { return }
+            guard case .folder(let old) = node else { throw .disk("remove", path, ENOTDIR) }
+            guard old.entries.isEmpty else { throw .disk("remove", path, ENOTEMPTY) }
+            folder.change(.init(number: self.next(), changes: [(name, nil)], partner: nil))
+            self.folders = ["/": self.root]
+        }
+    }
+
+    package func syncFolder(_ path: String) throws(ForebayError) {
+        try self.call(.syncFolder, path) { () throws(ForebayError) in
+            try self.fail([.tooManyFiles], EMFILE, "open", path)
+            guard let folder = self.folder(path) else { throw .disk("open", path, ENOENT) }
+            if self.strikes([.syncLosesData, .syncKeepsData]) != nil { throw .syncFailed("fsync", path, EIO) }
+            self.wait()
+            folder.sync()
+        }
+    }
+
+    package func entries(_ path: String) throws(ForebayError) -> [String]? {
+        try self.call(.list, path) { () throws(ForebayError) in
+            try self.fail([.tooManyFiles], EMFILE, "list", path)
+            guard let folder = self.folder(path) else {
+                if let (parent, name) = self.found(path), parent.entries[name] != nil { throw .disk("list", path, ENOTDIR) }
+                return nil
+            }
+            return folder.entries.keys.sorted().shuffled(using: &self.chance)
+        }
+    }
+
+    package func kind(of path: String) throws(ForebayError) -> EntryKind? {
+        try self.call(.kind, path) { () throws(ForebayError) in
+            if path == "/" { return .folder }
+            guard let (folder, name) = self.found(path) else { return nil }
+            return switch folder.entries[name] {
+            case .file: .file
+            case .folder: .folder
+            case nil: nil
+            }
+        }
+    }
+
+    package func space(_ path: String) throws(ForebayError) -> (free: Int, total: Int) {
+        try self.call(.space, path) { () throws(ForebayError) in
+            try self.fail([.spaceUnknown], EIO, "statvfs", path)
+            guard self.folder(path) != nil else { throw .disk("statvfs", path, ENOENT) }
+            return (self.free, self.capacity)
+        }
+    }
+
+    var free: Int { max(0, self.capacity - self.used - self.eaten) }
+
+    // MARK: What each call goes through
+
+    func call<Result>(_ call: Call, _ path: String, _ body: () throws(ForebayError) -> Result) throws(ForebayError) -> Result {
+        guard let process = self.process else { return try body() }
+        if process.isOver { process.die("after its end") }
+        self.calls += 1
+        process.machine.note(call.rawValue)
+        process.machine.note(path)
+        process.machine.advance(nanoseconds: 2_000)
+        self.lastingFaults(process)
+        let isLast = self.death?.call == self.calls
+        if isLast, Bool.random(using: &self.chance) { process.die(self.death!.kind.rawValue) }
+        let result = try body()
+        if isLast { process.die(self.death!.kind.rawValue) }
+        return result
+    }
+
+    /// Whether this call is the process's last.
+    var isDying: Bool { self.process != nil && self.death?.call == self.calls }
+
+    /// In the middle of a call.
+    func maybeDie() {
+        guard self.isDying, Bool.random(using: &self.chance) else { return }
+        self.process!.die(self.death!.kind.rawValue)
+    }
+
+    /// A sync's time, in which others go on.
+    func wait() {
+        guard let process = self.process else { return }
+        if self.strikes([.syncHangs]) != nil {
+            process.pause(nanoseconds: UInt64.random(in: 1_000_000_000...30_000_000_000, using: &self.chance))
+        } else if Int.random(in: 0..<4, using: &self.chance) == 0 {
+            process.pause(nanoseconds: UInt64.random(in: 50_000...5_000_000, using: &self.chance))
+        } else {
+            process.machine.advance(nanoseconds: 100_000)
+        }
+    }
+
+    /// - Returns: the fault that strikes this call, if one of these does.
+    func strikes(_ kinds: [DiskFault.Kind]) -> DiskFault.Kind? {
+        guard self.process != nil else { return nil }
+        for (place, fault) in self.faults.enumerated()
+        where kinds.contains(fault.kind) && self.calls >= fault.call && self.struck[place] < fault.count {
+            self.struck[place] += 1
+            self.coverage.hit("fault.\(fault.kind.rawValue)")
+            return fault.kind
+        }
+        return nil
+    }
+
+    func fail(_ kinds: [DiskFault.Kind], _ number: CInt, _ call: String, _ path: String) throws(ForebayError) {
+        if self.strikes(kinds) != nil { throw .disk(call, path, number) }
+    }
+
+    private func lastingFaults(_ process: SimulatedProcess) {
+        var isEaten = false
+        for (place, fault) in self.faults.enumerated() where self.calls >= fault.call {
+            switch fault.kind {
+            case .diskEaten where self.calls < fault.call + fault.count:
+                isEaten = true
+                if self.struck[place] == 0 { self.coverage.hit("fault.diskEaten") }
+                self.struck[place] = 1
+            case .clockJumps where self.struck[place] == 0:
+                self.struck[place] = 1
+                self.coverage.hit("fault.clockJumps")
+                process.machine.wallOffset += Int64.random(in: -90_000_000...90_000_000, using: &self.chance)
+            default: break
+            }
+        }
+        self.eaten = isEaten ? max(0, self.capacity - self.used) : 0
+    }
+
+    // MARK: Names
+
+    func next() -> Int {
+        self.lastNumber += 1
+        return self.lastNumber
+    }
+
+    func resize(_ inode: SimulatedInode, to size: Int) {
+        self.used += SimulatedInode.allocated(size) - inode.allocated
+        inode.truncate(to: size)
+    }
+
+    func charge(_ bytes: Int) { self.used += bytes }
+
+    func closed(_ inode: SimulatedInode, epoch: Int) {
+        guard epoch == self.epoch else { return }
+        inode.opens -= 1
+        if inode.opens == 0, inode.links == 0, self.orphans.removeValue(forKey: inode.number) != nil { self.used -= inode.allocated }
+    }
+
+    func unlink(_ inode: SimulatedInode) {
+        inode.links -= 1
+        guard inode.links == 0 else { return }
+        if inode.opens > 0 { self.orphans[inode.number] = inode } else { self.used -= inode.allocated }
+    }
+
+    private func place(of path: String, _ call: String) throws(ForebayError) -> (SimulatedFolder, String) {
+        guard let found = self.found(path) else { throw .disk(call, path, ENOENT) }
+        return found
+    }
+
+    func found(_ path: String) -> (SimulatedFolder, String)? {
+        guard let slash = path.lastIndex(of: "/") else { return nil }
+        let parent = slash == path.startIndex ? "/" : String(path[..<slash])
+        guard let folder = self.folder(parent) else { return nil }
+        return (folder, String(path[path.index(after: slash)...]))
+    }
+
+    func folder(_ path: String) -> SimulatedFolder? {
+        if let known = self.folders[path] { return known }
+        guard let (parent, name) = self.found(path), case .folder(let folder)? = parent.entries[name] else { return nil }
+        self.folders[path] = folder
+        return folder
+    }
+}

@@ -1,0 +1,173 @@
+import ForebayCore
+import ForebaySpool
+import ForebayTestKit
+import Foundation
+import Testing
+
+/// What ``Disk`` promises, held by the operating system's and by the simulated one alike.
+@Suite("Disk: the system's and the simulated one keep the same contract")
+struct DiskContractTests {
+    enum Kind: CaseIterable { case system, simulated }
+
+    /// Runs a check in an empty folder of a disk.
+    private func with(_ kind: Kind, _ check: (any Disk, String) throws -> Void) throws {
+        switch kind {
+        case .system:
+            let folder = NSTemporaryDirectory() + "forebay-disk-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try SystemDisk().makeFolder(folder)
+            try check(SystemDisk(), folder)
+        case .simulated:
+            let disk = SimulatedDisk(seed: 1, capacity: 1 << 30)
+            try disk.makeFolder("/data")
+            try check(disk, "/data")
+        }
+    }
+
+    /// The `errno` that a call fails with; none: it does not fail.
+    private func failure(_ body: () throws -> Void) -> Int32? {
+        do { try body() } catch { return ((error as? ForebayError)?.cause as? SystemCallFailure)?.code ?? -1 }
+        return nil
+    }
+
+    private func content(_ disk: any Disk, _ path: String) throws -> [UInt8] {
+        let file = try disk.open(path, [])
+        return try file.bytes(at: 0, count: try file.size())
+    }
+
+    @Test("files are made, written at any place, read, cut and opened again", arguments: Kind.allCases)
+    func files(_ kind: Kind) throws {
+        try self.with(kind) { disk, folder in
+            let path = "\(folder)/a"
+            #expect(self.failure { _ = try disk.open(path, []) } == ENOENT)
+            #expect(self.failure { _ = try disk.open(path, .write) } == ENOENT)
+            #expect(self.failure { _ = try disk.open("\(folder)/none/a", [.write, .create]) } == ENOENT)
+            #expect(try disk.kind(of: path) == nil)
+            let file = try disk.open(path, [.write, .create])
+            #expect(file.path == path)
+            #expect(try disk.kind(of: path) == .file)
+            #expect(try file.size() == 0)
+            #expect(try file.bytes(at: 0, count: 10) == [])
+            try file.write([1, 2, 3], at: 2)
+            #expect(try file.bytes(at: 0, count: 10) == [0, 0, 1, 2, 3])
+            #expect(try file.bytes(at: 4, count: 1) == [3])
+            #expect(try file.bytes(at: 5, count: 1) == [])
+            #expect(try file.bytes(at: 50, count: 1) == [])
+            try file.truncate(to: 3)
+            try file.truncate(to: 5)
+            #expect(try file.bytes(at: 0, count: 10) == [0, 0, 1, 0, 0])
+            try file.syncData()
+            try file.sync()
+            let again = try disk.open(path, [.write, .create])
+            try again.write([9], at: 0)
+            #expect(try file.bytes(at: 0, count: 1) == [9])
+            file.dropCache()
+            #expect(try file.size() == 5)
+            #expect(self.failure { _ = try disk.open(path, [.write, .create, .exclusive]) } == EEXIST)
+            let reader = try disk.open(path, [])
+            #expect(self.failure { try reader.write([1], at: 0) } == EBADF)
+            #expect(self.failure { try reader.truncate(to: 1) } == EINVAL)
+            _ = try disk.open(path, [.write, .truncate])
+            #expect(try again.size() == 0)
+        }
+    }
+
+    @Test("names: renamed, removed, replaced or not", arguments: Kind.allCases)
+    func names(_ kind: Kind) throws {
+        try self.with(kind) { disk, folder in
+            let (a, b) = ("\(folder)/a", "\(folder)/b")
+            let first = try disk.open(a, [.write, .create])
+            try first.write([1], at: 0)
+            #expect(try first.hasName())
+            try disk.rename(a, to: b)
+            #expect(try first.hasName())
+            #expect(try disk.kind(of: a) == nil)
+            #expect(try self.content(disk, b) == [1])
+            #expect(self.failure { try disk.rename(a, to: b) } == ENOENT)
+            try disk.open(a, [.write, .create]).write([2], at: 0)
+            #expect(self.failure { try disk.renameCreating(a, to: b) } == EEXIST)
+            #expect(try self.content(disk, b) == [1])
+            #expect(self.failure { try disk.renameCreating("\(folder)/none", to: b) } == ENOENT)
+            try disk.rename(a, to: b)
+            #expect(try self.content(disk, b) == [2])
+            #expect(try !first.hasName(), "another file has its name")
+            #expect(try first.bytes(at: 0, count: 1) == [1], "what is open can be read on")
+            try disk.renameCreating(b, to: a)
+            #expect(try disk.kind(of: b) == nil)
+            #expect(try self.content(disk, a) == [2])
+            try disk.remove(a)
+            try disk.remove(a)
+            #expect(try disk.kind(of: a) == nil)
+            try disk.syncFolder(folder)
+        }
+    }
+
+    @Test("folders: made once, listed, removed when empty, files move between them", arguments: Kind.allCases)
+    func folders(_ kind: Kind) throws {
+        try self.with(kind) { disk, folder in
+            let (one, two) = ("\(folder)/one", "\(folder)/two")
+            #expect(try disk.entries(one) == nil)
+            #expect(self.failure { try disk.syncFolder(one) } == ENOENT)
+            try disk.makeFolder(one)
+            try disk.makeFolder(one)
+            try disk.makeFolder(two)
+            #expect(self.failure { try disk.makeFolder("\(folder)/none/one") } == ENOENT)
+            #expect(try disk.kind(of: one) == .folder)
+            #expect(try disk.entries(one) == [])
+            _ = try disk.open("\(one)/a", [.write, .create])
+            _ = try disk.open("\(one)/b", [.write, .create])
+            #expect(Set(try disk.entries(one) ?? []) == ["a", "b"])
+            #expect(self.failure { try disk.removeFolder(one) } == ENOTEMPTY)
+            #expect(self.failure { try disk.remove(one) } != nil)
+            try disk.rename("\(one)/a", to: "\(two)/c")
+            #expect(try disk.entries(one) == ["b"])
+            #expect(try disk.entries(two) == ["c"])
+            #expect(self.failure { _ = try disk.entries("\(two)/c") } == ENOTDIR)
+            try disk.remove("\(one)/b")
+            try disk.rename(two, to: "\(folder)/three")
+            #expect(try disk.kind(of: "\(folder)/three/c") == .file)
+            try disk.removeFolder(one)
+            try disk.removeFolder(one)
+            #expect(try disk.entries(one) == nil)
+            let space = try disk.space(folder)
+            #expect(space.free > 0 && space.total >= space.free)
+        }
+    }
+
+    @Test("a lock has one owner, until its file is closed", arguments: Kind.allCases)
+    func locks(_ kind: Kind) throws {
+        try self.with(kind) { disk, folder in
+            var first: (any DiskFile)? = try disk.open("\(folder)/lock", [.write, .create])
+            let second = try disk.open("\(folder)/lock", [.write, .create])
+            #expect(try first?.lock() == true)
+            #expect(try first?.lock() == true)
+            #expect(try second.lock() == false)
+            first = nil
+            #expect(try second.lock() == true)
+        }
+    }
+
+    @Test("past the cache: whole blocks of aligned memory, or an error", arguments: Kind.allCases)
+    func direct(_ kind: Kind) throws {
+        try self.with(kind) { disk, folder in
+            let file: any DiskFile
+            do {
+                file = try disk.open("\(folder)/a", [.write, .create, .direct, .syncsWrites])
+            } catch {
+                #expect(kind == .system, "some file systems have no O_DIRECT")
+                return
+            }
+            let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 8192, alignment: 4096)
+            defer { memory.deallocate() }
+            memory.initializeMemory(as: UInt8.self, repeating: 7)
+            try file.write(UnsafeRawBufferPointer(memory), at: 4096)
+            #expect(try file.size() == 12288)
+            #expect(self.failure { try file.write(UnsafeRawBufferPointer(rebasing: memory[1..<4097]), at: 0) } == EINVAL)
+            #expect(self.failure { try file.write(UnsafeRawBufferPointer(rebasing: memory[..<4096]), at: 100) } == EINVAL)
+            #expect(self.failure { try file.write(UnsafeRawBufferPointer(rebasing: memory[..<100]), at: 0) } == EINVAL)
+            memory.initializeMemory(as: UInt8.self, repeating: 0)
+            #expect(try file.read(into: memory, at: 8192) == 4096)
+            #expect(memory[0] == 7 && memory[4095] == 7)
+        }
+    }
+}

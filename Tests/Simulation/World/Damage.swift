@@ -1,0 +1,51 @@
+import ForebayTestKit
+
+/// What happens to the files of a node that is down: by a failing device, or by hand.
+struct Damage: Sendable, CustomStringConvertible {
+    enum Kind: String, Sendable, CaseIterable { case flippedBit, lostFile, emptiedFile, shortenedFile, strayCopy }
+
+    /// Which files it is done to.
+    enum Target: String, Sendable, CaseIterable { case newestSegment, anySegment, cursor, mark, registry, any }
+
+    let kind: Kind
+    let target: Target
+    /// Picks the file and the place.
+    let number: UInt64
+
+    init(_ chance: inout SplitMix) {
+        self.kind = Kind.allCases.randomElement(using: &chance)!
+        self.target = Target.allCases.randomElement(using: &chance)!
+        self.number = chance.next()
+    }
+
+    var description: String { "\(self.kind.rawValue) of \(self.target.rawValue)" }
+
+    /// - Returns: the file that it was done to.
+    func apply(to disk: SimulatedDisk, folder: String) -> String? {
+        let files = disk.files.filter { $0.hasPrefix(folder + "/") && !$0.hasSuffix("/lock") && !$0.contains("/quarantine/") }
+        let segments = files.filter { $0.hasSuffix(".segment") && !$0.contains("/old-") }
+        let candidates: [String] =
+            switch self.target {
+            case .newestSegment: segments.suffix(1)
+            case .anySegment: segments
+            case .cursor: files.filter { $0.contains("/cursors/") }
+            case .mark: files.filter { $0.hasSuffix("/mark") }
+            case .registry: files.filter { $0.contains("/registry") }
+            case .any: files
+            }
+        guard !candidates.isEmpty else { return nil }
+        let file = candidates[Int(self.number % UInt64(candidates.count))]
+        let place = self.number >> 16
+        switch self.kind {
+        case .flippedBit: disk.flip(bit: place, of: file)
+        case .lostFile: disk.lose(file)
+        case .emptiedFile: disk.cut(file, to: 0)
+        case .shortenedFile: disk.cut(file, to: Int(place % 1000), of: 1000)
+        case .strayCopy:
+            guard let slash = file.lastIndex(of: "/") else { return nil }
+            let name = file[file.index(after: slash)...]
+            disk.copy(file, to: "\(file[...slash])\(place % 2 == 0 ? "old-\(name)" : "9\(name.dropFirst())")")
+        }
+        return file
+    }
+}

@@ -1,0 +1,228 @@
+import ForebayCore
+import ForebayTelemetry
+import ForebayTestKit
+import Glibc
+
+/// What a round knows to be true: which events were acknowledged, in which order by key, what arrived where, and what may be lost.
+final class Model: @unchecked Sendable {  // Safe because: one thread at a time runs the simulation.
+    enum Fate: Sendable { case submitted, acknowledged, refused, unknown }
+
+    struct KnownEvent {
+        let line: Int
+        let topic: Int
+        /// One producer's, on one line: so its order is that of its events' numbers.
+        let key: Int
+        let size: Int
+        var fate = Fate.submitted
+        var id: String?
+        var sequence: UInt64 = 0
+        /// Simulated, in ns.
+        var acknowledgedAt: UInt64 = 0
+        var isDelivered = false
+    }
+
+    private(set) var events: [KnownEvent] = []
+    private var eventsOfIDs: [String: Int] = [:]
+    private var lastDelivered: [Int: Int] = [:]
+    /// Named in alarms as not readable any more.
+    private var named: [Range<UInt64>] = []
+    /// Events acknowledged from then on may be lost without a word: damage to the last groups before a crash, which no mark covers yet.
+    private var undecidable: [Range<UInt64>] = []
+    private(set) var isDamaged = false
+    private(set) var violations: [String] = []
+    private(set) var repeats = 0
+    private(set) var delivered = 0
+    private(set) var acknowledged = 0
+    let machine: SimulatedMachine
+    var coverage = Coverage()
+    /// Tells what happens, for people.
+    var tell: ((String) -> Void)?
+
+    init(machine: SimulatedMachine) { self.machine = machine }
+
+    func violate(_ text: String) {
+        if self.violations.count < 20 { self.violations.append(text) }
+    }
+
+    // MARK: Producers
+
+    /// - Returns: its number.
+    func submit(line: Int, topic: Int, key: Int, size: Int) -> Int {
+        self.events.append(KnownEvent(line: line, topic: topic, key: key, size: size))
+        return self.events.count - 1
+    }
+
+    func acknowledge(_ event: Int, id: String, sequence: UInt64) {
+        self.acknowledged += 1
+        self.events[event].fate = .acknowledged
+        self.events[event].sequence = sequence
+        self.events[event].acknowledgedAt = self.machine.now
+        if let known = self.events[event].id, known != id {
+            self.violate("event \(event) was delivered as \(known) and acknowledged as \(id)")
+        }
+        self.take(id, for: event)
+    }
+
+    func refuse(_ event: Int) {
+        self.events[event].fate = .refused
+        if self.events[event].isDelivered { self.violate("event \(event) was delivered, and then refused") }
+    }
+
+    func giveUp(_ event: Int) { self.events[event].fate = .unknown }
+
+    private func take(_ id: String, for event: Int) {
+        if let other = self.eventsOfIDs[id], other != event, !self.mayBeLost(other), !self.mayBeLost(event) {
+            self.violate("the id \(id) was given to event \(other) and to event \(event)")
+        }
+        self.eventsOfIDs[id] = event
+        self.events[event].id = id
+    }
+
+    // MARK: Targets
+
+    /// What is in an event's value: its number, and bytes that follow from it.
+    static func value(of event: Int, size: Int) -> [UInt8] {
+        let count = max(8, size)
+        return [UInt8](unsafeUninitializedCapacity: count) { bytes, filled in
+            memset(bytes.baseAddress!, Int32(event & 0xFF), count)
+            UnsafeMutableRawPointer(bytes.baseAddress!).storeBytes(of: UInt64(event), as: UInt64.self)
+            filled = count
+        }
+    }
+
+    /// - Parameter sequence: none: not known there.
+    func deliver(_ value: UnsafeRawBufferPointer, id: String, sequence: UInt64?, line: Int, place: String = "") {
+        guard value.count >= 8 else { return self.violate("an event that was never sent arrived: \(id)") }
+        let number = Int(clamping: value.loadUnaligned(as: UInt64.self))
+        guard self.events.indices.contains(number) else { return self.violate("an event that was never sent arrived: \(id)") }
+        let known = self.events[number]
+        self.machine.note(UInt64(number))
+        self.tell?(
+            "    \(number) of topic-\(known.line)-\(known.topic) key-\(known.key) arrives as \(id)\(known.isDelivered ? " again" : "") \(place)"
+        )
+        let expected = Self.value(of: number, size: known.size)
+        if value.count != expected.count || memcmp(value.baseAddress!, expected, expected.count) != 0 {
+            self.violate("event \(number) arrived with another value")
+        }
+        if known.line != line { self.violate("event \(number) of line \(known.line) arrived on line \(line)") }
+        if known.fate == .refused { self.violate("event \(number), which was refused, arrived as \(id)") }
+        if let before = known.id, before != id, !self.mayBeLost(number) {
+            self.violate("event \(number) has the ids \(before) and \(id)")
+        }
+        self.take(id, for: number)
+        guard !known.isDelivered else { return self.repeats += 1 }
+        self.delivered += 1
+        self.events[number].isDelivered = true
+        if let sequence { self.events[number].sequence = sequence }
+        let key = known.line << 24 | known.topic << 16 | known.key
+        if let last = self.lastDelivered[key], number < last, !self.isNamed(number) {
+            self.violate("event \(number) of line \(line) arrived after event \(last) of its key")
+        }
+        self.lastDelivered[key] = max(number, self.lastDelivered[key] ?? 0)
+    }
+
+    /// A dead letter, as it is listed.
+    func bury(_ value: [UInt8], id: String, refusedRest: Int?) {
+        guard value.count >= 8 else { return self.violate("a dead letter that was never sent: \(id)") }
+        let number = value.withUnsafeBytes { Int(clamping: $0.loadUnaligned(as: UInt64.self)) }
+        guard self.events.indices.contains(number) else { return self.violate("a dead letter that was never sent: \(id)") }
+        if number % 50 != refusedRest { self.violate("event \(number), which every broker takes, is a dead letter") }
+        if value != Self.value(of: number, size: self.events[number].size) {
+            self.violate("event \(number) is a dead letter with another value")
+        }
+        if let known = self.events[number].id, known != id, !self.mayBeLost(number) {
+            self.violate("event \(number) has the id \(known) and as a dead letter \(id)")
+        }
+        self.coverage.hit("dead letters")
+        self.events[number].isDelivered = true
+    }
+
+    // MARK: Damage and alarms
+
+    func damaged() { self.isDamaged = true }
+
+    /// A crash, and damage before the next start: what was acknowledged within the last mark's age may be lost unseen.
+    func damagedAfterCrash(markAge: UInt64) {
+        let since = self.machine.now - min(self.machine.now, markAge)
+        guard let first = self.events.lazy.filter({ $0.fate == .acknowledged && $0.acknowledgedAt >= since }).map(\.sequence).min() else {
+            return
+        }
+        self.undecidable.append(first..<UInt64.max)
+        self.undecidableSince = self.events.count
+    }
+
+    private var undecidableSince = 0
+
+    /// Events of side logs that are said to be lost: which ones, only their places tell.
+    private var lostAside: UInt64 = 0
+    /// A crash, and damage to a side log.
+    var mayLoseAside = false
+
+    func name(_ range: Range<UInt64>, of log: String) {
+        if log.hasSuffix("/spool") { self.named.append(range) } else { self.lostAside += UInt64(range.count) }
+        if !self.isDamaged { self.violate("sequences \(range) are said to be lost, and nothing was damaged") }
+    }
+
+    private func isNamed(_ event: Int) -> Bool {
+        let sequence = self.events[event].sequence
+        return self.named.contains { $0.contains(sequence) } || self.mayBeLost(event)
+    }
+
+    private func mayBeLost(_ event: Int) -> Bool {
+        guard event < self.undecidableSince else { return false }
+        let sequence = self.events[event].sequence
+        return self.undecidable.contains { $0.contains(sequence) }
+    }
+
+    // MARK: Checks
+
+    /// Events of a line at or behind a sequence: at least those acknowledged, at most those and the ones whose fate nobody knows.
+    func lag(of line: Int, from sequence: UInt64) -> ClosedRange<UInt64> {
+        var (least, most): (UInt64, UInt64) = (0, 0)
+        for event in self.events where event.line == line {
+            switch event.fate {
+            case .acknowledged where event.sequence >= sequence: (least, most) = (least + 1, most + 1)
+            // Its sequence is not known.
+            case .submitted, .unknown: most += 1
+            default: break
+            }
+        }
+        return least...most
+    }
+
+    /// At the end, with everything healed and every route back.
+    func checkAllArrived() {
+        let lost = self.events.indices.filter { self.events[$0].fate == .acknowledged && !self.events[$0].isDelivered && !self.isNamed($0) }
+        guard let first = lost.first, !self.mayLoseAside, lost.count > self.lostAside else { return }
+        let event = self.events[first]
+        self.violate(
+            "\(lost.count) acknowledged events never arrived, the first is \(first) of line \(event.line), sequence \(event.sequence), id \(event.id ?? "-")"
+        )
+    }
+
+    /// Takes over what was logged: alarms, and which branches ran.
+    func read(_ log: [LogRecord]) {
+        for record in log {
+            self.coverage.hit("log: \(record.message)")
+            switch record.message {
+            case "acknowledged events can't be read any more":
+                let ends = (record["sequences"] ?? "").split { !$0.isNumber }.compactMap { UInt64($0) }
+                if ends.count == 2, ends[0] <= ends[1] { self.name(ends[0]..<ends[1], of: record["folder"] ?? "") }
+                self.coverage.hit("missing: \(record["reason"] ?? "")")
+            case "something of the log is damaged or gone":
+                let text = record["what"] ?? ""
+                self.coverage.hit("alarm: \(String(text.prefix { $0 != "," && $0 != ":" && $0 != ";" }))")
+                if !self.isDamaged { self.violate("a false alarm: \(record["file"] ?? "") \(text)") }
+                if let from = text.firstRange(of: "from sequence ") {
+                    guard let sequence = UInt64(text[from.upperBound...].prefix { $0.isNumber }) else { continue }
+                    if (record["file"] ?? "").contains("/spool/") {
+                        self.named.append(sequence..<UInt64.max)
+                    } else {
+                        self.mayLoseAside = true
+                    }
+                }
+            default: break
+            }
+        }
+    }
+}

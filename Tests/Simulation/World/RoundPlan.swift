@@ -1,0 +1,228 @@
+import ForebayTestKit
+
+/// All that a round will try, decided by its seed before it begins. Each part has a number, so that a failure can be tried with fewer of
+/// them (``without``) and in the same order.
+package struct RoundPlan: Sendable {
+    /// A route through all its names. Others are removed and come back, this stays what the model counts.
+    struct Line: Sendable {
+        var names: [String]
+        let cluster: Int
+        var name: String { self.names.last! }
+    }
+
+    struct Request: Sendable {
+        let item: Int
+        let producer: Int
+        /// ms after the producer is done with the one before.
+        let pause: Int
+        let events: [Event]
+    }
+
+    struct Event: Sendable {
+        let line: Int
+        let topic: Int
+        let key: Int
+        let size: Int
+    }
+
+    /// One process, from its start to its end.
+    struct Life: Sendable {
+        /// As configured, in order.
+        var lines: [Line]
+        /// Which of the lines are configured, by their number, in order.
+        var configured: [Int]
+        var requests: [Request] = []
+        var faults: [(item: Int, fault: DiskFault)] = []
+        /// To the disk at rest, before the start.
+        var damage: (item: Int, damage: Damage)?
+        var death: (item: Int, death: DiskDeath)?
+        var troubles: [(item: Int, trouble: Trouble)] = []
+        /// Whether the life waits until everything is delivered.
+        var drains = false
+    }
+
+    package let seed: UInt64
+    package private(set) var items = 0
+    private(set) var lives: [Life] = []
+    let segmentSize: Int
+    let maxSize: Int
+    let diskSize: Int
+    let supportsDirect: Bool
+    let recentBytes: Int
+    let preparesNext: Bool
+    /// Whether the real forward stages deliver to a simulated Kafka, or a stage that takes everything.
+    let usesKafka: Bool
+    /// Which events no broker takes: those whose number leaves this rest; none.
+    let refusedRest: Int?
+    /// Topics that are not there before the last life, by line.
+    private(set) var lateTopics: [Int: Int] = [:]
+
+    /// - Parameter without: numbers of the parts to leave out.
+    package init(seed: UInt64, without: Set<Int> = []) {
+        self.seed = seed
+        var chance = SplitMix(seed: seed &* 0x9E37_79B9_7F4A_7C15 ^ 0x5EED)
+        self.segmentSize = [64 << 10, 64 << 10, 96 << 10, 128 << 10].randomElement(using: &chance)!
+        self.usesKafka = Bool.random(using: &chance)
+        // The reserve, a twentieth, must hold a segment of each side log.
+        self.maxSize = self.segmentSize * (self.usesKafka ? [96, 192] : [16, 32, 96, 192]).randomElement(using: &chance)!
+        self.diskSize = self.maxSize * [1, 2, 2, 4].randomElement(using: &chance)!
+        self.supportsDirect = Int.random(in: 0..<4, using: &chance) > 0
+        self.recentBytes = [0, 4 << 10, 64 << 10, 16 << 20].randomElement(using: &chance)!
+        self.preparesNext = Int.random(in: 0..<4, using: &chance) > 0
+        self.refusedRest = Int.random(in: 0..<3, using: &chance) == 0 ? Int.random(in: 0..<50, using: &chance) : nil
+        self.make(&chance)
+        self.leaveOut(without)
+    }
+
+    private mutating func make(_ chance: inout SplitMix) {
+        var lines = (0..<Int.random(in: 3...5, using: &chance)).map { Line(names: ["r\($0)"], cluster: $0 % 2) }
+        var configured = Array(lines.indices)
+        let lifeCount = Int.random(in: 3...5, using: &chance)
+        let requests = Int.random(in: 200...260, using: &chance)
+        // Half of the rounds have no damage: what is named missing there is wrong.
+        let isDamaged = Bool.random(using: &chance)
+        var deaths = 0
+        if self.usesKafka, Bool.random(using: &chance) {
+            self.lateTopics[Int.random(in: 0..<3, using: &chance)] = Int.random(in: 0..<3, using: &chance)
+        }
+        for number in 0..<lifeCount {
+            var life = Life(lines: lines, configured: configured)
+            if number > 0, isDamaged, Bool.random(using: &chance) { life.damage = (self.item(), Damage(&chance)) }
+            let share = requests / lifeCount + 1
+            self.addRequests(share, to: &life, &chance)
+            let faults = number == 0 ? Int.random(in: 1...2, using: &chance) : Int.random(in: 0...2, using: &chance)
+            for _ in 0..<faults { life.faults.append((self.item(), Self.fault(isDamaged: isDamaged, &chance))) }
+            if Int.random(in: 0..<3, using: &chance) > 0 || (number == lifeCount - 1 && deaths == 0) {
+                let kind = DiskDeath.Kind.allCases.randomElement(using: &chance)!
+                life.death = (self.item(), DiskDeath(kind: kind, call: Self.call(&chance)))
+                deaths += 1
+            }
+            for _ in 0..<[0, 1, 1, 2, 3].randomElement(using: &chance)! {
+                life.troubles.append(
+                    (self.item(), Trouble(lines: lines.count, usesKafka: self.usesKafka, deletes: self.refusedRest == nil, &chance)))
+            }
+            life.drains = Int.random(in: 0..<3, using: &chance) == 0
+            self.lives.append(life)
+            Self.change(&lines, &configured, &chance)
+        }
+        // The last one puts everything back and heals all.
+        var last = Life(lines: lines, configured: lines.indices.shuffled(using: &chance))
+        self.addRequests(Int.random(in: 0...8, using: &chance), to: &last, &chance)
+        last.drains = true
+        self.lives.append(last)
+    }
+
+    private mutating func item() -> Int {
+        self.items += 1
+        return self.items
+    }
+
+    private mutating func addRequests(_ count: Int, to life: inout Life, _ chance: inout SplitMix) {
+        let pace = [0, 0, 2, 30].randomElement(using: &chance)!
+        // Each life has a favourite, so that others are idle.
+        let favourite = life.configured.randomElement(using: &chance)!
+        for _ in 0..<count {
+            let events = (0..<[1, 1, 1, 2, 5, 12].randomElement(using: &chance)!).map { _ in
+                let line = Int.random(in: 0..<3, using: &chance) == 0 ? life.configured.randomElement(using: &chance)! : favourite
+                let size =
+                    switch Int.random(in: 0..<200, using: &chance) {
+                    case 0: Int.random(in: 1...3 * self.segmentSize, using: &chance)
+                    case 1...10: Int.random(in: 1_000...24_000, using: &chance)
+                    case 11...80: Int.random(in: 200...2_000, using: &chance)
+                    default: Int.random(in: 16...200, using: &chance)
+                    }
+                return Event(
+                    line: line, topic: Int.random(in: 0..<3, using: &chance), key: Int.random(in: 0..<4, using: &chance), size: size)
+            }
+            life.requests.append(
+                Request(
+                    item: self.item(), producer: Int.random(in: 0..<4, using: &chance),
+                    pause: pace == 0 ? 0 : Int.random(in: 0...pace, using: &chance), events: events))
+        }
+    }
+
+    /// A call of a process: many at its start, where there is much to get wrong.
+    private static func call(_ chance: inout SplitMix) -> Int {
+        switch Int.random(in: 0..<4, using: &chance) {
+        case 0: Int.random(in: 1...120, using: &chance)
+        case 1: Int.random(in: 100...400, using: &chance)
+        default: Int.random(in: 200...1_500, using: &chance)
+        }
+    }
+
+    private static func fault(isDamaged: Bool, _ chance: inout SplitMix) -> DiskFault {
+        let kinds = DiskFault.Kind.allCases.filter { isDamaged || !$0.damages }
+        let kind = kinds.randomElement(using: &chance)!
+        let count: Int =
+            switch kind {
+            case .noSpace, .tooManyFiles: [1, 1, 2, 10].randomElement(using: &chance)!
+            case .diskEaten: Int.random(in: 1...600, using: &chance)
+            case .readFails: Int.random(in: 1...4, using: &chance)
+            default: 1
+            }
+        return DiskFault(kind: kind, call: self.call(&chance), count: count)
+    }
+
+    /// What an operator does to the configuration between two starts.
+    private static func change(_ lines: inout [Line], _ configured: inout [Int], _ chance: inout SplitMix) {
+        switch Int.random(in: 0..<7, using: &chance) {
+        case 0:
+            lines.append(Line(names: ["r\(lines.count)"], cluster: lines.count % 2))
+            configured.insert(lines.count - 1, at: Int.random(in: 0...configured.count, using: &chance))
+        case 1 where configured.count > 1, 2 where configured.count > 1:
+            configured.remove(at: Int.random(in: 0..<configured.count, using: &chance))
+        case 3:
+            let gone = lines.indices.filter { !configured.contains($0) }
+            if let back = gone.randomElement(using: &chance) { configured.insert(back, at: 0) }
+        case 4:
+            let line = configured.randomElement(using: &chance)!
+            lines[line].names.append("r\(line)-\(lines[line].names.count)")
+        case 5: configured.shuffle(using: &chance)
+        default: break
+        }
+    }
+
+    private mutating func leaveOut(_ items: Set<Int>) {
+        guard !items.isEmpty else { return }
+        for place in self.lives.indices {
+            self.lives[place].requests.removeAll { items.contains($0.item) }
+            self.lives[place].faults.removeAll { items.contains($0.item) }
+            self.lives[place].troubles.removeAll { items.contains($0.item) }
+            if let damage = self.lives[place].damage, items.contains(damage.item) { self.lives[place].damage = nil }
+            if let death = self.lives[place].death, items.contains(death.item) { self.lives[place].death = nil }
+        }
+    }
+}
+
+extension DiskFault.Kind {
+    /// Whether events may be lost by it.
+    var damages: Bool { self == .badSector || self == .readFails }
+}
+
+extension RoundPlan: CustomStringConvertible {
+    package var description: String {
+        var lines = [
+            "seed \(self.seed): segments of \(self.segmentSize >> 10) KiB, max_size \(self.maxSize >> 10) KiB, disk \(self.diskSize >> 10) KiB,"
+                + " O_DIRECT \(self.supportsDirect), recent \(self.recentBytes >> 10) KiB, prepares \(self.preparesNext),"
+                + " Kafka \(self.usesKafka), refused \(self.refusedRest.map { "rest \($0)" } ?? "none")"
+        ]
+        for (number, life) in self.lives.enumerated() {
+            let routes = life.configured.map { life.lines[$0].names.joined(separator: "<") }
+            lines.append("  life \(number + 1): routes \(routes.joined(separator: " "))\(life.drains ? ", drains" : "")")
+            if let damage = life.damage { lines.append("    [\(damage.item)] damage at rest: \(damage.damage)") }
+            for fault in life.faults {
+                lines.append(
+                    "    [\(fault.item)] fault \(fault.fault.kind.rawValue) from call \(fault.fault.call), \(fault.fault.count) times")
+            }
+            for trouble in life.troubles { lines.append("    [\(trouble.item)] \(trouble.trouble)") }
+            for request in life.requests.prefix(20) {
+                let events = request.events.map { "\(life.lines[$0.line].name)/k\($0.key):\($0.size)" }
+                lines.append(
+                    "    [\(request.item)] producer \(request.producer) after \(request.pause) ms: \(events.joined(separator: " "))")
+            }
+            if life.requests.count > 20 { lines.append("    … \(life.requests.count - 20) requests more") }
+            if let death = life.death { lines.append("    [\(death.item)] \(death.death.kind.rawValue) at call \(death.death.call)") }
+        }
+        return lines.joined(separator: "\n")
+    }
+}
