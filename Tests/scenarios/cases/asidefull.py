@@ -9,6 +9,7 @@ from rig import ledger
 from rig.disk import free, mounted
 from rig.support import Skip, until
 
+STAGE = "spool"
 ROUNDS = {"ci": 1, "long": 60}
 LIMIT, DISK = 64 << 20, 160 << 20
 

@@ -10,6 +10,7 @@ from rig import records
 from rig.kafka import USER
 from rig.support import until
 
+STAGE = "spool"
 ROUNDS = {"ci": 10, "long": 100}
 WOBBLY, PARTITIONS = ("wobbly-1", "wobbly-2", "wobbly-3"), 3
 

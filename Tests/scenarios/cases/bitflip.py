@@ -9,6 +9,7 @@ import re
 
 from rig import ledger
 
+STAGE = "spool"
 ROUNDS = {"ci": 3, "long": 30}
 
 

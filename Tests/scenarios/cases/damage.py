@@ -10,6 +10,7 @@ import time
 from rig import ledger, tracing
 from rig.support import Failure, until
 
+STAGE = "spool"
 ROUTES = ("first", "second")
 EVENTS = 1500  # of each
 SEGMENT = 256 << 10

@@ -9,6 +9,7 @@ from rig.disk import fill, free, mounted
 from rig.support import until
 from rig.world import World
 
+STAGE = "spool"
 ROUNDS = {"ci": 2, "long": 100}
 SIZE = 160 << 20
 

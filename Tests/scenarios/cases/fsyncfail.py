@@ -8,6 +8,7 @@ from pathlib import Path
 from rig import ledger, tracing
 from rig.support import Failure, until
 
+STAGE = "spool"
 ROUNDS = {"ci": 6, "long": 60}
 FAULTS = {"pwrite64,pwritev,pwritev2": 400, "fdatasync": 20, "pwrite64,pwritev2,fdatasync,fsync": 400, "fsync,fdatasync": 20}  # up to which call
 

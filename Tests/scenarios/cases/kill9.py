@@ -9,6 +9,7 @@ import time
 
 from rig.world import World
 
+STAGE = "spool"
 ROUNDS = {"ci": 20, "long": 200}
 
 

@@ -10,6 +10,7 @@ from rig import tracing
 from rig.disk import fill, free, mounted
 from rig.support import Failure, until
 
+STAGE = "spool"
 ROUTES = ("first", "second", "idle")
 SIZE = 96 << 20
 

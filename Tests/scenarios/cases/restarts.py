@@ -3,6 +3,7 @@
 Each case has a node of its own, with Kafka away until the end. A round is every case, once stopped in peace and once killed.
 """
 
+STAGE = "spool"
 SEGMENT = 1 << 20
 
 

@@ -10,6 +10,7 @@ import time
 from rig.support import until
 from rig.world import World
 
+STAGE = "spool"
 ROUNDS = {"ci": 1, "long": 10}
 TIMEOUT = 5
 

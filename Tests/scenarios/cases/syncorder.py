@@ -9,6 +9,7 @@ import os
 from rig import tracing
 from rig.support import until
 
+STAGE = "spool"
 ROUNDS = {"ci": 150, "long": 1000}
 CALLS = ("openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,close,fsync,fdatasync,write,writev,sendto,sendmsg,"
          "pwrite64,pwritev,pwritev2,io_uring_setup")
