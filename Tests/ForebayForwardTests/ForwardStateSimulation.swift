@@ -6,14 +6,14 @@ import Testing
 
 @testable import ForebayForward
 
-/// Runs a ``ForwardState`` against a ``SimulatedKafka`` and keeps the books that the promise is checked by.
+/// Runs a ``ForwardState`` against a ``StateKafka`` and keeps the books that the promise is checked by.
 struct ForwardSimulation {
     struct Broken: Error, CustomStringConvertible {
         let description: String
     }
 
     var state: ForwardState
-    var kafka: SimulatedKafka
+    var kafka: StateKafka
     var now: UInt64 = 1
     let spool = SpoolID(characters: UnsafeRawBufferPointer(start: UnsafeRawPointer(Self.zeros.utf8Start), count: 16))
     var admitted: UInt64 = 0
@@ -24,14 +24,14 @@ struct ForwardSimulation {
     var partitionCounts = [3, 3, 3]
     private static let zeros: StaticString = "0000000000000000"
 
-    init(seed: UInt64, plant: SimulatedKafka.Plant = .none) {
+    init(seed: UInt64, plant: StateKafka.Plant = .none) {
         var configuration = ForwardConfiguration()
         configuration.partitionWindow = 4000
         configuration.queueLimit = 60_000
         configuration.holdLimit = 2000
         configuration.setAsideTopics = 0  // ``SetAsideSimulation`` has it.
         self.state = ForwardState(configuration: configuration, seed: seed)
-        self.kafka = SimulatedKafka(seed: seed, plant: plant)
+        self.kafka = StateKafka(seed: seed, plant: plant)
     }
 
     /// - Throws: ``Broken`` when the promise is.
@@ -96,7 +96,7 @@ struct ForwardSimulation {
 
     private mutating func tendProducers() {
         for slot in self.state.slotsToClose(now: self.now) {
-            self.kafka.producers[slot.rawValue] = SimulatedKafka.Producer()
+            self.kafka.producers[slot.rawValue] = StateKafka.Producer()
             self.state.closed(slot, now: self.now)
         }
         for slot in self.state.slotsToOpen(now: self.now) { self.state.opened(slot) }

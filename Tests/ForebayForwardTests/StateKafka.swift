@@ -7,7 +7,7 @@ import ForebayTestKit
 /// A cluster and librdkafka as ``ForwardState`` sees them, driven by a seed: producers that refuse, fail and die at any moment.
 ///
 /// A bulk producer behaves as with the gapless guarantee: the first permanent failure is fatal, and what is queued is purged.
-struct SimulatedKafka {
+struct StateKafka {
     /// Bugs that the checks must catch.
     enum Plant {
         case none
