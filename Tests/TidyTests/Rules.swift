@@ -175,6 +175,7 @@ enum Excuses {
         "Tests/Simulation/World/ModelForward.swift": "simulated time, which takes none",
         "Tests/Simulation/World/SimulatedNode.swift": "simulated time, which takes none",
         "Sources/ForebayTestKit/Kafka/Command.swift": "A watchdog: kills a command that hangs.",
+        "Tests/ForebayForwardTests/RouteRound.swift": "sleeps in simulated time, which takes none",
         "Tests/ForebayKafkaTests/ProducerContractTests.swift": "what a client has written to a frozen broker gives no signal",
         "Tests/ForebayForwardTests/RealKafkaTests.swift": "How long a broker stays frozen is what is tested; nothing waits for luck.",
         "Sources/ForebayTestKit/Kafka/Waiting.swift": "polls other processes, which give no signal, up to a deadline",
