@@ -77,7 +77,9 @@ struct SpoolRecovery {
     /// Before the newest goes it is the newest no more: else it would be missed.
     private func lowerMark(to newest: UInt64, _ identity: LogIdentity) throws(ForebayError) {
         let path = "\(self.directory)/\(SpoolMark.file)"
-        guard let found = try SlotFile.read(self.disk, path, log: identity.log), var value = found.value, value.owner > newest else { return }
+        guard let found = try SlotFile.read(self.disk, path, log: identity.log), var value = found.value, value.owner > newest else {
+            return
+        }
         value.owner = newest
         _ = try SlotFile.take(self.disk, path, of: self.directory, log: identity.log, found, value)
     }
