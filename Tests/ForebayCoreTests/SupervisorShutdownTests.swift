@@ -49,6 +49,50 @@ struct SupervisorShutdownTests {
         #expect(await supervisor.reports().map(\.state) == [.finished, .finished, .finished])
     }
 
+    /// Drains only when so many others drain with it.
+    private actor Together: Stage {
+        let name: String
+        let happened: Happenings<Named>
+        let count: Int
+        let inner: ScriptedStage
+        init(_ name: String, _ count: Int, _ happened: Happenings<Named>) {
+            self.name = name
+            self.count = count
+            self.happened = happened
+            self.inner = StageScript().make()
+        }
+        func run() async throws {
+            self.happened.add(Named(name: self.name, event: "run"))
+            try await self.inner.run()
+        }
+        func drain() async {
+            self.happened.add(Named(name: self.name, event: "draining"))
+            // All that run, what the one before did, and the others of the group.
+            await self.happened.wait(forCount: 2 * self.count + 5)
+        }
+    }
+
+    @Test("a group goes down side by side, and those started before it when all of it is down")
+    func groups() async {
+        let happened = Happenings<Named>()
+        let supervisor = self.supervisor()
+        let count = 28
+        await supervisor.start("admin") { Child("admin", happened) }
+        await supervisor.start("buffer") { Child("buffer", happened) }
+        for number in 0..<count {
+            await supervisor.start("\(number)", group: "delivery") { Together("\(number)", count, happened) }
+        }
+        await supervisor.start("ingest") { Child("ingest", happened) }
+        await happened.wait(forCount: count + 3)
+
+        await supervisor.shutdown(within: .seconds(30))
+
+        let after = happened.all.dropFirst(count + 3).map { "\($0.name) \($0.event)" }
+        #expect(Array(after.prefix(2)) == ["ingest drained", "ingest ended"])
+        #expect(Set(after.dropFirst(2).prefix(count)) == Set((0..<count).map { "\($0) draining" }))
+        #expect(Array(after.dropFirst(2 + count)) == ["buffer drained", "buffer ended", "admin drained", "admin ended"])
+    }
+
     @Test("a child that waits for its restart is not started again, and the shutdown does not wait for it")
     func duringBackoff() async {
         let script = StageScript([.fail(ForebayError(.injected, recovery: .rewindAndRestart, "planted"))])

@@ -9,6 +9,8 @@ package actor Supervisor {
 
     private struct Child {
         let make: Make
+        /// Children of one group, started one after the other, go down together.
+        let group: String?
         let restarts: Counter
         var stage: (any Stage)?
         var task: Task<Void, Never>?
@@ -39,12 +41,14 @@ package actor Supervisor {
 
     /// Starts a child and keeps it alive.
     ///
-    /// - Parameter make: makes the stage anew, with new links and from the last committed cursor; called for each start but `retry`.
-    package func start(_ name: String, make: @escaping Make) {
+    /// - Parameters:
+    ///   - group: children that go down side by side, so that as many as there are take no longer than one; none: one of its own.
+    ///   - make: makes the stage anew, with new links and from the last committed cursor; called for each start but `retry`.
+    package func start(_ name: String, group: String? = nil, make: @escaping Make) {
         let restarts = self.metrics.counter(
             "forebay_stage_restarts_total", help: "Restarts of a stage by the supervisor.", labels: ["stage": name])
         let index = self.state.add(name: name, wall: self.wall)
-        self.children.append(Child(make: make, restarts: restarts))
+        self.children.append(Child(make: make, group: group, restarts: restarts))
         self.children[index].task = Task(executorPreference: self.surroundings.tasks) { await self.keepAlive(index) }
     }
 
@@ -74,19 +78,41 @@ package actor Supervisor {
         return true
     }
 
-    /// Takes all children down, the last started first, each drained before it is cancelled, in at most `timeout` together.
+    /// Takes all children down, the last started first, those of a group side by side, each drained before it is cancelled, in at most
+    /// `timeout` together.
     package func shutdown(within timeout: Duration) async {
         self.state.stop()
         let deadline = self.now + UInt64(max(0, timeout / .milliseconds(1)))
-        for index in self.children.indices.reversed() {
-            if let stage = self.children[index].stage {
-                await self.bounded(until: deadline) { await stage.drain() }
+        for members in self.groups.reversed() {
+            await withTaskGroup(of: Void.self) { group in
+                for index in members {
+                    group.addTask(executorPreference: self.surroundings.tasks) { await self.takeDown(index, by: deadline) }
+                }
             }
-            self.children[index].run?.cancel()
-            self.children[index].task?.cancel()
-            if let task = self.children[index].task {
-                await self.bounded(until: deadline) { await task.value }
+        }
+    }
+
+    /// The children in the order they were started, by groups.
+    private var groups: [[Int]] {
+        var groups: [[Int]] = []
+        for index in self.children.indices {
+            if let group = self.children[index].group, let last = groups.last?.last, self.children[last].group == group {
+                groups[groups.count - 1].append(index)
+            } else {
+                groups.append([index])
             }
+        }
+        return groups
+    }
+
+    private func takeDown(_ index: Int, by deadline: UInt64) async {
+        if let stage = self.children[index].stage {
+            await self.bounded(until: deadline) { await stage.drain() }
+        }
+        self.children[index].run?.cancel()
+        self.children[index].task?.cancel()
+        if let task = self.children[index].task {
+            await self.bounded(until: deadline) { await task.value }
         }
     }
 
