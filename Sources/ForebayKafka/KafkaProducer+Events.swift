@@ -18,11 +18,19 @@ extension KafkaProducer {
             case RD_KAFKA_EVENT_DR: self.takeReports(event, handle)
             case RD_KAFKA_EVENT_ERROR: handle(self.signal(of: event))
             case RD_KAFKA_EVENT_LOG: self.log(event)
-            case RD_KAFKA_EVENT_STATS: self.statistics?.update(String(cString: rd_kafka_event_stats(event)))
+            case RD_KAFKA_EVENT_STATS: self.takeStatistics(event)
             case RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT: self.takeLimits(event)
             default: break
             }
         }
+    }
+
+    /// What is looked for stands at the beginning; behind it come all topics, which may be many MB.
+    private static let statisticsLimit = 1 << 20
+
+    private func takeStatistics(_ event: OpaquePointer) {
+        guard let statistics, let text = rd_kafka_event_stats(event) else { return }
+        statistics.update(UnsafeRawBufferPointer(start: text, count: strnlen(text, Self.statisticsLimit)))
     }
 
     private func takeReports(_ event: OpaquePointer, _ handle: (KafkaSignal) -> Void) {
@@ -59,9 +67,9 @@ extension KafkaProducer {
     }
 
     /// Cuts off "(after 348ms in state …, 3 identical error(s) suppressed)", so that equal failures have equal lines and are folded.
-    private static func withoutTimes(_ text: String) -> String {
-        guard text.hasSuffix(")"), let open = text.lastIndex(of: "("), text[open...].hasPrefix("(after ") else { return text }
-        return String(text[..<open].dropLast())
+    static func withoutTimes(_ text: String) -> String {
+        guard text.hasSuffix(")"), let times = text.ranges(of: " (after ").last else { return text }
+        return String(text[..<times.lowerBound])
     }
 
     private func tell(_ message: String, _ failure: KafkaFailure) {
@@ -75,7 +83,10 @@ extension KafkaProducer {
         var level: Int32 = 6
         guard rd_kafka_event_log(event, &facility, &text, &level) == 0, let text, let facility else { return }
         let data: KeyValuePairs = ["client": self.name, "facility": String(cString: facility), "text": String(cString: text)]
+        // Told at each start, of what the promise rests on: nothing that an operator could do about it.
+        let isOurs = data[1].value == "CONFWARN" && data[2].value.contains("enable.gapless.guarantee")
         switch level {
+        case _ where isOurs: self.logger.debug("librdkafka", data)
         // Never higher: what an operator must act on is told with its advice.
         case ...4: self.logger.info("librdkafka", data)
         default: self.logger.debug("librdkafka", data)

@@ -35,7 +35,8 @@ extension KafkaProducer {
         var count = 0
         let resources = rd_kafka_event_DescribeConfigs_result(event).flatMap { rd_kafka_DescribeConfigs_result_resources($0, &count) }
         let told = UnsafeBufferPointer(start: resources, count: count).compactMap { $0.map(Self.limit) }
-        let missing = topics.filter { topic in !told.contains { $0.topic == topic } }
+        let names = Set(told.map(\.topic))
+        let missing = topics.filter { !names.contains($0) }
         let error = KafkaErrorCode(rd_kafka_event_error(event))
         waiting.resume(returning: told + Self.untold(missing, error.isError ? error : .unknownServerError))
     }
@@ -50,7 +51,8 @@ extension KafkaProducer {
         let entries = rd_kafka_ConfigResource_configs(resource, &count)
         let bytes = UnsafeBufferPointer(start: entries, count: count).lazy.compactMap { entry -> Int? in
             guard let entry, let value = rd_kafka_ConfigEntry_value(entry) else { return nil }
-            return String(cString: rd_kafka_ConfigEntry_name(entry)) == "max.message.bytes" ? Int(String(cString: value)) : nil
+            guard String(cString: rd_kafka_ConfigEntry_name(entry)) == "max.message.bytes" else { return nil }
+            return Int(String(cString: value)).flatMap { (0...Int(Int32.max)).contains($0) ? $0 : nil }  // Anything else tells nothing.
         }.first
         return KafkaTopicLimit(topic: topic, bytes: bytes, error: KafkaErrorCode(rd_kafka_ConfigResource_error(resource)))
     }

@@ -42,6 +42,7 @@ package final class KafkaProducer: KafkaProducing {
     ///   - name: for logs and metrics: `forward/orders`.
     ///   - metrics: for the statistics of librdkafka; none for the side producers.
     ///   - wake: called on the loop when ``poll(_:)`` has something to tell.
+    /// - Throws: ``ForebayError``: `producer_unavailable`, to be tried again.
     package init(
         on loop: EventLoop, name: String, kind: Kind = .bulk, properties: KafkaProperties, metrics: MetricsRegistry? = nil,
         wake: @escaping () -> Void
@@ -51,24 +52,35 @@ package final class KafkaProducer: KafkaProducing {
         self.logger = Logger(label: "kafka")
         self.advice = KafkaAdvice(properties: properties)
         do {
-            let configuration = try properties.configure(Self.overrides(kind))
+            let configuration = try properties.configure(Self.overrides(kind, hasStatistics: metrics != nil))
             configuration.enableEvents(
                 RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS | RD_KAFKA_EVENT_LOG)
-            self.handle = try KafkaClientHandle(starting: configuration)
+            self.thread = try KafkaThread(name: "kafka-wait")
+            do {
+                self.handle = try KafkaClientHandle(starting: configuration)
+            } catch {
+                self.thread.end()
+                throw error
+            }
         } catch let problem as ForebayConfigurationProblem {
-            throw ForebayError(.configurationInvalid, recovery: .stop, "Kafka producer \(name): \(problem.message)")
+            throw Self.cannotStart(name, problem.message)
         } catch {
-            throw ForebayError(.configurationInvalid, recovery: .stop, "Kafka producer \(name) can't start", cause: error)
+            throw Self.cannotStart(name, (error as? KafkaFailure)?.reason ?? "\(error)")
         }
-        self.thread = KafkaThread(name: "kafka-wait")
         self.statistics = metrics.map { KafkaStatisticsGauges(client: name, registry: $0) }
         self.reports.reserveCapacity(Self.reportsAtOnce)
         do throws(ForebayError) {
             self.watch = try loop.watch(fd: self.handle.wakeup, wake)
         } catch {
             self.close(keeping: [])
-            throw error
+            throw Self.cannotStart(name, error.description)
         }
+    }
+
+    /// The properties were found right before the node started, so it is for now: no descriptors or threads left, a certificate that is
+    /// just being replaced.
+    private static func cannotStart(_ name: String, _ reason: String) -> ForebayError {
+        ForebayError(.producerUnavailable, recovery: .rewindAndRestart, "Kafka producer \(name) can't start now: \(reason)")
     }
 
     deinit { precondition(self.isClosed, "a producer must be closed: its threads would read freed events") }
@@ -81,8 +93,8 @@ package final class KafkaProducer: KafkaProducing {
 
     // MARK: Sending
 
-    /// Takes a topic into use, from now on part of ``metadata(of:)``. Close it again when it is no longer needed: librdkafka keeps what is
-    /// open.
+    /// Takes a topic into use, from now on part of ``metadata(of:timeout:)``. librdkafka looks through all topics that it has for each that
+    /// is opened, and keeps them until the client ends, closed ones too: they are asked for no more, but cost time and memory.
     package func open(topic name: String) -> KafkaTopic? {
         guard let raw = rd_kafka_topic_new(self.handle.client, name, nil) else { return nil }
         self.openTopics.insert(raw)
@@ -127,12 +139,13 @@ package final class KafkaProducer: KafkaProducing {
         self.thread.end()
     }
 
-    private static func overrides(_ kind: Kind) -> [(String, String)] {
-        switch kind {
-        case .bulk: []
-        case .small(let batchSize): [("batch.size", String(batchSize))]
-        case .single:
-            [("batch.num.messages", "1"), ("linger.ms", "0"), ("enable.gapless.guarantee", "false"), ("statistics.interval.ms", "0")]
+    private static func overrides(_ kind: Kind, hasStatistics: Bool) -> [(String, String)] {
+        // With statistics librdkafka keeps histograms for each topic, some 80 KiB.
+        let statistics = hasStatistics ? [] : [("statistics.interval.ms", "0")]
+        return switch kind {
+        case .bulk: statistics
+        case .small(let batchSize): statistics + [("batch.size", String(batchSize))]
+        case .single: statistics + [("batch.num.messages", "1"), ("linger.ms", "0"), ("enable.gapless.guarantee", "false")]
         }
     }
 }

@@ -15,16 +15,24 @@ package struct KafkaStatistics: Sendable, Equatable {
 
     /// Reads librdkafka's JSON; none if it isn't what librdkafka writes.
     package init?(json: String) {
+        var text = json
+        guard let statistics = text.withUTF8({ KafkaStatistics(json: UnsafeRawBufferPointer($0)) }) else { return nil }
+        self = statistics
+    }
+
+    /// - Parameter json: its end may be missing: the topics come last, may be very many, and are not read.
+    init?(json: UnsafeRawBufferPointer) {
         var scanner = StatisticsScanner(json)
-        let isWhole = scanner.object { name, scanner in
+        let isObject = scanner.object { name, scanner in
             switch name {
-            case "msg_cnt": self.queuedMessages = Int(scanner.number())
-            case "msg_size": self.queuedBytes = Int(scanner.number())
+            case "msg_cnt": self.queuedMessages = scanner.count()
+            case "msg_size": self.queuedBytes = scanner.count()
             case "brokers": _ = scanner.object { _, scanner in self.add(Self.broker(&scanner)) }
+            case "topics": scanner.end()
             default: scanner.skip()
             }
         }
-        guard isWhole else { return nil }
+        guard isObject else { return nil }
     }
 
     private mutating func add(_ broker: Broker?) {
@@ -33,10 +41,10 @@ package struct KafkaStatistics: Sendable, Equatable {
 
     private static func broker(_ scanner: inout StatisticsScanner) -> Broker? {
         var broker = Broker()
-        var number = -1.0
+        var number: Int?
         _ = scanner.object { name, scanner in
             switch name {
-            case "nodeid": number = scanner.number()
+            case "nodeid": number = Int(exactly: scanner.number())
             case "state": broker.isUp = scanner.string() == "UP"
             case "rtt":
                 _ = scanner.object { name, scanner in
@@ -45,75 +53,91 @@ package struct KafkaStatistics: Sendable, Equatable {
             default: scanner.skip()
             }
         }
-        broker.node = String(Int(number))
-        return number < 0 ? nil : broker
+        guard let number, number >= 0 else { return nil }
+        broker.node = String(number)
+        return broker
     }
 }
 
 /// Walks JSON that a library wrote for us: it need not judge it, but must end and must not trap on any.
 private struct StatisticsScanner {
-    private var bytes: Substring.UTF8View
+    private let bytes: UnsafeRawBufferPointer
+    private var next = 0
+    /// Nothing behind this is wanted.
+    private var isEnded = false
 
-    init(_ text: String) {
-        self.bytes = text[...].utf8
+    init(_ bytes: UnsafeRawBufferPointer) {
+        self.bytes = bytes
+    }
+
+    private var first: UInt8? { self.next < self.bytes.count ? self.bytes[self.next] : nil }
+
+    mutating func end() {
+        self.isEnded = true
     }
 
     /// Calls `member` with each name; it must take the value.
     mutating func object(_ member: (String, inout Self) -> Void) -> Bool {
         guard self.take(UInt8(ascii: "{")) else { return false }
         while !self.take(UInt8(ascii: "}")) {
-            let before = self.bytes.count
+            let before = self.next
             let name = self.string()
             guard self.take(UInt8(ascii: ":")) else { return false }
             member(name, &self)
+            if self.isEnded { return true }
             _ = self.take(UInt8(ascii: ","))
-            guard self.bytes.count < before else { return false }
+            guard self.next > before else { return false }
         }
         return true
     }
 
     mutating func number() -> Double {
         self.blanks()
-        let text = self.bytes.prefix { "+-.eE0123456789".utf8.contains($0) }
-        self.bytes = self.bytes.dropFirst(text.count)
-        return Double(Substring(text)) ?? 0
+        let from = self.next
+        while let byte = self.first, "+-.eE0123456789".utf8.contains(byte) { self.next += 1 }
+        let number = Double(String(decoding: self.bytes[from..<self.next], as: UTF8.self)) ?? 0
+        return number.isFinite ? number : 0
     }
+
+    /// A number of things: 0 if it can't be one.
+    mutating func count() -> Int { max(0, Int(exactly: self.number().rounded()) ?? 0) }
 
     mutating func string() -> String {
         guard self.take(UInt8(ascii: "\"")) else { return "" }
-        let text = self.bytes.prefix { $0 != UInt8(ascii: "\"") }
-        self.bytes = self.bytes.dropFirst(text.count + 1)
-        return String(Substring(text))
+        let from = self.next
+        while let byte = self.first, byte != UInt8(ascii: "\"") { self.next += 1 }
+        defer { self.next = min(self.bytes.count, self.next + 1) }
+        return String(decoding: self.bytes[from..<self.next], as: UTF8.self)
     }
 
     /// Steps over one value, however deep.
     mutating func skip() {
         self.blanks()
         var depth = 0
-        while let byte = self.bytes.first {
+        while let byte = self.first {
             switch byte {
             case UInt8(ascii: "\""): _ = self.string()
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 depth += 1
-                self.bytes.removeFirst()
+                self.next += 1
             case UInt8(ascii: "}"), UInt8(ascii: "]"):
                 if depth == 0 { return }
                 depth -= 1
-                self.bytes.removeFirst()
+                self.next += 1
             case UInt8(ascii: ",") where depth == 0: return
-            default: self.bytes.removeFirst()
+            default: self.next += 1
             }
         }
     }
 
     private mutating func take(_ byte: UInt8) -> Bool {
         self.blanks()
-        guard self.bytes.first == byte else { return false }
-        self.bytes.removeFirst()
+        guard self.first == byte else { return false }
+        self.next += 1
         return true
     }
 
     private mutating func blanks() {
-        while let byte = self.bytes.first, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { self.bytes.removeFirst() }
+        while let byte = self.first, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { self.next += 1 }
     }
 }

@@ -20,7 +20,7 @@ final class KafkaStatisticsGauges {
             "forebay_kafka_client_queue_bytes", help: "Bytes of the events that a Kafka client holds.", labels: ["client": client])
     }
 
-    func update(_ json: String) {
+    func update(_ json: UnsafeRawBufferPointer) {
         guard let statistics = KafkaStatistics(json: json) else { return }
         self.messages.set(Double(statistics.queuedMessages))
         self.bytes.set(Double(statistics.queuedBytes))

@@ -11,7 +11,8 @@ final class KafkaThread: @unchecked Sendable {  // Safe because: every field is 
     private let name: String
 
     /// - Parameter name: at most 15 characters are kept.
-    init(name: String) {
+    /// - Throws: ``KafkaFailure``: the system gives no more threads now.
+    init(name: String) throws(KafkaFailure) {
         self.name = name
         pthread_mutex_init(self.lock, nil)
         pthread_cond_init(self.signal, nil)
@@ -23,7 +24,10 @@ final class KafkaThread: @unchecked Sendable {  // Safe because: every field is 
                 Unmanaged<KafkaThread>.fromOpaque(context!).takeRetainedValue().work()
                 return nil
             }, context.toOpaque())
-        precondition(status == 0, "no thread for librdkafka's waiting calls: \(String(cString: strerror(status)))")
+        guard status == 0 else {
+            context.release()
+            throw KafkaFailure(.criticalSystemResource, reason: "no thread: \(String(cString: strerror(status)))")
+        }
         pthread_detach(thread)
     }
 

@@ -116,6 +116,6 @@ struct KafkaProducerTests {
             _ = try KafkaProducer(on: loop, name: "p", properties: KafkaProperties(client: ["no.such.property": "1"])) {}
         }
         await loop.stop()
-        #expect(error?.code == .configurationInvalid && error?.recovery == .stop)
+        #expect(error?.code == .producerUnavailable && error?.recovery == .rewindAndRestart)
     }
 }

@@ -1,5 +1,6 @@
-import ForebayKafka
 import Testing
+
+@testable import ForebayKafka
 
 @Suite("Kafka properties")
 struct KafkaPropertiesTests {
@@ -175,18 +176,47 @@ struct KafkaAdviceTests {
     }
 }
 
+@Suite("What librdkafka says")
+struct KafkaWordsTests {
+    @Test("equal failures have equal words, however long they lasted and however often they came")
+    func times() {
+        let failure = "k1:9092/bootstrap: Connect to ipv4#10.0.0.1:9092 failed: Connection refused"
+        #expect(KafkaProducer.withoutTimes(failure) == failure)
+        #expect(KafkaProducer.withoutTimes(failure + " (after 348ms in state CONNECT)") == failure)
+        #expect(KafkaProducer.withoutTimes(failure + " (after 0ms in state CONNECT, 1 identical error(s) suppressed)") == failure)
+        #expect(KafkaProducer.withoutTimes("SASL refused (broker 1)") == "SASL refused (broker 1)")
+    }
+}
+
 @Suite("Statistics")
 struct KafkaStatisticsTests {
     @Test("reads what is kept, steps over the rest")
     func reads() throws {
         let json = """
-            { "name": "p", "msg_cnt":12,"msg_size": 3456, "topics":{"t":{"partitions":{"0":{"a":[1,2,{"b":"}"}]}}}},
+            { "name": "p", "msg_cnt":12,"msg_size": 3456, "else":{"t":{"partitions":{"0":{"a":[1,2,{"b":"}"}]}}}},
               "brokers":{"127.0.0.1:1/bootstrap":{"nodeid":-1,"state":"DOWN","rtt":{"p99":7}},
                 "127.0.0.1:9/1":{"name":"127.0.0.1:9/1","nodeid":1,"state":"UP","rtt":{"min":0,"p99":2500}, "req":{"Produce":3}}}, "eos": {} }
             """
         let statistics = try #require(KafkaStatistics(json: json))
         #expect(statistics.queuedMessages == 12 && statistics.queuedBytes == 3456)
         #expect(statistics.brokers.map(\.node) == ["1"] && statistics.brokers[0].isUp && statistics.brokers[0].roundTrip == 0.0025)
+    }
+
+    @Test(
+        "numbers that no count or broker can have are none, and trap nowhere",
+        arguments: ["1e400", "-1e400", "9223372036854775808", "1e300", "-9223372036854775809", "0.5", "-7", "1e"])
+    func hostileNumbers(number: String) throws {
+        let json = "{\"msg_cnt\":\(number),\"msg_size\":\(number),\"brokers\":{\"b\":{\"nodeid\":\(number),\"rtt\":{\"p99\":\(number)}}}}"
+        let statistics = try #require(KafkaStatistics(json: json))
+        #expect(statistics.queuedMessages <= 1 && statistics.queuedBytes <= 1)
+        #expect(statistics.brokers.allSatisfy { $0.node == "0" })  // As what is no number is read.
+    }
+
+    @Test("topics stand last and are not read, so it does not matter that what has many is cut off")
+    func cut() throws {
+        let json = "{\"msg_cnt\":3,\"brokers\":{\"b\":{\"nodeid\":1,\"state\":\"UP\"}},\"topics\":{\"t\":{\"partitions\":{\"0"
+        let statistics = try #require(KafkaStatistics(json: json))
+        #expect(statistics.queuedMessages == 3 && statistics.brokers.map(\.node) == ["1"])
     }
 
     @Test(

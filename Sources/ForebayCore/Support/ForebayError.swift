@@ -44,6 +44,7 @@ extension ForebayError.Code {
     package static let syncFailed: Self = "sync_failed"
     package static let systemCall: Self = "system_call"
     package static let brokerUnavailable: Self = "broker_unavailable"
+    package static let producerUnavailable: Self = "producer_unavailable"
     package static let brokerRefused: Self = "broker_refused"
     package static let authenticationFailed: Self = "authentication_failed"
     package static let linkFinished: Self = "link_finished"

@@ -43,7 +43,9 @@ package struct KafkaAdvice: Sendable {
         case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS: return "bring back brokers until min.insync.replicas of \(name) is met"
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
             return "raise max.message.bytes of \(name), or lower max_event for it"
-        case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP: return "check the producers' clocks, or the topic's message.timestamp limits"
+        case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+            return
+                "check the clocks of this node and of the producers, or the topic's message.timestamp limits; an event without a time of its own waits until it is taken"
         case RD_KAFKA_RESP_ERR_INVALID_RECORD: return "a compacted topic takes no event without a key"
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, RD_KAFKA_RESP_ERR__BAD_COMPRESSION: return "choose another compression.type"
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:

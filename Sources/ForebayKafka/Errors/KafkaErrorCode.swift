@@ -63,6 +63,8 @@ package struct KafkaErrorCode: RawRepresentable, Hashable, Sendable, CustomStrin
     package static let timedOut = KafkaErrorCode(RD_KAFKA_RESP_ERR__TIMED_OUT)
     package static let allBrokersDown = KafkaErrorCode(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
     package static let authentication = KafkaErrorCode(RD_KAFKA_RESP_ERR__AUTHENTICATION)
+    package static let saslAuthenticationFailed = KafkaErrorCode(RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED)
+    package static let criticalSystemResource = KafkaErrorCode(RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE)
     package static let ssl = KafkaErrorCode(RD_KAFKA_RESP_ERR__SSL)
     package static let resolve = KafkaErrorCode(RD_KAFKA_RESP_ERR__RESOLVE)
     package static let invalidTopic = KafkaErrorCode(RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION)
