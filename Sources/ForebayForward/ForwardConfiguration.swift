@@ -14,9 +14,14 @@ package struct ForwardConfiguration: Sendable {
     package var reportPatience = 1000
     /// From closing a producer to making its successor; doubled while failures follow each other, up to `holdLimit`.
     package var rebuildDelay = 500
-    /// Before what could not be delivered now is tried again; doubled each time.
+    /// Before what could not be delivered now is tried again; doubled each time, up to one of the limits below.
     package var holdDelay = 100
-    package var holdLimit = 30_000
+    /// Of a partition that is not set aside: events that nothing is known against must not wait for long.
+    package var restLimit = 2000
+    /// Of a topic that is not set aside, and of producers that are made anew.
+    package var holdLimit = 5000
+    /// Of a unit that is set aside, `delivery.set_aside.retry`: it alone may be long, for nobody else waits for it.
+    package var retryLimit = 30_000
     /// A partition without progress for so long is set aside, if the cluster answers.
     package var partitionPatience = 10_000
     /// Topics of which something may be set aside at once; what fails beyond it holds the route.
@@ -39,6 +44,19 @@ package struct ForwardConfiguration: Sendable {
     package var limitPatience = 500
     /// Topics kept open in librdkafka without events.
     package var idleTopics = 1000
+    /// Topics asked for in one request, whose answer librdkafka takes in at once.
+    package var topicsPerRequest = 250
+    /// librdkafka forgets no topic before its client ends, and looks through all of them for each that is opened: a client that was given
+    /// so many, and has no use for most of them, is made anew.
+    package var openedTopics = 2000
+    /// ms between two such renewals, each of which is a pause; at twice as many topics it does not wait.
+    package var renewalInterval = 5000
+    /// Partitions that one look for stalls covers, so that a turn has a bound.
+    package var stallsPerLook = 20_000
+    /// Units whose events go into the set-aside log as one group.
+    package var setAsideGroupUnits = 500
+    /// How often a cluster that has said nothing for so long is asked whether it is there.
+    package var targetInterval = 15_000
     /// Topics with a smaller `max.message.bytes` than the producer's batches get a producer with smaller ones.
     package var batchSize = 1_000_000
     /// Without compression an event's size on the wire is known, so one that is too large needs no refusal to be told.
@@ -51,14 +69,14 @@ package struct ForwardConfiguration: Sendable {
     /// With what the cluster's own properties decide.
     func adjusted(to properties: KafkaProperties) -> ForwardConfiguration {
         var adjusted = self
-        if let size = properties["batch.size"].flatMap({ Int($0) }) { adjusted.batchSize = size }
+        if let size = properties["batch.size"].flatMap({ Int($0) }) { adjusted.batchSize = max(1, size) }
         let codec = properties["compression.type"] ?? properties["compression.codec"] ?? "none"
         adjusted.isCompressed = codec != "none"
         return adjusted
     }
 
     /// The delay before the `failures`-th try again (1…).
-    func delay(_ first: Int, failures: Int) -> UInt64 {
-        UInt64(min(self.holdLimit, first << min(20, max(0, failures - 1))))
+    static func delay(_ first: Int, failures: Int, limit: Int) -> UInt64 {
+        UInt64(min(max(0, limit), first << min(20, max(0, failures - 1))))
     }
 }

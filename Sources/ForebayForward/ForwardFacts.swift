@@ -7,13 +7,17 @@ import Synchronization
 struct ForwardFacts {
     var totals = ForwardState.Totals()
     var inFlight = 0
-    /// None: this stage does not watch it.
+    /// None: this stage does not watch it, or has no answer yet.
     var isUp: Bool?
+    /// Why the target takes nothing, with what to do about it.
+    var trouble: (failure: KafkaFailure, advice: String?, since: Int64)?
     var inFlightBytes = 0
     /// On their way into the set-aside log.
     var leaving = 0
     /// Topics that take nothing now, with the reason; the first few.
     var held: [String] = []
+    /// Topics that wait because a broker refuses the time of acceptance; the first few.
+    var refusedTimes: [String] = []
 
     var facts: [Fact] {
         var facts = [
@@ -22,7 +26,14 @@ struct ForwardFacts {
             Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("leaving", .number(Int64(self.leaving))),
         ]
         if let isUp { facts.append(Fact("target_up", .flag(isUp))) }
+        if let (failure, advice, since) = self.trouble {
+            facts.append(Fact("error_code", .text("\(failure.code)")))
+            facts.append(Fact("error_reason", .text(failure.reason)))
+            if let advice { facts.append(Fact("error_advice", .text(advice))) }
+            facts.append(Fact("error_since", .number(since)))
+        }
         if !self.held.isEmpty { facts.append(Fact("held", .text(self.held.joined(separator: "; ")))) }
+        if !self.refusedTimes.isEmpty { facts.append(Fact("times_refused", .text(self.refusedTimes.joined(separator: ", ")))) }
         return facts
     }
 }
@@ -36,7 +47,7 @@ extension ForwardStage {
                 shown.totals = totals
                 shown.inFlight = self.state.flights.count
                 shown.inFlightBytes = self.heldBytes
-                shown.leaving = self.parting.reduce(0) { $0 + $1.flights.count }
+                shown.leaving = self.departing.reduce(0) { $0 + $1.flights.count }
             }
             return shown.totals
         }
@@ -44,23 +55,86 @@ extension ForwardStage {
         if !self.state.settledBatches.isEmpty {
             let now = self.surroundings.time.wallMilliseconds
             for batch in self.state.settledBatches {
-                self.metrics.endToEnd.observe(Double(now - batch.acceptedAt) / 1000, count: batch.count)
+                // As floating point: what is on disk may say anything.
+                self.metrics.endToEnd.observe(max(0, Double(now) - Double(batch.acceptedAt)) / 1000, count: batch.count)
             }
             self.state.settledBatches.removeAll(keepingCapacity: true)
         }
         // A new run counts from 0 again.
         let base = totals.delivered >= before.delivered ? before : ForwardState.Totals()
-        if totals.delivered > base.delivered {
-            self.metrics.delivered.increment(by: totals.delivered - base.delivered)
-            self.metrics.deliveredBytes.increment(by: totals.deliveredBytes - base.deliveredBytes)
-        }
+        for (topic, events, bytes) in self.state.takeDelivered() { self.metrics.delivered(events, bytes: bytes, to: topic) }
         if totals.redelivered > base.redelivered { self.metrics.redelivered.increment(by: totals.redelivered - base.redelivered) }
     }
 
-    func setTargetUp(_ isUp: Bool) {
-        self.metrics.targetUp?.set(isUp ? 1 : 0)
-        self.shown.withLock { $0.isUp = isUp }
+    // MARK: The target
+
+    /// The cluster answered, or took an event.
+    func targetAnswered() {
+        self.heardAt = self.loop.nowMilliseconds
+        self.wantsAnswer = false
+        guard self.role == .direct else { return }
+        let away = self.health.answered(at: self.surroundings.time.wallMilliseconds)
+        self.showHealth()
+        guard let away else { return }
+        self.logger.info("the cluster answers again", ["route": self.route, "seconds": "\(away / 1000)"])
     }
+
+    /// The cluster was asked and did not answer.
+    func targetFailed(_ failure: KafkaFailure) {
+        guard self.role == .direct else { return }
+        self.health.failed(failure, at: self.surroundings.time.wallMilliseconds)
+        self.tellHealth()
+    }
+
+    /// The client met a failure that it goes on trying.
+    func clientFailed(_ failure: KafkaFailure) {
+        guard self.role == .direct else { return }
+        let before = self.health.trouble?.failure.code
+        self.health.heard(failure, at: self.surroundings.time.wallMilliseconds)
+        guard self.health.trouble?.failure.code != before else { return }
+        self.tellHealth()
+        self.wantsAnswer = true  // So that its return is seen, though nothing may be sent meanwhile.
+        self.wanted[ProducerSlot.main.rawValue].notify()
+    }
+
+    /// Told each time it fails: equal lines are folded.
+    private func tellHealth() {
+        self.showHealth()
+        guard let failure = self.health.trouble?.failure else { return }
+        self.logger.warning(
+            TargetHealth.message(for: failure),
+            [
+                "route": self.route, "code": "\(failure.code)", "reason": failure.reason,
+                "advice": self.advice.text(for: failure, topic: nil) ?? "",
+            ])
+    }
+
+    private func showHealth() {
+        let (isUp, trouble) = (self.health.isUp, self.health.trouble)
+        self.metrics.targetUp?.set(isUp == true ? 1 : 0)
+        let advice = trouble.flatMap { self.advice.text(for: $0.failure, topic: nil) }
+        self.shown.withLock {
+            $0.isUp = isUp
+            $0.trouble = trouble.map { ($0.failure, advice, $0.since) }
+        }
+    }
+
+    /// Asks a cluster that has been silent for a while whether it is there.
+    ///
+    /// Seldom while no topic is in use: it has to tell of all of them then, and librdkafka tells when its connection is gone.
+    func watchTarget() async {
+        guard self.role == .direct else { return }
+        while true {
+            do { try await self.surroundings.time.sleep(milliseconds: self.configuration.targetInterval) } catch { return }
+            let silent = self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, self.heardAt)
+            let isIdle = self.state.knownTopics(by: .main) == 0
+            guard silent >= UInt64(isIdle ? self.configuration.metadataInterval : self.configuration.targetInterval) else { continue }
+            self.wantsAnswer = true
+            self.wanted[ProducerSlot.main.rawValue].notify()
+        }
+    }
+
+    // MARK: Notes
 
     /// One line for each change that an operator may want to know, with what to do about it.
     func tellNotes() {
@@ -71,6 +145,7 @@ extension ForwardStage {
                 self.logger.warning(
                     "topic takes no events now; too many topics are set aside to add it, so its route waits",
                     ["route": self.route, "topic": topic, "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
+            case .timeTaken: break  // Told when the topic goes direct again.
             case .released(let topic): self.logger.info("topic takes events again", ["route": self.route, "topic": topic])
             case .suspects(let topic, let count, let code):
                 self.logger.warning(
@@ -80,12 +155,23 @@ extension ForwardStage {
                 self.metrics.unknownErrors.increment()
                 self.logger.error(
                     "delivery failed with an unknown code, its events wait", ["route": self.route, "topic": topic, "code": "\(code)"])
+            case .timeRefused(let topic):
+                self.logger.error(
+                    "the broker refuses the time at which this node accepted an event; the topic's events wait",
+                    [
+                        "route": self.route, "topic": topic, "code": "\(KafkaErrorCode.invalidTimestamp)",
+                        "advice": self.advice.text(for: KafkaFailure(.invalidTimestamp), topic: topic) ?? "",
+                    ])
             }
         }
         self.state.notes = []
         let held = self.state.held.prefix(5).compactMap { index in
             self.state.topics[index].failure.map { "\(self.state.topics[index].name): \($0.code)" }
         }
-        self.shown.withLock { $0.held = held }
+        let refusedTimes = self.state.refusedTimes.sorted().prefix(5)
+        self.shown.withLock {
+            $0.held = held
+            $0.refusedTimes = Array(refusedTimes)
+        }
     }
 }

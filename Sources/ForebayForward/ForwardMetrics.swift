@@ -1,12 +1,16 @@
 package import ForebayTelemetry
+import Synchronization
 
-/// What a forward stage counts. Labels: the stage, and the route's name.
+/// What a forward stage counts. Labels: the stage, and the route's name; of events also the topic.
 package final class ForwardMetrics: Sendable {
-    let delivered: Counter
-    let deliveredBytes: Counter
+    /// Topics whose counters are kept at hand. The registry bounds its labels likewise: what is beyond becomes `other`.
+    private static let keptTopics = 500
+
+    private let registry: MetricsRegistry
+    private let stage: String
+    private let route: String
+    private let topics = Mutex<[String: (events: Counter, bytes: Counter)]>([:])
     let redelivered: Counter
-    let deadTotal: Counter
-    let setAsideTotal: Counter
     let rebuilds: Counter
     let unknownErrors: Counter
     let inFlight: Gauge
@@ -15,14 +19,11 @@ package final class ForwardMetrics: Sendable {
     let endToEnd: Histogram
 
     package init(registry: MetricsRegistry, route: String, role: ForwardRole) {
+        self.registry = registry
+        (self.stage, self.route) = (role.stageName, route)
         let labels: KeyValuePairs = ["stage": role.stageName, "route": route]
-        self.delivered = registry.counter("forebay_delivery_events_total", help: "Events delivered to their target.", labels: labels)
-        self.deliveredBytes = registry.counter("forebay_delivery_bytes_total", help: "Bytes of the events delivered.", labels: labels)
         self.redelivered = registry.counter(
             "forebay_redelivered_events_total", help: "Events sent again that may have been stored before.", labels: labels)
-        self.deadTotal = registry.counter("forebay_dead_letters_total", help: "Events that a broker refused for good.", labels: labels)
-        self.setAsideTotal = registry.counter(
-            "forebay_set_aside_events_total", help: "Events set aside because they could not be delivered.", labels: labels)
         self.rebuilds = registry.counter(
             "forebay_delivery_rebuilds_total", help: "Producers that took a fatal error and were made anew.", labels: labels)
         self.unknownErrors = registry.counter(
@@ -35,5 +36,43 @@ package final class ForwardMetrics: Sendable {
         self.endToEnd = registry.histogram(
             "forebay_delivery_end_to_end_seconds", help: "From acceptance to the delivery of a batch's last event.", labels: labels,
             bounds: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 300, 1800, 7200, 86_400])
+    }
+
+    // MARK: By topic
+
+    func delivered(_ events: UInt64, bytes: UInt64, to topic: String) {
+        let counters = self.topics.withLock { topics in
+            if let known = topics[topic] { return known }
+            let made = self.counters(of: topic)
+            if topics.count < Self.keptTopics { topics[topic] = made }
+            return made
+        }
+        counters.events.increment(by: events)
+        counters.bytes.increment(by: bytes)
+    }
+
+    func died(_ topic: String, code: String) {
+        self.registry.counter(
+            "forebay_dead_letters_total", help: "Events that a broker refused for good.", labels: self.labels(topic, code: code)
+        ).increment()
+    }
+
+    func setAside(_ events: UInt64, of topic: String, code: String) {
+        self.registry.counter(
+            "forebay_set_aside_events_total", help: "Events set aside because they could not be delivered.",
+            labels: self.labels(topic, code: code)
+        ).increment(by: events)
+    }
+
+    private func labels(_ topic: String, code: String) -> KeyValuePairs<String, String> {
+        ["stage": self.stage, "route": self.route, "topic": topic, "code": code]
+    }
+
+    private func counters(of topic: String) -> (events: Counter, bytes: Counter) {
+        let labels: KeyValuePairs = ["stage": self.stage, "route": self.route, "topic": topic]
+        return (
+            self.registry.counter("forebay_delivery_events_total", help: "Events delivered to their target.", labels: labels),
+            self.registry.counter("forebay_delivery_bytes_total", help: "Bytes of the events delivered.", labels: labels)
+        )
     }
 }

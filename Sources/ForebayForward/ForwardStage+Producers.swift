@@ -6,8 +6,13 @@ import ForebayTelemetry
 struct OpenProducer {
     let producer: any KafkaProducing
     var topics: [KafkaTopic?] = []
+    /// All that it was ever given.
+    var opened: Set<String> = []
     /// Of the small topics' producer.
     let batchSize: Int?
+    /// When it is looked at again whether it has too many topics: at a time, in the loop's ms, and at a number of them.
+    var reviewAt: UInt64
+    var reviewAtTopics = 0
 }
 
 extension ForwardStage {
@@ -16,16 +21,34 @@ extension ForwardStage {
         if let size = self.state.smallBatchSize, let small = self.producers[ProducerSlot.small.rawValue], small.batchSize != size {
             self.state.drain(.small)
         }
+        for slot in ProducerSlot.allCases { self.renewIfOutgrown(slot, now: now) }
         for slot in self.state.slotsToClose(now: now) {
+            if case .failing = self.state[slot].phase {
+                self.metrics.rebuilds.increment()
+                self.rebuilds += 1
+            }
             self.closeProducer(slot)
             self.state.closed(slot, now: now)
-            self.metrics.rebuilds.increment()
-            self.rebuilds += 1
         }
-        for slot in self.state.slotsToOpen(now: now) { self.openProducer(slot) }
+        for slot in self.state.slotsToOpen(now: now) { self.openProducer(slot, now: now) }
     }
 
-    private func openProducer(_ slot: ProducerSlot) {
+    /// librdkafka never forgets a topic, and looks through all of them for each that is opened or answered for: a client that has seen many
+    /// topics, and has no use for most of them, is made anew.
+    private func renewIfOutgrown(_ slot: ProducerSlot, now: UInt64) {
+        guard let open = self.producers[slot.rawValue], open.opened.count > self.configuration.openedTopics, self.state[slot].isOpen,
+            open.reviewAt <= now || open.opened.count > max(2 * self.configuration.openedTopics, open.reviewAtTopics)
+        else { return }
+        self.producers[slot.rawValue]?.reviewAt = now + UInt64(self.configuration.renewalInterval)
+        self.producers[slot.rawValue]?.reviewAtTopics = open.opened.count + open.opened.count / 2
+        guard open.opened.count > 2 * self.state.knownTopics(by: slot) else { return }
+        self.logger.debug(
+            "producer has seen many topics and is made anew",
+            ["route": self.route, "producer": "\(slot)", "topics": "\(open.opened.count)"])
+        self.state.renew(slot, now: now)
+    }
+
+    private func openProducer(_ slot: ProducerSlot, now: UInt64) {
         do throws(ForebayError) {
             let size = slot == .small ? self.state.smallBatchSize ?? self.configuration.batchSize : nil
             let kind: KafkaProducer.Kind = slot == .main ? .bulk : slot == .single ? .single : .small(batchSize: size ?? 1)
@@ -33,10 +56,12 @@ extension ForwardStage {
             let producer = try self.producerSource.open(
                 name: name, kind: kind, properties: self.properties, metrics: slot == .main && self.role == .direct ? self.registry : nil
             ) { [weak self] in self?.assumeIsolated { $0.poll(slot) } }
-            self.producers[slot.rawValue] = OpenProducer(producer: producer, batchSize: size)
+            self.producers[slot.rawValue] = OpenProducer(
+                producer: producer, batchSize: size, reviewAt: now + UInt64(self.configuration.renewalInterval))
             self.state.opened(slot)
         } catch {
-            self.fail(error)
+            // Whatever it is: the properties were good at the start, so it may be better the next time.
+            self.fail(ForebayError(error.code, recovery: .rewindAndRestart, error.message, cause: error.cause))
         }
     }
 
@@ -67,6 +92,7 @@ extension ForwardStage {
         guard let handle = open.producer.open(topic: self.state.topics[topic].name) else { return nil }
         while (self.producers[slot.rawValue]?.topics.count ?? .max) <= topic { self.producers[slot.rawValue]?.topics.append(nil) }
         self.producers[slot.rawValue]?.topics[topic] = handle
+        self.producers[slot.rawValue]?.opened.insert(self.state.topics[topic].name)
         return handle
     }
 
@@ -96,6 +122,7 @@ extension ForwardStage {
     func poll(_ slot: ProducerSlot) {
         guard let open = self.producers[slot.rawValue] else { return }
         let now = self.loop.nowMilliseconds
+        let delivered = self.state.totals.delivered
         open.producer.poll { signal in
             switch signal {
             case .reports(let reports): self.take(reports, from: slot, now: now)
@@ -103,6 +130,7 @@ extension ForwardStage {
             case .failure(let failure): self.clientFailed(failure)
             }
         }
+        if self.state.totals.delivered != delivered { self.targetAnswered() }
         self.turn()
     }
 
@@ -126,10 +154,5 @@ extension ForwardStage {
         self.logger.warning(
             "producer failed, it will be made anew",
             ["route": self.route, "producer": "\(slot)", "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
-    }
-
-    private func clientFailed(_ failure: KafkaFailure) {
-        guard failure.code == .allBrokersDown, self.role == .direct else { return }
-        self.setTargetUp(false)
     }
 }

@@ -2,6 +2,15 @@ import ForebayCore
 import ForebayKafka
 import ForebayTelemetry
 
+/// Events of one unit on their way into the set-aside log.
+struct Departing {
+    let unit: UInt64
+    let topic: String
+    /// Why the unit is set aside.
+    let code: String
+    var flights: ArraySlice<UInt64>
+}
+
 /// What a stage exchanges with ``SetAside``: all within a turn, so that neither stage ever acts on what the other has changed.
 extension ForwardStage {
     /// Tells what left, was reported, refused or found, and takes what the other stage changed.
@@ -36,7 +45,10 @@ extension ForwardStage {
         guard !self.state.leaving.isEmpty else { return }
         let leaving = self.state.takeLeaving()
         let units = try self.setAside.depart(leaving.map(\.departure), from: self.role)
-        for (group, unit) in zip(leaving, units) { self.parting.append((unit, group.flights[...])) }
+        for (group, unit) in zip(leaving, units) {
+            self.departing.append(
+                Departing(unit: unit.number, topic: group.departure.key.topic, code: unit.code, flights: group.flights[...]))
+        }
     }
 
     func seeChanges() {
@@ -50,7 +62,7 @@ extension ForwardStage {
 
     /// The run is over: what it had not settled comes again from its cursor.
     func leaveSetAside() {
-        self.parting = []
+        self.departing = []
         do throws(ForebayError) {
             try self.setAside.end(self.role, now: self.loop.nowMilliseconds)
         } catch {
@@ -70,7 +82,7 @@ extension ForwardStage {
         let interval = max(10, min(1000, self.configuration.partitionPatience / 4))
         while true {
             do { try await self.surroundings.time.sleep(milliseconds: interval) } catch { return }
-            self.state.checkStalls(now: self.loop.nowMilliseconds)
+            while !self.state.checkStalls(now: self.loop.nowMilliseconds) { await Task.yield() }
             self.turn()
         }
     }
@@ -78,14 +90,14 @@ extension ForwardStage {
     /// Appends what leaves to the set-aside log. Only when it is durable may the cursor pass it.
     func keepWhatLeaves() async {
         for await _ in self.departures.stream {
-            while !self.parting.isEmpty {
+            while !self.departing.isEmpty {
                 let group = self.takeGroup()
                 do throws(ForebayError) {
-                    let batches = group.compactMap { unit, flights in self.batch(of: flights, unit).map { (unit, $0) } }
+                    let batches = group.flatMap { part in self.batches(of: part.flights, part.unit).map { (part.unit, $0) } }
                     try await self.setAside.append(batches, from: self.role, now: self.loop.nowMilliseconds)
                     self.kept(group)
                 } catch {
-                    self.parting = group + self.parting
+                    self.departing = group + self.departing
                     self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
                     // Cancelled: the loop above ends.
                     try? await self.surroundings.time.sleep(milliseconds: 1000)
@@ -96,32 +108,57 @@ extension ForwardStage {
         }
     }
 
-    /// What goes into the log together: bounded in bytes, each unit's events in their order.
-    private func takeGroup() -> [(unit: UInt64, flights: ArraySlice<UInt64>)] {
-        var group: [(unit: UInt64, flights: ArraySlice<UInt64>)] = []
+    /// What goes into the log together: bounded in bytes and units, each unit's events in their order.
+    private func takeGroup() -> [Departing] {
+        var group: [Departing] = []
         var room = self.configuration.setAsideGroup
-        while room > 0, let (unit, flights) = self.parting.first {
-            let count = flights.prefix { flight in
+        var whole = 0
+        while room > 0, whole < self.departing.count, group.count < self.configuration.setAsideGroupUnits {
+            var part = self.departing[whole]
+            let count = part.flights.prefix { flight in
                 defer { room -= Int(self.state.flights[UInt32(truncatingIfNeeded: flight)].bytes) }
                 return room > 0
             }.count
-            group.append((unit, flights.prefix(count)))
-            if count == flights.count { self.parting.removeFirst() } else { self.parting[0].flights = flights.dropFirst(count) }
+            self.departing[whole].flights = part.flights.dropFirst(count)
+            if count == part.flights.count { whole += 1 }
+            part.flights = part.flights.prefix(count)
+            group.append(part)
         }
+        self.departing.removeFirst(whole)
         return group
     }
 
-    private func kept(_ group: [(unit: UInt64, flights: ArraySlice<UInt64>)]) {
-        for (_, flights) in group {
-            for flight in flights {
+    private func kept(_ group: [Departing]) {
+        for part in group {
+            for flight in part.flights {
                 if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight)).number) }
                 self.state.setAside(flight)
             }
-            self.metrics.setAsideTotal.increment(by: UInt64(flights.count))
+            self.metrics.setAside(UInt64(part.flights.count), of: part.topic, code: part.code)
         }
     }
 
-    /// The events as they came, with their ids written out.
+    /// The events as they came, with their ids written out: a batch for each run of events that were accepted about together.
+    private func batches(of flights: ArraySlice<UInt64>, _ unit: UInt64) -> [Batch] {
+        var batches: [Batch] = []
+        var rest = flights
+        while let first = rest.first {
+            let acceptedAt = self.acceptedAt(first)
+            // The log keeps one time of acceptance for a batch, by which the drain tells our times from the producers'.
+            let run = rest.prefix { flight in
+                let (difference, isBeyond) = self.acceptedAt(flight).subtractingReportingOverflow(acceptedAt)
+                return !isBeyond && difference.magnitude <= 1000
+            }
+            if let batch = self.batch(of: run, unit) { batches.append(batch) }
+            rest = rest.dropFirst(run.count)
+        }
+        return batches
+    }
+
+    private func acceptedAt(_ flight: UInt64) -> Int64 {
+        self.state.batches[self.state.flights[UInt32(truncatingIfNeeded: flight)].batch].batch.acceptedAt
+    }
+
     private func batch(of flights: ArraySlice<UInt64>, _ unit: UInt64) -> Batch? {
         guard let first = flights.first else { return nil }
         var builder = BatchBuilder(
@@ -142,7 +179,6 @@ extension ForwardStage {
                 builder.append(fields)
             }
         }
-        let acceptedAt = self.state.batches[self.state.flights[UInt32(truncatingIfNeeded: first)].batch].batch.acceptedAt
-        return builder.finish(route: RouteID(rawValue: unit), acceptedAt: acceptedAt)
+        return builder.finish(route: RouteID(rawValue: unit), acceptedAt: self.acceptedAt(first))
     }
 }

@@ -10,18 +10,27 @@ extension ForwardStage {
     func askForMetadata(_ slot: ProducerSlot) async {
         var patience = self.configuration.metadataPatience
         for await _ in self.wanted[slot.rawValue].stream {
-            while self.state[slot].wantsMetadata, let producer = self.producers[slot.rawValue]?.producer, self.state[slot].isOpen {
+            while let producer = self.producers[slot.rawValue]?.producer, self.state[slot].isOpen {
                 let asked = self.state.takeWanted(by: slot).map { (index: $0, name: self.state.topics[$0].name) }
-                guard !asked.isEmpty else { break }
-                for topic in asked { _ = self.openTopic(topic.index, slot) }
-                let alone = asked.count == 1 ? self.openTopic(asked[0].index, slot) : nil
+                guard !asked.isEmpty || slot == .main && self.wantsAnswer else { break }
+                guard await self.open(asked, slot, of: producer) else { continue }  // Its successor asks for all of them.
+                var rest = asked[...]
                 do throws(KafkaFailure) {
-                    let answer = try await producer.metadata(of: alone, timeout: Int32(patience))
+                    if asked.isEmpty { try await self.askForAnswer(producer, patience) }
+                    while !rest.isEmpty {
+                        // A question is for one topic, or for all that the client has: which may be far more than are asked for.
+                        let opened = self.producers[slot.rawValue]?.opened.count ?? 0
+                        let some = rest.count == 1 || rest.count * Self.costOfAsking < opened ? rest.prefix(1) : rest
+                        let alone = some.count == 1 ? self.openTopic(some[some.startIndex].index, slot) : nil
+                        self.learn(try await producer.metadata(of: alone, timeout: Int32(patience)), some, slot, from: producer)
+                        rest = rest.dropFirst(some.count)
+                        if !rest.isEmpty { self.turn() }
+                    }
                     patience = self.configuration.metadataPatience
-                    self.learn(answer, asked, slot, from: producer)
                 } catch {
+                    guard self.producers[slot.rawValue]?.producer === producer else { continue }  // Closed while it asked.
                     patience = min(patience * 2, 10_000)
-                    self.notLearned(asked, slot, error)
+                    self.notLearned(rest, slot, error)
                     // Cancelled: the loop above ends.
                     try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry)
                 }
@@ -31,10 +40,38 @@ extension ForwardStage {
         }
     }
 
+    /// Asks whether the cluster is there, by the name of a topic that it knows: no topic comes to be by that.
+    private func askForAnswer(_ producer: any KafkaProducing, _ patience: Int) async throws(KafkaFailure) {
+        let known = self.state.topics.indices.first { self.state.names.holds($0) && self.state.topics[$0].isKnown(by: .main) }
+        _ = try await producer.metadata(of: known.flatMap { self.openTopic($0, .main) }, timeout: Int32(patience))
+        self.targetAnswered()
+    }
+
+    /// Opens topics, some each turn: librdkafka looks through all that it has for each of them.
+    ///
+    /// - Returns: false if the producer was closed meanwhile.
+    private func open(_ asked: [(index: Int, name: String)], _ slot: ProducerSlot, of producer: any KafkaProducing) async -> Bool {
+        var began = self.surroundings.time.monotonicNanoseconds
+        for (index, name) in asked {
+            if self.surroundings.time.monotonicNanoseconds - began > Self.openingSlice {
+                await Task.yield()
+                guard self.producers[slot.rawValue]?.producer === producer else { return false }
+                began = self.surroundings.time.monotonicNanoseconds
+            }
+            guard self.state.topics[index].name == name, self.state.names.holds(index) else { continue }
+            _ = self.openTopic(index, slot)
+        }
+        return true
+    }
+
+    private static let openingSlice: UInt64 = 2_000_000
+    /// One more question costs about as much as so many topics in an answer.
+    private static let costOfAsking = 16
+
     private func learn(
-        _ answer: KafkaMetadata, _ asked: [(index: Int, name: String)], _ slot: ProducerSlot, from producer: any KafkaProducing
+        _ answer: KafkaMetadata, _ asked: ArraySlice<(index: Int, name: String)>, _ slot: ProducerSlot, from producer: any KafkaProducing
     ) {
-        if self.role == .direct { self.setTargetUp(true) }
+        self.targetAnswered()
         guard self.producers[slot.rawValue]?.producer === producer else { return }  // Its successor asks for itself.
         let now = self.loop.nowMilliseconds
         let topics = Dictionary(answer.topics.map { ($0.name, $0) }) { first, _ in first }
@@ -49,45 +86,43 @@ extension ForwardStage {
         self.state.notLearned(missing, from: slot)
     }
 
-    private func notLearned(_ asked: [(index: Int, name: String)], _ slot: ProducerSlot, _ failure: KafkaFailure) {
-        guard self.producers[slot.rawValue] != nil else { return }  // Closed while it asked: nothing is wrong with the cluster.
+    private func notLearned(_ asked: ArraySlice<(index: Int, name: String)>, _ slot: ProducerSlot, _ failure: KafkaFailure) {
         self.state.notLearned(asked.filter { self.state.topics[$0.index].name == $0.name }.map(\.index), from: slot)
-        guard slot == .main, self.role == .direct else { return }
-        self.setTargetUp(false)
-        self.logger.warning(
-            "the cluster does not answer; events wait",
-            [
-                "route": self.route, "code": "\(failure.code)", "reason": failure.reason,
-                "advice": self.advice.text(for: failure, topic: nil) ?? "",
-            ])
+        guard slot == .main else { return }
+        self.wantsAnswer = self.role == .direct
+        self.targetFailed(failure)
     }
 
     /// Learns how large a batch each topic takes. A cluster that fails to tell twice (the embedded one never does) is sent to all the same:
     /// a batch that turns out to be too large makes us ask again.
     func askForLimits() async {
         var failures: [String: Int] = [:]
+        var unanswered = 0
         for await _ in self.limitsWanted.stream {
             while self.state.limitsWanted, let producer = self.producers[ProducerSlot.main.rawValue]?.producer {
                 let asked = self.state.takeLimitsWanted().map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty else { break }
+                if unanswered > 1 { self.goOn(withoutLimitsOf: asked) }  // Their events need not find out as well that nobody tells.
                 let impatience = Task(executorPreference: self.surroundings.tasks) { await self.goOnWithoutLimits(of: asked) }
                 let answers = await producer.limits(of: asked.map(\.name))
                 impatience.cancel()
-                var later = false
+                let told = Dictionary(answers.map { ($0.topic, $0) }) { first, _ in first }
+                unanswered = answers.allSatisfy(\.mayBeToldLater) ? unanswered + 1 : 0
+                var later: [(index: Int, name: String)] = []
                 for (index, name) in asked where self.state.topics[index].name == name {
-                    guard let answer = answers.first(where: { $0.topic == name }) else { continue }
+                    guard let answer = told[name] else { continue }
                     failures[name, default: 0] += answer.mayBeToldLater ? 1 : 0
                     if answer.mayBeToldLater, failures[name] == 1 {
-                        later = true
+                        later.append((index, name))
                     } else {
                         failures[name] = nil
                         self.state.learnedLimit(answer.bytes, index, now: self.loop.nowMilliseconds)
                     }
                 }
-                if later {
+                if !later.isEmpty {
                     // Cancelled: the loop above ends.
                     try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry)
-                    self.state.limitsWanted = true
+                    for (index, name) in later where self.state.topics[index].name == name { self.state.wantLimit(of: index) }
                 }
                 if Task.isCancelled { return }
                 self.turn()
@@ -98,10 +133,14 @@ extension ForwardStage {
     /// A limit that is slow to come (the embedded cluster never tells) must not hold events up; when it comes it still counts.
     private func goOnWithoutLimits(of asked: [(index: Int, name: String)]) async {
         do { try await self.surroundings.time.sleep(milliseconds: self.configuration.limitPatience) } catch { return }
+        self.goOn(withoutLimitsOf: asked)
+        self.turn()
+    }
+
+    private func goOn(withoutLimitsOf asked: [(index: Int, name: String)]) {
         for (index, name) in asked where self.state.topics[index].name == name && !self.state.topics[index].limitIsKnown {
             self.state.learnedLimit(nil, index, now: self.loop.nowMilliseconds)
         }
-        self.turn()
     }
 
     /// Asks for all topics anew every few minutes.
@@ -151,7 +190,7 @@ extension ForwardStage {
 
     private func buried(_ death: ForwardState.Death, _ letter: DeadLetter, number: UInt64) {
         self.state.buried(death.flight)
-        self.metrics.deadTotal.increment()
+        self.metrics.died(letter.topic, code: letter.code)
         self.waiters.settled(letter.offset.number, .dead(code: letter.code, letter: number))
         let advice = self.advice.text(for: KafkaFailure(death.code), topic: letter.topic) ?? ""
         self.logger.warning(

@@ -39,8 +39,13 @@ package actor ForwardStage: Stage {
     var failure: ForebayError?
     var ticker: (any StageTimer)?
     var pulling: Task<Void, Never>?
-    /// Events on their way into the set-aside log, by the numbers of their units.
-    var parting: [(unit: UInt64, flights: ArraySlice<UInt64>)] = []
+    /// Events on their way into the set-aside log.
+    var departing: [Departing] = []
+    var health = TargetHealth()
+    /// When the target last answered, or took an event, in the loop's ms.
+    var heardAt: UInt64 = 0
+    /// The target is to be asked whether it is there.
+    var wantsAnswer = false
     var drained: UnsafeContinuation<Void, Never>?
     /// Producers made anew since the start of the run.
     var rebuilds = 0
@@ -96,7 +101,7 @@ package actor ForwardStage: Stage {
     ///
     /// Begins at the source's cursor each time. Kafka being away is no error.
     ///
-    /// - Throws: ``ForebayError``: properties that librdkafka does not take (`stop`), or a cursor that can't be moved.
+    /// - Throws: ``ForebayError``: a producer that can't be started, or a cursor that can't be moved.
     package func run() async throws {
         self.begin()
         await withTaskGroup(of: Void.self) { group in
@@ -107,6 +112,7 @@ package actor ForwardStage: Stage {
             group.addTask { await self.followChanges() }
             group.addTask { await self.watchStalls() }
             group.addTask { await self.refresh() }
+            group.addTask { await self.watchTarget() }
             self.pulling = Task(executorPreference: self.surroundings.tasks) { await self.pull() }
             self.turn()
             for await _ in self.ended.stream { break }
@@ -145,6 +151,7 @@ package actor ForwardStage: Stage {
         self.isDraining = false
         self.idleSince = nil
         self.heldBytes = 0
+        self.wantsAnswer = self.role == .direct
         (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
         (self.departures, self.changes) = (Wakeup(), Wakeup())
         self.wanted = ProducerSlot.allCases.map { _ in Wakeup() }
@@ -246,10 +253,12 @@ package actor ForwardStage: Stage {
             self.state.released = 0
         }
         if !self.state.deaths.isEmpty { self.deaths.notify() }
-        if !self.parting.isEmpty { self.departures.notify() }
+        if !self.departing.isEmpty { self.departures.notify() }
         if !self.state.heldReports.isEmpty { self.changes.notify() }
         if self.state.limitsWanted { self.limitsWanted.notify() }
-        for slot in ProducerSlot.allCases where self.state[slot].wantsMetadata { self.wanted[slot.rawValue].notify() }
+        for slot in ProducerSlot.allCases where self.state[slot].wantsMetadata || slot == .main && self.wantsAnswer {
+            self.wanted[slot.rawValue].notify()
+        }
         if !self.state.notes.isEmpty { self.tellNotes() }
         if self.state.wantsMore { self.room.notify() }
         if self.state.isIdle { self.finishDrain() }

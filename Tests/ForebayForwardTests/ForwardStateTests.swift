@@ -5,80 +5,6 @@ import Testing
 
 @testable import ForebayForward
 
-/// A state driven by plain calls: what it sends is recorded, reports are given by hand.
-private struct Driver {
-    var state: ForwardState
-    var sent: [(number: UInt64, slot: ProducerSlot, partition: Int32)] = []
-    var now: UInt64 = 100
-    var admitted: UInt64 = 0
-    private static let zeros: StaticString = "0000000000000000"
-    private let spool = SpoolID(characters: UnsafeRawBufferPointer(start: UnsafeRawPointer(Self.zeros.utf8Start), count: 16))
-
-    init(_ configure: (inout ForwardConfiguration) -> Void = { _ in }) {
-        var configuration = ForwardConfiguration()
-        configure(&configuration)
-        self.state = ForwardState(configuration: configuration, seed: 1)
-        self.state.opened(.main)
-    }
-
-    mutating func admit(_ samples: [EventFactory.Sample]) {
-        let batch = EventFactory.batch(samples, spool: self.spool, first: self.admitted)
-        self.admitted = batch.end
-        self.state.admit(batch, now: self.now)
-    }
-
-    /// Events of one partition.
-    mutating func admit(_ count: Int, topic: String = "t", partition: Int32 = 0, size: Int = 10) {
-        let value = String(repeating: "x", count: size)
-        self.admit((0..<count).map { _ in EventFactory.Sample(topic, value: value, partition: partition) })
-    }
-
-    /// Answers whatever is asked of the cluster.
-    mutating func learn(partitions: Int = 2, limit: Int? = nil, error: KafkaErrorCode = .none) {
-        for slot in self.state.slotsToOpen(now: self.now) { self.state.opened(slot) }
-        for slot in ProducerSlot.allCases where self.state[slot].isOpen {
-            for topic in self.state.takeWanted(by: slot) {
-                let leaders = error.isError ? [] : [Int32?](repeating: 1, count: partitions)
-                let answer = KafkaMetadata.Topic(name: self.state.topics[topic].name, error: error, leaders: leaders)
-                self.state.learned(answer, topic, from: slot, now: self.now)
-            }
-        }
-        for topic in self.state.takeLimitsWanted() { self.state.learnedLimit(limit, topic, now: self.now) }
-    }
-
-    /// - Returns: the flights sent now.
-    @discardableResult
-    mutating func pump() -> [UInt64] {
-        self.introduce()
-        var sent = self.sent
-        let before = sent.count
-        self.state.pump(now: self.now) { outgoing, _, _ in
-            sent.append((outgoing.flight, outgoing.slot, outgoing.partition))
-            return .none
-        }
-        self.sent = sent
-        return sent[before...].map(\.number)
-    }
-
-    /// All partitions know the producers: ``NewProducerTests`` has those that don't.
-    private mutating func introduce() {
-        for place in self.state.partitions.indices {
-            let slot = self.state.topics[self.state.partitions[place].topic].slot
-            self.state.partitions[place].knownProducer = self.state[slot].number
-        }
-    }
-
-    mutating func report(_ flights: [UInt64], _ code: KafkaErrorCode = .none, from slot: ProducerSlot = .main) {
-        for flight in flights {
-            _ = self.state.report(
-                KafkaReport(token: flight, offset: 0, partition: 0, error: code, mayBeStored: false), from: slot, now: self.now)
-        }
-        self.state.retire()
-    }
-
-    var cursor: UInt64 { self.state.commits.last?.number ?? 0 }
-}
-
 @Suite("Forward state")
 struct ForwardStateTests {
     @Test("nothing is sent before the topic and its limit are known")
@@ -133,7 +59,12 @@ struct ForwardStateTests {
         driver.admit(1)
         driver.admit(1, partition: 1)
         #expect(driver.pump() == [9], "the other partition goes on")
+        driver.now += 5000
+        _ = driver.state.tick(now: driver.now)
+        #expect(driver.pump().isEmpty, "reports are missing: no time makes up for them")
         driver.report([0, 1])
+        driver.now += 5000
+        _ = driver.state.tick(now: driver.now)
         #expect(driver.pump().isEmpty)
         driver.report([4, 5], .purgedInQueue)
         driver.now += 200
@@ -144,7 +75,7 @@ struct ForwardStateTests {
     @Test("refused together, they go one at a time through the single producer; refused alone is dead; the rest goes on in order")
     func suspects() {
         var driver = Driver()
-        driver.admit(5)
+        driver.admit((0..<5).map { _ in EventFactory.Sample("t", value: "v", partition: 0, timestamp: 1) })
         driver.learn()
         driver.pump()
         driver.report([0, 1, 2], .invalidTimestamp)
@@ -206,7 +137,7 @@ struct ForwardStateTests {
             driver.now = until
             driver.state.opened(.main)
         }
-        #expect(delays == [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
+        #expect(delays == [500, 1000, 2000, 4000, 5000, 5000, 5000, 5000, 5000])
     }
 
     @Test(
@@ -304,63 +235,6 @@ struct ForwardStateTests {
         }
         #expect(driver.state.isIdle)
         #expect(driver.sent.map(\.number) == [0, 1, 2, 3, 4, 5] && driver.sent.allSatisfy { $0.partition == 0 })
-    }
-
-    @Test("a partition that the topic has not is refused only when the cluster was asked lately")
-    func unknownPartition() {
-        var driver = Driver()
-        driver.admit(1)
-        driver.learn(partitions: 2)
-        driver.now += 60_000
-        driver.admit(1, partition: 2)
-        #expect(driver.state.deaths.isEmpty)
-        driver.learn(partitions: 3)
-        driver.report(driver.pump())
-        #expect(driver.pump().count + driver.sent.count >= 1 && driver.state.deaths.isEmpty)
-        driver.admit(1, partition: 3)
-        #expect(driver.state.deaths.map(\.code) == [.unknownPartition])
-    }
-
-    @Test("small topics share a producer whose batches fit the smallest; what is too large for its topic goes alone from the start")
-    func smallTopics() {
-        var driver = Driver()
-        driver.admit(1, topic: "a", size: 50)
-        driver.learn(limit: 20_000)
-        driver.admit(1, topic: "b", size: 9000)
-        driver.learn(limit: 8000)
-        #expect(driver.state.smallBatchSize == 7872)
-        driver.pump()
-        driver.learn(limit: 8000)
-        driver.pump()
-        #expect(driver.sent.map(\.slot) == [.small, .single])
-    }
-
-    @Test("where nobody tells limits, a size refusal makes smaller batches")
-    func guessesLimits() {
-        var driver = Driver()
-        driver.admit(2)
-        driver.learn(limit: nil)
-        driver.pump()
-        #expect(driver.state.topics[0].slot == .main)
-        driver.report([0, 1], .messageTooLarge)
-        #expect(driver.state.topics[0].slot == .small && driver.state.topics[0].limit == 250_000)
-        #expect(driver.state.limitsWanted)
-    }
-
-    @Test("topics out of use are forgotten beyond a number; their places are used again")
-    func evicts() {
-        var driver = Driver { $0.idleTopics = 4 }
-        for number in 0..<12 {
-            driver.admit(1, topic: "topic-\(number)")
-            driver.learn()
-            driver.report(driver.pump())
-        }
-        #expect(driver.state.topics.count <= 5)
-        #expect(!driver.state.closedTopics.isEmpty)
-        #expect(driver.state.isIdle && driver.cursor == 12)
-        driver.admit(1, topic: "topic-0")
-        driver.learn()
-        #expect(driver.pump() == [12])
     }
 
     @Test("pulling stops when too much can't be sent")

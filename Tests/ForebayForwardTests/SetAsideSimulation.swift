@@ -60,6 +60,7 @@ struct SetAsideSimulation {
         configuration.partitionWindow = 4000
         configuration.queueLimit = 60_000
         configuration.holdLimit = 1000
+        configuration.retryLimit = 1000
         configuration.partitionPatience = 800
         configuration.heldBytes = 40_000
         self.configuration = configuration
@@ -183,6 +184,7 @@ struct SetAsideSimulation {
         self.states[role]!.retire()
         for end in self.states[role]!.commits { try self.commit(end) }
         self.states[role]!.commits = []
+        if self.number(0...9) == 0 { try self.checkLanes(role) }
         self.states[role]!.notes = []
         self.states[role]!.closedTopics = []
     }

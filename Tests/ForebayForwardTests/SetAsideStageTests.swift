@@ -12,6 +12,7 @@ struct SetAsideStageTests {
             $0.partitionPatience = 400
             $0.metadataRetry = 50
             $0.holdLimit = 200
+            $0.retryLimit = 200
         }
     }
 

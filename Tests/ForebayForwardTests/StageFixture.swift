@@ -34,6 +34,7 @@ final class StageFixture: Sendable {
 
     init(
         properties: [String: String], budget: ForwardBudget = ForwardBudget(), route: String = "test",
+        refusesProducers: Gate? = nil,
         configure: (inout ForwardConfiguration) -> Void = { _ in }
     ) throws {
         var generator = SystemRandomNumberGenerator()
@@ -61,13 +62,14 @@ final class StageFixture: Sendable {
         self.log = try SetAsideLog(directory: self.folder + "/log") { folder throws(ForebayError) in
             guard hasRoom.isOpen else { throw ForebayError(.spoolFull, recovery: .retry, "no room, as the test says") }
             return try Spool.open(
-                SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: spaces, threads: threads,
+                SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 1 << 20) { fatalError("\($0)") }, budget: spaces,
+                threads: threads,
                 metrics: spoolMetrics)
         }
         let known = KafkaProperties(client: properties)
         self.setAside = try SetAside(
             route: route, log: self.log, properties: known, configuration: configuration, surroundings: .real)
-        let producers = KafkaProducers(loop: self.loop)
+        let producers = FlakyProducers(loop: self.loop, isBroken: refusesProducers)
         self.stage = ForwardStage(
             .direct, route: route, source: self.source, producers: producers, properties: known, deadLetters: self.deadLetters,
             setAside: self.setAside, waiters: self.waiters, budget: budget, configuration: configuration, loop: self.loop,
@@ -87,6 +89,21 @@ final class StageFixture: Sendable {
         var isOpen: Bool { self.state.withLock { $0 } }
 
         func set(_ isOpen: Bool) { self.state.withLock { $0 = isOpen } }
+    }
+
+    /// Opens no producers while its gate is open.
+    private struct FlakyProducers: KafkaProducerSource {
+        let loop: EventLoop
+        let isBroken: Gate?
+
+        func open(
+            name: String, kind: KafkaProducer.Kind, properties: KafkaProperties, metrics: MetricsRegistry?, wake: @escaping () -> Void
+        ) throws(ForebayError) -> any KafkaProducing {
+            guard self.isBroken?.isOpen != true else {
+                throw ForebayError(.configurationInvalid, recovery: .stop, "too many open files, as the test says")
+            }
+            return try KafkaProducers(loop: self.loop).open(name: name, kind: kind, properties: properties, metrics: metrics, wake: wake)
+        }
     }
 
     /// What the source holds.

@@ -113,10 +113,12 @@ package final class SetAside: Sendable {
 
     /// Events leave a stage.
     ///
-    /// - Returns: the number of each departure's unit.
-    func depart(_ departures: [SetAsideState.Departure], from role: ForwardRole) throws(ForebayError) -> [UInt64] {
+    /// - Returns: the number of each departure's unit, and why that is set aside.
+    func depart(_ departures: [SetAsideState.Departure], from role: ForwardRole) throws(ForebayError) -> [(number: UInt64, code: String)] {
         let now = self.time.wallMilliseconds
-        return try self.change { $0.depart(departures, from: role, now: now) }
+        return try self.change { state in
+            state.depart(departures, from: role, now: now).map { ($0, state.units[$0]?.code ?? "") }
+        }
     }
 
     /// Makes events durable in the log: only then may a cursor pass them.

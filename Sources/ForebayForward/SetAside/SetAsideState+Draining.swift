@@ -67,7 +67,9 @@ extension SetAsideState {
         unit.needsProbe = byDelivery
         (unit.code, unit.reason) = ("\(failure.code)", failure.reason)
         self.nextDue = min(self.nextDue, now)
-        unit.phase = .waiting(until: now + self.configuration.delay(self.configuration.holdDelay, failures: unit.failures))
+        unit.phase = .waiting(
+            until: now
+                + ForwardConfiguration.delay(self.configuration.holdDelay, failures: unit.failures, limit: self.configuration.retryLimit))
         unit.pass += 1
         self.units[number] = unit
         self.toDrop.append(number)

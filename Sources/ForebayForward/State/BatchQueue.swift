@@ -1,6 +1,6 @@
 import ForebayCore
 
-/// The batches whose events are in flight, oldest first. They keep the bytes alive that librdkafka was given.
+/// The batches whose events are in flight, oldest first, linked within their lanes. They keep the bytes alive that librdkafka was given.
 struct BatchQueue {
     struct Entry {
         let batch: Batch
@@ -15,6 +15,8 @@ struct BatchQueue {
         let spool: SpoolID?
         /// Of a partition that was set aside as a unit: where its events go, whatever their keys say.
         let partition: Int32?
+        /// The batch behind it in its lane.
+        var next: UInt32?
 
         var endFlight: UInt64 { self.firstFlight + UInt64(self.batch.count) }
     }
@@ -25,9 +27,8 @@ struct BatchQueue {
 
     var isEmpty: Bool { self.head == self.tail }
     var count: Int { Int(self.tail &- self.head) }
-    var first: Entry? { self.isEmpty ? nil : self[self.head] }
     /// All of them: what a producer that is closed may still read.
-    var all: [Batch] { (0..<UInt32(self.count)).map { self[self.head &+ $0].batch } }
+    var all: [Batch] { (0..<UInt32(self.count)).compactMap { self.entries[Int(self.head &+ $0) & (self.entries.count - 1)]?.batch } }
 
     subscript(number: UInt32) -> Entry { self.entries[Int(number) & (self.entries.count - 1)]! }
 
@@ -61,9 +62,14 @@ struct BatchQueue {
         return self.tail &- 1
     }
 
-    mutating func removeFirst() {
-        self.entries[Int(self.head) & (self.entries.count - 1)] = nil
-        self.head &+= 1
+    mutating func link(_ number: UInt32, to next: UInt32) {
+        self.entries[Int(number) & (self.entries.count - 1)]?.next = next
+    }
+
+    /// Lets go of a batch that is settled whole; others may stand before it.
+    mutating func remove(_ number: UInt32) {
+        self.entries[Int(number) & (self.entries.count - 1)] = nil
+        while self.head != self.tail, self.entries[Int(self.head) & (self.entries.count - 1)] == nil { self.head &+= 1 }
     }
 
     private mutating func grow() {
@@ -71,7 +77,7 @@ struct BatchQueue {
         self.entries = Array(repeating: nil, count: old.entries.count * 2)
         var number = old.head
         while number != old.tail {
-            self.entries[Int(number) & (self.entries.count - 1)] = old[number]
+            self.entries[Int(number) & (self.entries.count - 1)] = old.entries[Int(number) & (old.entries.count - 1)]
             number &+= 1
         }
     }

@@ -22,10 +22,10 @@ extension ForwardState {
         if self.role == .direct, self.topics[topic].aside != .none { return false }
         let unitPartition = self.role == .drain ? self.batches.partition(self.flights[flight].batch) : nil
         let partition: Int
-        if let unitPartition, unitPartition < count {
+        if let unitPartition, unitPartition >= 0, unitPartition < count {
             partition = Int(unitPartition)
         } else if let explicit = event.partition {
-            guard explicit >= 0, explicit < count else { return self.refusePartition(flight, explicit, topic, now: now) }
+            guard explicit >= 0, explicit < count else { return self.refusePartition(flight, explicit, topic) }
             partition = Int(explicit)
         } else if let key = event.key {
             partition = Int(KafkaPartitioner.partition(of: key, among: Int32(self.topics[topic].keyCount)))
@@ -45,15 +45,16 @@ extension ForwardState {
         return true
     }
 
-    /// The partition may have come to be since the cluster was last asked, so it is asked again before the event is given up.
-    private mutating func refusePartition(_ flight: UInt32, _ partition: Int32, _ topic: Int, now: UInt64) -> Bool {
-        guard partition < 0 || now - self.topics[topic].learnedAt < 10_000 else {
+    /// The partition may have come to be since the cluster was last asked, so an event is given up only after an answer to a question that
+    /// was asked when the event was there already.
+    private mutating func refusePartition(_ flight: UInt32, _ partition: Int32, _ topic: Int) -> Bool {
+        guard partition < 0 || self.flights.number(flight) < self.topics[topic].learnedBefore else {
             self.want(topic, by: .main)
             return false
         }
         self.queuedBytes -= Int(self.flights[flight].bytes)
         let count = self.topics[topic].partitions.count
-        self.die(flight, .unknownPartition, reason: "the event asks for partition \(partition), and the topic has \(count)")
+        self.die(flight, topic, .unknownPartition, reason: "the event asks for partition \(partition), and the topic has \(count)")
         return true
     }
 

@@ -13,7 +13,7 @@ extension ForwardState {
         ProducerSlot.allCases.filter { slot in
             switch self[slot].phase {
             case .failing(let until): self[slot].outstanding == 0 || until <= now
-            case .draining: self[slot].outstanding == 0
+            case .draining, .renewing: self[slot].outstanding == 0
             case .open, .closed: false
             }
         }
@@ -24,7 +24,14 @@ extension ForwardState {
         self.lastProducer += 1
         self[slot].number = self.lastProducer
         self[slot].isFull = false
-        for topic in self.topics.indices where self.names.holds(topic) && self.uses(topic, slot) { self.want(topic, by: slot) }
+        self[slot].wanted = WaitingTopics()
+        // Those that its predecessor sent to come first: new ones, which may be many, must not hold up what flows.
+        for isFirst in [true, false] {
+            for topic in self.topics.indices where self.names.holds(topic) && self.topics[topic].limitIsKnown == isFirst {
+                self.topics[topic].wantedBy &= ~slot.bit
+                if self.uses(topic, slot) { self.want(topic, by: slot) }
+            }
+        }
         self.wakeStalled(slot)
     }
 
@@ -44,7 +51,7 @@ extension ForwardState {
     /// A producer took a fatal error: nothing more goes to it.
     mutating func failed(_ slot: ProducerSlot, now: UInt64) {
         switch self[slot].phase {
-        case .open, .draining:
+        case .open, .draining, .renewing:
             self[slot].phase = .failing(until: now + UInt64(self.configuration.reportPatience))
             self[slot].failures += 1
         case .failing, .closed: break
@@ -56,9 +63,27 @@ extension ForwardState {
         if self[slot].isOpen { self[slot].phase = .draining }
     }
 
+    /// As ``drain(_:)``, but it goes on as it is if it has reports missing for long: nobody's events wait for a frozen broker.
+    mutating func renew(_ slot: ProducerSlot, now: UInt64) {
+        if self[slot].isOpen { self[slot].phase = .renewing(until: now + UInt64(self.configuration.reportPatience)) }
+    }
+
+    mutating func endVainRenewals(now: UInt64) {
+        for slot in ProducerSlot.allCases {
+            guard case .renewing(let until) = self[slot].phase, until <= now, self[slot].outstanding > 0 else { continue }
+            self[slot].phase = .open
+            self.wakeStalled(slot)
+        }
+    }
+
+    func knownTopics(by slot: ProducerSlot) -> Int {
+        self.topics.indices.reduce(0) { $0 + (self.names.holds($1) && self.topics[$1].isKnown(by: slot) ? 1 : 0) }
+    }
+
     /// A producer is gone. What it held and did not report is queued again, in its order.
     mutating func closed(_ slot: ProducerSlot, now: UInt64) {
-        let delay = self[slot].failures == 0 ? 0 : self.configuration.delay(self.configuration.rebuildDelay, failures: self[slot].failures)
+        let delay =
+            self[slot].failures == 0 ? 0 : self.delay(self.configuration.rebuildDelay, self[slot].failures, self.configuration.holdLimit)
         self[slot].phase = .closed(until: now + delay)
         // What came, or was asked for, while it was failing waits for its successor.
         let isAsked = self.topics.contains { $0.isAsked }

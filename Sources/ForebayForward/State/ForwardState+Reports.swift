@@ -24,12 +24,17 @@ extension ForwardState {
             return false
         }
         self.totals.delivered += 1
-        self.totals.deliveredBytes += UInt64(self.flights[flight].bytes)
         self.flights[flight].status = .settled
         self.remove(flight, place, slot)
         self.partitions[place].movedAt = now
         self.partitions[place].knownProducer = self[slot].number
         let topic = self.partitions[place].topic
+        if self.topics[topic].delivered == 0 {
+            self.deliveredTopics.append(topic)
+            self.listIfIdle(topic)
+        }
+        self.topics[topic].delivered += 1
+        self.topics[topic].deliveredBytes += UInt64(self.flights[flight].bytes)
         if self.partitions[place].failures > 0 || self.topics[topic].needsProbe || self.topics[topic].failure != nil {
             self.recovered(place, now: now)
         }
@@ -41,6 +46,14 @@ extension ForwardState {
         }
         self.settledOne(place, now: now)
         return true
+    }
+
+    /// What was delivered since this was asked last, by topic.
+    mutating func takeDelivered() -> [(topic: String, events: UInt64, bytes: UInt64)] {
+        let taken = self.deliveredTopics.map { (self.topics[$0].name, self.topics[$0].delivered, self.topics[$0].deliveredBytes) }
+        for topic in self.deliveredTopics { (self.topics[topic].delivered, self.topics[topic].deliveredBytes) = (0, 0) }
+        self.deliveredTopics.removeAll(keepingCapacity: true)
+        return taken
     }
 
     /// Reports came, so librdkafka has room again.
@@ -80,11 +93,22 @@ extension ForwardState {
     private mutating func failed(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot, _ report: KafkaReport, now: UInt64) {
         let topic = self.partitions[place].topic
         let fate = KafkaFate(of: report.error)
+        if fate == .refused, slot == .single, report.error == .invalidTimestamp, self.hasTimeOfAcceptance(flight) {
+            // Our own time, not the producer's: as good as any once the clocks agree again.
+            self.requeue(flight, place, slot)
+            self.partitions[place].isHalted = true
+            self.refusedTimes.insert(self.topics[topic].name)
+            self.noteOnce(.timeRefused(topic: self.topics[topic].name))
+            self.fail(topic: topic, KafkaFailure(report.error), byDelivery: true, now: now)
+            self.resumeIfReported(place, now: now, rests: true)
+            self.settledOne(place, now: now)
+            return
+        }
         if fate == .refused, slot == .single {
             // Refused alone: it is the event's own fault.
             self.flights[flight].status = .dying
             self.remove(flight, place, slot)
-            self.die(flight, report.error, reason: report.error.text)
+            self.die(flight, topic, report.error, reason: report.error.text)
             self.partitions[place].movedAt = now
             self.recovered(place, now: now)
             self.resumeIfReported(place, now: now)
@@ -110,6 +134,14 @@ extension ForwardState {
         }
         self.resumeIfReported(place, now: now, rests: fate != .refused && !Self.isPurge(report.error))
         self.settledOne(place, now: now)
+    }
+
+    /// Whether an event came without a time and so bears that of its acceptance, or one so close that the same can be said of it: refused
+    /// now, it will be taken once the broker's clock has reached it.
+    private func hasTimeOfAcceptance(_ flight: UInt32) -> Bool {
+        let acceptedAt = self.batches[self.flights[flight].batch].batch.acceptedAt
+        let (difference, isBeyond) = self.event(of: flight).timestamp.subtractingReportingOverflow(acceptedAt)
+        return !isBeyond && difference.magnitude <= 60_000
     }
 
     private static func isPurge(_ code: KafkaErrorCode) -> Bool { code == .purgedInQueue || code == .purgedInFlight }
@@ -142,7 +174,8 @@ extension ForwardState {
     }
 
     /// The flight is out of all accounts; it is settled when its dead letter is durable.
-    mutating func die(_ flight: UInt32, _ code: KafkaErrorCode, reason: String) {
+    mutating func die(_ flight: UInt32, _ topic: Int, _ code: KafkaErrorCode, reason: String) {
+        self.listIfIdle(topic)
         self.flights[flight].status = .dying
         self.deaths.append(Death(flight: self.flights.number(flight), code: code, reason: reason))
     }

@@ -68,7 +68,12 @@ extension ForwardState {
 
     private func nextQueued(_ place: Int) -> UInt32 {
         var flight = self.partitions[place].next
-        while self.flights[flight].status != .queued { flight = self.flights[flight].next }
+        var steps = 0
+        while self.flights[flight].status != .queued {
+            flight = self.flights[flight].next
+            steps += 1
+            precondition(steps <= self.flights.count, "a partition that says it has queued events has none: its accounts are broken")
+        }
         return flight
     }
 
@@ -117,7 +122,7 @@ extension ForwardState {
             self.partitions[place].outstandingBytes += Int(self.flights[flight].bytes)
             self[slot].outstanding += 1
             self.remove(flight, place, slot)
-            self.die(flight, code, reason: code.text)
+            self.die(flight, topic, code, reason: code.text)
             self.markReady(place)
         case _ where code == .queueFull && self[slot].outstanding > 0:
             self[slot].isFull = true
@@ -152,11 +157,15 @@ extension ForwardState {
         }
     }
 
+    func delay(_ first: Int, _ failures: Int, _ limit: Int) -> UInt64 {
+        ForwardConfiguration.delay(first, failures: failures, limit: limit)
+    }
+
     /// Tries a partition again a little later.
     mutating func rest(_ place: Int, now: UInt64) {
         self.partitions[place].failures += 1
         self.partitions[place].restsUntil =
-            now + self.configuration.delay(self.configuration.holdDelay, failures: self.partitions[place].failures)
+            now + self.delay(self.configuration.holdDelay, self.partitions[place].failures, self.configuration.restLimit)
         self.resting.append(place)
     }
 }

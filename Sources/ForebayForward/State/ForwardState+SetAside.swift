@@ -180,8 +180,8 @@ extension ForwardState {
         self.topics[topic].needsProbe = false
         self.topics[topic].nextCount = nil
         self.topics[topic].failures = 0
-        self.held.removeAll { $0 == topic }
-        self.closedTopics.append(topic)
+        self.closedTopics.append(topic)  // `held` looks at the phase.
+        self.listIfIdle(topic)
     }
 
     // MARK: Seeing what changed
@@ -189,6 +189,7 @@ extension ForwardState {
     /// Something of a topic was set aside, or is not any more.
     mutating func see(_ name: String, _ now: SetAsideTopic?, at time: UInt64) {
         self.asides[name] = now
+        if now == nil, self.refusedTimes.remove(name) != nil { self.notes.append(.timeTaken(topic: name)) }
         guard let topic = name.withBytes({ self.names.index(of: $0) }) else { return }
         self.apply(now ?? SetAsideTopic(), topic, now: time)
         // What is drained needs no place in the drain's librdkafka any more.

@@ -3,7 +3,7 @@ import ForebayKafka
 /// What is known of topics, and those that take nothing now.
 extension ForwardState {
     mutating func addTopic(_ name: UnsafeRawBufferPointer) -> Int {
-        if self.freeTopics.isEmpty, self.topics.count >= self.configuration.idleTopics { self.evictIdleTopics() }
+        self.evictIdleTopics(usedBefore: self.admissions)
         let topic = TopicState(name: String(decoding: name, as: UTF8.self))
         let index: Int
         if let free = self.freeTopics.popLast() {
@@ -19,12 +19,31 @@ extension ForwardState {
         return index
     }
 
-    /// Forgets half of the topics that have no events, those longest out of use. The stage closes their handles.
-    private mutating func evictIdleTopics() {
-        let idle = self.topics.indices.filter {
-            self.topics[$0].isIdle && self.topics[$0].lastUse < self.admissions && !self.topics[$0].isAsked
+    /// A topic has perhaps no events any more, for now: from here on it may be forgotten.
+    mutating func listIfIdle(_ topic: Int) {
+        guard !self.topics[topic].isListedIdle else { return }
+        self.topics[topic].isListedIdle = true
+        self.topics[topic].lastUseWhenListed = self.topics[topic].lastUse
+        self.idleTopics.append(topic)
+    }
+
+    /// Forgets topics without events where there are many, those first that have been without for longest. The stage closes their handles.
+    ///
+    /// - Parameter admission: topics used in it stay.
+    mutating func evictIdleTopics(usedBefore admission: UInt64 = .max) {
+        guard self.idleTopics.count > self.configuration.idleTopics else { return }
+        var evicted: [Int] = []
+        for _ in 0..<(self.idleTopics.count - self.configuration.idleTopics / 2) {
+            guard let topic = self.idleTopics.popFirst() else { break }
+            self.topics[topic].isListedIdle = false
+            guard self.names.holds(topic), self.topics[topic].isIdle else { continue }  // Listed again when it has none.
+            let known = self.topics[topic]
+            guard known.lastUse == known.lastUseWhenListed, known.lastUse < admission, !known.isAsked, known.delivered == 0 else {
+                self.listIfIdle(topic)
+                continue
+            }
+            evicted.append(topic)
         }
-        let evicted = Array(idle.sorted { self.topics[$0].lastUse < self.topics[$1].lastUse }.prefix((idle.count + 1) / 2))
         guard !evicted.isEmpty else { return }
         self.names.remove(evicted)
         for index in evicted {
@@ -32,7 +51,7 @@ extension ForwardState {
             self.topics[index].partitions = []
             self.topics[index].phase = .ready  // Nobody asks for it any more.
         }
-        self.held.removeAll { evicted.contains($0) }
+        self.limitsChanged = true
         self.freeTopics += evicted
         self.closedTopics += evicted
         self.forgetLastTopic()
@@ -40,9 +59,9 @@ extension ForwardState {
 
     /// Has a producer ask the cluster for a topic (again). For one that is set aside, the drain asks.
     mutating func want(_ topic: Int, by slot: ProducerSlot) {
-        guard self.topics[topic].aside == .none else { return }
+        guard self.topics[topic].aside == .none, self.topics[topic].wantedBy & slot.bit == 0 else { return }
         self.topics[topic].wantedBy |= slot.bit
-        self[slot].wantsMetadata = true
+        self[slot].wanted.append(topic)
     }
 
     /// Has all topics asked for again, to see new partitions, leaders and limits. Sending goes on meanwhile.
@@ -53,20 +72,23 @@ extension ForwardState {
         }
     }
 
-    /// The topics that a producer is to ask for now.
+    /// The topics that a producer is to ask for now: those that have waited longest, at most `topicsPerRequest`.
     mutating func takeWanted(by slot: ProducerSlot) -> [Int] {
-        self[slot].wantsMetadata = false
-        return self.topics.indices.filter { topic in
-            guard self.names.holds(topic), self.topics[topic].wantedBy & slot.bit != 0 else { return false }
-            if case .held = self.topics[topic].phase { return false }
+        self.evictIdleTopics()
+        var taken: [Int] = []
+        while taken.count < self.configuration.topicsPerRequest, let topic = self[slot].wanted.popFirst() {
+            guard self.names.holds(topic), self.topics[topic].wantedBy & slot.bit != 0 else { continue }
             self.topics[topic].wantedBy &= ~slot.bit
-            return true
+            if case .held = self.topics[topic].phase { continue }  // Its time will ask for it.
+            if slot == .main { self.topics[topic].askedBefore = self.flights.tail }
+            taken.append(topic)
         }
+        return taken
     }
 
     /// What the cluster answered to a producer.
     mutating func learned(_ answer: KafkaMetadata.Topic, _ topic: Int, from slot: ProducerSlot, now: UInt64) {
-        if case .held = self.topics[topic].phase { return self.want(topic, by: slot) }  // It failed meanwhile.
+        if case .held = self.topics[topic].phase { return }  // It failed meanwhile; its time will ask for it.
         guard self.topics[topic].aside == .none else { return }
         guard !answer.error.isError, !answer.leaders.isEmpty else {
             let code = answer.error.isError ? answer.error : .leaderNotAvailable
@@ -75,7 +97,8 @@ extension ForwardState {
         self.topics[topic].setKnown(by: slot, true)
         if slot == .main {
             self.topics[topic].learnedAt = now
-            if !self.topics[topic].limitIsKnown || self.topics[topic].limitIsStale { self.limitsWanted = true }
+            self.topics[topic].learnedBefore = self.topics[topic].askedBefore
+            if !self.topics[topic].limitIsKnown || self.topics[topic].limitIsStale { self.wantLimit(of: topic) }
             if answer.leaders.count == self.topics[topic].partitions.count, self.topics[topic].nextCount == nil {
                 self.placeWaiting(topic, now: now)
             } else {
@@ -155,34 +178,52 @@ extension ForwardState {
 
     private mutating func setLimit(_ bytes: Int, _ topic: Int) {
         self.topics[topic].limit = bytes
+        self.limitsChanged = true
         self.topics[topic].slot = bytes < self.configuration.batchSize ? .small : .main
         if self.topics[topic].slot == .small, !self.topics[topic].isKnown(by: .small) { self.want(topic, by: .small) }
     }
 
     /// The batches of the small topics' producer: the smallest limit, less what a request adds.
     var smallBatchSize: Int? {
-        let limits = self.topics.indices.lazy.filter { self.names.holds($0) && self.topics[$0].slot == .small }.compactMap {
-            self.topics[$0].limit
+        mutating get {
+            guard self.limitsChanged else { return self.knownSmallBatchSize }
+            var smallest: Int?
+            for topic in self.topics.indices where self.names.holds(topic) && self.topics[topic].slot == .small {
+                if let limit = self.topics[topic].limit { smallest = min(smallest ?? .max, limit) }
+            }
+            self.knownSmallBatchSize = smallest.map { max(1, $0 - 128) }
+            self.limitsChanged = false
+            return self.knownSmallBatchSize
         }
-        return limits.min().map { max(1, $0 - 128) }
     }
 
     /// A batch was too large: the limit has changed, or was never told. Ask again; where nobody tells, guess smaller.
     mutating func tooLarge(_ topic: Int, from slot: ProducerSlot) {
         guard slot != .single, !self.topics[topic].limitIsStale else { return }
         self.topics[topic].limitIsStale = true
-        self.limitsWanted = true
+        self.wantLimit(of: topic)
         guard !self.topics[topic].limitIsTold else { return }
         let size = (slot == .small ? self.smallBatchSize : nil) ?? self.configuration.batchSize
         self.setLimit(max(1024, min(self.topics[topic].limit ?? size, size) / 4), topic)
     }
 
+    /// The topics whose limits are to be asked for now, at most `topicsPerRequest`.
     mutating func takeLimitsWanted() -> [Int] {
-        self.limitsWanted = false
-        return self.topics.indices.filter { topic in
-            self.names.holds(topic) && self.topics[topic].isKnown(by: .main)
-                && (!self.topics[topic].limitIsKnown || self.topics[topic].limitIsStale)
+        var taken: [Int] = []
+        while taken.count < self.configuration.topicsPerRequest, let topic = self.limitsWantedOf.popFirst() {
+            self.topics[topic].isLimitWanted = false
+            guard self.names.holds(topic), self.topics[topic].isKnown(by: .main),
+                !self.topics[topic].limitIsKnown || self.topics[topic].limitIsStale
+            else { continue }
+            taken.append(topic)
         }
+        return taken
+    }
+
+    mutating func wantLimit(of topic: Int) {
+        guard !self.topics[topic].isLimitWanted else { return }
+        self.topics[topic].isLimitWanted = true
+        self.limitsWantedOf.append(topic)
     }
 
     // MARK: Not now
@@ -203,9 +244,10 @@ extension ForwardState {
         }
         self.noteHold(topic, failure)
         if byDelivery { self.topics[topic].needsProbe = true }
-        let until = now + self.configuration.delay(self.configuration.holdDelay, failures: self.topics[topic].failures)
+        let until = now + self.delay(self.configuration.holdDelay, self.topics[topic].failures, self.configuration.holdLimit)
         self.topics[topic].phase = .held(until: until)
         self.held.append(topic)
+        self.nextHeldUntil = min(self.nextHeldUntil, until)
         if !byDelivery { self.closeIfUnused(topic) }
     }
 
@@ -259,13 +301,23 @@ extension ForwardState {
     mutating func tick(now: UInt64) -> Bool {
         for place in self.resting where self.partitions[place].restsUntil <= now { self.markReady(place) }
         self.resting.removeAll { self.partitions[$0].restsUntil <= now }
-        for topic in self.held {
-            guard case .held(let until) = self.topics[topic].phase, until <= now else { continue }
-            self.topics[topic].phase = .unknown
-            self.want(topic, by: .main)
-            for slot in ProducerSlot.allCases where self.topics[topic].wantedBy & slot.bit != 0 { self[slot].wantsMetadata = true }
-        }
-        self.held.removeAll { if case .held = self.topics[$0].phase { false } else { true } }
+        if now >= self.nextHeldUntil { self.lookAtHeld(now: now) }
+        self.endVainRenewals(now: now)
         return !self.resting.isEmpty || !self.held.isEmpty || self.slots.contains { $0.waitsForTime }
+    }
+
+    private mutating func lookAtHeld(now: UInt64) {
+        let held = self.held
+        (self.held, self.nextHeldUntil) = ([], .max)
+        for topic in held {
+            guard case .held(let until) = self.topics[topic].phase else { continue }  // Set aside, or forgotten.
+            if until <= now {
+                self.topics[topic].phase = .unknown
+                self.want(topic, by: .main)
+            } else {
+                self.held.append(topic)
+                self.nextHeldUntil = min(self.nextHeldUntil, until)
+            }
+        }
     }
 }

@@ -4,8 +4,8 @@ import ForebayKafka
 /// Decides for the forward stage: what is sent when, what failed reports mean, and how far the cursor may move.
 ///
 /// - Order: a partition's events go out in the order of the source. One that fails holds those behind it; they are sent again together.
-/// - Prefix: the cursor is the end of the unbroken run of settled events, never beyond one that is not delivered, durably dead or durably
-///   set aside.
+/// - Prefix: a lane's cursor is the end of its unbroken run of settled events, never beyond one that is not delivered, durably dead or
+///   durably set aside. Each lane has its own (``LanePrefix``).
 /// - No allocation per event: flights live in a ring, and queues are links in it.
 ///
 /// Planted bugs that its tests catch: the cursor moved when an event is sent (`mark(.settled)` in `sent`), the gapless guarantee off,
@@ -17,6 +17,9 @@ struct ForwardState {
         case released(topic: String)
         case suspects(topic: String, count: Int, code: KafkaErrorCode)
         case unknownError(topic: String, code: KafkaErrorCode)
+        /// The broker refuses the time of acceptance, which is this node's own.
+        case timeRefused(topic: String)
+        case timeTaken(topic: String)
     }
 
     /// An event refused for good, until its dead letter is durable.
@@ -28,7 +31,6 @@ struct ForwardState {
 
     struct Totals: Equatable {
         var delivered: UInt64 = 0
-        var deliveredBytes: UInt64 = 0
         var redelivered: UInt64 = 0
         var dead: UInt64 = 0
     }
@@ -37,8 +39,16 @@ struct ForwardState {
     let configuration: ForwardConfiguration
     var flights = FlightRing()
     var batches = BatchQueue()
+    private var lanes: [LanePrefix] = []
     var names = TopicTable()
     var topics: [TopicState] = []
+    /// Topics that have perhaps no events, those first that have been without for longest.
+    var idleTopics = WaitingTopics()
+    /// Where the next look for partitions that stand still begins.
+    var stallsLookedAt = 0
+    /// Whether `smallBatchSize` may have changed since it was last found.
+    var limitsChanged = true
+    var knownSmallBatchSize: Int?
     var freeTopics: [Int] = []
     var partitions: [PartitionState] = []
     var freePartitions: [Int] = []
@@ -48,13 +58,16 @@ struct ForwardState {
     var ready: [Int] = []
     /// Partitions that rest until a time.
     var resting: [Int] = []
-    /// Topics that are held until a time.
+    /// Topics that are held until a time, and the first of these times.
     var held: [Int] = []
+    var nextHeldUntil: UInt64 = .max
     /// Pulled and not given to a producer, in bytes.
     var queuedBytes = 0
     var deaths: [Death] = []
     /// Topics of which something is set aside, as this state sees it.
     var asides: [String: SetAsideTopic] = [:]
+    /// Topics that wait because a broker refuses the time at which this node accepted an event.
+    var refusedTimes: Set<String> = []
     /// Events on their way into the set-aside log, by unit; the stage takes them.
     var leaving: [Leaving] = []
     /// What producers were given and was settled otherwise before its report, by token, and the batches that live for it.
@@ -73,12 +86,14 @@ struct ForwardState {
     var commits: [Offset] = []
     /// Budget to give back.
     var released = 0
+    /// Topics with deliveries that were not counted yet; the stage takes them.
+    var deliveredTopics: [Int] = []
     /// When the events of batches that are settled whole were accepted, in ms since 1970, and how many they are; the stage takes them.
     var settledBatches: [(acceptedAt: Int64, count: UInt64)] = []
     /// Topics that were forgotten, or that the cluster doesn't know: what is open for them is to be closed before anything is sent.
     var closedTopics: [Int] = []
-    /// The cluster is to be asked for limits.
-    var limitsWanted = false
+    /// Topics of which the cluster is to be asked for limits.
+    var limitsWantedOf = WaitingTopics()
     private(set) var admissions: UInt64 = 0
     private var lastTopic = -1
     var generator: SplitMix64
@@ -93,10 +108,16 @@ struct ForwardState {
     /// Whether anything is in flight, or waits.
     var isIdle: Bool { self.flights.isEmpty }
 
+    /// Whether the cluster is to be asked for limits.
+    var limitsWanted: Bool { !self.limitsWantedOf.isEmpty }
+
     /// Whether more may be pulled.
     var wantsMore: Bool { self.queuedBytes < self.configuration.queueLimit }
 
     func cost(of batch: Batch) -> Int { batch.byteCount + batch.count * self.configuration.eventOverhead }
+
+    /// Of that, what an event takes until the ring has room for others.
+    private var flightCost: Int { min(MemoryLayout<Flight>.stride, self.configuration.eventOverhead) }
 
     subscript(slot: ProducerSlot) -> ProducerSlotState {
         _read { yield self.slots[slot.rawValue] }
@@ -111,6 +132,11 @@ struct ForwardState {
     mutating func admit(_ batch: Batch, partition: Int32? = nil, now: UInt64) {
         self.admissions += 1
         let number = self.batches.append(batch, firstFlight: self.flights.tail, cost: self.cost(of: batch), partition: partition)
+        if let lane = self.lanes.firstIndex(where: { $0.lane == batch.lane }) {
+            self.lanes[lane].append(number, in: &self.batches)
+        } else {
+            self.lanes.append(LanePrefix(batch.lane, batch: number, in: self.batches))
+        }
         let base = self.batches.base(number)
         var offset = 0
         for _ in 0..<batch.count {
@@ -163,23 +189,25 @@ struct ForwardState {
 
     // MARK: Settling
 
-    /// Moves the prefix over what is settled, and lets go of batches that are settled whole.
+    /// Moves each lane's prefix over what is settled, and lets go of batches that are settled whole.
+    ///
+    /// Their flights go when no older one is in the ring; until then those cost what they take there.
     mutating func retire() {
+        var whole: [BatchQueue.Entry] = []
+        var isEmptied = false
+        for index in self.lanes.indices {
+            let end = self.lanes[index].advance(self.flights, &self.batches) { whole.append($0) }
+            if let end { self.commit(Offset(lane: self.lanes[index].lane, number: end)) }
+            isEmptied = isEmptied || self.lanes[index].isEmpty
+        }
+        if isEmptied { self.lanes.removeAll { $0.isEmpty } }
+        for entry in whole {
+            self.released += entry.cost - entry.batch.count * self.flightCost
+            self.settledBatches.append((entry.batch.acceptedAt, UInt64(entry.batch.count)))
+        }
         let before = self.flights.head
         self.flights.retire()
-        guard self.flights.head != before else { return }
-        while let first = self.batches.first {
-            guard first.endFlight <= self.flights.head else {
-                if first.firstFlight < self.flights.head {
-                    self.commit(Offset(lane: first.batch.lane, number: first.batch.first + (self.flights.head - first.firstFlight)))
-                }
-                break
-            }
-            self.commit(Offset(lane: first.batch.lane, number: first.batch.end))
-            self.released += first.cost
-            self.settledBatches.append((first.batch.acceptedAt, UInt64(first.batch.count)))
-            self.batches.removeFirst()
-        }
+        self.released += Int(self.flights.head - before) * self.flightCost
     }
 
     private mutating func commit(_ offset: Offset) {

@@ -13,7 +13,8 @@ enum ProducerSlot: Int, CaseIterable, Sendable {
 /// The life of one producer.
 ///
 ///     closed --delay over and needed--> open --fatal--> failing --reports in, or patience over--> closed
-///                                        `--other settings needed--> draining --reports in--> closed
+///                                        |--other settings needed--> draining --reports in--> closed
+///                                        `--too many topics--> renewing --reports in--> closed; --patience over--> open
 struct ProducerSlotState {
     enum Phase: Equatable {
         /// May be opened from this time on.
@@ -21,6 +22,8 @@ struct ProducerSlotState {
         case open
         /// Gets nothing new; closed when its reports are in.
         case draining
+        /// Gets nothing new for a moment; closed when its reports are in, else it goes on at this time.
+        case renewing(until: UInt64)
         /// Took a fatal error; closed when its reports are in, at this time at the latest.
         case failing(until: UInt64)
     }
@@ -36,17 +39,18 @@ struct ProducerSlotState {
     var isFull = false
     /// Partitions to look at again when it can be sent to.
     var stalled: [Int] = []
-    /// Some topic is not known to it yet, or is to be asked for again.
-    var wantsMetadata = false
+    /// Topics that are not known to it yet, or are to be asked for again.
+    var wanted = WaitingTopics()
     /// There is something to send through it.
     var isWanted = false
 
     var isOpen: Bool { self.phase == .open }
+    var wantsMetadata: Bool { !self.wanted.isEmpty }
 
     var waitsForTime: Bool {
         switch self.phase {
         case .closed: self.isWanted
-        case .failing: true
+        case .failing, .renewing: true
         case .open, .draining: false
         }
     }

@@ -39,6 +39,10 @@ struct TopicState {
     var live: [Int32] = []
     /// When the cluster was last asked successfully.
     var learnedAt: UInt64 = 0
+    /// The first flight that was not there yet when the main producer last asked, and when it asked for what it last learned: only what was
+    /// there before can be judged by the answer.
+    var askedBefore: UInt64 = 0
+    var learnedBefore: UInt64 = 0
     /// Among how many partitions keys are spread: fewer than there are while some are set aside, so that a key keeps its place.
     var keyCount = 0
     /// The cluster named another number of partitions, which counts once all events in their old places are settled.
@@ -50,6 +54,7 @@ struct TopicState {
     var limitIsKnown = false
     /// It is to be asked for again.
     var limitIsStale = false
+    var isLimitWanted = false
     /// The producer its events go through, single ones aside.
     var slot: ProducerSlot = .main
     /// The producers whose librdkafka knows it, as bits.
@@ -66,6 +71,12 @@ struct TopicState {
     var sticky: (partition: Int, room: Int) = (0, 0)
     /// The admission it was last used in, to find those long out of use.
     var lastUse: UInt64 = 0
+    /// It stands in the list of those without events, and when it was last used then.
+    var isListedIdle = false
+    var lastUseWhenListed: UInt64 = 0
+    /// Events delivered, and their bytes, since they were last counted.
+    var delivered: UInt64 = 0
+    var deliveredBytes: UInt64 = 0
 
     init(name: String) {
         self.name = name
@@ -100,5 +111,30 @@ struct FlightQueue {
             self.count -= 1
         }
         return self.first
+    }
+}
+
+/// Topics, by their index, that wait for a question to the cluster, those first that came first. Some may have no need of it any more.
+struct WaitingTopics {
+    private var topics: [Int] = []
+    private var next = 0
+
+    var isEmpty: Bool { self.next == self.topics.count }
+    var count: Int { self.topics.count - self.next }
+
+    mutating func append(_ topic: Int) {
+        self.topics.append(topic)
+    }
+
+    mutating func popFirst() -> Int? {
+        guard !self.isEmpty else { return nil }
+        defer {
+            self.next += 1
+            if self.next * 2 > self.topics.count {
+                self.topics.removeFirst(self.next)
+                self.next = 0
+            }
+        }
+        return self.topics[self.next]
     }
 }

@@ -4,7 +4,7 @@ import Glibc
 struct TopicTable {
     private var cells = [Int32](repeating: -1, count: 64)
     private var names: [[UInt8]] = []
-    private var count = 0
+    private(set) var count = 0
 
     /// The index of a topic; none if it was not added.
     func index(of name: UnsafeRawBufferPointer) -> Int? {

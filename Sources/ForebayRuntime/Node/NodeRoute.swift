@@ -60,10 +60,14 @@ struct NodeRoute: Sendable {
     func start(
         _ supervisor: Supervisor, _ waiters: DeliveryWaiters, _ budget: ForwardBudget, _ loop: EventLoop, _ metrics: MetricsRegistry
     ) async {
-        await supervisor.start("forward/\(self.name)") { self.stage(.direct, self.source, waiters, budget, loop, metrics) }
+        await supervisor.start("forward/\(self.name)", group: "delivery") {
+            self.stage(.direct, self.source, waiters, budget, loop, metrics)
+        }
         // Whoever asked to wait for Kafka was answered when the event was set aside.
         let nobody = DeliveryWaiters(limit: 0)
-        await supervisor.start("setaside/\(self.name)") { self.stage(.drain, self.drainSource, nobody, budget, loop, metrics) }
+        await supervisor.start("setaside/\(self.name)", group: "delivery") {
+            self.stage(.drain, self.drainSource, nobody, budget, loop, metrics)
+        }
     }
 
     private func stage(
@@ -146,6 +150,6 @@ extension ForwardConfiguration {
         self.init()
         self.partitionWindow = delivery.partitionWindow
         self.partitionPatience = delivery.partitionPatienceMilliseconds
-        self.holdLimit = delivery.retryMilliseconds
+        self.retryLimit = delivery.retryMilliseconds
     }
 }
