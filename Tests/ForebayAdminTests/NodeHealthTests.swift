@@ -27,6 +27,15 @@ struct NodeHealthTests {
         }
     }
 
+    @Test("stages that accepting does not need are told, and leave the node ready")
+    func otherStages() {
+        var health = self.ready
+        health.otherStagesDown = ["forward/a is down: too many open files"]
+        #expect(health.isReady && health.readiness.last?.detail == "accepting; forward/a is down: too many open files")
+        health.missingStages = ["buffer is down"]
+        #expect(!health.isReady && health.readiness.last?.detail == "buffer is down; forward/a is down: too many open files")
+    }
+
     @Test("started stays started, whatever comes later")
     func startup() {
         var health = NodeHealth(phase: .starting, progress: "segment 3 of 9", buffer: .opening, isListening: false)

@@ -25,13 +25,18 @@ package struct NodeHealth: Sendable, Equatable {
     package var isListening: Bool
     /// The stages that accepting needs and that do not run, with what they say.
     package var missingStages: [String]
+    /// Those that it does not need, as of delivery: told, and no reason to take the node out of service.
+    package var otherStagesDown: [String]
 
-    package init(phase: Phase, progress: String = "", buffer: Buffer, isListening: Bool, missingStages: [String] = []) {
+    package init(
+        phase: Phase, progress: String = "", buffer: Buffer, isListening: Bool, missingStages: [String] = [], otherStagesDown: [String] = []
+    ) {
         self.phase = phase
         self.progress = progress
         self.buffer = buffer
         self.isListening = isListening
         self.missingStages = missingStages
+        self.otherStagesDown = otherStagesDown
     }
 
     /// One question and its answer.
@@ -71,8 +76,14 @@ package struct NodeHealth: Sendable, Equatable {
             Check(name: "listener", isPassed: self.isListening, detail: self.isListening ? "bound" : "not bound yet"),
             Check(
                 name: "stages", isPassed: self.missingStages.isEmpty,
-                detail: self.missingStages.isEmpty ? "running" : self.missingStages.joined(separator: "; ")),
+                detail: self.stages),
         ]
+    }
+
+    private var stages: String {
+        let down = self.missingStages + self.otherStagesDown
+        if down.isEmpty { return "running" }
+        return (self.missingStages.isEmpty ? "accepting; " : "") + down.joined(separator: "; ")
     }
 
     package var isReady: Bool { self.readiness.allSatisfy(\.isPassed) }

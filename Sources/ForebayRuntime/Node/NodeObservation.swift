@@ -55,15 +55,16 @@ final class NodeObservation: NodeView {
             return NodeHealth(phase: state.phase, progress: state.progress, buffer: .opening, isListening: false)
         }
         // Forward may be down: accepting is what the node is for while Kafka is away.
-        let missing = parts.supervisor.notRunning.filter { $0.name == "buffer" || $0.name == "ingest" }
-            .map { "\($0.name) is down" + ($0.error.map { ": \($0)" } ?? "") }
+        let down = parts.supervisor.notRunning.map { (name: $0.name, text: "\($0.name) is down" + ($0.error.map { ": \($0)" } ?? "")) }
+        let needed: Set = ["buffer", "ingest"]
         let buffer: NodeHealth.Buffer =
             if let reason = parts.storageHealth.unreadyReason { .failed(reason) } else {
                 parts.storage.spool.isFull ? .full : .accepting
             }
         return NodeHealth(
-            phase: state.phase, progress: state.progress, buffer: buffer,
-            isListening: state.isListening, missingStages: missing)
+            phase: state.phase, progress: state.progress, buffer: buffer, isListening: state.isListening,
+            missingStages: down.filter { needed.contains($0.name) }.map(\.text),
+            otherStagesDown: down.filter { !needed.contains($0.name) }.map(\.text))
     }
 
     func status() async -> NodeStatus {
