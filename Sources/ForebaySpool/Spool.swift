@@ -42,7 +42,7 @@ package final class Spool: Sendable {
         for name in try folder.entries(configuration.segments) where SegmentFile.isLeftover(name) {
             try folder.remove("\(configuration.segments)/\(name)")
         }
-        let reporter = SpoolReporter(directory: directory, metrics: metrics)
+        let reporter = SpoolReporter(directory: directory, metrics: metrics, time: configuration.surroundings.time)
         let found = try FoundSegments(disk, in: configuration.segments)
         let identity = try LogIdentity(disk, of: directory, found, chance: configuration.surroundings.chance)
         let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter).run(found, identity)
@@ -150,13 +150,15 @@ package final class Spool: Sendable {
         return self.lock.isThere ? nil : "the folder \(self.configuration.directory) was removed"
     }
 
-    // MARK: Reading
-
     /// What was acknowledged and can't be read any more, as far as it has been noticed.
     package var missing: [MissingRange] { self.reporter.missing }
 
     /// What else was found damaged or gone.
     package var alarms: [SpoolAlarm] { self.reporter.alarms }
+
+    package var damage: SpoolDamage { SpoolDamage(missing: self.missing, alarms: self.alarms) }
+
+    // MARK: Reading
 
     /// Wakes whenever there may be more to read; at least once.
     package func signals() -> AsyncStream<Void> { self.view.signals() }
@@ -182,6 +184,9 @@ package final class Spool: Sendable {
     /// - Parameters:
     ///   - name: `forward/orders`.
     ///   - formerly: the names of cursors that it takes over from, if they are there.
+    ///
+    /// Another cursor that counted the route's events, as those of a former name, parts with them; then it has to be asked for anew. So at a
+    /// start all are opened before any is used.
     package func cursor(_ name: String, route: RouteID, formerly: [String] = []) async throws(ForebayError) -> SpoolCursor {
         try await self.keeper.cursor(name, route, formerly: formerly)
     }
@@ -260,6 +265,10 @@ package final class Spool: Sendable {
     /// Counts bytes of files beside the segments.
     func charge(_ bytes: Int) {
         self.budget.add(bytes)
+    }
+
+    func report(_ alarm: SpoolAlarm) {
+        self.reporter.report(alarm)
     }
 
     func report(_ missing: MissingRange) {
