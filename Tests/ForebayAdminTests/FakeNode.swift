@@ -53,7 +53,7 @@ final class FakeNode: NodeView {
         if route == "busy" { return .busy }
         let found = self.held.filter { $0.route == route && (stage == nil || $0.stage == stage) }
         guard !found.isEmpty else { return .unknown(known: self.held.filter { $0.isConfigured == false }.map(\.route)) }
-        if found.contains { $0.isConfigured == true } { return .configured }
+        if found.contains(where: { $0.isConfigured == true }) { return .configured }
         self.forgotten.withLock { $0.append("\(route)/\(stage ?? "")" + (isDryRun ? "?" : "")) }
         return .forgotten(found)
     }

@@ -10,7 +10,7 @@ struct Trouble {
     /// Events are refused, lost, or wait for somebody.
     var isSevere = true
 
-    /// The worst first: what is refused, what waits, what is set aside, what is lost.
+    /// The worst first: what is refused, what is lost, what waits, what nobody delivers any more, what is set aside.
     ///
     /// - Parameters:
     ///   - status: of `GET /admin/v1/status`.
