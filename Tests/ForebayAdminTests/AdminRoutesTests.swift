@@ -75,7 +75,8 @@ struct AdminRoutesTests {
                 + #""oldest_event_age_seconds":1.5,"in_flight_events":4,"in_flight_bytes":400,"dead_letters":1,"#
                 + #""set_aside_events":7,"set_aside_units":2,"held_bytes":null,"last_error":{"code":"_ALL_BROKERS_DOWN","reason":"no brokers","advice":null,"since":"2026-08-01T09:30:00.125Z"}}],"#
                 + #""culprit":{"route":"orders","stage":"forward","cluster":"main","lag_events":95,"state":"waiting","last_error":"_ALL_BROKERS_DOWN: no brokers","#
-                + #""message":"forward of route orders to cluster main is behind by 95 events (waiting): _ALL_BROKERS_DOWN: no brokers"},"alarms":[]}"#)
+                + #""message":"forward of route orders to cluster main is behind by 95 events (waiting): _ALL_BROKERS_DOWN: no brokers"},"alarms":[]}"#
+        )
     }
 
     @Test("status of a node without anything has its fields all the same")

@@ -46,11 +46,12 @@ final class FakeNode: NodeView {
     /// What was given up, as `route/stage`, with `?` behind it if it was only asked about.
     let forgotten = Mutex<[String]>([])
 
-    func routes() async throws(ForebayError) -> [RouteHolding] { self.held }
+    func routes() async throws(ForebayError) -> [RouteHolding]? { self.held.isEmpty ? nil : self.held }
 
     func forget(route: String, stage: String?, isDryRun: Bool) async throws(ForebayError) -> ForgetOutcome {
         if route == "broken" { throw ForebayError(.systemCall, recovery: .retry, "the disk does not answer") }
         if route == "busy" { return .busy }
+        if self.held.isEmpty { return .starting }
         let found = self.held.filter { $0.route == route && (stage == nil || $0.stage == stage) }
         guard !found.isEmpty else { return .unknown(known: self.held.filter { $0.isConfigured == false }.map(\.route)) }
         if found.contains(where: { $0.isConfigured == true }) { return .configured }

@@ -59,6 +59,16 @@ struct RouteRoutesTests {
         #expect(self.node.forgotten.withLock { $0.isEmpty })
     }
 
+    @Test("a node that is still opening its disk")
+    func opening() async throws {
+        let routes = AdminRoutes(node: FakeNode(), registry: MetricsRegistry())
+        for (method, path) in [(HTTPMethod.get, "/admin/v1/routes"), (.delete, "/admin/v1/routes/old")] {
+            let answer = await routes.answer(AdminRequest(method: method, path: path))
+            #expect(answer.status == 503)
+            #expect(try answer.object()["code"] as? String == "starting")
+        }
+    }
+
     @Test("methods and parameters")
     func methods() async {
         #expect(await self.ask(.get, "/admin/v1/routes/old").status == 405)

@@ -7,7 +7,7 @@ import Testing
         {"node":"edge-1","version":"0.1.0","started_at":"2026-11-21T13:00:00.000Z","uptime_seconds":7325.5,"phase":"running","ready":false,
          "reason":"buffer: full","stages":[{"name":"ingest","state":"running","restarts":0,"last_error":null,"since":"2026-11-21T13:00:00.000Z","facts":{}},
          {"name":"forward/default","state":"waiting","restarts":1234,"last_error":"broker\u001b[31m gone","since":"2026-11-21T13:01:00.000Z","facts":{"x":1}}],
-         "buffer":{"name":"spool","bytes":1610612736,"capacity":2147483648,"max_size":4294967296,"fill":0.75,"accepting":false,"oldest_event_age_seconds":125.0,
+         "buffer":{"name":"spool","bytes":1610612736,"capacity":2147483648,"fill":0.75,"accepting":false,"oldest_event_age_seconds":125.0,
           "first_sequence":1000,"durable_sequence":1235567,"segments":12,"missing":[{"first":5,"end":8,"file":"1.segment","reason":"checksum"}]},
          "routes":[{"route":"default","stage":"forward","cluster":"main","state":"waiting","cursor":1000,"lag_events":1234567,
           "oldest_event_age_seconds":null,"in_flight_events":0,"in_flight_bytes":0,"dead_letters":2,"set_aside_events":1500,"set_aside_units":3,"last_error":null}],
@@ -29,17 +29,12 @@ import Testing
                 edge-1  forebay 0.1.0, up 2 h 2 m, running, not ready (buffer: full)
 
                 new events are refused with 503: the disk is full
-<<<<<<< HEAD
                     why    the spool has 1.5 GiB of 2.0 GiB that it may take, and the disk gives no more
                     do     make room on the disk of data_dir, or mend what holds the backlog; never delete files of the spool
-=======
-                    why    the spool has 1.5 GiB, and other files the rest of the disk; forward of route default to cluster main is behind by 1234567 events (waiting)
-                    do     mend what holds it, or make room on the disk of data_dir; never delete files of the spool
 
                 events 5 to 7 are lost to damage of the disk
                     why    1.segment: checksum
                     do     look at the disk; 'forebay spool verify' with the data_dir tells more, and producers may send them again
->>>>>>> 3b86d35 (Tests of routes that are removed, renamed and given up)
 
                 forward of route default to cluster main is waiting: 1,234,567 events wait
                     why    not known yet; the log has what the cluster said

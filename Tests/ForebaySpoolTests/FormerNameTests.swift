@@ -108,6 +108,28 @@ struct FormerNameTests {
         await spool.close()
     }
 
+    @Test("on a full disk a cursor can be given up: the reserve's file makes room for that")
+    func givenUpOnAFullDisk() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk, ballast: 128 << 10)
+        let spool = try fixture.open(on: disk, budget: budget)
+        let (a, b) = (try await self.open(spool, "a"), try await self.open(spool, "b"))
+        for number in 0..<8 { try await self.append(spool, "a", ["\(number)" + String(repeating: "f", count: 20_000)]) }
+        await spool.releasePassedSegments()
+        let ballast = fixture.directory + "/ballast"
+        #expect(await eventually { FileManager.default.fileExists(atPath: ballast) })
+        try b.move(to: 8, settled: 0)
+        await spool.tidy()
+        disk.fail { call, path in
+            call == .open && path.hasSuffix(".new") && FileManager.default.fileExists(atPath: ballast) ? ENOSPC : nil
+        }
+        let before = spool.segmentCount
+        try await spool.forget(a)
+        #expect(spool.allCursors.map(\.route) == ["b"] && spool.segmentCount < before)
+        await spool.close()
+    }
+
     @Test("what each cursor holds, of a running log and of one that nobody has open")
     func held() async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)

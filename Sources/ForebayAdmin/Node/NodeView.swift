@@ -22,7 +22,9 @@ package protocol NodeView: Sendable {
     func setAside(route: String?, limit: Int) -> [SetAsideRouteView]?
 
     /// What every route holds on disk, also those that are not configured any more.
-    func routes() async throws(ForebayError) -> [RouteHolding]
+    ///
+    /// - Returns: none while the disk is being opened.
+    func routes() async throws(ForebayError) -> [RouteHolding]?
 
     /// Gives up all that a removed route holds, durably.
     ///

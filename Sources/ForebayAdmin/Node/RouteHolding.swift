@@ -45,6 +45,8 @@ package enum ForgetOutcome: Sendable, Equatable {
     case takenOver(by: String)
     /// Somebody else is at it.
     case busy
+    /// The disk is being opened.
+    case starting
 
     /// Why nothing was given up; none if it was.
     package func refusal(of route: String) -> (status: Int, code: String, detail: String)? {
@@ -64,6 +66,7 @@ package enum ForgetOutcome: Sendable, Equatable {
                 409, "route_configured",
                 "What '\(route)' left is taken over by route '\(other)', which names it under formerly. Take it out there first."
             )
+        case .starting: return (503, "starting", "The node is opening its disk.")
         case .busy: return (409, "route_busy", "The route '\(route)' is being given up already.")
         }
     }

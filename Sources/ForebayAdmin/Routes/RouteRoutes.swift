@@ -9,7 +9,8 @@ extension AdminRoutes {
     /// What each route holds on disk, also those that are not configured any more.
     func routes(_ request: AdminRequest) async -> HTTPResponse {
         do throws(ForebayError) {
-            return .json(Self.document(of: try await self.node.routes()))
+            guard let routes = try await self.node.routes() else { return Self.refusal(ForgetOutcome.starting, "") }
+            return .json(Self.document(of: routes))
         } catch {
             return Self.failure(error)
         }
@@ -31,13 +32,17 @@ extension AdminRoutes {
         do throws(ForebayError) {
             let outcome = try await self.node.forget(route: route, stage: names.count == 2 ? names[1] : nil, isDryRun: isDryRun)
             guard case .forgotten(let held) = outcome else {
-                let refusal = outcome.refusal(of: route) ?? (500, "internal", "")
-                return ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
+                return Self.refusal(outcome, route)
             }
             return .json(Self.document(of: held, forgotten: isDryRun))
         } catch {
             return Self.failure(error)
         }
+    }
+
+    private static func refusal(_ outcome: ForgetOutcome, _ route: String) -> HTTPResponse {
+        let refusal = outcome.refusal(of: route) ?? (500, "internal", "")
+        return ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
     }
 
     private static func failure(_ error: ForebayError) -> HTTPResponse {

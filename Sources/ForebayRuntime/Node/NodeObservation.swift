@@ -108,15 +108,13 @@ final class NodeObservation: NodeView {
         }
     }
 
-    func routes() async throws(ForebayError) -> [RouteHolding] {
-        guard let parts = self.state.withLock({ $0.parts }) else { return [] }
+    func routes() async throws(ForebayError) -> [RouteHolding]? {
+        guard let parts = self.state.withLock({ $0.parts }) else { return nil }
         return try await parts.removed.all(parts.routes)
     }
 
     func forget(route: String, stage: String?, isDryRun: Bool) async throws(ForebayError) -> ForgetOutcome {
-        guard let parts = self.state.withLock({ $0.parts }) else {
-            throw ForebayError(.spoolUnreadable, recovery: .retry, "the node is opening the spool")
-        }
+        guard let parts = self.state.withLock({ $0.parts }) else { return .starting }
         return try await parts.removed.forget(route, stage: stage, isDryRun: isDryRun)
     }
 

@@ -70,9 +70,10 @@ package struct StoppedNode: Sendable {
         guard !isDryRun else { return .forgotten(found) }
         let threads = SpoolThreads()
         defer { threads.end() }
-        let budget = try SpoolBudget(capacity: configuration.buffer.spool.maxSize, directory: self.directory)
+        let sizes = configuration.buffer.spool
+        let budget = try SpoolBudget(capacity: sizes.maxSize, directory: self.directory, ballast: 2 * sizes.segment)
         var settings = ForebaySpool.SpoolConfiguration(
-            directory: "\(self.directory)/spool", segmentSize: configuration.buffer.spool.segment, onDiskFailure: DiskFailure.leave)
+            directory: "\(self.directory)/spool", segmentSize: sizes.segment, onDiskFailure: DiskFailure.leave)
         settings.preparesNext = false
         let spool = try Spool.open(settings, budget: budget, threads: threads, metrics: SpoolMetrics(MetricsRegistry()))
         do throws(ForebayError) {

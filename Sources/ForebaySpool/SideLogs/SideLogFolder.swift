@@ -94,6 +94,16 @@ package struct SideLogFolder: Sendable {
     /// - Parameter budget: that counts its files; none: of a log that was not opened.
     package func giveUp(_ budget: SpoolBudget? = nil) throws(ForebayError) {
         guard try self.disk.kind(of: self.path) != nil else { return }
+        guard let budget else { return try Self.remove(try self.setApart(), self.disk) }
+        // Also where the disk has no room for a name.
+        let path = try budget.withReserve { () throws(ForebayError) in try self.setApart() }
+        let bytes = try Self.files(under: path, self.disk).reduce(0) { $0 + ($1.counts ? $1.bytes : 0) }
+        try Self.remove(path, self.disk)
+        budget.add(-bytes)
+    }
+
+    /// - Returns: where it lies now.
+    private func setApart() throws(ForebayError) -> String {
         let folder = Folder(self.disk)
         let trash = Self.trash(in: self.data)
         try folder.make(trash)
@@ -105,9 +115,7 @@ package struct SideLogFolder: Sendable {
         }
         try folder.rename(self.path, to: target)
         try self.disk.syncFolder(Folder.parent(of: self.path))
-        let bytes = try Self.files(under: target, self.disk).reduce(0) { $0 + ($1.counts ? $1.bytes : 0) }
-        try Self.remove(target, self.disk)
-        budget?.add(-bytes)
+        return target
     }
 
     /// What a kill left of logs that were given up.
