@@ -181,12 +181,12 @@ package final class Spool: Sendable {
 
     /// Opens a stage's cursor on a route. One that was never there begins at the oldest event on disk.
     ///
+    /// Another cursor that counted the route's events, as those of a former name, parts with them, and has to be asked for anew. So at a
+    /// start all are opened before any is used.
+    ///
     /// - Parameters:
     ///   - name: `forward/orders`.
     ///   - formerly: the names of cursors that it takes over from, if they are there.
-    ///
-    /// Another cursor that counted the route's events, as those of a former name, parts with them; then it has to be asked for anew. So at a
-    /// start all are opened before any is used.
     package func cursor(_ name: String, route: RouteID, formerly: [String] = []) async throws(ForebayError) -> SpoolCursor {
         try await self.keeper.cursor(name, route, formerly: formerly)
     }

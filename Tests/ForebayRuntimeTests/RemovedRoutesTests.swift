@@ -252,6 +252,28 @@ struct RemovedRoutesTests {
         #expect(FileManager.default.fileExists(atPath: self.folder + "/deadletters/last/segments"))
     }
 
+    @Test("two routes of which one was the other's former name: each delivers its own, once, in either order", arguments: [false, true])
+    func formerNameInUse(isReversed: Bool) async throws {
+        try #require(KafkaConsumer.isAvailable, "kcat is not installed")
+        defer { self.cleanUp() }
+        try await self.run(["a"]) { try await $0.post("a", 3) }
+        try await self.run(["b a"]) { try await $0.post("b", 2) }
+        let cluster = try KafkaMockCluster()
+        for topic in ["a", "b"] { cluster.create(topic: topic, partitions: 1) }
+        try await self.run(isReversed ? ["b", "a"] : ["a", "b"], bootstrap: cluster.bootstrap) { node in
+            try await node.post("a", 1)
+            try await node.post("b", 1)
+            #expect(
+                await eventually(within: .seconds(30)) {
+                    ((try? await node.routes("status", "routes")) ?? []).map { $0["lag_events"] as? Int } == [0, 0]
+                })
+        }
+        for (topic, count) in [("a", 4), ("b", 3)] {
+            let values = try await KafkaConsumer(bootstrap: cluster.bootstrap).read(topic).compactMap(\.value)
+            #expect(values.count == count, "\(topic): \(values)")
+        }
+    }
+
     // MARK: Damage
 
     @Test("what is damaged in the spool and in every side log, also a removed route's, is in status with what to do")

@@ -2,8 +2,8 @@ import ForebayAdmin
 import ForebayCore
 import ForebaySpool
 
-/// What was found lost or damaged in the node's logs, in words for whoever is on call. The table in docs/reference/spool-format.md says what
-/// happens to each file.
+/// What was found lost or damaged in the node's logs, in words for whoever is on call. The table in docs/reference/spool-format.md says
+/// what happens to each file.
 enum NodeAlarms {
     static func all(_ storage: NodeStorage) async -> [AlarmStatus] {
         var alarms = Self.alarms(of: "spool", storage.spool.damage)
