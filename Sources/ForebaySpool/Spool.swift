@@ -42,7 +42,7 @@ package final class Spool: Sendable {
         for name in try folder.entries(configuration.segments) where SegmentFile.isLeftover(name) {
             try folder.remove("\(configuration.segments)/\(name)")
         }
-        let reporter = SpoolReporter(directory: directory, metrics: metrics)
+        let reporter = SpoolReporter(directory: directory, metrics: metrics, time: configuration.surroundings.time)
         let found = try FoundSegments(disk, in: configuration.segments)
         let identity = try LogIdentity(disk, of: directory, found, chance: configuration.surroundings.chance)
         let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter).run(found, identity)
@@ -150,13 +150,15 @@ package final class Spool: Sendable {
         return self.lock.isThere ? nil : "the folder \(self.configuration.directory) was removed"
     }
 
-    // MARK: Reading
-
     /// What was acknowledged and can't be read any more, as far as it has been noticed.
     package var missing: [MissingRange] { self.reporter.missing }
 
     /// What else was found damaged or gone.
     package var alarms: [SpoolAlarm] { self.reporter.alarms }
+
+    package var damage: SpoolDamage { SpoolDamage(missing: self.missing, alarms: self.alarms) }
+
+    // MARK: Reading
 
     /// Wakes whenever there may be more to read; at least once.
     package func signals() -> AsyncStream<Void> { self.view.signals() }
@@ -178,6 +180,9 @@ package final class Spool: Sendable {
     // MARK: Cursors
 
     /// Opens a stage's cursor on a route. One that was never there begins at the oldest event on disk.
+    ///
+    /// Another cursor that counted the route's events, as those of a former name, parts with them, and has to be asked for anew. So at a
+    /// start all are opened before any is used.
     ///
     /// - Parameters:
     ///   - name: `forward/orders`.
@@ -260,6 +265,10 @@ package final class Spool: Sendable {
     /// Counts bytes of files beside the segments.
     func charge(_ bytes: Int) {
         self.budget.add(bytes)
+    }
+
+    func report(_ alarm: SpoolAlarm) {
+        self.reporter.report(alarm)
     }
 
     func report(_ missing: MissingRange) {

@@ -11,12 +11,14 @@ final class SpoolReporter: Sendable {
 
     private let directory: String
     private let metrics: SpoolMetrics
+    private let time: any TimeSource
     private let logger = Logger(label: "spool")
     private let state = Mutex(State())
 
-    init(directory: String, metrics: SpoolMetrics) {
+    init(directory: String, metrics: SpoolMetrics, time: any TimeSource) {
         self.directory = directory
         self.metrics = metrics
+        self.time = time
     }
 
     var missing: [MissingRange] { self.state.withLock { $0.missing } }
@@ -24,6 +26,8 @@ final class SpoolReporter: Sendable {
 
     /// - Returns: false: it has been told of before.
     @discardableResult func report(_ missing: MissingRange) -> Bool {
+        var missing = missing
+        missing.noticedAt = self.time.wallMilliseconds
         let isNew = self.state.withLock { state in
             guard !state.missing.contains(where: { $0.covers(missing) }) else { return false }
             // Frame by frame a whole segment may be lost: that is one range.
@@ -47,6 +51,8 @@ final class SpoolReporter: Sendable {
     }
 
     func report(_ alarm: SpoolAlarm) {
+        var alarm = alarm
+        alarm.noticedAt = self.time.wallMilliseconds
         self.state.withLock { $0.alarms.append(alarm) }
         self.metrics.corruption.increment()
         self.logger.error("something of the log is damaged or gone", ["file": alarm.file, "what": alarm.text], folds: false)

@@ -59,7 +59,10 @@ package final class FaultDisk: Disk {
         try self.disk.remove(path)
     }
 
-    package func removeFolder(_ path: String) throws(ForebayError) { try self.disk.removeFolder(path) }
+    package func removeFolder(_ path: String) throws(ForebayError) {
+        try self.check(.remove, path)
+        try self.disk.removeFolder(path)
+    }
 
     package func syncFolder(_ path: String) throws(ForebayError) {
         try self.check(.syncFolder, path)

@@ -15,11 +15,12 @@ final class FakeNode: NodeView {
     init(
         health: NodeHealth = NodeHealth(phase: .running, buffer: .accepting, isListening: true),
         status: NodeStatus = NodeStatus(node: "n1", version: "1.2.3", startedAt: 1_785_576_600_125, uptimeSeconds: 12.5),
-        letters: [DeadLetterView] = [], aside: [SetAsideRouteView] = []
+        letters: [DeadLetterView] = [], aside: [SetAsideRouteView] = [], held: [RouteHolding] = []
     ) {
         self.state = Mutex((health, status))
         self.letters = letters
         self.aside = aside
+        self.held = held
     }
 
     func set(_ health: NodeHealth) { self.state.withLock { $0.health = health } }
@@ -39,6 +40,23 @@ final class FakeNode: NodeView {
             SetAsideRouteView(route: route.route, totals: route.totals, units: Array(route.units.prefix(limit)))
         }
         return route != nil && found.isEmpty ? nil : found
+    }
+
+    let held: [RouteHolding]
+    /// What was given up, as `route/stage`, with `?` behind it if it was only asked about.
+    let forgotten = Mutex<[String]>([])
+
+    func routes() async throws(ForebayError) -> [RouteHolding]? { self.held.isEmpty ? nil : self.held }
+
+    func forget(route: String, stage: String?, isDryRun: Bool) async throws(ForebayError) -> ForgetOutcome {
+        if route == "broken" { throw ForebayError(.systemCall, recovery: .retry, "the disk does not answer") }
+        if route == "busy" { return .busy }
+        if self.held.isEmpty { return .starting }
+        let found = self.held.filter { $0.route == route && (stage == nil || $0.stage == stage) }
+        guard !found.isEmpty else { return .unknown(known: self.held.filter { $0.isConfigured == false }.map(\.route)) }
+        if found.contains(where: { $0.isConfigured == true }) { return .configured }
+        self.forgotten.withLock { $0.append("\(route)/\(stage ?? "")" + (isDryRun ? "?" : "")) }
+        return .forgotten(found)
     }
 }
 

@@ -49,7 +49,9 @@ struct NodeHealthTests {
     }
 
     private func buffer(_ bytes: Int, accepting: Bool = true) -> BufferStatus {
-        BufferStatus(name: "spool", bytes: bytes, capacity: 100, firstSequence: 0, durableSequence: 90, segments: 1, isAccepting: accepting)
+        BufferStatus(
+            name: "spool", bytes: bytes, capacity: 100, maxSize: 100, firstSequence: 0, durableSequence: 90, segments: 1,
+            isAccepting: accepting)
     }
 
     private func route(_ name: String, cursor: UInt64, lag: UInt64, _ error: String? = nil) -> RouteStatus {

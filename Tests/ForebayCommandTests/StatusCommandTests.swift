@@ -32,16 +32,16 @@ import Testing
                     why    the spool has 1.5 GiB of 2.0 GiB that it may take, and the disk gives no more
                     do     make room on the disk of data_dir, or mend what holds the backlog; never delete files of the spool
 
+                events 5 to 7 are lost to damage of the disk
+                    why    1.segment: checksum
+                    do     look at the disk; 'forebay spool verify' with the data_dir tells more, and producers may send them again
+
                 forward of route default to cluster main is waiting: 1,234,567 events wait
                     why    not known yet; the log has what the cluster said
                     do     nothing here: it is tried again by itself, and the events are on disk
 
                 1,500 events of 3 topics or partitions are set aside
                     do     'forebay setaside ls --url \(server.url)' says why, and what to do
-
-                events 5 to 7 are lost to damage of the disk
-                    why    1.segment: checksum
-                    do     look at the disk; 'forebay spool verify' with the data_dir tells more, and producers may send them again
 
                 2 dead letters: Kafka refused these events for good
                     do     'forebay deadletters ls --url \(server.url)' lists them, with the reasons
@@ -168,6 +168,40 @@ import Testing
         #expect(try await Self.troubles(of: Self.node(route).replacingOccurrences(of: "running", with: "starting")).isEmpty)
     }
 
+    @Test func aRemovedRouteAndWhatTheDiskLost() async throws {
+        let route = #"""
+            "state":"idle","lag_events":0,"set_aside_events":0,"last_error":null},
+            {"route":"old","stage":"forward","cluster":null,"state":"removed","cursor":7,"lag_events":1500,"oldest_event_age_seconds":60.0,
+             "in_flight_events":0,"in_flight_bytes":0,"dead_letters":2,"set_aside_events":3,"set_aside_units":1,"held_bytes":3145728,"last_error":null
+            """#
+        let alarms = #"""
+            [{"log":"spool","what":"the cursor can't be read","file":"/d/spool/cursors/forward.old","lost_first":null,"lost_end":null,"topic":null,
+              "noticed_at":"2026-11-21T13:00:00.000Z","advice":"nothing is lost"},
+             {"log":"setaside/default","what":"a segment is gone","file":"segment 4","lost_first":7,"lost_end":19,"topic":"orders",
+              "noticed_at":"2026-11-21T13:09:00.000Z","advice":"look at the disk"}]
+            """#
+        let body = Self.node(route).replacingOccurrences(of: #""culprit":null"#, with: #""culprit":null,"alarms":\#(alarms)"#)
+        let text = try await Self.troubles(of: body, setAside: #"{"routes":[{"route":"old","units_total":1,"units":[{"unit":"t"}]}]}"#)
+        #expect(
+            text.hasPrefix(
+                """
+                12 events of topic orders are lost to damage of the disk (from 7 on)
+                    since  2026-11-21T13:09:00.000Z (1 m 0 s ago)
+                    why    setaside/default, segment 4: a segment is gone
+                    do     look at the disk
+
+                a file of spool is damaged or gone: nothing more than is said here is lost
+                    since  2026-11-21T13:00:00.000Z (10 m 0 s ago)
+                    why    spool, /d/spool/cursors/forward.old: the cursor can't be read
+                    do     nothing is lost
+
+                route old is not configured any more: 1,500 events wait, 3 are set aside, 2 are dead letters
+                    why    they are kept until somebody decides, and hold 3.0 MiB of the disk
+                    do     add it back, name it under formerly of the route that took its place, or give it up: 'forebay routes forget old --dry-run --url
+                """), "\(text)")
+        #expect(!text.contains("Kafka refused") && !text.contains("topic t"), "told of once")
+    }
+
     @Test(arguments: [
         "1e400", "-1e400", "9223372036854775807", "-9223372036854775808", "18446744073709551616", "-1", "0.5", "null", "\"x\"",
     ])
@@ -175,7 +209,7 @@ import Testing
         var body = Self.status
         for name in [
             "fill", "bytes", "capacity", "first_sequence", "durable_sequence", "uptime_seconds", "lag_events", "first", "end",
-            "dead_letters",
+            "dead_letters", "max_size", "held_bytes", "lost_first", "lost_end",
         ] {
             body = body.replacing(try Regex("\"\(name)\":[-0-9.]+"), with: "\"\(name)\":\(number)")
         }

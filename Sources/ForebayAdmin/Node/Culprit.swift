@@ -4,7 +4,8 @@ package struct Culprit: Sendable, Equatable {
     package let route: String
     /// `forward`, or `setaside`.
     package let stage: String
-    package let cluster: String
+    /// None: the route is not configured any more.
+    package let cluster: String?
     package let lagEvents: UInt64
     package let state: String
     package let lastError: String?
@@ -25,20 +26,33 @@ package struct Culprit: Sendable, Equatable {
         return behind.map { Culprit(behind: $0) }
     }
 
+    /// What to do about a route that is not configured any more.
+    package static func removedAdvice(_ route: String) -> String {
+        "add it back, name it under formerly of the route that took its place, or give it up by 'forebay routes forget \(route)'"
+    }
+
     private init(behind route: RouteStatus) {
+        guard let cluster = route.cluster else {
+            self.init(
+                route, stage: route.stage, lagEvents: route.lagEvents, state: route.state, lastError: nil,
+                message: "route \(route.route) is not configured any more, and \(route.lagEvents) events wait for its \(route.stage): "
+                    + Self.removedAdvice(route.route))
+            return
+        }
         let error = route.lastError.map { ": \($0.text)" } ?? ""
         self.init(
             route, stage: route.stage, lagEvents: route.lagEvents, state: route.state, lastError: route.lastError?.text,
             message:
-                "\(route.stage) of route \(route.route) to cluster \(route.cluster) is behind by \(route.lagEvents) events (\(route.state))\(error)"
+                "\(route.stage) of route \(route.route) to cluster \(cluster) is behind by \(route.lagEvents) events (\(route.state))\(error)"
         )
     }
 
     private init(aside route: RouteStatus) {
         let code = route.setAside.code.map { ": \($0)" } ?? ""
+        let target = route.cluster.map { "waits for cluster \($0)" } ?? "has no target: the route is not configured any more"
         self.init(
             route, stage: "setaside", lagEvents: route.setAside.events, state: "waiting", lastError: route.setAside.code,
-            message: "what is set aside of route \(route.route) (\(route.setAside.events) events\(code)) waits for cluster \(route.cluster)"
+            message: "what is set aside of route \(route.route) (\(route.setAside.events) events\(code)) \(target)"
         )
     }
 

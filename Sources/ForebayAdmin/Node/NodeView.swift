@@ -20,6 +20,18 @@ package protocol NodeView: Sendable {
     ///
     /// - Returns: none if there is no such route.
     func setAside(route: String?, limit: Int) -> [SetAsideRouteView]?
+
+    /// What every route holds on disk, also those that are not configured any more.
+    ///
+    /// - Returns: none while the disk is being opened.
+    func routes() async throws(ForebayError) -> [RouteHolding]?
+
+    /// Gives up all that a removed route holds, durably.
+    ///
+    /// - Parameters:
+    ///   - stage: none: all its stages.
+    ///   - isDryRun: only says what would go.
+    func forget(route: String, stage: String?, isDryRun: Bool) async throws(ForebayError) -> ForgetOutcome
 }
 
 /// What the node can tell of itself, as the Runtime gathers it.
@@ -33,10 +45,12 @@ package struct NodeStatus: Sendable {
     package var stages: [StageReport]
     package var buffers: [BufferStatus]
     package var routes: [RouteStatus]
+    /// What was found lost or damaged on the disk.
+    package var alarms: [AlarmStatus]
 
     package init(
         node: String, version: String, startedAt: Int64, uptimeSeconds: Double, stages: [StageReport] = [], buffers: [BufferStatus] = [],
-        routes: [RouteStatus] = []
+        routes: [RouteStatus] = [], alarms: [AlarmStatus] = []
     ) {
         self.node = node
         self.version = version
@@ -45,6 +59,7 @@ package struct NodeStatus: Sendable {
         self.stages = stages
         self.buffers = buffers
         self.routes = routes
+        self.alarms = alarms
     }
 }
 
@@ -110,9 +125,9 @@ package struct RouteStatus: Sendable, Equatable {
     package var route: String
     /// `forward`, later `mirror`, `archive`.
     package var stage: String
-    /// Where it delivers to.
-    package var cluster: String
-    /// In a word: `delivering`, `idle`, `waiting`, `down`.
+    /// Where it delivers to; none: it is not configured any more.
+    package var cluster: String?
+    /// In a word: `delivering`, `idle`, `waiting`, `down`, `removed`.
     package var state: String
     /// The first event that is not settled.
     package var cursor: UInt64
@@ -123,14 +138,16 @@ package struct RouteStatus: Sendable, Equatable {
     package var inFlightBytes: Int
     package var deadLetters: UInt64
     package var setAside: SetAsideTotals
+    /// Bytes on disk that it keeps, of a removed route; the spool's may be kept by others, too.
+    package var heldBytes: Int?
     /// What keeps it from delivering, as far as that is known.
     package var lastError: RouteError?
 
     package init(
-        route: String, stage: String, cluster: String, state: String, cursor: UInt64, lagEvents: UInt64,
+        route: String, stage: String, cluster: String?, state: String, cursor: UInt64, lagEvents: UInt64,
         oldestEventAgeSeconds: Double? = nil,
         inFlightEvents: Int = 0, inFlightBytes: Int = 0, deadLetters: UInt64 = 0, setAside: SetAsideTotals = SetAsideTotals(),
-        lastError: RouteError? = nil
+        heldBytes: Int? = nil, lastError: RouteError? = nil
     ) {
         self.route = route
         self.stage = stage
@@ -143,6 +160,7 @@ package struct RouteStatus: Sendable, Equatable {
         self.inFlightBytes = inFlightBytes
         self.deadLetters = deadLetters
         self.setAside = setAside
+        self.heldBytes = heldBytes
         self.lastError = lastError
     }
 }

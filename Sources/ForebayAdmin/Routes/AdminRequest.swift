@@ -31,11 +31,12 @@ package enum QueryText {
     package static func pairs(_ text: String) -> [(name: String, value: String)] {
         text.split(separator: "&").map { pair in
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            return (Self.decoded(parts[0]), parts.count > 1 ? Self.decoded(parts[1]) : "")
+            return (Self.decoded(parts[0], isForm: true), parts.count > 1 ? Self.decoded(parts[1], isForm: true) : "")
         }
     }
 
-    private static func decoded(_ text: Substring) -> String {
+    /// - Parameter isForm: a plus is a space.
+    static func decoded(_ text: Substring, isForm: Bool) -> String {
         var bytes: [UInt8] = []
         var rest = Substring(text).utf8[...]
         while let byte = rest.popFirst() {
@@ -43,7 +44,7 @@ package enum QueryText {
                 bytes.append(value)
                 rest = rest.dropFirst(2)
             } else {
-                bytes.append(byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
+                bytes.append(isForm && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
             }
         }
         return String(decoding: bytes, as: UTF8.self)

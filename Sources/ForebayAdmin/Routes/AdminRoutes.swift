@@ -1,10 +1,11 @@
 package import ForebayHTTP
 package import ForebayTelemetry
 
-/// The admin API as a function from a request to its answer. It reads and changes nothing but what the ``NodeView`` shows.
+/// The admin API as a function from a request to its answer, over what the ``NodeView`` shows and does.
 package struct AdminRoutes: Sendable {
-    /// A resource: which query parameters it takes, and what answers it.
+    /// A resource: which methods and query parameters it takes, and what answers it.
     struct Route: Sendable {
+        var allow = AdminRoutes.allow
         let parameters: Set<String>
         let answer: @Sendable (AdminRoutes, AdminRequest) async -> HTTPResponse
     }
@@ -34,7 +35,14 @@ package struct AdminRoutes: Sendable {
         "/admin/v1/buffers": Route(parameters: []) { routes, _ in await routes.buffers() },
         "/admin/v1/deadletters": Route(parameters: ["route", "limit", "after"]) { await $0.deadLetters($1) },
         "/admin/v1/setaside": Route(parameters: ["route", "limit"]) { $0.setAside($1) },
+        "/admin/v1/routes": Route(parameters: []) { await $0.routes($1) },
     ]
+
+    private static let routeToForget = Route(allow: "DELETE, OPTIONS", parameters: ["dry_run"]) { await $0.forget($1) }
+
+    private static func route(at path: String) -> Route? {
+        self.routes[path] ?? (path.hasPrefix(self.routeFolder) ? self.routeToForget : nil)
+    }
 
     /// Parts of the contract that a later version brings. Refused by name, so that nobody takes silence for an effect.
     private static let later = [
@@ -43,7 +51,7 @@ package struct AdminRoutes: Sendable {
 
     /// Why a request is refused before its body is read; none if it is not.
     package static func refusal(_ method: HTTPMethod, _ path: String) -> HTTPResponse? {
-        guard self.routes[path] != nil else {
+        guard let route = self.route(at: path) else {
             if Self.later.contains(where: { path == $0 || path.hasPrefix($0 + "/") }) {
                 return ProblemDetails(
                     status: 501, code: "not_yet_supported", detail: "\(path) is part of the contract and not of this version.",
@@ -55,18 +63,16 @@ package struct AdminRoutes: Sendable {
             )
             .response(to: nil)
         }
-        switch method {
-        case .get, .head: return nil
-        case .options: return .allowing(Self.allow)
-        default: return ProblemDetails.methodNotAllowed(allow: Self.allow).response(to: nil)
-        }
+        if method == .options { return .allowing(route.allow) }
+        let isAllowed = route.allow.split(separator: ", ").contains { $0 == method.name }
+        return isAllowed ? nil : ProblemDetails.methodNotAllowed(allow: route.allow).response(to: nil)
     }
 
     /// The answer. Not on the caller's executor: rendering thousands of series must not hold an event loop.
     @concurrent
     package func answer(_ request: AdminRequest) async -> HTTPResponse {
         if let refusal = Self.refusal(request.method, request.path) { return refusal }
-        guard let route = Self.routes[request.path] else { return Self.refusal(.get, request.path)! }
+        guard let route = Self.route(at: request.path) else { return Self.refusal(.get, request.path)! }
         if let refusal = Self.refusal(request, parameters: route.parameters) { return refusal }
         return await route.answer(self, request)
     }

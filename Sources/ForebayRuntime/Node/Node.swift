@@ -78,12 +78,17 @@ package final class Node: Sendable {
 
         let storage = try NodeStorage.open(configuration, metrics: metrics)
         let routes = try await NodeRoute.all(configuration, storage, loops.delivery, metrics)
+        let removed = try await RemovedRoutes.find(configuration, storage)
+        removed.register(metrics)
+        // Every cursor that holds something is there.
+        await storage.spool.releasePassedSegments()
         let storageHealth = StorageHealth()
         let storageWatch = StorageWatch(
             NodeStorage.watchedFolders(configuration), storageHealth, storageFault: { storage.spool.fault },
             isFull: { storage.spool.isFull })
         observation.opened(
-            NodeObservation.Parts(supervisor: supervisor, storage: storage, storageHealth: storageHealth, routes: routes))
+            NodeObservation.Parts(
+                supervisor: supervisor, storage: storage, storageHealth: storageHealth, routes: routes, removed: removed))
         let waiters = DeliveryWaiters(limit: configuration.limits.awaitingKafka)
         let room = IngestRoom()
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: configuration.limits.inFlight, room: room.signal)

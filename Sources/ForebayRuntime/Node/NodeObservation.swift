@@ -13,6 +13,7 @@ final class NodeObservation: NodeView {
         let storage: NodeStorage
         let storageHealth: StorageHealth
         let routes: [String: NodeRoute]
+        let removed: RemovedRoutes
     }
 
     private struct State: Sendable {
@@ -74,17 +75,21 @@ final class NodeObservation: NodeView {
         guard let parts = self.state.withLock({ $0.parts }) else { return status }
         status.stages = await parts.supervisor.reports()
         status.buffers = [self.buffer(parts)]
-        status.routes = self.configuration.routes.compactMap { self.route($0, status.stages, parts) }
+        status.routes = self.configuration.routes.compactMap { self.route($0, status.stages, parts) } + parts.removed.statuses
+        status.alarms = await NodeAlarms.all(parts.storage)
         return status
     }
 
     func deadLetterCounts() -> [(route: String, count: UInt64)] {
         guard let parts = self.state.withLock({ $0.parts }) else { return [] }
         return self.configuration.routes.map { ($0.name, parts.storage.deadLetters[$0.name]?.count ?? 0) }
+            + parts.removed.holdings.filter { $0.deadLetters > 0 }.map { ($0.route, $0.deadLetters) }
     }
 
     func deadLetters(route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]? {
-        guard let letters = self.state.withLock({ $0.parts })?.storage.deadLetters[route] else { return nil }
+        guard let parts = self.state.withLock({ $0.parts }),
+            let letters = parts.storage.deadLetters[route] ?? parts.removed.logs(of: route)?.deadLetters
+        else { return nil }
         return try await letters.list(after: after, limit: limit).map { entry in
             DeadLetterView(
                 sequence: entry.sequence, topic: entry.topic, code: entry.code, reason: entry.reason, eventID: entry.eventID, at: entry.at,
@@ -93,13 +98,25 @@ final class NodeObservation: NodeView {
     }
 
     func setAside(route: String?, limit: Int) -> [SetAsideRouteView]? {
-        let routes = self.state.withLock { $0.parts }?.routes ?? [:]
-        if let route, routes[route] == nil { return nil }
-        let shown = route.map { [$0] } ?? self.configuration.routes.map(\.name)
-        return shown.compactMap { routes[$0] }.map { route in
-            SetAsideRouteView(
-                route: route.name, totals: Self.totals(route.setAside), units: route.setAside.shown(limit: limit).map(Self.unit))
+        let parts = self.state.withLock { $0.parts }
+        let names = self.configuration.routes.map(\.name) + (parts?.removed.setAsideRoutes ?? [])
+        if let route, parts == nil || !names.contains(route) { return nil }
+        return (route.map { [$0] } ?? names).compactMap { name in
+            parts?.routes[name].map { route in
+                SetAsideRouteView(
+                    route: name, totals: Self.totals(route.setAside), units: route.setAside.shown(limit: limit).map(Self.unit))
+            } ?? parts?.removed.setAside(of: name, limit: limit)
         }
+    }
+
+    func routes() async throws(ForebayError) -> [RouteHolding]? {
+        guard let parts = self.state.withLock({ $0.parts }) else { return nil }
+        return try await parts.removed.all(parts.routes)
+    }
+
+    func forget(route: String, stage: String?, isDryRun: Bool) async throws(ForebayError) -> ForgetOutcome {
+        guard let parts = self.state.withLock({ $0.parts }) else { return .starting }
+        return try await parts.removed.forget(route, stage: stage, isDryRun: isDryRun)
     }
 
     private static func unit(_ shown: SetAside.Shown) -> SetAsideUnitView {

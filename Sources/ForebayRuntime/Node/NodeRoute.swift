@@ -12,6 +12,7 @@ struct NodeRoute: Sendable {
     let name: String
     let source: SpoolSource
     let setAside: SetAside
+    let cursor: SpoolCursor
     private let drainSource: SetAsideSource
     private let deadLetters: DeadLetters
     private let properties: KafkaProperties
@@ -20,6 +21,8 @@ struct NodeRoute: Sendable {
     static func all(
         _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop, _ metrics: MetricsRegistry
     ) async throws -> [String: NodeRoute] {
+        // All before any is used: a cursor that counted the events of a name that is in use again is another one afterwards.
+        for route in configuration.routes { _ = try await Self.cursor(route, storage) }
         var routes: [String: NodeRoute] = [:]
         for route in configuration.routes {
             routes[route.name] = try await NodeRoute(route, configuration, storage, loop)
@@ -29,11 +32,12 @@ struct NodeRoute: Sendable {
         metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {
             Self.age(all.compactMap(\.source.oldestAcceptedAt).min()) ?? 0
         }
-        try await self.lookAtRemovedRoutes(configuration, storage.spool)
-        // Every cursor that holds something is there.
-        await storage.spool.releasePassedSegments()
-        try self.tellOfSetAsideOfRemovedRoutes(configuration)
         return routes
+    }
+
+    private static func cursor(_ route: RouteConfiguration, _ storage: NodeStorage) async throws(ForebayError) -> SpoolCursor {
+        try await storage.spool.cursor(
+            "forward/\(route.name)", route: RouteID(name: route.name), formerly: route.formerly.map { "forward/\($0)" })
     }
 
     private init(
@@ -46,10 +50,10 @@ struct NodeRoute: Sendable {
         self.deadLetters = letters
         self.properties = KafkaProperties(client: cluster.properties, producer: cluster.producer)
         self.bounds = ForwardConfiguration(configuration.delivery)
-        let cursor = try await storage.spool.cursor("forward/\(route.name)", route: RouteID(name: route.name))
+        self.cursor = try await Self.cursor(route, storage)
         let readAhead = configuration.delivery.readAhead
         self.source = SpoolSource(
-            spool: storage.spool, cursor: cursor, executor: loop.executor(), disk: storage.threads.read.executor(),
+            spool: storage.spool, cursor: self.cursor, executor: loop.executor(), disk: storage.threads.read.executor(),
             configuration: ForebayBuffer.BufferConfiguration(readAheadBytes: readAhead), surroundings: .real)
         self.setAside = try SetAside(
             route: route.name, log: log, properties: self.properties, configuration: self.bounds, surroundings: .real)
@@ -96,6 +100,9 @@ struct NodeRoute: Sendable {
         acceptedAt.map { max(0, Double(WallClock.milliseconds - $0) / 1000) }
     }
 
+    static let lagHelp = "Events accepted and not settled yet."
+    static let setAsideHelp = "Events set aside because they can't be delivered now."
+
     private func register(_ metrics: MetricsRegistry) {
         let (source, setAside) = (self.source, self.setAside)
         func gauge(_ name: String, _ help: String, stage: String? = nil, _ value: @escaping @Sendable () -> Double) {
@@ -105,42 +112,14 @@ struct NodeRoute: Sendable {
                 metrics.gauge(name, help: help, labels: ["route": self.name], read: value)
             }
         }
-        let lag = ("forebay_delivery_lag_events", "Events accepted and not settled yet.")
+        let lag = ("forebay_delivery_lag_events", Self.lagHelp)
         gauge(lag.0, lag.1, stage: "forward") { Double(source.lag) }
         gauge(lag.0, lag.1, stage: "setaside") { Double(setAside.events) }
-        gauge("forebay_set_aside_events", "Events set aside because they can't be delivered now.") { Double(setAside.events) }
+        gauge("forebay_set_aside_events", Self.setAsideHelp) { Double(setAside.events) }
         gauge("forebay_set_aside_bytes", "Bytes of the events set aside, about.") { Double(setAside.bytes) }
         gauge("forebay_set_aside_units", "Topics, or single partitions, of which events are set aside.") { Double(setAside.unitCount) }
         gauge("forebay_set_aside_oldest_event_age_seconds", "Age of the oldest event set aside; 0 if there is none.") {
             Self.age(setAside.oldestAcceptedAt) ?? 0
-        }
-    }
-
-    /// Routes that were taken out of the configuration: each holds its segments until it is back or given up by command, and the log says
-    /// so at each start. One of which nothing waits is given up here: nothing can be added to it while it is gone.
-    private static func lookAtRemovedRoutes(_ configuration: ForebayConfiguration, _ spool: Spool) async throws {
-        let known = Set(configuration.routes.map { "forward/\($0.name)" })
-        for cursor in spool.allCursors where !known.contains(cursor.name) {
-            guard try spool.waits(for: cursor) else {
-                try await spool.forget(cursor)
-                continue
-            }
-            Logger(label: "node").error(
-                "a route that is no longer configured still has events to deliver; they are kept and hold disk space: add the route back, or"
-                    + " give it up by 'forebay routes forget'",
-                ["route": cursor.name, "events": "\(spool.lag(of: cursor))"])
-        }
-    }
-
-    /// What was set aside of a route that is gone stays on disk: nobody knows any more where it should go.
-    private static func tellOfSetAsideOfRemovedRoutes(_ configuration: ForebayConfiguration) throws {
-        let folder = NodeStorage.setAsideFolder(configuration)
-        for route in try SetAsideLog.routes(in: folder) where !configuration.routes.contains(where: { $0.name == route }) {
-            let events = try SetAsideLog.list(directory: "\(folder)/\(route)").reduce(0) { $0 + $1.end - $1.settled }
-            guard events > 0 else { continue }
-            Logger(label: "node").error(
-                "a route that is no longer configured still has events set aside; they are kept: add the route back",
-                ["route": route, "events": "\(events)"])
         }
     }
 }

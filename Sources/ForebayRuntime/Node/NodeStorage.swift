@@ -4,12 +4,14 @@ import ForebayNet
 package import ForebaySpool
 package import ForebayTelemetry
 
-/// Everything a node keeps on disk: the spool, and for each route a log of dead letters and one of what is set aside. All share two threads
-/// and one budget.
+/// Everything a node keeps on disk: the spool, and for each route a log of dead letters and one of what is set aside, also for routes that
+/// are not configured any more. All share their threads and one budget.
 package final class NodeStorage: Sendable {
     package let spool: Spool
     package let deadLetters: [String: DeadLetters]
     package let setAside: [String: SetAsideLog]
+    /// Of routes that are not configured any more, by name.
+    let removed: [String: SideLogs]
     let budget: SpoolBudget
     let threads: SpoolThreads
 
@@ -28,41 +30,52 @@ package final class NodeStorage: Sendable {
                 ForebaySpool.SpoolConfiguration(directory: folder, kind: kind, segmentSize: segment, onDiskFailure: DiskFailure.leave),
                 budget: budget, threads: threads, metrics: spoolMetrics)
         }
+        let data = DataFolderLogs(configuration)
+        try data.prepare()
         // Small files: dead letters are few, and each log takes at least one. What is set aside may be much, but must fit the reserve.
         let lettersSegment = min(sizes.segment, 4 << 20)
         let asideSegment = max(256 << 10, min(sizes.segment, 64 << 20, budget.reserve / 8 / 4096 * 4096))
+        let open = { (route: String) throws(ForebayError) in
+            SideLogs(
+                deadLetters: try DeadLetters(route: route, directory: data.folder(.deadLetters, route).path) {
+                    folder throws(ForebayError) in try side(folder, .deadLetters, lettersSegment)
+                },
+                setAside: try SetAsideLog(directory: data.folder(.setAside, route).path) {
+                    folder throws(ForebayError) in try side(folder, .setAside, asideSegment)
+                })
+        }
         var deadLetters: [String: DeadLetters] = [:]
         var setAside: [String: SetAsideLog] = [:]
         for route in configuration.routes {
-            deadLetters[route.name] = try DeadLetters(route: route.name, directory: "\(directory)/deadletters/\(route.name)") {
-                folder throws(ForebayError) in try side(folder, .deadLetters, lettersSegment)
-            }
-            setAside[route.name] = try SetAsideLog(directory: "\(Self.setAsideFolder(configuration))/\(route.name)") {
-                folder throws(ForebayError) in try side(folder, .setAside, asideSegment)
-            }
+            let logs = try open(route.name)
+            (deadLetters[route.name], setAside[route.name]) = (logs.deadLetters, logs.setAside)
         }
+        var removed: [String: SideLogs] = [:]
+        for route in try data.removedRoutes() { removed[route] = try open(route) }
         metrics.gauge("forebay_buffer_bytes", help: "Bytes that the spool and its side logs take on disk.") { Double(budget.usedBytes) }
-        metrics.gauge("forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size, or what the disk can give if that is less.") { Double(budget.capacity) }
-        for (route, letters) in deadLetters {
+        metrics.gauge(
+            "forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size, or what the disk can give if that is less."
+        ) { Double(budget.capacity) }
+        for (route, letters) in deadLetters.merging(removed.mapValues(\.deadLetters), uniquingKeysWith: { $1 }) {
             metrics.gauge("forebay_dead_letters", help: "Events in the dead-letter log.", labels: ["route": route]) {
                 Double(letters.count)
             }
         }
-        return NodeStorage(spool: spool, deadLetters: deadLetters, setAside: setAside, budget: budget, threads: threads)
+        return NodeStorage(
+            spool: spool, deadLetters: deadLetters, setAside: setAside, removed: removed, budget: budget, threads: threads)
     }
 
     private init(
-        spool: Spool, deadLetters: [String: DeadLetters], setAside: [String: SetAsideLog], budget: SpoolBudget, threads: SpoolThreads
+        spool: Spool, deadLetters: [String: DeadLetters], setAside: [String: SetAsideLog], removed: [String: SideLogs], budget: SpoolBudget,
+        threads: SpoolThreads
     ) {
         self.spool = spool
         self.deadLetters = deadLetters
         self.setAside = setAside
+        self.removed = removed
         self.budget = budget
         self.threads = threads
     }
-
-    /// Where each route's set-aside log has a folder.
-    static func setAsideFolder(_ configuration: ForebayConfiguration) -> String { "\(configuration.node.dataDirectory)/setaside" }
 
     /// What must stay where it is while the node runs.
     static func watchedFolders(_ configuration: ForebayConfiguration) -> [String] {
@@ -74,7 +87,22 @@ package final class NodeStorage: Sendable {
     package func close() async {
         for letters in self.deadLetters.values { await letters.close() }
         for log in self.setAside.values { await log.close() }
+        for logs in self.removed.values { await logs.close() }
         await self.spool.close()
         self.threads.end()
+    }
+}
+
+/// The side logs of one route.
+struct SideLogs: Sendable {
+    let deadLetters: DeadLetters
+    let setAside: SetAsideLog
+
+    /// Events that wait in what is set aside.
+    var setAsideEvents: UInt64 { self.setAside.units.reduce(0) { $0 + $1.end - $1.settled } }
+
+    func close() async {
+        await self.deadLetters.close()
+        await self.setAside.close()
     }
 }

@@ -93,16 +93,31 @@ final class CursorSet: Sendable {
     }
 
     /// A cursor takes over from others: it stands where the last of them stands, and counts their routes' events too.
-    func takeOver(_ name: String, routes: [RouteID], from old: [SpoolCursor], _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
+    ///
+    /// - Parameter parted: which go on and counted some of these routes under former names: they count them no longer. A name that is in
+    ///   use again takes back what of its events still waits. What they were before is not to be used any more.
+    func takeOver(
+        _ name: String, routes: [RouteID], from old: [SpoolCursor], partingFrom parted: [SpoolCursor], _ view: SpoolView
+    ) throws(ForebayError) -> SpoolCursor {
         let known = self.cursor(name)
-        let sequence = (old + (known.map { [$0] } ?? [])).map(\.sequence).min() ?? 0
+        let sequence = (old + parted + (known.map { [$0] } ?? [])).map(\.sequence).min() ?? 0
         let cursor = try known == nil ? self.write(name, routes, sequence, view) : self.rewrite(name, routes, sequence, view)
+        var rests: [SpoolCursor] = []
+        // Their count before the registry: of one with several routes it is not believed at a start, of one with a single route it is.
+        for cursor in parted {
+            rests.append(try self.rewrite(cursor.name, cursor.routes.filter { !routes.contains($0) }, cursor.sequence, view))
+        }
         try self.register { registry in
-            for cursor in old { registry.remove(cursor.name) }
+            for cursor in old {
+                registry.remove(cursor.name)
+                registry.forgotten[cursor.name] = cursor.sequence
+            }
+            for cursor in rests { registry.put(CursorRegistry.Entry(name: cursor.name, routes: cursor.routes)) }
             registry.put(CursorRegistry.Entry(name: name, routes: routes))
         }
         self.state.withLock { state in
             for cursor in old { state.cursors[cursor.name] = nil }
+            for cursor in rests { state.cursors[cursor.name] = cursor }
             state.cursors[name] = cursor
         }
         for cursor in old { try Folder(self.disk).remove(LogIdentity.path(ofCursor: cursor.name, in: self.directory)) }
@@ -195,6 +210,8 @@ final class CursorSet: Sendable {
         }
         try outcome.get()
     }
+
+    static func stage(of name: String) -> Substring { name.prefix { $0 != "/" } }
 
     static func route(of name: String) -> String { name.split(separator: "/", maxSplits: 1).last.map(String.init) ?? name }
 }

@@ -34,6 +34,12 @@ package final class SpoolCursor: Sendable {
         self.moved = moved
     }
 
+    /// `forward`.
+    package var stage: String { String(CursorSet.stage(of: self.name)) }
+
+    /// `orders`.
+    package var route: String { CursorSet.route(of: self.name) }
+
     package var sequence: UInt64 { self.state.withLock { $0.value.sequence } }
 
     /// Events of the routes below the cursor.

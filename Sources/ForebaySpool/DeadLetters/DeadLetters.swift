@@ -84,6 +84,8 @@ package actor DeadLetters: DeadLetterLog {
         return after == .max ? nil : after + 1
     }
 
+    package var damage: SpoolDamage { self.spool?.damage ?? SpoolDamage() }
+
     package func close() async {
         let spool = self.spool
         self.spool = nil

@@ -16,6 +16,8 @@ package struct SpoolInspection {
     package struct Cursor: Sendable {
         package let name: String
         package let sequence: UInt64
+        /// Whose events it counts.
+        let routes: [RouteID]
     }
 
     /// Something wrong with acknowledged data.
@@ -48,7 +50,7 @@ package struct SpoolInspection {
     /// Everything below it was acknowledged.
     private var mark: UInt64 = 0
 
-    private let disk: any Disk
+    let disk: any Disk
 
     /// - Throws: `spool_unreadable` if there is no spool in the folder.
     package init(directory: String, disk: any Disk = SystemDisk()) throws(ForebayError) {
@@ -209,7 +211,8 @@ package struct SpoolInspection {
                 continue
             }
             self.mark = max(self.mark, value.sequence)
-            self.cursors.append(Cursor(name: name, sequence: value.sequence))
+            let routes = registry?.entry(name)?.routes ?? [RouteID(name: CursorSet.route(of: name))]
+            self.cursors.append(Cursor(name: name, sequence: value.sequence, routes: routes))
         }
         for name in names.sorted() { self.note(LogIdentity.path(ofCursor: name, in: self.directory), "the cursor's file is gone") }
     }

@@ -48,6 +48,8 @@ package struct MissingRange: Sendable, Equatable {
     package let position: Int
     package let reason: String
     package let unit: UInt64?
+    /// When it was first noticed, ms since 1970.
+    package var noticedAt: Int64 = 0
 
     init(sequences: Range<UInt64>, segment: UInt64, position: Int, reason: String, unit: UInt64? = nil) {
         self.sequences = sequences
@@ -69,9 +71,11 @@ extension MissingRange {
         guard self.unit == other.unit, self.segment == other.segment, self.reason == other.reason,
             self.sequences.upperBound == other.sequences.lowerBound
         else { return nil }
-        return MissingRange(
+        var joined = MissingRange(
             sequences: self.sequences.lowerBound..<other.sequences.upperBound, segment: self.segment, position: self.position,
             reason: self.reason, unit: self.unit)
+        joined.noticedAt = self.noticedAt
+        return joined
     }
 }
 
@@ -80,6 +84,19 @@ package struct SpoolAlarm: Sendable, Equatable {
     package let file: String
     /// What is wrong, and what was done about it.
     package let text: String
+    /// When it was noticed, ms since 1970.
+    package var noticedAt: Int64 = 0
+
+    init(file: String, text: String) {
+        self.file = file
+        self.text = text
+    }
+}
+
+/// All that was found lost or damaged in a log.
+package struct SpoolDamage: Sendable, Equatable {
+    package var missing: [MissingRange] = []
+    package var alarms: [SpoolAlarm] = []
 }
 
 /// What the writer publishes and readers see: never anything above the durable mark.

@@ -46,10 +46,14 @@ actor SpoolKeeper {
 
     private func openCursor(_ name: String, _ route: RouteID, formerly: [String]) throws(ForebayError) -> SpoolCursor {
         let old = formerly.compactMap(self.cursors.cursor)
-        if !old.isEmpty {
-            let known = self.cursors.cursor(name)?.routes ?? [route]
-            let routes = known + old.flatMap(\.routes).filter { !known.contains($0) }
-            return try self.cursors.takeOver(name, routes: routes, from: old, self.view)
+        // The name was another's former one, and is a route's own again.
+        let stage = String(CursorSet.stage(of: name))
+        let others = self.cursors.all.filter { $0.name != name && !formerly.contains($0.name) && $0.stage == stage }
+        let parted = others.filter { $0.routes.contains(route) }
+        if !old.isEmpty || !parted.isEmpty {
+            var routes = self.cursors.cursor(name)?.routes ?? [route]
+            for former in old.flatMap(\.routes) where !routes.contains(former) { routes.append(former) }
+            return try self.cursors.takeOver(name, routes: routes, from: old, partingFrom: parted, self.view)
         }
         if let known = self.cursors.cursor(name) { return known }
         return try self.cursors.make(name, routes: [route], self.view)

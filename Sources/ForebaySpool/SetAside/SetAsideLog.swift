@@ -57,6 +57,8 @@ package final class SetAsideLog: Sendable {
     /// What was set aside and can't be read any more, as far as a scan has noticed; sequences are positions of their unit.
     package var missing: [MissingRange] { self.opened?.spool.missing ?? [] }
 
+    package var damage: SpoolDamage { self.opened?.spool.damage ?? SpoolDamage() }
+
     /// Makes new units known, then the batches durable as one group. One caller at a time.
     ///
     /// - Parameters:

@@ -1,10 +1,7 @@
 import ForebayCore
-import ForebayTelemetry
 
 /// Brings the units and the segments of a set-aside log together at a start, when both have been opened.
 struct SetAsideRecovery {
-    private let logger = Logger(label: "set-aside")
-
     /// - Returns: the table, with a unit for everything that has frames.
     func run(_ spool: Spool) throws(ForebayError) -> UnitTable {
         let (disk, directory) = (spool.configuration.disk, spool.configuration.directory)
@@ -21,9 +18,12 @@ struct SetAsideRecovery {
         spool.charge(units.byteCount)
         spool.charge(try units.add(orphans))
         for unit in orphans {
-            self.logger.error(
-                "the entry of a set-aside unit is damaged; its events are taken from the first one on disk",
-                ["unit": "\(unit.number)", "topic": unit.topic, "from": "\(unit.settled)", "directory": directory])
+            spool.report(
+                SpoolAlarm(
+                    file: "\(directory)/\(UnitTable.file)",
+                    text:
+                        "the entry of unit \(unit.number) (topic \(unit.topic)) is damaged; its events are taken from the first one on disk"
+                ))
         }
         try self.giveUp(lost, segments, spool, units)
         spool.view.change { state in

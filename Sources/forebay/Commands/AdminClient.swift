@@ -15,8 +15,13 @@ struct AdminClient: ~Copyable {
     }
 
     /// - Returns: the answer as it came, and as a value.
-    mutating func get(_ target: String) throws -> (bytes: [UInt8], value: JSONValue) {
-        let response = try self.client.send(HTTPClientRequest(target: target, headers: [("Accept", "application/json")]))
+    mutating func get(_ target: String) throws -> (bytes: [UInt8], value: JSONValue) { try self.ask("GET", target) }
+
+    /// Given up is given up: asking twice does no harm.
+    mutating func delete(_ target: String) throws -> JSONValue { try self.ask("DELETE", target).value }
+
+    private mutating func ask(_ method: String, _ target: String) throws -> (bytes: [UInt8], value: JSONValue) {
+        let response = try self.client.send(HTTPClientRequest(method: method, target: target, headers: [("Accept", "application/json")]))
         let value = JSONValue(response.body)
         guard response.status == 200 else {
             let code: ExitCode = response.status == 503 ? .unavailable : .failure

@@ -15,7 +15,7 @@ enum CommandTable {
             Example(command: "forebay run --config forebay.yaml", comment: "the server"),
             Example(command: "forebay send orders '{\"id\":1}'", comment: "one event"),
         ],
-        action: .group([run, demo, validate, config, send, status, targets, deadletters, setaside, spool, bench, docs]))
+        action: .group([run, demo, validate, config, send, status, targets, routes, deadletters, setaside, spool, bench, docs]))
 
     private static let run = CommandSpecification(
         name: "run", summary: "Run the server",
@@ -124,6 +124,41 @@ enum CommandTable {
         action: .run(StatusCommand.run))
 
     private static let targets = Self.notYet("targets")
+
+    private static let routes = CommandSpecification(
+        name: "routes", summary: "Look at what each route holds on disk, and give up what a removed one left",
+        action: .group([
+            CommandSpecification(
+                name: "ls", summary: "List the routes, those that are not configured any more, too",
+                details:
+                    "Of each: its backlog, what is set aside, dead letters, and the room they take; segments of the spool may be held by several "
+                    + "routes. With --dir, which routes are removed is known only with --config.",
+                options: Option.nodeOrFolder + ConfigurationCommands.options,
+                examples: [
+                    Example(command: "forebay routes ls", comment: "of the node on this machine"),
+                    Example(
+                        command: "forebay routes ls --dir \(Self.folder) --config /etc/forebay/forebay.yaml",
+                        comment: "of a node that is down"),
+                ],
+                action: .run(RoutesCommand.list)),
+            CommandSpecification(
+                name: "forget", summary: "Give up what a removed route left: its backlog, what is set aside, dead letters",
+                details:
+                    "These events will not be delivered. A route that is configured is refused. What a kill cuts short is finished by the next "
+                    + "call. With --dir, --config says which routes there are; run it as the service's user.",
+                arguments: [Argument(name: "ROUTE[/STAGE]", help: "The route, or one stage of it, as ls shows them")],
+                options: Option.nodeOrFolder + ConfigurationCommands.options + [
+                    Option(name: "--dry-run", value: nil, help: "Only say what would be given up")
+                ],
+                examples: [
+                    Example(command: "forebay routes forget old --dry-run", comment: "what it would give up"),
+                    Example(command: "forebay routes forget old", comment: "on the node on this machine"),
+                    Example(
+                        command: "forebay routes forget old --dir \(Self.folder) --config /etc/forebay/forebay.yaml",
+                        comment: "of a node that is down"),
+                ],
+                action: .run(RoutesCommand.forget)),
+        ]))
 
     private static let deadletters = CommandSpecification(
         name: "deadletters", summary: "Look at events that the brokers refused for good",

@@ -72,7 +72,7 @@ enum ConfigurationCommands {
         return .ok
     }
 
-    private static func load(_ arguments: ParsedArguments, _ world: World) throws -> LoadedConfiguration {
+    static func load(_ arguments: ParsedArguments, _ world: World) throws -> LoadedConfiguration {
         let files = arguments.values("--config")
         guard !files.isEmpty else {
             throw CommandFailure(.usage, "--config FILE is missing; 'forebay config init' writes one to start from")

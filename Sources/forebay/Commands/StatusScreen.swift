@@ -79,7 +79,7 @@ struct StatusScreen {
             ("IN FLIGHT", .right), ("ASIDE", .right), ("DEAD", .right))
         for route in routes {
             table.add(
-                route["route"]?.text ?? "", route["stage"]?.text ?? "", route["cluster"]?.text ?? "", route["state"]?.text ?? "",
+                route["route"]?.text ?? "", route["stage"]?.text ?? "", route["cluster"]?.text ?? "-", route["state"]?.text ?? "",
                 Self.count(route["lag_events"]), Self.age(route["oldest_event_age_seconds"]), Self.count(route["in_flight_events"]),
                 Self.count(route["set_aside_events"]), Self.count(route["dead_letters"]))
         }

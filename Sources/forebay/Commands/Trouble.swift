@@ -10,7 +10,7 @@ struct Trouble {
     /// Events are refused, lost, or wait for somebody.
     var isSevere = true
 
-    /// The worst first: what is refused, what waits, what is set aside, what is lost.
+    /// The worst first: what is refused, what is lost, what waits, what nobody delivers any more, what is set aside.
     ///
     /// - Parameters:
     ///   - status: of `GET /admin/v1/status`.
@@ -18,12 +18,15 @@ struct Trouble {
     ///   - hint: a command for the same node, in quotes.
     static func all(of status: JSONValue, setAside: JSONValue?, hint: (String) -> String) -> [Trouble] {
         let routes = status["routes"]?.items ?? []
-        let waiting = routes.compactMap(Self.waiting)
-        let told = Set(routes.filter { Self.waiting($0) != nil }.map { "\($0["stage"]?.text ?? "")/\($0["route"]?.text ?? "")" })
+        let configured = routes.filter { $0["state"]?.text != "removed" }
+        let removed = routes.filter { $0["state"]?.text == "removed" }.map { Self.removed($0, hint) }
+        let waiting = configured.compactMap(Self.waiting)
+        let told = Set(configured.filter { Self.waiting($0) != nil }.map { "\($0["stage"]?.text ?? "")/\($0["route"]?.text ?? "")" })
         let stages = (status["stages"]?.items ?? []).filter { !told.contains($0["name"]?.text ?? "") }.compactMap(Self.failing)
-        return Self.buffer(status) + Self.unready(status, stages) + waiting + stages + Self.aside(routes, setAside, hint)
-            + Self.lost(status)
-            + Self.deadLetters(routes, hint)
+        // What waits of a removed route is told of once.
+        let aside = Self.aside(configured, setAside, hint)
+        return Self.buffer(status) + Self.alarms(status) + Self.unready(status, stages) + waiting + removed + stages + aside
+            + Self.deadLetters(configured, hint)
     }
 
     // MARK: The buffer
@@ -85,6 +88,19 @@ struct Trouble {
                     ? "restart Forebay once the reason is gone" : "nothing here: it is tried again by itself, and the events are on disk"))
     }
 
+    private static func removed(_ route: JSONValue, _ hint: (String) -> String) -> Trouble {
+        let name = route["route"]?.text ?? "?"
+        func count(_ name: String) -> String { Shown.count(route[name]?.integer ?? 0) }
+        return Trouble(
+            what:
+                "route \(name) is not configured any more: \(count("lag_events")) events wait, \(count("set_aside_events")) are set aside, "
+                + "\(count("dead_letters")) are dead letters",
+            why: "they are kept until somebody decides, and hold " + (route["held_bytes"]?.integer.map(Shown.bytes) ?? "room")
+                + " of the disk",
+            remedy: "add it back, name it under formerly of the route that took its place, or give it up: "
+                + hint("routes forget \(name) --dry-run"))
+    }
+
     private static func failing(_ stage: JSONValue) -> Trouble? {
         guard let state = stage["state"]?.text, state == "waiting" || state == "stopped" else { return nil }
         return Trouble(
@@ -106,7 +122,8 @@ struct Trouble {
                     remedy: "\(hint("setaside ls")) says why, and what to do")
             ]
         }
-        return known.flatMap { route -> [Trouble] in
+        let names = Set(routes.compactMap { $0["route"]?.text })
+        return known.filter { names.contains($0["route"]?.text ?? "") }.flatMap { route -> [Trouble] in
             let (name, units) = (route["route"]?.text ?? "?", route["units"]?.items ?? [])
             var troubles = units.map { Self.unit($0, route: name) }
             let more = (route["units_total"]?.integer ?? 0).subtractingReportingOverflow(units.count)
@@ -131,6 +148,32 @@ struct Trouble {
             since: unit["since"]?.text,
             why: [unit["code"]?.text, unit["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
             remedy: isDraining ? nil : unit["advice"]?.text ?? "nothing here: it is tried again by itself", isSevere: !isDraining)
+    }
+
+    /// What the disk lost or damaged; what is lost first.
+    private static func alarms(_ status: JSONValue) -> [Trouble] {
+        // Nodes of an earlier version tell of the spool's losses alone.
+        guard let alarms = status["alarms"]?.items else { return Self.lost(status) }
+        let (lost, others) = (alarms.filter { $0["lost_end"]?.integer != nil }, alarms.filter { $0["lost_end"]?.integer == nil })
+        return lost.map { alarm in
+            let (first, end) = (alarm["lost_first"]?.integer ?? 0, alarm["lost_end"]?.integer ?? 0)
+            let count = end.subtractingReportingOverflow(first)
+            let topic = alarm["topic"]?.text.map { " of topic \($0)" } ?? ""
+            return Self.alarm(
+                alarm,
+                "\(count.overflow ? "some" : Shown.count(count.partialValue)) events\(topic) are lost to damage of the disk (from \(first) on)"
+            )
+        }
+            + others.map {
+                Self.alarm($0, "a file of \($0["log"]?.text ?? "a log") is damaged or gone: nothing more than is said here is lost")
+            }
+    }
+
+    private static func alarm(_ alarm: JSONValue, _ what: String) -> Trouble {
+        Trouble(
+            what: what, since: alarm["noticed_at"]?.text,
+            why: "\(alarm["log"]?.text ?? "?"), \(alarm["file"]?.text ?? "?"): \(alarm["what"]?.text ?? "?")", remedy: alarm["advice"]?.text
+        )
     }
 
     private static func lost(_ status: JSONValue) -> [Trouble] {

@@ -1,0 +1,28 @@
+/// Something that was found lost or damaged on the disk, until the next start.
+package struct AlarmStatus: Sendable, Equatable {
+    /// `spool`, `setaside/orders`, `deadletters/orders`.
+    package var log: String
+    /// In a sentence, and what was done about it.
+    package var what: String
+    package var file: String
+    /// The events that are lost, the end exclusive: sequences of the log, or positions of a set-aside unit. None: it is not events.
+    package var lost: Range<UInt64>?
+    /// Of the set-aside unit whose events are lost, where it is known.
+    package var topic: String?
+    /// Milliseconds since 1970.
+    package var noticedAt: Int64
+    /// What to do about it.
+    package var advice: String
+
+    package init(
+        log: String, what: String, file: String, lost: Range<UInt64>? = nil, topic: String? = nil, noticedAt: Int64, advice: String
+    ) {
+        self.log = log
+        self.what = what
+        self.file = file
+        self.lost = lost
+        self.topic = topic
+        self.noticedAt = noticedAt
+        self.advice = advice
+    }
+}

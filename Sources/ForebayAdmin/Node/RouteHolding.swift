@@ -1,0 +1,73 @@
+/// What one stage of a route keeps on disk: of a route that is not configured any more, too.
+package struct RouteHolding: Sendable, Equatable {
+    package var route: String
+    /// `forward`.
+    package var stage: String
+    /// None: nobody said which routes there are.
+    package var isConfigured: Bool?
+    /// The first event that is not settled; none: it has no cursor.
+    package var cursor: UInt64?
+    package var lagEvents: UInt64
+    package var setAsideEvents: UInt64
+    package var deadLetters: UInt64
+    /// Bytes of the spool's segments that it has not passed; others may hold them, too.
+    package var spoolBytes: Int
+    package var setAsideBytes: Int
+    package var deadLetterBytes: Int
+    /// Bytes that giving it up frees at once.
+    package var freedBytes: Int
+
+    package init(
+        route: String, stage: String, isConfigured: Bool?, cursor: UInt64? = nil, lagEvents: UInt64 = 0, setAsideEvents: UInt64 = 0,
+        deadLetters: UInt64 = 0, spoolBytes: Int = 0, setAsideBytes: Int = 0, deadLetterBytes: Int = 0, freedBytes: Int = 0
+    ) {
+        self.route = route
+        self.stage = stage
+        self.isConfigured = isConfigured
+        self.cursor = cursor
+        self.lagEvents = lagEvents
+        self.setAsideEvents = setAsideEvents
+        self.deadLetters = deadLetters
+        self.spoolBytes = spoolBytes
+        self.setAsideBytes = setAsideBytes
+        self.deadLetterBytes = deadLetterBytes
+        self.freedBytes = freedBytes
+    }
+}
+
+/// What came of giving up a route.
+package enum ForgetOutcome: Sendable, Equatable {
+    /// With what it held.
+    case forgotten([RouteHolding])
+    case unknown(known: [String])
+    case configured
+    /// By the route that names it under `formerly`.
+    case takenOver(by: String)
+    /// Somebody else is at it.
+    case busy
+    /// The disk is being opened.
+    case starting
+
+    /// Why nothing was given up; none if it was.
+    package func refusal(of route: String) -> (status: Int, code: String, detail: String)? {
+        switch self {
+        case .forgotten: return nil
+        case .unknown(let known):
+            let names = known.joined(separator: ", ")
+            let others = known.isEmpty ? "nothing is left of any removed route" : "there is something left of \(names)"
+            return (404, "unknown_route", "Nothing is left of a route '\(route)' that is not configured; \(others).")
+        case .configured:
+            return (
+                409, "route_configured",
+                "The route '\(route)' is configured: what it holds will be delivered. Take it out of the configuration first, and restart."
+            )
+        case .takenOver(let other):
+            return (
+                409, "route_configured",
+                "What '\(route)' left is taken over by route '\(other)', which names it under formerly. Take it out there first."
+            )
+        case .starting: return (503, "starting", "The node is opening its disk.")
+        case .busy: return (409, "route_busy", "The route '\(route)' is being given up already.")
+        }
+    }
+}
