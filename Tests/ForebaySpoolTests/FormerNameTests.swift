@@ -166,6 +166,9 @@ struct FormerNameTests {
 struct SideLogFolderTests {
     private let data = NSTemporaryDirectory() + "forebay-side-" + UUID().uuidString
 
+    /// A log has several segments.
+    private static let padding = String(repeating: "p", count: 100_000)
+
     private func fill(_ kind: SideLogFolder.Kind, _ route: String, _ count: Int) async throws {
         let folder = SideLogFolder(kind, of: route, in: self.data)
         let budget = try SpoolBudget(capacity: 1 << 30, directory: self.data)
@@ -180,20 +183,21 @@ struct SideLogFolderTests {
         switch kind {
         case .setAside:
             let log = try SetAsideLog(directory: folder.path, open: open)
-            try await log.append(new: [unit(1)], [aside(1, (0..<max(1, count)).map { "\(route)\($0)" })])
+            try await log.append(new: [unit(1)], [aside(1, (0..<max(1, count)).map { "\(route)\($0)" + Self.padding })])
             // One that was drained has a log and no events.
             if count == 0 { try log.settle(1, through: 1, oldestAcceptedAt: nil) }
             await log.close()
         case .deadLetters:
             let log = try DeadLetters(route: route, directory: folder.path, open: open)
-            let record = batch(RouteID(name: route), ["dead"]).withUnsafeBytes { Array($0) }
-            _ = try await log.append(
-                (0..<count).map {
+            let record = batch(RouteID(name: route), ["dead" + Self.padding]).withUnsafeBytes { Array($0) }
+            for number in 0..<count {
+                _ = try await log.append([
                     DeadLetter(
-                        topic: "t", code: "C", reason: "r", eventID: "\(route)\($0)",
+                        topic: "t", code: "C", reason: "r", eventID: "\(route)\(number)",
                         offset: Offset(lane: .partition(topic: "t", 0), number: 0),
                         record: record)
-                })
+                ])
+            }
             await log.close()
         }
     }
