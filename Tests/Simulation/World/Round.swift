@@ -52,7 +52,16 @@ package struct Round {
                 model.coverage.hit("damage: \(damage.kind.rawValue)")
                 model.coverage.hit("damaged: \(damage.target.rawValue)")
                 model.damaged()
-                if hasCrashed { model.damagedAfterCrash(markAge: 3_000_000_000) }
+                // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
+                let isTail =
+                    file
+                    == disk.files.last {
+                        $0.hasPrefix("\(SimulatedNode.directory)/spool/") && $0.hasSuffix(".segment") && !$0.contains("/old-")
+                            && !$0.contains("/9")
+                    }
+                if hasCrashed, isTail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
+                    model.damagedAfterCrash(markAge: 3_000_000_000)
+                }
                 if hasCrashed, !file.contains("/spool/") { model.mayLoseAside = true }
                 self.tell?("damage: \(damage) to \(file)")
             }
