@@ -52,7 +52,7 @@ package final class SpoolSource: EventSource {
     }
 
     package func commit(through end: Offset) throws(ForebayError) {
-        try self.move(self.state.withLock { $0.settle(through: end.number) })
+        try self.move { $0.settle(through: end.number) }
     }
 
     /// Ends the reading; the stage that read has ended.
@@ -69,23 +69,34 @@ package final class SpoolSource: EventSource {
         return result
     }
 
-    private func move(_ move: SourceState.Move?) throws(ForebayError) {
-        guard let move else { return }
-        do throws(ForebayError) {
-            try self.spoolCursor.move(to: move.sequence, settled: move.settled)
-            try self.rest()
-        } catch {
-            // What was counted as settled is not: whatever this reading does later would skip it.
-            self.state.withLock { $0 = SourceState(cursor: self.spoolCursor.sequence, reading: $0.reading + 1) }
-            throw error
+    /// The reader has looked at everything below `position`.
+    ///
+    /// - Throws: `CancellationError` if another reading has begun since.
+    private func reached(_ position: UInt64, _ reading: Int) throws {
+        try self.change(reading) { _ in }
+        try self.move { $0.reading == reading ? $0.reached(position) : nil }
+    }
+
+    /// Moves the cursor as the state decides. One step for all others: what was counted as settled, and could not be written, must not be
+    /// skipped by what comes next.
+    private func move(_ decide: (inout SourceState) -> SourceState.Move?) throws(ForebayError) {
+        let outcome = self.state.withLock { state -> Result<Void, ForebayError> in
+            guard let move = decide(&state) else { return .success(()) }
+            do throws(ForebayError) {
+                try self.spoolCursor.move(to: move.sequence, settled: move.settled)
+                try self.rest(state)
+                return .success(())
+            } catch {
+                state = SourceState(cursor: self.spoolCursor.sequence, reading: state.reading + 1)
+                return .failure(error)
+            }
         }
+        try outcome.get()
     }
 
     /// Nothing is left to settle: whatever the cursor did not count stood in holes.
-    private func rest() throws(ForebayError) {
-        guard let position = self.state.withLock({ $0.idlePosition }),
-            let count = self.spool.count(of: self.spoolCursor, ifEndIs: position)
-        else { return }
+    private func rest(_ state: SourceState) throws(ForebayError) {
+        guard let position = state.idlePosition, let count = self.spool.count(of: self.spoolCursor, ifEndIs: position) else { return }
         try self.spoolCursor.rest(at: position, ordinal: count)
     }
 
@@ -136,8 +147,7 @@ package final class SpoolSource: EventSource {
                             try source.change(reading) { $0.hand(batch) }
                             try await link.send(batch)
                         }
-                        let position = reader.next
-                        try source.move(source.change(reading) { $0.reached(position) })
+                        try source.reached(reader.next, reading)
                         if batches.isEmpty, reader.isCaughtUp { break }
                     }
                 }

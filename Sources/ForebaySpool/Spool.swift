@@ -44,8 +44,9 @@ package final class Spool: Sendable {
         }
         let reporter = SpoolReporter(directory: directory, metrics: metrics, time: configuration.surroundings.time)
         let found = try FoundSegments(disk, in: configuration.segments)
-        let identity = try LogIdentity(disk, of: directory, found, chance: configuration.surroundings.chance)
-        let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter).run(found, identity)
+        var identity = try LogIdentity(disk, of: directory, found, chance: configuration.surroundings.chance)
+        let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter).run(
+            found, &identity, chance: configuration.surroundings.chance)
         return try Spool(configuration, budget, threads, metrics, lock, reporter, identity, outcome)
     }
 

@@ -137,7 +137,7 @@ enum Rules {
     }
 
     /// What can run in a simulation, by folder.
-    private static let simulated = ["ForebayForward", "ForebayBuffer", "ForebayCore/Supervision", "ForebayCore/Link"]
+    private static let simulated = ["ForebaySpool", "ForebayForward", "ForebayBuffer", "ForebayCore/Supervision", "ForebayCore/Link"]
 
     // MARK: Tools
 

@@ -6,6 +6,7 @@ import ForebayCore
 ///     forebay-registry 2
 ///     log 8N1ZQ5F3W7YKD2RC
 ///     generation 12
+///     origin 0B7K3V9QXH2M5TWA                              only since the newest segment was lost once: what ids of new events begin with
 ///     cursor forward/orders 9d5c0a1f2b3e4d6a               its name, and the ids of the routes whose events it counts
 ///     cursor forward/bills 17f20e9d3c4b5a68 44aa01b2c3d4e5f6
 ///     forgotten forward/old 81920                          given up at this sequence: what lies below never comes back
@@ -21,6 +22,8 @@ struct CursorRegistry: Equatable, Sendable {
     private static let title = "forebay-registry 2"
 
     var log: SpoolID
+    /// What the ids of new events begin with, where it is not the newest segment's origin any more.
+    var origin: SpoolID?
     var generation: UInt64 = 0
     var cursors: [Entry] = []
     var forgotten: [String: UInt64] = [:]
@@ -90,6 +93,7 @@ struct CursorRegistry: Equatable, Sendable {
 
     var encoded: [UInt8] {
         var lines = [Self.title, "log \(self.log)", "generation \(self.generation)"]
+        if let origin { lines.append("origin \(origin)") }
         for cursor in self.cursors {
             lines.append(
                 (["cursor", Self.escaped(cursor.name)] + cursor.routes.map { String($0.rawValue, radix: 16) }).joined(separator: " "))
@@ -116,6 +120,10 @@ struct CursorRegistry: Equatable, Sendable {
         self.log = Array(words[1][1].utf8).withUnsafeBytes { SpoolID(characters: $0) }
         self.generation = generation
         for line in words.dropFirst(3) {
+            if line.count == 2, line[0] == "origin", line[1].utf8.count == SpoolID.length {
+                self.origin = Array(line[1].utf8).withUnsafeBytes { SpoolID(characters: $0) }
+                continue
+            }
             guard line.count >= 3, let name = Self.unescaped(line[1]) else { return nil }
             if line[0] == "cursor" {
                 let routes = line.dropFirst(2).compactMap { UInt64($0, radix: 16).map(RouteID.init(rawValue:)) }

@@ -37,13 +37,8 @@ final class CursorSet: Sendable {
         self.onDiskFailure = configuration.onDiskFailure
         self.reporter = reporter
         self.moved = moved
-        var registry = identity.registry.registry ?? CursorRegistry(log: identity.log)
-        self.isRegistryLost = identity.registry.registry == nil && !identity.isNew && !identity.isVersion1
-        if identity.registry.registry == nil {
-            for name in identity.cursors.keys.sorted() {
-                registry.put(CursorRegistry.Entry(name: name, routes: [RouteID(name: Self.route(of: name))]))
-            }
-        }
+        let registry = identity.knownRegistry
+        self.isRegistryLost = identity.isRegistryLost
         if self.isRegistryLost {
             reporter.report(
                 SpoolAlarm(

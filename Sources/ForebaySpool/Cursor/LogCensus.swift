@@ -34,8 +34,10 @@ struct LogCensus {
     ) throws(ForebayError) -> (frame: FrameHeader?, hasHoles: Bool) {
         let segments = self.view.read { state in state.segments.filter { $0.end > sequence } }
         var hasHoles = false
+        var expected = sequence
         for segment in segments {
-            hasHoles = hasHoles || segment.isDamaged
+            hasHoles = hasHoles || segment.isDamaged || segment.base > expected
+            expected = segment.end
             guard routes.contains(where: { segment.routes[$0] != nil }) else { continue }
             guard let file = try self.open(segment) else {
                 hasHoles = true

@@ -88,7 +88,9 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             return false
         }
         if segment.base > self.next {
-            self.miss(self.next..<segment.base, segment, position: 0, "a segment is gone")
+            self.onMissing(
+                MissingRange(
+                    sequences: self.next..<segment.base, segment: segment.header.previousNumber, position: 0, reason: "a segment is gone"))
             self.next = segment.base
         }
         if self.segment?.number == segment.number {

@@ -12,6 +12,8 @@ struct LogIdentity {
     var cursors: [String: SlotFile.Found] = [:]
     /// Whether there was nothing at all.
     var isNew: Bool
+    /// Whether there must have been a registry, and it can't be read: nobody knows which cursors there were.
+    var isRegistryLost: Bool
 
     init(
         _ disk: any Disk, of directory: String, _ found: FoundSegments, chance: any ChanceSource
@@ -30,6 +32,7 @@ struct LogIdentity {
         let isThere = !found.segments.isEmpty || !found.unreadable.isEmpty || !files.isEmpty || hasMark
         self.isNew = !isNewFormat && !isThere
         self.isVersion1 = !isNewFormat && isThere
+        self.isRegistryLost = isNewFormat && self.registry.registry == nil
         let votes = Dictionary(slots.values.map { ($0.log, 1) }, uniquingKeysWith: +)
         let elected = votes.max { ($0.value, $0.key.description) < ($1.value, $1.key.description) }?.key
         var chance = chance.generator
@@ -40,6 +43,25 @@ struct LogIdentity {
             let name = Self.cursorName(ofFile: file)
             self.cursors[name] = try SlotFile.read(disk, "\(folder)/\(file)", log: self.log, owners: [0, SpoolCursor.owner(name)])
         }
+    }
+
+    /// The registry, or what the cursors' files say of it.
+    var knownRegistry: CursorRegistry {
+        if let registry = self.registry.registry { return registry }
+        var registry = CursorRegistry(log: self.log)
+        for name in self.cursors.keys.sorted() {
+            registry.put(CursorRegistry.Entry(name: name, routes: [RouteID(name: CursorSet.route(of: name))]))
+        }
+        return registry
+    }
+
+    /// Ids of new events begin with something new from now on, durably: numbers may have been given that nobody knows of.
+    mutating func renewOrigin(_ disk: any Disk, of directory: String, chance: any ChanceSource) throws(ForebayError) {
+        var generator = chance.generator
+        var registry = self.knownRegistry
+        registry.origin = SpoolID.random(using: &generator)
+        try registry.write(disk, to: directory)
+        self.registry = CursorRegistry.Found(registry: registry, isThere: true, isWhole: true)
     }
 
     /// The sequences below which something beside the segments says that all was durable.

@@ -11,8 +11,8 @@ struct SegmentContents {
     /// Frames that can't be read, or are not there.
     private(set) var hasHoles = false
 
-    /// Reads the headers of the frames below a sequence.
-    init(scanning file: any DiskFile, _ header: SegmentHeader, size: Int, end: UInt64) throws(ForebayError) {
+    /// Reads the headers of the frames below a sequence; none: of all.
+    init(scanning file: any DiskFile, _ header: SegmentHeader, size: Int, end: UInt64?) throws(ForebayError) {
         var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
         self.end = header.base
         self.dataEnd = header.dataStart
@@ -21,12 +21,12 @@ struct SegmentContents {
             case .gap: self.hasHoles = true
             case .footer, .end: break scan
             case .frame(let frame, let position):
-                if frame.base >= end { break scan }
+                if let end, frame.base >= end { break scan }
                 self.add(frame, at: position)
                 self.dataEnd = scanner.position
             }
         }
-        if self.end < end { self.hasHoles = true }
+        if let end, self.end < end { self.hasHoles = true }
     }
 
     init(_ header: SegmentHeader) {

@@ -34,10 +34,14 @@ struct SpoolRecovery {
         self.kind = kind
     }
 
-    func run(_ found: FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> Outcome {
+    /// - Parameter identity: with a new origin for ids, if the newest segment was lost.
+    func run(_ found: FoundSegments, _ identity: inout LogIdentity, chance: any ChanceSource) throws(ForebayError) -> Outcome {
         var found = found
         var outcome = Outcome()
-        for segment in found.takeForeign(to: identity.log) {
+        let foreign = found.takeForeign(to: identity.log)
+        // Before anything that shows it is moved away.
+        if self.isNewestLost(found, identity) { try identity.renewOrigin(self.disk, of: self.directory, chance: chance) }
+        for segment in foreign {
             self.reporter.report(SpoolAlarm(file: segment.path, text: "a segment of another log; it is moved to quarantine"))
             try Folder(self.disk).quarantine(segment.path, of: self.directory)
         }
@@ -54,6 +58,7 @@ struct SpoolRecovery {
             let next = place + 1 < found.segments.count ? found.segments[place + 1].header : nil
             try self.add(segment, next: next, to: &outcome, highest: &highest)
         }
+        outcome.origin = identity.registry.registry?.origin ?? outcome.origin
         self.checkEnd(found, identity, highest, &outcome)
         self.checkBeginning(identity, &outcome)
         if self.kind == .setAside { self.checkChain(&outcome) }
@@ -124,6 +129,8 @@ struct SpoolRecovery {
         let size = try file.size()
         var info = SegmentInfo(header: header, path: segment.path, end: header.base, dataEnd: size, size: size)
         var checksum: UInt64 = 0
+        // Where a segment in between was lost, this one ends where its own events do, so that every reader sees the hole.
+        let goesOn = next.map { $0.previousNumber == header.number } ?? false
         if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt) {
             info.end = footer.end
             info.dataEnd = footer.dataEnd
@@ -142,12 +149,12 @@ struct SpoolRecovery {
             outcome.ordinals.merge(tail.firsts) { max($0, $1) }
         } else if header.version > 1 || size > header.dataStart {
             // The successor decides what counts here: what stands at or above its base was never acknowledged.
-            let contents = try SegmentContents(scanning: file, header, size: size, end: next!.base)
+            let contents = try SegmentContents(scanning: file, header, size: size, end: goesOn ? next!.base : nil)
             contents.apply(to: &info)
             checksum = UInt64(contents.checksum)
             SegmentSeal(self.disk).seal(&info, checksum: contents.checksum)
         }
-        if let next { info.end = max(info.base, next.base) }
+        if let next, goesOn { info.end = max(info.base, next.base) }
         for entry in info.routes.entries {
             outcome.ordinals[entry.route] = max(outcome.ordinals[entry.route] ?? 0, entry.ordinal)
         }
@@ -157,13 +164,21 @@ struct SpoolRecovery {
         outcome.segments.append(info)
     }
 
+    /// The number of the newest segment that anything knows of.
+    private static func newest(_ found: FoundSegments, _ identity: LogIdentity) -> UInt64 {
+        max(found.newestNumber, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0)
+    }
+
+    private func isNewestLost(_ found: FoundSegments, _ identity: LogIdentity) -> Bool {
+        Self.newest(found, identity) > found.newestNumber
+    }
+
     /// Whether the newest segment is there, and all that marks cover.
     private func checkEnd(_ found: FoundSegments, _ identity: LogIdentity, _ highest: UInt64, _ outcome: inout Outcome) {
         // Version 1 removed the newest one, too, when nobody needed it.
         let end = outcome.segments.last?.end ?? (identity.isVersion1 ? highest : identity.mark?.value?.ordinal ?? 0)
         outcome.durableEnd = max(highest, end)
-        let newest = max(
-            found.newestNumber, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0)
+        let newest = Self.newest(found, identity)
         if newest > found.newestNumber {
             self.reporter.report(
                 SpoolAlarm(
@@ -171,8 +186,6 @@ struct SpoolRecovery {
                     text:
                         "the newest segment is gone or can't be read: events accepted last may be lost, from sequence \(end) on; new events"
                         + " get ids of a new kind"))
-            // Numbers may have been given that nobody knows of: with a new origin no id is given twice.
-            outcome.origin = nil
         }
         outcome.nextNumber = max(newest, found.highestName) + 1
         if outcome.durableEnd > end, !self.reporter.missing.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
