@@ -32,7 +32,7 @@ def run(rig):
             rig.check("SIGTERM ends it with 0", node.terminate(TIMEOUT + 10) == 0)
             took = time.monotonic() - began
             rig.check("it ends in the time allowed", took < TIMEOUT + 1, f"{took:.1f} s")
-            rig.say(f"ended in {took:.2f} s, Kafka {'frozen' if frozen else 'alive'}, with {', '.join(world.present())}")
+            rig.say(f"ended in {took:.2f} s, Kafka {'frozen' if frozen else 'alive'}, with {', '.join(world.there)}")
             world.main.thaw()
             world.change(keeping=["steady"])
         began_load(node, load)

@@ -39,7 +39,7 @@ def fail(rig, world, part, least):
         until("the stages fail", lambda: restarts(node) >= least, 60 + 30 * least)
     counts = [load.stop() for load in loads]
     rig.check("every request was answered 2xx", all(not set(c) & {"refused", "unknown"} for c in counts), counts)
-    until("steady has caught up", lambda: node.lag("steady") == 0, 180)
+    until("steady has caught up", lambda: world.lag("steady") == 0, 180)
     stages = {stage["name"]: stage["restarts"] for stage in node.status()["stages"]}
     rig.check("siblings are untouched", all(n == 0 for name, n in stages.items() if not name.startswith("forward/")), stages)
     rig.say(f"restarts: {', '.join(f'{name} {n}' for name, n in stages.items() if n)}")

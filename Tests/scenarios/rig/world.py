@@ -6,8 +6,9 @@
     behind   delivered some; then its cluster went away
     late     comes and goes, on the cluster that is away
 
-Between two starts of the node the routes are what an operator may make of them: in another order, some removed, some new or back. What a removed
-route holds waits for it, and nobody takes its topic meanwhile (404). At the end all is put back, and everything acknowledged must arrive in order.
+Between two starts of the node the routes are what an operator may make of them: in another order, some removed, some new or back, some under another
+name (`formerly`). What a removed route holds waits for it, and nobody takes its topic meanwhile (404). At the end all is put back, names too, and
+everything acknowledged must arrive in order. What is asked here for a route goes by its first name, which is its topic's.
 """
 
 import itertools
@@ -20,8 +21,9 @@ LIGHT = {"batch": 10, "connections": 2, "pause": 50}  # beside the load that the
 
 class World:
     def __init__(self, rig, **options):
-        """`options` for the node. The topic of a route has its name."""
-        self.rig, self.loads, self.changes = rig, [], 0
+        """`options` for the node."""
+        self.rig, self.loads, self.changes, self.there = rig, [], 0, []
+        self.names = {topic: [topic] for topic in CLUSTER_OF}  # that each route ever had, the one that it has now last
         self.clusters = {name: rig.kafka(settings={"auto.create.topics.enable": "false"}) for name in ("main", "other")}
         for topic, cluster in CLUSTER_OF.items():
             if topic != "missing":
@@ -44,35 +46,49 @@ class World:
             self.load(name, **LIGHT)
         until("some of behind is delivered", lambda: self.delivered("behind") > 100)
         self.other.stop()
-        until("idle is idle", lambda: self.node.lag("idle") == 0)
+        until("idle is idle", lambda: self.lag("idle") == 0)
         until("missing is set aside", lambda: "missing" in self.node.units())
         return self
 
     def delivered(self, route):
-        return self.node.metric("forebay_delivery_events_total", route=route) or 0
+        return self.node.metric("forebay_delivery_events_total", route=self.names[route][-1]) or 0
+
+    def lag(self, route):
+        return self.node.lag(self.names[route][-1])
 
     # Between two starts: the node takes it up when it is started next
 
-    def configure(self, names):
-        """These routes, in this order."""
-        self.node.configuration["routes"] = {name: {"topics": [name], "forward": {"to": CLUSTER_OF[name]}} for name in names}
-        self.node.configuration["topics"] = {name: {"key": "$.k"} for name in names}
+    def configure(self, routes):
+        """These, in this order."""
+        self.there = list(routes)
+        self.node.configuration["routes"] = {self.names[route][-1]: self._settings(route) for route in routes}
+        self.node.configuration["topics"] = {route: {"key": "$.k"} for route in routes}
+
+    def _settings(self, route):
+        *former, name = self.names[route]
+        settings = {"topics": [route], "forward": {"to": CLUSTER_OF[route]}}
+        return settings | ({"formerly": sorted(set(former) - {name})} if set(former) - {name} else {})
 
     def change(self, keeping=()):
-        """One to three routes are removed, the others stand in another order: as the seed says. `keeping`: those that stay."""
-        free = [name for name in CLUSTER_OF if name not in keeping]
+        """One to three routes are removed; of the others one has a new name, and they stand in another order: as the seed says. `keeping`: those
+        that stay."""
+        free = [route for route in CLUSTER_OF if route not in keeping]
         removed = self.rig.random.sample(free, self.rig.random.randrange(1, min(4, len(free))))
-        self.put_back()
-        self.configure([name for name in self.present() if name not in removed])
         self.changes += 1
-        self.rig.say(f"routes: {', '.join(self.present())}; removed: {', '.join(removed)}")
+        present = [route for route in self.rig.random.sample(list(CLUSTER_OF), len(CLUSTER_OF)) if route not in removed]
+        self._rename(self.rig.random.choice(present), f"renamed-{self.changes}")
+        self.configure(present)
+        self.rig.say(f"routes: {', '.join(self.node.configuration['routes'])}; removed: {', '.join(removed)}")
+
+    def _rename(self, route, name):
+        if self.names[route][-1] != name:
+            self.names[route].append(name)
 
     def put_back(self):
-        """All routes, in an order as the seed says."""
+        """All routes, with their first names, in an order as the seed says."""
+        for route in CLUSTER_OF:
+            self._rename(route, route)
         self.configure(self.rig.random.sample(list(CLUSTER_OF), len(CLUSTER_OF)))
-
-    def present(self):
-        return list(self.node.configuration["routes"])
 
     def restart(self):
         """Stopped in peace, and started with the routes as they are configured now."""
@@ -90,11 +106,9 @@ class World:
 
     def settle(self):
         """The routes that are there have delivered what waited before; new events may come all the time."""
-        lags = {}
 
         def caught_up():
-            lags.update({name: self.node.lag(name) for name in self.present()})
-            return max(lags.values()) < 1000
+            return max(self.lag(route) for route in self.there) < 1000
 
         until("the routes have caught up", caught_up, 120)
 
