@@ -118,7 +118,7 @@ struct DamageTableTests {
         case frame, headerCopy, otherHeaderCopy, header, headerOfNewest, middleGone, oldestGone, newestGone, cutShort, cutToNothing, footer
         case copy, foreign, stranger
         case cursorSlot, cursorEmpty, cursorGarbage, cursorGone, cursorOfAnother, cursorOfNobody
-        case registry, registryCopy, registries, mark, markGone, lock, leftovers
+        case registry, registryCopy, registries, registryOfAnother, mark, markGone, lock, leftovers
 
         /// Whether events can't be read any more.
         var loses: Bool {
@@ -129,6 +129,7 @@ struct DamageTableTests {
         var alarms: Bool {
             [
                 .header, .headerOfNewest, .newestGone, .foreign, .cursorEmpty, .cursorGarbage, .cursorGone, .cursorOfAnother, .registries,
+                .registryOfAnother,
                 .mark, .markGone,
             ].contains(self)
         }
@@ -189,6 +190,12 @@ struct DamageTableTests {
         case .registries:
             try files.removeItem(atPath: directory + "/registry")
             try world.change(directory + "/registry.copy") { $0[20] ^= 1 }
+        case .registryOfAnother:
+            let other = try await World(isClean: true)
+            for name in CursorRegistry.files {
+                try files.removeItem(atPath: directory + "/\(name)")
+                try files.copyItem(atPath: other.directory + "/\(name)", toPath: directory + "/\(name)")
+            }
         case .mark: try world.change(directory + "/mark") { $0 = Data(repeating: 0, count: 8192) }
         case .markGone: try files.removeItem(atPath: directory + "/mark")
         case .lock: try files.removeItem(atPath: directory + "/lock")

@@ -18,7 +18,12 @@ struct LogIdentity {
     init(
         _ disk: any Disk, of directory: String, _ found: FoundSegments, chance: any ChanceSource
     ) throws(ForebayError) {
-        self.registry = try CursorRegistry.read(disk, of: directory)
+        var registry = try CursorRegistry.read(disk, of: directory)
+        if let log = registry.registry?.log, !found.segments.isEmpty, !found.segments.contains(where: { $0.header.log == log }) {
+            registry.registry = nil  // Another log's, put here by somebody: it says nothing of this one.
+            registry.isWhole = false
+        }
+        self.registry = registry
         let folder = "\(directory)/cursors", markPath = "\(directory)/\(SpoolMark.file)"
         let files = try Folder(disk).entries(folder)
         let mark = try Self.newestSlot(disk, markPath)
