@@ -294,6 +294,18 @@ struct SideLogFolderTests {
         }
     }
 
+    @Test("a file that can't be looked at stops nothing")
+    func unreadable() async throws {
+        try await self.fill(.deadLetters, "old", 1)
+        let disk = FaultDisk()
+        disk.fail { call, path in call == .open && path.hasSuffix(".segment") ? EACCES : nil }
+        let folder = SideLogFolder(.deadLetters, of: "old", in: self.data, disk: disk)
+        #expect(try folder.size() > 0, "the others")
+        try folder.giveUp()
+        #expect(try folder.holdsLog == false)
+        try? FileManager.default.removeItem(atPath: self.data)  // Cleaning up is a courtesy.
+    }
+
     @Test("the budget gets back what the log had taken")
     func budget() async throws {
         try await self.fill(.setAside, "old", 5)
