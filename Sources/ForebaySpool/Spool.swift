@@ -13,6 +13,7 @@ package final class Spool: Sendable {
     private let cursors: CursorSet
     private let writer: SpoolWriter
     private let keeper: SpoolKeeper
+    private let starting: Task<Void, Never>
     private let logger = Logger(label: "spool")
 
     /// Opens the log, mends what a crash left, and is ready to append. Reads the unsealed tail only, whatever the backlog; needs no room
@@ -75,13 +76,18 @@ package final class Spool: Sendable {
             mark: mark, writer: writer)
         (self.writer, self.keeper) = (writer, keeper)
         let tasks = configuration.surroundings.tasks
-        wake.set { Task(executorPreference: tasks) { await keeper.cursorMoved() } }
         budget.add(outcome.bytes)
+        let startsNewSegment = identity.isVersion1
+        let starting = Task(executorPreference: tasks) {
+            await writer.start(
+                wantNext: { Task(executorPreference: tasks) { await keeper.prepareNext() } }, startsNewSegment: startsNewSegment)
+        }
+        self.starting = starting
+        wake.set { Task(executorPreference: tasks) { await keeper.cursorMoved() } }
         for missing in reporter.missing { self.view.damaged(missing.segment) }
         if identity.isVersion1 { self.tellOfVersion1() }
         Task(executorPreference: tasks) {
-            await writer.start(
-                wantNext: { Task(executorPreference: tasks) { await keeper.prepareNext() } }, startsNewSegment: identity.isVersion1)
+            await starting.value
             await keeper.start()
         }
     }
@@ -233,6 +239,8 @@ package final class Spool: Sendable {
 
     /// Cursors synced, the segment sealed: the sign of a clean stop. Nothing can be appended afterwards.
     package func close() async {
+        // Closed at once, it would not have begun the segment that an older version refuses.
+        await self.starting.value
         await self.writer.close()
         await self.keeper.close()
         self.lock.release()

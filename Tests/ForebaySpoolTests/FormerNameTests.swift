@@ -65,6 +65,59 @@ struct FormerNameTests {
         await spool.close()
     }
 
+    @Test("a takeover, and a name that comes back, killed at every call that changes the disk", arguments: [false, true])
+    func killedEverywhere(comesBack: Bool) async throws {
+        let base = SpoolFixture(segmentSize: 64 << 10)
+        let first = try base.open()
+        for route in ["a", "b", "c"] { _ = try await self.open(first, route) }
+        for number in 0..<9 { try await self.append(first, ["a", "b", "c"][number % 3], ["\(number)"]) }
+        let former = try await self.open(first, "a")
+        try former.move(to: 1, settled: 1)
+        await first.close()
+        if comesBack {
+            let spool = try base.open()
+            _ = try await self.open(spool, "b", formerly: ["a"])
+            await spool.close()
+        }
+        for kill in 0... {
+            let world = try base.crashed()
+            let disk = FaultDisk()
+            let spool = try world.open(on: disk)
+            let calls = Mutex(0)
+            disk.fail { call, _ in
+                guard [.rename, .remove, .syncFolder, .makeFolder, .write, .sync, .truncate].contains(call) else { return nil }
+                return calls.withLock { calls in
+                    calls += 1
+                    return calls > kill ? EROFS : nil
+                }
+            }
+            let isThrough: Bool
+            do {
+                _ = comesBack ? try await self.open(spool, "a") : try await self.open(spool, "b", formerly: ["a"])
+                isThrough = true
+            } catch { isThrough = false }
+            disk.fail(nil)
+            let left = try world.crashed()
+            await spool.close()
+            let next = try left.open()
+            if comesBack { _ = try await self.open(next, "a") }
+            let b = try await self.open(next, "b", formerly: comesBack ? [] : ["a"])
+            #expect(next.alarms.isEmpty && next.missing.isEmpty, "killed at call \(kill)")
+            // It stood further back than the one that it takes over: what that had settled comes again.
+            let own = try self.waiting(next, b)
+            #expect(
+                own == (comesBack ? ["1", "4", "7"] : ["0", "1", "3", "4", "6", "7"]) && next.lag(of: b) == UInt64(own.count), "at \(kill)")
+            if comesBack {
+                let a = try await self.open(next, "a")
+                let waiting = try self.waiting(next, a)
+                #expect(waiting == ["3", "6"] && next.lag(of: a) == 2, "at \(kill)")
+            }
+            await next.close()
+            if isThrough { break }
+            #expect(kill < 100)
+        }
+    }
+
     @Test("there and back, and through a third name: no event twice, none lost")
     func thereAndBack() async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)
@@ -292,6 +345,18 @@ struct SideLogFolderTests {
             let left = try SystemDisk().entries("\(self.data)/forgotten") ?? []
             #expect(left.isEmpty, "killed at call \(kill)")
         }
+    }
+
+    @Test("a file that can't be looked at stops nothing")
+    func unreadable() async throws {
+        try await self.fill(.deadLetters, "old", 1)
+        let disk = FaultDisk()
+        disk.fail { call, path in call == .open && path.hasSuffix(".segment") ? EACCES : nil }
+        let folder = SideLogFolder(.deadLetters, of: "old", in: self.data, disk: disk)
+        #expect(try folder.size() > 0, "the others")
+        try folder.giveUp()
+        #expect(try folder.holdsLog == false)
+        try? FileManager.default.removeItem(atPath: self.data)  // Cleaning up is a courtesy.
     }
 
     @Test("the budget gets back what the log had taken")

@@ -95,7 +95,12 @@ final class CursorSet: Sendable {
         _ name: String, routes: [RouteID], from old: [SpoolCursor], partingFrom parted: [SpoolCursor], _ view: SpoolView
     ) throws(ForebayError) -> SpoolCursor {
         let known = self.cursor(name)
-        let sequence = (old + parted + (known.map { [$0] } ?? [])).map(\.sequence).min() ?? 0
+        var sequence = (old + parted + (known.map { [$0] } ?? [])).map(\.sequence).min() ?? 0
+        if old.isEmpty, known == nil {
+            // What it had settled itself when it was taken over, by one that stood further back.
+            let taken = self.state.withLock { $0.registry.forgotten[name] } ?? 0
+            sequence = min(max(sequence, taken), view.read { $0.durableEnd })
+        }
         let cursor = try known == nil ? self.write(name, routes, sequence, view) : self.rewrite(name, routes, sequence, view)
         var rests: [SpoolCursor] = []
         // Their count before the registry: of one with several routes it is not believed at a start, of one with a single route it is.

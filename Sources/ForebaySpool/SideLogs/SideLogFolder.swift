@@ -140,7 +140,9 @@ package struct SideLogFolder: Sendable {
             case .folder?: found += try self.files(under: entry, disk)
             case .file?:
                 let counts = name == UnitTable.file || path.hasSuffix("/segments")
-                found.append((try disk.open(entry, []).size(), counts))
+                // Of one that can't be looked at (in quarantine, say) the size is not known, and nothing else hangs on it.
+                guard let size = try? disk.open(entry, []).size() else { continue }
+                found.append((size, counts))
             default: continue
             }
         }

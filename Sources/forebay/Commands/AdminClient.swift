@@ -18,7 +18,11 @@ struct AdminClient: ~Copyable {
     mutating func get(_ target: String) throws -> (bytes: [UInt8], value: JSONValue) { try self.ask("GET", target) }
 
     /// Given up is given up: asking twice does no harm.
-    mutating func delete(_ target: String) throws -> JSONValue { try self.ask("DELETE", target).value }
+    mutating func delete(_ target: String) throws -> JSONValue {
+        // It takes as long as removing the files does.
+        self.client.answerTimeout = 300_000
+        return try self.ask("DELETE", target).value
+    }
 
     private mutating func ask(_ method: String, _ target: String) throws -> (bytes: [UInt8], value: JSONValue) {
         let response = try self.client.send(HTTPClientRequest(method: method, target: target, headers: [("Accept", "application/json")]))
