@@ -30,6 +30,7 @@ package actor IngestStage: Stage {
     let waiters: DeliveryWaiters
     private let room: IngestRoom
     let storage: IngestStorage
+    private let onOpened: @Sendable () -> Void
     let logger = Logger(label: "ingest")
 
     var state: IngestState
@@ -68,10 +69,12 @@ package actor IngestStage: Stage {
     ///   - waiters: of those who wait for Kafka, told by the delivering stages.
     ///   - topics: those with unsettled events; made of the same routes.
     ///   - storage: what the buffer stands on.
+    ///   - onOpened: called on the loop when requests are taken from now on.
     /// - Throws: `configurationInvalid`, for routes and topics that can't be.
     package init(
         loop: EventLoop, configuration: IngestConfiguration, port: LinkPort<Submission>, room: IngestRoom, server: any RequestAnswering,
-        waiters: DeliveryWaiters, topics: UnsettledTopics, metrics: IngestMetrics, storage: IngestStorage = IngestStorage()
+        waiters: DeliveryWaiters, topics: UnsettledTopics, metrics: IngestMetrics, storage: IngestStorage = IngestStorage(),
+        onOpened: @escaping @Sendable () -> Void = {}
     ) throws(ForebayError) {
         let routes = try IngestRoutes(configuration)
         self.loop = loop
@@ -82,6 +85,7 @@ package actor IngestStage: Stage {
         self.waiters = waiters
         self.metrics = metrics
         self.storage = storage
+        self.onOpened = onOpened
         let limits = configuration.limits
         self.state = IngestState(inFlightLimit: limits.inFlight, refusalPause: configuration.refusalPause)
         self.decoder = BodyDecoder(limits)
@@ -130,6 +134,7 @@ package actor IngestStage: Stage {
             loop.execute { self.assumeIsolated { $0.offerHeld() } }
         }
         self.server.replaceHandler(IngestHandler(stage: self))
+        self.onOpened()
     }
 
     private func end() {

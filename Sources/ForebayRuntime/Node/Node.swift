@@ -101,17 +101,30 @@ package final class Node: Sendable {
         let topics = UnsettledTopics(configuration.ingest.routes, settled: routes.mapValues(\.settled))
         let answering: any RequestAnswering =
             configuration.listeners.ingestProbes ? ProbedServer(listeners.ingest, adminRoutes) : listeners.ingest
+        let (opened, open) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await supervisor.start("ingest") {
             try IngestStage(
                 loop: loops.edge, configuration: configuration.ingest, port: port, room: room, server: answering, waiters: waiters,
-                topics: topics, metrics: ingestMetrics, storage: storageHealth.ingest(isFull: { storage.spool.isFull }))
+                topics: topics, metrics: ingestMetrics, storage: storageHealth.ingest(isFull: { storage.spool.isFull }),
+                onOpened: { open.yield() })
         }
+        // Whoever connects is answered by the stage from the first request on.
+        await Self.wait(for: opened, atMost: .seconds(5))
         let ingest = try await listeners.listen(listeners.ingest, configuration.listeners.ingest.address)
         loops.edge.execute { SharedCPU.watch(edge: loops.edge, commit: storage.threads.commitThread) }
         observation.listening()
         return Node(
             configuration: configuration, supervisor: supervisor, storage: storage, addresses: (ingest, admin, health),
             routes: routes, loops: loops, listeners: listeners, observation: observation, storageWatch: storageWatch)
+    }
+
+    private static func wait(for signal: AsyncStream<Void>, atMost limit: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await _ in signal { break } }
+            group.addTask { try? await Task.sleep(for: limit) }  // Cancelled when the signal came.
+            await group.next()
+            group.cancelAll()
+        }
     }
 
     private init(
