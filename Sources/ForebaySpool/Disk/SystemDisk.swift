@@ -25,10 +25,22 @@ package struct SystemDisk: Disk {
     }
 
     package func renameCreating(_ from: String, to: String) throws(ForebayError) {
-        // A second name, then one less: `link` never replaces, and every file system of Linux that we know has it.
+        if let renameat2 = Self.renameat2 {
+            if renameat2(Self.workingDirectory, from, Self.workingDirectory, to, Self.noReplace) == 0 { return }
+            // A file system, or a kernel, that can't do it in one step.
+            guard errno == EINVAL || errno == ENOSYS else { throw .disk("rename", to, errno) }
+        }
+        // A second name, then one less: `link` never replaces.
         guard link(from, to) == 0 else { throw .disk("link", to, errno) }
         guard unlink(from) == 0 else { throw .disk("remove", from, errno) }
     }
+
+    private typealias RenameAt2 = @convention(c) (CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt) -> CInt
+
+    /// Not declared by the Glibc module; musl has none.
+    private static let renameat2 = dlsym(nil, "renameat2").map { unsafeBitCast($0, to: RenameAt2.self) }
+    private static let workingDirectory: CInt = -100  // AT_FDCWD
+    private static let noReplace: CUnsignedInt = 1  // RENAME_NOREPLACE
 
     package func remove(_ path: String) throws(ForebayError) {
         guard unlink(path) == 0 || errno == ENOENT else { throw .disk("remove", path, errno) }

@@ -107,6 +107,7 @@ actor SpoolKeeper {
     /// Clears the oldest segments that every cursor is durably past: one becomes the next segment, the others are deleted; a damaged one is
     /// kept aside for the operator. The newest stays: it has the log's place.
     private func clearPassedSegments() async {
+        var hasCleared = false
         while let segment = self.passedSegment {
             do throws(ForebayError) {
                 // First it is known that it goes: without that, it would be missed.
@@ -121,8 +122,12 @@ actor SpoolKeeper {
                 self.logger.error("a segment that is not needed any more can't be removed", ["error": error.description])
                 break
             }
+            hasCleared = true
         }
+        guard hasCleared else { return }
         self.budget.refresh()
+        // It may have been given up while the disk was full.
+        self.makeBallast()
     }
 
     private var passedSegment: SegmentInfo? {
