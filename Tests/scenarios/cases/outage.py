@@ -26,7 +26,7 @@ def run(rig):
             world.outage()
             load.reach("it is full again", lambda counts, now=load.counts()["refused"]: counts["refused"] > now + 200, 180)
             world.change(keeping=["steady"])
-            world.restart()
+            world.restart(ready=False)
             load.reach("it refuses, with other routes too", lambda counts, now=load.counts()["refused"]: counts["refused"] > now + 200, 60)
             world.serve()
             world.settle()

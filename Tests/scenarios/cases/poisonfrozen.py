@@ -19,7 +19,7 @@ def run(rig):
     kafka.create("events", assignment=[[1], [2], [3]] * 2, message_timestamp_after_max_ms=3_600_000)
     arrivals = Arrivals(kafka.bootstrap(), [("events", partition) for partition in range(6)])
     rig.closing.append(arrivals.close)
-    node = rig.node(kafka, delivery={"set_aside": {"partition_after": f"{AFTER}s", "retry": "2s"}}).start()
+    node = rig.node(kafka, limits={"timestamp": "any"}, delivery={"set_aside": {"partition_after": f"{AFTER}s", "retry": "2s"}}).start()
     load = rig.load(node, connections=4, batch=60, keys=30, every=50)
     trial = Trial(rig, kafka, node, arrivals)
     longest, coinciding = [], []

@@ -90,10 +90,11 @@ class World:
             self._rename(route, route)
         self.configure(self.rig.random.sample(list(CLUSTER_OF), len(CLUSTER_OF)))
 
-    def restart(self):
-        """Stopped in peace, and started with the routes as they are configured now."""
+    def restart(self, ready=True):
+        """Stopped in peace, and started with the routes as they are configured now. One that is full is started, and not ready."""
         self.rig.check("it ends in peace", self.node.terminate() == 0)
-        self.node.start()
+        self.node.start(ready=ready)
+        until("it has started", lambda: self.node.alive() and self.node.get("/startupz")[0] == 200, 60)
 
     def interlude(self, keeping=("steady",)):
         """Once with other routes, then with all of them; the clusters serve. What is there is delivered, what a removed route held when it is back."""
