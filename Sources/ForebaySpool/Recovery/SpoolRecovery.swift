@@ -145,8 +145,6 @@ struct SpoolRecovery {
             checksum = tail.checksum
             highest = max(highest, tail.info.end)
             for missing in tail.missing { self.reporter.report(missing) }
-            // What was kept stands behind events that may lie in a segment that is gone: the frames know their numbers.
-            outcome.ordinals.merge(tail.firsts) { max($0, $1) }
         } else if header.version > 1 || size > header.dataStart {
             // The successor decides what counts here: what stands at or above its base was never acknowledged.
             let contents = try SegmentContents(scanning: file, header, size: size, end: goesOn ? next!.base : nil)
@@ -179,7 +177,7 @@ struct SpoolRecovery {
         let end = outcome.segments.last?.end ?? (identity.isVersion1 ? highest : identity.mark?.value?.ordinal ?? 0)
         outcome.durableEnd = max(highest, end)
         let newest = Self.newest(found, identity)
-        if newest > found.newestNumber {
+        if self.isNewestLost(found, identity) {
             self.reporter.report(
                 SpoolAlarm(
                     file: SegmentFile.path(of: newest, in: "\(self.directory)/segments"),

@@ -8,8 +8,6 @@ struct TailRecovery {
         var info: SegmentInfo
         var checksum: UInt64 = 0
         var missing: [MissingRange] = []
-        /// The ordinal of each route's first frame.
-        var firsts: [RouteID: UInt64] = [:]
     }
 
     private struct Found {
@@ -51,9 +49,6 @@ struct TailRecovery {
         let kept = try self.uncovered(frames.dropFirst(covered.count), from: mark, &scanner)
         for found in kept { contents.add(found.header, at: found.position) }
         if let first = kept.first { try self.writeAgain(file, first.position..<contents.dataEnd) }
-        for found in covered + kept where outcome.firsts[found.header.route] == nil {
-            outcome.firsts[found.header.route] = found.header.ordinal
-        }
         contents.apply(to: &outcome.info)
         outcome.info.end = max(mark, contents.end)
         outcome.info.isDamaged = isHoled

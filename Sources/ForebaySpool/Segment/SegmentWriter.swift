@@ -84,7 +84,7 @@ final class SegmentWriter {
         SpoolFormat.aligned(SegmentFooter.fixed + 16 * (self.index.count + self.ordinals.count + 64) + 16)
     }
 
-    /// Lays out and writes a group, not synced yet. Changes nothing of the writer's state; ``advance(_:over:ordinals:)`` does.
+    /// Lays out and writes a group, not synced yet. Changes nothing of the writer's state; ``advance(_:size:)`` does.
     ///
     /// - Returns: the frames as written.
     func write(
