@@ -23,28 +23,45 @@ struct KafkaPropertyTable: Sendable {
 
     static let known = Self(text: Self.printed())
 
-    private let kinds: [String: Kind]
-    let names: [String]
+    private let text: String
 
     /// - Parameter text: as `rd_kafka_conf_properties_show` prints it: `name | C/P | range | default | importance | description`.
     init(text: String) {
-        var kinds: [String: Kind] = [:]
-        for line in text.split(separator: "\n") {
-            let cells = line.split(separator: "|", maxSplits: 5, omittingEmptySubsequences: false)
-            guard cells.count == 6, let kind = Self.kind(range: Self.trimmed(cells[2]), description: cells[5]) else { continue }
-            let name = Self.trimmed(cells[0])
-            // A property of the client comes before one of topics with the same name.
-            if kinds[name] == nil { kinds[name] = kind }
-        }
-        self.kinds = kinds
-        self.names = kinds.filter { $0.value != .function }.keys.sorted()
+        self.text = "\n" + text
     }
 
-    subscript(name: String) -> Kind? { self.kinds[name] }
+    /// Of those that configurations may set, in order.
+    var names: [String] {
+        Set(
+            self.text.utf8.split(separator: UInt8(ascii: "\n")).compactMap { self.row($0)?.name }.filter {
+                ![nil, .function].contains(self[$0])
+            }
+        )
+        .sorted()
+    }
+
+    /// A search for each that is asked for: a start asks for a few of two hundred.
+    subscript(name: String) -> Kind? {
+        self.text.withCString { text in
+            var rest = text
+            // A property of the client comes before one of topics with the same name.
+            while let found = strstr(rest, "\n\(name) ") {
+                let line = String(decoding: UnsafeRawBufferPointer(start: found + 1, count: strcspn(found + 1, "\n")), as: UTF8.self)
+                if let row = self.row(line[...].utf8), let kind = Self.kind(range: row.range, description: row.description) { return kind }
+                rest = UnsafePointer(found + 1)
+            }
+            return nil
+        }
+    }
+
+    private func row(_ line: Substring.UTF8View) -> (name: String, range: String, description: Substring)? {
+        let cells = line.split(separator: UInt8(ascii: "|"), maxSplits: 5, omittingEmptySubsequences: false)
+        return cells.count == 6 ? (Self.trimmed(cells[0]), Self.trimmed(cells[2]), Substring(cells[5])) : nil
+    }
 
     /// - Returns: what is wrong with a value before librdkafka sees it; none if that is for librdkafka to say.
     func refusal(of name: String, _ value: String) -> String? {
-        switch self.kinds[name] {
+        switch self[name] {
         case .function?: return "is set by programs, not by configurations; remove it"
         case .integer(let range)?: return Self.refusal(of: value, range, name, mayHaveFraction: false)
         case .real(let range)?: return Self.refusal(of: value, range, name, mayHaveFraction: true)
@@ -54,7 +71,7 @@ struct KafkaPropertyTable: Sendable {
 
     /// What to say when librdkafka has refused a value; none if its own words are the best there are.
     func explanation(of name: String, _ shown: String) -> String? {
-        switch self.kinds[name] {
+        switch self[name] {
         case nil: return "no property of librdkafka has this name\(NearestName.hint(name, among: self.names))"
         case .choice(let words)?:
             return "expected one of \(words.joined(separator: ", ")), found \(shown)\(NearestName.hint(shown.unquoted, among: words))"
@@ -144,11 +161,13 @@ struct KafkaPropertyTable: Sendable {
     }
 
     private static func words(_ range: String) -> [String] {
-        range.split(separator: ",").map(Self.trimmed).filter { !$0.isEmpty }
+        range.utf8.split(separator: UInt8(ascii: ",")).map(Self.trimmed).filter { !$0.isEmpty }
     }
 
-    private static func trimmed(_ text: Substring) -> String {
-        String(text.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    private static func trimmed(_ text: Substring.UTF8View) -> String {
+        let start = text.drop { $0 == UInt8(ascii: " ") }
+        let end = start.lastIndex { $0 != UInt8(ascii: " ") }
+        return end.map { String(Substring(start[...$0])) } ?? ""
     }
 
     private static func printed() -> String {

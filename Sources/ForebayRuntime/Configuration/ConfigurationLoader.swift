@@ -102,6 +102,7 @@ package enum ConfigurationLoader {
                 rows[setting.key.pattern.joined(separator: ".")] ?? 0, places[path] ?? 0,
             ]
         }
-        return values.settings.values.sorted { rank($0).lexicographicallyPrecedes(rank($1)) }
+        let ranked = values.settings.values.map { (rank($0), $0) }
+        return ranked.sorted { $0.0.lexicographicallyPrecedes($1.0) }.map(\.1)
     }
 }
