@@ -1,5 +1,7 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -155,5 +157,51 @@ struct DamageTests {
         try cursor.move(to: 8, settled: 7)
         await again.close()
         #expect(try FileManager.default.contentsOfDirectory(atPath: copy.directory + "/quarantine").count == 1)
+    }
+
+    @Test("a start after a crash reads the tail, not all that was kept free for the segment")
+    func tailAlone() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 20)
+        let spool = try fixture.open()
+        for number in 0..<3 { _ = try await spool.commit([submission([(routeA, ["\(number)"])])]) }
+        let copy = try fixture.crashed()
+        await spool.close()
+        let read = Mutex(0)
+        let disk = FaultDisk()
+        disk.fail { call, path in
+            guard call == .read, let range = path.split(separator: "@").last, path.contains(".segment@") else { return nil }
+            read.withLock { $0 += range.split(separator: "+").last.flatMap { Int($0) } ?? 0 }
+            return nil
+        }
+        let again = try copy.open(on: disk)
+        #expect(read.withLock { $0 } < 20 << 20)
+        #expect(try again.events().map(\.1) == ["0", "1", "2"])
+        #expect(again.missing.isEmpty)
+        await again.close()
+    }
+
+    @Test("what a mark speaks of is looked for behind any damage")
+    func behindLargeDamage() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 20)
+        let spool = try fixture.open()
+        let cursor = try await spool.cursor("forward/b", route: routeB)
+        _ = try await spool.cursor("forward/a", route: routeA)
+        let large = String(repeating: "x", count: 1 << 20)
+        _ = try await spool.commit([submission([(routeA, ["before"])])])
+        _ = try await spool.commit([submission([(routeA, Array(repeating: large, count: 20))])])
+        _ = try await spool.commit([submission([(routeA, ["behind"])])])
+        _ = try await spool.commit([submission([(routeB, ["last"])])])
+        try cursor.move(to: 23, settled: 23)
+        let copy = try fixture.crashed()
+        await spool.close()
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: copy.segmentFiles()[0]))
+        let start = UInt64(SpoolFormat.block * 3)
+        try file.seek(toOffset: start)
+        try file.write(contentsOf: [UInt8](repeating: 0, count: 20 << 20))
+        try file.close()
+        let again = try copy.open()
+        #expect(try again.events(route: routeA).map(\.1) == ["before", "behind"])
+        #expect(again.missing.map(\.sequences) == [1..<21])
+        await again.close()
     }
 }

@@ -181,6 +181,7 @@ struct FaultTests {
         for _ in 0..<4 {
             let spool = try fixture.open(preparesNext: true)
             _ = try await spool.cursor("forward/a", route: routeA)
+            await spool.releasePassedSegments()
             for _ in 0..<3 { _ = try await spool.commit([submission([(routeA, ["small"])])]) }
             #expect(await eventually { spool.view.roomWithoutNewFile > 900 << 10 })
             for _ in 0..<3 { _ = try await spool.commit([submission([(routeA, ["small"])])]) }
@@ -234,6 +235,7 @@ struct FaultTests {
         let disk = FaultDisk()
         let budget = try SpoolBudget(capacity: 64 << 20, directory: fixture.directory, disk: disk, ballast: 128 << 10)
         let spool = try fixture.open(on: disk, budget: budget)
+        await spool.releasePassedSegments()
         let path = fixture.directory + "/ballast"
         #expect(await eventually { FileManager.default.fileExists(atPath: path) && budget.usedBytes >= 128 << 10 })
         let (threads, metrics) = (fixture.threads, fixture.metrics)

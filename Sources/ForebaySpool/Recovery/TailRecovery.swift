@@ -15,6 +15,10 @@ struct TailRecovery {
         let position: Int
     }
 
+    /// Where all that is known to be durable was seen, nothing is left but a torn tail, and zeros up to the segment's end. Frames of about
+    /// a MiB each could only hide behind damage as large as this.
+    private static let patience = 16 << 20
+
     private let disk: any Disk
     private let header: SegmentHeader
     private let path: String
@@ -69,6 +73,7 @@ struct TailRecovery {
         var frames: [Found] = []
         var mark = mark
         while true {
+            scanner.patience = (frames.last?.header.end ?? self.header.base) < mark ? .max : Self.patience
             switch try scanner.step() {
             case .frame(let frame, let position):
                 mark = max(mark, frame.durable)

@@ -32,7 +32,8 @@ actor SpoolKeeper {
         self.writer = writer
     }
 
-    func start() async {
+    /// Makes the files that are there before they are needed.
+    func makeReady() async {
         await self.prepareNext()
         self.makeBallast()
     }

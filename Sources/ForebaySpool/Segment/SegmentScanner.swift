@@ -24,6 +24,8 @@ struct SegmentScanner {
     private let salt: UInt64
     /// What lies at or behind it is not looked at.
     var limit: Int
+    /// How many bytes it looks through for the next sound header before it says that there is none.
+    var patience = Int.max
     private(set) var position: Int
     private var slab: Slab?
     private var slabStart = 0
@@ -72,7 +74,9 @@ struct SegmentScanner {
     private mutating func resynchronise() throws(ForebayError) -> Step {
         let start = self.position
         var next = SpoolFormat.aligned(start + 1, to: 8)
-        while let bytes = try self.bytes(at: next, count: SpoolFormat.frameHeader, orLess: Self.window) {
+        while next - start <= self.patience,
+            let bytes = try self.bytes(at: next, count: SpoolFormat.frameHeader, orLess: Self.window)
+        {
             var at = 0
             while at + SpoolFormat.frameHeader <= bytes.count {
                 if bytes.number(at, as: UInt32.self) == SpoolFormat.frameMagic,
