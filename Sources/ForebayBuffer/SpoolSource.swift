@@ -42,7 +42,7 @@ package final class SpoolSource: EventSource {
             state = SourceState(cursor: self.spoolCursor.sequence, reading: state.reading + 1)
             return state.reading
         }
-        let task = Task(executorPreference: self.surroundings.tasks) { await self.reader.read(into: link, for: self, reading) }
+        let task = Task(preferring: self.surroundings.tasks) { await self.reader.read(into: link, for: self, reading) }
         let old = self.current.withLock { current in
             defer { current = task }
             return current

@@ -3,7 +3,8 @@ import ForebayKafka
 import ForebayTelemetry
 
 /// A producer in use, and the topics it has open by their index in the state.
-struct OpenProducer {
+/// An object: each event that is sent looks one up.
+final class OpenProducer {
     let producer: any KafkaProducing
     var topics: [KafkaTopic?] = []
     /// All that it was ever given.
@@ -13,6 +14,12 @@ struct OpenProducer {
     /// When it is looked at again whether it has too many topics: at a time, in the loop's ms, and at a number of them.
     var reviewAt: UInt64
     var reviewAtTopics = 0
+
+    init(producer: any KafkaProducing, batchSize: Int?, reviewAt: UInt64) {
+        self.producer = producer
+        self.batchSize = batchSize
+        self.reviewAt = reviewAt
+    }
 }
 
 extension ForwardStage {
@@ -39,8 +46,8 @@ extension ForwardStage {
         guard let open = self.producers[slot.rawValue], open.opened.count > self.configuration.openedTopics, self.state[slot].isOpen,
             open.reviewAt <= now || open.opened.count > max(2 * self.configuration.openedTopics, open.reviewAtTopics)
         else { return }
-        self.producers[slot.rawValue]?.reviewAt = now + UInt64(self.configuration.renewalInterval)
-        self.producers[slot.rawValue]?.reviewAtTopics = open.opened.count + open.opened.count / 2
+        open.reviewAt = now + UInt64(self.configuration.renewalInterval)
+        open.reviewAtTopics = open.opened.count + open.opened.count / 2
         guard open.opened.count > 2 * self.state.knownTopics(by: slot) else { return }
         self.logger.debug(
             "producer has seen many topics and is made anew",
@@ -81,7 +88,7 @@ extension ForwardStage {
 
     private func closeTopic(_ topic: Int, _ slot: Int) {
         guard let open = self.producers[slot], topic < open.topics.count, let handle = open.topics[topic] else { return }
-        self.producers[slot]?.topics[topic] = nil
+        open.topics[topic] = nil
         open.producer.close(topic: handle)
     }
 
@@ -90,9 +97,9 @@ extension ForwardStage {
         guard let open = self.producers[slot.rawValue] else { return nil }
         if topic < open.topics.count, let handle = open.topics[topic] { return handle }
         guard let handle = open.producer.open(topic: self.state.topics[topic].name) else { return nil }
-        while (self.producers[slot.rawValue]?.topics.count ?? .max) <= topic { self.producers[slot.rawValue]?.topics.append(nil) }
-        self.producers[slot.rawValue]?.topics[topic] = handle
-        self.producers[slot.rawValue]?.opened.insert(self.state.topics[topic].name)
+        while open.topics.count <= topic { open.topics.append(nil) }
+        open.topics[topic] = handle
+        open.opened.insert(self.state.topics[topic].name)
         return handle
     }
 
@@ -108,10 +115,10 @@ extension ForwardStage {
                 guard let open = producers[outgoing.slot.rawValue], let topic = open.topics[outgoing.topic] else { return .unknownTopic }
                 let isDerived = event.id.isEmpty && outgoing.spool != nil
                 if isDerived, let spool = outgoing.spool { EventID.write(spool: spool, sequence: sequence, to: id.baseAddress!) }
-                let record = KafkaRecord(
+                var record = KafkaRecord(
                     partition: outgoing.partition, timestamp: event.timestamp, key: event.key, value: event.value,
                     id: isDerived ? derived : event.id, headers: event.headers, token: outgoing.flight)
-                return open.producer.send(record, to: topic)
+                return open.producer.send(&record, to: topic)
             }
         }
     }

@@ -103,7 +103,7 @@ extension ForwardStage {
                 let asked = self.state.takeLimitsWanted().map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty else { break }
                 if unanswered > 1 { self.goOn(withoutLimitsOf: asked) }  // Their events need not find out as well that nobody tells.
-                let impatience = Task(executorPreference: self.surroundings.tasks) { await self.goOnWithoutLimits(of: asked) }
+                let impatience = Task(preferring: self.surroundings.tasks) { await self.goOnWithoutLimits(of: asked) }
                 let answers = await producer.limits(of: asked.map(\.name))
                 impatience.cancel()
                 let told = Dictionary(answers.map { ($0.topic, $0) }) { first, _ in first }

@@ -113,7 +113,7 @@ package actor ForwardStage: Stage {
             group.addTask { await self.watchStalls() }
             group.addTask { await self.refresh() }
             group.addTask { await self.watchTarget() }
-            self.pulling = Task(executorPreference: self.surroundings.tasks) { await self.pull() }
+            self.pulling = Task(preferring: self.surroundings.tasks) { await self.pull() }
             self.turn()
             for await _ in self.ended.stream { break }
             self.end()  // Before the tasks are waited for: with their producers gone, none waits for an answer.

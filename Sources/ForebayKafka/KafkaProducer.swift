@@ -108,8 +108,8 @@ package final class KafkaProducer: KafkaProducing {
 
     /// Queues one event. After an error it is not queued, and there will be no report.
     @inline(__always)
-    package func send(_ record: KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode {
-        withUnsafePointer(to: record.raw) { KafkaErrorCode(forebay_send(self.handle.client, topic.raw, $0)) }
+    package func send(_ record: inout KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode {
+        withUnsafePointer(to: &record.raw) { KafkaErrorCode(forebay_send(self.handle.client, topic.raw, $0)) }
     }
 
     // MARK: Ending

@@ -78,18 +78,14 @@ package final class Spool: Sendable {
         let tasks = configuration.surroundings.tasks
         budget.add(outcome.bytes)
         let startsNewSegment = identity.isVersion1
-        let starting = Task(executorPreference: tasks) {
+        let starting = Task(preferring: tasks) {
             await writer.start(
-                wantNext: { Task(executorPreference: tasks) { await keeper.prepareNext() } }, startsNewSegment: startsNewSegment)
+                wantNext: { Task(preferring: tasks) { await keeper.prepareNext() } }, startsNewSegment: startsNewSegment)
         }
         self.starting = starting
-        wake.set { Task(executorPreference: tasks) { await keeper.cursorMoved() } }
+        wake.set { Task(preferring: tasks) { await keeper.cursorMoved() } }
         for missing in reporter.missing { self.view.damaged(missing.segment) }
         if identity.isVersion1 { self.tellOfVersion1() }
-        Task(executorPreference: tasks) {
-            await starting.value
-            await keeper.start()
-        }
     }
 
     /// The mark says what this start found.
@@ -146,7 +142,7 @@ package final class Spool: Sendable {
         let isFull = self.view.roomWithoutNewFile + newFiles < min(self.configuration.segmentSize / 4, 8 << 20)
         if isFull, self.view.wantsLookForRoom() {
             let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)
-            Task(executorPreference: tasks) { await keeper.lookForRoom() }
+            Task(preferring: tasks) { await keeper.lookForRoom() }
         }
         return isFull
     }
@@ -204,6 +200,12 @@ package final class Spool: Sendable {
     /// From now on what every cursor is durably past may be removed: all that will be asked for is there.
     package func releasePassedSegments() async {
         await self.keeper.release()
+        // Not before: it takes the disk and the keeper a while, and whoever starts waits for neither.
+        let (keeper, starting) = (self.keeper, self.starting)
+        Task(preferring: self.configuration.surroundings.tasks) {
+            await starting.value
+            await keeper.makeReady()
+        }
     }
 
     /// Gives a cursor up: it holds no segment any more. Durable on return.
@@ -252,7 +254,7 @@ package final class Spool: Sendable {
     func keep(for units: UnitTable) {
         self.view.change { $0.retention = .units(units) }
         let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)
-        units.whenMoved { Task(executorPreference: tasks) { await keeper.cursorMoved() } }
+        units.whenMoved { Task(preferring: tasks) { await keeper.cursorMoved() } }
         self.writer.sweeper.sweep(units)
     }
 

@@ -68,11 +68,11 @@ actor ProducerFixture {
         return Array(id.utf8).withUnsafeBytes { id in
             Array((key ?? "").utf8).withUnsafeBytes { key0 in
                 headers.withUnsafeBytes { headers in
-                    let record = KafkaRecord(
+                    var record = KafkaRecord(
                         partition: partition, timestamp: timestamp, key: key == nil ? nil : key0, value: value == nil ? nil : valueView,
                         id: id,
                         headers: headers, token: token)
-                    return self.producer!.send(record, to: self.topic(topic))
+                    return self.producer!.send(&record, to: self.topic(topic))
                 }
             }
         }

@@ -98,7 +98,7 @@ struct PlantedTests {
     @Test(
         "what comes from the surroundings, and types",
         arguments: [
-            "Task(executorPreference: self.surroundings.tasks) { await self.run() }", "var task: Task<Void, Never>?", "Task.isCancelled",
+            "Task(preferring: self.surroundings.tasks) { await self.run() }", "var task: Task<Void, Never>?", "Task.isCancelled",
             "try await self.surroundings.time.sleep(milliseconds: 5)", "Int.random(in: 0..<3, using: &self.generator)",
             "Int.random(\n    in: 0..<3,\n    using: &generator)", "static func random(using generator: inout some RandomNumberGenerator)",
             "list.randomElement(using: &generator)", "LoopTask { }", "import ForebayNet  // EventLoop",

@@ -128,7 +128,7 @@ enum Rules {
         ]
         let code = file.code.joined(separator: "\n")
         let bareTasks = code.matches(
-            of: /\bTask\s*(\.(detached|immediate)\s*)?(\{|\((?!executorPreference:))/.wordBoundaryKind(.simple))
+            of: /\bTask\s*(\.(detached|immediate)\s*)?(\{|\((?!preferring:))/.wordBoundaryKind(.simple))
         let bareChance = code.matches(of: /\.(random|randomElement|shuffled?)\(/)
             .filter { !Self.upToClosing(code[$0.range.upperBound...]).contains("using:") }
         let calls = (bareTasks.map(\.range) + bareChance.map(\.range)).map { code[..<$0.lowerBound].count { $0 == "\n" } + 1 }

@@ -49,7 +49,7 @@ package actor Supervisor {
             "forebay_stage_restarts_total", help: "Restarts of a stage by the supervisor.", labels: ["stage": name])
         let index = self.state.add(name: name, wall: self.wall)
         self.children.append(Child(make: make, group: group, restarts: restarts))
-        self.children[index].task = Task(executorPreference: self.surroundings.tasks) { await self.keepAlive(index) }
+        self.children[index].task = Task(preferring: self.surroundings.tasks) { await self.keepAlive(index) }
     }
 
     /// What is known of every child, in the order they were started.
@@ -149,7 +149,7 @@ package actor Supervisor {
             self.children[index].stage = stage
         }
         if self.state.isStopping { return }
-        let run = Task(executorPreference: stage.taskExecutor ?? self.surroundings.tasks) { try await stage.run() }
+        let run = Task(preferring: stage.taskExecutor ?? self.surroundings.tasks) { try await stage.run() }
         self.children[index].run = run
         self.state.started(index, now: self.now, wall: self.wall)
         try await run.value
@@ -187,11 +187,11 @@ package actor Supervisor {
         let (ended, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let time = self.surroundings.time
         let left = Int(clamping: deadline - min(deadline, self.now))
-        let work = Task(executorPreference: self.surroundings.tasks) {
+        let work = Task(preferring: self.surroundings.tasks) {
             await body()
             signal.finish()
         }
-        let timer = Task(executorPreference: self.surroundings.tasks) {
+        let timer = Task(preferring: self.surroundings.tasks) {
             // Cancelled when the work has ended in time.
             try? await time.sleep(milliseconds: left)
             signal.finish()

@@ -30,7 +30,7 @@ package final class SetAsideSource: EventSource {
         self.setAside.read { signal.yield() }
         signal.yield()
         let (reader, setAside) = (self.reader, self.setAside)
-        let task = Task(executorPreference: self.surroundings.tasks) { await reader.read(into: link, from: setAside, signals) }
+        let task = Task(preferring: self.surroundings.tasks) { await reader.read(into: link, from: setAside, signals) }
         let old = self.current.withLock { current in
             defer { current = task }
             return current

@@ -80,6 +80,7 @@ extension ForwardState {
         self.partitions[place].oldest = oldest
     }
 
+    @inline(__always)
     private mutating func settledOne(_ place: Int, now: UInt64) {
         let topic = self.partitions[place].topic
         if self.topics[topic].nextCount != nil {

@@ -12,7 +12,9 @@ package protocol KafkaProducing: AnyObject {
     func close(topic: KafkaTopic)
 
     /// Queues one event. After an error it is not queued, and there will be no report.
-    func send(_ record: KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode
+    ///
+    /// - Parameter record: read only; `inout` so that it is not copied for each event.
+    func send(_ record: inout KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode
 
     /// Tells everything that waits. Call it when woken.
     func poll(_ handle: (KafkaSignal) -> Void)

@@ -13,7 +13,7 @@ package struct KafkaTopic: RawRepresentable, Equatable, Sendable {
 ///
 /// Laid out as librdkafka's shim takes it, so that it is written once.
 package struct KafkaRecord {
-    let raw: forebay_record
+    var raw: forebay_record
 
     /// - Parameters:
     ///   - timestamp: milliseconds since 1970. librdkafka takes 0 for "now" and has no other word for that, so 0 goes out as 1: the

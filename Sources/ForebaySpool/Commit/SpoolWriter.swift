@@ -332,7 +332,7 @@ actor SpoolWriter {
         guard !self.isMarkDue else { return }
         self.isMarkDue = true
         let (time, interval) = (self.configuration.surroundings.time, self.configuration.markInterval)
-        Task(executorPreference: self.configuration.surroundings.tasks) {
+        Task(preferring: self.configuration.surroundings.tasks) {
             try? await time.sleep(milliseconds: interval)  // Never cancelled.
             await self.writeMark()
         }

@@ -110,7 +110,7 @@ final class SimulatedProducer: KafkaProducing {
 
     // MARK: Sending
 
-    func send(_ record: KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode {
+    func send(_ record: inout KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode {
         precondition(!self.isClosed, "sent to a producer that is closed")
         if self.isFatal { return .fatal }
         guard let name = self.name(of: topic) else { return .unknownTopic }
