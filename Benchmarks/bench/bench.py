@@ -58,10 +58,13 @@ class Bench:
         self.closing.append(kafka.close)
         return kafka.start()
 
-    def node(self, name, properties, **options):
+    def node(self, name, properties, producer=None, clusters=None, **options):
+        """One cluster, `main`, with the client's properties and the producer's own; `clusters`: others beside it."""
         options.setdefault("spool", {"max_size": "50GiB"})
         options.setdefault("topics", {"bench": {"key": "$.k"}})
-        node = Node(self.folder / name, properties, **options)
+        node = Node(self.folder / name, {"main": properties} | (clusters or {}), **options)
+        if producer:
+            node.configuration["clusters"]["main"]["producer"] = producer
         self.closing.append(node.close)
         return node
 

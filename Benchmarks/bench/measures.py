@@ -9,7 +9,7 @@ from pathlib import Path
 from rig import records
 from rig.support import until
 
-from . import peers
+from . import earlier, peers
 from .bench import NOWHERE, Failure, Lags, Resident, Skip, drained, median_ratio
 
 MIB = 1 << 20
@@ -110,33 +110,15 @@ def spool_drain(bench, kafka, program=None, count=[0]):
 
 
 def setaside(bench):
-    """What was set aside goes to Kafka against the same from the spool; and with nothing set aside, against an earlier build (BASELINE_BINARY)."""
+    """What was set aside goes to Kafka against the same from the spool."""
     kafka = bench.kafka(settings={"auto.create.topics.enable": "false"})
     found = bench.side_by_side({"set aside": lambda: aside_drain(bench, kafka), "direct": lambda: spool_drain(bench, kafka)})
     ratio = median_ratio(found["set aside"], found["direct"])
     rates = {name: statistics.median(values) for name, values in found.items()}
     bench.say(f"set aside {rates['set aside']:,.0f} records/s, direct {rates['direct']:,.0f}: {ratio:.2f}")
     result = {"rates": rates, "ratio": ratio, "runs": found, "goals": [goal("what was set aside to Kafka, of the direct rate", ratio, 0.5)]}
-    if earlier := optional(bench, baseline):
-        # A drain varies by a tenth and more from run to run; seven pairs could not tell two per cent.
-        runs = {"this": lambda: spool_drain(bench, kafka), "earlier": lambda: spool_drain(bench, kafka, earlier)}
-        pairs = bench.side_by_side(runs, 3 * bench.pairs)
-        kept = median_ratio(pairs["this"], pairs["earlier"])
-        rates = {name: statistics.median(values) for name, values in pairs.items()}
-        result["earlier"] = {"rates": rates, "ratio": kept, "runs": pairs}
-        ratios = [ours / theirs for ours, theirs in zip(pairs["this"], pairs["earlier"])]
-        bench.say(f"with nothing set aside {rates['this']:,.0f} records/s, the earlier build {rates['earlier']:,.0f}: {kept:.2f} "
-                  f"({min(ratios):.2f} to {max(ratios):.2f})")
-        result["goals"].append(goal("spool to Kafka with nothing set aside, of the earlier build", kept, 0.98))
     bench.end(kafka)
     return result
-
-
-def baseline():
-    path = os.environ.get("BASELINE_BINARY")
-    if not path or not Path(path).exists():
-        raise Skip("an earlier build to compare with (BASELINE_BINARY)")
-    return path
 
 
 def aside_drain(bench, kafka, count=[0]):
@@ -277,6 +259,21 @@ def start(bench):
                       goal("RSS with that backlog, MB", largest / 1e6, 150, at_most=True)]}
 
 
+def against(bench):
+    """This build against an earlier one (EARLIER_BINARY): rates in pairs, instructions an event, a route that idles beside a backlog."""
+    programs = earlier.builds()
+    kafka = bench.kafka()
+    rates = {"single POSTs": earlier.singles(bench, programs), "NDJSON": earlier.ndjson(bench, programs),
+             "spool to Kafka": earlier.drain(bench, programs, kafka, spool_drain), "start": earlier.start(bench, programs, filled, forget_pages)}
+    idle = earlier.idle(bench, programs, kafka)
+    counts = earlier.instructions(bench, programs, kafka) | {"start": rates["start"]["instructions"]}
+    bench.end(kafka)
+    return {"rates": rates, "instructions": counts, "idle": idle,
+            "goals": [*(goal(f"{name}, of the earlier build", found["ratio"], 0.95) for name, found in rates.items()),
+                      *(goal(f"instructions, {name}, of the earlier build", found["ratio"], 1.02, at_most=True) for name, found in counts.items()),
+                      goal("an idle route's event beside 4 GiB of another route, ms", max(idle["this"]["running"]), 100, at_most=True)]}
+
+
 def filled(bench, node):
     bench.wrk(node.port, 16, 5, batch=True)
     return (node.metric("forebay_buffer_bytes") or 0) >= bench.backlog
@@ -295,4 +292,4 @@ def goal(name, value, wanted, at_most=False):
     return {"name": name, "value": value, "goal": wanted, "at_most": at_most, "met": value <= wanted if at_most else value >= wanted}
 
 
-ALL = {f.__name__: f for f in (singles, ndjson, drain, setaside, endtoend, latency, start)}
+ALL = {f.__name__: f for f in (singles, ndjson, drain, setaside, endtoend, latency, start, against)}

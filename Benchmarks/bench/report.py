@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -67,9 +68,8 @@ def page(results, skipped):
     if result := results.get("drain"):
         lines += ["## Spool to Kafka", "", ", ".join(f"{name} {rate:,.0f} records/s" for name, rate in result["rates"].items()) + ".", ""]
     if result := results.get("setaside"):
-        rows = {"from the side log, and from the spool": result, "nothing set aside, and a build from before there was a side log": result.get("earlier")}
         lines += ["## What was set aside, to Kafka", "",
-                  *(f"- {name}: " + ", ".join(f"{n} {rate:,.0f} records/s" for n, rate in row["rates"].items()) for name, row in rows.items() if row), ""]
+                  "From the side log, and from the spool: " + ", ".join(f"{n} {rate:,.0f} records/s" for n, rate in result["rates"].items()) + ".", ""]
     if result := results.get("endtoend"):
         lines += ["## HTTP to Kafka", "", "Rate of what was accepted and delivered, the time to drain the rest included.", "",
                   *(f"- {name}: " + ", ".join(f"{n} {rate:,.0f} events/s" for n, rate in row["rates"].items()) for name, row in result["rows"].items()), ""]
@@ -78,6 +78,19 @@ def page(results, skipped):
         lines += ["## The answer's latency, Kafka delivering", "",
                   f"At {middle['rate']:,.0f} single POSTs a second, half of the maximum, by a clock that does not wait for answers: "
                   f"p50 {middle['p50']:.2f} ms, p99 {middle['p99']:.2f} ms, p99.9 {middle['p999']:.2f} ms.", ""]
+    if result := results.get("against"):
+        lines += ["## This build and an earlier one", "",
+                  "| measure | this | earlier | ratio of pairs, median | all pairs |", "|---|---|---|---|---|",
+                  *(f"| {name}{', s' if name == 'start' else ', events/s'} | {row['medians']['this']:,.4g} | {row['medians']['earlier']:,.4g} | "
+                    f"{row['ratio']:.3f} | {' '.join(f'{ratio:.2f}' for ratio in row['ratios'])} |" for name, row in result["rates"].items()), "",
+                  "Instructions under callgrind, of one event; of a whole start with the backlog, first ack included. The median of three runs.", "",
+                  "| measure | this | earlier | ratio |", "|---|---|---|---|",
+                  *(f"| {name} | {row['each']['this']:,.0f} | {row['each']['earlier']:,.0f} | {row['ratio']:.3f} |" for name, row in result["instructions"].items()), "",
+                  "From a POST on an idle route to a consumer, in ms, median (worst): alone; while 4 GiB of another route wait; first thing after a kill -9, "
+                  "with an event waiting from before the other route's 4 GiB.", "",
+                  "| build | alone | running | behind |", "|---|---|---|---|",
+                  *(f"| {build} | " + " | ".join(f"{statistics.median(ms):.1f} ({max(ms):.1f})" for ms in found.values()) + " |"
+                    for build, found in result["idle"].items()), ""]
     if skipped:
         lines += ["Skipped, because absent: " + "; ".join(sorted(set(skipped))) + ".", ""]
     lines += ["## To repeat it", "", "```", "KAFKA_HOME=/path/to/kafka PEERS_DIR=/path/to/peers Benchmarks/run", "```", "",
