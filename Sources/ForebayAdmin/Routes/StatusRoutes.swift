@@ -135,33 +135,23 @@ extension AdminRoutes {
     }
 
     private static func write(_ error: RouteError?, to json: inout JSONWriter) {
-        guard let error else {
-            json.key("last_error")
-            json.null()
-            return
-        }
-        json.object("last_error") {
-            $0.field("code", error.code)
-            $0.field("reason", error.reason)
-            $0.field("advice", error.advice)
-            $0.field("since", error.since.map(Timestamp.rfc3339))
+        json.object("last_error", of: error) {
+            $0.field("code", $1.code)
+            $0.field("reason", $1.reason)
+            $0.field("advice", $1.advice)
+            $0.field("since", $1.since.map(Timestamp.rfc3339))
         }
     }
 
     private static func write(_ culprit: Culprit?, to json: inout JSONWriter) {
-        guard let culprit else {
-            json.key("culprit")
-            json.null()
-            return
-        }
-        json.object("culprit") {
-            $0.field("route", culprit.route)
-            $0.field("stage", culprit.stage)
-            $0.field("cluster", culprit.cluster)
-            $0.field("lag_events", culprit.lagEvents)
-            $0.field("state", culprit.state)
-            $0.field("last_error", culprit.lastError)
-            $0.field("message", culprit.message)
+        json.object("culprit", of: culprit) {
+            $0.field("route", $1.route)
+            $0.field("stage", $1.stage)
+            $0.field("cluster", $1.cluster)
+            $0.field("lag_events", $1.lagEvents)
+            $0.field("state", $1.state)
+            $0.field("last_error", $1.lastError)
+            $0.field("message", $1.message)
         }
     }
 }

@@ -37,6 +37,15 @@ package struct JSONWriter: Sendable {
         try self.object(body)
     }
 
+    /// `null` for none.
+    package mutating func object<Value>(
+        _ key: String, of value: Value?, _ body: (inout JSONWriter, Value) throws -> Void
+    ) rethrows {
+        self.key(key)
+        guard let value else { return self.null() }
+        try self.object { try body(&$0, value) }
+    }
+
     package mutating func array(_ key: String, _ body: (inout JSONWriter) throws -> Void) rethrows {
         self.key(key)
         try self.array(body)
