@@ -236,6 +236,22 @@ import Testing
         #expect(try ConfigurationWorld(files: ["f": text("Team_1-x")]).load(["f"]).warnings.isEmpty)
     }
 
+    @Test func aReserveThatHoldsNoEvent() throws {
+        func warnings(_ size: String, event: String = "960KiB") throws -> [String] {
+            let text = minimal + "\nlimits: { event: \(event) }\nbuffer: { spool: { max_size: \(size) } }\n"
+            return try ConfigurationWorld(files: ["f": text]).load(["f"]).warnings.map(\.description)
+        }
+        #expect(
+            try warnings("19MiB").map { $0.drop { $0 != " " } } == [
+                " buffer.spool.max_size: 5 % of it is kept for dead letters and what is set aside; that is less than one event may take "
+                    + "(limits.event, 960KiB), so one that Kafka refuses could hold its route up on a full disk; make it at least 20MiB, or "
+                    + "limits.event smaller"
+            ])
+        #expect(try warnings("20MiB").isEmpty)
+        #expect(try warnings("19MiB", event: "256KiB").isEmpty)
+        #expect(try warnings("1MiB", event: "1KiB").count == 1, "not even an event's surroundings")
+    }
+
     @Test func aByteOrderMarkIsPassedOver() throws {
         let loaded = try ConfigurationWorld(files: ["f": "\u{FEFF}" + minimal]).load(["f"])
         #expect(loaded.configuration.routes.count == 1)

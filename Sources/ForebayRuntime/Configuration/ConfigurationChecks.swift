@@ -60,6 +60,23 @@ struct ConfigurationChecks {
             let whole = "buffer.spool.max_size (\(ByteCount.text(maximum)))"
             self.report(segment, "\(found) is more than an eighth of \(whole); at most \(most)")
         }
+        self.reserve()
+    }
+
+    /// What must be written for a route to go on is written from the reserve; if one event does not fit, nothing ever frees it.
+    private mutating func reserve() {
+        guard let setting = self.values.setting("buffer", "spool", "max_size"), let event = self.values.number("limits", "event"),
+            let maximum = self.values.number("buffer", "spool", "max_size")
+        else { return }
+        let needed = event + (64 << 10)  // Its headers, a segment's header and footer.
+        guard maximum / 20 < needed else { return }
+        let least = ((needed * 20 + (1 << 20) - 1) >> 20) << 20
+        self.warnings.append(
+            ConfigurationProblem(
+                setting.origin, setting.path,
+                "5 % of it is kept for dead letters and what is set aside; that is less than one event may take (limits.event, "
+                    + "\(ByteCount.text(event))), so one that Kafka refuses could hold its route up on a full disk; "
+                    + "make it at least \(ByteCount.text(least)), or limits.event smaller"))
     }
 
     /// Says it where the user wrote something: a default is never at fault.
