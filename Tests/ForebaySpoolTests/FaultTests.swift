@@ -261,4 +261,32 @@ struct FaultTests {
         await letters.close()
         await spool.close()
     }
+
+    @Test("what is set aside counts once, whatever found no room on the way to it")
+    func setAsideCounts() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let budget = try SpoolBudget(capacity: 64 << 20, directory: NSTemporaryDirectory(), disk: disk)
+        let (threads, metrics, folder) = (fixture.threads, SpoolMetrics(fixture.metrics), fixture.directory)
+        func log() throws -> SetAsideLog {
+            try SetAsideLog(directory: folder) { folder throws(ForebayError) in
+                var configuration = SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 64 << 10) { fatalError("\($0)") }
+                configuration.disk = disk
+                return try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
+            }
+        }
+        func bytesOnDisk() throws -> Int {
+            let names = try FileManager.default.subpathsOfDirectory(atPath: folder)
+            return try names.filter { $0 == "units" || $0.hasSuffix(".segment") }
+                .reduce(0) { try $0 + Data(contentsOf: URL(filePath: "\(folder)/\($1)")).count }
+        }
+        let noRoom: FaultDisk.Rule = { call, path in call == .write && path.contains("/units") ? ENOSPC : nil }
+        let log = try log()
+        disk.fail(noRoom)
+        await #expect(throws: ForebayError.self) { try await log.append(new: [unit(1)], [aside(1, ["a"])]) }
+        disk.fail(nil)
+        try await log.append(new: [unit(1), unit(2)], [aside(1, ["a"]), aside(2, ["b"])])
+        await log.close()  // An active segment counts with the room it may take.
+        #expect(try budget.usedBytes == bytesOnDisk())
+    }
 }

@@ -71,7 +71,8 @@ package final class SetAsideLog: Sendable {
         let (spool, units) = (store.spool, store.units)
         if !new.isEmpty {
             try await spool.onCommitThread { () throws(ForebayError) in
-                spool.charge(try spool.withReserve { () throws(ForebayError) in try units.add(new) })
+                try spool.withReserve { () throws(ForebayError) in try units.add(new) }
+                spool.charge(units.takeGrowth())
             }
         }
         guard !batches.isEmpty else { return }
@@ -163,6 +164,11 @@ package final class SetAsideLog: Sendable {
         _ directory: String, _ open: @Sendable (String) throws(ForebayError) -> Spool
     ) throws(ForebayError) -> Store {
         let spool = try open(directory)
-        return Store(spool: spool, units: try spool.withReserve { () throws(ForebayError) in try SetAsideRecovery().run(spool) })
+        do throws(ForebayError) {
+            return Store(spool: spool, units: try spool.withReserve { () throws(ForebayError) in try SetAsideRecovery().run(spool) })
+        } catch {
+            spool.charge(-spool.byteCount)  // The next attempt counts it again.
+            throw error
+        }
     }
 }

@@ -15,8 +15,7 @@ struct SetAsideRecovery {
                 (orphans, lost) = (inventory.orphans, inventory.lost)
                 return inventory
             }, onDiskFailure: spool.configuration.onDiskFailure)
-        spool.charge(units.byteCount)
-        spool.charge(try units.add(orphans))
+        try units.add(orphans)
         for unit in orphans {
             spool.report(
                 SpoolAlarm(
@@ -33,6 +32,7 @@ struct SetAsideRecovery {
                 state.ordinals[route] = max(state.ordinals[route] ?? 0, unit.settled)
             }
         }
+        spool.charge(units.takeGrowth())
         spool.keep(for: units)
         return units
     }
@@ -53,6 +53,6 @@ struct SetAsideRecovery {
             SetAsideLog.Unit(
                 number: $0, topic: "", partition: nil, partitionCount: 0, code: "UNKNOWN", reason: "", since: 0, oldestAcceptedAt: 0)
         }
-        spool.charge(try units.add(ended, isEnded: true))
+        try units.add(ended, isEnded: true)
     }
 }

@@ -46,6 +46,14 @@ final class UnitTable: Sendable {
 
     var byteCount: Int { self.state.withLock { $0.pairCount * UnitPair.size } }
 
+    /// Bytes by which the file has grown since this was asked last; all of it the first time.
+    func takeGrowth() -> Int {
+        self.state.withLock { state in
+            defer { state.countedPairs = state.pairCount }
+            return (state.pairCount - state.countedPairs) * UnitPair.size
+        }
+    }
+
     /// One above every number seen.
     var nextNumber: UInt64 { self.state.withLock { $0.highest + 1 } }
 
@@ -64,14 +72,10 @@ final class UnitTable: Sendable {
     /// Makes units known, durably: written, then synced, before any frame of theirs. Waits for the disk. Those known are passed over.
     ///
     /// - Parameter isEnded: to be forgotten as soon as its frames are gone.
-    /// - Returns: bytes by which the file grew.
     /// - Throws: `spool_full`; some may be on disk then, without frames.
-    func add(_ units: [SetAsideLog.Unit], isEnded: Bool = false) throws(ForebayError) -> Int {
-        let (places, grown) = self.state.withLock { state in
-            let before = state.pairCount
-            return (units.compactMap { unit in state.place(for: unit) }, state.pairCount - before)
-        }
-        guard !places.isEmpty else { return 0 }
+    func add(_ units: [SetAsideLog.Unit], isEnded: Bool = false) throws(ForebayError) {
+        let places = self.state.withLock { state in units.compactMap { unit in state.place(for: unit) } }
+        guard !places.isEmpty else { return }
         do throws(ForebayError) {
             for entry in places { try self.writeWhole(entry, isEnded: isEnded) }
             try self.file.sync()
@@ -91,7 +95,6 @@ final class UnitTable: Sendable {
                 state.reserved[number] = nil
             }
         }
-        return grown * UnitPair.size
     }
 
     /// Until ``endAppend(_:)`` these units are being appended to: ending one now would lose what is on its way.
