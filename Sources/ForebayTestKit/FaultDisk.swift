@@ -6,7 +6,7 @@ import Synchronization
 /// The real disk, with the calls failing that a test names.
 package final class FaultDisk: Disk {
     package enum Call: Sendable {
-        case open, read, write, sync, truncate, rename, remove, syncFolder, makeFolder, space
+        case open, read, write, sync, truncate, rename, remove, syncFolder, makeFolder, list, space
     }
 
     /// - Returns: the `errno` to fail with; none: the call is made.
@@ -69,7 +69,10 @@ package final class FaultDisk: Disk {
         try self.disk.syncFolder(path)
     }
 
-    package func entries(_ path: String) throws(ForebayError) -> [String]? { try self.disk.entries(path) }
+    package func entries(_ path: String) throws(ForebayError) -> [String]? {
+        try self.check(.list, path)
+        return try self.disk.entries(path)
+    }
 
     package func kind(of path: String) throws(ForebayError) -> EntryKind? { try self.disk.kind(of: path) }
 

@@ -94,4 +94,21 @@ struct SupportTests {
         #expect(await worker.threads.count == 1)
         executor.end()
     }
+
+    @Test("a folder is listed whole or not at all")
+    func folderEntries() throws {
+        var template = Array("/tmp/forebay-entries-XXXXXX".utf8CString)
+        let path = try #require(mkdtemp(&template).map { String(cString: $0) })
+        for name in ["b", "a", ".hidden"] { close(open("\(path)/\(name)", O_CREAT | O_WRONLY, 0o600)) }
+        #expect(try FolderEntries.names(of: path)?.sorted() == [".hidden", "a", "b"])
+        #expect(try FolderEntries.names(of: path + "/none") == nil)
+        #expect(throws: SystemCallFailure.self) { try FolderEntries.names(of: path + "/a") }
+        // One that can't be read to its end.
+        let folder = try #require(opendir(path))
+        close(dirfd(folder))
+        #expect(throws: SystemCallFailure.self) { try FolderEntries.names(in: folder) }
+        closedir(folder)
+        for name in ["b", "a", ".hidden"] { unlink("\(path)/\(name)") }
+        rmdir(path)
+    }
 }

@@ -204,4 +204,25 @@ struct DamageTests {
         #expect(again.missing.map(\.sequences) == [1..<21])
         await again.close()
     }
+
+    @Test("a large event with a damaged header is damage, not the torn tail: what is behind it says so")
+    func largeEventDamaged() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 20)
+        let spool = try fixture.open()
+        _ = try await spool.cursor("forward/a", route: routeA)
+        _ = try await spool.commit([submission([(routeA, ["before"])])])
+        let place = spool.view.read { $0.segments.last!.dataEnd }
+        _ = try await spool.commit([submission([(routeA, [String(repeating: "x", count: 20 << 20)])])])
+        for number in 0..<3 { _ = try await spool.commit([submission([(routeA, ["behind \(number)"])])]) }
+        let copy = try fixture.crashed()
+        await spool.close()
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: copy.segmentFiles()[0]))
+        try file.seek(toOffset: UInt64(place + 20))
+        try file.write(contentsOf: [0xFF])
+        try file.close()
+        let again = try copy.open()
+        #expect(try again.events().map(\.1) == ["before", "behind 0", "behind 1", "behind 2"])
+        #expect(again.missing.map(\.sequences) == [1..<2] && again.durableEnd == 5)
+        await again.close()
+    }
 }

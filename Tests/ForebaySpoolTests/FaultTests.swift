@@ -289,4 +289,33 @@ struct FaultTests {
         await log.close()  // An active segment counts with the room it may take.
         #expect(try budget.usedBytes == bytesOnDisk())
     }
+
+    @Test("a folder that can't be listed stops the start; nothing is taken for lost", arguments: ["segments", "cursors"])
+    func unlisted(_ folder: String) async throws {
+        let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10))
+        let files = try fixture.segmentFiles()
+        let disk = FaultDisk()
+        disk.fail { call, path in call == .list && path.hasSuffix(folder) ? EIO : nil }
+        #expect(throws: ForebayError.self) { try fixture.open(on: disk) }
+        disk.fail(nil)
+        let spool = try fixture.open(on: disk)
+        #expect(try spool.events().map(\.0) == Array(0..<12))
+        #expect(spool.missing.isEmpty && spool.alarms.isEmpty && spool.allCursors.allSatisfy { spool.lag(of: $0) == 6 })
+        #expect(try Set(fixture.segmentFiles()).isSuperset(of: files))
+        await spool.close()
+    }
+
+    @Test("a segment with a number that no log comes to is nobody's", arguments: [UInt64.max, UInt64.max - 1, UInt64.max / 4])
+    func absurdNumber(_ number: UInt64) async throws {
+        let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10))
+        let text = String(number)
+        let name = String(repeating: "0", count: 20 - text.count) + text
+        try FileManager.default.copyItem(atPath: fixture.segmentFiles()[0], toPath: "\(fixture.segmentsFolder)/\(name).segment")
+        for round in 0..<2 {
+            let spool = try fixture.open()
+            _ = try await spool.commit([submission([(routeA, ["more"])])])
+            #expect(try spool.events().count == 13 + round && spool.missing.isEmpty)
+            await spool.close()
+        }
+    }
 }

@@ -66,17 +66,9 @@ package final class Demo {
     }
 
     private static func remove(_ path: String) {
-        guard let folder = opendir(path) else {
-            unlink(path)
-            return
-        }
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != "." && name != ".." { self.remove("\(path)/\(name)") }
-        }
-        closedir(folder)
+        if unlink(path) == 0 { return }
+        // What can't be read or removed stays in the temporary folder: nothing depends on it.
+        for name in (try? FolderEntries.names(of: path)) ?? [] { self.remove("\(path)/\(name)") }
         rmdir(path)
     }
 }

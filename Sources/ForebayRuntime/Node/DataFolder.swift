@@ -69,13 +69,11 @@ package struct DataFolder: Sendable {
 
     /// What its files take on the disk. Links are not followed, and what can't be read counts as nothing.
     private static func bytes(in path: String, depth: Int) -> Int {
-        guard depth > 0, let folder = opendir(path) else { return 0 }
-        defer { closedir(folder) }
+        guard depth > 0 else { return 0 }
         var total = 0
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        for name in (try? FolderEntries.names(of: path)) ?? [] {  // As said above.
             var status = stat()
-            guard name != ".", name != "..", lstat("\(path)/\(name)", &status) == 0 else { continue }
+            guard lstat("\(path)/\(name)", &status) == 0 else { continue }
             total += Int(status.st_blocks) * 512
             if status.st_mode & S_IFMT == S_IFDIR { total += Self.bytes(in: "\(path)/\(name)", depth: depth - 1) }
         }

@@ -58,19 +58,7 @@ package struct SystemDisk: Disk {
     }
 
     package func entries(_ path: String) throws(ForebayError) -> [String]? {
-        guard let folder = opendir(path) else {
-            if errno == ENOENT { return nil }
-            throw .disk("list", path, errno)
-        }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names
+        do throws(SystemCallFailure) { return try FolderEntries.names(of: path) } catch { throw .disk("list", path, error.code) }
     }
 
     package func kind(of path: String) throws(ForebayError) -> EntryKind? {

@@ -74,7 +74,8 @@ struct SegmentHeader: Equatable, Sendable {
         self.previousChecksum = bytes.number(80)
         self.origin = self.version == 1 ? self.log : SpoolID(characters: bytes.part(88, SpoolID.length))
         // Sequences never come near: such a one was made by somebody else.
-        guard self.base < SpoolFormat.highestSequence, self.previousEnd < SpoolFormat.highestSequence else { throw .damaged }
+        let highest = SpoolFormat.highestSequence
+        guard max(self.base, self.previousEnd) < highest, max(self.number, self.previousNumber) < highest else { throw .damaged }
     }
 
     /// Reads the sound one of the two copies.

@@ -15,8 +15,8 @@ struct TailRecovery {
         let position: Int
     }
 
-    /// Where all that is known to be durable was seen, nothing is left but a torn tail, and zeros up to the segment's end. Frames of about
-    /// a MiB each could only hide behind damage as large as this.
+    /// Where all that is known to be durable was seen, nothing is left but a torn tail, and zeros up to the segment's end. Only damage that
+    /// left so many zeros could hide more.
     private static let patience = 16 << 20
 
     private let disk: any Disk

@@ -13,7 +13,9 @@ enum SegmentFile {
     static func number(ofName name: String) -> UInt64? {
         guard name.hasSuffix(".segment"), name.utf8.count == digits + 8 else { return nil }
         let number = name.prefix(digits)
-        return number.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? UInt64(number) : nil
+        guard number.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+        // No log ever comes so far; one behind it could not be numbered.
+        return UInt64(number).flatMap { $0 < SpoolFormat.highestSequence ? $0 : nil }
     }
 
     /// Whether it is a file that was never given a segment's name: nothing in it counts.

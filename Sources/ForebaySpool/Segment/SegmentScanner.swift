@@ -24,7 +24,7 @@ struct SegmentScanner {
     private let salt: UInt64
     /// What lies at or behind it is not looked at.
     var limit: Int
-    /// How many bytes it looks through for the next sound header before it says that there is none.
+    /// How many zeros in a row end the search for the next sound header.
     var patience = Int.max
     private(set) var position: Int
     private var slab: Slab?
@@ -74,18 +74,21 @@ struct SegmentScanner {
     private mutating func resynchronise() throws(ForebayError) -> Step {
         let start = self.position
         var next = SpoolFormat.aligned(start + 1, to: 8)
-        while next - start <= self.patience,
+        var zerosFrom = next
+        while next - zerosFrom <= self.patience,
             let bytes = try self.bytes(at: next, count: SpoolFormat.frameHeader, orLess: Self.window)
         {
             var at = 0
             while at + SpoolFormat.frameHeader <= bytes.count {
-                if bytes.number(at, as: UInt32.self) == SpoolFormat.frameMagic,
+                let word = bytes.number(at, as: UInt64.self)
+                if UInt32(truncatingIfNeeded: word) == SpoolFormat.frameMagic,
                     FrameHeader(decoding: bytes.part(at, SpoolFormat.frameHeader), salt: self.salt) != nil
                 {
                     self.position = next + at
                     return .gap(start..<next + at)
                 }
                 at += 8
+                if word != 0 { zerosFrom = next + at }
             }
             next += at
         }

@@ -73,20 +73,9 @@ enum SpoolCommand {
     /// The names of routes as cursors and the folders of side logs beside the spool have them.
     private static func routes(_ spool: SpoolInspection) -> [RouteID: String] {
         let cursors = spool.cursors.compactMap { $0.name.split(separator: "/", maxSplits: 1).dropFirst().first.map(String.init) }
-        let folders = ["setaside", "deadletters"].flatMap { Self.entries(of: "\(spool.directory)/../\($0)") }
+        // For words alone: without them a route is shown by its number.
+        let folders = ["setaside", "deadletters"].flatMap { (try? FolderEntries.names(of: "\(spool.directory)/../\($0)")) ?? [] }
         return Dictionary((folders + cursors).map { (RouteID(name: $0), $0) }) { $1 }
-    }
-
-    /// None where there is no such folder.
-    private static func entries(of folder: String) -> [String] {
-        guard let stream = opendir(folder) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
     }
 
     /// - Parameter path: the spool's own folder, or a node's data folder.

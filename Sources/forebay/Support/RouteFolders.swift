@@ -1,3 +1,4 @@
+import ForebayCore
 import Glibc
 
 /// The side logs of one kind in the folder of a node that is down: one for each route in `deadletters/`, or in `setaside/`.
@@ -37,18 +38,15 @@ struct RouteFolders {
 
     private func routes() throws(CommandFailure) -> [String] {
         let path = "\(self.folder)/\(self.kind)"
-        guard let stream = opendir(path) else {
-            let code = errno
-            if code == ENOENT, access(self.folder, F_OK) == 0 { return [] }
-            throw CommandFailure(.failure, "cannot read \(path): \(String(cString: strerror(code)))")
-        }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        do throws(SystemCallFailure) {
+            guard let names = try FolderEntries.names(of: path) else {
+                if access(self.folder, F_OK) == 0 { return [] }
+                throw SystemCallFailure(code: ENOENT)
+            }
             // A route that never had one has a folder without a log, or none.
-            if !name.hasPrefix("."), access("\(path)/\(name)/segments", F_OK) == 0 { names.append(name) }
+            return names.filter { !$0.hasPrefix(".") && access("\(path)/\($0)/segments", F_OK) == 0 }.sorted()
+        } catch {
+            throw CommandFailure(.failure, "cannot read \(path): \(error)")
         }
-        return names.sorted()
     }
 }
