@@ -71,10 +71,13 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
 
     private func sync(_ name: String) throws(ForebayError) {
         try self.disk.call(.sync, self.path) { () throws(ForebayError) in
-            switch self.disk.strikes([.syncLosesData, .syncKeepsData]) {
+            switch self.disk.strikes([.syncLosesData, .syncKeepsData, .noSpaceAtSync]) {
             case .syncLosesData:
                 self.inode.loseUnsynced(&self.disk.chance)
                 throw .syncFailed(name, self.path, EIO)
+            case .noSpaceAtSync:
+                self.inode.loseUnsynced(&self.disk.chance)
+                throw .syncFailed(name, self.path, ENOSPC)
             case .some: throw .syncFailed(name, self.path, EIO)
             case nil:
                 self.disk.wait()

@@ -2,7 +2,11 @@ import ForebayTestKit
 
 /// What happens to the files of a node that is down: by a failing device, or by hand.
 struct Damage: Sendable, CustomStringConvertible {
-    enum Kind: String, Sendable, CaseIterable { case flippedBit, lostFile, emptiedFile, shortenedFile, strayCopy }
+    enum Kind: String, Sendable, CaseIterable {
+        case flippedBit, lostFile, emptiedFile, shortenedFile, strayCopy
+        /// What another log, or another cursor, has in such a file: a mistake in putting something back.
+        case foreignFile
+    }
 
     /// Which files it is done to.
     enum Target: String, Sendable, CaseIterable { case newestSegment, anySegment, cursor, mark, registry, any }
@@ -41,11 +45,34 @@ struct Damage: Sendable, CustomStringConvertible {
         case .lostFile: disk.lose(file)
         case .emptiedFile: disk.cut(file, to: 0)
         case .shortenedFile: disk.cut(file, to: Int(place % 1000), of: 1000)
+        case .foreignFile: return Self.putForeign(file, on: disk, among: files, place)
         case .strayCopy:
             guard let slash = file.lastIndex(of: "/") else { return nil }
             let name = file[file.index(after: slash)...]
             disk.copy(file, to: "\(file[...slash])\(place % 2 == 0 ? "old-\(name)" : "9\(name.dropFirst())")")
         }
         return file
+    }
+
+    /// A segment gets a free name in the folder, anything else is written over.
+    private static func putForeign(_ file: String, on disk: SimulatedDisk, among files: [String], _ place: UInt64) -> String? {
+        func folder(_ path: String) -> Substring { path[..<(path.lastIndex(of: "/") ?? path.startIndex)] }
+        func name(_ path: String) -> Substring { path.split(separator: "/").last ?? "" }
+        let isSegment = file.hasSuffix(".segment"), isCursor = file.contains("/cursors/")
+        let donors = files.filter { other in
+            guard other != file else { return false }
+            if isSegment { return other.hasSuffix(".segment") && folder(other) != folder(file) }
+            return isCursor ? other.contains("/cursors/") : name(other) == name(file)
+        }
+        guard !donors.isEmpty else { return nil }
+        let donor = donors[Int(place % UInt64(donors.count))]
+        guard isSegment else {
+            disk.overwrite(file, with: donor)
+            return file
+        }
+        let target = "\(folder(file))/\(name(donor))"
+        guard !files.contains(target) else { return nil }
+        disk.copy(donor, to: target)
+        return target
     }
 }
