@@ -18,6 +18,14 @@ struct Inspector {
         self.isBesideNode = isBesideNode
     }
 
+    /// What the folder holds, for people.
+    func describe() -> [String] {
+        guard let inspection = try? SpoolInspection(directory: "\(SimulatedNode.directory)/spool", disk: self.disk) else { return [] }
+        let segments = inspection.segments.map { "\($0.number): \($0.base)..<\($0.end)\($0.isSealed ? "" : " unsealed")" }
+        let cursors = inspection.cursors.map { "\($0.name) at \($0.sequence)" }
+        return ["  then there are segments \(segments.joined(separator: ", ")); cursors \(cursors.joined(separator: ", "))"]
+    }
+
     func look() {
         let folder = SimulatedNode.directory
         do throws(ForebayError) {

@@ -207,10 +207,10 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     func place(of line: Int, at sequence: UInt64) -> Place {
         var (least, most, undelivered): (UInt64, UInt64, UInt64) = (0, 0, 0)
-        for event in self.events where event.line == line {
+        for (number, event) in self.events.enumerated() where event.line == line {
             switch event.fate {
             case .acknowledged where event.sequence >= sequence: (least, most) = (least + 1, most + 1)
-            case .acknowledged: if !event.isDelivered, event.forgetting == .no { undelivered += 1 }
+            case .acknowledged: if !event.isDelivered, event.forgetting == .no, !self.isNamed(number) { undelivered += 1 }
             // Its sequence is not known.
             case .submitted, .unknown: most += 1
             case .refused: break

@@ -71,6 +71,7 @@ package struct Round {
             model.read(Array(records[read...]))
             read = records.count
             let isUnclean = self.end(ending, disk, model)
+            if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
             hasCrashed = isUnclean || hasCrashed && node.refusal != nil
             if let refusal = node.refusal { self.refused(refusal, life, isLast, disk, model) }
             if life.looksAfter != nil || isLast { Inspector(disk, model, life.lines, isBesideNode: false).look() }

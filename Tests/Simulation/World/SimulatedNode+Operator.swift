@@ -95,6 +95,7 @@ extension SimulatedNode {
         }
         let storage = try self.open(MetricsRegistry())
         await storage.spool.releasePassedSegments()
+        self.clusters.tell(self.model)
         self.model.beginForgetting(line: line)
         for name in Set(names).sorted() {
             try await data.giveUp(
