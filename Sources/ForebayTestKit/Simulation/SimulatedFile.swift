@@ -90,6 +90,7 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
         try self.disk.call(.truncate, self.path) { () throws(ForebayError) in
             guard self.options.contains(.write) else { throw .disk("truncate", self.path, EINVAL) }
             if size > self.inode.size { try self.disk.fail([.noSpace], ENOSPC, "truncate", self.path) }
+            self.disk.onTruncate?(self.path, size)
             self.disk.resize(self.inode, to: size)
         }
     }

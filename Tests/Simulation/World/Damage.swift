@@ -9,7 +9,7 @@ struct Damage: Sendable, CustomStringConvertible {
     }
 
     /// Which files it is done to.
-    enum Target: String, Sendable, CaseIterable { case newestSegment, anySegment, cursor, mark, registry, any }
+    enum Target: String, Sendable, CaseIterable { case newestSegment, anySegment, cursor, mark, registry, setAside, units, any }
 
     let kind: Kind
     let target: Target
@@ -35,6 +35,8 @@ struct Damage: Sendable, CustomStringConvertible {
             case .cursor: files.filter { $0.contains("/cursors/") }
             case .mark: files.filter { $0.hasSuffix("/mark") }
             case .registry: files.filter { $0.contains("/registry") }
+            case .setAside: files.filter { $0.contains("/setaside/") }
+            case .units: files.filter { $0.hasSuffix("/units") }
             case .any: files
             }
         guard !candidates.isEmpty else { return nil }

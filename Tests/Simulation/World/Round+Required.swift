@@ -19,7 +19,8 @@ extension Round {
 
     private static let sweeps = [
         "segments begun", "segments of side logs begun", "sweep: the oldest segments were released",
-        "sweep: a passed segment becomes the next one", "sweep: a segment of what was set aside goes", "moved to quarantine",
+        "sweep: a passed segment becomes the next one", "sweep: a segment of what was set aside goes",
+        "sweep: a segment behind one that is needed is cut to its header", "moved to quarantine",
     ]
 
     private static let recovery = [

@@ -26,6 +26,11 @@ package struct Round {
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
         disk.onName = { from, to in self.count(from, to, model) }
+        disk.onTruncate = { path, size in
+            // Two blocks of header, one of footer.
+            guard size == 3 * 4096, path.hasPrefix("\(SimulatedNode.directory)/setaside/"), path.hasSuffix(".segment") else { return }
+            model.coverage.hit("sweep: a segment behind one that is needed is cut to its header")
+        }
         let clusters = Clusters(self.plan)
         let log = LogCapture()
         defer { log.close() }

@@ -75,6 +75,8 @@ package struct RoundPlan: Sendable {
     let refusedRest: Int?
     /// Topics that are not there before the last life, by line.
     private(set) var lateTopics: [Int: Int] = [:]
+    /// Whether topics are closed for a while in most lives.
+    private let setsAside: Bool
     /// Whether nothing is left out.
     private(set) var isWhole = true
 
@@ -91,6 +93,7 @@ package struct RoundPlan: Sendable {
         self.recentBytes = [0, 4 << 10, 64 << 10, 16 << 20].randomElement(using: &chance)!
         self.preparesNext = Int.random(in: 0..<4, using: &chance) > 0
         self.refusedRest = Int.random(in: 0..<3, using: &chance) == 0 ? Int.random(in: 0..<50, using: &chance) : nil
+        self.setsAside = self.usesKafka && Int.random(in: 0..<3, using: &chance) == 0
         self.make(&chance)
         self.leaveOut(without)
     }
@@ -105,6 +108,7 @@ package struct RoundPlan: Sendable {
         var deaths = 0
         if self.usesKafka, Bool.random(using: &chance) {
             self.lateTopics[Int.random(in: 0..<3, using: &chance)] = Int.random(in: 0..<3, using: &chance)
+            if self.setsAside { for line in 0..<3 { self.lateTopics[line] = Int.random(in: 0..<3, using: &chance) } }
         }
         for number in 0..<lifeCount {
             var life = Life(lines: lines, configured: configured)
@@ -159,6 +163,7 @@ package struct RoundPlan: Sendable {
         let pace = [0, 0, 2, 30].randomElement(using: &chance)!
         // Each life has a favourite, so that others are idle.
         let favourite = life.configured.randomElement(using: &chance)!
+        let favouriteTopic = Int.random(in: 0..<3, using: &chance)
         for _ in 0..<count {
             let events = (0..<[1, 1, 1, 2, 5, 12].randomElement(using: &chance)!).map { _ in
                 let line = Int.random(in: 0..<3, using: &chance) == 0 ? life.configured.randomElement(using: &chance)! : favourite
@@ -169,13 +174,21 @@ package struct RoundPlan: Sendable {
                     case 11...80: Int.random(in: 200...2_000, using: &chance)
                     default: Int.random(in: 16...200, using: &chance)
                     }
+                let isFavourite = Int.random(in: 0..<3, using: &chance) > 0
                 return Event(
-                    line: line, topic: Int.random(in: 0..<3, using: &chance), key: Int.random(in: 0..<4, using: &chance), size: size)
+                    line: line, topic: isFavourite ? favouriteTopic : Int.random(in: 0..<3, using: &chance),
+                    key: Int.random(in: 0..<4, using: &chance), size: size)
             }
             life.requests.append(
                 Request(
                     item: self.item(), producer: Int.random(in: 0..<4, using: &chance),
                     pause: pace == 0 ? 0 : Int.random(in: 0...pace, using: &chance), events: events))
+        }
+        // Much is set aside then, and units come to be empty while older ones wait.
+        if self.setsAside, Int.random(in: 0..<4, using: &chance) > 0 {
+            let length = [200, 2_000, 15_000].randomElement(using: &chance)!
+            life.troubles.append(
+                (self.item(), Trouble(.topicForbidden, line: favourite, topic: favouriteTopic, from: 0, length: length)))
         }
     }
 
