@@ -117,7 +117,10 @@ final class Campaign: Sendable {
                 case "trace":
                     results.done += 1
                     results.traces[number] = String(words[2])
-                case "violation": results.failures.append((number, String(words[2])))
+                case "violation":
+                    results.failures.append((number, String(words[2])))
+                    // At once, for a run may take hours.
+                    FileHandle.standardError.write(Data("seed \(number): \(words[2])\n".utf8))
                 case "count": results.coverage.hit(String(words[2]), Int(number))
                 default: continue
                 }

@@ -240,10 +240,10 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             case "acknowledged events can't be read any more":
                 let ends = (record["sequences"] ?? "").split { !$0.isNumber }.compactMap { UInt64($0) }
                 if ends.count == 2, ends[0] <= ends[1] { self.name(ends[0]..<ends[1], of: record["folder"] ?? "") }
-                self.coverage.hit("missing: \(record["reason"] ?? "")")
+                self.coverage.hit("missing: \(Self.kind(record["reason"] ?? ""))")
             case "something of the log is damaged or gone":
                 let text = record["what"] ?? ""
-                self.coverage.hit("alarm: \(String(text.prefix { $0 != "," && $0 != ":" && $0 != ";" }))")
+                self.coverage.hit("alarm: \(Self.kind(text))")
                 if !self.isDamaged { self.violate("a false alarm: \(record["file"] ?? "") \(text)") }
                 if let from = text.firstRange(of: "from sequence ") {
                     guard let sequence = UInt64(text[from.upperBound...].prefix { $0.isNumber }) else { continue }
@@ -256,5 +256,11 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             default: break
             }
         }
+    }
+
+    /// Its first words, without what differs each time.
+    private static func kind(_ text: String) -> String {
+        let words = text.prefix { !",:;(".contains($0) }.split(separator: " ").filter { !$0.allSatisfy(\.isNumber) }
+        return words.joined(separator: " ")
     }
 }
