@@ -25,9 +25,13 @@ struct Damage: Sendable, CustomStringConvertible {
     var description: String { "\(self.kind.rawValue) of \(self.target.rawValue)" }
 
     /// - Returns: the file that it was done to.
-    func apply(to disk: SimulatedDisk, folder: String) -> String? {
-        let files = disk.files.filter { $0.hasPrefix(folder + "/") && !$0.hasSuffix("/lock") && !$0.contains("/quarantine/") }
-        let segments = files.filter { $0.hasSuffix(".segment") && !$0.contains("/old-") }
+    ///
+    /// - Parameter copies: files that earlier damage put there: they are nobody's.
+    func apply(to disk: SimulatedDisk, folder: String, copies: Set<String>) -> String? {
+        let files = disk.files.filter {
+            $0.hasPrefix(folder + "/") && !$0.hasSuffix("/lock") && !$0.contains("/quarantine/") && !copies.contains($0)
+        }
+        let segments = files.filter { $0.hasSuffix(".segment") }
         let candidates: [String] =
             switch self.target {
             case .newestSegment: segments.suffix(1)
@@ -51,7 +55,11 @@ struct Damage: Sendable, CustomStringConvertible {
         case .strayCopy:
             guard let slash = file.lastIndex(of: "/") else { return nil }
             let name = file[file.index(after: slash)...]
-            disk.copy(file, to: "\(file[...slash])\(place % 2 == 0 ? "old-\(name)" : "9\(name.dropFirst())")")
+            // A name of its own, or another segment's that may come to be one day.
+            let isNumbered = name.hasSuffix(".segment") && place % 2 == 0
+            let copy = isNumbered ? String(name.prefix(8)) + "9" + name.dropFirst(9) : "old-\(name)"
+            disk.copy(file, to: "\(file[...slash])\(copy)")
+            return "\(file[...slash])\(copy)"
         }
         return file
     }

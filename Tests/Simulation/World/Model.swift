@@ -136,7 +136,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         self.events[number].isDelivered = true
         if let sequence { self.events[number].sequence = sequence }
         let key = known.line << 24 | known.topic << 16 | known.key
-        if let last = self.lastDelivered[key], number < last, !self.isNamed(number) {
+        let isOrdered = !self.mayLoseAside && self.lostAside == 0
+        if let last = self.lastDelivered[key], number < last, isOrdered, !self.isNamed(number) {
             self.violate("event \(number) of line \(line) arrived after event \(last) of its key")
         }
         self.lastDelivered[key] = max(number, self.lastDelivered[key] ?? 0)

@@ -37,27 +37,12 @@ package struct Round {
         var read = 0
         var steps = 0
         var hasCrashed = false
+        var copies: Set<String> = []
         for (number, planned) in self.plan.lives.enumerated() {
             let isLast = number == self.plan.lives.count - 1
             let life = self.atLeast(planned, number, disk, model)
             self.count(life, after: number > 0 ? self.plan.lives[number - 1] : nil, model)
-            if let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: SimulatedNode.directory) {
-                model.coverage.hit("damage: \(damage.kind.rawValue)")
-                model.coverage.hit("damaged: \(damage.target.rawValue)")
-                model.damaged()
-                // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
-                let isTail =
-                    file
-                    == disk.files.last {
-                        $0.hasPrefix("\(SimulatedNode.directory)/spool/") && $0.hasSuffix(".segment") && !$0.contains("/old-")
-                            && !$0.contains("/9")
-                    }
-                if hasCrashed, isTail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
-                    model.damagedAfterCrash(markAge: 3_000_000_000)
-                }
-                if hasCrashed, !file.contains("/spool/") { model.mayLoseAside = true }
-                self.tell?("damage: \(damage) to \(file)")
-            }
+            self.damage(life, disk, model, hasCrashed: hasCrashed, &copies)
             if life.faults.contains(where: { $0.fault.kind.damages }) { model.damaged() }
             if isLast { disk.heal() }
             clusters.reset(isLast: isLast)
@@ -66,18 +51,19 @@ package struct Round {
             let node = SimulatedNode(self.plan, life, process, disk, model, clusters, isLast: isLast)
             let ending = process.run { await node.main() }
             steps += process.steps
-            clusters.tell(model)
             self.tell?(
                 "life \(number + 1): \(ending), \(disk.calls) calls, \(process.steps) jobs, time \(machine.now / 1_000_000) ms, log of:")
             let records = log.records
             for record in records[read...] {
                 self.tell?("  \(record.label): \(record.message) \(record.data.map { "\($0.key)=\($0.value)" })")
             }
+            // What was lost of a side log is sent again, behind newer events: known before these arrive.
             model.read(Array(records[read...]))
+            clusters.tell(model)
             read = records.count
             let isUnclean = self.end(ending, disk, model)
             if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
-            hasCrashed = isUnclean || hasCrashed && node.refusal != nil
+            hasCrashed = isUnclean || hasCrashed && (node.refusal != nil || !node.hasOpened)
             if let refusal = node.refusal { self.refused(refusal, life, isLast, disk, model) }
             if life.looksAfter != nil || isLast { Inspector(disk, model, life.lines, isBesideNode: false).look() }
             if !model.violations.isEmpty { break }
@@ -90,6 +76,23 @@ package struct Round {
         return Outcome(
             seed: self.plan.seed, violations: model.violations, coverage: model.coverage, traceHash: machine.traceHash,
             acknowledged: model.acknowledged, steps: steps)
+    }
+
+    /// What happens to the folder before a start.
+    private func damage(_ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, hasCrashed: Bool, _ copies: inout Set<String>) {
+        let folder = SimulatedNode.directory
+        guard let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: folder, copies: copies) else { return }
+        model.coverage.hit("damage: \(damage.kind.rawValue)")
+        model.coverage.hit("damaged: \(damage.target.rawValue)")
+        model.damaged()
+        if damage.kind == .strayCopy { copies.insert(file) }
+        // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
+        let tail = disk.files.last { $0.hasPrefix("\(folder)/spool/") && $0.hasSuffix(".segment") && !copies.contains($0) }
+        if hasCrashed, file == tail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
+            model.damagedAfterCrash(markAge: 3_000_000_000)
+        }
+        if hasCrashed, !file.contains("/spool/") { model.mayLoseAside = true }
+        self.tell?("damage: \(damage) to \(file)")
     }
 
     /// What every round must have, whatever its dice said: a fault that struck, and segments that were rolled.

@@ -82,7 +82,7 @@ extension SimulatedNode {
         }
         let folder = "\(Self.directory)/spool/segments/"
         let onDisk = self.disk.files.filter {
-            $0.hasPrefix(folder) && !$0.contains("/old-") && !$0.contains("/9") || $0.hasSuffix("/ballast")
+            $0.hasPrefix(folder) || $0.hasSuffix("/ballast")
         }
         .reduce(0) { $0 + (self.disk.size(of: $1) ?? 0) }
         // The newest segment of each log counts as large as it may grow.

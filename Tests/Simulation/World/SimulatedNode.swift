@@ -21,6 +21,8 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
     let isLast: Bool
     /// Why it could not be started.
     private(set) var refusal: ForebayError?
+    /// Whether it came so far as to mend what a crash left.
+    private(set) var hasOpened = false
     /// The first sequence on disk, as it was when it was looked at last.
     var lastStart: UInt64 = 0
 
@@ -147,6 +149,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         configuration.recentBytes = self.plan.recentBytes
         configuration.preparesNext = self.plan.preparesNext && self.life.forgetsStopped == nil
         let spool = try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
+        self.hasOpened = true
         let routes = self.life.configured.map { line in
             DataFolderLogs.Route(name: self.life.lines[line].name, formerly: self.life.lines[line].formerly)
         }
