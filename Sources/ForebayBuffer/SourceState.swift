@@ -49,8 +49,10 @@ struct SourceState {
         return self.isIdle ? Move(sequence: self.position, settled: 0) : nil
     }
 
-    /// Everything handed out below `end` is settled.
+    /// Everything handed out below `end` is settled. What this reading has not handed out is an earlier one's, whose stage is still ending
+    /// after a move that failed: it comes again, and counts then.
     mutating func settle(through end: UInt64) -> Move? {
+        let end = min(end, self.handed.last?.end ?? self.settledEnd)
         guard end > self.settledEnd else { return nil }
         var settled: UInt64 = 0
         while self.head < self.handed.count {

@@ -132,6 +132,9 @@ package final class Spool: Sendable {
     /// Bytes of the segments' files.
     package var byteCount: Int { self.view.read { state in state.segments.reduce(0) { $0 + $1.size } } }
 
+    /// Bytes of batches that stay in memory for readers that keep up.
+    package var recentBytes: Int { self.view.read { $0.recent.byteCount } }
+
     package var segmentCount: Int { self.view.read { $0.segments.count } }
 
     /// Whether new requests should be refused: there is hardly room for what is on its way. While it says so, the room is looked at again

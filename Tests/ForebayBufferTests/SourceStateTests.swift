@@ -23,6 +23,16 @@ struct SourceStateTests {
         #expect(state.settle(through: 22) == nil, "never back, never twice")
     }
 
+    @Test("what an earlier reading handed out is not settled in this one: it comes again, and is counted then")
+    func another() {
+        var state = SourceState(cursor: 10, reading: 2)
+        #expect(state.settle(through: 15) == nil)
+        state.hand(self.batch(10, 3))
+        #expect(state.settle(through: 15) == SourceState.Move(sequence: 13, settled: 3))
+        state.hand(self.batch(13, 3))
+        #expect(state.settle(through: 15) == SourceState.Move(sequence: 15, settled: 2))
+    }
+
     @Test("events of other routes hold nothing back: idle, the cursor stands where the reader does")
     func idle() {
         var state = SourceState(cursor: 0, reading: 1)

@@ -112,4 +112,23 @@ struct LanePrefixTests {
         _ = drain.report([0, 1])
         #expect(drain.state.isIdle)
     }
+
+    @Test("events of a spool whose ids begin with something new since its newest segment was lost have one cursor with those before")
+    func newOrigin() throws {
+        var random = SplitMix(seed: 1)
+        let (old, new) = (SpoolID.random(using: &random), SpoolID.random(using: &random))
+        var state = ForwardState(role: .direct, configuration: ForwardConfiguration(), seed: 1)
+        state.opened(.main)
+        for (spool, first) in [(old, 10), (new, 13)] as [(SpoolID, UInt64)] {
+            state.admit(
+                EventFactory.batch((0..<3).map { _ in EventFactory.Sample("topic", value: "v") }, spool: spool, first: first), now: 1)
+        }
+        #expect(state.offset(of: 0).lane == .spool(old) && state.offset(of: 3).lane == .spool(new), "ids stay what they were")
+        for flight in [0, 3, 4, 5] as [UInt64] { state.buried(flight) }
+        state.retire()
+        #expect(state.commits.map(\.number) == [11], "never beyond an event that is not settled")
+        for flight in [1, 2] as [UInt64] { state.buried(flight) }
+        state.retire()
+        #expect(state.commits.map(\.number) == [16])
+    }
 }

@@ -50,6 +50,12 @@ package enum Lane: Hashable, Sendable {
     case partition(topic: String, Int32)
     /// A unit of what is set aside, by its number in its route's log, and which reading of it this is; counts the unit's own events from 0.
     case unit(UInt64, pass: UInt32 = 0)
+
+    /// Whether both are passed by one cursor: a spool's sequences go on, whatever its ids begin with since its newest segment was lost.
+    package func sharesCursor(with other: Lane) -> Bool {
+        if case (.spool, .spool) = (self, other) { return true }
+        return self == other
+    }
 }
 
 /// A place in a lane: the number of the event that stands there.

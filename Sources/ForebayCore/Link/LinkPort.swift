@@ -43,6 +43,9 @@ package final class LinkPort<Element: Weighted>: Sendable {
         _ = link.takeWaiting(upTo: .max)
     }
 
+    /// What waits.
+    package var depth: (count: Int, bytes: Int) { self.current.withLock { $0 }?.depth ?? (0, 0) }
+
     /// The producer's side; `full` too while no consumer is connected.
     package func offer(_ element: Element) -> Offer {
         guard let link = self.current.withLock({ $0 }) else { return .full }

@@ -132,7 +132,7 @@ struct ForwardState {
     mutating func admit(_ batch: Batch, partition: Int32? = nil, now: UInt64) {
         self.admissions += 1
         let number = self.batches.append(batch, firstFlight: self.flights.tail, cost: self.cost(of: batch), partition: partition)
-        if let lane = self.lanes.firstIndex(where: { $0.lane == batch.lane }) {
+        if let lane = self.lanes.firstIndex(where: { $0.lane.sharesCursor(with: batch.lane) }) {
             self.lanes[lane].append(number, in: &self.batches)
         } else {
             self.lanes.append(LanePrefix(batch.lane, batch: number, in: self.batches))
@@ -211,7 +211,7 @@ struct ForwardState {
     }
 
     private mutating func commit(_ offset: Offset) {
-        if let index = self.commits.firstIndex(where: { $0.lane == offset.lane }) {
+        if let index = self.commits.firstIndex(where: { $0.lane.sharesCursor(with: offset.lane) }) {
             self.commits[index] = offset
         } else {
             self.commits.append(offset)

@@ -93,16 +93,12 @@ package final class NodeStorage: Sendable {
     }
 }
 
-/// The side logs of one route.
-struct SideLogs: Sendable {
-    let deadLetters: DeadLetters
-    let setAside: SetAsideLog
+extension DataFolderLogs {
+    init(_ configuration: ForebayConfiguration) {
+        self.init(configuration.routes, directory: configuration.node.dataDirectory)
+    }
 
-    /// Events that wait in what is set aside.
-    var setAsideEvents: UInt64 { self.setAside.units.reduce(0) { $0 + $1.end - $1.settled } }
-
-    func close() async {
-        await self.deadLetters.close()
-        await self.setAside.close()
+    init(_ routes: [RouteConfiguration], directory: String) {
+        self.init(routes: routes.map { Route(name: $0.name, formerly: $0.formerly) }, directory: directory)
     }
 }

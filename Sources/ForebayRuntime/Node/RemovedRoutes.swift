@@ -50,11 +50,8 @@ actor RemovedRoutes {
                     setAsideBytes: logs == nil ? 0 : try data.folder(.setAside, route).size(),
                     deadLetterBytes: logs == nil ? 0 : try data.folder(.deadLetters, route).size()))
         }
-        for cursor in storage.spool.allCursors where !configured.contains(cursor.route) || cursor.stage != Self.forward {
-            guard try storage.spool.waits(for: cursor) else {
-                try await storage.spool.forget(cursor)
-                continue
-            }
+        let held = try await storage.spool.removedCursors { configured.contains($0.route) && $0.stage == Self.forward }
+        for cursor in held {
             try add(cursor.route, cursor.stage, cursor, cursor.stage == Self.forward ? logs.removeValue(forKey: cursor.route) : nil)
         }
         for (route, logs) in logs { try add(route, Self.forward, nil, logs) }
@@ -173,7 +170,6 @@ actor RemovedRoutes {
 
     // MARK: Giving up
 
-    /// Whatever of it a kill cut short is finished by the next call, or the next start.
     func forget(_ route: String, stage: String?, isDryRun: Bool) async throws(ForebayError) -> ForgetOutcome {
         if self.configured.contains(route), stage == nil || stage == Self.forward { return .configured }
         let found = self.deliveries.withLock { $0.filter { $0.route == route && (stage == nil || $0.stage == stage) } }
@@ -183,30 +179,13 @@ actor RemovedRoutes {
         guard self.leaving.insert(route).inserted else { return .busy }
         defer { self.leaving.remove(route) }
         for delivery in found {
-            if let cursor = delivery.cursor { try await self.storage.spool.giveUp(cursor) }
-            if let logs = delivery.logs {
-                await logs.close()
-                try self.data.giveUp(route, self.storage.budget)
-            }
+            try await self.data.giveUp(
+                route, delivery.cursor, of: self.storage.spool, withSideLogs: delivery.logs != nil, closing: delivery.logs,
+                self.storage.budget)
             self.deliveries.withLock { $0.removeAll { $0.route == route && $0.stage == delivery.stage } }
         }
         for held in holdings { held.tellForgotten(self.logger) }
         return .forgotten(holdings)
-    }
-}
-
-extension Spool {
-    /// Gives up what waits for a cursor, and the cursor: should its name come back, nothing of it does.
-    func giveUp(_ cursor: SpoolCursor) async throws(ForebayError) {
-        try cursor.move(to: self.durableEnd, settled: self.lag(of: cursor))
-        try await self.forget(cursor)
-    }
-}
-
-extension DataFolderLogs {
-    /// Removes both side logs of a route, which nobody has open.
-    func giveUp(_ route: String, _ budget: SpoolBudget) throws(ForebayError) {
-        for kind in SideLogFolder.Kind.allCases { try self.folder(kind, route).giveUp(budget) }
     }
 }
 

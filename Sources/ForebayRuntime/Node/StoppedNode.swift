@@ -26,7 +26,7 @@ package struct StoppedNode: Sendable {
     package func routes() throws(ForebayError) -> [UInt8] { AdminRoutes.document(of: try self.holdings()).bytes }
 
     private func holdings() throws(ForebayError) -> [RouteHolding] {
-        let data = DataFolderLogs(routes: self.configuration?.routes ?? [], directory: self.directory)
+        let data = DataFolderLogs(self.configuration?.routes ?? [], directory: self.directory)
         let configured = self.configuration.map { Set($0.routes.map(\.name)) }
         let inspection = try SpoolInspection(directory: "\(self.directory)/spool")
         var found: [RouteHolding] = []
@@ -80,10 +80,9 @@ package struct StoppedNode: Sendable {
             // Every cursor that holds something is there: it stands in the registry.
             await spool.releasePassedSegments()
             for held in found {
-                if let cursor = spool.allCursors.first(where: { $0.route == route && $0.stage == held.stage }) {
-                    try await spool.giveUp(cursor)
-                }
-                if held.stage == RemovedRoutes.forward { try DataFolderLogs(routes: [], directory: self.directory).giveUp(route, budget) }
+                try await DataFolderLogs(routes: [], directory: self.directory).giveUp(
+                    route, spool.allCursors.first { $0.route == route && $0.stage == held.stage }, of: spool,
+                    withSideLogs: held.stage == RemovedRoutes.forward, budget)
             }
         } catch {
             await spool.close()

@@ -8,7 +8,7 @@ struct RecentTail: Sendable {
     /// Those before `head` were let go of, and hold no memory.
     private var batches: [Batch?] = []
     private var head = 0
-    private var byteCount = 0
+    private(set) var byteCount = 0
 
     /// - Parameter limit: bytes of slabs held, at least those of the newest group; 0: nothing is.
     init(limit: Int) {

@@ -15,12 +15,16 @@ package struct DiskFault: Sendable, Equatable {
         case syncHangs
         /// ENOSPC, from any call that may say so.
         case noSpace
+        /// ENOSPC from a sync: where the file system finds room only when it writes (delayed allocation, thin volumes, NFS).
+        case noSpaceAtSync
         /// EMFILE.
         case tooManyFiles
         /// Another process takes all the room there is, and gives it back.
         case diskEaten
         /// The time of day jumps.
         case clockJumps
+        /// Somebody deletes a file that is in use.
+        case fileVanishes
         /// The disk tells no room at all, or fails to tell.
         case spaceUnknown
     }

@@ -3,6 +3,27 @@ extension SimulatedDisk {
     /// Paths of all files, sorted.
     package var files: [String] { self.root.files(at: "").map(\.path) }
 
+    /// Bytes that all files take which have a name.
+    package var bytesOfFiles: Int { self.root.files(at: "").reduce(0) { $0 + $1.inode.allocated } }
+
+    /// Somebody deletes a segment or a cursor, the newest rather than others.
+    func vanish() {
+        let found = self.files.filter { $0.hasSuffix(".segment") || $0.contains("/cursors/") }
+        let segments = found.filter { $0.hasSuffix(".segment") }
+        guard let newest = segments.last, let any = found.randomElement(using: &self.chance) else { return }
+        self.coverage.hit("fault.fileVanishes")
+        self.lose(Bool.random(using: &self.chance) ? newest : any)
+    }
+
+    /// Puts another file's content in a file's place.
+    package func overwrite(_ path: String, with other: String) {
+        guard let inode = self.inode(path), let donor = self.inode(other) else { return }
+        self.resize(inode, to: 0)
+        donor.content.withUnsafeBytes { inode.write($0, at: 0, isSynced: false) }
+        self.charge(inode.allocated)
+        inode.sync()
+    }
+
     /// Bytes of a file.
     package func size(of path: String) -> Int? { self.inode(path)?.size }
 

@@ -24,6 +24,9 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     /// Some file systems have no O_DIRECT.
     package var supportsDirect = true
     package var coverage = Coverage()
+    /// Told of what was done to names: what became of `from`, and its new name, if it has one.
+    package var onName: ((_ from: String, _ to: String?) -> Void)?
+    package var onTruncate: ((_ path: String, _ size: Int) -> Void)?
 
     private(set) var process: SimulatedProcess?
     /// Files of processes that ended are nobody's.
@@ -147,6 +150,7 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
                 throw .disk("rename", to, ENOTEMPTY)
             }
             if case .folder = node { self.folders = ["/": self.root] }
+            self.onName?(from, to)
             let number = self.next()
             if folder === target {
                 folder.change(.init(number: number, changes: [(name, nil), (newName, node)], partner: nil))
@@ -165,6 +169,7 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
             guard target.entries[newName] == nil else { throw .disk("link", to, EEXIST) }
             try self.fail([.noSpace], ENOSPC, "link", to)
             target.change(.init(number: self.next(), changes: [(newName, .file(inode))], partner: nil))
+            self.onName?(from, to)
             inode.links += 1
             self.maybeDie()
             folder.change(.init(number: self.next(), changes: [(name, nil)], partner: nil))
@@ -176,6 +181,8 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
         try self.call(.remove, path) { () throws(ForebayError) in
             guard let (folder, name) = self.found(path), let node = folder.entries[name] else { return }
             guard case .file(let inode) = node else { throw .disk("remove", path, EISDIR) }
+            try self.fail([.noSpace], ENOSPC, "remove", path)  // Copy-on-write takes room to give some back.
+            self.onName?(path, nil)
             folder.change(.init(number: self.next(), changes: [(name, nil)], partner: nil))
             self.unlink(inode)
         }
@@ -296,6 +303,9 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
                 isEaten = true
                 if self.struck[place] == 0 { self.coverage.hit("fault.diskEaten") }
                 self.struck[place] = 1
+            case .fileVanishes where self.struck[place] == 0:
+                self.struck[place] = 1
+                self.vanish()
             case .clockJumps where self.struck[place] == 0:
                 self.struck[place] = 1
                 self.coverage.hit("fault.clockJumps")

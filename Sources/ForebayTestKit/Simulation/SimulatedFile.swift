@@ -71,10 +71,13 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
 
     private func sync(_ name: String) throws(ForebayError) {
         try self.disk.call(.sync, self.path) { () throws(ForebayError) in
-            switch self.disk.strikes([.syncLosesData, .syncKeepsData]) {
+            switch self.disk.strikes([.syncLosesData, .syncKeepsData, .noSpaceAtSync]) {
             case .syncLosesData:
                 self.inode.loseUnsynced(&self.disk.chance)
                 throw .syncFailed(name, self.path, EIO)
+            case .noSpaceAtSync:
+                self.inode.loseUnsynced(&self.disk.chance)
+                throw .syncFailed(name, self.path, ENOSPC)
             case .some: throw .syncFailed(name, self.path, EIO)
             case nil:
                 self.disk.wait()
@@ -87,6 +90,7 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
         try self.disk.call(.truncate, self.path) { () throws(ForebayError) in
             guard self.options.contains(.write) else { throw .disk("truncate", self.path, EINVAL) }
             if size > self.inode.size { try self.disk.fail([.noSpace], ENOSPC, "truncate", self.path) }
+            self.disk.onTruncate?(self.path, size)
             self.disk.resize(self.inode, to: size)
         }
     }

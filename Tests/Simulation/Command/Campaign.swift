@@ -25,6 +25,7 @@ final class Campaign: Sendable {
 
     /// - Returns: the exit code.
     func run() -> Int32 {
+        if self.options.untilFailure { return self.runUntilFailure() }
         let end = self.options.seed + UInt64(self.options.rounds)
         self.inParallel {
             while let seeds = self.nextChunk(before: end) { self.tryChunk(seeds) }
@@ -35,6 +36,7 @@ final class Campaign: Sendable {
         print(
             "\(done) rounds in \(Int(seconds)) s, \(Int(Double(done) / max(seconds, 0.001) * 60)) a minute; seeds from \(self.options.seed)"
         )
+        self.tellVerdict(coverage, failures)
         let isReplayed = self.replay()
         for failure in failures.sorted(by: { $0.seed < $1.seed }) { print("seed \(failure.seed): \(failure.what)") }
         // One of each kind: what is told, without its numbers.
@@ -51,6 +53,31 @@ final class Campaign: Sendable {
         return missing.isEmpty || !self.options.needsCoverage ? 0 : 2
     }
 
+    /// What the promises come down to: images that power cuts and kills left, and what became of what was acknowledged.
+    private func tellVerdict(_ coverage: Coverage, _ failures: [(seed: UInt64, what: String)]) {
+        func count(_ name: String) -> Int { coverage.counts[name, default: 0] }
+        let kinds = Dictionary(grouping: failures) { Verdict(of: $0.what) }.mapValues(\.count)
+        print(
+            "\(count("events acknowledged")) events acknowledged, \(count("end: powerCut")) power cuts, \(count("end: kill")) kills,"
+                + " \(count("end: ended")) clean stops")
+        print("rounds with " + Verdict.allCases.map { "\($0.rawValue): \(kinds[$0, default: 0])" }.joined(separator: ", "))
+    }
+
+    /// - Returns: the exit code: 1 when a round failed.
+    private func runUntilFailure() -> Int32 {
+        let end = self.options.seed + UInt64(self.options.rounds)
+        self.inParallel {
+            while self.results.withLock({ $0.failures.isEmpty }), let seeds = self.nextChunk(before: end) { self.tryChunk(seeds) }
+        }
+        let (failures, done) = self.results.withLock { ($0.failures, $0.done) }
+        guard let first = failures.min(by: { $0.seed < $1.seed }) else {
+            print("nothing found in \(done) rounds")
+            return 0
+        }
+        print("found after \(first.seed - self.options.seed + 1) rounds, seed \(first.seed): \(first.what)")
+        return 1
+    }
+
     private func inParallel(_ body: @escaping @Sendable () -> Void) {
         let threads = (0..<self.options.jobs).map { _ in Worker(body) }
         for thread in threads { thread.wait() }
@@ -61,7 +88,7 @@ final class Campaign: Sendable {
         return self.results.withLock { results in
             guard results.next < end else { return nil }
             let first = results.next
-            results.next = min(end, first + Self.chunkSize)
+            results.next = min(end, first + (self.options.untilFailure ? Self.chunkSize / 4 : Self.chunkSize))
             return first..<results.next
         }
     }
@@ -90,7 +117,10 @@ final class Campaign: Sendable {
                 case "trace":
                     results.done += 1
                     results.traces[number] = String(words[2])
-                case "violation": results.failures.append((number, String(words[2])))
+                case "violation":
+                    results.failures.append((number, String(words[2])))
+                    // At once, for a run may take hours.
+                    FileHandle.standardError.write(Data("seed \(number): \(words[2])\n".utf8))
                 case "count": results.coverage.hit(String(words[2]), Int(number))
                 default: continue
                 }

@@ -18,6 +18,7 @@ enum Chunk {
             }
         }
         for (name, count) in coverage.counts.sorted(by: { $0.key < $1.key }) { self.write("count \(count) \(name)\n") }
+        Profile.write()
         // At once: threads of killed nodes stand still for ever.
         _exit(0)
     }
@@ -45,6 +46,20 @@ enum Single {
             print("trace \(String(outcome.traceHash, radix: 16)), \(outcome.acknowledged) events acknowledged, \(outcome.steps) jobs")
         }
         fflush(nil)
+        Profile.write()
         _exit(outcome.violations.isEmpty ? 0 : 1)
     }
 }
+
+/// A build that counts lines writes its counts when a process ends properly, which these never do.
+enum Profile {
+    static func write() {
+        #if PROFILED
+            _ = writeProfile()
+        #endif
+    }
+}
+
+#if PROFILED
+    @_silgen_name("__llvm_profile_write_file") private func writeProfile() -> CInt
+#endif

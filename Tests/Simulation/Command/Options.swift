@@ -13,6 +13,8 @@ struct Options {
     var isVerbose = false
     var isQuiet = false
     var needsCoverage = true
+    /// Ends at the first failure, and says only after how many rounds.
+    var untilFailure = false
     /// For the command's own processes: seeds of one of them.
     var chunk: Range<UInt64>?
 
@@ -47,6 +49,7 @@ struct Options {
                 }
             case "--verbose": self.isVerbose = true
             case "--quiet": self.isQuiet = true
+            case "--until-failure": self.untilFailure = true
             case "--any-coverage": self.needsCoverage = false
             case "--chunk":
                 let first = try number(name)

@@ -17,6 +17,7 @@ let usage = """
       --without  parts of its plan to leave out
       --verbose  and what happens in it
       --any-coverage  a thing that was never hit is no failure
+      --until-failure  ends with the first failure, and says after how many rounds it came
     """
 
 var options = Options()

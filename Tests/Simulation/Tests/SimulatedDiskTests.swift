@@ -160,4 +160,47 @@ struct SimulatedDiskTests {
             #expect(try disk.open("/d/a", .write).lock())
         }
     }
+
+    @Test("a sync that finds no room loses what a failed one loses, and says so by its number")
+    func noSpaceAtSync() throws {
+        let disk = try self.disk(3)
+        let file = try disk.open("/d/a", [.write, .create])
+        try disk.syncFolder("/d")
+        let process = SimulatedProcess(machine: SimulatedMachine(), seed: 3)
+        let ending = process.run {
+            disk.attach(process, faults: [DiskFault(kind: .noSpaceAtSync, call: 1, count: 1)])
+            try? file.write(self.block(2), at: 0)
+            let error = #expect(throws: ForebayError.self) { try file.sync() }
+            #expect(error?.code == .syncFailed)
+            #expect("\(error!)".contains("No space left"))
+        }
+        #expect(ending == .ended)
+    }
+
+    @Test("a file that somebody deletes is gone for good, and who has it open goes on with what has no name")
+    func vanishes() throws {
+        let disk = try self.disk(4)
+        let file = try disk.open("/d/1.segment", [.write, .create])
+        try file.write(self.block(1), at: 0)
+        let process = SimulatedProcess(machine: SimulatedMachine(), seed: 4)
+        let ending = process.run {
+            disk.attach(process, faults: [DiskFault(kind: .fileVanishes, call: 1, count: 1)])
+            #expect((try? file.hasName()) == false)
+            #expect((try? file.write(self.block(2), at: 0)) != nil)
+        }
+        #expect(ending == .ended)
+        #expect(try disk.kind(of: "/d/1.segment") == nil)
+    }
+
+    @Test("a file put in another's place is durable")
+    func overwritten() throws {
+        let disk = try self.disk(5)
+        for (name, value) in [("a", 1), ("b", 2)] as [(String, UInt8)] {
+            try disk.open("/d/\(name)", [.write, .create]).write(self.block(value, 512 * Int(value)), at: 0)
+        }
+        try disk.syncFolder("/d")
+        disk.overwrite("/d/a", with: "/d/b")
+        disk.cutPower()
+        #expect(try self.content(disk, "/d/a") == self.block(2, 1024))
+    }
 }

@@ -7,6 +7,9 @@ import Glibc
 final class Model: @unchecked Sendable {  // Safe because: one thread at a time runs the simulation.
     enum Fate: Sendable { case submitted, acknowledged, refused, unknown }
 
+    /// Whether an operator has given up the route of an event that waited: begun, and perhaps done; or done.
+    enum Forgetting: Sendable { case no, begun, done }
+
     struct KnownEvent {
         let line: Int
         let topic: Int
@@ -19,6 +22,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         /// Simulated, in ns.
         var acknowledgedAt: UInt64 = 0
         var isDelivered = false
+        var forgetting = Forgetting.no
     }
 
     private(set) var events: [KnownEvent] = []
@@ -33,6 +37,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     private(set) var repeats = 0
     private(set) var delivered = 0
     private(set) var acknowledged = 0
+    /// Bytes of the largest event.
+    private(set) var largest = 0
     let machine: SimulatedMachine
     var coverage = Coverage()
     /// Tells what happens, for people.
@@ -49,6 +55,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     /// - Returns: its number.
     func submit(line: Int, topic: Int, key: Int, size: Int) -> Int {
         self.events.append(KnownEvent(line: line, topic: topic, key: key, size: size))
+        self.largest = max(self.largest, size)
         return self.events.count - 1
     }
 
@@ -69,6 +76,16 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     }
 
     func giveUp(_ event: Int) { self.events[event].fate = .unknown }
+
+    /// An operator begins to give up what a removed route left: from now on it may be gone.
+    func beginForgetting(line: Int) { self.mark(line, .begun) }
+
+    /// It is done: nothing of it may come any more.
+    func forgot(line: Int) { self.mark(line, .done) }
+
+    private func mark(_ line: Int, _ forgetting: Forgetting) {
+        for place in self.events.indices where self.events[place].line == line { self.events[place].forgetting = forgetting }
+    }
 
     private func take(_ id: String, for event: Int) {
         if let other = self.eventsOfIDs[id], other != event, !self.mayBeLost(other), !self.mayBeLost(event) {
@@ -106,6 +123,10 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         }
         if known.line != line { self.violate("event \(number) of line \(known.line) arrived on line \(line)") }
         if known.fate == .refused { self.violate("event \(number), which was refused, arrived as \(id)") }
+        // Without its registry the spool does not know what was given up: repeats are better than holes.
+        if known.forgetting == .done, !self.isDamaged {
+            self.violate("event \(number) of line \(line) arrived after its route was given up")
+        }
         if let before = known.id, before != id, !self.mayBeLost(number) {
             self.violate("event \(number) has the ids \(before) and \(id)")
         }
@@ -115,7 +136,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         self.events[number].isDelivered = true
         if let sequence { self.events[number].sequence = sequence }
         let key = known.line << 24 | known.topic << 16 | known.key
-        if let last = self.lastDelivered[key], number < last, !self.isNamed(number) {
+        let isOrdered = !self.mayLoseAside && self.lostAside == 0
+        if let last = self.lastDelivered[key], number < last, isOrdered, !self.isNamed(number) {
             self.violate("event \(number) of line \(line) arrived after event \(last) of its key")
         }
         self.lastDelivered[key] = max(number, self.lastDelivered[key] ?? 0)
@@ -176,27 +198,38 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     // MARK: Checks
 
-    /// Events of a line at or behind a sequence: at least those acknowledged, at most those and the ones whose fate nobody knows.
-    func lag(of line: Int, from sequence: UInt64) -> ClosedRange<UInt64> {
-        var (least, most): (UInt64, UInt64) = (0, 0)
-        for event in self.events where event.line == line {
+    /// What is known of a line from a place on.
+    struct Place {
+        /// Events at or behind it: at least those acknowledged, at most those and the ones whose fate nobody knows.
+        var lag: ClosedRange<UInt64>
+        /// Acknowledged events below it that have not arrived.
+        var undelivered: UInt64
+    }
+
+    func place(of line: Int, at sequence: UInt64) -> Place {
+        var (least, most, undelivered): (UInt64, UInt64, UInt64) = (0, 0, 0)
+        for (number, event) in self.events.enumerated() where event.line == line {
             switch event.fate {
             case .acknowledged where event.sequence >= sequence: (least, most) = (least + 1, most + 1)
+            case .acknowledged: if !event.isDelivered, event.forgetting == .no, !self.isNamed(number) { undelivered += 1 }
             // Its sequence is not known.
             case .submitted, .unknown: most += 1
-            default: break
+            case .refused: break
             }
         }
-        return least...most
+        return Place(lag: least...most, undelivered: undelivered)
     }
 
     /// At the end, with everything healed and every route back.
     func checkAllArrived() {
-        let lost = self.events.indices.filter { self.events[$0].fate == .acknowledged && !self.events[$0].isDelivered && !self.isNamed($0) }
+        let lost = self.events.indices.filter { place in
+            let event = self.events[place]
+            return event.fate == .acknowledged && !event.isDelivered && event.forgetting == .no && !self.isNamed(place)
+        }
         guard let first = lost.first, !self.mayLoseAside, lost.count > self.lostAside else { return }
         let event = self.events[first]
         self.violate(
-            "\(lost.count) acknowledged events never arrived, the first is \(first) of line \(event.line), sequence \(event.sequence), id \(event.id ?? "-")"
+            "\(lost.count) acknowledged events never arrived\(self.isDamaged ? ", in silence" : ""), the first is \(first) of line \(event.line), sequence \(event.sequence), id \(event.id ?? "-")"
         )
     }
 
@@ -208,10 +241,10 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             case "acknowledged events can't be read any more":
                 let ends = (record["sequences"] ?? "").split { !$0.isNumber }.compactMap { UInt64($0) }
                 if ends.count == 2, ends[0] <= ends[1] { self.name(ends[0]..<ends[1], of: record["folder"] ?? "") }
-                self.coverage.hit("missing: \(record["reason"] ?? "")")
+                self.coverage.hit("missing: \(Self.kind(record["reason"] ?? ""))")
             case "something of the log is damaged or gone":
                 let text = record["what"] ?? ""
-                self.coverage.hit("alarm: \(String(text.prefix { $0 != "," && $0 != ":" && $0 != ";" }))")
+                self.coverage.hit("alarm: \(Self.kind(text))")
                 if !self.isDamaged { self.violate("a false alarm: \(record["file"] ?? "") \(text)") }
                 if let from = text.firstRange(of: "from sequence ") {
                     guard let sequence = UInt64(text[from.upperBound...].prefix { $0.isNumber }) else { continue }
@@ -224,5 +257,11 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             default: break
             }
         }
+    }
+
+    /// Its first words, without what differs each time.
+    private static func kind(_ text: String) -> String {
+        let words = text.prefix { !",:;(".contains($0) }.split(separator: " ").filter { !$0.allSatisfy(\.isNumber) }
+        return words.joined(separator: " ")
     }
 }

@@ -19,52 +19,30 @@ package struct Round {
 
     package init(_ plan: RoundPlan) { self.plan = plan }
 
-    /// The names that a run of many rounds must have hit.
-    package static let required: [String] =
-        DiskFault.Kind.allCases.map { "fault.\($0.rawValue)" } + DiskDeath.Kind.allCases.map { "end: \($0.rawValue)" }
-        + Damage.Kind.allCases.map { "damage: \($0.rawValue)" }
-        + Trouble.Kind.allCases.map { "trouble: \($0.rawValue)" }
-        + [
-            "dead letters", "log: set aside", "end: ended", "end: the disk broke its word", "refused: full", "refused: spool_full",
-            "route added", "route removed",
-            "route back",
-            "route renamed", "routes reordered", "cluster away", "log: recovered after an unclean stop",
-            "missing: the log ends below a mark",
-            "missing: the checksum of a frame is wrong", "missing: a segment is gone", "missing: the oldest segments are gone",
-        ]
-
     package func run() -> Outcome {
         let machine = SimulatedMachine()
         let model = Model(machine: machine)
         model.tell = self.tell
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
+        disk.onName = { from, to in self.count(from, to, model) }
+        disk.onTruncate = { path, size in
+            // Two blocks of header, one of footer.
+            guard size == 3 * 4096, path.hasPrefix("\(SimulatedNode.directory)/setaside/"), path.hasSuffix(".segment") else { return }
+            model.coverage.hit("sweep: a segment behind one that is needed is cut to its header")
+        }
         let clusters = Clusters(self.plan)
         let log = LogCapture()
         defer { log.close() }
         var read = 0
         var steps = 0
         var hasCrashed = false
-        for (number, life) in self.plan.lives.enumerated() {
+        var copies: Set<String> = []
+        for (number, planned) in self.plan.lives.enumerated() {
             let isLast = number == self.plan.lives.count - 1
+            let life = self.atLeast(planned, number, disk, model)
             self.count(life, after: number > 0 ? self.plan.lives[number - 1] : nil, model)
-            if let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: SimulatedNode.directory) {
-                model.coverage.hit("damage: \(damage.kind.rawValue)")
-                model.coverage.hit("damaged: \(damage.target.rawValue)")
-                model.damaged()
-                // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
-                let isTail =
-                    file
-                    == disk.files.last {
-                        $0.hasPrefix("\(SimulatedNode.directory)/spool/") && $0.hasSuffix(".segment") && !$0.contains("/old-")
-                            && !$0.contains("/9")
-                    }
-                if hasCrashed, isTail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
-                    model.damagedAfterCrash(markAge: 3_000_000_000)
-                }
-                if hasCrashed, !file.contains("/spool/") { model.mayLoseAside = true }
-                self.tell?("damage: \(damage) to \(file)")
-            }
+            self.damage(life, disk, model, hasCrashed: hasCrashed, &copies)
             if life.faults.contains(where: { $0.fault.kind.damages }) { model.damaged() }
             if isLast { disk.heal() }
             clusters.reset(isLast: isLast)
@@ -73,27 +51,103 @@ package struct Round {
             let node = SimulatedNode(self.plan, life, process, disk, model, clusters, isLast: isLast)
             let ending = process.run { await node.main() }
             steps += process.steps
-            clusters.tell(model)
             self.tell?(
                 "life \(number + 1): \(ending), \(disk.calls) calls, \(process.steps) jobs, time \(machine.now / 1_000_000) ms, log of:")
             let records = log.records
             for record in records[read...] {
                 self.tell?("  \(record.label): \(record.message) \(record.data.map { "\($0.key)=\($0.value)" })")
             }
+            // What was lost of a side log is sent again, behind newer events: known before these arrive.
             model.read(Array(records[read...]))
+            clusters.tell(model)
             read = records.count
             let isUnclean = self.end(ending, disk, model)
-            hasCrashed = isUnclean || hasCrashed && node.refusal != nil
+            if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
+            hasCrashed = isUnclean || hasCrashed && (node.refusal != nil || !node.hasOpened)
             if let refusal = node.refusal { self.refused(refusal, life, isLast, disk, model) }
+            if life.looksAfter != nil || isLast { Inspector(disk, model, life.lines, isBesideNode: false).look() }
             if !model.violations.isEmpty { break }
         }
         if model.violations.isEmpty { model.checkAllArrived() }
         model.coverage.add(disk.coverage)
+        self.checkLeast(disk, model)
         model.coverage.hit("events delivered twice", model.repeats)
         model.coverage.hit("events acknowledged", model.acknowledged)
         return Outcome(
             seed: self.plan.seed, violations: model.violations, coverage: model.coverage, traceHash: machine.traceHash,
             acknowledged: model.acknowledged, steps: steps)
+    }
+
+    /// What happens to the folder before a start.
+    private func damage(_ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, hasCrashed: Bool, _ copies: inout Set<String>) {
+        let folder = SimulatedNode.directory
+        guard let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: folder, copies: copies) else { return }
+        model.coverage.hit("damage: \(damage.kind.rawValue)")
+        model.coverage.hit("damaged: \(damage.target.rawValue)")
+        model.damaged()
+        if damage.kind == .strayCopy { copies.insert(file) }
+        // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
+        let tail = disk.files.last { $0.hasPrefix("\(folder)/spool/") && $0.hasSuffix(".segment") && !copies.contains($0) }
+        if hasCrashed, file == tail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
+            model.damagedAfterCrash(markAge: 3_000_000_000)
+        }
+        if hasCrashed, !file.contains("/spool/") { model.mayLoseAside = true }
+        self.tell?("damage: \(damage) to \(file)")
+    }
+
+    /// What every round must have, whatever its dice said: a fault that struck, and segments that were rolled.
+    private func atLeast(_ planned: RoundPlan.Life, _ number: Int, _ disk: SimulatedDisk, _ model: Model) -> RoundPlan.Life {
+        var life = planned
+        let left = self.plan.lives.count - 1 - number
+        guard self.plan.isWhole, left <= 1 else { return life }
+        if left == 1, disk.coverage.counts.isEmpty { life.faults.append((0, DiskFault(kind: .clockJumps, call: 1, count: 1))) }
+        if left == 1, life.death == nil, Self.deaths(model) == 0 {
+            life.death = (0, DiskDeath(kind: DiskDeath.Kind.allCases[Int(self.plan.seed % 2)], call: 10))
+        }
+        let rolled = model.coverage.counts[Self.rolled, default: 0]
+        if left == 0, rolled < Self.leastRolled {
+            let line = life.configured[0]
+            for _ in rolled..<Self.leastRolled {
+                let event = RoundPlan.Event(line: line, topic: 0, key: 0, size: self.plan.segmentSize)
+                life.requests.append(RoundPlan.Request(item: 0, producer: 0, pause: 0, events: [event]))
+            }
+        }
+        return life
+    }
+
+    private static let rolled = "segments begun"
+    private static let leastRolled = 4
+
+    private static func deaths(_ model: Model) -> Int {
+        ["kill", "powerCut", "the disk broke its word"].reduce(0) { $0 + model.coverage.counts["end: \($1)", default: 0] }
+    }
+
+    private func checkLeast(_ disk: SimulatedDisk, _ model: Model) {
+        guard self.plan.isWhole, model.violations.isEmpty else { return }
+        let lines = self.plan.lives.last?.lines ?? []
+        func count(_ name: String) -> Int { model.coverage.counts[name, default: 0] }
+        let requests = self.plan.lives.reduce(0) { $0 + $1.requests.count }
+        let least: [Bool] = [
+            lines.count >= 3, Set(lines.map(\.cluster)).count == 2, requests >= 200, count(Self.rolled) >= Self.leastRolled,
+            self.plan.lives.count >= 3, Self.deaths(model) > 0,
+            !disk.coverage.counts.isEmpty,
+        ]
+        let isEnough = least.allSatisfy { $0 }
+        model.coverage.hit(isEnough ? "rounds with all that one must have" : "rounds with less than one must have")
+    }
+
+    /// What is done to names tells which segments were begun, swept, or put aside.
+    private func count(_ from: String, _ to: String?, _ model: Model) {
+        if let to, to.hasSuffix(".segment"), to.contains("/segments/") {
+            model.coverage.hit(to.hasPrefix("\(SimulatedNode.directory)/spool/") ? Self.rolled : "segments of side logs begun")
+        }
+        if let to, to.contains("/quarantine/") { model.coverage.hit("moved to quarantine") }
+        if let to, to.contains("/forgotten/") { model.coverage.hit("side log given up") }
+        guard from.hasSuffix(".segment") else { return }
+        if let to, to.contains("/prepared-") { model.coverage.hit("sweep: a passed segment becomes the next one") }
+        if to == nil, from.hasPrefix("\(SimulatedNode.directory)/setaside/") {
+            model.coverage.hit("sweep: a segment of what was set aside goes")
+        }
     }
 
     /// - Returns: whether it was no clean stop.
@@ -122,6 +176,7 @@ package struct Round {
 
     private func count(_ life: RoundPlan.Life, after before: RoundPlan.Life?, _ model: Model) {
         if !self.plan.usesKafka, !life.troubles.isEmpty { model.coverage.hit("cluster away") }
+        if !life.removed.isEmpty { model.coverage.hit("start with a removed route") }
         guard let before else { return }
         let (old, new) = (Set(before.configured), Set(life.configured))
         if life.lines.count > before.lines.count { model.coverage.hit("route added") }

@@ -8,6 +8,16 @@ package struct RoundPlan: Sendable {
         var names: [String]
         let cluster: Int
         var name: String { self.names.last! }
+        /// What the configuration says under `formerly`.
+        var formerly: [String] { Set(self.names).subtracting([self.name]).sorted() }
+    }
+
+    /// An operator gives up what a removed route left (`forebay routes forget`).
+    struct Forgetting: Sendable {
+        /// Its place among those that are not configured.
+        let place: Int
+        /// ms since the start of the process.
+        let after: Int
     }
 
     struct Request: Sendable {
@@ -39,6 +49,15 @@ package struct RoundPlan: Sendable {
         var troubles: [(item: Int, trouble: Trouble)] = []
         /// Whether the life waits until everything is delivered.
         var drains = false
+        /// While it runs.
+        var forgetting: (item: Int, forgetting: Forgetting)?
+        /// Not a node: the command on the folder of one that is down, for the place of a line among those that are not configured.
+        var forgetsStopped: (item: Int, place: Int)?
+        /// When an operator looks at the folder beside the running node, in ms since its start.
+        var looksAfter: Int?
+
+        /// Lines that are not configured.
+        var removed: [Int] { self.lines.indices.filter { !self.configured.contains($0) } }
     }
 
     package let seed: UInt64
@@ -56,6 +75,10 @@ package struct RoundPlan: Sendable {
     let refusedRest: Int?
     /// Topics that are not there before the last life, by line.
     private(set) var lateTopics: [Int: Int] = [:]
+    /// Whether topics are closed for a while in most lives.
+    private let setsAside: Bool
+    /// Whether nothing is left out.
+    private(set) var isWhole = true
 
     /// - Parameter without: numbers of the parts to leave out.
     package init(seed: UInt64, without: Set<Int> = []) {
@@ -70,6 +93,7 @@ package struct RoundPlan: Sendable {
         self.recentBytes = [0, 4 << 10, 64 << 10, 16 << 20].randomElement(using: &chance)!
         self.preparesNext = Int.random(in: 0..<4, using: &chance) > 0
         self.refusedRest = Int.random(in: 0..<3, using: &chance) == 0 ? Int.random(in: 0..<50, using: &chance) : nil
+        self.setsAside = self.usesKafka && Int.random(in: 0..<3, using: &chance) == 0
         self.make(&chance)
         self.leaveOut(without)
     }
@@ -84,6 +108,7 @@ package struct RoundPlan: Sendable {
         var deaths = 0
         if self.usesKafka, Bool.random(using: &chance) {
             self.lateTopics[Int.random(in: 0..<3, using: &chance)] = Int.random(in: 0..<3, using: &chance)
+            if self.setsAside { for line in 0..<3 { self.lateTopics[line] = Int.random(in: 0..<3, using: &chance) } }
         }
         for number in 0..<lifeCount {
             var life = Life(lines: lines, configured: configured)
@@ -102,14 +127,31 @@ package struct RoundPlan: Sendable {
                     (self.item(), Trouble(lines: lines.count, usesKafka: self.usesKafka, deletes: self.refusedRest == nil, &chance)))
             }
             life.drains = Int.random(in: 0..<3, using: &chance) == 0
+            if Int.random(in: 0..<3, using: &chance) == 0 {
+                let forgetting = Forgetting(place: Int.random(in: 0..<8, using: &chance), after: Int.random(in: 0..<400, using: &chance))
+                life.forgetting = (self.item(), forgetting)
+            }
+            if Int.random(in: 0..<4, using: &chance) == 0 { life.looksAfter = Int.random(in: 0..<300, using: &chance) }
             self.lives.append(life)
             Self.change(&lines, &configured, &chance)
+            if Int.random(in: 0..<8, using: &chance) == 0 { self.addCommand(lines, configured, &chance) }
         }
         // The last one puts everything back and heals all.
         var last = Life(lines: lines, configured: lines.indices.shuffled(using: &chance))
         self.addRequests(Int.random(in: 0...8, using: &chance), to: &last, &chance)
         last.drains = true
         self.lives.append(last)
+    }
+
+    /// The command on a folder is a process like others: it may be killed, too.
+    private mutating func addCommand(_ lines: [Line], _ configured: [Int], _ chance: inout SplitMix) {
+        var life = Life(lines: lines, configured: configured)
+        life.forgetsStopped = (self.item(), Int.random(in: 0..<8, using: &chance))
+        if Int.random(in: 0..<3, using: &chance) == 0 {
+            let kind = DiskDeath.Kind.allCases.randomElement(using: &chance)!
+            life.death = (self.item(), DiskDeath(kind: kind, call: Int.random(in: 1...150, using: &chance)))
+        }
+        self.lives.append(life)
     }
 
     private mutating func item() -> Int {
@@ -121,6 +163,7 @@ package struct RoundPlan: Sendable {
         let pace = [0, 0, 2, 30].randomElement(using: &chance)!
         // Each life has a favourite, so that others are idle.
         let favourite = life.configured.randomElement(using: &chance)!
+        let favouriteTopic = Int.random(in: 0..<3, using: &chance)
         for _ in 0..<count {
             let events = (0..<[1, 1, 1, 2, 5, 12].randomElement(using: &chance)!).map { _ in
                 let line = Int.random(in: 0..<3, using: &chance) == 0 ? life.configured.randomElement(using: &chance)! : favourite
@@ -131,13 +174,21 @@ package struct RoundPlan: Sendable {
                     case 11...80: Int.random(in: 200...2_000, using: &chance)
                     default: Int.random(in: 16...200, using: &chance)
                     }
+                let isFavourite = Int.random(in: 0..<3, using: &chance) > 0
                 return Event(
-                    line: line, topic: Int.random(in: 0..<3, using: &chance), key: Int.random(in: 0..<4, using: &chance), size: size)
+                    line: line, topic: isFavourite ? favouriteTopic : Int.random(in: 0..<3, using: &chance),
+                    key: Int.random(in: 0..<4, using: &chance), size: size)
             }
             life.requests.append(
                 Request(
                     item: self.item(), producer: Int.random(in: 0..<4, using: &chance),
                     pause: pace == 0 ? 0 : Int.random(in: 0...pace, using: &chance), events: events))
+        }
+        // Much is set aside then, and units come to be empty while older ones wait.
+        if self.setsAside, Int.random(in: 0..<4, using: &chance) > 0 {
+            let length = [200, 2_000, 15_000].randomElement(using: &chance)!
+            life.troubles.append(
+                (self.item(), Trouble(.topicForbidden, line: favourite, topic: favouriteTopic, from: 0, length: length)))
         }
     }
 
@@ -165,7 +216,7 @@ package struct RoundPlan: Sendable {
 
     /// What an operator does to the configuration between two starts.
     private static func change(_ lines: inout [Line], _ configured: inout [Int], _ chance: inout SplitMix) {
-        switch Int.random(in: 0..<7, using: &chance) {
+        switch Int.random(in: 0..<8, using: &chance) {
         case 0:
             lines.append(Line(names: ["r\(lines.count)"], cluster: lines.count % 2))
             configured.insert(lines.count - 1, at: Int.random(in: 0...configured.count, using: &chance))
@@ -176,7 +227,9 @@ package struct RoundPlan: Sendable {
             if let back = gone.randomElement(using: &chance) { configured.insert(back, at: 0) }
         case 4:
             let line = configured.randomElement(using: &chance)!
-            lines[line].names.append("r\(line)-\(lines[line].names.count)")
+            // Now and then it gets a name back that it had.
+            let earlier = lines[line].formerly.randomElement(using: &chance)
+            lines[line].names.append(Bool.random(using: &chance) ? earlier ?? "r\(line)-1" : "r\(line)-\(lines[line].names.count)")
         case 5: configured.shuffle(using: &chance)
         default: break
         }
@@ -184,19 +237,22 @@ package struct RoundPlan: Sendable {
 
     private mutating func leaveOut(_ items: Set<Int>) {
         guard !items.isEmpty else { return }
+        self.isWhole = false
         for place in self.lives.indices {
             self.lives[place].requests.removeAll { items.contains($0.item) }
             self.lives[place].faults.removeAll { items.contains($0.item) }
             self.lives[place].troubles.removeAll { items.contains($0.item) }
             if let damage = self.lives[place].damage, items.contains(damage.item) { self.lives[place].damage = nil }
             if let death = self.lives[place].death, items.contains(death.item) { self.lives[place].death = nil }
+            if let forgetting = self.lives[place].forgetting, items.contains(forgetting.item) { self.lives[place].forgetting = nil }
         }
+        self.lives.removeAll { $0.forgetsStopped.map { items.contains($0.item) } ?? false }
     }
 }
 
 extension DiskFault.Kind {
     /// Whether events may be lost by it.
-    var damages: Bool { self == .badSector || self == .readFails }
+    var damages: Bool { self == .badSector || self == .readFails || self == .fileVanishes }
 }
 
 extension RoundPlan: CustomStringConvertible {
@@ -208,7 +264,12 @@ extension RoundPlan: CustomStringConvertible {
         ]
         for (number, life) in self.lives.enumerated() {
             let routes = life.configured.map { life.lines[$0].names.joined(separator: "<") }
-            lines.append("  life \(number + 1): routes \(routes.joined(separator: " "))\(life.drains ? ", drains" : "")")
+            let what = life.forgetsStopped.map { "[\($0.item)] forgets the \($0.place)th removed route; configured are" } ?? "routes"
+            lines.append("  life \(number + 1): \(what) \(routes.joined(separator: " "))\(life.drains ? ", drains" : "")")
+            if let forgetting = life.forgetting {
+                let what = forgetting.forgetting
+                lines.append("    [\(forgetting.item)] gives up the \(what.place)th removed route after \(what.after) ms")
+            }
             if let damage = life.damage { lines.append("    [\(damage.item)] damage at rest: \(damage.damage)") }
             for fault in life.faults {
                 lines.append(

@@ -42,6 +42,16 @@ struct Trouble: Sendable, CustomStringConvertible {
         self.length = [200, 2_000, 15_000, 1_000_000].randomElement(using: &chance)!
     }
 
+    init(_ kind: Kind, line: Int, topic: Int, from: Int, length: Int) {
+        self.kind = kind
+        self.line = line
+        self.cluster = line % 2
+        self.topic = topic
+        self.partition = 0
+        self.from = from
+        self.length = length
+    }
+
     var description: String {
         "cluster \(self.cluster): \(self.kind.rawValue) (topic-\(self.line)-\(self.topic)/\(self.partition)) from \(self.from) ms for \(self.length) ms"
     }

@@ -1,0 +1,121 @@
+package import ForebayCore
+import ForebayTelemetry
+
+/// Which side logs the data folder has, and whose they are by the configuration.
+package struct DataFolderLogs: Sendable {
+    /// One that is configured.
+    package struct Route: Sendable {
+        package let name: String
+        /// Names that it had before.
+        package let formerly: [String]
+
+        package init(name: String, formerly: [String]) {
+            self.name = name
+            self.formerly = formerly
+        }
+    }
+
+    private let routes: [Route]
+    private let directory: String
+    private let disk: any Disk
+    private let logger = Logger(label: "node")
+
+    package init(routes: [Route], directory: String, disk: any Disk = SystemDisk()) {
+        self.routes = routes
+        self.directory = directory
+        self.disk = disk
+    }
+
+    package func folder(_ kind: SideLogFolder.Kind, _ route: String) -> SideLogFolder {
+        SideLogFolder(kind, of: route, in: self.directory, disk: self.disk)
+    }
+
+    /// Before any is opened: routes take over what they left under former names, and what a kill left of a giving up goes.
+    package func prepare() throws(ForebayError) {
+        do throws(ForebayError) {
+            try SideLogFolder.removeLeftovers(in: self.directory, disk: self.disk)
+        } catch {
+            self.logger.warning("what was given up could not be removed from disk", ["error": error.description])
+        }
+        for route in self.routes {
+            for former in route.formerly {
+                for kind in SideLogFolder.Kind.allCases { try self.takeOver(kind, of: former, for: route.name) }
+            }
+        }
+    }
+
+    private func takeOver(_ kind: SideLogFolder.Kind, of former: String, for route: String) throws(ForebayError) {
+        let old = self.folder(kind, former)
+        let what = kind == .setAside ? "what is set aside" : "dead letters"
+        switch try self.folder(kind, route).takeOver(old) {
+        case .nothing: return
+        case .taken:
+            self.logger.info("a route has taken over what it left under a former name", ["route": route, "formerly": former, "what": what])
+        case .refused:
+            self.logger.warning(
+                "a route can't take over what it left under a former name, because it has such of its own; that stays under the former name: "
+                    + "it is taken over by a start that finds the route's own empty; or deliver it under its old name, or give it up by "
+                    + "'forebay routes forget'",
+                ["route": route, "formerly": former, "what": what, "folder": old.path])
+        }
+    }
+
+    /// The routes that have a side log and are not configured, by name.
+    package func removedRoutes() throws(ForebayError) -> [String] {
+        var names: Set<String> = []
+        for kind in SideLogFolder.Kind.allCases {
+            names.formUnion(try SideLogFolder.all(kind, in: self.directory, disk: self.disk).map(\.route))
+        }
+        return names.subtracting(self.routes.map(\.name)).sorted()
+    }
+
+    /// Gives up what one stage of a route that is not configured left: its cursor, and with it the side logs, if they are the stage's.
+    /// Whatever of it a kill cuts short is finished by the next call, or the next start.
+    ///
+    /// - Parameter logs: the side logs, where they are open.
+    package func giveUp(
+        _ route: String, _ cursor: SpoolCursor?, of spool: Spool, withSideLogs: Bool, closing logs: SideLogs? = nil, _ budget: SpoolBudget
+    ) async throws(ForebayError) {
+        if let cursor { try await spool.giveUp(cursor) }
+        guard withSideLogs else { return }
+        await logs?.close()
+        for kind in SideLogFolder.Kind.allCases { try self.folder(kind, route).giveUp(budget) }
+    }
+}
+
+/// The side logs of one route.
+package struct SideLogs: Sendable {
+    package let deadLetters: DeadLetters
+    package let setAside: SetAsideLog
+
+    package init(deadLetters: DeadLetters, setAside: SetAsideLog) {
+        self.deadLetters = deadLetters
+        self.setAside = setAside
+    }
+
+    /// Events that wait in what is set aside.
+    package var setAsideEvents: UInt64 { self.setAside.units.reduce(0) { $0 + $1.end - $1.settled } }
+
+    package func close() async {
+        await self.deadLetters.close()
+        await self.setAside.close()
+    }
+}
+
+extension Spool {
+    /// Gives up what waits for a cursor, and the cursor: should its name come back, nothing of it does.
+    package func giveUp(_ cursor: SpoolCursor) async throws(ForebayError) {
+        try cursor.move(to: self.durableEnd, settled: self.lag(of: cursor))
+        try await self.forget(cursor)
+    }
+
+    /// The cursors that no configured route asks for and that hold something. Those that hold nothing are given up: nothing can be added
+    /// to them while their route is gone. At a start, after all routes have their cursors.
+    package func removedCursors(_ isConfigured: (SpoolCursor) -> Bool) async throws(ForebayError) -> [SpoolCursor] {
+        var held: [SpoolCursor] = []
+        for cursor in self.allCursors where !isConfigured(cursor) {
+            if try self.waits(for: cursor) { held.append(cursor) } else { try await self.forget(cursor) }
+        }
+        return held
+    }
+}
