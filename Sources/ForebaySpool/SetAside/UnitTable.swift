@@ -28,6 +28,7 @@ final class UnitTable: Sendable {
         let inventory = try inventory(self.file)
         var state = UnitTableState()
         state.pairCount = inventory.pairCount
+        state.countedPairs = inventory.pairCount
         state.free = inventory.free
         state.highest = inventory.highest
         for (number, found) in inventory.found {
@@ -64,13 +65,10 @@ final class UnitTable: Sendable {
     /// Makes units known, durably: written, then synced, before any frame of theirs. Waits for the disk. Those known are passed over.
     ///
     /// - Parameter isEnded: to be forgotten as soon as its frames are gone.
-    /// - Returns: bytes by which the file grew.
+    /// - Returns: bytes by which the file grew since the last call that could.
     /// - Throws: `spool_full`; some may be on disk then, without frames.
     func add(_ units: [SetAsideLog.Unit], isEnded: Bool = false) throws(ForebayError) -> Int {
-        let (places, grown) = self.state.withLock { state in
-            let before = state.pairCount
-            return (units.compactMap { unit in state.place(for: unit) }, state.pairCount - before)
-        }
+        let places = self.state.withLock { state in units.compactMap { unit in state.place(for: unit) } }
         guard !places.isEmpty else { return 0 }
         do throws(ForebayError) {
             for entry in places { try self.writeWhole(entry, isEnded: isEnded) }
@@ -80,7 +78,7 @@ final class UnitTable: Sendable {
         } catch {
             self.onDiskFailure(error)
         }
-        self.state.withLock { state in
+        return self.state.withLock { state in
             for var entry in places {
                 let number = entry.unit.number
                 entry.generation += 2
@@ -90,8 +88,9 @@ final class UnitTable: Sendable {
                 state.entries[number] = entry
                 state.reserved[number] = nil
             }
+            defer { state.countedPairs = state.pairCount }
+            return (state.pairCount - state.countedPairs) * UnitPair.size
         }
-        return grown * UnitPair.size
     }
 
     /// Until ``endAppend(_:)`` these units are being appended to: ending one now would lose what is on its way.

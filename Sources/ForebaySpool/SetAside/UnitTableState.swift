@@ -22,6 +22,8 @@ struct UnitTableState {
     /// Pairs of units that could not be written yet: tried again at the same place, so that no number stands in two.
     var reserved: [UInt64: (pair: Int, generation: UInt64)] = [:]
     var pairCount = 0
+    /// Those of which the budget knows: a unit that finds no room has its pair and is told of later.
+    var countedPairs = 0
     var highest: UInt64 = 0
     /// Written, not synced.
     var dirty: Set<UInt64> = []
