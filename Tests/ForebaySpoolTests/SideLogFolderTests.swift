@@ -179,7 +179,7 @@ struct SideLogFolderTests {
     func fullDisk() async throws {
         let world = try World()
         try await world.aside("a", 1)
-        world.watched.disk.tell((free: 100 << 20, total: 1 << 40))
+        world.watched.disk.tell((free: 200 << 20, total: 1 << 40))
         let budget = try SpoolBudget(capacity: 1 << 30, directory: world.data, disk: world.watched.disk, ballast: 1 << 20)
         budget.makeBallast()
         let isFull = Happenings<Void>()
