@@ -168,6 +168,14 @@ struct PlanTests {
         #expect(hole(5..<10).joined(with: hole(10..<12, unit: 1)) == nil)
     }
 
+    @Test("texts are cut to so many bytes, and never inside a character")
+    func cut() {
+        for (text, limit, kept) in [
+            ("abc", 3, "abc"), ("abcd", 3, "abc"), ("äb", 2, "ä"), ("aäb", 2, "a"), ("aäb", 3, "aä"), ("a€b", 3, "a"), ("a€b", 4, "a€"), ("a\u{1F600}b", 4, "a"),
+            ("a\u{1F600}b", 5, "a\u{1F600}"), ("€", 1, ""), ("", 0, ""), ("x", 0, ""),
+        ] { #expect(text.cut(to: limit) == kept, "\(text) to \(limit)") }
+    }
+
     // MARK: The newest batches
 
     private func recent(_ first: UInt64, _ count: Int, _ route: RouteID = routeA, capacity: Int = 1000, in slab: Slab? = nil, from start: Int = 0) -> Batch {
