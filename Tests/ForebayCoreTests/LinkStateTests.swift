@@ -74,7 +74,8 @@ struct LinkStateTests {
         #expect(state.put(Load(3, weight: 1)) == "wait")
         let first = state.nextID(), second = state.nextID()
         #expect(first == 1 && second == 2)
-        #expect(state.addSender("a", element: Load(4, weight: 2), id: first) && state.addSender("b", element: Load(5, weight: 1), id: second))
+        #expect(
+            state.addSender("a", element: Load(4, weight: 2), id: first) && state.addSender("b", element: Load(5, weight: 1), id: second))
         #expect(state.waitingSenders == 2)
         #expect(state.take() == "1 a" && state.byteCount == 4, "the senders fill it again")
         #expect(state.take() == "2 b room" && state.byteCount == 3)

@@ -19,7 +19,9 @@ struct NearestNameTests {
     @Test("the nearest is what the definition says, and only if a third of the letters is right", arguments: 0..<8)
     func definition(seed: UInt64) {
         var generator = SplitMix(seed: seed)
-        func word() -> String { String((0..<Int.random(in: 0...6, using: &generator)).map { _ in "abc".randomElement(using: &generator)! }) }
+        func word() -> String {
+            String((0..<Int.random(in: 0...6, using: &generator)).map { _ in "abc".randomElement(using: &generator)! })
+        }
         for _ in 0..<40 {
             let name = word(), known = [word(), word(), word()]
             let distances = known.map { Self.distance(Array(name.utf8)[...], Array($0.utf8)[...]) }
@@ -32,8 +34,10 @@ struct NearestNameTests {
     @Test(
         "how much may be wrong",
         arguments: [
-            ("a", "b", true), ("a", "bc", false), ("ab", "cb", true), ("ab", "cd", false), ("abcde", "abcxx", false), ("abcdef", "abcdxx", true),
-            ("abcdef", "abcxxx", false), ("abcdefghi", "xxxdefghi", true), ("abcdefgh", "xxxdefgh", false), ("", "a", true), ("", "ab", false),
+            ("a", "b", true), ("a", "bc", false), ("ab", "cb", true), ("ab", "cd", false), ("abcde", "abcxx", false),
+            ("abcdef", "abcdxx", true),
+            ("abcdef", "abcxxx", false), ("abcdefghi", "xxxdefghi", true), ("abcdefgh", "xxxdefgh", false), ("", "a", true),
+            ("", "ab", false),
             ("TOPIC", "topic", true), ("tpoic", "Topic", true),
         ])
     func near(name: String, known: String, isNear: Bool) {
@@ -51,7 +55,8 @@ struct NearestNameTests {
     @Test("only the first 64 bytes are looked at, on both sides")
     func bounded() {
         let x = { String(repeating: "x", count: $0) }
-        #expect(NearestName.of(x(64), among: [x(63), x(64) + String(repeating: "b", count: 40)]) == x(64) + String(repeating: "b", count: 40))
+        #expect(
+            NearestName.of(x(64), among: [x(63), x(64) + String(repeating: "b", count: 40)]) == x(64) + String(repeating: "b", count: 40))
         #expect(NearestName.of(x(64) + "a", among: [x(63) + "a", x(64)]) == x(64))
         #expect(NearestName.of(x(64), among: [x(63), x(64)]) == x(64))
     }

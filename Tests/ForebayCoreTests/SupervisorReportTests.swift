@@ -167,7 +167,9 @@ struct SupervisorReportTests {
         #expect(await self.states(supervisor, [.finished, .finished]))
     }
 
-    @Test("what ends in time leaves no timer; a deadline that has passed already is one", arguments: [.seconds(30), .zero, .seconds(-5)] as [Duration])
+    @Test(
+        "what ends in time leaves no timer; a deadline that has passed already is one",
+        arguments: [.seconds(30), .zero, .seconds(-5)] as [Duration])
     func inTime(timeout: Duration) async {
         let supervisor = self.supervisor()
         let script = StageScript()
@@ -188,11 +190,15 @@ struct SupervisorReportTests {
         #expect(Set(delays(RestartPolicy(first: 100, limit: 130), 2)) == Set(65...130))
         #expect(Set(delays(RestartPolicy(first: 0, limit: 0), 3)) == [0])
         #expect(Set(delays(RestartPolicy(first: 0, limit: 10), 70)) == Set(5...10))
-        for (first, failures, span) in [(1, 63, 1 << 62), (1, 64, .max), (3, 62, 3 << 61), (3, 63, .max), (1, 1000, .max)] as [(Int, Int, Int)] {
+        for (first, failures, span) in [(1, 63, 1 << 62), (1, 64, .max), (3, 62, 3 << 61), (3, 63, .max), (1, 1000, .max)]
+            as [(Int, Int, Int)]
+        {
             let found = delays(RestartPolicy(first: first, limit: .max), failures, 200)
             #expect(found.allSatisfy { (span / 2...span).contains($0) } && found.max()! > span / 10 * 9, "\(first), \(failures)")
         }
         let policy = RestartPolicy()
-        #expect((policy.first, policy.limit, policy.calmAfter) == (100, 30_000, 60_000), "half a minute at most, after a minute of calm from the beginning")
+        #expect(
+            (policy.first, policy.limit, policy.calmAfter) == (100, 30_000, 60_000),
+            "half a minute at most, after a minute of calm from the beginning")
     }
 }

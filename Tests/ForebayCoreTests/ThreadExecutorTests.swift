@@ -57,7 +57,9 @@ import Testing
         let before = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
         let own = String(decoding: try #require(FileManager.default.contents(atPath: "/proc/thread-self/comm")).dropLast(), as: UTF8.self)
         for _ in 0..<200 { ThreadName.set("a-name-that-is-too-long") }
-        #expect(FileManager.default.contents(atPath: "/proc/thread-self/comm").map { String(decoding: $0, as: UTF8.self) } == "a-name-that-is-\n")
+        #expect(
+            FileManager.default.contents(atPath: "/proc/thread-self/comm").map { String(decoding: $0, as: UTF8.self) }
+                == "a-name-that-is-\n")
         ThreadName.set(own)
         #expect(try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count < before + 100, "others' tests may hold some")
     }

@@ -51,7 +51,9 @@ struct CursorFileTests {
             try slots.write(self.value(UInt64(sequence)))
             #expect(self.watched.calls() == ["write slots"], "not synced")
             let now = try Data(contentsOf: URL(filePath: self.path))
-            #expect(now[place..<place + 64] != bytes[place..<place + 64] && now[(4096 - place)..<(4096 - place + 64)] == bytes[(4096 - place)..<(4096 - place + 64)])
+            #expect(
+                now[place..<place + 64] != bytes[place..<place + 64]
+                    && now[(4096 - place)..<(4096 - place + 64)] == bytes[(4096 - place)..<(4096 - place + 64)])
             bytes = now
             #expect(try self.read()?.value == self.value(UInt64(sequence)))
         }
@@ -108,7 +110,9 @@ struct CursorFileTests {
         #expect(try self.read()?.isWhole == true)
     }
 
-    @Test("a file that the device does not take any more is moved to quarantine and made anew; any other failure is told", arguments: [true, false])
+    @Test(
+        "a file that the device does not take any more is moved to quarantine and made anew; any other failure is told",
+        arguments: [true, false])
     func replaced(isMade: Bool) throws {
         _ = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, log: self.log, self.value(5))
         let found = try #require(try self.read())
@@ -161,7 +165,8 @@ struct CursorFileTests {
     func moves() throws {
         let moved = Happenings<Void>()
         let cursor = try self.cursor(moved: moved)
-        #expect(cursor.stage == "forward" && cursor.route == "orders" && (cursor.sequence, cursor.ordinal, cursor.syncedSequence) == (5, 2, 5))
+        #expect(
+            cursor.stage == "forward" && cursor.route == "orders" && (cursor.sequence, cursor.ordinal, cursor.syncedSequence) == (5, 2, 5))
         try cursor.sync()
         #expect(self.watched.calls().isEmpty && moved.count == 0, "nothing to sync")
         for sequence in [0, 4, 5] as [UInt64] { try cursor.move(to: sequence, settled: 1) }

@@ -31,7 +31,9 @@ struct FormatTests {
 
     @Test("positions are rounded up to blocks, or to other units")
     func aligned() {
-        for (position, block, eight) in [(0, 0, 0), (1, 4096, 8), (7, 4096, 8), (8, 4096, 8), (9, 4096, 16), (4096, 4096, 4096), (4097, 8192, 4104)] {
+        for (position, block, eight) in [
+            (0, 0, 0), (1, 4096, 8), (7, 4096, 8), (8, 4096, 8), (9, 4096, 16), (4096, 4096, 4096), (4097, 8192, 4104),
+        ] {
             #expect(SpoolFormat.aligned(position) == block && SpoolFormat.aligned(position, to: 8) == eight)
         }
     }
@@ -99,7 +101,7 @@ struct FormatTests {
                 var layout = self.layout()
                 layout.put(sequence, 8, at: place)
                 layout.check(12..<128, at: 8)
-                #expect((try? self.decoded(layout.bytes).get()) != nil == isRead, "\(sequence) at \(place)")
+                #expect(((try? self.decoded(layout.bytes).get()) != nil) == isRead, "\(sequence) at \(place)")
             }
         }
     }
@@ -237,7 +239,9 @@ struct FormatTests {
 
     private func isFooter(_ bytes: UnsafeRawBufferPointer) -> Bool { SegmentFooter(decoding: bytes, salt: Self.salt) != nil }
 
-    @Test("a footer, its index and routes, and the trailer behind it", arguments: [(0, 0, 4096), (2, 2, 4096), (200, 52, 4096), (200, 53, 8192)])
+    @Test(
+        "a footer, its index and routes, and the trailer behind it",
+        arguments: [(0, 0, 4096), (2, 2, 4096), (200, 52, 4096), (200, 53, 8192)])
     func segmentFooter(index: Int, routes: Int, padded: Int) {
         let footer = self.footer(index: index, routes: routes)
         let bytes = footer.encode(salt: Self.salt)
@@ -341,7 +345,8 @@ struct FormatTests {
         -> (told: UnitIdentity, kept: UnitIdentity, layout: Layout)
     {
         let unit = SetAsideLog.Unit(
-            number: 0xA1A2_A3A4_A5A6_A7A8, topic: topic, partition: partition, partitionCount: 0x0102_0304, code: code, reason: reason, since: -9,
+            number: 0xA1A2_A3A4_A5A6_A7A8, topic: topic, partition: partition, partitionCount: 0x0102_0304, code: code, reason: reason,
+            since: -9,
             oldestAcceptedAt: 0)
         let kept = (String(topic.prefix(255)), String(code.prefix(64)), String(reason.prefix(512)))
         var layout = Layout(4096)
@@ -363,7 +368,10 @@ struct FormatTests {
 
     @Test(
         "what is known of a unit",
-        arguments: [(7, "täglich", "CODE", "why"), (nil, "t", "", ""), (0, String(repeating: "t", count: 300), String(repeating: "c", count: 70), String(repeating: "r", count: 600))]
+        arguments: [
+            (7, "täglich", "CODE", "why"), (nil, "t", "", ""),
+            (0, String(repeating: "t", count: 300), String(repeating: "c", count: 70), String(repeating: "r", count: 600)),
+        ]
             as [(Int32?, String, String, String)])
     func units(partition: Int32?, topic: String, code: String, reason: String) {
         let (told, identity, layout) = self.identity(partition: partition, topic: topic, code: code, reason: reason)
@@ -384,7 +392,8 @@ struct FormatTests {
         func block(_ generation: UInt64, owner: UInt64 = 3, identity: UInt64? = 3, log: String = Self.log) -> [UInt8] {
             var bytes = [UInt8](repeating: 0, count: 4096)
             bytes.withUnsafeMutableBytes { bytes in
-                Slot(log: spoolID(log), generation: generation, value: generation * 10, ordinal: 0, owner: owner).encode(to: bytes.baseAddress!)
+                Slot(log: spoolID(log), generation: generation, value: generation * 10, ordinal: 0, owner: owner).encode(
+                    to: bytes.baseAddress!)
                 if let identity { UnitIdentity(unit(identity, "t\(identity)")).encode(to: bytes.baseAddress!) }
             }
             return bytes
@@ -398,9 +407,12 @@ struct FormatTests {
         #expect(pair(block(1, owner: 0) + block(2, owner: 0)) == nil, "units are numbered from 1")
         #expect(pair(block(2, identity: nil) + block(1))?.identity?.topic == "t3", "it stands in the other, too")
         #expect(pair(block(2, identity: nil) + block(1, identity: nil))?.identity == nil)
-        #expect(pair(block(2, identity: 4) + block(1))?.identity?.topic == "t3" && pair(block(2, identity: 4) + block(1, identity: 4))?.identity == nil)
+        #expect(
+            pair(block(2, identity: 4) + block(1))?.identity?.topic == "t3"
+                && pair(block(2, identity: 4) + block(1, identity: 4))?.identity == nil)
 
-        let table = try UnitPair.load(MemoryFile(block(1) + block(2) + nothing + nothing + block(3) + block(4) + nothing), of: spoolID(Self.log))
+        let table = try UnitPair.load(
+            MemoryFile(block(1) + block(2) + nothing + nothing + block(3) + block(4) + nothing), of: spoolID(Self.log))
         #expect(table.map { $0?.slot.value } == [20, nil, 40], "half a pair is none")
     }
 
@@ -414,7 +426,8 @@ struct FormatTests {
         #expect(SegmentFile.number(ofName: "18446744073709551615.segment") == .max)
         for name in [
             "18446744073709551616.segment", "0000000000000000007.segment", "000000000000000000007.segment", "0000000000000000000/.segment",
-            "0000000000000000000:.segment", "+0000000000000000007.segment", "00000000000000000007.Segment", "0000000000000000000a.segment", "",
+            "0000000000000000000:.segment", "+0000000000000000007.segment", "00000000000000000007.Segment", "0000000000000000000a.segment",
+            "",
         ] { #expect(SegmentFile.number(ofName: name) == nil, "\(name)") }
         for digit in 0...9 as ClosedRange<UInt64> { #expect(SegmentFile.number(ofName: "0000000000000000000\(digit).segment") == digit) }
         for name in ["new", "new-3", "filling", "filling-1", "prepared", "prepared-77"] { #expect(SegmentFile.isLeftover(name)) }
@@ -425,7 +438,9 @@ struct FormatTests {
     func cursorNames() {
         #expect(LogIdentity.path(ofCursor: "forward/a/b.c", in: "/l") == "/l/cursors/forward.a/b.c")
         #expect(LogIdentity.path(ofCursor: "forward/orders.eu", in: "/l") == "/l/cursors/forward.orders.eu")
-        #expect(LogIdentity.cursorName(ofFile: "forward.orders.eu") == "forward/orders.eu" && LogIdentity.cursorName(ofFile: "alone") == "alone")
+        #expect(
+            LogIdentity.cursorName(ofFile: "forward.orders.eu") == "forward/orders.eu" && LogIdentity.cursorName(ofFile: "alone") == "alone"
+        )
         #expect(CursorSet.stage(of: "forward/a/b") == "forward" && CursorSet.route(of: "forward/a/b") == "a/b")
         #expect(CursorSet.stage(of: "alone") == "alone" && CursorSet.route(of: "alone") == "alone")
     }

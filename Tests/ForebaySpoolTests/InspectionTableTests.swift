@@ -15,7 +15,11 @@ struct InspectionTableTests {
         let spool = try self.fixture.open()
         let a = try await spool.cursor("forward/a", route: routeA)
         _ = try await spool.cursor("mirror/b", route: routeB)
-        for number in 0..<12 { _ = try await spool.commit([submission([(number % 2 == 0 ? routeA : routeB, ["\(number)" + String(repeating: "i", count: 20_000)])])]) }
+        for number in 0..<12 {
+            _ = try await spool.commit([
+                submission([(number % 2 == 0 ? routeA : routeB, ["\(number)" + String(repeating: "i", count: 20_000)])])
+            ])
+        }
         try a.move(to: 5, settled: 3)
         let segments = spool.view.read { $0.segments }
         if isClosed { await spool.close() }
@@ -41,7 +45,7 @@ struct InspectionTableTests {
     func list() async throws {
         let segments = try await self.made()
         let inspection = try self.inspect()
-        #expect(segments.count > 3 && inspection.segments.map(\.number) == (1...UInt64(segments.count)).map { $0 })
+        #expect(segments.count > 2 && inspection.segments.map(\.number) == (1...UInt64(segments.count)).map { $0 })
         #expect(inspection.segments.map(\.base) == segments.map(\.base) && inspection.segments.map(\.end) == segments.map(\.end))
         #expect(inspection.segments.map(\.file) == segments.map(\.path) && inspection.segments.allSatisfy(\.isSealed))
         for segment in inspection.segments {
@@ -55,7 +59,9 @@ struct InspectionTableTests {
         #expect(verdict.segments == segments.count && verdict.frames == 12 && verdict.events == 12 && verdict.problems.isEmpty)
         #expect(verdict.bytes == inspection.segments.reduce(0) { $0 + $1.bytes })
         let waiting = try inspection.waiting()
-        #expect(waiting.map(\.name) == ["forward/a", "mirror/b"] && waiting.map(\.route) == ["a", "b"] && waiting.map(\.stage) == ["forward", "mirror"])
+        #expect(
+            waiting.map(\.name) == ["forward/a", "mirror/b"] && waiting.map(\.route) == ["a", "b"]
+                && waiting.map(\.stage) == ["forward", "mirror"])
         #expect(waiting.map(\.sequence) == [5, 0] && waiting.map(\.events) == [3, 6])
         #expect(waiting[1].held.bytes == verdict.bytes && waiting[0].held.bytes < verdict.bytes)
         #expect(try inspection.segmentsWithRoutes().map(\.routes) == segments.map(\.routes))
@@ -92,7 +98,8 @@ struct InspectionTableTests {
             ("a copy of the header", { $0[40] ^= 1 }, ["\(self.name(2)) 0 0..<0 one copy of the segment's header is damaged"]),
             ("the other copy", { $0[4096 + 40] ^= 1 }, ["\(self.name(2)) 0 0..<0 one copy of the segment's header is damaged"]),
             (
-                "both", {
+                "both",
+                {
                     $0[40] ^= 1
                     $0[4096 + 40] ^= 1
                 },
@@ -101,11 +108,17 @@ struct InspectionTableTests {
                     "\(self.name(3)) 0 \(second.base)..<\(second.end) a segment is gone",
                 ]
             ),
-            ("a payload", { $0[position + 100] ^= 1 }, ["\(self.name(2)) \(position) \(second.base)..<\(second.base + 1) the checksum of a frame is wrong"]),
-            ("a frame's header", { $0[position + 30] ^= 1 }, ["\(self.name(2)) \(next) \(second.base)..<\(second.base + 1) frames are missing"]),
+            (
+                "a payload", { $0[position + 100] ^= 1 },
+                ["\(self.name(2)) \(position) \(second.base)..<\(second.base + 1) the checksum of a frame is wrong"]
+            ),
+            (
+                "a frame's header", { $0[position + 30] ^= 1 },
+                ["\(self.name(2)) \(next) \(second.base)..<\(second.base + 1) frames are missing"]
+            ),
             (
                 "the last frame's header", { $0[second.position(ofLast: $0) + 30] ^= 1 },
-                ["\(self.name(2)) \(second.dataEnd) \(second.end - 1)..<\(second.end) the footer names another end"]
+                ["\(self.name(2)) \(second.position(ofLast: pristine)) \(second.end - 1)..<\(second.end) frames are missing"]
             ),
             ("the footer", { $0[second.dataEnd + 30] ^= 1 }, []),
         ] as [(String, (inout Data) -> Void, [String])] {
@@ -133,15 +146,21 @@ struct InspectionTableTests {
             var header = Array(bytes[second.header.dataStart..<second.header.dataStart + 64])
             let frame = header.withUnsafeBytes { FrameHeader(decoding: $0, salt: salt)! }
             var changed = frame
-            let payload = Array(bytes[second.header.dataStart + 64..<second.header.dataStart + 64 + frame.length].dropLast(8)) + [UInt8](repeating: 0xFF, count: 8)
+            let payload =
+                Array(bytes[second.header.dataStart + 64..<second.header.dataStart + 64 + frame.length].dropLast(8))
+                + [UInt8](repeating: 0xFF, count: 8)
             var broken = payload
             broken[0] ^= 0x10
-            header.withUnsafeMutableBytes { target in broken.withUnsafeBytes { changed.encode(to: target.baseAddress!, payload: $0, salt: salt) } }
+            header.withUnsafeMutableBytes { target in
+                broken.withUnsafeBytes { changed.encode(to: target.baseAddress!, payload: $0, salt: salt) }
+            }
             bytes.replaceSubrange(second.header.dataStart..<second.header.dataStart + 64, with: header)
             bytes.replaceSubrange(second.header.dataStart + 64..<second.header.dataStart + 64 + frame.length, with: broken)
         }
         #expect(
-            try self.problems() == ["\(self.name(2)) \(second.header.dataStart) \(second.base)..<\(second.base + 1) the records of a frame do not fit it"])
+            try self.problems() == [
+                "\(self.name(2)) \(second.header.dataStart) \(second.base)..<\(second.base + 1) the records of a frame do not fit it"
+            ])
         var seen: [UInt64] = []
         try self.inspect().dump(from: 0) { _, sequence, _ in
             seen.append(sequence)
@@ -150,10 +169,12 @@ struct InspectionTableTests {
         #expect(seen == (0..<12).filter { $0 != second.base }, "it is passed over")
         try pristine.write(to: URL(filePath: second.path))
         try self.change(second.path) { bytes in
-            let footer = SegmentFooter(end: second.end + 2, dataEnd: second.dataEnd, checksum: 0, index: [], ordinals: [:]).encode(salt: salt)
+            let footer = SegmentFooter(end: second.end + 2, dataEnd: second.dataEnd, checksum: 0, index: [], ordinals: [:]).encode(
+                salt: salt)
             bytes.replaceSubrange(second.dataEnd..<second.dataEnd + footer.count, with: footer)
         }
-        #expect(try self.problems().first == "\(self.name(2)) \(second.dataEnd) \(second.end)..<\(second.end + 2) the footer names another end")
+        #expect(
+            try self.problems().first == "\(self.name(2)) \(second.dataEnd) \(second.end)..<\(second.end + 2) the footer names another end")
     }
 
     @Test("what stands above no mark is a torn tail; what a mark covers and is not there is missing")
@@ -168,7 +189,8 @@ struct InspectionTableTests {
         try cursor.move(to: 3, settled: 3)
         #expect(try self.problems() == ["\(self.name(1)) \(last) 2..<3 frames are missing"])
         try self.change(path) { $0[8192 + 30] ^= 1 }
-        #expect(try self.problems() == ["\(self.name(1)) 12288 0..<1 frames are missing", "\(self.name(1)) \(last) 2..<3 frames are missing"])
+        #expect(
+            try self.problems() == ["\(self.name(1)) 12288 0..<1 frames are missing", "\(self.name(1)) \(last) 2..<3 frames are missing"])
         await spool.close()
     }
 
@@ -187,7 +209,9 @@ struct InspectionTableTests {
         #expect(try self.problems() == [] && self.inspect().cursors.count == 2, "one that is not registered is nobody's")
         for name in CursorRegistry.files { try Data("x".utf8).write(to: URL(filePath: directory + "/" + name)) }
         #expect(
-            try self.problems() == ["registry 0 0..<0 the registry of cursors can't be read", "forward.nobody 0 0..<0 the cursor can't be read"])
+            try self.problems() == [
+                "registry 0 0..<0 the registry of cursors can't be read", "forward.nobody 0 0..<0 the cursor can't be read",
+            ])
         #expect(try self.inspect().id != nil && self.inspect().cursors.map(\.name) == ["forward/a", "mirror/b"])
         for name in CursorRegistry.files { try files.removeItem(atPath: directory + "/" + name) }
         #expect(try self.problems() == ["forward.nobody 0 0..<0 the cursor can't be read"], "version 1 had none")
@@ -218,7 +242,9 @@ struct InspectionTableTests {
         bytes.withUnsafeMutableBytes { $0.baseAddress!.put(SpoolFormat.crc(UnsafeRawBufferPointer($0).part(12, 116)), at: 8) }
         try bytes.write(to: URL(filePath: self.fixture.segmentsFolder + "/" + self.name(last)))
         #expect(try self.problems() == ["\(self.name(last)) 0 0..<0 format version 9 is not known"])
-        let error = #expect(throws: ForebayError.self) { try SpoolInspection(directory: NSTemporaryDirectory() + "none-" + UUID().uuidString) }
+        let error = #expect(throws: ForebayError.self) {
+            try SpoolInspection(directory: NSTemporaryDirectory() + "none-" + UUID().uuidString)
+        }
         #expect(error?.message.hasPrefix("there is no spool in ") == true && error?.code == .spoolUnreadable)
     }
 

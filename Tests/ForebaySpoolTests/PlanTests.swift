@@ -34,7 +34,8 @@ struct PlanTests {
         #expect(plan.size == 4096)
         #expect(plan.ordinals(from: [routeA: 4, self.c: 9, RouteID(name: "other"): 1]) == [routeA: 4, self.c: 9])
         let headers = plan.frames.map {
-            FrameHeader(length: $0.length, count: $0.count, flags: [], base: 100 + $0.first, route: $0.route, ordinal: 0, durable: 0, acceptedAt: 0)
+            FrameHeader(
+                length: $0.length, count: $0.count, flags: [], base: 100 + $0.first, route: $0.route, ordinal: 0, durable: 0, acceptedAt: 0)
         }
         let batches = plan.batches(headers, spool: spoolID("0123456789ABCDEF"))
         #expect(batches.map(\.first) == [100, 102, 103, 104, 105, 106, 107] && batches.map(\.count) == [2, 1, 1, 1, 1, 1, 1])
@@ -61,7 +62,8 @@ struct PlanTests {
         #expect(lengths([self.event(routeA, size: mib / 2), self.event(routeA, size: mib / 2)]) == [mib])
         #expect(lengths([self.event(routeA, size: mib / 2), self.event(routeA, size: mib / 2 + 1)]) == [mib / 2, mib / 2 + 1])
         #expect(lengths([self.event(routeA, size: 3 * mib)]) == [3 * mib])
-        #expect(lengths([self.event(routeA, size: 30), self.event(routeA, size: 3 * mib), self.event(routeA, size: 40)]) == [30, 3 * mib, 40])
+        #expect(
+            lengths([self.event(routeA, size: 30), self.event(routeA, size: 3 * mib), self.event(routeA, size: 40)]) == [30, 3 * mib, 40])
         func joined(_ sizes: [Int]) -> Batch {
             var builder = BatchBuilder()
             for size in sizes { self.event(routeA, size: size).withUnsafeBytes { builder.append(record: $0) } }
@@ -102,7 +104,9 @@ struct PlanTests {
         #expect([routeA, routeB, self.c].map { one.takes($0) } == [true, false, false])
         #expect([routeA, routeB, self.c].map { several.takes($0) } == [true, true, false])
         #expect(!none.takes(routeA) && RouteFilter.all.takes(self.c))
-        for (routes, expected) in [([], [false, false, true]), ([routeA], [true, true, true]), ([routeB], [false, true, true]), ([self.c], [false, false, true])]
+        for (routes, expected) in [
+            ([], [false, false, true]), ([routeA], [true, true, true]), ([routeB], [false, true, true]), ([self.c], [false, false, true]),
+        ]
             as [([RouteID], [Bool])]
         {
             let table = RouteTable(Dictionary(uniqueKeysWithValues: routes.map { ($0, 1) }))
@@ -115,14 +119,16 @@ struct PlanTests {
     func held() {
         func segment(_ number: UInt64, _ range: Range<UInt64>, _ size: Int) -> SegmentInfo {
             var info = SegmentInfo(
-                header: SegmentHeader(log: .none, origin: .none, number: number, base: range.lowerBound, salt: 1, madeAt: 0), path: "", end: range.upperBound,
+                header: SegmentHeader(log: .none, origin: .none, number: number, base: range.lowerBound, salt: 1, madeAt: 0), path: "",
+                end: range.upperBound,
                 dataEnd: 0, size: size)
             info.isActive = number == 4
             return info
         }
         let segments = [segment(1, 0..<10, 1), segment(2, 10..<20, 10), segment(3, 20..<30, 100), segment(4, 30..<35, 1000)]
         for (sequence, others, bytes, alone) in [
-            (0, [], 1111, 111), (9, [], 1111, 111), (10, [], 1110, 110), (10, [20], 1110, 10), (10, [19], 1110, 0), (10, [30, 20], 1110, 10),
+            (0, [], 1111, 111), (9, [], 1111, 111), (10, [], 1110, 110), (10, [20], 1110, 10), (10, [19], 1110, 0),
+            (10, [30, 20], 1110, 10),
             (29, [35], 1100, 100), (30, [35], 1000, 0), (35, [], 0, 0), (0, [0], 1111, 0),
         ] as [(UInt64, [UInt64], Int, Int)] {
             let held = HeldSegments(segments, sequence: sequence, others: others)
@@ -158,8 +164,11 @@ struct PlanTests {
             hole.noticedAt = at
             return hole
         }
-        for (other, isCovered) in [(5..<10, true), (6..<9, true), (4..<10, false), (5..<11, false), (4..<11, false)] as [(Range<UInt64>, Bool)] {
-            #expect(hole(5..<10).covers(hole(other, segment: 7, reason: "other")) == isCovered && !hole(5..<10).covers(hole(other, unit: 3)))
+        for (other, isCovered) in [(5..<10, true), (6..<9, true), (4..<10, false), (5..<11, false), (4..<11, false)]
+            as [(Range<UInt64>, Bool)]
+        {
+            #expect(
+                hole(5..<10).covers(hole(other, segment: 7, reason: "other")) == isCovered && !hole(5..<10).covers(hole(other, unit: 3)))
         }
         let joined = hole(5..<10, unit: 2, at: 77).joined(with: hole(10..<12, unit: 2, at: 99))
         #expect(joined == hole(5..<12, unit: 2, at: 77) && joined?.position == 9)
@@ -171,16 +180,20 @@ struct PlanTests {
     @Test("texts are cut to so many bytes, and never inside a character")
     func cut() {
         for (text, limit, kept) in [
-            ("abc", 3, "abc"), ("abcd", 3, "abc"), ("äb", 2, "ä"), ("aäb", 2, "a"), ("aäb", 3, "aä"), ("a€b", 3, "a"), ("a€b", 4, "a€"), ("a\u{1F600}b", 4, "a"),
+            ("abc", 3, "abc"), ("abcd", 3, "abc"), ("äb", 2, "ä"), ("aäb", 2, "a"), ("aäb", 3, "aä"), ("a€b", 3, "a"), ("a€b", 4, "a€"),
+            ("a\u{1F600}b", 4, "a"),
             ("a\u{1F600}b", 5, "a\u{1F600}"), ("€", 1, ""), ("", 0, ""), ("x", 0, ""),
         ] { #expect(text.cut(to: limit) == kept, "\(text) to \(limit)") }
     }
 
     // MARK: The newest batches
 
-    private func recent(_ first: UInt64, _ count: Int, _ route: RouteID = routeA, capacity: Int = 1000, in slab: Slab? = nil, from start: Int = 0) -> Batch {
+    private func recent(
+        _ first: UInt64, _ count: Int, _ route: RouteID = routeA, capacity: Int = 1000, in slab: Slab? = nil, from start: Int = 0
+    ) -> Batch {
         Batch(
-            lane: .spool(.none), first: first, count: count, route: route, acceptedAt: 0, slab: slab ?? Slab(capacity: capacity), range: start..<start + 10)
+            lane: .spool(.none), first: first, count: count, route: route, acceptedAt: 0, slab: slab ?? Slab(capacity: capacity),
+            range: start..<start + 10)
     }
 
     @Test("the newest batches are read from any place in them, by route and by bytes")
@@ -194,7 +207,9 @@ struct PlanTests {
             return found.batches.map { "\($0.first)" }.joined(separator: " ") + " to \(found.next)"
         }
         #expect(read(9) == "none" && read(10) == "10 13 14 16 to 20" && read(11) == "10 13 14 16 to 20" && read(12) == "10 13 14 16 to 20")
-        #expect(read(13) == "13 14 16 to 20" && read(14) == "14 16 to 20" && read(19) == "16 to 20" && read(20) == " to 20" && read(25) == " to 25")
+        #expect(
+            read(13) == "13 14 16 to 20" && read(14) == "14 16 to 20" && read(19) == "16 to 20" && read(20) == " to 20"
+                && read(25) == " to 25")
         #expect(read(10, .one(routeA)) == "10 16 to 20" && read(10, .one(routeB)) == "13 14 to 20" && read(13, .one(routeA)) == "16 to 20")
         #expect(read(10, upTo: 1) == "10 to 13" && read(10, upTo: 10) == "10 to 13" && read(10, upTo: 11) == "10 13 to 14")
         #expect(read(10, .one(routeB), upTo: 1) == "13 to 14" && read(10, upTo: 0) == " to 10")
@@ -209,7 +224,9 @@ struct PlanTests {
         for (limit, first) in [(1256 * 3, 2), (1256 * 3 - 1, 3), (1256 * 4, 1), (1256, 4), (1, 4)] as [(Int, UInt64)] {
             var tail = RecentTail(limit: limit)
             for number in 0..<5 as Range<UInt64> { tail.append([self.recent(number, 1)]) }
-            #expect(tail.read(from: first, routes: .all, upTo: 1) != nil && tail.read(from: first - 1, routes: .all, upTo: 1) == nil, "limit \(limit)")
+            #expect(
+                tail.read(from: first, routes: .all, upTo: 1) != nil && tail.read(from: first - 1, routes: .all, upTo: 1) == nil,
+                "limit \(limit)")
         }
         // Three pieces of one slab weigh one slab and three times the rest.
         let slab = Slab(capacity: 1000)
@@ -246,7 +263,9 @@ struct PlanTests {
             let (kept, place) = slab.lean(range)
             #expect((kept !== slab) == isCopied && place.count == range.count && (isCopied ? place.lowerBound == 0 : place == range))
             for offset in 0..<place.count {
-                #expect(kept.base.load(fromByteOffset: place.lowerBound + offset, as: UInt8.self) == UInt8(truncatingIfNeeded: range.lowerBound + offset))
+                #expect(
+                    kept.base.load(fromByteOffset: place.lowerBound + offset, as: UInt8.self)
+                        == UInt8(truncatingIfNeeded: range.lowerBound + offset))
             }
         }
     }

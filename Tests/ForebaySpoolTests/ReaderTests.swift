@@ -10,7 +10,9 @@ struct ReaderTests {
 
     private func values(_ batches: [Batch]) -> [String] {
         var found: [String] = []
-        for batch in batches { batch.forEachEvent { event, sequence in found.append("\(sequence)=\(String(decoding: event.value!, as: UTF8.self))") } }
+        for batch in batches {
+            batch.forEachEvent { event, sequence in found.append("\(sequence)=\(String(decoding: event.value!, as: UTF8.self))") }
+        }
         return found
     }
 
@@ -31,11 +33,14 @@ struct ReaderTests {
         await spool.close()
     }
 
-    @Test("about as many bytes as asked for, from disk and from memory alike; from any place, also inside a batch", arguments: [0, 1 << 20])
+    @Test(
+        "about as many bytes as asked for, from disk and from memory alike; from any place, also inside a batch", arguments: [0, 1 << 20])
     func bytes(recent: Int) async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)
         let spool = try self.spool(fixture, recent: recent)
-        for number in 0..<6 { _ = try await spool.commit([submission([(routeA, ["\(number)a", "\(number)b"]), (routeB, ["\(number)"])])]) }
+        for number in 0..<6 {
+            _ = try await spool.commit([submission([(routeA, ["\(number)a", "\(number)b"]), (routeB, ["\(number)"])])])
+        }
         let size = batch(routeA, ["0a", "0b"]).byteCount
         for (bytes, count) in [(1, 1), (size, 1), (size + 1, 2), (2 * size, 2), (2 * size + 1, 3), (0, 0)] {
             #expect(try spool.reader(route: routeA, from: 0).read(upTo: bytes).count == count, "\(bytes) bytes")

@@ -27,14 +27,14 @@ struct RegistryTests {
     func text() {
         let text =
             self.head
-            + """
-            origin 0B7K3V9QXH2M5TWA
-            cursor forward/orders 9d5c0a1f2b3e4d6a
-            cursor forward/bills 17 ffffffffffffffff
-            forgotten forward/old 81920
-            forgotten forward/older 3
+                + """
+                origin 0B7K3V9QXH2M5TWA
+                cursor forward/orders 9d5c0a1f2b3e4d6a
+                cursor forward/bills 17 ffffffffffffffff
+                forgotten forward/old 81920
+                forgotten forward/older 3
 
-            """
+                """
         #expect(String(decoding: self.full().encoded, as: UTF8.self) == String(decoding: self.sealed(text), as: UTF8.self))
         #expect(CursorRegistry(decoding: self.sealed(text)) == self.full())
         var empty = CursorRegistry(log: self.log)
@@ -45,7 +45,8 @@ struct RegistryTests {
     @Test("any name, byte by byte: what could end a word is written by its code")
     func names() {
         for (name, written) in [
-            ("forward/a b", "forward/a%20b"), ("x%y", "x%25y"), ("\u{1}", "%01"), ("\u{f}\u{10}", "%0f%10"), ("~\u{7f}!", "~%7f!"), ("ä", "%c3%a4"),
+            ("forward/a b", "forward/a%20b"), ("x%y", "x%25y"), ("\u{1}", "%01"), ("\u{f}\u{10}", "%0f%10"), ("~\u{7f}!", "~%7f!"),
+            ("ä", "%c3%a4"),
             ("a\nb", "a%0ab"),
         ] {
             var registry = CursorRegistry(log: self.log)
@@ -60,7 +61,8 @@ struct RegistryTests {
     @Test(
         "what is not whole is not read",
         arguments: [
-            "", "forebay-registry 2\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\n", "forebay-registry 1\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n",
+            "", "forebay-registry 2\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\n",
+            "forebay-registry 1\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n",
             "forebay-registry 2 x\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2R\ngeneration 1\n",
             "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RCC\ngeneration 1\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC x\ngeneration 1\n",
             "forebay-registry 2\nlig 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\ngeneration x\n",
@@ -74,7 +76,8 @@ struct RegistryTests {
         "a line that is not understood makes the whole unreadable",
         arguments: [
             ("origin 0B7K3V9QXH2M5TWA", true), ("origin 0B7K3V9QXH2M5TW", false), ("origin 0B7K3V9QXH2M5TWAA", false),
-            ("origin 0B7K3V9QXH2M5TWA x", false), ("cursor a 1", true), ("cursor a", false), ("cursor a 1 2 3", true), ("cursor a 1 g", false),
+            ("origin 0B7K3V9QXH2M5TWA x", false), ("cursor a 1", true), ("cursor a", false), ("cursor a 1 2 3", true),
+            ("cursor a 1 g", false),
             ("cursor %41 1", true), ("cursor %4 1", false), ("cursor %zz 1", false), ("cursor %ff 1", false), ("cursor % 1", false),
             ("forgotten a 1", true), ("forgotten a", false), ("forgotten a -1", false), ("forgotten a x", false), ("another a 1", false),
         ])
@@ -92,7 +95,8 @@ struct RegistryTests {
             #expect(CursorRegistry(decoding: flipped) == nil, "byte \(place)")
             #expect(CursorRegistry(decoding: Array(bytes[..<place])) == nil, "\(place) bytes")
         }
-        #expect(CursorRegistry(decoding: bytes + [10]) == nil && CursorRegistry(decoding: self.full().encoded.dropLast() + [0xFF, 10]) == nil)
+        #expect(
+            CursorRegistry(decoding: bytes + [10]) == nil && CursorRegistry(decoding: self.full().encoded.dropLast() + [0xFF, 10]) == nil)
     }
 
     @Test("an entry replaces the one of its name, and what was forgotten is known again")
@@ -118,7 +122,9 @@ struct RegistryTests {
         #expect(registry.generation == 13)
         #expect(
             watched.calls()
-                == ["registry", "registry.copy"].flatMap { ["open \($0).new", "write \($0).new", "sync \($0).new", "rename \($0)", "syncFolder ."] })
+                == ["registry", "registry.copy"].flatMap {
+                    ["open \($0).new", "write \($0).new", "sync \($0).new", "rename \($0)", "syncFolder ."]
+                })
         var found = try CursorRegistry.read(disk, of: directory)
         #expect(found.registry == registry && found.isThere && found.isWhole)
 

@@ -32,7 +32,8 @@ struct ScannerTests {
                     var flags: FrameHeader.Flags = place == 0 ? .opensGroup : []
                     if place == group.count - 1 { flags.insert(.closesGroup) }
                     var header = FrameHeader(
-                        length: payload.count, count: part.count, flags: flags, base: next, route: part.route, ordinal: ordinals[part.route] ?? 0,
+                        length: payload.count, count: part.count, flags: flags, base: next, route: part.route,
+                        ordinal: ordinals[part.route] ?? 0,
                         durable: base, acceptedAt: 1000)
                     var encoded = [UInt8](repeating: 0, count: 64)
                     encoded.withUnsafeMutableBytes { target in
@@ -48,7 +49,8 @@ struct ScannerTests {
         }
 
         mutating func seal() {
-            let footer = SegmentFooter(end: self.frames.last!.header.end, dataEnd: self.bytes.count, checksum: 5, index: [], ordinals: [routeA: 3])
+            let footer = SegmentFooter(
+                end: self.frames.last!.header.end, dataEnd: self.bytes.count, checksum: 5, index: [], ordinals: [routeA: 3])
             self.bytes += footer.encode(salt: ScannerTests.salt)
         }
 
@@ -67,7 +69,8 @@ struct ScannerTests {
                 let payload = verify ? try scanner.payload(of: header, at: position) : nil
                 if let payload {
                     #expect(payload.range.count == header.length)
-                    let event = Event(at: UnsafeRawBufferPointer(start: payload.slab.base + payload.range.lowerBound, count: payload.range.count))
+                    let event = Event(
+                        at: UnsafeRawBufferPointer(start: payload.slab.base + payload.range.lowerBound, count: payload.range.count))
                     #expect(event?.topic.count == 5)
                 }
                 found.append("\(header.base) at \(position)\(payload == nil && verify ? " broken" : "")")
@@ -212,14 +215,17 @@ struct ScannerTests {
     @Test("what the footer would say is read from the frames, up to where the successor begins")
     func contents() throws {
         let segment = self.three()
-        for (end, dataEnd, hasHoles) in [(nil, 24_576, false), (5, 24_576, false), (4, 20_480, false), (3, 12_288, false), (6, 24_576, true)]
+        for (end, dataEnd, hasHoles) in [
+            (nil, 24_576, false), (5, 24_576, false), (4, 20_480, false), (3, 12_288, false), (6, 24_576, true),
+        ]
             as [(UInt64?, Int, Bool)]
         {
             let found = try self.contents(segment, end: end)
             #expect(found.end == min(end ?? 5, 5) && found.dataEnd == dataEnd && found.hasHoles == hasHoles, "to \(end ?? 0)")
         }
         let all = try self.contents(segment)
-        #expect(all.routes == RouteTable([routeA: 2, routeB: 3]) && all.index.map(\.position) == [8192] && all.index.map(\.sequence) == [0])
+        #expect(
+            all.routes == RouteTable([routeA: 2, routeB: 3]) && all.index.map(\.position) == [8192] && all.index.map(\.sequence) == [0])
         var info = SegmentInfo(header: segment.header, path: "p", end: 0, dataEnd: 0, size: 0)
         all.apply(to: &info)
         #expect(info.end == 5 && info.dataEnd == 24_576 && info.index == all.index && info.routes == all.routes && !info.isDamaged)
@@ -244,7 +250,8 @@ struct ScannerTests {
         contents.add(segment.frames[0].header, at: 8192)
         let before = contents
         contents.add(segment.frames[0].header, at: 90_000)
-        #expect(contents.end == before.end && contents.checksum == before.checksum && contents.dataEnd == before.dataEnd && !contents.hasHoles)
+        #expect(
+            contents.end == before.end && contents.checksum == before.checksum && contents.dataEnd == before.dataEnd && !contents.hasHoles)
         contents.add(segment.frames[2].header, at: 12_288)
         #expect(contents.hasHoles && contents.end == 4 && contents.dataEnd == 20_480)
     }

@@ -53,7 +53,9 @@ struct SegmentFileTests {
         let writer = try self.make(prepared, capacity: 102_400)
         let name = isPrepared ? "prepared-1" : "new-3"
         #expect(
-            self.watched.calls().filter { !$0.hasPrefix("open") } == ["write \(name)", "sync \(name)", "rename \(Self.segment)", "syncFolder ."])
+            self.watched.calls().filter { !$0.hasPrefix("open") } == [
+                "write \(name)", "sync \(name)", "rename \(Self.segment)", "syncFolder .",
+            ])
         #expect(writer.isPrepared == isPrepared && writer.capacity == 102_400 && writer.path == self.path())
         #expect(writer.position == 8192 && writer.end == 100 && writer.index.isEmpty && writer.hasName)
         #expect(try self.names == [Self.segment])
@@ -86,7 +88,8 @@ struct SegmentFileTests {
                 isPrepared ? try PreparedSegment.fill(self.watched.disk, self.watched.directory + "/prepared-1", size: 40_960) : nil
             self.watched.fail { $0.hasPrefix(call) ? number : nil }
             let error = #expect(throws: ForebayError.self) { try self.make(prepared) }
-            #expect(error?.systemCode == number && error?.code == (call == "sync" ? .syncFailed : number == ENOSPC ? .spoolFull : .systemCall))
+            #expect(
+                error?.systemCode == number && error?.code == (call == "sync" ? .syncFailed : number == ENOSPC ? .spoolFull : .systemCall))
             self.watched.fail(nil)
             #expect(try self.names == (isPrepared ? ["prepared-1"] : []))
             if let prepared {
@@ -153,7 +156,10 @@ struct SegmentFileTests {
         #expect(footer.end == 104 && footer.dataEnd == 16_384 && footer.index == writer.index && footer.ordinals == writer.ordinals)
         var checksum: UInt32 = 0
         for header in headers + next {
-            checksum = crc32c([checksum, header.crc].flatMap { number in (0..<8).map { $0 < 4 ? UInt8(truncatingIfNeeded: number >> (8 * UInt32($0))) : 0 } })
+            checksum = crc32c(
+                [checksum, header.crc].flatMap { number in
+                    (0..<8).map { $0 < 4 ? UInt8(truncatingIfNeeded: number >> (8 * UInt32($0))) : 0 }
+                })
         }
         #expect(footer.checksum == UInt64(checksum) && writer.checksum == checksum)
         let calls = self.watched.calls().filter { !$0.hasPrefix("open") }
@@ -190,7 +196,8 @@ struct SegmentFileTests {
         for (routes, blocks) in [(187, 1), (188, 2)] {
             let full = try self.make(capacity: 1 << 20, number: UInt64(routes))
             try self.commit(full, (0..<routes).map { batch(RouteID(name: "\($0)"), ["x"]) })
-            #expect(full.room == (1 << 20) - full.position - blocks * 4096, "with a place in the index \(routes + 1) entries, and 64 to come")
+            #expect(
+                full.room == (1 << 20) - full.position - blocks * 4096, "with a place in the index \(routes + 1) entries, and 64 to come")
         }
         let small = try self.make(capacity: 8192, number: 4)
         #expect(small.room == 0 && !small.fits(1))

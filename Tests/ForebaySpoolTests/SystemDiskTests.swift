@@ -37,7 +37,9 @@ struct SystemDiskTests {
     func failures() throws {
         try self.with { folder in
             let none = folder + "/none", inside = folder + "/none/a"
-            func said(_ call: String, _ path: String, _ number: Int32) -> String { "system_call rewindAndRestart \(call) \(path) \(number)" }
+            func said(_ call: String, _ path: String, _ number: Int32) -> String {
+                "system_call rewindAndRestart \(call) \(path) \(number)"
+            }
             #expect(self.failure { _ = try self.disk.open(none, []) } == said("open", none, ENOENT))
             #expect(self.failure { try self.disk.makeFolder(inside) } == said("make folder", inside, ENOENT))
             #expect(self.failure { try self.disk.rename(none, to: inside) } == said("rename", none, ENOENT))
@@ -69,7 +71,9 @@ struct SystemDiskTests {
                 #expect("\(error.code)" == code && error.systemCode == number && error.recovery == .rewindAndRestart)
                 #expect(error.isLoss == (number == EIO))
             }
-            #expect(ForebayError.disk("open", "x", ENOENT).isLoss && ForebayError.plain("no").systemCode == nil && !ForebayError.plain("no").isLoss)
+            #expect(
+                ForebayError.disk("open", "x", ENOENT).isLoss && ForebayError.plain("no").systemCode == nil
+                    && !ForebayError.plain("no").isLoss)
             #expect(ForebayError.plain("no").code == .spoolUnreadable && ForebayError.plain("no").recovery == .stop)
         }
     }
@@ -106,22 +110,25 @@ struct SystemDiskTests {
                 let path = folder + "/a"
                 let file = try self.disk.open(path, options)
                 defer { withExtendedLifetime(file) {} }
-                let descriptor = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }
-                    .first { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") == path } ?? -1
-                let info = try #require(FileManager.default.contents(atPath: "/proc/self/fdinfo/\(descriptor)"))
-                let text = String(decoding: info, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("flags:") }
-                return try #require(text.flatMap { Int32($0.dropFirst(6).trimmingCharacters(in: .whitespaces), radix: 8) })
+                let descriptor = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").first {
+                    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == path
+                }
+                let info = try #require(FileManager.default.contents(atPath: "/proc/self/fdinfo/\(descriptor ?? "none")"))
+                let words = String(decoding: info, as: UTF8.self).split { $0.isWhitespace }
+                let place = try #require(words.firstIndex(of: "flags:"))
+                return try #require(Int32(words[place + 1], radix: 8))
             }
             let kept = O_ACCMODE | O_DSYNC | O_CLOEXEC | O_NOFOLLOW
-            #expect(try flags([.write, .create]) & kept == O_RDWR | O_CLOEXEC | O_NOFOLLOW)
-            #expect(try flags([]) & kept == O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-            #expect(try flags([.write, .syncsWrites]) & kept == O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW)
+            let (made, read, synced) = (try flags([.write, .create]), try flags([]), try flags([.write, .syncsWrites]))
+            #expect(made & kept == O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+            #expect(read & kept == O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+            #expect(synced & kept == O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW)
             #if arch(arm64)
                 let direct: Int32 = 0o200000
             #else
                 let direct: Int32 = 0o40000
             #endif
-            #expect(try flags([]) & direct == 0)
+            #expect(read & direct == 0)
             // Some file systems have none.
             if let found = try? flags(.direct) { #expect(found & direct != 0) }
             #expect(self.failure { _ = try self.disk.open(folder + "/a", [.write, .create, .exclusive]) }.hasSuffix(" \(EEXIST)"))
@@ -264,7 +271,9 @@ struct SystemDiskTests {
         #expect(watched.calls() == ["open a/f", "remove a/f", "syncFolder a"])
         #expect(try folder.entries(base + "/a") == ["b", "d"] && folder.entries(base + "/none").isEmpty)
         #expect(try folder.exists(base + "/a") && !folder.exists(base + "/none"))
-        #expect(Folder.parent(of: "/a/b") == "/a" && Folder.parent(of: "/a") == "/" && Folder.parent(of: "a") == "." && Folder.parent(of: "a/b") == "a")
+        #expect(
+            Folder.parent(of: "/a/b") == "/a" && Folder.parent(of: "/a") == "/" && Folder.parent(of: "a") == "."
+                && Folder.parent(of: "a/b") == "a")
 
         for (number, isTold) in [(EACCES, false), (EPERM, false), (EIO, true)] {
             watched.fail { $0 == "syncFolder a" ? number : nil }

@@ -30,7 +30,8 @@ struct UnitTableTests {
     /// A segment with so many events of units, in order.
     private func segment(_ number: UInt64, _ ordinals: [UInt64: UInt64]) -> SegmentInfo {
         var info = SegmentInfo(
-            header: SegmentHeader(log: self.log, origin: self.log, number: number, base: 0, salt: 1, madeAt: 0), path: "", end: 100, dataEnd: 9000, size: 9000)
+            header: SegmentHeader(log: self.log, origin: self.log, number: number, base: 0, salt: 1, madeAt: 0), path: "", end: 100,
+            dataEnd: 9000, size: 9000)
         for (unit, ordinal) in ordinals { info.routes.raise(RouteID(rawValue: unit), to: ordinal) }
         return info
     }
@@ -43,7 +44,9 @@ struct UnitTableTests {
         #expect(try table.add([unit(3, "a"), unit(5, "b")]) == 2 * 8192)
         #expect(self.watched.calls() == ["write units", "write units", "sync units"])
         #expect(table.byteCount == 2 * 8192 && table.nextNumber == 6 && table.live.map(\.number) == [3, 5])
-        #expect(try [0, 1, 2, 3].map { try self.slot($0)?.generation } == [2, 1, 2, 1] && [0, 1, 2, 3].map { try self.slot($0)?.owner } == [3, 3, 5, 5])
+        #expect(
+            try [0, 1, 2, 3].map { try self.slot($0)?.generation } == [2, 1, 2, 1]
+                && [0, 1, 2, 3].map { try self.slot($0)?.owner } == [3, 3, 5, 5])
         let blocks = try self.bytes()
         for place in 0..<4 {
             let found = Array(blocks[place * 4096..<(place + 1) * 4096]).withUnsafeBytes { UnitIdentity(decoding: $0) }
@@ -69,7 +72,8 @@ struct UnitTableTests {
         try table.settle(7, through: 5, oldestAcceptedAt: nil)
         #expect(self.watched.calls().isEmpty && moved.count == 0, "nothing moves")
         try table.settle(1, through: 4, oldestAcceptedAt: nil)
-        #expect(self.watched.calls() == ["write units"] && moved.count == 1 && table.settled(1) == 4 && table.live[0].oldestAcceptedAt == 1000)
+        #expect(
+            self.watched.calls() == ["write units"] && moved.count == 1 && table.settled(1) == 4 && table.live[0].oldestAcceptedAt == 1000)
         try table.settle(1, through: 3, oldestAcceptedAt: 5)
         #expect(self.watched.calls().isEmpty, "not backwards")
         try table.settle(1, through: 4, oldestAcceptedAt: 1234)
@@ -89,7 +93,7 @@ struct UnitTableTests {
         try table.end(2)
         try table.settle(2, through: 20, oldestAcceptedAt: nil)
         #expect(self.watched.calls() == ["write units"], "what has ended stays as it is")
-        #expect(try self.open().live == table.live)
+        #expect(try self.open().live.map { [$0.number, $0.settled] } == [[1, 4]])
     }
 
     @Test("the oldest event of a unit that was empty is the first that is appended")

@@ -9,7 +9,7 @@ import Testing
 
 /// Side logs as folders: counted, taken over, given up, whatever stands where they go.
 @Suite("Side logs: folders")
-struct SideLogFolderTests {
+struct SideLogContentsTests {
     /// A data folder with side logs of some routes.
     private final class World {
         let watched = WatchedDisk()
@@ -43,7 +43,8 @@ struct SideLogFolderTests {
         }
 
         func letters(_ route: String, _ count: Int) async throws {
-            let letters = try DeadLetters(route: route, directory: self.data + "/deadletters/\(route)", disk: self.watched.disk, open: self.open(.deadLetters))
+            let letters = try DeadLetters(
+                route: route, directory: self.data + "/deadletters/\(route)", disk: self.watched.disk, open: self.open(.deadLetters))
             let letter = DeadLetter(
                 topic: "t", code: "c", reason: "r", eventID: "id", offset: Offset(lane: .spool(.none), number: 0),
                 record: batch(routeA, ["x"]).withUnsafeBytes { Array($0) })
@@ -73,7 +74,8 @@ struct SideLogFolderTests {
         try await world.letters("a", 4)
         try FileManager.default.createDirectory(atPath: world.data + "/setaside/empty", withIntermediateDirectories: false)
         let found = try SideLogFolder.all(.setAside, in: world.data, disk: world.watched.disk)
-        #expect(found.map(\.route) == ["a", "b"] && found.map(\.kind) == [.setAside, .setAside] && found[0].path == world.data + "/setaside/a")
+        #expect(
+            found.map(\.route) == ["a", "b"] && found.map(\.kind) == [.setAside, .setAside] && found[0].path == world.data + "/setaside/a")
         #expect(try found.map { try $0.eventCount() } == [3, 3] && world.folder(.deadLetters, "a").eventCount() == 4)
         #expect(try world.folder(.setAside, "empty").eventCount() == 0 && !world.folder(.setAside, "empty").holdsLog && found[0].holdsLog)
         #expect(SideLogFolder.Kind.allCases.map(\.rawValue) == ["setaside", "deadletters"])
@@ -107,7 +109,9 @@ struct SideLogFolderTests {
         #expect(try world.folder(.setAside, "empty").takeOver(world.folder(.setAside, "done")) == .taken)
     }
 
-    @Test("what is kept for the operator, or can't be read, may be something: it is not replaced", arguments: ["quarantine", "damage", "unreadable"])
+    @Test(
+        "what is kept for the operator, or can't be read, may be something: it is not replaced",
+        arguments: ["quarantine", "damage", "unreadable"])
     func keptForTheOperator(_ what: String) async throws {
         let world = try World()
         try await world.aside("old", 1)
@@ -148,15 +152,18 @@ struct SideLogFolderTests {
             calls.prefix(5) == [
                 "makeFolder forgotten", "syncFolder .", "rename forgotten/setaside.a", "syncFolder forgotten", "syncFolder setaside",
             ])
-        #expect(calls.last == "remove forgotten/setaside.a" && calls.dropFirst(5).allSatisfy { $0.hasPrefix("remove forgotten/setaside.a") })
+        #expect(
+            calls.last == "remove forgotten/setaside.a" && calls.dropFirst(5).allSatisfy { $0.hasPrefix("remove forgotten/setaside.a") })
         #expect(try !world.names.contains { $0.hasPrefix("setaside/a") || $0.hasPrefix("forgotten/") })
         #expect(try world.folder(.setAside, "stays").eventCount() == 3)
+        _ = world.watched.calls()
         try world.folder(.setAside, "a").giveUp(world.budget)
         #expect(world.budget.usedBytes == used - counted && world.watched.calls().isEmpty, "there is nothing")
         try await world.letters("a", 2)
         let before = world.budget.usedBytes
         try world.folder(.deadLetters, "a").giveUp()
-        #expect(try world.budget.usedBytes == before && !world.folder(.deadLetters, "a").holdsLog, "one that was not opened was not counted")
+        #expect(
+            try world.budget.usedBytes == before && !world.folder(.deadLetters, "a").holdsLog, "one that was not opened was not counted")
     }
 
     @Test("what a kill left of a log that was given up goes with the next start, and does not stand in the way of another")
@@ -168,7 +175,10 @@ struct SideLogFolderTests {
             #expect(throws: ForebayError.self) { try world.folder(.setAside, "a").giveUp() }
             world.watched.fail(nil)
         }
-        #expect(try FileManager.default.contentsOfDirectory(atPath: world.data + "/forgotten").sorted() == ["setaside.a", "setaside.a.2", "setaside.a.3"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: world.data + "/forgotten").sorted() == [
+                "setaside.a", "setaside.a.2", "setaside.a.3",
+            ])
         try Data("x".utf8).write(to: URL(filePath: world.data + "/forgotten/file"))
         try SideLogFolder.removeLeftovers(in: world.data, disk: world.watched.disk)
         #expect(try FileManager.default.contentsOfDirectory(atPath: world.data + "/forgotten").isEmpty)
