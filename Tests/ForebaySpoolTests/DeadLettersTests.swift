@@ -47,10 +47,15 @@ struct DeadLettersTests {
         #expect(try await letters.append([self.letter(42), self.letter(43)]) == [0, 1])
         #expect(try await letters.append([]) == [])
         let entries = try await letters.list(after: nil, limit: 10)
-        #expect(entries.map(\.sequence) == [0, 1] && entries.map(\.offset) == [42, 43] && entries.map(\.value) == [Array("value".utf8), nil])
+        #expect(
+            entries.map(\.sequence) == [0, 1] && entries.map(\.offset) == [42, 43] && entries.map(\.value) == [Array("value".utf8), nil])
         for entry in entries {
-            #expect((entry.topic, entry.code, entry.reason, entry.eventID, entry.timestamp, entry.partition) == ("topic", "CODE", "why", "id", 77, 5))
-            #expect(entry.key == Array("key".utf8) && entry.headers.map(\.name) == ["own"] && entry.headers[0].value == Array("header".utf8))
+            #expect(
+                (entry.topic, entry.code, entry.reason, entry.eventID, entry.timestamp, entry.partition) == (
+                    "topic", "CODE", "why", "id", 77, 5
+                ))
+            #expect(
+                entry.key == Array("key".utf8) && entry.headers.map(\.name) == ["own"] && entry.headers[0].value == Array("header".utf8))
             #expect((before...before + 600_000).contains(entry.at))
         }
         #expect(letters.count == 2)
@@ -81,7 +86,9 @@ struct DeadLettersTests {
                 let found = try await letters.list(after: after, limit: limit)
                 #expect(found.map(\.sequence) == expected, "\(limit) after \(after ?? 0)")
                 if limit > 0 {
-                    #expect(try DeadLetters.list(directory: self.fixture.directory + "/letters", after: after, limit: limit).map(\.sequence) == expected)
+                    #expect(
+                        try DeadLetters.list(directory: self.fixture.directory + "/letters", after: after, limit: limit).map(\.sequence)
+                            == expected)
                 }
             }
         }

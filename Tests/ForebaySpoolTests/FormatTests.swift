@@ -9,16 +9,6 @@ struct FormatTests {
     private static let log = "0123456789ABCDEF", origin = "GHJKMNPQRSTVWXYZ"
     private static let salt: UInt64 = 0xF1E2_D3C4_B5A6_9788
 
-    /// Whether each byte of a range is covered: with one bit of it flipped nothing is read any more.
-    private func isCovered(_ bytes: [UInt8], _ range: Range<Int>, _ isRead: (UnsafeRawBufferPointer) -> Bool) -> Bool {
-        var flipped = bytes
-        return range.allSatisfy { place in
-            flipped[place] ^= 1 << UInt8(place % 8)
-            defer { flipped[place] = bytes[place] }
-            return !flipped.withUnsafeBytes(isRead)
-        }
-    }
-
     @Test("the checksum is CRC-32C, and goes on from another")
     func checksum() {
         let digits = Array("123456789".utf8)
@@ -93,8 +83,8 @@ struct FormatTests {
     func segmentHeaderDamage() {
         let bytes = self.layout().bytes
         #expect(self.decoded(Array(bytes[..<127])) == .failure(.damaged))
-        #expect(self.isCovered(bytes, 0..<128) { (try? SegmentHeader(decoding: $0)) != nil })
-        #expect(!self.isCovered(bytes, 128..<129) { (try? SegmentHeader(decoding: $0)) != nil })
+        #expect(isCovered(bytes, 0..<128) { (try? SegmentHeader(decoding: $0)) != nil })
+        #expect(!isCovered(bytes, 128..<129) { (try? SegmentHeader(decoding: $0)) != nil })
         for version in [0, 3, 9] as [UInt32] { #expect(self.decoded(self.layout(version: version).bytes) == .failure(.version(version))) }
         for place in [40, 72] {
             for (sequence, isRead) in [(UInt64.max / 4 - 1, true), (UInt64.max / 4, false), (.max, false)] {
@@ -186,7 +176,7 @@ struct FormatTests {
     func frameHeaderDamage() {
         let bytes = self.frame().bytes
         #expect(Array(bytes[..<63]).withUnsafeBytes { !self.isFrame($0) } && (bytes + [9]).withUnsafeBytes(self.isFrame))
-        #expect(self.isCovered(bytes, 0..<64, self.isFrame))
+        #expect(isCovered(bytes, 0..<64, self.isFrame))
         #expect(bytes.withUnsafeBytes { FrameHeader(decoding: $0, salt: Self.salt + 1) } == nil)
         func isRead(_ number: UInt64, _ width: Int, at place: Int) -> Bool {
             var frame = self.frame()
@@ -254,7 +244,7 @@ struct FormatTests {
     @Test("a footer is read if it is whole and as long as its parts, and a trailer if it is whole")
     func segmentFooterDamage() {
         let bytes = self.footer().encode(salt: Self.salt), length = 48 + 16 * 4
-        #expect(self.isCovered(bytes, 0..<length, self.isFooter) && !self.isCovered(bytes, length..<length + 1, self.isFooter))
+        #expect(isCovered(bytes, 0..<length, self.isFooter) && !isCovered(bytes, length..<length + 1, self.isFooter))
         #expect(Array(bytes[..<length]).withUnsafeBytes(self.isFooter) && !Array(bytes[..<(length - 1)]).withUnsafeBytes(self.isFooter))
         for count in 0..<48 { #expect(!Array(bytes[..<count]).withUnsafeBytes(self.isFooter)) }
         func isRead(_ length: Int, _ index: UInt64, _ routes: UInt64, end: UInt64 = 5) -> Bool {
@@ -271,7 +261,7 @@ struct FormatTests {
         #expect(!isRead(48 + 16 * 256, 128, 128), "longer than there is")
         #expect(isRead(length, 2, 2, end: .max / 4 - 1) && !isRead(length, 2, 2, end: .max / 4))
         let trailer = Array(bytes.suffix(16))
-        #expect(self.isCovered(trailer, 0..<16) { SegmentFooter.position(trailer: $0) != nil })
+        #expect(isCovered(trailer, 0..<16) { SegmentFooter.position(trailer: $0) != nil })
         #expect((trailer + [0]).withUnsafeBytes { SegmentFooter.position(trailer: $0) } == nil)
         #expect(Array(trailer[..<15]).withUnsafeBytes { SegmentFooter.position(trailer: $0) } == nil)
     }
@@ -299,121 +289,6 @@ struct FormatTests {
         let file = MemoryFile(self.footer().encode(salt: Self.salt))
         #expect(try SegmentFooter.read(from: file, size: 0, salt: Self.salt) == nil && file.reads.isEmpty)
         #expect(try SegmentFooter.read(from: file, size: 8192, salt: Self.salt) == nil, "shorter than was said")
-    }
-
-    // MARK: Slots and units
-
-    private func slot() -> (Slot, Layout) {
-        var layout = Layout(64)
-        layout.put("FBYC", at: 0)
-        layout.put(0x0102_0304_0506_0708, 8, at: 8)
-        layout.put(Self.log, at: 16)
-        layout.put(0x1112_1314_1516_1718, 8, at: 32)
-        layout.put(0x3132_3334_3536_3738, 8, at: 40)
-        layout.put(0xA1A2_A3A4_A5A6_A7A8, 8, at: 48)
-        layout.put(1, 4, at: 56)
-        layout.check(8..<64, at: 4)
-        let slot = Slot(
-            log: spoolID(Self.log), generation: 0x0102_0304_0506_0708, value: 0x1112_1314_1516_1718, ordinal: 0x3132_3334_3536_3738,
-            owner: 0xA1A2_A3A4_A5A6_A7A8, isEnded: true)
-        return (slot, layout)
-    }
-
-    @Test("a slot, and what is none")
-    func slots() {
-        var (slot, layout) = self.slot()
-        func encoded() -> [UInt8] {
-            var bytes = [UInt8](repeating: 0xEE, count: 64)
-            bytes.withUnsafeMutableBytes { slot.encode(to: $0.baseAddress!) }
-            return bytes
-        }
-        #expect(encoded() == layout.bytes && layout.bytes.withUnsafeBytes { Slot(decoding: $0) } == slot)
-        #expect(layout.bytes.withUnsafeBytes { Slot(decoding: $0, of: slot.log) } == slot)
-        #expect(layout.bytes.withUnsafeBytes { Slot(decoding: $0, of: spoolID(Self.origin)) } == nil)
-        #expect(self.isCovered(layout.bytes, 0..<64) { Slot(decoding: $0) != nil })
-        #expect(Array(layout.bytes[..<63]).withUnsafeBytes { Slot(decoding: $0) } == nil)
-        slot.isEnded = false
-        layout.put(0, 4, at: 56)
-        layout.check(8..<64, at: 4)
-        #expect(encoded() == layout.bytes && layout.bytes.withUnsafeBytes { Slot(decoding: $0) } == slot)
-        layout.put(2, 4, at: 56)
-        layout.check(8..<64, at: 4)
-        #expect(layout.bytes.withUnsafeBytes { Slot(decoding: $0) } == slot, "another flag")
-    }
-
-    private func identity(partition: Int32? = 7, topic: String = "täglich", code: String = "CODE", reason: String = "why")
-        -> (told: UnitIdentity, kept: UnitIdentity, layout: Layout)
-    {
-        let unit = SetAsideLog.Unit(
-            number: 0xA1A2_A3A4_A5A6_A7A8, topic: topic, partition: partition, partitionCount: 0x0102_0304, code: code, reason: reason,
-            since: -9,
-            oldestAcceptedAt: 0)
-        let kept = (String(topic.prefix(255)), String(code.prefix(64)), String(reason.prefix(512)))
-        var layout = Layout(4096)
-        layout.put("FBYU", at: 512)
-        layout.put(unit.number, 8, at: 520)
-        layout.put(UInt64(bitPattern: -9), 8, at: 528)
-        layout.put(UInt64(bitPattern: Int64(partition ?? -1)), 4, at: 536)
-        layout.put(0x0102_0304, 4, at: 540)
-        layout.put(UInt64(kept.0.utf8.count), 2, at: 544)
-        layout.put(UInt64(kept.1.utf8.count), 2, at: 546)
-        layout.put(UInt64(kept.2.utf8.count), 2, at: 548)
-        let texts = kept.0 + kept.1 + kept.2
-        layout.put(texts, at: 552)
-        layout.check(520..<552 + texts.utf8.count, at: 516)
-        var expected = UnitIdentity(unit)
-        (expected.topic, expected.code, expected.reason) = kept
-        return (UnitIdentity(unit), expected, layout)
-    }
-
-    @Test(
-        "what is known of a unit",
-        arguments: [
-            (7, "täglich", "CODE", "why"), (nil, "t", "", ""),
-            (0, String(repeating: "t", count: 300), String(repeating: "c", count: 70), String(repeating: "r", count: 600)),
-        ]
-            as [(Int32?, String, String, String)])
-    func units(partition: Int32?, topic: String, code: String, reason: String) {
-        let (told, identity, layout) = self.identity(partition: partition, topic: topic, code: code, reason: reason)
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        bytes.withUnsafeMutableBytes { told.encode(to: $0.baseAddress!) }
-        #expect(bytes == layout.bytes)
-        #expect(bytes.withUnsafeBytes { UnitIdentity(decoding: $0) } == identity)
-        let length = 552 + identity.topic.utf8.count + identity.code.utf8.count + identity.reason.utf8.count
-        #expect(self.isCovered(bytes, 512..<length) { UnitIdentity(decoding: $0) != nil })
-        #expect(!self.isCovered(bytes, length..<length + 1) { UnitIdentity(decoding: $0) != nil })
-        #expect(!self.isCovered(bytes, 511..<512) { UnitIdentity(decoding: $0) != nil })
-        #expect(Array(bytes[..<length]).withUnsafeBytes { UnitIdentity(decoding: $0) } == identity)
-        #expect(Array(bytes[..<(length - 1)]).withUnsafeBytes { UnitIdentity(decoding: $0) } == nil)
-    }
-
-    @Test("of a unit's two slots the newer sound one counts, with what is known of that unit")
-    func unitPairs() throws {
-        func block(_ generation: UInt64, owner: UInt64 = 3, identity: UInt64? = 3, log: String = Self.log) -> [UInt8] {
-            var bytes = [UInt8](repeating: 0, count: 4096)
-            bytes.withUnsafeMutableBytes { bytes in
-                Slot(log: spoolID(log), generation: generation, value: generation * 10, ordinal: 0, owner: owner).encode(
-                    to: bytes.baseAddress!)
-                if let identity { UnitIdentity(unit(identity, "t\(identity)")).encode(to: bytes.baseAddress!) }
-            }
-            return bytes
-        }
-        func pair(_ bytes: [UInt8]) -> UnitPair? { bytes.withUnsafeBytes { UnitPair(decoding: $0, of: spoolID(Self.log)) } }
-        let nothing = [UInt8](repeating: 0, count: 4096)
-        #expect(pair(block(1) + block(2))?.slot.value == 20 && pair(block(2) + block(1))?.slot.value == 20)
-        #expect(pair(block(5) + nothing)?.slot.value == 50 && pair(nothing + block(5))?.identity?.topic == "t3")
-        #expect(pair(block(1, log: Self.origin) + block(2, log: Self.origin)) == nil && pair(nothing + nothing) == nil)
-        #expect(pair(block(9, log: Self.origin) + block(2))?.slot.value == 20)
-        #expect(pair(block(1, owner: 0) + block(2, owner: 0)) == nil, "units are numbered from 1")
-        #expect(pair(block(2, identity: nil) + block(1))?.identity?.topic == "t3", "it stands in the other, too")
-        #expect(pair(block(2, identity: nil) + block(1, identity: nil))?.identity == nil)
-        #expect(
-            pair(block(2, identity: 4) + block(1))?.identity?.topic == "t3"
-                && pair(block(2, identity: 4) + block(1, identity: 4))?.identity == nil)
-
-        let table = try UnitPair.load(
-            MemoryFile(block(1) + block(2) + nothing + nothing + block(3) + block(4) + nothing), of: spoolID(Self.log))
-        #expect(table.map { $0?.slot.value } == [20, nil, 40], "half a pair is none")
     }
 
     // MARK: Names

@@ -35,6 +35,16 @@ func crc32c(_ bytes: some Sequence<UInt8>) -> UInt32 {
     return ~crc
 }
 
+/// Whether each byte of a range is covered: with one bit of it flipped nothing is read any more.
+func isCovered(_ bytes: [UInt8], _ range: Range<Int>, _ isRead: (UnsafeRawBufferPointer) -> Bool) -> Bool {
+    var flipped = bytes
+    return range.allSatisfy { place in
+        flipped[place] ^= 1 << UInt8(place % 8)
+        defer { flipped[place] = bytes[place] }
+        return !flipped.withUnsafeBytes(isRead)
+    }
+}
+
 func spoolID(_ text: String) -> SpoolID { Array(text.utf8).withUnsafeBytes { SpoolID(characters: $0) } }
 
 /// A file in memory, with blocks that can't be read.

@@ -23,7 +23,9 @@ struct RecoveryTableTests {
                 let route = number % 2 == 0 ? routeA : routeB
                 _ = try await spool.commit([submission([(route, ["\(number)" + String(repeating: "r", count: 40_000)])])])
             }
-            for (cursor, place) in zip(cursors, [a, b]) where place > 0 { try cursor.move(to: place, settled: (place + (cursor.route == "a" ? 1 : 0)) / 2) }
+            for (cursor, place) in zip(cursors, [a, b]) where place > 0 {
+                try cursor.move(to: place, settled: (place + (cursor.route == "a" ? 1 : 0)) / 2)
+            }
             self.id = spool.id
             self.segments = spool.view.read { $0.segments }
             let copy = isClean ? nil : try first.crashed()
@@ -57,7 +59,9 @@ struct RecoveryTableTests {
             (self.spool?.missing ?? []).map { "\($0.sequences) in \($0.segment) at \($0.position): \($0.reason)" }
         }
 
-        func quarantine() -> [String] { ((try? FileManager.default.contentsOfDirectory(atPath: self.directory + "/quarantine")) ?? []).sorted() }
+        func quarantine() -> [String] {
+            ((try? FileManager.default.contentsOfDirectory(atPath: self.directory + "/quarantine")) ?? []).sorted()
+        }
 
         /// Appends one event, and says into which segment.
         func append() async throws -> (segment: UInt64, receipt: DurableReceipt) {
@@ -113,7 +117,10 @@ struct RecoveryTableTests {
         #expect(spool.view.read { $0.segments.map(\.end) } == [2, 6, 7], "it ends where its own events do")
         await spool.close()
 
-        for (a, b, expected) in [(0, 0, ["0..<2 in 2 at 0: the oldest segments are gone"]), (5, 1, ["1..<2 in 2 at 0: the oldest segments are gone"]), (5, 2, []), (2, 7, [])]
+        for (a, b, expected) in [
+            (0, 0, ["0..<2 in 2 at 0: the oldest segments are gone"]), (5, 1, ["1..<2 in 2 at 0: the oldest segments are gone"]),
+            (5, 2, []), (2, 7, []),
+        ]
             as [(UInt64, UInt64, [String])]
         {
             world = try await World(a: a, b: b)
@@ -124,7 +131,9 @@ struct RecoveryTableTests {
         }
     }
 
-    @Test("the newest segment lost: what may be lost is named, ids are of a new kind from then on, its number is not used again", arguments: [true, false])
+    @Test(
+        "the newest segment lost: what may be lost is named, ids are of a new kind from then on, its number is not used again",
+        arguments: [true, false])
     func newest(isClean: Bool) async throws {
         for isGone in [true, false] {
             let world = try await World(isClean: isClean)
@@ -193,25 +202,33 @@ struct RecoveryTableTests {
         for (what, damage, alarms, cursors) in [
             ("nothing", { _ in }, [], [5, 3]),
             ("a cursor gone", { try $0.remove($0.directory + "/cursors/forward.a") }, ["forward.a: the cursor's file is gone"], [0, 3]),
-            ("a cursor of zeros", { try $0.change($0.directory + "/cursors/forward.a") { $0 = Data(count: 8192) } }, ["forward.a: the cursor can't be read"], [0, 3]),
+            (
+                "a cursor of zeros", { try $0.change($0.directory + "/cursors/forward.a") { $0 = Data(count: 8192) } },
+                ["forward.a: the cursor can't be read"], [0, 3]
+            ),
             ("a cursor's slot", { try $0.change($0.directory + "/cursors/forward.b") { $0[20] ^= 1 } }, [], [5, 3]),
             ("the registry", { try $0.remove($0.directory + "/registry") }, [], [5, 3]),
             ("its copy", { try $0.change($0.directory + "/registry.copy") { $0[30] ^= 1 } }, [], [5, 3]),
             (
-                "both", {
+                "both",
+                {
                     try $0.remove($0.directory + "/registry")
                     try $0.remove($0.directory + "/registry.copy")
                 }, [lost], [5, 3]
             ),
             (
-                "both and a cursor", {
+                "both and a cursor",
+                {
                     try $0.remove($0.directory + "/registry")
                     try $0.remove($0.directory + "/registry.copy")
                     try $0.remove($0.directory + "/cursors/forward.a")
                 }, [lost, "forward.a: the registry was lost, and there is no such cursor"], [0, 3]
             ),
             ("the mark", { try $0.remove($0.directory + "/mark") }, ["mark: it is gone or can't be read"], [5, 3]),
-            ("the mark's slots", { try $0.change($0.directory + "/mark") { $0 = Data(count: 8192) } }, ["mark: it is gone or can't be read"], [5, 3]),
+            (
+                "the mark's slots", { try $0.change($0.directory + "/mark") { $0 = Data(count: 8192) } },
+                ["mark: it is gone or can't be read"], [5, 3]
+            ),
         ] as [(String, (World) throws -> Void, [String], [UInt64])] {
             let world = try await World(a: 5, b: 3)
             try damage(world)
@@ -248,7 +265,9 @@ struct RecoveryTableTests {
         }
         for (number, before) in zip([2, 3] as [UInt64], pristine) {
             let now = try Data(contentsOf: URL(filePath: world.path(number)))
-            #expect(now[..<4096] == now[4096..<8192].withUnsafeBytes { Data($0) } && now[8192...] == before[8192...], "both copies are sound again")
+            #expect(
+                now[..<4096] == now[4096..<8192].withUnsafeBytes { Data($0) } && now[8192...] == before[8192...],
+                "both copies are sound again")
             #expect(try SegmentHeader.read(from: SystemDisk().open(world.path(number), [])).isWhole)
         }
         #expect(try await world.append().segment == 78, "no name that is taken is used")
