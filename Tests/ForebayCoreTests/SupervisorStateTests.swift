@@ -62,6 +62,42 @@ struct SupervisorStateTests {
         #expect((state.children[index].state, state.children[index].since) == (.starting, 40))
     }
 
+    @Test("an end while the node stops is the end, whatever it says; what went wrong before stays known")
+    func stopping() {
+        var generator = SplitMix(seed: 1)
+        for recovery in [ForebayError.Recovery.retry, .rewindAndRestart, .stop, nil] {
+            for hasFailedBefore in [false, true] {
+                var state = SupervisorState(policy: RestartPolicy())
+                let index = state.add(name: "a", wall: 10)
+                state.started(index, now: 0, wall: 20)
+                if hasFailedBefore { _ = state.ended(index, error: self.failure, now: 1, wall: 30, using: &generator) }
+                state.stop()
+                let error = recovery.map { ForebayError(.injected, recovery: $0, "late") }
+                let action = state.ended(index, error: error, now: 2, wall: 40, using: &generator)
+                let child = state.children[index]
+                #expect(action == .finish && child.state == .finished && child.since == 40)
+                #expect(child.lastError == (hasFailedBefore ? "planted" : nil) && child.restarts == (hasFailedBefore ? 1 : 0))
+            }
+        }
+    }
+
+    @Test("a child that stays down is no restart, and says since when")
+    func staysDown() {
+        var generator = SplitMix(seed: 1)
+        var state = SupervisorState(policy: RestartPolicy())
+        #expect(state.children.isEmpty)
+        let first = state.add(name: "a", wall: 10), second = state.add(name: "b", wall: 11)
+        #expect((first, second) == (0, 1) && state.children.map(\.since) == [10, 11])
+        state.started(second, now: 0, wall: 20)
+        let action = state.ended(second, error: ForebayError(.injected, recovery: .stop, "no"), now: 5, wall: 30, using: &generator)
+        #expect(action == .stayDown && state.children.map(\.state) == [.starting, .stopped])
+        #expect(state.children[second].since == 30 && state.children[second].restarts == 0 && state.children[second].lastError == "no")
+        state.finished(second, wall: 50)
+        #expect(state.children[second].state == .finished && state.children[second].since == 50)
+        _ = state.ended(first, error: nil, now: 6, wall: 60, using: &generator)
+        #expect(state.children[first].lastError == "ended before it was told to" && state.children[first].state == .waiting)
+    }
+
     @Test("what to do follows from the error's own instruction, and from nothing while stopping")
     func actions() {
         var generator = SplitMix(seed: 1)

@@ -33,7 +33,86 @@ struct SupportTests {
         #expect(DurationText.parse(text) == nil)
     }
 
-    @Test("a derived id is 30 characters, names its spool, and sorts as its number")
+    @Test(
+        "a size is written in the largest unit that leaves a whole number",
+        arguments: [
+            (0, "0"), (1, "1"), (1023, "1023"), (1024, "1KiB"), (1025, "1025"), (1536, "1536"), (2048, "2KiB"), (1 << 20, "1MiB"),
+            (3 << 20, "3MiB"), ((1 << 20) + 1024, "1025KiB"), (1 << 30, "1GiB"), (1 << 40, "1TiB"), (5 << 40, "5TiB"), (-1024, "-1024"),
+        ])
+    func sizeText(bytes: Int, text: String) {
+        #expect(ByteCount.text(bytes) == text)
+    }
+
+    @Test("the largest size that fits is one, and the next is none")
+    func largestSize() {
+        #expect(ByteCount.parse("9223372036854775807") == .max && ByteCount.parse("9223372036854775807B") == .max)
+        #expect(ByteCount.parse("8388607TiB") == 8_388_607 << 40 && ByteCount.parse("9007199254740991KiB") == 9_007_199_254_740_991 << 10)
+        #expect(ByteCount.parse("9007199254740992KiB") == nil && ByteCount.parse("18446744073709551616") == nil)
+        for digit in 0...9 { #expect(ByteCount.parse("\(digit)KiB") == digit << 10 && DurationText.parse("\(digit)s") == digit * 1000) }
+        for text in ["/1KiB", ":1KiB", "1:", "1/", "٣", "/1s", ":1s", "+1s", "٣s"] {
+            #expect(ByteCount.parse(text) == nil && DurationText.parse(text) == nil, "\(text)")
+        }
+    }
+
+    @Test(
+        "a length of time is written in the largest unit that leaves a whole number",
+        arguments: [
+            (0, "0ms"), (1, "1ms"), (999, "999ms"), (1000, "1s"), (1001, "1001ms"), (59_000, "59s"), (60_000, "1m"), (61_000, "61s"),
+            (3_600_000, "1h"), (5_400_000, "90m"), (86_400_000, "1d"), (90_000_000, "25h"), (172_800_000, "2d"), (-1000, "-1000ms"),
+        ])
+    func durationText(milliseconds: Int, text: String) {
+        #expect(DurationText.text(milliseconds: milliseconds) == text)
+    }
+
+    @Test("a failed call says what the system says of it")
+    func systemCall() {
+        #expect("\(SystemCallFailure(code: ENOSPC))" == "No space left on device" && SystemCallFailure(code: EIO).code == EIO)
+    }
+
+    @Test("time is counted in whole milliseconds of the day, and in nanoseconds that only rise")
+    func clocks() {
+        for (seconds, nanoseconds, expected) in [(0, 0, 0), (1, 999_999_999, 1999), (2, 1_000_000, 2001), (2, 999_999, 2000)] {
+            #expect(WallClock.milliseconds(timespec(tv_sec: seconds, tv_nsec: nanoseconds)) == Int64(expected))
+        }
+        #expect(MonotonicClock.nanoseconds(timespec(tv_sec: 3, tv_nsec: 7)) == 3_000_000_007)
+        func now(_ clock: clockid_t) -> timespec {
+            var now = timespec()
+            clock_gettime(clock, &now)
+            return now
+        }
+        let before = (now(CLOCK_REALTIME), now(CLOCK_MONOTONIC))
+        let between = (WallClock.milliseconds, MonotonicClock.nanoseconds)
+        let after = (now(CLOCK_REALTIME), now(CLOCK_MONOTONIC))
+        #expect((WallClock.milliseconds(before.0)...WallClock.milliseconds(after.0)).contains(between.0))
+        #expect((MonotonicClock.nanoseconds(before.1)...MonotonicClock.nanoseconds(after.1)).contains(between.1))
+    }
+
+    @Test("a spool's name is of all 32 digits, in rising order of their codes")
+    func digits() {
+        var generator = SplitMix(seed: 3)
+        var seen: Set<UInt8> = []
+        for _ in 0..<100 { seen.formUnion(SpoolID.random(using: &generator).description.utf8) }
+        #expect(seen == Set("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8))
+        #expect((0..<64).map { Base32.digit($0) } == Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8))
+    }
+
+    @Test("the surroundings of the process: its clocks, its chance, a thread for each who asks, tasks on Swift's pool")
+    func real() async throws {
+        let real = Surroundings.real
+        #expect(real.tasks == nil)
+        #expect(abs(real.time.wallMilliseconds - WallClock.milliseconds) < 60_000)
+        let before = real.time.monotonicNanoseconds
+        try await real.time.sleep(milliseconds: 2)
+        #expect(real.time.monotonicNanoseconds >= before + 2_000_000)
+        #expect(Set((0..<100).map { _ in real.chance.next() }).count == 100)
+        var generator = real.chance.generator
+        #expect(Set((0..<100).map { _ in generator.next() }).count == 100)
+        let sleeper = Task { try await real.time.sleep(milliseconds: 3_600_000) }
+        sleeper.cancel()
+        await #expect(throws: CancellationError.self) { try await sleeper.value }
+    }
+
+    @Test("a thread executor runs 30 characters, names its spool, and sorts as its number")
     func eventIDs() {
         var generator = SplitMix(seed: 1)
         let spool = SpoolID.random(using: &generator)

@@ -27,7 +27,7 @@ final class SpoolFixture {
 
     func open(
         preparesNext: Bool = false, on disk: any Disk = SystemDisk(), roomInterval: Int = 1000, cursorSyncInterval: Int = 100,
-        budget: SpoolBudget? = nil
+        budget: SpoolBudget? = nil, _ configure: (inout SpoolConfiguration) -> Void = { _ in }
     ) throws -> Spool {
         let budget = try budget ?? SpoolBudget(capacity: self.budgetCapacity, directory: self.directory, disk: disk)
         var configuration = SpoolConfiguration(directory: self.directory, segmentSize: self.segmentSize) { error in
@@ -38,6 +38,7 @@ final class SpoolFixture {
         configuration.roomInterval = roomInterval
         configuration.cursorSyncInterval = cursorSyncInterval
         configuration.markInterval = 60_000
+        configure(&configuration)
         return try Spool.open(configuration, budget: budget, threads: self.threads, metrics: SpoolMetrics(self.metrics))
     }
 

@@ -178,6 +178,7 @@ enum Excuses {
         "Tests/ForebayForwardTests/RouteRound.swift": "sleeps in simulated time, which takes none",
         "Tests/ForebayKafkaTests/ProducerContractTests.swift": "what a client has written to a frozen broker gives no signal",
         "Tests/ForebayForwardTests/RealKafkaTests.swift": "How long a broker stays frozen is what is tested; nothing waits for luck.",
+        "Tests/ForebayCoreTests/SupportTests.swift": "the process's own clock: that time passes is what is tested",
         "Sources/ForebayTestKit/Kafka/Waiting.swift": "polls other processes, which give no signal, up to a deadline",
         "Tests/ForebayHTTPTests/HTTPTimesTests.swift": "plays the slow client: that time passes is what is tested",
         "Tests/ForebayHTTPTests/Support.swift": "polls a socket's other side up to a deadline",

@@ -23,7 +23,6 @@ package enum RecordLayout {
         package static let value = Flags(rawValue: 2)
         package static let partition = Flags(rawValue: 4)
         package static let headers = Flags(rawValue: 8)
-        package static let known: Flags = [.key, .value, .partition, .headers]
     }
 }
 

@@ -14,7 +14,7 @@ package final class Slab: @unchecked Sendable {  // Safe because: written before
     ///   - alignment: 4096 for what is read or written with `O_DIRECT`.
     package init(capacity: Int, alignment: Int = 16) {
         self.isPooled = alignment <= 16
-        guard alignment > 16 else {
+        guard !self.isPooled else {
             self.capacity = SlabPool.size(for: capacity)
             self.base = SlabPool.shared.take(self.capacity)
             return

@@ -11,16 +11,12 @@ final class SlabPool: @unchecked Sendable {  // Safe because: every field is rea
     /// Of memory that is kept and not in use, in bytes.
     private static let bound = 8 << 20
 
-    /// A pthread mutex: `Synchronization.Mutex` is slow on Linux when two threads want it at once, and the loop and the disk's thread do.
-    private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private var kept = 0
+    /// The loop and the disk's thread often want it at once.
+    private let lock = ThreadLock()
+    /// Bytes that are kept and not in use.
+    private(set) var kept = 0
     /// By the power of two, from the smallest.
-    private var free: [[UnsafeMutableRawPointer]]
-
-    init() {
-        pthread_mutex_init(self.lock, nil)
-        self.free = Array(repeating: [], count: Self.place(Self.largest) + 1)
-    }
+    private var free: [[UnsafeMutableRawPointer]] = (SlabPool.place(SlabPool.smallest)...SlabPool.place(SlabPool.largest)).map { _ in [] }
 
     /// The size of the block that `take` gives for it; the same if it comes from `malloc`.
     static func size(for capacity: Int) -> Int {
@@ -30,28 +26,26 @@ final class SlabPool: @unchecked Sendable {  // Safe because: every field is rea
 
     /// - Parameter size: from ``size(for:)``.
     func take(_ size: Int) -> UnsafeMutableRawPointer {
-        if Self.isPooled(size) {
-            pthread_mutex_lock(self.lock)
-            let block = self.free[Self.place(size)].popLast()
-            if block != nil { self.kept -= size }
-            pthread_mutex_unlock(self.lock)
-            if let block { return block }
-        }
+        if Self.isPooled(size), let block = self.lock.withLock({ self.takeKept(size) }) { return block }
         return malloc(size)!  // Out of memory is the kernel's to report: it kills, it doesn't refuse.
     }
 
     func give(_ block: UnsafeMutableRawPointer, size: Int) {
-        if Self.isPooled(size) {
-            pthread_mutex_lock(self.lock)
-            let isKept = self.kept + size <= Self.bound
-            if isKept {
-                self.free[Self.place(size)].append(block)
-                self.kept += size
-            }
-            pthread_mutex_unlock(self.lock)
-            if isKept { return }
-        }
+        if Self.isPooled(size), self.lock.withLock({ self.keep(block, size) }) { return }
         Glibc.free(block)
+    }
+
+    private func takeKept(_ size: Int) -> UnsafeMutableRawPointer? {
+        guard let block = self.free[Self.place(size)].popLast() else { return nil }
+        self.kept -= size
+        return block
+    }
+
+    private func keep(_ block: UnsafeMutableRawPointer, _ size: Int) -> Bool {
+        guard self.kept + size <= Self.bound else { return false }
+        self.free[Self.place(size)].append(block)
+        self.kept += size
+        return true
     }
 
     private static func isPooled(_ size: Int) -> Bool { size >= self.smallest && size <= self.largest }

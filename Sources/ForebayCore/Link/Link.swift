@@ -42,6 +42,9 @@ package final class Link<Element: Weighted>: Sendable {
         self.state.withLock { ($0.waitingSenders, $0.hasConsumer) }
     }
 
+    /// Calls that have not come back, as far as they were cancelled early.
+    var cancelledCalls: Int { self.state.withLock { $0.cancelledCalls } }
+
     /// Queues an element if there is room; never waits.
     package func offer(_ element: Element) -> Offer {
         switch self.state.withLock({ $0.put(element, isOffer: true) }) {

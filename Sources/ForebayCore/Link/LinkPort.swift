@@ -31,9 +31,6 @@ package final class LinkPort<Element: Weighted>: Sendable {
 
     /// The consumer's side, when it ends: nothing more is taken in until the next ``connect()``.
     package func disconnect(_ link: Link<Element>) {
-        self.current.withLock { current in
-            if current === link { current = nil }
-        }
         Self.abandon(link)
     }
 

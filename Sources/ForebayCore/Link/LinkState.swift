@@ -50,6 +50,7 @@ struct LinkState<Element: Weighted, Sender, Consumer> {
     var count: Int { self.queue.count - self.head }
     var waitingSenders: Int { self.senders.count }
     var hasConsumer: Bool { self.consumer != nil }
+    var cancelledCalls: Int { self.cancelledEarly.count }
 
     mutating func nextID() -> UInt64 {
         self.lastID += 1

@@ -16,7 +16,9 @@ package struct RestartPolicy: Sendable {
 
     /// Milliseconds to wait after the `failures`-th failure in a row (1…), spread over its upper half so that nodes don't march in step.
     package func delay(failures: Int, using generator: inout some RandomNumberGenerator) -> Int {
-        let doubled = failures > 20 ? self.limit : min(self.limit, self.first << (failures - 1))
-        return doubled / 2 + Int.random(in: 0...max(1, doubled / 2), using: &generator)
+        // So many bits are free above the highest that is set.
+        let overflows = failures > self.first.leadingZeroBitCount
+        let doubled = overflows ? self.limit : min(self.limit, self.first << (failures - 1))
+        return Int.random(in: doubled / 2...doubled, using: &generator)
     }
 }

@@ -14,7 +14,7 @@ package actor Supervisor {
         let restarts: Counter
         var stage: (any Stage)?
         var task: Task<Void, Never>?
-        /// The run in progress; cancelled alone to end this run and not the child.
+        /// The run in progress, or the last one; cancelled alone to end this run and not the child.
         var run: Task<Void, any Error>?
         /// Made to fail from outside; becomes the reason of the cancellation that follows.
         var injected: ForebayError?
@@ -130,7 +130,6 @@ package actor Supervisor {
             }
             failure = self.children[index].injected ?? failure
             self.children[index].injected = nil
-            self.children[index].run = nil
             var generator = self.surroundings.chance.generator
             let action = self.state.ended(index, error: failure, now: self.now, wall: self.wall, using: &generator)
             guard await self.perform(action, index) else { return }

@@ -4,9 +4,10 @@ import Glibc
 package enum ThreadName {
     /// - Parameter name: at most 15 characters; the kernel cuts the rest.
     package static func set(_ name: String) {
+        var name = name
+        // Where `/proc` is missing threads stay without names: the calls fail, and nothing hangs on it.
         let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
-        guard file >= 0 else { return }
-        _ = name.utf8CString.withUnsafeBytes { write(file, $0.baseAddress!, $0.count - 1) }
+        name.withUTF8 { _ = write(file, $0.baseAddress, $0.count) }
         close(file)
     }
 }

@@ -75,7 +75,7 @@ struct SegmentFooter: Equatable, Sendable {
 
     /// None if the segment has none that is sound.
     static func read(from file: any DiskFile, size: Int, salt: UInt64) throws(ForebayError) -> SegmentFooter? {
-        guard size >= SpoolFormat.block + 16, size % SpoolFormat.block == 0 else { return nil }
+        guard size != 0, size % SpoolFormat.block == 0 else { return nil }
         let last = try file.bytesTolerant(at: size - SpoolFormat.block, count: SpoolFormat.block)
         guard last.count == SpoolFormat.block else { return nil }
         let trailer = last.withUnsafeBytes { self.position(trailer: $0.part(SpoolFormat.block - 16, 16)) }

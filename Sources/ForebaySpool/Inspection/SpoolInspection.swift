@@ -35,8 +35,6 @@ package struct SpoolInspection {
         package var frames = 0
         package var events: UInt64 = 0
         package var bytes = 0
-        /// Bytes behind the last whole group that no mark covers: cut at the next start.
-        package var tornBytes = 0
         package var problems: [Problem] = []
     }
 

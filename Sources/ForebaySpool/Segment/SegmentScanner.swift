@@ -30,7 +30,7 @@ struct SegmentScanner {
     private var slab: Slab?
     private var slabStart = 0
     private var slabCount = 0
-    private var reach = 4 * Self.glimpse
+    private var reach = Self.glimpse
     /// Bytes read from the disk so far.
     private(set) var bytesRead = 0
 

@@ -74,8 +74,9 @@ final class SegmentWriter {
         self.position + size + self.footerRoom <= self.capacity
     }
 
+    /// Beside the group there is room for the header and the footer, and for some small groups more.
     static func capacity(for groupSize: Int, segmentSize: Int) -> Int {
-        max(segmentSize, groupSize + 18 * SpoolFormat.block)
+        max(segmentSize, groupSize + (72 << 10))
     }
 
     var room: Int { max(0, self.capacity - self.footerRoom - self.position) }

@@ -43,8 +43,7 @@ enum SpoolCommand {
                 "\(Shown.count(verdict.segments)) segments", "\(Shown.count(verdict.frames)) frames",
                 "\(Shown.count(Int(clamping: verdict.events))) events", Shown.bytes(verdict.bytes),
             ]
-            var text = counts.joined(separator: ", ")
-            if verdict.tornBytes > 0 { text += ", \(Shown.bytes(verdict.tornBytes)) behind the last whole group" }
+            let text = counts.joined(separator: ", ")
             let result = verdict.problems.isEmpty ? world.terminal.styled("sound", .green) : world.terminal.styled("damaged", .red)
             try world.terminal.out("\(result): \(text)\n")
         }
@@ -113,7 +112,7 @@ enum SpoolCommand {
         }
         let document: JSONValue = [
             "sound": .boolean(verdict.problems.isEmpty), "segments": .number(verdict.segments), "frames": .number(verdict.frames),
-            "events": .number(verdict.events), "bytes": .number(verdict.bytes), "torn_bytes": .number(verdict.tornBytes),
+            "events": .number(verdict.events), "bytes": .number(verdict.bytes),
             "problems": .array(problems),
         ]
         return document.document

@@ -231,6 +231,51 @@ class Operators(unittest.TestCase):
         self.assertEqual(mutants(f"{store.format(0)}\n{store.format(8)}", "swap"), [])
         self.assertEqual(len(mutants(f"{store.format(0)}\n{store.format(0)}", "swap")), 1)
 
+    def test_swaps_of_what_neither_changes_nor_sees_the_other_are_left_out(self):
+        for one, other in (
+            ("self.a = b.number(8)", "self.c = b.number(16)"),
+            ("p.put(a, at: 8)", "p.put(b.c, at: 16)"),
+            ("p.put(a, at: 8)", "b.write(to: p + 16)"),
+            ("self.a = Mutex(b)", "self.c = Slab(capacity: d)"),
+            ("if a { flags.insert(.x) }", "if b { flags.insert(.y) }"),
+            ("if a { flags |= X }", "if b { flags |= Y }"),
+            ("found.append(a)", "weight += a.size"),
+            ("for a in b { self.c += a }", "self.d = e"),
+            ("self.a.change { $0.b = c }", "d.e = f"),
+            ("self.metrics.a.increment()", 'self.logger.error("b \\(c)")'),
+            ("self.go(a.b)", "isFirst = false"),
+        ):
+            self.assertEqual(mutants(f"{one}\n{other}", "swap"), [], f"{one}; {other}")
+
+    def test_swaps_that_may_mean_something_are_tried(self):
+        for one, other in (
+            ("self.a = b.number(c)", "self.c = d"),
+            ("p.put(a, at: 8)", "p.put(b, at: 8)"),
+            ("p.put(SpoolFormat.crc(p.part(8, 8)), at: 4)", "p.put(b, at: 8)"),
+            ("self.a.removeAll { $0.b }", "c = self.a.last"),
+            ("a.append(b)", "a.append(c)"),
+            ("a += b", "a += c"),
+            ("if a { self.b = c }", "if d { self.b = e }"),
+            ("self.a = Task { b() }", "self.c = d"),
+            ("self.a.change { $0.b = c }", "d = self.a.b"),
+            ("self.a.change { $0.b = c }", "d = E(self.a)"),
+            ("self.a { b() }", "self.c = d"),
+            ("self.a = b", "self.log()"),
+            ("self.a = true", "self.go()"),
+            ("a = true", "self.go(a)"),
+            ("a = true", "try self.go()"),
+            ("a = true", "go()"),
+            ("self.a += 1", 'self.logger.error("b \\(a)")'),
+            ("self.logger.warning(a)", 'self.logger.error(b)'),
+            ("try self.a()", "self.b = c"),
+            ("self.a = await b.c", "self.d = e"),
+            ("while a { if b { return } }", "self.d = e"),
+            ("if a { continue }", "self.d = e"),
+        ):
+            self.assertEqual(len(mutants(f"{one}\n{other}", "swap")), 1, f"{one}; {other}")
+        watched = "struct S {\n    var a: Int { self.b }\n    func f() {\n        self.b = c\n        d = self.a\n    }\n}\n"
+        self.assertEqual([change.operator for change in operators.changes(swift.read(watched))].count("swap"), 1)
+
     def test_answers(self):
         self.assertEqual(
             mutants("if a { return true }\nreturn b.c", "bool", head="func f() -> Bool"),

@@ -27,7 +27,7 @@ ENOUGH = 0.95  # killed, in each module
 BUILD_TIMEOUT = 900
 # A test hangs when it takes longer than this many seconds and times what it takes unchanged: the machine may be busy.
 HANG_SECONDS, HANG_FACTOR = 20, 6
-# Tests that take longer than this many seconds run one by one, after all others.
+# Tests that take longer than this many seconds run after all others.
 QUICK = 0.5
 # A process of a changed program may not take the machine down.
 MEMORY, FILE_SIZE = 4 << 30, 4 << 30

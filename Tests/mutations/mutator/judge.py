@@ -38,15 +38,17 @@ class Judge:
         return verdict.seconds
 
     def phases(self, modules):
-        """Quick tests together, then the others, one by one: first those that noticed most so far, then the shortest."""
+        """Quick tests together, then those that noticed something before, one by one, most first, then all others together."""
         expressions = [of_target(target) for target in sorted({target for module in modules for target in self.targets[module]})]
         mine = [test for test in self.usual if any(re.search(expression, test) for expression in expressions)]
         slow = [test for test in mine if self.usual[test] > configuration.QUICK]
         slow.sort(key=lambda test: (-self.kills[test], self.usual[test]))
         if len(slow) < len(mine):
             yield expressions, self.skipped + [exactly(test) for test in slow]
-        for test in slow:
+        for test in [test for test in slow if self.kills[test]]:
             yield [exactly(test)], []
+        if others := [test for test in slow if not self.kills[test]]:
+            yield [exactly(test) for test in others], []
 
     def judge(self, modules):
         """Builds the tree as it is changed now, and runs the tests. Gives what a result says of it."""

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
-from mutator import configuration
-from mutator.swift import ASSIGNMENTS, unlabelled, without_effects
+from mutator import configuration, order
+from mutator.swift import unlabelled, without_effects
 
 COMPARISONS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "===": "!==", "!==": "===", "..<": "...", "...": "..<"}
 ARITHMETIC = {"+": "-", "-": "+", "&+": "&-", "&-": "&+", "+=": "-=", "-=": "+=", "&+=": "&-=", "&-=": "&+="}
 LOGIC = {"&&": "||", "||": "&&"}
 EXTREMES = {"min": "max", "max": "min"}
 NOTHING = "_ = ()"  # A statement that does nothing, also where a block must not be empty.
-CONVERSIONS = {f"{sign}Int{width}" for sign in ("", "U") for width in ("", 8, 16, 32, 64)}
 DROPPED_SYNCS = {"fsync", "fdatasync", "sync_file_range", "flush"}
 
 NAMES = {
@@ -229,49 +228,7 @@ def may_swap(source, one, other):
             return False
         if tokens[unlabelled(source, statement.first)].text in ("guard", "defer"):
             return False  # What comes after them needs them first.
-    return not are_independent(source, one, other)
-
-
-def are_independent(source, one, other):
-    """Whether the order of two statements means nothing, as far as their text alone shows it."""
-    if one.kind == "call" and other.kind == "call":
-        offsets = [offset_stored_at(source, statement) for statement in (one, other)]
-        return None not in offsets and offsets[0] != offsets[1]
-    # Two assignments of which neither mentions what the other changes, and neither calls anything.
-    sides = []
-    for statement in (one, other):
-        places = list(source.outer(statement.first, statement.last))
-        sign = next((at for at in places if source.tokens[at].text in ASSIGNMENTS and source.tokens[at].is_binary), None)
-        if statement.kind != "assignment" or sign is None or not is_pure(source, statement):
-            return False
-        changed = [source.tokens[at].text for at in places if at < sign and source.tokens[at].kind == "word"]
-        words = {source.tokens[at].text for at in range(statement.first, statement.last + 1)}
-        sides.append((changed[-1] if changed else "", words))
-    (changed, words), (other_changed, other_words) = sides
-    return changed not in other_words and other_changed not in words
-
-
-def is_pure(source, statement):
-    """Whether a statement calls nothing but conversions of numbers."""
-    tokens = source.tokens
-    for at in range(statement.first, statement.last + 1):
-        if tokens[at].text in ("{", "await", "try"):
-            return False
-        if tokens[at].text == "(" and tokens[at - 1].kind == "word" and tokens[at - 1].text not in CONVERSIONS:
-            return False
-    return True
-
-
-def offset_stored_at(source, statement):
-    """Where `memory.storeBytes(of:toByteOffset:as:)` stores, as (memory, offset): different offsets are different fields."""
-    path = callee(source, statement)
-    if path[-1:] != ["storeBytes"]:
-        return None
-    texts = [source.tokens[at].text for at in range(statement.first, statement.last + 1)]
-    if "toByteOffset" not in texts or texts.index("toByteOffset") + 3 >= len(texts):
-        return None
-    at = texts.index("toByteOffset") + 2
-    return (".".join(path), texts[at]) if texts[at].isdigit() and texts[at + 1] in (",", ")") else None
+    return not order.are_independent(source, one, other)
 
 
 def swapped(source, one, other):

@@ -437,6 +437,8 @@ def classify(source, first, last):
             return "jump"
         if is_accessor(source, first, last):
             return "declaration"
+        if token.text in ("let", "var"):
+            return "declaration"
         if token.text in TYPES | BODIES | MODIFIERS and following not in (".", "(", "=", "+=", "-=", "?"):
             return "declaration"
     first, _ = without_effects(source, first, last)

@@ -1,0 +1,111 @@
+import ForebayCore
+import ForebayTelemetry
+import Foundation
+import Testing
+
+@testable import ForebaySpool
+
+@Suite("Dead letters")
+struct DeadLettersTests {
+    private let fixture = SpoolFixture()
+
+    private func open(_ route: String = "orders") throws -> DeadLetters {
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: self.fixture.directory)
+        let (threads, metrics) = (self.fixture.threads, self.fixture.metrics)
+        return try DeadLetters(route: route, directory: self.fixture.directory + "/letters") { folder throws(ForebayError) in
+            let configuration = SpoolConfiguration(directory: folder, kind: .deadLetters, segmentSize: 64 << 10) { fatalError("\($0)") }
+            return try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
+        }
+    }
+
+    private func letter(_ number: UInt64, code: String = "CODE", reason: String = "why", id: String = "id") -> DeadLetter {
+        var builder = BatchBuilder()
+        let texts = ["topic", "key", "value"].map { Array($0.utf8) }
+        var headers: [UInt8] = []
+        headers.append(header: Array("own".utf8), value: Array("header".utf8))
+        texts[0].withUnsafeBytes { topic in
+            texts[1].withUnsafeBytes { key in
+                texts[2].withUnsafeBytes { value in
+                    headers.withUnsafeBytes { headers in
+                        var fields = EventFields(topic: topic, value: number % 2 == 0 ? value : nil, timestamp: 77)
+                        (fields.key, fields.partition, fields.headers) = (key, 5, headers)
+                        builder.append(fields)
+                    }
+                }
+            }
+        }
+        let record = builder.finish(route: routeA, acceptedAt: 1)!.withUnsafeBytes { Array($0) }
+        return DeadLetter(
+            topic: "topic", code: code, reason: reason, eventID: id, offset: Offset(lane: .spool(.none), number: number), record: record)
+    }
+
+    @Test("an event is kept as it came, with why, where it lay, and its id; a tombstone stays one")
+    func kept() async throws {
+        let letters = try self.open()
+        #expect(letters.route == "orders" && letters.count == 0)
+        let before = WallClock.milliseconds
+        #expect(try await letters.append([self.letter(42), self.letter(43)]) == [0, 1])
+        #expect(try await letters.append([]) == [])
+        let entries = try await letters.list(after: nil, limit: 10)
+        #expect(
+            entries.map(\.sequence) == [0, 1] && entries.map(\.offset) == [42, 43] && entries.map(\.value) == [Array("value".utf8), nil])
+        for entry in entries {
+            #expect(
+                (entry.topic, entry.code, entry.reason, entry.eventID, entry.timestamp, entry.partition) == (
+                    "topic", "CODE", "why", "id", 77, 5
+                ))
+            #expect(
+                entry.key == Array("key".utf8) && entry.headers.map(\.name) == ["own"] && entry.headers[0].value == Array("header".utf8))
+            #expect((before...before + 600_000).contains(entry.at))
+        }
+        #expect(letters.count == 2)
+        let damage = await letters.damage
+        #expect(damage == SpoolDamage())
+        await letters.close()
+        let left = try await letters.list(after: nil, limit: 10)
+        #expect(left.isEmpty, "closed it has nothing to show")
+    }
+
+    @Test("long reasons and ids are cut")
+    func cut() async throws {
+        let letters = try self.open()
+        let long = String(repeating: "r", count: 5000)
+        _ = try await letters.append([self.letter(1, code: long, reason: long, id: long)])
+        let entry = try #require(try await letters.list(after: nil, limit: 1).first)
+        #expect(entry.code.count == 4096 && entry.reason.count == 4096 && entry.eventID.count == 255)
+        await letters.close()
+    }
+
+    @Test("the list goes on behind any entry, and is as long as asked for, inside and outside the node")
+    func list() async throws {
+        let letters = try self.open()
+        for group in [3, 1, 6] { _ = try await letters.append((0..<group).map { self.letter(UInt64($0)) }) }
+        for after in [nil, 0, 1, 2, 3, 8, 9, 10] as [UInt64?] {
+            for limit in [0, 1, 2, 5, 10, 100] {
+                let expected = Array((0..<10).filter { $0 >= after.map { $0 + 1 } ?? 0 }.prefix(limit)) as [UInt64]
+                let found = try await letters.list(after: after, limit: limit)
+                #expect(found.map(\.sequence) == expected, "\(limit) after \(after ?? 0)")
+                if limit > 0 {
+                    #expect(
+                        try DeadLetters.list(directory: self.fixture.directory + "/letters", after: after, limit: limit).map(\.sequence)
+                            == expected)
+                }
+            }
+        }
+        #expect(letters.count == 10)
+        await letters.close()
+        let again = try self.open()
+        #expect(again.count == 10)
+        await again.close()
+    }
+
+    @Test("a header as the layout has it")
+    func header() {
+        var bytes: [UInt8] = [9]
+        bytes.append(header: Array("ab".utf8), value: [1, 2, 3])
+        #expect(bytes == [9, 2, 0, 0x61, 0x62, 3, 0, 0, 0, 1, 2, 3])
+        bytes = []
+        bytes.append(header: [UInt8](repeating: 7, count: 258), value: [])
+        #expect(bytes == [2, 1] + [UInt8](repeating: 7, count: 258) + [0, 0, 0, 0])
+    }
+}

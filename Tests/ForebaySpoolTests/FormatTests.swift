@@ -1,0 +1,322 @@
+import ForebayCore
+import Testing
+
+@testable import ForebaySpool
+
+/// The bytes on disk, one by one, as docs/reference/spool-format.md has them; and what is not taken for such.
+@Suite("Spool: the format, byte by byte")
+struct FormatTests {
+    private static let log = "0123456789ABCDEF", origin = "GHJKMNPQRSTVWXYZ"
+    private static let salt: UInt64 = 0xF1E2_D3C4_B5A6_9788
+
+    @Test("the checksum is CRC-32C, and goes on from another")
+    func checksum() {
+        let digits = Array("123456789".utf8)
+        #expect(crc32c(digits) == 0xE306_9283 && digits.withUnsafeBytes { SpoolFormat.crc($0) } == 0xE306_9283)
+        #expect([UInt8](repeating: 0, count: 32).withUnsafeBytes { SpoolFormat.crc($0) } == 0x8A91_36AA)
+        let (head, tail) = (Array(digits[..<4]), Array(digits[4...]))
+        #expect(tail.withUnsafeBytes { tail in head.withUnsafeBytes { SpoolFormat.crc(tail, from: SpoolFormat.crc($0)) } } == 0xE306_9283)
+        #expect(SpoolFormat.crc(of: 1, 2) == crc32c([1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]))
+    }
+
+    @Test("positions are rounded up to blocks, or to other units")
+    func aligned() {
+        for (position, block, eight) in [
+            (0, 0, 0), (1, 4096, 8), (7, 4096, 8), (8, 4096, 8), (9, 4096, 16), (4096, 4096, 4096), (4097, 8192, 4104),
+        ] {
+            #expect(SpoolFormat.aligned(position) == block && SpoolFormat.aligned(position, to: 8) == eight)
+        }
+    }
+
+    // MARK: Headers of segments
+
+    private func header(version: UInt32 = 2) -> SegmentHeader {
+        var header = SegmentHeader(
+            log: spoolID(Self.log), origin: spoolID(Self.origin), number: 0x0102_0304_0506_0708, base: 0x1112_1314_1516_1718,
+            salt: Self.salt, madeAt: -0x2122_2324_2526_2728)
+        header.version = version
+        header.previousNumber = 0x3132_3334_3536_3738
+        header.previousEnd = 0x2142_4344_4546_4748
+        header.previousChecksum = 0x5152_5354
+        return header
+    }
+
+    private func layout(version: UInt32 = 2) -> Layout {
+        var copy = Layout(4096)
+        copy.put("FBYSEG01", at: 0)
+        copy.put(UInt64(version), 4, at: 12)
+        copy.put(Self.log, at: 16)
+        copy.put(0x0102_0304_0506_0708, 8, at: 32)
+        copy.put(0x1112_1314_1516_1718, 8, at: 40)
+        copy.put(Self.salt, 8, at: 48)
+        copy.put(UInt64(bitPattern: -0x2122_2324_2526_2728), 8, at: 56)
+        copy.put(0x3132_3334_3536_3738, 8, at: 64)
+        copy.put(0x2142_4344_4546_4748, 8, at: 72)
+        copy.put(0x5152_5354, 8, at: 80)
+        copy.put(Self.origin, at: 88)
+        copy.check(12..<128, at: 8)
+        return copy
+    }
+
+    private func encoded(_ header: SegmentHeader) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0xEE, count: header.dataStart)
+        bytes.withUnsafeMutableBytes { header.encode(to: $0) }
+        return bytes
+    }
+
+    private func decoded(_ bytes: [UInt8]) -> Result<SegmentHeader, SegmentHeader.Unreadable> {
+        bytes.withUnsafeBytes { bytes in Result { () throws(SegmentHeader.Unreadable) in try SegmentHeader(decoding: bytes) } }
+    }
+
+    @Test("a segment's header stands twice, a block each; in version 1 once")
+    func segmentHeader() {
+        #expect(self.encoded(self.header()) == self.layout().bytes + self.layout().bytes)
+        #expect(self.encoded(self.header(version: 1)) == self.layout(version: 1).bytes)
+        #expect(self.decoded(Array(self.layout().bytes[..<128])) == .success(self.header()))
+        var old = self.header(version: 1)
+        old.origin = old.log
+        #expect(self.decoded(self.layout(version: 1).bytes) == .success(old), "then ids begin with the log's own")
+        #expect(self.header().dataStart == 8192 && self.header(version: 1).dataStart == 4096)
+    }
+
+    @Test("a segment's header is read if it is whole, of a version that is known, and its sequences can be")
+    func segmentHeaderDamage() {
+        let bytes = self.layout().bytes
+        #expect(self.decoded(Array(bytes[..<127])) == .failure(.damaged))
+        #expect(isCovered(bytes, 0..<128) { (try? SegmentHeader(decoding: $0)) != nil })
+        #expect(!isCovered(bytes, 128..<129) { (try? SegmentHeader(decoding: $0)) != nil })
+        for version in [0, 3, 9] as [UInt32] { #expect(self.decoded(self.layout(version: version).bytes) == .failure(.version(version))) }
+        for place in [40, 72] {
+            for (sequence, isRead) in [(UInt64.max / 4 - 1, true), (UInt64.max / 4, false), (.max, false)] {
+                var layout = self.layout()
+                layout.put(sequence, 8, at: place)
+                layout.check(12..<128, at: 8)
+                #expect(((try? self.decoded(layout.bytes).get()) != nil) == isRead, "\(sequence) at \(place)")
+            }
+        }
+    }
+
+    @Test("of the two copies of a header the sound one counts, and both are asked for")
+    func segmentHeaderCopies() throws {
+        let sound = self.layout().bytes
+        var (damaged, other) = (sound, self.layout())
+        damaged[50] ^= 1
+        other.put(99, 8, at: 32)
+        other.check(12..<128, at: 8)
+        let nothing = [UInt8](repeating: 0, count: 4096)
+        var different = self.header()
+        different.number = 99
+        let cases: [(name: String, bytes: [UInt8], outcome: Result<SegmentHeader, SegmentHeader.Unreadable>, isWhole: Bool)] = [
+            ("both", sound + sound, .success(self.header()), true),
+            ("the first damaged", damaged + sound, .success(self.header()), false),
+            ("the second damaged", sound + damaged, .success(self.header()), false),
+            ("both damaged", damaged + damaged, .failure(.damaged), false),
+            ("not the same", sound + other.bytes, .success(self.header()), false),
+            ("the second alone", nothing + other.bytes, .success(different), false),
+            ("cut behind the first", sound, .success(self.header()), false),
+            ("cut in the second, behind what counts", sound + sound[..<128], .success(self.header()), true),
+            ("cut in what counts of the second", sound + sound[..<127], .success(self.header()), false),
+            ("cut in the first", Array(sound[..<127]), .failure(.damaged), false),
+            ("nothing", [], .failure(.damaged), false),
+            ("a version that is not known", self.layout(version: 7).bytes + nothing, .failure(.version(7)), true),
+            ("that in the second", damaged + self.layout(version: 7).bytes, .failure(.version(7)), false),
+            ("that behind a sound one", sound + self.layout(version: 7).bytes, .success(self.header()), false),
+        ]
+        for (name, bytes, outcome, isWhole) in cases {
+            let found = try SegmentHeader.read(from: MemoryFile(bytes))
+            #expect(found.outcome == outcome && found.isWhole == isWhole, "\(name)")
+        }
+        let old = try SegmentHeader.read(from: MemoryFile(self.layout(version: 1).bytes + nothing))
+        #expect((try? old.outcome.get())?.version == 1 && old.isWhole, "version 1 has one")
+    }
+
+    // MARK: Frames
+
+    private let payload: [UInt8] = [1, 2, 3, 4, 5]
+
+    private func frame() -> Layout {
+        var frame = Layout(64)
+        frame.put("FBYF", at: 0)
+        frame.put(5, 4, at: 8)
+        let numbers = [Self.salt, 0x1112_1314_1516_1718].flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
+        frame.put(UInt64(crc32c(numbers + self.payload)), 4, at: 12)
+        frame.put(0x0A0B_0C0D, 4, at: 16)
+        frame.put(3, 4, at: 20)
+        frame.put(0x1112_1314_1516_1718, 8, at: 24)
+        frame.put(0xA1A2_A3A4_A5A6_A7A8, 8, at: 32)
+        frame.put(0x3132_3334_3536_3738, 8, at: 40)
+        frame.put(0x2142_4344_4546_4748, 8, at: 48)
+        frame.put(UInt64(bitPattern: -5), 8, at: 56)
+        frame.check(8..<64, [Self.salt], at: 4)
+        return frame
+    }
+
+    private func isFrame(_ bytes: UnsafeRawBufferPointer) -> Bool { FrameHeader(decoding: bytes, salt: Self.salt) != nil }
+
+    @Test("a frame's header")
+    func frameHeader() {
+        var header = FrameHeader(
+            length: 5, count: 0x0A0B_0C0D, flags: [.opensGroup, .closesGroup], base: 0x1112_1314_1516_1718,
+            route: RouteID(rawValue: 0xA1A2_A3A4_A5A6_A7A8), ordinal: 0x3132_3334_3536_3738, durable: 0x2142_4344_4546_4748, acceptedAt: -5)
+        #expect(header.span == 72 && header.end == 0x1112_1314_1516_1718 + 0x0A0B_0C0D)
+        var bytes = [UInt8](repeating: 0xEE, count: 64)
+        bytes.withUnsafeMutableBytes { bytes in
+            self.payload.withUnsafeBytes { header.encode(to: bytes.baseAddress!, payload: $0, salt: Self.salt) }
+        }
+        #expect(bytes == self.frame().bytes)
+        #expect(bytes.withUnsafeBytes { FrameHeader(decoding: $0, salt: Self.salt) } == header)
+        #expect(FrameHeader.Flags.opensGroup.rawValue == 1 && FrameHeader.Flags.closesGroup.rawValue == 2)
+        for (length, span) in [(0, 64), (1, 72), (8, 72), (9, 80)] {
+            header.length = length
+            #expect(header.span == span)
+        }
+    }
+
+    @Test("a frame's header is read if it is whole, of this segment, has events, and its sequences can be")
+    func frameHeaderDamage() {
+        let bytes = self.frame().bytes
+        #expect(Array(bytes[..<63]).withUnsafeBytes { !self.isFrame($0) } && (bytes + [9]).withUnsafeBytes(self.isFrame))
+        #expect(isCovered(bytes, 0..<64, self.isFrame))
+        #expect(bytes.withUnsafeBytes { FrameHeader(decoding: $0, salt: Self.salt + 1) } == nil)
+        func isRead(_ number: UInt64, _ width: Int, at place: Int) -> Bool {
+            var frame = self.frame()
+            frame.put(number, width, at: place)
+            frame.check(8..<64, [Self.salt], at: 4)
+            return frame.bytes.withUnsafeBytes(self.isFrame)
+        }
+        #expect(!isRead(0, 4, at: 16) && isRead(1, 4, at: 16))
+        for place in [24, 40, 48] {
+            #expect(isRead(.max / 4 - 1, 8, at: place) && !isRead(.max / 4, 8, at: place) && !isRead(.max, 8, at: place), "at \(place)")
+        }
+    }
+
+    // MARK: Footers
+
+    private func footer(index: Int = 2, routes: Int = 2) -> SegmentFooter {
+        SegmentFooter(
+            end: 0x1112_1314_1516_1718, dataEnd: 0x0203_0000, checksum: 0x5152_5354,
+            index: (0..<index).map { SegmentFooter.IndexEntry(sequence: 0x61 + UInt64($0), position: 0x7000 + $0) },
+            ordinals: Dictionary(uniqueKeysWithValues: (0..<routes).map { (RouteID(rawValue: 0xF0 - UInt64($0)), 0x80 + UInt64($0)) }))
+    }
+
+    private func layout(_ footer: SegmentFooter, padded: Int) -> Layout {
+        let length = 48 + 16 * (footer.index.count + footer.ordinals.count)
+        var layout = Layout(padded)
+        layout.put("FBYE", at: 0)
+        layout.put(UInt64(length), 4, at: 8)
+        layout.put(UInt64(footer.index.count), 4, at: 12)
+        layout.put(UInt64(footer.ordinals.count), 4, at: 16)
+        layout.put(footer.end, 8, at: 24)
+        layout.put(UInt64(footer.dataEnd), 8, at: 32)
+        layout.put(footer.checksum, 8, at: 40)
+        var next = 48
+        for entry in footer.index {
+            layout.put(entry.sequence, 8, at: next)
+            layout.put(UInt64(entry.position), 8, at: next + 8)
+            next += 16
+        }
+        for (route, ordinal) in footer.ordinals.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            layout.put(route.rawValue, 8, at: next)
+            layout.put(ordinal, 8, at: next + 8)
+            next += 16
+        }
+        layout.check(8..<length, [Self.salt], at: 4)
+        layout.put(UInt64(footer.dataEnd), 8, at: padded - 16)
+        layout.put("FBYZ", at: padded - 8)
+        layout.check(padded - 16..<padded - 4, at: padded - 4)
+        return layout
+    }
+
+    private func isFooter(_ bytes: UnsafeRawBufferPointer) -> Bool { SegmentFooter(decoding: bytes, salt: Self.salt) != nil }
+
+    @Test(
+        "a footer, its index and routes, and the trailer behind it",
+        arguments: [(0, 0, 4096), (2, 2, 4096), (200, 52, 4096), (200, 53, 8192)])
+    func segmentFooter(index: Int, routes: Int, padded: Int) {
+        let footer = self.footer(index: index, routes: routes)
+        let bytes = footer.encode(salt: Self.salt)
+        #expect(bytes == self.layout(footer, padded: padded).bytes)
+        #expect(bytes.withUnsafeBytes { SegmentFooter(decoding: $0, salt: Self.salt) } == footer)
+        #expect(bytes.withUnsafeBytes { SegmentFooter(decoding: $0, salt: Self.salt + 1) } == nil)
+        #expect(Array(bytes.suffix(16)).withUnsafeBytes { SegmentFooter.position(trailer: $0) } == 0x0203_0000)
+    }
+
+    @Test("a footer is read if it is whole and as long as its parts, and a trailer if it is whole")
+    func segmentFooterDamage() {
+        let bytes = self.footer().encode(salt: Self.salt), length = 48 + 16 * 4
+        #expect(isCovered(bytes, 0..<length, self.isFooter) && !isCovered(bytes, length..<length + 1, self.isFooter))
+        #expect(Array(bytes[..<length]).withUnsafeBytes(self.isFooter) && !Array(bytes[..<(length - 1)]).withUnsafeBytes(self.isFooter))
+        for count in 0..<48 { #expect(!Array(bytes[..<count]).withUnsafeBytes(self.isFooter)) }
+        func isRead(_ length: Int, _ index: UInt64, _ routes: UInt64, end: UInt64 = 5) -> Bool {
+            var layout = self.layout(self.footer(), padded: 4096)
+            layout.put(UInt64(length), 4, at: 8)
+            layout.put(index, 4, at: 12)
+            layout.put(routes, 4, at: 16)
+            layout.put(end, 8, at: 24)
+            layout.check(8..<min(4096, length), [Self.salt], at: 4)
+            return layout.bytes.withUnsafeBytes(self.isFooter)
+        }
+        #expect(isRead(length, 2, 2) && isRead(length, 3, 1) && isRead(length, 0, 4))
+        #expect(!isRead(length, 2, 1) && !isRead(length, 2, 3) && !isRead(length - 1, 2, 2) && !isRead(length + 1, 2, 2))
+        #expect(!isRead(48 + 16 * 256, 128, 128), "longer than there is")
+        #expect(isRead(length, 2, 2, end: .max / 4 - 1) && !isRead(length, 2, 2, end: .max / 4))
+        let trailer = Array(bytes.suffix(16))
+        #expect(isCovered(trailer, 0..<16) { SegmentFooter.position(trailer: $0) != nil })
+        #expect((trailer + [0]).withUnsafeBytes { SegmentFooter.position(trailer: $0) } == nil)
+        #expect(Array(trailer[..<15]).withUnsafeBytes { SegmentFooter.position(trailer: $0) } == nil)
+    }
+
+    @Test("a footer is found by the end of the file, where it begins with a block")
+    func footerInAFile() throws {
+        /// A file whose trailer says where the footer is, and whose footer is there or elsewhere.
+        func find(trailer: UInt64, at place: Int, size: Int = 12_288) throws -> SegmentFooter? {
+            var layout = Layout(size)
+            let footer = self.footer()
+            layout.bytes.replaceSubrange(place..<place + 112, with: footer.encode(salt: Self.salt)[..<112])
+            layout.put(trailer, 8, at: size - 16)
+            layout.put("FBYZ", at: size - 8)
+            layout.check(size - 16..<size - 4, at: size - 4)
+            return try SegmentFooter.read(from: MemoryFile(layout.bytes), size: size, salt: Self.salt)
+        }
+        #expect(try find(trailer: 8192, at: 8192) == self.footer())
+        #expect(try find(trailer: 4096, at: 4096) == self.footer())
+        #expect(try find(trailer: 4096, at: 4096, size: 8192) == self.footer())
+        #expect(try find(trailer: 4096, at: 8192) == nil && find(trailer: 12_288, at: 8192) == nil)
+        #expect(try find(trailer: 20_480, at: 8192) == nil && find(trailer: .max, at: 8192) == nil)
+        #expect(try find(trailer: 4608, at: 4608) == nil, "no block begins there")
+        #expect(try find(trailer: 0, at: 0) == nil, "there the header is")
+        #expect(try find(trailer: 8192, at: 8192, size: 12_289) == nil, "whole blocks")
+        let file = MemoryFile(self.footer().encode(salt: Self.salt))
+        #expect(try SegmentFooter.read(from: file, size: 0, salt: Self.salt) == nil && file.reads.isEmpty)
+        #expect(try SegmentFooter.read(from: file, size: 8192, salt: Self.salt) == nil, "shorter than was said")
+    }
+
+    // MARK: Names
+
+    @Test("a segment's file has the number in twenty digits; others are not ours")
+    func segmentNames() {
+        #expect(SegmentFile.path(of: 7, in: "/s") == "/s/00000000000000000007.segment")
+        #expect(SegmentFile.path(of: .max, in: "/s") == "/s/18446744073709551615.segment")
+        #expect(SegmentFile.number(ofName: "00000000000000000007.segment") == 7)
+        #expect(SegmentFile.number(ofName: "18446744073709551615.segment") == .max)
+        for name in [
+            "18446744073709551616.segment", "0000000000000000007.segment", "000000000000000000007.segment", "0000000000000000000/.segment",
+            "0000000000000000000:.segment", "+0000000000000000007.segment", "00000000000000000007.Segment", "0000000000000000000a.segment",
+            "",
+        ] { #expect(SegmentFile.number(ofName: name) == nil, "\(name)") }
+        for digit in 0...9 as ClosedRange<UInt64> { #expect(SegmentFile.number(ofName: "0000000000000000000\(digit).segment") == digit) }
+        for name in ["new", "new-3", "filling", "filling-1", "prepared", "prepared-77"] { #expect(SegmentFile.isLeftover(name)) }
+        for name in ["newer", "prepared7", "00000000000000000007.segment", "my-new"] { #expect(!SegmentFile.isLeftover(name)) }
+    }
+
+    @Test("a name is a file's, with the first slash as a dot, and back")
+    func cursorNames() {
+        #expect(LogIdentity.path(ofCursor: "forward/a/b.c", in: "/l") == "/l/cursors/forward.a/b.c")
+        #expect(LogIdentity.path(ofCursor: "forward/orders.eu", in: "/l") == "/l/cursors/forward.orders.eu")
+        #expect(
+            LogIdentity.cursorName(ofFile: "forward.orders.eu") == "forward/orders.eu" && LogIdentity.cursorName(ofFile: "alone") == "alone"
+        )
+        #expect(CursorSet.stage(of: "forward/a/b") == "forward" && CursorSet.route(of: "forward/a/b") == "a/b")
+        #expect(CursorSet.stage(of: "alone") == "alone" && CursorSet.route(of: "alone") == "alone")
+    }
+}

@@ -1,0 +1,276 @@
+import ForebayCore
+import ForebayTestKit
+import Foundation
+import Testing
+
+@testable import ForebaySpool
+
+/// What an operator is told of a log from outside: each number, and for each damage where it is, what is missing and why.
+@Suite("Spool: inspection, row by row")
+struct InspectionTableTests {
+    private let fixture = SpoolFixture(segmentSize: 64 << 10)
+
+    /// Twelve events of two routes over several segments, closed; `a` has settled five.
+    @discardableResult private func made(isClosed: Bool = true) async throws -> [SegmentInfo] {
+        let spool = try self.fixture.open()
+        let a = try await spool.cursor("forward/a", route: routeA)
+        _ = try await spool.cursor("mirror/b", route: routeB)
+        for number in 0..<12 {
+            _ = try await spool.commit([
+                submission([(number % 2 == 0 ? routeA : routeB, ["\(number)" + String(repeating: "i", count: 20_000)])])
+            ])
+        }
+        try a.move(to: 5, settled: 3)
+        let segments = spool.view.read { $0.segments }
+        if isClosed { await spool.close() }
+        return segments
+    }
+
+    private func change(_ path: String, _ body: (inout Data) -> Void) throws {
+        var bytes = try Data(contentsOf: URL(filePath: path))
+        body(&bytes)
+        try bytes.write(to: URL(filePath: path))
+    }
+
+    private func inspect() throws -> SpoolInspection { try SpoolInspection(directory: self.fixture.directory) }
+
+    /// Each problem as its file, position, missing sequences and reason.
+    private func problems() throws -> [String] {
+        try self.inspect().verify().problems.map { "\($0.file.split(separator: "/").last!) \($0.position) \($0.missing) \($0.reason)" }
+    }
+
+    private func name(_ number: UInt64) -> String { String(SegmentFile.path(of: number, in: "").dropFirst()) }
+
+    @Test("the list: every segment with its number, sequences, size, and whether it is sealed; every cursor")
+    func list() async throws {
+        let segments = try await self.made()
+        let inspection = try self.inspect()
+        #expect(segments.count > 2 && inspection.segments.map(\.number) == (1...UInt64(segments.count)).map { $0 })
+        #expect(inspection.segments.map(\.base) == segments.map(\.base) && inspection.segments.map(\.end) == segments.map(\.end))
+        #expect(inspection.segments.map(\.file) == segments.map(\.path) && inspection.segments.allSatisfy(\.isSealed))
+        for segment in inspection.segments {
+            #expect(try Data(contentsOf: URL(filePath: segment.file)).count == segment.bytes)
+            #expect(abs(segment.madeAt - WallClock.milliseconds) < 600_000)
+        }
+        #expect(inspection.id == segments[0].header.log && inspection.directory == self.fixture.directory)
+        #expect(inspection.cursors.map(\.name) == ["forward/a", "mirror/b"] && inspection.cursors.map(\.sequence) == [5, 0])
+        #expect(inspection.name(of: routeA) == "a" && inspection.name(of: routeB) == "b" && inspection.name(of: RouteID(name: "c")) == nil)
+        let verdict = try inspection.verify()
+        #expect(verdict.segments == segments.count && verdict.frames == 12 && verdict.events == 12 && verdict.problems.isEmpty)
+        #expect(verdict.bytes == inspection.segments.reduce(0) { $0 + $1.bytes })
+        let waiting = try inspection.waiting()
+        #expect(
+            waiting.map(\.name) == ["forward/a", "mirror/b"] && waiting.map(\.route) == ["a", "b"]
+                && waiting.map(\.stage) == ["forward", "mirror"])
+        #expect(waiting.map(\.sequence) == [5, 0] && waiting.map(\.events) == [3, 6])
+        #expect(waiting[1].held.bytes == verdict.bytes && waiting[0].held.bytes < verdict.bytes)
+        #expect(try inspection.segmentsWithRoutes().map(\.routes) == segments.map(\.routes))
+    }
+
+    @Test("beside a running node the newest segment is not sealed, and ends with its last whole group")
+    func running() async throws {
+        let spool = try self.fixture.open()
+        _ = try await spool.commit([submission([(routeA, ["0"]), (routeB, ["1"])])])
+        _ = try await spool.commit([submission([(routeA, ["2"]), (routeB, ["3"])])])
+        var inspection = try self.inspect()
+        #expect(inspection.segments.map(\.end) == [4] && !inspection.segments[0].isSealed)
+        #expect(try inspection.verify().problems.isEmpty && inspection.verify().events == 4)
+        // The second group is torn: its last frame never came.
+        let second = 8192 + 4096 + 64 + 32
+        try self.change(inspection.segments[0].file) { $0[second + 20] ^= 2 }
+        inspection = try self.inspect()
+        #expect(inspection.segments.map(\.end) == [2])
+        #expect(try self.problems() == [])
+        #expect(try inspection.segmentsWithRoutes().map(\.routes) == [RouteTable([routeA: 1, routeB: 1])])
+        await spool.close()
+    }
+
+    @Test("damage to a segment is named")
+    func segments() async throws {
+        let segments = try await self.made()
+        let (first, second) = (segments[0], segments[1])
+        let pristine = try Data(contentsOf: URL(filePath: second.path))
+        let position = second.header.dataStart
+        let frames = (second.base..<second.end).map { $0 }
+        #expect(frames.count >= 2)
+        let next = position + SpoolFormat.aligned(64 + SpoolFormat.aligned(20_000 + 21 + "\(second.base)".count, to: 8))
+        for (what, change, expected) in [
+            ("a copy of the header", { $0[40] ^= 1 }, ["\(self.name(2)) 0 0..<0 one copy of the segment's header is damaged"]),
+            ("the other copy", { $0[4096 + 40] ^= 1 }, ["\(self.name(2)) 0 0..<0 one copy of the segment's header is damaged"]),
+            (
+                "both",
+                {
+                    $0[40] ^= 1
+                    $0[4096 + 40] ^= 1
+                },
+                [
+                    "\(self.name(2)) 0 0..<0 the segment's header is damaged",
+                    "\(self.name(3)) 0 \(second.base)..<\(second.end) a segment is gone",
+                ]
+            ),
+            (
+                "a payload", { $0[position + 100] ^= 1 },
+                ["\(self.name(2)) \(position) \(second.base)..<\(second.base + 1) the checksum of a frame is wrong"]
+            ),
+            (
+                "a frame's header", { $0[position + 30] ^= 1 },
+                ["\(self.name(2)) \(next) \(second.base)..<\(second.base + 1) frames are missing"]
+            ),
+            (
+                "the last frame's header", { $0[second.position(ofLast: $0) + 30] ^= 1 },
+                ["\(self.name(2)) \(second.position(ofLast: pristine)) \(second.end - 1)..<\(second.end) frames are missing"]
+            ),
+            ("the footer", { $0[second.dataEnd + 30] ^= 1 }, []),
+        ] as [(String, (inout Data) -> Void, [String])] {
+            try self.change(second.path, change)
+            #expect(try self.problems() == expected, "\(what)")
+            try pristine.write(to: URL(filePath: second.path))
+        }
+        try FileManager.default.removeItem(atPath: second.path)
+        #expect(try self.problems() == ["\(self.name(3)) 0 \(second.base)..<\(second.end) a segment is gone"])
+        try pristine.write(to: URL(filePath: second.path))
+        // A copy under another name, and what is no segment, say nothing.
+        try pristine.write(to: URL(filePath: self.fixture.segmentsFolder + "/" + self.name(77)))
+        try Data("x".utf8).write(to: URL(filePath: self.fixture.segmentsFolder + "/notes"))
+        #expect(try self.problems() == [] && self.inspect().segments.count == segments.count)
+        _ = first
+    }
+
+    @Test("records that do not fit their frame, and a footer that says another end")
+    func crafted() async throws {
+        let segments = try await self.made()
+        let second = segments[1], salt = second.salt
+        let pristine = try Data(contentsOf: URL(filePath: second.path))
+        try self.change(second.path) { bytes in
+            // One event less than it says, sealed again.
+            var header = Array(bytes[second.header.dataStart..<second.header.dataStart + 64])
+            let frame = header.withUnsafeBytes { FrameHeader(decoding: $0, salt: salt)! }
+            var changed = frame
+            let payload =
+                Array(bytes[second.header.dataStart + 64..<second.header.dataStart + 64 + frame.length].dropLast(8))
+                + [UInt8](repeating: 0xFF, count: 8)
+            var broken = payload
+            broken[0] ^= 0x10
+            header.withUnsafeMutableBytes { target in
+                broken.withUnsafeBytes { changed.encode(to: target.baseAddress!, payload: $0, salt: salt) }
+            }
+            bytes.replaceSubrange(second.header.dataStart..<second.header.dataStart + 64, with: header)
+            bytes.replaceSubrange(second.header.dataStart + 64..<second.header.dataStart + 64 + frame.length, with: broken)
+        }
+        #expect(
+            try self.problems() == [
+                "\(self.name(2)) \(second.header.dataStart) \(second.base)..<\(second.base + 1) the records of a frame do not fit it"
+            ])
+        var seen: [UInt64] = []
+        try self.inspect().dump(from: 0) { _, sequence, _ in
+            seen.append(sequence)
+            return true
+        }
+        #expect(seen == (0..<12).filter { $0 != second.base }, "it is passed over")
+        try pristine.write(to: URL(filePath: second.path))
+        try self.change(second.path) { bytes in
+            let footer = SegmentFooter(end: second.end + 2, dataEnd: second.dataEnd, checksum: 0, index: [], ordinals: [:]).encode(
+                salt: salt)
+            bytes.replaceSubrange(second.dataEnd..<second.dataEnd + footer.count, with: footer)
+        }
+        #expect(
+            try self.problems().first == "\(self.name(2)) \(second.dataEnd) \(second.end)..<\(second.end + 2) the footer names another end")
+    }
+
+    @Test("what stands above no mark is a torn tail; what a mark covers and is not there is missing")
+    func marks() async throws {
+        let spool = try self.fixture.open()
+        let cursor = try await spool.cursor("forward/a", route: routeA)
+        for number in 0..<3 { _ = try await spool.commit([submission([(routeA, ["\(number)"])])]) }
+        let path = try self.fixture.segmentFiles()[0]
+        let last = 8192 + 2 * 4096
+        try self.change(path) { $0[last + 30] ^= 1 }
+        #expect(try self.problems() == [])
+        try cursor.move(to: 3, settled: 3)
+        #expect(try self.problems() == ["\(self.name(1)) \(last) 2..<3 frames are missing"])
+        try self.change(path) { $0[8192 + 30] ^= 1 }
+        #expect(
+            try self.problems() == ["\(self.name(1)) 12288 0..<1 frames are missing", "\(self.name(1)) \(last) 2..<3 frames are missing"])
+        await spool.close()
+    }
+
+    @Test("the registry and the cursors' files are looked at, too")
+    func files() async throws {
+        try await self.made()
+        let files = FileManager.default, directory = self.fixture.directory
+        let cursor = directory + "/cursors/forward.a"
+        let saved = try Data(contentsOf: URL(filePath: cursor))
+        try files.removeItem(atPath: cursor)
+        #expect(try self.problems() == ["forward.a 0 0..<0 the cursor's file is gone"])
+        try Data(count: 8192).write(to: URL(filePath: cursor))
+        #expect(try self.problems() == ["forward.a 0 0..<0 the cursor can't be read"] && self.inspect().cursors.map(\.name) == ["mirror/b"])
+        try saved.write(to: URL(filePath: cursor))
+        try saved.write(to: URL(filePath: directory + "/cursors/forward.nobody"))
+        #expect(try self.problems() == [] && self.inspect().cursors.count == 2, "one that is not registered is nobody's")
+        for name in CursorRegistry.files { try Data("x".utf8).write(to: URL(filePath: directory + "/" + name)) }
+        #expect(
+            try self.problems() == [
+                "registry 0 0..<0 the registry of cursors can't be read", "forward.nobody 0 0..<0 the cursor can't be read",
+            ])
+        #expect(try self.inspect().id != nil && self.inspect().cursors.map(\.name) == ["forward/a", "mirror/b"])
+        for name in CursorRegistry.files { try files.removeItem(atPath: directory + "/" + name) }
+        #expect(try self.problems() == ["forward.nobody 0 0..<0 the cursor can't be read"], "version 1 had none")
+        #expect(try self.inspect().waiting().map(\.events) == [3, 6])
+    }
+
+    @Test("segments of another log are named and not counted; where there is no spool that is said")
+    func foreign() async throws {
+        let segments = try await self.made()
+        let other = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try other.open()
+        for _ in 0..<2 { _ = try await spool.commit([submission([(routeA, [String(repeating: "o", count: 40_000)])])]) }
+        await spool.close()
+        for name in CursorRegistry.files { try FileManager.default.removeItem(atPath: other.directory + "/" + name) }
+        #expect(try SpoolInspection(directory: other.directory).verify().events == 2, "by its segments alone")
+        let last = segments.last!.number + 1
+        var bytes = try Data(contentsOf: URL(filePath: try other.segmentFiles()[0]))
+        for copy in [0, 4096] {
+            bytes[copy + 32] = UInt8(last)
+            bytes.withUnsafeMutableBytes { buffer in
+                buffer.baseAddress!.put(SpoolFormat.crc(UnsafeRawBufferPointer(buffer).part(copy + 12, 116)), at: copy + 8)
+            }
+        }
+        try bytes.write(to: URL(filePath: self.fixture.segmentsFolder + "/" + self.name(last)))
+        #expect(try self.problems() == ["\(self.name(last)) 0 0..<0 the segment is another log's"])
+        #expect(try self.inspect().verify().segments == segments.count)
+        bytes[12] = 9
+        bytes.withUnsafeMutableBytes { $0.baseAddress!.put(SpoolFormat.crc(UnsafeRawBufferPointer($0).part(12, 116)), at: 8) }
+        try bytes.write(to: URL(filePath: self.fixture.segmentsFolder + "/" + self.name(last)))
+        #expect(try self.problems() == ["\(self.name(last)) 0 0..<0 format version 9 is not known"])
+        let error = #expect(throws: ForebayError.self) {
+            try SpoolInspection(directory: NSTemporaryDirectory() + "none-" + UUID().uuidString)
+        }
+        #expect(error?.message.hasPrefix("there is no spool in ") == true && error?.code == .spoolUnreadable)
+    }
+
+    @Test("events are shown from any place, of any route, until who looks has enough")
+    func dump() async throws {
+        try await self.made()
+        for from in [0, 1, 5, 11, 12, 99] as [UInt64] {
+            for enough in [1, 3, 100] {
+                var seen: [(UInt64, RouteID, String)] = []
+                try self.inspect().dump(from: from) { event, sequence, route in
+                    seen.append((sequence, route, String(decoding: event.value!.prefix(2), as: UTF8.self)))
+                    return seen.count < enough
+                }
+                #expect(seen.map(\.0) == (0..<12).filter { $0 >= from }.prefix(enough).map { $0 }, "\(enough) from \(from)")
+                #expect(seen.allSatisfy { $0.1 == ($0.0 % 2 == 0 ? routeA : routeB) && $0.2 == "\($0.0)i".prefix(2) })
+            }
+        }
+    }
+}
+
+extension SegmentInfo {
+    /// Where its last frame begins.
+    fileprivate func position(ofLast bytes: Data) -> Int {
+        var last = self.header.dataStart
+        var scanner = SegmentScanner(file: MemoryFile(Array(bytes)), salt: self.salt, position: last, limit: self.dataEnd)
+        while case .frame(_, let position)? = try? scanner.step() { last = position }
+        return last
+    }
+}

@@ -1,0 +1,390 @@
+import ForebayCore
+import ForebayTelemetry
+import ForebayTestKit
+import Foundation
+import Glibc
+import Testing
+
+@testable import ForebaySpool
+
+/// The log as a whole on a disk whose calls are watched and a clock that a test moves: what happens when, in which order, and once.
+@Suite("Spool: what is done when", .timeLimit(.minutes(1)))
+struct LogTests {
+    /// A log on a watched disk and a manual clock.
+    private final class World: Sendable {
+        let watched = WatchedDisk()
+        let clock = ManualClock()
+        let threads = SpoolThreads()
+        let metrics = MetricsRegistry()
+        let broken = BrokenWord()
+
+        var directory: String { self.watched.directory }
+
+        func open(
+            segmentSize: Int = 64 << 10, kind: LogKind = .spool, budget: SpoolBudget? = nil,
+            _ configure: (inout SpoolConfiguration) -> Void = { _ in }
+        ) throws -> Spool {
+            let (directory, disk, broken) = (self.watched.directory, self.watched.disk, self.broken)
+            let budget = try budget ?? SpoolBudget(capacity: 1 << 30, directory: directory, disk: disk)
+            var configuration = SpoolConfiguration(directory: directory, kind: kind, segmentSize: segmentSize) { broken($0) }
+            configuration.disk = disk
+            configuration.preparesNext = false
+            configuration.surroundings = .manual(self.clock, seed: 1)
+            configure(&configuration)
+            return try Spool.open(configuration, budget: budget, threads: self.threads, metrics: SpoolMetrics(self.metrics))
+        }
+
+        /// Until nothing happens by itself any more: the start of the log is over.
+        func settled(_ spool: Spool) async { await spool.tidy() }
+
+        func segments() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: self.directory + "/segments").sorted() }
+
+        func mark() throws -> SpoolMark.Value? {
+            try SlotFile.read(SystemDisk(), self.directory + "/mark", log: nil)?.value.map(SpoolMark.Value.init)
+        }
+
+        func cursor(_ name: String) throws -> UInt64? {
+            try SlotFile.read(SystemDisk(), self.directory + "/cursors/" + name, log: nil)?.value?.sequence
+        }
+    }
+
+    private let large = String(repeating: "l", count: 40_000)
+
+    private func commit(_ spool: Spool, _ value: String, _ route: RouteID = routeA) async throws {
+        _ = try await spool.commit([submission([(route, [value])])])
+    }
+
+    @Test("a group is numbered, written, synced and only then acknowledged; the first one makes its segment")
+    func commits() async throws {
+        let world = World()
+        let spool = try world.open()
+        await world.settled(spool)
+        _ = world.watched.calls()
+        let numbered = Happenings<[UInt64]>()
+        let seen = Happenings<[String]>()
+        let ack = AckToken(onNumbered: {
+            numbered.add($0)
+            seen.add(world.watched.calls())
+        }) { _ in }
+        let receipts = try await spool.commit([Submission(batches: [batch(routeA, ["0", "1"]), batch(routeB, ["2"])], ack: ack)])
+        #expect(receipts.map(\.firstSequences) == [[0, 2]] && numbered.all == [[0, 2]] && receipts[0].spool == spool.id)
+        let name = "segments/00000000000000000001.segment"
+        #expect(
+            seen.all[0].filter { !$0.hasPrefix("open") } == [
+                "write segments/new-1", "sync segments/new-1", "rename \(name)", "syncFolder segments", "write mark", "sync mark",
+            ])
+        #expect(world.watched.calls().filter { !$0.hasPrefix("sync") } == ["write segments/new-1"])
+        #expect(spool.durableEnd == 3 && spool.start == 0 && spool.segmentCount == 1)
+        #expect(try await spool.commit([]).isEmpty)
+        let empty = try await spool.commit([Submission(batches: [], ack: AckToken { _ in }), submission([])])
+        #expect(empty.map(\.firstSequences) == [[], []] && empty.map(\.spool) == [spool.id, spool.id] && world.watched.calls().isEmpty)
+        await spool.close()
+        let error = await #expect(throws: ForebayError.self) { try await self.commit(spool, "late") }
+        #expect(error?.code == .spoolFull && error?.message == "the spool is closed")
+    }
+
+    @Test("the next segment is there before the one before it is sealed; a clean stop seals the last and says so in the mark")
+    func rolls() async throws {
+        let world = World()
+        let spool = try world.open()
+        try await self.commit(spool, self.large)
+        try await self.commit(spool, self.large)
+        await world.settled(spool)
+        _ = world.watched.calls()
+        try await self.commit(spool, self.large)
+        let name = "segments/00000000000000000002.segment"
+        #expect(
+            world.watched.calls().filter { !$0.hasPrefix("open") && $0 != "sync segments/new-2" } == [
+                "write segments/new-2", "rename \(name)", "syncFolder segments", "write segments/new-1", "truncate segments/new-1",
+                "sync segments/new-1", "write mark", "sync mark", "write segments/new-2",
+            ])
+        #expect(try world.mark() == SpoolMark.Value(durable: 2, released: 0, newest: 2))
+        let segments = spool.view.read { $0.segments }
+        #expect(
+            segments.map(\.isActive) == [false, true] && segments.map(\.hasFooter) == [true, false] && segments.map(\.base) == [0, 2])
+        #expect(segments.map(\.end) == [2, 3] && segments[0].size == segments[0].dataEnd + 4096 && segments[1].size == 40_960 + (72 << 10))
+        #expect(segments[1].header.previousNumber == 1 && segments[1].header.previousEnd == 2 && segments[1].header.previousChecksum != 0)
+        await spool.close()
+        let calls = world.watched.calls().filter { !$0.hasPrefix("open") }
+        #expect(calls == ["write segments/new-2", "truncate segments/new-2", "sync segments/new-2", "write mark", "sync mark"])
+        #expect(try world.mark() == SpoolMark.Value(durable: 3, released: 0, newest: 2))
+        let again = try world.open()
+        #expect(again.view.read { $0.segments.map(\.header.previousChecksum) } == [0, segments[1].header.previousChecksum])
+        try await self.commit(again, "x")
+        let checksum = try #require(
+            try SegmentFooter.read(
+                from: SystemDisk().open(segments[1].path, []), size: Data(contentsOf: URL(filePath: segments[1].path)).count,
+                salt: segments[1].salt)
+        ).checksum
+        #expect(again.view.read { $0.segments.last?.header.previousChecksum } == checksum && checksum != 0)
+        await again.close()
+    }
+
+    @Test("some time after a group the mark covers it, whatever comes meanwhile")
+    func marks() async throws {
+        let world = World()
+        let spool = try world.open { $0.markInterval = 1000 }
+        try await self.commit(spool, "0")
+        await world.clock.sleepers(atLeast: 1)
+        #expect(world.clock.remaining == [.milliseconds(1000)])
+        world.clock.advance(by: .milliseconds(600))
+        try await self.commit(spool, "1")
+        #expect(world.clock.remaining == [.milliseconds(400)], "one is due already")
+        #expect(try world.mark()?.durable == 0)
+        world.clock.advance(by: .milliseconds(400))
+        #expect(await eventually { (try? world.mark()?.durable) == 2 })
+        try await self.commit(spool, "2")
+        await world.clock.sleepers(atLeast: 1)
+        #expect(world.clock.remaining == [.milliseconds(1000)])
+        await spool.close()
+        #expect(try world.mark()?.durable == 3)
+        world.clock.advance(by: .seconds(2))
+        #expect(await eventually { world.clock.remaining.isEmpty })
+    }
+
+    @Test("cursors are synced together a while after one moved, and what all are past goes then")
+    func cursors() async throws {
+        let world = World()
+        let spool = try world.open { $0.markInterval = 3_600_000 }
+        let (a, b) = (try await spool.cursor("forward/a", route: routeA), try await spool.cursor("forward/b", route: routeB))
+        await spool.releasePassedSegments()
+        for _ in 0..<5 { try await self.commit(spool, self.large) }
+        #expect(spool.segmentCount == 3)
+        await world.clock.sleepers(atLeast: 1)
+        _ = world.watched.calls()
+        try a.move(to: 4, settled: 4)
+        await world.clock.sleepers(atLeast: 2)
+        #expect(world.clock.remaining.first == .milliseconds(100))
+        world.clock.advance(by: .milliseconds(50))
+        try b.move(to: 3, settled: 0)
+        try a.move(to: 5, settled: 1)
+        #expect(world.clock.remaining.count == 2 && spool.segmentCount == 3 && a.syncedSequence == 0)
+        world.clock.advance(by: .milliseconds(50))
+        #expect(await eventually { spool.segmentCount == 2 })
+        #expect(a.syncedSequence == 5 && b.syncedSequence == 3 && spool.start == 2)
+        let calls = world.watched.calls().filter { !$0.hasPrefix("open") }
+        #expect(
+            calls == [
+                "write cursors/forward.a", "write cursors/forward.b", "write cursors/forward.a", "sync cursors/forward.a",
+                "sync cursors/forward.b",
+                "write mark", "sync mark", "remove segments/00000000000000000001.segment", "syncFolder segments",
+            ])
+        #expect(try world.mark()?.released == 2 && world.segments() == ["00000000000000000002.segment", "00000000000000000003.segment"])
+        // All but the newest, which has the log's place.
+        try b.move(to: 5, settled: 0)
+        await spool.tidy()
+        #expect(spool.segmentCount == 1 && spool.start == 4)
+        #expect(spool.byteCount == 40_960 + (72 << 10))
+        await spool.close()
+        world.clock.advance(by: .seconds(7200))
+    }
+
+    @Test("nothing is removed before all that will be asked for is there, nor without a cursor, nor from dead letters")
+    func kept() async throws {
+        let world = World()
+        let spool = try world.open()
+        for _ in 0..<5 { try await self.commit(spool, self.large) }
+        await spool.releasePassedSegments()
+        await spool.tidy()
+        #expect(spool.segmentCount == 3, "no cursor")
+        await spool.close()
+        let again = try world.open()
+        let cursor = try await again.cursor("forward/a", route: routeA)
+        try cursor.move(to: 5, settled: 5)
+        await again.tidy()
+        #expect(again.segmentCount == 3, "not released")
+        await again.releasePassedSegments()
+        #expect(again.segmentCount == 1)
+        await again.close()
+    }
+
+    @Test("a passed segment becomes the next one's file; its room is counted once")
+    func used() async throws {
+        let world = World()
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: world.directory, disk: world.watched.disk)
+        let size = 256 << 10, value = String(repeating: "u", count: 60_000)  // Four of them fit.
+        let spool = try world.open(segmentSize: size, budget: budget) { $0.preparesNext = true }
+        let cursor = try await spool.cursor("forward/a", route: routeA)
+        await spool.releasePassedSegments()
+        #expect(await eventually { spool.view.roomWithoutNewFile == size })
+        #expect(try world.segments() == ["prepared-1"] && budget.usedBytes == size)
+        try await self.commit(spool, value)
+        #expect(try world.segments() == ["00000000000000000001.segment"] && budget.usedBytes == size, "it is the first segment now")
+        #expect(spool.view.roomWithoutNewFile == size - 8192 - 4096 - 61_440)
+        try await self.commit(spool, value)
+        #expect(await eventually { budget.usedBytes == 2 * size }, "less than half is left")
+        #expect(await eventually { spool.view.roomWithoutNewFile == size - 8192 - 4096 - 2 * 61_440 + size })
+        #expect(try world.segments() == ["00000000000000000001.segment", "prepared-2"])
+        for _ in 0..<3 { try await self.commit(spool, value) }
+        #expect(spool.segmentCount == 2)
+        // The sealed one is shorter than a segment, but not much.
+        let sealed = spool.view.read { $0.segments[0].size }
+        #expect(budget.usedBytes == sealed + size && sealed == 8192 + 4 * 61_440 + 4096)
+        try cursor.move(to: 4, settled: 4)
+        _ = world.watched.calls()
+        await spool.tidy()
+        #expect(spool.segmentCount == 1)
+        let calls = world.watched.calls().filter { !$0.hasPrefix("open") }
+        #expect(calls.suffix(2) == ["rename segments/prepared-3", "syncFolder segments"], "\(calls)")
+        #expect(try world.segments() == ["00000000000000000002.segment", "prepared-3"] && budget.usedBytes == sealed + size)
+        await spool.close()
+        #expect(try world.segments() == ["00000000000000000002.segment"], "what nobody needs any more is given back")
+        #expect(budget.usedBytes == spool.byteCount)
+    }
+
+    @Test("a group that finds no room is refused whole, its room is none, and the log goes on when there is some")
+    func noRoom() async throws {
+        let world = World()
+        let spool = try world.open()
+        try await self.commit(spool, "kept")
+        world.watched.disk.tell((free: 0, total: 1 << 40))
+        world.watched.fail { $0 == "write segments/new-1" ? ENOSPC : nil }
+        _ = world.watched.calls()
+        let error = await #expect(throws: ForebayError.self) { try await self.commit(spool, "no") }
+        #expect(error?.code == .spoolFull && spool.durableEnd == 1 && spool.view.roomWithoutNewFile == 0 && spool.isFull)
+        #expect(world.watched.calls().filter { !$0.hasPrefix("open") } == ["write segments/new-1", "truncate segments/new-1"])
+        world.watched.fail(nil)
+        world.watched.disk.tell(nil)
+        try await self.commit(spool, "yes")
+        #expect(try spool.events().map(\.1) == ["kept", "yes"] && spool.view.roomWithoutNewFile > 0)
+        await world.clock.sleepers(atLeast: 1)
+        world.clock.advance(by: .seconds(1))
+        #expect(await eventually { !spool.isFull })
+        await spool.close()
+        world.clock.advance(by: .seconds(100))
+    }
+
+    @Test(
+        "a disk that breaks its word ends the process",
+        arguments: [("write segments/new-1", EIO), ("sync segments/new-1", EIO)] as [(String, Int32)])
+    func brokenWord(call: String, number: Int32) async throws {
+        let world = World()
+        // Where the file system has no O_DIRECT each group is synced by a call.
+        let plain = Happenings<Void>()
+        world.watched.fail { call in
+            guard call == "open segments/new-1", plain.count == 0 else { return nil }
+            plain.add(())
+            return EINVAL
+        }
+        let spool = try world.open()
+        try await self.commit(spool, "0")
+        world.watched.fail { $0 == call ? number : nil }
+        let acknowledged = Happenings<Void>()
+        Task.detached {
+            _ = try? await spool.commit([submission([(routeA, ["1"])])])
+            acknowledged.add(())
+        }
+        await world.broken.told.wait(forCount: 1)
+        #expect(world.broken.told.all[0].systemCode == EIO && acknowledged.count == 0 && spool.durableEnd == 1)
+    }
+
+    @Test("whether it is full: what is left in the files that are there, and what new ones may take")
+    func isFull() async throws {
+        let world = World()
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: world.directory, disk: world.watched.disk)
+        let spool = try world.open(segmentSize: 256 << 10, budget: budget)
+        await world.settled(spool)
+        // A quarter of a segment has to be left; a new file takes 64 KiB at least.
+        func isFull(free: Int, room: Int) -> Bool {
+            world.watched.disk.tell((free: free + budget.reserve, total: 1 << 40))
+            budget.refresh()
+            spool.view.setRoom(room)
+            return spool.isFull
+        }
+        for (free, room, expected) in [
+            (0, 64 << 10, false), (0, (64 << 10) - 1, true), (64 << 10, 0, false), ((64 << 10) - 1, 0, true),
+            ((64 << 10) - 1, 64 << 10, false),
+            (1 << 20, 0, false), (0, 0, true),
+        ] { #expect(isFull(free: free, room: room) == expected, "\(free) free, room for \(room)") }
+        let large = World()
+        let other = try large.open(segmentSize: 1 << 30, budget: budget)
+        await large.settled(other)
+        world.watched.disk.tell((free: budget.reserve, total: 1 << 40))
+        budget.refresh()
+        other.view.setRoom(8 << 20)
+        #expect(!other.isFull, "8 MiB are enough, however large segments are")
+        other.view.setRoom((8 << 20) - 1)
+        #expect(other.isFull)
+        await other.close()
+        await spool.close()
+        for clock in [world.clock, large.clock] { clock.advance(by: .seconds(100)) }
+    }
+
+    @Test("the smallest segment that is worth its file is a sixteenth, and 64 KiB; a side log takes what it can get")
+    func leastSegment() {
+        for (size, kind, least) in [
+            (64 << 20, .spool, 4 << 20), (1 << 20, .spool, 64 << 10), (32 << 10, .spool, 32 << 10), (64 << 20, .setAside, 0),
+            (64 << 20, .deadLetters, 0),
+        ] as [(Int, LogKind, Int)] {
+            let configuration = SpoolConfiguration(directory: "/x", kind: kind, segmentSize: size) { fatalError("\($0)") }
+            #expect(configuration.leastSegment == least && configuration.segments == "/x/segments")
+        }
+    }
+
+    @Test("what is committed is counted, to the byte")
+    func counted() async throws {
+        let world = World()
+        let spool = try world.open()
+        _ = try await spool.commit([submission([(routeA, ["0", "1", "2"])])])
+        try await self.commit(spool, self.large)
+        let text = world.metrics.render()
+        #expect(text.contains("forebay_spool_written_bytes_total \(4096 + 40_960)"))
+        #expect(text.contains("forebay_spool_group_events_sum 4") && text.contains("forebay_spool_group_events_count 2"))
+        #expect(text.contains("forebay_spool_sync_duration_seconds_count 2") && text.contains("forebay_buffer_corruption_total 0"))
+        await spool.close()
+    }
+
+    @Test("the lock's file holds the process; without room for that it holds nothing, and locks all the same")
+    func lock() async throws {
+        let world = World()
+        let path = world.directory + "/lock"
+        try Data("99999999999\nold".utf8).write(to: URL(filePath: path))
+        var lock: SpoolLock? = try SpoolLock(world.watched.disk, directory: world.directory)
+        #expect(FileManager.default.contents(atPath: path) == Data("\(getpid())\n".utf8) && lock?.isThere == true)
+        var error = #expect(throws: ForebayError.self) { try SpoolLock(world.watched.disk, directory: world.directory) }
+        #expect(error?.code == .spoolLocked && error?.recovery == .stop)
+        #expect(error?.message == "\(world.directory) is in use by another forebay (process \(getpid())); one process owns a data folder")
+        try Data().write(to: URL(filePath: path + ".x"))
+        #expect(truncate(path, 0) == 0)
+        error = #expect(throws: ForebayError.self) { try SpoolLock(world.watched.disk, directory: world.directory) }
+        #expect(error?.message == "\(world.directory) is in use by another forebay; one process owns a data folder")
+        lock?.release()
+        #expect(lock?.isThere == true, "it is not ours to say any more")
+        lock = nil
+        world.watched.fail { $0 == "write lock" ? ENOSPC : nil }
+        lock = try SpoolLock(world.watched.disk, directory: world.directory)
+        #expect(throws: ForebayError.self) { try SpoolLock(world.watched.disk, directory: world.directory) }
+        lock?.release()
+        world.watched.fail { $0 == "write lock" ? EIO : nil }
+        #expect(throws: ForebayError.self) { try SpoolLock(world.watched.disk, directory: world.directory) }
+        world.watched.fail(nil)
+        lock = try SpoolLock(world.watched.disk, directory: world.directory)
+        try FileManager.default.removeItem(atPath: path)
+        #expect(lock?.isThere == false)
+    }
+
+    @Test("a hole is told of once, wherever it is met again, and with what goes on where it ended as one")
+    func reporter() throws {
+        let log = LogCapture()
+        defer { log.close() }
+        let clock = ManualClock(), metrics = MetricsRegistry(), folder = "/reporter-\(UUID().uuidString)"
+        let reporter = SpoolReporter(directory: folder, metrics: SpoolMetrics(metrics), time: clock)
+        func hole(_ range: Range<UInt64>, unit: UInt64? = nil) -> MissingRange {
+            MissingRange(sequences: range, segment: 3, position: 77, reason: "planted", unit: unit)
+        }
+        let noticed = clock.wallMilliseconds
+        #expect(reporter.report(hole(5..<10)) && !reporter.report(hole(5..<10)) && !reporter.report(hole(6..<8)))
+        clock.advance(by: .seconds(1))
+        #expect(reporter.report(hole(10..<12)) && reporter.report(hole(20..<21, unit: 4)))
+        #expect(reporter.missing.map(\.sequences) == [5..<12, 20..<21] && reporter.missing.map(\.noticedAt) == [noticed, noticed + 1000])
+        #expect(!reporter.report(hole(9..<11)))
+        reporter.report(SpoolAlarm(file: folder + "/f", text: "gone"))
+        #expect(reporter.alarms.map(\.text) == ["gone"] && reporter.alarms.map(\.noticedAt) == [noticed + 1000])
+        #expect(metrics.render().contains("forebay_buffer_corruption_total 4"))
+        let told = log.records(label: "spool").filter { $0["folder"] == folder || $0["file"] == folder + "/f" }
+        #expect(told.map { $0["sequences"] } == ["5..<10", "10..<12", "20..<21", nil] && told.map { $0["unit"] } == ["-", "-", "4", nil])
+        #expect(
+            told.allSatisfy { $0.level == .error } && told.last?["what"] == "gone" && told.first?["segment"] == "3"
+                && told.first?["position"] == "77")
+    }
+}

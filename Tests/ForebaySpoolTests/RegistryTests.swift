@@ -1,0 +1,158 @@
+import ForebayCore
+import Foundation
+import Testing
+
+@testable import ForebaySpool
+
+@Suite("Spool: the registry of cursors")
+struct RegistryTests {
+    private let log = spoolID("8N1ZQ5F3W7YKD2RC")
+
+    /// With the line that covers it.
+    private func sealed(_ text: String) -> [UInt8] { Array((text + "crc32c \(String(crc32c(Array(text.utf8)), radix: 16))\n").utf8) }
+
+    private let head = "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 12\n"
+
+    private func full() -> CursorRegistry {
+        var registry = CursorRegistry(log: self.log)
+        registry.generation = 12
+        registry.origin = spoolID("0B7K3V9QXH2M5TWA")
+        registry.put(CursorRegistry.Entry(name: "forward/orders", routes: [RouteID(rawValue: 0x9D5C_0A1F_2B3E_4D6A)]))
+        registry.put(CursorRegistry.Entry(name: "forward/bills", routes: [RouteID(rawValue: 0x17), RouteID(rawValue: .max)]))
+        registry.forgotten = ["forward/older": 3, "forward/old": 81_920]
+        return registry
+    }
+
+    @Test("its text, line by line")
+    func text() {
+        let text =
+            self.head
+                + """
+                origin 0B7K3V9QXH2M5TWA
+                cursor forward/orders 9d5c0a1f2b3e4d6a
+                cursor forward/bills 17 ffffffffffffffff
+                forgotten forward/old 81920
+                forgotten forward/older 3
+
+                """
+        #expect(String(decoding: self.full().encoded, as: UTF8.self) == String(decoding: self.sealed(text), as: UTF8.self))
+        #expect(CursorRegistry(decoding: self.sealed(text)) == self.full())
+        var empty = CursorRegistry(log: self.log)
+        empty.generation = 12
+        #expect(empty.encoded == self.sealed(self.head) && CursorRegistry(decoding: empty.encoded) == empty)
+    }
+
+    @Test("any name, byte by byte: what could end a word is written by its code")
+    func names() {
+        for (name, written) in [
+            ("forward/a b", "forward/a%20b"), ("x%y", "x%25y"), ("\u{1}", "%01"), ("\u{f}\u{10}", "%0f%10"), ("~\u{7f}!", "~%7f!"),
+            ("ä", "%c3%a4"),
+            ("a\nb", "a%0ab"),
+        ] {
+            var registry = CursorRegistry(log: self.log)
+            registry.generation = 12
+            registry.put(CursorRegistry.Entry(name: name, routes: [RouteID(rawValue: 1)]))
+            registry.forgotten[name + "x"] = 9
+            #expect(registry.encoded == self.sealed(self.head + "cursor \(written) 1\nforgotten \(written)x 9\n"))
+            #expect(CursorRegistry(decoding: registry.encoded) == registry)
+        }
+    }
+
+    @Test(
+        "what is not whole is not read",
+        arguments: [
+            "", "forebay-registry 2\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\n",
+            "forebay-registry 1\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n",
+            "forebay-registry 2 x\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2R\ngeneration 1\n",
+            "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RCC\ngeneration 1\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC x\ngeneration 1\n",
+            "forebay-registry 2\nlig 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\ngeneration x\n",
+            "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1 2\n",
+        ])
+    func broken(text: String) {
+        #expect(CursorRegistry(decoding: self.sealed(text)) == nil)
+    }
+
+    @Test(
+        "a line that is not understood makes the whole unreadable",
+        arguments: [
+            ("origin 0B7K3V9QXH2M5TWA", true), ("origin 0B7K3V9QXH2M5TW", false), ("origin 0B7K3V9QXH2M5TWAA", false),
+            ("origin 0B7K3V9QXH2M5TWA x", false), ("cursor a 1", true), ("cursor a", false), ("cursor a 1 2 3", true),
+            ("cursor a 1 g", false),
+            ("cursor %41 1", true), ("cursor %4 1", false), ("cursor %zz 1", false), ("cursor %ff 1", false), ("cursor % 1", false),
+            ("forgotten a 1", true), ("forgotten a", false), ("forgotten a -1", false), ("forgotten a x", false), ("another a 1", false),
+        ])
+    func lines(line: String, isRead: Bool) {
+        #expect((CursorRegistry(decoding: self.sealed(self.head + line + "\n")) != nil) == isRead)
+    }
+
+    @Test("every byte is covered, and all of them have to be there")
+    func covered() {
+        let bytes = self.full().encoded
+        for place in bytes.indices {
+            // The last line says what it says in any case; a letter's other case is another byte everywhere else.
+            var flipped = bytes
+            flipped[place] ^= 1
+            #expect(CursorRegistry(decoding: flipped) == nil, "byte \(place)")
+            #expect(CursorRegistry(decoding: Array(bytes[..<place])) == nil, "\(place) bytes")
+        }
+        #expect(
+            CursorRegistry(decoding: bytes + [10]) == nil && CursorRegistry(decoding: self.full().encoded.dropLast() + [0xFF, 10]) == nil)
+    }
+
+    @Test("an entry replaces the one of its name, and what was forgotten is known again")
+    func entries() {
+        var registry = self.full()
+        registry.put(CursorRegistry.Entry(name: "forward/orders", routes: [RouteID(rawValue: 5)]))
+        registry.put(CursorRegistry.Entry(name: "forward/old", routes: [RouteID(rawValue: 6)]))
+        #expect(registry.cursors.map(\.name) == ["forward/bills", "forward/orders", "forward/old"])
+        #expect(registry.entry("forward/orders")?.routes == [RouteID(rawValue: 5)] && registry.entry("none") == nil)
+        #expect(registry.forgotten == ["forward/older": 3])
+        registry.remove("forward/orders")
+        #expect(registry.entry("forward/orders") == nil && registry.cursors.count == 2)
+    }
+
+    @Test("both files are replaced, whole and durably, one after the other; the newer sound one counts")
+    func files() throws {
+        let watched = WatchedDisk()
+        let (disk, directory) = (watched.disk, watched.directory)
+        let nothing = try CursorRegistry.read(disk, of: directory)
+        #expect(nothing.registry == nil && !nothing.isThere && !nothing.isWhole)
+        var registry = self.full()
+        try registry.write(disk, to: directory)
+        #expect(registry.generation == 13)
+        #expect(
+            watched.calls()
+                == ["registry", "registry.copy"].flatMap {
+                    ["open \($0).new", "write \($0).new", "sync \($0).new", "rename \($0)", "syncFolder ."]
+                })
+        var found = try CursorRegistry.read(disk, of: directory)
+        #expect(found.registry == registry && found.isThere && found.isWhole)
+
+        // A crash between the two.
+        let old = registry
+        watched.fail { $0 == "rename registry.copy" ? EIO : nil }
+        #expect(throws: ForebayError.self) { try registry.write(disk, to: directory) }
+        watched.fail(nil)
+        found = try CursorRegistry.read(disk, of: directory)
+        #expect(found.registry == registry && found.registry?.generation == 14 && !found.isWhole)
+        for (name, rest) in [("registry", old), ("registry.copy", registry)] {
+            let bytes = try #require(FileManager.default.contents(atPath: directory + "/" + name))
+            for damage in [nil, bytes.dropLast(), bytes + [1]] {
+                if let damage {
+                    try damage.write(to: URL(filePath: directory + "/" + name))
+                } else {
+                    try FileManager.default.removeItem(atPath: directory + "/" + name)
+                }
+                found = try CursorRegistry.read(disk, of: directory)
+                #expect(found.registry == rest && found.isThere && !found.isWhole, "\(name)")
+            }
+            try bytes.write(to: URL(filePath: directory + "/" + name))
+        }
+        for name in CursorRegistry.files { try Data("x".utf8).write(to: URL(filePath: directory + "/" + name)) }
+        found = try CursorRegistry.read(disk, of: directory)
+        #expect(found.registry == nil && found.isThere && !found.isWhole)
+        for name in CursorRegistry.files { try FileManager.default.removeItem(atPath: directory + "/" + name) }
+        try FileManager.default.createDirectory(atPath: directory + "/registry", withIntermediateDirectories: false)
+        #expect(try !CursorRegistry.read(disk, of: directory).isThere, "a folder is none")
+    }
+}

@@ -1,0 +1,155 @@
+import ForebayCore
+import ForebayTelemetry
+import ForebayTestKit
+import Foundation
+import Glibc
+import Testing
+
+@testable import ForebaySpool
+
+/// How segments of a set-aside log go: in which order that becomes durable, what a failed call leaves, and that every byte is counted.
+@Suite("Set aside: sweeping", .timeLimit(.minutes(1)))
+struct SweepTests {
+    private final class World: Sendable {
+        let watched = WatchedDisk()
+        let threads = SpoolThreads()
+        let broken = BrokenWord()
+        let budget: SpoolBudget
+
+        init(capacity: Int = 1 << 30) throws {
+            self.budget = try SpoolBudget(capacity: capacity, directory: self.watched.directory, disk: self.watched.disk)
+        }
+
+        var directory: String { self.watched.directory + "/log" }
+
+        func open() throws -> SetAsideLog {
+            let (threads, budget, disk, broken) = (self.threads, self.budget, self.watched.disk, self.broken)
+            return try SetAsideLog(directory: self.directory, disk: disk) { folder throws(ForebayError) in
+                var configuration = SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 64 << 10) { broken($0) }
+                configuration.disk = disk
+                configuration.cursorSyncInterval = 600_000
+                configuration.markInterval = 600_000
+                return try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(MetricsRegistry()))
+            }
+        }
+
+        /// Calls that change something, without where they go.
+        func changes() -> [String] {
+            self.watched.calls().filter { !$0.hasPrefix("open") }.map { call in
+                let words = call.split(separator: " ")
+                return "\(words[0]) \(words[1].split(separator: "/").last!)"
+            }
+        }
+
+        func sizes() throws -> [Int] {
+            try FileManager.default.contentsOfDirectory(atPath: self.directory + "/segments").sorted().map {
+                try Data(contentsOf: URL(filePath: self.directory + "/segments/" + $0)).count
+            }
+        }
+
+        /// What the budget should know of: all that the newest segment may grow to, while it is written to.
+        func counted(isClosed: Bool = false) throws -> Int {
+            let files = try self.sizes().reduce(0, +) + Data(contentsOf: URL(filePath: self.directory + "/units")).count
+            return isClosed ? files : files - 49_152 + 40_960 + (72 << 10)
+        }
+    }
+
+    private static let large = String(repeating: "w", count: 40_000)
+
+    /// Two events a segment: unit 1 alone in the first and the third, unit 2 in the second.
+    private func made(_ world: World) async throws -> SetAsideLog {
+        let log = try world.open()
+        try await log.append(new: [unit(1), unit(2)], [])
+        for number in [1, 1, 2, 2, 1, 1, 2] as [UInt64] { try await log.append(new: [], [aside(number, [Self.large])]) }
+        #expect(try world.sizes() == [94_208, 94_208, 94_208, 49_152])
+        #expect(try world.budget.usedBytes == world.counted() && log.byteCount == world.counted())
+        #expect(log.frameBytes == 7 * 40_960)
+        _ = world.watched.calls()
+        return log
+    }
+
+    @Test("one in the middle is cut to its ends, the oldest are removed, the newest stays; each step durable before the next")
+    func order() async throws {
+        let world = try World()
+        let log = try await self.made(world)
+        try log.settle(2, through: 2, oldestAcceptedAt: nil)
+        #expect(world.changes() == ["write units"])
+        await log.tidy()
+        let second = "00000000000000000002.segment"
+        #expect(world.changes() == ["sync units", "write \(second)", "sync \(second)", "truncate \(second)", "sync \(second)"])
+        #expect(try world.sizes() == [94_208, 12_288, 94_208, 49_152] && world.budget.usedBytes == world.counted())
+        #expect(log.frameBytes == 5 * 40_960)
+        await log.tidy()
+        #expect(world.changes().isEmpty, "it is done")
+        try log.settle(1, through: 2, oldestAcceptedAt: nil)
+        await log.tidy()
+        #expect(
+            world.changes() == ["write units", "sync units"]
+                + [1, 2].flatMap { ["write mark", "sync mark", "remove 0000000000000000000\($0).segment", "syncFolder segments"] })
+        #expect(try world.sizes() == [94_208, 49_152] && world.budget.usedBytes == world.counted())
+        try log.settle(1, through: 4, oldestAcceptedAt: nil)
+        try log.settle(2, through: 3, oldestAcceptedAt: nil)
+        await log.tidy()
+        #expect(try world.sizes() == [49_152] && world.budget.usedBytes == world.counted())
+        await log.close()
+        #expect(log.units.isEmpty && log.byteCount == 0 && log.nextNumber == 1, "closed it knows nothing")
+        #expect(try world.sizes() == [53_248] && world.budget.usedBytes == world.counted(isClosed: true))
+        let again = try world.open()
+        #expect(again.unit(1)?.settled == 4 && again.unit(2)?.end == 3 && again.damage == SpoolDamage())
+        await again.close()
+    }
+
+    @Test("one that can't be removed is told of, stays, and goes the next time", arguments: ["remove", "truncate"])
+    func notRemoved(call: String) async throws {
+        let logged = LogCapture()
+        defer { logged.close() }
+        let world = try World()
+        let log = try await self.made(world)
+        if call == "remove" { try log.settle(1, through: 2, oldestAcceptedAt: nil) }
+        try log.settle(2, through: 2, oldestAcceptedAt: nil)
+        world.watched.fail { $0.hasPrefix("\(call) log/segments/") ? EBUSY : nil }
+        await log.tidy()
+        #expect(try world.sizes() == [94_208, 94_208, 94_208, 49_152] && world.broken.told.count == 0)
+        #expect(logged.records(label: "spool").contains { $0.level == .error && $0["error"]?.contains(world.directory) == true })
+        world.watched.fail(nil)
+        await log.tidy()
+        #expect(try world.sizes() == (call == "remove" ? [94_208, 49_152] : [94_208, 12_288, 94_208, 49_152]))
+        #expect(try world.budget.usedBytes == world.counted())
+        await log.close()
+    }
+
+    @Test("a sync that fails on the way ends the process", arguments: ["sync log/mark", "syncFolder log/segments", "sync log/segments"])
+    func syncFails(call: String) async throws {
+        let world = try World()
+        let log = try await self.made(world)
+        try log.settle(2, through: 2, oldestAcceptedAt: nil)
+        if call != "sync log/segments" { try log.settle(1, through: 2, oldestAcceptedAt: nil) }
+        world.watched.fail { $0.hasPrefix(call) ? EIO : nil }
+        Task.detached { await log.tidy() }
+        await world.broken.told.wait(forCount: 1)
+        #expect(world.broken.told.all[0].code == .syncFailed)
+    }
+
+    @Test("a damaged one is moved to quarantine when it is the oldest, and stays whole until then")
+    func damaged() async throws {
+        let world = try World()
+        var log = try await self.made(world)
+        await log.close()
+        let path = world.directory + "/segments/00000000000000000002.segment"
+        var bytes = try Data(contentsOf: URL(filePath: path))
+        bytes[8192 + 100] ^= 1
+        try bytes.write(to: URL(filePath: path))
+        log = try world.open()
+        _ = try log.scan([2: 0]).all()
+        #expect(log.missing.map(\.sequences) == [0..<1] && log.missing.map(\.unit) == [2] && log.missing.map(\.segment) == [2])
+        #expect(log.missing.map(\.position) == [8192] && log.missing.map(\.reason) == ["the checksum of a frame is wrong"])
+        try log.settle(2, through: 2, oldestAcceptedAt: nil)
+        await log.tidy()
+        #expect(try world.sizes() == [94_208, 94_208, 94_208, 53_248])
+        try log.settle(1, through: 2, oldestAcceptedAt: nil)
+        await log.tidy()
+        #expect(try world.sizes() == [94_208, 53_248])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: world.directory + "/quarantine") == ["00000000000000000002.segment"])
+        await log.close()
+    }
+}
