@@ -151,6 +151,7 @@ struct ContainerTests {
                 #expect(waiting.popFirst() == (model.isEmpty ? nil : model.removeFirst()))
             }
             #expect(waiting.count == model.count && waiting.isEmpty == model.isEmpty && waiting.all == model)
+            #expect(waiting.stored <= 2 * waiting.count, "what was taken is let go of")
         }
     }
 

@@ -53,6 +53,8 @@ struct SetAsideSimulation {
     var everAside: Set<Int> = []
     var unitsSeen = 0
     var awaySince: UInt64 = 0
+    /// Whether the accounts are looked at after every step, which takes its time.
+    var looks = false
 
     init(seed: UInt64, plant: Plant = .none) {
         self.plant = plant
@@ -180,8 +182,10 @@ struct SetAsideSimulation {
         self.learn(role)
         try self.exchange(role)
         try self.pump(role)
+        if self.looks { try self.look(role, afterSending: true) }
         self.bury(role)
         self.states[role]!.retire()
+        if self.looks { try self.look(role) }
         for end in self.states[role]!.commits { try self.commit(end) }
         self.states[role]!.commits = []
         if self.number(0...9) == 0 { try self.checkLanes(role) }
@@ -342,6 +346,13 @@ struct SetAsideSimulation {
     private mutating func drainEffects() {
         for number in self.shared.gone { self.units[number] = nil }
         (self.shared.gone, self.shared.moved, self.shared.notes) = ([], [], [])
+    }
+
+    private func look(_ role: ForwardRole, afterSending: Bool = false) throws {
+        let state = self.states[role]!
+        var broken = state.brokenAccounts() + self.shared.brokenAccounts(now: self.now)
+        if afterSending { broken += state.leftBehind(now: self.now) }
+        if let first = broken.first { throw Broken(description: "\(role), at \(self.now): \(first), \(broken.count) in all") }
     }
 
     // MARK: The end

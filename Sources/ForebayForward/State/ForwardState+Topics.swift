@@ -49,7 +49,6 @@ extension ForwardState {
         for index in evicted {
             self.freePartitions += self.topics[index].partitions
             self.topics[index].partitions = []
-            self.topics[index].phase = .ready  // Nobody asks for it any more.
         }
         self.limitsChanged = true
         self.freeTopics += evicted

@@ -123,6 +123,8 @@ struct WaitingTopics {
 
     var isEmpty: Bool { self.next == self.topics.count }
     var count: Int { self.topics.count - self.next }
+    /// In memory: those that wait, and at most as many that were taken.
+    var stored: Int { self.topics.count }
 
     mutating func append(_ topic: Int) {
         self.topics.append(topic)
