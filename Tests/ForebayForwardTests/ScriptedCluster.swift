@@ -98,7 +98,7 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
         self.open[Int(topic.rawValue) - 1] = nil
     }
 
-    func send(_ record: KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode {
+    func send(_ record: inout KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode {
         func text(_ bytes: UnsafeRawBufferPointer?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
         let event = ScriptedCluster.Sent(
             producer: self.name, topic: self.open[Int(topic.rawValue) - 1]!, partition: record.partition, key: text(record.key),

@@ -117,6 +117,41 @@ struct StageAsideTests {
         }
     }
 
+    @Test("what was set aside before a start is told, and shown as it was; only its bytes are an estimate")
+    func before() throws {
+        try StageWorld.run { $0.hasDrain = false } _: { world in
+            world.cluster.topics = ["good": 1]
+            world.cluster.errors = ["a": Self.forbidden, "b": Self.forbidden]
+            world.give((0..<6).map { EventFactory.Sample($0 < 4 ? "a" : "b", value: "v\($0)") }, acceptedAt: world.wall - 9000)
+            try await world.settled(6)
+            #expect(world.told("events are set aside from before the start").isEmpty)
+            let again = try SetAside(
+                route: world.route, log: world.asideLog, properties: KafkaProperties(client: [:]), configuration: world.setting.configuration,
+                surroundings: world.process.surroundings)
+            let line = try #require(world.told("events are set aside from before the start").first)
+            #expect(line["units"] == "2" && line["events"] == "6")
+            let (before, now) = (world.setAside.shown(limit: 9), again.shown(limit: 9))
+            #expect(now.map(\.key) == before.map(\.key) && now.map(\.code) == before.map(\.code) && now.map(\.reason) == before.map(\.reason))
+            #expect(now.map(\.since) == before.map(\.since) && now.map(\.events) == [4, 2])
+            #expect(now.map(\.oldestAcceptedAt) == before.map(\.oldestAcceptedAt) && now.map(\.isDraining) == [false, false])
+            #expect(now[0].bytes == 2 * now[1].bytes && again.bytes == 3 * now[1].bytes && now[1].bytes > 20)
+            #expect(abs(again.bytes - world.asideLog.frameBytes) <= 2, "all that the log has")
+        }
+    }
+
+    @Test("units are shown by topic, the whole one first, then its partitions, so many at most")
+    func shownInOrder() throws {
+        try StageWorld.run { $0.hasDrain = false } _: { world in
+            let keys = [SetAsideKey("b"), SetAsideKey("a", 10), SetAsideKey("a"), SetAsideKey("a", 2)]
+            let units = try world.setAside.depart(
+                keys.map { SetAsideState.Departure(key: $0, partitionCount: 0, failure: KafkaFailure(.timedOut), acceptedAt: 1) }, from: .direct)
+            #expect(units.map(\.number) == [1, 2, 3, 4] && units.map(\.code) == ["_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT"])
+            #expect(world.setAside.shown(limit: 9).map(\.key.description) == ["a", "a/2", "a/10", "b"])
+            #expect(world.setAside.shown(limit: 2).map(\.key.description) == ["a", "a/2"] && world.setAside.shown(limit: 0).isEmpty)
+            #expect(world.setAside.unitCount == 4 && world.setAside.topics == ["a", "b"] && world.setAside.events == 0)
+        }
+    }
+
     // MARK: Out
 
     @Test("a unit is tried after the delays of its failures, up to the limit")

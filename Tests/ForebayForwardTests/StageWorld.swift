@@ -40,7 +40,7 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
     private let log = LogCapture()
     private let feed: Feed
     private let drainSource: SetAsideSource
-    private let asideLog: SetAsideLog
+    let asideLog: SetAsideLog
     private let threads: SpoolThreads
     private var runs: [Task<Void, any Error>] = []
 
