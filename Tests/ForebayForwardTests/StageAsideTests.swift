@@ -117,6 +117,28 @@ struct StageAsideTests {
         }
     }
 
+    @Test("what goes into the log together is bounded to the byte, and to the unit; no group is empty")
+    func groupBounds() throws {
+        let size = EventFactory.batch([EventFactory.Sample("a", value: "value")], spool: .none, first: 0).byteCount
+        let cases: [(bytes: Int, units: Int, topics: [String], groups: Int)] = [
+            (2 * size, 500, ["a"], 3), (2 * size + 1, 500, ["a"], 2), (2 * size - 1, 500, ["a"], 3), (1, 500, ["a"], 6), (6 * size, 500, ["a"], 1),
+            (1 << 20, 500, ["a", "b", "c"], 1), (1 << 20, 1, ["a", "b", "c"], 3), (1 << 20, 2, ["a", "b", "c"], 2), (2 * size, 500, ["a", "b", "c"], 3),
+            (2 * size + 1, 500, ["a", "b", "c"], 2),
+        ]
+        for (bytes, units, topics, groups) in cases {
+            try StageWorld.run {
+                $0.configuration.setAsideGroup = bytes
+                $0.configuration.setAsideGroupUnits = units
+                $0.hasDrain = false
+            } _: { world in
+                for topic in topics { world.cluster.errors[topic] = Self.forbidden }
+                try await world.settled(world.give((0..<6).map { EventFactory.Sample(topics[$0 % topics.count], value: "value") }))
+                let made = world.registry.render().split(separator: "\n").first { $0.hasPrefix("forebay_spool_group_events_count") }
+                #expect(made?.split(separator: " ").last == "\(groups)", "\(bytes) B of \(size), \(units) units, \(topics)")
+            }
+        }
+    }
+
     @Test("what was set aside before a start is told, and shown as it was; only its bytes are an estimate")
     func before() throws {
         try StageWorld.run { $0.hasDrain = false } _: { world in
