@@ -39,7 +39,7 @@ struct ForwardStateStallTests {
             driver.now = 1900
             driver.report([1])
             Self.learnedAt(learned, &driver)
-            #expect(driver.state.checkStalls(now: looked))
+            #expect(driver.state.checkStalls(now: looked) == true)
             let leaving = driver.state.takeLeaving()
             #expect(leaving.map(\.departure.key) == (isAside ? [SetAsideKey("t", 0)] : []), "learned at \(learned), looked at \(looked)")
             guard isAside else { continue }

@@ -1,7 +1,9 @@
 import ForebayCore
 import ForebayKafka
+import ForebaySpool
 import ForebayTelemetry
 import ForebayTestKit
+import Synchronization
 import Testing
 
 @testable import ForebayForward
@@ -321,7 +323,7 @@ struct StageAsideTests {
             #expect(world.fact("target_up") == .flag(false) && world.fact("error_code") == .text("_AUTHENTICATION"))
             #expect(world.fact("error_reason") == .text("wrong password") && world.metric("forebay_target_up") == "0")
             guard case .text(let advice)? = world.fact("error_advice"), case .number(let since)? = world.fact("error_since") else {
-                throw NotInTime(description: "\(world.stage.facts)")
+                throw Unexpected(description: "\(world.stage.facts)")
             }
             #expect(advice.contains("sasl.username") && (began...began + 5).contains(since))
             let line = try #require(world.told("the cluster refuses this client's login; events wait").first)
@@ -431,7 +433,7 @@ struct StageAsideTests {
             world.give((0..<7).map { EventFactory.Sample("bad-\($0)", value: "v") })
             for number in 0..<7 { world.cluster.errors["bad-\(number)"] = Self.forbidden }
             await world.pass(60)
-            guard case .text(let held)? = world.fact("held") else { throw NotInTime(description: "nothing is held") }
+            guard case .text(let held)? = world.fact("held") else { throw Unexpected(description: "nothing is held") }
             #expect(held == (0..<5).map { "bad-\($0): TOPIC_AUTHORIZATION_FAILED" }.joined(separator: "; "))
         }
     }

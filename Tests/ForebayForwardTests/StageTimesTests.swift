@@ -53,7 +53,7 @@ struct StageTimesTests {
             try await world.until("the others follow the first") { world.cluster.sent.count == 4 }
             await world.pass(2)
             #expect(world.fact("in_flight") == .number(3) && world.metric("forebay_delivery_in_flight_events", "forward") == "3")
-            guard case .number(let bytes)? = world.fact("in_flight_bytes") else { throw NotInTime(description: "no bytes") }
+            guard case .number(let bytes)? = world.fact("in_flight_bytes") else { throw Unexpected(description: "no bytes") }
             #expect(bytes > 3 * 256 && world.setting.budget.used == Int(bytes))
             await world.stop()
             #expect(world.setting.budget.used == 0, "a run that has ended holds nothing")
@@ -309,7 +309,7 @@ struct StageTimesTests {
             $0.configuration.openedTopics = 10
             $0.configuration.idleTopics = 2
             $0.configuration.renewalInterval = 1000
-        } _: { world in
+        } _: { world async throws in
             for number in 0..<60 { world.cluster.topics["t\(number)"] = 1 }
             func use(_ numbers: Range<Int>) async throws -> Int {
                 for number in numbers { try await world.settled(world.give(1, "t\(number)")) }

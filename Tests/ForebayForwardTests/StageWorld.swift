@@ -8,6 +8,11 @@ import Testing
 
 @testable import ForebayForward
 
+/// What a test was not prepared for.
+struct Unexpected: Error, CustomStringConvertible {
+    let description: String
+}
+
 /// A route's two stages in simulated time, over a ``ScriptedCluster``: a test says what the cluster does, and sees what they do when. What is
 /// set aside lies on a disk in memory.
 final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a time runs the simulation.
@@ -211,7 +216,7 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
     func until(_ what: String, within limit: Int = 120_000, _ isTrue: () async -> Bool) async throws -> Int {
         let began = self.now
         while await !isTrue() {
-            guard self.now < began + UInt64(limit) else { throw NotInTime(description: "not within \(limit) ms: \(what)") }
+            guard self.now < began + UInt64(limit) else { throw Unexpected(description: "not within \(limit) ms: \(what)") }
             await self.pass(1)
         }
         return Int(self.now - began)
@@ -238,7 +243,7 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
 
 extension ForwardStage {
     /// Looks into the stage.
-    func look<Result: Sendable>(_ body: (isolated ForwardStage) -> Result) -> Result { body(self) }
+    func look<Result: Sendable>(_ body: @Sendable (isolated ForwardStage) -> Result) -> Result { body(self) }
 }
 
 /// Dead letters in memory, by the calls that brought them.
