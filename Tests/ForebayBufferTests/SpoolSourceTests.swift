@@ -138,7 +138,7 @@ struct SpoolSourceTests {
         try await world.commit("a", 4)
         var batches = source.batches().makeAsyncIterator()
         let first = try #require(await batches.next()), second = try #require(await batches.next())
-        world.disk.fail { call, path in call == .write && path.contains("cursors") ? 5 : nil }
+        world.disk.fail { call, path in call == .write && path.contains("cursors") ? 28 : nil }
         #expect(throws: ForebayError.self) { try source.commit(through: Offset(lane: first.lane, number: first.end)) }
         world.disk.fail(nil)
         #expect(cursor.sequence == 0 && source.lag == 8)
@@ -159,7 +159,7 @@ struct SpoolSourceTests {
         defer { log.close() }
         let world = try World(recentBytes: 16 << 20)
         let (source, cursor) = try await world.source("quiet")
-        world.disk.fail { call, path in call == .write && path.contains("cursors") ? 5 : nil }
+        world.disk.fail { call, path in call == .write && path.contains("cursors") ? 28 : nil }
         try await world.commit("b", 7)
         var batches = source.batches().makeAsyncIterator()
         #expect(await batches.next() == nil && cursor.sequence == 0)

@@ -68,7 +68,7 @@ extension ForwardBudgetTests {
         let told = Happenings<String>()
         let first = budget.join { told.add("first") }
         var second: ForwardBudget.Share? = budget.join { told.add("second") }
-        #expect(first.take(700) && second?.take(250) == true && second?.take(1) == false)
+        #expect(first.take(700) && second?.take(250) == true && second?.take(51) == false)
         second = nil
         #expect(told.all.isEmpty && budget.used == 700, "it is gone itself")
         let third = budget.join { told.add("third") }

@@ -91,7 +91,7 @@ struct StageTimesTests {
 
     @Test("no more is pulled than the queue may hold; when events go, more comes")
     func queueLimit() throws {
-        try StageWorld.run { $0.configuration.queueLimit = 100 } _: { world in
+        try StageWorld.run { $0.configuration.queueLimit = 1 } _: { world in
             world.cluster.isSilent = true
             for _ in 0..<5 { world.give(2) }
             await world.pass(100)
