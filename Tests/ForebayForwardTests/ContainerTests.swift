@@ -66,7 +66,7 @@ struct ContainerTests {
         var queue = BatchQueue()
         var held: [UInt32: Batch] = [:]
         #expect(queue.isEmpty && queue.count == 0 && queue.all.isEmpty)
-        for number in 0..<UInt32(1000) {
+        for number in 0..<UInt32(400) {
             let first = UInt64(number) * 7 + 1000
             let spool = number % 3 == 0 ? SpoolID.none : SpoolID.random(using: &random)
             let filler = EventFactory.batch([EventFactory.Sample("t", value: "filler")], spool: spool, first: first)

@@ -191,7 +191,7 @@ struct ForwardStateSimulationTests {
     func accounts(seed: Int) {
         var simulation = ForwardSimulation(seed: UInt64(seed))
         simulation.looks = true
-        do { try simulation.run(batches: 30) } catch { Issue.record("seed \(seed): \(error)") }
+        do { try simulation.run(batches: 10) } catch { Issue.record("seed \(seed): \(error)") }
     }
 
     @Test("catches the gapless guarantee being off")
