@@ -66,6 +66,7 @@ struct StageTimesTests {
             try await world.settled(4)
             await world.pass(5)
             #expect(world.fact("delivered") == .number(3) && world.metric("forebay_delivery_events_total") == "4", "each run counts its own")
+            #expect(world.fact("in_flight_bytes") == .number(0) && world.setting.budget.used == 0)
         }
     }
 
