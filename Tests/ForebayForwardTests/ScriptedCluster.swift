@@ -30,6 +30,8 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
     /// What becomes of an event in place of that.
     var refusal: (Sent) -> KafkaErrorCode = { _ in .none }
     var openFailure: ForebayError?
+    /// Called for each topic that is opened.
+    var onOpen: () -> Void = {}
     private(set) var sent: [Sent] = []
     /// Producers by name, the newest of each.
     private(set) var producers: [String: ScriptedProducer] = [:]
@@ -90,6 +92,7 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
 
     func open(topic name: String) -> KafkaTopic? {
         self.open.append(name)
+        self.cluster.onOpen()
         return KafkaTopic(rawValue: UInt(self.open.count))
     }
 

@@ -164,6 +164,20 @@ struct StageTimesTests {
         }
     }
 
+    @Test("topics are opened some in a turn: after two milliseconds others have theirs")
+    func opensInTurns() throws {
+        try StageWorld.run { world in
+            var turns: [Int] = []
+            world.cluster.onOpen = {
+                turns.append(world.process.steps)
+                world.process.machine.advance(nanoseconds: 1_000_000)
+            }
+            for number in 0..<9 { world.cluster.topics["t\(number)"] = 1 }
+            try await world.settled(world.give((0..<9).map { EventFactory.Sample("t\($0)", value: "v") }))
+            #expect(Dictionary(grouping: turns) { $0 }.sorted { $0.key < $1.key }.map(\.value.count) == [3, 3, 3])
+        }
+    }
+
     @Test("a topic that an answer leaves out is asked for again")
     func hidden() throws {
         try StageWorld.run { world in
