@@ -47,7 +47,8 @@ struct BufferStageTests {
             configuration, budget: SpoolBudget(capacity: capacity, directory: directory), threads: SpoolThreads(),
             metrics: SpoolMetrics(metrics))
         let port = LinkPort<Submission>(name: "test", bound: 1 << 20)
-        try await body(BufferStage(loop: loop, port: port, spool: spool, configuration: BufferConfiguration(groupBytes: groupBytes)), port, spool)
+        try await body(
+            BufferStage(loop: loop, port: port, spool: spool, configuration: BufferConfiguration(groupBytes: groupBytes)), port, spool)
         await spool.close()
         await loop.stop()
     }
@@ -65,7 +66,9 @@ struct BufferStageTests {
         }
     }
 
-    @Test("a group is bounded in bytes: one that fills it is synced alone, one that leaves a byte takes along what waits", arguments: [-1, 0, 1, 2])
+    @Test(
+        "a group is bounded in bytes: one that fills it is synced alone, one that leaves a byte takes along what waits",
+        arguments: [-1, 0, 1, 2])
     func bound(room: Int) async throws {
         let weight = self.submission(Outcome(), bytes: 1000).weight
         let metrics = MetricsRegistry()

@@ -57,12 +57,16 @@ struct ForwardStatePlacingTests {
         #expect(driver.topic().keyCount == 2 && driver.topic().partitions.count == 5)
         driver.admit(Self.keyed(20))
         driver.report(driver.pump())
-        #expect(driver.sent.suffix(20).sorted { $0.number < $1.number }.map(\.partition) == (0..<20).map { Self.partition("key-\($0)", among: 2) })
+        #expect(
+            driver.sent.suffix(20).sorted { $0.number < $1.number }.map(\.partition)
+                == (0..<20).map { Self.partition("key-\($0)", among: 2) })
         driver.state.see("t", nil, at: driver.now)
         #expect(driver.topic().keyCount == 5)
         driver.admit(Self.keyed(20))
         driver.pump()
-        #expect(driver.sent.suffix(20).sorted { $0.number < $1.number }.map(\.partition) == (0..<20).map { Self.partition("key-\($0)", among: 5) })
+        #expect(
+            driver.sent.suffix(20).sorted { $0.number < $1.number }.map(\.partition)
+                == (0..<20).map { Self.partition("key-\($0)", among: 5) })
     }
 
     @Test("keys that are to spread over more partitions wait until what is in the old places is settled")

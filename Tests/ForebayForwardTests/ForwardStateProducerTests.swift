@@ -63,7 +63,8 @@ struct ForwardStateProducerTests {
         var idle = Driver()
         idle.state.renew(.main, now: idle.now)
         idle.wait(5000)
-        #expect(idle.state[.main].phase == .renewing(until: 1100) && idle.state.slotsToClose(now: idle.now) == [.main], "nothing is missing")
+        #expect(
+            idle.state[.main].phase == .renewing(until: 1100) && idle.state.slotsToClose(now: idle.now) == [.main], "nothing is missing")
         idle.state.closed(.main, now: idle.now)
         idle.state.drain(.main)
         idle.state.renew(.main, now: idle.now)

@@ -21,7 +21,8 @@ struct ForwardStateReportTests {
     @Test("what is delivered is counted by topic, in events and bytes, once; the cursor's batches tell when they were accepted")
     func counts() {
         var driver = Driver()
-        driver.admit([EventFactory.Sample("a", value: "1", partition: 0), EventFactory.Sample("b", value: "22", partition: 0)], acceptedAt: 77)
+        driver.admit(
+            [EventFactory.Sample("a", value: "1", partition: 0), EventFactory.Sample("b", value: "22", partition: 0)], acceptedAt: 77)
         driver.admit([EventFactory.Sample("a", value: "333", partition: 1)], acceptedAt: 88)
         driver.learn()
         driver.pump()

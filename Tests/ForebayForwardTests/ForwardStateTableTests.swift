@@ -46,7 +46,9 @@ struct ForwardStateTableTests {
         driver.state.learnedLimit(nil, 2, now: driver.now)
         driver.state.wantLimit(of: 2)
         driver.state.wantLimit(of: 2)
-        #expect(driver.state.limitsWantedOf.all == [2] && driver.state.takeLimitsWanted().isEmpty && !driver.topic("topic-2").isLimitWanted, "nothing has changed")
+        #expect(
+            driver.state.limitsWantedOf.all == [2] && driver.state.takeLimitsWanted().isEmpty && !driver.topic("topic-2").isLimitWanted,
+            "nothing has changed")
     }
 
     @Test("an answer to a side producer tells it of the topic, and nothing else")

@@ -348,13 +348,6 @@ struct SetAsideSimulation {
         (self.shared.gone, self.shared.moved, self.shared.notes) = ([], [], [])
     }
 
-    private func look(_ role: ForwardRole, afterSending: Bool = false) throws {
-        let state = self.states[role]!
-        var broken = state.brokenAccounts() + self.shared.brokenAccounts(now: self.now)
-        if afterSending { broken += state.leftBehind(now: self.now) }
-        if let first = broken.first { throw Broken(description: "\(role), at \(self.now): \(first), \(broken.count) in all") }
-    }
-
     // MARK: The end
 
     private func checkTheEnd() throws {

@@ -24,7 +24,8 @@ struct StageAsideTests {
             world.cluster.errors = ["bad": Self.forbidden]
             let accepted = world.wall - 5000
             let end = world.give(
-                (0..<6).map { EventFactory.Sample($0 % 2 == 0 ? "bad" : "good", key: "k", value: "v\($0)", timestamp: 1) }, acceptedAt: accepted)
+                (0..<6).map { EventFactory.Sample($0 % 2 == 0 ? "bad" : "good", key: "k", value: "v\($0)", timestamp: 1) },
+                acceptedAt: accepted)
             let took = try await world.settled(end)
             #expect(took < 100)
             let shown = try #require(Self.shown(world))
@@ -51,7 +52,8 @@ struct StageAsideTests {
             #expect(left["unit"] == "bad" && left["events"] == "4" && (10...45).contains(Int(left["seconds"]!)!))
             try await world.settled(world.give(1, "bad"))
             #expect(world.cluster.sent.last?.producer == "forward/\(world.route)" && world.setAside.bytes == 0)
-            #expect(world.fact("delivered", of: world.drain) == .number(4) && world.drain.facts.contains { $0.name == "target_up" } == false)
+            #expect(
+                world.fact("delivered", of: world.drain) == .number(4) && world.drain.facts.contains { $0.name == "target_up" } == false)
         }
     }
 
@@ -101,13 +103,15 @@ struct StageAsideTests {
                             var offset = 0
                             for _ in 0..<batch.count {
                                 let event = Event(at: UnsafeRawBufferPointer(rebasing: bytes[offset...]))!
-                                events[String(decoding: event.topic, as: UTF8.self), default: []].append(String(decoding: event.value!, as: UTF8.self))
+                                events[String(decoding: event.topic, as: UTF8.self), default: []].append(
+                                    String(decoding: event.value!, as: UTF8.self))
                                 offset += event.record.count
                             }
                         }
                     }
                 }
-                #expect(events["a"] == [1, 2, 4, 5, 7, 8, 10, 11, 12, 13].map { "v\($0)" } && events["b"] == [0, 3, 6, 9].map { "v\($0)" })
+                #expect(
+                    events["a"] == [1, 2, 4, 5, 7, 8, 10, 11, 12, 13].map { "v\($0)" } && events["b"] == [0, 3, 6, 9].map { "v\($0)" })
                 #expect(times == (later > 1000 ? [start, start + 1001] : [start]), "\(bytes), \(units), \(later)")
             }
         }
@@ -117,8 +121,10 @@ struct StageAsideTests {
     func groupBounds() throws {
         let size = EventFactory.batch([EventFactory.Sample("a", value: "value")], spool: .none, first: 0).byteCount
         let cases: [(bytes: Int, units: Int, topics: [String], groups: Int)] = [
-            (2 * size, 500, ["a"], 3), (2 * size + 1, 500, ["a"], 2), (2 * size - 1, 500, ["a"], 3), (1, 500, ["a"], 6), (6 * size, 500, ["a"], 1),
-            (1 << 20, 500, ["a", "b", "c"], 1), (1 << 20, 1, ["a", "b", "c"], 3), (1 << 20, 2, ["a", "b", "c"], 2), (2 * size, 500, ["a", "b", "c"], 3),
+            (2 * size, 500, ["a"], 3), (2 * size + 1, 500, ["a"], 2), (2 * size - 1, 500, ["a"], 3), (1, 500, ["a"], 6),
+            (6 * size, 500, ["a"], 1),
+            (1 << 20, 500, ["a", "b", "c"], 1), (1 << 20, 1, ["a", "b", "c"], 3), (1 << 20, 2, ["a", "b", "c"], 2),
+            (2 * size, 500, ["a", "b", "c"], 3),
             (2 * size + 1, 500, ["a", "b", "c"], 2),
         ]
         for (bytes, units, topics, groups) in cases {
@@ -137,19 +143,23 @@ struct StageAsideTests {
 
     @Test("what was set aside before a start is told, and shown as it was; only its bytes are an estimate")
     func before() throws {
-        try StageWorld.run { $0.hasDrain = false } _: { world in
+        try StageWorld.run {
+            $0.hasDrain = false
+        } _: { world in
             world.cluster.topics = ["good": 1]
             world.cluster.errors = ["a": Self.forbidden, "b": Self.forbidden]
             world.give((0..<6).map { EventFactory.Sample($0 < 4 ? "a" : "b", value: "v\($0)") }, acceptedAt: world.wall - 9000)
             try await world.settled(6)
             #expect(world.told("events are set aside from before the start").isEmpty)
             let again = try SetAside(
-                route: world.route, log: world.asideLog, properties: KafkaProperties(client: [:]), configuration: world.setting.configuration,
+                route: world.route, log: world.asideLog, properties: KafkaProperties(client: [:]),
+                configuration: world.setting.configuration,
                 surroundings: world.process.surroundings)
             let line = try #require(world.told("events are set aside from before the start").first)
             #expect(line["units"] == "2" && line["events"] == "6")
             let (before, now) = (world.setAside.shown(limit: 9), again.shown(limit: 9))
-            #expect(now.map(\.key) == before.map(\.key) && now.map(\.code) == before.map(\.code) && now.map(\.reason) == before.map(\.reason))
+            #expect(
+                now.map(\.key) == before.map(\.key) && now.map(\.code) == before.map(\.code) && now.map(\.reason) == before.map(\.reason))
             #expect(now.map(\.since) == before.map(\.since) && now.map(\.events) == [4, 2])
             #expect(now.map(\.oldestAcceptedAt) == before.map(\.oldestAcceptedAt) && now.map(\.isDraining) == [false, false])
             #expect(now[0].bytes == 2 * now[1].bytes && again.bytes == 3 * now[1].bytes && now[1].bytes > 20)
@@ -159,10 +169,13 @@ struct StageAsideTests {
 
     @Test("units are shown by topic, the whole one first, then its partitions, so many at most")
     func shownInOrder() throws {
-        try StageWorld.run { $0.hasDrain = false } _: { world in
+        try StageWorld.run {
+            $0.hasDrain = false
+        } _: { world in
             let keys = [SetAsideKey("b"), SetAsideKey("a", 10), SetAsideKey("a"), SetAsideKey("a", 0)]
             let units = try world.setAside.depart(
-                keys.map { SetAsideState.Departure(key: $0, partitionCount: 0, failure: KafkaFailure(.timedOut), acceptedAt: 1) }, from: .direct)
+                keys.map { SetAsideState.Departure(key: $0, partitionCount: 0, failure: KafkaFailure(.timedOut), acceptedAt: 1) },
+                from: .direct)
             #expect(units.map(\.number) == [1, 2, 3, 4] && units.map(\.code) == ["_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT"])
             #expect(world.setAside.shown(limit: 9).map(\.key.description) == ["a", "a/0", "a/10", "b"])
             #expect(world.setAside.shown(limit: 2).map(\.key.description) == ["a", "a/0"] && world.setAside.shown(limit: 0).isEmpty)
@@ -174,21 +187,27 @@ struct StageAsideTests {
 
     @Test("a unit is tried after the delays of its failures, up to the limit")
     func retries() throws {
-        try StageWorld.run { $0.configuration.retryLimit = 1000 } _: { world in
+        try StageWorld.run {
+            $0.configuration.retryLimit = 1000
+        } _: { world in
             world.cluster.topics = ["bad": 1]
             world.cluster.errors = ["bad": Self.forbidden]
             try await world.settled(world.give(1, "bad"))
             await world.pass(6000)
             let asked = world.cluster.calls.filter { $0.what == "setaside/\(world.route): metadata bad 2000" }.map(\.at)
             let gaps = zip(asked, asked.dropFirst()).map { Int($1 - $0) }
-            for (gap, expected) in zip(gaps, [100, 200, 400, 800, 1000, 1000]) { #expect((expected...expected + 110).contains(gap), "\(gaps)") }
+            for (gap, expected) in zip(gaps, [100, 200, 400, 800, 1000, 1000]) {
+                #expect((expected...expected + 110).contains(gap), "\(gaps)")
+            }
             #expect(gaps.count > 5)
         }
     }
 
     @Test("the drain has producers and a share of the memory only while something is set aside, and for half a minute after")
     func drainComesAndGoes() throws {
-        try StageWorld.run { $0.budget = ForwardBudget(total: 1 << 20) } _: { world in
+        try StageWorld.run {
+            $0.budget = ForwardBudget(total: 1 << 20)
+        } _: { world in
             world.cluster.topics = ["bad": 1, "good": 1]
             await world.pass(40_000)
             let name = "setaside/\(world.route)"
@@ -215,7 +234,9 @@ struct StageAsideTests {
 
     @Test("a partition that stands still while the cluster answers is set aside after its patience; the others go on")
     func stalls() throws {
-        try StageWorld.run { $0.configuration.partitionPatience = 3000 } _: { world in
+        try StageWorld.run {
+            $0.configuration.partitionPatience = 3000
+        } _: { world in
             world.cluster.topics = ["t": 2]
             world.cluster.delivers = false
             world.give([EventFactory.Sample("t", value: "v0", partition: 0), EventFactory.Sample("t", value: "v1", partition: 1)])
@@ -238,7 +259,9 @@ struct StageAsideTests {
 
     @Test("what a producer that fails still held of a unit is drained from the first that was not reported")
     func heldThenLost() throws {
-        try StageWorld.run { $0.configuration.partitionPatience = 1000 } _: { world in
+        try StageWorld.run {
+            $0.configuration.partitionPatience = 1000
+        } _: { world in
             world.cluster.topics = ["t": 1]
             try await world.settled(world.give(1))
             world.cluster.delivers = false
@@ -296,139 +319,6 @@ struct StageAsideTests {
             try await world.until("they are drained") { world.setAside.isEmpty }
             try await world.settled(world.give(1, "bad"))
             #expect(world.cluster.sent.map(\.value) == ["v0", "v1", "v2"])
-        }
-    }
-
-    // MARK: The target's health
-
-    @Test("what the client says of the cluster is told once for each cause, with what to do, and that it is over")
-    func health() throws {
-        try StageWorld.run { world in
-            world.cluster.topics = ["t": 1]
-            try await world.settled(world.give(1))
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
-            producer.fail(KafkaFailure(.authentication, reason: "wrong password"))
-            await world.pass(5)
-            #expect(world.fact("error_code") == nil && world.fact("target_up") == .flag(true), "one broker is not the cluster")
-            world.cluster.isSilent = true
-            let began = world.wall
-            producer.fail(KafkaFailure(.allBrokersDown))
-            await world.pass(5)
-            #expect(world.fact("target_up") == .flag(false) && world.fact("error_code") == .text("_AUTHENTICATION"))
-            #expect(world.fact("error_reason") == .text("wrong password") && world.metric("forebay_target_up") == "0")
-            guard case .text(let advice)? = world.fact("error_advice"), case .number(let since)? = world.fact("error_since") else {
-                throw Unexpected(description: "\(world.stage.facts)")
-            }
-            #expect(advice.contains("sasl.username") && (began...began + 5).contains(since))
-            let line = try #require(world.told("the cluster refuses this client's login; events wait").first)
-            #expect(line["code"] == "_AUTHENTICATION" && line["reason"] == "wrong password" && line["advice"] == advice)
-            let asked = world.cluster.calls.last
-            #expect(asked?.what == "forward/\(world.route): metadata t 2000", "its return is looked for at once")
-            let lines = world.told("the cluster refuses this client's login; events wait").count
-            producer.fail(KafkaFailure(.allBrokersDown))
-            await world.pass(5)
-            #expect(world.told("the cluster refuses this client's login; events wait").count == lines, "nothing new")
-            world.cluster.isSilent = false
-            try await world.until("it is up") { world.fact("target_up") == .flag(true) }
-            #expect(!world.stage.facts.contains { $0.name.hasPrefix("error_") } && world.told("the cluster answers again").count == 1)
-        }
-    }
-
-    @Test("a delivery is an answer, too; and the drain's view of the cluster is its own")
-    func answers() throws {
-        try StageWorld.run { world in
-            world.cluster.topics = ["t": 1]
-            world.cluster.delivers = false
-            world.give(1)
-            try await world.until("it is sent") { world.cluster.sent.count == 1 }
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
-            world.cluster.isSilent = true
-            producer.fail(KafkaFailure(.allBrokersDown))
-            await world.pass(3)
-            #expect(world.fact("target_up") == .flag(false))
-            #expect(world.fact("error_reason") == .text(KafkaErrorCode.allBrokersDown.text))
-            producer.report()
-            await world.pass(3)
-            #expect(world.fact("target_up") == .flag(true) && world.told("the cluster answers again").count == 1)
-        }
-    }
-
-    // MARK: Notes
-
-    @Test("a topic that can't be set aside any more holds its route; that is told, shown, and told to be over")
-    func holds() throws {
-        try StageWorld.run { $0.configuration.setAsideTopics = 0 } _: { world in
-            world.cluster.topics = ["bad": 1, "good": 1]
-            world.cluster.errors = ["bad": Self.forbidden]
-            world.give([EventFactory.Sample("good", value: "v"), EventFactory.Sample("bad", value: "v")])
-            await world.pass(100)
-            #expect(world.source.cursor.number == 1 && world.fact("held") == .text("bad: TOPIC_AUTHORIZATION_FAILED"))
-            let line = try #require(world.told("topic takes no events now; too many topics are set aside to add it, so its route waits").first)
-            #expect(line["topic"] == "bad" && line["code"] == "TOPIC_AUTHORIZATION_FAILED" && line["advice"]?.contains("'bad'") == true)
-            #expect(line["reason"] == Self.forbidden.text)
-            world.cluster.errors = [:]
-            try await world.settled(2)
-            #expect(world.told("topic takes events again").map { $0["topic"] } == ["bad"] && world.fact("held") == nil)
-        }
-    }
-
-    @Test("suspects, codes that nobody knows, and times that are refused are told; the latter are shown until they are taken")
-    func notes() throws {
-        try StageWorld.run { $0.configuration.retryLimit = 200 } _: { world in
-            world.cluster.topics = ["t": 1, "u": 1]
-            try await world.settled(world.give(1))
-            world.cluster.refusal = { $0.producer.hasSuffix("/single") ? .none : .invalidRecord }
-            try await world.settled(world.give(1))
-            let suspects = try #require(world.told("a batch was refused, its events go one at a time").first)
-            #expect(suspects["topic"] == "t" && suspects["events"] == "1" && suspects["code"] == "INVALID_RECORD")
-
-            world.cluster.refusal = { $0.producer.hasSuffix("/single") ? .none : .unknownServerError }
-            try await world.settled(world.give(1))
-            let unknown = try #require(world.told("delivery failed with an unknown code, its events wait").first)
-            #expect(unknown["topic"] == "t" && unknown["code"] == "\(KafkaErrorCode.unknownServerError)" && unknown.level == .error)
-            #expect(world.metric("forebay_delivery_unknown_errors_total", "stage=\"forward\"") == "1")
-
-            world.cluster.refusal = { _ in .invalidTimestamp }
-            try await world.settled(world.give(1, "u"))
-            await world.pass(10)
-            #expect(world.fact("times_refused") == .text("u") && world.letters.letters.isEmpty)
-            let refused = try #require(world.told("the broker refuses the time at which this node accepted an event; the topic's events wait").first)
-            #expect(refused["topic"] == "u" && refused["code"] == "INVALID_TIMESTAMP" && refused["advice"]?.contains("clocks") == true)
-            await world.pass(1000)
-            world.cluster.refusal = { _ in .none }
-            try await world.until("they are taken") { world.setAside.isEmpty }
-            await world.pass(100)
-            #expect(world.fact("times_refused") == nil && world.told("topic takes events again").isEmpty)
-        }
-    }
-
-    @Test("the first five of what holds a route, and of refused times, are shown, and the rest of a stage's facts as they are")
-    func facts() {
-        var facts = ForwardFacts()
-        facts.totals = ForwardState.Totals(delivered: 1, redelivered: 2, dead: 3)
-        (facts.inFlight, facts.inFlightBytes, facts.leaving) = (4, 5, 6)
-        func numbers(_ count: Int) -> [Fact] {
-            zip(["delivered", "redelivered", "dead", "in_flight", "in_flight_bytes", "leaving"], 1...).prefix(count).map { Fact($0, .number(Int64($1))) }
-        }
-        #expect(facts.facts == numbers(6))
-        facts.isUp = false
-        facts.trouble = (KafkaFailure(.resolve, reason: "no such host"), nil, 77)
-        (facts.held, facts.refusedTimes) = (["a: X", "b: Y"], ["c", "d"])
-        #expect(
-            facts.facts.dropFirst(6) == [
-                Fact("target_up", .flag(false)), Fact("error_code", .text("_RESOLVE")), Fact("error_reason", .text("no such host")),
-                Fact("error_since", .number(77)), Fact("held", .text("a: X; b: Y")), Fact("times_refused", .text("c, d")),
-            ])
-    }
-
-    @Test("more than five topics that hold a route are not all shown")
-    func manyHolds() throws {
-        try StageWorld.run { $0.configuration.setAsideTopics = 0 } _: { world in
-            world.give((0..<7).map { EventFactory.Sample("bad-\($0)", value: "v") })
-            for number in 0..<7 { world.cluster.errors["bad-\(number)"] = Self.forbidden }
-            await world.pass(60)
-            guard case .text(let held)? = world.fact("held") else { throw Unexpected(description: "nothing is held") }
-            #expect(held == (0..<5).map { "bad-\($0): TOPIC_AUTHORIZATION_FAILED" }.joined(separator: "; "))
         }
     }
 }

@@ -19,17 +19,23 @@ struct StageTimesTests {
             let end = world.give(
                 [
                     EventFactory.Sample("t", key: "k", value: "one", id: "mine", partition: 1, timestamp: 7),
-                    EventFactory.Sample("u", value: nil, timestamp: 8), EventFactory.Sample("t", value: "three", partition: 0, timestamp: 0),
+                    EventFactory.Sample("u", value: nil, timestamp: 8),
+                    EventFactory.Sample("t", value: "three", partition: 0, timestamp: 0),
                 ], acceptedAt: world.wall - 2000)
             try await world.settled(end)
             await world.pass(5)
             let sent = world.cluster.takeSent().sorted { $0.token < $1.token }
-            #expect(sent.map(\.id) == ["mine", EventID.text(spool: world.spool, sequence: 1), EventID.text(spool: world.spool, sequence: 2)])
-            #expect(sent.map(\.value) == ["one", nil, "three"] && sent.map(\.key) == ["k", nil, nil] && sent.map(\.timestamp) == [7, 8, 1])
+            #expect(
+                sent.map(\.id) == ["mine", EventID.text(spool: world.spool, sequence: 1), EventID.text(spool: world.spool, sequence: 2)])
+            #expect(
+                sent.map(\.value) == ["one", nil, "three"] && sent.map(\.key) == ["k", nil, nil] && sent.map(\.timestamp) == [7, 8, 1])
             #expect(sent.map(\.partition) == [1, 0, 0] && sent.allSatisfy { $0.producer == "forward/\(world.route)" })
             let counts = ["delivered": 3, "redelivered": 0, "dead": 0, "in_flight": 0, "in_flight_bytes": 0, "leaving": 0]
             for (name, count) in counts { #expect(world.fact(name) == .number(Int64(count)), "\(name)") }
-            #expect(world.stage.facts.map(\.name) == ["delivered", "redelivered", "dead", "in_flight", "in_flight_bytes", "leaving", "target_up"])
+            #expect(
+                world.stage.facts.map(\.name) == [
+                    "delivered", "redelivered", "dead", "in_flight", "in_flight_bytes", "leaving", "target_up",
+                ])
             #expect(world.fact("target_up") == .flag(true) && world.setting.budget.used == 0)
             #expect(world.metric("forebay_delivery_events_total", "topic=\"t\"") == "2")
             #expect(world.metric("forebay_delivery_events_total", "topic=\"u\"") == "1")
@@ -65,14 +71,17 @@ struct StageTimesTests {
             try #require(world.cluster.producers["forward/\(world.route)"]).report()
             try await world.settled(4)
             await world.pass(5)
-            #expect(world.fact("delivered") == .number(3) && world.metric("forebay_delivery_events_total") == "4", "each run counts its own")
+            #expect(
+                world.fact("delivered") == .number(3) && world.metric("forebay_delivery_events_total") == "4", "each run counts its own")
             #expect(world.fact("in_flight_bytes") == .number(0) && world.setting.budget.used == 0)
         }
     }
 
     @Test("a budget that is used up by others holds the stage up until there is room")
     func budget() throws {
-        try StageWorld.run { $0.budget = ForwardBudget(total: 10_000) } _: { world in
+        try StageWorld.run {
+            $0.budget = ForwardBudget(total: 10_000)
+        } _: { world in
             world.cluster.topics = ["t": 1]
             world.cluster.delivers = false
             let other = world.setting.budget.join {}
@@ -92,7 +101,9 @@ struct StageTimesTests {
 
     @Test("no more is pulled than the queue may hold; when events go, more comes")
     func queueLimit() throws {
-        try StageWorld.run { $0.configuration.queueLimit = 1 } _: { world in
+        try StageWorld.run {
+            $0.configuration.queueLimit = 1
+        } _: { world in
             world.cluster.isSilent = true
             for _ in 0..<5 { world.give(2) }
             await world.pass(100)
@@ -148,7 +159,9 @@ struct StageTimesTests {
             let calls = world.cluster.calls.filter { $0.what.contains("metadata") }
             #expect(calls.map { String($0.what.split(separator: " ").last!) } == ["2000", "4000", "8000", "10000", "10000", "10000"])
             let gaps = zip(calls, calls.dropFirst()).map { Int($1.at - $0.at) }
-            for (gap, expected) in zip(gaps, [3000, 5000, 9000, 11_000, 11_000]) { #expect((expected...expected + 60).contains(gap), "\(gaps)") }
+            for (gap, expected) in zip(gaps, [3000, 5000, 9000, 11_000, 11_000]) {
+                #expect((expected...expected + 60).contains(gap), "\(gaps)")
+            }
             #expect(world.fact("target_up") == .flag(false) && world.fact("error_code") == .text("_TIMED_OUT"))
             world.cluster.isSilent = false
             world.cluster.topics = ["t": 1, "u": 1]
@@ -218,7 +231,8 @@ struct StageTimesTests {
     func watchesTarget() throws {
         try StageWorld.run { world in
             await world.pass(100)
-            #expect(world.cluster.takeCalls().contains("forward/\(world.route): metadata of 0 2000") && world.fact("target_up") == .flag(true))
+            #expect(
+                world.cluster.takeCalls().contains("forward/\(world.route): metadata of 0 2000") && world.fact("target_up") == .flag(true))
             await world.pass(299_000)
             #expect(world.cluster.takeCalls().isEmpty)
             await world.pass(20_000)
@@ -273,115 +287,6 @@ struct StageTimesTests {
             try await world.settled(world.give(1))
             #expect(world.cluster.sent.map(\.producer) == ["forward/\(world.route)", "forward/\(world.route)/small"])
             #expect(world.cluster.calls.contains { $0.what == "forward/\(world.route)/small: opened as small(batchSize: 3872)" })
-        }
-    }
-
-    // MARK: Producers
-
-    @Test("the small topics' producer is made anew when the smallest limit changes")
-    func smallProducer() throws {
-        try StageWorld.run { world in
-            world.cluster.topics = ["a": 1, "b": 1]
-            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: $0 == "a" ? 5000 : 3000, error: .none) }
-            try await world.settled(world.give(1, "a"))
-            try await world.settled(world.give(1, "b"))
-            let name = "forward/\(world.route)/small"
-            let calls = world.cluster.takeCalls().filter { $0.hasPrefix(name + ": opened") || $0 == name + ": closed" }
-            #expect(calls == ["\(name): opened as small(batchSize: 4872)", "\(name): closed", "\(name): opened as small(batchSize: 2872)"])
-            #expect(world.metric("forebay_delivery_rebuilds_total") == "0", "nothing failed")
-        }
-    }
-
-    @Test("a producer that fails is told and counted, closed when its reports are in, and made anew after half a second")
-    func failedProducer() throws {
-        try StageWorld.run { world in
-            world.cluster.topics = ["t": 1]
-            try await world.settled(world.give(1))
-            world.cluster.delivers = false
-            world.give(2)
-            try await world.until("they are sent") { world.cluster.sent.count == 3 }
-            let name = "forward/\(world.route)", first = try #require(world.cluster.producers[name])
-            _ = world.cluster.takeCalls()
-            first.fail(fatally: KafkaFailure(.gaplessGuarantee, reason: "as the test says"))
-            await world.pass(990)
-            #expect(!first.isClosed, "reports may come")
-            await world.pass(80)
-            #expect(first.isClosed && first.kept.map(\.count) == [2] && world.metric("forebay_delivery_rebuilds_total", "forward") == "1")
-            let line = try #require(world.told("producer failed, it will be made anew").first)
-            #expect(line["code"] == "_GAPLESS_GUARANTEE" && line["reason"] == "as the test says" && line["producer"] == "main")
-            world.cluster.delivers = true
-            let took = try await world.settled(3)
-            #expect((380...560).contains(took), "\(took)")
-            #expect(world.cluster.calls.map(\.what).filter { $0.hasPrefix(name + ": ") }.prefix(2) == ["\(name): closed", "\(name): opened as bulk with metrics"])
-            #expect(world.fact("redelivered") == .number(2) && world.metric("forebay_redelivered_events_total", "forward") == "2")
-            #expect(world.fact("target_up") == .flag(true))
-        }
-    }
-
-    @Test("a client that was given far more topics than it uses is made anew, at most so often")
-    func outgrown() throws {
-        try StageWorld.run {
-            $0.configuration.openedTopics = 10
-            $0.configuration.idleTopics = 2
-            $0.configuration.renewalInterval = 1000
-        } _: { world async throws in
-            for number in 0..<60 { world.cluster.topics["t\(number)"] = 1 }
-            func use(_ numbers: Range<Int>) async throws -> Int {
-                for number in numbers { try await world.settled(world.give(1, "t\(number)")) }
-                await world.pass(60)
-                return world.cluster.takeCalls().filter { $0.hasSuffix(": opened as bulk with metrics") }.count
-            }
-            #expect(try await use(0..<10) == 1, "the first")
-            await world.pass(2000)
-            #expect(try await use(10..<11) == 1)
-            #expect(try await use(11..<21) == 0, "so soon it waits")
-            #expect(try await use(21..<32) == 1, "at twice as many it does not")
-            #expect(world.fact("redelivered") == .number(0) && world.metric("forebay_delivery_rebuilds_total", "forward") == "0")
-        }
-    }
-
-    @Test("a client all of whose topics are in use is left alone, however many there are")
-    func notOutgrown() throws {
-        try StageWorld.run {
-            $0.configuration.openedTopics = 10
-            $0.configuration.renewalInterval = 100
-        } _: { world in
-            for number in 0..<40 {
-                world.cluster.topics["t\(number)"] = 1
-                try await world.settled(world.give(1, "t\(number)"))
-                await world.pass(50)
-            }
-            #expect(world.cluster.takeCalls().filter { $0.hasSuffix(": opened as bulk with metrics") }.count == 1)
-        }
-    }
-
-    @Test("topics that are forgotten are closed at every producer that has them")
-    func closesTopics() throws {
-        try StageWorld.run { $0.configuration.idleTopics = 2 } _: { world in
-            for number in 0..<8 {
-                world.cluster.topics["t\(number)"] = 1
-                try await world.settled(world.give(1, "t\(number)"))
-            }
-            await world.pass(20)
-            let closed = world.cluster.takeCalls().filter { $0.contains(": closed t") }
-            #expect(closed.first == "forward/\(world.route): closed t0" && (4...7).contains(closed.count) && Set(closed).count == closed.count)
-            let open = world.cluster.producers["forward/\(world.route)"]?.open.compactMap { $0 } ?? []
-            #expect(open.count == 8 - closed.count && open.contains("t7"))
-        }
-    }
-
-    @Test("a producer that can't be opened ends the run with its reason, to be begun again, whatever it was")
-    func cannotOpen() throws {
-        try StageWorld.run { world in
-            await world.stop()
-            world.cluster.openFailure = ForebayError(.configurationInvalid, recovery: .stop, "as the test says")
-            world.start()
-            let error = try #require(await world.ended() as? ForebayError)
-            #expect(error.code == .configurationInvalid && error.recovery == .rewindAndRestart && error.message == "as the test says")
-            world.cluster.openFailure = nil
-            world.cluster.topics = ["t": 1]
-            world.start()
-            try await world.settled(world.give(1))
         }
     }
 
@@ -468,13 +373,15 @@ struct StageTimesTests {
             try await world.settled(71)
             #expect(world.letters.calls.map(\.count) == [64, 6])
             let letters = world.letters.letters
-            #expect(letters.map(\.offset.number) == Array(0..<70) && letters.allSatisfy { $0.topic == "t" && $0.code == "_UNKNOWN_PARTITION" })
+            #expect(
+                letters.map(\.offset.number) == Array(0..<70) && letters.allSatisfy { $0.topic == "t" && $0.code == "_UNKNOWN_PARTITION" })
             #expect(letters[0].eventID == EventID.text(spool: world.spool, sequence: 0) && letters[1].eventID == "mine")
             #expect(letters[0].reason == "the event asks for partition 3, and the topic has 1" && !letters[0].record.isEmpty)
             #expect(told.all == [[.dead(code: "_UNKNOWN_PARTITION", letter: 0), .record(partition: 0, offset: 0)]])
             #expect(world.metric("forebay_dead_letters_total", "topic=\"t\"") == "70" && world.fact("dead") == .number(70))
             let line = try #require(world.told("event refused for good, it is in the dead letters").dropFirst().first)
-            #expect(line["topic"] == "t" && line["id"] == "mine" && line["code"] == "_UNKNOWN_PARTITION" && line["reason"] == letters[1].reason)
+            #expect(
+                line["topic"] == "t" && line["id"] == "mine" && line["code"] == "_UNKNOWN_PARTITION" && line["reason"] == letters[1].reason)
         }
     }
 }

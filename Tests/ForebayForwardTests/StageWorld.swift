@@ -102,7 +102,8 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
                 metrics: world.registry, surroundings: surroundings)
         }
         let parts = Parts(
-            route: self.route, cluster: self.cluster, letters: self.letters, setAside: self.setAside, loop: self.loop, registry: self.registry)
+            route: self.route, cluster: self.cluster, letters: self.letters, setAside: self.setAside, loop: self.loop,
+            registry: self.registry)
         self.stage = stage(.direct, self.source, self.waiters, parts)
         self.drain = stage(.drain, self.drainSource, DeliveryWaiters(limit: 0), parts)
         room.world = self
@@ -237,7 +238,8 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
 
     /// The value of a series: its name, and a part of its labels.
     func metric(_ name: String, _ labels: String = "") -> String? {
-        self.registry.render().split(separator: "\n").first { $0.hasPrefix(name + "{") && $0.contains(labels) }?.split(separator: " ").last.map(String.init)
+        self.registry.render().split(separator: "\n").first { $0.hasPrefix(name + "{") && $0.contains(labels) }?.split(separator: " ").last
+            .map(String.init)
     }
 }
 

@@ -37,7 +37,8 @@ struct Driver {
     }
 
     /// Events of a unit of the drain, from a position of its own.
-    mutating func admit(_ count: Int, unit: UInt64, pass: UInt32 = 1, from first: UInt64 = 0, topic: String = "t", partition: Int32? = nil) {
+    mutating func admit(_ count: Int, unit: UInt64, pass: UInt32 = 1, from first: UInt64 = 0, topic: String = "t", partition: Int32? = nil)
+    {
         let samples = (0..<count).map { _ in EventFactory.Sample(topic, key: "k", value: "v", timestamp: 1) }
         let batch = EventFactory.batch(samples, spool: self.spool, first: first)
         self.admit(

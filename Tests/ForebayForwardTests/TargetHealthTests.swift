@@ -97,7 +97,8 @@ extension TargetHealthTests {
     @Test("that nobody answers says least, a broker's refusal most")
     func ranks() {
         let byRank: [[KafkaErrorCode]] = [
-            [.timedOut, .allBrokersDown], [.transport, .unknownServerError], [.resolve, .authentication, .ssl, .clusterAuthorizationFailed],
+            [.timedOut, .allBrokersDown], [.transport, .unknownServerError],
+            [.resolve, .authentication, .ssl, .clusterAuthorizationFailed],
         ]
         for (low, lower) in byRank.enumerated() {
             for (high, higher) in byRank.enumerated() {
