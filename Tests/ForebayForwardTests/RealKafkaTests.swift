@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayKafka
+import ForebayTelemetry
 import ForebayTestKit
 import Testing
 

@@ -2,8 +2,8 @@ import ForebayCore
 import ForebayKafka
 import ForebayTelemetry
 
-/// A cluster that answers exactly as a test says, and remembers what it was asked when: for what a stage does of itself. What clusters do of
-/// themselves, the simulated one knows.
+/// A cluster that answers exactly as a test says, and remembers what it was asked when: for what a stage does of itself. What clusters do
+/// of themselves, the simulated one knows.
 final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe because: one thread at a time runs the simulation.
     struct Sent: Equatable {
         let producer: String

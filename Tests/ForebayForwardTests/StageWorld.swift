@@ -13,8 +13,8 @@ struct Unexpected: Error, CustomStringConvertible {
     let description: String
 }
 
-/// A route's two stages in simulated time, over a ``ScriptedCluster``: a test says what the cluster does, and sees what they do when. What is
-/// set aside lies on a disk in memory.
+/// A route's two stages in simulated time, over a ``ScriptedCluster``: a test says what the cluster does, and sees what they do when. What
+/// is set aside lies on a disk in memory.
 final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a time runs the simulation.
     /// Names a world's route, so that its lines are found among those of tests that run at the same time.
     private static let worlds = Atomic<Int>(0)
