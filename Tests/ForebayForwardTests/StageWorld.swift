@@ -208,7 +208,9 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
     var wall: Int64 { self.process.machine.wallMilliseconds }
 
     /// Lets simulated time pass.
-    func pass(_ milliseconds: Int) async { try? await self.process.surroundings.time.sleep(milliseconds: milliseconds) }  // Never cancelled.
+    func pass(_ milliseconds: Int) async {
+        try? await self.process.surroundings.time.sleep(milliseconds: milliseconds)  // Never cancelled.
+    }
 
     /// Lets time pass until a condition holds.
     ///
