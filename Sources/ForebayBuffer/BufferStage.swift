@@ -11,7 +11,6 @@ package actor BufferStage: Stage {
     private let port: LinkPort<Submission>
     private let link: Link<Submission>
     private let spool: Spool
-    private let configuration: BufferConfiguration
     private let logger = Logger(label: "buffer")
     private var state: BufferState
 
@@ -25,7 +24,6 @@ package actor BufferStage: Stage {
         self.port = port
         self.link = port.connect()
         self.spool = spool
-        self.configuration = configuration
         self.state = BufferState(groupBytes: configuration.groupBytes)
     }
 
@@ -58,8 +56,7 @@ package actor BufferStage: Stage {
             self.state.stored()
             for (submission, receipt) in zip(group, receipts) { submission.ack.resolve(receipt) }
         } catch {
-            if self.state.refusal == nil { self.logger.warning("the spool refused a group", ["error": error.description]) }
-            self.state.refused(error)
+            if self.state.refused() { self.logger.warning("the spool refused a group", ["error": error.description]) }
             for submission in group { submission.ack.refuse(error) }
         }
     }

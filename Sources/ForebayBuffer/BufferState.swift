@@ -1,6 +1,6 @@
 import ForebayCore
 
-/// Decides what a group is.
+/// Decides what a group is, and when a refusal is news.
 ///
 ///     waiting in the link --takes all, up to the bound--> committing --receipts--> settled
 ///                                                              |------refused---> settled
@@ -8,27 +8,25 @@ import ForebayCore
 /// While one group is synced the next one gathers in the link: there is nothing else to wait for.
 struct BufferState {
     private let groupBytes: Int
-    private(set) var groups: UInt64 = 0
-    private(set) var refusedGroups: UInt64 = 0
-    /// The last refusal, until a group is stored again.
-    private(set) var refusal: String?
+    /// The last group was refused.
+    private var isRefusing = false
 
     init(groupBytes: Int) {
         self.groupBytes = groupBytes
     }
 
-    /// Bytes to take from the link beside `first`.
+    /// Bytes to take from the link beside `first`; 0: it fills its group.
     func room(beside first: Submission) -> Int {
         max(0, self.groupBytes - first.weight)
     }
 
     mutating func stored() {
-        self.groups += 1
-        self.refusal = nil
+        self.isRefusing = false
     }
 
-    mutating func refused(_ error: ForebayError) {
-        self.refusedGroups += 1
-        self.refusal = error.description
+    /// - Returns: whether it is the first since a group was stored.
+    mutating func refused() -> Bool {
+        defer { self.isRefusing = true }
+        return !self.isRefusing
     }
 }

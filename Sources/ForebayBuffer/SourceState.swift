@@ -25,11 +25,7 @@ struct SourceState {
     private var settledEnd: UInt64
     private var position: UInt64
 
-    /// Which reading of the source this is; an earlier one may still be ending.
-    let reading: Int
-
-    init(cursor: UInt64, reading: Int) {
-        self.reading = reading
+    init(cursor: UInt64) {
         self.settledEnd = cursor
         self.position = cursor
     }
@@ -44,7 +40,6 @@ struct SourceState {
 
     /// The reader has looked at everything below `position`.
     mutating func reached(_ position: UInt64) -> Move? {
-        guard position > self.position || self.isIdle else { return nil }
         self.position = max(self.position, position)
         return self.isIdle ? Move(sequence: self.position, settled: 0) : nil
     }
@@ -63,12 +58,15 @@ struct SourceState {
             self.head += 1
         }
         self.settledEnd = end
-        if self.head > 64, self.head * 2 > self.handed.count {
+        if self.head * 2 > self.handed.count {
             self.handed.removeFirst(self.head)
             self.head = 0
         }
         return Move(sequence: self.isIdle ? max(end, self.position) : end, settled: settled)
     }
+
+    /// Batches in memory: those not settled, and at most as many that are.
+    var held: Int { self.handed.count }
 
     /// Where the reader stands, if everything it handed out is settled.
     var idlePosition: UInt64? { self.isIdle ? self.position : nil }

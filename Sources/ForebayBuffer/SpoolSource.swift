@@ -10,7 +10,8 @@ package final class SpoolSource: EventSource {
     private let readAheadBytes: Int
     private let reader: ReaderActor
     private let surroundings: Surroundings
-    private let state: Mutex<SourceState>
+    /// The state, and whose reading it is of; an earlier one may still be ending.
+    private let state: Mutex<(source: SourceState, reading: Link<Batch>?)>
     private let current = Mutex<Task<Void, Never>?>(nil)
 
     /// - Parameters:
@@ -25,7 +26,7 @@ package final class SpoolSource: EventSource {
         self.readAheadBytes = configuration.readAheadBytes
         self.reader = ReaderActor(executor: executor, disk: BacklogReader(executor: disk))
         self.surroundings = surroundings
-        self.state = Mutex(SourceState(cursor: cursor.sequence, reading: 0))
+        self.state = Mutex((SourceState(cursor: cursor.sequence), nil))
     }
 
     package var cursor: Offset { Offset(lane: .spool(self.spool.id), number: self.spoolCursor.sequence) }
@@ -33,16 +34,13 @@ package final class SpoolSource: EventSource {
     package var lag: UInt64 { self.spool.lag(of: self.spoolCursor) }
 
     /// When the oldest event that waits was accepted, in ms since 1970; none if nothing waits.
-    package var oldestAcceptedAt: Int64? { self.state.withLock { $0.oldestAcceptedAt } }
+    package var oldestAcceptedAt: Int64? { self.state.withLock { $0.source.oldestAcceptedAt } }
 
     /// Begins anew at the cursor; what an earlier call handed out and nobody settled comes again.
     package func batches() -> AsyncStream<Batch> {
         let link = Link<Batch>(name: self.spoolCursor.name, bound: self.readAheadBytes)
-        let reading = self.state.withLock { state in
-            state = SourceState(cursor: self.spoolCursor.sequence, reading: state.reading + 1)
-            return state.reading
-        }
-        let task = Task(preferring: self.surroundings.tasks) { await self.reader.read(into: link, for: self, reading) }
+        self.state.withLock { $0 = (SourceState(cursor: self.spoolCursor.sequence), link) }
+        let task = Task(preferring: self.surroundings.tasks) { await self.reader.read(into: link, for: self) }
         let old = self.current.withLock { current in
             defer { current = task }
             return current
@@ -52,7 +50,7 @@ package final class SpoolSource: EventSource {
     }
 
     package func commit(through end: Offset) throws(ForebayError) {
-        try self.move { $0.settle(through: end.number) }
+        try self.move { $0.source.settle(through: end.number) }
     }
 
     /// Ends the reading; the stage that read has ended.
@@ -60,34 +58,34 @@ package final class SpoolSource: EventSource {
         self.current.withLock { $0 }?.cancel()
     }
 
-    /// Changes the state on behalf of a reading.
+    /// A batch is on its way to whoever reads.
     ///
     /// - Throws: `CancellationError` if another has begun since: what this one read is nobody's any more, and must not move the cursor.
-    private func change<Result: Sendable>(_ reading: Int, _ body: (inout SourceState) -> Result) throws -> Result {
-        let result = self.state.withLock { state in state.reading == reading ? body(&state) : nil }
-        guard let result else { throw CancellationError() }
-        return result
+    private func hand(_ batch: Batch, of reading: Link<Batch>) throws {
+        let isCurrent = self.state.withLock { state in
+            guard state.reading === reading else { return false }
+            state.source.hand(batch)
+            return true
+        }
+        guard isCurrent else { throw CancellationError() }
     }
 
     /// The reader has looked at everything below `position`.
-    ///
-    /// - Throws: `CancellationError` if another reading has begun since.
-    private func reached(_ position: UInt64, _ reading: Int) throws {
-        try self.change(reading) { _ in }
-        try self.move { $0.reading == reading ? $0.reached(position) : nil }
+    private func reached(_ position: UInt64, _ reading: Link<Batch>) throws(ForebayError) {
+        try self.move { $0.reading === reading ? $0.source.reached(position) : nil }
     }
 
     /// Moves the cursor as the state decides. One step for all others: what was counted as settled, and could not be written, must not be
     /// skipped by what comes next.
-    private func move(_ decide: (inout SourceState) -> SourceState.Move?) throws(ForebayError) {
+    private func move(_ decide: (inout (source: SourceState, reading: Link<Batch>?)) -> SourceState.Move?) throws(ForebayError) {
         let outcome = self.state.withLock { state -> Result<Void, ForebayError> in
             guard let move = decide(&state) else { return .success(()) }
             do throws(ForebayError) {
                 try self.spoolCursor.move(to: move.sequence, settled: move.settled)
-                try self.rest(state)
+                try self.rest(state.source)
                 return .success(())
             } catch {
-                state = SourceState(cursor: self.spoolCursor.sequence, reading: state.reading + 1)
+                state = (SourceState(cursor: self.spoolCursor.sequence), nil)
                 return .failure(error)
             }
         }
@@ -130,7 +128,7 @@ package final class SpoolSource: EventSource {
             self.disk = disk
         }
 
-        func read(into link: Link<Batch>, for source: SpoolSource, _ reading: Int) async {
+        func read(into link: Link<Batch>, for source: SpoolSource) async {
             let cursor = source.spoolCursor
             let reader = source.spool.reader(of: cursor)
             defer { link.finish() }
@@ -144,10 +142,10 @@ package final class SpoolSource: EventSource {
                             batches = try await self.disk.read(reader, upTo: Self.step)
                         }
                         for batch in batches {
-                            try source.change(reading) { $0.hand(batch) }
+                            try source.hand(batch, of: link)
                             try await link.send(batch)
                         }
-                        try source.reached(reader.next, reading)
+                        try source.reached(reader.next, link)
                         if batches.isEmpty, reader.isCaughtUp { break }
                     }
                 }

@@ -9,15 +9,14 @@ final class OpenProducer {
     var topics: [KafkaTopic?] = []
     /// All that it was ever given.
     var opened: Set<String> = []
-    /// Of the small topics' producer.
-    let batchSize: Int?
+    let kind: KafkaProducer.Kind
     /// When it is looked at again whether it has too many topics: at a time, in the loop's ms, and at a number of them.
     var reviewAt: UInt64
     var reviewAtTopics = 0
 
-    init(producer: any KafkaProducing, batchSize: Int?, reviewAt: UInt64) {
+    init(producer: any KafkaProducing, kind: KafkaProducer.Kind, reviewAt: UInt64) {
         self.producer = producer
-        self.batchSize = batchSize
+        self.kind = kind
         self.reviewAt = reviewAt
     }
 }
@@ -25,14 +24,15 @@ final class OpenProducer {
 extension ForwardStage {
     /// Closes the producers that are done, and makes those that are needed.
     func tendProducers(now: UInt64) {
-        if let size = self.state.smallBatchSize, let small = self.producers[ProducerSlot.small.rawValue], small.batchSize != size {
+        if let size = self.state.smallBatchSize, let small = self.producers[ProducerSlot.small.rawValue],
+            small.kind != .small(batchSize: size)
+        {
             self.state.drain(.small)
         }
         for slot in ProducerSlot.allCases { self.renewIfOutgrown(slot, now: now) }
         for slot in self.state.slotsToClose(now: now) {
             if case .failing = self.state[slot].phase {
                 self.metrics.rebuilds.increment()
-                self.rebuilds += 1
             }
             self.closeProducer(slot)
             self.state.closed(slot, now: now)
@@ -57,14 +57,18 @@ extension ForwardStage {
 
     private func openProducer(_ slot: ProducerSlot, now: UInt64) {
         do throws(ForebayError) {
-            let size = slot == .small ? self.state.smallBatchSize ?? self.configuration.batchSize : nil
-            let kind: KafkaProducer.Kind = slot == .main ? .bulk : slot == .single ? .single : .small(batchSize: size ?? 1)
+            let kind: KafkaProducer.Kind =
+                switch slot {
+                case .main: .bulk
+                case .single: .single
+                case .small: .small(batchSize: self.state.smallBatchSize ?? self.configuration.batchSize)
+                }
             let name = "\(self.role.stageName)/\(self.route)" + (slot == .main ? "" : "/\(slot)")
             let producer = try self.producerSource.open(
                 name: name, kind: kind, properties: self.properties, metrics: slot == .main && self.role == .direct ? self.registry : nil
             ) { [weak self] in self?.assumeIsolated { $0.poll(slot) } }
             self.producers[slot.rawValue] = OpenProducer(
-                producer: producer, batchSize: size, reviewAt: now + UInt64(self.configuration.renewalInterval))
+                producer: producer, kind: kind, reviewAt: now + UInt64(self.configuration.renewalInterval))
             self.state.opened(slot)
         } catch {
             // Whatever it is: the properties were good at the start, so it may be better the next time.
@@ -79,7 +83,6 @@ extension ForwardStage {
     }
 
     func closeTopics() {
-        guard !self.state.closedTopics.isEmpty else { return }
         for topic in self.state.closedTopics {
             for slot in self.producers.indices { self.closeTopic(topic, slot) }
         }

@@ -161,8 +161,7 @@ extension ForwardStage {
 
     private func batch(of flights: ArraySlice<UInt64>, _ unit: UInt64) -> Batch? {
         guard let first = flights.first else { return nil }
-        var builder = BatchBuilder(
-            initialCapacity: flights.reduce(0) { $0 + Int(self.state.flights[UInt32(truncatingIfNeeded: $1)].bytes) + EventID.length })
+        var builder = BatchBuilder()
         withUnsafeTemporaryAllocation(byteCount: EventID.length, alignment: 8) { id in
             for number in flights {
                 let flight = UInt32(truncatingIfNeeded: number)

@@ -134,13 +134,13 @@ extension ForwardStage {
     private func goOnWithoutLimits(of asked: [(index: Int, name: String)]) async {
         do { try await self.surroundings.time.sleep(milliseconds: self.configuration.limitPatience) } catch { return }
         self.goOn(withoutLimitsOf: asked)
-        self.turn()
     }
 
     private func goOn(withoutLimitsOf asked: [(index: Int, name: String)]) {
         for (index, name) in asked where self.state.topics[index].name == name && !self.state.topics[index].limitIsKnown {
             self.state.learnedLimit(nil, index, now: self.loop.nowMilliseconds)
         }
+        self.turn()
     }
 
     /// Asks for all topics anew every few minutes.

@@ -47,8 +47,6 @@ package actor ForwardStage: Stage {
     /// The target is to be asked whether it is there.
     var wantsAnswer = false
     var drained: UnsafeContinuation<Void, Never>?
-    /// Producers made anew since the start of the run.
-    var rebuilds = 0
     private var isRunning = false
     private var isDraining = false
     /// Since when the drain has had nothing to do, in the loop's ms.
@@ -146,7 +144,6 @@ package actor ForwardStage: Stage {
     private func begin() {
         self.state = ForwardState(role: self.role, configuration: self.configuration, seed: self.surroundings.chance.next())
         self.failure = nil
-        self.rebuilds = 0
         self.isRunning = true
         self.isDraining = false
         self.idleSince = nil
@@ -267,7 +264,6 @@ package actor ForwardStage: Stage {
     }
 
     private func moveCursor() {
-        guard !self.state.commits.isEmpty else { return }
         do throws(ForebayError) {
             for end in self.state.commits { try self.source.commit(through: end) }
             self.state.commits.removeAll(keepingCapacity: true)

@@ -35,7 +35,8 @@ struct BufferStageTests {
     }
 
     private func withStage(
-        capacity: Int = 1 << 30, _ body: (BufferStage, LinkPort<Submission>, Spool) async throws -> Void
+        capacity: Int = 1 << 30, groupBytes: Int = 4 << 20, metrics: MetricsRegistry = MetricsRegistry(),
+        _ body: (BufferStage, LinkPort<Submission>, Spool) async throws -> Void
     ) async throws {
         let directory = NSTemporaryDirectory() + "forebay-buffer-" + UUID().uuidString
         defer { try? FileManager.default.removeItem(atPath: directory) }  // Cleaning up is a courtesy.
@@ -44,9 +45,10 @@ struct BufferStageTests {
         configuration.preparesNext = false
         let spool = try Spool.open(
             configuration, budget: SpoolBudget(capacity: capacity, directory: directory), threads: SpoolThreads(),
-            metrics: SpoolMetrics(MetricsRegistry()))
+            metrics: SpoolMetrics(metrics))
         let port = LinkPort<Submission>(name: "test", bound: 1 << 20)
-        try await body(BufferStage(loop: loop, port: port, spool: spool, configuration: BufferConfiguration()), port, spool)
+        try await body(
+            BufferStage(loop: loop, port: port, spool: spool, configuration: BufferConfiguration(groupBytes: groupBytes)), port, spool)
         await spool.close()
         await loop.stop()
     }
@@ -61,6 +63,64 @@ struct BufferStageTests {
             try await run.value
             #expect(outcomes.map { $0.value.withLock { $0 } } == (0..<5).map { "durable [\($0)]" })
             #expect(spool.durableEnd == 5)
+        }
+    }
+
+    @Test(
+        "a group is bounded in bytes: one that fills it is synced alone, one that leaves a byte takes along what waits",
+        arguments: [-1, 0, 1, 2])
+    func bound(room: Int) async throws {
+        let weight = self.submission(Outcome(), bytes: 1000).weight
+        let metrics = MetricsRegistry()
+        try await self.withStage(groupBytes: weight + room, metrics: metrics) { stage, port, spool in
+            let outcomes = (0..<2).map { _ in Outcome() }
+            for outcome in outcomes { #expect(port.offer(self.submission(outcome, bytes: 1000)) == .accepted) }
+            #expect(stage.facts.contains(Fact("waiting_bytes", .number(Int64(2 * weight)))))
+            let run = Task { try await stage.run() }
+            await stage.drain()
+            try await run.value
+            #expect(outcomes.map { $0.value.withLock { $0 } } == ["durable [0]", "durable [1]"])
+            #expect(metrics.render().contains("forebay_spool_group_events_count \(room > 0 ? 1 : 2)\n"))
+            let facts = [("waiting_bytes", 0), ("durable_sequence", 2), ("segments", 1)].map { Fact($0.0, .number($0.1)) }
+            #expect(stage.facts == facts)
+        }
+    }
+
+    @Test("a stage that is cancelled takes nothing more, and who waits in its link is told")
+    func cancelled() async throws {
+        try await self.withStage { stage, port, _ in
+            let outcome = Outcome()
+            let run = Task { try await stage.run() }
+            #expect(port.offer(self.submission(outcome)) == .accepted)
+            while outcome.value.withLock({ $0 }) == nil { await Task.yield() }
+            run.cancel()
+            try await run.value
+            #expect(port.offer(self.submission(Outcome())) == .full)
+        }
+    }
+
+    @Test("refusals are told once, and again when a group was stored between")
+    func tellsRefusals() async throws {
+        let log = LogCapture()
+        defer { log.close() }
+        try await self.withStage(capacity: 256 << 10) { stage, port, spool in
+            let run = Task { try await stage.run() }
+            func hand(_ bytes: Int) async -> String? {
+                let outcome = Outcome()
+                #expect(port.offer(self.submission(outcome, bytes: bytes)) == .accepted)
+                while outcome.value.withLock({ $0 }) == nil { await Task.yield() }
+                return outcome.value.withLock { $0 }
+            }
+            func told() -> Int { log.records(label: "buffer").count { $0.message == "the spool refused a group" } }
+            let before = told()
+            for _ in 0..<3 { #expect(await hand(400 << 10)?.hasPrefix("refused") == true) }
+            #expect(told() == before + 1)
+            #expect(await hand(10)?.hasPrefix("durable") == true)
+            for _ in 0..<2 { #expect(await hand(400 << 10)?.hasPrefix("refused") == true) }
+            #expect(told() == before + 2)
+            #expect(log.records(label: "buffer").last?["error"]?.isEmpty == false)
+            await stage.drain()
+            try await run.value
         }
     }
 

@@ -13,7 +13,7 @@ struct SourceStateTests {
 
     @Test("the cursor stands at the end of the settled prefix while something is handed out")
     func prefix() {
-        var state = SourceState(cursor: 10, reading: 1)
+        var state = SourceState(cursor: 10)
         state.hand(self.batch(10, 5))
         state.hand(self.batch(20, 5))
         #expect(state.settle(through: 12) == SourceState.Move(sequence: 12, settled: 2))
@@ -35,7 +35,7 @@ struct SourceStateTests {
 
     @Test("events of other routes hold nothing back: idle, the cursor stands where the reader does")
     func idle() {
-        var state = SourceState(cursor: 0, reading: 1)
+        var state = SourceState(cursor: 0)
         #expect(state.reached(7) == SourceState.Move(sequence: 7, settled: 0))
         state.hand(self.batch(7, 3))
         #expect(state.reached(50) == nil, "something is handed out")
@@ -45,7 +45,7 @@ struct SourceStateTests {
 
     @Test("the oldest event that waits is that of the first batch not settled whole")
     func oldest() {
-        var state = SourceState(cursor: 0, reading: 1)
+        var state = SourceState(cursor: 0)
         #expect(state.oldestAcceptedAt == nil)
         state.hand(self.batch(0, 2, acceptedAt: 100))
         state.hand(self.batch(2, 2, acceptedAt: 200))
@@ -55,11 +55,40 @@ struct SourceStateTests {
         #expect(state.oldestAcceptedAt == 200)
     }
 
+    @Test("what is settled is let go of: beside what waits at most as much is kept")
+    func letsGo() {
+        var state = SourceState(cursor: 0)
+        for number in 0..<100 as Range<UInt64> { state.hand(self.batch(number, 1)) }
+        for end in 1...99 as ClosedRange<UInt64> {
+            _ = state.settle(through: end)
+            #expect(state.held <= 2 * Int(100 - end) && state.held >= Int(100 - end))
+            #expect(state.idlePosition == nil)
+        }
+        #expect(state.settle(through: 100) == SourceState.Move(sequence: 100, settled: 1))
+        #expect(state.held == 0 && state.oldestAcceptedAt == nil && state.idlePosition == 100)
+        state.hand(self.batch(100, 2, acceptedAt: 9))
+        #expect(state.held == 1 && state.oldestAcceptedAt == 9)
+    }
+
+    @Test("a reader that looks again at what it has seen moves nothing; at rest it says where it stands")
+    func looksAgain() {
+        var state = SourceState(cursor: 5)
+        #expect(state.idlePosition == 5 && state.reached(9) == SourceState.Move(sequence: 9, settled: 0))
+        #expect(state.reached(7) == SourceState.Move(sequence: 9, settled: 0), "never back")
+        state.hand(self.batch(9, 4))
+        #expect(state.reached(20) == nil && state.reached(10) == nil)
+        #expect(state.settle(through: 9) == SourceState.Move(sequence: 9, settled: 0))
+        #expect(state.settle(through: 13) == SourceState.Move(sequence: 20, settled: 4))
+        state.hand(self.batch(25, 5))
+        #expect(state.settle(through: 30) == SourceState.Move(sequence: 30, settled: 5))
+        #expect(state.settle(through: 40) == SourceState.Move(sequence: 40, settled: 0), "beyond all that was handed out")
+    }
+
     @Test("settled events are counted once, in whatever steps, over many batches")
     func counts() {
         var generator = Numbers(state: 3)
         for _ in 0..<200 {
-            var state = SourceState(cursor: 0, reading: 1)
+            var state = SourceState(cursor: 0)
             var end: UInt64 = 0
             var events: UInt64 = 0
             for _ in 0..<Int.random(in: 1...100, using: &generator) {

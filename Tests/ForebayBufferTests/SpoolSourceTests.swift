@@ -15,8 +15,11 @@ struct SpoolSourceTests {
         let threads = SpoolThreads()
         let spool: Spool
 
+        let disk = FaultDisk()
+
         init(recentBytes: Int) throws {
             var configuration = SpoolConfiguration(directory: self.directory, segmentSize: 1 << 20) { fatalError("\($0)") }
+            configuration.disk = self.disk
             configuration.recentBytes = recentBytes
             let budget = try SpoolBudget(capacity: 1 << 30, directory: self.directory)
             self.spool = try Spool.open(configuration, budget: budget, threads: self.threads, metrics: SpoolMetrics(MetricsRegistry()))
@@ -89,6 +92,79 @@ struct SpoolSourceTests {
         _ = await batches.next()
         #expect(cursor.sequence == 4)
         source.close()
+        await world.spool.close()
+    }
+
+    @Test("a reading ends when another begins, or the source is closed; it tells what waits for longest", arguments: [0, 16 << 20])
+    func ends(recentBytes: Int) async throws {
+        let world = try World(recentBytes: recentBytes)
+        let (source, _) = try await world.source("a")
+        #expect(source.oldestAcceptedAt == nil && source.cursor == Offset(lane: .spool(world.spool.id), number: 0))
+        try await world.commit("a", 3)
+        var first = source.batches().makeAsyncIterator()
+        #expect(await first.next().map { $0.first..<$0.end } == 0..<3)
+        #expect(source.oldestAcceptedAt == 1)
+        var second = source.batches().makeAsyncIterator()
+        #expect(await first.next() == nil, "without a further event")
+        #expect(await second.next().map { $0.first..<$0.end } == 0..<3)
+        try source.commit(through: Offset(lane: .spool(world.spool.id), number: 3))
+        #expect(source.oldestAcceptedAt == nil && source.cursor.number == 3)
+        source.close()
+        #expect(await second.next() == nil)
+        await world.spool.close()
+    }
+
+    @Test("what a hole held was never counted: at rest nothing is said to wait")
+    func rests() async throws {
+        let world = try World(recentBytes: 16 << 20)
+        let (source, cursor) = try await world.source("a")
+        try await world.commit("a", 5)
+        try cursor.move(to: 3, settled: 0)
+        #expect(source.lag == 5)
+        var batches = source.batches().makeAsyncIterator()
+        let rest = try #require(await batches.next())
+        #expect(rest.first == 3 && rest.end == 5)
+        try source.commit(through: Offset(lane: rest.lane, number: 5))
+        #expect(source.lag == 0)
+        source.close()
+        await world.spool.close()
+    }
+
+    @Test("a cursor that can't be moved ends the reading, and nothing that it counted is skipped: the next begins where the cursor stands")
+    func cursorFails() async throws {
+        let world = try World(recentBytes: 16 << 20)
+        let (source, cursor) = try await world.source("a")
+        try await world.commit("a", 4)
+        try await world.commit("a", 4)
+        var batches = source.batches().makeAsyncIterator()
+        let first = try #require(await batches.next()), second = try #require(await batches.next())
+        world.disk.fail { call, path in call == .write && path.contains("cursors") ? 28 : nil }
+        #expect(throws: ForebayError.self) { try source.commit(through: Offset(lane: first.lane, number: first.end)) }
+        world.disk.fail(nil)
+        #expect(cursor.sequence == 0 && source.lag == 8)
+        try await world.commit("a", 1)
+        #expect(await batches.next() == nil, "what it reads is nobody's")
+        #expect(cursor.sequence == 0)
+        var again = source.batches().makeAsyncIterator()
+        #expect(await again.next().map { $0.first..<$0.end } == 0..<4)
+        try source.commit(through: Offset(lane: second.lane, number: 4))
+        #expect(cursor.sequence == 4 && source.lag == 5)
+        source.close()
+        await world.spool.close()
+    }
+
+    @Test("a cursor that can't pass what others have ends the reading, with an alarm")
+    func passingFails() async throws {
+        let log = LogCapture()
+        defer { log.close() }
+        let world = try World(recentBytes: 16 << 20)
+        let (source, cursor) = try await world.source("quiet")
+        world.disk.fail { call, path in call == .write && path.contains("cursors") ? 28 : nil }
+        try await world.commit("b", 7)
+        var batches = source.batches().makeAsyncIterator()
+        #expect(await batches.next() == nil && cursor.sequence == 0)
+        #expect(log.records(label: "reader").contains { $0.message == "reading the spool failed" && $0["cursor"] == "forward/quiet" })
+        world.disk.fail(nil)
         await world.spool.close()
     }
 }

@@ -38,3 +38,47 @@ struct ForwardBudgetTests {
         #expect(first.take(75))
     }
 }
+
+extension ForwardBudgetTests {
+    @Test("a share may take all but what is spoken for, to the byte; a part is half the budget by the number of shares")
+    func bounds() {
+        for (members, most) in [(2, 750), (4, 625), (5, 600)] {
+            let budget = ForwardBudget(total: 1000)
+            let shares = (0..<members).map { _ in budget.join {} }
+            #expect(shares[0].take(1) && !shares[0].take(most) && shares[0].take(most - 1), "\(members)")
+            #expect(budget.used == most)
+            let part = 500 / members
+            #expect(shares[1].take(1) && shares[1].take(part - 1) && !shares[1].take(1), "its part, whatever others hold")
+        }
+    }
+
+    @Test("what others hold beyond their parts is spoken for, too")
+    func others() {
+        let budget = ForwardBudget(total: 1000)
+        let first = budget.join {}, second = budget.join {}
+        #expect(first.take(600) && second.take(300))
+        #expect(!second.take(101) && second.take(100))
+        first.give(1)
+        #expect(!first.take(2) && first.take(1))
+    }
+
+    @Test("places of those who left are used again, at their full worth, and only those who were refused are told, once")
+    func leaves() {
+        let budget = ForwardBudget(total: 1000)
+        let told = Happenings<String>()
+        let first = budget.join { told.add("first") }
+        var second: ForwardBudget.Share? = budget.join { told.add("second") }
+        #expect(first.take(700) && second?.take(250) == true && second?.take(51) == false)
+        second = nil
+        #expect(told.all.isEmpty && budget.used == 700, "it is gone itself")
+        let third = budget.join { told.add("third") }
+        #expect(third.take(10) && budget.used == 710)
+        #expect(!first.take(51) && first.take(50), "two members again")
+        #expect(!third.take(241) && third.take(240))
+        #expect(!third.take(1) && !first.take(1))
+        first.give(10)
+        #expect(Set(told.all) == ["first", "third"] && told.count == 2)
+        first.give(10)
+        #expect(told.count == 2, "told once")
+    }
+}

@@ -22,6 +22,8 @@ struct ForwardSimulation {
     var unburied: [(deaths: [ForwardState.Death], at: UInt64)] = []
     var keys: [UInt64: String] = [:]
     var partitionCounts = [3, 3, 3]
+    /// Whether the accounts are looked at after every step, which takes its time.
+    var looks = false
     private static let zeros: StaticString = "0000000000000000"
 
     init(seed: UInt64, plant: StateKafka.Plant = .none) {
@@ -86,12 +88,19 @@ struct ForwardSimulation {
         self.tendProducers()
         self.learn()
         self.state.pump(now: self.now) { self.kafka.send($0, sequence: $2) }
+        if self.looks { try self.look(afterSending: true) }
         self.kafka.step(&self.state, now: self.now)
         self.bury()
         self.state.retire()
+        if self.looks { try self.look() }
         for end in self.state.commits { try self.commit(end.number) }
         self.state.commits = []
         self.state.notes = []
+    }
+
+    private func look(afterSending: Bool = false) throws {
+        let broken = self.state.brokenAccounts() + (afterSending ? self.state.leftBehind(now: self.now) : [])
+        if let first = broken.first { throw Broken(description: "at \(self.now): \(first), \(broken.count) in all") }
     }
 
     private mutating func tendProducers() {
@@ -176,6 +185,13 @@ struct ForwardStateSimulationTests {
             do { try simulation.run(batches: 60) } catch { Issue.record("seed \(seed): \(error)") }
             await Task.yield()
         }
+    }
+
+    @Test("all accounts hold after every step, and whatever waits has something to wait for", arguments: 100..<104)
+    func accounts(seed: Int) {
+        var simulation = ForwardSimulation(seed: UInt64(seed))
+        simulation.looks = true
+        do { try simulation.run(batches: 10) } catch { Issue.record("seed \(seed): \(error)") }
     }
 
     @Test("catches the gapless guarantee being off")

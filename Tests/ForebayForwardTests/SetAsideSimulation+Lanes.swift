@@ -22,4 +22,12 @@ extension SetAsideSimulation {
             }
         }
     }
+
+    /// Looks at all accounts.
+    func look(_ role: ForwardRole, afterSending: Bool = false) throws {
+        let state = self.states[role]!
+        var broken = state.brokenAccounts() + self.shared.brokenAccounts(now: self.now)
+        if afterSending { broken += state.leftBehind(now: self.now) }
+        if let first = broken.first { throw Broken(description: "\(role), at \(self.now): \(first), \(broken.count) in all") }
+    }
 }

@@ -53,6 +53,8 @@ struct SetAsideSimulation {
     var everAside: Set<Int> = []
     var unitsSeen = 0
     var awaySince: UInt64 = 0
+    /// Whether the accounts are looked at after every step, which takes its time.
+    var looks = false
 
     init(seed: UInt64, plant: Plant = .none) {
         self.plant = plant
@@ -180,8 +182,10 @@ struct SetAsideSimulation {
         self.learn(role)
         try self.exchange(role)
         try self.pump(role)
+        if self.looks { try self.look(role, afterSending: true) }
         self.bury(role)
         self.states[role]!.retire()
+        if self.looks { try self.look(role) }
         for end in self.states[role]!.commits { try self.commit(end) }
         self.states[role]!.commits = []
         if self.number(0...9) == 0 { try self.checkLanes(role) }

@@ -19,6 +19,13 @@ struct SetAsideSimulationTests {
         }
     }
 
+    @Test("all accounts hold after every step, and whatever waits has something to wait for", arguments: 100..<103)
+    func accounts(seed: Int) {
+        var simulation = SetAsideSimulation(seed: UInt64(seed))
+        simulation.looks = true
+        do { try simulation.run(batches: 8) } catch { Issue.record("seed \(seed): \(error)") }
+    }
+
     @Test("units come and go in these runs")
     func hasUnits() throws {
         var simulation = SetAsideSimulation(seed: 1)

@@ -5,9 +5,9 @@ import Testing
 
 @Suite("Set-aside state")
 struct SetAsideStateTests {
-    private static let failure = KafkaFailure(.unknownTopicOrPartition)
+    static let failure = KafkaFailure(.unknownTopicOrPartition)
 
-    private static func departure(_ key: SetAsideKey, count: Int = 1, held: Int = 0) -> SetAsideState.Departure {
+    static func departure(_ key: SetAsideKey, count: Int = 1, held: Int = 0) -> SetAsideState.Departure {
         var departure = SetAsideState.Departure(key: key, partitionCount: 3, failure: Self.failure, acceptedAt: 5)
         departure.count = count
         departure.bytes = count * 10
@@ -16,7 +16,7 @@ struct SetAsideStateTests {
     }
 
     /// A state with `count` events of a unit durable, of which the first `held` are held by a producer of the direct stage.
-    private static func state(_ key: SetAsideKey = SetAsideKey("t"), count: Int, held: Int = 0) -> (SetAsideState, unit: UInt64) {
+    static func state(_ key: SetAsideKey = SetAsideKey("t"), count: Int, held: Int = 0) -> (SetAsideState, unit: UInt64) {
         var state = SetAsideState(configuration: ForwardConfiguration())
         let unit = state.depart([Self.departure(key, count: count, held: held)], from: .direct, now: 0)[0]
         state.stored(unit, count: count, from: .direct, now: 0)
@@ -24,7 +24,7 @@ struct SetAsideStateTests {
     }
 
     /// Takes a unit from waiting to draining.
-    private static func drain(_ state: inout SetAsideState, at now: UInt64, leaderless: Set<Int32> = []) -> Bool {
+    static func drain(_ state: inout SetAsideState, at now: UInt64, leaderless: Set<Int32> = []) -> Bool {
         guard !state.due(now: now).isEmpty else { return false }
         state.found("t", leaderless: leaderless, now: now)
         return !state.toRead.isEmpty

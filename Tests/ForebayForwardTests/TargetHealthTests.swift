@@ -57,3 +57,77 @@ struct TargetHealthTests {
         #expect(health.trouble?.failure == Self.silent, "what was said in an earlier outage is forgotten")
     }
 }
+
+extension TargetHealthTests {
+    @Test("what a broker said counts for a minute before the outage, and no longer", arguments: [(59_999, true), (60_000, false)])
+    func ageOfHints(age: Int, counts: Bool) {
+        var health = TargetHealth()
+        health.heard(Self.login, at: 100)
+        health.failed(Self.silent, at: 100 + Int64(age))
+        #expect(health.trouble?.failure == (counts ? Self.login : Self.silent))
+
+        var fresh = TargetHealth()
+        fresh.heard(Self.login, at: 100)
+        fresh.heard(Self.refused, at: 100 + Int64(age))
+        fresh.failed(Self.silent, at: 100 + Int64(age))
+        #expect(fresh.trouble?.failure == (counts ? Self.login : Self.refused), "a less telling one takes over when it is old")
+    }
+
+    @Test("of equally telling ones the newer counts before the outage, and the older during it, until nothing confirms it")
+    func equals() {
+        let other = KafkaFailure(.criticalSystemResource, reason: "broker 2")
+        var health = TargetHealth()
+        health.heard(Self.refused, at: 100)
+        health.heard(other, at: 200)
+        health.failed(Self.down, at: 300)
+        #expect(health.trouble?.failure == other)
+        health.failed(Self.refused, at: 60_299)
+        #expect(health.trouble?.failure == other && health.trouble?.heardAt == 300)
+        health.failed(Self.refused, at: 60_300)
+        #expect(health.trouble?.failure == Self.refused && health.trouble?.since == 300 && health.trouble?.heardAt == 60_300)
+
+        var told = TargetHealth()
+        told.heard(Self.refused, at: 100)
+        told.failed(other, at: 200)
+        #expect(told.trouble?.failure == other, "what failed says as much as the hint")
+        told.failed(KafkaFailure(.criticalSystemResource, reason: "broker 3"), at: 300)
+        #expect(told.trouble?.failure == other && told.trouble?.heardAt == 300, "the same again")
+    }
+
+    @Test("that nobody answers says least, a broker's refusal most")
+    func ranks() {
+        let byRank: [[KafkaErrorCode]] = [
+            [.timedOut, .allBrokersDown], [.transport, .unknownServerError],
+            [.resolve, .authentication, .ssl, .clusterAuthorizationFailed],
+        ]
+        for (low, lower) in byRank.enumerated() {
+            for (high, higher) in byRank.enumerated() {
+                for (one, other) in lower.flatMap({ one in higher.map { (one, $0) } }) where one != other {
+                    var health = TargetHealth()
+                    health.failed(KafkaFailure(one), at: 0)
+                    health.failed(KafkaFailure(other), at: 1)
+                    #expect(health.trouble?.failure.code == (high > low ? other : one), "\(one), \(other)")
+                }
+            }
+        }
+    }
+
+    @Test("an answer forgets what was said before; a clock that was set back makes no outage shorter than none")
+    func forgets() {
+        var health = TargetHealth()
+        health.heard(Self.login, at: 100)
+        #expect(health.answered(at: 200) == nil)
+        health.failed(Self.silent, at: 300)
+        #expect(health.trouble?.failure == Self.silent)
+        #expect(health.answered(at: 299) == 0 && health.answered(at: 300) == nil)
+    }
+
+    @Test("it is called by its cause")
+    func messages() {
+        let messages: [(KafkaErrorCode, String)] = [
+            (.authentication, "login"), (.saslAuthenticationFailed, "login"), (.ssl, "TLS"), (.clusterAuthorizationFailed, "produce"),
+            (.timedOut, "does not answer"), (.transport, "does not answer"),
+        ]
+        for (code, words) in messages { #expect(TargetHealth.message(for: KafkaFailure(code)).contains(words), "\(code)") }
+    }
+}

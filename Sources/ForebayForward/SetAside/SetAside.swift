@@ -51,7 +51,7 @@ package final class SetAside: Sendable {
         let found = log.units
         let events = found.reduce(0) { $0 + $1.end - $1.settled }
         // Only files know their sizes: of what was there before, the bytes are an estimate.
-        let eventBytes = events == 0 ? 0 : Double(log.frameBytes) / Double(events)
+        let eventBytes = Double(log.frameBytes) / Double(max(1, events))
         let units = found.map { unit in
             var known = SetAsideUnit(
                 number: unit.number, key: SetAsideKey(unit.topic, unit.partition), partitionCount: unit.partitionCount, code: unit.code,
@@ -73,7 +73,7 @@ package final class SetAside: Sendable {
     package var isEmpty: Bool { self.state.withLock { $0.isEmpty } }
     /// Those in the log.
     package var events: UInt64 { self.state.withLock { $0.units.values.reduce(0) { $0 + $1.durable } } }
-    package var bytes: Int { self.state.withLock { $0.units.values.reduce(0) { $0 + max(0, $1.bytes) } } }
+    package var bytes: Int { self.state.withLock { $0.units.values.reduce(0) { $0 + $1.bytes } } }
     /// Those of which something is set aside.
     package var topics: Set<String> { self.state.withLock { Set($0.units.values.map(\.key.topic)) } }
     package var unitCount: Int { self.state.withLock { $0.units.count } }
@@ -82,13 +82,13 @@ package final class SetAside: Sendable {
     /// The units by name, at most `limit`.
     package func shown(limit: Int) -> [Shown] {
         let units = self.state.withLock { Array($0.units.values) }
-        let sorted = units.sorted { ($0.key.topic, $0.key.partition ?? -1) < ($1.key.topic, $1.key.partition ?? -1) }
+        let sorted = units.sorted { ($0.key.topic, $0.key.partition ?? .min) < ($1.key.topic, $1.key.partition ?? .min) }
         return sorted.prefix(limit).map { unit in
             Shown(
                 key: unit.key, isDraining: unit.phase == .draining || unit.phase == .closing, code: unit.code, reason: unit.reason,
                 advice: KafkaErrorCode(name: unit.code).flatMap { self.advice.text(for: KafkaFailure($0), topic: unit.key.topic) },
                 since: unit.since, events: unit.durable,
-                bytes: max(0, unit.bytes), oldestAcceptedAt: unit.oldestAcceptedAt)
+                bytes: unit.bytes, oldestAcceptedAt: unit.oldestAcceptedAt)
         }
     }
 

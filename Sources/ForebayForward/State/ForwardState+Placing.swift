@@ -7,6 +7,7 @@ extension ForwardState {
     mutating func place(_ flight: UInt32, _ event: Event, _ topic: Int, now: UInt64) {
         if self.role == .direct, self.topics[topic].aside == .aside {
             self.queuedBytes -= Int(self.flights[flight].bytes)
+            self.listIfIdle(topic)
             return self.leave(flight, topic, place: nil)
         }
         guard self.topics[topic].waiting.count == 0, self.assign(flight, event, topic, now: now) else {
@@ -133,6 +134,7 @@ extension ForwardState {
         self.topics[topic].partitions = (0..<Int32(count)).map { number in
             var partition = PartitionState(topic: topic, number: number)
             partition.aside = aside[number] ?? .none
+            partition.isLeaderless = self.topics[topic].leaderless.contains(number)
             return self.makePartition(partition)
         }
         self.topics[topic].keyCount = self.keyCount(topic, among: count)

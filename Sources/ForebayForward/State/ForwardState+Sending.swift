@@ -61,18 +61,14 @@ extension ForwardState {
         case .ready, .probing: break
         }
         guard !self.partitions[place].isLeaderless, self.role == .drain || self.partitions[place].aside == .none else { return false }
-        guard self.partitions[place].restsUntil <= now else { return false }
-        self.partitions[place].restsUntil = 0
-        return true
+        return self.partitions[place].restsUntil <= now
     }
 
     private func nextQueued(_ place: Int) -> UInt32 {
         var flight = self.partitions[place].next
-        var steps = 0
         while self.flights[flight].status != .queued {
+            precondition(flight != self.partitions[place].newest, "a partition that says it has queued events has none")
             flight = self.flights[flight].next
-            steps += 1
-            precondition(steps <= self.flights.count, "a partition that says it has queued events has none: its accounts are broken")
         }
         return flight
     }

@@ -138,6 +138,7 @@ extension ForwardState {
         while self.topics[topic].waiting.count > 0 {
             let flight = self.topics[topic].waiting.removeFirst(in: self.flights)
             self.queuedBytes -= Int(self.flights[flight].bytes)
+            if self.flights[flight].flags.contains(.alone) { self.topics[topic].alone -= 1 }
             taken.append(flight)
         }
         return taken.sorted { self.flights.number($0) < self.flights.number($1) }

@@ -49,7 +49,6 @@ extension ForwardState {
         for index in evicted {
             self.freePartitions += self.topics[index].partitions
             self.topics[index].partitions = []
-            self.topics[index].phase = .ready  // Nobody asks for it any more.
         }
         self.limitsChanged = true
         self.freeTopics += evicted
@@ -99,30 +98,27 @@ extension ForwardState {
             self.topics[topic].learnedAt = now
             self.topics[topic].learnedBefore = self.topics[topic].askedBefore
             if !self.topics[topic].limitIsKnown || self.topics[topic].limitIsStale { self.wantLimit(of: topic) }
-            if answer.leaders.count == self.topics[topic].partitions.count, self.topics[topic].nextCount == nil {
-                self.placeWaiting(topic, now: now)
-            } else {
+            // Before any event is placed: a keyless one goes where there is a leader.
+            self.learned(leaderless: Set(answer.leaders.indices.filter { answer.leaders[$0] == nil }.map(Int32.init)), topic)
+            if answer.leaders.count != self.topics[topic].partitions.count || self.topics[topic].nextCount != nil {
                 self.setPartitionCount(topic, answer.leaders.count, now: now)
             }
-            self.learned(leaders: answer.leaders, topic)
+            self.placeWaiting(topic, now: now)
             if self.role == .drain {
                 self.topics[topic].isAsked = false
-                let leaderless = answer.leaders.indices.filter { answer.leaders[$0] == nil }.map(Int32.init)
-                self.found.append((self.topics[topic].name, Set(leaderless)))
+                self.found.append((self.topics[topic].name, self.topics[topic].leaderless))
             }
         }
         self.open(topic)
     }
 
-    private mutating func learned(leaders: [Int32?], _ topic: Int) {
+    private mutating func learned(leaderless: Set<Int32>, _ topic: Int) {
+        guard leaderless != self.topics[topic].leaderless else { return }
+        self.topics[topic].leaderless = leaderless
         for place in self.topics[topic].partitions {
-            let number = Int(self.partitions[place].number)
-            self.partitions[place].isLeaderless = number < leaders.count && leaders[number] == nil
+            self.partitions[place].isLeaderless = leaderless.contains(self.partitions[place].number)
         }
-        let live = self.topics[topic].live
         self.refreshLive(topic)
-        if live == self.topics[topic].live { return }
-        if self.topics[topic].phase == .ready { self.markReady(allOf: topic) }
     }
 
     /// The cluster does not list a topic that was asked for, or did not answer at all: asked again.

@@ -95,7 +95,8 @@ struct ForwardState {
     /// Topics of which the cluster is to be asked for limits.
     var limitsWantedOf = WaitingTopics()
     private(set) var admissions: UInt64 = 0
-    private var lastTopic = -1
+    /// That of the last event, if its index still means the same: the next event is most often for it, too.
+    private var lastTopic: Int?
     var generator: SplitMix64
 
     init(role: ForwardRole = .direct, configuration: ForwardConfiguration, seed: UInt64) {
@@ -152,7 +153,7 @@ struct ForwardState {
             self.place(flight, event, topic, now: now)
             offset += size
         }
-        if self.role == .drain, self.lastTopic >= 0 { self.beginProbe(self.lastTopic) }
+        if self.role == .drain, let lastTopic { self.beginProbe(lastTopic) }
     }
 
     /// The event of a flight; its views are valid while the flight is in the air.
@@ -175,7 +176,7 @@ struct ForwardState {
     }
 
     private mutating func topic(of event: Event) -> Int {
-        if self.lastTopic >= 0, self.names.isName(event.topic, of: self.lastTopic) { return self.lastTopic }
+        if let lastTopic, self.names.isName(event.topic, of: lastTopic) { return lastTopic }
         let index = self.names.index(of: event.topic) ?? self.addTopic(event.topic)
         self.topics[index].lastUse = self.admissions
         self.lastTopic = index
@@ -184,7 +185,7 @@ struct ForwardState {
 
     /// An index may mean another topic now.
     mutating func forgetLastTopic() {
-        self.lastTopic = -1
+        self.lastTopic = nil
     }
 
     // MARK: Settling

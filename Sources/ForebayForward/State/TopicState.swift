@@ -37,6 +37,8 @@ struct TopicState {
     var partitions: [Int] = []
     /// The numbers of those that have a leader and are not set aside: where keyless events go.
     var live: [Int32] = []
+    /// The numbers of those that had no leader when the cluster was last asked.
+    var leaderless: Set<Int32> = []
     /// When the cluster was last asked successfully.
     var learnedAt: UInt64 = 0
     /// The first flight that was not there yet when the main producer last asked, and when it asked for what it last learned: only what was
@@ -121,6 +123,8 @@ struct WaitingTopics {
 
     var isEmpty: Bool { self.next == self.topics.count }
     var count: Int { self.topics.count - self.next }
+    /// In memory: those that wait, and at most as many that were taken.
+    var stored: Int { self.topics.count }
 
     mutating func append(_ topic: Int) {
         self.topics.append(topic)

@@ -2,7 +2,8 @@ import Glibc
 
 /// Topics by the bytes of their names, without making a string per event.
 struct TopicTable {
-    private var cells = [Int32](repeating: -1, count: 64)
+    /// Indices into `names` by their hashes; below 0: free. Their number is a power of two, at least twice that of the names.
+    private var cells = [Int32](repeating: .min, count: 1 << 6)
     private var names: [[UInt8]] = []
     private(set) var count = 0
 
@@ -42,7 +43,7 @@ struct TopicTable {
     }
 
     private mutating func rebuild(size: Int) {
-        self.cells = [Int32](repeating: -1, count: size)
+        self.cells = [Int32](repeating: .min, count: size)
         for index in self.names.indices where !self.names[index].isEmpty { self.insert(index) }
     }
 

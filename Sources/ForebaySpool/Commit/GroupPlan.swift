@@ -1,7 +1,7 @@
 import ForebayCore
 
-/// How the batches of a group become frames: one run of frames for each route, each about a MiB,
-/// whatever the number of requests they came from. Decides; writes nothing.
+/// How the batches of a group become frames: one run of frames for each route, each about a MiB, of events that were accepted about
+/// together, whatever the number of requests they came from. Decides; writes nothing.
 struct GroupPlan {
     struct Piece {
         let slab: Slab
@@ -84,6 +84,9 @@ struct GroupPlan {
 
     private mutating func add(_ batch: Batch, opensFrame: Bool) {
         var opens = opensFrame
+        // A frame keeps one time of acceptance, by which our times are told from the producers'. What is set aside after an outage was
+        // accepted hours apart.
+        if !opens { opens = !Self.isAboutTogether(batch.acceptedAt, self.frames[self.frames.count - 1].acceptedAt) }
         for piece in Self.pieces(of: batch) {
             if opens || self.frames[self.frames.count - 1].length + piece.range.count > SpoolFormat.framePayload {
                 self.frames.append(Frame(route: batch.route, acceptedAt: batch.acceptedAt, first: self.eventCount))
@@ -94,6 +97,11 @@ struct GroupPlan {
             self.frames[self.frames.count - 1].count += piece.count
             self.eventCount += UInt64(piece.count)
         }
+    }
+
+    private static func isAboutTogether(_ one: Int64, _ other: Int64) -> Bool {
+        let (difference, isBeyond) = one.subtractingReportingOverflow(other)
+        return !isBeyond && difference.magnitude <= 1000
     }
 
     /// A batch as it is, or cut between records into pieces that fit a frame.

@@ -1,0 +1,156 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTelemetry
+import ForebayTestKit
+import Testing
+
+@testable import ForebayForward
+
+/// What a stage tells of its target, and of what holds it up, in simulated time.
+@Suite("What a forward stage tells, in simulated time", .timeLimit(.minutes(1)))
+struct StageHealthTests {
+    private static let forbidden = KafkaErrorCode.topicAuthorizationFailed
+
+    // MARK: The target's health
+
+    @Test("what the client says of the cluster is told once for each cause, with what to do, and that it is over")
+    func health() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            try await world.settled(world.give(1))
+            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            producer.fail(KafkaFailure(.authentication, reason: "wrong password"))
+            await world.pass(5)
+            #expect(world.fact("error_code") == nil && world.fact("target_up") == .flag(true), "one broker is not the cluster")
+            world.cluster.isSilent = true
+            let began = world.wall
+            producer.fail(KafkaFailure(.allBrokersDown))
+            await world.pass(5)
+            #expect(world.fact("target_up") == .flag(false) && world.fact("error_code") == .text("_AUTHENTICATION"))
+            #expect(world.fact("error_reason") == .text("wrong password") && world.metric("forebay_target_up") == "0")
+            guard case .text(let advice)? = world.fact("error_advice"), case .number(let since)? = world.fact("error_since") else {
+                throw Unexpected(description: "\(world.stage.facts)")
+            }
+            #expect(advice.contains("sasl.username") && (began...began + 5).contains(since))
+            let line = try #require(world.told("the cluster refuses this client's login; events wait").first)
+            #expect(line["code"] == "_AUTHENTICATION" && line["reason"] == "wrong password" && line["advice"] == advice)
+            let asked = world.cluster.calls.last
+            #expect(asked?.what == "forward/\(world.route): metadata t 2000", "its return is looked for at once")
+            let lines = world.told("the cluster refuses this client's login; events wait").count
+            producer.fail(KafkaFailure(.allBrokersDown))
+            await world.pass(5)
+            #expect(world.told("the cluster refuses this client's login; events wait").count == lines, "nothing new")
+            world.cluster.isSilent = false
+            try await world.until("it is up") { world.fact("target_up") == .flag(true) }
+            #expect(!world.stage.facts.contains { $0.name.hasPrefix("error_") } && world.told("the cluster answers again").count == 1)
+        }
+    }
+
+    @Test("a delivery is an answer, too; and the drain's view of the cluster is its own")
+    func answers() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            world.cluster.delivers = false
+            world.give(1)
+            try await world.until("it is sent") { world.cluster.sent.count == 1 }
+            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            world.cluster.isSilent = true
+            producer.fail(KafkaFailure(.allBrokersDown))
+            await world.pass(3)
+            #expect(world.fact("target_up") == .flag(false))
+            #expect(world.fact("error_reason") == .text(KafkaErrorCode.allBrokersDown.text))
+            producer.report()
+            await world.pass(3)
+            #expect(world.fact("target_up") == .flag(true) && world.told("the cluster answers again").count == 1)
+        }
+    }
+
+    // MARK: Notes
+
+    @Test("a topic that can't be set aside any more holds its route; that is told, shown, and told to be over")
+    func holds() throws {
+        try StageWorld.run {
+            $0.configuration.setAsideTopics = 0
+        } _: { world in
+            world.cluster.topics = ["bad": 1, "good": 1]
+            world.cluster.errors = ["bad": Self.forbidden]
+            world.give([EventFactory.Sample("good", value: "v"), EventFactory.Sample("bad", value: "v")])
+            await world.pass(100)
+            #expect(world.source.cursor.number == 1 && world.fact("held") == .text("bad: TOPIC_AUTHORIZATION_FAILED"))
+            let line = try #require(
+                world.told("topic takes no events now; too many topics are set aside to add it, so its route waits").first)
+            #expect(line["topic"] == "bad" && line["code"] == "TOPIC_AUTHORIZATION_FAILED" && line["advice"]?.contains("'bad'") == true)
+            #expect(line["reason"] == Self.forbidden.text)
+            world.cluster.errors = [:]
+            try await world.settled(2)
+            #expect(world.told("topic takes events again").map { $0["topic"] } == ["bad"] && world.fact("held") == nil)
+        }
+    }
+
+    @Test("suspects, codes that nobody knows, and times that are refused are told; the latter are shown until they are taken")
+    func notes() throws {
+        try StageWorld.run {
+            $0.configuration.retryLimit = 200
+        } _: { world in
+            world.cluster.topics = ["t": 1, "u": 1]
+            try await world.settled(world.give(1))
+            world.cluster.refusal = { $0.producer.hasSuffix("/single") ? .none : .invalidRecord }
+            try await world.settled(world.give(1))
+            let suspects = try #require(world.told("a batch was refused, its events go one at a time").first)
+            #expect(suspects["topic"] == "t" && suspects["events"] == "1" && suspects["code"] == "INVALID_RECORD")
+
+            world.cluster.refusal = { $0.producer.hasSuffix("/single") ? .none : .unknownServerError }
+            try await world.settled(world.give(1))
+            let unknown = try #require(world.told("delivery failed with an unknown code, its events wait").first)
+            #expect(unknown["topic"] == "t" && unknown["code"] == "\(KafkaErrorCode.unknownServerError)" && unknown.level == .error)
+            #expect(world.metric("forebay_delivery_unknown_errors_total", "stage=\"forward\"") == "1")
+
+            world.cluster.refusal = { _ in .invalidTimestamp }
+            try await world.settled(world.give(1, "u"))
+            await world.pass(10)
+            #expect(world.fact("times_refused") == .text("u") && world.letters.letters.isEmpty)
+            let refused = try #require(
+                world.told("the broker refuses the time at which this node accepted an event; the topic's events wait").first)
+            #expect(refused["topic"] == "u" && refused["code"] == "INVALID_TIMESTAMP" && refused["advice"]?.contains("clocks") == true)
+            await world.pass(1000)
+            world.cluster.refusal = { _ in .none }
+            try await world.until("they are taken") { world.setAside.isEmpty }
+            await world.pass(100)
+            #expect(world.fact("times_refused") == nil && world.told("topic takes events again").isEmpty)
+        }
+    }
+
+    @Test("the first five of what holds a route, and of refused times, are shown, and the rest of a stage's facts as they are")
+    func facts() {
+        var facts = ForwardFacts()
+        facts.totals = ForwardState.Totals(delivered: 1, redelivered: 2, dead: 3)
+        (facts.inFlight, facts.inFlightBytes, facts.leaving) = (4, 5, 6)
+        func numbers(_ count: Int) -> [Fact] {
+            zip(["delivered", "redelivered", "dead", "in_flight", "in_flight_bytes", "leaving"], 1...).prefix(count).map {
+                Fact($0, .number(Int64($1)))
+            }
+        }
+        #expect(facts.facts == numbers(6))
+        facts.isUp = false
+        facts.trouble = (KafkaFailure(.resolve, reason: "no such host"), nil, 77)
+        (facts.held, facts.refusedTimes) = (["a: X", "b: Y"], ["c", "d"])
+        #expect(
+            facts.facts.dropFirst(6) == [
+                Fact("target_up", .flag(false)), Fact("error_code", .text("_RESOLVE")), Fact("error_reason", .text("no such host")),
+                Fact("error_since", .number(77)), Fact("held", .text("a: X; b: Y")), Fact("times_refused", .text("c, d")),
+            ])
+    }
+
+    @Test("more than five topics that hold a route are not all shown")
+    func manyHolds() throws {
+        try StageWorld.run {
+            $0.configuration.setAsideTopics = 0
+        } _: { world in
+            world.give((0..<7).map { EventFactory.Sample("bad-\($0)", value: "v") })
+            for number in 0..<7 { world.cluster.errors["bad-\(number)"] = Self.forbidden }
+            await world.pass(60)
+            guard case .text(let held)? = world.fact("held") else { throw Unexpected(description: "nothing is held") }
+            #expect(held == (0..<5).map { "bad-\($0): TOPIC_AUTHORIZATION_FAILED" }.joined(separator: "; "))
+        }
+    }
+}
