@@ -25,7 +25,7 @@ struct SourceStateTests {
 
     @Test("what an earlier reading handed out is not settled in this one: it comes again, and is counted then")
     func another() {
-        var state = SourceState(cursor: 10, reading: 2)
+        var state = SourceState(cursor: 10)
         #expect(state.settle(through: 15) == nil)
         state.hand(self.batch(10, 3))
         #expect(state.settle(through: 15) == SourceState.Move(sequence: 13, settled: 3))
