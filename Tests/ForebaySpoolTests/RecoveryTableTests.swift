@@ -178,7 +178,7 @@ struct RecoveryTableTests {
             let spool = try await world.open()
             #expect(world.alarms().isEmpty && world.missing().isEmpty && spool.durableEnd == 7 && spool.segmentCount == 4)
             #expect(!FileManager.default.fileExists(atPath: world.path(5)))
-            #expect(try await world.append().segment == 5)
+            #expect(try await world.append().segment == (isKilled ? 5 : 6), "no name that was seen is used")
             await spool.close()
         }
     }
