@@ -108,6 +108,24 @@ struct AckTests {
         #expect(waiters.isEmpty)
     }
 
+    @Test("what the cluster refused is a refusal, what it took is none")
+    func refusal() {
+        #expect(Settlement.dead(code: "x", letter: 1).isRefusal && !Settlement.record(partition: 0, offset: 1).isRefusal)
+    }
+
+    @Test("what was given up is known to nobody, and a number that comes again belongs to whoever waits for it now")
+    func forgotten() {
+        let settled = Happenings<String>()
+        let waiters = DeliveryWaiters(limit: 4)
+        let first = waiters.expect(sequences: [1, 2]) { _ in settled.add("first") }
+        // After a restart numbers may come again.
+        let second = waiters.expect(sequences: [2, 3]) { _ in settled.add("second") }
+        first.map(waiters.forget)
+        #expect(!waiters.isEmpty)
+        for number in [1, 2, 3] as [UInt64] { waiters.settled(number, .record(partition: 0, offset: 0)) }
+        #expect(settled.all == ["second"] && waiters.isEmpty && second != nil)
+    }
+
     @Test("a request without events has nothing to wait for")
     func nothing() {
         let settled = Happenings<[Settlement]?>()

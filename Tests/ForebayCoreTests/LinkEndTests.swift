@@ -50,6 +50,29 @@ struct LinkEndTests {
         #expect(signals.count == 1)
     }
 
+    @Test("a sender that gives up makes nobody think that there is room, and leaves nothing behind")
+    func noSignalForCancellation() async throws {
+        let signals = Happenings<Void>()
+        let link = Link<Load>(name: "test", bound: 1, room: { signals.add(()) })
+        #expect(link.offer(Load(1)) == .accepted && link.offer(Load(2)) == .full)
+        let sender = Task { try await link.send(Load(3)) }
+        await link.senders(1)
+        sender.cancel()
+        await #expect(throws: CancellationError.self) { try await sender.value }
+        #expect(signals.count == 0 && link.depth.count == 1 && link.cancelledCalls == 0)
+        let late = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            try await link.send(Load(4))
+        }
+        await #expect(throws: CancellationError.self) { try await late.value }
+        let consumer = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return await link.stream().first { _ in true }
+        }
+        #expect(await consumer.value == nil)
+        #expect(link.cancelledCalls == 0, "calls that have come back are forgotten")
+    }
+
     @Test("a finished link: what waits can be taken, nothing more is queued, waiting senders are told")
     func finish() async throws {
         let link = Link<Load>(name: "test", bound: 1)

@@ -38,7 +38,8 @@ struct NearestNameTests {
             ("abcdef", "abcdxx", true),
             ("abcdef", "abcxxx", false), ("abcdefghi", "xxxdefghi", true), ("abcdefgh", "xxxdefgh", false), ("", "a", true),
             ("", "ab", false),
-            ("TOPIC", "topic", true), ("tpoic", "Topic", true),
+            ("TOPIC", "topic", true), ("tpoic", "Topic", true), ("ab", "ba", true), ("abxx", "baxx", true), ("xxab", "xxba", true),
+            ("abcxxx", "bcaxxx", true),
         ])
     func near(name: String, known: String, isNear: Bool) {
         #expect(NearestName.of(name, among: [known]) == (isNear ? known : nil))

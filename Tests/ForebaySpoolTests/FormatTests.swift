@@ -298,9 +298,10 @@ struct FormatTests {
         #expect(SegmentFile.path(of: 7, in: "/s") == "/s/00000000000000000007.segment")
         #expect(SegmentFile.path(of: .max, in: "/s") == "/s/18446744073709551615.segment")
         #expect(SegmentFile.number(ofName: "00000000000000000007.segment") == 7)
-        #expect(SegmentFile.number(ofName: "18446744073709551615.segment") == .max)
+        #expect(SegmentFile.number(ofName: "04611686018427387902.segment") == .max / 4 - 1)
         for name in [
-            "18446744073709551616.segment", "0000000000000000007.segment", "000000000000000000007.segment", "0000000000000000000/.segment",
+            "04611686018427387903.segment", "18446744073709551615.segment", "18446744073709551616.segment", "0000000000000000007.segment",
+            "000000000000000000007.segment", "0000000000000000000/.segment",
             "0000000000000000000:.segment", "+0000000000000000007.segment", "00000000000000000007.Segment", "0000000000000000000a.segment",
             "",
         ] { #expect(SegmentFile.number(ofName: name) == nil, "\(name)") }

@@ -331,6 +331,15 @@ struct LogTests {
         #expect(text.contains("forebay_spool_written_bytes_total \(4096 + 40_960)"))
         #expect(text.contains("forebay_spool_group_events_sum 4") && text.contains("forebay_spool_group_events_count 2"))
         #expect(text.contains("forebay_spool_sync_duration_seconds_count 2") && text.contains("forebay_buffer_corruption_total 0"))
+        func bounds(_ name: String) -> [String] {
+            text.split(separator: "\n").filter { $0.hasPrefix(name + "_bucket{le=") }.map { $0.split(separator: "\"")[1].description }
+        }
+        #expect(bounds("forebay_spool_group_events") == ["1", "4", "16", "64", "256", "1024", "4096", "16384", "65536", "+Inf"])
+        #expect(
+            bounds("forebay_spool_sync_duration_seconds") == [
+                "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5",
+                "+Inf",
+            ])
         await spool.close()
     }
 

@@ -1,6 +1,8 @@
 import ForebayCore
 import ForebayTelemetry
+import ForebayTestKit
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebaySpool
@@ -52,7 +54,7 @@ struct RecoveryTableTests {
         }
 
         func alarms() -> [String] {
-            (self.spool?.alarms ?? []).map { "\($0.file.split(separator: "/").suffix(1)[0]): \($0.text.prefix { $0 != ";" && $0 != ":" })" }
+            (self.spool?.alarms ?? []).map { "\($0.file.split(separator: "/").last!): \($0.text.prefix { $0 != ";" && $0 != ":" })" }
         }
 
         func missing() -> [String] {
@@ -149,6 +151,34 @@ struct RecoveryTableTests {
             spool = try await world.open()
             #expect(world.alarms().isEmpty && world.missing().isEmpty)
             #expect(try await world.append().receipt.spool == receipt.spool)
+            await spool.close()
+        }
+    }
+
+    @Test("a segment that was made and never used goes, and is not missed, whenever the process is killed meanwhile")
+    func unused() async throws {
+        for isKilled in [false, true] {
+            let world = try await World(isClean: false)
+            let last = world.segments[3].header
+            var header = SegmentHeader(log: last.log, origin: last.origin, number: 5, base: 7, salt: 99, madeAt: 0)
+            (header.previousNumber, header.previousEnd) = (4, 7)
+            var bytes = Data(count: 8192)
+            bytes.withUnsafeMutableBytes { header.encode(to: $0) }
+            try bytes.write(to: URL(filePath: world.path(5)))
+            let mark = try #require(try SlotFile.read(SystemDisk(), world.directory + "/mark", log: last.log))
+            var value = try #require(mark.value)
+            value.owner = 5
+            _ = try SlotFile.take(SystemDisk(), world.directory + "/mark", of: world.directory, log: last.log, mark, value)
+            if isKilled {
+                let disk = FaultDisk()
+                disk.fail { call, path in call == .remove && path.hasSuffix("5.segment") ? EIO : nil }
+                #expect(throws: ForebayError.self) { try world.fixture.open(on: disk) }
+                try world.remove(world.path(5))
+            }
+            let spool = try await world.open()
+            #expect(world.alarms().isEmpty && world.missing().isEmpty && spool.durableEnd == 7 && spool.segmentCount == 4)
+            #expect(!FileManager.default.fileExists(atPath: world.path(5)))
+            #expect(try await world.append().segment == (isKilled ? 5 : 6), "no name that was seen is used")
             await spool.close()
         }
     }

@@ -200,6 +200,41 @@ struct UnitTableTests {
         #expect(table.settled(1) == 5 && table.live.map(\.number) == [1, 2, 3])
     }
 
+    @Test("a number that stands in two pairs counts once: an end before all, then the one that is settled further; the other place is free")
+    func twice() throws {
+        func pair(_ number: UInt64, settled: UInt64, isEnded: Bool = false, generation: UInt64, hasIdentity: Bool = true) -> [UInt8] {
+            var bytes = [UInt8](repeating: 0, count: 8192)
+            bytes.withUnsafeMutableBytes { bytes in
+                Slot(log: self.log, generation: generation, value: settled, ordinal: 5, owner: number, isEnded: isEnded)
+                    .encode(to: bytes.baseAddress!)
+                if hasIdentity { UnitIdentity(unit(number, "t\(settled)")).encode(to: bytes.baseAddress!) }
+            }
+            return bytes
+        }
+        func inventory(_ pairs: [UInt8]...) throws -> UnitInventory {
+            try UnitInventory(table: MemoryFile(pairs.flatMap { $0 }), log: self.log, segments: [], disk: self.watched.disk)
+        }
+        let cases: [(name: String, first: (UInt64, Bool), second: (UInt64, Bool), kept: Int)] = [
+            ("the second is further", (3, false), (4, false), 1), ("the first is further", (4, false), (3, false), 0),
+            ("they are as far", (3, false), (3, false), 0), ("the second has ended", (9, false), (3, true), 1),
+            ("the first has ended", (3, true), (9, false), 0),
+        ]
+        for (name, first, second, kept) in cases {
+            let found = try inventory(
+                pair(7, settled: first.0, isEnded: first.1, generation: 11), pair(7, settled: second.0, isEnded: second.1, generation: 22))
+            #expect(
+                found.found.count == 1 && found.found[7]?.pair == kept && found.found[7]?.generation == (kept == 0 ? 11 : 22), "\(name)")
+            #expect(found.free.map(\.pair) == [1 - kept] && found.free.map(\.generation) == [kept == 0 ? 22 : 11], "\(name)")
+            #expect(found.highest == 7 && found.pairCount == 2 && found.units.isEmpty == (first.1 || second.1))
+        }
+        let mixed = try inventory(
+            pair(3, settled: 1, generation: 1), [UInt8](repeating: 0, count: 8192), pair(9, settled: 2, generation: 5, hasIdentity: false))
+        #expect(
+            mixed.found.keys.sorted() == [3] && mixed.highest == 9 && mixed.free.map(\.pair) == [1, 2]
+                && mixed.free.map(\.generation) == [0, 5])
+        #expect(mixed.units.map(\.oldestAcceptedAt) == [5] && mixed.units.map(\.end) == [1] && mixed.lost.isEmpty && mixed.orphans.isEmpty)
+    }
+
     @Test("a unit that the device refuses ends the process; a cursor's failed sync is told")
     func deviceRefuses() async throws {
         let broken = BrokenWord(), table = try self.open(broken)
