@@ -63,6 +63,21 @@ struct ForwardStateAsideTests {
         #expect(!driver.topic().isKnown(by: .main), "an answer that comes late opens nothing")
     }
 
+    @Test("what is set aside before its question went out is not asked for; when it goes direct again, once")
+    func questionsOfOthers() {
+        var driver = Driver()
+        driver.admit(1)
+        driver.admit(1, topic: "u")
+        driver.state.fail(topic: 0, Self.forbidden, byDelivery: false, now: driver.now)
+        driver.state.see("t", nil, at: driver.now)
+        driver.state.see("t", SetAsideTopic(whole: .aside), at: driver.now)
+        #expect(driver.state.takeWanted(by: .main) == [1])
+        driver.state.see("t", nil, at: driver.now)
+        driver.state.see("t", SetAsideTopic(whole: .aside), at: driver.now)
+        driver.state.see("t", nil, at: driver.now)
+        #expect(driver.state.takeWanted(by: .main) == [0] && driver.state.takeWanted(by: .main).isEmpty)
+    }
+
     @Test("a topic that is perhaps just being created is asked twice; a delivery that fails, or another reason, sets aside at once")
     func twice() {
         let cases: [(KafkaErrorCode, byDelivery: Bool, tries: Int)] = [

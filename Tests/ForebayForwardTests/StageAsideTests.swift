@@ -74,7 +74,7 @@ struct StageAsideTests {
             let took = try await world.settled(end)
             await world.pass(5)
             #expect((400...600).contains(took) && world.fact("leaving") == .number(0) && told.all == [true])
-            #expect(world.setAside.events == 2)
+            #expect(world.setAside.events == 2 && StageWorld.gaps(world.openings).suffix(3) == [1000, 1000, 1000])
         }
     }
 

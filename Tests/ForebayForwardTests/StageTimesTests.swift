@@ -130,6 +130,20 @@ struct StageTimesTests {
         }
     }
 
+    @Test("what rests is sent again when its time is over, not a moment later")
+    func rests() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            try await world.settled(world.give(1))
+            world.cluster.refusal = { _ in .timedOut }
+            world.give(1)
+            await world.pass(240)
+            world.cluster.refusal = { _ in .none }
+            try await world.settled(2)
+            #expect(StageWorld.gaps(world.cluster.sentAt).dropFirst().map { Int($0) } == [101, 201], "a millisecond is the report's")
+        }
+    }
+
     // MARK: Questions
 
     @Test("a topic is asked for alone; several at once in one question; many by one question each where the client knows far more")
@@ -371,7 +385,7 @@ struct StageTimesTests {
             let lines = world.told("dead letters can't be written; the cursor waits")
             #expect(lines.count == 2 && lines[0]["error"]?.contains("no room") == true)
             try await world.settled(71)
-            #expect(world.letters.calls.map(\.count) == [64, 6])
+            #expect(world.letters.calls.map(\.count) == [64, 6] && StageWorld.gaps(world.letters.times).prefix(2) == [1000, 1000])
             let letters = world.letters.letters
             #expect(
                 letters.map(\.offset.number) == Array(0..<70) && letters.allSatisfy { $0.topic == "t" && $0.code == "_UNKNOWN_PARTITION" })
