@@ -251,6 +251,7 @@ struct ForwardStateAsideTests {
         driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: 2), at: 500)
         driver.verify()
         #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("t", 1)] && driver.topic().live == [0])
+        #expect(driver.partition(0).movedAt == 100, "nothing happened to the other")
         driver.state.see("t", SetAsideTopic(partitions: [1: .closing], partitionCount: 2), at: 600)
         driver.admit(1, partition: 1)
         #expect(driver.pump().isEmpty && driver.topic().live == [0])

@@ -46,7 +46,7 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
     private(set) var openings: [UInt64] = []
     private let log = LogCapture()
     private let feed: Feed
-    private let drainSource: SetAsideSource
+    let drainSource: SetAsideSource
     let asideLog: SetAsideLog
     private let threads: SpoolThreads
     private var runs: [Task<Void, any Error>] = []
@@ -145,6 +145,12 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
     /// Waits for the end of the direct stage's run.
     func ended() async -> (any Error)? {
         if case .failure(let error) = await self.runs[0].result { return error }
+        return nil
+    }
+
+    /// Waits for the end of the drain's run.
+    func drainEnded() async -> (any Error)? {
+        if case .failure(let error) = await self.runs[1].result { return error }
         return nil
     }
 
