@@ -210,7 +210,9 @@ struct StageAsideTests {
         }
     }
 
-    @Test("partitions are looked at each second, or four times in a shorter patience", arguments: [(10_000, 11_000), (2000, 2500), (400, 500)])
+    @Test(
+        "partitions are looked at each second, or four times in a shorter patience",
+        arguments: [(10_000, 11_000), (2000, 2500), (400, 500)])
     func looks(patience: Int, found: Int) throws {
         try StageWorld.run {
             $0.configuration.partitionPatience = patience
