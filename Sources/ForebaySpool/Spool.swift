@@ -3,7 +3,7 @@ import ForebayTelemetry
 
 /// A durable log in a folder: append groups, read from any place, remember cursors (``SpoolFormat`` has the layout).
 package final class Spool: Sendable {
-    /// The log's own; what the ids of its events begin with stands in each batch's lane.
+    /// The lane of all its events. What their ids begin with stands in each batch.
     package let id: SpoolID
     package let configuration: SpoolConfiguration
     private let budget: SpoolBudget

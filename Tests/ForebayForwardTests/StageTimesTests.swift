@@ -26,7 +26,7 @@ struct StageTimesTests {
             await world.pass(5)
             let sent = world.cluster.takeSent().sorted { $0.token < $1.token }
             #expect(
-                sent.map(\.id) == ["mine", EventID.text(spool: world.spool, sequence: 1), EventID.text(spool: world.spool, sequence: 2)])
+                sent.map(\.id) == ["mine", EventID.text(origin: world.spool, sequence: 1), EventID.text(origin: world.spool, sequence: 2)])
             #expect(
                 sent.map(\.value) == ["one", nil, "three"] && sent.map(\.key) == ["k", nil, nil] && sent.map(\.timestamp) == [7, 8, 1])
             #expect(sent.map(\.partition) == [1, 0, 0] && sent.allSatisfy { $0.producer == "forward/\(world.route)" })
@@ -375,7 +375,7 @@ struct StageTimesTests {
             let letters = world.letters.letters
             #expect(
                 letters.map(\.offset.number) == Array(0..<70) && letters.allSatisfy { $0.topic == "t" && $0.code == "_UNKNOWN_PARTITION" })
-            #expect(letters[0].eventID == EventID.text(spool: world.spool, sequence: 0) && letters[1].eventID == "mine")
+            #expect(letters[0].eventID == EventID.text(origin: world.spool, sequence: 0) && letters[1].eventID == "mine")
             #expect(letters[0].reason == "the event asks for partition 3, and the topic has 1" && !letters[0].record.isEmpty)
             #expect(told.all == [[.dead(code: "_UNKNOWN_PARTITION", letter: 0), .record(partition: 0, offset: 0)]])
             #expect(world.metric("forebay_dead_letters_total", "topic=\"t\"") == "70" && world.fact("dead") == .number(70))

@@ -213,11 +213,11 @@ struct DamageTableTests {
         try FileManager.default.removeItem(atPath: try world.segment(-1))
         let spool = try world.fixture.open()
         let receipt = try await spool.commit([submission([(routeA, ["next"])])])[0]
-        #expect(receipt.spool != spool.id, "another origin")
-        let origin = receipt.spool
+        #expect(receipt.origin != spool.id, "another origin")
+        let origin = receipt.origin
         await spool.close()
         let again = try world.fixture.open()
-        #expect(try await again.commit([submission([(routeA, ["next"])])])[0].spool == origin, "and it stays")
+        #expect(try await again.commit([submission([(routeA, ["next"])])])[0].origin == origin, "and it stays")
         await again.close()
     }
 

@@ -82,7 +82,7 @@ actor SpoolWriter {
         guard !self.isClosed else { throw ForebayError(.spoolFull, recovery: .retry, "the spool is closed") }
         if let fault = self.view.read({ $0.fault }) { throw ForebayError(.systemCall, recovery: .retry, fault) }
         let plan = GroupPlan(submissions)
-        guard plan.eventCount > 0 else { return submissions.map { _ in DurableReceipt(spool: self.tail.origin, firstSequences: []) } }
+        guard plan.eventCount > 0 else { return submissions.map { _ in DurableReceipt(origin: self.tail.origin, firstSequences: []) } }
         let size = plan.size
         let active = try self.segment(toFit: size)
         let firstSequences = plan.places.map { places in places.map { active.end + $0 } }
@@ -108,11 +108,11 @@ actor SpoolWriter {
         self.metrics.synced(nanoseconds: took, bytes: size, events: plan.eventCount)
 
         active.advance(headers, size: size)
-        self.publish(active, headers, plan.batches(headers, spool: active.header.origin))
+        self.publish(active, headers, plan.batches(headers, of: active.header))
         self.publishRoom()
         self.askForNext()
         self.scheduleMark()
-        return firstSequences.map { DurableReceipt(spool: active.header.origin, firstSequences: $0) }
+        return firstSequences.map { DurableReceipt(origin: active.header.origin, firstSequences: $0) }
     }
 
     /// Its folder was removed, and what was just synced with it.

@@ -127,11 +127,11 @@ package struct SpoolInspection {
     }
 
     /// Calls `body` with each event from a sequence on, until it returns false.
-    package func dump(from sequence: UInt64, _ body: (Event, _ sequence: UInt64, _ route: RouteID) -> Bool) throws(ForebayError) {
+    package func dump(from sequence: UInt64, _ body: (Event, _ sequence: UInt64, _ batch: Batch) -> Bool) throws(ForebayError) {
         try self.batches(from: sequence) { batch in
             var goesOn = true
             batch.forEachEvent { event, number in
-                if goesOn, number >= sequence { goesOn = body(event, number, batch.route) }
+                if goesOn, number >= sequence { goesOn = body(event, number, batch) }
             }
             return goesOn
         }
@@ -150,7 +150,7 @@ package struct SpoolInspection {
                     guard frame.base < segment.end || !segment.isSealed && segment.number == self.segments.last?.number else { break scan }
                     guard frame.end > sequence, let payload = try scanner.payload(of: frame, at: position) else { continue }
                     let batch = Batch(
-                        lane: .spool(header.origin), first: frame.base, count: frame.count, route: frame.route,
+                        lane: .spool(header.log), origin: header.origin, first: frame.base, count: frame.count, route: frame.route,
                         acceptedAt: frame.acceptedAt,
                         slab: payload.slab, range: payload.range)
                     if batch.isWellFormed, !body(batch) { return }
@@ -243,7 +243,7 @@ package struct SpoolInspection {
                 let payload = try scanner.payload(of: frame, at: position)
                 if let payload {
                     let batch = Batch(
-                        lane: .spool(header.origin), first: frame.base, count: frame.count, route: frame.route,
+                        lane: .spool(header.log), origin: header.origin, first: frame.base, count: frame.count, route: frame.route,
                         acceptedAt: frame.acceptedAt,
                         slab: payload.slab, range: payload.range)
                     if !batch.isWellFormed { miss(frame.base..<frame.end, position, "the records of a frame do not fit it") }

@@ -143,7 +143,7 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
                 self.miss(self.next..<header.end, segment, position: position, "the checksum of a frame is wrong")
                 return nil
             }
-            return self.batch(header, segment.header.origin, payload.slab, payload.range)
+            return self.batch(header, segment.header, payload.slab, payload.range)
         case .gap:
             return nil  // The next frame's base tells what is missing.
         case .footer(let footer):
@@ -166,11 +166,11 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         self.onMissing(MissingRange(sequences: sequences, segment: segment.number, position: position, reason: reason))
     }
 
-    private func batch(_ header: FrameHeader, _ origin: SpoolID, _ slab: Slab, _ range: Range<Int>) -> Batch {
+    private func batch(_ header: FrameHeader, _ segment: SegmentHeader, _ slab: Slab, _ range: Range<Int>) -> Batch {
         let (kept, keptRange) = slab.lean(range)
         let batch = Batch(
-            lane: .spool(origin), first: header.base, count: header.count, route: header.route, acceptedAt: header.acceptedAt,
-            slab: kept, range: keptRange)
+            lane: .spool(segment.log), origin: segment.origin, first: header.base, count: header.count, route: header.route,
+            acceptedAt: header.acceptedAt, slab: kept, range: keptRange)
         // A cursor may stand inside a frame: what is settled is not sent again.
         return batch.dropping(below: self.next)
     }
