@@ -115,9 +115,15 @@ package struct SpoolInspection {
             verdict.segments += 1
             verdict.bytes += segment.bytes
             if isSetAside, segment.bytes <= self.headers[place].dataStart + SpoolFormat.block { continue }
-            if segment.base != expected, place > 0, !isSetAside {
+            let known = self.headers[place].knownEnd
+            if known > expected, place > 0, !isSetAside {
+                verdict.problems.append(Problem(file: segment.file, position: 0, missing: expected..<known, reason: "a segment is gone"))
+            }
+            if segment.base < expected, place > 0, !isSetAside {
                 verdict.problems.append(
-                    Problem(file: segment.file, position: 0, missing: expected..<max(expected, segment.base), reason: "a segment is gone"))
+                    Problem(
+                        file: segment.file, position: 0, missing: segment.base..<expected,
+                        reason: "the segment before it has the same sequences"))
             }
             let isLast = place == self.segments.count - 1
             try self.verify(segment, self.headers[place], end: isLast && !segment.isSealed ? nil : segment.end, &verdict)
@@ -179,7 +185,7 @@ package struct SpoolInspection {
         _ header: SegmentHeader, _ file: any DiskFile, size: Int, next: SegmentHeader?
     ) throws(ForebayError) -> (UInt64, Bool) {
         if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt) { return (footer.end, true) }
-        if let next { return (max(next.base, header.base), false) }
+        if let next, next.previousNumber == header.number { return (max(next.knownEnd, header.base), false) }
         // Whole groups: what came with them in a torn one does not count.
         var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
         var end = header.base

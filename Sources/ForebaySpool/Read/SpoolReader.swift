@@ -87,12 +87,13 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             self.passHoleAtEnd()
             return false
         }
-        if segment.base > self.next {
+        if segment.header.knownEnd > self.next {
             self.onMissing(
                 MissingRange(
-                    sequences: self.next..<segment.base, segment: segment.header.previousNumber, position: 0, reason: "a segment is gone"))
-            self.next = segment.base
+                    sequences: self.next..<segment.header.knownEnd, segment: segment.header.missingNumber, position: 0,
+                    reason: "a segment is gone"))
         }
+        self.next = max(self.next, segment.base)
         if self.segment?.number == segment.number {
             self.scanner?.limit = segment.dataEnd
         } else {
@@ -128,7 +129,8 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         guard let segment = self.segment, self.scanner != nil else { return nil }
         switch try self.scanner!.step() {
         case .frame(let header, let position):
-            if header.base >= segment.end {
+            // The end of one that is in use stands behind a whole group; of others, the next one may have what stands further on.
+            if header.end > segment.end {
                 self.leave(segment, position: position)
                 return nil
             }
