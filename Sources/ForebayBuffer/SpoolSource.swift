@@ -50,6 +50,8 @@ package final class SpoolSource: EventSource {
     }
 
     package func commit(through end: Offset) throws(ForebayError) {
+        // A number of another lane would pass events that nobody has settled.
+        precondition(end.lane == .spool(self.spool.id), "a cursor is moved to a place in another lane")
         try self.move { $0.source.settle(through: end.number) }
     }
 

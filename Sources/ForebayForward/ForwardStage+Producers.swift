@@ -116,8 +116,8 @@ extension ForwardStage {
             let derived = UnsafeRawBufferPointer(id)
             self.state.pump(now: now) { outgoing, event, sequence in
                 guard let open = producers[outgoing.slot.rawValue], let topic = open.topics[outgoing.topic] else { return .unknownTopic }
-                let isDerived = event.id.isEmpty && outgoing.spool != nil
-                if isDerived, let spool = outgoing.spool { EventID.write(spool: spool, sequence: sequence, to: id.baseAddress!) }
+                let isDerived = event.id.isEmpty && outgoing.origin != nil
+                if isDerived, let origin = outgoing.origin { EventID.write(origin: origin, sequence: sequence, to: id.baseAddress!) }
                 var record = KafkaRecord(
                     partition: outgoing.partition, timestamp: event.timestamp, key: event.key, value: event.value,
                     id: isDerived ? derived : event.id, headers: event.headers, token: outgoing.flight)
@@ -151,8 +151,8 @@ extension ForwardStage {
         } else {
             for report in reports {
                 guard self.state.report(report, from: slot, now: now) else { continue }
-                let sequence = self.state.offset(of: UInt32(truncatingIfNeeded: report.token)).number
-                self.waiters.settled(sequence, .record(partition: report.partition, offset: report.offset))
+                let place = self.state.offset(of: UInt32(truncatingIfNeeded: report.token))
+                self.waiters.settled(place, .record(partition: report.partition, offset: report.offset))
             }
         }
         self.state.reportsTaken(from: slot)

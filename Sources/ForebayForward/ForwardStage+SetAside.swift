@@ -131,7 +131,7 @@ extension ForwardStage {
     private func kept(_ group: [Departing]) {
         for part in group {
             for flight in part.flights {
-                if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight)).number) }
+                if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight))) }
                 self.state.setAside(flight)
             }
             self.metrics.setAside(UInt64(part.flights.count), of: part.topic, code: part.code)
@@ -166,12 +166,11 @@ extension ForwardStage {
             for number in flights {
                 let flight = UInt32(truncatingIfNeeded: number)
                 let event = self.state.event(of: flight)
-                let offset = self.state.offset(of: flight)
-                guard event.id.isEmpty, case .spool(let spool) = offset.lane else {
+                guard event.id.isEmpty, let origin = self.state.origin(of: flight) else {
                     builder.append(record: event.record)
                     continue
                 }
-                EventID.write(spool: spool, sequence: offset.number, to: id.baseAddress!)
+                EventID.write(origin: origin, sequence: self.state.sequence(of: flight), to: id.baseAddress!)
                 var fields = EventFields(topic: event.topic, value: event.value, timestamp: event.timestamp)
                 (fields.key, fields.partition, fields.headers) = (event.key, event.partition, event.headers)
                 fields.id = UnsafeRawBufferPointer(id)

@@ -180,7 +180,7 @@ extension ForwardStage {
         let event = self.state.event(of: flight)
         let offset = self.state.offset(of: flight)
         let id =
-            if case .spool(let spool) = offset.lane, event.id.isEmpty { EventID.text(spool: spool, sequence: offset.number) } else {
+            if event.id.isEmpty, let origin = self.state.origin(of: flight) { EventID.text(origin: origin, sequence: offset.number) } else {
                 String(decoding: event.id, as: UTF8.self)
             }
         return DeadLetter(
@@ -191,7 +191,7 @@ extension ForwardStage {
     private func buried(_ death: ForwardState.Death, _ letter: DeadLetter, number: UInt64) {
         self.state.buried(death.flight)
         self.metrics.died(letter.topic, code: letter.code)
-        self.waiters.settled(letter.offset.number, .dead(code: letter.code, letter: number))
+        self.waiters.settled(letter.offset, .dead(code: letter.code, letter: number))
         let advice = self.advice.text(for: KafkaFailure(death.code), topic: letter.topic) ?? ""
         self.logger.warning(
             "event refused for good, it is in the dead letters",

@@ -125,7 +125,7 @@ extension IngestStage {
     func answerDurable(_ request: PendingRequest, of group: PendingGroup, _ receipt: DurableReceipt) {
         group.ids.withUnsafeBytes { ids in
             func id(_ own: Range<Int>, _ position: Gathering.Position) -> AnswerText.ID {
-                own.isEmpty ? .derived(receipt.spool, group.sequence(of: position, receipt.firstSequences)) : .own(ids.slice(own))
+                own.isEmpty ? .derived(receipt.origin, group.sequence(of: position, receipt.firstSequences)) : .own(ids.slice(own))
             }
             let body = self.text.durable(
                 count: request.count, first: id(request.firstID, request.first), last: id(request.lastID, request.last))

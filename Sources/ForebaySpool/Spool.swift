@@ -3,7 +3,7 @@ import ForebayTelemetry
 
 /// A durable log in a folder: append groups, read from any place, remember cursors (``SpoolFormat`` has the layout).
 package final class Spool: Sendable {
-    /// The log's own; what the ids of its events begin with stands in each batch's lane.
+    /// The lane of all its events. What their ids begin with stands in each batch.
     package let id: SpoolID
     package let configuration: SpoolConfiguration
     private let budget: SpoolBudget
@@ -95,7 +95,8 @@ package final class Spool: Sendable {
         let (path, disk) = ("\(configuration.directory)/\(SpoolMark.file)", configuration.disk)
         var value = identity.mark?.value.map(SpoolMark.Value.init) ?? SpoolMark.Value()
         value.durable = outcome.durableEnd
-        value.newest = outcome.segments.last?.number ?? 0
+        // Until there is one behind it, a newest segment that is lost stays known.
+        value.newest = outcome.isNewestLost ? outcome.newest : outcome.segments.last?.number ?? 0
         // What was not there at this start was told of, if it was lost; what version 1 let go of is not known.
         value.released = max(value.released, outcome.segments.first?.base ?? outcome.durableEnd)
         let slot = SlotFile.Value(value)
@@ -128,6 +129,9 @@ package final class Spool: Sendable {
 
     /// The first event still on disk.
     package var start: UInt64 { self.view.read { $0.start } }
+
+    /// Sequences of the segments that are there.
+    var sequenceCount: UInt64 { self.view.read { state in state.segments.reduce(0) { $0 + ($1.end - $1.base) } } }
 
     /// Bytes of the segments' files.
     package var byteCount: Int { self.view.read { state in state.segments.reduce(0) { $0 + $1.size } } }

@@ -7,7 +7,8 @@ import Testing
 struct BufferStateTests {
     private func submission(bytes: Int) -> Submission {
         let batch = Batch(
-            lane: .spool(.none), first: 0, count: 1, route: RouteID(name: "a"), acceptedAt: 1, slab: Slab(capacity: 1), range: 0..<bytes)
+            lane: .spool(.none), origin: nil, first: 0, count: 1, route: RouteID(name: "a"), acceptedAt: 1, slab: Slab(capacity: 1),
+            range: 0..<bytes)
         return Submission(batches: [batch], ack: AckToken { _ in })
     }
 

@@ -7,7 +7,8 @@ import Testing
 struct SourceStateTests {
     private func batch(_ first: UInt64, _ count: Int, acceptedAt: Int64 = 5) -> Batch {
         Batch(
-            lane: .spool(.none), first: first, count: count, route: RouteID(name: "a"), acceptedAt: acceptedAt, slab: Slab(capacity: 1),
+            lane: .spool(.none), origin: nil, first: first, count: count, route: RouteID(name: "a"), acceptedAt: acceptedAt,
+            slab: Slab(capacity: 1),
             range: 0..<0)
     }
 

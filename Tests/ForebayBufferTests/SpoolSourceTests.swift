@@ -11,14 +11,18 @@ import Testing
 @Suite("Spool source")
 struct SpoolSourceTests {
     private final class World {
-        let directory = NSTemporaryDirectory() + "forebay-source-" + UUID().uuidString
+        let directory: String
         let threads = SpoolThreads()
         let spool: Spool
 
         let disk = FaultDisk()
 
-        init(recentBytes: Int) throws {
-            var configuration = SpoolConfiguration(directory: self.directory, segmentSize: 1 << 20) { fatalError("\($0)") }
+        init(
+            recentBytes: Int, segmentSize: Int = 1 << 20,
+            directory: String = NSTemporaryDirectory() + "forebay-source-" + UUID().uuidString
+        ) throws {
+            self.directory = directory
+            var configuration = SpoolConfiguration(directory: self.directory, segmentSize: segmentSize) { fatalError("\($0)") }
             configuration.disk = self.disk
             configuration.recentBytes = recentBytes
             let budget = try SpoolBudget(capacity: 1 << 30, directory: self.directory)
@@ -38,11 +42,11 @@ struct SpoolSourceTests {
             return (source, cursor)
         }
 
-        func commit(_ route: String, _ count: Int) async throws {
-            let samples = (0..<count).map { EventFactory.Sample("t", value: "\($0)") }
+        func commit(_ route: String, _ count: Int, size: Int = 0) async throws {
+            let samples = (0..<count).map { EventFactory.Sample("t", value: "\($0)" + String(repeating: " ", count: size)) }
             let batch = EventFactory.batch(samples, spool: self.spool.id, first: 0)
             let routed = Batch(
-                lane: batch.lane, first: 0, count: batch.count, route: RouteID(name: route), acceptedAt: 1, slab: batch.slab,
+                lane: batch.lane, origin: nil, first: 0, count: batch.count, route: RouteID(name: route), acceptedAt: 1, slab: batch.slab,
                 range: batch.range)
             _ = try await self.spool.commit([Submission(batches: [routed], ack: AckToken { _ in })])
         }
@@ -76,6 +80,47 @@ struct SpoolSourceTests {
         source.close()
         others.close()
         await world.spool.close()
+    }
+
+    @Test("a spool whose ids begin with something new, since its newest segment was lost, is the same lane", arguments: [0, 16 << 20])
+    func origins(recentBytes: Int) async throws {
+        let directory: String
+        do {
+            let world = try World(recentBytes: recentBytes, segmentSize: 64 << 10)
+            _ = try await world.source("a")
+            for _ in 0..<6 { try await world.commit("a", 1, size: 25_000) }
+            await world.spool.close()
+            directory = world.directory + "-next"
+            try FileManager.default.copyItem(atPath: world.directory, toPath: directory)
+        }
+        let segments = try FileManager.default.contentsOfDirectory(atPath: directory + "/segments").sorted()
+        try FileManager.default.removeItem(atPath: directory + "/segments/" + segments.last!)
+        let world = try World(recentBytes: recentBytes, segmentSize: 64 << 10, directory: directory)
+        let (source, cursor) = try await world.source("a")
+        try await world.commit("a", 2)
+        var batches: [Batch] = []
+        var iterator = source.batches().makeAsyncIterator()
+        while batches.last?.end != world.spool.durableEnd { batches.append(try #require(await iterator.next())) }
+        #expect(Set(batches.map(\.lane)) == [source.cursor.lane], "one lane, so one prefix")
+        #expect(Set(batches.map(\.origin)).count == 2 && batches[0].origin == world.spool.id)
+        // What comes last is settled first; a stage would say so only when all before it is.
+        try source.commit(through: Offset(lane: batches[0].lane, number: batches[0].end))
+        #expect(cursor.sequence == batches[0].end)
+        let last = try #require(batches.last)
+        try source.commit(through: Offset(lane: last.lane, number: last.end))
+        #expect(await eventually { cursor.sequence == world.spool.durableEnd && source.lag == 0 })
+        source.close()
+        await world.spool.close()
+    }
+
+    @Test("a place in another lane moves no cursor: the process ends rather than that events are passed")
+    func otherLane() async throws {
+        await #expect(processExitsWith: .failure) {
+            let world = try World(recentBytes: 0)
+            let (source, _) = try await world.source("a")
+            try await world.commit("a", 3)
+            try source.commit(through: Offset(lane: .spool(.none), number: 1))
+        }
     }
 
     @Test("begun anew, it hands out again what nobody settled")

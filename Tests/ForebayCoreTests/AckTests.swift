@@ -6,7 +6,7 @@ import Testing
 @Suite("Ack token and delivery waiters")
 struct AckTests {
     private let receipt = DurableReceipt(
-        spool: Array("0123456789ABCDEF".utf8).withUnsafeBytes { SpoolID(characters: $0) }, firstSequences: [7])
+        origin: Array("0123456789ABCDEF".utf8).withUnsafeBytes { SpoolID(characters: $0) }, firstSequences: [7])
 
     private static func text(_ outcome: AckOutcome) -> String {
         switch outcome {
@@ -122,8 +122,22 @@ struct AckTests {
         let second = waiters.expect(sequences: [2, 3]) { _ in settled.add("second") }
         first.map(waiters.forget)
         #expect(!waiters.isEmpty)
-        for number in [1, 2, 3] as [UInt64] { waiters.settled(number, .record(partition: 0, offset: 0)) }
+        for number in [1, 2, 3] as [UInt64] { waiters.settled(Offset(lane: .spool(.none), number: number), .record(partition: 0, offset: 0)) }
         #expect(settled.all == ["second"] && waiters.isEmpty && second != nil)
+    }
+
+    @Test("a number in another lane is another event: it settles nobody who waits for one of the spool")
+    func otherLanes() {
+        let settled = Happenings<[Settlement]?>()
+        let waiters = DeliveryWaiters(limit: 10)
+        _ = waiters.expect(sequences: [1]) { settled.add($0) }
+        for lane in [Lane.unit(1), .unit(1, pass: 2), .partition(topic: "t", 0)] {
+            waiters.settled(Offset(lane: lane, number: 1), .record(partition: 0, offset: 7))
+            waiters.setAside(Offset(lane: lane, number: 1))
+        }
+        #expect(settled.count == 0 && !waiters.isEmpty)
+        waiters.settled(Offset(lane: .spool(.none), number: 1), .record(partition: 0, offset: 8))
+        #expect(settled.all == [[.record(partition: 0, offset: 8)]])
     }
 
     @Test("a request without events has nothing to wait for")

@@ -169,7 +169,7 @@ struct BatchTests {
             let slab = Slab(capacity: bytes.count)
             slab.base.copyMemory(from: bytes, byteCount: bytes.count)
             let batch = Batch(
-                lane: sound.lane, first: 0, count: 5, route: sound.route, acceptedAt: 0, slab: slab, range: 0..<bytes.count)
+                lane: sound.lane, origin: nil, first: 0, count: 5, route: sound.route, acceptedAt: 0, slab: slab, range: 0..<bytes.count)
             var seen = 0
             batch.forEachEvent { event, _ in
                 seen += 1

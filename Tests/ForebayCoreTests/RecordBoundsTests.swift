@@ -98,7 +98,8 @@ struct RecordBoundsTests {
         let slab = Slab(capacity: all.count)
         slab.base.copyMemory(from: all, byteCount: all.count)
         return Batch(
-            lane: .spool(.none), first: first, count: count, route: RouteID(name: "r"), acceptedAt: 77, slab: slab, range: 5..<all.count)
+            lane: .spool(.none), origin: nil, first: first, count: count, route: RouteID(name: "r"), acceptedAt: 77, slab: slab,
+            range: 5..<all.count)
     }
 
     private func topics(_ batch: Batch) -> [String] {

@@ -116,14 +116,14 @@ struct SupportTests {
     func eventIDs() {
         var generator = SplitMix(seed: 1)
         let spool = SpoolID.random(using: &generator)
-        #expect(EventID.text(spool: spool, sequence: 0) == "\(spool)-0000000000000")
-        #expect(EventID.text(spool: spool, sequence: 33) == "\(spool)-0000000000011")
-        #expect(EventID.text(spool: spool, sequence: .max) == "\(spool)-FZZZZZZZZZZZZ")
+        #expect(EventID.text(origin: spool, sequence: 0) == "\(spool)-0000000000000")
+        #expect(EventID.text(origin: spool, sequence: 33) == "\(spool)-0000000000011")
+        #expect(EventID.text(origin: spool, sequence: .max) == "\(spool)-FZZZZZZZZZZZZ")
         var numbers = (0..<1000).map { _ in
             UInt64.random(in: 0...UInt64.max >> UInt64.random(in: 0..<60, using: &generator), using: &generator)
         }
         numbers = Array(Set(numbers)).sorted()
-        let texts = numbers.map { EventID.text(spool: spool, sequence: $0) }
+        let texts = numbers.map { EventID.text(origin: spool, sequence: $0) }
         #expect(texts == texts.sorted() && Set(texts).count == texts.count)
         #expect(texts.allSatisfy { $0.utf8.count == EventID.length && EventID.length == 30 })
     }

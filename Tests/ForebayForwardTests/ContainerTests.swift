@@ -73,14 +73,14 @@ struct ContainerTests {
             let batch =
                 number % 5 == 0
                 ? Batch(
-                    lane: .unit(9, pass: 1), first: first, count: 1, route: filler.route, acceptedAt: 1, slab: filler.slab,
+                    lane: .unit(9, pass: 1), origin: nil, first: first, count: 1, route: filler.route, acceptedAt: 1, slab: filler.slab,
                     range: filler.range) : filler
             #expect(queue.append(batch, firstFlight: UInt64(number) * 2, cost: Int(number), partition: number % 4 == 0 ? 3 : nil) == number)
             held[number] = batch
             let entry = queue[number]
             #expect(entry.firstFlight == UInt64(number) * 2 && entry.endFlight == UInt64(number) * 2 + 1 && entry.cost == Int(number))
             #expect(queue.shift(number) == first - UInt64(number) * 2 && entry.next == nil)
-            #expect(queue.partition(number) == (number % 4 == 0 ? 3 : nil) && queue.spool(number) == (number % 5 == 0 ? nil : spool))
+            #expect(queue.partition(number) == (number % 4 == 0 ? 3 : nil) && queue.origin(number) == (number % 5 == 0 ? nil : spool))
             #expect(queue.base(number) == UnsafeRawPointer(batch.slab.base + batch.range.lowerBound))
             if number > 0, held[number - 1] != nil {
                 queue.link(number - 1, to: number)

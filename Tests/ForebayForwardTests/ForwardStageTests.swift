@@ -32,7 +32,7 @@ struct ForwardStageTests {
         for record in records {
             let key = Array(record.key!.utf8), number = UInt64(record.value!.dropFirst())!
             #expect(record.partition == key.withUnsafeBytes { KafkaPartitioner.partition(of: $0, among: 3) })
-            #expect(record.header("forebay-id") == EventID.text(spool: fixture.spool, sequence: number))
+            #expect(record.header("forebay-id") == EventID.text(origin: fixture.spool, sequence: number))
         }
         #expect(fixture.stage.facts.contains(Fact("delivered", .number(2000))))
         await fixture.close()

@@ -39,7 +39,8 @@ struct NewProducerTests {
         mutating func pump() -> [(flight: UInt64, partition: Int32, id: String)] {
             var sent: [(UInt64, Int32, String)] = []
             self.state.pump(now: self.now) { outgoing, _, sequence in
-                sent.append((outgoing.flight, outgoing.partition, outgoing.spool.map { EventID.text(spool: $0, sequence: sequence) } ?? ""))
+                sent.append(
+                    (outgoing.flight, outgoing.partition, outgoing.origin.map { EventID.text(origin: $0, sequence: sequence) } ?? ""))
                 return .none
             }
             return sent
@@ -131,7 +132,7 @@ struct NewProducerTests {
         }
         driver.learn()
         for (flight, (spool, first)) in places.enumerated() {
-            #expect(driver.pump().map(\.id) == [EventID.text(spool: spool, sequence: first)])
+            #expect(driver.pump().map(\.id) == [EventID.text(origin: spool, sequence: first)])
             driver.report([UInt64(flight)])
             driver.state.partitions[0].knownProducer = 0
         }

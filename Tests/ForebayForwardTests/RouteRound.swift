@@ -303,7 +303,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
             if value != event.value || key != event.key || record.topic != event.topic || record.timestamp != event.timestamp {
                 self.violations.append("\(number) arrived changed")
             }
-            if record.id != EventID.text(spool: self.spool, sequence: UInt64(number)) {
+            if record.id != EventID.text(origin: self.spool, sequence: UInt64(number)) {
                 self.violations.append("\(number) has the id \(record.id)")
             }
             guard stored.insert(number).inserted else {
@@ -323,7 +323,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         }
         let buried = Set(self.letters.letters.map(\.eventID))
         for number in self.events.indices {
-            let isDead = buried.contains(EventID.text(spool: self.spool, sequence: UInt64(number)))
+            let isDead = buried.contains(EventID.text(origin: self.spool, sequence: UInt64(number)))
             if isDead, !self.poison.contains(number) { self.violations.append("\(number) is dead and no broker refused it for good") }
             if self.poison.contains(number), !isDead { self.violations.append("\(number) is poison and not in the dead letters") }
             if !isDead, !stored.contains(number) { self.violations.append("\(number) is lost") }

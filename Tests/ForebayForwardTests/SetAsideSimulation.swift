@@ -148,7 +148,7 @@ struct SetAsideSimulation {
             events.map { EventFactory.Sample(self.samples[$0].topic, key: self.samples[$0].key, value: "v\($0)", timestamp: 1) },
             spool: .none, first: first)
         return Batch(
-            lane: lane, first: first, count: batch.count, route: batch.route, acceptedAt: batch.acceptedAt, slab: batch.slab,
+            lane: lane, origin: nil, first: first, count: batch.count, route: batch.route, acceptedAt: batch.acceptedAt, slab: batch.slab,
             range: batch.range)
     }
 

@@ -182,8 +182,8 @@ extension Batch {
             }
         }
         return Batch(
-            lane: self.lane, first: self.first + UInt64(count), count: self.count - count, route: self.route, acceptedAt: self.acceptedAt,
-            slab: self.slab, range: offset..<self.range.upperBound)
+            lane: self.lane, origin: self.origin, first: self.first + UInt64(count), count: self.count - count, route: self.route,
+            acceptedAt: self.acceptedAt, slab: self.slab, range: offset..<self.range.upperBound)
     }
 }
 

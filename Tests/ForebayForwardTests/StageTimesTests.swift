@@ -26,7 +26,7 @@ struct StageTimesTests {
             await world.pass(5)
             let sent = world.cluster.takeSent().sorted { $0.token < $1.token }
             #expect(
-                sent.map(\.id) == ["mine", EventID.text(spool: world.spool, sequence: 1), EventID.text(spool: world.spool, sequence: 2)])
+                sent.map(\.id) == ["mine", EventID.text(origin: world.spool, sequence: 1), EventID.text(origin: world.spool, sequence: 2)])
             #expect(
                 sent.map(\.value) == ["one", nil, "three"] && sent.map(\.key) == ["k", nil, nil] && sent.map(\.timestamp) == [7, 8, 1])
             #expect(sent.map(\.partition) == [1, 0, 0] && sent.allSatisfy { $0.producer == "forward/\(world.route)" })

@@ -43,7 +43,7 @@ struct Driver {
         let batch = EventFactory.batch(samples, spool: self.spool, first: first)
         self.admit(
             Batch(
-                lane: .unit(unit, pass: pass), first: first, count: count, route: batch.route, acceptedAt: batch.acceptedAt,
+                lane: .unit(unit, pass: pass), origin: nil, first: first, count: count, route: batch.route, acceptedAt: batch.acceptedAt,
                 slab: batch.slab, range: batch.range), partition: partition)
     }
 

@@ -1,6 +1,7 @@
 import ForebayCore
 import ForebayNet
 import ForebayTelemetry
+import ForebayTestKit
 import Testing
 
 @testable import ForebayHTTP

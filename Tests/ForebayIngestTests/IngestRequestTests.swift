@@ -7,7 +7,7 @@ import Testing
 /// Requests to answers, through the handler.
 @Suite("Ingest requests", .timeLimit(.minutes(3)))
 struct IngestRequestTests {
-    static func id(_ sequence: UInt64) -> String { EventID.text(spool: IngestHarness.spool, sequence: sequence) }
+    static func id(_ sequence: UInt64) -> String { EventID.text(origin: IngestHarness.spool, sequence: sequence) }
 
     static func accepted(_ count: Int, _ first: String, _ last: String) -> SeenAnswer {
         SeenAnswer(

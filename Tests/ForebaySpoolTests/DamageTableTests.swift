@@ -107,6 +107,21 @@ struct DamageTableTests {
             return path
         }
 
+        /// A segment is away for a start that accepts more, and is put back.
+        func startWithout(_ place: Int) async throws {
+            let path = try self.segment(place)
+            self.harmed = []
+            try FileManager.default.moveItem(atPath: path, toPath: self.directory + "/away")
+            let spool = try self.fixture.open()
+            #expect(!spool.alarms.isEmpty || !spool.missing.isEmpty)
+            for name in ["a", "b", "c"] {
+                _ = try await spool.cursor("forward/\(name)", route: RouteID(name: name))
+                _ = try await spool.commit([submission([(RouteID(name: name), ["meanwhile"])])])
+            }
+            await spool.close()
+            try FileManager.default.moveItem(atPath: self.directory + "/away", toPath: path)
+        }
+
         func change(_ path: String, _ body: (inout Data) -> Void) throws {
             var bytes = try Data(contentsOf: URL(filePath: path))
             body(&bytes)
@@ -115,10 +130,11 @@ struct DamageTableTests {
     }
 
     enum Damage: CaseIterable {
-        case frame, headerCopy, otherHeaderCopy, header, headerOfNewest, middleGone, oldestGone, newestGone, cutShort, cutToNothing, footer
+        case frame, headerCopy, otherHeaderCopy, header, headerOfNewest, middleGone, oldestGone, newestGone, newestBack, oldestBack,
+            cutShort, cutToNothing, footer
         case copy, foreign, stranger
         case cursorSlot, cursorEmpty, cursorGarbage, cursorGone, cursorOfAnother, cursorOfNobody
-        case registry, registryCopy, registries, registryOfAnother, mark, markGone, lock, leftovers
+        case registry, registryCopy, registries, registriesAndCursor, registryOfAnother, mark, markGone, lock, leftovers
 
         /// Whether events can't be read any more.
         var loses: Bool {
@@ -129,8 +145,7 @@ struct DamageTableTests {
         var alarms: Bool {
             [
                 .header, .headerOfNewest, .newestGone, .foreign, .cursorEmpty, .cursorGarbage, .cursorGone, .cursorOfAnother, .registries,
-                .registryOfAnother,
-                .mark, .markGone,
+                .registriesAndCursor, .registryOfAnother, .mark, .markGone,
             ].contains(self)
         }
     }
@@ -157,6 +172,8 @@ struct DamageTableTests {
         case .middleGone: try files.removeItem(atPath: try world.segment(1))
         case .oldestGone: try files.removeItem(atPath: try world.segment(0))
         case .newestGone: try files.removeItem(atPath: try world.segment(-1))
+        case .newestBack: try await world.startWithout(-1)
+        case .oldestBack: try await world.startWithout(0)
         case .cutShort: try world.change(try world.segment(1)) { $0.removeLast($0.count - 30_000) }
         case .cutToNothing: try world.change(try world.segment(1)) { $0.removeLast($0.count - 8192) }
         case .footer: try world.change(try world.segment(0)) { $0[$0.count - 3] ^= 1 }
@@ -190,6 +207,8 @@ struct DamageTableTests {
         case .registries:
             try files.removeItem(atPath: directory + "/registry")
             try world.change(directory + "/registry.copy") { $0[20] ^= 1 }
+        case .registriesAndCursor:
+            for name in CursorRegistry.files + ["cursors/forward.c"] { try files.removeItem(atPath: directory + "/" + name) }
         case .registryOfAnother:
             let other = try await World(isClean: true)
             for name in CursorRegistry.files {
@@ -213,11 +232,11 @@ struct DamageTableTests {
         try FileManager.default.removeItem(atPath: try world.segment(-1))
         let spool = try world.fixture.open()
         let receipt = try await spool.commit([submission([(routeA, ["next"])])])[0]
-        #expect(receipt.spool != spool.id, "another origin")
-        let origin = receipt.spool
+        #expect(receipt.origin != spool.id, "another origin")
+        let origin = receipt.origin
         await spool.close()
         let again = try world.fixture.open()
-        #expect(try await again.commit([submission([(routeA, ["next"])])])[0].spool == origin, "and it stays")
+        #expect(try await again.commit([submission([(routeA, ["next"])])])[0].origin == origin, "and it stays")
         await again.close()
     }
 

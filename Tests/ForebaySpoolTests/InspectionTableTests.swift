@@ -254,8 +254,8 @@ struct InspectionTableTests {
         for from in [0, 1, 5, 11, 12, 99] as [UInt64] {
             for enough in [1, 3, 100] {
                 var seen: [(UInt64, RouteID, String)] = []
-                try self.inspect().dump(from: from) { event, sequence, route in
-                    seen.append((sequence, route, String(decoding: event.value!.prefix(2), as: UTF8.self)))
+                try self.inspect().dump(from: from) { event, sequence, batch in
+                    seen.append((sequence, batch.route, String(decoding: event.value!.prefix(2), as: UTF8.self)))
                     return seen.count < enough
                 }
                 #expect(seen.map(\.0) == (0..<12).filter { $0 >= from }.prefix(enough).map { $0 }, "\(enough) from \(from)")

@@ -67,7 +67,7 @@ struct LogTests {
             seen.add(world.watched.calls())
         }) { _ in }
         let receipts = try await spool.commit([Submission(batches: [batch(routeA, ["0", "1"]), batch(routeB, ["2"])], ack: ack)])
-        #expect(receipts.map(\.firstSequences) == [[0, 2]] && numbered.all == [[0, 2]] && receipts[0].spool == spool.id)
+        #expect(receipts.map(\.firstSequences) == [[0, 2]] && numbered.all == [[0, 2]] && receipts[0].origin == spool.id)
         let name = "segments/00000000000000000001.segment"
         #expect(
             seen.all[0].filter { !$0.hasPrefix("open") } == [
@@ -77,7 +77,7 @@ struct LogTests {
         #expect(spool.durableEnd == 3 && spool.start == 0 && spool.segmentCount == 1)
         #expect(try await spool.commit([]).isEmpty)
         let empty = try await spool.commit([Submission(batches: [], ack: AckToken { _ in }), submission([])])
-        #expect(empty.map(\.firstSequences) == [[], []] && empty.map(\.spool) == [spool.id, spool.id] && world.watched.calls().isEmpty)
+        #expect(empty.map(\.firstSequences) == [[], []] && empty.map(\.origin) == [spool.id, spool.id] && world.watched.calls().isEmpty)
         await spool.close()
         let error = await #expect(throws: ForebayError.self) { try await self.commit(spool, "late") }
         #expect(error?.code == .spoolFull && error?.message == "the spool is closed")

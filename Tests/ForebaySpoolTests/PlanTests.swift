@@ -37,10 +37,17 @@ struct PlanTests {
             FrameHeader(
                 length: $0.length, count: $0.count, flags: [], base: 100 + $0.first, route: $0.route, ordinal: 0, durable: 0, acceptedAt: 0)
         }
-        let batches = plan.batches(headers, spool: spoolID("0123456789ABCDEF"))
+        let batches = plan.batches(
+            headers,
+            of: SegmentHeader(
+                log: spoolID("0123456789ABCDEF"), origin: spoolID("FEDCBA9876543210"), number: 1, base: 0, salt: 1, madeAt: 0))
         #expect(batches.map(\.first) == [100, 102, 103, 104, 105, 106, 107] && batches.map(\.count) == [2, 1, 1, 1, 1, 1, 1])
         #expect(batches.map(\.route) == [routeA, routeA, routeA, routeA, routeB, routeB, self.c])
-        #expect(batches.allSatisfy { $0.lane == .spool(spoolID("0123456789ABCDEF")) && $0.acceptedAt == 1000 && $0.isWellFormed })
+        #expect(
+            batches.allSatisfy {
+                $0.lane == .spool(spoolID("0123456789ABCDEF")) && $0.origin == spoolID("FEDCBA9876543210") && $0.acceptedAt == 1000
+                    && $0.isWellFormed
+            })
         #expect(self.plan([]).size == 0 && self.plan([[]]).eventCount == 0)
     }
 
@@ -192,7 +199,8 @@ struct PlanTests {
         _ first: UInt64, _ count: Int, _ route: RouteID = routeA, capacity: Int = 1000, in slab: Slab? = nil, from start: Int = 0
     ) -> Batch {
         Batch(
-            lane: .spool(.none), first: first, count: count, route: route, acceptedAt: 0, slab: slab ?? Slab(capacity: capacity),
+            lane: .spool(.none), origin: nil, first: first, count: count, route: route, acceptedAt: 0,
+            slab: slab ?? Slab(capacity: capacity),
             range: start..<start + 10)
     }
 

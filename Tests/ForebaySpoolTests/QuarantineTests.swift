@@ -72,8 +72,9 @@ struct QuarantineTests {
         bytes[segment.header.dataStart + 100] ^= 1
         try bytes.write(to: URL(filePath: look.segmentsFolder + "/" + segment.path.split(separator: "/").last!))
         var found: [UInt64] = []
-        try SpoolInspection(directory: look.directory).dump(from: 0) { _, sequence, _ in
+        try SpoolInspection(directory: look.directory).dump(from: 0) { _, sequence, batch in
             found.append(sequence)
+            #expect(batch.origin == segment.header.origin && batch.route == routeA)
             return true
         }
         #expect(found == Array(segment.base + 1..<segment.end), "all but the damaged one")

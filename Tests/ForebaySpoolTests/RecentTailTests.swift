@@ -20,7 +20,7 @@ struct RecentTailTests {
             let slab = Slab(capacity: 1000)
             watched.append(Watched(slab))
             tail.append([
-                Batch(lane: .spool(spool), first: number, count: 1, route: route, acceptedAt: 0, slab: slab, range: 0..<10)
+                Batch(lane: .spool(spool), origin: spool, first: number, count: 1, route: route, acceptedAt: 0, slab: slab, range: 0..<10)
             ])
             let alive = watched.count { $0.slab != nil }
             try #require(alive * 1000 <= 10_000, "after \(number + 1)")

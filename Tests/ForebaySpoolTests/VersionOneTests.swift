@@ -134,9 +134,9 @@ struct VersionOneTests {
             let batches = try reader.read(upTo: 64 << 10)
             if batches.isEmpty, reader.isCaughtUp { return events }
             for batch in batches {
-                guard case .spool(let origin) = batch.lane else { continue }
+                guard let origin = batch.origin else { continue }
                 batch.forEachEvent { event, sequence in
-                    let id = event.id.isEmpty ? EventID.text(spool: origin, sequence: sequence) : String(decoding: event.id, as: UTF8.self)
+                    let id = event.id.isEmpty ? EventID.text(origin: origin, sequence: sequence) : String(decoding: event.id, as: UTF8.self)
                     events.append(
                         Found(
                             id: id, topic: String(decoding: event.topic, as: UTF8.self),

@@ -197,9 +197,9 @@ struct PlantedTests {
     func receipts() {
         let type = SourceFile(path: "Sources/ForebayCore/Submission.swift", text: "package struct DurableReceipt: Sendable {\n init() {} }")
         let sync = SourceFile(
-            path: "Sources/ForebaySpool/GroupCommit.swift", text: "ack.resolve(DurableReceipt(spool: a, firstSequences: b))")
-        let cheat = SourceFile(path: "Sources/ForebayBuffer/Fast.swift", text: "ack.resolve(DurableReceipt(spool: a, firstSequences: b))")
-        let test = SourceFile(path: "Tests/ATests/A.swift", text: "DurableReceipt(spool: a, firstSequences: b)")
+            path: "Sources/ForebaySpool/GroupCommit.swift", text: "ack.resolve(DurableReceipt(origin: a, firstSequences: b))")
+        let cheat = SourceFile(path: "Sources/ForebayBuffer/Fast.swift", text: "ack.resolve(DurableReceipt(origin: a, firstSequences: b))")
+        let test = SourceFile(path: "Tests/ATests/A.swift", text: "DurableReceipt(origin: a, firstSequences: b)")
         #expect(WholeTreeRules.receipts([type, sync, test]).isEmpty)
         #expect(WholeTreeRules.receipts([type, sync, cheat]).map(\.path) == [sync.path, cheat.path])
     }

@@ -2,7 +2,10 @@
 ///
 /// The batch is what travels: over links, to the disk, to Kafka. Copying it copies a reference.
 package struct Batch: Sendable {
+    /// What `first` counts in, and so the cursor that passes the events.
     package let lane: Lane
+    /// What the ids of those events begin with that came without one (``EventID``). None: each has one, or no log has numbered them yet.
+    package let origin: SpoolID?
     /// The sequence of the first event; 0 until the spool has numbered it.
     package let first: UInt64
     package let count: Int
@@ -13,8 +16,11 @@ package struct Batch: Sendable {
     /// Where the records lie in the slab.
     package let range: Range<Int>
 
-    package init(lane: Lane, first: UInt64, count: Int, route: RouteID, acceptedAt: Int64, slab: Slab, range: Range<Int>) {
+    package init(
+        lane: Lane, origin: SpoolID?, first: UInt64, count: Int, route: RouteID, acceptedAt: Int64, slab: Slab, range: Range<Int>
+    ) {
         self.lane = lane
+        self.origin = origin
         self.first = first
         self.count = count
         self.route = route
@@ -59,8 +65,8 @@ package struct Batch: Sendable {
             start += event.record.count
         }
         return Batch(
-            lane: self.lane, first: self.first + dropped, count: self.count - Int(dropped), route: self.route, acceptedAt: self.acceptedAt,
-            slab: self.slab, range: start..<self.range.upperBound)
+            lane: self.lane, origin: self.origin, first: self.first + dropped, count: self.count - Int(dropped), route: self.route,
+            acceptedAt: self.acceptedAt, slab: self.slab, range: start..<self.range.upperBound)
     }
 
     /// Whether the bytes are exactly `count` records. What comes from a disk is asked before it is used.

@@ -106,7 +106,7 @@ package struct BatchBuilder: ~Copyable {
     package mutating func finish(route: RouteID, acceptedAt: Int64) -> Batch? {
         guard self.count > 0 else { return nil }
         let batch = Batch(
-            lane: .spool(.none), first: 0, count: self.count, route: route, acceptedAt: acceptedAt, slab: self.slab,
+            lane: .spool(.none), origin: nil, first: 0, count: self.count, route: route, acceptedAt: acceptedAt, slab: self.slab,
             range: 0..<self.byteCount)
         self.slab = Slab(capacity: self.initialCapacity)
         self.byteCount = 0

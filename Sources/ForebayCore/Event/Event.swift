@@ -105,13 +105,13 @@ package struct Event {
     }
 }
 
-/// The id of an event that its producer gave none: the spool's 16 characters, `-`, and the sequence in 13 digits of base 32.
+/// The id of an event that its producer gave none: its batch's origin (16 characters), `-`, and the sequence in 13 digits of base 32.
 package enum EventID {
     package static let length = SpoolID.length + 1 + 13
 
     /// Writes ``length`` ASCII characters.
-    package static func write(spool: SpoolID, sequence: UInt64, to target: UnsafeMutableRawPointer) {
-        spool.write(to: target)
+    package static func write(origin: SpoolID, sequence: UInt64, to target: UnsafeMutableRawPointer) {
+        origin.write(to: target)
         target.storeBytes(of: UInt8(ascii: "-"), toByteOffset: SpoolID.length, as: UInt8.self)
         var rest = sequence
         for place in stride(from: Self.length - 1, to: SpoolID.length, by: -1) {
@@ -120,9 +120,9 @@ package enum EventID {
         }
     }
 
-    package static func text(spool: SpoolID, sequence: UInt64) -> String {
+    package static func text(origin: SpoolID, sequence: UInt64) -> String {
         withUnsafeTemporaryAllocation(byteCount: Self.length, alignment: 8) { bytes in
-            self.write(spool: spool, sequence: sequence, to: bytes.baseAddress!)
+            self.write(origin: origin, sequence: sequence, to: bytes.baseAddress!)
             return String(decoding: bytes, as: UTF8.self)
         }
     }

@@ -1,6 +1,7 @@
 /// The name of a spool: 80 random bits, written as 16 characters of Crockford's base 32.
 ///
-/// It stands in every derived event id, so that ids of two spools never meet.
+/// Derived event ids begin with it, so that ids of two spools never meet. A spool that lost its newest segment may have given numbers that
+/// nobody knows of, so ids begin with another such name from then on, their origin; the spool stays the same.
 package struct SpoolID: Hashable, Sendable, CustomStringConvertible {
     /// The number of ASCII characters, on disk and in ids.
     package static let length = 16
@@ -44,18 +45,13 @@ package enum Base32 {
     }
 }
 
-/// What an offset counts in.
+/// What an offset counts in. One cursor passes all of it.
 package enum Lane: Hashable, Sendable {
+    /// By its own id, whatever the ids of its events begin with.
     case spool(SpoolID)
     case partition(topic: String, Int32)
     /// A unit of what is set aside, by its number in its route's log, and which reading of it this is; counts the unit's own events from 0.
     case unit(UInt64, pass: UInt32 = 0)
-
-    /// Whether both are passed by one cursor: a spool's sequences go on, whatever its ids begin with since its newest segment was lost.
-    package func sharesCursor(with other: Lane) -> Bool {
-        if case (.spool, .spool) = (self, other) { return true }
-        return self == other
-    }
 }
 
 /// A place in a lane: the number of the event that stands there.

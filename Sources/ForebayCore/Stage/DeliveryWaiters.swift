@@ -9,7 +9,7 @@ package enum Settlement: Sendable, Equatable {
     package var isRefusal: Bool { if case .dead = self { true } else { false } }
 }
 
-/// The requests that wait for Kafka (`?ack=kafka`), by sequence. Bounded; survives a restart of any stage.
+/// The requests that wait for Kafka (`?ack=kafka`), by sequences of the spool. Bounded; survives a restart of any stage.
 package final class DeliveryWaiters: Sendable {
     private final class Request: Sendable {
         let sequences: [UInt64]
@@ -68,12 +68,12 @@ package final class DeliveryWaiters: Sendable {
         }
     }
 
-    /// Told by the delivering stage.
-    package func settled(_ sequence: UInt64, _ settlement: Settlement) {
-        guard !self.isEmpty else { return }
+    /// Told by the delivering stage. Nobody waits for what comes from elsewhere than the spool: it was set aside, and counts otherwise.
+    package func settled(_ place: Offset, _ settlement: Settlement) {
+        guard !self.isEmpty, case .spool = place.lane else { return }
         let found = self.waiting.withLock { waiting in
             defer { self.count.store(waiting.count, ordering: .releasing) }
-            return waiting.removeValue(forKey: sequence)
+            return waiting.removeValue(forKey: place.number)
         }
         guard let (request, place) = found else { return }
         let complete = request.state.withLock { state -> [Settlement]? in
@@ -86,8 +86,8 @@ package final class DeliveryWaiters: Sendable {
     }
 
     /// Told by the delivering stage: an event is set aside. Its request need not wait.
-    package func setAside(_ sequence: UInt64) {
-        guard !self.isEmpty, let request = self.waiting.withLock({ $0[sequence]?.request }) else { return }
+    package func setAside(_ place: Offset) {
+        guard !self.isEmpty, case .spool = place.lane, let request = self.waiting.withLock({ $0[place.number]?.request }) else { return }
         self.forget(Ticket(request: request))
         request.settle(nil)
     }

@@ -116,7 +116,7 @@ package final class SetAsideSource: EventSource {
             setAside.hasRead(number, pass: count, through: batch.end, acceptedAt: batch.acceptedAt)
             try await link.send(
                 Batch(
-                    lane: .unit(number, pass: count), first: batch.first, count: batch.count, route: batch.route,
+                    lane: .unit(number, pass: count), origin: batch.origin, first: batch.first, count: batch.count, route: batch.route,
                     acceptedAt: batch.acceptedAt, slab: batch.slab, range: batch.range))
         }
     }

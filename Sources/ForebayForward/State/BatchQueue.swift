@@ -11,8 +11,6 @@ struct BatchQueue {
         let base: UnsafeRawPointer
         /// What a flight's number and its sequence differ by.
         let shift: UInt64
-        /// Whose sequences these are, and so their derived ids; none if it is no spool's.
-        let spool: SpoolID?
         /// Of a partition that was set aside as a unit: where its events go, whatever their keys say.
         let partition: Int32?
         /// The batch behind it in its lane.
@@ -44,8 +42,8 @@ struct BatchQueue {
     }
 
     @inline(__always)
-    func spool(_ number: UInt32) -> SpoolID? {
-        self.entries[Int(number) & (self.entries.count - 1)].unsafelyUnwrapped.spool
+    func origin(_ number: UInt32) -> SpoolID? {
+        self.entries[Int(number) & (self.entries.count - 1)].unsafelyUnwrapped.batch.origin
     }
 
     func partition(_ number: UInt32) -> Int32? { self[number].partition }
@@ -54,10 +52,8 @@ struct BatchQueue {
     mutating func append(_ batch: Batch, firstFlight: UInt64, cost: Int, partition: Int32?) -> UInt32 {
         if self.count == self.entries.count { self.grow() }
         let base = UnsafeRawPointer(batch.slab.base + batch.range.lowerBound)
-        let spool: SpoolID? = if case .spool(let id) = batch.lane { id } else { nil }
         self.entries[Int(self.tail) & (self.entries.count - 1)] = Entry(
-            batch: batch, firstFlight: firstFlight, cost: cost, base: base, shift: batch.first &- firstFlight, spool: spool,
-            partition: partition)
+            batch: batch, firstFlight: firstFlight, cost: cost, base: base, shift: batch.first &- firstFlight, partition: partition)
         self.tail &+= 1
         return self.tail &- 1
     }

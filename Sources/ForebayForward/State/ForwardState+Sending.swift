@@ -9,8 +9,8 @@ extension ForwardState {
         let slot: ProducerSlot
         let topic: Int
         let partition: Int32
-        /// Whose sequence its id is derived from, if it came without one.
-        let spool: SpoolID?
+        /// What its id begins with, if it came without one.
+        let origin: SpoolID?
     }
 
     @inline(__always)
@@ -45,7 +45,7 @@ extension ForwardState {
             guard let slot = self.slot(for: flight, place, topic, size: size) else { return }
             let outgoing = Outgoing(
                 flight: self.flights.number(flight), slot: slot, topic: topic, partition: self.partitions[place].number,
-                spool: self.batches.spool(self.flights[flight].batch))
+                origin: self.batches.origin(self.flights[flight].batch))
             let refusal = send(outgoing, self.event(of: flight), self.sequence(of: flight))
             guard !refusal.isError else { return self.notTaken(flight, place, slot, refusal, now: now) }
             self.sent(flight, place, slot, size: size)

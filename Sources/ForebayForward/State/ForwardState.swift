@@ -133,7 +133,7 @@ struct ForwardState {
     mutating func admit(_ batch: Batch, partition: Int32? = nil, now: UInt64) {
         self.admissions += 1
         let number = self.batches.append(batch, firstFlight: self.flights.tail, cost: self.cost(of: batch), partition: partition)
-        if let lane = self.lanes.firstIndex(where: { $0.lane.sharesCursor(with: batch.lane) }) {
+        if let lane = self.lanes.firstIndex(where: { $0.lane == batch.lane }) {
             self.lanes[lane].append(number, in: &self.batches)
         } else {
             self.lanes.append(LanePrefix(batch.lane, batch: number, in: self.batches))
@@ -175,6 +175,9 @@ struct ForwardState {
         return Offset(lane: entry.batch.lane, number: self.sequence(of: flight))
     }
 
+    /// What the id of a flight's event begins with, if it came without one.
+    func origin(of flight: UInt32) -> SpoolID? { self.batches.origin(self.flights[flight].batch) }
+
     private mutating func topic(of event: Event) -> Int {
         if let lastTopic, self.names.isName(event.topic, of: lastTopic) { return lastTopic }
         let index = self.names.index(of: event.topic) ?? self.addTopic(event.topic)
@@ -212,7 +215,7 @@ struct ForwardState {
     }
 
     private mutating func commit(_ offset: Offset) {
-        if let index = self.commits.firstIndex(where: { $0.lane.sharesCursor(with: offset.lane) }) {
+        if let index = self.commits.firstIndex(where: { $0.lane == offset.lane }) {
             self.commits[index] = offset
         } else {
             self.commits.append(offset)

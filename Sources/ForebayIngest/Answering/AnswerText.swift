@@ -91,10 +91,10 @@ struct AnswerText: ~Copyable {
     private mutating func put(_ id: ID) {
         switch id {
         case .own(let bytes): self.put(quoted: bytes)
-        case .derived(let spool, let sequence):
+        case .derived(let origin, let sequence):
             self.reserve(EventID.length + 2)
             self.buffer[self.used] = UInt8(ascii: "\"")
-            EventID.write(spool: spool, sequence: sequence, to: self.buffer.baseAddress! + self.used + 1)
+            EventID.write(origin: origin, sequence: sequence, to: self.buffer.baseAddress! + self.used + 1)
             self.buffer[self.used + EventID.length + 1] = UInt8(ascii: "\"")
             self.used += EventID.length + 2
         }

@@ -67,15 +67,15 @@ struct GroupPlan {
     }
 
     /// The group's batches as they are numbered, in order, on the same slabs.
-    func batches(_ headers: [FrameHeader], spool: SpoolID) -> [Batch] {
+    func batches(_ headers: [FrameHeader], of segment: SegmentHeader) -> [Batch] {
         var batches: [Batch] = []
         for (frame, header) in zip(self.frames, headers) {
             var first = header.base
             for piece in frame.pieces {
                 batches.append(
                     Batch(
-                        lane: .spool(spool), first: first, count: piece.count, route: frame.route, acceptedAt: frame.acceptedAt,
-                        slab: piece.slab, range: piece.range))
+                        lane: .spool(segment.log), origin: segment.origin, first: first, count: piece.count, route: frame.route,
+                        acceptedAt: frame.acceptedAt, slab: piece.slab, range: piece.range))
                 first += UInt64(piece.count)
             }
         }

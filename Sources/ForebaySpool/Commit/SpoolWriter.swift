@@ -11,6 +11,8 @@ actor SpoolWriter {
         var number: UInt64
         var nextNumber: UInt64
         var end: UInt64
+        /// Sequences that are left out before the next segment: they may stand in one that was lost.
+        var gap: UInt64
         var checksum: UInt64
         var origin: SpoolID
 
@@ -18,6 +20,7 @@ actor SpoolWriter {
             self.number = outcome.segments.last?.number ?? 0
             self.nextNumber = outcome.nextNumber
             self.end = outcome.durableEnd
+            self.gap = outcome.isNewestLost ? SpoolFormat.gap : 0
             self.checksum = outcome.last.checksum
             var generator = chance.generator
             self.origin = outcome.origin ?? (identity.isNew ? identity.log : SpoolID.random(using: &generator))
@@ -82,7 +85,7 @@ actor SpoolWriter {
         guard !self.isClosed else { throw ForebayError(.spoolFull, recovery: .retry, "the spool is closed") }
         if let fault = self.view.read({ $0.fault }) { throw ForebayError(.systemCall, recovery: .retry, fault) }
         let plan = GroupPlan(submissions)
-        guard plan.eventCount > 0 else { return submissions.map { _ in DurableReceipt(spool: self.tail.origin, firstSequences: []) } }
+        guard plan.eventCount > 0 else { return submissions.map { _ in DurableReceipt(origin: self.tail.origin, firstSequences: []) } }
         let size = plan.size
         let active = try self.segment(toFit: size)
         let firstSequences = plan.places.map { places in places.map { active.end + $0 } }
@@ -108,11 +111,11 @@ actor SpoolWriter {
         self.metrics.synced(nanoseconds: took, bytes: size, events: plan.eventCount)
 
         active.advance(headers, size: size)
-        self.publish(active, headers, plan.batches(headers, spool: active.header.origin))
+        self.publish(active, headers, plan.batches(headers, of: active.header))
         self.publishRoom()
         self.askForNext()
         self.scheduleMark()
-        return firstSequences.map { DurableReceipt(spool: active.header.origin, firstSequences: $0) }
+        return firstSequences.map { DurableReceipt(origin: active.header.origin, firstSequences: $0) }
     }
 
     /// Its folder was removed, and what was just synced with it.
@@ -194,6 +197,7 @@ actor SpoolWriter {
         self.tail.number = next.header.number
         self.tail.nextNumber = next.header.number + 1
         self.tail.end = next.header.base
+        self.tail.gap = 0
         self.view.change { state in
             state.segments.append(
                 SegmentInfo(
@@ -201,7 +205,7 @@ actor SpoolWriter {
         }
         self.setMark { mark in
             mark.newest = next.header.number
-            mark.durable = next.header.base
+            mark.durable = next.header.knownEnd
         }
         self.hasAskedForNext = false
         self.publishRoom()
@@ -213,7 +217,7 @@ actor SpoolWriter {
         var generator = self.configuration.surroundings.chance.generator
         while true {
             var header = SegmentHeader(
-                log: self.id, origin: self.tail.origin, number: self.tail.nextNumber, base: self.tail.end,
+                log: self.id, origin: self.tail.origin, number: self.tail.nextNumber, base: self.tail.end + self.tail.gap,
                 salt: UInt64.random(in: 1...UInt64.max, using: &generator), madeAt: self.configuration.surroundings.time.wallMilliseconds)
             header.previousNumber = self.tail.number
             header.previousEnd = self.tail.end

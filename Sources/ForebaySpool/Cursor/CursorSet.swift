@@ -9,6 +9,7 @@ import Synchronization
 /// - registered, and its file gone or not readable: from the oldest event that is left, with an alarm. Repeats are better than holes.
 /// - its file there, but not registered: left over from a making that a crash cut short.
 /// - given up: taken out of the registry, then removed. Should the name come back, it begins where it was given up.
+/// - the registry lost: an event on disk that no cursor counts is kept by one that is made for its route.
 final class CursorSet: Sendable {
     private struct State {
         var registry: CursorRegistry
@@ -48,7 +49,36 @@ final class CursorSet: Sendable {
         }
         self.state = Mutex(State(registry: registry))
         for entry in registry.cursors { try self.attach(entry, identity.cursors[entry.name], identity, view) }
+        if self.isRegistryLost, configuration.kind == .spool { try self.adoptOrphans(view) }
         if !identity.registry.isWhole { try self.mendRegistry(mayFail: !identity.isNew) }
+    }
+
+    /// Events of routes that no cursor counts, when nobody knows any more which did: each route has one of its own from now on, until a
+    /// route of its name, or one that had this name before, takes it over, or it is given up.
+    private func adoptOrphans(_ view: SpoolView) throws(ForebayError) {
+        let forward = self.all.filter { $0.stage == Self.forward }
+        let orphans = Set(view.read { $0.ordinals.keys }).subtracting(forward.flatMap(\.routes))
+        for route in orphans.sorted(by: { $0.rawValue < $1.rawValue }) {
+            let name = Self.unknown(route)
+            let sequence = view.read { $0.start }
+            let cursor = try self.write(name, [route], sequence, view)
+            self.state.withLock { state in
+                state.registry.put(CursorRegistry.Entry(name: name, routes: [route]))
+                state.cursors[name] = cursor
+            }
+            self.reporter.report(
+                SpoolAlarm(
+                    file: "\(self.directory)/\(CursorRegistry.files[0])",
+                    text:
+                        "the registry was lost, and no cursor counts the events of a route whose name is not known: they are kept as those"
+                        + " of \(cursor.route), from the oldest on"))
+        }
+    }
+
+    /// The cursor that keeps the events of a route whose name was lost.
+    private static func unknown(_ route: RouteID) -> String {
+        let hash = String(route.rawValue, radix: 16)
+        return "\(Self.forward)/unknown-" + String(repeating: "0", count: 16 - hash.count) + hash
     }
 
     private func mendRegistry(mayFail: Bool) throws(ForebayError) {
@@ -74,7 +104,9 @@ final class CursorSet: Sendable {
 
     /// Makes a cursor at the oldest event, or where one of its name was given up; durably.
     func make(_ name: String, routes: [RouteID], _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
-        let forgotten = self.state.withLock { $0.registry.forgotten[name] } ?? 0
+        let forgotten = self.state.withLock { state in
+            ([name] + routes.map(Self.unknown)).compactMap { state.registry.forgotten[$0] }.max() ?? 0
+        }
         let sequence = min(max(view.read { $0.start }, forgotten), view.read { $0.durableEnd })
         let cursor = try self.write(name, routes, sequence, view)
         try self.register { $0.put(CursorRegistry.Entry(name: name, routes: routes)) }
@@ -155,9 +187,10 @@ final class CursorSet: Sendable {
             return
         }
         let owner = SpoolCursor.owner(entry.name)
-        // What is let go of was settled: only a slot that is older than the one that was lost says otherwise.
-        let isOld = value.sequence < released
-        if isOld { value.sequence = released }
+        // What is let go of was settled, or told of as lost. A slot that is older than the one that was lost does not know that. A cursor
+        // that is whole stands before a loss, and reads what is had back of it.
+        let isOld = !found!.isWhole && value.sequence < min(released, start)
+        if isOld { value.sequence = min(released, start) }
         if value.sequence > end { value.sequence = end }
         if isOld || identity.isVersion1 || value.owner != owner || entry.routes.count > 1 {
             value.ordinal = try LogCensus(view, self.disk).ordinal(of: entry.routes, at: value.sequence)
@@ -210,6 +243,9 @@ final class CursorSet: Sendable {
         }
         try outcome.get()
     }
+
+    /// The stage that every route has.
+    private static let forward = "forward"
 
     static func stage(of name: String) -> Substring { name.prefix { $0 != "/" } }
 

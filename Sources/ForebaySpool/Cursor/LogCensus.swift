@@ -36,7 +36,7 @@ struct LogCensus {
         var hasHoles = false
         var expected = sequence
         for segment in segments {
-            hasHoles = hasHoles || segment.isDamaged || segment.base > expected
+            hasHoles = hasHoles || segment.isDamaged || segment.header.knownEnd > expected
             expected = segment.end
             guard routes.contains(where: { segment.routes[$0] != nil }) else { continue }
             guard let file = try self.open(segment) else {

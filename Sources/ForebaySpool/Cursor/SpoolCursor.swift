@@ -40,6 +40,9 @@ package final class SpoolCursor: Sendable {
     /// `orders`.
     package var route: String { CursorSet.route(of: self.name) }
 
+    /// Whether it counts its own route's events. Not so one that keeps those of a route whose name was lost.
+    var isNamed: Bool { self.routes.contains(RouteID(name: self.route)) }
+
     package var sequence: UInt64 { self.state.withLock { $0.value.sequence } }
 
     /// Events of the routes below the cursor.

@@ -51,7 +51,7 @@ package actor DeadLetters: DeadLetterLog {
         if try !Folder(disk).entries(directory).isEmpty {
             let spool = try open(directory)
             self.spool = spool
-            self.held.store(spool.durableEnd - spool.start, ordering: .relaxed)
+            self.held.store(spool.sequenceCount, ordering: .relaxed)
         }
     }
 

@@ -22,6 +22,12 @@ struct SegmentHeader: Equatable, Sendable {
         case version(UInt32)
     }
 
+    /// One past the last sequence that is known to have been given before it. Its base, but behind a newest segment that was lost.
+    var knownEnd: UInt64 { self.version == 1 ? self.base : min(self.base, self.previousEnd) }
+
+    /// The number of the one that is gone, if one is gone before it.
+    var missingNumber: UInt64 { self.base > self.knownEnd ? max(1, self.number) - 1 : self.previousNumber }
+
     /// Where the first group begins.
     var dataStart: Int { Self.dataStart(version: self.version) }
 

@@ -28,7 +28,8 @@ import ForebayCore
 ///     48  u64  salt, random: part of every CRC of the segment
 ///     56  i64  made at, ms since 1970
 ///     64  u64  number of the segment before it, 0: none
-///     72  u64  end sequence of the segment before it. What stands there at or above it does not count
+///     72  u64  end sequence of the segment before it. What stands there at or above it does not count. Lower than the base where
+///              sequences were left out (``gap``)
 ///     80  u64  rolling checksum of the segment before it, 0: not sealed
 ///     88  16 B origin: what the ids of its events begin with
 ///
@@ -67,6 +68,9 @@ enum SpoolFormat {
     static let readable: ClosedRange<UInt32> = 1...2
     /// Far above what any disk ever holds, so that sums of a few of them are sound.
     static let highestSequence = UInt64.max / 4
+    /// So much further on sequences begin behind a newest segment that was lost: more than a segment has events, so that what it holds can
+    /// be had back beside what was accepted without it.
+    static let gap: UInt64 = 1 << 40
     static let frameHeader = 64
     /// A frame holds about this much, unless one event is larger.
     static let framePayload = 1 << 20

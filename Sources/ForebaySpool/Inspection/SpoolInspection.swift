@@ -115,9 +115,15 @@ package struct SpoolInspection {
             verdict.segments += 1
             verdict.bytes += segment.bytes
             if isSetAside, segment.bytes <= self.headers[place].dataStart + SpoolFormat.block { continue }
-            if segment.base != expected, place > 0, !isSetAside {
+            let known = self.headers[place].knownEnd
+            if known > expected, place > 0, !isSetAside {
+                verdict.problems.append(Problem(file: segment.file, position: 0, missing: expected..<known, reason: "a segment is gone"))
+            }
+            if segment.base < expected, place > 0, !isSetAside {
                 verdict.problems.append(
-                    Problem(file: segment.file, position: 0, missing: expected..<max(expected, segment.base), reason: "a segment is gone"))
+                    Problem(
+                        file: segment.file, position: 0, missing: segment.base..<expected,
+                        reason: "the segment before it has the same sequences"))
             }
             let isLast = place == self.segments.count - 1
             try self.verify(segment, self.headers[place], end: isLast && !segment.isSealed ? nil : segment.end, &verdict)
@@ -127,11 +133,11 @@ package struct SpoolInspection {
     }
 
     /// Calls `body` with each event from a sequence on, until it returns false.
-    package func dump(from sequence: UInt64, _ body: (Event, _ sequence: UInt64, _ route: RouteID) -> Bool) throws(ForebayError) {
+    package func dump(from sequence: UInt64, _ body: (Event, _ sequence: UInt64, _ batch: Batch) -> Bool) throws(ForebayError) {
         try self.batches(from: sequence) { batch in
             var goesOn = true
             batch.forEachEvent { event, number in
-                if goesOn, number >= sequence { goesOn = body(event, number, batch.route) }
+                if goesOn, number >= sequence { goesOn = body(event, number, batch) }
             }
             return goesOn
         }
@@ -150,7 +156,7 @@ package struct SpoolInspection {
                     guard frame.base < segment.end || !segment.isSealed && segment.number == self.segments.last?.number else { break scan }
                     guard frame.end > sequence, let payload = try scanner.payload(of: frame, at: position) else { continue }
                     let batch = Batch(
-                        lane: .spool(header.origin), first: frame.base, count: frame.count, route: frame.route,
+                        lane: .spool(header.log), origin: header.origin, first: frame.base, count: frame.count, route: frame.route,
                         acceptedAt: frame.acceptedAt,
                         slab: payload.slab, range: payload.range)
                     if batch.isWellFormed, !body(batch) { return }
@@ -179,7 +185,7 @@ package struct SpoolInspection {
         _ header: SegmentHeader, _ file: any DiskFile, size: Int, next: SegmentHeader?
     ) throws(ForebayError) -> (UInt64, Bool) {
         if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt) { return (footer.end, true) }
-        if let next { return (max(next.base, header.base), false) }
+        if let next, next.previousNumber == header.number { return (max(next.knownEnd, header.base), false) }
         // Whole groups: what came with them in a torn one does not count.
         var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
         var end = header.base
@@ -243,7 +249,7 @@ package struct SpoolInspection {
                 let payload = try scanner.payload(of: frame, at: position)
                 if let payload {
                     let batch = Batch(
-                        lane: .spool(header.origin), first: frame.base, count: frame.count, route: frame.route,
+                        lane: .spool(header.log), origin: header.origin, first: frame.base, count: frame.count, route: frame.route,
                         acceptedAt: frame.acceptedAt,
                         slab: payload.slab, range: payload.range)
                     if !batch.isWellFormed { miss(frame.base..<frame.end, position, "the records of a frame do not fit it") }

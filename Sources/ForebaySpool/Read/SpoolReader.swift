@@ -87,12 +87,13 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             self.passHoleAtEnd()
             return false
         }
-        if segment.base > self.next {
+        if segment.header.knownEnd > self.next {
             self.onMissing(
                 MissingRange(
-                    sequences: self.next..<segment.base, segment: segment.header.previousNumber, position: 0, reason: "a segment is gone"))
-            self.next = segment.base
+                    sequences: self.next..<segment.header.knownEnd, segment: segment.header.missingNumber, position: 0,
+                    reason: "a segment is gone"))
         }
+        self.next = max(self.next, segment.base)
         if self.segment?.number == segment.number {
             self.scanner?.limit = segment.dataEnd
         } else {
@@ -128,7 +129,8 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         guard let segment = self.segment, self.scanner != nil else { return nil }
         switch try self.scanner!.step() {
         case .frame(let header, let position):
-            if header.base >= segment.end {
+            // The end of one that is in use stands behind a whole group; of others, the next one may have what stands further on.
+            if header.end > segment.end {
                 self.leave(segment, position: position)
                 return nil
             }
@@ -143,7 +145,7 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
                 self.miss(self.next..<header.end, segment, position: position, "the checksum of a frame is wrong")
                 return nil
             }
-            return self.batch(header, segment.header.origin, payload.slab, payload.range)
+            return self.batch(header, segment.header, payload.slab, payload.range)
         case .gap:
             return nil  // The next frame's base tells what is missing.
         case .footer(let footer):
@@ -166,11 +168,11 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         self.onMissing(MissingRange(sequences: sequences, segment: segment.number, position: position, reason: reason))
     }
 
-    private func batch(_ header: FrameHeader, _ origin: SpoolID, _ slab: Slab, _ range: Range<Int>) -> Batch {
+    private func batch(_ header: FrameHeader, _ segment: SegmentHeader, _ slab: Slab, _ range: Range<Int>) -> Batch {
         let (kept, keptRange) = slab.lean(range)
         let batch = Batch(
-            lane: .spool(origin), first: header.base, count: header.count, route: header.route, acceptedAt: header.acceptedAt,
-            slab: kept, range: keptRange)
+            lane: .spool(segment.log), origin: segment.origin, first: header.base, count: header.count, route: header.route,
+            acceptedAt: header.acceptedAt, slab: kept, range: keptRange)
         // A cursor may stand inside a frame: what is settled is not sent again.
         return batch.dropping(below: self.next)
     }

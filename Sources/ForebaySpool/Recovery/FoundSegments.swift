@@ -53,6 +53,10 @@ struct FoundSegments {
         self.segments.removeLast()
     }
 
+    mutating func drop(_ number: UInt64) {
+        self.segments.removeAll { $0.header.number == number }
+    }
+
     /// Takes out the segments of other logs.
     mutating func takeForeign(to log: SpoolID) -> [Segment] {
         let foreign = self.segments.filter { $0.header.log != log }

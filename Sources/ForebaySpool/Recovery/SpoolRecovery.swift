@@ -10,8 +10,11 @@ struct SpoolRecovery {
     struct Outcome {
         var segments: [SegmentInfo] = []
         var ordinals: [RouteID: UInt64] = [:]
-        /// W, with what was kept above it: the base of the next segment.
+        /// W, with what was kept above it.
         var durableEnd: UInt64 = 0
+        /// The number of the newest segment that anything knows of, and whether it is gone or can't be read.
+        var newest: UInt64 = 0
+        var isNewestLost = false
         /// What the ids of new events begin with; none: nothing tells, so a new one.
         var origin: SpoolID?
         /// Of the newest segment; the next one names both.
@@ -39,8 +42,10 @@ struct SpoolRecovery {
         var found = found
         var outcome = Outcome()
         let foreign = found.takeForeign(to: identity.log)
+        outcome.newest = max(found.newestNumber, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0)
+        outcome.isNewestLost = outcome.newest > found.newestNumber
         // Before anything that shows it is moved away.
-        if self.isNewestLost(found, identity) { try identity.renewOrigin(self.disk, of: self.directory, chance: chance) }
+        if outcome.isNewestLost { try identity.renewOrigin(self.disk, of: self.directory, chance: chance) }
         for segment in foreign {
             self.reporter.report(SpoolAlarm(file: segment.path, text: "a segment of another log; it is moved to quarantine"))
             try Folder(self.disk).quarantine(segment.path, of: self.directory)
@@ -51,6 +56,7 @@ struct SpoolRecovery {
             try Folder(self.disk).quarantine(path, of: self.directory)
         }
         try self.dropUnused(&found, identity)
+        try self.putUnknownAside(&found)
         for segment in found.segments where !segment.isWhole { self.mendHeader(segment) }
 
         var highest = identity.marks.max() ?? 0
@@ -69,7 +75,9 @@ struct SpoolRecovery {
     /// The one before it may have gone on meanwhile, so that one is the tail.
     private func dropUnused(_ found: inout FoundSegments, _ identity: LogIdentity) throws(ForebayError) {
         let marked = identity.marks.max() ?? 0
-        while found.segments.count > 1, let last = found.segments.last, last.header.version > 1, last.header.base >= marked {
+        while found.segments.count > 1, let last = found.segments.last, last.header.version > 1, last.header.base >= marked,
+            last.header.knownEnd == last.header.base  // Behind a lost one there is no such one.
+        {
             let before = found.segments[found.segments.count - 2]
             guard try !self.hasFooter(before), try self.isUnused(last) else { return }
             self.logger.info("a segment that was never used is removed", ["file": last.path])
@@ -131,6 +139,8 @@ struct SpoolRecovery {
         var checksum: UInt64 = 0
         // Where a segment in between was lost, this one ends where its own events do, so that every reader sees the hole.
         let goesOn = next.map { $0.previousNumber == header.number } ?? false
+        // The newest when it was lost: the next one was made without it. It is back, as it was then.
+        let isBack = next.map { Self.isUnknown(header, to: $0) } ?? false
         if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt) {
             info.end = footer.end
             info.dataEnd = footer.dataEnd
@@ -139,20 +149,21 @@ struct SpoolRecovery {
             info.hasFooter = true
             checksum = footer.checksum
             highest = max(highest, footer.end)
-        } else if next == nil {
-            let tail = try TailRecovery(self.disk, header, segment.path, size: size).run(mark: highest)
+        } else if next == nil || isBack {
+            let tail = try TailRecovery(self.disk, header, segment.path, size: size).run(mark: min(highest, next?.knownEnd ?? highest))
             info = tail.info
             checksum = tail.checksum
             highest = max(highest, tail.info.end)
             for missing in tail.missing { self.reporter.report(missing) }
         } else if header.version > 1 || size > header.dataStart {
             // The successor decides what counts here: what stands at or above its base was never acknowledged.
-            let contents = try SegmentContents(scanning: file, header, size: size, end: goesOn ? next!.base : nil)
+            let contents = try SegmentContents(scanning: file, header, size: size, end: goesOn ? next!.knownEnd : nil)
             contents.apply(to: &info)
             checksum = UInt64(contents.checksum)
             SegmentSeal(self.disk).seal(&info, checksum: contents.checksum)
         }
-        if let next, goesOn { info.end = max(info.base, next.base) }
+        if let next, goesOn, !info.hasFooter || info.end > next.knownEnd { info.end = max(info.base, next.knownEnd) }
+        if let next, isBack, info.end > next.base { self.cut(&info, to: next.base) }
         for entry in info.routes.entries {
             outcome.ordinals[entry.route] = max(outcome.ordinals[entry.route] ?? 0, entry.ordinal)
         }
@@ -162,13 +173,48 @@ struct SpoolRecovery {
         outcome.segments.append(info)
     }
 
-    /// The number of the newest segment that anything knows of.
-    private static func newest(_ found: FoundSegments, _ identity: LogIdentity) -> UInt64 {
-        max(found.newestNumber, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0)
+    /// Whether a segment was made by somebody who did not know of one with a lower number.
+    private static func isUnknown(_ header: SegmentHeader, to next: SegmentHeader) -> Bool {
+        header.version > 1 && next.version > 1 && next.previousNumber < header.number
     }
 
-    private func isNewestLost(_ found: FoundSegments, _ identity: LogIdentity) -> Bool {
-        Self.newest(found, identity) > found.newestNumber
+    /// Its last sequences were given again, because nothing told that they had been given. What has them now was accepted later, and is
+    /// served; the file stays for the operator.
+    private func cut(_ info: inout SegmentInfo, to end: UInt64) {
+        let end = max(info.base, end)
+        self.reporter.report(
+            MissingRange(
+                sequences: end..<info.end, segment: info.number, position: info.position(of: end),
+                reason: "the segment was away, and its sequences were given again"))
+        info.end = end
+        info.isDamaged = true
+    }
+
+    /// Those that the next one does not know of. In a set-aside log the units' positions go on without them, and were given again. Anywhere
+    /// one without a frame was never used.
+    private func putUnknownAside(_ found: inout FoundSegments) throws(ForebayError) {
+        var next: SegmentHeader?
+        for segment in found.segments.reversed() {
+            guard let behind = next, Self.isUnknown(segment.header, to: behind) else {
+                next = segment.header
+                continue
+            }
+            if try self.isUnused(segment) {
+                self.logger.info("a segment that was never used is removed", ["file": segment.path])
+                try Folder(self.disk).remove(segment.path)
+            } else if self.kind == .setAside {
+                self.reporter.report(
+                    SpoolAlarm(
+                        file: segment.path,
+                        text: "the segment was away, and the log went on without it from sequence \(behind.knownEnd) on: it is moved to"
+                            + " quarantine, and its events are not delivered"))
+                try Folder(self.disk).quarantine(segment.path, of: self.directory)
+            } else {
+                next = segment.header
+                continue
+            }
+            found.drop(segment.header.number)
+        }
     }
 
     /// Whether the newest segment is there, and all that marks cover.
@@ -176,20 +222,19 @@ struct SpoolRecovery {
         // Version 1 removed the newest one, too, when nobody needed it.
         let end = outcome.segments.last?.end ?? (identity.isVersion1 ? highest : identity.mark?.value?.ordinal ?? 0)
         outcome.durableEnd = max(highest, end)
-        let newest = Self.newest(found, identity)
-        if self.isNewestLost(found, identity) {
+        if outcome.isNewestLost {
             self.reporter.report(
                 SpoolAlarm(
-                    file: SegmentFile.path(of: newest, in: "\(self.directory)/segments"),
+                    file: SegmentFile.path(of: outcome.newest, in: "\(self.directory)/segments"),
                     text:
                         "the newest segment is gone or can't be read: events accepted last may be lost, from sequence \(end) on; new events"
                         + " get ids of a new kind"))
         }
-        outcome.nextNumber = max(newest, found.highestName) + 1
+        outcome.nextNumber = max(outcome.newest, found.highestName) + 1
         if outcome.durableEnd > end, !self.reporter.missing.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
             self.reporter.report(
                 MissingRange(
-                    sequences: end..<outcome.durableEnd, segment: newest, position: outcome.segments.last?.dataEnd ?? 0,
+                    sequences: end..<outcome.durableEnd, segment: outcome.newest, position: outcome.segments.last?.dataEnd ?? 0,
                     reason: "the log ends below a mark"))
         }
         // Without segments and marks it is a first start that was cut short.
@@ -204,17 +249,19 @@ struct SpoolRecovery {
         guard let mark = identity.mark?.value, !identity.isVersion1, mark.owner > 0 else { return }
         let lowest = self.kind == .spool ? identity.cursors.values.map { $0.value?.sequence ?? 0 }.min() ?? 0 : 0
         let settled = max(mark.ordinal, lowest)
-        guard let first = outcome.segments.first, first.base > settled else { return }
+        guard let first = outcome.segments.first, first.header.knownEnd > settled else { return }
         self.reporter.report(
-            MissingRange(sequences: settled..<first.base, segment: first.number, position: 0, reason: "the oldest segments are gone"))
+            MissingRange(
+                sequences: settled..<first.header.knownEnd, segment: first.number, position: 0, reason: "the oldest segments are gone"))
     }
 
     /// In a set-aside log nobody reads sequence by sequence, so a hole in the middle is looked for here. (Version 1 left holes.)
     private func checkChain(_ outcome: inout Outcome) {
         for (before, segment) in zip(outcome.segments, outcome.segments.dropFirst())
-        where segment.header.version > 1 && segment.header.previousNumber > before.number {
+        where segment.header.version > 1 && segment.header.previousNumber > before.number && segment.header.knownEnd > before.end {
             self.reporter.report(
-                MissingRange(sequences: before.end..<segment.base, segment: segment.number, position: 0, reason: "a segment is gone"))
+                MissingRange(
+                    sequences: before.end..<segment.header.knownEnd, segment: segment.number, position: 0, reason: "a segment is gone"))
         }
     }
 }

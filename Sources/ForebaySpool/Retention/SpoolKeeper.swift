@@ -46,17 +46,19 @@ actor SpoolKeeper {
     }
 
     private func openCursor(_ name: String, _ route: RouteID, formerly: [String]) throws(ForebayError) -> SpoolCursor {
-        let old = formerly.compactMap(self.cursors.cursor)
-        // The name was another's former one, and is a route's own again.
         let stage = String(CursorSet.stage(of: name))
-        let others = self.cursors.all.filter { $0.name != name && !formerly.contains($0.name) && $0.stage == stage }
-        let parted = others.filter { $0.routes.contains(route) }
-        if !old.isEmpty || !parted.isEmpty {
-            var routes = self.cursors.cursor(name)?.routes ?? [route]
-            for former in old.flatMap(\.routes) where !routes.contains(former) { routes.append(former) }
+        let others = self.cursors.all.filter { $0.name != name && $0.stage == stage }
+        let names = Set([route] + formerly.map { RouteID(name: CursorSet.route(of: $0)) })
+        let old = others.filter { formerly.contains($0.name) || !$0.isNamed && names.contains($0.routes[0]) }
+        // The name was another's former one, and is a route's own again.
+        let parted = others.filter { other in other.routes.contains(route) && !old.contains { $0.name == other.name } }
+        let known = self.cursors.cursor(name)
+        if !old.isEmpty || !parted.isEmpty || known.map({ !$0.isNamed }) ?? false {
+            var routes = known?.routes ?? []
+            for own in [route] + old.flatMap(\.routes) where !routes.contains(own) { routes.append(own) }
             return try self.cursors.takeOver(name, routes: routes, from: old, partingFrom: parted, self.view)
         }
-        if let known = self.cursors.cursor(name) { return known }
+        if let known { return known }
         return try self.cursors.make(name, routes: [route], self.view)
     }
 

@@ -80,8 +80,8 @@ package final class SetAsideLog: Sendable {
         let ends = spool.view.read { state in batches.map { state.ordinals[RouteID(rawValue: $0.unit)] ?? 0 } }
         let routed = batches.map { unit, batch in
             Batch(
-                lane: batch.lane, first: batch.first, count: batch.count, route: RouteID(rawValue: unit), acceptedAt: batch.acceptedAt,
-                slab: batch.slab, range: batch.range)
+                lane: batch.lane, origin: batch.origin, first: batch.first, count: batch.count, route: RouteID(rawValue: unit),
+                acceptedAt: batch.acceptedAt, slab: batch.slab, range: batch.range)
         }
         do throws(ForebayError) {
             _ = try await spool.commit([Submission(batches: routed, ack: AckToken { _ in })])

@@ -148,8 +148,8 @@ package final class SetAsideScan {
             let (slab, range) = payload.slab.lean(payload.range)
             // A cursor may stand inside a frame: what is settled is not sent again.
             return Batch(
-                lane: .unit(unit), first: frame.ordinal, count: frame.count, route: frame.route, acceptedAt: frame.acceptedAt, slab: slab,
-                range: range
+                lane: .unit(unit), origin: nil, first: frame.ordinal, count: frame.count, route: frame.route, acceptedAt: frame.acceptedAt,
+                slab: slab, range: range
             ).dropping(below: expected)
         }
         return nil

@@ -27,18 +27,20 @@ package enum EventFactory {
     }
 
     package static func batch(
-        _ samples: [Sample], spool: SpoolID, first: UInt64, route: String = "test", acceptedAt: Int64 = WallClock.milliseconds
+        _ samples: [Sample], spool: SpoolID, origin: SpoolID? = nil, first: UInt64, route: String = "test",
+        acceptedAt: Int64 = WallClock.milliseconds
     ) -> Batch {
         var builder = BatchBuilder()
         for sample in samples { self.append(sample, to: &builder) }
-        return self.numbered(builder.finish(route: RouteID(name: route), acceptedAt: acceptedAt)!, spool: spool, first: first)
+        let batch = builder.finish(route: RouteID(name: route), acceptedAt: acceptedAt)!
+        return self.numbered(batch, spool: spool, origin: origin, first: first)
     }
 
     /// The same bytes at another place in a spool.
-    package static func numbered(_ batch: Batch, spool: SpoolID, first: UInt64) -> Batch {
+    package static func numbered(_ batch: Batch, spool: SpoolID, origin: SpoolID? = nil, first: UInt64) -> Batch {
         Batch(
-            lane: .spool(spool), first: first, count: batch.count, route: batch.route, acceptedAt: batch.acceptedAt, slab: batch.slab,
-            range: batch.range)
+            lane: .spool(spool), origin: origin ?? spool, first: first, count: batch.count, route: batch.route,
+            acceptedAt: batch.acceptedAt, slab: batch.slab, range: batch.range)
     }
 
     private static func append(_ sample: Sample, to builder: inout BatchBuilder) {

@@ -56,9 +56,9 @@ enum SpoolCommand {
         let spool = try Self.open(arguments.positional[0])
         let routes = Self.routes(spool)
         var failure: CommandFailure?
-        try spool.dump(from: first) { event, sequence, route in
+        try spool.dump(from: first) { event, sequence, batch in
             do throws(CommandFailure) {
-                try world.terminal.out(EventText.json(event, sequence: sequence, route: route, routes: routes, spool: spool.id) + "\n")
+                try world.terminal.out(EventText.json(event, sequence: sequence, of: batch, routes: routes) + "\n")
             } catch {
                 failure = error
             }

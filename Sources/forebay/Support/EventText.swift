@@ -4,12 +4,12 @@ import ForebayTelemetry
 /// Events as lines of JSON for people and `jq`. Bytes that are no text stand as `<name>_base64`.
 enum EventText {
     /// - Parameter routes: the names that are known. A frame holds the hash of a name only.
-    static func json(_ event: Event, sequence: UInt64, route: RouteID, routes: [RouteID: String], spool: SpoolID?) -> String {
-        let hash = "\"route_hash\": \"\(String(route.rawValue, radix: 16))\""
-        var members = ["\"sequence\": \(sequence)", routes[route].map { "\"route\": " + JSONText.quoted($0) } ?? hash]
+    static func json(_ event: Event, sequence: UInt64, of batch: Batch, routes: [RouteID: String]) -> String {
+        let hash = "\"route_hash\": \"\(String(batch.route.rawValue, radix: 16))\""
+        var members = ["\"sequence\": \(sequence)", routes[batch.route].map { "\"route\": " + JSONText.quoted($0) } ?? hash]
         members.append("\"topic\": " + JSONText.quoted(String(decoding: event.topic, as: UTF8.self)))
         // Without one of the producer's, the one that consumers see is derived from where the event lies.
-        let derived = spool.map { EventID.text(spool: $0, sequence: sequence) } ?? ""
+        let derived = batch.origin.map { EventID.text(origin: $0, sequence: sequence) } ?? ""
         let id = event.id.isEmpty ? derived : String(decoding: event.id, as: UTF8.self)
         members.append("\"id\": " + JSONText.quoted(id))
         members.append("\"timestamp\": \(event.timestamp)")

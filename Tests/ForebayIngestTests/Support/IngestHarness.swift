@@ -119,7 +119,7 @@ final class FakeBuffer {
     }
 
     func settle(_ submission: Submission, _ firsts: [UInt64]) {
-        submission.ack.resolve(DurableReceipt(spool: IngestHarness.spool, firstSequences: firsts))
+        submission.ack.resolve(DurableReceipt(origin: IngestHarness.spool, firstSequences: firsts))
     }
 
     /// Makes all that waits durable.

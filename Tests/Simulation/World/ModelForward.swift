@@ -30,13 +30,13 @@ actor ModelForward: Stage {
         var chance = self.surroundings.chance.generator
         for await batch in self.source.batches() {
             while self.isAway() { try await self.surroundings.time.sleep(milliseconds: 100) }
-            guard case .spool(let origin) = batch.lane else { return self.model.violate("a batch of another lane: \(batch.lane)") }
+            guard let origin = batch.origin else { return self.model.violate("a batch without an origin for its ids, of \(batch.lane)") }
             var end = batch.first
             // Settled in parts, now and then: a cursor may stand anywhere.
             let parts = Int.random(in: 0..<4, using: &chance) == 0 ? Int.random(in: 1...batch.count, using: &chance) : batch.count
             batch.forEachEvent { event, sequence in
                 self.model.deliver(
-                    event.value ?? UnsafeRawBufferPointer(start: nil, count: 0), id: EventID.text(spool: origin, sequence: sequence),
+                    event.value ?? UnsafeRawBufferPointer(start: nil, count: 0), id: EventID.text(origin: origin, sequence: sequence),
                     sequence: sequence, line: self.line)
                 end = sequence + 1
             }

@@ -74,7 +74,7 @@ extension SimulatedNode {
             for (batch, first) in zip(numbers, receipt.firstSequences) {
                 for (place, number) in batch.enumerated() {
                     let sequence = first + UInt64(place)
-                    self.model.acknowledge(number, id: EventID.text(spool: receipt.spool, sequence: sequence), sequence: sequence)
+                    self.model.acknowledge(number, id: EventID.text(origin: receipt.origin, sequence: sequence), sequence: sequence)
                 }
             }
         case .refused(let error):

@@ -1,0 +1,134 @@
+import ForebayCore
+import Foundation
+import Testing
+
+@testable import ForebaySpool
+
+/// Both copies of the registry are lost, and with them whose events a cursor counts beside its own route's.
+@Suite("Spool: a lost registry")
+struct RegistryLossTests {
+    private func append(_ spool: Spool, _ route: String, _ values: [String]) async throws {
+        _ = try await spool.commit([submission([(RouteID(name: route), values)])])
+    }
+
+    private func open(_ spool: Spool, _ route: String, formerly: [String] = []) async throws -> SpoolCursor {
+        try await spool.cursor("forward/\(route)", route: RouteID(name: route), formerly: formerly.map { "forward/\($0)" })
+    }
+
+    private func waiting(_ spool: Spool, _ cursor: SpoolCursor) throws -> [String] {
+        let reader = spool.reader(of: cursor)
+        var values: [String] = []
+        while true {
+            for batch in try reader.read(upTo: 64 << 10) {
+                batch.forEachEvent { event, sequence in
+                    if sequence >= cursor.sequence { values.append(String(decoding: event.value!, as: UTF8.self)) }
+                }
+            }
+            if reader.isCaughtUp { return values }
+        }
+    }
+
+    enum Order: CaseIterable { case registriesAtOnce, registriesLater, cursorToo, foreignRegistry }
+
+    @Test(
+        "both registries lost: whatever no cursor counts any more is kept, and goes to who has its name, or had it",
+        arguments: Order.allCases)
+    func registriesLost(_ order: Order) async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try fixture.open()
+        // z became a, a became b; c is settled, d is behind, r is not configured any more.
+        for (route, former) in [("z", nil), ("c", nil), ("d", nil), ("r", nil)] as [(String, String?)] {
+            _ = try await self.open(spool, route, formerly: former.map { [$0] } ?? [])
+            try await self.append(spool, route, ["\(route)0", "\(route)1"])
+        }
+        for (route, former) in [("a", "z"), ("b", "a")] {
+            await spool.close()
+            spool = try fixture.open()
+            let cursor = try await self.open(spool, route, formerly: [former])
+            try await self.append(spool, route, ["\(route)0"])
+            #expect(spool.lag(of: cursor) == (route == "a" ? 3 : 4))
+        }
+        let c = try await self.open(spool, "c")
+        try c.move(to: spool.durableEnd, settled: 2)
+        await spool.close()
+        for name in CursorRegistry.files { try FileManager.default.removeItem(atPath: fixture.directory + "/" + name) }
+        if order == .foreignRegistry {
+            let other = SpoolFixture()
+            let stranger = try other.open()
+            _ = try await stranger.cursor("forward/x", route: RouteID(name: "x"))
+            await stranger.close()
+            for name in CursorRegistry.files {
+                try FileManager.default.copyItem(atPath: other.directory + "/" + name, toPath: fixture.directory + "/" + name)
+            }
+        }
+        if order == .cursorToo {
+            for name in ["d", "r"] { try FileManager.default.removeItem(atPath: fixture.directory + "/cursors/forward.\(name)") }
+        }
+        if order == .registriesLater {
+            // A start that opens nothing at all, and lets go of what it may.
+            spool = try fixture.open()
+            await spool.releasePassedSegments()
+            for _ in 0..<3 { await spool.tidy() }
+            await spool.close()
+        }
+        spool = try fixture.open()
+        #expect(order == .registriesLater || !spool.alarms.isEmpty)
+        let next = try await self.open(spool, "c")
+        #expect(try self.waiting(spool, next).isEmpty && spool.lag(of: next) == 0)
+        let d = try await self.open(spool, "d")
+        #expect(try self.waiting(spool, d) == ["d0", "d1"] && spool.lag(of: d) == 2)
+        let b = try await self.open(spool, "b", formerly: ["a"])
+        #expect(try self.waiting(spool, b) == ["a0", "b0"] && spool.lag(of: b) == 2)
+        await spool.releasePassedSegments()
+        for _ in 0..<3 { await spool.tidy() }
+        // What nobody has asked for yet is held, by a name that can be asked for.
+        let held = Set(spool.allCursors.map(\.route)).subtracting(["b", "c", "d"])
+        let unknown = held.subtracting(["r"])
+        #expect(held.count == 2 && held.contains("r") == (order != .cursorToo) && unknown.allSatisfy { $0.hasPrefix("unknown-") })
+        await spool.close()
+
+        spool = try fixture.open()
+        #expect(spool.alarms.isEmpty && spool.missing.isEmpty, "told once")
+        let again = try await self.open(spool, "b", formerly: ["a", "z"])
+        #expect(try self.waiting(spool, again) == ["z0", "z1", "a0", "b0"] && spool.lag(of: again) == 4)
+        let r = try await self.open(spool, "r")
+        #expect(try self.waiting(spool, r) == ["r0", "r1"] && spool.lag(of: r) == 2)
+        #expect(Set(spool.allCursors.map(\.route)) == ["b", "c", "d", "r"])
+        await spool.close()
+        spool = try fixture.open()
+        #expect(try self.waiting(spool, try await self.open(spool, "b")) == ["z0", "z1", "a0", "b0"] && spool.alarms.isEmpty)
+        await spool.close()
+    }
+
+    @Test("what is kept under a name that nobody knows can be taken over by it, used as a name, or given up", arguments: 0..<3)
+    func unknownName(way: Int) async throws {
+        let fixture = SpoolFixture()
+        var spool = try fixture.open()
+        _ = try await self.open(spool, "a")
+        _ = try await self.open(spool, "b")
+        try await self.append(spool, "a", ["a0", "a1"])
+        await spool.close()
+        for name in CursorRegistry.files + ["cursors/forward.a"] {
+            try FileManager.default.removeItem(atPath: fixture.directory + "/" + name)
+        }
+        spool = try fixture.open()
+        let name = "unknown-" + String(RouteID(name: "a").rawValue, radix: 16)
+        let kept = try #require(spool.allCursors.first { $0.route == name })
+        #expect(try self.waiting(spool, kept) == ["a0", "a1"] && spool.lag(of: kept) == 2 && spool.waits(for: kept))
+        switch way {
+        case 0:
+            let b = try await self.open(spool, "b", formerly: [name])
+            #expect(try self.waiting(spool, b) == ["a0", "a1"] && spool.allCursors.count == 1)
+        case 1:
+            _ = try await self.open(spool, name)
+            try await self.append(spool, name, ["own"])
+            #expect(try self.waiting(spool, try await self.open(spool, name)) == ["a0", "a1", "own"])
+        default:
+            try kept.move(to: spool.durableEnd, settled: 2)
+            try await spool.forget(kept)
+            #expect(spool.allCursors.map(\.route) == ["b"])
+            #expect(try self.waiting(spool, try await self.open(spool, "a")).isEmpty, "it does not come back with the name")
+        }
+        await spool.close()
+    }
+}
