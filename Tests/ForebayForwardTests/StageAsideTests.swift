@@ -151,7 +151,7 @@ struct StageAsideTests {
             world.give((0..<6).map { EventFactory.Sample($0 < 4 ? "a" : "b", value: "v\($0)") }, acceptedAt: world.wall - 9000)
             try await world.settled(6)
             #expect(world.told("events are set aside from before the start").isEmpty)
-            let again = try SetAside(
+            let again = SetAside(
                 route: world.route, log: world.asideLog, properties: KafkaProperties(client: [:]),
                 configuration: world.setting.configuration,
                 surroundings: world.process.surroundings)

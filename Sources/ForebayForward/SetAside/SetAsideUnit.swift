@@ -7,6 +7,8 @@
 /// Positions count the unit's own events from 0:
 ///
 ///     0 ... settled | ... ahead ... | end: durable | pending: on their way into the log
+///
+/// `end` is what the log says, when it has stored something or when a reader found it there, whichever comes first: never a count.
 struct SetAsideUnit {
     enum Phase: Equatable {
         case waiting(until: UInt64)
@@ -28,10 +30,12 @@ struct SetAsideUnit {
     var oldestAcceptedAt: Int64
     var settled: UInt64 = 0
     var end: UInt64 = 0
-    /// By role, and what of it is on its way.
-    var pending: [ForwardRole: Int] = [:]
+    /// What is on its way into the log, by the stage that it leaves.
+    var pending: [ForwardRole: Pending] = [:]
     /// Of what is not settled, about.
     var bytes = 0
+    /// Where several logs have events of its topic: which comes when.
+    var turn = 0
     /// The log has it in its table.
     var isInLog = false
     var phase = Phase.waiting(until: 0)
@@ -51,7 +55,14 @@ struct SetAsideUnit {
     /// Behind what this pass handed out: can't be read any more.
     var lost: Range<UInt64>?
 
-    var pendingCount: Int { self.pending.values.reduce(0, +) }
+    /// Events of a stage on their way into the log. Where they will stand only the log knows, once they do.
+    struct Pending {
+        var count = 0
+        /// Of them, those that a producer was given before: which, counted from the first that is on its way, and their tokens.
+        var held: [(index: Int, token: UInt64)] = []
+    }
+
+    var pendingCount: Int { self.pending.values.reduce(0) { $0 + $1.count } }
     /// In the log and not settled.
     var durable: UInt64 { self.end - self.settled }
     var events: UInt64 { self.durable + UInt64(self.pendingCount) }
