@@ -47,7 +47,7 @@ struct SetAsideOnDiskTests {
             (departure.count, departure.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
             var generator = SystemRandomNumberGenerator()
             let batch = EventFactory.batch(
-                values.map { .init(topic, value: $0, id: $0) }, spool: .random(using: &generator), first: 0)
+                values.map { .init(topic, value: $0, id: String($0.prefix(8))) }, spool: .random(using: &generator), first: 0)
             return (self.setAside.depart([departure], from: .direct)[0].number, batch)
         }
 
@@ -101,7 +101,9 @@ struct SetAsideOnDiskTests {
         let source = SetAsideSource(world.setAside, executor: world.executor, readAheadBytes: 1 << 20, surroundings: .real)
         let read = Happenings<String>()
         let task = Task {
-            for await batch in source.batches() { batch.forEachEvent { event, _ in read.add(String(decoding: event.topic, as: UTF8.self)) } }
+            for await batch in source.batches() {
+                batch.forEachEvent { event, _ in read.add(String(decoding: event.topic, as: UTF8.self)) }
+            }
         }
         for number in 0..<12 {
             // What was read of the others is with their brokers, and not settled.

@@ -175,7 +175,8 @@ struct FormerSetAsideTests {
     func movedTopic() async throws {
         defer { self.cleanUp() }
         let cluster = try self.cluster(["t"])
-        var node = try await self.start("  a: { topics: [t], forward: { to: main } }\n  z: { topics: [other], forward: { to: main } }", cluster)
+        var node = try await self.start(
+            "  a: { topics: [t], forward: { to: main } }\n  z: { topics: [other], forward: { to: main } }", cluster)
         try await self.setAside(node, "t", ["old0", "old1"], inAll: 2)
         await node.stop()
         node = try await self.start("  a: { topics: [other], forward: { to: main } }\n  z: { topics: [t], forward: { to: main } }", cluster)

@@ -109,7 +109,9 @@ struct SetAsideScanTests {
         for round in 0..<40 { try await log.append(new: [], (1...500).map { aside($0, ["\(round)" + value]) }) }
         let bytes = Atomic<Int>(0)
         disk.fail { call, path in
-            if call == .read, let count = path.split(separator: "+").last.flatMap({ Int($0) }) { bytes.wrappingAdd(count, ordering: .relaxed) }
+            if call == .read, let count = path.split(separator: "+").last.flatMap({ Int($0) }) {
+                bytes.wrappingAdd(count, ordering: .relaxed)
+            }
             return nil
         }
         let scan = log.scan([7: 0, 400: 30])
@@ -157,7 +159,9 @@ struct SetAsideScanTests {
         let fixture = SetAsideFixture(segmentSize: 1 << 20)
         let log = try fixture.open()
         try await log.append(new: [unit(1), unit(2)], [])
-        for round in 0..<300 { try await log.append(new: [], [aside(1, ["1-\(round)"]), aside(2, [String(repeating: "v", count: 9_000)])]) }
+        for round in 0..<300 {
+            try await log.append(new: [], [aside(1, ["1-\(round)"]), aside(2, [String(repeating: "v", count: 9_000)])])
+        }
         let scan = log.scan([1: 0, 2: 150])
         var found: [UInt64: [UInt64]] = [:]
         repeat {

@@ -78,7 +78,9 @@ package final class SetAsideScan {
     package func join(_ other: SetAsideScan) -> Bool {
         let (place, further) = (self.place, other.place)
         // From the place that is not so far everything that either waits for lies ahead; what a unit has had is passed over.
-        guard place.segment == further.segment, (0...SegmentScanner.window).contains(further.position - place.position) else { return false }
+        guard place.segment == further.segment, (0...SegmentScanner.window).contains(further.position - place.position) else {
+            return false
+        }
         self.positions.merge(other.positions) { mine, _ in mine }
         if let segment { self.waiting = self.count(in: segment.routes) }
         return true

@@ -5,8 +5,8 @@ import Synchronization
 /// A process whose threads, time and chance a seed decides: all its actors and tasks run on one thread, one job after the other.
 ///
 /// Each actor has an executor of its own, and each of those is a queue; the seed picks whose head runs next. Jobs on the same *simulated*
-/// thread never overlap; those of others run in the middle of a call that waits (``pause(nanoseconds:)``), as they would on a machine. Now and
-/// then an actor is not woken for some milliseconds, as on a busy machine: what others were faster with has happened then.
+/// thread never overlap; those of others run in the middle of a call that waits (``pause(nanoseconds:)``), as they would on a machine.
+/// Now and then an actor is not woken for some milliseconds, as on a busy machine: what others were faster with has happened then.
 ///
 /// It may die at any time, at a call in the middle of a job, too (``die(_:)``): its thread is then parked for ever with all that it
 /// holds. So no code has to unwind for being killed. What it holds is leaked; that is what a killed process does, and a run of many rounds
