@@ -173,7 +173,7 @@ struct StageAsideTests {
             $0.hasDrain = false
         } _: { world in
             let keys = [SetAsideKey("b"), SetAsideKey("a", 10), SetAsideKey("a"), SetAsideKey("a", 0)]
-            let units = try world.setAside.depart(
+            let units = world.setAside.depart(
                 keys.map { SetAsideState.Departure(key: $0, partitionCount: 0, failure: KafkaFailure(.timedOut), acceptedAt: 1) },
                 from: .direct)
             #expect(units.map(\.number) == [1, 2, 3, 4] && units.map(\.code) == ["_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT"])

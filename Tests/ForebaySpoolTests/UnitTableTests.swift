@@ -196,10 +196,12 @@ struct UnitTableTests {
         let segment = self.segment(1, [1: 5])
         table.settle(1, through: 5, oldestAcceptedAt: nil)
         try table.sync()
-        #expect(table.settled(1) == 5 && table.needs(segment) && (try self.open().settled(1)) == 0, "it moves, and on the disk it does not")
+        #expect(table.settled(1) == 5 && table.needs(segment), "it moves")
+        #expect(try self.open().settled(1) == 0, "on the disk it does not")
         self.watched.fail(nil)
         try table.sync()
-        #expect(!table.needs(segment) && (try self.open().settled(1)) == 5, "with the first sync that finds room")
+        #expect(!table.needs(segment))
+        #expect(try self.open().settled(1) == 5, "with the first sync that finds room")
         #expect(table.live.map(\.number) == [1, 2, 3])
     }
 

@@ -168,13 +168,12 @@ struct SetAsideState {
         departures.map { departure in
             let turn = self.turn(departure.key.topic, from: role)
             let number = self.unit(departure.key, turn: turn) ?? self.enter(departure, turn, now: now)
-            var pending = self.units[number]!.pending[role] ?? SetAsideUnit.Pending()
+            let before = self.units[number]!.pending[role] ?? 0
             for (index, token) in departure.held {
-                pending.held.append((pending.count + index, token))
+                self.units[number]!.pendingHeld[role, default: []].append((before + index, token))
                 self.hold(Token(role: role, number: token), number, nil)
             }
-            pending.count += departure.count
-            self.units[number]!.pending[role] = pending
+            self.units[number]!.pending[role] = before + departure.count
             self.units[number]!.bytes += departure.bytes
             return number
         }
@@ -202,11 +201,10 @@ struct SetAsideState {
         guard var unit = self.units[number] else { return }
         unit.isInLog = true
         unit.end = max(unit.end, end)
-        var pending = unit.pending[role] ?? SetAsideUnit.Pending()
-        pending.count = max(0, pending.count - count)
-        let placed = pending.held.prefix { $0.index < count }
-        pending.held = pending.held.dropFirst(placed.count).map { ($0.index - count, $0.token) }
-        unit.pending[role] = pending
+        unit.pending[role] = max(0, (unit.pending[role] ?? 0) - count)
+        let held = unit.pendingHeld[role] ?? []
+        let placed = held.prefix { $0.index < count }
+        if !held.isEmpty { unit.pendingHeld[role] = held.dropFirst(placed.count).map { ($0.index - count, $0.token) } }
         for (index, token) in placed { self.place(Token(role: role, number: token), at: end - UInt64(count - index), &unit) }
         self.nextDue = 0
         if unit.phase == .waiting(until: 0) { unit.phase = .waiting(until: now + UInt64(self.configuration.holdDelay)) }
@@ -291,6 +289,7 @@ struct SetAsideState {
         }
         for number in Array(self.units.keys) {
             self.units[number]!.pending[role] = nil
+            self.units[number]!.pendingHeld[role] = nil
             if role == .drain, !self.units[number]!.isWaiting {
                 if self.units[number]!.phase == .closing { self.changed(self.units[number]!.key.topic) }
                 self.units[number]!.phase = .waiting(until: now)

@@ -30,8 +30,10 @@ struct SetAsideUnit {
     var oldestAcceptedAt: Int64
     var settled: UInt64 = 0
     var end: UInt64 = 0
-    /// What is on its way into the log, by the stage that it leaves.
-    var pending: [ForwardRole: Pending] = [:]
+    /// How many are on their way into the log, by the stage that they leave. Where they will stand only the log knows, once they do.
+    var pending: [ForwardRole: Int] = [:]
+    /// Of those, the ones that a producer was given before: which, counted from the first that is on its way, and their tokens.
+    var pendingHeld: [ForwardRole: [(index: Int, token: UInt64)]] = [:]
     /// Of what is not settled, about.
     var bytes = 0
     /// Where several logs have events of its topic: which comes when.
@@ -55,14 +57,7 @@ struct SetAsideUnit {
     /// Behind what this pass handed out: can't be read any more.
     var lost: Range<UInt64>?
 
-    /// Events of a stage on their way into the log. Where they will stand only the log knows, once they do.
-    struct Pending {
-        var count = 0
-        /// Of them, those that a producer was given before: which, counted from the first that is on its way, and their tokens.
-        var held: [(index: Int, token: UInt64)] = []
-    }
-
-    var pendingCount: Int { self.pending.values.reduce(0) { $0 + $1.count } }
+    var pendingCount: Int { self.pending.values.reduce(0, +) }
     /// In the log and not settled.
     var durable: UInt64 { self.end - self.settled }
     var events: UInt64 { self.durable + UInt64(self.pendingCount) }
