@@ -46,7 +46,7 @@ let known = KafkaProperties(client: properties)
 let log = try SetAsideLog(directory: "/nonexistent") { folder throws(ForebayError) in
     throw ForebayError(.spoolFull, recovery: .retry, "the benchmark's topic can't be delivered to")
 }
-let setAside = try SetAside(route: "bench", log: log, properties: known, configuration: configuration, surroundings: .real)
+let setAside = SetAside(route: "bench", log: log, properties: known, configuration: configuration, surroundings: .real)
 let stage = ForwardStage(
     .direct, route: "bench", source: source, producers: KafkaProducers(loop: loop), properties: known, deadLetters: deadLetters,
     setAside: setAside, waiters: DeliveryWaiters(limit: 1000), budget: ForwardBudget(total: window), configuration: configuration,

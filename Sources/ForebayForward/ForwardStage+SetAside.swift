@@ -15,36 +15,32 @@ struct Departing {
 extension ForwardStage {
     /// Tells what left, was reported, refused or found, and takes what the other stage changed.
     func exchangeSetAside(now: UInt64) {
-        do throws(ForebayError) {
-            self.state.boundHeld(now: now)
-            try self.depart()
-            if !self.state.refusals.isEmpty || !self.state.withheld.isEmpty {
-                let (refusals, withheld) = (self.state.refusals, self.state.withheld)
-                (self.state.refusals, self.state.withheld) = ([], [])
-                try self.setAside.failed(refusals, withheld: withheld, now: now)
-            }
-            if !self.state.heldReports.isEmpty {
-                let reports = self.state.heldReports
-                self.state.heldReports = []
-                try self.setAside.reported(reports, by: self.role)
-            }
-            if self.role == .drain {
-                let found = self.state.found
-                self.state.found = []
-                if !found.isEmpty { try self.setAside.found(found, now: now) }
-                for (topic, probe) in self.setAside.due(now: now) { self.state.ask(topic, probe: probe) }
-            }
-            self.seeChanges()
-            try self.depart()
-        } catch {
-            self.fail(error)
+        self.state.boundHeld(now: now)
+        self.depart()
+        if !self.state.refusals.isEmpty || !self.state.withheld.isEmpty {
+            let (refusals, withheld) = (self.state.refusals, self.state.withheld)
+            (self.state.refusals, self.state.withheld) = ([], [])
+            self.setAside.failed(refusals, withheld: withheld, now: now)
         }
+        if !self.state.heldReports.isEmpty {
+            let reports = self.state.heldReports
+            self.state.heldReports = []
+            self.setAside.reported(reports, by: self.role)
+        }
+        if self.role == .drain {
+            let found = self.state.found
+            self.state.found = []
+            if !found.isEmpty { self.setAside.found(found, now: now) }
+            for (topic, probe) in self.setAside.due(now: now) { self.state.ask(topic, probe: probe) }
+        }
+        self.seeChanges()
+        self.depart()
     }
 
-    private func depart() throws(ForebayError) {
+    private func depart() {
         guard !self.state.leaving.isEmpty else { return }
         let leaving = self.state.takeLeaving()
-        let units = try self.setAside.depart(leaving.map(\.departure), from: self.role)
+        let units = self.setAside.depart(leaving.map(\.departure), from: self.role)
         for (group, unit) in zip(leaving, units) {
             self.departing.append(
                 Departing(unit: unit.number, topic: group.departure.key.topic, code: unit.code, flights: group.flights[...]))
@@ -63,11 +59,7 @@ extension ForwardStage {
     /// The run is over: what it had not settled comes again from its cursor.
     func leaveSetAside() {
         self.departing = []
-        do throws(ForebayError) {
-            try self.setAside.end(self.role, now: self.loop.nowMilliseconds)
-        } catch {
-            self.fail(error)
-        }
+        self.setAside.end(self.role, now: self.loop.nowMilliseconds)
     }
 
     // MARK: Tasks

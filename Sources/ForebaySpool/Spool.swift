@@ -261,7 +261,8 @@ package final class Spool: Sendable {
     func keep(for units: UnitTable) {
         self.view.change { $0.retention = .units(units) }
         let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)
-        units.whenMoved { Task(preferring: tasks) { await keeper.cursorMoved() } }
+        let budget = self.budget
+        units.whenMoved({ Task(preferring: tasks) { await keeper.cursorMoved() } }, makeRoom: { budget.giveUpBallast() })
         self.writer.sweeper.sweep(units)
     }
 

@@ -79,8 +79,8 @@ import Testing
             Self.unit(1, "orders", partition: 10, since), Self.unit(2, "orders", partition: 9, since), Self.unit(3, "missing", since),
         ]
         try await log.append(new: units, [(1, Self.batch(2)), (2, Self.batch(3)), (3, Self.batch(5))])
-        try log.settle(3, through: 4, oldestAcceptedAt: since)
-        try log.settle(1, through: 2, oldestAcceptedAt: nil)
+        log.settle(3, through: 4, oldestAcceptedAt: since)
+        log.settle(1, through: 2, oldestAcceptedAt: nil)
         await log.close()
 
         let listed = try await BuiltProgram.run("setaside", "ls", "--dir", folder.path)

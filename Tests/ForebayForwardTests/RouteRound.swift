@@ -141,7 +141,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         (configuration.partitionWindow, configuration.queueLimit, configuration.heldBytes) = (4000, 30_000, 40_000)
         (configuration.partitionPatience, configuration.holdLimit) = (self.chance(1, in: 2) ? 800 : 10_000, 2000)
         let known = configuration
-        let setAside = try SetAside(route: "r", log: log, properties: properties, configuration: known, surroundings: surroundings)
+        let setAside = SetAside(route: "r", log: log, properties: properties, configuration: known, surroundings: surroundings)
         let source = CheckedSource(self.source(surroundings)) { self.moved(to: $0) }
         let drainSource = SetAsideSource(setAside, executor: threads.read.executor(), readAheadBytes: 16 << 10, surroundings: surroundings)
         let window = ForwardBudget(total: 200_000), producers = SimulatedProducers(self.kafka, loop: loop), letters = self.deadLetters

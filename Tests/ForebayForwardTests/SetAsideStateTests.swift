@@ -90,6 +90,100 @@ struct SetAsideStateTests {
         #expect(state.takeChanges(for: .direct).map(\.topic) == ["t"])
     }
 
+    @Test("what is read and settled before the word came that it is stored counts once; its unit is gone with that word, not before")
+    func aheadOfTheWord() {
+        var (state, unit) = Self.state(count: 5)
+        #expect(Self.drain(&state, at: 100))
+        _ = state.depart([Self.departure(SetAsideKey("t"), count: 3)], from: .direct, now: 0)
+        // The log has published them, and the reader and Kafka are faster than whoever asked for it.
+        state.hasRead(unit, pass: 1, through: 8, acceptedAt: 7)
+        state.settle(unit, pass: 1, through: 8)
+        #expect(state.units[unit]?.durable == 0 && state.gone.isEmpty, "it is still being appended to")
+        state.readAll([(unit, 1, 8)])
+        _ = state.depart([Self.departure(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
+        state.stored(unit, count: 3, end: 8, from: .direct, now: 0)
+        #expect(state.units[unit]?.end == 8 && state.units[unit]?.events == 2)
+        state.hasRead(unit, pass: 1, through: 10, acceptedAt: 7)
+        state.settle(unit, pass: 1, through: 10)
+        state.stored(unit, count: 2, end: 10, from: .direct, now: 0)
+        #expect(state.isEmpty && state.gone == [unit])
+    }
+
+    @Test("a loss at the end that is passed before the word came that it was stored is passed once")
+    func lossAheadOfTheWord() {
+        var (state, unit) = Self.state(count: 2)
+        #expect(Self.drain(&state, at: 100))
+        _ = state.depart([Self.departure(SetAsideKey("t"), count: 3)], from: .direct, now: 0)
+        state.hasRead(unit, pass: 1, through: 2, acceptedAt: 7)
+        state.readAll([(unit, 1, 5)])
+        state.settle(unit, pass: 1, through: 2)
+        #expect(state.units[unit]?.settled == 5 && state.units[unit]?.durable == 0)
+        state.stored(unit, count: 3, end: 5, from: .direct, now: 0)
+        #expect(state.isEmpty)
+    }
+
+    @Test("what a producer held stands where the log put it, whether it is reported before or after that", arguments: [false, true])
+    func placedByTheLog(isEarly: Bool) {
+        var (state, unit) = Self.state(count: 4)
+        // Of five, the second to fourth are held; two groups take them. Something that nobody waits for stands in the log before them.
+        var departure = Self.departure(SetAsideKey("t"), count: 5)
+        departure.held = [(1, 100), (2, 101), (3, 102)]
+        _ = state.depart([departure], from: .drain, now: 0)
+        func report() {
+            for token in [100, 101, 102] as [UInt64] { state.reported(token, by: .drain, isDelivered: token != 101) }
+        }
+        if isEarly { report() }
+        state.stored(unit, count: 2, end: 16, from: .drain, now: 0)
+        state.stored(unit, count: 3, end: 19, from: .drain, now: 0)
+        if !isEarly { report() }
+        #expect(state.units[unit]?.ahead == [15, 17], "100 is the last of the first group, 102 the second of the other")
+        #expect(state.units[unit]?.held == 0 && state.units[unit]?.end == 19 && state.units[unit]?.settled == 0)
+    }
+
+    @Test("a topic of which another log has older events is set aside whole, and drained in its turn")
+    func turns() {
+        var state = SetAsideState(configuration: ForwardConfiguration())
+        let old = state.depart([Self.departure(SetAsideKey("t"), count: 2)], from: .direct, now: 0)[0]
+        state.stored(old, count: 2, from: .direct, now: 0)
+        // What is here comes first, then another log's, then what is newer.
+        state.take(SetAsideTurn(topic: "t", place: 0), [old])
+        for topic in ["t", "idle"] {
+            state.take(SetAsideTurn(topic: topic, place: 2), [])
+            state.wait(for: SetAsideTurn(topic: topic, place: 2), KafkaFailure(.topicAuthorizationFailed))
+        }
+        #expect(Set(state.takeChanges(for: .direct).map(\.topic)) == ["t", "idle"])
+        state.begin(.direct)
+        #expect(state.takeChanges(for: .direct).allSatisfy { $0.now?.whole == .aside })
+        let new = state.depart([Self.departure(SetAsideKey("t"), count: 3)], from: .direct, now: 0)[0]
+        let other = state.depart([Self.departure(SetAsideKey("other"))], from: .direct, now: 0)[0]
+        state.stored(new, count: 3, from: .direct, now: 0)
+        state.stored(other, count: 1, from: .direct, now: 0)
+        #expect(new != old && state.units[new]?.code == "TOPIC_AUTHORIZATION_FAILED", "why the older ones wait")
+        #expect(state.due(now: 60_000) == ["t": false, "other": false])
+        state.found("t", leaderless: [], now: 60_000)
+        #expect(state.units[new]?.isWaiting == true && state.units[old]?.phase == .draining)
+        // What the drain can't deliver of it stays in that turn.
+        let part = state.depart([Self.departure(SetAsideKey("t", 1))], from: .drain, now: 0)[0]
+        #expect(state.units[part]?.turn == 0)
+        state.stored(part, count: 1, from: .drain, now: 0)
+        state.hasRead(old, pass: 1, through: 2, acceptedAt: 7)
+        state.readAll([(old, 1, 2)])
+        state.begin(.direct)
+        #expect(state.takeChanges(for: .direct).first { $0.topic == "t" }?.now?.whole == .aside, "not closing: others come before")
+        state.settle(old, pass: 1, through: 2)
+        #expect(state.left.isEmpty, "a partition is left of it")
+        #expect(state.due(now: 120_000) == ["t": false])
+        state.found("t", leaderless: [], now: 120_000)
+        state.hasRead(part, pass: 1, through: 1, acceptedAt: 7)
+        state.settle(part, pass: 1, through: 1)
+        #expect(state.left == [SetAsideTurn(topic: "t", place: 0)])
+        #expect(state.due(now: 180_000).isEmpty && !state.waitsForTime)
+        for topic in ["t", "idle"] { state.begin(SetAsideTurn(topic: topic, place: 2)) }
+        #expect(state.due(now: 180_000) == ["t": false])
+        let changes = Dictionary(uniqueKeysWithValues: state.takeChanges(for: .direct).map { ($0.topic, $0.now) })
+        #expect(changes["t"]??.whole == .aside && changes["idle"] == .some(nil), "of one nothing came meanwhile")
+    }
+
     @Test("what an earlier pass settles does not count, nor is it accepted")
     func passes() {
         var (state, unit) = Self.state(count: 4)
@@ -142,5 +236,12 @@ struct SetAsideStateTests {
         #expect(Self.drain(&state, at: 100))
         state.end(.drain, now: 200)
         #expect(state.units[unit]?.phase == .waiting(until: 200))
+    }
+}
+
+extension SetAsideState {
+    /// What a log would say that nobody else appends to.
+    mutating func stored(_ number: UInt64, count: Int, from role: ForwardRole, now: UInt64) {
+        self.stored(number, count: count, end: (self.units[number]?.end ?? 0) + UInt64(count), from: role, now: now)
     }
 }

@@ -151,7 +151,7 @@ struct StageAsideTests {
             world.give((0..<6).map { EventFactory.Sample($0 < 4 ? "a" : "b", value: "v\($0)") }, acceptedAt: world.wall - 9000)
             try await world.settled(6)
             #expect(world.told("events are set aside from before the start").isEmpty)
-            let again = try SetAside(
+            let again = SetAside(
                 route: world.route, log: world.asideLog, properties: KafkaProperties(client: [:]),
                 configuration: world.setting.configuration,
                 surroundings: world.process.surroundings)
@@ -173,7 +173,7 @@ struct StageAsideTests {
             $0.hasDrain = false
         } _: { world in
             let keys = [SetAsideKey("b"), SetAsideKey("a", 10), SetAsideKey("a"), SetAsideKey("a", 0)]
-            let units = try world.setAside.depart(
+            let units = world.setAside.depart(
                 zip(keys, [5, 3, 9, 4]).map {
                     SetAsideState.Departure(key: $0, partitionCount: 0, failure: KafkaFailure(.timedOut), acceptedAt: $1)
                 }, from: .direct)

@@ -67,7 +67,7 @@ final class StageFixture: Sendable {
                 metrics: spoolMetrics)
         }
         let known = KafkaProperties(client: properties)
-        self.setAside = try SetAside(
+        self.setAside = SetAside(
             route: route, log: self.log, properties: known, configuration: configuration, surroundings: .real)
         let producers = FlakyProducers(loop: self.loop, isBroken: refusesProducers)
         self.stage = ForwardStage(
@@ -75,7 +75,7 @@ final class StageFixture: Sendable {
             setAside: self.setAside, waiters: self.waiters, budget: budget, configuration: configuration, loop: self.loop,
             metrics: self.registry, surroundings: .real)
         self.drainSource = SetAsideSource(
-            self.setAside, executor: self.loop.executor(), readAheadBytes: 1 << 20, surroundings: .real)
+            self.setAside, executor: self.threads.read.executor(), readAheadBytes: 1 << 20, surroundings: .real)
         self.drain = ForwardStage(
             .drain, route: route, source: self.drainSource, producers: producers, properties: known, deadLetters: self.deadLetters,
             setAside: self.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget, configuration: configuration, loop: self.loop,

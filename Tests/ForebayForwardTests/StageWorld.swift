@@ -91,7 +91,7 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
             return try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
         }
         let properties = KafkaProperties(client: ["bootstrap.servers": "k:1"].merging(setting.properties) { $1 })
-        self.setAside = try SetAside(
+        self.setAside = SetAside(
             route: self.route, log: self.asideLog, properties: properties, configuration: setting.configuration, surroundings: surroundings)
         let feed = Feed()
         self.feed = feed

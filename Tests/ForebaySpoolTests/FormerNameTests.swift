@@ -238,7 +238,7 @@ struct SideLogFolderTests {
             let log = try SetAsideLog(directory: folder.path, open: open)
             try await log.append(new: [unit(1)], [aside(1, (0..<max(1, count)).map { "\(route)\($0)" + Self.padding })])
             // One that was drained has a log and no events.
-            if count == 0 { try log.settle(1, through: 1, oldestAcceptedAt: nil) }
+            if count == 0 { log.settle(1, through: 1, oldestAcceptedAt: nil) }
             await log.close()
         case .deadLetters:
             let log = try DeadLetters(route: route, directory: folder.path, open: open)

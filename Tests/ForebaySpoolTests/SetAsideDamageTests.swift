@@ -15,8 +15,8 @@ struct SetAsideDamageTests {
         for round in 0..<3 {
             try await log.append(new: [], [aside(1, ["\(round)"]), aside(2, ["\(round)"])])
         }
-        try log.settle(1, through: 1, oldestAcceptedAt: nil)
-        try log.settle(1, through: 2, oldestAcceptedAt: nil)
+        log.settle(1, through: 1, oldestAcceptedAt: nil)
+        log.settle(1, through: 2, oldestAcceptedAt: nil)
         await log.close()
         return fixture
     }
@@ -42,7 +42,7 @@ struct SetAsideDamageTests {
         #expect(log.unit(1)!.settled == 1 && log.unit(1)!.partition == 3)
         #expect(try log.scan([1: 1]).values(of: 1) == ["1", "2"])
         // It goes on from there.
-        try log.settle(1, through: 3, oldestAcceptedAt: nil)
+        log.settle(1, through: 3, oldestAcceptedAt: nil)
         await log.close()
         let again = try fixture.open()
         #expect(again.unit(1)!.settled == 3)
@@ -78,7 +78,7 @@ struct SetAsideDamageTests {
         let orphan = log.units[0]
         #expect(orphan.topic == "topic" && orphan.partition == nil && orphan.settled == 0 && orphan.end == 3)
         #expect(try log.scan([1: 0, 2: 0]).all().mapValues { $0.map(\.1) } == [1: ["0", "1", "2"], 2: ["0", "1", "2"]])
-        try log.settle(1, through: 2, oldestAcceptedAt: nil)
+        log.settle(1, through: 2, oldestAcceptedAt: nil)
         await log.close()
         let again = try fixture.open()
         #expect(again.unit(1)?.settled == 2, "it has a place in the table again")
@@ -94,7 +94,7 @@ struct SetAsideDamageTests {
             try await log.append(new: [], [aside(1, ["\(round)" + String(repeating: "x", count: 20_000)])])
         }
         try await log.append(new: [], [aside(2, ["two"])])
-        try log.settle(1, through: 7, oldestAcceptedAt: nil)
+        log.settle(1, through: 7, oldestAcceptedAt: nil)
         await log.tidy()
         await log.close()
         try FileManager.default.removeItem(atPath: fixture.tablePath)
@@ -115,7 +115,7 @@ struct SetAsideDamageTests {
             try await log.append(
                 new: [], [aside(1, (0..<20).map { "1-\(round * 20 + $0)" }), aside(2, (0..<30).map { "2-\(round * 30 + $0)" })])
         }
-        try log.settle(1, through: 5, oldestAcceptedAt: nil)
+        log.settle(1, through: 5, oldestAcceptedAt: nil)
         await log.close()
         var generator = SplitMix(seed: UInt64(seed))
         try fixture.change(try fixture.segmentFiles()[0]) { bytes in
@@ -136,8 +136,8 @@ struct SetAsideDamageTests {
         // A damaged segment is kept for the operator.
         let isDamaged = !again.missing.isEmpty
         try await again.append(new: [unit(3)], [aside(3, ["in the next segment"])])
-        try again.end(1)
-        try again.end(2)
+        again.end(1)
+        again.end(2)
         await again.tidy()
         let aside = try? FileManager.default.contentsOfDirectory(atPath: fixture.directory + "/quarantine")
         #expect((aside?.count ?? 0) == (isDamaged ? 1 : 0))
@@ -160,7 +160,7 @@ struct SetAsideDamageTests {
         for round in 0..<6 as Range<UInt64> {
             try await log.append(new: [], [aside(2, ["\(round)" + String(repeating: "x", count: 20_000)])])
         }
-        try log.settle(2, through: 5, oldestAcceptedAt: nil)
+        log.settle(2, through: 5, oldestAcceptedAt: nil)
         await log.tidy()
         let files = try copy.segmentFiles()
         #expect(files.count == 3)
@@ -174,7 +174,7 @@ struct SetAsideDamageTests {
             #expect(again.missing.isEmpty)
             await again.close()
         }
-        try log.end(1)
+        log.end(1)
         await log.tidy()
         #expect(try copy.segmentFiles().count == 1)
         await log.close()

@@ -27,15 +27,16 @@ final class SetAsideFixture {
     var directory: String { self.folder.path }
 
     /// - Parameter syncEvery: milliseconds; usually so many that ``SetAsideLog/tidy()`` alone syncs.
-    func open(syncEvery interval: Int = 600_000) throws -> SetAsideLog {
+    func open(syncEvery interval: Int = 600_000, on disk: any Disk = SystemDisk()) throws -> SetAsideLog {
         let budget = try SpoolBudget(capacity: self.capacity, directory: NSTemporaryDirectory())
         let (threads, metrics, segmentSize) = (self.threads, SpoolMetrics(self.metrics), self.segmentSize)
         let held = self.folder
-        return try SetAsideLog(directory: self.directory) { folder throws(ForebayError) in
+        return try SetAsideLog(directory: self.directory, disk: disk) { folder throws(ForebayError) in
             defer { withExtendedLifetime(held) {} }
             var configuration = SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: segmentSize) { error in
                 fatalError("the disk broke its word: \(error)")
             }
+            configuration.disk = disk
             configuration.markInterval = 60_000
             configuration.cursorSyncInterval = interval
             return try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
@@ -82,7 +83,7 @@ extension SetAsideScan {
         var found: [UInt64: [(UInt64, String)]] = [:]
         while true {
             let batches = try self.read(upTo: bytes)
-            if batches.isEmpty { return found }
+            if batches.isEmpty, self.isCaughtUp { return found }
             for batch in batches {
                 guard case .unit(let number, _) = batch.lane, batch.route == RouteID(rawValue: number) else {
                     fatalError("a batch of no unit")

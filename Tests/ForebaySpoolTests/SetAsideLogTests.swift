@@ -82,10 +82,10 @@ struct SetAsideLogTests {
         let fixture = SetAsideFixture()
         let log = try fixture.open()
         try await log.append(new: [unit(1), unit(2)], [aside(1, ["a", "b", "c"]), aside(2, ["x"])])
-        try log.settle(1, through: 2, oldestAcceptedAt: 1234)
-        try log.settle(1, through: 1, oldestAcceptedAt: 1)  // Not backwards.
-        try log.end(2)
-        try log.settle(2, through: 1, oldestAcceptedAt: nil)  // A report that comes late.
+        log.settle(1, through: 2, oldestAcceptedAt: 1234)
+        log.settle(1, through: 1, oldestAcceptedAt: 1)  // Not backwards.
+        log.end(2)
+        log.settle(2, through: 1, oldestAcceptedAt: nil)  // A report that comes late.
         #expect(log.units.map(\.number) == [1] && log.unit(1)!.settled == 2)
         #expect(try log.scan([1: 0, 2: 0]).all()[2] == nil)
 
@@ -95,7 +95,7 @@ struct SetAsideLogTests {
         #expect(again.units == log.units && again.nextNumber == 3)
         #expect(again.unit(1)!.oldestAcceptedAt == 1234)
         #expect(try again.scan([1: 2, 2: 0]).all().mapValues { $0.map(\.1) } == [1: ["c"]])
-        try again.settle(1, through: 3, oldestAcceptedAt: nil)
+        again.settle(1, through: 3, oldestAcceptedAt: nil)
         try await again.append(new: [], [aside(1, ["d"])])
         #expect(again.unit(1)!.end == 4 && again.unit(1)!.oldestAcceptedAt == 1000)
         await again.close()
@@ -126,13 +126,13 @@ struct SetAsideLogTests {
                     #expect(value.hasPrefix("\(number)-\(position)v"))
                 }
                 next[number] = batch.end
-                try log.settle(number, through: batch.end, oldestAcceptedAt: nil)
+                log.settle(number, through: batch.end, oldestAcceptedAt: nil)
             }
             if batches.isEmpty { await Task.yield() }
         }
         try await writing.value
         #expect(log.missing.isEmpty)
-        for number in [1, 2, 3] as [UInt64] { try log.end(number) }
+        for number in [1, 2, 3] as [UInt64] { log.end(number) }
         await log.tidy()
         #expect(try fixture.segmentFiles().count == 1)
         await log.close()
@@ -148,7 +148,7 @@ struct SetAsideLogTests {
         let numbers = Array(2...1000 as ClosedRange<UInt64>)
         try await log.append(new: numbers.map { unit($0, "topic-\($0)") }, numbers.map { aside($0, ["0"]) })
         for round in 1..<4 { try await log.append(new: [], ([1] + numbers).map { aside($0, ["\(round)"]) }) }
-        for number in numbers { try log.settle(number, through: 1, oldestAcceptedAt: 2000) }
+        for number in numbers { log.settle(number, through: 1, oldestAcceptedAt: 2000) }
         await log.tidy()
         #expect(try descriptors() <= before + 4, "others' tests may hold some")
         let found = try log.scan(Dictionary(uniqueKeysWithValues: ([1] + numbers).map { ($0, 0) })).all()

@@ -38,11 +38,11 @@ struct SetAsideModelTests {
             case 6..<8:
                 guard let number = live.randomElement(using: &generator) else { continue }
                 let place = UInt64.random(in: model.settled[number]!...UInt64(model.values[number]!.count), using: &generator)
-                try log.settle(number, through: place, oldestAcceptedAt: nil)
+                log.settle(number, through: place, oldestAcceptedAt: nil)
                 model.settled[number] = place
             case 8:
                 guard live.count > 3, let number = live.randomElement(using: &generator) else { continue }
-                try log.end(number)
+                log.end(number)
                 model.ended[number] = model.values[number]
                 model.values[number] = nil
                 model.settled[number] = nil
@@ -66,7 +66,7 @@ struct SetAsideModelTests {
             }
         }
         try self.compare(log, model, fixture, "seed \(seed), at the end")
-        for number in model.values.keys { try log.end(number) }
+        for number in model.values.keys { log.end(number) }
         await log.tidy()
         #expect(try fixture.segmentFiles().count == 1, "seed \(seed)")
         await log.close()

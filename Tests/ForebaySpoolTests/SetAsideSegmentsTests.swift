@@ -20,7 +20,7 @@ struct SetAsideSegmentsTests {
         let scan = log.scan([1: 0, 2: 0])
         #expect(try scan.read(upTo: 1).map(\.route.rawValue) == [1])
 
-        try log.settle(2, through: 20, oldestAcceptedAt: nil)
+        log.settle(2, through: 20, oldestAcceptedAt: nil)
         #expect(try fixture.segmentFiles().count == before, "the cursor is not synced yet")
         await log.tidy()
         // The headers stay to say that they went rightly.
@@ -42,8 +42,8 @@ struct SetAsideSegmentsTests {
         #expect(again.missing.isEmpty)
         await again.close()
 
-        try log.end(1)
-        try log.end(2)
+        log.end(1)
+        log.end(2)
         await log.tidy()
         #expect(try fixture.segmentFiles().count == 1, "only the one that is written to")
         await log.close()
@@ -59,8 +59,8 @@ struct SetAsideSegmentsTests {
         let log = try fixture.open()
         try await log.append(new: [unit(1), unit(2)], [aside(1, ["a", "b"])])
         for _ in 0..<8 { try await log.append(new: [], [aside(2, [large])]) }
-        try log.settle(1, through: 2, oldestAcceptedAt: nil)
-        try log.settle(2, through: 8, oldestAcceptedAt: nil)
+        log.settle(1, through: 2, oldestAcceptedAt: nil)
+        log.settle(2, through: 8, oldestAcceptedAt: nil)
         await log.tidy()
         #expect(try fixture.segmentFiles().count == 1)
         let copy = try fixture.crashed()
@@ -109,7 +109,7 @@ struct SetAsideSegmentsTests {
         let fixture = SetAsideFixture(segmentSize: 64 << 10)
         let log = try fixture.open()
         try await log.append(new: [unit(1), unit(2)], [aside(1, ["keeps the segment"]), aside(2, ["gone"])])
-        try log.end(2)
+        log.end(2)
         await log.tidy()
         try await log.append(new: [unit(3)], [aside(3, [large])])
         #expect(try Data(contentsOf: URL(filePath: fixture.tablePath)).count == 3 * 8192)
@@ -118,10 +118,10 @@ struct SetAsideSegmentsTests {
         await copy.close()
         // Behind a roll the first segment is not needed any more.
         for _ in 0..<4 { try await log.append(new: [], [aside(3, [large])]) }
-        try log.end(1)
-        try log.settle(3, through: 1, oldestAcceptedAt: nil)
+        log.end(1)
+        log.settle(3, through: 1, oldestAcceptedAt: nil)
         await log.tidy()
-        try log.settle(3, through: 4, oldestAcceptedAt: nil)
+        log.settle(3, through: 4, oldestAcceptedAt: nil)
         await log.tidy()
         try await log.append(new: [unit(4), unit(5)], [aside(4, ["y"]), aside(5, ["z"])])
         #expect(try Data(contentsOf: URL(filePath: fixture.tablePath)).count == 3 * 8192)
@@ -155,12 +155,12 @@ struct SetAsideSegmentsTests {
         #expect(try await fill()?.code == .spoolFull)
         let end = log.unit(1)!.end
         #expect(try log.scan([1: 0]).values(of: 1).count == Int(end), "nothing of the refused one is stored")
-        try log.settle(1, through: end, oldestAcceptedAt: nil)
+        log.settle(1, through: end, oldestAcceptedAt: nil)
         #expect(try await fill()?.code == .spoolFull, "no sync was waited for, but room was found")
         let more = log.unit(1)!.end
         #expect(more > end + 10)
         // Every segment but the first is full of one unit: all of them settled, in whatever order they go.
-        try log.end(1)
+        log.end(1)
         try await log.append(new: [unit(4)], [aside(4, [large])])
         #expect(try log.scan([2: 0, 4: 0]).all().mapValues { $0.map(\.1) } == [2: ["waits"], 4: [large]])
         #expect(log.missing.isEmpty)
@@ -175,7 +175,7 @@ struct SetAsideSegmentsTests {
         try await log.append(new: [unit(1)], [])
         for round in 0..<12 as Range<UInt64> {
             try await log.append(new: [], [aside(1, [large])])
-            try log.settle(1, through: round + 1, oldestAcceptedAt: nil)
+            log.settle(1, through: round + 1, oldestAcceptedAt: nil)
         }
         #expect(try fixture.segmentFiles().count == 1)
         try await log.append(new: [], [aside(1, [large]), aside(1, ["second"])])

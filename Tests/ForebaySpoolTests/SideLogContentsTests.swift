@@ -38,7 +38,7 @@ struct SideLogContentsTests {
         func aside(_ route: String, _ count: Int, settled: UInt64 = 0) async throws {
             let log = try SetAsideLog(directory: self.data + "/setaside/\(route)", disk: self.watched.disk, open: self.open(.setAside))
             try await log.append(new: [unit(1), unit(2)], [ForebaySpoolTests.aside(1, (0..<count).map { "\($0)" })])
-            try log.settle(1, through: settled, oldestAcceptedAt: nil)
+            log.settle(1, through: settled, oldestAcceptedAt: nil)
             await log.close()
         }
 

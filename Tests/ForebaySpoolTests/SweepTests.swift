@@ -72,7 +72,7 @@ struct SweepTests {
     func order() async throws {
         let world = try World()
         let log = try await self.made(world)
-        try log.settle(2, through: 2, oldestAcceptedAt: nil)
+        log.settle(2, through: 2, oldestAcceptedAt: nil)
         #expect(world.changes() == ["write units"])
         await log.tidy()
         let second = "00000000000000000002.segment"
@@ -81,14 +81,14 @@ struct SweepTests {
         #expect(log.frameBytes == 5 * 40_960)
         await log.tidy()
         #expect(world.changes().isEmpty, "it is done")
-        try log.settle(1, through: 2, oldestAcceptedAt: nil)
+        log.settle(1, through: 2, oldestAcceptedAt: nil)
         await log.tidy()
         #expect(
             world.changes() == ["write units", "sync units"]
                 + [1, 2].flatMap { ["write mark", "sync mark", "remove 0000000000000000000\($0).segment", "syncFolder segments"] })
         #expect(try world.sizes() == [94_208, 49_152] && world.budget.usedBytes == world.counted())
-        try log.settle(1, through: 4, oldestAcceptedAt: nil)
-        try log.settle(2, through: 3, oldestAcceptedAt: nil)
+        log.settle(1, through: 4, oldestAcceptedAt: nil)
+        log.settle(2, through: 3, oldestAcceptedAt: nil)
         await log.tidy()
         #expect(try world.sizes() == [49_152] && world.budget.usedBytes == world.counted())
         await log.close()
@@ -105,8 +105,8 @@ struct SweepTests {
         defer { logged.close() }
         let world = try World()
         let log = try await self.made(world)
-        if call == "remove" { try log.settle(1, through: 2, oldestAcceptedAt: nil) }
-        try log.settle(2, through: 2, oldestAcceptedAt: nil)
+        if call == "remove" { log.settle(1, through: 2, oldestAcceptedAt: nil) }
+        log.settle(2, through: 2, oldestAcceptedAt: nil)
         world.watched.fail { $0.hasPrefix("\(call) log/segments/") ? EBUSY : nil }
         await log.tidy()
         #expect(try world.sizes() == [94_208, 94_208, 94_208, 49_152] && world.broken.told.count == 0)
@@ -122,8 +122,8 @@ struct SweepTests {
     func syncFails(call: String) async throws {
         let world = try World()
         let log = try await self.made(world)
-        try log.settle(2, through: 2, oldestAcceptedAt: nil)
-        if call != "sync log/segments" { try log.settle(1, through: 2, oldestAcceptedAt: nil) }
+        log.settle(2, through: 2, oldestAcceptedAt: nil)
+        if call != "sync log/segments" { log.settle(1, through: 2, oldestAcceptedAt: nil) }
         world.watched.fail { $0.hasPrefix(call) ? EIO : nil }
         Task.detached { await log.tidy() }
         await world.broken.told.wait(forCount: 1)
@@ -143,10 +143,10 @@ struct SweepTests {
         _ = try log.scan([2: 0]).all()
         #expect(log.missing.map(\.sequences) == [0..<1] && log.missing.map(\.unit) == [2] && log.missing.map(\.segment) == [2])
         #expect(log.missing.map(\.position) == [8192] && log.missing.map(\.reason) == ["the checksum of a frame is wrong"])
-        try log.settle(2, through: 2, oldestAcceptedAt: nil)
+        log.settle(2, through: 2, oldestAcceptedAt: nil)
         await log.tidy()
         #expect(try world.sizes() == [94_208, 94_208, 94_208, 53_248])
-        try log.settle(1, through: 2, oldestAcceptedAt: nil)
+        log.settle(1, through: 2, oldestAcceptedAt: nil)
         await log.tidy()
         #expect(try world.sizes() == [94_208, 53_248])
         #expect(try FileManager.default.contentsOfDirectory(atPath: world.directory + "/quarantine") == ["00000000000000000002.segment"])

@@ -28,6 +28,7 @@ package final class SetAside: Sendable {
         var moved: [SetAsideUnit] = []
         var gone: [UInt64] = []
         var notes: [SetAsideState.Note] = []
+        var left: [SetAsideTurn] = []
         var wakes: [ForwardRole] = []
         var hasReading = false
     }
@@ -37,13 +38,15 @@ package final class SetAside: Sendable {
     private let time: any TimeSource
     private let advice: KafkaAdvice
     private let logger = Logger(label: "setaside")
-    private let state: Mutex<SetAsideState>
+    let state: Mutex<SetAsideState>
     private let stages = Mutex<[ForwardRole: @Sendable () -> Void]>([:])
     private let reader = Mutex<(@Sendable () -> Void)?>(nil)
+    /// Whose turn it is next, when one is over here.
+    let followers = Mutex<[SetAsideTurn: [@Sendable () -> Void]]>([:])
 
     package init(
         route: String, log: SetAsideLog, properties: KafkaProperties, configuration: ForwardConfiguration, surroundings: Surroundings
-    ) throws(ForebayError) {
+    ) {
         self.route = route
         self.log = log
         self.time = surroundings.time
@@ -65,7 +68,7 @@ package final class SetAside: Sendable {
             self.logger.warning(
                 "events are set aside from before the start", ["route": route, "units": "\(units.count)", "events": "\(events)"])
         }
-        try self.change { _ in }
+        self.change { _ in }
     }
 
     // MARK: What is shown
@@ -102,9 +105,9 @@ package final class SetAside: Sendable {
         self.state.withLock { $0.begin(role) }
     }
 
-    func end(_ role: ForwardRole, now: UInt64) throws(ForebayError) {
+    func end(_ role: ForwardRole, now: UInt64) {
         self.stages.withLock { $0[role] = nil }
-        try self.change { $0.end(role, now: now) }
+        self.change { $0.end(role, now: now) }
     }
 
     func takeChanges(for role: ForwardRole) -> [(topic: String, now: SetAsideTopic?)] {
@@ -114,9 +117,9 @@ package final class SetAside: Sendable {
     /// Events leave a stage.
     ///
     /// - Returns: the number of each departure's unit, and why that is set aside.
-    func depart(_ departures: [SetAsideState.Departure], from role: ForwardRole) throws(ForebayError) -> [(number: UInt64, code: String)] {
+    func depart(_ departures: [SetAsideState.Departure], from role: ForwardRole) -> [(number: UInt64, code: String)] {
         let now = self.time.wallMilliseconds
-        return try self.change { state in
+        return self.change { state in
             state.depart(departures, from: role, now: now).map { ($0, state.units[$0]?.code ?? "") }
         }
     }
@@ -127,22 +130,24 @@ package final class SetAside: Sendable {
     /// - Throws: `spool_full`; nothing is stored then.
     func append(_ batches: [(unit: UInt64, batch: Batch)], from role: ForwardRole, now: UInt64) async throws(ForebayError) {
         let new = self.state.withLock { state in Set(batches.map(\.unit)).compactMap { state.units[$0] }.filter { !$0.isInLog } }
-        try await self.log.append(
+        let ends = try await self.log.append(
             new: new.map { unit in
                 SetAsideLog.Unit(
                     number: unit.number, topic: unit.key.topic, partition: unit.key.partition, partitionCount: unit.partitionCount,
                     code: unit.code, reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt, settled: 0, end: 0)
             }, batches)
-        try self.change { state in
-            for (unit, batch) in batches { state.stored(unit, count: batch.count, from: role, now: now) }
+        self.change { state in
+            for (unit, count) in Dictionary(batches.map { ($0.unit, $0.batch.count) }, uniquingKeysWith: +) {
+                state.stored(unit, count: count, end: ends[unit] ?? 0, from: role, now: now)
+            }
         }
         self.wake(.drain)
         self.reader.withLock { $0 }?()
     }
 
     /// Producers reported what they held, or let go of it.
-    func reported(_ reports: [(token: UInt64, isDelivered: Bool)], by role: ForwardRole) throws(ForebayError) {
-        try self.change { state in
+    func reported(_ reports: [(token: UInt64, isDelivered: Bool)], by role: ForwardRole) {
+        self.change { state in
             for report in reports { state.reported(report.token, by: role, isDelivered: report.isDelivered) }
         }
         self.wake(.drain)
@@ -154,8 +159,8 @@ package final class SetAside: Sendable {
 
     var waitsForTime: Bool { self.state.withLock { $0.waitsForTime } }
 
-    func found(_ topics: [(topic: String, leaderless: Set<Int32>)], now: UInt64) throws(ForebayError) {
-        try self.change { state in
+    func found(_ topics: [(topic: String, leaderless: Set<Int32>)], now: UInt64) {
+        self.change { state in
             for (topic, leaderless) in topics { state.found(topic, leaderless: leaderless, now: now) }
         }
     }
@@ -163,8 +168,8 @@ package final class SetAside: Sendable {
     /// The drain could not go on with some units, and what its producers still hold of them.
     func failed(
         _ refusals: [ForwardState.Refusal], withheld: [(token: UInt64, offset: Offset)], now: UInt64
-    ) throws(ForebayError) {
-        try self.change { state in
+    ) {
+        self.change { state in
             for refusal in refusals { state.failed(refusal.key, refusal.failure, byDelivery: refusal.byDelivery, now: now) }
             for (token, offset) in withheld {
                 if case .unit(let unit, _) = offset.lane { state.keepHeld(token, unit: unit, position: offset.number) }
@@ -208,25 +213,28 @@ package final class SetAside: Sendable {
     /// A pass has reached the end of the log.
     ///
     /// - Parameter ends: how far it got in each unit: further than the last batch, if what came behind that can't be read any more.
-    func readAll(_ ends: [(unit: UInt64, pass: UInt32, position: UInt64)]) throws(ForebayError) {
-        try self.change { $0.readAll(ends) }
+    func readAll(_ ends: [(unit: UInt64, pass: UInt32, position: UInt64)]) {
+        self.change { $0.readAll(ends) }
     }
 
-    func settle(_ number: UInt64, pass: UInt32, through position: UInt64) throws(ForebayError) {
-        try self.change { $0.settle(number, pass: pass, through: position) }
+    func settle(_ number: UInt64, pass: UInt32, through position: UInt64) {
+        self.change { $0.settle(number, pass: pass, through: position) }
     }
 
     // MARK: Effects
 
-    private func change<Result>(_ body: (inout SetAsideState) -> Result) throws(ForebayError) -> Result {
+    func change<Result>(_ body: (inout SetAsideState) -> Result) -> Result {
         let (result, effects) = self.state.withLock { state in
             let result = body(&state)
             return (result, Self.takeEffects(&state))
         }
         for unit in effects.moved where unit.isInLog {
-            try self.log.settle(unit.number, through: unit.settled, oldestAcceptedAt: unit.oldestAcceptedAt)
+            self.log.settle(unit.number, through: unit.settled, oldestAcceptedAt: unit.oldestAcceptedAt)
         }
-        for number in effects.gone { try self.log.end(number) }
+        for number in effects.gone { self.log.end(number) }
+        for turn in effects.left {
+            for follower in self.followers.withLock({ $0.removeValue(forKey: turn) }) ?? [] { follower() }
+        }
         for note in effects.notes { self.tell(note) }
         for role in effects.wakes { self.wake(role) }
         if effects.hasReading { self.reader.withLock { $0 }?() }
@@ -235,9 +243,9 @@ package final class SetAside: Sendable {
 
     private static func takeEffects(_ state: inout SetAsideState) -> Effects {
         let effects = Effects(
-            moved: state.moved.compactMap { state.units[$0] }, gone: state.gone, notes: state.notes,
+            moved: state.moved.compactMap { state.units[$0] }, gone: state.gone, notes: state.notes, left: state.left,
             wakes: [.direct, .drain].filter { state.hasChanges(for: $0) }, hasReading: !state.toRead.isEmpty || !state.toDrop.isEmpty)
-        (state.moved, state.gone, state.notes) = ([], [], [])
+        (state.moved, state.gone, state.notes, state.left) = ([], [], [], [])
         return effects
     }
 

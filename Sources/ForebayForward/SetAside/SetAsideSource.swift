@@ -11,7 +11,7 @@ package final class SetAsideSource: EventSource {
     private let surroundings: Surroundings
     private let current = Mutex<Task<Void, Never>?>(nil)
 
-    /// - Parameter executor: whose thread reads the disk; this source's alone.
+    /// - Parameter executor: of a thread that may wait for the disk; this source's alone.
     package init(_ setAside: SetAside, executor: any SerialExecutor, readAheadBytes: Int, surroundings: Surroundings) {
         self.setAside = setAside
         self.readAheadBytes = readAheadBytes
@@ -39,9 +39,9 @@ package final class SetAsideSource: EventSource {
         return link.stream()
     }
 
-    package func commit(through end: Offset) throws(ForebayError) {
+    package func commit(through end: Offset) {
         guard case .unit(let number, let pass) = end.lane else { return }
-        try self.setAside.settle(number, pass: pass, through: end.number)
+        self.setAside.settle(number, pass: pass, through: end.number)
     }
 
     /// Ends the reading; the stage that read has ended.
@@ -49,7 +49,7 @@ package final class SetAsideSource: EventSource {
         self.current.withLock { $0 }?.cancel()
     }
 
-    /// One pass over the log, for the units that were to be read when it began.
+    /// One pass over the log, for units that are read together.
     private struct Pass {
         let scan: SetAsideScan
         var units: [UInt64: UInt32]
@@ -59,11 +59,12 @@ package final class SetAsideSource: EventSource {
         }
     }
 
-    /// Reads on the delivery loop's thread, as a spool's reader does.
+    /// Reads for all passes in turn: each has one, of bounded work, so that a long one holds up neither the others nor those of other
+    /// routes that share the thread. What may be read joins at once; there are no more passes than units that are drained at once.
     private actor ReaderActor {
-        /// Passes at once; units that come meanwhile share the next one.
-        private static let limit = 4
         private static let step = 256 << 10
+        /// With more passes than that they keep nothing in memory from one turn to the next.
+        private static let windows = 4
 
         private let executor: any SerialExecutor
         private let logger = Logger(label: "reader")
@@ -77,23 +78,18 @@ package final class SetAsideSource: EventSource {
         func read(into link: Link<Batch>, from setAside: SetAside, _ signals: AsyncStream<Void>) async {
             defer { link.finish() }
             var passes: [Pass] = []
-            var waiting: [UInt64: (pass: UInt32, from: UInt64)] = [:]
             do {
                 for await _ in signals {
                     var isIdle = false
                     while !isIdle, !Task.isCancelled {
-                        let reading = setAside.takeReading()
-                        for number in reading.drop { Self.drop(number, from: &passes, &waiting) }
-                        for unit in reading.start { waiting[unit.unit] = (unit.pass, unit.from) }
-                        if !waiting.isEmpty, passes.count < Self.limit {
-                            passes.append(Pass(scan: setAside.scan(waiting.mapValues(\.from)), units: waiting.mapValues(\.pass)))
-                            waiting = [:]
-                        }
+                        Self.change(&passes, setAside)
                         isIdle = true
                         for pass in passes {
                             let batches = try pass.scan.read(upTo: Self.step)
-                            if batches.isEmpty { try setAside.readAll(pass.ends) } else { isIdle = false }
                             for batch in batches { try await Self.hand(batch, of: pass, to: link, setAside) }
+                            if pass.scan.isCaughtUp { setAside.readAll(pass.ends) } else { isIdle = false }
+                            if passes.count > Self.windows { pass.scan.rest() }
+                            await Task.yield()
                         }
                     }
                 }
@@ -105,10 +101,33 @@ package final class SetAsideSource: EventSource {
             }
         }
 
-        private static func drop(_ number: UInt64, from passes: inout [Pass], _ waiting: inout [UInt64: (pass: UInt32, from: UInt64)]) {
-            waiting[number] = nil
-            for index in passes.indices where passes[index].units.removeValue(forKey: number) != nil { passes[index].scan.drop(number) }
+        /// Units come and go, and passes that have come near to each other become one.
+        private static func change(_ passes: inout [Pass], _ setAside: SetAside) {
+            let reading = setAside.takeReading()
+            for number in reading.drop {
+                for index in passes.indices where passes[index].units.removeValue(forKey: number) != nil { passes[index].scan.drop(number) }
+            }
             passes.removeAll { $0.units.isEmpty }
+            if !reading.start.isEmpty {
+                // One that was given up and found again meanwhile stands there twice.
+                let positions = Dictionary(reading.start.map { ($0.unit, $0.from) }) { $1 }
+                let units = Dictionary(reading.start.map { ($0.unit, $0.pass) }) { $1 }
+                passes.append(Pass(scan: setAside.scan(positions), units: units))
+            }
+            var merged: [Pass] = []
+            for var pass in passes {
+                merged.removeAll { other in
+                    guard pass.scan.join(other.scan) else { return false }
+                    pass.units.merge(other.units) { mine, _ in mine }
+                    return true
+                }
+                if let index = merged.firstIndex(where: { $0.scan.join(pass.scan) }) {
+                    merged[index].units.merge(pass.units) { mine, _ in mine }
+                } else {
+                    merged.append(pass)
+                }
+            }
+            passes = merged
         }
 
         private static func hand(_ batch: Batch, of pass: Pass, to link: Link<Batch>, _ setAside: SetAside) async throws {

@@ -14,7 +14,7 @@ extension SetAsideState {
                 room -= 1
                 continue
             }
-            guard unit.held == 0, unit.end > unit.settled else { continue }
+            guard unit.held == 0, unit.end > unit.settled, self.isTurn(of: unit) else { continue }
             if until <= now { due.append((until, number)) } else { self.nextDue = min(self.nextDue, until) }
         }
         if due.count > room { self.nextDue = now + 20 }  // As soon as others are done.
@@ -88,7 +88,7 @@ extension SetAsideState {
             if position > before.read { self.skip(number, to: position) }
             guard let unit = self.units[number], unit.phase == .draining, unit.read >= unit.end else { continue }
             // What drains of the whole topic may still come behind a partition.
-            guard unit.key.partition == nil || self.unit(SetAsideKey(unit.key.topic)) == nil else { continue }
+            guard unit.key.partition == nil || self.unit(SetAsideKey(unit.key.topic), turn: unit.turn) == nil else { continue }
             self.units[number]!.phase = .closing
             self.changed(unit.key.topic)
         }
@@ -99,17 +99,20 @@ extension SetAsideState {
         guard var unit = self.units[number] else { return }
         unit.lost = (unit.lost?.lowerBound ?? unit.read)..<position
         unit.read = position
+        unit.end = max(unit.end, position)
         self.units[number] = unit
         self.settleAhead(number)
     }
 
+    /// What was read is in the log, also if the word that it was stored is still to come.
     mutating func hasRead(_ number: UInt64, pass: UInt32, through position: UInt64, acceptedAt: Int64) {
-        guard self.units[number]?.pass == pass else { return }
+        guard let unit = self.units[number], unit.pass == pass else { return }
         self.units[number]!.read = position
+        self.units[number]!.end = max(unit.end, position)
         self.units[number]!.readTimes.append((position, acceptedAt))
     }
 
-    /// Everything of a unit below a position is settled.
+    /// Everything of a unit below a position, which was read, is settled.
     mutating func settle(_ number: UInt64, pass: UInt32, through position: UInt64) {
         guard var unit = self.units[number], unit.pass == pass, position > unit.settled else { return }
         unit.bytes -= Int(Double(unit.bytes) * Double(position - unit.settled) / Double(max(1, unit.events)))

@@ -6,6 +6,8 @@ import ForebayKafka
 ///   delivered by it, and librdkafka can't take it back. Its reports settle those events; if it ends first, draining begins at the first
 ///   that was not reported.
 /// - A unit is gone when all of it is settled and nothing more is on its way into the log: only then may newer events go direct.
+/// - Where several logs have events of a topic, their units have *turns*, the oldest events the first; a unit is drained only in its turn,
+///   and newer events of the topic are set aside behind the last one.
 ///
 /// Planted bugs that its tests catch: a unit drained while a producer holds its head (`due` without looking at `held`), a unit gone while
 /// events are on their way into the log (`isEmpty` without `pending`).
@@ -43,7 +45,10 @@ struct SetAsideState {
 
     private struct Held {
         let unit: UInt64
-        let position: UInt64
+        /// None: it is not in the log yet.
+        var position: UInt64?
+        /// Before it was in the log.
+        var isDelivered = false
     }
 
     let configuration: ForwardConfiguration
@@ -58,6 +63,12 @@ struct SetAsideState {
     /// Units whose cursor is to be moved.
     var moved: Set<UInt64> = []
     var notes: [Note] = []
+    /// The turns that are still to come, by topic, and why they are.
+    private var waits: [String: [Int: KafkaFailure]] = [:]
+    /// In which turn newer events are, where it is not the first.
+    private var lastTurns: [String: Int] = [:]
+    /// Turns that are over: none of their units are left.
+    var left: [SetAsideTurn] = []
     /// Topics that each role is to look at again.
     private var changed: [ForwardRole: Set<String>] = [.direct: [], .drain: []]
     /// Units to be read from their settled end on.
@@ -78,8 +89,8 @@ struct SetAsideState {
 
     var isEmpty: Bool { self.units.isEmpty }
 
-    func unit(_ key: SetAsideKey) -> UInt64? {
-        self.numbers[key.topic]?.first { self.units[$0]?.key == key }
+    func unit(_ key: SetAsideKey, turn: Int = 0) -> UInt64? {
+        self.numbers[key.topic]?.first { self.units[$0]?.key == key && self.units[$0]?.turn == turn }
     }
 
     // MARK: What the stages see
@@ -95,21 +106,52 @@ struct SetAsideState {
 
     /// A stage begins anew: it knows nothing.
     mutating func begin(_ role: ForwardRole) {
-        self.changed[role] = Set(self.numbers.keys)
+        self.changed[role] = Set(self.numbers.keys).union(self.waits.keys)
+    }
+
+    // MARK: Turns
+
+    /// Units of a topic, and with them what is newer than they are, have a turn. Before any stage begins.
+    mutating func take(_ turn: SetAsideTurn, _ numbers: [UInt64]) {
+        for number in numbers { self.units[number]?.turn = turn.place }
+        self.lastTurns[turn.topic] = max(turn.place, self.lastTurns[turn.topic] ?? 0)
+    }
+
+    /// The turn before this one is another log's.
+    mutating func wait(for turn: SetAsideTurn, _ failure: KafkaFailure) {
+        self.waits[turn.topic, default: [:]][turn.place] = failure
+        self.changed(turn.topic)
+    }
+
+    /// It has come.
+    mutating func begin(_ turn: SetAsideTurn) {
+        self.waits[turn.topic]?[turn.place] = nil
+        if self.waits[turn.topic]?.isEmpty == true { self.waits[turn.topic] = nil }
+        self.nextDue = 0
+        self.changed(turn.topic)
+    }
+
+    func isTurn(of unit: SetAsideUnit) -> Bool { self.waits[unit.key.topic]?[unit.turn] == nil }
+
+    /// Newer events come in the last turn; what the drain can't deliver stays in the one that it is at.
+    private func turn(_ topic: String, from role: ForwardRole) -> Int {
+        let last = self.lastTurns[topic] ?? 0
+        guard role == .drain, last > 0 else { return last }
+        return (self.numbers[topic] ?? []).compactMap { self.units[$0] }.filter(self.isTurn).map(\.turn).min() ?? last
     }
 
     private func view(_ topic: String) -> SetAsideTopic? {
-        guard let numbers = self.numbers[topic] else { return nil }
         var view = SetAsideTopic()
-        for case let unit? in numbers.map({ self.units[$0] }) {
+        for case let unit? in (self.numbers[topic] ?? []).map({ self.units[$0] }) {
             let mode: SetAsideMode = unit.phase == .closing ? .closing : .aside
             if let partition = unit.key.partition {
-                view.partitions[partition] = mode
+                if view.partitions[partition] != .aside { view.partitions[partition] = mode }
                 view.partitionCount = max(view.partitionCount, unit.partitionCount)
-            } else {
+            } else if view.whole != .aside {
                 view.whole = mode
             }
         }
+        if self.waits[topic] != nil { view.whole = .aside }
         return view.isEmpty ? nil : view
     }
 
@@ -124,34 +166,46 @@ struct SetAsideState {
     /// - Returns: the number of each departure's unit.
     mutating func depart(_ departures: [Departure], from role: ForwardRole, now: Int64) -> [UInt64] {
         departures.map { departure in
-            let number = self.unit(departure.key) ?? self.enter(departure, now: now)
-            let first = self.units[number]!.end + UInt64(self.units[number]!.pendingCount)
-            self.units[number]!.pending[role, default: 0] += departure.count
+            let turn = self.turn(departure.key.topic, from: role)
+            let number = self.unit(departure.key, turn: turn) ?? self.enter(departure, turn, now: now)
+            let before = self.units[number]!.pending[role] ?? 0
+            for (index, token) in departure.held {
+                self.units[number]!.pendingHeld[role, default: []].append((before + index, token))
+                self.hold(Token(role: role, number: token), number, nil)
+            }
+            self.units[number]!.pending[role] = before + departure.count
             self.units[number]!.bytes += departure.bytes
-            for (index, token) in departure.held { self.hold(Token(role: role, number: token), number, first + UInt64(index)) }
             return number
         }
     }
 
-    private mutating func enter(_ departure: Departure, now: Int64) -> UInt64 {
+    private mutating func enter(_ departure: Departure, _ turn: Int, now: Int64) -> UInt64 {
         let number = self.nextNumber
         self.nextNumber += 1
-        let unit = SetAsideUnit(
-            number: number, key: departure.key, partitionCount: departure.partitionCount, code: "\(departure.failure.code)",
-            reason: departure.failure.reason, since: now, oldestAcceptedAt: departure.acceptedAt)
+        let failure = self.waits[departure.key.topic]?[turn] ?? departure.failure
+        var unit = SetAsideUnit(
+            number: number, key: departure.key, partitionCount: departure.partitionCount, code: "\(failure.code)",
+            reason: failure.reason, since: now, oldestAcceptedAt: departure.acceptedAt)
+        unit.turn = turn
         self.units[number] = unit
         self.numbers[departure.key.topic, default: []].append(number)
         self.changed(departure.key.topic)
-        self.notes.append(.entered(departure.key, departure.failure))
+        self.notes.append(.entered(departure.key, failure))
         return number
     }
 
-    /// The events of a unit are durable in the log.
-    mutating func stored(_ number: UInt64, count: Int, from role: ForwardRole, now: UInt64) {
+    /// The first `count` events that a stage had on their way are durable in the log.
+    ///
+    /// - Parameter end: one past them, as the log says.
+    mutating func stored(_ number: UInt64, count: Int, end: UInt64, from role: ForwardRole, now: UInt64) {
         guard var unit = self.units[number] else { return }
         unit.isInLog = true
-        unit.end += UInt64(count)
+        unit.end = max(unit.end, end)
         unit.pending[role] = max(0, (unit.pending[role] ?? 0) - count)
+        let held = unit.pendingHeld[role] ?? []
+        let placed = held.prefix { $0.index < count }
+        if !held.isEmpty { unit.pendingHeld[role] = held.dropFirst(placed.count).map { ($0.index - count, $0.token) } }
+        for (index, token) in placed { self.place(Token(role: role, number: token), at: end - UInt64(count - index), &unit) }
         self.nextDue = 0
         if unit.phase == .waiting(until: 0) { unit.phase = .waiting(until: now + UInt64(self.configuration.holdDelay)) }
         self.units[number] = unit
@@ -160,7 +214,18 @@ struct SetAsideState {
 
     // MARK: What producers still hold
 
-    private mutating func hold(_ token: Token, _ unit: UInt64, _ position: UInt64) {
+    /// An event that a producer held is in the log now; perhaps the producer has reported it meanwhile.
+    private mutating func place(_ token: Token, at position: UInt64, _ unit: inout SetAsideUnit) {
+        guard let held = self.held[token] else { return }
+        if held.isDelivered {
+            self.held[token] = nil
+            unit.ahead.insert(position)
+        } else {
+            self.held[token]?.position = position
+        }
+    }
+
+    private mutating func hold(_ token: Token, _ unit: UInt64, _ position: UInt64?) {
         self.held[token] = Held(unit: unit, position: position)
         self.units[unit]!.held += 1
     }
@@ -173,12 +238,19 @@ struct SetAsideState {
 
     /// A producer reported an event that it held, or let go of it.
     mutating func reported(_ token: UInt64, by role: ForwardRole, isDelivered: Bool) {
-        guard let held = self.held.removeValue(forKey: Token(role: role, number: token)) else { return }  // Its unit stays while it is held.
+        let token = Token(role: role, number: token)
+        guard let held = self.held[token], !held.isDelivered else { return }
+        self.held[token] = nil
+        guard self.units[held.unit] != nil else { return }
         self.units[held.unit]!.held -= 1
         self.nextDue = 0
         guard isDelivered else { return }
-        self.units[held.unit]!.ahead.insert(held.position)
-        self.settleAhead(held.unit)
+        if let position = held.position {
+            self.units[held.unit]!.ahead.insert(position)
+            self.settleAhead(held.unit)
+        } else {
+            self.held[token] = Held(unit: held.unit, isDelivered: true)
+        }
     }
 
     mutating func settleAhead(_ number: UInt64) {
@@ -196,6 +268,9 @@ struct SetAsideState {
         self.units[number] = nil
         self.numbers[unit.key.topic]?.removeAll { $0 == number }
         if self.numbers[unit.key.topic]?.isEmpty == true { self.numbers[unit.key.topic] = nil }
+        if self.numbers[unit.key.topic]?.contains(where: { self.units[$0]?.turn == unit.turn }) != true {
+            self.left.append(SetAsideTurn(topic: unit.key.topic, place: unit.turn))
+        }
         self.moved.remove(number)
         if unit.isInLog { self.gone.append(number) }
         self.toDrop.append(number)
@@ -210,10 +285,11 @@ struct SetAsideState {
         self.nextDue = 0
         for (token, held) in self.held where token.role == role {
             self.held[token] = nil
-            self.units[held.unit]?.held -= 1
+            if !held.isDelivered { self.units[held.unit]?.held -= 1 }
         }
         for number in Array(self.units.keys) {
             self.units[number]!.pending[role] = nil
+            self.units[number]!.pendingHeld[role] = nil
             if role == .drain, !self.units[number]!.isWaiting {
                 if self.units[number]!.phase == .closing { self.changed(self.units[number]!.key.topic) }
                 self.units[number]!.phase = .waiting(until: now)

@@ -7,6 +7,8 @@
 /// Positions count the unit's own events from 0:
 ///
 ///     0 ... settled | ... ahead ... | end: durable | pending: on their way into the log
+///
+/// `end` is what the log says, when it has stored something or when a reader found it there, whichever comes first: never a count.
 struct SetAsideUnit {
     enum Phase: Equatable {
         case waiting(until: UInt64)
@@ -28,10 +30,14 @@ struct SetAsideUnit {
     var oldestAcceptedAt: Int64
     var settled: UInt64 = 0
     var end: UInt64 = 0
-    /// By role, and what of it is on its way.
+    /// How many are on their way into the log, by the stage that they leave. Where they will stand only the log knows, once they do.
     var pending: [ForwardRole: Int] = [:]
+    /// Of those, the ones that a producer was given before: which, counted from the first that is on its way, and their tokens.
+    var pendingHeld: [ForwardRole: [(index: Int, token: UInt64)]] = [:]
     /// Of what is not settled, about.
     var bytes = 0
+    /// Where several logs have events of its topic: which comes when.
+    var turn = 0
     /// The log has it in its table.
     var isInLog = false
     var phase = Phase.waiting(until: 0)

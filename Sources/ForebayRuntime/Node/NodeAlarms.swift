@@ -8,8 +8,9 @@ enum NodeAlarms {
     static func all(_ storage: NodeStorage) async -> [AlarmStatus] {
         var alarms = Self.alarms(of: "spool", storage.spool.damage)
         let removed = storage.removed
-        for (route, log) in storage.setAside.merging(removed.mapValues(\.setAside), uniquingKeysWith: { $1 }).sorted(by: { $0.key < $1.key }
-        ) {
+        let former = Dictionary(storage.formerSetAside.values.joined().map { ($0.name, $0.log) }) { $1 }
+        let logs = storage.setAside.merging(removed.compactMapValues(\.setAside)) { $1 }.merging(former) { $1 }
+        for (route, log) in logs.sorted(by: { $0.key < $1.key }) {
             let topics = Dictionary(log.units.map { ($0.number, $0.topic) }) { first, _ in first }
             alarms += Self.alarms(of: "setaside/\(route)", log.damage, topics)
         }

@@ -127,12 +127,12 @@ final class NodeObservation: NodeView {
             oldestEventAgeSeconds: NodeRoute.age(shown.oldestAcceptedAt) ?? 0)
     }
 
-    private static func totals(_ setAside: SetAside) -> SetAsideTotals {
+    private static func totals(_ setAside: NodeSetAside) -> SetAsideTotals {
         SetAsideTotals(units: setAside.unitCount, events: setAside.events, bytes: setAside.bytes)
     }
 
     /// With a word of why: the first thousand units stand for all.
-    private static func explained(_ setAside: SetAside) -> SetAsideTotals {
+    private static func explained(_ setAside: NodeSetAside) -> SetAsideTotals {
         var totals = Self.totals(setAside)
         if totals.units > 0 { totals.code = setAside.shown(limit: 1000).max { $0.bytes < $1.bytes }?.code }
         return totals

@@ -129,7 +129,7 @@ extension ForebayConfiguration {
     }
 
     /// An exact name beats the longest prefix, which beats `*`.
-    private func route(of topic: String) -> RouteConfiguration? {
+    func route(of topic: String) -> RouteConfiguration? {
         func rank(_ pattern: TopicPattern) -> Int {
             switch pattern {
             case .exact: .max

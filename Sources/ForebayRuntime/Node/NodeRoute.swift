@@ -11,9 +11,8 @@ import ForebayTelemetry
 struct NodeRoute: Sendable {
     let name: String
     let source: SpoolSource
-    let setAside: SetAside
+    let setAside: NodeSetAside
     let cursor: SpoolCursor
-    private let drainSource: SetAsideSource
     private let deadLetters: DeadLetters
     private let properties: KafkaProperties
     private let bounds: ForwardConfiguration
@@ -28,6 +27,7 @@ struct NodeRoute: Sendable {
             routes[route.name] = try await NodeRoute(route, configuration, storage, loop)
             routes[route.name]?.register(metrics)
         }
+        NodeSetAside.order(routes.mapValues(\.setAside), configuration)
         let all = Array(routes.values)
         metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {
             Self.age(all.compactMap(\.source.oldestAcceptedAt).min()) ?? 0
@@ -55,32 +55,40 @@ struct NodeRoute: Sendable {
         self.source = SpoolSource(
             spool: storage.spool, cursor: self.cursor, executor: loop.executor(), disk: storage.threads.read.executor(),
             configuration: ForebayBuffer.BufferConfiguration(readAheadBytes: readAhead), surroundings: .real)
-        self.setAside = try SetAside(
-            route: route.name, log: log, properties: self.properties, configuration: self.bounds, surroundings: .real)
-        self.drainSource = SetAsideSource(self.setAside, executor: loop.executor(), readAheadBytes: readAhead, surroundings: .real)
+        let (properties, bounds) = (self.properties, self.bounds)
+        self.setAside = NodeSetAside(
+            logs: ((storage.formerSetAside[route.name] ?? []) + [(route.name, log)]).map { name, log in
+                let setAside = SetAside(route: name, log: log, properties: properties, configuration: bounds, surroundings: .real)
+                return NodeSetAside.Log(
+                    name: name, setAside: setAside,
+                    source: SetAsideSource(
+                        setAside, executor: storage.threads.read.executor(), readAheadBytes: readAhead, surroundings: .real))
+            })
     }
 
-    /// Starts the stages: one delivers what comes from the spool, the other drains what is set aside.
+    /// Starts the stages: one delivers what comes from the spool, the others drain what is set aside, one for each log.
     func start(
         _ supervisor: Supervisor, _ waiters: DeliveryWaiters, _ budget: ForwardBudget, _ loop: EventLoop, _ metrics: MetricsRegistry
     ) async {
         await supervisor.start("forward/\(self.name)", group: "delivery") {
-            self.stage(.direct, self.source, waiters, budget, loop, metrics)
+            self.stage(.direct, self.source, self.setAside.own, waiters, budget, loop, metrics)
         }
         // Whoever asked to wait for Kafka was answered when the event was set aside.
         let nobody = DeliveryWaiters(limit: 0)
-        await supervisor.start("setaside/\(self.name)", group: "delivery") {
-            self.stage(.drain, self.drainSource, nobody, budget, loop, metrics)
+        for log in self.setAside.logs {
+            await supervisor.start("setaside/\(log.name)", group: "delivery") {
+                self.stage(.drain, log.source, log, nobody, budget, loop, metrics)
+            }
         }
     }
 
     private func stage(
-        _ role: ForwardRole, _ source: any EventSource, _ waiters: DeliveryWaiters, _ budget: ForwardBudget, _ loop: EventLoop,
-        _ metrics: MetricsRegistry
+        _ role: ForwardRole, _ source: any EventSource, _ log: NodeSetAside.Log, _ waiters: DeliveryWaiters, _ budget: ForwardBudget,
+        _ loop: EventLoop, _ metrics: MetricsRegistry
     ) -> ForwardStage {
         ForwardStage(
-            role, route: self.name, source: source, producers: KafkaProducers(loop: loop), properties: self.properties,
-            deadLetters: self.deadLetters, setAside: self.setAside, waiters: waiters, budget: budget, configuration: self.bounds,
+            role, route: log.name, source: source, producers: KafkaProducers(loop: loop), properties: self.properties,
+            deadLetters: self.deadLetters, setAside: log.setAside, waiters: waiters, budget: budget, configuration: self.bounds,
             loop: loop, metrics: metrics, surroundings: .real)
     }
 
@@ -93,7 +101,7 @@ struct NodeRoute: Sendable {
     /// Ends the reading; the stages that read have ended.
     func close() {
         self.source.close()
-        self.drainSource.close()
+        for log in self.setAside.logs { log.source.close() }
     }
 
     static func age(_ acceptedAt: Int64?) -> Double? {

@@ -10,6 +10,8 @@ package final class NodeStorage: Sendable {
     package let spool: Spool
     package let deadLetters: [String: DeadLetters]
     package let setAside: [String: SetAsideLog]
+    /// Beside it, what a route left under former names and could not make its own, by those.
+    let formerSetAside: [String: [(name: String, log: SetAsideLog)]]
     /// Of routes that are not configured any more, by name.
     let removed: [String: SideLogs]
     let budget: SpoolBudget
@@ -35,23 +37,32 @@ package final class NodeStorage: Sendable {
         // Small files: dead letters are few, and each log takes at least one. What is set aside may be much, but must fit the reserve.
         let lettersSegment = min(sizes.segment, 4 << 20)
         let asideSegment = max(256 << 10, min(sizes.segment, 64 << 20, budget.reserve / 8 / 4096 * 4096))
-        let open = { (route: String) throws(ForebayError) in
-            SideLogs(
-                deadLetters: try DeadLetters(route: route, directory: data.folder(.deadLetters, route).path) {
-                    folder throws(ForebayError) in try side(folder, .deadLetters, lettersSegment)
-                },
-                setAside: try SetAsideLog(directory: data.folder(.setAside, route).path) {
-                    folder throws(ForebayError) in try side(folder, .setAside, asideSegment)
-                })
+        let openLetters = { (route: String) throws(ForebayError) in
+            try DeadLetters(route: route, directory: data.folder(.deadLetters, route).path) {
+                folder throws(ForebayError) in try side(folder, .deadLetters, lettersSegment)
+            }
+        }
+        let openAside = { (route: String) throws(ForebayError) in
+            try SetAsideLog(directory: data.folder(.setAside, route).path) {
+                folder throws(ForebayError) in try side(folder, .setAside, asideSegment)
+            }
         }
         var deadLetters: [String: DeadLetters] = [:]
         var setAside: [String: SetAsideLog] = [:]
+        var former: [String: [(name: String, log: SetAsideLog)]] = [:]
         for route in configuration.routes {
-            let logs = try open(route.name)
-            (deadLetters[route.name], setAside[route.name]) = (logs.deadLetters, logs.setAside)
+            (deadLetters[route.name], setAside[route.name]) = (try openLetters(route.name), try openAside(route.name))
+            for name in try data.leftBehind(by: route.name) { former[route.name, default: []].append((name, try openAside(name))) }
         }
+        let inUse = Set(former.values.joined().map(\.name))
         var removed: [String: SideLogs] = [:]
-        for route in try data.removedRoutes() { removed[route] = try open(route) }
+        for route in try data.removedRoutes() {
+            if !inUse.contains(route) {
+                removed[route] = SideLogs(deadLetters: try openLetters(route), setAside: try openAside(route))
+            } else if try data.folder(.deadLetters, route).holdsLog {
+                removed[route] = SideLogs(deadLetters: try openLetters(route), setAside: nil)
+            }
+        }
         metrics.gauge("forebay_buffer_bytes", help: "Bytes that the spool and its side logs take on disk.") { Double(budget.usedBytes) }
         metrics.gauge(
             "forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size, or what the disk can give if that is less."
@@ -62,16 +73,19 @@ package final class NodeStorage: Sendable {
             }
         }
         return NodeStorage(
-            spool: spool, deadLetters: deadLetters, setAside: setAside, removed: removed, budget: budget, threads: threads)
+            spool: spool, deadLetters: deadLetters, setAside: setAside, formerSetAside: former, removed: removed, budget: budget,
+            threads: threads)
     }
 
     private init(
-        spool: Spool, deadLetters: [String: DeadLetters], setAside: [String: SetAsideLog], removed: [String: SideLogs], budget: SpoolBudget,
+        spool: Spool, deadLetters: [String: DeadLetters], setAside: [String: SetAsideLog],
+        formerSetAside: [String: [(name: String, log: SetAsideLog)]], removed: [String: SideLogs], budget: SpoolBudget,
         threads: SpoolThreads
     ) {
         self.spool = spool
         self.deadLetters = deadLetters
         self.setAside = setAside
+        self.formerSetAside = formerSetAside
         self.removed = removed
         self.budget = budget
         self.threads = threads
@@ -87,6 +101,7 @@ package final class NodeStorage: Sendable {
     package func close() async {
         for letters in self.deadLetters.values { await letters.close() }
         for log in self.setAside.values { await log.close() }
+        for former in self.formerSetAside.values.joined() { await former.log.close() }
         for logs in self.removed.values { await logs.close() }
         await self.spool.close()
         self.threads.end()

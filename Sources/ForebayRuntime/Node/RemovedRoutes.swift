@@ -26,6 +26,8 @@ actor RemovedRoutes {
     private let storage: NodeStorage
     private let data: DataFolderLogs
     private let configured: Set<String>
+    /// Which routes deliver what they left under former names, by those.
+    private let successors: [String: String]
     private let deliveries: Mutex<[Delivery]>
     private let logger = Logger(label: "node")
     private var leaving: Set<String> = []
@@ -47,7 +49,7 @@ actor RemovedRoutes {
                 Delivery(
                     route: route, stage: stage, cursor: cursor, logs: logs,
                     oldestAcceptedAt: try cursor.flatMap { cursor throws(ForebayError) in try storage.spool.oldestAcceptedAt(of: cursor) },
-                    setAsideBytes: logs == nil ? 0 : try data.folder(.setAside, route).size(),
+                    setAsideBytes: logs?.setAside == nil ? 0 : try data.folder(.setAside, route).size(),
                     deadLetterBytes: logs == nil ? 0 : try data.folder(.deadLetters, route).size()))
         }
         let held = try await storage.spool.removedCursors { configured.contains($0.route) && $0.stage == Self.forward }
@@ -65,6 +67,8 @@ actor RemovedRoutes {
         self.storage = storage
         self.data = data
         self.configured = configured
+        let former = storage.formerSetAside.flatMap { route, logs in logs.map { ($0.name, route) } }
+        self.successors = Dictionary(former) { first, _ in first }
         self.deliveries = Mutex(deliveries.sorted { ($0.route, $0.stage) < ($1.route, $1.stage) })
     }
 
@@ -103,7 +107,7 @@ actor RemovedRoutes {
             let held = self.holding(delivery)
             guard held.isWaited else { return nil }
             let setAside = SetAsideTotals(
-                units: delivery.logs?.setAside.units.count { $0.end > $0.settled } ?? 0, events: held.setAsideEvents,
+                units: delivery.logs?.setAside?.units.count { $0.end > $0.settled } ?? 0, events: held.setAsideEvents,
                 bytes: held.setAsideEvents == 0 ? 0 : held.setAsideBytes)
             return RouteStatus(
                 route: held.route, stage: held.stage, cluster: nil, state: "removed",
@@ -157,12 +161,14 @@ actor RemovedRoutes {
         var all = self.holdings
         for (name, route) in routes {
             let held = self.storage.spool.held(by: route.cursor)
+            var asideBytes = 0
+            for log in route.setAside.logs { asideBytes += try self.data.folder(.setAside, log.name).size() }
             all.append(
                 RouteHolding(
                     route: name, stage: Self.forward, isConfigured: true, cursor: route.cursor.sequence,
                     lagEvents: self.storage.spool.lag(of: route.cursor), setAsideEvents: route.setAside.events,
                     deadLetters: self.storage.deadLetters[name]?.count ?? 0, spoolBytes: held.bytes,
-                    setAsideBytes: try self.data.folder(.setAside, name).size(),
+                    setAsideBytes: asideBytes,
                     deadLetterBytes: try self.data.folder(.deadLetters, name).size()))
         }
         return all.sorted { ($0.route, $0.stage) < ($1.route, $1.stage) }
@@ -172,6 +178,7 @@ actor RemovedRoutes {
 
     func forget(_ route: String, stage: String?, isDryRun: Bool) async throws(ForebayError) -> ForgetOutcome {
         if self.configured.contains(route), stage == nil || stage == Self.forward { return .configured }
+        if let other = self.successors[route] { return .takenOver(by: other) }
         let found = self.deliveries.withLock { $0.filter { $0.route == route && (stage == nil || $0.stage == stage) } }
         guard !found.isEmpty else { return .unknown(known: self.names.sorted()) }
         let holdings = found.map(self.holding)

@@ -41,6 +41,11 @@ struct SegmentScanner {
         self.limit = limit
     }
 
+    /// Lets go of what was read ahead; it is read again.
+    mutating func release() {
+        (self.slab, self.slabStart, self.slabCount) = (nil, 0, 0)
+    }
+
     /// The frame, footer or gap at ``position``, and moves behind it.
     mutating func step() throws(ForebayError) -> Step {
         guard let bytes = try self.bytes(at: self.position, count: SpoolFormat.frameHeader) else { return .end(position: self.position) }

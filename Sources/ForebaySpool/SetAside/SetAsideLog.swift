@@ -59,14 +59,16 @@ package final class SetAsideLog: Sendable {
 
     package var damage: SpoolDamage { self.opened?.spool.damage ?? SpoolDamage() }
 
-    /// Makes new units known, then the batches durable as one group. One caller at a time.
+    /// Makes new units known, then the batches durable as one group. One caller at a time for a unit.
     ///
     /// - Parameters:
     ///   - new: may be known already.
     ///   - batches: of units that are known and not ended, nor will be while this runs. Those of one unit stay in order.
+    /// - Returns: one past each unit's last event.
     /// - Throws: `spool_full`; nothing is stored then, though new units may be known.
-    package func append(new: [Unit], _ batches: [(unit: UInt64, batch: Batch)]) async throws(ForebayError) {
-        guard !new.isEmpty || !batches.isEmpty else { return }
+    @discardableResult
+    package func append(new: [Unit], _ batches: [(unit: UInt64, batch: Batch)]) async throws(ForebayError) -> [UInt64: UInt64] {
+        guard !new.isEmpty || !batches.isEmpty else { return [:] }
         let store = try await self.openedOrMade()
         let (spool, units) = (store.spool, store.units)
         if !new.isEmpty {
@@ -75,9 +77,10 @@ package final class SetAsideLog: Sendable {
                 spool.charge(units.takeGrowth())
             }
         }
-        guard !batches.isEmpty else { return }
-        units.beginAppend(Set(batches.map(\.unit)))
-        let ends = spool.view.read { state in batches.map { state.ordinals[RouteID(rawValue: $0.unit)] ?? 0 } }
+        guard !batches.isEmpty else { return [:] }
+        let numbers = Set(batches.map(\.unit))
+        units.beginAppend(numbers)
+        let before = spool.ends(of: numbers)
         let routed = batches.map { unit, batch in
             Batch(
                 lane: batch.lane, origin: batch.origin, first: batch.first, count: batch.count, route: RouteID(rawValue: unit),
@@ -86,31 +89,32 @@ package final class SetAsideLog: Sendable {
         do throws(ForebayError) {
             _ = try await spool.commit([Submission(batches: routed, ack: AckToken { _ in })])
         } catch {
-            try units.endAppend([:])
+            units.endAppend(numbers, [:])
             throw error
         }
-        // A unit that was empty has a new oldest event.
-        let firsts = zip(batches, ends).map { ($0.unit, (position: $1, acceptedAt: $0.batch.acceptedAt)) }
-        try units.endAppend(Dictionary(firsts) { first, _ in first })
+        // Stored: nothing that comes now may say otherwise. A unit that was empty has a new oldest event.
+        let firsts = batches.map { ($0.unit, (position: before[$0.unit] ?? 0, acceptedAt: $0.batch.acceptedAt)) }
+        units.endAppend(numbers, Dictionary(firsts) { first, _ in first })
+        return spool.ends(of: numbers)
     }
 
-    /// Moves a unit's cursor forward: written at once (survives kill -9), synced within 100 ms (survives a power cut).
-    /// A unit that is ended or not known is passed over.
+    /// Moves a unit's cursor forward: written at once (survives kill -9), synced within 100 ms (survives a power cut); on a full disk that
+    /// can't write over what is there, as soon as there is room. A unit that is ended or not known is passed over.
     ///
     /// - Parameters:
     ///   - position: everything of the unit below it is settled, or missing.
     ///   - oldestAcceptedAt: of the first event that is not; none: as before.
-    package func settle(_ unit: UInt64, through position: UInt64, oldestAcceptedAt: Int64?) throws(ForebayError) {
+    package func settle(_ unit: UInt64, through position: UInt64, oldestAcceptedAt: Int64?) {
         guard let store = self.opened else { return }
         let end = store.spool.view.read { $0.ordinals[RouteID(rawValue: unit)] ?? 0 }
         precondition(position <= end || store.units.settled(unit) == nil, "a cursor beyond the end of its unit")
-        try store.units.settle(unit, through: position, oldestAcceptedAt: oldestAcceptedAt)
+        store.units.settle(unit, through: position, oldestAcceptedAt: oldestAcceptedAt)
     }
 
     /// A unit is empty and forgotten: its frames are waste. As durable as ``settle(_:through:oldestAcceptedAt:)``. No append to it may
     /// be on its way.
-    package func end(_ unit: UInt64) throws(ForebayError) {
-        try self.opened?.units.end(unit)
+    package func end(_ unit: UInt64) {
+        self.opened?.units.end(unit)
     }
 
     /// Reads the events of some units at and above a position each, in the order of the log, in one pass over it.
@@ -169,6 +173,15 @@ package final class SetAsideLog: Sendable {
         } catch {
             spool.charge(-spool.byteCount)  // The next attempt counts it again.
             throw error
+        }
+    }
+}
+
+extension Spool {
+    /// One past each unit's last durable event.
+    fileprivate func ends(of units: Set<UInt64>) -> [UInt64: UInt64] {
+        self.view.read { state in
+            Dictionary(uniqueKeysWithValues: units.map { ($0, state.ordinals[RouteID(rawValue: $0)] ?? 0) })
         }
     }
 }

@@ -5,6 +5,15 @@ package import ForebayCore
 /// It stands in a segment and skips those in which no unit of its has anything left. What was ended or settled meanwhile may be gone
 /// from the disk under it: that is passed silently. What is lost is reported, with the exact positions.
 package final class SetAsideScan {
+    /// Where it stands.
+    private struct Place {
+        let segment: UInt64
+        let position: Int
+    }
+
+    /// Where much that belongs to others lies between, one call ends after so much: whoever shares the thread gets its turn.
+    private static let workBytes = 8 << 20, workSteps = 4096
+
     private let view: SpoolView?
     private let units: UnitTable?
     private let disk: any Disk
@@ -17,6 +26,8 @@ package final class SetAsideScan {
     private var next: UInt64 = 0
     /// Units with something left in the segment.
     private var waiting = 0
+    /// Whether the last ``read(upTo:)`` came to the end of what was durable.
+    package private(set) var isCaughtUp = false
 
     init(view: SpoolView, disk: any Disk, units: UnitTable, positions: [UInt64: UInt64], onMissing: @escaping (MissingRange) -> Void) {
         self.view = view
@@ -35,22 +46,51 @@ package final class SetAsideScan {
         self.positions = [:]
     }
 
-    /// Batches of about `bytes` in all, lane and route the unit's, numbered by its positions; empty when it has reached what is durable
-    /// now. A later call goes on from there.
+    /// Batches of about `bytes` in all, lane and route the unit's, numbered by its positions. A later call goes on from there.
+    ///
+    /// - Returns: nothing when it has reached what is durable now, and when there was much to pass over: see ``isCaughtUp``.
     package func read(upTo bytes: Int) throws(ForebayError) -> [Batch] {
         var batches: [Batch] = []
         var weight = 0
+        var read = 0, steps = 0
+        self.isCaughtUp = self.positions.isEmpty
         self.refresh()
-        while weight < bytes, !self.positions.isEmpty {
+        while weight < bytes, read < Self.workBytes, steps < Self.workSteps, !self.positions.isEmpty {
+            steps += 1
             if self.waiting == 0 {
-                guard try self.enterNext() else { break }
+                self.isCaughtUp = try !self.enterNext()
+                if self.isCaughtUp { break }
                 continue
             }
-            guard let batch = try self.step() else { continue }
+            let before = self.scanner?.bytesRead ?? 0
+            let batch = try self.step()
+            read += (self.scanner?.bytesRead ?? before) - before
+            guard let batch else { continue }
             batches.append(batch)
             weight += batch.byteCount
         }
         return batches
+    }
+
+    /// Takes the units of another scan over, if the two stand so near to each other that one can as well read for both.
+    ///
+    /// - Returns: whether it did; the other one is to read nothing more then.
+    package func join(_ other: SetAsideScan) -> Bool {
+        let (place, further) = (self.place, other.place)
+        // From the place that is not so far everything that either waits for lies ahead; what a unit has had is passed over.
+        guard place.segment == further.segment, (0...SegmentScanner.window).contains(further.position - place.position) else {
+            return false
+        }
+        self.positions.merge(other.positions) { mine, _ in mine }
+        if let segment { self.waiting = self.count(in: segment.routes) }
+        return true
+    }
+
+    private var place: Place { Place(segment: self.segment?.number ?? self.next, position: self.scanner?.position ?? 0) }
+
+    /// It will not be asked for a while: what it read ahead is not kept in memory.
+    package func rest() {
+        self.scanner?.release()
     }
 
     /// Where it stands in a unit: higher than the end of the last batch if what came behind that is missing. None: not in this scan.

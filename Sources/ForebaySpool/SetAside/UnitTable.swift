@@ -5,6 +5,9 @@ import Synchronization
 ///
 /// One descriptor for any number of units. A cursor that moves is one small write on the calling thread, an event loop, and never
 /// waits for a sync: that is the keeper's, some 100 ms later, and what holds a segment is the synced place.
+///
+/// On a file system that copies what is written over, a full disk can't take that write. Nobody is told, since nothing is wrong with the
+/// events: it is written by the first sync that finds room, and holds its segments until then.
 final class UnitTable: Sendable {
     static let file = "units"
 
@@ -39,9 +42,11 @@ final class UnitTable: Sendable {
         self.state = Mutex(state)
     }
 
-    /// - Parameter moved: called when something is to be synced, once until it is.
-    func whenMoved(_ moved: @escaping @Sendable () -> Void) {
-        self.state.withLock { $0.moved = moved }
+    /// - Parameters:
+    ///   - moved: called when something is to be synced, once until it is.
+    ///   - makeRoom: called by ``sync()`` where the disk had no room for a write; says whether it has some now.
+    func whenMoved(_ moved: @escaping @Sendable () -> Void, makeRoom: @escaping @Sendable () -> Bool) {
+        self.state.withLock { ($0.moved, $0.makeRoom) = (moved, makeRoom) }
     }
 
     var byteCount: Int { self.state.withLock { $0.pairCount * UnitPair.size } }
@@ -97,19 +102,23 @@ final class UnitTable: Sendable {
         }
     }
 
-    /// Until ``endAppend(_:)`` these units are being appended to: ending one now would lose what is on its way.
+    /// Until ``endAppend(_:_:)`` these units are being appended to: ending one now would lose what is on its way.
     func beginAppend(_ units: Set<UInt64>) {
         self.state.withLock { state in
-            for unit in units { precondition(state.entries[unit]?.isEnded == false, "a unit that is not known, or ended") }
-            state.appending = units
+            for unit in units {
+                precondition(state.entries[unit]?.isEnded == false, "a unit that is not known, or ended")
+                state.appending[unit, default: 0] += 1
+            }
         }
     }
 
     /// - Parameter oldest: acceptance of the first event that was appended to a unit, where that stands at its position.
-    func endAppend(_ oldest: [UInt64: (position: UInt64, acceptedAt: Int64)]) throws(ForebayError) {
-        self.state.withLock { $0.appending = [] }
+    func endAppend(_ units: Set<UInt64>, _ oldest: [UInt64: (position: UInt64, acceptedAt: Int64)]) {
+        self.state.withLock { state in
+            for unit in units { state.appending[unit] = state.appending[unit].flatMap { $0 > 1 ? $0 - 1 : nil } }
+        }
         for (unit, first) in oldest {
-            try self.change(unit) { entry in
+            self.change(unit) { entry in
                 guard entry.unit.settled == first.position, entry.unit.oldestAcceptedAt != first.acceptedAt else { return false }
                 entry.unit.oldestAcceptedAt = first.acceptedAt
                 return true
@@ -118,8 +127,8 @@ final class UnitTable: Sendable {
     }
 
     /// Moves a cursor forward.
-    func settle(_ number: UInt64, through position: UInt64, oldestAcceptedAt: Int64?) throws(ForebayError) {
-        try self.change(number) { entry in
+    func settle(_ number: UInt64, through position: UInt64, oldestAcceptedAt: Int64?) {
+        self.change(number) { entry in
             let oldest = oldestAcceptedAt ?? entry.unit.oldestAcceptedAt
             guard position > entry.unit.settled || position == entry.unit.settled && oldest != entry.unit.oldestAcceptedAt else {
                 return false
@@ -130,8 +139,8 @@ final class UnitTable: Sendable {
         }
     }
 
-    func end(_ number: UInt64) throws(ForebayError) {
-        try self.change(number) { entry in
+    func end(_ number: UInt64) {
+        self.change(number) { entry in
             entry.isEnded = true
             return true
         }
@@ -141,9 +150,11 @@ final class UnitTable: Sendable {
     func sync() throws(ForebayError) {
         let outcome = self.syncing.withLock { _ in
             Result { () throws(ForebayError) in
+                if try self.writeAgain() > 0, let makeRoom = self.state.withLock({ $0.makeRoom }), makeRoom() { try self.writeAgain() }
                 let written = self.state.withLock { state in
                     defer { (state.dirty, state.isSyncDue) = ([], false) }
-                    return state.dirty.compactMap { state.entries[$0] }
+                    // Of one that could not be written an older place may be; that does not count for the newer.
+                    return state.dirty.subtracting(state.unwritten).compactMap { state.entries[$0] }
                 }
                 guard !written.isEmpty else { return }
                 try self.file.syncData()
@@ -151,6 +162,22 @@ final class UnitTable: Sendable {
             }
         }
         try outcome.get()
+        let moved = self.state.withLock { state -> (@Sendable () -> Void)? in
+            guard !state.unwritten.isEmpty, !state.isSyncDue else { return nil }
+            state.isSyncDue = true
+            return state.moved
+        }
+        moved?()
+    }
+
+    /// - Returns: how many entries there was no room for again.
+    @discardableResult private func writeAgain() throws(ForebayError) -> Int {
+        try self.state.withLock { state in
+            Result { () throws(ForebayError) in
+                for number in state.unwritten.sorted() { try self.write(number, &state) }
+                return state.unwritten.count
+            }
+        }.get()
     }
 
     /// Whether some unit is not durably past its last event in the segment.
@@ -166,20 +193,40 @@ final class UnitTable: Sendable {
     }
 
     /// Changes an entry that is not ended, and writes its slot: survives the process, and after the next sync a power cut.
-    private func change(_ number: UInt64, _ body: (inout UnitTableState.Entry) -> Bool) throws(ForebayError) {
+    private func change(_ number: UInt64, _ body: (inout UnitTableState.Entry) -> Bool) {
         let outcome = self.state.withLock { state in
             Result { () throws(ForebayError) -> (@Sendable () -> Void)? in
                 guard var entry = state.entries[number], !entry.isEnded, body(&entry) else { return nil }
-                precondition(!entry.isEnded || !state.appending.contains(number), "a unit is ended while it is appended to")
-                entry.generation += 1
-                try self.writeSlot(entry)
+                precondition(!entry.isEnded || state.appending[number] == nil, "a unit is ended while it is appended to")
                 state.entries[number] = entry
-                state.dirty.insert(number)
+                try self.write(number, &state)
                 defer { state.isSyncDue = true }
                 return state.isSyncDue ? nil : state.moved
             }
         }
-        try outcome.get()?()
+        do throws(ForebayError) {
+            try outcome.get()?()
+        } catch {
+            // Room comes back one day; a sector that takes nothing more does not.
+            self.onDiskFailure(error)
+        }
+    }
+
+    /// Writes an entry's slot, or remembers that there was no room for it.
+    private func write(_ number: UInt64, _ state: inout UnitTableState) throws(ForebayError) {
+        guard var entry = state.entries[number] else { return }
+        // Counted only if it is written: another try must not take the place of the one that is sound.
+        entry.generation += 1
+        do throws(ForebayError) {
+            try self.writeSlot(entry)
+        } catch {
+            guard error.code == .spoolFull else { throw error }
+            state.unwritten.insert(number)
+            return
+        }
+        state.entries[number] = entry
+        state.unwritten.remove(number)
+        state.dirty.insert(number)
     }
 
     private func writeSlot(_ entry: UnitTableState.Entry) throws(ForebayError) {

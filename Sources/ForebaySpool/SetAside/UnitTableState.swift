@@ -29,9 +29,13 @@ struct UnitTableState {
     var dirty: Set<UInt64> = []
     /// Durably ended, not forgotten.
     var ended: Set<UInt64> = []
-    var appending: Set<UInt64> = []
+    /// Changed, and there was no room to write it.
+    var unwritten: Set<UInt64> = []
+    /// Units that are being appended to, by so many callers.
+    var appending: [UInt64: Int] = [:]
     var isSyncDue = false
     var moved: (@Sendable () -> Void)?
+    var makeRoom: (@Sendable () -> Bool)?
     /// For each segment a unit that needed it when that was last asked: mostly it still does, and no other has to be asked.
     private var holders: [UInt64: UInt64] = [:]
 

@@ -47,10 +47,13 @@ package struct DataFolderLogs: Sendable {
     private func takeOver(_ kind: SideLogFolder.Kind, of former: String, for route: String) throws(ForebayError) {
         let old = self.folder(kind, former)
         let what = kind == .setAside ? "what is set aside" : "dead letters"
+        let fields: KeyValuePairs = ["route": route, "formerly": former, "what": what]
         switch try self.folder(kind, route).takeOver(old) {
         case .nothing: return
         case .taken:
-            self.logger.info("a route has taken over what it left under a former name", ["route": route, "formerly": former, "what": what])
+            self.logger.info("a route has taken over what it left under a former name", fields)
+        case .refused where kind == .setAside:
+            self.logger.info("a route delivers what it left under a former name from there, before newer events of the same topics", fields)
         case .refused:
             self.logger.warning(
                 "a route can't take over what it left under a former name, because it has such of its own; that stays under the former name: "
@@ -58,6 +61,14 @@ package struct DataFolderLogs: Sendable {
                     + "'forebay routes forget'",
                 ["route": route, "formerly": former, "what": what, "folder": old.path])
         }
+    }
+
+    /// The former names of a route whose set-aside logs could not become its own, which had something, too.
+    package func leftBehind(by route: String) throws(ForebayError) -> [String] {
+        let formerly = self.routes.first { $0.name == route }?.formerly ?? []
+        var names: [String] = []
+        for former in formerly where try self.folder(.setAside, former).holdsLog { names.append(former) }
+        return names
     }
 
     /// The routes that have a side log and are not configured, by name.
@@ -86,19 +97,20 @@ package struct DataFolderLogs: Sendable {
 /// The side logs of one route.
 package struct SideLogs: Sendable {
     package let deadLetters: DeadLetters
-    package let setAside: SetAsideLog
+    /// None: a configured route, which had that name, has it.
+    package let setAside: SetAsideLog?
 
-    package init(deadLetters: DeadLetters, setAside: SetAsideLog) {
+    package init(deadLetters: DeadLetters, setAside: SetAsideLog?) {
         self.deadLetters = deadLetters
         self.setAside = setAside
     }
 
     /// Events that wait in what is set aside.
-    package var setAsideEvents: UInt64 { self.setAside.units.reduce(0) { $0 + $1.end - $1.settled } }
+    package var setAsideEvents: UInt64 { (self.setAside?.units ?? []).reduce(0) { $0 + $1.end - $1.settled } }
 
     package func close() async {
         await self.deadLetters.close()
-        await self.setAside.close()
+        await self.setAside?.close()
     }
 }
 

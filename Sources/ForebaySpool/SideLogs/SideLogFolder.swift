@@ -16,7 +16,7 @@ package struct SideLogFolder: Sendable {
     package enum Takeover: Sendable, Equatable {
         case nothing
         case taken
-        /// There is one under the new name, too, that is not empty.
+        /// There is one under the new name, too, and neither is empty: it stays where it is.
         case refused
     }
 
@@ -70,7 +70,11 @@ package struct SideLogFolder: Sendable {
     package func takeOver(_ old: SideLogFolder) throws(ForebayError) -> Takeover {
         guard try old.holdsLog else { return .nothing }
         if try self.disk.kind(of: self.path) != nil {
-            guard self.isEmpty else { return .refused }
+            guard self.isEmpty else {
+                guard old.isEmpty else { return .refused }
+                try old.giveUp()
+                return .nothing
+            }
             try self.giveUp()
         }
         try Folder(self.disk).rename(old.path, to: self.path)
@@ -81,9 +85,9 @@ package struct SideLogFolder: Sendable {
     private var isEmpty: Bool {
         do throws(ForebayError) {
             guard try self.holdsLog else { return true }
-            guard try SpoolInspection(directory: self.path, disk: self.disk).verify().problems.isEmpty else { return false }
-            guard try Folder(self.disk).entries("\(self.path)/quarantine").isEmpty else { return false }
-            return try self.eventCount() == 0
+            // Cheap first: a log is read whole only if it says that there is nothing in it.
+            guard try self.eventCount() == 0, try Folder(self.disk).entries("\(self.path)/quarantine").isEmpty else { return false }
+            return try SpoolInspection(directory: self.path, disk: self.disk).verify().problems.isEmpty
         } catch {
             return false
         }

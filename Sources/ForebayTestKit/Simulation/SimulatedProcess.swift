@@ -6,6 +6,7 @@ import Synchronization
 ///
 /// Each actor has an executor of its own, and each of those is a queue; the seed picks whose head runs next. Jobs on the same *simulated*
 /// thread never overlap; those of others run in the middle of a call that waits (``pause(nanoseconds:)``), as they would on a machine.
+/// Now and then an actor is not woken for some milliseconds, as on a busy machine: what others were faster with has happened then.
 ///
 /// It may die at any time, at a call in the middle of a job, too (``die(_:)``): its thread is then parked for ever with all that it
 /// holds. So no code has to unwind for being killed. What it holds is leaked; that is what a killed process does, and a run of many rounds
@@ -41,6 +42,8 @@ package final class SimulatedProcess: @unchecked Sendable {  // Safe because: ru
     private var timers: [Timer] = []
     private var lastTimer: UInt64 = 0
     private var lastExecutor = 0
+    /// Executors whose jobs wait until a time, by number.
+    private var held: [Int: UInt64] = [:]
     /// Simulated threads that are in a call, the outermost first.
     private var waiting: [Int] = []
     /// The simulated thread of what runs just now; none: a task that is isolated to nobody.
@@ -152,21 +155,37 @@ package final class SimulatedProcess: @unchecked Sendable {  // Safe because: ru
             if self.foreign.load(ordering: .relaxed) > 0 { return self.end(.stuck("a job came from another thread")) }
             if self.steps >= self.stepLimit { return self.end(.stuck("more than \(self.stepLimit) jobs")) }
             if self.machine.now >= self.timeLimit { return self.end(.stuck("simulated time is over")) }
-            if let timer = self.soonest(), timer.due <= self.machine.now || self.queue.isEmpty {
+            let isReady = self.hasReady
+            if let timer = self.soonest(), timer.due <= self.machine.now || !isReady {
                 // One that is due competes with what is ready.
-                if self.queue.isEmpty || self.chance.next() & 3 == 0 {
+                if isReady ? self.chance.next() & 3 == 0 : timer.due <= self.held.values.min() ?? .max {
                     self.fire(timer)
                     continue
                 }
+            }
+            if !isReady, let until = self.held.values.min() {
+                self.machine.now = max(self.machine.now, until)
+                continue
             }
             guard let entry = self.pick() else { return self.end(.stuck("nothing left to run")) }
             self.run(entry)
         }
     }
 
+    private var hasReady: Bool {
+        if !self.held.isEmpty { self.held = self.held.filter { $0.value > self.machine.now } }
+        return self.held.isEmpty ? !self.queue.isEmpty : self.queue.contains(where: self.mayRun)
+    }
+
+    private func mayRun(_ entry: Entry) -> Bool {
+        guard let executor = entry.executor else { return true }
+        return !self.waiting.contains(executor.thread) && (self.held[executor.number] ?? 0) <= self.machine.now
+    }
+
     private func end(_ ending: Ending) {
         self.ending = ending
         guard ending == .ended else { return }
+        self.held = [:]
         // What only has to learn that it is over does so and frees its memory; whatever would touch the disk dies there.
         var left = 10_000
         while left > 0, let entry = self.pick() {
@@ -178,8 +197,8 @@ package final class SimulatedProcess: @unchecked Sendable {  // Safe because: ru
     private func pick() -> Entry? {
         guard !self.queue.isEmpty else { return nil }
         var place = Int(self.chance.next() % UInt64(self.queue.count))
-        if !self.waiting.isEmpty {
-            let open = self.queue.indices.filter { place in self.queue[place].executor.map { !self.waiting.contains($0.thread) } ?? true }
+        if !self.waiting.isEmpty || !self.held.isEmpty {
+            let open = self.queue.indices.filter { self.mayRun(self.queue[$0]) }
             guard !open.isEmpty else { return nil }
             place = open[place % open.count]
         }
@@ -222,6 +241,9 @@ package final class SimulatedProcess: @unchecked Sendable {  // Safe because: ru
         guard self.isCurrent else {
             self.foreign.wrappingAdd(1, ordering: .releasing)
             return
+        }
+        if let executor, self.chance.next() & 1023 == 0 {
+            self.held[executor.number] = self.machine.now + 1_000_000 + self.chance.next() % 20_000_000
         }
         self.queue.append(Entry(job: job, executor: executor))
     }

@@ -190,7 +190,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
             let source = SpoolSource(
                 spool: storage.spool, cursor: cursor, executor: delivery.executor(), disk: storage.threads.read.executor(),
                 configuration: BufferConfiguration(readAheadBytes: 256 << 10), surroundings: self.surroundings)
-            let aside = try storage.logs[known.name].map { try self.aside(known.name, $0, delivery) }
+            let aside = storage.logs[known.name].flatMap { self.aside(known.name, $0, storage) }
             routes.append(
                 Route(
                     line: line, cluster: known.cluster, id: RouteID(name: known.name), name: known.name, cursor: cursor, source: source,
@@ -205,11 +205,12 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
             "forward/\(known.name)", route: RouteID(name: known.name), formerly: known.formerly.map { "forward/\($0)" })
     }
 
-    private func aside(_ name: String, _ logs: SideLogs, _ delivery: SimulatedLoop) throws -> Aside {
-        let setAside = try SetAside(
-            route: name, log: logs.setAside, properties: Self.properties, configuration: Self.bounds, surroundings: self.surroundings)
+    private func aside(_ name: String, _ logs: SideLogs, _ storage: Storage) -> Aside? {
+        guard let log = logs.setAside else { return nil }
+        let setAside = SetAside(
+            route: name, log: log, properties: Self.properties, configuration: Self.bounds, surroundings: self.surroundings)
         let source = SetAsideSource(
-            setAside, executor: delivery.executor(), readAheadBytes: 256 << 10, surroundings: self.surroundings)
+            setAside, executor: storage.threads.read.executor(), readAheadBytes: 256 << 10, surroundings: self.surroundings)
         return Aside(logs: logs, setAside: setAside, source: source)
     }
 }
