@@ -54,7 +54,7 @@ extension ForwardState {
 
     /// Whether a partition may be sent to at all.
     private mutating func mayGo(_ place: Int, _ topic: Int, now: UInt64) -> Bool {
-        guard self.partitions[place].queued > 0, !self.partitions[place].isHalted, !self.partitions[place].isAlone else { return false }
+        guard self.partitions[place].queued > 0, !self.partitions[place].isHalted else { return false }
         switch self.topics[topic].phase {
         case .unknown, .held: return false
         case .probing(let probe) where probe != place: return false
