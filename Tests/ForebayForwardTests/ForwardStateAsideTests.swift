@@ -63,6 +63,21 @@ struct ForwardStateAsideTests {
         #expect(!driver.topic().isKnown(by: .main), "an answer that comes late opens nothing")
     }
 
+    @Test("what is set aside before its question went out is not asked for; when it goes direct again, once")
+    func questionsOfOthers() {
+        var driver = Driver()
+        driver.admit(1)
+        driver.admit(1, topic: "u")
+        driver.state.fail(topic: 0, Self.forbidden, byDelivery: false, now: driver.now)
+        driver.state.see("t", nil, at: driver.now)
+        driver.state.see("t", SetAsideTopic(whole: .aside), at: driver.now)
+        #expect(driver.state.takeWanted(by: .main) == [1])
+        driver.state.see("t", nil, at: driver.now)
+        driver.state.see("t", SetAsideTopic(whole: .aside), at: driver.now)
+        driver.state.see("t", nil, at: driver.now)
+        #expect(driver.state.takeWanted(by: .main) == [0] && driver.state.takeWanted(by: .main).isEmpty)
+    }
+
     @Test("a topic that is perhaps just being created is asked twice; a delivery that fails, or another reason, sets aside at once")
     func twice() {
         let cases: [(KafkaErrorCode, byDelivery: Bool, tries: Int)] = [
@@ -236,6 +251,7 @@ struct ForwardStateAsideTests {
         driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: 2), at: 500)
         driver.verify()
         #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("t", 1)] && driver.topic().live == [0])
+        #expect(driver.partition(0).movedAt == 100, "nothing happened to the other")
         driver.state.see("t", SetAsideTopic(partitions: [1: .closing], partitionCount: 2), at: 600)
         driver.admit(1, partition: 1)
         #expect(driver.pump().isEmpty && driver.topic().live == [0])

@@ -121,7 +121,7 @@ struct ForwardStateSendingTests {
         for failures in 1...6 {
             #expect(driver.pump { _ in code }.isEmpty)
             #expect(driver.partition(0).failures == failures && driver.partition(0).restsUntil == driver.now + delay)
-            #expect(driver.topic().isKnown(by: .main) == !isTopics)
+            #expect(driver.topic().isKnown(by: .main) == !isTopics && driver.state[.main].wantsMetadata == isTopics, "asked for at once")
             #expect(driver.wait(delay - 1) == true, "it waits for a time")
             #expect(driver.state.ready.isEmpty)
             driver.wait(1)

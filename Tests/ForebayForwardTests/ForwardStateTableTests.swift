@@ -51,6 +51,20 @@ struct ForwardStateTableTests {
             "nothing has changed")
     }
 
+    @Test("limits are asked for by the producer that knows the topic, and only of topics that there are")
+    func limitsOfUnknown() {
+        var driver = Self.used(5)
+        driver.state.wantAll()
+        for topic in [0, 4] { driver.state.wantLimit(of: topic) }
+        _ = driver.state.takeWanted(by: .main)
+        #expect(!driver.state.names.holds(0) && driver.state.takeLimitsWanted() == [4], "the first was forgotten")
+        driver.state.wantLimit(of: 4)
+        driver.replace(.main)
+        #expect(driver.state.takeLimitsWanted().isEmpty && !driver.state.limitsWanted)
+        driver.learn("topic-4", leaders: [1, 1])
+        #expect(driver.state.takeLimitsWanted() == [4])
+    }
+
     @Test("an answer to a side producer tells it of the topic, and nothing else")
     func sideAnswers() {
         var driver = Driver()

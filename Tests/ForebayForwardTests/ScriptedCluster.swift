@@ -29,12 +29,16 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
     var delivers = true
     /// What becomes of an event in place of that.
     var refusal: (Sent) -> KafkaErrorCode = { _ in .none }
+    /// Whether producers take an event.
+    var acceptance: (Sent) -> KafkaErrorCode = { _ in .none }
     var openFailure: ForebayError?
     /// Called for each topic that is opened.
     var onOpen: () -> Void = {}
     private(set) var sent: [Sent] = []
     /// Producers by name, the newest of each.
     private(set) var producers: [String: ScriptedProducer] = [:]
+    /// When each event was sent, in ns.
+    private(set) var sentAt: [UInt64] = []
     private(set) var calls: [(at: UInt64, what: String)] = []
     fileprivate var offsets: [String: Int64] = [:]
     private let loop: any StageLoop
@@ -55,7 +59,10 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
 
     fileprivate func called(_ what: String) { self.calls.append((self.loop.nowMilliseconds, what)) }
 
-    fileprivate func take(_ event: Sent) { self.sent.append(event) }
+    fileprivate func take(_ event: Sent) {
+        self.sent.append(event)
+        self.sentAt.append(self.time.monotonicNanoseconds)
+    }
 
     func open(
         name: String, kind: KafkaProducer.Kind, properties: KafkaProperties, metrics: MetricsRegistry?, wake: @escaping () -> Void
@@ -106,6 +113,8 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
         let event = ScriptedCluster.Sent(
             producer: self.name, topic: self.open[Int(topic.rawValue) - 1]!, partition: record.partition, key: text(record.key),
             value: text(record.value), id: text(record.id)!, timestamp: record.timestamp, token: record.token)
+        let answer = self.cluster.acceptance(event)
+        guard !answer.isError else { return answer }
         self.cluster.take(event)
         self.inFlight.append(event)
         if self.cluster.delivers { self.report([record.token], self.cluster.refusal(event)) }

@@ -74,7 +74,7 @@ struct StageAsideTests {
             let took = try await world.settled(end)
             await world.pass(5)
             #expect((400...600).contains(took) && world.fact("leaving") == .number(0) && told.all == [true])
-            #expect(world.setAside.events == 2)
+            #expect(world.setAside.events == 2 && StageWorld.gaps(world.openings).suffix(3) == [1000, 1000, 1000])
         }
     }
 
@@ -174,8 +174,10 @@ struct StageAsideTests {
         } _: { world in
             let keys = [SetAsideKey("b"), SetAsideKey("a", 10), SetAsideKey("a"), SetAsideKey("a", 0)]
             let units = try world.setAside.depart(
-                keys.map { SetAsideState.Departure(key: $0, partitionCount: 0, failure: KafkaFailure(.timedOut), acceptedAt: 1) },
-                from: .direct)
+                zip(keys, [5, 3, 9, 4]).map {
+                    SetAsideState.Departure(key: $0, partitionCount: 0, failure: KafkaFailure(.timedOut), acceptedAt: $1)
+                }, from: .direct)
+            #expect(world.setAside.oldestAcceptedAt == 3)
             #expect(units.map(\.number) == [1, 2, 3, 4] && units.map(\.code) == ["_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT"])
             #expect(world.setAside.shown(limit: 9).map(\.key.description) == ["a", "a/0", "a/10", "b"])
             #expect(world.setAside.shown(limit: 2).map(\.key.description) == ["a", "a/0"] && world.setAside.shown(limit: 0).isEmpty)
@@ -184,6 +186,48 @@ struct StageAsideTests {
     }
 
     // MARK: Out
+
+    @Test("a unit of many more bytes than one read takes is drained whole, though nobody signals meanwhile")
+    func large() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["bad": 1]
+            world.cluster.errors = ["bad": Self.forbidden]
+            let value = String(repeating: "x", count: 40_000)
+            try await world.settled(world.give((0..<40).map { EventFactory.Sample("bad", key: "k", value: "\($0) \(value)") }))
+            world.cluster.errors = [:]
+            try await world.until("it is drained") { world.setAside.isEmpty }
+            #expect(world.cluster.sent.map { Int($0.value!.prefix { $0 != " " }) } == Array(0..<40))
+        }
+    }
+
+    @Test("a source of the drain that is closed ends its run, to be begun anew")
+    func closedSource() throws {
+        try StageWorld.run { world in
+            await world.pass(10)
+            world.drainSource.close()
+            let error = try #require(await world.drainEnded() as? ForebayError)
+            #expect(error.code == .linkFinished && error.recovery == .rewindAndRestart)
+        }
+    }
+
+    @Test(
+        "partitions are looked at each second, or four times in a shorter patience",
+        arguments: [(10_000, 11_000), (2000, 2500), (400, 500)])
+    func looks(patience: Int, found: Int) throws {
+        try StageWorld.run {
+            $0.configuration.partitionPatience = patience
+            $0.configuration.metadataRetry = 50
+        } _: { world in
+            world.cluster.topics = ["t": 1]
+            world.cluster.delivers = false
+            let began = world.wall
+            await world.pass(5)  // So that none of these times is over just when it is looked.
+            world.give(1)
+            try await world.until("it is set aside", within: 20_000) { !world.setAside.isEmpty }
+            let took = Int(try #require(Self.shown(world)).since - began)
+            #expect((found...found + 1).contains(took), "\(took)")
+        }
+    }
 
     @Test("a unit is tried after the delays of its failures, up to the limit")
     func retries() throws {
@@ -315,10 +359,14 @@ struct StageAsideTests {
             #expect(world.setAside.events == 2)
             await world.stop()
             world.start()
+            world.cluster.topics["good"] = 1
+            world.give(1, "bad")
+            let took = try await world.settled(world.give([EventFactory.Sample("good", value: "v3", partition: 9)]))
+            #expect(took < 100 && world.setAside.events == 3 && world.letters.letters.map(\.topic) == ["good"], "all its tasks run anew")
             world.cluster.errors = [:]
             try await world.until("they are drained") { world.setAside.isEmpty }
             try await world.settled(world.give(1, "bad"))
-            #expect(world.cluster.sent.map(\.value) == ["v0", "v1", "v2"])
+            #expect(world.cluster.sent.map(\.value) == ["v0", "v1", "v2", "v4"])
         }
     }
 }

@@ -9,6 +9,25 @@ import Testing
 /// When producers are made, made anew and closed, in simulated time.
 @Suite("Producers of a forward stage in simulated time", .timeLimit(.minutes(1)))
 struct StageProducersTests {
+    @Test("a producer whose queue is full is given more when it reports")
+    func fullQueue() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            try await world.settled(world.give(1))
+            world.cluster.delivers = false
+            world.cluster.acceptance = { $0.token >= 3 ? .queueFull : .none }
+            world.give(5)
+            try await world.until("two are sent") { world.cluster.sent.count == 3 }
+            await world.pass(1000)
+            world.cluster.acceptance = { _ in .none }
+            await world.pass(1000)
+            #expect(world.cluster.sent.count == 3, "nothing tells of room")
+            world.cluster.delivers = true
+            try #require(world.cluster.producers["forward/\(world.route)"]).report()
+            #expect(try await world.settled(6) < 10)
+        }
+    }
+
     @Test("the small topics' producer is made anew when the smallest limit changes")
     func smallProducer() throws {
         try StageWorld.run { world in

@@ -42,9 +42,11 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
     let drain: ForwardStage
     /// While it is false there is no room for a set-aside log.
     let hasRoom = Mutex(true)
+    /// When the set-aside log was to be opened or made, in ns.
+    private(set) var openings: [UInt64] = []
     private let log = LogCapture()
     private let feed: Feed
-    private let drainSource: SetAsideSource
+    let drainSource: SetAsideSource
     let asideLog: SetAsideLog
     private let threads: SpoolThreads
     private var runs: [Task<Void, any Error>] = []
@@ -82,6 +84,7 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
         let budget = try SpoolBudget(capacity: 1 << 27, directory: "/data", disk: self.disk)
         let (metrics, disk, threads, room) = (SpoolMetrics(self.registry), self.disk, self.threads, RoomSign())
         self.asideLog = try SetAsideLog(directory: "/data/aside", disk: disk) { folder throws(ForebayError) in
+            room.world?.openings.append(process.machine.now)
             guard room.world?.hasRoom.withLock({ $0 }) != false else { throw ForebayError(.spoolFull, recovery: .retry, "no room") }
             var configuration = SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 256 << 10) { process.die("\($0)") }
             (configuration.disk, configuration.surroundings) = (disk, surroundings)
@@ -107,6 +110,7 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
         self.stage = stage(.direct, self.source, self.waiters, parts)
         self.drain = stage(.drain, self.drainSource, DeliveryWaiters(limit: 0), parts)
         room.world = self
+        self.letters.now = { process.machine.now }
     }
 
     private struct Parts {
@@ -121,6 +125,9 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
     private final class RoomSign: @unchecked Sendable {  // Safe because: as the world.
         weak var world: StageWorld?
     }
+
+    /// Whole ms between times in ns, each rounded.
+    static func gaps(_ times: [UInt64]) -> [UInt64] { zip(times, times.dropFirst()).map { ($1 - $0 + 500_000) / 1_000_000 } }
 
     /// Begins a run of the direct stage; of the drain's, too, if it is to be and does not run.
     func start() {
@@ -138,6 +145,12 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
     /// Waits for the end of the direct stage's run.
     func ended() async -> (any Error)? {
         if case .failure(let error) = await self.runs[0].result { return error }
+        return nil
+    }
+
+    /// Waits for the end of the drain's run.
+    func drainEnded() async -> (any Error)? {
+        if case .failure(let error) = await self.runs[1].result { return error }
         return nil
     }
 
@@ -254,10 +267,14 @@ extension ForwardStage {
 final class RecordingLetters: DeadLetterLog, @unchecked Sendable {  // Safe because: one thread at a time runs the simulation.
     private(set) var calls: [[DeadLetter]] = []
     var failures = 0
+    /// When it was called, in ns.
+    private(set) var times: [UInt64] = []
+    var now: () -> UInt64 = { 0 }
 
     var letters: [DeadLetter] { self.calls.flatMap { $0 } }
 
     func append(_ letters: [DeadLetter]) async throws(ForebayError) -> [UInt64] {
+        self.times.append(self.now())
         if self.failures > 0 {
             self.failures -= 1
             throw ForebayError(.spoolFull, recovery: .retry, "no room for dead letters")

@@ -176,6 +176,8 @@ enum Excuses {
         "Tests/Simulation/World/SimulatedNode.swift": "simulated time, which takes none",
         "Sources/ForebayTestKit/Kafka/Command.swift": "A watchdog: kills a command that hangs.",
         "Tests/ForebayForwardTests/RouteRound.swift": "sleeps in simulated time, which takes none",
+        "Tests/ForebayForwardTests/ScriptedCluster.swift": "simulated time, which takes none",
+        "Tests/ForebayForwardTests/StageWorld.swift": "simulated time, which takes none",
         "Tests/ForebayKafkaTests/ProducerContractTests.swift": "what a client has written to a frozen broker gives no signal",
         "Tests/ForebayForwardTests/RealKafkaTests.swift": "How long a broker stays frozen is what is tested; nothing waits for luck.",
         "Tests/ForebayCoreTests/SupportTests.swift": "the process's own clock: that time passes is what is tested",

@@ -1,0 +1,39 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTelemetry
+import ForebayTestKit
+import Testing
+
+@testable import ForebayForward
+
+@Suite("Dead letters of a forward stage in simulated time", .timeLimit(.minutes(1)))
+struct StageDeadLettersTests {
+    @Test("dead letters say what, why and where; sixty-four at most are written at once; the cursor waits for them")
+    func deadLetters() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            world.letters.failures = 2
+            let told = Happenings<[Settlement]?>()
+            _ = world.waiters.expect(sequences: [0, 70]) { told.add($0) }
+            var samples = (0..<71).map { EventFactory.Sample("t", value: "v\($0)", partition: $0 == 70 ? 0 : 3) }
+            samples[1].id = "mine"
+            world.give(samples)
+            await world.pass(1500)
+            #expect(world.source.cursor.number == 0 && world.letters.letters.isEmpty)
+            let lines = world.told("dead letters can't be written; the cursor waits")
+            #expect(lines.count == 2 && lines[0]["error"]?.contains("no room") == true)
+            try await world.settled(71)
+            #expect(world.letters.calls.map(\.count) == [64, 6] && StageWorld.gaps(world.letters.times).prefix(2) == [1000, 1000])
+            let letters = world.letters.letters
+            #expect(
+                letters.map(\.offset.number) == Array(0..<70) && letters.allSatisfy { $0.topic == "t" && $0.code == "_UNKNOWN_PARTITION" })
+            #expect(letters[0].eventID == EventID.text(spool: world.spool, sequence: 0) && letters[1].eventID == "mine")
+            #expect(letters[0].reason == "the event asks for partition 3, and the topic has 1" && !letters[0].record.isEmpty)
+            #expect(told.all == [[.dead(code: "_UNKNOWN_PARTITION", letter: 0), .record(partition: 0, offset: 0)]])
+            #expect(world.metric("forebay_dead_letters_total", "topic=\"t\"") == "70" && world.fact("dead") == .number(70))
+            let line = try #require(world.told("event refused for good, it is in the dead letters").dropFirst().first)
+            #expect(
+                line["topic"] == "t" && line["id"] == "mine" && line["code"] == "_UNKNOWN_PARTITION" && line["reason"] == letters[1].reason)
+        }
+    }
+}
