@@ -27,7 +27,7 @@ struct StageDeadLettersTests {
             let letters = world.letters.letters
             #expect(
                 letters.map(\.offset.number) == Array(0..<70) && letters.allSatisfy { $0.topic == "t" && $0.code == "_UNKNOWN_PARTITION" })
-            #expect(letters[0].eventID == EventID.text(spool: world.spool, sequence: 0) && letters[1].eventID == "mine")
+            #expect(letters[0].eventID == EventID.text(origin: world.spool, sequence: 0) && letters[1].eventID == "mine")
             #expect(letters[0].reason == "the event asks for partition 3, and the topic has 1" && !letters[0].record.isEmpty)
             #expect(told.all == [[.dead(code: "_UNKNOWN_PARTITION", letter: 0), .record(partition: 0, offset: 0)]])
             #expect(world.metric("forebay_dead_letters_total", "topic=\"t\"") == "70" && world.fact("dead") == .number(70))
