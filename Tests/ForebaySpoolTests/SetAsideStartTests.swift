@@ -35,8 +35,8 @@ struct SetAsideStartTests {
     func sweptAtStart() async throws {
         let fixture = SetAsideFixture(segmentSize: 64 << 10)
         let log = try await self.made(fixture)
-        try log.settle(1, through: 4, oldestAcceptedAt: nil)
-        try log.settle(2, through: 2, oldestAcceptedAt: nil)
+        log.settle(1, through: 4, oldestAcceptedAt: nil)
+        log.settle(2, through: 2, oldestAcceptedAt: nil)
         let copy = try fixture.crashed()
         #expect(try copy.segmentFiles().count == 4)
         let again = try copy.open()
@@ -51,7 +51,7 @@ struct SetAsideStartTests {
     func orphan(hasCursor: Bool) async throws {
         let fixture = SetAsideFixture(segmentSize: 64 << 10)
         var log = try await self.made(fixture)
-        try log.settle(1, through: 1, oldestAcceptedAt: nil)
+        log.settle(1, through: 1, oldestAcceptedAt: nil)
         await log.close()
         try self.damage(fixture, 1, at: hasCursor ? 530 : 9)
         log = try fixture.open()
@@ -94,7 +94,7 @@ struct SetAsideStartTests {
         let log = try await self.made(fixture)
         let scan = log.scan([2: 0])
         #expect(try scan.read(upTo: 1).map(\.first) == [0] && scan.position(of: 2) == 1)
-        try log.settle(2, through: 2, oldestAcceptedAt: nil)
+        log.settle(2, through: 2, oldestAcceptedAt: nil)
         await log.tidy()
         #expect(try scan.all()[2]?.map(\.0) == [2] && scan.position(of: 2) == 3 && log.missing.isEmpty)
         try await log.append(new: [], [aside(2, ["more"])])
