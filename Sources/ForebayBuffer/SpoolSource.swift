@@ -52,7 +52,7 @@ package final class SpoolSource: EventSource {
     package func commit(through end: Offset) throws(ForebayError) {
         // A number of another lane would pass events that nobody has settled.
         precondition(end.lane == .spool(self.spool.id), "a cursor is moved to a place in another lane")
-        try self.move { $0.source.settle(through: end.number) }
+        self.move { $0.source.settle(through: end.number) }
     }
 
     /// Ends the reading; the stage that read has ended.
@@ -73,31 +73,23 @@ package final class SpoolSource: EventSource {
     }
 
     /// The reader has looked at everything below `position`.
-    private func reached(_ position: UInt64, _ reading: Link<Batch>) throws(ForebayError) {
-        try self.move { $0.reading === reading ? $0.source.reached(position) : nil }
+    private func reached(_ position: UInt64, _ reading: Link<Batch>) {
+        self.move { $0.reading === reading ? $0.source.reached(position) : nil }
     }
 
-    /// Moves the cursor as the state decides. One step for all others: what was counted as settled, and could not be written, must not be
-    /// skipped by what comes next.
-    private func move(_ decide: (inout (source: SourceState, reading: Link<Batch>?)) -> SourceState.Move?) throws(ForebayError) {
-        let outcome = self.state.withLock { state -> Result<Void, ForebayError> in
-            guard let move = decide(&state) else { return .success(()) }
-            do throws(ForebayError) {
-                try self.spoolCursor.move(to: move.sequence, settled: move.settled)
-                try self.rest(state.source)
-                return .success(())
-            } catch {
-                state = (SourceState(cursor: self.spoolCursor.sequence), nil)
-                return .failure(error)
-            }
+    /// Moves the cursor as the state decides. One step for all others: what was counted as settled must not be passed by what comes next.
+    private func move(_ decide: (inout (source: SourceState, reading: Link<Batch>?)) -> SourceState.Move?) {
+        self.state.withLock { state in
+            guard let move = decide(&state) else { return }
+            self.spoolCursor.move(to: move.sequence, settled: move.settled)
+            self.rest(state.source)
         }
-        try outcome.get()
     }
 
     /// Nothing is left to settle: whatever the cursor did not count stood in holes.
-    private func rest(_ state: SourceState) throws(ForebayError) {
+    private func rest(_ state: SourceState) {
         guard let position = state.idlePosition, let count = self.spool.count(of: self.spoolCursor, ifEndIs: position) else { return }
-        try self.spoolCursor.rest(at: position, ordinal: count)
+        self.spoolCursor.rest(at: position, ordinal: count)
     }
 
     /// Reads what is not in memory any more, on a thread of its own: a cold disk holds up nobody else.
@@ -147,7 +139,7 @@ package final class SpoolSource: EventSource {
                             try source.hand(batch, of: link)
                             try await link.send(batch)
                         }
-                        try source.reached(reader.next, link)
+                        source.reached(reader.next, link)
                         if batches.isEmpty, reader.isCaughtUp { break }
                     }
                 }

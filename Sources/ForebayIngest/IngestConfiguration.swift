@@ -62,6 +62,8 @@ package struct IngestConfiguration: Sendable {
     package var patience = 1000
     /// How long requests wait for a buffer that takes nothing, before they get 503.
     package var heldPatience = 10_000
+    /// How long requests wait for a buffer that has them and does not say that they are durable, before they get 503 `outcome_unknown`.
+    package var commitPatience = 30_000
     /// How long a refusal by the buffer (a full spool) is repeated before the next request may try again.
     package var refusalPause = 500
     /// Of `?ack=kafka` without `Prefer: wait`.

@@ -14,7 +14,7 @@ extension IngestStage {
         self.group = PendingGroup(number: group.number + 1, expecting: group.requests.count)
         let (batches, bases) = self.sink.gathering.finish(acceptedAt: WallClock.milliseconds)
         group.bases = bases
-        group.lastCount = batches.last?.count ?? 0
+        group.batchCounts = batches.map(\.count)
         self.held.append((Submission(batches: batches, ack: self.token(for: group)), group))
         self.unsettled += 1
         self.metrics.submissions.increment()
@@ -33,11 +33,40 @@ extension IngestStage {
                 return
             }
             self.held.removeFirst()
+            self.committing(first.group)
         }
         self.heldTimer?.cancel()
         self.heldTimer = nil
         // What was gathered meanwhile.
         if !self.group.isEmpty && !self.willFlush { self.endTurn() }
+    }
+
+    /// The buffer has it. A disk that hangs answers nobody, so there is an end to that wait.
+    private func committing(_ group: PendingGroup) {
+        guard !group.isSettled else { return }
+        group.deadline = self.loop.nowMilliseconds + UInt64(self.configuration.commitPatience)
+        self.committing.append(group)
+        if self.commitTimer == nil { self.watchCommits(after: self.configuration.commitPatience) }
+    }
+
+    private func watchCommits(after milliseconds: Int) {
+        self.commitTimer = self.loop.timer(after: milliseconds) { [weak self] in
+            self?.assumeIsolated { $0.refuseLate() }
+        }
+    }
+
+    private func refuseLate() {
+        self.commitTimer = nil
+        let now = self.loop.nowMilliseconds
+        while let first = self.committing.first, first.deadline <= now { self.refuse(first, .outcomeUnknown) }
+        if let first = self.committing.first { self.watchCommits(after: Int(first.deadline - now)) }
+    }
+
+    /// Nobody waits for the buffer any more.
+    func refuseCommitting() {
+        self.commitTimer?.cancel()
+        self.commitTimer = nil
+        while let first = self.committing.first { self.refuse(first, .outcomeUnknown) }
     }
 
     /// Refuses what never reached the buffer.
@@ -152,6 +181,8 @@ extension IngestStage {
 
     private func finish(_ group: PendingGroup) {
         group.isSettled = true
+        // Nearly always the first.
+        if let place = self.committing.firstIndex(where: { $0 === group }) { self.committing.remove(at: place) }
         self.unsettled -= 1
         self.perform(self.state.released(group.weight))
         self.metrics.inFlight.set(self.state.inFlight)

@@ -50,6 +50,9 @@ package actor IngestStage: Stage {
     /// What the buffer had no room for yet, in order.
     var held: [(submission: Submission, group: PendingGroup)] = []
     var heldTimer: Timer?
+    /// What the buffer has, in the order in which it was handed over.
+    var committing: [PendingGroup] = []
+    var commitTimer: Timer?
     /// Groups that are not settled: held, or with the buffer.
     var unsettled = 0
     var kafkaWaits: [RequestID: KafkaWait] = [:]
@@ -106,7 +109,8 @@ package actor IngestStage: Stage {
 
     // MARK: Life
 
-    /// Takes requests until it is cancelled; whatever then has not reached the buffer is refused, and what has is still answered.
+    /// Takes requests until it is cancelled; whatever then has not reached the buffer is refused, and what has is still answered: unless
+    /// the node ends, and the buffer had all the time that there was.
     package func run() async throws {
         self.begin()
         defer { self.end() }
@@ -138,9 +142,11 @@ package actor IngestStage: Stage {
     }
 
     private func end() {
+        let isLast = self.state.phase == .draining
         self.perform(self.state.ended())
         self.patience?.cancel()
         self.refuseUnsent(.unavailable)
+        if isLast { self.refuseCommitting() }
         self.stopWaitingForKafka()
         self.tellIfIdle()
     }

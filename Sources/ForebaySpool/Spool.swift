@@ -6,13 +6,14 @@ package final class Spool: Sendable {
     /// The lane of all its events. What their ids begin with stands in each batch.
     package let id: SpoolID
     package let configuration: SpoolConfiguration
-    private let budget: SpoolBudget
+    let budget: SpoolBudget
     private let reporter: SpoolReporter
     private let lock: SpoolLock
     let view: SpoolView
     private let cursors: CursorSet
     private let writer: SpoolWriter
     private let keeper: SpoolKeeper
+    private let sweeper: SegmentSweeper
     private let starting: Task<Void, Never>
     private let logger = Logger(label: "spool")
 
@@ -24,13 +25,15 @@ package final class Spool: Sendable {
     package static func open(
         _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics
     ) throws(ForebayError) -> Spool {
-        try budget.withReserve { () throws(ForebayError) in
-            try Self.openOnce(configuration, budget: budget, threads: threads, metrics: metrics)
+        // One for both attempts: what the first one has moved away, the second one does not find.
+        let reporter = SpoolReporter(directory: configuration.directory, metrics: metrics, time: configuration.surroundings.time)
+        return try budget.withReserve { () throws(ForebayError) in
+            try Self.openOnce(configuration, budget: budget, threads: threads, metrics: metrics, reporter)
         }
     }
 
     private static func openOnce(
-        _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics
+        _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics, _ reporter: SpoolReporter
     ) throws(ForebayError) -> Spool {
         let (disk, directory) = (configuration.disk, configuration.directory)
         let folder = Folder(disk)
@@ -43,7 +46,6 @@ package final class Spool: Sendable {
         for name in try folder.entries(configuration.segments) where SegmentFile.isLeftover(name) {
             try folder.remove("\(configuration.segments)/\(name)")
         }
-        let reporter = SpoolReporter(directory: directory, metrics: metrics, time: configuration.surroundings.time)
         let found = try FoundSegments(disk, in: configuration.segments)
         var identity = try LogIdentity(disk, of: directory, found, chance: configuration.surroundings.chance)
         let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter).run(
@@ -66,15 +68,16 @@ package final class Spool: Sendable {
                 retention: configuration.kind == .spool ? .cursors : .everything,
                 recent: RecentTail(limit: configuration.kind == .spool ? configuration.recentBytes : 0)))
         let wake = Wake()
-        self.cursors = try CursorSet(configuration, identity, self.view, reporter) { wake.call() }
-        let mark = try Self.openMark(configuration, identity, outcome, self.view)
+        self.cursors = try CursorSet(configuration, budget, identity, self.view, reporter) { wake.call() }
+        let mark = try Self.openMark(configuration, budget, identity, outcome, self.view)
+        let sweeper = SegmentSweeper(configuration, view: self.view, budget: budget, mark: mark, reporter: reporter)
         let writer = SpoolWriter(
             executor: threads.commit.executor(), configuration: configuration, id: identity.log, view: self.view, budget: budget,
-            metrics: metrics, mark: mark, tail: SpoolWriter.Tail(outcome, identity, configuration.surroundings.chance))
+            metrics: metrics, mark: mark, sweeper: sweeper, tail: SpoolWriter.Tail(outcome, identity, configuration.surroundings.chance))
         let keeper = SpoolKeeper(
             executor: threads.keep.executor(), configuration: configuration, view: self.view, budget: budget, cursors: self.cursors,
-            mark: mark, writer: writer)
-        (self.writer, self.keeper) = (writer, keeper)
+            sweeper: sweeper, writer: writer)
+        (self.writer, self.keeper, self.sweeper) = (writer, keeper, sweeper)
         let tasks = configuration.surroundings.tasks
         budget.add(outcome.bytes)
         let startsNewSegment = identity.isVersion1
@@ -90,7 +93,8 @@ package final class Spool: Sendable {
 
     /// The mark says what this start found.
     private static func openMark(
-        _ configuration: SpoolConfiguration, _ identity: LogIdentity, _ outcome: SpoolRecovery.Outcome, _ view: SpoolView
+        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ identity: LogIdentity, _ outcome: SpoolRecovery.Outcome,
+        _ view: SpoolView
     ) throws(ForebayError) -> SpoolMark {
         let (path, disk) = ("\(configuration.directory)/\(SpoolMark.file)", configuration.disk)
         var value = identity.mark?.value.map(SpoolMark.Value.init) ?? SpoolMark.Value()
@@ -103,9 +107,12 @@ package final class Spool: Sendable {
         // Recovery may have written it.
         guard let found = try SlotFile.read(disk, path, log: identity.log), found.value != nil else {
             return SpoolMark(
-                slots: try SlotFile.make(disk, path, of: configuration.directory, log: identity.log, slot), value: value)
+                slots: try SlotFile.make(disk, path, of: configuration.directory, log: identity.log, slot), value: value,
+                budget: budget)
         }
-        return SpoolMark(slots: try SlotFile.take(disk, path, of: configuration.directory, log: identity.log, found, slot), value: value)
+        return SpoolMark(
+            slots: try SlotFile.take(disk, path, of: configuration.directory, log: identity.log, found, slot), value: value,
+            budget: budget)
     }
 
     private func tellOfVersion1() {
@@ -263,12 +270,18 @@ package final class Spool: Sendable {
         let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)
         let budget = self.budget
         units.whenMoved({ Task(preferring: tasks) { await keeper.cursorMoved() } }, makeRoom: { budget.giveUpBallast() })
-        self.writer.sweeper.sweep(units)
+        guard !self.sweeper.sweep(units) else { return }
+        Task(preferring: tasks) { await keeper.tryAgain() }
     }
 
     /// What the keeper does every 100 ms, at once.
     func tidy() async {
         await self.keeper.syncCursors()
+    }
+
+    /// What the keeper does when it has waited for room, at once.
+    func lookForRoom() async {
+        await self.keeper.lookForRoom()
     }
 
     /// Runs what waits for the disk on the commit thread.

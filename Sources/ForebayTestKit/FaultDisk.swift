@@ -6,7 +6,9 @@ import Synchronization
 /// The real disk, with the calls failing that a test names.
 package final class FaultDisk: Disk {
     package enum Call: Sendable {
-        case open, read, write, sync, truncate, rename, remove, syncFolder, makeFolder, list, space
+        case open, read, write, sync, truncate, rename, remove, makeFolder, list, space
+        /// The two halves of ``Disk/syncFolder(_:)``: without a descriptor nothing was tried.
+        case openFolder, syncFolder
     }
 
     /// - Returns: the `errno` to fail with; none: the call is made.
@@ -65,6 +67,7 @@ package final class FaultDisk: Disk {
     }
 
     package func syncFolder(_ path: String) throws(ForebayError) {
+        try self.check(.openFolder, path)
         try self.check(.syncFolder, path)
         try self.disk.syncFolder(path)
     }

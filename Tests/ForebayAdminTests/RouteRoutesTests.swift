@@ -96,7 +96,9 @@ struct RouteRoutesTests {
             AlarmStatus(
                 log: "setaside/old", what: "events of set-aside unit 3 can't be read: a segment is gone", file: "segment 4", lost: 7..<9,
                 topic: "t", noticedAt: 1_785_576_600_125, advice: "look at the disk"),
-            AlarmStatus(log: "spool", what: "it is gone", file: "/d/spool/mark", noticedAt: 1_785_576_600_125, advice: "nothing is lost"),
+            AlarmStatus(
+                kind: .notRemoved, log: "spool", what: "it is gone", file: "/d/spool/mark", noticedAt: 1_785_576_600_125,
+                advice: "nothing is lost"),
         ]
         let answer = await AdminRoutes(node: FakeNode(status: status), registry: MetricsRegistry()).answer(
             AdminRequest(path: "/admin/v1/status"))
@@ -104,9 +106,10 @@ struct RouteRoutesTests {
         #expect(text.contains(#""cluster":null,"state":"removed""#) && text.contains(#""held_bytes":8692"#))
         #expect(
             text.contains(
-                #""alarms":[{"log":"setaside/old","what":"events of set-aside unit 3 can't be read: a segment is gone","file":"segment 4","#
+                #""alarms":[{"kind":"damage","log":"setaside/old","what":"events of set-aside unit 3 can't be read: a segment is gone","file":"segment 4","#
                     + #""lost_first":7,"lost_end":9,"topic":"t","noticed_at":"2026-08-01T09:30:00.125Z","advice":"look at the disk"},"#
-                    + #"{"log":"spool","what":"it is gone","file":"/d/spool/mark","lost_first":null,"lost_end":null,"topic":null,"#))
+                    + #"{"kind":"not_removed","log":"spool","what":"it is gone","file":"/d/spool/mark","lost_first":null,"lost_end":null,"topic":null,"#
+            ))
         let culprit = try #require(try answer.object()["culprit"] as? [String: Any])
         #expect(culprit["route"] as? String == "old")
         #expect((culprit["message"] as? String)?.contains("forebay routes forget old") == true)

@@ -175,7 +175,9 @@ import Testing
              "in_flight_events":0,"in_flight_bytes":0,"dead_letters":2,"set_aside_events":3,"set_aside_units":1,"held_bytes":3145728,"last_error":null
             """#
         let alarms = #"""
-            [{"log":"spool","what":"the cursor can't be read","file":"/d/spool/cursors/forward.old","lost_first":null,"lost_end":null,"topic":null,
+            [{"kind":"not_removed","log":"spool","what":"nobody needs it any more, and it can't be removed","file":"/d/spool/segments/3.segment",
+              "lost_first":null,"lost_end":null,"topic":null,"noticed_at":"2026-11-21T13:00:00.000Z","advice":"it is tried again"},
+             {"log":"spool","what":"the cursor can't be read","file":"/d/spool/cursors/forward.old","lost_first":null,"lost_end":null,"topic":null,
               "noticed_at":"2026-11-21T13:00:00.000Z","advice":"nothing is lost"},
              {"log":"setaside/default","what":"a segment is gone","file":"segment 4","lost_first":7,"lost_end":19,"topic":"orders",
               "noticed_at":"2026-11-21T13:09:00.000Z","advice":"look at the disk"}]
@@ -189,6 +191,11 @@ import Testing
                     since  2026-11-21T13:09:00.000Z (1 m 0 s ago)
                     why    setaside/default, segment 4: a segment is gone
                     do     look at the disk
+
+                a file of spool that nobody needs can't be removed, and keeps its room
+                    since  2026-11-21T13:00:00.000Z (10 m 0 s ago)
+                    why    spool, /d/spool/segments/3.segment: nobody needs it any more, and it can't be removed
+                    do     it is tried again
 
                 a file of spool is damaged or gone: nothing more than is said here is lost
                     since  2026-11-21T13:00:00.000Z (10 m 0 s ago)

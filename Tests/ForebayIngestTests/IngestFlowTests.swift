@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayNet
+import ForebayTelemetry
 import Synchronization
 import Testing
 
@@ -89,6 +90,64 @@ struct IngestFlowTests {
             let answer = await harness.server.untilAnswered(id)
             #expect(answer.status == 503)
             #expect(answer.member("code") == "outcome_unknown")
+        }
+    }
+
+    @Test("a disk that does not answer: outcome_unknown after a while, whatever comes later, and nothing is held") func hangs() async throws
+    {
+        try await IngestHarness.with(IngestHarness { $0.commitPatience = 30 }) { harness, buffer in
+            var late: [Submission] = []
+            for _ in 0..<3 {
+                let ids = await harness.send(Self.post, Self.post) + harness.send(Self.post)
+                late += buffer.take()
+                for id in ids {
+                    let answer = await harness.server.untilAnswered(id)
+                    #expect(answer.status == 503 && answer.member("code") == "outcome_unknown")
+                }
+                await harness.turn()
+                #expect(harness.metrics.inFlight.value == 0)
+            }
+            // It came to an end after all: the requests have their answers, and the next ones theirs.
+            for submission in late { buffer.settle(submission, buffer.number(submission)) }
+            await harness.turn()
+            #expect(harness.server.answerCount == 9)
+            let id = await harness.send(Self.post)[0]
+            buffer.storeAll()
+            #expect(await harness.server.untilAnswered(id).status == 202)
+            await harness.turn()
+            #expect(harness.metrics.inFlight.value == 0)
+        }
+    }
+
+    @Test("the node ends while the disk does not answer: outcome_unknown, and the drain is over") func hangsAtTheEnd() async throws {
+        let harness = try IngestHarness()
+        let buffer = FakeBuffer(harness.port), stage = try harness.stage()
+        let run = Task { try await stage.run() }
+        await harness.server.untilHandled(1)
+        let ids = await harness.send(Self.post, Self.post)
+        let late = buffer.take()
+        let drain = Task { await stage.drain() }
+        while await !harness.isDraining(stage) { await harness.turn() }
+        #expect(harness.server.answerCount == 0)
+        run.cancel()
+        _ = await run.result
+        await drain.value
+        for id in ids {
+            let answer = await harness.server.untilAnswered(id)
+            #expect(answer.status == 503 && answer.member("code") == "outcome_unknown")
+        }
+        for submission in late { buffer.settle(submission, buffer.number(submission)) }
+        await harness.turn()
+        #expect(harness.server.answerCount == ids.count)
+        await harness.loop.stop()
+    }
+
+    @Test("the end of a group is above all its batches, in whatever order the buffer wrote them") func ends() {
+        let group = PendingGroup(number: 1, expecting: 1)
+        #expect(group.end([]) == nil)
+        group.batchCounts = [3, 1, 2]
+        for (firsts, end) in [([0, 3, 4], 6), ([3, 0, 1], 6), ([10, 90, 20], 91), ([7, 3, 4], 10)] as [([UInt64], UInt64)] {
+            #expect(group.end(firsts) == end)
         }
     }
 

@@ -2,6 +2,7 @@ import ForebayCore
 import ForebayHTTP
 import ForebayKafka
 import ForebaySpool
+import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Synchronization
@@ -54,6 +55,60 @@ struct ListenersTests {
                     })
             }
         }
+    }
+
+    @Test("a disk that hangs: requests are answered 503 outcome_unknown, and the node ends; what was answered is there at the next start")
+    func hangingDisk() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("forebay-hanging-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }  // Cleaning up is a courtesy.
+        let configuration = try load(
+            """
+            node: { data_dir: "\(folder.path)" }
+            listeners: { ingest: { address: "127.0.0.1:0" }, admin: { address: "127.0.0.1:0" } }
+            buffer: { spool: { max_size: 64MiB, segment: 1MiB } }
+            limits: { request_timeout: 3s }
+            shutdown: { timeout: 1s }
+
+            """, set: ["clusters.main.properties.bootstrap.servers=127.0.0.1:1"]
+        ).configuration
+        let disk = FaultDisk()
+        let node = try await Node.start(configuration, disk: disk)
+        for _ in 0..<3 { #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "kept").status == 202) }
+        let (hangs, goesOn) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        disk.fail { call, path in
+            guard call == .write, path.contains("/spool/segments/") else { return nil }
+            hangs.signal()
+            goesOn.wait()
+            goesOn.signal()
+            return nil
+        }
+        async let first = Self.ask(node.ingestAddress, "/v1/topics/events", body: "in doubt")
+        let answer = try await first
+        #expect(answer.status == 503 && answer.text.contains("outcome_unknown"))
+        #expect(hangs.wait(timeout: .now()) == .success)
+        // As a kill at this instant would leave it.
+        let copy = folder.path + ".killed"
+        defer { try? FileManager.default.removeItem(atPath: copy) }  // Cleaning up is a courtesy.
+        async let second = Self.ask(node.ingestAddress, "/v1/topics/events", body: "in doubt, too")
+        let isTaken = await eventually {
+            let facts = await node.supervisor.reports().first { $0.name == "ingest" }?.facts ?? []
+            return facts.contains { $0.name == "in_flight_bytes" && $0.value != .number(0) }
+        }
+        #expect(isTaken)
+        let began = ContinuousClock.now
+        #expect(await !node.stop(), "it says that it has not finished")
+        #expect(ContinuousClock.now - began < .seconds(30))
+        let last = try await second
+        #expect(last.status == 503, "\(last)")
+        try FileManager.default.copyItem(atPath: folder.path, toPath: copy)
+        goesOn.signal()
+        let threads = SpoolThreads()
+        let budget = try SpoolBudget(capacity: 64 << 20, directory: copy)
+        let settings = ForebaySpool.SpoolConfiguration(directory: copy + "/spool", segmentSize: 1 << 20) { fatalError("\($0)") }
+        let spool = try Spool.open(settings, budget: budget, threads: threads, metrics: SpoolMetrics(MetricsRegistry()))
+        #expect(spool.durableEnd >= 3 && spool.missing.isEmpty && spool.alarms.isEmpty)
+        await spool.close()
+        threads.end()
     }
 
     @Test("probes are answered on all three listeners, the admin API on its own")

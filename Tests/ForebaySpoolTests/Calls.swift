@@ -23,7 +23,7 @@ final class WatchedDisk: Sendable {
     func calls() -> [String] {
         self.state.withLock { state in
             defer { state.calls = [] }
-            return state.calls.filter { call in !["read ", "space ", "entries ", "list "].contains { call.hasPrefix($0) } }
+            return state.calls.filter { call in !["read ", "space ", "entries ", "list ", "openFolder "].contains { call.hasPrefix($0) } }
         }
     }
 

@@ -29,8 +29,8 @@ struct DamageTableTests {
                 _ = try await spool.commit([submission([(route, [value])])])
                 values.append((route, number, value))
             }
-            try cursors[1].move(to: 24, settled: 8)
-            try cursors[2].move(to: 9, settled: 3)
+            cursors[1].move(to: 24, settled: 8)
+            cursors[2].move(to: 9, settled: 3)
             await spool.tidy()
             self.values = values
             self.isClean = isClean

@@ -105,7 +105,7 @@ struct DamageTests {
         let spool = try fixture.open()
         let cursor = try await spool.cursor("forward/a", route: routeA)
         for _ in 0..<3 { _ = try await spool.commit([submission([(routeA, ["x"])])]) }
-        try cursor.move(to: 3, settled: 3)
+        cursor.move(to: 3, settled: 3)
         let copy = try fixture.crashed()
         await spool.close()
         let path = try copy.segmentFiles()[0]
@@ -154,7 +154,7 @@ struct DamageTests {
         let cursor = try await again.cursor("forward/a", route: routeA)
         await again.releasePassedSegments()
         _ = try again.events()
-        try cursor.move(to: 8, settled: 7)
+        cursor.move(to: 8, settled: 7)
         await again.close()
         #expect(try FileManager.default.contentsOfDirectory(atPath: copy.directory + "/quarantine").count == 1)
     }
@@ -191,7 +191,7 @@ struct DamageTests {
         _ = try await spool.commit([submission([(routeA, Array(repeating: large, count: 20))])])
         _ = try await spool.commit([submission([(routeA, ["behind"])])])
         _ = try await spool.commit([submission([(routeB, ["last"])])])
-        try cursor.move(to: 23, settled: 23)
+        cursor.move(to: 23, settled: 23)
         let copy = try fixture.crashed()
         await spool.close()
         let file = try FileHandle(forUpdating: URL(fileURLWithPath: copy.segmentFiles()[0]))

@@ -115,8 +115,8 @@ struct FaultTests {
         #expect(spool.isFull)
         await #expect(throws: ForebayError.self) { try await spool.commit([submission([(routeA, ["no"])])]) }
         #expect(try spool.events().count == 12)
-        try a.move(to: 6, settled: 3)
-        try b.move(to: 6, settled: 3)
+        a.move(to: 6, settled: 3)
+        b.move(to: 6, settled: 3)
         await spool.tidy()
         #expect(spool.start > 0, "what is settled makes room")
         disk.fail(nil)
@@ -160,11 +160,11 @@ struct FaultTests {
             leave.wait()
             return nil
         }
-        try cursor.move(to: 1, settled: 1)
+        cursor.move(to: 1, settled: 1)
         let tidying = Task { await spool.tidy() }
         entered.wait()
         isSlow.withLock { $0 = false }
-        try cursor.move(to: 50, settled: 49)
+        cursor.move(to: 50, settled: 49)
         #expect(cursor.sequence == 50 && spool.lag(of: cursor) == 50, "nobody waits for the disk")
         #expect(cursor.syncedSequence == 0)
         leave.signal()
@@ -210,7 +210,7 @@ struct FaultTests {
         let spool = try fixture.open(on: disk)
         let cursor = try await spool.cursor("forward/a", route: routeA)
         #expect(try spool.events().count == 12 && spool.missing.isEmpty)
-        try cursor.move(to: 12, settled: 6)
+        cursor.move(to: 12, settled: 6)
         await spool.close()
         let again = try fixture.open()
         #expect(try await again.cursor("forward/a", route: routeA).sequence == 12)

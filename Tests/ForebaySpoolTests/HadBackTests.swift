@@ -70,7 +70,7 @@ struct HadBackTests {
             var cursors = try await self.open(spool)
             var known = try await self.append(spool, "old", 12 + idleStarts * 4, padding: 12_000)
             // Some of one route's is settled.
-            try cursors[1].move(to: 2, settled: 1)
+            cursors[1].move(to: 2, settled: 1)
             await spool.tidy()
             if isClean { await spool.close() }
             let fixture = try first.crashed()
@@ -123,7 +123,7 @@ struct HadBackTests {
             // It goes as any other, when nobody needs it any more.
             spool = try fixture.open()
             for cursor in try await self.open(spool) {
-                try cursor.rest(at: spool.durableEnd, ordinal: cursor.ordinal + spool.lag(of: cursor))
+                cursor.rest(at: spool.durableEnd, ordinal: cursor.ordinal + spool.lag(of: cursor))
             }
             for _ in 0..<3 { await spool.tidy() }
             let segments = spool.segmentCount
@@ -139,7 +139,7 @@ struct HadBackTests {
         var spool = try fixture.open()
         var cursors = try await self.open(spool)
         var known = try await self.append(spool, "old", 9, padding: 12_000)
-        try cursors[0].move(to: 1, settled: 1)
+        cursors[0].move(to: 1, settled: 1)
         await spool.tidy()
         await spool.close()
         let path = try fixture.segmentFiles()[0]
@@ -197,7 +197,7 @@ struct HadBackTests {
         }
         #expect(try SpoolInspection(directory: killed.directory).verify().problems.contains { $0.reason.contains("same sequences") })
         spool = try killed.open()
-        for cursor in try await self.open(spool) { try cursor.rest(at: spool.durableEnd, ordinal: 9) }
+        for cursor in try await self.open(spool) { cursor.rest(at: spool.durableEnd, ordinal: 9) }
         for _ in 0..<3 { await spool.tidy() }
         #expect(try Folder(SystemDisk()).entries(killed.directory + "/quarantine").count == 1, "kept for the operator")
         await spool.close()

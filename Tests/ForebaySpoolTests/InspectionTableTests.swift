@@ -20,7 +20,7 @@ struct InspectionTableTests {
                 submission([(number % 2 == 0 ? routeA : routeB, ["\(number)" + String(repeating: "i", count: 20_000)])])
             ])
         }
-        try a.move(to: 5, settled: 3)
+        a.move(to: 5, settled: 3)
         let segments = spool.view.read { $0.segments }
         if isClosed { await spool.close() }
         return segments
@@ -186,7 +186,7 @@ struct InspectionTableTests {
         let last = 8192 + 2 * 4096
         try self.change(path) { $0[last + 30] ^= 1 }
         #expect(try self.problems() == [])
-        try cursor.move(to: 3, settled: 3)
+        cursor.move(to: 3, settled: 3)
         #expect(try self.problems() == ["\(self.name(1)) \(last) 2..<3 frames are missing"])
         try self.change(path) { $0[8192 + 30] ^= 1 }
         #expect(

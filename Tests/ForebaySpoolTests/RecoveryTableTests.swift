@@ -26,7 +26,7 @@ struct RecoveryTableTests {
                 _ = try await spool.commit([submission([(route, ["\(number)" + String(repeating: "r", count: 40_000)])])])
             }
             for (cursor, place) in zip(cursors, [a, b]) where place > 0 {
-                try cursor.move(to: place, settled: (place + (cursor.route == "a" ? 1 : 0)) / 2)
+                cursor.move(to: place, settled: (place + (cursor.route == "a" ? 1 : 0)) / 2)
             }
             self.id = spool.id
             self.segments = spool.view.read { $0.segments }

@@ -49,7 +49,7 @@ struct RegistryLossTests {
             #expect(spool.lag(of: cursor) == (route == "a" ? 3 : 4))
         }
         let c = try await self.open(spool, "c")
-        try c.move(to: spool.durableEnd, settled: 2)
+        c.move(to: spool.durableEnd, settled: 2)
         await spool.close()
         for name in CursorRegistry.files { try FileManager.default.removeItem(atPath: fixture.directory + "/" + name) }
         if order == .foreignRegistry {
@@ -124,7 +124,7 @@ struct RegistryLossTests {
             try await self.append(spool, name, ["own"])
             #expect(try self.waiting(spool, try await self.open(spool, name)) == ["a0", "a1", "own"])
         default:
-            try kept.move(to: spool.durableEnd, settled: 2)
+            kept.move(to: spool.durableEnd, settled: 2)
             try await spool.forget(kept)
             #expect(spool.allCursors.map(\.route) == ["b"])
             #expect(try self.waiting(spool, try await self.open(spool, "a")).isEmpty, "it does not come back with the name")

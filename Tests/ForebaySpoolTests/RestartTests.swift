@@ -50,7 +50,7 @@ struct RestartTests {
                 let waiting = try self.events(spool.reader(of: cursor))
                 let settled = Int.random(in: 0...waiting.count, using: &random)
                 guard settled > 0 else { continue }
-                try cursor.move(to: waiting[settled - 1].0 + 1, settled: UInt64(settled))
+                cursor.move(to: waiting[settled - 1].0 + 1, settled: UInt64(settled))
                 model.settled[route, default: 0] += settled
                 if Bool.random(using: &random) { await spool.tidy() }
             }
@@ -74,7 +74,7 @@ struct RestartTests {
             _ = try await spool.commit([submission([(routeA, [values[number]])])])
             if Int.random(in: 0..<6, using: &random) == 0 { await spool.tidy() }
             if number == 20 {
-                try cursor.move(to: 10, settled: 10)
+                cursor.move(to: 10, settled: 10)
                 await spool.tidy()
             }
         }
@@ -101,7 +101,7 @@ struct RestartTests {
                 submission([(number % 2 == 0 ? routeA : routeB, ["\(number)" + String(repeating: "z", count: 9000)])])
             ])
         }
-        try old.move(to: 5, settled: 3)
+        old.move(to: 5, settled: 3)
         await spool.close()
         for start in 0..<3 {
             let again = try fixture.open()
@@ -127,7 +127,7 @@ struct RestartTests {
         await spool.releasePassedSegments()
         for _ in 0..<10 { _ = try await spool.commit([submission([(routeA, [String(repeating: "a", count: 30_000)])])]) }
         _ = try await spool.commit([submission([(routeB, ["b"])])])
-        try b.move(to: 11, settled: 1)
+        b.move(to: 11, settled: 1)
         await spool.tidy()
         let held = spool.segmentCount
         let a = try #require(spool.allCursors.first)
@@ -150,9 +150,9 @@ struct RestartTests {
             try await spool.cursor("forward/a", route: routeA), try await spool.cursor("forward/b", route: routeB),
         ]
         for _ in 0..<10 { _ = try await spool.commit([submission([(routeA, [String(repeating: "s", count: 30_000)])])]) }
-        try cursors[1].move(to: 10, settled: 0)
+        cursors[1].move(to: 10, settled: 0)
         await spool.tidy()
-        try cursors[0].move(to: 10, settled: 10)
+        cursors[0].move(to: 10, settled: 10)
         let held = spool.segmentCount
         await spool.releasePassedSegments()
         #expect(spool.segmentCount == held && spool.start == 0)
@@ -167,7 +167,7 @@ struct RestartTests {
         let spool = try fixture.open()
         let cursor = try await spool.cursor("forward/a", route: routeA)
         _ = try await spool.commit([submission([(routeA, ["0"]), (routeB, ["1", "2"])])])
-        try cursor.move(to: 1, settled: 1)
+        cursor.move(to: 1, settled: 1)
         let copy = try fixture.crashed()
         await spool.close()
         let again = try copy.open()

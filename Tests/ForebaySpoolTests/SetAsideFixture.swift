@@ -27,8 +27,10 @@ final class SetAsideFixture {
     var directory: String { self.folder.path }
 
     /// - Parameter syncEvery: milliseconds; usually so many that ``SetAsideLog/tidy()`` alone syncs.
-    func open(syncEvery interval: Int = 600_000, on disk: any Disk = SystemDisk()) throws -> SetAsideLog {
-        let budget = try SpoolBudget(capacity: self.capacity, directory: NSTemporaryDirectory())
+    func open(
+        syncEvery interval: Int = 600_000, on disk: any Disk = SystemDisk(), budget: SpoolBudget? = nil
+    ) throws -> SetAsideLog {
+        let budget = try budget ?? SpoolBudget(capacity: self.capacity, directory: NSTemporaryDirectory(), disk: disk)
         let (threads, metrics, segmentSize) = (self.threads, SpoolMetrics(self.metrics), self.segmentSize)
         let held = self.folder
         return try SetAsideLog(directory: self.directory, disk: disk) { folder throws(ForebayError) in

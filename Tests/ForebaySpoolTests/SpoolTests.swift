@@ -123,8 +123,8 @@ struct SpoolTests {
         for round in 0..<20 { _ = try await spool.commit([submission([(routeA, [String(repeating: "\(round % 10)", count: 30_000)])])]) }
         #expect(spool.lag(of: cursor) == 20)
         let segments = spool.segmentCount
-        try cursor.move(to: 15, settled: 15)
-        try cursor.move(to: 3, settled: 3)
+        cursor.move(to: 15, settled: 15)
+        cursor.move(to: 3, settled: 3)
         #expect(cursor.sequence == 15)
         #expect(spool.lag(of: cursor) == 5)
 
@@ -174,7 +174,7 @@ struct SpoolTests {
         #expect(refusal?.code == .spoolFull)
         #expect(spool.isFull)
         #expect(try spool.events().count == stored)
-        try cursor.move(to: spool.durableEnd, settled: UInt64(stored))
+        cursor.move(to: spool.durableEnd, settled: UInt64(stored))
         await spool.close()
         let copy = try fixture.crashed()
         let again = try copy.open()

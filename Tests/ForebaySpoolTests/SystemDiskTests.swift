@@ -303,4 +303,30 @@ struct SystemDiskTests {
             #expect(FileManager.default.contents(atPath: base + "/log/quarantine/\(name)") == Data("\(number)".utf8))
         }
     }
+
+    @Test("a rename by a second name is whole or not at all", arguments: [false, true])
+    func renamedByLink(staysWithBoth: Bool) throws {
+        let folder = NSTemporaryDirectory() + "forebay-rename-" + UUID().uuidString
+        try SystemDisk().makeFolder(folder)
+        defer { try? FileManager.default.removeItem(atPath: folder) }  // Cleaning up is a courtesy.
+        let (from, to) = (folder + "/from", folder + "/to")
+        try Data([1]).write(to: URL(filePath: from))
+        let error = #expect(throws: ForebayError.self) {
+            try SystemDisk.renameByLink(from, to: to) { path in
+                guard path == from || staysWithBoth else { return unlink(path) }
+                errno = EBUSY
+                return -1
+            }
+        }
+        // With both names nobody can tell whether it counts: that ends the process, and a start tells.
+        #expect(error?.code == (staysWithBoth ? .syncFailed : .systemCall) && error?.systemCode == EBUSY)
+        #expect(FileManager.default.fileExists(atPath: from) && FileManager.default.fileExists(atPath: to) == staysWithBoth)
+        guard !staysWithBoth else { return }
+        try SystemDisk.renameByLink(from, to: to)
+        #expect(!FileManager.default.fileExists(atPath: from) && FileManager.default.fileExists(atPath: to))
+        try Data([2]).write(to: URL(filePath: from))
+        let taken = #expect(throws: ForebayError.self) { try SystemDisk.renameByLink(from, to: to) }
+        #expect(taken?.systemCode == EEXIST)
+        #expect(try Data(contentsOf: URL(filePath: to)) == Data([1]), "nothing is replaced")
+    }
 }

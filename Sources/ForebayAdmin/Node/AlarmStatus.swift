@@ -1,5 +1,12 @@
-/// Something that was found lost or damaged on the disk, until the next start.
+/// Something that was found lost or damaged on the disk, until the next start; or that can't be removed from it.
 package struct AlarmStatus: Sendable, Equatable {
+    package enum Kind: String, Sendable {
+        case damage
+        /// A file that nobody needs can't be removed; gone from here as soon as it is.
+        case notRemoved = "not_removed"
+    }
+
+    package var kind: Kind
     /// `spool`, `setaside/orders`, `deadletters/orders`.
     package var log: String
     /// In a sentence, and what was done about it.
@@ -15,8 +22,10 @@ package struct AlarmStatus: Sendable, Equatable {
     package var advice: String
 
     package init(
-        log: String, what: String, file: String, lost: Range<UInt64>? = nil, topic: String? = nil, noticedAt: Int64, advice: String
+        kind: Kind = .damage, log: String, what: String, file: String, lost: Range<UInt64>? = nil, topic: String? = nil, noticedAt: Int64,
+        advice: String
     ) {
+        self.kind = kind
         self.log = log
         self.what = what
         self.file = file

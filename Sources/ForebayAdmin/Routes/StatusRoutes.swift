@@ -121,6 +121,7 @@ extension AdminRoutes {
         json.array("alarms") { json in
             for alarm in alarms {
                 json.object {
+                    $0.field("kind", alarm.kind.rawValue)
                     $0.field("log", alarm.log)
                     $0.field("what", alarm.what)
                     $0.field("file", alarm.file)

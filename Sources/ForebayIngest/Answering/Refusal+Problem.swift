@@ -24,7 +24,7 @@ extension ProblemCode {
         case .draining: "this node is shutting down; nothing was stored"
         case .overloaded: "too much is in flight on this node; nothing was stored"
         case .spoolFull: "the buffer is full until events are delivered; nothing was stored"
-        case .outcomeUnknown: "a part of this node failed while the request waited: it may be stored or not"
+        case .outcomeUnknown: "a part of this node failed, or its disk did not answer, while the request waited: it may be stored or not"
         default: "the buffer can't take events now; nothing was stored"
         }
     }

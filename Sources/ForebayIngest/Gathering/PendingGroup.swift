@@ -33,10 +33,12 @@ final class PendingGroup: @unchecked Sendable {
     /// Topics of which it holds events.
     private(set) var uses: [TopicUse] = []
     private var usesNumber: UInt64 = 0
-    /// How many events its last batch has.
-    var lastCount = 0
+    /// How many events each of its batches has.
+    var batchCounts: [Int] = []
     /// Of each route the place of its first batch in the submission.
     var bases: [Int] = []
+    /// When the buffer has had it long enough, on the loop's clock.
+    var deadline: UInt64 = 0
     /// It has been answered: what comes later comes too late.
     var isSettled = false
 
@@ -90,7 +92,13 @@ final class PendingGroup: @unchecked Sendable {
     }
 
     /// One past the last event, once the batches are numbered.
-    func end(_ firstSequences: [UInt64]) -> UInt64? { firstSequences.last.map { $0 + UInt64(self.lastCount) } }
+    ///
+    /// The buffer writes route by route, in the order in which a whole group of submissions first names them: any batch may be the last.
+    func end(_ firstSequences: [UInt64]) -> UInt64? {
+        var end: UInt64?
+        for (first, count) in zip(firstSequences, self.batchCounts) { end = max(end ?? 0, first + UInt64(count)) }
+        return end
+    }
 
     /// The sequence of an event, once the batches are numbered.
     @inline(__always)

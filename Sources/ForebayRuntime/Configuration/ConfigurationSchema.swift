@@ -61,7 +61,9 @@ package enum ConfigurationSchema {
         ),
         .key("limits.events_per_request", .integer(1...1_000_000), .standard("10000"), "The most events in one request."),
         .key("limits.header", .size(KiB...MiB), .standard("16KiB"), "The largest request line and headers together."),
-        .key("limits.request_timeout", .duration(100...hour), .standard("30s"), "How long a client may take to send one request."),
+        .key(
+            "limits.request_timeout", .duration(100...hour), .standard("30s"),
+            "How long a client may take to send one request, and then the disk to store it."),
         .key(
             "limits.idle_timeout", .duration(second...hour), .standard("75s"),
             "How long a connection may stay open without a request. Keep it above that of a proxy in front."),

@@ -8,6 +8,15 @@ enum DiskFailure {
     /// EX_SOFTWARE: restarting mends.
     static let exitCode: Int32 = 70
 
+    /// At the end of a node whose disk does not answer: waiting longer would keep the process for as long as the disk hangs.
+    static func leaveUnfinished() -> Never {
+        Logger(label: "node").error(
+            "the disk did not finish in time; leaving without it: what was answered 2xx is durable, what waited was answered 503, and the next "
+                + "start mends", [:])
+        LogSink.shared.flush()
+        _exit(Self.exitCode)
+    }
+
     static func leave(_ error: ForebayError) -> Never {
         Logger(label: "spool").error(
             "the disk failed to store what it was given; leaving at once, the next start mends", ["error": error.description])

@@ -6,7 +6,7 @@ import ForebayHTTP
 import ForebayIngest
 import ForebayKafka
 import ForebayNet
-import ForebaySpool
+package import ForebaySpool
 package import ForebayTelemetry
 import Synchronization
 
@@ -41,14 +41,15 @@ package final class Node: Sendable {
     /// - Throws: ``ForebayError`` when the node can't be started as configured: a data folder in use, an address in use, no room on the
     ///   disk.
     package static func start(
-        _ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry(), restarts: RestartPolicy = RestartPolicy()
+        _ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry(), restarts: RestartPolicy = RestartPolicy(),
+        disk: any Disk = SystemDisk()
     ) async throws -> Node {
         OpenFiles.raiseLimit()
         Allocator.giveBack()
         let loops = Loops(edge: try EventLoop(label: "fb-edge"), delivery: try EventLoop(label: "fb-delivery"))
         let supervisor = Supervisor(policy: restarts, metrics: metrics, surroundings: .real)
         do {
-            return try await Self.start(configuration, loops, supervisor, metrics)
+            return try await Self.start(configuration, loops, supervisor, metrics, disk)
         } catch {
             // What runs already would go on, and complain of what its owner takes away.
             await supervisor.shutdown(within: .seconds(1))
@@ -57,7 +58,7 @@ package final class Node: Sendable {
     }
 
     private static func start(
-        _ configuration: ForebayConfiguration, _ loops: Loops, _ supervisor: Supervisor, _ metrics: MetricsRegistry
+        _ configuration: ForebayConfiguration, _ loops: Loops, _ supervisor: Supervisor, _ metrics: MetricsRegistry, _ disk: any Disk
     ) async throws -> Node {
         let observation = NodeObservation(configuration)
         let listeners = try await NodeListeners.make(configuration, loop: loops.edge, metrics: metrics)
@@ -76,7 +77,7 @@ package final class Node: Sendable {
             health = try await listeners.listen(server, address)
         }
 
-        let storage = try NodeStorage.open(configuration, metrics: metrics)
+        let storage = try NodeStorage.open(configuration, metrics: metrics, disk: disk)
         let routes = try await NodeRoute.all(configuration, storage, loops.delivery, metrics)
         let removed = try await RemovedRoutes.find(configuration, storage)
         removed.register(metrics)
@@ -147,20 +148,48 @@ package final class Node: Sendable {
     /// Events accepted and not settled yet, of all routes.
     package var lag: UInt64 { self.routes.values.reduce(0) { $0 + $1.source.lag + $1.setAside.events } }
 
-    /// Stops accepting, finishes what is in flight, last sync, cursors. Never waits for a dead Kafka, nor longer than `shutdown.timeout`.
-    package func stop() async {
-        guard !self.isStopping.exchange(true, ordering: .relaxed) else { return }
+    /// How long the disk may take for the last sync, where those that wait for it have used up `shutdown.timeout`.
+    private static let leastForStorage = Duration.seconds(3)
+
+    /// Stops accepting, finishes what is in flight, last sync, cursors. Never waits for a dead Kafka, nor for a disk that hangs longer than
+    /// `shutdown.timeout` and some seconds.
+    ///
+    /// - Returns: false: the disk did not finish. Nobody was told otherwise; the process should end at once, as by a kill, and the next
+    ///   start mends.
+    @discardableResult package func stop() async -> Bool {
+        guard !self.isStopping.exchange(true, ordering: .relaxed) else { return true }
+        let deadline = ContinuousClock.now + .milliseconds(self.configuration.shutdown.timeoutMilliseconds)
         self.observation.draining()
         let draining = Task { await self.listeners.drain() }
-        await self.supervisor.shutdown(within: .milliseconds(self.configuration.shutdown.timeoutMilliseconds))
-        self.watching.cancel()
-        await self.watching.value
-        self.storageWatch.end()
+        await self.supervisor.shutdown(within: deadline - .now)
         for route in self.routes.values { route.close() }
-        await self.storage.close()
+        guard await Self.ends(within: max(deadline - .now, Self.leastForStorage), { await self.closeStorage() }) else { return false }
         await self.listeners.close()
         await draining.value
         await self.loops.edge.stop()
         await self.loops.delivery.stop()
+        return true
+    }
+
+    private func closeStorage() async {
+        self.watching.cancel()
+        await self.watching.value
+        self.storageWatch.end()
+        await self.storage.close()
+    }
+
+    private static func ends(within limit: Duration, _ work: @escaping @Sendable () async -> Void) async -> Bool {
+        let (outcome, tell) = AsyncStream.makeStream(of: Bool.self, bufferingPolicy: .bufferingNewest(1))
+        Task {
+            await work()
+            tell.yield(true)
+        }
+        let timer = Task {
+            try? await Task.sleep(for: limit)  // Cancelled when nobody asks any more.
+            tell.yield(false)
+        }
+        defer { timer.cancel() }
+        for await hasEnded in outcome { return hasEnded }
+        return false
     }
 }

@@ -30,7 +30,9 @@ enum NodeAlarms {
                 topic: missing.unit.flatMap { topics[$0] }, noticedAt: missing.noticedAt, advice: Self.adviceForLoss)
         }
             + damage.alarms.map { alarm in
-                AlarmStatus(log: log, what: alarm.text, file: alarm.file, noticedAt: alarm.noticedAt, advice: Self.advice(for: alarm.file))
+                AlarmStatus(
+                    kind: alarm.kind == .stays ? .notRemoved : .damage, log: log, what: alarm.text, file: alarm.file,
+                    noticedAt: alarm.noticedAt, advice: alarm.kind == .stays ? Self.adviceForStaying : Self.advice(for: alarm.file))
             }
     }
 
@@ -41,6 +43,10 @@ enum NodeAlarms {
     private static let adviceForLoss =
         "look at the disk (dmesg, SMART); have the producers send these again if they can; the file stays in the log's folder quarantine/ once "
         + "the rest of it is delivered: see docs/how-to/after-damage.md"
+
+    private static let adviceForStaying =
+        "nothing is lost, and it is tried again by itself; what stays keeps its room: see to what the error says (room on the disk, the limit "
+        + "of open files, permissions in data_dir), then to the disk (dmesg, SMART)"
 
     /// By what the file was for.
     static func advice(for file: String) -> String {

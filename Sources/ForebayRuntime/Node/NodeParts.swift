@@ -18,6 +18,7 @@ extension ForebayConfiguration {
         ingest.limits.eventsPerRequest = self.limits.eventsPerRequest
         ingest.limits.inFlight = self.limits.inFlight
         ingest.limits.timestamp = self.limits.timestamp
+        ingest.commitPatience = self.limits.requestTimeoutMilliseconds
         return ingest
     }
 

@@ -37,7 +37,7 @@ package enum NodeProcess {
         try await started(node)
         let name = await signals.first()
         logger.info("draining", ["signal": name])
-        await node.stop()
+        guard await node.stop() else { DiskFailure.leaveUnfinished() }
         logger.info("stopped", [:])
         LogSink.shared.flush()
     }

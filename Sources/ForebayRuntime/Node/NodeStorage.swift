@@ -18,33 +18,34 @@ package final class NodeStorage: Sendable {
     let threads: SpoolThreads
 
     /// Opens what is there, mends what a crash left.
-    package static func open(_ configuration: ForebayConfiguration, metrics: MetricsRegistry) throws(ForebayError) -> NodeStorage {
+    package static func open(
+        _ configuration: ForebayConfiguration, metrics: MetricsRegistry, disk: any Disk = SystemDisk()
+    ) throws(ForebayError) -> NodeStorage {
         let directory = configuration.node.dataDirectory
         let sizes = configuration.buffer.spool
         let threads = SpoolThreads()
-        let budget = try SpoolBudget(capacity: sizes.maxSize, directory: directory, ballast: 2 * sizes.segment)
+        let budget = try SpoolBudget(capacity: sizes.maxSize, directory: directory, disk: disk, ballast: 2 * sizes.segment)
         let spoolMetrics = SpoolMetrics(metrics)
-        let spool = try Spool.open(
-            ForebaySpool.SpoolConfiguration(directory: "\(directory)/spool", segmentSize: sizes.segment, onDiskFailure: DiskFailure.leave),
-            budget: budget, threads: threads, metrics: spoolMetrics)
-        let side = { @Sendable (folder: String, kind: LogKind, segment: Int) throws(ForebayError) in
-            try Spool.open(
-                ForebaySpool.SpoolConfiguration(directory: folder, kind: kind, segmentSize: segment, onDiskFailure: DiskFailure.leave),
-                budget: budget, threads: threads, metrics: spoolMetrics)
+        let open = { @Sendable (folder: String, kind: LogKind, segment: Int) throws(ForebayError) in
+            var settings = ForebaySpool.SpoolConfiguration(
+                directory: folder, kind: kind, segmentSize: segment, onDiskFailure: DiskFailure.leave)
+            settings.disk = disk
+            return try Spool.open(settings, budget: budget, threads: threads, metrics: spoolMetrics)
         }
-        let data = DataFolderLogs(configuration)
+        let spool = try open("\(directory)/spool", .spool, sizes.segment)
+        let data = DataFolderLogs(configuration, disk: disk)
         try data.prepare()
         // Small files: dead letters are few, and each log takes at least one. What is set aside may be much, but must fit the reserve.
         let lettersSegment = min(sizes.segment, 4 << 20)
         let asideSegment = max(256 << 10, min(sizes.segment, 64 << 20, budget.reserve / 8 / 4096 * 4096))
         let openLetters = { (route: String) throws(ForebayError) in
-            try DeadLetters(route: route, directory: data.folder(.deadLetters, route).path) {
-                folder throws(ForebayError) in try side(folder, .deadLetters, lettersSegment)
+            try DeadLetters(route: route, directory: data.folder(.deadLetters, route).path, disk: disk) {
+                folder throws(ForebayError) in try open(folder, .deadLetters, lettersSegment)
             }
         }
         let openAside = { (route: String) throws(ForebayError) in
-            try SetAsideLog(directory: data.folder(.setAside, route).path) {
-                folder throws(ForebayError) in try side(folder, .setAside, asideSegment)
+            try SetAsideLog(directory: data.folder(.setAside, route).path, disk: disk) {
+                folder throws(ForebayError) in try open(folder, .setAside, asideSegment)
             }
         }
         var deadLetters: [String: DeadLetters] = [:]
@@ -109,11 +110,11 @@ package final class NodeStorage: Sendable {
 }
 
 extension DataFolderLogs {
-    init(_ configuration: ForebayConfiguration) {
-        self.init(configuration.routes, directory: configuration.node.dataDirectory)
+    init(_ configuration: ForebayConfiguration, disk: any Disk = SystemDisk()) {
+        self.init(configuration.routes, directory: configuration.node.dataDirectory, disk: disk)
     }
 
-    init(_ routes: [RouteConfiguration], directory: String) {
-        self.init(routes: routes.map { Route(name: $0.name, formerly: $0.formerly) }, directory: directory)
+    init(_ routes: [RouteConfiguration], directory: String, disk: any Disk = SystemDisk()) {
+        self.init(routes: routes.map { Route(name: $0.name, formerly: $0.formerly) }, directory: directory, disk: disk)
     }
 }

@@ -32,7 +32,7 @@ actor SpoolWriter {
     private let id: SpoolID
     private let view: SpoolView
     private let budget: SpoolBudget
-    nonisolated let sweeper: SegmentSweeper
+    private let sweeper: SegmentSweeper
     private let metrics: SpoolMetrics
     private let mark: SpoolMark
     private let logger = Logger(label: "spool")
@@ -49,7 +49,7 @@ actor SpoolWriter {
 
     init(
         executor: any SerialExecutor, configuration: SpoolConfiguration, id: SpoolID, view: SpoolView, budget: SpoolBudget,
-        metrics: SpoolMetrics, mark: SpoolMark, tail: Tail
+        metrics: SpoolMetrics, mark: SpoolMark, sweeper: SegmentSweeper, tail: Tail
     ) {
         self.executor = executor
         self.configuration = configuration
@@ -59,7 +59,7 @@ actor SpoolWriter {
         self.metrics = metrics
         self.mark = mark
         self.tail = tail
-        self.sweeper = SegmentSweeper(configuration, view: view, budget: budget, mark: mark)
+        self.sweeper = sweeper
     }
 
     /// - Parameters:
@@ -95,7 +95,9 @@ actor SpoolWriter {
         let headers: [FrameHeader]
         do throws(ForebayError) {
             let ordinals = self.view.read { plan.ordinals(from: $0.ordinals) }
-            headers = try active.write(plan, durable: active.end, ordinals: ordinals)
+            headers = try self.withReserve { () throws(ForebayError) in
+                try active.write(plan, durable: active.end, ordinals: ordinals)
+            }
         } catch  where error.code == .spoolFull {
             active.withdraw()
             self.budget.refresh()
@@ -176,10 +178,7 @@ actor SpoolWriter {
         let capacity = if let prepared { prepared.size } else { try self.capacity(toFit: size) }
         let next: SegmentWriter
         do throws(ForebayError) {
-            next =
-                try self.configuration.kind.isSideLog
-                ? self.budget.withReserve { () throws(ForebayError) in try self.make(prepared, capacity: capacity) }
-                : self.make(prepared, capacity: capacity)
+            next = try self.withReserve { () throws(ForebayError) in try self.make(prepared, capacity: capacity) }
         } catch {
             if prepared != nil { self.dropPrepared() }
             if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
@@ -211,6 +210,11 @@ actor SpoolWriter {
         self.publishRoom()
         if prepared == nil { self.sweepIfFull() }
         return next
+    }
+
+    /// Dead letters and what is set aside must go on where the disk is full: others may have taken what was free.
+    private func withReserve<Result>(_ body: () throws(ForebayError) -> Result) throws(ForebayError) -> Result {
+        try self.configuration.kind.isSideLog ? self.budget.withReserve(body) : body()
     }
 
     private func make(_ prepared: PreparedSegment?, capacity: Int) throws(ForebayError) -> SegmentWriter {

@@ -18,6 +18,7 @@ final class CursorSet: Sendable {
 
     private let disk: any Disk
     private let directory: String
+    private let budget: SpoolBudget
     private let state: Mutex<State>
     private let onDiskFailure: @Sendable (ForebayError) -> Never
     private let reporter: SpoolReporter
@@ -30,9 +31,10 @@ final class CursorSet: Sendable {
     ///
     /// - Parameter moved: a cursor has something to be synced.
     init(
-        _ configuration: SpoolConfiguration, _ identity: LogIdentity, _ view: SpoolView, _ reporter: SpoolReporter,
+        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ identity: LogIdentity, _ view: SpoolView, _ reporter: SpoolReporter,
         moved: @escaping @Sendable () -> Void
     ) throws(ForebayError) {
+        self.budget = budget
         self.disk = configuration.disk
         self.directory = configuration.directory
         self.onDiskFailure = configuration.onDiskFailure
@@ -229,7 +231,9 @@ final class CursorSet: Sendable {
     }
 
     private func cursor(_ name: String, _ routes: [RouteID], _ slots: sending SlotFile, _ value: SlotFile.Value) -> SpoolCursor {
-        SpoolCursor(name: name, routes: routes, slots: slots, value: value, moved: self.moved, onDiskFailure: self.onDiskFailure)
+        SpoolCursor(
+            name: name, routes: routes, slots: slots, value: value, budget: self.budget, moved: self.moved,
+            onDiskFailure: self.onDiskFailure)
     }
 
     private func register(_ change: (inout CursorRegistry) -> Void) throws(ForebayError) {

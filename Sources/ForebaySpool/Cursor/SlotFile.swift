@@ -104,11 +104,14 @@ final class SlotFile {
     deinit { self.slot.deallocate() }
 
     /// Written, not synced: survives the process, not yet a power cut.
+    ///
+    /// - Throws: what the file said before is still there; the next attempt writes to the same slot.
     func write(_ value: Value) throws(ForebayError) {
-        self.generation += 1
-        Slot(log: self.log, generation: self.generation, value: value.sequence, ordinal: value.ordinal, owner: value.owner)
+        let next = self.generation + 1
+        Slot(log: self.log, generation: next, value: value.sequence, ordinal: value.ordinal, owner: value.owner)
             .encode(to: self.slot.baseAddress!)
-        try self.file.write(UnsafeRawBufferPointer(self.slot), at: Int(self.generation % 2) * SpoolFormat.block)
+        try self.file.write(UnsafeRawBufferPointer(self.slot), at: Int(next % 2) * SpoolFormat.block)
+        self.generation = next
     }
 
     /// Both slots, one after the other, durably: nothing older counts any more.

@@ -5,12 +5,18 @@ import Synchronization
 ///
 /// Written on each move (survives kill -9), synced by the keeper every 100 ms (survives a power cut); what holds a segment is
 /// the synced place.
+///
+/// A move that finds no room, with the reserve spent (a file system that copies what is written over), counts in memory and is written as
+/// soon as there is room: until then a restart delivers again from what was written last.
 package final class SpoolCursor: Sendable {
     private struct State: ~Copyable {
         let slots: SlotFile
         var value: SlotFile.Value
         var synced: UInt64
+        /// Not synced.
         var isDirty = false
+        /// For want of room.
+        var isUnwritten = false
     }
 
     /// `forward/orders`.
@@ -18,14 +24,16 @@ package final class SpoolCursor: Sendable {
     /// Whose events it counts: its own route's, and those of the names that this one had before.
     package let routes: [RouteID]
     private let file: any DiskFile
+    private let budget: SpoolBudget
     private let state: Mutex<State>
     private let moved: @Sendable () -> Void
     private let onDiskFailure: @Sendable (ForebayError) -> Never
 
     init(
-        name: String, routes: [RouteID], slots: sending SlotFile, value: SlotFile.Value, moved: @escaping @Sendable () -> Void,
-        onDiskFailure: @escaping @Sendable (ForebayError) -> Never
+        name: String, routes: [RouteID], slots: sending SlotFile, value: SlotFile.Value, budget: SpoolBudget,
+        moved: @escaping @Sendable () -> Void, onDiskFailure: @escaping @Sendable (ForebayError) -> Never
     ) {
+        self.budget = budget
         self.onDiskFailure = onDiskFailure
         self.name = name
         self.routes = routes
@@ -56,8 +64,8 @@ package final class SpoolCursor: Sendable {
     /// - Parameters:
     ///   - sequence: one past the last settled event; lower than now: nothing happens.
     ///   - settled: events of the routes among those passed.
-    package func move(to sequence: UInt64, settled: UInt64) throws(ForebayError) {
-        try self.change { value in
+    package func move(to sequence: UInt64, settled: UInt64) {
+        self.change { value in
             guard sequence > value.sequence else { return false }
             value.sequence = sequence
             value.ordinal += settled
@@ -66,8 +74,8 @@ package final class SpoolCursor: Sendable {
     }
 
     /// Everything of the routes below `sequence` is settled or lost, and that is `ordinal` events: what a hole held is known only so.
-    package func rest(at sequence: UInt64, ordinal: UInt64) throws(ForebayError) {
-        try self.change { value in
+    package func rest(at sequence: UInt64, ordinal: UInt64) {
+        self.change { value in
             guard sequence >= value.sequence, sequence != value.sequence || ordinal != value.ordinal else { return false }
             value.sequence = sequence
             value.ordinal = ordinal
@@ -75,34 +83,50 @@ package final class SpoolCursor: Sendable {
         }
     }
 
-    private func change(_ decide: (inout SlotFile.Value) -> Bool) throws(ForebayError) {
+    private func change(_ decide: (inout SlotFile.Value) -> Bool) {
         let outcome = self.state.withLock { state -> Result<Bool, ForebayError> in
-            var value = state.value
-            guard decide(&value) else { return .success(false) }
+            guard decide(&state.value) else { return .success(false) }
+            let wasDirty = state.isDirty
+            state.isDirty = true
             return Result { () throws(ForebayError) in
-                try state.slots.write(value)
-                state.value = value
-                defer { state.isDirty = true }
-                return !state.isDirty
+                try self.write(&state)
+                return !wasDirty
             }
         }
         do throws(ForebayError) {
             if try outcome.get() { self.moved() }
         } catch {
-            // No room for a copy-on-write is over one day; a sector that takes nothing more is not, and the next start replaces the file.
-            guard error.code == .spoolFull else { self.onDiskFailure(error) }
-            throw error
+            // A sector that takes nothing more won't tomorrow; the next start replaces the file.
+            self.onDiskFailure(error)
+        }
+    }
+
+    private func write(_ state: inout State) throws(ForebayError) {
+        let (slots, value) = (state.slots, state.value)
+        do throws(ForebayError) {
+            try self.budget.withReserve { () throws(ForebayError) in try slots.write(value) }
+            state.isUnwritten = false
+        } catch {
+            guard error.code == .spoolFull else { throw error }
+            state.isUnwritten = true
         }
     }
 
     /// Called by the keeper on its thread. Moves go on while it waits for the disk: what they write counts at the next sync.
-    func sync() throws(ForebayError) {
-        let written = self.state.withLock { state -> UInt64? in
-            defer { state.isDirty = false }
-            return state.isDirty ? state.value.sequence : nil
+    ///
+    /// - Returns: false: there is no room for it yet.
+    @discardableResult func sync() throws(ForebayError) -> Bool {
+        let outcome = self.state.withLock { state -> Result<UInt64?, ForebayError> in
+            Result { () throws(ForebayError) in
+                if state.isUnwritten { try self.write(&state) }
+                guard state.isDirty, !state.isUnwritten else { return nil }
+                state.isDirty = false
+                return state.value.sequence
+            }
         }
-        guard let written else { return }
+        guard let written = try outcome.get() else { return self.state.withLock { !$0.isUnwritten } }
         try self.file.syncData()
         self.state.withLock { $0.synced = max($0.synced, written) }
+        return true
     }
 }

@@ -58,10 +58,17 @@ struct Folder {
         try self.disk.kind(of: path) != nil
     }
 
-    /// Moves a file that may not count any more, and must not be lost either, to the log's folder `quarantine`.
+    /// Moves a file that may not count any more, and must not be lost either, to the log's folder `quarantine`. Fine if it is gone: moved
+    /// by an attempt that failed behind that, or removed by somebody.
     func quarantine(_ path: String, of log: String) throws(ForebayError) {
         let folder = "\(log)/quarantine"
         try self.make(folder)
+        if try self.exists(path) { try self.disk.rename(path, to: try self.freeName(for: path, in: folder)) }
+        try self.disk.syncFolder(folder)
+        try self.disk.syncFolder(Self.parent(of: path))
+    }
+
+    private func freeName(for path: String, in folder: String) throws(ForebayError) -> String {
         let name = path.split(separator: "/").last.map(String.init) ?? "file"
         var target = "\(folder)/\(name)"
         var copy = 1
@@ -69,8 +76,7 @@ struct Folder {
             copy += 1
             target = "\(folder)/\(name).\(copy)"
         }
-        try self.rename(path, to: target)
-        try self.disk.syncFolder(Self.parent(of: path))
+        return target
     }
 
     static func parent(of path: String) -> String {

@@ -30,9 +30,17 @@ package struct SystemDisk: Disk {
             // A file system, or a kernel, that can't do it in one step.
             guard errno == EINVAL || errno == ENOSYS else { throw .disk("rename", to, errno) }
         }
-        // A second name, then one less: `link` never replaces.
+        try Self.renameByLink(from, to: to)
+    }
+
+    /// A second name, then one less: `link` never replaces. Like a rename it is done whole or not at all.
+    static func renameByLink(_ from: String, to: String, unlink: (String) -> CInt = { Glibc.unlink($0) }) throws(ForebayError) {
         guard link(from, to) == 0 else { throw .disk("link", to, errno) }
-        guard unlink(from) == 0 else { throw .disk("remove", from, errno) }
+        guard unlink(from) != 0 else { return }
+        let number = errno
+        // With both names nobody could tell whether it counts; a start can.
+        guard unlink(to) == 0 else { throw .syncFailed("remove", to, errno) }
+        throw .disk("remove", from, number)
     }
 
     private typealias RenameAt2 = @convention(c) (CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt) -> CInt

@@ -165,6 +165,8 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
     }
 
     private func miss(_ sequences: Range<UInt64>, _ segment: SegmentInfo, position: Int, _ reason: String) {
+        // Let go of while it was read, for a cursor that was given up.
+        guard self.view.holds(segment.number) else { return }
         self.onMissing(MissingRange(sequences: sequences, segment: segment.number, position: position, reason: reason))
     }
 

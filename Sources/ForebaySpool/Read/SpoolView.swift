@@ -81,15 +81,24 @@ extension MissingRange {
 
 /// Something of ours on the disk that is damaged or gone, beside the events that a ``MissingRange`` names.
 package struct SpoolAlarm: Sendable, Equatable {
+    package enum Kind: Sendable {
+        case damage
+        /// It is sound, nobody needs it, and it can't be removed: until it is.
+        case stays
+    }
+
     package let file: String
     /// What is wrong, and what was done about it.
-    package let text: String
+    package internal(set) var text: String
+    package let kind: Kind
     /// When it was noticed, ms since 1970.
-    package var noticedAt: Int64 = 0
+    package var noticedAt: Int64
 
-    init(file: String, text: String) {
+    init(file: String, text: String, kind: Kind = .damage, noticedAt: Int64 = 0) {
         self.file = file
         self.text = text
+        self.kind = kind
+        self.noticedAt = noticedAt
     }
 }
 
@@ -176,6 +185,11 @@ final class SpoolView: Sendable {
     /// The segment that holds `sequence`, or the next one behind it.
     func segment(holding sequence: UInt64) -> SegmentInfo? {
         self.read { state in state.segments.first { $0.end > sequence } }
+    }
+
+    /// Whether a segment still has what it had: it is not being removed, and was not cut.
+    func holds(_ segment: UInt64) -> Bool {
+        self.read { state in state.segments.contains { $0.number == segment && !$0.isLeaving && !$0.isHusk } }
     }
 
     /// It is kept for the operator when nobody needs it any more.

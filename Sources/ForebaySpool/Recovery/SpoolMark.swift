@@ -21,21 +21,26 @@ final class SpoolMark: Sendable {
     }
 
     private let file: any DiskFile
+    private let budget: SpoolBudget
     private let state: Mutex<State>
 
-    init(slots: sending SlotFile, value: Value) {
+    init(slots: sending SlotFile, value: Value, budget: SpoolBudget) {
+        self.budget = budget
         self.file = slots.file
         self.state = Mutex(State(slots: slots, value: value))
     }
 
     /// Changes the mark, durably.
+    ///
+    /// - Throws: `spool_full` on a file system that copies what is written over, with the reserve spent: nothing is changed then.
     func set(_ change: (inout Value) -> Void) throws(ForebayError) {
         let outcome = self.state.withLock { state -> Result<Bool, ForebayError> in
             var value = state.value
             change(&value)
             guard value != state.value else { return .success(false) }
             return Result { () throws(ForebayError) in
-                try state.slots.write(SlotFile.Value(value))
+                let slots = state.slots
+                try self.budget.withReserve { () throws(ForebayError) in try slots.write(SlotFile.Value(value)) }
                 state.value = value
                 return true
             }

@@ -9,10 +9,11 @@ actor SpoolKeeper {
     private let view: SpoolView
     private let budget: SpoolBudget
     private let cursors: CursorSet
-    private let mark: SpoolMark
+    private let sweeper: SegmentSweeper
     private let writer: SpoolWriter
     private let logger = Logger(label: "spool")
     private var isSyncDue = false
+    private var isRetryDue = false
     private var isReleased = false
     private var lastPrepared = 0
     private var isClosed = false
@@ -21,14 +22,14 @@ actor SpoolKeeper {
 
     init(
         executor: any SerialExecutor, configuration: SpoolConfiguration, view: SpoolView, budget: SpoolBudget, cursors: CursorSet,
-        mark: SpoolMark, writer: SpoolWriter
+        sweeper: SegmentSweeper, writer: SpoolWriter
     ) {
         self.executor = executor
         self.configuration = configuration
         self.view = view
         self.budget = budget
         self.cursors = cursors
-        self.mark = mark
+        self.sweeper = sweeper
         self.writer = writer
     }
 
@@ -63,13 +64,18 @@ actor SpoolKeeper {
     }
 
     func forget(_ name: String) async throws(ForebayError) {
-        try self.budget.withReserve { () throws(ForebayError) in try self.cursors.forget(name) }
-        await self.clearPassedSegments()
+        do throws(ForebayError) {
+            try self.budget.withReserve { () throws(ForebayError) in try self.cursors.forget(name) }
+        } catch {
+            if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
+            throw error
+        }
+        if await !self.clearPassedSegments() { self.tryAgain() }
     }
 
     func release() async {
         self.isReleased = true
-        await self.clearPassedSegments()
+        if await !self.clearPassedSegments() { self.tryAgain() }
     }
 
     /// A cursor moved: it and what moves soon after are synced together.
@@ -92,71 +98,97 @@ actor SpoolKeeper {
     /// What is done a while after a cursor moved, at once.
     func syncCursors() async {
         let retention = self.view.read { $0.retention }
+        var isDone = true
         do throws(ForebayError) {
-            for cursor in self.cursors.all { try cursor.sync() }
+            for cursor in self.cursors.all { isDone = try cursor.sync() && isDone }
             if case .units(let units) = retention { try units.sync() }
         } catch {
             self.configuration.onDiskFailure(error)
         }
         switch retention {
-        case .cursors: await self.clearPassedSegments()
-        case .units(let units): self.writer.sweeper.sweep(units)
+        case .cursors: isDone = await self.clearPassedSegments() && isDone
+        case .units(let units): isDone = self.sweeper.sweep(units) && isDone
         case .everything: break
         }
+        if !isDone { self.tryAgain() }
+    }
+
+    /// A cursor found no room, or a segment that should go is still there: once more after a while, and whenever a cursor moves.
+    func tryAgain() {
+        guard !self.isRetryDue, !self.isClosed else { return }
+        self.isRetryDue = true
+        let (time, interval) = (self.configuration.surroundings.time, self.configuration.roomInterval)
+        Task(preferring: self.configuration.surroundings.tasks) {
+            try? await time.sleep(milliseconds: interval)  // Never cancelled.
+            await self.retry()
+        }
+    }
+
+    private func retry() async {
+        self.isRetryDue = false
+        guard !self.isClosed else { return }
+        self.budget.refresh()
+        await self.syncCursors()
     }
 
     // MARK: Segments
 
-    /// Clears the oldest segments that every cursor is durably past: one becomes the next segment, the others are deleted; a damaged one is
-    /// kept aside for the operator. The newest stays: it has the log's place.
-    private func clearPassedSegments() async {
-        var hasCleared = false
-        while let segment = self.passedSegment {
-            do throws(ForebayError) {
-                // First it is known that it goes: without that, it would be missed.
-                try self.mark.set { $0.released = max($0.released, segment.end) }
-            } catch {
-                guard error.code != .spoolFull else { break }
-                self.configuration.onDiskFailure(error)
+    /// Clears the segments that every cursor is durably past: one becomes the next segment, the others are removed; a damaged one is kept
+    /// aside for the operator. The newest stays: it has the log's place. One that can't go now holds up no other: those behind it give
+    /// their room back all the same.
+    ///
+    /// - Returns: false: one could not go.
+    private func clearPassedSegments() async -> Bool {
+        var last: SegmentInfo?
+        var isHeldUp = false
+        while let segment = self.passedSegment(behind: last) {
+            last = segment
+            if isHeldUp {
+                _ = self.sweeper.hollow(segment)
+            } else {
+                isHeldUp = await !self.clear(segment)
             }
-            do throws(ForebayError) {
-                try await self.clear(segment)
-            } catch {
-                self.logger.error("a segment that is not needed any more can't be removed", ["error": error.description])
-                break
-            }
-            hasCleared = true
         }
-        guard hasCleared else { return }
+        guard last != nil else { return true }
         self.budget.refresh()
         // It may have been given up while the disk was full.
         self.makeBallast()
+        return !isHeldUp
     }
 
-    private var passedSegment: SegmentInfo? {
+    private func passedSegment(behind last: SegmentInfo?) -> SegmentInfo? {
         guard self.isReleased, case .cursors = self.view.read({ $0.retention }), let passed = self.cursors.lowestSynced else { return nil }
-        return self.view.read { state in state.segments.dropLast().first.flatMap { !$0.isActive && $0.end <= passed ? $0 : nil } }
+        return self.view.read { state in
+            let next = state.segments.dropLast().first { last == nil || $0.number > last!.number }
+            return next.flatMap { !$0.isActive && $0.end <= passed ? $0 : nil }
+        }
     }
 
-    private func clear(_ segment: SegmentInfo) async throws(ForebayError) {
-        let folder = Folder(self.configuration.disk)
-        if segment.isDamaged {
-            try folder.quarantine(segment.path, of: self.configuration.directory)
-        } else if self.canReuse(segment), self.view.claimPrepared() {
-            let path = self.nextPreparedPath()
-            do throws(ForebayError) {
-                try folder.rename(segment.path, to: path)
-            } catch {
-                self.view.releasePrepared()
-                throw error
+    /// - Returns: false: it can't go now.
+    private func clear(_ segment: SegmentInfo) async -> Bool {
+        if !segment.isDamaged, self.canReuse(segment), self.view.claimPrepared() {
+            if let path = self.reuse(segment) {
+                await self.handOver(path, size: segment.size)
+                return true
             }
-            self.view.change { state in state.segments.removeAll { $0.number == segment.number } }
-            return await self.handOver(path, size: segment.size)
-        } else {
-            try folder.remove(segment.path)
+            self.view.releasePrepared()
         }
-        self.view.change { state in state.segments.removeAll { $0.number == segment.number } }
-        self.budget.add(-segment.size)
+        return self.sweeper.remove(segment)
+    }
+
+    /// - Returns: its name now; none: it can't be used again.
+    private func reuse(_ segment: SegmentInfo) -> String? {
+        let path = self.nextPreparedPath()
+        do throws(ForebayError) {
+            try self.sweeper.released(through: segment.end)
+            try Folder(self.configuration.disk).rename(segment.path, to: path)
+        } catch {
+            if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
+            try? self.configuration.disk.remove(path)  // By whichever name it is there: it goes as any other.
+            return nil
+        }
+        self.sweeper.removed(segment)
+        return path
     }
 
     /// Its blocks are on disk already, and the salt in every CRC keeps what it held from being taken for new frames.

@@ -117,7 +117,7 @@ package struct SideLogs: Sendable {
 extension Spool {
     /// Gives up what waits for a cursor, and the cursor: should its name come back, nothing of it does.
     package func giveUp(_ cursor: SpoolCursor) async throws(ForebayError) {
-        try cursor.move(to: self.durableEnd, settled: self.lag(of: cursor))
+        cursor.move(to: self.durableEnd, settled: self.lag(of: cursor))
         try await self.forget(cursor)
     }
 

@@ -38,7 +38,8 @@ enum HelpText {
 
     private static let codes = [
         ("0", "done"), ("1", "it failed, or a check found something"), ("64", "the command line can't be understood"),
-        ("69", "something that is needed can't be reached"), ("70", "a mistake of ours"), ("78", "the configuration is invalid"),
+        ("69", "something that is needed can't be reached"), ("70", "a mistake of ours, or a disk that failed: starting again mends"),
+        ("78", "the configuration is invalid"),
     ]
 
     private static func section(_ command: CommandSpecification, _ path: [String]) -> String {

@@ -21,6 +21,7 @@ enum CommandTable {
         name: "run", summary: "Run the server",
         details:
             "SIGTERM finishes what is in flight, syncs, and exits 0; a second one exits at once. "
+            + "Where the disk hangs, it exits 70 soon after shutdown.timeout. "
             + "Nothing that was answered 2xx is lost either way.",
         options: ConfigurationCommands.options,
         examples: [

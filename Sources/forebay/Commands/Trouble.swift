@@ -165,15 +165,19 @@ struct Trouble {
             )
         }
             + others.map {
-                Self.alarm($0, "a file of \($0["log"]?.text ?? "a log") is damaged or gone: nothing more than is said here is lost")
+                let log = $0["log"]?.text ?? "a log"
+                return $0["kind"]?.text == "not_removed"
+                    ? Self.alarm($0, "a file of \(log) that nobody needs can't be removed, and keeps its room", isSevere: false)
+                    : Self.alarm($0, "a file of \(log) is damaged or gone: nothing more than is said here is lost")
             }
     }
 
-    private static func alarm(_ alarm: JSONValue, _ what: String) -> Trouble {
+    private static func alarm(_ alarm: JSONValue, _ what: String, isSevere: Bool = true) -> Trouble {
         Trouble(
             what: what, since: alarm["noticed_at"]?.text,
-            why: "\(alarm["log"]?.text ?? "?"), \(alarm["file"]?.text ?? "?"): \(alarm["what"]?.text ?? "?")", remedy: alarm["advice"]?.text
-        )
+            why: "\(alarm["log"]?.text ?? "?"), \(alarm["file"]?.text ?? "?"): \(alarm["what"]?.text ?? "?")",
+            remedy: alarm["advice"]?.text,
+            isSevere: isSevere)
     }
 
     private static func lost(_ status: JSONValue) -> [Trouble] {

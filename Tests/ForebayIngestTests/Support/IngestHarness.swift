@@ -31,6 +31,7 @@ final class IngestHarness: Sendable {
         // So long that a slow machine is never taken for a slow buffer; a test that is about time sets its own.
         configuration.patience = 600_000
         configuration.heldPatience = 600_000
+        configuration.commitPatience = 600_000
         configuration.defaultWait = 600_000
         configuration.maximumWait = 600_000
         change(&configuration)
@@ -58,6 +59,10 @@ final class IngestHarness: Sendable {
         let ids = try! await self.loop.perform { requests.map { server.send($0) } }
         await self.turn()
         return ids
+    }
+
+    func isDraining(_ stage: IngestStage) async -> Bool {
+        try! await self.loop.perform { stage.assumeIsolated { $0.state.phase == .draining } }
     }
 
     /// A turn of the loop has gone by.
