@@ -189,6 +189,7 @@ struct SimulatedDiskTests {
             #expect((try? file.write(self.block(2), at: 0)) != nil)
         }
         #expect(ending == .ended)
+        disk.detach()
         #expect(try disk.kind(of: "/d/1.segment") == nil)
     }
 
