@@ -23,7 +23,7 @@ final class WatchedDisk: Sendable {
     func calls() -> [String] {
         self.state.withLock { state in
             defer { state.calls = [] }
-            return state.calls.filter { !$0.hasPrefix("read ") && !$0.hasPrefix("space ") }
+            return state.calls.filter { call in !["read ", "space ", "entries ", "list "].contains { call.hasPrefix($0) } }
         }
     }
 
