@@ -47,17 +47,20 @@ package final class Node: Sendable {
         Allocator.giveBack()
         let loops = Loops(edge: try EventLoop(label: "fb-edge"), delivery: try EventLoop(label: "fb-delivery"))
         let supervisor = Supervisor(policy: restarts, metrics: metrics, surroundings: .real)
+        var opened: NodeStorage?
         do {
-            return try await Self.start(configuration, loops, supervisor, metrics)
+            return try await Self.start(configuration, loops, supervisor, metrics, &opened)
         } catch {
             // What runs already would go on, and complain of what its owner takes away.
             await supervisor.shutdown(within: .seconds(1))
+            await opened?.close()
             throw error
         }
     }
 
     private static func start(
-        _ configuration: ForebayConfiguration, _ loops: Loops, _ supervisor: Supervisor, _ metrics: MetricsRegistry
+        _ configuration: ForebayConfiguration, _ loops: Loops, _ supervisor: Supervisor, _ metrics: MetricsRegistry,
+        _ opened: inout NodeStorage?
     ) async throws -> Node {
         let observation = NodeObservation(configuration)
         let listeners = try await NodeListeners.make(configuration, loop: loops.edge, metrics: metrics)
@@ -77,6 +80,7 @@ package final class Node: Sendable {
         }
 
         let storage = try NodeStorage.open(configuration, metrics: metrics)
+        opened = storage
         let routes = try await NodeRoute.all(configuration, storage, loops.delivery, metrics)
         let removed = try await RemovedRoutes.find(configuration, storage)
         removed.register(metrics)
