@@ -173,7 +173,8 @@ struct SetAsideState {
 
     /// A producer reported an event that it held, or let go of it.
     mutating func reported(_ token: UInt64, by role: ForwardRole, isDelivered: Bool) {
-        guard let held = self.held.removeValue(forKey: Token(role: role, number: token)) else { return }  // Its unit stays while it is held.
+        // Its unit stays while it is held.
+        guard let held = self.held.removeValue(forKey: Token(role: role, number: token)) else { return }
         self.units[held.unit]!.held -= 1
         self.nextDue = 0
         guard isDelivered else { return }
