@@ -105,7 +105,7 @@ package final class Node: Sendable {
         let topics = UnsettledTopics(configuration.ingest.routes, settled: routes.mapValues(\.settled))
         let answering: any RequestAnswering =
             configuration.listeners.ingestProbes ? ProbedServer(listeners.ingest, adminRoutes) : listeners.ingest
-        let (opened, open) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (ingestOpened, open) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await supervisor.start("ingest") {
             try IngestStage(
                 loop: loops.edge, configuration: configuration.ingest, port: port, room: room, server: answering, waiters: waiters,
@@ -113,7 +113,7 @@ package final class Node: Sendable {
                 onOpened: { open.yield() })
         }
         // Whoever connects is answered by the stage from the first request on.
-        await Self.wait(for: opened, atMost: .seconds(5))
+        await Self.wait(for: ingestOpened, atMost: .seconds(5))
         let ingest = try await listeners.listen(listeners.ingest, configuration.listeners.ingest.address)
         loops.edge.execute { SharedCPU.watch(edge: loops.edge, commit: storage.threads.commitThread) }
         observation.listening()

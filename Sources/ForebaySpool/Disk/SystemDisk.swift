@@ -155,7 +155,7 @@ private final class SystemFile: DiskFile {
     }
 
     // fstat asks for the times, too; from then on Linux (6.13 and later) gives each write a time of its own, and every synced write has to
-    // write the inode: a tenth of the group rate. (Hidden from Swift behind _GNU_SOURCE.)
+    // write the inode: a twentieth of the rate of single POSTs. (Hidden from Swift behind _GNU_SOURCE.)
     private typealias Statx = @convention(c) (CInt, UnsafePointer<CChar>, CInt, CUnsignedInt, UnsafeMutableRawPointer) -> CInt
     private static let statx = dlsym(nil, "statx").map { unsafeBitCast($0, to: Statx.self) }
     private static let emptyPath: CInt = 0x1000  // AT_EMPTY_PATH
