@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 from rig.node import binary
 from rig.support import until
 
+from .backlog import filled, first_ack, spool_drain
 from .bench import LINES, NOWHERE, Failure, Skip
 from .peers import KAFKA_PROPERTIES
 
@@ -61,29 +62,20 @@ def ndjson(bench, programs):
     return compared(bench, "NDJSON events/s", found)
 
 
-def drain(bench, programs, kafka, drained):
-    found = bench.side_by_side({build: lambda p=program: drained(bench, kafka, p) for build, program in programs.items()}, PAIRS)
+def drain(bench, programs, kafka):
+    found = bench.side_by_side({build: lambda p=program: spool_drain(bench, kafka, p) for build, program in programs.items()}, PAIRS)
     return compared(bench, "spool to Kafka, records/s", found)
 
 
-def start(bench, programs, fill, forget_pages):
+def start(bench, programs):
     """Seconds from a start to the first 202, with a cold cache, after a kill -9."""
     nodes = {build: bench.node(f"start-{build}", NOWHERE, program=program).start() for build, program in programs.items()}
     for node in nodes.values():
-        until(f"a backlog of {bench.backlog >> 30} GiB stands", lambda n=node: fill(bench, n), 1800)
-
-    def first(node):
-        node.kill()
-        subprocess.run(["sync"], check=True)
-        forget_pages()
-        began = time.monotonic()
-        node.start(ready=False)
-        until("the first ack", lambda: node.post("bench", b"{}")[0] == 202, 60, every=0.002)
-        return time.monotonic() - began
+        until(f"a backlog of {bench.backlog >> 30} GiB stands", lambda n=node: filled(bench, n), 1800)
 
     for node in nodes.values():
-        first(node)  # an earlier format is converted once
-    found = bench.side_by_side({build: lambda n=node: first(n) for build, node in nodes.items()}, PAIRS)
+        first_ack(node)  # an earlier format is converted once
+    found = bench.side_by_side({build: lambda n=node: first_ack(n) for build, node in nodes.items()}, PAIRS)
     counts = {build: [] for build in programs}
     for node in nodes.values():
         node.kill()
@@ -194,13 +186,13 @@ def idle(bench, programs, kafka):
             f"idle-{build}", NOWHERE, clusters={"live": kafka.client_properties()}, program=program, topics={"busy": {"key": "$.k"}},
             routes={"busy": {"topics": ["busy"], "forward": {"to": "main"}}, "idle": {"topics": ["idle"], "forward": {"to": "live"}}}).start()
         alone = [arrival(kafka, node) for _ in range(PAIRS)]
-        until("a backlog of another route stands", lambda: waits(bench, node), 600)
+        until("a backlog of another route stands", lambda: filled(bench, node, "busy", WAITING), 600)
         running = [arrival(kafka, node) for _ in range(PAIRS)]
         bench.end(node)
         node.configuration["clusters"]["live"]["properties"] = NOWHERE
         node.folder.mkdir()
         node.start().post("idle", b"before")
-        until("a backlog of another route stands", lambda: waits(bench, node), 600)
+        until("a backlog of another route stands", lambda: filled(bench, node, "busy", WAITING), 600)
         node.kill()
         node.configuration["clusters"]["live"]["properties"] = kafka.client_properties()
         node.data.rename(node.folder / "kept")
@@ -216,11 +208,6 @@ def idle(bench, programs, kafka):
         bench.say(f"idle route, {build}: " + ", ".join(f"{name} {statistics.median(ms):.1f} ms (worst {max(ms):.1f})"
                                                        for name, ms in found[build].items()))
     return found
-
-
-def waits(bench, node):
-    bench.wrk(node.port, 16, 5, batch=True, topic="busy")
-    return (node.metric("forebay_buffer_bytes") or 0) >= WAITING
 
 
 def arrival(kafka, node):

@@ -1,15 +1,13 @@
 """The measures, one function each: what the issue asks, what came out, whether the goal is met."""
 
-import os
 import statistics
 import subprocess
 import time
-from pathlib import Path
 
-from rig import records
 from rig.support import until
 
 from . import earlier, peers
+from .backlog import arrival_rate, filled, first_ack, spool_drain
 from .bench import NOWHERE, Failure, Lags, Resident, Skip, drained, median_ratio
 
 MIB = 1 << 20
@@ -92,23 +90,6 @@ def drain(bench):
     return {"rates": rates, "ratio": ratio, "runs": found, "goals": [goal("spool to Kafka, of librdkafka alone", ratio, 0.8)]}
 
 
-def spool_drain(bench, kafka, program=None, count=[0]):
-    """Records per second of a backlog that stood in the spool when Kafka came; the binary under test unless another is named."""
-    count[0] += 1
-    topic = f"ours-{count[0]}"
-    kafka.create(topic, 6)
-    node = bench.node(topic, NOWHERE, topics={topic: {"key": "$.k"}}, program=program).start()
-    bench.wrk(node.port, 16, bench.seconds, batch=True, topic=topic)
-    backlog = int(node.metric("forebay_delivery_lag_events"))
-    node.terminate()
-    node.configuration["clusters"]["main"] = {"properties": kafka.client_properties(), "producer": peers.KAFKA_PROPERTIES}
-    node.start(ready=False)
-    rate = arrival_rate(kafka, topic, backlog)
-    bench.end(node)
-    kafka.admin.delete_topics([topic])[topic].result(30)
-    return rate
-
-
 def setaside(bench):
     """What was set aside goes to Kafka against the same from the spool."""
     kafka = bench.kafka(settings={"auto.create.topics.enable": "false"})
@@ -135,22 +116,6 @@ def aside_drain(bench, kafka, count=[0]):
     bench.end(node)
     kafka.admin.delete_topics([topic])[topic].result(30)
     return rate
-
-
-def arrival_rate(kafka, topic, records_expected):
-    """Records per second between the first and the last that a client sees arrive."""
-    watch = records.Ends(kafka.bootstrap(), topic)
-    seen, first = [], None
-    while not seen or seen[-1][1] < records_expected:
-        total = watch.total()
-        if total:
-            first = first or (time.monotonic(), total)
-            seen.append((time.monotonic(), total))
-        if seen and time.monotonic() - first[0] > 600:
-            raise TimeoutError(f"{topic}: {total} of {records_expected}")
-        time.sleep(0.02)
-    watch.close()
-    return (seen[-1][1] - first[1]) / (seen[-1][0] - first[0])
 
 
 def endtoend(bench):
@@ -236,15 +201,7 @@ def start(bench):
     with Resident(node) as filling:
         until(f"a backlog of {bench.backlog >> 30} GiB stands", lambda: filled(bench, node), 1800)
     held = node.metric("forebay_buffer_bytes")
-    firsts = []
-    for _ in range(bench.pairs):
-        node.kill()
-        subprocess.run(["sync"], check=True)
-        forget_pages()
-        began = time.monotonic()
-        node.start(ready=False)
-        until("the first ack", lambda: node.post("bench", b"{}")[0] == 202, 60, every=0.002)
-        firsts.append(time.monotonic() - began)
+    firsts = [first_ack(node) for _ in range(bench.pairs)]
     first = max(firsts)
     node.terminate()
     node.configuration["clusters"]["main"] = {"properties": kafka.client_properties(), "producer": peers.KAFKA_PROPERTIES}
@@ -264,7 +221,7 @@ def against(bench):
     programs = earlier.builds()
     kafka = bench.kafka()
     rates = {"single POSTs": earlier.singles(bench, programs), "NDJSON": earlier.ndjson(bench, programs),
-             "spool to Kafka": earlier.drain(bench, programs, kafka, spool_drain), "start": earlier.start(bench, programs, filled, forget_pages)}
+             "spool to Kafka": earlier.drain(bench, programs, kafka), "start": earlier.start(bench, programs)}
     idle = earlier.idle(bench, programs, kafka)
     counts = earlier.instructions(bench, programs, kafka) | {"start": rates["start"]["instructions"]}
     bench.end(kafka)
@@ -272,20 +229,6 @@ def against(bench):
             "goals": [*(goal(f"{name}, of the earlier build", found["ratio"], 0.95) for name, found in rates.items()),
                       *(goal(f"instructions, {name}, of the earlier build", found["ratio"], 1.02, at_most=True) for name, found in counts.items()),
                       goal("an idle route's event beside 4 GiB of another route, ms", max(idle["this"]["running"]), 100, at_most=True)]}
-
-
-def filled(bench, node):
-    bench.wrk(node.port, 16, 5, batch=True)
-    return (node.metric("forebay_buffer_bytes") or 0) >= bench.backlog
-
-
-def forget_pages():
-    """A start from a cold cache, where the right to ask for it is there."""
-    try:
-        with open("/proc/sys/vm/drop_caches", "w") as file:
-            file.write("3")
-    except OSError:
-        pass
 
 
 def goal(name, value, wanted, at_most=False):

@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayKafka
+import ForebayTelemetry
 import ForebayTestKit
 import Testing
 
@@ -93,6 +94,10 @@ struct ForwardStageTests {
         let letters = fixture.deadLetters.letters
         #expect(letters.map(\.code) == ["_UNKNOWN_PARTITION"] && letters[0].eventID == "wrong" && letters[0].topic == "t")
         #expect(letters[0].offset.number == 4 && letters[0].reason.contains("partition 9"))
+        let metrics = fixture.registry.render()
+        let labels = #"route="test",stage="forward",topic="t""#
+        #expect(metrics.contains("forebay_dead_letters_total{code=\"_UNKNOWN_PARTITION\",\(labels)} 1\n"))
+        #expect(metrics.contains("forebay_delivery_events_total{\(labels)} 9\n"))
         let arrival = Arrival(try await KafkaConsumer(bootstrap: cluster.bootstrap).read("t"), expected: (0..<10).filter { $0 != 4 })
         #expect(arrival.missing.isEmpty && arrival.repeats == 0)
         await fixture.close()

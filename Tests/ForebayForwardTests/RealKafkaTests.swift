@@ -64,8 +64,9 @@ struct RealKafkaTests {
             let letters = fixture.deadLetters.letters.sorted { $0.offset.number < $1.offset.number }
             #expect(letters.map(\.offset.number) == [1200, 3333], "\(letters.map(\.code))")
             #expect(letters.map(\.code) == ["MSG_SIZE_TOO_LARGE", "INVALID_TIMESTAMP"])
-            // What is surely too large goes alone from the start, so only the timestamp costs a producer.
-            #expect(fixture.registry.total("forebay_delivery_rebuilds_total") == (compression == "none" ? 1 : 2))
+            // What is surely too large goes alone from the start, so only the timestamp costs a producer. Two that are refused while the
+            // same producer has them cost it once.
+            #expect((compression == "none" ? 1...1 : 1...2).contains(fixture.registry.total("forebay_delivery_rebuilds_total")))
             await fixture.close()
         }
         let records = try await KafkaConsumer(bootstrap: cluster.bootstrap).read("poison")

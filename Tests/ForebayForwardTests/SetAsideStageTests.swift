@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayKafka
+import ForebayTelemetry
 import ForebayTestKit
 import Testing
 
@@ -44,6 +45,8 @@ struct SetAsideStageTests {
         let shown = try #require(fixture.setAside.shown(limit: 10).first)
         #expect(fixture.setAside.unitCount == 1 && fixture.setAside.events == 300)
         #expect(shown.key == SetAsideKey("bad") && shown.code == "\(code)" && shown.events == 300 && shown.advice?.isEmpty == false)
+        let aside = #"forebay_set_aside_events_total{code="\#(code)",route="test",stage="forward",topic="bad"} 300\#n"#
+        #expect(fixture.registry.render().contains(aside))
 
         cluster.failTopic("bad", with: .none)
         try await self.gone(fixture)

@@ -298,7 +298,7 @@ struct FormatTests {
         #expect(SegmentFile.path(of: 7, in: "/s") == "/s/00000000000000000007.segment")
         #expect(SegmentFile.path(of: .max, in: "/s") == "/s/18446744073709551615.segment")
         #expect(SegmentFile.number(ofName: "00000000000000000007.segment") == 7)
-        #expect(SegmentFile.number(ofName: "04611686018427387902.segment") == .max / 4 - 1)
+        #expect(SegmentFile.number(ofName: "04611686018427387902.segment") == UInt64.max / 4 - 1)
         for name in [
             "04611686018427387903.segment", "18446744073709551615.segment", "18446744073709551616.segment", "0000000000000000007.segment",
             "000000000000000000007.segment", "0000000000000000000/.segment",

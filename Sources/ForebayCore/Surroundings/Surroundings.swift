@@ -20,7 +20,8 @@ package struct Surroundings: Sendable {
     package var tasks: (any TaskExecutor)? { self.executors.tasks }
 }
 
-// Swift looks a task's preference up under a lock at each of its steps, even where it is none: a tenth of what the spool costs an event.
+// Swift looks a task's preference up under a lock at each of its steps, even where it is none: 850 of the 27,000
+// instructions of a single POST.
 
 extension Task where Failure == Never {
     /// - Parameter executor: where it runs while it is isolated to nobody; none: Swift's pool.

@@ -239,9 +239,9 @@ struct SetAsideState {
     /// A producer reported an event that it held, or let go of it.
     mutating func reported(_ token: UInt64, by role: ForwardRole, isDelivered: Bool) {
         let token = Token(role: role, number: token)
+        // Its unit stays while it is held.
         guard let held = self.held[token], !held.isDelivered else { return }
         self.held[token] = nil
-        guard self.units[held.unit] != nil else { return }
         self.units[held.unit]!.held -= 1
         self.nextDue = 0
         guard isDelivered else { return }

@@ -48,17 +48,20 @@ package final class Node: Sendable {
         Allocator.giveBack()
         let loops = Loops(edge: try EventLoop(label: "fb-edge"), delivery: try EventLoop(label: "fb-delivery"))
         let supervisor = Supervisor(policy: restarts, metrics: metrics, surroundings: .real)
+        var opened: NodeStorage?
         do {
-            return try await Self.start(configuration, loops, supervisor, metrics, disk)
+            return try await Self.start(configuration, loops, supervisor, metrics, disk, &opened)
         } catch {
             // What runs already would go on, and complain of what its owner takes away.
             await supervisor.shutdown(within: .seconds(1))
+            await opened?.close()
             throw error
         }
     }
 
     private static func start(
-        _ configuration: ForebayConfiguration, _ loops: Loops, _ supervisor: Supervisor, _ metrics: MetricsRegistry, _ disk: any Disk
+        _ configuration: ForebayConfiguration, _ loops: Loops, _ supervisor: Supervisor, _ metrics: MetricsRegistry, _ disk: any Disk,
+        _ opened: inout NodeStorage?
     ) async throws -> Node {
         let observation = NodeObservation(configuration)
         let listeners = try await NodeListeners.make(configuration, loop: loops.edge, metrics: metrics)
@@ -78,6 +81,7 @@ package final class Node: Sendable {
         }
 
         let storage = try NodeStorage.open(configuration, metrics: metrics, disk: disk)
+        opened = storage
         let routes = try await NodeRoute.all(configuration, storage, loops.delivery, metrics)
         let removed = try await RemovedRoutes.find(configuration, storage)
         removed.register(metrics)
@@ -102,7 +106,7 @@ package final class Node: Sendable {
         let topics = UnsettledTopics(configuration.ingest.routes, settled: routes.mapValues(\.settled))
         let answering: any RequestAnswering =
             configuration.listeners.ingestProbes ? ProbedServer(listeners.ingest, adminRoutes) : listeners.ingest
-        let (opened, open) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (ingestOpened, open) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await supervisor.start("ingest") {
             try IngestStage(
                 loop: loops.edge, configuration: configuration.ingest, port: port, room: room, server: answering, waiters: waiters,
@@ -110,7 +114,7 @@ package final class Node: Sendable {
                 onOpened: { open.yield() })
         }
         // Whoever connects is answered by the stage from the first request on.
-        await Self.wait(for: opened, atMost: .seconds(5))
+        await Self.wait(for: ingestOpened, atMost: .seconds(5))
         let ingest = try await listeners.listen(listeners.ingest, configuration.listeners.ingest.address)
         loops.edge.execute { SharedCPU.watch(edge: loops.edge, commit: storage.threads.commitThread) }
         observation.listening()

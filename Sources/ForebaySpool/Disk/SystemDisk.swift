@@ -152,7 +152,23 @@ private final class SystemFile: DiskFile {
 
     func size() throws(ForebayError) -> Int { Int(try self.status().st_size) }
 
-    func hasName() throws(ForebayError) -> Bool { try self.status().st_nlink > 0 }
+    func hasName() throws(ForebayError) -> Bool {
+        guard let statx = Self.statx else { return try self.status().st_nlink > 0 }
+        return try withUnsafeTemporaryAllocation(byteCount: 256, alignment: 8) { found throws(ForebayError) in
+            guard statx(self.descriptor, "", Self.emptyPath, Self.linkCount, found.baseAddress!) == 0 else {
+                throw .disk("statx", self.path, errno)
+            }
+            return found.load(fromByteOffset: Self.linkCountOffset, as: UInt32.self) > 0
+        }
+    }
+
+    // fstat asks for the times, too; from then on Linux (6.13 and later) gives each write a time of its own, and every synced write has to
+    // write the inode: a twentieth of the rate of single POSTs. (Hidden from Swift behind _GNU_SOURCE.)
+    private typealias Statx = @convention(c) (CInt, UnsafePointer<CChar>, CInt, CUnsignedInt, UnsafeMutableRawPointer) -> CInt
+    private static let statx = dlsym(nil, "statx").map { unsafeBitCast($0, to: Statx.self) }
+    private static let emptyPath: CInt = 0x1000  // AT_EMPTY_PATH
+    private static let linkCount: CUnsignedInt = 0x4  // STATX_NLINK
+    private static let linkCountOffset = 16  // of stx_nlink in struct statx
 
     private func status() throws(ForebayError) -> stat {
         var status = stat()
