@@ -110,7 +110,8 @@ final class CursorSet: Sendable {
             ([name] + routes.map(Self.unknown)).compactMap { state.registry.forgotten[$0] }.max() ?? 0
         }
         let sequence = min(max(view.read { $0.start }, forgotten), view.read { $0.durableEnd })
-        let cursor = try self.write(name, routes, sequence, view)
+        // Not over what an attempt that found no room may have made and registered: the next start may find only that.
+        let cursor = try self.rewrite(name, routes, sequence, view)
         try self.register { $0.put(CursorRegistry.Entry(name: name, routes: routes)) }
         self.state.withLock { $0.cursors[name] = cursor }
         if self.isRegistryLost, sequence < view.read({ $0.durableEnd }) {
@@ -135,7 +136,7 @@ final class CursorSet: Sendable {
             let taken = self.state.withLock { $0.registry.forgotten[name] } ?? 0
             sequence = min(max(sequence, taken), view.read { $0.durableEnd })
         }
-        let cursor = try known == nil ? self.write(name, routes, sequence, view) : self.rewrite(name, routes, sequence, view)
+        let cursor = try self.rewrite(name, routes, sequence, view)
         var rests: [SpoolCursor] = []
         // Their count before the registry: of one with several routes it is not believed at a start, of one with a single route it is.
         for cursor in parted {
@@ -219,7 +220,7 @@ final class CursorSet: Sendable {
         return self.cursor(name, routes, slots, value)
     }
 
-    /// One that is registered: at no moment its file is not whole.
+    /// One that may be registered: at no moment its file is not whole.
     private func rewrite(_ name: String, _ routes: [RouteID], _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
         let path = LogIdentity.path(ofCursor: name, in: self.directory)
         let log = self.state.withLock { $0.registry.log }
@@ -227,6 +228,7 @@ final class CursorSet: Sendable {
         let ordinal = try LogCensus(view, self.disk).ordinal(of: routes, at: sequence)
         let value = SlotFile.Value(sequence: sequence, ordinal: ordinal, owner: SpoolCursor.owner(name))
         let slots = try SlotFile.take(self.disk, path, of: self.directory, log: log, found, value)
+        try self.disk.syncFolder(Folder.parent(of: path))
         return self.cursor(name, routes, slots, value)
     }
 
