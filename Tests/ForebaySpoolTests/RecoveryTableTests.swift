@@ -252,7 +252,7 @@ struct RecoveryTableTests {
                     try $0.remove($0.directory + "/registry")
                     try $0.remove($0.directory + "/registry.copy")
                     try $0.remove($0.directory + "/cursors/forward.a")
-                }, [lost, "forward.a: the registry was lost, and there is no such cursor"], [0, 3]
+                }, [lost, "registry: the registry was lost, and no cursor counts the events of a route whose name is not known"], [0, 3]
             ),
             ("the mark", { try $0.remove($0.directory + "/mark") }, ["mark: it is gone or can't be read"], [5, 3]),
             (
@@ -264,7 +264,7 @@ struct RecoveryTableTests {
             try damage(world)
             var spool = try await world.open()
             let found = [try await spool.cursor("forward/a", route: routeA), try await spool.cursor("forward/b", route: routeB)]
-            #expect(world.alarms() == alarms && world.missing().isEmpty, "\(what)")
+            #expect(world.alarms() == alarms && world.missing().isEmpty, "\(what): \(world.alarms())")
             #expect(found.map(\.sequence) == cursors && found.map { spool.lag(of: $0) } == [cursors[0] == 0 ? 4 : 1, 2], "\(what)")
             #expect(spool.durableEnd == 7)
             await spool.close()

@@ -108,11 +108,10 @@ package final class SetAsideSource: EventSource {
                 for index in passes.indices where passes[index].units.removeValue(forKey: number) != nil { passes[index].scan.drop(number) }
             }
             passes.removeAll { $0.units.isEmpty }
-            if !reading.start.isEmpty {
-                // One that was given up and found again meanwhile stands there twice.
-                let positions = Dictionary(reading.start.map { ($0.unit, $0.from) }) { $1 }
-                let units = Dictionary(reading.start.map { ($0.unit, $0.pass) }) { $1 }
-                passes.append(Pass(scan: setAside.scan(positions), units: units))
+            // One that was given up and found again meanwhile stands there twice.
+            let starts = Dictionary(reading.start.map { ($0.unit, $0) }) { $1 }
+            for (number, start) in starts.sorted(by: { $0.key < $1.key }) {
+                passes.append(Pass(scan: setAside.scan([number: start.from]), units: [number: start.pass]))
             }
             var merged: [Pass] = []
             for var pass in passes {

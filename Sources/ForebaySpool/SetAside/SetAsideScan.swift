@@ -35,6 +35,8 @@ package final class SetAsideScan {
         self.units = units
         self.onMissing = onMissing
         self.positions = positions.filter { units.settled($0.key) != nil }
+        // From where it has something to read: one that begins far behind it would else be joined, and hold it up.
+        self.next = self.candidates.first { self.count(in: $0.routes) > 0 }?.number ?? 0
     }
 
     /// Of a log that has nothing.
@@ -126,8 +128,7 @@ package final class SetAsideScan {
             self.next = segment.number + 1
             (self.segment, self.scanner) = (nil, nil)
         }
-        let candidates = self.view?.read { state in state.segments.filter { $0.number >= self.next && !$0.isLeaving && !$0.isHusk } } ?? []
-        for segment in candidates {
+        for segment in self.candidates {
             let waiting = self.count(in: segment.routes)
             if waiting == 0 {
                 if !segment.isActive { self.next = segment.number + 1 }
@@ -150,6 +151,10 @@ package final class SetAsideScan {
             return true
         }
         return false
+    }
+
+    private var candidates: [SegmentInfo] {
+        self.view?.read { state in state.segments.filter { $0.number >= self.next && !$0.isLeaving && !$0.isHusk } } ?? []
     }
 
     private func isStillThere(_ segment: SegmentInfo) -> Bool {
