@@ -35,13 +35,15 @@ package final class Spool: Sendable {
     private static func openOnce(
         _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics, _ reporter: SpoolReporter
     ) throws(ForebayError) -> Spool {
-        let (disk, directory) = (configuration.disk, configuration.directory)
+        var configuration = configuration
+        let directory = configuration.directory
+        for path in [directory, configuration.segments, "\(directory)/cursors"] { try Folder(configuration.disk).make(path) }
+        // From now on what is not there is lost: it can't be away with its folder.
+        configuration.disk = try configuration.disk.holding(configuration.held)
+        let disk = configuration.disk
         let folder = Folder(disk)
         // What an earlier process made or renamed and did not live to sync counts from now on, so it is synced first.
-        for path in [directory, configuration.segments, "\(directory)/cursors"] {
-            try folder.make(path)
-            try disk.syncFolder(path)
-        }
+        for path in [directory, configuration.segments, "\(directory)/cursors"] { try disk.syncFolder(path) }
         let lock = try SpoolLock(disk, directory: directory)
         for name in try folder.entries(configuration.segments) where SegmentFile.isLeftover(name) {
             try folder.remove("\(configuration.segments)/\(name)")
@@ -161,10 +163,12 @@ package final class Spool: Sendable {
         return isFull
     }
 
-    /// Why nothing can be kept any more until the process is started again: the log's folder was taken away under it. Asks the disk.
+    /// Why what is kept now could not be found again, and until when: its folders were taken away under it. Asks the disk.
     package var fault: String? {
-        if let fault = self.view.read({ $0.fault }) { return fault }
-        return self.lock.isThere ? nil : "the folder \(self.configuration.directory) was removed"
+        if let fault = self.view.read({ $0.fault }) ?? self.configuration.disk.fault(of: self.configuration.held) { return fault }
+        guard !self.lock.holds else { return nil }
+        return "\(self.configuration.directory)/lock was removed, so another process could take the log; nothing is accepted until the node"
+            + " is started again"
     }
 
     /// What was acknowledged and can't be read any more, as far as it has been noticed.

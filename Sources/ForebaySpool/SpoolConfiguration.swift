@@ -33,6 +33,9 @@ package struct SpoolConfiguration: Sendable {
 
     var segments: String { "\(self.directory)/segments" }
 
+    /// Which stay what they were when the log was opened. A side log has no cursors.
+    var held: [String] { [self.directory, self.segments] + (self.kind == .spool ? ["\(self.directory)/cursors"] : []) }
+
     /// The smallest segment that is worth its file: a side log takes what it can get.
     var leastSegment: Int { self.kind.isSideLog ? 0 : min(self.segmentSize, max(64 << 10, self.segmentSize / 16)) }
 }

@@ -27,6 +27,6 @@ final class SpoolLock: Sendable {
         self.owned.withLock { $0 = nil }
     }
 
-    /// Whether the log's folder is still there: the lock's file goes with it.
-    var isThere: Bool { (try? self.owned.withLock { $0 }?.hasName()) ?? true }  // A call that fails says nothing of the name.
+    /// False once its file was removed: another process could make one of its own, and take the log.
+    var holds: Bool { (try? self.owned.withLock { $0 }?.hasName()) ?? true }  // A call that fails says nothing of the name.
 }

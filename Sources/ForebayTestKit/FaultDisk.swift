@@ -14,24 +14,37 @@ package final class FaultDisk: Disk {
     /// - Returns: the `errno` to fail with; none: the call is made.
     package typealias Rule = @Sendable (_ call: Call, _ path: String) -> Int32?
 
-    private let disk = SystemDisk()
-    private let rule = Mutex<Rule?>(nil)
-    private let told = Mutex<(free: Int, total: Int)?>(nil)
+    /// One for all disks that hold folders of this one.
+    private final class Rules: Sendable {
+        let rule = Mutex<Rule?>(nil)
+        let told = Mutex<(free: Int, total: Int)?>(nil)
+    }
 
-    package init() {}
+    private let disk: any Disk
+    private let rules: Rules
+
+    package init() { (self.disk, self.rules) = (SystemDisk(), Rules()) }
+
+    private init(_ disk: any Disk, _ rules: Rules) { (self.disk, self.rules) = (disk, rules) }
+
+    package func holding(_ folders: [String]) throws(ForebayError) -> any Disk {
+        FaultDisk(try self.disk.holding(folders), self.rules)
+    }
+
+    package func whereabouts(of folder: String) throws(ForebayError) -> Whereabouts { try self.disk.whereabouts(of: folder) }
 
     /// From now on; none: nothing fails.
     package func fail(_ rule: Rule?) {
-        self.rule.withLock { $0 = rule }
+        self.rules.rule.withLock { $0 = rule }
     }
 
     /// What ``space(_:)`` says from now on; none: the truth.
     package func tell(_ space: (free: Int, total: Int)?) {
-        self.told.withLock { $0 = space }
+        self.rules.told.withLock { $0 = space }
     }
 
     fileprivate func check(_ call: Call, _ path: String) throws(ForebayError) {
-        guard let number = self.rule.withLock({ $0 })?(call, path) else { return }
+        guard let number = self.rules.rule.withLock({ $0 })?(call, path) else { return }
         if call == .sync || call == .syncFolder { throw .syncFailed("sync", path, number) }
         throw .disk("\(call)", path, number)
     }
@@ -81,7 +94,7 @@ package final class FaultDisk: Disk {
 
     package func space(_ path: String) throws(ForebayError) -> (free: Int, total: Int) {
         try self.check(.space, path)
-        if let told = self.told.withLock({ $0 }) { return told }
+        if let told = self.rules.told.withLock({ $0 }) { return told }
         return try self.disk.space(path)
     }
 }

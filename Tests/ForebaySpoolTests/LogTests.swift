@@ -349,7 +349,7 @@ struct LogTests {
         let path = world.directory + "/lock"
         try Data("99999999999\nold".utf8).write(to: URL(filePath: path))
         var lock: SpoolLock? = try SpoolLock(world.watched.disk, directory: world.directory)
-        #expect(FileManager.default.contents(atPath: path) == Data("\(getpid())\n".utf8) && lock?.isThere == true)
+        #expect(FileManager.default.contents(atPath: path) == Data("\(getpid())\n".utf8) && lock?.holds == true)
         var error = #expect(throws: ForebayError.self) { try SpoolLock(world.watched.disk, directory: world.directory) }
         #expect(error?.code == .spoolLocked && error?.recovery == .stop)
         #expect(error?.message == "\(world.directory) is in use by another forebay (process \(getpid())); one process owns a data folder")
@@ -358,7 +358,7 @@ struct LogTests {
         error = #expect(throws: ForebayError.self) { try SpoolLock(world.watched.disk, directory: world.directory) }
         #expect(error?.message == "\(world.directory) is in use by another forebay; one process owns a data folder")
         lock?.release()
-        #expect(lock?.isThere == true, "it is not ours to say any more")
+        #expect(lock?.holds == true, "it is not ours to say any more")
         lock = nil
         world.watched.fail { $0 == "write lock" ? ENOSPC : nil }
         lock = try SpoolLock(world.watched.disk, directory: world.directory)
@@ -369,7 +369,7 @@ struct LogTests {
         world.watched.fail(nil)
         lock = try SpoolLock(world.watched.disk, directory: world.directory)
         try FileManager.default.removeItem(atPath: path)
-        #expect(lock?.isThere == false)
+        #expect(lock?.holds == false)
     }
 
     @Test("a hole is told of once, wherever it is met again, and with what goes on where it ended as one")

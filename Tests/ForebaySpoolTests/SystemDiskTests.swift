@@ -312,8 +312,8 @@ struct SystemDiskTests {
         let (from, to) = (folder + "/from", folder + "/to")
         try Data([1]).write(to: URL(filePath: from))
         let error = #expect(throws: ForebayError.self) {
-            try SystemDisk.renameByLink(from, to: to) { path in
-                guard path == from || staysWithBoth else { return unlink(path) }
+            try SystemDisk.renameByLink(DiskPlace(from), to: DiskPlace(to)) { place in
+                guard place.path == from || staysWithBoth else { return unlink(place.path) }
                 errno = EBUSY
                 return -1
             }
@@ -322,10 +322,10 @@ struct SystemDiskTests {
         #expect(error?.code == (staysWithBoth ? .syncFailed : .systemCall) && error?.systemCode == EBUSY)
         #expect(FileManager.default.fileExists(atPath: from) && FileManager.default.fileExists(atPath: to) == staysWithBoth)
         guard !staysWithBoth else { return }
-        try SystemDisk.renameByLink(from, to: to)
+        try SystemDisk.renameByLink(DiskPlace(from), to: DiskPlace(to))
         #expect(!FileManager.default.fileExists(atPath: from) && FileManager.default.fileExists(atPath: to))
         try Data([2]).write(to: URL(filePath: from))
-        let taken = #expect(throws: ForebayError.self) { try SystemDisk.renameByLink(from, to: to) }
+        let taken = #expect(throws: ForebayError.self) { try SystemDisk.renameByLink(DiskPlace(from), to: DiskPlace(to)) }
         #expect(taken?.systemCode == EEXIST)
         #expect(try Data(contentsOf: URL(filePath: to)) == Data([1]), "nothing is replaced")
     }

@@ -13,6 +13,17 @@ package enum FolderEntries {
         return try self.names(in: folder)
     }
 
+    /// - Parameter descriptor: of the folder; it is closed.
+    package static func names(closing descriptor: CInt) throws(SystemCallFailure) -> [String] {
+        guard let folder = fdopendir(descriptor) else {
+            let number = errno
+            close(descriptor)
+            throw SystemCallFailure(code: number)
+        }
+        defer { closedir(folder) }
+        return try self.names(in: folder)
+    }
+
     static func names(in folder: OpaquePointer) throws(SystemCallFailure) -> [String] {
         var names: [String] = []
         while true {

@@ -88,9 +88,7 @@ package final class Node: Sendable {
         // Every cursor that holds something is there.
         await storage.spool.releasePassedSegments()
         let storageHealth = StorageHealth()
-        let storageWatch = StorageWatch(
-            NodeStorage.watchedFolders(configuration), storageHealth, storageFault: { storage.spool.fault },
-            isFull: { storage.spool.isFull })
+        let storageWatch = StorageWatch(storageHealth, storageFault: { storage.fault }, isFull: { storage.spool.isFull })
         observation.opened(
             NodeObservation.Parts(
                 supervisor: supervisor, storage: storage, storageHealth: storageHealth, routes: routes, removed: removed))

@@ -8,6 +8,7 @@ package import ForebayTelemetry
 /// are not configured any more. All share their threads and one budget.
 package final class NodeStorage: Sendable {
     package let spool: Spool
+    let data: DataFolderLogs
     package let deadLetters: [String: DeadLetters]
     package let setAside: [String: SetAsideLog]
     /// Beside it, what a route left under former names and could not make its own, by those.
@@ -24,6 +25,7 @@ package final class NodeStorage: Sendable {
         let directory = configuration.node.dataDirectory
         let sizes = configuration.buffer.spool
         let threads = SpoolThreads()
+        let disk = try DataFolderLogs.hold(directory, on: disk)
         let budget = try SpoolBudget(capacity: sizes.maxSize, directory: directory, disk: disk, ballast: 2 * sizes.segment)
         let spoolMetrics = SpoolMetrics(metrics)
         let open = { @Sendable (folder: String, kind: LogKind, segment: Int) throws(ForebayError) in
@@ -74,16 +76,17 @@ package final class NodeStorage: Sendable {
             }
         }
         return NodeStorage(
-            spool: spool, deadLetters: deadLetters, setAside: setAside, formerSetAside: former, removed: removed, budget: budget,
-            threads: threads)
+            spool: spool, data: data, deadLetters: deadLetters, setAside: setAside, formerSetAside: former, removed: removed,
+            budget: budget, threads: threads)
     }
 
     private init(
-        spool: Spool, deadLetters: [String: DeadLetters], setAside: [String: SetAsideLog],
+        spool: Spool, data: DataFolderLogs, deadLetters: [String: DeadLetters], setAside: [String: SetAsideLog],
         formerSetAside: [String: [(name: String, log: SetAsideLog)]], removed: [String: SideLogs], budget: SpoolBudget,
         threads: SpoolThreads
     ) {
         self.spool = spool
+        self.data = data
         self.deadLetters = deadLetters
         self.setAside = setAside
         self.formerSetAside = formerSetAside
@@ -92,10 +95,11 @@ package final class NodeStorage: Sendable {
         self.threads = threads
     }
 
-    /// What must stay where it is while the node runs.
-    static func watchedFolders(_ configuration: ForebayConfiguration) -> [String] {
-        let directory = configuration.node.dataDirectory
-        return [directory, "\(directory)/spool/segments", "\(directory)/spool/cursors"]
+    /// Why what is stored now could not be found again, and until when; none if it could. Asks the disk.
+    package var fault: String? {
+        if let fault = self.data.fault ?? self.spool.fault { return fault }
+        let asides = Array(self.setAside.values) + self.formerSetAside.values.joined().map(\.log)
+        return asides.lazy.compactMap(\.fault).first ?? self.deadLetters.values.lazy.compactMap(\.fault).first
     }
 
     /// Cursors synced, segments sealed.

@@ -41,7 +41,7 @@ actor RemovedRoutes {
     /// can be added to it while its route is gone.
     static func find(_ configuration: ForebayConfiguration, _ storage: NodeStorage) async throws(ForebayError) -> RemovedRoutes {
         let configured = Set(configuration.routes.map(\.name))
-        let data = DataFolderLogs(configuration)
+        let data = storage.data
         var deliveries: [Delivery] = []
         var logs = storage.removed
         func add(_ route: String, _ stage: String, _ cursor: SpoolCursor?, _ logs: SideLogs?) throws(ForebayError) {

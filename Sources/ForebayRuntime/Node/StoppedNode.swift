@@ -71,16 +71,18 @@ package struct StoppedNode: Sendable {
         let threads = SpoolThreads()
         defer { threads.end() }
         let sizes = configuration.buffer.spool
-        let budget = try SpoolBudget(capacity: sizes.maxSize, directory: self.directory, ballast: 2 * sizes.segment)
+        let disk = try DataFolderLogs.hold(self.directory, on: SystemDisk())
+        let budget = try SpoolBudget(capacity: sizes.maxSize, directory: self.directory, disk: disk, ballast: 2 * sizes.segment)
         var settings = ForebaySpool.SpoolConfiguration(
             directory: "\(self.directory)/spool", segmentSize: sizes.segment, onDiskFailure: DiskFailure.leave)
         settings.preparesNext = false
+        settings.disk = disk
         let spool = try Spool.open(settings, budget: budget, threads: threads, metrics: SpoolMetrics(MetricsRegistry()))
         do throws(ForebayError) {
             // Every cursor that holds something is there: it stands in the registry.
             await spool.releasePassedSegments()
             for held in found {
-                try await DataFolderLogs(routes: [], directory: self.directory).giveUp(
+                try await DataFolderLogs(routes: [], directory: self.directory, disk: disk).giveUp(
                     route, spool.allCursors.first { $0.route == route && $0.stage == held.stage }, of: spool,
                     withSideLogs: held.stage == RemovedRoutes.forward, budget)
             }

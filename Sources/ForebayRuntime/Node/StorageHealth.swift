@@ -1,7 +1,6 @@
 import ForebayCore
 import ForebayIngest
 import ForebayTelemetry
-import Glibc
 import Synchronization
 
 /// Whether what is stored now could be found again: what the folders of the node say, and what the buffer said last.
@@ -62,18 +61,12 @@ final class StorageHealth: Sendable {
     }
 }
 
-/// Looks at the folders of a running node, and asks its storage: whoever deletes or moves them leaves it writing into files that no start
-/// will find again.
+/// Asks the storage of a running node for its folders: whoever deletes or moves them leaves it writing into files that a start may never
+/// find again.
 ///
 /// Once a second, on a thread of its own: a disk that hangs must hold up nobody.
 actor StorageWatch {
-    private struct Folder {
-        let path: String
-        let identity: [UInt64]
-    }
-
     private let health: StorageHealth
-    private let folders: [Folder]
     private let storageFault: @Sendable () -> String?
     private let isFull: @Sendable () -> Bool
     private let thread: ThreadExecutor
@@ -82,17 +75,12 @@ actor StorageWatch {
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.thread.asUnownedSerialExecutor() }
 
     /// - Parameters:
-    ///   - folders: which are there now.
-    ///   - storageFault: what the storage itself knows: why nothing can be kept; none if all is well. It may ask the disk.
+    ///   - storageFault: why what is stored could not be found again, and until when; none if all is well. It may ask the disk.
     ///   - isFull: whether new events are refused for want of room.
-    init(
-        _ folders: [String], _ health: StorageHealth, storageFault: @escaping @Sendable () -> String?,
-        isFull: @escaping @Sendable () -> Bool
-    ) {
+    init(_ health: StorageHealth, storageFault: @escaping @Sendable () -> String?, isFull: @escaping @Sendable () -> Bool) {
         self.isFull = isFull
         self.health = health
         self.storageFault = storageFault
-        self.folders = folders.map { Folder(path: $0, identity: Self.identity(of: $0)) }
         self.thread = ThreadExecutor(label: "fb-storage")
     }
 
@@ -110,27 +98,12 @@ actor StorageWatch {
 
     func look() {
         self.health.found(isFull: self.isFull())
-        let fault = self.fault()
+        let fault = self.storageFault()
         guard self.health.found(fault) else { return }
         if let fault {
-            self.logger.error("what is stored now would be lost; nothing is accepted until the node is started again", ["reason": fault])
+            self.logger.error("what is stored now could be lost", ["reason": fault])
         } else {
-            self.logger.warning("the node's folders are back; events are accepted again", [:])
+            self.logger.warning("the node's folders are back in their places; events are accepted again", [:])
         }
-    }
-
-    private func fault() -> String? {
-        for folder in self.folders {
-            let identity = Self.identity(of: folder.path)
-            if identity.isEmpty { return "\(folder.path) is gone" }
-            if identity != folder.identity { return "\(folder.path) is not the folder that this node opened" }
-        }
-        return self.storageFault()
-    }
-
-    /// Empty if nothing is there.
-    private static func identity(of path: String) -> [UInt64] {
-        var status = stat()
-        return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : []
     }
 }

@@ -120,9 +120,9 @@ actor SpoolWriter {
         return firstSequences.map { DurableReceipt(origin: active.header.origin, firstSequences: $0) }
     }
 
-    /// Its folder was removed, and what was just synced with it.
+    /// It was removed, perhaps with its folder, and what was just synced with it.
     private func lostFile(_ active: SegmentWriter) -> ForebayError {
-        let fault = "\(active.path) was removed while it was in use"
+        let fault = "\(active.path) was removed while it was in use; nothing is accepted until the node is started again"
         self.view.change { $0.fault = fault }
         self.logger.error("nothing can be kept any more: start the node again", ["reason": fault])
         return ForebayError(.systemCall, recovery: .retry, fault)

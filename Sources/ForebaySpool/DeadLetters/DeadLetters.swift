@@ -37,7 +37,7 @@ package actor DeadLetters: DeadLetterLog {
     private let directory: String
     private let open: @Sendable (String) throws(ForebayError) -> Spool
     private let held = Atomic<UInt64>(0)
-    private var spool: Spool?
+    private let opened = Mutex<Spool?>(nil)
 
     /// - Parameters:
     ///   - directory: of this route's log.
@@ -50,7 +50,7 @@ package actor DeadLetters: DeadLetterLog {
         self.open = open
         if try !Folder(disk).entries(directory).isEmpty {
             let spool = try open(directory)
-            self.spool = spool
+            self.opened.withLock { $0 = spool }
             self.held.store(spool.sequenceCount, ordering: .relaxed)
         }
     }
@@ -59,8 +59,11 @@ package actor DeadLetters: DeadLetterLog {
     package nonisolated var count: UInt64 { self.held.load(ordering: .relaxed) }
 
     package func append(_ letters: [DeadLetter]) async throws(ForebayError) -> [UInt64] {
-        if self.spool == nil { self.spool = try self.open(self.directory) }
-        guard let spool = self.spool else { return [] }
+        let spool: Spool
+        if let opened = self.spool { spool = opened } else {
+            spool = try self.open(self.directory)
+            self.opened.withLock { $0 = spool }
+        }
         var builder = BatchBuilder()
         for letter in letters { Self.append(letter, to: &builder) }
         guard
@@ -84,13 +87,20 @@ package actor DeadLetters: DeadLetterLog {
         return after == .max ? nil : after + 1
     }
 
+    /// See ``Spool/fault``.
+    package nonisolated var fault: String? { self.spool?.fault }
+
     package var damage: SpoolDamage { self.spool?.damage ?? SpoolDamage() }
 
     package func close() async {
-        let spool = self.spool
-        self.spool = nil
+        let spool = self.opened.withLock { opened in
+            defer { opened = nil }
+            return opened
+        }
         await spool?.close()
     }
+
+    private nonisolated var spool: Spool? { self.opened.withLock { $0 } }
 
     static func list(_ reader: SpoolReader, limit: Int) throws(ForebayError) -> [DeadLetterEntry] {
         var entries: [DeadLetterEntry] = []

@@ -37,6 +37,27 @@ package protocol Disk: Sendable {
 
     /// Bytes free for us, and bytes in all, of the file system that holds `path`.
     func space(_ path: String) throws(ForebayError) -> (free: Int, total: Int)
+
+    /// The same disk, on which each of these folders stays the one that has the path now: wherever it is moved, and whatever is made or
+    /// mounted in its place. What is in it is found there; a name that it has not is not there, or, once the folder itself was removed,
+    /// fails with `ESTALE`.
+    ///
+    /// - Parameter folders: those further up first; each is looked for in the ones before it.
+    func holding(_ folders: [String]) throws(ForebayError) -> any Disk
+
+    /// What became of a folder that is held. One that is not is where it is.
+    func whereabouts(of folder: String) throws(ForebayError) -> Whereabouts
+}
+
+/// Where a folder is that is held by its path (``Disk/holding(_:)``).
+package enum Whereabouts: Sendable {
+    case inPlace
+    /// Nothing has its path.
+    case gone
+    /// Something else has its path: another folder, or one that is mounted there.
+    case replaced
+    /// It has no name any more, and holds nothing.
+    case removed
 }
 
 package enum EntryKind: Sendable {
@@ -115,6 +136,21 @@ extension DiskFile {
 }
 
 extension Disk {
+    /// Why what is stored now could not be found again: one of the held folders is not in its place. None if all are.
+    func fault(of folders: [String]) -> String? {
+        for folder in folders {
+            // A call that fails says nothing of the folder.
+            switch try? self.whereabouts(of: folder) {
+            case .inPlace?, nil: continue
+            case .gone?: return "\(folder) is gone; nothing is accepted until it is back in its place"
+            case .replaced?:
+                return "\(folder) is not the folder that this node opened; nothing is accepted until that one is back in its place"
+            case .removed?: return "\(folder) was removed; nothing is accepted until the node is started again"
+            }
+        }
+        return nil
+    }
+
     /// Opens, or makes, a file for durable appending: past the page cache and synced with each write, where the file system can.
     ///
     /// One call instead of two, and no copy into the page cache: a tenth less CPU a request at 128 connections, a quarter at 8.

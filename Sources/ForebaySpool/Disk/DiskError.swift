@@ -18,7 +18,8 @@ extension ForebayError {
         ForebayError(.spoolUnreadable, recovery: .stop, message)
     }
 
-    /// What was asked for is not there any more, and trying again won't bring it back.
+    /// What was asked for is not there any more, and trying again won't bring it back. Only of what lies in a folder that is held: else its
+    /// folder may be away for a moment (``Disk/holding(_:)``).
     var isLoss: Bool { self.systemCode == ENOENT || self.systemCode == EIO }
 
     /// The `errno` of the call that failed, if it was one.

@@ -1,79 +1,133 @@
 package import ForebayCore
 import Glibc
 
-/// Linux's O_DIRECT, which Glibc hides from Swift behind _GNU_SOURCE.
-#if arch(arm64)
-    private let O_DIRECT: Int32 = 0o200000
-#else
-    private let O_DIRECT: Int32 = 0o40000
-#endif
-
 /// The operating system's disk.
 package struct SystemDisk: Disk {
-    package init() {}
+    /// Those further down first.
+    private let held: [HeldFolder]
+
+    package init() { self.held = [] }
+
+    private init(held: [HeldFolder]) { self.held = held }
+
+    // MARK: Folders that are held
+
+    package func holding(_ folders: [String]) throws(ForebayError) -> any Disk {
+        var held = self.held
+        for path in folders {
+            let folder = try HeldFolder(path, at: SystemDisk(held: held).place(inside: path))
+            held.removeAll { $0.path == path }
+            held.append(folder)
+        }
+        held.sort { $0.path.utf8.count > $1.path.utf8.count }
+        return SystemDisk(held: held)
+    }
+
+    package func whereabouts(of folder: String) throws(ForebayError) -> Whereabouts {
+        try self.held.first { $0.path == folder }?.whereabouts() ?? .inPlace
+    }
+
+    /// Where a name is: an entry of its folder.
+    private func place(_ path: String) -> DiskPlace {
+        for folder in self.held where path.utf8.count > folder.path.utf8.count && path.hasPrefix(folder.path) {
+            let rest = path.utf8.dropFirst(folder.path.utf8.count)
+            guard rest.first == UInt8(ascii: "/") else { continue }
+            return DiskPlace(path, in: folder, name: String(Substring(rest.drop { $0 == UInt8(ascii: "/") })))
+        }
+        return DiskPlace(path)
+    }
+
+    /// Where a folder is that is to be looked into: the one that is held, if it is.
+    private func place(inside path: String) -> DiskPlace {
+        self.held.first { $0.path == path }.map { DiskPlace(path, in: $0, name: ".") } ?? self.place(path)
+    }
+
+    // MARK: Calls
 
     package func open(_ path: String, _ options: OpenOptions) throws(ForebayError) -> any DiskFile {
-        try SystemFile(path, options)
+        try SystemFile(self.place(path), options)
     }
 
     package func makeFolder(_ path: String) throws(ForebayError) {
-        guard mkdir(path, 0o750) == 0 || errno == EEXIST else { throw .disk("make folder", path, errno) }
+        let place = self.place(inside: path)
+        guard mkdirat(place.descriptor, place.name, 0o750) == 0 || errno == EEXIST else { throw place.failure("make folder", errno) }
     }
 
     package func rename(_ from: String, to: String) throws(ForebayError) {
-        guard Glibc.rename(from, to) == 0 else { throw .disk("rename", from, errno) }
+        let (old, new) = (self.place(from), self.place(to))
+        guard renameat(old.descriptor, old.name, new.descriptor, new.name) == 0 else { throw old.failure("rename", errno) }
     }
 
     package func renameCreating(_ from: String, to: String) throws(ForebayError) {
+        let (old, new) = (self.place(from), self.place(to))
         if let renameat2 = Self.renameat2 {
-            if renameat2(Self.workingDirectory, from, Self.workingDirectory, to, Self.noReplace) == 0 { return }
+            if renameat2(old.descriptor, old.name, new.descriptor, new.name, Self.noReplace) == 0 { return }
             // A file system, or a kernel, that can't do it in one step.
-            guard errno == EINVAL || errno == ENOSYS else { throw .disk("rename", to, errno) }
+            guard errno == EINVAL || errno == ENOSYS else { throw new.failure("rename", errno) }
         }
-        try Self.renameByLink(from, to: to)
+        try Self.renameByLink(old, to: new)
     }
 
     /// A second name, then one less: `link` never replaces. Like a rename it is done whole or not at all.
-    static func renameByLink(_ from: String, to: String, unlink: (String) -> CInt = { Glibc.unlink($0) }) throws(ForebayError) {
-        guard link(from, to) == 0 else { throw .disk("link", to, errno) }
+    static func renameByLink(
+        _ from: DiskPlace, to: DiskPlace, unlink: (DiskPlace) -> CInt = { unlinkat($0.descriptor, $0.name, 0) }
+    ) throws(ForebayError) {
+        guard linkat(from.descriptor, from.name, to.descriptor, to.name, 0) == 0 else { throw to.failure("link", errno) }
         guard unlink(from) != 0 else { return }
         let number = errno
         // With both names nobody could tell whether it counts; a start can.
-        guard unlink(to) == 0 else { throw .syncFailed("remove", to, errno) }
-        throw .disk("remove", from, number)
+        guard unlink(to) == 0 else { throw .syncFailed("remove", to.path, errno) }
+        throw .disk("remove", from.path, number)
     }
 
     private typealias RenameAt2 = @convention(c) (CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt) -> CInt
 
     /// Not declared by the Glibc module; musl has none.
     private static let renameat2 = dlsym(nil, "renameat2").map { unsafeBitCast($0, to: RenameAt2.self) }
-    private static let workingDirectory: CInt = -100  // AT_FDCWD
     private static let noReplace: CUnsignedInt = 1  // RENAME_NOREPLACE
 
-    package func remove(_ path: String) throws(ForebayError) {
-        guard unlink(path) == 0 || errno == ENOENT else { throw .disk("remove", path, errno) }
+    package func remove(_ path: String) throws(ForebayError) { try self.remove(path, flags: 0) }
+
+    package func removeFolder(_ path: String) throws(ForebayError) { try self.remove(path, flags: Self.removeFolderFlag) }
+
+    private func remove(_ path: String, flags: CInt) throws(ForebayError) {
+        let place = self.place(path)
+        guard unlinkat(place.descriptor, place.name, flags) != 0 else { return }
+        let failure = place.failure("remove", errno)
+        guard failure.systemCode == ENOENT else { throw failure }
     }
 
-    package func removeFolder(_ path: String) throws(ForebayError) {
-        guard rmdir(path) == 0 || errno == ENOENT else { throw .disk("remove", path, errno) }
-    }
+    private static let removeFolderFlag: CInt = 0x200  // AT_REMOVEDIR
 
     package func syncFolder(_ path: String) throws(ForebayError) {
-        let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .disk("open", path, errno) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw .syncFailed("fsync", path, errno) }
+        try self.inFolder(path, "open") { descriptor throws(ForebayError) in
+            guard fsync(descriptor) == 0 else { throw .syncFailed("fsync", path, errno) }
+        }
     }
 
     package func entries(_ path: String) throws(ForebayError) -> [String]? {
-        do throws(SystemCallFailure) { return try FolderEntries.names(of: path) } catch { throw .disk("list", path, error.code) }
+        let descriptor: CInt
+        do throws(ForebayError) {
+            descriptor = try self.place(inside: path).openFolder("list")
+        } catch {
+            guard error.systemCode == ENOENT else { throw error }
+            return nil
+        }
+        do throws(SystemCallFailure) {
+            return try FolderEntries.names(closing: descriptor)
+        } catch {
+            throw .disk("list", path, error.code)
+        }
     }
 
     package func kind(of path: String) throws(ForebayError) -> EntryKind? {
+        let place = self.place(inside: path)
+        guard !place.isRemoved else { return nil }
         var status = stat()
-        guard lstat(path, &status) == 0 else {
-            if errno == ENOENT { return nil }
-            throw .disk("stat", path, errno)
+        guard fstatat(place.descriptor, place.name, &status, Self.noFollow) == 0 else {
+            let failure = place.failure("stat", errno)
+            if failure.systemCode == ENOENT { return nil }
+            throw failure
         }
         return switch status.st_mode & S_IFMT {
         case S_IFREG: .file
@@ -83,106 +137,23 @@ package struct SystemDisk: Disk {
         }
     }
 
+    private static let noFollow: CInt = 0x100  // AT_SYMLINK_NOFOLLOW
+
     package func space(_ path: String) throws(ForebayError) -> (free: Int, total: Int) {
-        var status = statvfs()
-        guard statvfs(path, &status) == 0 else { throw .disk("statvfs", path, errno) }
-        let unit = UInt(status.f_frsize)
-        // Some network file systems claim more bytes than an Int counts.
-        return (Int(clamping: UInt(status.f_bavail) &* unit), Int(clamping: UInt(status.f_blocks) &* unit))
-    }
-}
-
-/// Owns one file descriptor. Short reads and writes and EINTR end here.
-private final class SystemFile: DiskFile {
-    let descriptor: Int32
-    let path: String
-
-    init(_ path: String, _ options: OpenOptions) throws(ForebayError) {
-        var flags: Int32 = O_CLOEXEC | O_NOFOLLOW | (options.contains(.write) ? O_RDWR : O_RDONLY)
-        if options.contains(.create) { flags |= O_CREAT }
-        if options.contains(.exclusive) { flags |= O_EXCL }
-        if options.contains(.truncate) { flags |= O_TRUNC }
-        if options.contains(.direct) { flags |= O_DIRECT }
-        if options.contains(.syncsWrites) { flags |= O_DSYNC }
-        let descriptor = Glibc.open(path, flags, 0o640)
-        guard descriptor >= 0 else { throw .disk("open", path, errno) }
-        self.descriptor = descriptor
-        self.path = path
-    }
-
-    deinit { close(self.descriptor) }
-
-    func write(_ bytes: UnsafeRawBufferPointer, at position: Int) throws(ForebayError) {
-        var done = 0
-        while done < bytes.count {
-            let written = pwrite(self.descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(position + done))
-            if written < 0 {
-                if errno == EINTR { continue }
-                throw .disk("write", self.path, errno)
-            }
-            done += written
+        try self.inFolder(path, "statvfs") { descriptor throws(ForebayError) in
+            var status = statvfs()
+            guard fstatvfs(descriptor, &status) == 0 else { throw .disk("statvfs", path, errno) }
+            let unit = UInt(status.f_frsize)
+            // Some network file systems claim more bytes than an Int counts.
+            return (Int(clamping: UInt(status.f_bavail) &* unit), Int(clamping: UInt(status.f_blocks) &* unit))
         }
     }
 
-    func read(into buffer: UnsafeMutableRawBufferPointer, at position: Int) throws(ForebayError) -> Int {
-        var done = 0
-        while done < buffer.count {
-            let count = pread(self.descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(position + done))
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw .disk("read", self.path, errno)
-            }
-            if count == 0 { break }
-            done += count
-        }
-        return done
-    }
-
-    func syncData() throws(ForebayError) {
-        guard fdatasync(self.descriptor) == 0 else { throw .syncFailed("fdatasync", self.path, errno) }
-    }
-
-    func sync() throws(ForebayError) {
-        guard fsync(self.descriptor) == 0 else { throw .syncFailed("fsync", self.path, errno) }
-    }
-
-    func truncate(to size: Int) throws(ForebayError) {
-        guard ftruncate(self.descriptor, off_t(size)) == 0 else { throw .disk("truncate", self.path, errno) }
-    }
-
-    func size() throws(ForebayError) -> Int { Int(try self.status().st_size) }
-
-    func hasName() throws(ForebayError) -> Bool {
-        guard let statx = Self.statx else { return try self.status().st_nlink > 0 }
-        return try withUnsafeTemporaryAllocation(byteCount: 256, alignment: 8) { found throws(ForebayError) in
-            guard statx(self.descriptor, "", Self.emptyPath, Self.linkCount, found.baseAddress!) == 0 else {
-                throw .disk("statx", self.path, errno)
-            }
-            return found.load(fromByteOffset: Self.linkCountOffset, as: UInt32.self) > 0
-        }
-    }
-
-    // fstat asks for the times, too; from then on Linux (6.13 and later) gives each write a time of its own, and every synced write has to
-    // write the inode: a twentieth of the rate of single POSTs. (Hidden from Swift behind _GNU_SOURCE.)
-    private typealias Statx = @convention(c) (CInt, UnsafePointer<CChar>, CInt, CUnsignedInt, UnsafeMutableRawPointer) -> CInt
-    private static let statx = dlsym(nil, "statx").map { unsafeBitCast($0, to: Statx.self) }
-    private static let emptyPath: CInt = 0x1000  // AT_EMPTY_PATH
-    private static let linkCount: CUnsignedInt = 0x4  // STATX_NLINK
-    private static let linkCountOffset = 16  // of stx_nlink in struct statx
-
-    private func status() throws(ForebayError) -> stat {
-        var status = stat()
-        guard fstat(self.descriptor, &status) == 0 else { throw .disk("stat", self.path, errno) }
-        return status
-    }
-
-    func dropCache() {
-        posix_fadvise(self.descriptor, 0, 0, POSIX_FADV_DONTNEED)
-    }
-
-    func lock() throws(ForebayError) -> Bool {
-        if flock(self.descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
-        guard errno == EWOULDBLOCK else { throw .disk("lock", self.path, errno) }
-        return false
+    private func inFolder<Result>(
+        _ path: String, _ call: String, _ body: (CInt) throws(ForebayError) -> Result
+    ) throws(ForebayError) -> Result {
+        let descriptor = try self.place(inside: path).openFolder(call)
+        defer { close(descriptor) }
+        return try body(descriptor)
     }
 }

@@ -59,6 +59,9 @@ package final class SetAsideLog: Sendable {
 
     package var damage: SpoolDamage { self.opened?.spool.damage ?? SpoolDamage() }
 
+    /// See ``Spool/fault``.
+    package var fault: String? { self.opened?.spool.fault }
+
     /// Makes new units known, then the batches durable as one group. One caller at a time for a unit.
     ///
     /// - Parameters:

@@ -26,6 +26,28 @@ package struct DataFolderLogs: Sendable {
         self.disk = disk
     }
 
+    /// Makes the data folder, and the folders of the side logs in it.
+    ///
+    /// - Returns: the disk on which they stay these (``Disk/holding(_:)``): for all that lies in them.
+    package static func hold(_ directory: String, on disk: any Disk) throws(ForebayError) -> any Disk {
+        try Folder(disk).make(directory)
+        var disk = try disk.holding([directory])
+        for folder in Self.sideFolders(directory) {
+            do throws(ForebayError) {
+                try Folder(disk).make(folder)
+                disk = try disk.holding([folder])
+            } catch {
+                guard error.code == .spoolFull else { throw error }  // It is made with the first log in it.
+            }
+        }
+        return disk
+    }
+
+    /// Why what is stored now could not be found again: a folder of the data folder is not in its place. Of those in it the logs tell.
+    package var fault: String? { self.disk.fault(of: [self.directory] + Self.sideFolders(self.directory)) }
+
+    private static func sideFolders(_ directory: String) -> [String] { SideLogFolder.Kind.allCases.map { "\(directory)/\($0.rawValue)" } }
+
     package func folder(_ kind: SideLogFolder.Kind, _ route: String) -> SideLogFolder {
         SideLogFolder(kind, of: route, in: self.directory, disk: self.disk)
     }

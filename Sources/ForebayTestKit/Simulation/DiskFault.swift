@@ -25,6 +25,8 @@ package struct DiskFault: Sendable, Equatable {
         case clockJumps
         /// Somebody deletes a file that is in use.
         case fileVanishes
+        /// Somebody moves a folder away that is in use, or mounts something over it, for as long as it lasts.
+        case folderAway
         /// The disk tells no room at all, or fails to tell.
         case spaceUnknown
     }

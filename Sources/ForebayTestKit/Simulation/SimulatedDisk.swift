@@ -38,6 +38,13 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     private(set) var faults: [DiskFault] = []
     private var struck: [Int] = []
     private var death: DiskDeath?
+    /// Folders that the process holds, by the paths that they had.
+    var held: [(path: String, folder: SimulatedFolder)] = []
+    var away: FolderAway?
+    /// How often a folder was taken away, or put back.
+    package internal(set) var moves = 0
+    /// What was made in the place of a folder that was away.
+    package internal(set) var intrusions: [String] = []
 
     package init(seed: UInt64, capacity: Int) {
         self.chance = SplitMix(seed: seed)
@@ -58,9 +65,12 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
         self.eaten = 0
     }
 
-    /// The process is gone: its locks are free, its unlinked files' room, too; the cache may lose what is clean.
+    /// The process is gone: its locks are free, its unlinked files' room, too; the cache may lose what is clean. A folder that is away
+    /// comes back.
     package func detach() {
         self.process = nil
+        self.putBack()
+        self.held = []
         self.faults = []
         self.death = nil
         self.epoch += 1
@@ -91,7 +101,7 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
             self.used += image.allocated
             return image
         }
-        self.folders = ["/": self.root]
+        self.foldersChanged()
     }
 
     /// No fault from now on, and no bad sector is left.
@@ -103,141 +113,21 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
 
     // MARK: Disk
 
-    package func open(_ path: String, _ options: OpenOptions) throws(ForebayError) -> any DiskFile {
-        try self.call(.open, path) { () throws(ForebayError) in
-            try self.fail([.tooManyFiles], EMFILE, "open", path)
-            if options.contains(.create) { try self.fail([.noSpace], ENOSPC, "open", path) }
-            let (folder, name) = try self.place(of: path, "open")
-            var inode: SimulatedInode
-            switch folder.entries[name] {
-            case .folder: throw .disk("open", path, EISDIR)
-            case .file(let found):
-                if options.contains([.create, .exclusive]) { throw .disk("open", path, EEXIST) }
-                inode = found
-            case nil:
-                guard options.contains(.create) else { throw .disk("open", path, ENOENT) }
-                inode = SimulatedInode(number: self.next())
-                inode.links = 1
-                folder.change(.init(number: self.next(), changes: [(name, .file(inode))], partner: nil))
-            }
-            // As Linux does it: the name is made before the file system refuses.
-            if options.contains(.direct), !self.supportsDirect { throw .disk("open", path, EINVAL) }
-            if options.contains(.truncate) { self.resize(inode, to: 0) }
-            inode.opens += 1
-            return SimulatedFile(disk: self, inode: inode, path: path, options: options)
-        }
-    }
+    /// As somebody sees it who holds no folder.
+    private var names: SimulatedNames { SimulatedNames(self) }
 
-    package func makeFolder(_ path: String) throws(ForebayError) {
-        try self.call(.makeFolder, path) { () throws(ForebayError) in
-            let (folder, name) = try self.place(of: path, "make folder")
-            guard folder.entries[name] == nil else { return }
-            try self.fail([.noSpace], ENOSPC, "make folder", path)
-            folder.change(.init(number: self.next(), changes: [(name, .folder(SimulatedFolder()))], partner: nil))
-        }
-    }
-
-    package func rename(_ from: String, to: String) throws(ForebayError) {
-        try self.call(.rename, to) { () throws(ForebayError) in
-            let (folder, name) = try self.place(of: from, "rename")
-            let (target, newName) = try self.place(of: to, "rename")
-            guard let node = folder.entries[name] else { throw .disk("rename", from, ENOENT) }
-            try self.fail([.noSpace], ENOSPC, "rename", from)
-            if case .file(let old) = target.entries[newName] {
-                if case .file(let new) = node, new === old { return }
-                self.unlink(old)
-            } else if case .folder(let old) = target.entries[newName], !old.entries.isEmpty {
-                throw .disk("rename", to, ENOTEMPTY)
-            }
-            if case .folder = node { self.folders = ["/": self.root] }
-            self.onName?(from, to)
-            let number = self.next()
-            if folder === target {
-                folder.change(.init(number: number, changes: [(name, nil), (newName, node)], partner: nil))
-            } else {
-                folder.change(.init(number: number, changes: [(name, nil)], partner: target))
-                target.change(.init(number: number, changes: [(newName, node)], partner: folder))
-            }
-        }
-    }
-
-    package func renameCreating(_ from: String, to: String) throws(ForebayError) {
-        try self.call(.rename, to) { () throws(ForebayError) in
-            let (folder, name) = try self.place(of: from, "link")
-            let (target, newName) = try self.place(of: to, "link")
-            guard case .file(let inode)? = folder.entries[name] else { throw .disk("link", to, ENOENT) }
-            guard target.entries[newName] == nil else { throw .disk("link", to, EEXIST) }
-            try self.fail([.noSpace], ENOSPC, "link", to)
-            target.change(.init(number: self.next(), changes: [(newName, .file(inode))], partner: nil))
-            self.onName?(from, to)
-            inode.links += 1
-            self.maybeDie()
-            folder.change(.init(number: self.next(), changes: [(name, nil)], partner: nil))
-            inode.links -= 1
-        }
-    }
-
-    package func remove(_ path: String) throws(ForebayError) {
-        try self.call(.remove, path) { () throws(ForebayError) in
-            guard let (folder, name) = self.found(path), let node = folder.entries[name] else { return }
-            guard case .file(let inode) = node else { throw .disk("remove", path, EISDIR) }
-            try self.fail([.noSpace], ENOSPC, "remove", path)  // Copy-on-write takes room to give some back.
-            self.onName?(path, nil)
-            folder.change(.init(number: self.next(), changes: [(name, nil)], partner: nil))
-            self.unlink(inode)
-        }
-    }
-
-    package func removeFolder(_ path: String) throws(ForebayError) {
-        try self.call(.remove, path) { () throws(ForebayError) in
-            guard let (folder, name) = self.found(path), let node = folder.entries[name] else { return }
-            guard case .folder(let old) = node else { throw .disk("remove", path, ENOTDIR) }
-            guard old.entries.isEmpty else { throw .disk("remove", path, ENOTEMPTY) }
-            folder.change(.init(number: self.next(), changes: [(name, nil)], partner: nil))
-            self.folders = ["/": self.root]
-        }
-    }
-
-    package func syncFolder(_ path: String) throws(ForebayError) {
-        try self.call(.syncFolder, path) { () throws(ForebayError) in
-            try self.fail([.tooManyFiles], EMFILE, "open", path)
-            guard let folder = self.folder(path) else { throw .disk("open", path, ENOENT) }
-            if self.strikes([.syncLosesData, .syncKeepsData]) != nil { throw .syncFailed("fsync", path, EIO) }
-            self.wait()
-            folder.sync()
-        }
-    }
-
-    package func entries(_ path: String) throws(ForebayError) -> [String]? {
-        try self.call(.list, path) { () throws(ForebayError) in
-            try self.fail([.tooManyFiles], EMFILE, "list", path)
-            guard let folder = self.folder(path) else {
-                if let (parent, name) = self.found(path), parent.entries[name] != nil { throw .disk("list", path, ENOTDIR) }
-                return nil
-            }
-            return folder.entries.keys.sorted().shuffled(using: &self.chance)
-        }
-    }
-
-    package func kind(of path: String) throws(ForebayError) -> EntryKind? {
-        try self.call(.kind, path) { () throws(ForebayError) in
-            if path == "/" { return .folder }
-            guard let (folder, name) = self.found(path) else { return nil }
-            return switch folder.entries[name] {
-            case .file: .file
-            case .folder: .folder
-            case nil: nil
-            }
-        }
-    }
-
-    package func space(_ path: String) throws(ForebayError) -> (free: Int, total: Int) {
-        try self.call(.space, path) { () throws(ForebayError) in
-            try self.fail([.spaceUnknown], EIO, "statvfs", path)
-            guard self.folder(path) != nil else { throw .disk("statvfs", path, ENOENT) }
-            return (self.free, self.capacity)
-        }
-    }
+    package func open(_ path: String, _ options: OpenOptions) throws(ForebayError) -> any DiskFile { try self.names.open(path, options) }
+    package func makeFolder(_ path: String) throws(ForebayError) { try self.names.makeFolder(path) }
+    package func rename(_ from: String, to: String) throws(ForebayError) { try self.names.rename(from, to: to) }
+    package func renameCreating(_ from: String, to: String) throws(ForebayError) { try self.names.renameCreating(from, to: to) }
+    package func remove(_ path: String) throws(ForebayError) { try self.names.remove(path) }
+    package func removeFolder(_ path: String) throws(ForebayError) { try self.names.removeFolder(path) }
+    package func syncFolder(_ path: String) throws(ForebayError) { try self.names.syncFolder(path) }
+    package func entries(_ path: String) throws(ForebayError) -> [String]? { try self.names.entries(path) }
+    package func kind(of path: String) throws(ForebayError) -> EntryKind? { try self.names.kind(of: path) }
+    package func space(_ path: String) throws(ForebayError) -> (free: Int, total: Int) { try self.names.space(path) }
+    package func holding(_ folders: [String]) throws(ForebayError) -> any Disk { try self.names.holding(folders) }
+    package func whereabouts(of folder: String) throws(ForebayError) -> Whereabouts { try self.names.whereabouts(of: folder) }
 
     var free: Int { max(0, self.capacity - self.used - self.eaten) }
 
@@ -306,6 +196,11 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
             case .fileVanishes where self.struck[place] == 0:
                 self.struck[place] = 1
                 self.vanish()
+            case .folderAway where self.calls < fault.call + fault.count:
+                if self.struck[place] == 0, self.takeAway() { self.struck[place] = 1 }
+            case .folderAway where self.struck[place] == 1:
+                self.struck[place] = 2
+                self.putBack()
             case .clockJumps where self.struck[place] == 0:
                 self.struck[place] = 1
                 self.coverage.hit("fault.clockJumps")
@@ -342,10 +237,8 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
         if inode.opens > 0 { self.orphans[inode.number] = inode } else { self.used -= inode.allocated }
     }
 
-    private func place(of path: String, _ call: String) throws(ForebayError) -> (SimulatedFolder, String) {
-        guard let found = self.found(path) else { throw .disk(call, path, ENOENT) }
-        return found
-    }
+    /// Folders have other paths now.
+    func foldersChanged() { self.folders = ["/": self.root] }
 
     func found(_ path: String) -> (SimulatedFolder, String)? {
         guard let slash = path.lastIndex(of: "/") else { return nil }

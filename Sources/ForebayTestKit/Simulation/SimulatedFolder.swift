@@ -19,6 +19,8 @@ final class SimulatedFolder {
     }
 
     private(set) var entries: [String: Node] = [:]
+    /// It has no name any more.
+    var isRemoved = false
     private var durable: [String: Node] = [:]
     private var pending: [Operation] = []
 
@@ -111,7 +113,9 @@ final class SimulatedFolder {
             case .file(let inode):
                 self.entries[name] = .file(replacement(inode))
                 self.durable[name] = self.entries[name]
-            case .folder(let folder): folder.replace(replacement)
+            case .folder(let folder):
+                folder.isRemoved = false
+                folder.replace(replacement)
             }
         }
     }

@@ -14,7 +14,8 @@ extension Round {
         "removed route with a backlog", "removed route with events set aside", "route given up, node running", "route given up, node down",
         "side log given up", "log: a route has taken over what it left under a former name", "cluster away", "dead letters",
         "log: set aside", "inspection beside a running node", "inspection of a folder at rest",
-        "files taken away under the node are noticed",
+        "files taken away under the node are noticed", "a folder is moved away", "a folder has another one in its place",
+        "a folder that is away is noticed",
     ]
 
     private static let sweeps = [

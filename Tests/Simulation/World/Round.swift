@@ -64,6 +64,7 @@ package struct Round {
             let isUnclean = self.end(ending, disk, model)
             if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
             hasCrashed = isUnclean || hasCrashed && (node.refusal != nil || !node.hasOpened)
+            for intrusion in disk.intrusions { model.violate("\(intrusion), which was away") }
             if let refusal = node.refusal { self.refused(refusal, life, isLast, disk, model) }
             if life.looksAfter != nil || isLast { Inspector(disk, model, life.lines, isBesideNode: false).look() }
             if !model.violations.isEmpty { break }

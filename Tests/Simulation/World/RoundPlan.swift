@@ -207,7 +207,7 @@ package struct RoundPlan: Sendable {
         let count: Int =
             switch kind {
             case .noSpace, .tooManyFiles: [1, 1, 2, 10].randomElement(using: &chance)!
-            case .diskEaten: Int.random(in: 1...600, using: &chance)
+            case .diskEaten, .folderAway: Int.random(in: 1...600, using: &chance)
             case .readFails: Int.random(in: 1...4, using: &chance)
             default: 1
             }

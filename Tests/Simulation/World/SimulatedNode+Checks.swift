@@ -32,7 +32,10 @@ extension SimulatedNode {
     /// Memory and disk while it runs.
     func checkBounds(_ watched: Watched) {
         self.countReleased(watched.spool)
-        if watched.spool.fault != nil { self.model.coverage.hit("files taken away under the node are noticed") }
+        if let fault = watched.spool.fault {
+            let isAway = fault.hasSuffix("back in its place")
+            self.model.coverage.hit(isAway ? "a folder that is away is noticed" : "files taken away under the node are noticed")
+        }
         // A share that holds nothing is granted anything, and a group larger than the tail stays there until the next.
         let largest = self.model.largest + 8 << 10
         if watched.forward.used > watched.forward.total + 2 * watched.routes.count * largest {

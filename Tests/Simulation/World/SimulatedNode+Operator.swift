@@ -98,7 +98,7 @@ extension SimulatedNode {
         self.clusters.tell(self.model)
         self.model.beginForgetting(line: line)
         for name in Set(names).sorted() {
-            try await data.giveUp(
+            try await storage.data.giveUp(
                 name, storage.spool.allCursors.first { $0.route == name }, of: storage.spool, withSideLogs: true, storage.budget)
         }
         self.model.forgot(line: line)

@@ -139,12 +139,13 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
     func open(_ metrics: MetricsRegistry) throws(ForebayError) -> Storage {
         let process = self.process
         let threads = SpoolThreads(self.surroundings)
+        let disk = try DataFolderLogs.hold(Self.directory, on: self.disk)
         let budget = try SpoolBudget(
-            capacity: self.plan.maxSize, directory: Self.directory, disk: self.disk, ballast: 2 * self.plan.segmentSize)
+            capacity: self.plan.maxSize, directory: Self.directory, disk: disk, ballast: 2 * self.plan.segmentSize)
         var configuration = SpoolConfiguration(directory: "\(Self.directory)/spool", segmentSize: self.plan.segmentSize) { error in
             process.die("the disk broke its word: \(error)")
         }
-        configuration.disk = self.disk
+        configuration.disk = disk
         configuration.surroundings = self.surroundings
         configuration.recentBytes = self.plan.recentBytes
         configuration.preparesNext = self.plan.preparesNext && self.life.forgetsStopped == nil
@@ -153,7 +154,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let routes = self.life.configured.map { line in
             DataFolderLogs.Route(name: self.life.lines[line].name, formerly: self.life.lines[line].formerly)
         }
-        let data = DataFolderLogs(routes: routes, directory: Self.directory, disk: self.disk)
+        let data = DataFolderLogs(routes: routes, directory: Self.directory, disk: disk)
         var storage = Storage(spool: spool, budget: budget, threads: threads, data: data)
         guard self.plan.usesKafka, self.life.forgetsStopped == nil else { return storage }
         try data.prepare()
@@ -173,9 +174,9 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         }
         return SideLogs(
             deadLetters: try DeadLetters(
-                route: route, directory: storage.data.folder(.deadLetters, route).path, disk: self.disk
+                route: route, directory: storage.data.folder(.deadLetters, route).path, disk: configuration.disk
             ) { folder throws(ForebayError) in try open(.deadLetters, folder) },
-            setAside: try SetAsideLog(directory: storage.data.folder(.setAside, route).path, disk: self.disk) {
+            setAside: try SetAsideLog(directory: storage.data.folder(.setAside, route).path, disk: configuration.disk) {
                 folder throws(ForebayError) in try open(.setAside, folder)
             })
     }

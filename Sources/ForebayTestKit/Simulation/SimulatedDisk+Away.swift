@@ -1,0 +1,50 @@
+import ForebayCore
+
+/// A folder that somebody has moved away for a while.
+struct FolderAway {
+    let path: String
+    let folder: SimulatedFolder
+    let parent: SimulatedFolder
+    let name: String
+    /// What has its path meanwhile; none: nothing.
+    let standIn: SimulatedFolder?
+}
+
+/// By an operator, while a process uses the disk; durable at once.
+extension SimulatedDisk {
+    package var isFolderAway: Bool { self.away != nil }
+
+    /// - Returns: false: the process has none, or one is away already.
+    func takeAway() -> Bool {
+        guard self.away == nil else { return false }
+        let candidates = self.held.filter { self.folder($0.path) === $0.folder }
+        guard let (path, folder) = candidates.randomElement(using: &self.chance), let (parent, name) = self.found(path) else { return false }
+        // Where something is mounted over it, there is an empty folder in its place.
+        let standIn = Bool.random(using: &self.chance) ? SimulatedFolder() : nil
+        self.coverage.hit("fault.folderAway")
+        self.coverage.hit(standIn == nil ? "a folder is moved away" : "a folder has another one in its place")
+        self.away = FolderAway(path: path, folder: folder, parent: parent, name: name, standIn: standIn)
+        self.put(standIn.map { .folder($0) }, at: name, in: parent)
+        return true
+    }
+
+    func putBack() {
+        guard let away = self.away else { return }
+        self.away = nil
+        let found: [String] =
+            switch away.parent.entries[away.name] {
+            case nil: []
+            case .file: ["a file"]
+            case .folder(let folder): folder === away.standIn ? folder.entries.keys.sorted() : ["a folder"]
+            }
+        if !found.isEmpty { self.intrusions.append("\(found.joined(separator: ", ")) in the place of \(away.path)") }
+        self.put(.folder(away.folder), at: away.name, in: away.parent)
+    }
+
+    private func put(_ node: SimulatedFolder.Node?, at name: String, in parent: SimulatedFolder) {
+        self.moves += 1
+        parent.change(.init(number: self.next(), changes: [(name, node)], partner: nil))
+        parent.sync()
+        self.foldersChanged()
+    }
+}
