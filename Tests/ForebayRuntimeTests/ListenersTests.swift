@@ -176,21 +176,51 @@ struct ListenersTests {
             let began = ContinuousClock.now
             while try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202 {}
             #expect(ContinuousClock.now - began < .seconds(5))
+            let told = isMoved ? "is gone; nothing is accepted until it is back in its place" : "was removed; nothing is accepted until the node is started again"
             let isTold = await eventually {
                 let ready = try? await Self.ask(node.adminAddress, "/readyz")
-                return ready?.status == 503 && ready?.text.contains("\(folder.path) is gone") == true
+                return ready?.status == 503 && ready?.text.contains("\(folder.path) \(told)") == true
             }
             #expect(isTold)
             let refused = try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x")
-            #expect(refused.status == 503 && refused.text.contains("is gone"))
+            #expect(refused.status == 503 && refused.text.contains(told))
             #expect(try await Self.ask(node.adminAddress, "/livez").status == 200)
             // A new folder in its place is not the one that the node has open.
             for name in ["segments", "cursors"] {
                 try FileManager.default.createDirectory(
                     at: folder.appendingPathComponent("spool/\(name)"), withIntermediateDirectories: true)
             }
-            #expect(await eventually { (try? await Self.ask(node.adminAddress, "/readyz"))?.text.contains("is not the folder") == true })
+            let other = isMoved ? "is not the folder that this node opened" : told
+            #expect(await eventually { (try? await Self.ask(node.adminAddress, "/readyz"))?.text.contains(other) == true })
             #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 503)
+            guard isMoved else { return }
+            // As it is told.
+            try FileManager.default.removeItem(at: folder)
+            try FileManager.default.moveItem(at: aside, to: folder)
+            #expect(await eventually { (try? await Self.ask(node.adminAddress, "/readyz"))?.status == 200 })
+            #expect(await eventually { (try? await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x"))?.status == 202 })
+        }
+    }
+
+    @Test(
+        "a folder in the data folder is moved, or another one has its place: unready with the reason, and ready when it is back",
+        arguments: ["spool", "spool/segments", "spool/cursors", "setaside", "deadletters"])
+    func folderAway(name: String) async throws {
+        try await Self.withNode { node, folder in
+            let (path, aside) = (folder.appendingPathComponent(name), folder.appendingPathComponent("moved"))
+            func isTold(_ text: String) async -> Bool {
+                await eventually { (try? await Self.ask(node.adminAddress, "/readyz"))?.text.contains("\(path.path) \(text)") == true }
+            }
+            try FileManager.default.moveItem(at: path, to: aside)
+            #expect(await isTold("is gone"))
+            try FileManager.default.createDirectory(at: path, withIntermediateDirectories: false)
+            #expect(await isTold("is not the folder that this node opened"))
+            #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 503)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: path.path).isEmpty)
+            try FileManager.default.removeItem(at: path)
+            try FileManager.default.moveItem(at: aside, to: path)
+            #expect(await eventually { (try? await Self.ask(node.adminAddress, "/readyz"))?.status == 200 })
+            #expect(await eventually { (try? await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x"))?.status == 202 })
         }
     }
 

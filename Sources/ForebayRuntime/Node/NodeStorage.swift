@@ -26,17 +26,18 @@ package final class NodeStorage: Sendable {
         let sizes = configuration.buffer.spool
         let threads = SpoolThreads()
         let disk = try DataFolderLogs.hold(directory, on: disk)
+        let known = try KnownLogs(in: directory, disk: disk)
         let budget = try SpoolBudget(capacity: sizes.maxSize, directory: directory, disk: disk, ballast: 2 * sizes.segment)
         let spoolMetrics = SpoolMetrics(metrics)
         let open = { @Sendable (folder: String, kind: LogKind, segment: Int) throws(ForebayError) in
             var settings = ForebaySpool.SpoolConfiguration(
                 directory: folder, kind: kind, segmentSize: segment, onDiskFailure: DiskFailure.leave)
             settings.disk = disk
-            return try Spool.open(settings, budget: budget, threads: threads, metrics: spoolMetrics)
+            return try known.open(settings, budget: budget, threads: threads, metrics: spoolMetrics)
         }
         let spool = try open("\(directory)/spool", .spool, sizes.segment)
-        let data = DataFolderLogs(configuration, disk: disk)
-        try data.prepare()
+        let data = DataFolderLogs(configuration.routes, directory: directory, disk: disk, known: known)
+        try budget.withReserve { () throws(ForebayError) in try data.prepare() }
         // Small files: dead letters are few, and each log takes at least one. What is set aside may be much, but must fit the reserve.
         let lettersSegment = min(sizes.segment, 4 << 20)
         let asideSegment = max(256 << 10, min(sizes.segment, 64 << 20, budget.reserve / 8 / 4096 * 4096))
@@ -66,6 +67,7 @@ package final class NodeStorage: Sendable {
                 removed[route] = SideLogs(deadLetters: try openLetters(route), setAside: nil)
             }
         }
+        known.finishStart(spool)
         metrics.gauge("forebay_buffer_bytes", help: "Bytes that the spool and its side logs take on disk.") { Double(budget.usedBytes) }
         metrics.gauge(
             "forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size, or what the disk can give if that is less."
@@ -104,21 +106,29 @@ package final class NodeStorage: Sendable {
 
     /// Cursors synced, segments sealed.
     package func close() async {
+        let empty = self.emptyLogs
         for letters in self.deadLetters.values { await letters.close() }
         for log in self.setAside.values { await log.close() }
         for former in self.formerSetAside.values.joined() { await former.log.close() }
         for logs in self.removed.values { await logs.close() }
+        self.data.forgetEmpty(empty)
         await self.spool.close()
         self.threads.end()
+    }
+
+    /// Side logs in which nothing waits, of those that are open.
+    private var emptyLogs: [(kind: SideLogFolder.Kind, route: String)] {
+        let removed = self.removed.compactMapValues(\.setAside)
+        let asides =
+            Array(self.setAside.merging(removed) { first, _ in first }) + self.formerSetAside.values.joined().map { ($0.name, $0.log) }
+        let letters = self.deadLetters.merging(self.removed.mapValues(\.deadLetters)) { first, _ in first }
+        return asides.filter { $0.value.isEmpty }.map { (.setAside, $0.key) }
+            + letters.filter { $0.value.count == 0 }.map { (.deadLetters, $0.key) }
     }
 }
 
 extension DataFolderLogs {
-    init(_ configuration: ForebayConfiguration, disk: any Disk = SystemDisk()) {
-        self.init(configuration.routes, directory: configuration.node.dataDirectory, disk: disk)
-    }
-
-    init(_ routes: [RouteConfiguration], directory: String, disk: any Disk = SystemDisk()) {
-        self.init(routes: routes.map { Route(name: $0.name, formerly: $0.formerly) }, directory: directory, disk: disk)
+    init(_ routes: [RouteConfiguration], directory: String, disk: any Disk = SystemDisk(), known: KnownLogs? = nil) {
+        self.init(routes: routes.map { Route(name: $0.name, formerly: $0.formerly) }, directory: directory, disk: disk, known: known)
     }
 }

@@ -72,6 +72,7 @@ package struct StoppedNode: Sendable {
         defer { threads.end() }
         let sizes = configuration.buffer.spool
         let disk = try DataFolderLogs.hold(self.directory, on: SystemDisk())
+        let data = DataFolderLogs(routes: [], directory: self.directory, disk: disk, known: try KnownLogs(in: self.directory, disk: disk))
         let budget = try SpoolBudget(capacity: sizes.maxSize, directory: self.directory, disk: disk, ballast: 2 * sizes.segment)
         var settings = ForebaySpool.SpoolConfiguration(
             directory: "\(self.directory)/spool", segmentSize: sizes.segment, onDiskFailure: DiskFailure.leave)
@@ -82,7 +83,7 @@ package struct StoppedNode: Sendable {
             // Every cursor that holds something is there: it stands in the registry.
             await spool.releasePassedSegments()
             for held in found {
-                try await DataFolderLogs(routes: [], directory: self.directory, disk: disk).giveUp(
+                try await data.giveUp(
                     route, spool.allCursors.first { $0.route == route && $0.stage == held.stage }, of: spool,
                     withSideLogs: held.stage == RemovedRoutes.forward, budget)
             }

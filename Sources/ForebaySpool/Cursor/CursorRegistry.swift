@@ -11,7 +11,7 @@ import ForebayCore
 ///     cursor forward/bills 17f20e9d3c4b5a68 44aa01b2c3d4e5f6
 ///     forgotten forward/old 81920                          given up at this sequence: what lies below never comes back
 ///     crc32c 5f0e2a91                                      of all bytes before this line
-struct CursorRegistry: Equatable, Sendable {
+struct CursorRegistry: RegistryText, Equatable {
     struct Entry: Equatable, Sendable {
         /// `forward/orders`.
         var name: String
@@ -46,51 +46,6 @@ struct CursorRegistry: Equatable, Sendable {
 
     // MARK: On disk
 
-    /// What the two files say.
-    struct Found: Sendable {
-        /// None: neither can be read.
-        var registry: CursorRegistry?
-        /// At least one of them is there.
-        var isThere: Bool
-        /// Both are there, sound and equal.
-        var isWhole: Bool
-    }
-
-    static func read(_ disk: any Disk, of directory: String) throws(ForebayError) -> Found {
-        var found = Found(registry: nil, isThere: false, isWhole: true)
-        var generations: Set<UInt64> = []
-        for name in Self.files {
-            let path = "\(directory)/\(name)"
-            guard try disk.kind(of: path) == .file else {
-                found.isWhole = false
-                continue
-            }
-            found.isThere = true
-            let file = try disk.open(path, [])
-            guard let registry = CursorRegistry(decoding: try file.bytesTolerant(at: 0, count: try file.size())) else {
-                found.isWhole = false
-                continue
-            }
-            generations.insert(registry.generation)
-            if registry.generation > found.registry?.generation ?? 0 { found.registry = registry }
-        }
-        if generations.count > 1 { found.isWhole = false }
-        return found
-    }
-
-    /// Makes both files say this, durably, one after the other.
-    mutating func write(_ disk: any Disk, to directory: String) throws(ForebayError) {
-        self.generation += 1
-        let bytes = self.encoded
-        for name in Self.files {
-            let new = "\(directory)/\(name).new"
-            let file = try disk.open(new, [.write, .create, .truncate])
-            try file.write(bytes, at: 0)
-            try file.sync()
-            try Folder(disk).rename(new, to: "\(directory)/\(name)")
-        }
-    }
-
     var encoded: [UInt8] {
         var lines = [Self.title, "log \(self.log)", "generation \(self.generation)"]
         if let origin { lines.append("origin \(origin)") }
@@ -101,19 +56,12 @@ struct CursorRegistry: Equatable, Sendable {
         for (name, sequence) in self.forgotten.sorted(by: { $0.key < $1.key }) {
             lines.append("forgotten \(Self.escaped(name)) \(sequence)")
         }
-        let text = Array((lines.joined(separator: "\n") + "\n").utf8)
-        let crc = text.withUnsafeBytes { SpoolFormat.crc($0) }
-        return text + Array("crc32c \(String(crc, radix: 16))\n".utf8)
+        return Self.encoded(lines)
     }
 
     /// None if it is not whole.
     init?(decoding bytes: [UInt8]) {
-        guard let text = String(validating: bytes, as: UTF8.self), text.hasSuffix("\n") else { return nil }
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-        guard let last = lines.popLast(), last.hasPrefix("crc32c "), let crc = UInt32(last.dropFirst(7), radix: 16) else { return nil }
-        let covered = bytes.count - last.utf8.count - 1
-        guard bytes.withUnsafeBytes({ SpoolFormat.crc($0.part(0, covered)) }) == crc else { return nil }
-        let words = lines.map { $0.split(separator: " ") }
+        guard let words = Self.words(bytes) else { return nil }
         guard words.count >= 3, words[0].joined(separator: " ") == Self.title, words[1].count == 2, words[1][0] == "log",
             words[1][1].utf8.count == SpoolID.length, words[2].count == 2, let generation = UInt64(words[2][1])
         else { return nil }
@@ -135,34 +83,5 @@ struct CursorRegistry: Equatable, Sendable {
                 return nil
             }
         }
-    }
-
-    /// Version 1 took any route name.
-    private static func escaped(_ name: String) -> String {
-        var text = ""
-        for byte in name.utf8 {
-            if byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "%") {
-                text.unicodeScalars.append(Unicode.Scalar(byte))
-            } else {
-                text += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
-            }
-        }
-        return text
-    }
-
-    private static func unescaped(_ text: Substring) -> String? {
-        var bytes: [UInt8] = []
-        var rest = Array(text.utf8)[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = rest.prefix(2)
-            guard digits.count == 2, let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16) else { return nil }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        return String(validating: bytes, as: UTF8.self)
     }
 }

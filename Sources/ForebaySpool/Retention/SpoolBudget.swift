@@ -78,7 +78,7 @@ package final class SpoolBudget: Sendable {
     }
 
     /// Tries again with the reserve if there is no room.
-    func withReserve<Result>(_ body: () throws(ForebayError) -> Result) throws(ForebayError) -> Result {
+    package func withReserve<Result>(_ body: () throws(ForebayError) -> Result) throws(ForebayError) -> Result {
         do throws(ForebayError) {
             return try body()
         } catch {

@@ -43,6 +43,9 @@ package final class SetAsideLog: Sendable {
         return units
     }
 
+    /// Whether nothing waits in it.
+    package var isEmpty: Bool { self.units.allSatisfy { $0.end == $0.settled } }
+
     /// One above every number ever seen; the caller numbers new units upwards from it.
     package var nextNumber: UInt64 { self.opened?.units.nextNumber ?? 1 }
 

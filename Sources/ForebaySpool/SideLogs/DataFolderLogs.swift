@@ -18,9 +18,12 @@ package struct DataFolderLogs: Sendable {
     private let routes: [Route]
     private let directory: String
     private let disk: any Disk
+    private let known: KnownLogs?
     private let logger = Logger(label: "node")
 
-    package init(routes: [Route], directory: String, disk: any Disk = SystemDisk()) {
+    /// - Parameter known: which logs there are: none for who only looks.
+    package init(routes: [Route], directory: String, disk: any Disk = SystemDisk(), known: KnownLogs? = nil) {
+        self.known = known
         self.routes = routes
         self.directory = directory
         self.disk = disk
@@ -49,7 +52,7 @@ package struct DataFolderLogs: Sendable {
     private static func sideFolders(_ directory: String) -> [String] { SideLogFolder.Kind.allCases.map { "\(directory)/\($0.rawValue)" } }
 
     package func folder(_ kind: SideLogFolder.Kind, _ route: String) -> SideLogFolder {
-        SideLogFolder(kind, of: route, in: self.directory, disk: self.disk)
+        SideLogFolder(kind, of: route, in: self.directory, disk: self.disk, known: self.known)
     }
 
     /// Before any is opened: routes take over what they left under former names, and what a kill left of a giving up goes.
@@ -113,6 +116,17 @@ package struct DataFolderLogs: Sendable {
         guard withSideLogs else { return }
         await logs?.close()
         for kind in SideLogFolder.Kind.allCases { try self.folder(kind, route).giveUp(budget) }
+    }
+}
+
+extension DataFolderLogs {
+    /// Side logs were stopped with nothing in them: nobody will miss them at the next start.
+    package func forgetEmpty(_ logs: [(kind: SideLogFolder.Kind, route: String)]) {
+        do throws(ForebayError) {
+            try self.known?.forget(logs.map { self.folder($0.kind, $0.route).path })
+        } catch {
+            self.logger.warning("the registry of logs could not be written", ["error": error.description])
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 package import ForebayCore
+import Glibc
 
 /// The folder of one route's side log as a whole: taken over by a route that has another name now, or given up. Nobody has the log open
 /// meanwhile.
@@ -25,9 +26,13 @@ package struct SideLogFolder: Sendable {
     package let path: String
     private let data: String
     private let disk: any Disk
+    private let known: KnownLogs?
 
-    /// - Parameter data: the node's data folder.
-    package init(_ kind: Kind, of route: String, in data: String, disk: any Disk = SystemDisk()) {
+    /// - Parameters:
+    ///   - data: the node's data folder.
+    ///   - known: which logs it has: none for who only looks.
+    package init(_ kind: Kind, of route: String, in data: String, disk: any Disk = SystemDisk(), known: KnownLogs? = nil) {
+        self.known = known
         self.kind = kind
         self.route = route
         self.path = "\(data)/\(kind.rawValue)/\(route)"
@@ -97,10 +102,20 @@ package struct SideLogFolder: Sendable {
     ///
     /// - Parameter budget: that counts its files; none: of a log that was not opened.
     package func giveUp(_ budget: SpoolBudget? = nil) throws(ForebayError) {
-        guard try self.disk.kind(of: self.path) != nil else { return }
-        guard let budget else { return try Self.remove(try self.setApart(), self.disk) }
+        guard try self.disk.kind(of: self.path) != nil else {
+            guard self.known?.contains(self.path) != true else { throw .disk("give up", self.path, ENOENT) }  // It is away, and comes back.
+            return
+        }
+        guard let budget else {
+            try self.known?.forget([self.path])
+            return try Self.remove(try self.setApart(), self.disk)
+        }
         // Also where the disk has no room for a name.
-        let path = try budget.withReserve { () throws(ForebayError) in try self.setApart() }
+        let path = try budget.withReserve { () throws(ForebayError) in
+            // First: one that is not there must not be missed.
+            try self.known?.forget([self.path])
+            return try self.setApart()
+        }
         let bytes = try Self.files(under: path, self.disk).reduce(0) { $0 + ($1.counts ? $1.bytes : 0) }
         try Self.remove(path, self.disk)
         budget.add(-bytes)

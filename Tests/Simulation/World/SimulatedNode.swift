@@ -51,6 +51,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let spool: Spool
         let budget: SpoolBudget
         let threads: SpoolThreads
+        let known: KnownLogs
         let data: DataFolderLogs
         /// By route; none without Kafka.
         var logs: [String: SideLogs] = [:]
@@ -122,8 +123,12 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
             route.source.close()
             route.aside?.source.close()
         }
-        for logs in storage.logs.sorted(by: { $0.key < $1.key }) { await logs.value.close() }
-        for logs in storage.removed.sorted(by: { $0.key < $1.key }) { await logs.value.close() }
+        let logs = (storage.logs.map { $0 } + storage.removed.map { $0 }).sorted { $0.key < $1.key }
+        let empty =
+            logs.filter { $0.value.setAsideEvents == 0 }.map { (kind: SideLogFolder.Kind.setAside, route: $0.key) }
+            + logs.filter { $0.value.deadLetters.count == 0 }.map { (kind: .deadLetters, route: $0.key) }
+        for (_, logs) in logs { await logs.close() }
+        storage.data.forgetEmpty(empty)
         self.countReleased(spool)
         await spool.close()
         threads.end()
@@ -140,6 +145,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let process = self.process
         let threads = SpoolThreads(self.surroundings)
         let disk = try DataFolderLogs.hold(Self.directory, on: self.disk)
+        let known = try KnownLogs(in: Self.directory, disk: disk)
         let budget = try SpoolBudget(
             capacity: self.plan.maxSize, directory: Self.directory, disk: disk, ballast: 2 * self.plan.segmentSize)
         var configuration = SpoolConfiguration(directory: "\(Self.directory)/spool", segmentSize: self.plan.segmentSize) { error in
@@ -149,28 +155,31 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         configuration.surroundings = self.surroundings
         configuration.recentBytes = self.plan.recentBytes
         configuration.preparesNext = self.plan.preparesNext && self.life.forgetsStopped == nil
-        let spool = try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
+        let spool = try known.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
         self.hasOpened = true
         let routes = self.life.configured.map { line in
             DataFolderLogs.Route(name: self.life.lines[line].name, formerly: self.life.lines[line].formerly)
         }
-        let data = DataFolderLogs(routes: routes, directory: Self.directory, disk: disk)
-        var storage = Storage(spool: spool, budget: budget, threads: threads, data: data)
-        guard self.plan.usesKafka, self.life.forgetsStopped == nil else { return storage }
-        try data.prepare()
-        for route in routes { storage.logs[route.name] = try self.openLogs(route.name, configuration, storage, metrics) }
-        for name in try data.removedRoutes() { storage.removed[name] = try self.openLogs(name, configuration, storage, metrics) }
+        let data = DataFolderLogs(routes: routes, directory: Self.directory, disk: disk, known: known)
+        var storage = Storage(spool: spool, budget: budget, threads: threads, known: known, data: data)
+        guard self.life.forgetsStopped == nil else { return storage }
+        if self.plan.usesKafka {
+            try budget.withReserve { () throws(ForebayError) in try data.prepare() }
+            for route in routes { storage.logs[route.name] = try self.openLogs(route.name, configuration, storage, metrics) }
+            for name in try data.removedRoutes() { storage.removed[name] = try self.openLogs(name, configuration, storage, metrics) }
+        }
+        known.finishStart(spool)
         return storage
     }
 
     private func openLogs(
         _ route: String, _ configuration: SpoolConfiguration, _ storage: Storage, _ metrics: MetricsRegistry
     ) throws(ForebayError) -> SideLogs {
-        let (budget, threads) = (storage.budget, storage.threads)
+        let (known, budget, threads) = (storage.known, storage.budget, storage.threads)
         let open = { @Sendable (kind: LogKind, folder: String) throws(ForebayError) in
             var side = configuration
             (side.directory, side.kind, side.segmentSize) = (folder, kind, 16 << 10)
-            return try Spool.open(side, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
+            return try known.open(side, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
         }
         return SideLogs(
             deadLetters: try DeadLetters(

@@ -1,0 +1,147 @@
+package import ForebayCore
+import ForebayTelemetry
+import Synchronization
+
+/// Which logs a data folder has, so that a start misses one that is gone as a whole: left out when the folder was copied or restored,
+/// deleted, on a disk that is not mounted.
+///
+///     found, starting ── finishStart: what is missing is told of, and written ──> running: what is opened is entered before it is used
+package final class KnownLogs: Sendable {
+    private struct State {
+        var registry: LogRegistry
+        /// What this process has opened so far.
+        var opened: [String: SpoolID] = [:]
+        var isStarting = true
+        /// The files don't say what is known here.
+        var isUnwritten: Bool
+    }
+
+    static let spool = "spool"
+
+    private let disk: any Disk
+    private let directory: String
+    private let found: LogRegistry.Found
+    /// Something in the folder was made by a node that had a spool, and there is none.
+    private let isSpoolGone: Bool
+    private let state: Mutex<State>
+    /// Held while the files are written.
+    private let changing = Mutex(())
+    private let logger = Logger(label: "node")
+
+    /// Before anything in the folder is opened or made.
+    ///
+    /// - Parameter directory: the data folder.
+    package init(in directory: String, disk: any Disk) throws(ForebayError) {
+        self.disk = disk
+        self.directory = directory
+        let found = try LogRegistry.read(disk, of: directory)
+        self.found = found
+        self.isSpoolGone = try Self.isSpoolGone(directory, disk)
+        self.state = Mutex(State(registry: found.registry ?? LogRegistry(), isUnwritten: !found.isWhole))
+    }
+
+    /// What an older version left has no registry; then side logs, and the reserve's file, tell that there was a spool.
+    private static func isSpoolGone(_ directory: String, _ disk: any Disk) throws(ForebayError) -> Bool {
+        guard try Folder(disk).entries("\(directory)/\(Self.spool)").isEmpty else { return false }
+        if try disk.kind(of: "\(directory)/ballast") == .file { return true }
+        for kind in SideLogFolder.Kind.allCases where try !SideLogFolder.all(kind, in: directory, disk: disk).isEmpty { return true }
+        return false
+    }
+
+    /// - Parameter path: of a log's folder.
+    func name(of path: String) -> String { String(path.dropFirst(self.directory.count + 1)) }
+
+    func contains(_ path: String) -> Bool {
+        let name = self.name(of: path)
+        return self.state.withLock { $0.registry.logs[name] != nil }
+    }
+
+    /// Opens a log of the folder, or makes it; it is known, durably, before anything is in it.
+    package func open(
+        _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics
+    ) throws(ForebayError) -> Spool {
+        let spool = try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
+        do throws(ForebayError) {
+            try budget.withReserve { () throws(ForebayError) in try self.opened(spool) }
+        } catch {
+            spool.charge(-spool.byteCount)  // The next attempt counts it again.
+            throw error
+        }
+        return spool
+    }
+
+    private func opened(_ spool: Spool) throws(ForebayError) {
+        let name = self.name(of: spool.configuration.directory)
+        let isStarting = self.state.withLock { state in
+            state.opened[name] = spool.id
+            return state.isStarting
+        }
+        if !isStarting { try self.change { $0.logs[name] = spool.id } }
+    }
+
+    /// All that is there has been opened: tells of what is not, and knows from now on what is.
+    ///
+    /// - Parameter spool: has the alarms.
+    package func finishStart(_ spool: Spool) {
+        let (known, opened) = self.state.withLock { ($0.registry.logs, $0.opened) }
+        let ids = Set(opened.values)
+        if self.found.isThere, self.found.registry == nil {
+            spool.report(
+                SpoolAlarm(
+                    file: "\(self.directory)/\(LogRegistry.files[0])",
+                    text: "the registry of logs can't be read; it is made anew from the logs that are there: one that is gone is not known"))
+        }
+        if self.found.registry != nil, !self.found.isWhole {
+            self.logger.warning("one copy of the registry of logs was damaged; it is written anew", ["folder": self.directory])
+        }
+        // One that has another name now is known by its id.
+        for (name, id) in known.sorted(by: { $0.key < $1.key }) where !ids.contains(id) {
+            spool.report(SpoolAlarm(file: "\(self.directory)/\(name)", text: Self.text(name)))
+        }
+        if self.isSpoolGone, known[Self.spool] == nil {
+            spool.report(SpoolAlarm(file: "\(self.directory)/\(Self.spool)", text: Self.text(Self.spool)))
+        }
+        self.state.withLock { $0.isStarting = false }
+        do throws(ForebayError) {
+            try spool.withReserve { () throws(ForebayError) in try self.change { $0.logs = opened } }
+        } catch {
+            // What is opened later writes it, too.
+            self.logger.warning("the registry of logs could not be written", ["folder": self.directory, "error": error.description])
+        }
+    }
+
+    private static func text(_ name: String) -> String {
+        if name == Self.spool {
+            return "the spool is gone: what was accepted and not delivered yet is lost; a new one is begun, and new events get ids of a new kind"
+        }
+        let what = name.hasPrefix(SideLogFolder.Kind.setAside.rawValue) ? "what was set aside" : "the dead letters"
+        return "the folder is gone, and \(what) in it"
+    }
+
+    /// They are given up, or stopped with nothing in them: nobody will miss them. Durable on return.
+    package func forget(_ paths: [String]) throws(ForebayError) {
+        let names = paths.map(self.name)
+        guard self.state.withLock({ state in names.contains { state.registry.logs[$0] != nil } }) else { return }
+        try self.change { registry in
+            for name in names { registry.logs[name] = nil }
+        }
+        self.state.withLock { state in
+            for name in names { state.opened[name] = nil }
+        }
+    }
+
+    private func change(_ change: (inout LogRegistry) -> Void) throws(ForebayError) {
+        let outcome = self.changing.withLock { _ in
+            Result { () throws(ForebayError) in
+                var (registry, isUnwritten) = self.state.withLock { ($0.registry, $0.isUnwritten) }
+                let before = registry
+                change(&registry)
+                guard isUnwritten || registry != before else { return }
+                self.state.withLock { $0.isUnwritten = true }
+                try registry.write(self.disk, to: self.directory)
+                self.state.withLock { ($0.registry, $0.isUnwritten) = (registry, false) }
+            }
+        }
+        try outcome.get()
+    }
+}
