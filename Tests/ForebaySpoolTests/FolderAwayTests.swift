@@ -11,112 +11,13 @@ import Testing
 /// A folder of ours is moved away under a running node, or has something else in its place: nothing in it is lost by that.
 @Suite("Folders taken away under a running node")
 struct FolderAwayTests {
-    enum How: CaseIterable {
-        case moved
-        /// An empty folder has its path, as where something is mounted over it.
-        case replaced
-    }
-
-    /// A node's storage in a folder of its own, with something in each log.
-    private final class World {
-        let base = NSTemporaryDirectory() + "forebay-away-" + UUID().uuidString
-        let disk = FaultDisk()
-        var threads = SpoolThreads()
-        private(set) var budget: SpoolBudget!
-        private(set) var spool: Spool!
-        private(set) var setAside: SetAsideLog!
-        private(set) var letters: DeadLetters!
-        /// On which the data folder is the one that was opened.
-        private(set) var held: any Disk = SystemDisk()
-
-        var data: String { self.base + "/data" }
-
-        deinit {
-            self.threads.end()
-            try? FileManager.default.removeItem(atPath: self.base)  // Cleaning up is a courtesy.
-        }
-
-        func start() throws {
-            self.held = try DataFolderLogs.hold(self.data, on: self.disk)
-            self.budget = try SpoolBudget(capacity: 1 << 30, directory: self.data, disk: self.held)
-            self.spool = try self.opening(.spool)("\(self.data)/spool")
-            try self.openSideLogs()
-        }
-
-        func openSideLogs(_ route: String = "x") throws {
-            self.setAside = try SetAsideLog(
-                directory: "\(self.data)/setaside/\(route)", disk: self.held, open: self.opening(.setAside))
-            self.letters = try DeadLetters(
-                route: route, directory: "\(self.data)/deadletters/\(route)", disk: self.held, open: self.opening(.deadLetters))
-        }
-
-        private func opening(_ kind: LogKind) -> @Sendable (String) throws(ForebayError) -> Spool {
-            let (threads, budget, held) = (self.threads, self.budget!, self.held)
-            return { folder throws(ForebayError) in
-                var configuration = SpoolConfiguration(directory: folder, kind: kind, segmentSize: 64 << 10) { fatalError("\($0)") }
-                configuration.disk = held
-                configuration.preparesNext = false
-                configuration.recentBytes = 0
-                configuration.markInterval = 60_000
-                return try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(MetricsRegistry()))
-            }
-        }
-
-        func stop() async {
-            await self.letters.close()
-            await self.setAside.close()
-            await self.spool.close()
-            (self.spool, self.setAside, self.letters) = (nil, nil, nil)
-        }
-
-        static let size = 40_000
-
-        /// Two events a segment.
-        func commit(_ numbers: Range<Int>) async throws {
-            for number in numbers {
-                let value = "\(number)" + String(repeating: "v", count: Self.size)
-                _ = try await self.spool.commit([submission([(number % 2 == 0 ? routeA : routeB, [value])])])
-            }
-        }
-
-        func append(_ numbers: Range<Int>) async throws {
-            for number in numbers {
-                let value = "\(number)" + String(repeating: "v", count: Self.size)
-                try await self.setAside.append(new: [unit(1)], [ForebaySpoolTests.aside(1, [value])])
-                let letter = DeadLetter(
-                    topic: "t", code: "c", reason: "r", eventID: "id", offset: Offset(lane: .spool(.none), number: UInt64(number)),
-                    record: batch(routeA, [value]).withUnsafeBytes { Array($0) })
-                _ = try await self.letters.append([letter])
-            }
-        }
-
-        /// - Returns: puts it back.
-        func take(_ name: String, _ how: How) throws -> () throws -> Void {
-            let (path, away) = (self.data + name, self.base + "/away")
-            try FileManager.default.moveItem(atPath: path, toPath: away)
-            if how == .replaced { try SystemDisk().makeFolder(path) }
-            return {
-                // What stands in its place is as it was left: nothing was made there.
-                if how == .replaced { try SystemDisk().removeFolder(path) }
-                #expect(try SystemDisk().kind(of: path) == nil, "something was made in its place")
-                try FileManager.default.moveItem(atPath: away, toPath: path)
-            }
-        }
-
-        static func numbers(_ events: [(UInt64, String)]) -> [Int] { events.map { Int($0.1.prefix { $0 != "v" }) ?? -1 } }
-
-        func isSound() -> Bool {
-            [self.spool.damage, self.setAside.damage].allSatisfy { $0 == SpoolDamage() }
-        }
-    }
-
     static let spools = ["", "/spool", "/spool/segments"]
 
     @Test(
         "the spool: a backlog is read, new segments begun and old ones let go of, while it is away and when it is back",
-        arguments: spools, How.allCases)
-    func spool(_ name: String, _ how: How) async throws {
-        let world = World()
+        arguments: spools, DataFolderWorld.How.allCases)
+    func spool(_ name: String, _ how: DataFolderWorld.How) async throws {
+        let world = DataFolderWorld()
         try world.start()
         let idle = try await world.spool.cursor("forward/idle", route: RouteID(name: "idle"))
         let a = try await world.spool.cursor("forward/a", route: routeA)
@@ -127,8 +28,8 @@ struct FolderAwayTests {
         #expect(try open.read(upTo: 1).count == 1, "it has a segment open")
 
         let putBack = try world.take(name, how)
-        #expect(try World.numbers(world.spool.events(route: routeB)) == [1, 3, 5, 7, 9])
-        #expect(try World.numbers(world.spool.events(route: RouteID(name: "idle"))) == [])
+        #expect(try DataFolderWorld.numbers(world.spool.events(route: routeB)) == [1, 3, 5, 7, 9])
+        #expect(try DataFolderWorld.numbers(world.spool.events(route: RouteID(name: "idle"))) == [])
         var rest: [Batch] = []
         while !open.isCaughtUp { rest += try open.read(upTo: 1 << 20) }
         #expect(rest.map(\.first) == [2, 4, 6, 8])
@@ -146,20 +47,20 @@ struct FolderAwayTests {
         try putBack()
         #expect(world.spool.fault == nil)
         try await world.commit(12..<14)
-        #expect(try World.numbers(world.spool.events(from: 8)) == [8, 9, 10, 11, 12, 13])
+        #expect(try DataFolderWorld.numbers(world.spool.events(from: 8)) == [8, 9, 10, 11, 12, 13])
         #expect(world.isSound())
         await world.stop()
         try world.start()
         #expect(world.isSound())
         #expect(try await world.spool.cursor("forward/a", route: routeA).sequence == 8)
-        #expect(try World.numbers(world.spool.events()) == [8, 9, 10, 11, 12, 13])
+        #expect(try DataFolderWorld.numbers(world.spool.events()) == [8, 9, 10, 11, 12, 13])
         #expect(try SpoolInspection(directory: world.data + "/spool").verify().problems.isEmpty)
         await world.stop()
     }
 
-    @Test("the node is stopped while it is away: its last word went with the folder", arguments: spools, How.allCases)
-    func stopped(_ name: String, _ how: How) async throws {
-        let world = World()
+    @Test("the node is stopped while it is away: its last word went with the folder", arguments: spools, DataFolderWorld.How.allCases)
+    func stopped(_ name: String, _ how: DataFolderWorld.How) async throws {
+        let world = DataFolderWorld()
         try world.start()
         let a = try await world.spool.cursor("forward/a", route: routeA)
         _ = try await world.spool.cursor("forward/b", route: routeB)
@@ -167,7 +68,7 @@ struct FolderAwayTests {
         try await world.commit(0..<8)
         try await world.append(0..<4)
         let putBack = try world.take(name, how)
-        #expect(try World.numbers(world.spool.events(route: routeA)) == [0, 2, 4, 6])
+        #expect(try DataFolderWorld.numbers(world.spool.events(route: routeA)) == [0, 2, 4, 6])
         a.move(to: 5, settled: 3)
         await world.spool.tidy()
         await world.stop()
@@ -179,43 +80,43 @@ struct FolderAwayTests {
         let b = try await world.spool.cursor("forward/b", route: routeB)
         await world.spool.releasePassedSegments()
         #expect(again.sequence == 5 && b.sequence == 0 && world.spool.lag(of: again) == 1 && world.spool.lag(of: b) == 4)
-        #expect(try World.numbers(world.spool.events(route: routeB)) == [1, 3, 5, 7])
-        #expect(try World.numbers(world.spool.events(route: routeA, from: 5)) == [6])
+        #expect(try DataFolderWorld.numbers(world.spool.events(route: routeB)) == [1, 3, 5, 7])
+        #expect(try DataFolderWorld.numbers(world.spool.events(route: routeA, from: 5)) == [6])
         #expect(world.setAside.unit(1)?.end == 4 && world.letters.count == 4)
         await world.stop()
     }
 
     @Test(
         "what is set aside: drained, added to and swept, while it is away and when it is back",
-        arguments: ["", "/setaside", "/setaside/x", "/setaside/x/segments"], How.allCases)
-    func setAside(_ name: String, _ how: How) async throws {
-        let world = World()
+        arguments: ["", "/setaside", "/setaside/x", "/setaside/x/segments"], DataFolderWorld.How.allCases)
+    func setAside(_ name: String, _ how: DataFolderWorld.How) async throws {
+        let world = DataFolderWorld()
         try world.start()
         try await world.append(0..<6)
         let open = world.setAside.scan([1: 0])
         #expect(try open.read(upTo: 1).count == 1)
         let putBack = try world.take(name, how)
-        #expect(try World.numbers(world.setAside.scan([1: 0]).all()[1] ?? []) == [0, 1, 2, 3, 4, 5])
-        #expect(try World.numbers(open.all()[1] ?? []) == [1, 2, 3, 4, 5])
+        #expect(try DataFolderWorld.numbers(world.setAside.scan([1: 0]).all()[1] ?? []) == [0, 1, 2, 3, 4, 5])
+        #expect(try DataFolderWorld.numbers(open.all()[1] ?? []) == [1, 2, 3, 4, 5])
         world.setAside.settle(1, through: 3, oldestAcceptedAt: nil)
         await world.setAside.tidy()
         try await world.append(6..<8)
         #expect(world.isSound() && world.setAside.fault != nil)
         try putBack()
         #expect(world.isSound() && world.setAside.fault == nil)
-        #expect(try World.numbers(world.setAside.scan([1: 3]).all()[1] ?? []) == [3, 4, 5, 6, 7])
+        #expect(try DataFolderWorld.numbers(world.setAside.scan([1: 3]).all()[1] ?? []) == [3, 4, 5, 6, 7])
         await world.stop()
         try world.start()
         #expect(world.isSound() && world.setAside.unit(1)?.settled == 3)
-        #expect(try World.numbers(world.setAside.scan([1: 3]).all()[1] ?? []) == [3, 4, 5, 6, 7])
+        #expect(try DataFolderWorld.numbers(world.setAside.scan([1: 3]).all()[1] ?? []) == [3, 4, 5, 6, 7])
         await world.stop()
     }
 
     @Test(
         "dead letters: listed and added to, while they are away and when they are back",
-        arguments: ["", "/deadletters", "/deadletters/x", "/deadletters/x/segments"], How.allCases)
-    func deadLetters(_ name: String, _ how: How) async throws {
-        let world = World()
+        arguments: ["", "/deadletters", "/deadletters/x", "/deadletters/x/segments"], DataFolderWorld.How.allCases)
+    func deadLetters(_ name: String, _ how: DataFolderWorld.How) async throws {
+        let world = DataFolderWorld()
         try world.start()
         try await world.append(0..<4)
         let putBack = try world.take(name, how)
@@ -235,9 +136,9 @@ struct FolderAwayTests {
 
     @Test(
         "the first event that is set aside, and the first dead letter, go to the folder where it is",
-        arguments: [("", "/setaside"), ("", "/deadletters"), ("/setaside", "/setaside"), ("/deadletters", "/deadletters")], How.allCases)
-    func first(_ names: (taken: String, made: String), _ how: How) async throws {
-        let world = World()
+        arguments: [("", "/setaside"), ("", "/deadletters"), ("/setaside", "/setaside"), ("/deadletters", "/deadletters")], DataFolderWorld.How.allCases)
+    func first(_ names: (taken: String, made: String), _ how: DataFolderWorld.How) async throws {
+        let world = DataFolderWorld()
         try world.start()
         let putBack = try world.take(names.taken, how)
         try await world.append(0..<2)
@@ -249,9 +150,9 @@ struct FolderAwayTests {
         await world.stop()
     }
 
-    @Test("what goes to quarantine goes with the folder", arguments: spools.prefix(2), How.allCases)
-    func quarantine(_ name: String, _ how: How) async throws {
-        let world = World()
+    @Test("what goes to quarantine goes with the folder", arguments: spools.prefix(2), DataFolderWorld.How.allCases)
+    func quarantine(_ name: String, _ how: DataFolderWorld.How) async throws {
+        let world = DataFolderWorld()
         try world.start()
         let a = try await world.spool.cursor("forward/a", route: routeA)
         await world.spool.releasePassedSegments()
@@ -261,7 +162,7 @@ struct FolderAwayTests {
         try bytes.seek(toOffset: UInt64(first.header.dataStart + 2000))
         try bytes.write(contentsOf: Data([0]))
         let putBack = try world.take(name, how)
-        #expect(try World.numbers(world.spool.events(from: 0)) == [1, 2, 3])
+        #expect(try DataFolderWorld.numbers(world.spool.events(from: 0)) == [1, 2, 3])
         a.move(to: 2, settled: 1)
         await world.spool.tidy()
         try putBack()
@@ -272,7 +173,7 @@ struct FolderAwayTests {
 
     @Test("removed for good: that is no loss of single files; it is told, nothing is passed and nothing taken", arguments: spools)
     func removed(_ name: String) async throws {
-        let world = World()
+        let world = DataFolderWorld()
         try world.start()
         let a = try await world.spool.cursor("forward/a", route: routeA)
         await world.spool.releasePassedSegments()
@@ -294,7 +195,7 @@ struct FolderAwayTests {
 
     @Test("one file that is gone from a folder that is there may be a loss, and is told as one, also where the folder has been away")
     func oneFile() async throws {
-        let world = World()
+        let world = DataFolderWorld()
         try world.start()
         let a = try await world.spool.cursor("forward/a", route: routeA)
         _ = try await world.spool.cursor("forward/b", route: routeB)
@@ -303,14 +204,14 @@ struct FolderAwayTests {
         let putBack = try world.take("", .moved)
         try FileManager.default.removeItem(atPath: SegmentFile.path(of: 2, in: world.base + "/away/spool/segments"))
         try putBack()
-        #expect(try World.numbers(world.spool.events()) == [0, 1, 4, 5])
+        #expect(try DataFolderWorld.numbers(world.spool.events()) == [0, 1, 4, 5])
         #expect(world.spool.missing.map(\.sequences) == [2..<4] && a.sequence == 0)
         await world.stop()
     }
 
     @Test("what is told of: where a folder is not, and what has its place; of a lock, that it was removed and the folder was not")
     func faults() async throws {
-        let world = World()
+        let world = DataFolderWorld()
         try world.start()
         try await world.commit(0..<2)
         #expect(world.spool.fault == nil)

@@ -1,0 +1,268 @@
+import ForebayCore
+import ForebayTelemetry
+import ForebayTestKit
+import Foundation
+import Glibc
+import Synchronization
+import Testing
+
+@testable import ForebaySpool
+
+/// What a start says of logs that are gone as a whole: row by row.
+@Suite("Known logs: one that is gone is missed")
+struct KnownLogsTests {
+    /// A data folder in which every log holds something, at rest.
+    private static func filled() async throws -> DataFolderWorld {
+        let world = DataFolderWorld()
+        try world.start()
+        _ = try await world.spool.cursor("forward/x", route: routeA)
+        await world.spool.releasePassedSegments()
+        try await world.commit(0..<4)
+        try await world.append(0..<2)
+        await world.stop()
+        return world
+    }
+
+    private static func alarms(_ world: DataFolderWorld) -> [String] {
+        world.spool.alarms.map { "\($0.file.dropFirst(world.data.count + 1)): \($0.text.prefix { $0 != ";" && $0 != ":" })" }
+    }
+
+    private static let spool = "spool: the spool is gone"
+    private static let aside = "setaside/x: the folder is gone, and what was set aside in it"
+    private static let letters = "deadletters/x: the folder is gone, and the dead letters in it"
+
+    @Test(
+        "a log's folder, or more than one, is gone, or empty: an alarm that names it, once; the others go on",
+        arguments: [
+            ["setaside/x"], ["deadletters/x"], ["spool"], ["setaside"], ["deadletters"], ["setaside/x", "spool"], ["setaside", "deadletters", "spool"],
+        ], [true, false])
+    func gone(_ names: [String], isEmptied: Bool) async throws {
+        let world = try await Self.filled()
+        for name in names {
+            try FileManager.default.removeItem(atPath: "\(world.data)/\(name)")
+            if isEmptied { try SystemDisk().makeFolder("\(world.data)/\(name)") }
+        }
+        let all = [("deadletters", Self.letters), ("setaside", Self.aside), ("spool", Self.spool)]
+        let expected = all.filter { log in names.contains { $0.hasPrefix(log.0) } }.map(\.1)
+        try world.start()
+        #expect(Self.alarms(world) == expected)
+        #expect(world.spool.missing.isEmpty)
+        #expect((world.setAside.unit(1) == nil) == names.contains { $0.hasPrefix("setaside") })
+        #expect((world.letters.count == 0) == names.contains { $0.hasPrefix("deadletters") })
+        // It is made anew, and missed again should it be gone again.
+        _ = try await world.spool.cursor("forward/x", route: routeA)
+        try await world.commit(4..<6)
+        try await world.append(2..<3)
+        await world.stop()
+        try world.start()
+        #expect(Self.alarms(world) == [], "it was told of")
+        await world.stop()
+        for name in names { try FileManager.default.removeItem(atPath: "\(world.data)/\(name)") }
+        try world.start()
+        #expect(Self.alarms(world) == expected)
+        await world.stop()
+    }
+
+    @Test("the same after a kill, with events that came since the start")
+    func killed() async throws {
+        let world = DataFolderWorld()
+        try world.start()
+        try await world.append(0..<2)
+        let copy = DataFolderWorld()
+        try SystemDisk().makeFolder(copy.base)
+        try FileManager.default.copyItem(atPath: world.data, toPath: copy.data)
+        await world.stop()
+        for name in ["setaside/x", "deadletters/x"] { try FileManager.default.removeItem(atPath: "\(copy.data)/\(name)") }
+        try copy.start()
+        #expect(Self.alarms(copy) == [Self.letters, Self.aside])
+        await copy.stop()
+    }
+
+    @Test("another spool in the place of the spool is not the one that was here")
+    func anotherSpool() async throws {
+        let (world, other) = (try await Self.filled(), try await Self.filled())
+        try FileManager.default.removeItem(atPath: world.data + "/spool")
+        try FileManager.default.copyItem(atPath: other.data + "/spool", toPath: world.data + "/spool")
+        try world.start()
+        #expect(Self.alarms(world) == [Self.spool])
+        await world.stop()
+    }
+
+    @Test("what holds nothing when the node is stopped is not missed")
+    func empty() async throws {
+        let world = try await Self.filled()
+        try world.start()
+        world.setAside.settle(1, through: 2, oldestAcceptedAt: nil)
+        await world.stop()
+        try FileManager.default.removeItem(atPath: world.data + "/setaside/x")
+        try world.start()
+        #expect(Self.alarms(world) == [])
+        // And what comes to hold something is.
+        try await world.append(5..<6)
+        await world.stop()
+        try FileManager.default.removeItem(atPath: world.data + "/setaside/x")
+        try world.start()
+        #expect(Self.alarms(world) == [Self.aside])
+        await world.stop()
+    }
+
+    @Test("a log that has another name now is not missed: taken over by a route that was renamed, or renamed by hand")
+    func renamed() async throws {
+        let world = try await Self.filled()
+        try world.start(["y"], formerly: ["x"])
+        #expect(Self.alarms(world) == [] && world.setAside.unit(1)?.end == 2 && world.letters.count == 2)
+        await world.stop()
+        for kind in SideLogFolder.Kind.allCases {
+            try FileManager.default.moveItem(atPath: "\(world.data)/\(kind.rawValue)/y", toPath: "\(world.data)/\(kind.rawValue)/z")
+        }
+        try world.start(["z"])
+        #expect(Self.alarms(world) == [] && world.setAside.unit(1)?.end == 2 && world.letters.count == 2)
+        await world.stop()
+        try world.start(["z"])
+        #expect(Self.alarms(world) == [])
+        await world.stop()
+    }
+
+    @Test("what was given up is not missed, whenever a kill comes between; what is away can't be given up", arguments: [false, true])
+    func givenUp(isKilled: Bool) async throws {
+        let world = try await Self.filled()
+        try world.start()
+        await world.setAside.close()
+        let aside = world.logs.folder(.setAside, "x")
+        let putBack = try world.take("/setaside/x", .moved)
+        #expect(throws: ForebayError.self) { try aside.giveUp(world.budget) }
+        try putBack()
+        if isKilled {
+            world.disk.fail { call, path in call == .rename && path.contains("/forgotten/") ? EIO : nil }
+            #expect(throws: ForebayError.self) { try aside.giveUp(world.budget) }
+            world.disk.fail(nil)
+        } else {
+            try aside.giveUp(world.budget)
+        }
+        await world.stop()
+        try world.start()
+        #expect(Self.alarms(world) == [])
+        #expect((world.setAside.unit(1) != nil) == isKilled, "whole or not at all")
+        await world.stop()
+    }
+
+    // MARK: The registry itself
+
+    private static let files = LogRegistry.files
+
+    @Test("one copy is gone, empty or garbage: the other one counts, and it is made anew", arguments: [0, 1], ["gone", "empty", "garbage"])
+    func oneCopy(_ number: Int, _ damage: String) async throws {
+        let world = try await Self.filled()
+        let path = "\(world.data)/\(Self.files[number])"
+        try Self.damage(path, damage)
+        try FileManager.default.removeItem(atPath: world.data + "/setaside/x")
+        try world.start()
+        #expect(Self.alarms(world) == [Self.aside])
+        await world.stop()
+        let copies = Self.files.map { FileManager.default.contents(atPath: "\(world.data)/\($0)") }
+        #expect(copies[0] != nil && copies[0] == copies[1])
+    }
+
+    private static func damage(_ path: String, _ how: String) throws {
+        switch how {
+        case "gone": try FileManager.default.removeItem(atPath: path)
+        case "empty": try Data().write(to: URL(filePath: path))
+        default: try Data("forebay-logs 1\ngeneration 7\ncrc32c 0\n".utf8).write(to: URL(filePath: path))
+        }
+    }
+
+    @Test("both copies can't be read: an alarm; made anew from the logs that are there")
+    func bothCopies() async throws {
+        let world = try await Self.filled()
+        for name in Self.files { try Self.damage("\(world.data)/\(name)", "garbage") }
+        try world.start()
+        #expect(Self.alarms(world) == ["registry: the registry of logs can't be read"])
+        await world.stop()
+        try FileManager.default.removeItem(atPath: world.data + "/deadletters/x")
+        try world.start()
+        #expect(Self.alarms(world) == [Self.letters])
+        await world.stop()
+    }
+
+    @Test("a folder of an older version has none: no alarm, and it has one from then on")
+    func olderVersion() async throws {
+        let world = try await Self.filled()
+        for name in Self.files { try Self.damage("\(world.data)/\(name)", "gone") }
+        try world.start()
+        #expect(Self.alarms(world) == [])
+        await world.stop()
+        #expect(try LogRegistry.read(SystemDisk(), of: world.data).registry?.logs.keys.sorted() == ["deadletters/x", "setaside/x", "spool"])
+    }
+
+    @Test(
+        "without a registry: side logs, or the reserve's file, and no spool is an alarm; a new folder is none",
+        arguments: [("setaside/x", true), ("deadletters/x", true), ("ballast", true), ("nothing", false)], [true, false])
+    func noRegistry(_ left: (name: String, isTold: Bool), isEmptied: Bool) async throws {
+        let world = try await Self.filled()
+        try Data(count: 4096).write(to: URL(filePath: world.data + "/ballast"))
+        for name in Self.files + ["spool", "setaside/x", "deadletters/x", "ballast"] where name != left.name {
+            try FileManager.default.removeItem(atPath: "\(world.data)/\(name)")
+        }
+        if isEmptied { try SystemDisk().makeFolder(world.data + "/spool") }
+        try world.start()
+        #expect(Self.alarms(world) == (left.isTold ? [Self.spool] : []))
+        await world.stop()
+    }
+
+    @Test("a log is known before anything is in it; where that can't be written, nothing is taken for stored")
+    func enteredFirst() async throws {
+        let world = DataFolderWorld()
+        try world.start()
+        world.disk.fail { call, path in call == .rename && path.hasSuffix("/data/registry") ? ENOSPC : nil }
+        await #expect(throws: ForebayError.self) { try await world.append(0..<1) }
+        world.disk.fail { call, path in call == .write && path.hasSuffix("/registry.copy.new") ? EIO : nil }
+        await #expect(throws: ForebayError.self) { try await world.append(0..<1) }
+        world.disk.fail(nil)
+        let used = world.budget.usedBytes
+        try await world.append(0..<1)
+        #expect(world.budget.usedBytes > used && world.setAside.unit(1)?.end == 1 && world.letters.count == 1)
+        #expect(try LogRegistry.read(SystemDisk(), of: world.data).registry?.logs.count == 3)
+        await world.stop()
+        try world.start()
+        #expect(world.setAside.unit(1)?.end == 1 && world.letters.count == 1 && Self.alarms(world) == [])
+        await world.stop()
+    }
+
+    @Test("a start does not need it written: a full disk")
+    func fullDisk() async throws {
+        let world = try await Self.filled()
+        try Self.damage("\(world.data)/registry", "garbage")
+        world.disk.fail { call, path in path.contains("/data/registry") && call != .read && !path.hasSuffix("y") ? ENOSPC : nil }
+        try world.start()
+        #expect(Self.alarms(world) == [] && world.setAside.unit(1)?.end == 2)
+        world.disk.fail(nil)
+        await world.stop()
+    }
+
+    @Test("its text is read as it was written; what is not whole is nothing")
+    func text() throws {
+        var registry = LogRegistry()
+        registry.generation = 12
+        let id = Array("8N1ZQ5F3W7YKD2RC".utf8).withUnsafeBytes { SpoolID(characters: $0) }
+        registry.logs = ["spool": id, "setaside/a b%": id, "deadletters/\u{e9}": id]
+        let text = String(decoding: registry.encoded, as: UTF8.self)
+        #expect(
+            text.hasPrefix(
+                "forebay-logs 1\ngeneration 12\nlog deadletters/%c3%a9 8N1ZQ5F3W7YKD2RC\nlog setaside/a%20b%25 8N1ZQ5F3W7YKD2RC\n"
+                    + "log spool 8N1ZQ5F3W7YKD2RC\ncrc32c "))
+        #expect(LogRegistry(decoding: registry.encoded) == registry)
+        for lines in [
+            [], ["forebay-logs 1"], ["forebay-logs 2", "generation 1"], ["forebay-logs 1", "generation x"],
+            ["forebay-logs 1", "generation 1", "log spool short"], ["forebay-logs 1", "generation 1", "log spool"],
+            ["forebay-logs 1", "generation 1", "cursor spool 8N1ZQ5F3W7YKD2RC"], ["forebay-logs 1", "generation 1", "log %z 8N1ZQ5F3W7YKD2RC"],
+        ] {
+            #expect(LogRegistry(decoding: LogRegistry.encoded(lines)) == nil, "\(lines)")
+        }
+        for place in registry.encoded.indices {
+            var bytes = registry.encoded
+            bytes[place] ^= 1
+            #expect(LogRegistry(decoding: bytes) == nil)
+            #expect(LogRegistry(decoding: Array(registry.encoded[..<place])) == nil)
+        }
+    }
+}
