@@ -176,7 +176,10 @@ struct ListenersTests {
             let began = ContinuousClock.now
             while try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202 {}
             #expect(ContinuousClock.now - began < .seconds(5))
-            let told = isMoved ? "is gone; nothing is accepted until it is back in its place" : "was removed; nothing is accepted until the node is started again"
+            let told =
+                isMoved
+                ? "is gone; nothing is accepted until it is back in its place"
+                : "was removed; nothing is accepted until the node is started again"
             let isTold = await eventually {
                 let ready = try? await Self.ask(node.adminAddress, "/readyz")
                 return ready?.status == 503 && ready?.text.contains("\(folder.path) \(told)") == true

@@ -136,7 +136,8 @@ struct FolderAwayTests {
 
     @Test(
         "the first event that is set aside, and the first dead letter, go to the folder where it is",
-        arguments: [("", "/setaside"), ("", "/deadletters"), ("/setaside", "/setaside"), ("/deadletters", "/deadletters")], DataFolderWorld.How.allCases)
+        arguments: [("", "/setaside"), ("", "/deadletters"), ("/setaside", "/setaside"), ("/deadletters", "/deadletters")],
+        DataFolderWorld.How.allCases)
     func first(_ names: (taken: String, made: String), _ how: DataFolderWorld.How) async throws {
         let world = DataFolderWorld()
         try world.start()
@@ -215,7 +216,9 @@ struct FolderAwayTests {
         try world.start()
         try await world.commit(0..<2)
         #expect(world.spool.fault == nil)
-        for (name, told) in [("", "/spool"), ("/spool", "/spool"), ("/spool/segments", "/spool/segments"), ("/spool/cursors", "/spool/cursors")] {
+        for (name, told) in [
+            ("", "/spool"), ("/spool", "/spool"), ("/spool/segments", "/spool/segments"), ("/spool/cursors", "/spool/cursors"),
+        ] {
             let gone = try world.take(name, .moved)
             #expect(world.spool.fault?.hasPrefix("\(world.data)\(told) is gone") == true)
             try gone()

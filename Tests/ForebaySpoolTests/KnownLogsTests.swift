@@ -34,7 +34,8 @@ struct KnownLogsTests {
     @Test(
         "a log's folder, or more than one, is gone, or empty: an alarm that names it, once; the others go on",
         arguments: [
-            ["setaside/x"], ["deadletters/x"], ["spool"], ["setaside"], ["deadletters"], ["setaside/x", "spool"], ["setaside", "deadletters", "spool"],
+            ["setaside/x"], ["deadletters/x"], ["spool"], ["setaside"], ["deadletters"], ["setaside/x", "spool"],
+            ["setaside", "deadletters", "spool"],
         ], [true, false])
     func gone(_ names: [String], isEmptied: Bool) async throws {
         let world = try await Self.filled()
@@ -150,7 +151,8 @@ struct KnownLogsTests {
 
     private static let files = LogRegistry.files
 
-    @Test("one copy is gone, empty or garbage: the other one counts, and it is made anew", arguments: [0, 1], ["gone", "empty", "garbage"])
+    @Test(
+        "one copy is gone, empty or garbage: the other one counts, and it is made anew", arguments: [0, 1], ["gone", "empty", "garbage"])
     func oneCopy(_ number: Int, _ damage: String) async throws {
         let world = try await Self.filled()
         let path = "\(world.data)/\(Self.files[number])"
@@ -191,7 +193,8 @@ struct KnownLogsTests {
         try world.start()
         #expect(Self.alarms(world) == [])
         await world.stop()
-        #expect(try LogRegistry.read(SystemDisk(), of: world.data).registry?.logs.keys.sorted() == ["deadletters/x", "setaside/x", "spool"])
+        #expect(
+            try LogRegistry.read(SystemDisk(), of: world.data).registry?.logs.keys.sorted() == ["deadletters/x", "setaside/x", "spool"])
     }
 
     @Test(
@@ -254,7 +257,8 @@ struct KnownLogsTests {
         for lines in [
             [], ["forebay-logs 1"], ["forebay-logs 2", "generation 1"], ["forebay-logs 1", "generation x"],
             ["forebay-logs 1", "generation 1", "log spool short"], ["forebay-logs 1", "generation 1", "log spool"],
-            ["forebay-logs 1", "generation 1", "cursor spool 8N1ZQ5F3W7YKD2RC"], ["forebay-logs 1", "generation 1", "log %z 8N1ZQ5F3W7YKD2RC"],
+            ["forebay-logs 1", "generation 1", "cursor spool 8N1ZQ5F3W7YKD2RC"],
+            ["forebay-logs 1", "generation 1", "log %z 8N1ZQ5F3W7YKD2RC"],
         ] {
             #expect(LogRegistry(decoding: LogRegistry.encoded(lines)) == nil, "\(lines)")
         }

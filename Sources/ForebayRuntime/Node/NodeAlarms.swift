@@ -56,6 +56,11 @@ enum NodeAlarms {
             return
                 "look at the disk (dmesg, SMART); the events in it are lost unless the file can be had back: see docs/how-to/after-damage.md"
         }
+        if name == "spool" || SideLogFolder.Kind.allCases.contains(where: { $0.rawValue == folder }) {
+            return
+                "what waited in it is lost, unless it is had back (a disk that is not mounted, a copy that left it out): stop the node before "
+                + "you put it back: see docs/how-to/after-damage.md"
+        }
         if folder == "cursors" || name == "units" {
             return "nothing is lost: events may be delivered again, with the same forebay-id; look at the disk (dmesg, SMART)"
         }

@@ -60,7 +60,9 @@ package actor DeadLetters: DeadLetterLog {
 
     package func append(_ letters: [DeadLetter]) async throws(ForebayError) -> [UInt64] {
         let spool: Spool
-        if let opened = self.spool { spool = opened } else {
+        if let opened = self.spool {
+            spool = opened
+        } else {
             spool = try self.open(self.directory)
             self.opened.withLock { $0 = spool }
         }

@@ -89,7 +89,8 @@ package final class KnownLogs: Sendable {
             spool.report(
                 SpoolAlarm(
                     file: "\(self.directory)/\(LogRegistry.files[0])",
-                    text: "the registry of logs can't be read; it is made anew from the logs that are there: one that is gone is not known"))
+                    text: "the registry of logs can't be read; it is made anew from the logs that are there: one that is gone is not known")
+            )
         }
         if self.found.registry != nil, !self.found.isWhole {
             self.logger.warning("one copy of the registry of logs was damaged; it is written anew", ["folder": self.directory])
@@ -112,7 +113,8 @@ package final class KnownLogs: Sendable {
 
     private static func text(_ name: String) -> String {
         if name == Self.spool {
-            return "the spool is gone: what was accepted and not delivered yet is lost; a new one is begun, and new events get ids of a new kind"
+            return
+                "the spool is gone: what was accepted and not delivered yet is lost; a new one is begun, and new events get ids of a new kind"
         }
         let what = name.hasPrefix(SideLogFolder.Kind.setAside.rawValue) ? "what was set aside" : "the dead letters"
         return "the folder is gone, and \(what) in it"

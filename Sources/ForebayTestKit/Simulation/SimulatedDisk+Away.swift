@@ -14,11 +14,25 @@ struct FolderAway {
 extension SimulatedDisk {
     package var isFolderAway: Bool { self.away != nil }
 
-    /// - Returns: false: the process has none, or one is away already.
+    /// Of a log that is in use, with those above it.
+    private var candidates: [String] {
+        var paths: Set<String> = []
+        for (path, folder) in self.inUse where self.folder(path) === folder && !path.contains("/quarantine") && !path.contains("/forgotten")
+        {
+            var path = Substring(path)
+            while let slash = path.lastIndex(of: "/") {
+                paths.insert(String(path))
+                path = path[..<slash]
+            }
+        }
+        return paths.sorted()
+    }
+
+    /// - Returns: false: none is in use, or one is away already.
     func takeAway() -> Bool {
-        guard self.away == nil else { return false }
-        let candidates = self.held.filter { self.folder($0.path) === $0.folder }
-        guard let (path, folder) = candidates.randomElement(using: &self.chance), let (parent, name) = self.found(path) else { return false }
+        guard self.away == nil, let path = self.candidates.randomElement(using: &self.chance), let folder = self.folder(path),
+            let (parent, name) = self.found(path)
+        else { return false }
         // Where something is mounted over it, there is an empty folder in its place.
         let standIn = Bool.random(using: &self.chance) ? SimulatedFolder() : nil
         self.coverage.hit("fault.folderAway")

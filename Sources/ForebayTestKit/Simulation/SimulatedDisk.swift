@@ -38,8 +38,8 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     private(set) var faults: [DiskFault] = []
     private var struck: [Int] = []
     private var death: DiskDeath?
-    /// Folders that the process holds, by the paths that they had.
-    var held: [(path: String, folder: SimulatedFolder)] = []
+    /// Folders in which the process has written, by the paths that they had.
+    var inUse: [String: SimulatedFolder] = [:]
     var away: FolderAway?
     /// How often a folder was taken away, or put back.
     package internal(set) var moves = 0
@@ -70,7 +70,7 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     package func detach() {
         self.process = nil
         self.putBack()
-        self.held = []
+        self.inUse = [:]
         self.faults = []
         self.death = nil
         self.epoch += 1

@@ -21,7 +21,6 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             }
             names.held.removeAll { $0.path == path }
             names.held.append((path, folder))
-            self.disk.held.append((path, folder))
         }
         return names
     }
@@ -75,6 +74,7 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             try self.disk.fail([.tooManyFiles], EMFILE, "open", path)
             if options.contains(.create) { try self.disk.fail([.noSpace], ENOSPC, "open", path) }
             let (folder, name) = try self.place(of: path, "open")
+            if options.contains(.write) { self.disk.inUse[String(path.dropLast(name.utf8.count + 1))] = folder }
             var inode: SimulatedInode
             switch folder.entries[name] {
             case .folder: throw .disk("open", path, EISDIR)
@@ -97,6 +97,7 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
 
     func makeFolder(_ path: String) throws(ForebayError) {
         try self.disk.call(.makeFolder, path) { () throws(ForebayError) in
+            if self.held(path)?.isRemoved == false { return }
             let (folder, name) = try self.place(of: path, "make folder")
             guard folder.entries[name] == nil else { return }
             try self.disk.fail([.noSpace], ENOSPC, "make folder", path)

@@ -134,6 +134,89 @@ struct DiskContractTests {
         }
     }
 
+    @Test("a folder that is held stays the one it was, wherever it is moved and whatever has its place", arguments: Kind.allCases)
+    func held(_ kind: Kind) throws {
+        try self.with(kind) { disk, folder in
+            let (data, log, away) = ("\(folder)/data", "\(folder)/data/log", "\(folder)/away")
+            try disk.makeFolder(data)
+            #expect(self.failure { _ = try disk.holding([data, log]) } == ENOENT)
+            try disk.makeFolder(log)
+            _ = try disk.open("\(log)/a", [.write, .create])
+            let held = try disk.holding([data]).holding([log])
+            #expect(try held.whereabouts(of: data) == .inPlace && held.whereabouts(of: log) == .inPlace)
+            #expect(try disk.whereabouts(of: "\(folder)/none") == .inPlace, "nobody holds it")
+            for hasOther in [false, true] {
+                try disk.rename(log, to: away)
+                if hasOther {
+                    try disk.makeFolder(log)
+                    _ = try disk.open("\(log)/other", [.write, .create])
+                }
+                #expect(try held.whereabouts(of: data) == .inPlace)
+                #expect(try held.whereabouts(of: log) == (hasOther ? .replaced : .gone))
+                #expect(try held.kind(of: log) == .folder && held.kind(of: "\(log)/a") == .file && held.kind(of: "\(log)/other") == nil)
+                #expect(try held.entries(log) == ["a"])
+                #expect(try held.open("\(log)/a", []).path == "\(log)/a")
+                #expect(self.failure { _ = try held.open("\(log)/other", []) } == ENOENT, "the folder is there, and it is not in it")
+                let made = try held.open("\(log)/b", [.write, .create])
+                try made.write([1], at: 0)
+                try held.rename("\(log)/b", to: "\(log)/c")
+                try held.renameCreating("\(log)/c", to: "\(log)/d")
+                #expect(self.failure { try held.renameCreating("\(log)/a", to: "\(log)/d") } == EEXIST)
+                try held.makeFolder("\(log)/e")
+                try held.makeFolder(log)
+                try held.rename("\(log)/d", to: "\(log)/e/f")
+                #expect(try made.hasName() && self.content(held, "\(log)/e/f") == [1])
+                try held.syncFolder(log)
+                try held.syncFolder("\(log)/e")
+                #expect(try held.space(log).total == disk.space(folder).total)
+                #expect(try Set(disk.entries(away) ?? []) == ["a", "e"])
+                try held.remove("\(log)/e/f")
+                try held.removeFolder("\(log)/e")
+                #expect(try disk.entries(log) == (hasOther ? ["other"] : nil), "nothing is done in its place")
+                if hasOther {
+                    try disk.remove("\(log)/other")
+                    try disk.removeFolder(log)
+                }
+                try disk.rename(away, to: log)
+                #expect(try held.whereabouts(of: log) == .inPlace)
+            }
+            // With the one above it.
+            try disk.rename(data, to: away)
+            #expect(try held.whereabouts(of: data) == .gone && held.whereabouts(of: log) == .gone)
+            #expect(try held.entries(data) == ["log"] && held.entries(log) == ["a"])
+            try disk.rename(away, to: data)
+            #expect(try held.whereabouts(of: data) == .inPlace && held.whereabouts(of: log) == .inPlace)
+        }
+    }
+
+    @Test("a held folder that was removed has no names, which says nothing of what was in it", arguments: Kind.allCases)
+    func removed(_ kind: Kind) throws {
+        try self.with(kind) { disk, folder in
+            let log = "\(folder)/log"
+            try disk.makeFolder(log)
+            let held = try disk.holding([folder, log])
+            try disk.removeFolder(log)
+            for isMadeAnew in [false, true] {
+                if isMadeAnew {
+                    try disk.makeFolder(log)
+                    _ = try disk.open("\(log)/a", [.write, .create])
+                }
+                #expect(try held.whereabouts(of: log) == .removed)
+                #expect(try held.kind(of: log) == nil)
+                #expect(self.failure { _ = try held.open("\(log)/a", []) } == ESTALE)
+                #expect(self.failure { _ = try held.open("\(log)/b", [.write, .create]) } == ESTALE)
+                #expect(self.failure { try held.makeFolder("\(log)/c") } == ESTALE)
+                #expect(self.failure { try held.rename("\(log)/a", to: "\(log)/b") } == ESTALE)
+                #expect(self.failure { try held.remove("\(log)/a") } == ESTALE)
+                #expect(self.failure { try held.syncFolder(log) } == ESTALE)
+                #expect(self.failure { _ = try held.entries(log) } == ESTALE)
+                #expect(self.failure { _ = try held.space(log) } == ESTALE)
+                #expect(self.failure { _ = try held.open("\(folder)/none", []) } == ENOENT)
+            }
+            #expect(try disk.entries(log) == ["a"])
+        }
+    }
+
     @Test("a lock has one owner, until its file is closed", arguments: Kind.allCases)
     func locks(_ kind: Kind) throws {
         try self.with(kind) { disk, folder in

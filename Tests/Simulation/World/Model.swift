@@ -210,7 +210,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         var (least, most, undelivered): (UInt64, UInt64, UInt64) = (0, 0, 0)
         for (number, event) in self.events.enumerated() where event.line == line {
             switch event.fate {
-            case .acknowledged where event.sequence >= sequence: (least, most) = (least + 1, most + 1)
+            // What was given up under one name is not counted under another.
+            case .acknowledged where event.sequence >= sequence: (least, most) = (least + (event.forgetting == .no ? 1 : 0), most + 1)
             case .acknowledged: if !event.isDelivered, event.forgetting == .no, !self.isNamed(number) { undelivered += 1 }
             // Its sequence is not known.
             case .submitted, .unknown: most += 1
