@@ -1,11 +1,11 @@
 /// What a log is for, and so what it may take and when its segments go.
-package enum LogKind: Sendable {
+package enum LogKind: String, Sendable {
     /// A segment goes when every cursor is durably past it.
     case spool
     /// Nothing goes.
-    case deadLetters
+    case deadLetters = "deadletters"
     /// A segment goes when every unit with frames in it is durably past those, in any order of segments.
-    case setAside
+    case setAside = "setaside"
 
     /// Beside the spool: it may use the reserve, and makes nothing ready ahead.
     var isSideLog: Bool { self != .spool }

@@ -35,91 +35,47 @@ package final class Spool: Sendable {
     private static func openOnce(
         _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics, _ reporter: SpoolReporter
     ) throws(ForebayError) -> Spool {
-        var configuration = configuration
-        let directory = configuration.directory
-        for path in [directory, configuration.segments, "\(directory)/cursors"] { try Folder(configuration.disk).make(path) }
-        // From now on what is not there is lost: it can't be away with its folder.
-        configuration.disk = try configuration.disk.holding(configuration.held)
-        let disk = configuration.disk
-        let folder = Folder(disk)
-        // What an earlier process made or renamed and did not live to sync counts from now on, so it is synced first.
-        for path in [directory, configuration.segments, "\(directory)/cursors"] { try disk.syncFolder(path) }
-        let lock = try SpoolLock(disk, directory: directory)
-        for name in try folder.entries(configuration.segments) where SegmentFile.isLeftover(name) {
-            try folder.remove("\(configuration.segments)/\(name)")
-        }
-        let found = try FoundSegments(disk, in: configuration.segments)
-        var identity = try LogIdentity(disk, of: directory, found, chance: configuration.surroundings.chance)
-        let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter).run(
-            found, &identity, chance: configuration.surroundings.chance)
-        return try Spool(configuration, budget, threads, metrics, lock, reporter, identity, outcome)
+        let wake = Wake()
+        let start = try SpoolStart(configuration, budget, reporter) { wake.call() }
+        return Spool(start, budget, threads, metrics, reporter, wake)
     }
 
     private init(
-        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ threads: SpoolThreads, _ metrics: SpoolMetrics, _ lock: SpoolLock,
-        _ reporter: SpoolReporter, _ identity: LogIdentity, _ outcome: SpoolRecovery.Outcome
-    ) throws(ForebayError) {
-        self.id = identity.log
+        _ start: SpoolStart, _ budget: SpoolBudget, _ threads: SpoolThreads, _ metrics: SpoolMetrics, _ reporter: SpoolReporter, _ wake: Wake
+    ) {
+        let configuration = start.configuration
+        self.id = start.identity.log
         self.configuration = configuration
         self.budget = budget
         self.reporter = reporter
-        self.lock = lock
-        self.view = SpoolView(
-            SpoolView.State(
-                segments: outcome.segments, durableEnd: outcome.durableEnd, ordinals: outcome.ordinals,
-                retention: configuration.kind == .spool ? .cursors : .everything,
-                recent: RecentTail(limit: configuration.kind == .spool ? configuration.recentBytes : 0)))
-        let wake = Wake()
-        self.cursors = try CursorSet(configuration, budget, identity, self.view, reporter) { wake.call() }
-        let mark = try Self.openMark(configuration, budget, identity, outcome, self.view)
-        let sweeper = SegmentSweeper(configuration, view: self.view, budget: budget, mark: mark, reporter: reporter)
+        self.lock = start.lock
+        self.view = start.view
+        self.cursors = start.cursors
+        let sweeper = SegmentSweeper(configuration, view: self.view, budget: budget, mark: start.mark, reporter: reporter)
         let writer = SpoolWriter(
-            executor: threads.commit.executor(), configuration: configuration, id: identity.log, view: self.view, budget: budget,
-            metrics: metrics, mark: mark, sweeper: sweeper, tail: SpoolWriter.Tail(outcome, identity, configuration.surroundings.chance))
+            executor: threads.commit.executor(), configuration: configuration, id: self.id, view: self.view, budget: budget,
+            metrics: metrics, mark: start.mark, sweeper: sweeper,
+            tail: SpoolWriter.Tail(start.outcome, start.identity, configuration.surroundings.chance))
         let keeper = SpoolKeeper(
             executor: threads.keep.executor(), configuration: configuration, view: self.view, budget: budget, cursors: self.cursors,
             sweeper: sweeper, writer: writer)
         (self.writer, self.keeper, self.sweeper) = (writer, keeper, sweeper)
         let tasks = configuration.surroundings.tasks
-        budget.add(outcome.bytes)
-        let startsNewSegment = identity.isVersion1
+        budget.add(start.outcome.bytes)
+        let startsNewSegment = start.isOfOlderVersion
         let starting = Task(preferring: tasks) {
             await writer.start(
                 wantNext: { Task(preferring: tasks) { await keeper.prepareNext() } }, startsNewSegment: startsNewSegment)
         }
         self.starting = starting
         wake.set { Task(preferring: tasks) { await keeper.cursorMoved() } }
-        for missing in reporter.missing { self.view.damaged(missing.segment) }
-        if identity.isVersion1 { self.tellOfVersion1() }
+        if startsNewSegment { self.tell(ofVersion: start.identity.isVersion1 ? 1 : 2) }
     }
 
-    /// The mark says what this start found.
-    private static func openMark(
-        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ identity: LogIdentity, _ outcome: SpoolRecovery.Outcome,
-        _ view: SpoolView
-    ) throws(ForebayError) -> SpoolMark {
-        let (path, disk) = ("\(configuration.directory)/\(SpoolMark.file)", configuration.disk)
-        var value = identity.mark?.value.map(SpoolMark.Value.init) ?? SpoolMark.Value()
-        value.durable = outcome.durableEnd
-        // Until there is one behind it, a newest segment that is lost stays known.
-        value.newest = outcome.isNewestLost ? outcome.newest : outcome.segments.last?.number ?? 0
-        // What was not there at this start was told of, if it was lost; what version 1 let go of is not known.
-        value.released = max(value.released, outcome.segments.first?.base ?? outcome.durableEnd)
-        let slot = SlotFile.Value(value)
-        // Recovery may have written it.
-        guard let found = try SlotFile.read(disk, path, log: identity.log), found.value != nil else {
-            return SpoolMark(
-                slots: try SlotFile.make(disk, path, of: configuration.directory, log: identity.log, slot), value: value,
-                budget: budget)
-        }
-        return SpoolMark(
-            slots: try SlotFile.take(disk, path, of: configuration.directory, log: identity.log, found, slot), value: value,
-            budget: budget)
-    }
-
-    private func tellOfVersion1() {
+    private func tell(ofVersion version: Int) {
         self.logger.info(
-            "the log was written in format version 1; what is new is written in version 2, which an older forebay refuses",
+            "the log was written in format version \(version); what is new is written in version \(SpoolFormat.version), which an older "
+                + "forebay refuses",
             ["folder": self.configuration.directory, "segments": "\(self.segmentCount)", "lag_total": "\(self.durableEnd)"])
     }
 
@@ -268,8 +224,17 @@ package final class Spool: Sendable {
 
     // MARK: For a set-aside log
 
-    /// From now on a segment stays as long as one of the units needs it. Called at a start: removes what nobody needs, on this thread.
-    func keep(for units: UnitTable) {
+    /// Brings the units and the segments together. From then on a segment stays as long as one of the units needs it; what nobody needs
+    /// is removed, on this thread.
+    func openUnits() throws(ForebayError) -> UnitTable {
+        let recovery = SetAsideRecovery(configuration: self.configuration, log: self.id, view: self.view, reporter: self.reporter)
+        let units = try self.withReserve { () throws(ForebayError) in try recovery.run() }
+        self.charge(units.takeGrowth())
+        self.keep(for: units)
+        return units
+    }
+
+    private func keep(for units: UnitTable) {
         self.view.change { $0.retention = .units(units) }
         let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)
         let budget = self.budget
@@ -307,7 +272,24 @@ package final class Spool: Sendable {
         self.reporter.report(alarm)
     }
 
+    /// Waits for the disk.
     func report(_ missing: MissingRange) {
-        if self.reporter.report(missing) { self.view.damaged(missing.segment) }
+        self.view.damaged(missing.segment)
+        guard !missing.isCounted, self.configuration.kind == .spool else { return self.reporter.report(missing) }
+        self.reporter.report(missing) { range in
+            let losses = self.view.read { state in
+                LossCount(
+                    segments: state.segments, totals: state.ordinals, durableEnd: state.durableEnd, disk: self.configuration.disk)
+            }
+            return losses.unsettledOrAll(range, self.cursors.parties)
+        }
+    }
+
+    /// Somebody has seen the losses and damage that were told of until now; durably. What can't be removed just now goes by itself.
+    ///
+    /// - Returns: what that was.
+    package func acknowledgeAlarms() async throws(ForebayError) -> SpoolDamage {
+        let reporter = self.reporter
+        return try await self.writer.perform { () throws(ForebayError) in try reporter.acknowledge() }
     }
 }

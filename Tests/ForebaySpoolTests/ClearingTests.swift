@@ -282,7 +282,7 @@ struct SetAsideClearingTests {
             #expect(log.damage.alarms.map(\.kind) == [.stays] && log.byteCount < before * 2 / 3, "\(log.damage.alarms) \(log.byteCount)")
             // A kill: nothing is missed, nothing that was settled comes again.
             let copy = try fixture.crashed().open()
-            #expect(copy.damage == SpoolDamage() && copy.units.map(\.number) == [9, 10])
+            #expect(copy.damage == SpoolDamage(missing: log.missing) && copy.units.map(\.number) == [9, 10])
             await copy.close()
             disk.fail(nil)
             await log.tidy()

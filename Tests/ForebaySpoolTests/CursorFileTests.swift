@@ -18,8 +18,10 @@ struct CursorFileTests {
 
     private var path: String { self.watched.directory + "/slots" }
 
-    private func read(owners: Set<UInt64>? = nil, log: String? = "0123456789ABCDEF") throws -> SlotFile.Found? {
-        try SlotFile.read(SystemDisk(), self.path, log: log.map(spoolID), owners: owners)
+    private func read(
+        as kind: Slot.Kind = .cursor, owner: UInt64? = nil, log: String? = "0123456789ABCDEF", takesOlder: Bool = false
+    ) throws -> SlotFile.Found? {
+        try SlotFile.read(SystemDisk(), self.path, as: kind, log: log.map(spoolID), owner: owner, takesOlder: takesOlder)
     }
 
     private func damage(_ places: [Int]) throws {
@@ -32,7 +34,8 @@ struct CursorFileTests {
     func made() throws {
         #expect(try self.read() == nil)
         try Data(repeating: 7, count: 20_000).write(to: URL(filePath: self.path))
-        let slots = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, log: self.log, self.value(5, 3))
+        let slots = try SlotFile.make(
+            self.watched.disk, self.path, of: self.watched.directory, as: .cursor, log: self.log, self.value(5, 3))
         #expect(
             self.watched.calls() == [
                 "open slots", "truncate slots", "write slots", "write slots", "sync slots", "write slots", "sync slots", "syncFolder .",
@@ -41,8 +44,8 @@ struct CursorFileTests {
         #expect(bytes.count == 8192 && SlotFile.size == 8192)
         #expect(bytes[64..<4096].allSatisfy { $0 == 0 } && bytes[4160...].allSatisfy { $0 == 0 }, "nothing of what was there")
         for place in [0, 4096] {
-            let slot = Array(bytes[place..<place + 64]).withUnsafeBytes { Slot(decoding: $0, of: self.log) }
-            #expect(slot == Slot(log: self.log, generation: place == 0 ? 2 : 1, value: 5, ordinal: 3, owner: 9))
+            let slot = Array(bytes[place..<place + 64]).withUnsafeBytes { Slot(decoding: $0, as: .cursor, of: self.log) }
+            #expect(slot == Slot(.cursor, log: self.log, generation: place == 0 ? 2 : 1, value: 5, ordinal: 3, owner: 9))
         }
         let first = try #require(try self.read())
         #expect(first.value == self.value(5, 3) && first.isWhole)
@@ -69,9 +72,9 @@ struct CursorFileTests {
 
     @Test("only slots of the log and of those who may own it count")
     func owners() throws {
-        _ = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, log: self.log, self.value(5))
-        #expect(try self.read(owners: [0, 9])?.value == self.value(5) && self.read(log: nil)?.value == self.value(5))
-        for found in [try self.read(owners: [0, 8]), try self.read(log: "GHJKMNPQRSTVWXYZ")] {
+        _ = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, as: .cursor, log: self.log, self.value(5))
+        #expect(try self.read(owner: 9)?.value == self.value(5) && self.read(log: nil)?.value == self.value(5))
+        for found in [try self.read(owner: 8), try self.read(log: "GHJKMNPQRSTVWXYZ")] {
             #expect(found != nil && found?.value == nil && found?.isWhole == false)
         }
         try self.damage([3, 4099])
@@ -92,9 +95,9 @@ struct CursorFileTests {
     func taken() throws {
         func take(_ value: SlotFile.Value) throws -> SlotFile {
             let found = try #require(try self.read())
-            return try SlotFile.take(self.watched.disk, self.path, of: self.watched.directory, log: self.log, found, value)
+            return try SlotFile.take(self.watched.disk, self.path, of: self.watched.directory, as: .cursor, log: self.log, found, value)
         }
-        _ = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, log: self.log, self.value(5))
+        _ = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, as: .cursor, log: self.log, self.value(5))
         _ = self.watched.calls()
         var slots = try take(self.value(5))
         #expect(self.watched.calls() == ["open slots", "sync slots"])
@@ -114,14 +117,14 @@ struct CursorFileTests {
         "a file that the device does not take any more is moved to quarantine and made anew; any other failure is told",
         arguments: [true, false])
     func replaced(isMade: Bool) throws {
-        _ = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, log: self.log, self.value(5))
+        _ = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, as: .cursor, log: self.log, self.value(5))
         let found = try #require(try self.read())
         func again() throws {
             let value = self.value(6)
             if isMade {
-                _ = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, log: self.log, value)
+                _ = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, as: .cursor, log: self.log, value)
             } else {
-                _ = try SlotFile.take(self.watched.disk, self.path, of: self.watched.directory, log: self.log, found, value)
+                _ = try SlotFile.take(self.watched.disk, self.path, of: self.watched.directory, as: .cursor, log: self.log, found, value)
             }
         }
         for (call, number) in [("write slots", ENOSPC), ("sync slots", EIO), ("open slots", EMFILE)] as [(String, Int32)] {
@@ -163,7 +166,7 @@ struct CursorFileTests {
 
     private func cursor(_ broken: BrokenWord = BrokenWord(), moved: Happenings<Void> = Happenings()) throws -> SpoolCursor {
         let value = self.value(5, 2)
-        let slots = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, log: self.log, value)
+        let slots = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, as: .cursor, log: self.log, value)
         _ = self.watched.calls()
         return SpoolCursor(
             name: "forward/orders", routes: [RouteID(name: "orders")], slots: slots, value: value, budget: try self.budget,
@@ -232,8 +235,9 @@ struct CursorFileTests {
     @Test("the mark is written and synced when it changes, and left alone when it does not")
     func mark() throws {
         let value = SpoolMark.Value(durable: 5, released: 3, newest: 2)
-        let slots = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, log: self.log, SlotFile.Value(value))
-        #expect(try self.read()?.value == SlotFile.Value(sequence: 5, ordinal: 3, owner: 2))
+        let slots = try SlotFile.make(
+            self.watched.disk, self.path, of: self.watched.directory, as: .mark, log: self.log, SlotFile.Value(value))
+        #expect(try self.read(as: .mark)?.value == SlotFile.Value(sequence: 5, ordinal: 3, owner: 2))
         let mark = SpoolMark(slots: slots, value: value, budget: try self.budget)
         _ = self.watched.calls()
         try mark.set { $0.durable = 5 }
@@ -245,8 +249,8 @@ struct CursorFileTests {
         self.watched.fail { $0 == "write slots" ? ENOSPC : nil }
         #expect(throws: ForebayError.self) { try mark.set { $0.newest = 7 } }
         self.watched.fail(nil)
-        #expect(try self.read()?.value.map(SpoolMark.Value.init) == SpoolMark.Value(durable: 5, released: 4, newest: 2))
+        #expect(try self.read(as: .mark)?.value.map(SpoolMark.Value.init) == SpoolMark.Value(durable: 5, released: 4, newest: 2))
         try mark.set { $0.newest = 7 }
-        #expect(try self.read()?.value.map(SpoolMark.Value.init) == SpoolMark.Value(durable: 5, released: 4, newest: 7))
+        #expect(try self.read(as: .mark)?.value.map(SpoolMark.Value.init) == SpoolMark.Value(durable: 5, released: 4, newest: 7))
     }
 }

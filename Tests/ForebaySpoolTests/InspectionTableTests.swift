@@ -104,8 +104,8 @@ struct InspectionTableTests {
                     $0[4096 + 40] ^= 1
                 },
                 [
-                    "\(self.name(2)) 0 0..<0 the segment's header is damaged",
                     "\(self.name(3)) 0 \(second.base)..<\(second.end) a segment is gone",
+                    "\(self.name(2)) 0 0..<0 neither copy of the segment's header can be read; it is moved to quarantine",
                 ]
             ),
             (
@@ -201,20 +201,25 @@ struct InspectionTableTests {
         let cursor = directory + "/cursors/forward.a"
         let saved = try Data(contentsOf: URL(filePath: cursor))
         try files.removeItem(atPath: cursor)
-        #expect(try self.problems() == ["forward.a 0 0..<0 the cursor's file is gone"])
+        #expect(try self.problems() == ["forward.a 0 0..<0 the cursor's file is gone; it begins at the oldest event"])
         try Data(count: 8192).write(to: URL(filePath: cursor))
-        #expect(try self.problems() == ["forward.a 0 0..<0 the cursor can't be read"] && self.inspect().cursors.map(\.name) == ["mirror/b"])
+        #expect(
+            try self.problems() == ["forward.a 0 0..<0 the cursor can't be read; it begins at the oldest event"]
+                && self.inspect().cursors.map(\.name) == ["mirror/b"])
         try saved.write(to: URL(filePath: cursor))
         try saved.write(to: URL(filePath: directory + "/cursors/forward.nobody"))
         #expect(try self.problems() == [] && self.inspect().cursors.count == 2, "one that is not registered is nobody's")
+        let registry =
+            "registry 0 0..<0 the registry of cursors is gone or can't be read; it is made anew from the cursors' files, and a cursor that"
+            + " has none begins at the oldest event"
         for name in CursorRegistry.files { try Data("x".utf8).write(to: URL(filePath: directory + "/" + name)) }
         #expect(
             try self.problems() == [
-                "registry 0 0..<0 the registry of cursors can't be read", "forward.nobody 0 0..<0 the cursor can't be read",
+                registry, "forward.nobody 0 0..<0 the cursor can't be read; it begins at the oldest event",
             ])
         #expect(try self.inspect().id != nil && self.inspect().cursors.map(\.name) == ["forward/a", "mirror/b"])
         for name in CursorRegistry.files { try files.removeItem(atPath: directory + "/" + name) }
-        #expect(try self.problems() == ["forward.nobody 0 0..<0 the cursor can't be read"], "version 1 had none")
+        #expect(try self.problems().first == registry, "only version 1 had none")
         #expect(try self.inspect().waiting().map(\.events) == [3, 6])
     }
 
@@ -236,12 +241,12 @@ struct InspectionTableTests {
             }
         }
         try bytes.write(to: URL(filePath: self.fixture.segmentsFolder + "/" + self.name(last)))
-        #expect(try self.problems() == ["\(self.name(last)) 0 0..<0 the segment is another log's"])
+        #expect(try self.problems() == ["\(self.name(last)) 0 0..<0 a segment of another log; it is moved to quarantine"])
         #expect(try self.inspect().verify().segments == segments.count)
         bytes[12] = 9
         bytes.withUnsafeMutableBytes { $0.baseAddress!.put(SpoolFormat.crc(UnsafeRawBufferPointer($0).part(12, 116)), at: 8) }
         try bytes.write(to: URL(filePath: self.fixture.segmentsFolder + "/" + self.name(last)))
-        #expect(try self.problems() == ["\(self.name(last)) 0 0..<0 format version 9 is not known"])
+        #expect(try self.problems().map { $0.hasSuffix("has format version 9; this forebay reads versions up to 3") } == [true])
         let error = #expect(throws: ForebayError.self) {
             try SpoolInspection(directory: NSTemporaryDirectory() + "none-" + UUID().uuidString)
         }

@@ -171,12 +171,14 @@ struct PlanTests {
             hole.noticedAt = at
             return hole
         }
-        for (other, isCovered) in [(5..<10, true), (6..<9, true), (4..<10, false), (5..<11, false), (4..<11, false)]
-            as [(Range<UInt64>, Bool)]
-        {
-            #expect(
-                hole(5..<10).covers(hole(other, segment: 7, reason: "other")) == isCovered && !hole(5..<10).covers(hole(other, unit: 3)))
+        for (other, left) in [
+            (5..<10, []), (6..<9, []), (4..<10, [4..<5]), (5..<11, [10..<11]), (4..<11, [4..<5, 10..<11]), (0..<5, [0..<5]),
+            (10..<12, [10..<12]),
+        ] as [(Range<UInt64>, [Range<UInt64>])] {
+            #expect(hole(other, segment: 7, reason: "other").parts(without: [hole(5..<10)]).map(\.sequences) == left)
+            #expect(hole(other, unit: 3).parts(without: [hole(5..<10)]) == [hole(other, unit: 3)], "another unit's positions")
         }
+        #expect(hole(0..<20).parts(without: [hole(3..<5), hole(1..<4), hole(18..<30)]).map(\.sequences) == [0..<1, 5..<18])
         let joined = hole(5..<10, unit: 2, at: 77).joined(with: hole(10..<12, unit: 2, at: 99))
         #expect(joined == hole(5..<12, unit: 2, at: 77) && joined?.position == 9)
         #expect(hole(5..<10).joined(with: hole(11..<12)) == nil && hole(5..<10).joined(with: hole(9..<12)) == nil)

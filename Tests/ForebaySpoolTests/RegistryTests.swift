@@ -11,7 +11,7 @@ struct RegistryTests {
     /// With the line that covers it.
     private func sealed(_ text: String) -> [UInt8] { Array((text + "crc32c \(String(crc32c(Array(text.utf8)), radix: 16))\n").utf8) }
 
-    private let head = "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 12\n"
+    private let head = "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 12\n"
 
     private func full() -> CursorRegistry {
         var registry = CursorRegistry(log: self.log)
@@ -61,12 +61,12 @@ struct RegistryTests {
     @Test(
         "what is not whole is not read",
         arguments: [
-            "", "forebay-registry 2\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\n",
+            "", "forebay-registry 3\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\n",
             "forebay-registry 1\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n",
-            "forebay-registry 2 x\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2R\ngeneration 1\n",
-            "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RCC\ngeneration 1\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC x\ngeneration 1\n",
-            "forebay-registry 2\nlig 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\ngeneration x\n",
-            "forebay-registry 2\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1 2\n",
+            "forebay-registry 3 x\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2R\ngeneration 1\n",
+            "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RCC\ngeneration 1\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC x\ngeneration 1\n",
+            "forebay-registry 3\nlig 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngeneration x\n",
+            "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1 2\n",
         ])
     func broken(text: String) {
         #expect(CursorRegistry(decoding: self.sealed(text)) == nil)

@@ -27,7 +27,7 @@ struct SetAsideDamageTests {
         let id = try #require(try SpoolInspection(directory: fixture.directory).id)
         var found: [(Int, UInt64)] = []
         for place in stride(from: 0, to: bytes.count, by: 4096) {
-            let slot = Array(bytes[place..<place + 64]).withUnsafeBytes { Slot(decoding: $0, of: id) }
+            let slot = Array(bytes[place..<place + 64]).withUnsafeBytes { Slot(decoding: $0, as: .unit, of: id) }
             if let slot, slot.owner == number { found.append((place, slot.generation)) }
         }
         return found.sorted { $0.1 > $1.1 }.map(\.0)

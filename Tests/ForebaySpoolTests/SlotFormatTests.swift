@@ -11,16 +11,17 @@ struct SlotFormatTests {
     private func slot() -> (Slot, Layout) {
         var layout = Layout(64)
         layout.put("FBYC", at: 0)
-        layout.put(0x0102_0304_0506_0708, 8, at: 8)
+        layout.put(0x0002_0304_0506_0708, 8, at: 8)
         layout.put(Self.log, at: 16)
-        layout.put(0x1112_1314_1516_1718, 8, at: 32)
-        layout.put(0x3132_3334_3536_3738, 8, at: 40)
-        layout.put(0xA1A2_A3A4_A5A6_A7A8, 8, at: 48)
+        layout.put(0x0012_1314_1516_1718, 8, at: 32)
+        layout.put(0x0012_3334_3536_3738, 8, at: 40)
+        layout.put(0x0022_A3A4_A5A6_A7A8, 8, at: 48)
         layout.put(1, 4, at: 56)
+        layout.put(3, 4, at: 60)
         layout.check(8..<64, at: 4)
         let slot = Slot(
-            log: spoolID(Self.log), generation: 0x0102_0304_0506_0708, value: 0x1112_1314_1516_1718, ordinal: 0x3132_3334_3536_3738,
-            owner: 0xA1A2_A3A4_A5A6_A7A8, isEnded: true)
+            .unit, log: spoolID(Self.log), generation: 0x0002_0304_0506_0708, value: 0x0012_1314_1516_1718, ordinal: 0x0012_3334_3536_3738,
+            owner: 0x0022_A3A4_A5A6_A7A8, isEnded: true)
         return (slot, layout)
     }
 
@@ -32,18 +33,18 @@ struct SlotFormatTests {
             bytes.withUnsafeMutableBytes { slot.encode(to: $0.baseAddress!) }
             return bytes
         }
-        #expect(encoded() == layout.bytes && layout.bytes.withUnsafeBytes { Slot(decoding: $0) } == slot)
-        #expect(layout.bytes.withUnsafeBytes { Slot(decoding: $0, of: slot.log) } == slot)
-        #expect(layout.bytes.withUnsafeBytes { Slot(decoding: $0, of: spoolID(Self.origin)) } == nil)
-        #expect(isCovered(layout.bytes, 0..<64) { Slot(decoding: $0) != nil })
-        #expect(Array(layout.bytes[..<63]).withUnsafeBytes { Slot(decoding: $0) } == nil)
+        #expect(encoded() == layout.bytes && layout.bytes.withUnsafeBytes { Slot(decoding: $0, as: .unit) } == slot)
+        #expect(layout.bytes.withUnsafeBytes { Slot(decoding: $0, as: .unit, of: slot.log) } == slot)
+        #expect(layout.bytes.withUnsafeBytes { Slot(decoding: $0, as: .unit, of: spoolID(Self.origin)) } == nil)
+        #expect(isCovered(layout.bytes, 0..<64) { Slot(decoding: $0, as: .unit) != nil })
+        #expect(Array(layout.bytes[..<63]).withUnsafeBytes { Slot(decoding: $0, as: .unit) } == nil)
         slot.isEnded = false
         layout.put(0, 4, at: 56)
         layout.check(8..<64, at: 4)
-        #expect(encoded() == layout.bytes && layout.bytes.withUnsafeBytes { Slot(decoding: $0) } == slot)
+        #expect(encoded() == layout.bytes && layout.bytes.withUnsafeBytes { Slot(decoding: $0, as: .unit) } == slot)
         layout.put(2, 4, at: 56)
         layout.check(8..<64, at: 4)
-        #expect(layout.bytes.withUnsafeBytes { Slot(decoding: $0) } == slot, "another flag")
+        #expect(layout.bytes.withUnsafeBytes { Slot(decoding: $0, as: .unit) } == slot, "another flag")
     }
 
     private func identity(partition: Int32? = 7, topic: String = "täglich", code: String = "CODE", reason: String = "why")
@@ -97,7 +98,7 @@ struct SlotFormatTests {
         func block(_ generation: UInt64, owner: UInt64 = 3, identity: UInt64? = 3, log: String = Self.log) -> [UInt8] {
             var bytes = [UInt8](repeating: 0, count: 4096)
             bytes.withUnsafeMutableBytes { bytes in
-                Slot(log: spoolID(log), generation: generation, value: generation * 10, ordinal: 0, owner: owner).encode(
+                Slot(.unit, log: spoolID(log), generation: generation, value: generation * 10, ordinal: 0, owner: owner).encode(
                     to: bytes.baseAddress!)
                 if let identity { UnitIdentity(unit(identity, "t\(identity)")).encode(to: bytes.baseAddress!) }
             }

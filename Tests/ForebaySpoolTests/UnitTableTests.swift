@@ -24,7 +24,7 @@ struct UnitTableTests {
 
     private func slot(_ place: Int) throws -> Slot? {
         let bytes = try self.bytes()
-        return Array(bytes[place * 4096..<place * 4096 + 64]).withUnsafeBytes { Slot(decoding: $0, of: self.log) }
+        return Array(bytes[place * 4096..<place * 4096 + 64]).withUnsafeBytes { Slot(decoding: $0, as: .unit, of: self.log) }
     }
 
     /// A segment with so many events of units, in order.
@@ -82,9 +82,9 @@ struct UnitTableTests {
         table.settle(1, through: 4, oldestAcceptedAt: 1234)
         table.settle(2, through: 9, oldestAcceptedAt: 99)
         #expect(self.watched.calls() == ["write units", "write units"] && moved.count == 1)
-        #expect(try self.slot(1) == Slot(log: self.log, generation: 3, value: 4, ordinal: 1000, owner: 1))
-        #expect(try self.slot(0) == Slot(log: self.log, generation: 4, value: 4, ordinal: 1234, owner: 1))
-        #expect(try self.slot(3) == Slot(log: self.log, generation: 3, value: 9, ordinal: 99, owner: 2))
+        #expect(try self.slot(1) == Slot(.unit, log: self.log, generation: 3, value: 4, ordinal: 1000, owner: 1))
+        #expect(try self.slot(0) == Slot(.unit, log: self.log, generation: 4, value: 4, ordinal: 1234, owner: 1))
+        #expect(try self.slot(3) == Slot(.unit, log: self.log, generation: 3, value: 9, ordinal: 99, owner: 2))
         #expect(table.live.map(\.settled) == [4, 9] && table.live.map(\.oldestAcceptedAt) == [1234, 99])
         try table.sync()
         #expect(self.watched.calls() == ["sync units"], "all together")
@@ -232,7 +232,7 @@ struct UnitTableTests {
         func pair(_ number: UInt64, settled: UInt64, isEnded: Bool = false, generation: UInt64, hasIdentity: Bool = true) -> [UInt8] {
             var bytes = [UInt8](repeating: 0, count: 8192)
             bytes.withUnsafeMutableBytes { bytes in
-                Slot(log: self.log, generation: generation, value: settled, ordinal: 5, owner: number, isEnded: isEnded)
+                Slot(.unit, log: self.log, generation: generation, value: settled, ordinal: 5, owner: number, isEnded: isEnded)
                     .encode(to: bytes.baseAddress!)
                 if hasIdentity { UnitIdentity(unit(number, "t\(settled)")).encode(to: bytes.baseAddress!) }
             }

@@ -116,7 +116,7 @@ struct VersionOneTests {
         Array(header).withUnsafeBytes { bytes in
             #expect(bytes.number(0, as: UInt64.self) == SpoolFormat.segmentMagic)
             #expect(bytes.number(8, as: UInt32.self) == SpoolFormat.crc(bytes.part(12, 116)))
-            #expect(bytes.number(12, as: UInt32.self) == 2)
+            #expect(bytes.number(12, as: UInt32.self) == 3)
         }
     }
 

@@ -329,7 +329,7 @@ actor SpoolWriter {
     }
 
     /// Runs what waits for the disk on the thread that may.
-    func perform(_ work: @Sendable () throws(ForebayError) -> Void) throws(ForebayError) {
+    func perform<Result: Sendable>(_ work: @Sendable () throws(ForebayError) -> Result) throws(ForebayError) -> Result {
         try work()
     }
 

@@ -3,9 +3,10 @@ import ForebayCore
 /// The log's id, and every cursor that was made and not given up: what a file that is gone, or can't be read, was. Kept in two files, so
 /// that losing one loses nothing; each is replaced whole.
 ///
-///     forebay-registry 2
+///     forebay-registry 3                                   the version of the format; 2: slots may tell no kinds
 ///     log 8N1ZQ5F3W7YKD2RC
 ///     generation 12
+///     kind spool                                           not in version 2
 ///     origin 0B7K3V9QXH2M5TWA                              only since the newest segment was lost once: what ids of new events begin with
 ///     cursor forward/orders 9d5c0a1f2b3e4d6a               its name, and the ids of the routes whose events it counts
 ///     cursor forward/bills 17f20e9d3c4b5a68 44aa01b2c3d4e5f6
@@ -19,18 +20,26 @@ struct CursorRegistry: RegistryText, Equatable {
     }
 
     static let files = ["registry", "registry.copy"]
-    private static let title = "forebay-registry 2"
+    private static let title = "forebay-registry"
 
+    /// Of the format, 2 or 3.
+    var version = SpoolFormat.version
     var log: SpoolID
+    /// What the log is for; none: the registry does not tell.
+    var kind: LogKind?
     /// What the ids of new events begin with, where it is not the newest segment's origin any more.
     var origin: SpoolID?
     var generation: UInt64 = 0
     var cursors: [Entry] = []
     var forgotten: [String: UInt64] = [:]
 
-    init(log: SpoolID) {
+    init(log: SpoolID, kind: LogKind? = nil) {
         self.log = log
+        self.kind = kind
     }
+
+    /// Every slot of the log tells its kind: one that does not is none.
+    var hasKinds: Bool { self.version > 2 }
 
     func entry(_ name: String) -> Entry? { self.cursors.first { $0.name == name } }
 
@@ -44,35 +53,54 @@ struct CursorRegistry: RegistryText, Equatable {
         self.cursors.removeAll { $0.name == name }
     }
 
+    /// What was given up, and no other cursor counts: nobody waits for it.
+    var givenUp: [LossCount.Party] {
+        let counted = Set(self.cursors.flatMap(\.routes))
+        return self.forgotten.compactMap { name, sequence in
+            let route = RouteID(name: CursorSet.route(of: name))
+            guard !counted.contains(route) else { return nil }
+            return LossCount.Party(stage: CursorSet.stage(of: name), routes: [route], sequence: sequence, ordinal: nil)
+        }
+    }
+
     // MARK: On disk
 
     var encoded: [UInt8] {
-        var lines = [Self.title, "log \(self.log)", "generation \(self.generation)"]
+        var lines = ["\(Self.title) \(self.version)", "log \(self.log)", "generation \(self.generation)"]
+        if let kind { lines.append("kind \(kind.rawValue)") }
         if let origin { lines.append("origin \(origin)") }
         for cursor in self.cursors {
             lines.append(
-                (["cursor", Self.escaped(cursor.name)] + cursor.routes.map { String($0.rawValue, radix: 16) }).joined(separator: " "))
+                (["cursor", CheckedText.escaped(cursor.name)] + cursor.routes.map { String($0.rawValue, radix: 16) }).joined(separator: " ")
+            )
         }
         for (name, sequence) in self.forgotten.sorted(by: { $0.key < $1.key }) {
-            lines.append("forgotten \(Self.escaped(name)) \(sequence)")
+            lines.append("forgotten \(CheckedText.escaped(name)) \(sequence)")
         }
-        return Self.encoded(lines)
+        return CheckedText.encode(lines)
     }
 
     /// None if it is not whole.
     init?(decoding bytes: [UInt8]) {
-        guard let words = Self.words(bytes) else { return nil }
-        guard words.count >= 3, words[0].joined(separator: " ") == Self.title, words[1].count == 2, words[1][0] == "log",
-            words[1][1].utf8.count == SpoolID.length, words[2].count == 2, let generation = UInt64(words[2][1])
+        guard let words = CheckedText.decode(bytes) else { return nil }
+        guard words.count >= 3, words[0].count == 2, words[0][0] == Self.title, let version = UInt32(words[0][1]),
+            (2...3).contains(version),
+            words[1].count == 2, words[1][0] == "log", let log = CheckedText.spoolID(words[1][1]),
+            words[2].count == 2, let generation = UInt64(words[2][1]), generation < SpoolFormat.highestMark
         else { return nil }
-        self.log = Array(words[1][1].utf8).withUnsafeBytes { SpoolID(characters: $0) }
+        self.version = version
+        self.log = log
         self.generation = generation
         for line in words.dropFirst(3) {
-            if line.count == 2, line[0] == "origin", line[1].utf8.count == SpoolID.length {
-                self.origin = Array(line[1].utf8).withUnsafeBytes { SpoolID(characters: $0) }
+            if line.count == 2, line[0] == "origin", let origin = CheckedText.spoolID(line[1]) {
+                self.origin = origin
                 continue
             }
-            guard line.count >= 3, let name = Self.unescaped(line[1]) else { return nil }
+            if line.count == 2, line[0] == "kind", let kind = LogKind(rawValue: String(line[1])) {
+                self.kind = kind
+                continue
+            }
+            guard line.count >= 3, let name = CheckedText.unescaped(line[1]) else { return nil }
             if line[0] == "cursor" {
                 let routes = line.dropFirst(2).compactMap { UInt64($0, radix: 16).map(RouteID.init(rawValue:)) }
                 guard routes.count == line.count - 2 else { return nil }

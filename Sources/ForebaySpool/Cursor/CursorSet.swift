@@ -18,6 +18,7 @@ final class CursorSet: Sendable {
 
     private let disk: any Disk
     private let directory: String
+    private let kind: LogKind
     private let budget: SpoolBudget
     private let state: Mutex<State>
     private let onDiskFailure: @Sendable (ForebayError) -> Never
@@ -37,6 +38,7 @@ final class CursorSet: Sendable {
         self.budget = budget
         self.disk = configuration.disk
         self.directory = configuration.directory
+        self.kind = configuration.kind
         self.onDiskFailure = configuration.onDiskFailure
         self.reporter = reporter
         self.moved = moved
@@ -52,7 +54,7 @@ final class CursorSet: Sendable {
         self.state = Mutex(State(registry: registry))
         for entry in registry.cursors { try self.attach(entry, identity.cursors[entry.name], identity, view) }
         if self.isRegistryLost, configuration.kind == .spool { try self.adoptOrphans(view) }
-        if !identity.registry.isWhole { try self.mendRegistry(mayFail: !identity.isNew) }
+        if !identity.isUpToDate { try self.mendRegistry(mayFail: !identity.isNew) }
     }
 
     /// Events of routes that no cursor counts, when nobody knows any more which did: each route has one of its own from now on, until a
@@ -85,7 +87,11 @@ final class CursorSet: Sendable {
 
     private func mendRegistry(mayFail: Bool) throws(ForebayError) {
         do throws(ForebayError) {
-            try self.register { _ in }
+            // By now every slot has been written anew.
+            try self.register { registry in
+                registry.version = SpoolFormat.version
+                registry.kind = self.kind
+            }
         } catch {
             guard mayFail, error.code == .spoolFull else { throw error }
             Self.logger.warning("the registry of cursors could not be written", ["folder": self.directory, "error": error.description])
@@ -100,6 +106,15 @@ final class CursorSet: Sendable {
     func cursor(_ name: String) -> SpoolCursor? { self.state.withLock { $0.cursors[name] } }
 
     var all: [SpoolCursor] { self.state.withLock { state in state.cursors.values.sorted { $0.name < $1.name } } }
+
+    /// Who has settled what, as counts of what is lost have to know it.
+    var parties: [LossCount.Party] {
+        self.all.map { cursor in
+            let value = cursor.value
+            return LossCount.Party(
+                stage: Self.stage(of: cursor.name), routes: cursor.routes, sequence: value.sequence, ordinal: value.ordinal)
+        } + self.state.withLock { $0.registry.givenUp }
+    }
 
     /// Everything below it is settled, durably, by every cursor. None: there is no cursor.
     var lowestSynced: UInt64? { self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min() } }
@@ -199,7 +214,7 @@ final class CursorSet: Sendable {
             value.ordinal = try LogCensus(view, self.disk).ordinal(of: entry.routes, at: value.sequence)
         }
         value.owner = owner
-        let slots = try SlotFile.take(self.disk, path, of: self.directory, log: identity.log, found!, value)
+        let slots = try SlotFile.take(self.disk, path, of: self.directory, as: .cursor, log: identity.log, found!, value)
         if !found!.isWhole, !identity.isVersion1 {
             Self.logger.warning("one slot of a cursor was damaged; it is written anew", ["file": path, "sequence": "\(value.sequence)"])
         }
@@ -216,7 +231,7 @@ final class CursorSet: Sendable {
         let value = SlotFile.Value(sequence: sequence, ordinal: ordinal, owner: SpoolCursor.owner(name))
         let log = self.state.withLock { $0.registry.log }
         let slots = try SlotFile.make(
-            self.disk, LogIdentity.path(ofCursor: name, in: self.directory), of: self.directory, log: log, value)
+            self.disk, LogIdentity.path(ofCursor: name, in: self.directory), of: self.directory, as: .cursor, log: log, value)
         return self.cursor(name, routes, slots, value)
     }
 
@@ -224,10 +239,12 @@ final class CursorSet: Sendable {
     private func rewrite(_ name: String, _ routes: [RouteID], _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
         let path = LogIdentity.path(ofCursor: name, in: self.directory)
         let log = self.state.withLock { $0.registry.log }
-        guard let found = try SlotFile.read(self.disk, path, log: log) else { return try self.write(name, routes, sequence, view) }
+        guard let found = try SlotFile.read(self.disk, path, as: .cursor, log: log) else {
+            return try self.write(name, routes, sequence, view)
+        }
         let ordinal = try LogCensus(view, self.disk).ordinal(of: routes, at: sequence)
         let value = SlotFile.Value(sequence: sequence, ordinal: ordinal, owner: SpoolCursor.owner(name))
-        let slots = try SlotFile.take(self.disk, path, of: self.directory, log: log, found, value)
+        let slots = try SlotFile.take(self.disk, path, of: self.directory, as: .cursor, log: log, found, value)
         try self.disk.syncFolder(Folder.parent(of: path))
         return self.cursor(name, routes, slots, value)
     }

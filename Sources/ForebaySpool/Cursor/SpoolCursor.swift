@@ -51,6 +51,8 @@ package final class SpoolCursor: Sendable {
     /// Whether it counts its own route's events. Not so one that keeps those of a route whose name was lost.
     var isNamed: Bool { self.routes.contains(RouteID(name: self.route)) }
 
+    var value: SlotFile.Value { self.state.withLock { $0.value } }
+
     package var sequence: UInt64 { self.state.withLock { $0.value.sequence } }
 
     /// Events of the routes below the cursor.

@@ -1,9 +1,11 @@
 import ForebayCore
+import ForebayTelemetry
 import Glibc
 
 /// Calls on folders that are durable on return: a name made, changed or removed is so only once its folder is synced.
 struct Folder {
     let disk: any Disk
+    private static let logger = Logger(label: "spool")
 
     init(_ disk: any Disk) {
         self.disk = disk
@@ -16,7 +18,7 @@ struct Folder {
         case .none: break
         // Somebody's own choice above the data folder; below it nothing of ours is a link.
         case .link?: if try self.disk.entries(path) != nil { return } else { throw .plain("\(path) is a link to no folder") }
-        case .file?, .other?: throw .plain("\(path) is not a folder")
+        case .file?, .other?: throw .plain("\(path) is not a folder: move away what has that name, then start again")
         }
         let parent = Self.parent(of: path)
         try self.make(parent)
@@ -66,6 +68,14 @@ struct Folder {
         if try self.exists(path) { try self.disk.rename(path, to: try self.freeName(for: path, in: folder)) }
         try self.disk.syncFolder(folder)
         try self.disk.syncFolder(Self.parent(of: path))
+    }
+
+    /// What has the name of a file of ours and is none (a folder, a socket, a link) is moved to the log's folder `quarantine`: none of it
+    /// is ours, and the file is made anew.
+    func putAsideUnlessFile(_ path: String, of log: String) throws(ForebayError) {
+        guard let kind = try self.disk.kind(of: path), kind != .file else { return }
+        Self.logger.error("something that is no file has the name of one; it is moved to quarantine", ["path": path])
+        try self.quarantine(path, of: log)
     }
 
     private func freeName(for path: String, in folder: String) throws(ForebayError) -> String {

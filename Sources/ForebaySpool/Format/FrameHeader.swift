@@ -58,7 +58,9 @@ struct FrameHeader: Equatable, Sendable {
         self.durable = bytes.number(48)
         self.acceptedAt = bytes.number(56)
         let highest = SpoolFormat.highestSequence
-        guard self.count > 0, self.base < highest, self.ordinal < highest, self.durable < highest else { return nil }
+        guard self.count > 0, self.base < highest, self.ordinal < highest, self.durable < highest,
+            SpoolFormat.isTime(self.acceptedAt)
+        else { return nil }
     }
 
     init(length: Int, count: Int, flags: Flags, base: UInt64, route: RouteID, ordinal: UInt64, durable: UInt64, acceptedAt: Int64) {

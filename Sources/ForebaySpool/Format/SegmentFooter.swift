@@ -61,7 +61,8 @@ struct SegmentFooter: Equatable, Sendable {
         self.end = bytes.number(24)
         self.dataEnd = Int(clamping: bytes.number(32, as: UInt64.self))
         self.checksum = bytes.number(40)
-        guard self.end < SpoolFormat.highestSequence else { return nil }
+        let highest = SpoolFormat.highestSequence
+        guard self.end < highest else { return nil }
         self.index = (0..<indexCount).map { entry in
             let at = Self.fixed + 16 * entry
             return IndexEntry(sequence: bytes.number(at), position: Int(clamping: bytes.number(at + 8, as: UInt64.self)))
@@ -71,17 +72,24 @@ struct SegmentFooter: Equatable, Sendable {
             let at = Self.fixed + 16 * entry
             self.ordinals[RouteID(rawValue: bytes.number(at))] = bytes.number(at + 8)
         }
+        guard self.ordinals.values.allSatisfy({ $0 < highest }) else { return nil }
     }
 
     /// None if the segment has none that is sound.
-    static func read(from file: any DiskFile, size: Int, salt: UInt64) throws(ForebayError) -> SegmentFooter? {
+    ///
+    /// - Parameter base: of the segment; its end can't be lower.
+    static func read(from file: any DiskFile, size: Int, salt: UInt64, base: UInt64 = 0) throws(ForebayError) -> SegmentFooter? {
         guard size != 0, size % SpoolFormat.block == 0 else { return nil }
         let last = try file.bytesTolerant(at: size - SpoolFormat.block, count: SpoolFormat.block)
         guard last.count == SpoolFormat.block else { return nil }
         let trailer = last.withUnsafeBytes { self.position(trailer: $0.part(SpoolFormat.block - 16, 16)) }
         guard let position = trailer, position >= SpoolFormat.block, position < size, position % SpoolFormat.block == 0 else { return nil }
         let bytes = try file.bytesTolerant(at: position, count: size - position)
-        return bytes.withUnsafeBytes { SegmentFooter(decoding: $0, salt: salt) }
+        guard var footer = bytes.withUnsafeBytes({ SegmentFooter(decoding: $0, salt: salt) }), footer.end >= base else { return nil }
+        // What it says lies before it.
+        footer.dataEnd = min(footer.dataEnd, position)
+        footer.index.removeAll { $0.position >= position }
+        return footer
     }
 
     init(end: UInt64, dataEnd: Int, checksum: UInt64, index: [IndexEntry], ordinals: [RouteID: UInt64]) {

@@ -21,7 +21,8 @@ import ForebayCore
 ///
 ///     0   u64  magic "FBYSEG01"
 ///     8   u32  CRC32C of bytes 12..<128
-///     12  u32  version, 2. Version 1 has one copy, so its groups begin at 4096, and its ids begin with the log's
+///     12  u32  version, 3. Version 1 has one copy, so its groups begin at 4096, and its ids begin with the log's. Version 2 is the
+///              same here; it told no kinds in its slots
 ///     16  16 B id of the log
 ///     32  u64  segment number
 ///     40  u64  base sequence: that of its first event
@@ -64,10 +65,13 @@ import ForebayCore
 enum SpoolFormat {
     static let block = 4096
     /// What is written.
-    static let version: UInt32 = 2
-    static let readable: ClosedRange<UInt32> = 1...2
-    /// Far above what any disk ever holds, so that sums of a few of them are sound.
-    static let highestSequence = UInt64.max / 4
+    static let version: UInt32 = 3
+    static let readable: ClosedRange<UInt32> = 1...3
+    /// Far above what any disk ever holds, so that sums of hundreds of them are sound. What is written stays below it, and what is read at
+    /// or above it was made by somebody else.
+    static let highestSequence: UInt64 = 1 << 56
+    /// What a mark, a cursor or a footer says stays below it: a log that goes on from there has as much again.
+    static let highestMark = highestSequence / 2
     /// So much further on sequences begin behind a newest segment that was lost: more than a segment has events, so that what it holds can
     /// be had back beside what was accepted without it.
     static let gap: UInt64 = 1 << 40
@@ -84,6 +88,9 @@ enum SpoolFormat {
     static func aligned(_ position: Int, to unit: Int = block) -> Int {
         (position + unit - 1) / unit * unit
     }
+
+    /// Whether milliseconds since 1970 are a time that a clock can show: within some 280,000 years.
+    static func isTime(_ milliseconds: Int64) -> Bool { milliseconds.magnitude < 1 << 53 }
 
     static func crc(_ bytes: UnsafeRawBufferPointer, from seed: UInt32 = 0) -> UInt32 {
         forebay_crc32c(seed, bytes.baseAddress, bytes.count)

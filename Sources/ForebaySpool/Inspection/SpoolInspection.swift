@@ -44,6 +44,8 @@ package struct SpoolInspection {
     package private(set) var cursors: [Cursor] = []
     private var headers: [SegmentHeader] = []
     private var unreadable: [Problem] = []
+    /// What the log is for, as far as it tells.
+    let kind: LogKind
     private var routeNames: [RouteID: String] = [:]
     /// Everything below it was acknowledged.
     private var mark: UInt64 = 0
@@ -61,7 +63,7 @@ package struct SpoolInspection {
         var found: [(SegmentHeader, any DiskFile, Int)] = []
         var unreadable: [(file: String, reason: String)] = []
         for name in try Folder(disk).entries(folder) {
-            guard let number = SegmentFile.number(ofName: name) else { continue }
+            guard let number = SegmentFile.number(ofName: name), try disk.kind(of: "\(folder)/\(name)") == .file else { continue }
             let file = try disk.open("\(folder)/\(name)", [])
             let (outcome, isWhole) = try SegmentHeader.read(from: file)
             switch outcome {
@@ -69,18 +71,15 @@ package struct SpoolInspection {
                 found.append((header, file, try file.size()))
                 if !isWhole { unreadable.append((name, "one copy of the segment's header is damaged")) }
             case .success: continue  // A copy under another name: it does not count.
-            case .failure(.version(let version)): unreadable.append((name, "format version \(version) is not known"))
-            case .failure(.damaged): unreadable.append((name, "the segment's header is damaged"))
+            // The start tells of these.
+            case .failure: continue
             }
         }
         self.id = registry.registry?.log ?? found.last?.0.log
+        if let kind = registry.registry?.kind { self.kind = kind } else { self.kind = try Self.kind(of: directory, disk) }
         for (file, reason) in unreadable { self.note(file, reason) }
-        if registry.isThere, registry.registry == nil { self.note(CursorRegistry.files[0], "the registry of cursors can't be read") }
         for entry in registry.registry?.cursors ?? [] {
             for route in entry.routes where self.routeNames[route] == nil { self.routeNames[route] = CursorSet.route(of: entry.name) }
-        }
-        for (header, _, _) in found where header.log != self.id {
-            self.note(SegmentFile.path(of: header.number, in: folder), "the segment is another log's")
         }
         found.removeAll { $0.0.log != self.id }
         for (place, (header, file, size)) in found.enumerated() {
@@ -103,13 +102,30 @@ package struct SpoolInspection {
     /// The name of a route, where the registry has it.
     package func name(of route: RouteID) -> String? { self.routeNames[route] }
 
-    /// Reads everything and checks every checksum, the order of sequences, the chain of segments and the footers.
+    /// Reads everything and checks every checksum, the order of sequences, the chain of segments and the footers; and all that the next
+    /// start would tell of, by that start itself.
     package func verify() throws(ForebayError) -> Verdict {
+        var verdict = try self.verifySegments()
+        // What has been looked at is told of once.
+        verdict.problems += try self.rehearse().filter { problem in
+            problem.missing.isEmpty || !verdict.problems.contains { $0.missing.overlaps(problem.missing) }
+        }
+        return verdict
+    }
+
+    /// Where the registry does not say.
+    private static func kind(of directory: String, _ disk: any Disk) throws(ForebayError) -> LogKind {
+        if try disk.kind(of: "\(directory)/\(UnitTable.file)") != nil { return .setAside }
+        let parent = Folder.parent(of: directory).split(separator: "/").last.map(String.init) ?? ""
+        return parent == "spool" ? .spool : LogKind(rawValue: parent) ?? .spool
+    }
+
+    private func verifySegments() throws(ForebayError) -> Verdict {
         var verdict = Verdict()
         verdict.problems = self.unreadable
         var expected = self.segments.first?.base ?? 0
         // There segments go in any order, and a header may stay alone to say where the one before it ends.
-        let isSetAside = try self.disk.kind(of: "\(self.directory)/\(UnitTable.file)") != nil
+        let isSetAside = self.kind == .setAside
         for place in self.segments.indices {
             let segment = self.segments[place]
             verdict.segments += 1
@@ -171,7 +187,7 @@ package struct SpoolInspection {
         for (segment, header) in zip(self.segments, self.headers) {
             let file = try self.disk.open(segment.file, [])
             var info = SegmentInfo(header: header, path: segment.file, end: segment.end, dataEnd: segment.bytes, size: segment.bytes)
-            if let footer = try SegmentFooter.read(from: file, size: segment.bytes, salt: header.salt) {
+            if let footer = try SegmentFooter.read(from: file, size: segment.bytes, salt: header.salt, base: header.base) {
                 info.routes = RouteTable(footer.ordinals)
             } else {
                 info.routes = try SegmentContents(scanning: file, header, size: segment.bytes, end: segment.end).routes
@@ -184,7 +200,7 @@ package struct SpoolInspection {
     private static func end(
         _ header: SegmentHeader, _ file: any DiskFile, size: Int, next: SegmentHeader?
     ) throws(ForebayError) -> (UInt64, Bool) {
-        if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt) { return (footer.end, true) }
+        if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt, base: header.base) { return (footer.end, true) }
         if let next, next.previousNumber == header.number { return (max(next.knownEnd, header.base), false) }
         // Whole groups: what came with them in a torn one does not count.
         var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
@@ -202,23 +218,19 @@ package struct SpoolInspection {
     private mutating func readMarks(_ registry: CursorRegistry?) throws(ForebayError) {
         guard let id = self.id else { return }
         let folder = "\(self.directory)/cursors"
-        if let value = try SlotFile.read(self.disk, "\(self.directory)/\(SpoolMark.file)", log: id)?.value {
-            self.mark = max(self.mark, value.sequence)
-        }
-        var names = Set(registry?.cursors.map(\.name) ?? [])
+        let takesOlder = !(registry?.hasKinds ?? self.headers.contains { $0.version > 2 })
+        let mark = try SlotFile.read(self.disk, "\(self.directory)/\(SpoolMark.file)", as: .mark, log: id, takesOlder: takesOlder)
+        if let value = mark?.value { self.mark = max(self.mark, value.sequence) }
         for file in try Folder(self.disk).entries(folder) {
             let name = LogIdentity.cursorName(ofFile: file)
-            guard registry == nil || names.remove(name) != nil else { continue }
-            guard let value = try SlotFile.read(self.disk, "\(folder)/\(file)", log: id, owners: [0, SpoolCursor.owner(name)])?.value
-            else {
-                self.note("\(folder)/\(file)", "the cursor can't be read")
-                continue
-            }
+            guard registry == nil || registry?.entry(name) != nil else { continue }
+            let found = try SlotFile.read(
+                self.disk, "\(folder)/\(file)", as: .cursor, log: id, owner: SpoolCursor.owner(name), takesOlder: takesOlder)
+            guard let value = found?.value else { continue }
             self.mark = max(self.mark, value.sequence)
             let routes = registry?.entry(name)?.routes ?? [RouteID(name: CursorSet.route(of: name))]
             self.cursors.append(Cursor(name: name, sequence: value.sequence, routes: routes))
         }
-        for name in names.sorted() { self.note(LogIdentity.path(ofCursor: name, in: self.directory), "the cursor's file is gone") }
     }
 
     /// - Parameter end: none for the unsealed last segment, whose end the marks decide.

@@ -91,7 +91,7 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             self.onMissing(
                 MissingRange(
                     sequences: self.next..<segment.header.knownEnd, segment: segment.header.missingNumber, position: 0,
-                    reason: "a segment is gone"))
+                    reason: "a segment is gone", isGone: true))
         }
         self.next = max(self.next, segment.base)
         if self.segment?.number == segment.number {
@@ -120,7 +120,7 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
     private func passHoleAtEnd() {
         let (end, last) = self.view.read { ($0.durableEnd, $0.segments.last?.number ?? 0) }
         guard self.next < end, self.view.segment(holding: self.next) == nil else { return }
-        self.onMissing(MissingRange(sequences: self.next..<end, segment: last, position: 0, reason: "a segment is gone"))
+        self.onMissing(MissingRange(sequences: self.next..<end, segment: last, position: 0, reason: "a segment is gone", isGone: true))
         self.next = end
     }
 
@@ -142,7 +142,8 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             defer { self.next = header.end }
             guard self.routes.takes(header.route) else { return nil }
             guard let payload = try self.scanner!.payload(of: header, at: position) else {
-                self.miss(self.next..<header.end, segment, position: position, "the checksum of a frame is wrong")
+                // The frame's header is sound: it is of a route of ours, all of it.
+                self.miss(self.next..<header.end, segment, position: position, "the checksum of a frame is wrong", isCounted: true)
                 return nil
             }
             return self.batch(header, segment.header, payload.slab, payload.range)
@@ -164,10 +165,14 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         (self.segment, self.scanner) = (nil, nil)
     }
 
-    private func miss(_ sequences: Range<UInt64>, _ segment: SegmentInfo, position: Int, _ reason: String) {
+    private func miss(
+        _ sequences: Range<UInt64>, _ segment: SegmentInfo, position: Int, _ reason: String, isCounted: Bool = false
+    ) {
         // Let go of while it was read, for a cursor that was given up.
         guard self.view.holds(segment.number) else { return }
-        self.onMissing(MissingRange(sequences: sequences, segment: segment.number, position: position, reason: reason))
+        let events = isCounted ? sequences.upperBound - sequences.lowerBound : nil
+        self.onMissing(
+            MissingRange(sequences: sequences, segment: segment.number, position: position, reason: reason, events: events))
     }
 
     private func batch(_ header: FrameHeader, _ segment: SegmentHeader, _ slab: Slab, _ range: Range<Int>) -> Batch {

@@ -41,18 +41,31 @@ struct SegmentInfo: Sendable {
 
 /// A hole: events that were acknowledged and can't be read any more.
 package struct MissingRange: Sendable, Equatable {
-    /// Sequences of the log; in a set-aside log: positions of ``unit``.
-    package let sequences: Range<UInt64>
+    /// Sequences of the log; of a ``unit``: its positions.
+    package internal(set) var sequences: Range<UInt64>
+    /// How many of these nobody had settled: these are lost, the others had been delivered.
+    package internal(set) var events: UInt64
+    /// Whether who noticed it knows that number.
+    let isCounted: Bool
     package let segment: UInt64
     /// Position in the segment's file.
     package let position: Int
     package let reason: String
     package let unit: UInt64?
+    /// A file that is gone holds them: should it come back, they are there again.
+    let isGone: Bool
     /// When it was first noticed, ms since 1970.
     package var noticedAt: Int64 = 0
 
-    init(sequences: Range<UInt64>, segment: UInt64, position: Int, reason: String, unit: UInt64? = nil) {
+    /// - Parameter events: none: to be counted, and no more than there are sequences.
+    init(
+        sequences: Range<UInt64>, segment: UInt64, position: Int, reason: String, unit: UInt64? = nil, events: UInt64? = nil,
+        isGone: Bool = false
+    ) {
+        self.isGone = isGone
         self.sequences = sequences
+        self.isCounted = events != nil
+        self.events = events ?? (sequences.upperBound - sequences.lowerBound)
         self.segment = segment
         self.position = position
         self.reason = reason
@@ -61,9 +74,23 @@ package struct MissingRange: Sendable, Equatable {
 }
 
 extension MissingRange {
-    func covers(_ other: MissingRange) -> Bool {
-        self.unit == other.unit && self.sequences.lowerBound <= other.sequences.lowerBound
-            && self.sequences.upperBound >= other.sequences.upperBound
+    /// The parts of it that none of the others has.
+    func parts(without others: [MissingRange]) -> [MissingRange] {
+        var left = [self.sequences]
+        for other in others where other.unit == self.unit {
+            left = left.flatMap { range -> [Range<UInt64>] in
+                let known = other.sequences.clamped(to: range)
+                guard !known.isEmpty else { return [range] }
+                return [range.lowerBound..<known.lowerBound, known.upperBound..<range.upperBound].filter { !$0.isEmpty }
+            }
+        }
+        if left == [self.sequences] { return [self] }
+        return left.map { range in
+            var part = self
+            part.sequences = range
+            part.events = min(self.events, range.upperBound - range.lowerBound)
+            return part
+        }
     }
 
     /// None unless the other goes on where this one ends.
@@ -73,7 +100,8 @@ extension MissingRange {
         else { return nil }
         var joined = MissingRange(
             sequences: self.sequences.lowerBound..<other.sequences.upperBound, segment: self.segment, position: self.position,
-            reason: self.reason, unit: self.unit)
+            reason: self.reason, unit: self.unit, isGone: self.isGone)
+        joined.events = self.events + other.events
         joined.noticedAt = self.noticedAt
         return joined
     }
@@ -91,10 +119,13 @@ package struct SpoolAlarm: Sendable, Equatable {
     /// What is wrong, and what was done about it.
     package internal(set) var text: String
     package let kind: Kind
+    /// Whether events may be lost with it.
+    let holdsEvents: Bool
     /// When it was noticed, ms since 1970.
     package var noticedAt: Int64
 
-    init(file: String, text: String, kind: Kind = .damage, noticedAt: Int64 = 0) {
+    init(file: String, text: String, kind: Kind = .damage, holdsEvents: Bool = false, noticedAt: Int64 = 0) {
+        self.holdsEvents = holdsEvents
         self.file = file
         self.text = text
         self.kind = kind

@@ -3,8 +3,11 @@ import ForebayCore
 /// Which log a folder holds, from everything in it that says so: read before anything is changed.
 struct LogIdentity {
     var log: SpoolID
+    let kind: LogKind
     /// Written by a version that had no registry.
     var isVersion1: Bool
+    /// Some slot may tell no kind: an older version wrote it, and no start of this one has come to its end yet.
+    var hasOlderSlots: Bool
     var registry: CursorRegistry.Found
     /// Of this log; none: there is no such file.
     var mark: SlotFile.Found?
@@ -16,8 +19,9 @@ struct LogIdentity {
     var isRegistryLost: Bool
 
     init(
-        _ disk: any Disk, of directory: String, _ found: FoundSegments, chance: any ChanceSource
+        _ disk: any Disk, of directory: String, _ kind: LogKind, _ found: FoundSegments, chance: any ChanceSource
     ) throws(ForebayError) {
+        self.kind = kind
         var registry = try CursorRegistry.read(disk, of: directory)
         if let log = registry.registry?.log, !found.segments.isEmpty, !found.segments.contains(where: { $0.header.log == log }) {
             registry.registry = nil  // Another log's, put here by somebody: it says nothing of this one.
@@ -26,9 +30,9 @@ struct LogIdentity {
         self.registry = registry
         let folder = "\(directory)/cursors", markPath = "\(directory)/\(SpoolMark.file)"
         let files = try Folder(disk).entries(folder)
-        let mark = try Self.newestSlot(disk, markPath)
+        let mark = try Self.newestSlot(disk, markPath, as: .mark)
         var slots: [String: Slot] = [:]
-        for file in files { slots[file] = try Self.newestSlot(disk, "\(folder)/\(file)") }
+        for file in files { slots[file] = try Self.newestSlot(disk, "\(folder)/\(file)", as: .cursor) }
         // Only since version 2 a slot says whose it is.
         let isNewFormat =
             self.registry.isThere || found.segments.contains { $0.header.version > 1 } || mark.map { $0.owner > 0 } ?? false
@@ -38,22 +42,26 @@ struct LogIdentity {
         self.isNew = !isNewFormat && !isThere
         self.isVersion1 = !isNewFormat && isThere
         self.isRegistryLost = isNewFormat && self.registry.registry == nil
+        // A segment of this version is made only when all slots have been written anew.
+        self.hasOlderSlots = !(self.registry.registry?.hasKinds ?? found.segments.contains { $0.header.version > 2 }) && !self.isNew
         let votes = Dictionary(slots.values.map { ($0.log, 1) }, uniquingKeysWith: +)
         let elected = votes.max { ($0.value, $0.key.description) < ($1.value, $1.key.description) }?.key
         var chance = chance.generator
         self.log =
             self.registry.registry?.log ?? elected ?? found.segments.last?.header.log ?? mark?.log ?? SpoolID.random(using: &chance)
-        self.mark = try SlotFile.read(disk, markPath, log: self.log)
+        self.mark = try SlotFile.read(disk, markPath, as: .mark, log: self.log, takesOlder: self.hasOlderSlots)
         for file in files {
             let name = Self.cursorName(ofFile: file)
-            self.cursors[name] = try SlotFile.read(disk, "\(folder)/\(file)", log: self.log, owners: [0, SpoolCursor.owner(name)])
+            self.cursors[name] = try SlotFile.read(
+                disk, "\(folder)/\(file)", as: .cursor, log: self.log, owner: SpoolCursor.owner(name), takesOlder: self.hasOlderSlots)
         }
     }
 
     /// The registry, or what the cursors' files say of it.
     var knownRegistry: CursorRegistry {
         if let registry = self.registry.registry { return registry }
-        var registry = CursorRegistry(log: self.log)
+        var registry = CursorRegistry(log: self.log, kind: self.kind)
+        if self.hasOlderSlots { registry.version = 2 }
         for name in self.cursors.keys.sorted() {
             registry.put(CursorRegistry.Entry(name: name, routes: [RouteID(name: CursorSet.route(of: name))]))
         }
@@ -73,15 +81,38 @@ struct LogIdentity {
     var marks: [UInt64] {
         var marks = self.cursors.values.compactMap { $0.value?.sequence } + (self.registry.registry?.forgotten.values.map { $0 } ?? [])
         if let mark = self.mark?.value { marks += [mark.sequence, mark.ordinal] }
-        return marks.filter { $0 < SpoolFormat.highestSequence }
+        // A number that no log comes to is no evidence: going on from there, the log would end where numbers do.
+        return marks.filter { $0 < SpoolFormat.highestMark / 2 }
     }
 
-    private static func newestSlot(_ disk: any Disk, _ path: String) throws(ForebayError) -> Slot? {
+    /// What lay below it was removed because nobody needed it.
+    var released: UInt64 {
+        guard let released = self.mark?.value?.ordinal, released < SpoolFormat.highestMark / 2 else { return 0 }
+        return released
+    }
+
+    /// Who has settled what, by the cursors' files.
+    var parties: [LossCount.Party] {
+        let registry = self.knownRegistry
+        var parties = registry.cursors.map { entry in
+            let value = self.cursors[entry.name]?.value
+            return LossCount.Party(
+                stage: CursorSet.stage(of: entry.name), routes: entry.routes, sequence: value?.sequence ?? 0,
+                ordinal: self.isVersion1 || entry.routes.count > 1 || value?.owner != SpoolCursor.owner(entry.name) ? nil : value?.ordinal)
+        }
+        if !self.isRegistryLost { parties += registry.givenUp }
+        return parties
+    }
+
+    /// The version of the format is the present one, in every file.
+    var isUpToDate: Bool { self.registry.isWhole && self.registry.registry?.hasKinds ?? false }
+
+    private static func newestSlot(_ disk: any Disk, _ path: String, as kind: Slot.Kind) throws(ForebayError) -> Slot? {
         guard try disk.kind(of: path) == .file else { return nil }
         let bytes = try disk.open(path, []).bytesTolerant(at: 0, count: SlotFile.size)
         return bytes.withUnsafeBytes { bytes in
             [0, SpoolFormat.block].compactMap { place -> Slot? in
-                bytes.count >= place + Slot.size ? Slot(decoding: bytes.part(place, Slot.size)) : nil
+                bytes.count >= place + Slot.size ? Slot(decoding: bytes.part(place, Slot.size), as: kind) : nil
             }.max { $0.generation < $1.generation }
         }
     }

@@ -22,6 +22,8 @@ struct SpoolRecovery {
         /// Above every name in the folder, and every number that is known to have been used.
         var nextNumber: UInt64 = 1
         var bytes = 0
+        /// What was acknowledged and is not there.
+        var holes: [MissingRange] = []
     }
 
     private let disk: any Disk
@@ -52,7 +54,8 @@ struct SpoolRecovery {
         }
         for (_, path) in found.unreadable {
             self.reporter.report(
-                SpoolAlarm(file: path, text: "neither copy of the segment's header can be read; it is moved to quarantine"))
+                SpoolAlarm(
+                    file: path, text: "neither copy of the segment's header can be read; it is moved to quarantine", holdsEvents: true))
             try Folder(self.disk).quarantine(path, of: self.directory)
         }
         try self.dropUnused(&found, identity)
@@ -68,6 +71,20 @@ struct SpoolRecovery {
         self.checkEnd(found, identity, highest, &outcome)
         self.checkBeginning(identity, &outcome)
         if self.kind == .setAside { self.checkChain(&outcome) }
+        self.reporter.hadBack(outcome.segments, isWhole: outcome.holes.isEmpty)
+        let losses = LossCount(
+            segments: outcome.segments, totals: outcome.ordinals, durableEnd: outcome.durableEnd, disk: self.disk)
+        if self.kind == .setAside, !outcome.holes.isEmpty {
+            let path = "\(self.directory)/\(UnitTable.file)"
+            let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
+            let units = try UnitInventory(table: table, log: identity.log, segments: outcome.segments, disk: self.disk)
+            for hole in outcome.holes { for lost in try losses.lost(in: hole, units) { self.reporter.report(lost) } }
+        } else {
+            let parties = self.kind == .spool ? identity.parties : []
+            for hole in outcome.holes {
+                self.reporter.report(hole) { range in losses.unsettledOrAll(range, parties) }
+            }
+        }
         return outcome
     }
 
@@ -90,16 +107,18 @@ struct SpoolRecovery {
     /// Before the newest goes it is the newest no more: else it would be missed.
     private func lowerMark(to newest: UInt64, _ identity: LogIdentity) throws(ForebayError) {
         let path = "\(self.directory)/\(SpoolMark.file)"
-        guard let found = try SlotFile.read(self.disk, path, log: identity.log), var value = found.value, value.owner > newest else {
-            return
-        }
+        guard
+            let found = try SlotFile.read(self.disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots),
+            var value = found.value, value.owner > newest
+        else { return }
         value.owner = newest
-        _ = try SlotFile.take(self.disk, path, of: self.directory, log: identity.log, found, value)
+        _ = try SlotFile.take(self.disk, path, of: self.directory, as: .mark, log: identity.log, found, value)
     }
 
     private func hasFooter(_ segment: FoundSegments.Segment) throws(ForebayError) -> Bool {
         let file = try self.disk.open(segment.path, [])
-        return try SegmentFooter.read(from: file, size: try file.size(), salt: segment.header.salt) != nil
+        return try SegmentFooter.read(
+            from: file, size: try file.size(), salt: segment.header.salt, base: segment.header.base) != nil
     }
 
     private func isUnused(_ segment: FoundSegments.Segment) throws(ForebayError) -> Bool {
@@ -141,7 +160,7 @@ struct SpoolRecovery {
         let goesOn = next.map { $0.previousNumber == header.number } ?? false
         // The newest when it was lost: the next one was made without it. It is back, as it was then.
         let isBack = next.map { Self.isUnknown(header, to: $0) } ?? false
-        if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt) {
+        if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt, base: header.base) {
             info.end = footer.end
             info.dataEnd = footer.dataEnd
             info.index = footer.index
@@ -154,7 +173,7 @@ struct SpoolRecovery {
             info = tail.info
             checksum = tail.checksum
             highest = max(highest, tail.info.end)
-            for missing in tail.missing { self.reporter.report(missing) }
+            outcome.holes += tail.missing
         } else if header.version > 1 || size > header.dataStart {
             // The successor decides what counts here: what stands at or above its base was never acknowledged.
             let contents = try SegmentContents(scanning: file, header, size: size, end: goesOn ? next!.knownEnd : nil)
@@ -163,7 +182,7 @@ struct SpoolRecovery {
             SegmentSeal(self.disk).seal(&info, checksum: contents.checksum)
         }
         if let next, goesOn, !info.hasFooter || info.end > next.knownEnd { info.end = max(info.base, next.knownEnd) }
-        if let next, isBack, info.end > next.base { self.cut(&info, to: next.base) }
+        if let next, isBack, info.end > next.base { outcome.holes.append(self.cut(&info, to: next.base)) }
         for entry in info.routes.entries {
             outcome.ordinals[entry.route] = max(outcome.ordinals[entry.route] ?? 0, entry.ordinal)
         }
@@ -180,14 +199,14 @@ struct SpoolRecovery {
 
     /// Its last sequences were given again, because nothing told that they had been given. What has them now was accepted later, and is
     /// served; the file stays for the operator.
-    private func cut(_ info: inout SegmentInfo, to end: UInt64) {
+    private func cut(_ info: inout SegmentInfo, to end: UInt64) -> MissingRange {
         let end = max(info.base, end)
-        self.reporter.report(
-            MissingRange(
-                sequences: end..<info.end, segment: info.number, position: info.position(of: end),
-                reason: "the segment was away, and its sequences were given again"))
+        let hole = MissingRange(
+            sequences: end..<info.end, segment: info.number, position: info.position(of: end),
+            reason: "the segment was away, and its sequences were given again")
         info.end = end
         info.isDamaged = true
+        return hole
     }
 
     /// Those that the next one does not know of. In a set-aside log the units' positions go on without them, and were given again. Anywhere
@@ -207,7 +226,7 @@ struct SpoolRecovery {
                     SpoolAlarm(
                         file: segment.path,
                         text: "the segment was away, and the log went on without it from sequence \(behind.knownEnd) on: it is moved to"
-                            + " quarantine, and its events are not delivered"))
+                            + " quarantine, and its events are not delivered", holdsEvents: true))
                 try Folder(self.disk).quarantine(segment.path, of: self.directory)
             } else {
                 next = segment.header
@@ -220,7 +239,7 @@ struct SpoolRecovery {
     /// Whether the newest segment is there, and all that marks cover.
     private func checkEnd(_ found: FoundSegments, _ identity: LogIdentity, _ highest: UInt64, _ outcome: inout Outcome) {
         // Version 1 removed the newest one, too, when nobody needed it.
-        let end = outcome.segments.last?.end ?? (identity.isVersion1 ? highest : identity.mark?.value?.ordinal ?? 0)
+        let end = outcome.segments.last?.end ?? (identity.isVersion1 ? highest : identity.released)
         outcome.durableEnd = max(highest, end)
         if outcome.isNewestLost {
             self.reporter.report(
@@ -228,14 +247,14 @@ struct SpoolRecovery {
                     file: SegmentFile.path(of: outcome.newest, in: "\(self.directory)/segments"),
                     text:
                         "the newest segment is gone or can't be read: events accepted last may be lost, from sequence \(end) on; new events"
-                        + " get ids of a new kind"))
+                        + " get ids of a new kind", holdsEvents: true))
         }
         outcome.nextNumber = max(outcome.newest, found.highestName) + 1
-        if outcome.durableEnd > end, !self.reporter.missing.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
-            self.reporter.report(
+        if outcome.durableEnd > end, !outcome.holes.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
+            outcome.holes.append(
                 MissingRange(
                     sequences: end..<outcome.durableEnd, segment: outcome.newest, position: outcome.segments.last?.dataEnd ?? 0,
-                    reason: "the log ends below a mark"))
+                    reason: "the log ends below a mark", isGone: outcome.isNewestLost))
         }
         // Without segments and marks it is a first start that was cut short.
         if !identity.isNew, !identity.isVersion1, identity.mark?.value == nil, !found.segments.isEmpty || outcome.durableEnd > 0 {
@@ -248,20 +267,22 @@ struct SpoolRecovery {
     private func checkBeginning(_ identity: LogIdentity, _ outcome: inout Outcome) {
         guard let mark = identity.mark?.value, !identity.isVersion1, mark.owner > 0 else { return }
         let lowest = self.kind == .spool ? identity.cursors.values.map { $0.value?.sequence ?? 0 }.min() ?? 0 : 0
-        let settled = max(mark.ordinal, lowest)
+        let settled = max(identity.released, lowest)
         guard let first = outcome.segments.first, first.header.knownEnd > settled else { return }
-        self.reporter.report(
+        outcome.holes.append(
             MissingRange(
-                sequences: settled..<first.header.knownEnd, segment: first.number, position: 0, reason: "the oldest segments are gone"))
+                sequences: settled..<first.header.knownEnd, segment: first.number, position: 0, reason: "the oldest segments are gone",
+                isGone: true))
     }
 
     /// In a set-aside log nobody reads sequence by sequence, so a hole in the middle is looked for here. (Version 1 left holes.)
     private func checkChain(_ outcome: inout Outcome) {
         for (before, segment) in zip(outcome.segments, outcome.segments.dropFirst())
         where segment.header.version > 1 && segment.header.previousNumber > before.number && segment.header.knownEnd > before.end {
-            self.reporter.report(
+            outcome.holes.append(
                 MissingRange(
-                    sequences: before.end..<segment.header.knownEnd, segment: segment.number, position: 0, reason: "a segment is gone"))
+                    sequences: before.end..<segment.header.knownEnd, segment: segment.number, position: 0, reason: "a segment is gone",
+                    isGone: true))
         }
     }
 }

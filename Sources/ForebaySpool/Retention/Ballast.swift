@@ -23,6 +23,7 @@ final class Ballast: Sendable {
 
     /// Looks at what an earlier process left. One that is not whole is made anew.
     func sizeOnDisk() throws(ForebayError) -> Int {
+        try Folder(self.disk).putAsideUnlessFile(self.path, of: Folder.parent(of: self.path))
         guard try self.disk.kind(of: self.path) == .file else { return 0 }
         let found = try self.disk.open(self.path, []).size()
         if found != self.size {

@@ -175,7 +175,7 @@ package final class SetAsideLog: Sendable {
     ) throws(ForebayError) -> Store {
         let spool = try open(directory)
         do throws(ForebayError) {
-            return Store(spool: spool, units: try spool.withReserve { () throws(ForebayError) in try SetAsideRecovery().run(spool) })
+            return Store(spool: spool, units: try spool.openUnits())
         } catch {
             spool.charge(-spool.byteCount)  // The next attempt counts it again.
             throw error

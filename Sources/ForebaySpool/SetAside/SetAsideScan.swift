@@ -220,6 +220,9 @@ package final class SetAsideScan {
         guard let settled = self.units?.settled(unit), settled < positions.upperBound else { return }
         let lost = max(settled, positions.lowerBound)..<positions.upperBound
         guard !lost.isEmpty else { return }
-        self.onMissing(MissingRange(sequences: lost, segment: segment.number, position: position, reason: reason, unit: unit))
+        self.onMissing(
+            MissingRange(
+                sequences: lost, segment: segment.number, position: position, reason: reason, unit: unit,
+                events: lost.upperBound - lost.lowerBound))
     }
 }

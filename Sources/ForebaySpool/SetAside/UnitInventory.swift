@@ -24,7 +24,8 @@ struct UnitInventory {
         self.pairCount = pairs.count
         var ends: [UInt64: UInt64] = [:]
         for segment in segments {
-            for entry in segment.routes.entries {
+            // To other numbers no log ever comes: such a frame was made by somebody else, and its segment is kept.
+            for entry in segment.routes.entries where (1..<SpoolFormat.highestMark).contains(entry.route.rawValue) {
                 ends[entry.route.rawValue] = max(ends[entry.route.rawValue] ?? 0, entry.ordinal)
             }
         }
@@ -54,6 +55,11 @@ struct UnitInventory {
     var units: [SetAsideLog.Unit] {
         (self.found.values.filter { !$0.isEnded }.map(\.unit) + self.orphans).sorted { $0.number < $1.number }
     }
+
+    /// Nothing of them is wanted any more; their frames may still be there.
+    var ended: [SetAsideLog.Unit] { self.found.values.filter(\.isEnded).map(\.unit) }
+
+    func isEnded(_ number: UInt64) -> Bool { self.found[number]?.isEnded ?? false }
 
     private static func unit(_ pair: UnitPair, end: UInt64) -> SetAsideLog.Unit {
         let (slot, identity) = (pair.slot, pair.identity)

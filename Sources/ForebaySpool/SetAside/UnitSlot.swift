@@ -17,7 +17,7 @@ import ForebayCore
 ///
 /// The first part changes: 64 bytes in one sector, written to the pair's slots in turn, the newer sound one counts. The second part
 /// stands in both slots from the beginning, before the unit's first frame, and is not written again: a cursor that moves can't
-/// harm it. A pair whose unit is ended stays until no segment holds frames of the unit; only then another unit may have it.
+/// harm it. A slot that tells no kind (before format version 3) counts only with its second part beside it. A pair whose unit is ended stays until no segment holds frames of the unit; only then another unit may have it.
 struct UnitIdentity: Equatable {
     static let place = 512
     static let fixed = 40
@@ -71,9 +71,10 @@ struct UnitIdentity: Equatable {
         guard length <= bytes.count, bytes.number(4) == SpoolFormat.crc(bytes.part(8, length - 8)) else { return nil }
         self.number = bytes.number(8)
         self.since = bytes.number(16)
+        guard SpoolFormat.isTime(self.since) else { return nil }
         let partition: Int32 = bytes.number(24)
         self.partition = partition < 0 ? nil : partition
-        self.partitionCount = bytes.number(28)
+        self.partitionCount = max(0, bytes.number(28))
         var next = Self.fixed
         let texts = lengths.map { length in
             defer { next += length }
@@ -95,10 +96,14 @@ struct UnitPair {
     /// None if there is no sound slot of this spool: never written, or damaged.
     init?(decoding bytes: UnsafeRawBufferPointer, of log: SpoolID) {
         let blocks = [bytes.part(0, SpoolFormat.block), bytes.part(SpoolFormat.block, SpoolFormat.block)]
-        guard let slot = blocks.compactMap({ Slot(decoding: $0, of: log) }).max(by: { $0.generation < $1.generation }), slot.owner > 0
-        else { return nil }
+        let identities = blocks.map { UnitIdentity(decoding: $0) }
+        let slots = zip(blocks, identities).compactMap { block, identity -> Slot? in
+            guard let slot = Slot(decoding: block, as: .unit, of: log) else { return nil }
+            return slot.kind != nil || slot.owner == identity?.number ? slot : nil
+        }
+        guard let slot = slots.max(by: { $0.generation < $1.generation }), slot.owner > 0 else { return nil }
         self.slot = slot
-        self.identity = blocks.compactMap { UnitIdentity(decoding: $0) }.first { $0.number == slot.owner }
+        self.identity = identities.compactMap { $0 }.first { $0.number == slot.owner }
     }
 
     /// All pairs of a table, none where one can't be read.

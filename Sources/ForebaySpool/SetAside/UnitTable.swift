@@ -25,6 +25,7 @@ final class UnitTable: Sendable {
     ) throws(ForebayError) {
         self.log = log
         self.onDiskFailure = onDiskFailure
+        try Folder(disk).putAsideUnlessFile("\(directory)/\(Self.file)", of: directory)
         self.file = try disk.open("\(directory)/\(Self.file)", [.write, .create])
         try self.file.sync()
         try disk.syncFolder(directory)
@@ -258,7 +259,7 @@ final class UnitTable: Sendable {
 
     private func slot(_ entry: UnitTableState.Entry) -> Slot {
         Slot(
-            log: self.log, generation: entry.generation, value: entry.unit.settled,
+            .unit, log: self.log, generation: entry.generation, value: entry.unit.settled,
             ordinal: UInt64(bitPattern: entry.unit.oldestAcceptedAt), owner: entry.unit.number, isEnded: entry.isEnded)
     }
 }

@@ -19,21 +19,20 @@ struct LogRegistry: RegistryText, Equatable {
     init() {}
 
     var encoded: [UInt8] {
-        Self.encoded(
+        CheckedText.encode(
             [Self.title, "generation \(self.generation)"]
-                + self.logs.sorted { $0.key < $1.key }.map { "log \(Self.escaped($0.key)) \($0.value)" })
+                + self.logs.sorted { $0.key < $1.key }.map { "log \(CheckedText.escaped($0.key)) \($0.value)" })
     }
 
     init?(decoding bytes: [UInt8]) {
-        guard let words = Self.words(bytes), words.count >= 2, words[0].joined(separator: " ") == Self.title, words[1].count == 2,
-            words[1][0] == "generation", let generation = UInt64(words[1][1])
+        guard let words = CheckedText.decode(bytes), words.count >= 2, words[0].joined(separator: " ") == Self.title, words[1].count == 2,
+            words[1][0] == "generation", let generation = UInt64(words[1][1]), generation < SpoolFormat.highestMark
         else { return nil }
         self.generation = generation
         for line in words.dropFirst(2) {
-            guard line.count == 3, line[0] == "log", let name = Self.unescaped(line[1]), line[2].utf8.count == SpoolID.length else {
-                return nil
-            }
-            self.logs[name] = Array(line[2].utf8).withUnsafeBytes { SpoolID(characters: $0) }
+            guard line.count == 3, line[0] == "log", let name = CheckedText.unescaped(line[1]), let log = CheckedText.spoolID(line[2])
+            else { return nil }
+            self.logs[name] = log
         }
     }
 }

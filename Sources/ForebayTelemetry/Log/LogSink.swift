@@ -19,6 +19,9 @@ package final class LogSink: Sendable {
         var captures: [ObjectIdentifier: LogCapture] = [:]
     }
 
+    /// Whether what runs in this task says nothing, because who began it tells of the outcome.
+    @TaskLocal package static var isMuted = false
+
     private let state: Mutex<State>
     /// The lowest rank that anybody wants.
     private let threshold: Atomic<UInt8>
@@ -51,6 +54,7 @@ package final class LogSink: Sendable {
     }
 
     package func log(_ level: LogLevel, _ label: String, _ message: String, _ data: KeyValuePairs<String, String>, folds: Bool = true) {
+        guard !Self.isMuted else { return }
         let record = LogRecord(level, label, message, data)
         self.counts[level]?.increment()
         self.state.withLock { state in

@@ -1,0 +1,160 @@
+import ForebayCore
+
+/// What was told of a log's losses and damage, and what of it somebody has acknowledged. Damage that took no events is mended by the start
+/// that finds it, and not told of again.
+struct AlarmRecord: Equatable, Sendable {
+    /// Not acknowledged.
+    var missing: [MissingRange] = []
+    var alarms: [SpoolAlarm] = []
+    /// Ranges that are told of no more: a start, or another reader, may come to them again.
+    var acknowledged: [MissingRange] = []
+
+    mutating func add(_ missing: MissingRange) {
+        // Frame by frame a whole segment may be lost: that is one range.
+        if let last = self.missing.last, let joined = last.joined(with: missing) {
+            self.missing[self.missing.count - 1] = joined
+        } else {
+            self.missing.append(missing)
+        }
+    }
+
+    mutating func acknowledgeAll() {
+        self.acknowledged += self.missing
+        (self.missing, self.alarms) = ([], [])
+    }
+}
+
+/// Where a log keeps its ``AlarmRecord``: text with a checksum in two files.
+///
+///     forebay-alarms 1
+///     log 8N1ZQ5F3W7YKD2RC
+///     generation 3
+///     lost 7 9 2 3 8192 - 1764335462000 the%20checksum%20…      first sequence, end, events, segment, position, unit, noticed at, reason
+///     gone 4 6 1 2 0 5 1764335461000 a%20segment%20is%20gone    the same, where a file that is gone had them
+///     damaged 1764335460000 segments/… neither%20copy%20of%20…  noticed at, file, what is wrong
+///     seen-lost, seen-gone                                      as above, of what was acknowledged
+///     crc32c 5f0e2a91                                           of all bytes before this line
+struct AlarmFile: Sendable {
+    static let names = ["alarms", "alarms.copy"]
+    private static let title = ["forebay-alarms", "1"]
+    /// More are not kept: a disk that loses so much has been told of.
+    private static let limit = 1000
+
+    let disk: any Disk
+    let directory: String
+    let log: SpoolID
+    /// Tries a write again with the reserve.
+    let budget: SpoolBudget?
+
+    struct Found {
+        /// None: neither file is there and can be read.
+        var record: AlarmRecord?
+        /// One of them can't be read, or says something else.
+        var isDamaged: Bool
+        fileprivate var generation: UInt64
+    }
+
+    func read() throws(ForebayError) -> Found {
+        var found = Found(record: nil, isDamaged: false, generation: 0)
+        var count = 0
+        for name in Self.names {
+            guard let bytes = try CheckedText.bytes(of: "\(self.directory)/\(name)", self.disk) else { continue }
+            count += 1
+            guard let (record, generation) = self.decode(bytes) else {
+                found.isDamaged = true
+                continue
+            }
+            if found.record != nil, generation != found.generation { found.isDamaged = true }
+            if found.record == nil || generation > found.generation { (found.record, found.generation) = (record, generation) }
+        }
+        if count == 1 { found.isDamaged = true }
+        return found
+    }
+
+    /// Durable on return.
+    func write(_ record: AlarmRecord) throws(ForebayError) {
+        let bytes = self.encode(record, generation: try self.read().generation + 1)
+        guard let budget else { return try CheckedText.write(bytes, to: Self.names, in: self.directory, self.disk) }
+        try budget.withReserve { () throws(ForebayError) in
+            try CheckedText.write(bytes, to: Self.names, in: self.directory, self.disk)
+        }
+    }
+
+    private func encode(_ record: AlarmRecord, generation: UInt64) -> [UInt8] {
+        var lines = [Self.title.joined(separator: " "), "log \(self.log)", "generation \(generation)"]
+        lines += record.missing.prefix(Self.limit).map { self.line($0.isGone ? "gone" : "lost", $0) }
+        lines += record.acknowledged.suffix(Self.limit).map { self.line($0.isGone ? "seen-gone" : "seen-lost", $0) }
+        lines += record.alarms.filter(\.holdsEvents).prefix(Self.limit).map { self.line($0) }
+        if record.missing.count > Self.limit {
+            lines.append(
+                self.line(
+                    SpoolAlarm(
+                        file: "\(self.directory)/segments", text: "more was lost than is kept here: the log of that time names it",
+                        noticedAt: record.missing[Self.limit].noticedAt)))
+        }
+        return CheckedText.encode(lines)
+    }
+
+    private func line(_ word: String, _ missing: MissingRange) -> String {
+        let numbers = [missing.sequences.lowerBound, missing.sequences.upperBound, missing.events, missing.segment].map { "\($0)" }
+        return
+            ([word] + numbers
+            + ["\(missing.position)", missing.unit.map { "\($0)" } ?? "-", "\(missing.noticedAt)", CheckedText.escaped(missing.reason)])
+            .joined(separator: " ")
+    }
+
+    /// With its place in the log's folder: that may be another one at the next start.
+    private func line(_ alarm: SpoolAlarm) -> String {
+        let prefix = self.directory + "/"
+        let file = alarm.file.hasPrefix(prefix) ? String(alarm.file.dropFirst(prefix.count)) : alarm.file
+        return "damaged \(alarm.noticedAt) \(CheckedText.escaped(file)) \(CheckedText.escaped(alarm.text))"
+    }
+
+    private func decode(_ bytes: [UInt8]) -> (record: AlarmRecord, generation: UInt64)? {
+        guard let words = CheckedText.decode(bytes), words.count >= 3, words[0].map(String.init) == Self.title, words[1].count == 2,
+            words[1][0] == "log", CheckedText.spoolID(words[1][1]) == self.log, words[2].count == 2,
+            let generation = UInt64(words[2][1]), generation < SpoolFormat.highestMark
+        else { return nil }
+        var record = AlarmRecord()
+        for line in words.dropFirst(3) {
+            guard !line.isEmpty else { return nil }
+            if line[0] == "damaged", line.count == 4, let alarm = self.alarm(line) {
+                record.alarms.append(alarm)
+            } else if let missing = Self.missing(line) {
+                switch line[0] {
+                case "lost", "gone": record.missing.append(missing)
+                case "seen-lost", "seen-gone": record.acknowledged.append(missing)
+                default: return nil
+                }
+            } else {
+                return nil
+            }
+        }
+        return (record, generation)
+    }
+
+    private func alarm(_ words: [Substring]) -> SpoolAlarm? {
+        guard let at = Self.time(words[1]), let file = CheckedText.unescaped(words[2]), let text = CheckedText.unescaped(words[3]) else {
+            return nil
+        }
+        return SpoolAlarm(file: file.hasPrefix("/") ? file : "\(self.directory)/\(file)", text: text, holdsEvents: true, noticedAt: at)
+    }
+
+    private static func missing(_ words: [Substring]) -> MissingRange? {
+        guard words.count == 9, let position = Int(words[5]), position >= 0, let at = self.time(words[7]),
+            let reason = CheckedText.unescaped(words[8])
+        else { return nil }
+        let numbers = words[1...4].compactMap { UInt64($0) }.filter { $0 <= SpoolFormat.highestSequence }
+        let unit = UInt64(words[6])
+        guard numbers.count == 4, numbers[0] <= numbers[1], numbers[2] <= numbers[1] - numbers[0], words[6] == "-" || unit != nil else {
+            return nil
+        }
+        var missing = MissingRange(
+            sequences: numbers[0]..<numbers[1], segment: numbers[3], position: position, reason: reason, unit: unit, events: numbers[2],
+            isGone: words[0].hasSuffix("gone"))
+        missing.noticedAt = at
+        return missing
+    }
+
+    private static func time(_ word: Substring) -> Int64? { Int64(word).flatMap { SpoolFormat.isTime($0) ? $0 : nil } }
+}

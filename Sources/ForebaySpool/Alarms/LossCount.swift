@@ -1,0 +1,181 @@
+import ForebayCore
+
+/// How many events of a hole nobody had settled: these are lost, the others had been delivered.
+///
+/// What the hole held of a route is known where the log says on both sides of it how many events of that route came before: with nothing
+/// else missing in between. Where it does not, no more is taken for settled than must have been, so that no loss is told too small.
+struct LossCount {
+    /// Who settles events of some routes.
+    struct Party {
+        /// An event is settled when every stage has settled it.
+        var stage: Substring
+        var routes: [RouteID]
+        /// Below it all of the routes' events are settled.
+        var sequence: UInt64
+        /// How many that is; none: not known.
+        var ordinal: UInt64?
+    }
+
+    let segments: [SegmentInfo]
+    let totals: [RouteID: UInt64]
+    let durableEnd: UInt64
+    let disk: any Disk
+
+    /// - Parameter parties: none: nobody settles anything.
+    func unsettled(_ range: Range<UInt64>, _ parties: [Party]) throws(ForebayError) -> UInt64 {
+        let size = range.upperBound - range.lowerBound
+        guard !parties.isEmpty else { return size }
+        let sides = try self.sides(of: range, Set(parties.flatMap(\.routes)))
+        let stages = Dictionary(grouping: parties) { $0.stage }
+        return stages.values.map { parties in
+            size - min(size, Self.settled(parties.map { Self.share($0, range, sides) }, before: range.lowerBound))
+        }.max() ?? size
+    }
+
+    /// The same. What can't be told, because the disk does not give it, counts as lost.
+    func unsettledOrAll(_ range: Range<UInt64>, _ parties: [Party]) -> UInt64 {
+        do throws(ForebayError) { return try self.unsettled(range, parties) } catch { return range.upperBound - range.lowerBound }
+    }
+
+    /// What a hole in a set-aside log took: of each unit its positions, where they are known; what is left of it as sequences.
+    func lost(in hole: MissingRange, _ units: UnitInventory) throws(ForebayError) -> [MissingRange] {
+        let known = units.units + units.ended
+        let sides = try self.sides(of: hole.sequences, Set(known.map { RouteID(rawValue: $0.number) }))
+        var lost: [MissingRange] = []
+        var shares: [Share] = []
+        for unit in known {
+            let route = RouteID(rawValue: unit.number)
+            let (before, behind) = (sides.before[route], sides.behind[route])
+            // Of one that is ended nothing is wanted.
+            let settled = units.isEnded(unit.number) ? behind ?? unit.settled : unit.settled
+            shares.append(Share(before: before, reached: behind.map { min($0, settled) } ?? settled))
+            guard let before, let behind, behind > max(before, settled) else { continue }
+            lost.append(
+                MissingRange(
+                    sequences: max(before, settled)..<behind, segment: hole.segment, position: hole.position, reason: hole.reason,
+                    unit: unit.number, isGone: hole.isGone))
+        }
+        let size = hole.sequences.upperBound - hole.sequences.lowerBound
+        let gone = Self.settled(shares, before: hole.sequences.lowerBound) + lost.reduce(0) { $0 + $1.events }
+        guard size > gone else { return lost }
+        var rest = hole
+        rest.events = size - gone
+        return lost + [rest]
+    }
+
+    // MARK: What stands beside a hole
+
+    /// Events of routes before a hole, and before what stands behind it, as far as the log says.
+    struct Sides {
+        var before: [RouteID: UInt64] = [:]
+        var behind: [RouteID: UInt64] = [:]
+    }
+
+    func sides(of range: Range<UInt64>, _ routes: Set<RouteID>) throws(ForebayError) -> Sides {
+        Sides(before: try self.before(range.lowerBound, routes), behind: try self.behind(range.upperBound, routes))
+    }
+
+    private func before(_ sequence: UInt64, _ routes: Set<RouteID>) throws(ForebayError) -> [RouteID: UInt64] {
+        var known: [RouteID: UInt64] = [:]
+        var expected = sequence
+        for segment in self.segments.reversed() where segment.base < sequence {
+            if segment.end > sequence {
+                // The hole begins in it.
+                var next = segment.base
+                try self.scan(segment, from: segment.base) { frame in
+                    guard frame.end <= sequence else { return false }
+                    if frame.base != next { known = [:] }
+                    next = frame.end
+                    known[frame.route] = frame.ordinal + UInt64(frame.count)
+                    return true
+                }
+                guard next == sequence else { return [:] }
+            } else {
+                guard segment.end == expected, segment.hasFooter || !segment.isDamaged else { break }
+                for entry in segment.routes.entries where known[entry.route] == nil { known[entry.route] = entry.ordinal }
+            }
+            guard segment.header.knownEnd == segment.base, known.count < routes.count else { break }
+            expected = segment.base
+        }
+        return known
+    }
+
+    private func behind(_ sequence: UInt64, _ routes: Set<RouteID>) throws(ForebayError) -> [RouteID: UInt64] {
+        var known: [RouteID: UInt64] = [:]
+        var expected = sequence
+        for segment in self.segments where segment.end > sequence {
+            guard max(segment.header.knownEnd, sequence) == expected else { return known }
+            let wanted = segment.routes.entries.contains { routes.contains($0.route) && known[$0.route] == nil }
+            if wanted || segment.isDamaged && !segment.hasFooter {
+                var next = expected
+                try self.scan(segment, from: expected) { frame in
+                    guard frame.end > expected else { return true }
+                    guard frame.base == next, frame.base < segment.end else { return false }
+                    next = frame.end
+                    if known[frame.route] == nil { known[frame.route] = frame.ordinal }
+                    return true
+                }
+                guard next >= segment.end else { return known }
+            }
+            expected = segment.end
+            if routes.allSatisfy({ known[$0] != nil }) { return known }
+        }
+        guard expected == self.durableEnd else { return known }
+        // Nothing of the others stands behind it.
+        for route in routes where known[route] == nil { known[route] = self.totals[route] ?? 0 }
+        return known
+    }
+
+    private func scan(_ segment: SegmentInfo, from sequence: UInt64, _ body: (FrameHeader) -> Bool) throws(ForebayError) {
+        var scanner = SegmentScanner(
+            file: try self.disk.open(segment.path, []), salt: segment.salt, position: segment.position(of: sequence), limit: segment.dataEnd
+        )
+        while true {
+            switch try scanner.step() {
+            case .gap: continue
+            case .footer, .end: return
+            case .frame(let frame, _): guard body(frame) else { return }
+            }
+        }
+    }
+
+    // MARK: What is settled of it
+
+    /// What one party has settled: how many events of its routes came before the hole, and how many before the hole's end are settled.
+    struct Share {
+        /// None: not known, and at least `floor`.
+        var before: UInt64?
+        var floor: UInt64 = 0
+        /// None: no further than the hole's beginning.
+        var reached: UInt64?
+    }
+
+    private static func share(_ party: Party, _ range: Range<UInt64>, _ sides: Sides) -> Share {
+        func sum(_ side: [RouteID: UInt64]) -> UInt64? {
+            party.routes.reduce(0) { sum, route in sum.flatMap { sum in side[route].map { sum + $0 } } }
+        }
+        guard party.sequence > range.lowerBound else {
+            let before = party.sequence == range.lowerBound ? party.ordinal : nil
+            return Share(before: before ?? sum(sides.before), floor: party.ordinal ?? 0)
+        }
+        let reached = party.sequence <= range.upperBound && party.ordinal != nil ? party.ordinal : nil
+        return Share(
+            before: sum(sides.before), reached: reached ?? (party.sequence >= range.upperBound ? sum(sides.behind) : nil))
+    }
+
+    /// - Parameter lower: so many events at most came before the hole, of all parties.
+    static func settled(_ shares: [Share], before lower: UInt64) -> UInt64 {
+        var settled: UInt64 = 0, known: UInt64 = 0, unknown: UInt64 = 0
+        for share in shares {
+            known += share.before ?? (share.reached == nil ? share.floor : 0)
+            guard let reached = share.reached else { continue }
+            if let before = share.before {
+                settled += reached > before ? reached - before : 0
+            } else {
+                unknown += reached
+            }
+        }
+        let most = lower > known ? lower - known : 0
+        return settled + (unknown > most ? unknown - most : 0)
+    }
+}

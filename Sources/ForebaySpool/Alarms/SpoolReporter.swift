@@ -1,0 +1,198 @@
+import ForebayCore
+import ForebayTelemetry
+import Synchronization
+
+/// Tells of what was lost or found damaged in a log: at once, and durably before anything is changed that would hide it from the next
+/// start. It stays told, over restarts too, until somebody acknowledges it.
+final class SpoolReporter: Sendable {
+    private struct State {
+        var known = AlarmRecord()
+        /// By file.
+        var staying: [String: SpoolAlarm] = [:]
+        /// Where what is known is kept; none: which log it is is not known yet.
+        var file: AlarmFile?
+    }
+
+    private let directory: String
+    private let metrics: SpoolMetrics
+    private let time: any TimeSource
+    private let logger = Logger(label: "spool")
+    private let state = Mutex(State())
+    /// Held while the file is written.
+    private let saving = Mutex(())
+
+    init(directory: String, metrics: SpoolMetrics, time: any TimeSource) {
+        self.directory = directory
+        self.metrics = metrics
+        self.time = time
+    }
+
+    var missing: [MissingRange] { self.state.withLock { $0.known.missing } }
+
+    /// Of the files that can't be removed, one stands for all.
+    var alarms: [SpoolAlarm] {
+        self.state.withLock { state in
+            guard var staying = state.staying.values.min(by: { $0.file < $1.file }) else { return state.known.alarms }
+            if state.staying.count > 1 { staying.text += " (and \(state.staying.count - 1) more)" }
+            return state.known.alarms + [staying]
+        }
+    }
+
+    /// Takes up what earlier starts told of and nobody has acknowledged; from now on everything is kept.
+    ///
+    /// - Parameter firstSegment: the oldest there is: what was acknowledged and lies before it never comes up again.
+    func remember(_ file: AlarmFile, firstSegment: UInt64) throws(ForebayError) {
+        guard self.state.withLock({ $0.file == nil }) else { return }  // The second attempt of a start.
+        let found = try file.read()
+        let earlier = found.record ?? AlarmRecord()
+        let now = self.state.withLock { state in
+            let now = state.known
+            state.known = earlier
+            state.known.acknowledged.removeAll { $0.segment < firstSegment }
+            state.file = file
+            for missing in now.missing { state.known.add(missing) }
+            state.known.alarms += now.alarms
+            return now
+        }
+        self.metrics.corruption.increment(by: UInt64(earlier.missing.count + earlier.alarms.count))
+        if earlier.missing.count + earlier.alarms.count > 0 {
+            self.logger.warning(
+                "what was lost or damaged before this start has not been acknowledged yet: 'forebay alarms ls' lists it",
+                ["folder": self.directory, "losses": "\(earlier.missing.count)", "damaged": "\(earlier.alarms.count)"])
+        }
+        if found.isDamaged, found.record == nil {
+            self.report(
+                SpoolAlarm(
+                    file: "\(self.directory)/\(AlarmFile.names[0])",
+                    text: "it can't be read: what was told of earlier damage and not acknowledged is known no more"))
+        } else if found.isDamaged || !now.missing.isEmpty || !now.alarms.isEmpty {
+            self.save()
+        }
+    }
+
+    /// Files that were gone are there again: what they hold is not lost.
+    ///
+    /// - Parameter isWhole: nothing is missing between the segments.
+    func hadBack(_ segments: [SegmentInfo], isWhole: Bool) {
+        let (files, ranges) = (Set(segments.map(\.path)), segments.map { $0.base..<$0.end })
+        let isChanged = self.state.withLock { state in
+            let before = state.known
+            func left(_ missing: [MissingRange]) -> [MissingRange] {
+                missing.flatMap { missing -> [MissingRange] in
+                    guard missing.isGone else { return [missing] }
+                    if missing.unit != nil { return isWhole ? [] : [missing] }
+                    return missing.parts(
+                        without: ranges.map { MissingRange(sequences: $0, segment: 0, position: 0, reason: "") })
+                }
+            }
+            state.known.missing = left(before.missing)
+            state.known.acknowledged = left(before.acknowledged)
+            state.known.alarms.removeAll { $0.holdsEvents && files.contains($0.file) }
+            return state.known != before
+        }
+        guard isChanged else { return }
+        self.logger.info("a segment that was told of as gone is back", ["folder": self.directory])
+        self.save()
+    }
+
+    /// What has been told of before is passed over.
+    ///
+    /// - Parameter count: how many of a range's events nobody had settled; none: as the range says.
+    func report(_ missing: MissingRange, count: ((Range<UInt64>) -> UInt64)? = nil) {
+        let untold = self.state.withLock { missing.parts(without: $0.known.missing + $0.known.acknowledged) }
+        for var part in untold {
+            if let count { part.events = min(part.events, count(part.sequences)) }
+            guard part.events > 0 else {
+                self.logger.warning(
+                    "events that had been delivered can't be read any more: nothing is lost", Self.fields(part, self.directory))
+                continue
+            }
+            part.noticedAt = self.time.wallMilliseconds
+            let told = part
+            self.state.withLock { $0.known.add(told) }
+            self.metrics.corruption.increment()
+            self.logger.error("acknowledged events can't be read any more", Self.fields(part, self.directory))
+            self.save()
+        }
+    }
+
+    private static func fields(_ missing: MissingRange, _ directory: String) -> KeyValuePairs<String, String> {
+        [
+            "folder": directory, "events": "\(missing.events)",
+            "sequences": "\(missing.sequences.lowerBound)..<\(missing.sequences.upperBound)", "segment": "\(missing.segment)",
+            "position": "\(missing.position)", "reason": missing.reason, "unit": missing.unit.map { "\($0)" } ?? "-",
+        ]
+    }
+
+    /// What has been told of before is passed over.
+    func report(_ alarm: SpoolAlarm) {
+        var alarm = alarm
+        alarm.noticedAt = self.time.wallMilliseconds
+        let isNew = self.state.withLock { state in
+            guard !state.known.alarms.contains(where: { $0.file == alarm.file && $0.text == alarm.text }) else { return false }
+            state.known.alarms.append(alarm)
+            return true
+        }
+        guard isNew else { return }
+        self.metrics.corruption.increment()
+        self.logger.error("something of the log is damaged or gone", ["file": alarm.file, "what": alarm.text], folds: false)
+        self.save()
+    }
+
+    /// Somebody has seen it: durably, so that the next start does not tell of it again.
+    ///
+    /// - Returns: what that was.
+    func acknowledge() throws(ForebayError) -> SpoolDamage {
+        let (file, known) = self.state.withLock { ($0.file, $0.known) }
+        guard !known.missing.isEmpty || !known.alarms.isEmpty else { return SpoolDamage() }
+        var rest = known
+        rest.acknowledgeAll()
+        let kept = rest
+        let outcome = self.saving.withLock { _ in Result { () throws(ForebayError) in try file?.write(kept) } }
+        try outcome.get()
+        // What came meanwhile stays.
+        self.state.withLock { state in
+            state.known.missing.removeAll { known.missing.contains($0) }
+            state.known.alarms.removeAll { known.alarms.contains($0) }
+            state.known.acknowledged = kept.acknowledged
+        }
+        self.save()
+        return SpoolDamage(missing: known.missing, alarms: known.alarms)
+    }
+
+    /// Not being able to is no reason to stop: it was told, and it is written with the next.
+    private func save() {
+        let outcome = self.saving.withLock { _ in
+            Result { () throws(ForebayError) in
+                let (file, known) = self.state.withLock { ($0.file, $0.known) }
+                try file?.write(known)
+            }
+        }
+        do throws(ForebayError) { try outcome.get() } catch {
+            self.logger.warning(
+                "an alarm could not be written to disk; it is known until the next start only",
+                ["folder": self.directory, "error": error.description])
+        }
+    }
+
+    /// A file that nobody needs any more can't be removed just now: an alarm until it is ``gone(_:)``.
+    func stays(_ file: String, _ error: ForebayError) {
+        let alarm = SpoolAlarm(
+            file: file, text: "nobody needs it any more, and it can't be removed: \(error)", kind: .stays,
+            noticedAt: self.time.wallMilliseconds)
+        let isNew = self.state.withLock { state in
+            guard state.staying[file] == nil else { return false }
+            state.staying[file] = alarm
+            return true
+        }
+        guard isNew else { return }
+        self.logger.error(
+            "a segment that is not needed any more can't be removed; it keeps its room, and is tried again",
+            ["file": file, "error": error.description])
+    }
+
+    func gone(_ file: String) {
+        guard self.state.withLock({ $0.staying.removeValue(forKey: file) }) != nil else { return }
+        self.logger.info("a segment that could not be removed has given its room back", ["file": file])
+    }
+}

@@ -1,0 +1,81 @@
+import ForebayCore
+import ForebayTelemetry
+
+/// All that a start looks at, mends and says, before anything runs.
+struct SpoolStart {
+    /// With the log's folders held.
+    let configuration: SpoolConfiguration
+    let lock: SpoolLock
+    let identity: LogIdentity
+    let outcome: SpoolRecovery.Outcome
+    let view: SpoolView
+    let mark: SpoolMark
+    let cursors: CursorSet
+
+    /// - Parameter moved: a cursor has something to be synced.
+    init(
+        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ reporter: SpoolReporter, moved: @escaping @Sendable () -> Void
+    ) throws(ForebayError) {
+        var configuration = configuration
+        let directory = configuration.directory
+        for path in [directory, configuration.segments, "\(directory)/cursors"] { try Folder(configuration.disk).make(path) }
+        // From now on what is not there is lost: it can't be away with its folder.
+        configuration.disk = try configuration.disk.holding(configuration.held)
+        self.configuration = configuration
+        let disk = configuration.disk
+        let folder = Folder(disk)
+        // What an earlier process made or renamed and did not live to sync counts from now on, so it is synced first.
+        for path in [directory, configuration.segments, "\(directory)/cursors"] { try disk.syncFolder(path) }
+        try folder.putAsideUnlessFile("\(directory)/lock", of: directory)
+        self.lock = try SpoolLock(disk, directory: directory)
+        for name in try folder.entries(configuration.segments) where SegmentFile.isLeftover(name) {
+            try folder.putAsideUnlessFile("\(configuration.segments)/\(name)", of: directory)
+            try folder.remove("\(configuration.segments)/\(name)")
+        }
+        let found = try FoundSegments(disk, in: configuration.segments)
+        let chance = configuration.surroundings.chance
+        var identity = try LogIdentity(disk, of: directory, configuration.kind, found, chance: chance)
+        try reporter.remember(
+            AlarmFile(disk: disk, directory: directory, log: identity.log, budget: budget),
+            firstSegment: found.segments.first?.header.number ?? 0)
+        let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter).run(found, &identity, chance: chance)
+        (self.identity, self.outcome) = (identity, outcome)
+        self.view = SpoolView(
+            SpoolView.State(
+                segments: outcome.segments, durableEnd: outcome.durableEnd, ordinals: outcome.ordinals,
+                retention: configuration.kind == .spool ? .cursors : .everything,
+                recent: RecentTail(limit: configuration.kind == .spool ? configuration.recentBytes : 0)))
+        // Before the cursors: with them the registry says that every slot is of the present version.
+        self.mark = try Self.openMark(configuration, budget, identity, outcome)
+        self.cursors = try CursorSet(configuration, budget, identity, self.view, reporter, moved: moved)
+        for hole in outcome.holes { self.view.damaged(hole.segment) }
+    }
+
+    /// An older forebay would take it: its newest segment is of an older version.
+    var isOfOlderVersion: Bool {
+        self.identity.isVersion1 || self.outcome.segments.last.map { $0.header.version < SpoolFormat.version } ?? false
+    }
+
+    /// The mark says what this start found.
+    private static func openMark(
+        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ identity: LogIdentity, _ outcome: SpoolRecovery.Outcome
+    ) throws(ForebayError) -> SpoolMark {
+        let (path, disk) = ("\(configuration.directory)/\(SpoolMark.file)", configuration.disk)
+        var value = SpoolMark.Value()
+        value.durable = outcome.durableEnd
+        // Until there is one behind it, a newest segment that is lost stays known.
+        value.newest = outcome.isNewestLost ? outcome.newest : outcome.segments.last?.number ?? 0
+        // What was not there at this start was told of, if it was lost; what version 1 let go of is not known.
+        value.released = max(identity.released, outcome.segments.first?.base ?? outcome.durableEnd)
+        let slot = SlotFile.Value(value)
+        // Recovery may have written it.
+        let found = try SlotFile.read(disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots)
+        let slots =
+            if let found, found.value != nil {
+                try SlotFile.take(disk, path, of: configuration.directory, as: .mark, log: identity.log, found, slot)
+            } else {
+                try SlotFile.make(disk, path, of: configuration.directory, as: .mark, log: identity.log, slot)
+            }
+        return SpoolMark(slots: slots, value: value, budget: budget)
+    }
+}
