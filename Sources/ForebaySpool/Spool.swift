@@ -276,13 +276,10 @@ package final class Spool: Sendable {
     func report(_ missing: MissingRange) {
         self.view.damaged(missing.segment)
         guard !missing.isCounted, self.configuration.kind == .spool else { return self.reporter.report(missing) }
-        self.reporter.report(missing) { range in
-            let losses = self.view.read { state in
-                LossCount(
-                    segments: state.segments, totals: state.ordinals, durableEnd: state.durableEnd, disk: self.configuration.disk)
-            }
-            return losses.unsettledOrAll(range, self.cursors.parties)
+        let losses = self.view.read { state in
+            LossCount(segments: state.segments, totals: state.ordinals, durableEnd: state.durableEnd, disk: self.configuration.disk)
         }
+        self.reporter.report(losses.whole(missing)) { range in losses.unsettledOrAll(range, self.cursors.parties) }
     }
 
     /// Somebody has seen the losses and damage that were told of until now; durably. What can't be removed just now goes by itself.

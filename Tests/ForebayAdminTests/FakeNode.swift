@@ -42,6 +42,20 @@ final class FakeNode: NodeView {
         return route != nil && found.isEmpty ? nil : found
     }
 
+    /// Which logs' alarms were acknowledged, `-`: all.
+    let acknowledged = Mutex<[String]>([])
+
+    func alarms(log: String?) async -> [AlarmStatus]? {
+        let found = self.state.withLock { $0.status.alarms }.filter { log == nil || $0.log == log }
+        return log != nil && found.isEmpty ? nil : found
+    }
+
+    func acknowledgeAlarms(log: String?) async throws(ForebayError) -> [AlarmStatus]? {
+        if log == "broken" { throw ForebayError(.systemCall, recovery: .retry, "the disk does not answer") }
+        self.acknowledged.withLock { $0.append(log ?? "-") }
+        return await self.alarms(log: log)
+    }
+
     let held: [RouteHolding]
     /// What was given up, as `route/stage`, with `?` behind it if it was only asked about.
     let forgotten = Mutex<[String]>([])

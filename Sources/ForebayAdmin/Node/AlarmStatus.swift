@@ -1,4 +1,5 @@
-/// Something that was found lost or damaged on the disk, until the next start; or that can't be removed from it.
+/// Something that was found lost or damaged on the disk; or that can't be removed from it. Where events may be lost it stays, over restarts
+/// too, until somebody acknowledges it; else until the next start.
 package struct AlarmStatus: Sendable, Equatable {
     package enum Kind: String, Sendable {
         case damage
@@ -14,6 +15,8 @@ package struct AlarmStatus: Sendable, Equatable {
     package var file: String
     /// The events that are lost, the end exclusive: sequences of the log, or positions of a set-aside unit. None: it is not events.
     package var lost: Range<UInt64>?
+    /// How many of them nobody had settled: these are lost, the others had been delivered.
+    package var lostEvents: UInt64?
     /// Of the set-aside unit whose events are lost, where it is known.
     package var topic: String?
     /// Milliseconds since 1970.
@@ -22,14 +25,15 @@ package struct AlarmStatus: Sendable, Equatable {
     package var advice: String
 
     package init(
-        kind: Kind = .damage, log: String, what: String, file: String, lost: Range<UInt64>? = nil, topic: String? = nil, noticedAt: Int64,
-        advice: String
+        kind: Kind = .damage, log: String, what: String, file: String, lost: Range<UInt64>? = nil, lostEvents: UInt64? = nil,
+        topic: String? = nil, noticedAt: Int64, advice: String
     ) {
         self.kind = kind
         self.log = log
         self.what = what
         self.file = file
         self.lost = lost
+        self.lostEvents = lostEvents
         self.topic = topic
         self.noticedAt = noticedAt
         self.advice = advice

@@ -26,6 +26,16 @@ package protocol NodeView: Sendable {
     /// - Returns: none while the disk is being opened.
     func routes() async throws(ForebayError) -> [RouteHolding]?
 
+    /// What was found lost or damaged, of one log (`spool`, `setaside/orders`) or of all.
+    ///
+    /// - Returns: none if there is no such log.
+    func alarms(log: String?) async -> [AlarmStatus]?
+
+    /// Somebody has seen it; durably.
+    ///
+    /// - Returns: what that was; none if there is no such log.
+    func acknowledgeAlarms(log: String?) async throws(ForebayError) -> [AlarmStatus]?
+
     /// Gives up all that a removed route holds, durably.
     ///
     /// - Parameters:

@@ -35,6 +35,7 @@ package struct AdminRoutes: Sendable {
         "/admin/v1/buffers": Route(parameters: []) { routes, _ in await routes.buffers() },
         "/admin/v1/deadletters": Route(parameters: ["route", "limit", "after"]) { await $0.deadLetters($1) },
         "/admin/v1/setaside": Route(parameters: ["route", "limit"]) { $0.setAside($1) },
+        "/admin/v1/alarms": Route(allow: Self.alarmMethods, parameters: ["log"]) { await $0.alarms($1) },
         "/admin/v1/routes": Route(parameters: []) { await $0.routes($1) },
     ]
 

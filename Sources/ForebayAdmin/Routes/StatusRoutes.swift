@@ -19,7 +19,7 @@ extension AdminRoutes {
             if let buffer = status.buffers.first { $0.object("buffer") { Self.write(buffer, to: &$0) } }
             Self.write(status.routes, to: &$0)
             Self.write(Culprit.find(buffers: status.buffers, routes: status.routes), to: &$0)
-            Self.write(status.alarms, to: &$0)
+            Self.write(status.alarms, "alarms", to: &$0)
         }
         return .json(json)
     }
@@ -112,24 +112,6 @@ extension AdminRoutes {
                     $0.field("set_aside_units", route.setAside.units)
                     $0.field("held_bytes", route.heldBytes)
                     Self.write(route.lastError, to: &$0)
-                }
-            }
-        }
-    }
-
-    private static func write(_ alarms: [AlarmStatus], to json: inout JSONWriter) {
-        json.array("alarms") { json in
-            for alarm in alarms {
-                json.object {
-                    $0.field("kind", alarm.kind.rawValue)
-                    $0.field("log", alarm.log)
-                    $0.field("what", alarm.what)
-                    $0.field("file", alarm.file)
-                    $0.field("lost_first", alarm.lost?.lowerBound)
-                    $0.field("lost_end", alarm.lost?.upperBound)
-                    $0.field("topic", alarm.topic)
-                    $0.field("noticed_at", Timestamp.rfc3339(alarm.noticedAt))
-                    $0.field("advice", alarm.advice)
                 }
             }
         }

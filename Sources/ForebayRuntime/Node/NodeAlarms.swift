@@ -1,33 +1,97 @@
 import ForebayAdmin
 import ForebayCore
 import ForebaySpool
+import ForebayTelemetry
 
 /// What was found lost or damaged in the node's logs, in words for whoever is on call. The table in docs/reference/spool-format.md says
 /// what happens to each file.
 enum NodeAlarms {
-    static func all(_ storage: NodeStorage) async -> [AlarmStatus] {
-        var alarms = Self.alarms(of: "spool", storage.spool.damage)
+    /// One log of the node.
+    private struct Log {
+        let name: String
+        /// Topics of a set-aside log's units.
+        var topics: [UInt64: String] = [:]
+        let damage: @Sendable () async -> SpoolDamage
+        let acknowledge: @Sendable () async throws(ForebayError) -> SpoolDamage
+    }
+
+    private static func logs(_ storage: NodeStorage) -> [Log] {
+        let spool = storage.spool
+        var logs = [
+            Log(name: "spool", damage: { spool.damage }, acknowledge: { () throws(ForebayError) in try await spool.acknowledgeAlarms() })
+        ]
         let removed = storage.removed
         let former = Dictionary(storage.formerSetAside.values.joined().map { ($0.name, $0.log) }) { $1 }
-        let logs = storage.setAside.merging(removed.compactMapValues(\.setAside)) { $1 }.merging(former) { $1 }
-        for (route, log) in logs.sorted(by: { $0.key < $1.key }) {
+        let setAside = storage.setAside.merging(removed.compactMapValues(\.setAside)) { $1 }.merging(former) { $1 }
+        for (route, log) in setAside.sorted(by: { $0.key < $1.key }) {
             let topics = Dictionary(log.units.map { ($0.number, $0.topic) }) { first, _ in first }
-            alarms += Self.alarms(of: "setaside/\(route)", log.damage, topics)
+            logs.append(
+                Log(
+                    name: "setaside/\(route)", topics: topics, damage: { log.damage },
+                    acknowledge: { () throws(ForebayError) in try await log.acknowledgeAlarms() }))
         }
         for (route, log) in storage.deadLetters.merging(removed.mapValues(\.deadLetters), uniquingKeysWith: { $1 })
             .sorted(by: { $0.key < $1.key })
         {
-            alarms += Self.alarms(of: "deadletters/\(route)", await log.damage)
+            logs.append(
+                Log(
+                    name: "deadletters/\(route)", damage: { await log.damage },
+                    acknowledge: { () throws(ForebayError) in try await log.acknowledgeAlarms() }))
+        }
+        return logs
+    }
+
+    static func all(_ storage: NodeStorage) async -> [AlarmStatus] { await self.of(nil, storage) ?? [] }
+
+    /// - Returns: none if there is no such log.
+    static func of(_ name: String?, _ storage: NodeStorage) async -> [AlarmStatus]? {
+        let logs = Self.logs(storage).filter { name == nil || $0.name == name }
+        guard !logs.isEmpty else { return nil }
+        var alarms: [AlarmStatus] = []
+        for log in logs { alarms += Self.alarms(of: log.name, await log.damage(), log.topics) }
+        return alarms
+    }
+
+    /// The same of what is acknowledged by that.
+    static func acknowledge(_ name: String?, _ storage: NodeStorage) async throws(ForebayError) -> [AlarmStatus]? {
+        let logs = Self.logs(storage).filter { name == nil || $0.name == name }
+        guard !logs.isEmpty else { return nil }
+        var alarms: [AlarmStatus] = []
+        for log in logs {
+            let seen = Self.alarms(of: log.name, try await log.acknowledge(), log.topics)
+            for alarm in seen { Self.logger.info("an alarm was acknowledged", ["log": alarm.log, "file": alarm.file, "what": alarm.what]) }
+            alarms += seen
         }
         return alarms
     }
+
+    /// The logs of a node that is down.
+    static func of(_ name: String?, in directory: String, isSeen: Bool) throws(ForebayError) -> [AlarmStatus]? {
+        var folders = [(name: "spool", path: "\(directory)/spool")]
+        for kind in SideLogFolder.Kind.allCases.reversed() {
+            folders += try SideLogFolder.all(kind, in: directory).map { ("\(kind.rawValue)/\($0.route)", $0.path) }
+        }
+        folders = folders.filter { name == nil || $0.name == name }
+        guard !folders.isEmpty else { return nil }
+        var alarms: [AlarmStatus] = []
+        for folder in folders {
+            let log = LogAlarms(directory: folder.path)
+            let units = folder.name.hasPrefix("setaside/") ? try SetAsideLog.list(directory: folder.path) : []
+            let topics = Dictionary(units.map { ($0.number, $0.topic) }) { first, _ in first }
+            alarms += Self.alarms(of: folder.name, isSeen ? try log.acknowledge() : try log.unacknowledged(), topics)
+        }
+        return alarms
+    }
+
+    private static let logger = Logger(label: "node")
 
     /// What is lost stands first.
     static func alarms(of log: String, _ damage: SpoolDamage, _ topics: [UInt64: String] = [:]) -> [AlarmStatus] {
         damage.missing.map { missing in
             AlarmStatus(
                 log: log, what: Self.text(missing), file: "segment \(missing.segment)", lost: missing.sequences,
-                topic: missing.unit.flatMap { topics[$0] }, noticedAt: missing.noticedAt, advice: Self.adviceForLoss)
+                lostEvents: missing.events, topic: missing.unit.flatMap { topics[$0] }, noticedAt: missing.noticedAt,
+                advice: Self.adviceForLoss)
         }
             + damage.alarms.map { alarm in
                 AlarmStatus(

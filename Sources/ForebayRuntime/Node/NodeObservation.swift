@@ -109,6 +109,16 @@ final class NodeObservation: NodeView {
         }
     }
 
+    func alarms(log: String?) async -> [AlarmStatus]? {
+        guard let parts = self.state.withLock({ $0.parts }) else { return log == nil ? [] : nil }
+        return await NodeAlarms.of(log, parts.storage)
+    }
+
+    func acknowledgeAlarms(log: String?) async throws(ForebayError) -> [AlarmStatus]? {
+        guard let parts = self.state.withLock({ $0.parts }) else { return log == nil ? [] : nil }
+        return try await NodeAlarms.acknowledge(log, parts.storage)
+    }
+
     func routes() async throws(ForebayError) -> [RouteHolding]? {
         guard let parts = self.state.withLock({ $0.parts }) else { return nil }
         return try await parts.removed.all(parts.routes)

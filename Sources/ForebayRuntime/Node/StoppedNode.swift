@@ -51,6 +51,23 @@ package struct StoppedNode: Sendable {
         return found.sorted { ($0.route, $0.stage) < ($1.route, $1.stage) }
     }
 
+    /// The document of `GET /admin/v1/alarms`. Takes no lock, changes nothing.
+    package func alarms(log: String?) throws(ForebayError) -> [UInt8] {
+        AdminRoutes.document(of: try self.found(log, isSeen: false), "alarms").bytes
+    }
+
+    /// What `DELETE /admin/v1/alarms` does. Takes the lock of each log.
+    package func acknowledgeAlarms(log: String?) throws(ForebayError) -> [UInt8] {
+        AdminRoutes.document(of: try self.found(log, isSeen: true), "acknowledged").bytes
+    }
+
+    private func found(_ log: String?, isSeen: Bool) throws(ForebayError) -> [AlarmStatus] {
+        guard let found = try NodeAlarms.of(log, in: self.directory, isSeen: isSeen) else {
+            throw ForebayError(.spoolUnreadable, recovery: .stop, "there is no log \(log ?? "") in \(self.directory)")
+        }
+        return found
+    }
+
     /// What `DELETE /admin/v1/routes/{route}[/{stage}]` does. Takes the lock, unless it only says what would go.
     package func forget(_ route: String, stage: String?, isDryRun: Bool) async throws(ForebayError) -> Answer {
         guard let configuration = self.configuration else { preconditionFailure("without a configuration nobody knows what is removed") }

@@ -8,6 +8,8 @@ struct AlarmRecord: Equatable, Sendable {
     var alarms: [SpoolAlarm] = []
     /// Ranges that are told of no more: a start, or another reader, may come to them again.
     var acknowledged: [MissingRange] = []
+    /// The same of files.
+    var acknowledgedAlarms: [SpoolAlarm] = []
 
     mutating func add(_ missing: MissingRange) {
         // Frame by frame a whole segment may be lost: that is one range.
@@ -20,6 +22,7 @@ struct AlarmRecord: Equatable, Sendable {
 
     mutating func acknowledgeAll() {
         self.acknowledged += self.missing
+        self.acknowledgedAlarms += self.alarms.filter(\.holdsEvents)
         (self.missing, self.alarms) = ([], [])
     }
 }
@@ -32,7 +35,7 @@ struct AlarmRecord: Equatable, Sendable {
 ///     lost 7 9 2 3 8192 - 1764335462000 the%20checksum%20…      first sequence, end, events, segment, position, unit, noticed at, reason
 ///     gone 4 6 1 2 0 5 1764335461000 a%20segment%20is%20gone    the same, where a file that is gone had them
 ///     damaged 1764335460000 segments/… neither%20copy%20of%20…  noticed at, file, what is wrong
-///     seen-lost, seen-gone                                      as above, of what was acknowledged
+///     seen-lost, seen-gone, seen-damaged                        as above, of what was acknowledged
 ///     crc32c 5f0e2a91                                           of all bytes before this line
 struct AlarmFile: Sendable {
     static let names = ["alarms", "alarms.copy"]
@@ -84,10 +87,12 @@ struct AlarmFile: Sendable {
         var lines = [Self.title.joined(separator: " "), "log \(self.log)", "generation \(generation)"]
         lines += record.missing.prefix(Self.limit).map { self.line($0.isGone ? "gone" : "lost", $0) }
         lines += record.acknowledged.suffix(Self.limit).map { self.line($0.isGone ? "seen-gone" : "seen-lost", $0) }
-        lines += record.alarms.filter(\.holdsEvents).prefix(Self.limit).map { self.line($0) }
+        lines += record.alarms.filter(\.holdsEvents).prefix(Self.limit).map { self.line("damaged", $0) }
+        lines += record.acknowledgedAlarms.suffix(Self.limit).map { self.line("seen-damaged", $0) }
         if record.missing.count > Self.limit {
             lines.append(
                 self.line(
+                    "damaged",
                     SpoolAlarm(
                         file: "\(self.directory)/segments", text: "more was lost than is kept here: the log of that time names it",
                         noticedAt: record.missing[Self.limit].noticedAt)))
@@ -104,10 +109,10 @@ struct AlarmFile: Sendable {
     }
 
     /// With its place in the log's folder: that may be another one at the next start.
-    private func line(_ alarm: SpoolAlarm) -> String {
+    private func line(_ word: String, _ alarm: SpoolAlarm) -> String {
         let prefix = self.directory + "/"
         let file = alarm.file.hasPrefix(prefix) ? String(alarm.file.dropFirst(prefix.count)) : alarm.file
-        return "damaged \(alarm.noticedAt) \(CheckedText.escaped(file)) \(CheckedText.escaped(alarm.text))"
+        return "\(word) \(alarm.noticedAt) \(CheckedText.escaped(file)) \(CheckedText.escaped(alarm.text))"
     }
 
     private func decode(_ bytes: [UInt8]) -> (record: AlarmRecord, generation: UInt64)? {
@@ -118,8 +123,12 @@ struct AlarmFile: Sendable {
         var record = AlarmRecord()
         for line in words.dropFirst(3) {
             guard !line.isEmpty else { return nil }
-            if line[0] == "damaged", line.count == 4, let alarm = self.alarm(line) {
-                record.alarms.append(alarm)
+            if line[0].hasSuffix("damaged"), line.count == 4, let alarm = self.alarm(line) {
+                switch line[0] {
+                case "damaged": record.alarms.append(alarm)
+                case "seen-damaged": record.acknowledgedAlarms.append(alarm)
+                default: return nil
+                }
             } else if let missing = Self.missing(line) {
                 switch line[0] {
                 case "lost", "gone": record.missing.append(missing)

@@ -32,35 +32,76 @@ struct LossCount {
         }.max() ?? size
     }
 
+    /// The hole that a reader came to where its cursor stood in it, from its beginning on: what it took is known only for the whole.
+    func whole(_ missing: MissingRange) -> MissingRange {
+        guard missing.isGone, let before = self.segments.last(where: { $0.end <= missing.sequences.lowerBound }) else { return missing }
+        var whole = missing
+        whole.sequences = before.end..<missing.sequences.upperBound
+        whole.events = whole.sequences.upperBound - whole.sequences.lowerBound
+        return whole
+    }
+
     /// The same. What can't be told, because the disk does not give it, counts as lost.
     func unsettledOrAll(_ range: Range<UInt64>, _ parties: [Party]) -> UInt64 {
         do throws(ForebayError) { return try self.unsettled(range, parties) } catch { return range.upperBound - range.lowerBound }
     }
 
-    /// What a hole in a set-aside log took: of each unit its positions, where they are known; what is left of it as sequences.
-    func lost(in hole: MissingRange, _ units: UnitInventory) throws(ForebayError) -> [MissingRange] {
-        let known = units.units + units.ended
-        let sides = try self.sides(of: hole.sequences, Set(known.map { RouteID(rawValue: $0.number) }))
+    /// What holes in a set-aside log took: of each unit its positions, as a scan would miss them; what is left of a hole as sequences, where
+    /// a unit may have had something in it that nothing behind it tells of.
+    func lost(in holes: [MissingRange], _ units: UnitInventory) throws(ForebayError) -> [MissingRange] {
+        guard !holes.isEmpty else { return [] }
+        let live = units.units
+        var lost = try self.gaps(of: live)
+        for hole in holes {
+            let known = live + units.ended
+            let sides = try self.sides(of: hole.sequences, Set(known.map { RouteID(rawValue: $0.number) }))
+            guard live.contains(where: { sides.behind[RouteID(rawValue: $0.number)] == nil }) else { continue }
+            var gone: UInt64 = 0
+            var shares: [Share] = []
+            for unit in known {
+                let (before, behind) = (sides.before[RouteID(rawValue: unit.number)], sides.behind[RouteID(rawValue: unit.number)])
+                // Of one that is ended nothing is wanted.
+                let settled = units.isEnded(unit.number) ? behind ?? unit.settled : unit.settled
+                shares.append(Share(before: before, reached: behind.map { min($0, settled) } ?? settled))
+                if let behind { gone += behind > max(before ?? 0, settled) ? behind - max(before ?? 0, settled) : 0 }
+            }
+            let size = hole.sequences.upperBound - hole.sequences.lowerBound
+            gone += Self.settled(shares, before: hole.sequences.lowerBound)
+            guard size > gone else { continue }
+            var rest = hole
+            rest.events = size - gone
+            lost.append(rest)
+        }
+        return lost
+    }
+
+    /// Positions of units, not settled, between and before what their frames have.
+    private func gaps(of units: [SetAsideLog.Unit]) throws(ForebayError) -> [MissingRange] {
+        var next = Dictionary(units.map { ($0.number, $0.settled) }) { first, _ in first }
         var lost: [MissingRange] = []
-        var shares: [Share] = []
-        for unit in known {
-            let route = RouteID(rawValue: unit.number)
-            let (before, behind) = (sides.before[route], sides.behind[route])
-            // Of one that is ended nothing is wanted.
-            let settled = units.isEnded(unit.number) ? behind ?? unit.settled : unit.settled
-            shares.append(Share(before: before, reached: behind.map { min($0, settled) } ?? settled))
-            guard let before, let behind, behind > max(before, settled) else { continue }
+        func miss(_ unit: UInt64, to position: UInt64, _ segment: SegmentInfo, at place: Int, isGone: Bool) {
+            guard let expected = next[unit], expected < position else { return }
             lost.append(
                 MissingRange(
-                    sequences: max(before, settled)..<behind, segment: hole.segment, position: hole.position, reason: hole.reason,
-                    unit: unit.number, isGone: hole.isGone))
+                    sequences: expected..<position, segment: segment.number, position: place, reason: "frames are missing", unit: unit,
+                    events: position - expected, isGone: isGone))
         }
-        let size = hole.sequences.upperBound - hole.sequences.lowerBound
-        let gone = Self.settled(shares, before: hole.sequences.lowerBound) + lost.reduce(0) { $0 + $1.events }
-        guard size > gone else { return lost }
-        var rest = hole
-        rest.events = size - gone
-        return lost + [rest]
+        for segment in self.segments where segment.routes.entries.contains(where: { next[$0.route.rawValue] != nil }) {
+            // What is missing before the first frame of a unit here was in a segment before.
+            var seen: Set<UInt64> = []
+            try self.scan(segment, from: segment.base) { frame in
+                guard frame.base < segment.end else { return false }
+                let unit = frame.route.rawValue
+                miss(unit, to: frame.ordinal, segment, at: 0, isGone: seen.insert(unit).inserted)
+                if let expected = next[unit] { next[unit] = max(expected, frame.ordinal + UInt64(frame.count)) }
+                return true
+            }
+            for entry in segment.routes.entries {
+                miss(entry.route.rawValue, to: entry.ordinal, segment, at: segment.dataEnd, isGone: false)
+                if let expected = next[entry.route.rawValue] { next[entry.route.rawValue] = max(expected, entry.ordinal) }
+            }
+        }
+        return lost
     }
 
     // MARK: What stands beside a hole
@@ -101,6 +142,8 @@ struct LossCount {
     }
 
     private func behind(_ sequence: UInt64, _ routes: Set<RouteID>) throws(ForebayError) -> [RouteID: UInt64] {
+        // Nothing tells.
+        guard self.segments.last.map({ $0.end > sequence }) ?? false else { return [:] }
         var known: [RouteID: UInt64] = [:]
         var expected = sequence
         for segment in self.segments where segment.end > sequence {

@@ -88,6 +88,7 @@ final class SpoolReporter: Sendable {
             state.known.missing = left(before.missing)
             state.known.acknowledged = left(before.acknowledged)
             state.known.alarms.removeAll { $0.holdsEvents && files.contains($0.file) }
+            state.known.acknowledgedAlarms.removeAll { files.contains($0.file) }
             return state.known != before
         }
         guard isChanged else { return }
@@ -129,7 +130,8 @@ final class SpoolReporter: Sendable {
         var alarm = alarm
         alarm.noticedAt = self.time.wallMilliseconds
         let isNew = self.state.withLock { state in
-            guard !state.known.alarms.contains(where: { $0.file == alarm.file && $0.text == alarm.text }) else { return false }
+            let known = state.known.alarms + state.known.acknowledgedAlarms
+            guard !known.contains(where: { $0.file == alarm.file && $0.text == alarm.text }) else { return false }
             state.known.alarms.append(alarm)
             return true
         }
@@ -154,7 +156,7 @@ final class SpoolReporter: Sendable {
         self.state.withLock { state in
             state.known.missing.removeAll { known.missing.contains($0) }
             state.known.alarms.removeAll { known.alarms.contains($0) }
-            state.known.acknowledged = kept.acknowledged
+            (state.known.acknowledged, state.known.acknowledgedAlarms) = (kept.acknowledged, kept.acknowledgedAlarms)
         }
         self.save()
         return SpoolDamage(missing: known.missing, alarms: known.alarms)

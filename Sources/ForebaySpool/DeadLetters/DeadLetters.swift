@@ -94,6 +94,10 @@ package actor DeadLetters: DeadLetterLog {
 
     package var damage: SpoolDamage { self.spool?.damage ?? SpoolDamage() }
 
+    package func acknowledgeAlarms() async throws(ForebayError) -> SpoolDamage {
+        try await self.spool?.acknowledgeAlarms() ?? SpoolDamage()
+    }
+
     package func close() async {
         let spool = self.opened.withLock { opened in
             defer { opened = nil }

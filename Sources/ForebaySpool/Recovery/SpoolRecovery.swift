@@ -72,15 +72,19 @@ struct SpoolRecovery {
         self.checkBeginning(identity, &outcome)
         if self.kind == .setAside { self.checkChain(&outcome) }
         self.reporter.hadBack(outcome.segments, isWhole: outcome.holes.isEmpty)
-        let losses = LossCount(
-            segments: outcome.segments, totals: outcome.ordinals, durableEnd: outcome.durableEnd, disk: self.disk)
+        let parties = self.kind == .spool ? identity.parties : []
+        var totals = outcome.ordinals
+        // What is settled was there, also where its segments are gone.
+        for party in parties where party.routes.count == 1 {
+            totals[party.routes[0]] = max(totals[party.routes[0]] ?? 0, party.ordinal ?? 0)
+        }
+        let losses = LossCount(segments: outcome.segments, totals: totals, durableEnd: outcome.durableEnd, disk: self.disk)
         if self.kind == .setAside, !outcome.holes.isEmpty {
             let path = "\(self.directory)/\(UnitTable.file)"
             let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
             let units = try UnitInventory(table: table, log: identity.log, segments: outcome.segments, disk: self.disk)
-            for hole in outcome.holes { for lost in try losses.lost(in: hole, units) { self.reporter.report(lost) } }
+            for lost in try losses.lost(in: outcome.holes, units) { self.reporter.report(lost) }
         } else {
-            let parties = self.kind == .spool ? identity.parties : []
             for hole in outcome.holes {
                 self.reporter.report(hole) { range in losses.unsettledOrAll(range, parties) }
             }

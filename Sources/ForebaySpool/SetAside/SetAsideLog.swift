@@ -65,6 +65,10 @@ package final class SetAsideLog: Sendable {
     /// See ``Spool/fault``.
     package var fault: String? { self.opened?.spool.fault }
 
+    package func acknowledgeAlarms() async throws(ForebayError) -> SpoolDamage {
+        try await self.opened?.spool.acknowledgeAlarms() ?? SpoolDamage()
+    }
+
     /// Makes new units known, then the batches durable as one group. One caller at a time for a unit.
     ///
     /// - Parameters:

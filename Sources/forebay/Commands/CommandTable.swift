@@ -15,7 +15,7 @@ enum CommandTable {
             Example(command: "forebay run --config forebay.yaml", comment: "the server"),
             Example(command: "forebay send orders '{\"id\":1}'", comment: "one event"),
         ],
-        action: .group([run, demo, validate, config, send, status, targets, routes, deadletters, setaside, spool, bench, docs]))
+        action: .group([run, demo, validate, config, send, status, alarms, targets, routes, deadletters, setaside, spool, bench, docs]))
 
     private static let run = CommandSpecification(
         name: "run", summary: "Run the server",
@@ -124,6 +124,32 @@ enum CommandTable {
         ],
         action: .run(StatusCommand.run))
 
+    private static let alarms = CommandSpecification(
+        name: "alarms", summary: "Look at what the disk lost or damaged, and acknowledge it",
+        details:
+            "What may have taken events stays an alarm, over restarts too, until it is acknowledged. With --dir, only that is known.",
+        action: .group([
+            CommandSpecification(
+                name: "ls", summary: "List what was lost or damaged and has not been acknowledged",
+                options: Option.nodeOrFolder + [Self.log],
+                examples: [
+                    Example(command: "forebay alarms ls", comment: "of the node on this machine"),
+                    Example(command: "forebay alarms ls --dir \(Self.folder)", comment: "of a node that is down"),
+                ],
+                action: .run(AlarmsCommand.list)),
+            CommandSpecification(
+                name: "acknowledge", summary: "Somebody has seen to it: it is no alarm any more",
+                details: "Prints what that was. What can't be removed just now goes by itself. With --dir, run it as the service's user.",
+                options: Option.nodeOrFolder + [Self.log],
+                examples: [
+                    Example(command: "forebay alarms acknowledge", comment: "all, on the node on this machine"),
+                    Example(command: "forebay alarms acknowledge --log setaside/orders", comment: "of one log"),
+                ],
+                action: .run(AlarmsCommand.acknowledge)),
+        ]))
+
+    private static let log = Option(name: "--log", value: "LOG", help: "Of one log only: spool, setaside/ROUTE, deadletters/ROUTE")
+
     private static let targets = Self.notYet("targets")
 
     private static let routes = CommandSpecification(
@@ -230,7 +256,9 @@ enum CommandTable {
                 action: .run(SpoolCommand.list)),
             CommandSpecification(
                 name: "verify", summary: "Check every byte",
-                details: "Exits 1 and names segment, offset and reason where acknowledged data is damaged.",
+                details:
+                    "Exits 1 and names segment, offset and reason where acknowledged data is damaged, and where the next start would tell of "
+                    + "anything lost or damaged. What a start told of stays until it is acknowledged.",
                 arguments: SpoolCommand.arguments,
                 options: [Option(name: "--json", value: nil, help: "As JSON")],
                 examples: [Example(command: "forebay spool verify \(Self.folder)", comment: "of a node's data_dir")],

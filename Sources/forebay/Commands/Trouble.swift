@@ -157,7 +157,8 @@ struct Trouble {
         let (lost, others) = (alarms.filter { $0["lost_end"]?.integer != nil }, alarms.filter { $0["lost_end"]?.integer == nil })
         return lost.map { alarm in
             let (first, end) = (alarm["lost_first"]?.integer ?? 0, alarm["lost_end"]?.integer ?? 0)
-            let count = end.subtractingReportingOverflow(first)
+            // Nodes of an earlier version tell of the range alone.
+            let count = alarm["lost_events"]?.integer.map { (partialValue: $0, overflow: false) } ?? end.subtractingReportingOverflow(first)
             let topic = alarm["topic"]?.text.map { " of topic \($0)" } ?? ""
             return Self.alarm(
                 alarm,
