@@ -57,7 +57,10 @@ extension RegistryText {
             let file = try disk.open(new, [.write, .create, .truncate])
             try file.write(bytes, at: 0)
             try file.sync()
-            try Folder(disk).rename(new, to: "\(directory)/\(name)")
+            let path = "\(directory)/\(name)"
+            // A folder that somebody put there can't be replaced.
+            if try disk.kind(of: path) == .folder { try Folder(disk).quarantine(path, of: directory) }
+            try Folder(disk).rename(new, to: path)
         }
     }
 
