@@ -25,7 +25,9 @@ struct SetAsideStartTests {
     private func damage(_ fixture: SetAsideFixture, _ number: UInt64, at offset: Int) throws {
         try fixture.change(fixture.tablePath) { bytes in
             for place in stride(from: 0, to: bytes.count, by: 4096) {
-                let owner = bytes[place + 48..<place + 56].enumerated().reduce(0 as UInt64) { $0 | UInt64($1.element) << (8 * UInt64($1.offset)) }
+                let owner = bytes[place + 48..<place + 56].enumerated().reduce(0 as UInt64) {
+                    $0 | UInt64($1.element) << (8 * UInt64($1.offset))
+                }
                 if owner == number { bytes[place + offset] ^= 1 }
             }
         }
@@ -47,7 +49,9 @@ struct SetAsideStartTests {
         await log.close()
     }
 
-    @Test("a unit whose entry is damaged is taken from its frames, from the first on; one whose cursor is sound, from there", arguments: [false, true])
+    @Test(
+        "a unit whose entry is damaged is taken from its frames, from the first on; one whose cursor is sound, from there",
+        arguments: [false, true])
     func orphan(hasCursor: Bool) async throws {
         let fixture = SetAsideFixture(segmentSize: 64 << 10)
         var log = try await self.made(fixture)
@@ -56,7 +60,9 @@ struct SetAsideStartTests {
         try self.damage(fixture, 1, at: hasCursor ? 530 : 9)
         log = try fixture.open()
         #expect(log.damage.alarms.map(\.file) == [fixture.directory + "/units"])
-        #expect(log.damage.alarms.first?.text == "the entry of unit 1 (topic topic) is damaged; its events are taken from the first one on disk")
+        #expect(
+            log.damage.alarms.first?.text == "the entry of unit 1 (topic topic) is damaged; its events are taken from the first one on disk"
+        )
         let found = try #require(log.unit(1))
         #expect(found.settled == (hasCursor ? 1 : 0) && found.end == 4 && found.topic == "topic" && found.partition == nil)
         #expect((found.code, found.since, found.oldestAcceptedAt, found.partitionCount) == ("UNKNOWN", 1000, 1000, 0))
