@@ -123,7 +123,7 @@ package final class Spool: Sendable {
     package var fault: String? {
         if let fault = self.view.read({ $0.fault }) ?? self.configuration.disk.fault(of: self.configuration.held) { return fault }
         guard !self.lock.holds else { return nil }
-        return "\(self.configuration.directory)/lock was removed, so another process could take the log; nothing is accepted until the node"
+        return "\(self.configuration.directory)/lock was removed, so an older forebay could take the log; nothing is accepted until the node"
             + " is started again"
     }
 

@@ -3,30 +3,43 @@ import Glibc
 import Synchronization
 
 /// One process owns a log. The kernel drops the lock when the process ends, however it ends.
+///
+/// The file `lock` is locked, and the folder, where the file system can: then whoever finds the file removed has still not the log.
 final class SpoolLock: Sendable {
-    private let owned: Mutex<(any DiskFile)?>
+    private struct Owned {
+        let file: any DiskFile
+        let folder: (any DiskFile)?
+    }
+
+    private let owned: Mutex<Owned?>
 
     init(_ disk: any Disk, directory: String) throws(ForebayError) {
-        let file = try disk.open("\(directory)/lock", [.write, .create])
-        guard try file.lock() else {
-            let owner = (try? file.bytes(at: 0, count: 20)).map { String(decoding: $0, as: UTF8.self) }  // For the message only.
-            let process = owner?.split(separator: "\n").first.map { " (process \($0))" } ?? ""
-            throw ForebayError(
-                .spoolLocked, recovery: .stop, "\(directory) is in use by another forebay\(process); one process owns a data folder")
-        }
+        let path = "\(directory)/lock"
+        // Network file systems lock no folder; the file is enough for all who leave it where it is.
+        let folder = try? disk.open(directory, [])
+        if let folder, (try? folder.lock()) == false { throw Self.taken(directory, try? disk.open(path, [])) }
+        let file = try disk.open(path, [.write, .create])
+        guard try file.lock() else { throw Self.taken(directory, file) }
         do throws(ForebayError) {
             try file.truncate(to: 0)
             try file.write(Array("\(getpid())\n".utf8), at: 0)
         } catch {
             guard error.code == .spoolFull else { throw error }  // The number is for people only.
         }
-        self.owned = Mutex(file)
+        self.owned = Mutex(Owned(file: file, folder: folder))
+    }
+
+    private static func taken(_ directory: String, _ file: (any DiskFile)?) -> ForebayError {
+        let owner = (try? file?.bytes(at: 0, count: 20)).map { String(decoding: $0, as: UTF8.self) }  // For the message only.
+        let process = owner?.split(separator: "\n").first.map { " (process \($0))" } ?? ""
+        return ForebayError(
+            .spoolLocked, recovery: .stop, "\(directory) is in use by another forebay\(process); one process owns a data folder")
     }
 
     func release() {
         self.owned.withLock { $0 = nil }
     }
 
-    /// False once its file was removed: another process could make one of its own, and take the log.
-    var holds: Bool { (try? self.owned.withLock { $0 }?.hasName()) ?? true }  // A call that fails says nothing of the name.
+    /// False once its file was removed: an older version could make one of its own, and take the log.
+    var holds: Bool { (try? self.owned.withLock { $0 }?.file.hasName()) ?? true }  // A call that fails says nothing of the name.
 }

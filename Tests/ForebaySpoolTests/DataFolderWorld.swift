@@ -14,7 +14,8 @@ final class DataFolderWorld {
         case replaced
     }
 
-    let base = NSTemporaryDirectory() + "forebay-away-" + UUID().uuidString
+    let base: String
+    private let isOwner: Bool
     let disk = FaultDisk()
     var threads = SpoolThreads()
     private(set) var budget: SpoolBudget!
@@ -28,9 +29,15 @@ final class DataFolderWorld {
 
     var data: String { self.base + "/data" }
 
+    /// - Parameter base: of another one, that stays the owner; none: a new folder.
+    init(in base: String? = nil) {
+        self.base = base ?? NSTemporaryDirectory() + "forebay-away-" + UUID().uuidString
+        self.isOwner = base == nil
+    }
+
     deinit {
         self.threads.end()
-        try? FileManager.default.removeItem(atPath: self.base)  // Cleaning up is a courtesy.
+        if self.isOwner { try? FileManager.default.removeItem(atPath: self.base) }  // Cleaning up is a courtesy.
     }
 
     /// As a node does.

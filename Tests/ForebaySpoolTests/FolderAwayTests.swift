@@ -230,6 +230,9 @@ struct FolderAwayTests {
         }
         try FileManager.default.removeItem(atPath: world.data + "/spool/lock")
         let fault = try #require(world.spool.fault)
+        // Nobody else gets the log for that.
+        let refused = #expect(throws: ForebayError.self) { try DataFolderWorld(in: world.base).start() }
+        #expect(refused?.code == .spoolLocked && !FileManager.default.fileExists(atPath: world.data + "/spool/lock"))
         #expect(fault.hasPrefix("\(world.data)/spool/lock was removed") && !fault.contains("folder was") && !fault.contains("back"))
         await world.stop()
     }

@@ -116,6 +116,9 @@ struct KnownLogsTests {
         for kind in SideLogFolder.Kind.allCases {
             try FileManager.default.moveItem(atPath: "\(world.data)/\(kind.rawValue)/y", toPath: "\(world.data)/\(kind.rawValue)/z")
         }
+        // A command that gives up what is left under the old name finds nothing there, and nothing amiss.
+        let known = try KnownLogs(in: world.data, disk: SystemDisk())
+        try DataFolderLogs(routes: [], directory: world.data, known: known).folder(.setAside, "y").giveUp(world.budget)
         try world.start(["z"])
         #expect(Self.alarms(world) == [] && world.setAside.unit(1)?.end == 2 && world.letters.count == 2)
         await world.stop()
@@ -147,12 +150,51 @@ struct KnownLogsTests {
         await world.stop()
     }
 
+    @Test(
+        "a log that is away at a start is missed, and had back at a later one with all that is in it",
+        arguments: ["setaside", "deadletters"])
+    func hadBack(_ kind: String) async throws {
+        let world = try await Self.filled()
+        let path = "\(world.data)/\(kind)/x"
+        try FileManager.default.moveItem(atPath: path, toPath: world.base + "/away")
+        try world.start()
+        #expect(Self.alarms(world) == [kind == "setaside" ? Self.aside : Self.letters])
+        await world.stop()
+        try FileManager.default.moveItem(atPath: world.base + "/away", toPath: path)
+        try world.start()
+        #expect(Self.alarms(world) == [] && world.setAside.unit(1)?.end == 2 && world.letters.count == 2)
+        await world.stop()
+        try FileManager.default.removeItem(atPath: path)
+        try world.start()
+        #expect(Self.alarms(world) == [kind == "setaside" ? Self.aside : Self.letters], "it is known again")
+        await world.stop()
+    }
+
+    @Test("a spool that is away at a start, and is had back: all that waited in it, and the one begun meanwhile is missed")
+    func spoolHadBack() async throws {
+        let world = try await Self.filled()
+        try FileManager.default.moveItem(atPath: world.data + "/spool", toPath: world.base + "/away")
+        try world.start()
+        #expect(Self.alarms(world) == [Self.spool])
+        let cursor = try await world.spool.cursor("forward/x", route: routeA)
+        try await world.commit(4..<6)
+        #expect(try DataFolderWorld.numbers(world.spool.events()) == [4, 5] && cursor.sequence == 0)
+        await world.stop()
+        try FileManager.default.moveItem(atPath: world.data + "/spool", toPath: world.base + "/since")
+        try FileManager.default.moveItem(atPath: world.base + "/away", toPath: world.data + "/spool")
+        try world.start()
+        #expect(Self.alarms(world) == [Self.spool])
+        #expect(try DataFolderWorld.numbers(world.spool.events()) == [0, 1, 2, 3])
+        await world.stop()
+    }
+
     // MARK: The registry itself
 
     private static let files = LogRegistry.files
 
     @Test(
-        "one copy is gone, empty or garbage: the other one counts, and it is made anew", arguments: [0, 1], ["gone", "empty", "garbage"])
+        "one copy is gone, empty, garbage or a folder: the other one counts, and it is made anew", arguments: [0, 1],
+        ["gone", "empty", "garbage", "folder"])
     func oneCopy(_ number: Int, _ damage: String) async throws {
         let world = try await Self.filled()
         let path = "\(world.data)/\(Self.files[number])"
@@ -168,6 +210,9 @@ struct KnownLogsTests {
     private static func damage(_ path: String, _ how: String) throws {
         switch how {
         case "gone": try FileManager.default.removeItem(atPath: path)
+        case "folder":
+            try FileManager.default.removeItem(atPath: path)
+            try FileManager.default.createDirectory(atPath: path + "/x", withIntermediateDirectories: true)
         case "empty": try Data().write(to: URL(filePath: path))
         default: try Data("forebay-logs 1\ngeneration 7\ncrc32c 0\n".utf8).write(to: URL(filePath: path))
         }

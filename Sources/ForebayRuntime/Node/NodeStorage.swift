@@ -100,8 +100,10 @@ package final class NodeStorage: Sendable {
     /// Why what is stored now could not be found again, and until when; none if it could. Asks the disk.
     package var fault: String? {
         if let fault = self.data.fault ?? self.spool.fault { return fault }
-        let asides = Array(self.setAside.values) + self.formerSetAside.values.joined().map(\.log)
-        return asides.lazy.compactMap(\.fault).first ?? self.deadLetters.values.lazy.compactMap(\.fault).first
+        let removed = self.removed.values
+        let asides = Array(self.setAside.values) + self.formerSetAside.values.joined().map(\.log) + removed.compactMap(\.setAside)
+        let letters = Array(self.deadLetters.values) + removed.map(\.deadLetters)
+        return asides.lazy.compactMap(\.fault).first ?? letters.lazy.compactMap(\.fault).first
     }
 
     /// Cursors synced, segments sealed.

@@ -4,12 +4,16 @@ import Glibc
 /// A folder that stays the one that was opened, whatever becomes of its path: names in it are looked up from its descriptor.
 final class HeldFolder: Sendable {
     let path: String
-    let descriptor: Int32
+    let descriptor: CInt
+    /// Some file systems of user space count no links.
+    private let countsLinks: Bool
 
     /// - Parameter place: where the path leads now.
     init(_ path: String, at place: DiskPlace) throws(ForebayError) {
         self.descriptor = try place.openFolder()
         self.path = path
+        var status = stat()
+        self.countsLinks = fstat(self.descriptor, &status) == 0 && status.st_nlink > 0
     }
 
     deinit { close(self.descriptor) }
@@ -17,13 +21,13 @@ final class HeldFolder: Sendable {
     /// Nothing can be found in it any more, nor made.
     var isRemoved: Bool {
         var status = stat()
-        return fstat(self.descriptor, &status) == 0 && status.st_nlink == 0
+        return self.countsLinks && fstat(self.descriptor, &status) == 0 && status.st_nlink == 0
     }
 
     func whereabouts() throws(ForebayError) -> Whereabouts {
         var (own, found) = (stat(), stat())
         guard fstat(self.descriptor, &own) == 0 else { throw .disk("stat", self.path, errno) }
-        guard own.st_nlink > 0 else { return .removed }
+        guard own.st_nlink > 0 || !self.countsLinks else { return .removed }
         guard stat(self.path, &found) == 0 else {
             if errno == ENOENT || errno == ENOTDIR { return .gone }
             throw .disk("stat", self.path, errno)

@@ -45,7 +45,7 @@ package struct SystemDisk: Disk {
     // MARK: Calls
 
     package func open(_ path: String, _ options: OpenOptions) throws(ForebayError) -> any DiskFile {
-        try SystemFile(self.place(path), options)
+        try SystemFile(self.place(inside: path), options)
     }
 
     package func makeFolder(_ path: String) throws(ForebayError) {

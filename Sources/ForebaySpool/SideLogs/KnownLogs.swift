@@ -51,9 +51,10 @@ package final class KnownLogs: Sendable {
     /// - Parameter path: of a log's folder.
     func name(of path: String) -> String { String(path.dropFirst(self.directory.count + 1)) }
 
-    func contains(_ path: String) -> Bool {
+    /// Whether this process has had a log open, so that it is somewhere.
+    func hasOpened(_ path: String) -> Bool {
         let name = self.name(of: path)
-        return self.state.withLock { $0.registry.logs[name] != nil }
+        return self.state.withLock { $0.opened[name] != nil }
     }
 
     /// Opens a log of the folder, or makes it; it is known, durably, before anything is in it.

@@ -103,7 +103,7 @@ package struct SideLogFolder: Sendable {
     /// - Parameter budget: that counts its files; none: of a log that was not opened.
     package func giveUp(_ budget: SpoolBudget? = nil) throws(ForebayError) {
         guard try self.disk.kind(of: self.path) != nil else {
-            guard self.known?.contains(self.path) != true else { throw .disk("give up", self.path, ENOENT) }  // It is away, and comes back.
+            guard self.known?.hasOpened(self.path) != true else { throw .disk("give up", self.path, ENOENT) }  // It is away, and comes back.
             return
         }
         guard let budget else {

@@ -43,6 +43,15 @@ extension SimulatedDisk {
         self.unlink(inode)
     }
 
+    /// With all that is in it.
+    package func lose(folder path: String) {
+        guard let (parent, name) = self.found(path), case .folder(let folder)? = parent.entries[name] else { return }
+        for (_, inode) in folder.files(at: path) { self.unlink(inode) }
+        parent.change(.init(number: self.next(), changes: [(name, nil)], partner: nil))
+        parent.sync()
+        self.foldersChanged()
+    }
+
     /// To a length, or a share of the length it has.
     package func cut(_ path: String, to size: Int, of whole: Int? = nil) {
         guard let inode = self.inode(path) else { return }

@@ -6,6 +6,8 @@ struct Damage: Sendable, CustomStringConvertible {
         case flippedBit, lostFile, emptiedFile, shortenedFile, strayCopy
         /// What another log, or another cursor, has in such a file: a mistake in putting something back.
         case foreignFile
+        /// A log as a whole: it was left out of a copy, or lies on a disk that is not mounted.
+        case lostFolder
     }
 
     /// Which files it is done to.
@@ -31,6 +33,7 @@ struct Damage: Sendable, CustomStringConvertible {
         let files = disk.files.filter {
             $0.hasPrefix(folder + "/") && !$0.hasSuffix("/lock") && !$0.contains("/quarantine/") && !copies.contains($0)
         }
+        if self.kind == .lostFolder { return self.loseFolder(of: files, disk) }
         let segments = files.filter { $0.hasSuffix(".segment") }
         let candidates: [String] =
             switch self.target {
@@ -60,8 +63,18 @@ struct Damage: Sendable, CustomStringConvertible {
             let copy = isNumbered ? String(name.prefix(8)) + "9" + name.dropFirst(9) : "old-\(name)"
             disk.copy(file, to: "\(file[...slash])\(copy)")
             return "\(file[...slash])\(copy)"
+        case .lostFolder: return nil  // It is not one file.
         }
         return file
+    }
+
+    /// - Returns: the mark in it, which stands for all.
+    private func loseFolder(of files: [String], _ disk: SimulatedDisk) -> String? {
+        let marks = files.filter { $0.hasSuffix("/mark") && !$0.contains("/forgotten/") }
+        guard !marks.isEmpty else { return nil }
+        let mark = marks[Int(self.number % UInt64(marks.count))]
+        disk.lose(folder: String(mark.dropLast("/mark".count)))
+        return mark
     }
 
     /// A segment gets a free name in the folder, anything else is written over.

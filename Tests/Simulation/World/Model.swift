@@ -23,6 +23,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         var acknowledgedAt: UInt64 = 0
         var isDelivered = false
         var forgetting = Forgetting.no
+        /// Its log is said to be gone.
+        var isGone = false
     }
 
     private(set) var events: [KnownEvent] = []
@@ -187,7 +189,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     private func isNamed(_ event: Int) -> Bool {
         let sequence = self.events[event].sequence
-        return self.named.contains { $0.contains(sequence) } || self.mayBeLost(event)
+        return self.events[event].isGone || self.named.contains { $0.contains(sequence) } || self.mayBeLost(event)
     }
 
     private func mayBeLost(_ event: Int) -> Bool {
@@ -247,6 +249,11 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
                 let text = record["what"] ?? ""
                 self.coverage.hit("alarm: \(Self.kind(text))")
                 if !self.isDamaged { self.violate("a false alarm: \(record["file"] ?? "") \(text)") }
+                if text.hasPrefix("the spool is gone") {
+                    for place in self.events.indices { self.events[place].isGone = true }
+                } else if text.hasPrefix("the folder is gone") {
+                    self.mayLoseAside = true
+                }
                 if let from = text.firstRange(of: "from sequence ") {
                     guard let sequence = UInt64(text[from.upperBound...].prefix { $0.isNumber }) else { continue }
                     if (record["file"] ?? "").contains("/spool/") {

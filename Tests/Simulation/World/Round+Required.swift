@@ -40,7 +40,7 @@ extension Round {
     private static let alarms = [
         "a segment of another log", "neither copy of the segment's header can be read", "the newest segment is gone or can't be read",
         "it is gone or can't be read", "the registry of cursors is gone or can't be read", "the cursor can't be read",
-        "the cursor's file is gone", "the entry of unit",
+        "the cursor's file is gone", "the entry of unit", "the spool is gone", "the folder is gone",
     ]
 
     private static let holes = [
