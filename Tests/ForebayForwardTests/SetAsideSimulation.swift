@@ -52,6 +52,9 @@ struct SetAsideSimulation {
     var units: [UInt64: Unit] = [:]
     var everAside: Set<Int> = []
     var unitsSeen = 0
+    var remade = 0
+    /// A unit of a whole topic waited for those of its partitions.
+    var hasWaited = false
     var awaySince: UInt64 = 0
     /// Whether the accounts are looked at after every step, which takes its time.
     var looks = false
@@ -87,6 +90,11 @@ struct SetAsideSimulation {
             if self.number(0...40) == 0 { self.end(.drain) }
         }
         self.cluster.heal()
+        try self.settle()
+        try self.checkTheEnd()
+    }
+
+    mutating func settle() throws {
         var steps = 0
         while self.cursor < self.samples.count || !self.shared.isEmpty || self.states.values.contains(where: { !$0.isIdle }) {
             if self.admitted < self.samples.count, self.states[.direct]!.wantsMore { self.admit() }
@@ -94,10 +102,9 @@ struct SetAsideSimulation {
             steps += 1
             guard steps < 60_000 else { throw Broken(description: "it never settles: \(self.stuck)") }
         }
-        try self.checkTheEnd()
     }
 
-    private mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self.cluster.random) }
+    mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self.cluster.random) }
 
     private mutating func disturb() {
         let topic = "topic-\(self.number(0...3))"
@@ -112,12 +119,18 @@ struct SetAsideSimulation {
             self.awaySince = self.now
         case 6: self.cluster.partitionCounts[topic]! += self.cluster.partitionCounts[topic]! < 6 ? 1 : 0
         case 7...14: self.cluster.heal()
+        case 15, 16:
+            let count = self.cluster.partitionCounts[topic]!
+            if count > 1 {
+                self.cluster.remake(topic, partitions: self.number(1...count - 1))
+                self.remade += 1
+            }
         default: break
         }
     }
 
     /// A stage fails and is made anew, at its cursor.
-    private mutating func end(_ role: ForwardRole) {
+    mutating func end(_ role: ForwardRole) {
         self.cluster.producers[role] = [SimulatedCluster.Producer](repeating: .init(), count: 3)
         self.parting[role] = []
         self.unburied[role] = []
@@ -129,13 +142,15 @@ struct SetAsideSimulation {
 
     // MARK: Events
 
-    private mutating func admit() {
+    mutating func admit() {
         let first = self.admitted
+        let run = self.number(0...15) == 0 ? "topic-\(self.number(0...3))" : nil  // All of it is refused.
         while self.samples.count < first + self.number(1...60) {
             let event = self.samples.count
-            if self.number(0...150) == 0 { self.cluster.poison.insert(event) }
+            let topic = "topic-\(self.number(0...3))"
+            if topic == run || self.number(0...150) == 0 { self.cluster.poison.insert(event) }
             self.samples.append(
-                Sample(topic: "topic-\(self.number(0...3))", key: self.number(0...3) == 0 ? nil : "key-\(self.number(0...15))"))
+                Sample(topic: topic, key: self.number(0...3) == 0 ? nil : "key-\(self.number(0...15))"))
         }
         let events = Array(first..<min(self.samples.count, first + 60))
         self.admitted = first + events.count
@@ -158,7 +173,7 @@ struct SetAsideSimulation {
 
     // MARK: One step
 
-    private mutating func step() throws {
+    mutating func step() throws {
         self.now += UInt64(self.number(1...30))
         for role in [ForwardRole.direct, .drain] {
             if self.number(0...10) == 0 { self.states[role]!.checkStalls(now: self.now) }
@@ -166,6 +181,7 @@ struct SetAsideSimulation {
             self.cluster.step(role, &self.states[role]!, now: self.now)
             try self.turn(role)
         }
+        if !self.hasWaited { self.hasWaited = self.shared.units.values.contains(where: self.shared.isBehindPartitions) }
         if self.number(0...3) == 0 { self.store(self.number(0...1) == 0 ? .direct : .drain) }
         self.read()
     }
@@ -265,7 +281,7 @@ struct SetAsideSimulation {
         for report in self.states[role]!.heldReports { self.shared.reported(report.token, by: role, isDelivered: report.isDelivered) }
         (self.states[role]!.refusals, self.states[role]!.withheld, self.states[role]!.heldReports) = ([], [], [])
         if role == .drain {
-            for (topic, leaderless) in self.states[role]!.found { self.shared.found(topic, leaderless: leaderless, now: self.now) }
+            for found in self.states[role]!.found { self.shared.found(found, now: self.now) }
             self.states[role]!.found = []
             for (topic, probe) in self.shared.due(now: self.now) { self.states[role]!.ask(topic, probe: probe) }
         }
@@ -350,7 +366,7 @@ struct SetAsideSimulation {
 
     // MARK: The end
 
-    private func checkTheEnd() throws {
+    func checkTheEnd() throws {
         guard self.buried == self.cluster.poison.filter({ $0 < self.samples.count }) else {
             throw Broken(description: "dead: \(self.buried.sorted()), poison: \(self.cluster.poison.sorted())")
         }
@@ -372,28 +388,5 @@ struct SetAsideSimulation {
                         + "outstanding, \(state.holds.count) held, \(state.pinned.count) pinned")
             }
         }
-    }
-
-    /// What a seed that hangs is judged by.
-    private var stuck: String {
-        var lines = ["at \(self.now), cursor \(self.cursor) of \(self.samples.count), admitted \(self.admitted)"]
-        for unit in self.shared.units.values {
-            lines.append(
-                "unit \(unit.number) \(unit.key) \(unit.phase) settled \(unit.settled) of \(unit.end) + \(unit.pending) held \(unit.held) read "
-                    + "\(unit.read) pass \(unit.pass)")
-        }
-        for (role, state) in self.states {
-            lines.append("\(role): \(state.flights.count) flights, \(self.parting[role]!.count) parting")
-            lines += state.topics.map {
-                "\($0.name) \($0.phase) aside \($0.aside) known \($0.knownBy) wanted \($0.wantedBy) waiting \($0.waiting.count) of \($0.assigned), "
-                    + "next count \(String(describing: $0.nextCount)) limit \($0.limitIsKnown) probe \($0.needsProbe)"
-            }
-            lines += state.partitions.filter { $0.unsettled > 0 }.map {
-                "\($0.topic)/\($0.number): unsettled \($0.unsettled) queued \($0.queued) out \($0.outstanding) halted \($0.isHalted) alone "
-                    + "\($0.isAlone) stalled \($0.stalledAt) ready \($0.isReady) rests \($0.restsUntil) aside \($0.aside) leaderless \($0.isLeaderless)"
-            }
-            lines += state.slots.map { "\($0.phase) out \($0.outstanding) full \($0.isFull) stalled \($0.stalled) wanted \($0.isWanted)" }
-        }
-        return lines.joined(separator: "\n")
     }
 }

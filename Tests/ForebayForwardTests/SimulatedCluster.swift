@@ -48,6 +48,15 @@ struct SimulatedCluster {
         (self.missing, self.forbidden, self.frozen, self.leaderless, self.isAway) = ([], [], [], [], false)
     }
 
+    /// A topic is deleted, and made again with fewer partitions.
+    mutating func remake(_ topic: String, partitions: Int) {
+        self.partitionCounts[topic] = partitions
+        for partition in partitions..<9 {
+            self.frozen.remove("\(topic)/\(partition)")
+            self.leaderless.remove("\(topic)/\(partition)")
+        }
+    }
+
     /// Whether a producer of a role was given the same event for the same partition, and has not reported it.
     func holds(_ message: Message, _ role: ForwardRole) -> Bool {
         self.producers[role]!.contains { producer in
@@ -81,6 +90,13 @@ struct SimulatedCluster {
             }.map { (slot, $0) }
         }
         guard let (slot, queue) = work.randomElement(using: &self.random) else { return }
+        let first = self.producers[role]![slot].queues[queue][0]
+        guard Int(first.partition) < self.partitionCounts[first.topic]! else {
+            // Made anew with fewer partitions: all that is queued for one that is gone comes back, and that is not fatal.
+            let lost = self.producers[role]![slot].queues.remove(at: queue)
+            for message in lost { self.report(message, .unknownPartition, ProducerSlot(rawValue: slot)!, &state, now: now) }
+            return
+        }
         let limit = slot == ProducerSlot.single.rawValue ? 1 : Int.random(in: 1...20, using: &self.random)
         let batch = Array(self.producers[role]![slot].queues[queue].prefix(limit))
         self.producers[role]![slot].queues[queue].removeFirst(batch.count)

@@ -39,6 +39,8 @@ struct StateKafka {
     /// Sequences that no broker ever takes.
     var poison: Set<UInt64> = []
     var isHealing = false
+    /// By topic, as the state numbers them.
+    var partitionCounts: [Int: Int] = [:]
 
     init(seed: UInt64, plant: Plant) {
         self.random = SplitMix(seed: seed)
@@ -65,6 +67,13 @@ struct StateKafka {
         let slots = self.producers.indices.filter { !self.producers[$0].queues.isEmpty }
         guard let slot = slots.randomElement(using: &self.random) else { return }
         let queue = Int.random(in: 0..<self.producers[slot].queues.count, using: &self.random)
+        let first = self.producers[slot].queues[queue][0]
+        guard Int(first.partition) < self.partitionCounts[first.topic] ?? .max else {
+            // Made anew with fewer partitions: all that is queued for one that is gone comes back, and that is not fatal.
+            let lost = self.producers[slot].queues.remove(at: queue)
+            for message in lost { self.report(message, .unknownPartition, ProducerSlot(rawValue: slot)!, &state, now: now) }
+            return
+        }
         let limit = slot == ProducerSlot.single.rawValue ? 1 : Int.random(in: 1...20, using: &self.random)
         let batch = Array(self.producers[slot].queues[queue].prefix(limit))
         self.producers[slot].queues[queue].removeFirst(batch.count)

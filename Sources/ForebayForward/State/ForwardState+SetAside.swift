@@ -22,6 +22,14 @@ extension ForwardState {
         let byDelivery: Bool
     }
 
+    /// In the drain: a topic that the cluster knows.
+    struct Found {
+        let topic: String
+        /// Its partitions that have no leader.
+        let leaderless: Set<Int32>
+        let partitionCount: Int
+    }
+
     // MARK: Leaving
 
     /// An event leaves for the log, behind those of its unit: a partition, or the whole topic.
@@ -92,13 +100,26 @@ extension ForwardState {
     mutating func fail(partition place: Int, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
         guard self.partitions[place].unsettled > 0 else { return }
         let topic = self.partitions[place].topic
-        if self.role == .drain, let number = self.batches.partition(self.flights[self.partitions[place].oldest].batch) {
+        if self.role == .drain, self.isShared(place) {
+            self.withdraw(topic: topic, failure, byDelivery: byDelivery)
+        } else if self.role == .drain, let number = self.batches.partition(self.flights[self.partitions[place].oldest].batch) {
             self.withdraw(partition: number, place, failure, byDelivery: byDelivery, now: now)
         } else if self.maySetAside(topic) {
             self.setAside(partition: place, failure, now: now)
         } else {
             self.want(topic, by: .main)
         }
+    }
+
+    /// Whether a partition holds events of several units, as it may once they have picked partitions anew: if it fails, each of them is
+    /// given up.
+    private mutating func isShared(_ place: Int) -> Bool {
+        let first = self.batches.partition(self.flights[self.partitions[place].oldest].batch)
+        var isShared = false
+        self.forEachUnsettled(of: place) { state, flight in
+            if state.batches.partition(state.flights[flight].batch) != first { isShared = true }
+        }
+        return isShared
     }
 
     /// So many topics at once are set aside, not more: their units cost memory and room in the log's table.
@@ -164,6 +185,7 @@ extension ForwardState {
         (emptied.isReady, emptied.stalledAt) = (partition.isReady, partition.stalledAt)
         (emptied.aside, emptied.failure, emptied.isLeaderless) = (partition.aside, partition.failure, partition.isLeaderless)
         emptied.leaving = partition.leaving
+        (emptied.caution, emptied.aloneLeft, emptied.refusal) = (partition.caution, partition.aloneLeft, partition.refusal)
         self.partitions[place] = emptied
         if self.topics[partition.topic].phase == .probing(partition: place) {
             self.topics[partition.topic].phase = .unknown
