@@ -305,7 +305,7 @@ struct KnownLogsTests {
             ["forebay-logs 1", "generation 1", "cursor spool 8N1ZQ5F3W7YKD2RC"],
             ["forebay-logs 1", "generation 1", "log %z 8N1ZQ5F3W7YKD2RC"],
         ] {
-            #expect(LogRegistry(decoding: LogRegistry.encoded(lines)) == nil, "\(lines)")
+            #expect(LogRegistry(decoding: CheckedText.encode(lines)) == nil, "\(lines)")
         }
         for place in registry.encoded.indices {
             var bytes = registry.encoded
