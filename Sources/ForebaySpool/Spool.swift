@@ -41,7 +41,8 @@ package final class Spool: Sendable {
     }
 
     private init(
-        _ start: SpoolStart, _ budget: SpoolBudget, _ threads: SpoolThreads, _ metrics: SpoolMetrics, _ reporter: SpoolReporter, _ wake: Wake
+        _ start: SpoolStart, _ budget: SpoolBudget, _ threads: SpoolThreads, _ metrics: SpoolMetrics, _ reporter: SpoolReporter,
+        _ wake: Wake
     ) {
         let configuration = start.configuration
         self.id = start.identity.log

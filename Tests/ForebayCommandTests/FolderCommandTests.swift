@@ -65,6 +65,47 @@ import Testing
         return little(UInt32(name.utf8.count), 2) + Array(name.utf8) + little(length, 4) + Array((value ?? "").utf8)
     }
 
+    @Test func alarmsStayUntilTheyAreAcknowledged() async throws {
+        let folder = try await Self.node()
+        let segments = folder.path + "/spool/segments"
+        for name in try FileManager.default.contentsOfDirectory(atPath: segments) {
+            try FileManager.default.removeItem(atPath: segments + "/" + name)
+        }
+        // Nothing was told of yet; the next start would.
+        #expect(try await BuiltProgram.run("alarms", "ls", "--dir", folder.path).out == "")
+        let before = try await BuiltProgram.run("spool", "verify", folder.path)
+        #expect(before.code == 1 && before.out.contains("the newest segment is gone") && before.out.contains("events 0 to 2 are missing"))
+        try await Self.start(folder)
+        for _ in 0..<2 {
+            let listed = try await BuiltProgram.run("alarms", "ls", "--dir", folder.path)
+            #expect(listed.code == 0 && listed.out.contains("LOG    LOST  FROM  TO") && listed.out.contains("the log ends below a mark"))
+            #expect(try await BuiltProgram.run("spool", "verify", folder.path).code == 1)
+            try await Self.start(folder)
+        }
+        let json = try await BuiltProgram.run("alarms", "ls", "--dir", folder.path, "--log", "spool", "--json")
+        let object = try #require(JSONSerialization.jsonObject(with: Data(json.out.utf8)) as? [String: Any])
+        let alarms = try #require(object["alarms"] as? [[String: Any]])
+        #expect(alarms.compactMap { $0["lost_events"] as? Int } == [3])
+        let other = try await BuiltProgram.run("alarms", "acknowledge", "--dir", folder.path, "--log", "setaside/none")
+        #expect(other.code == 1 && other.error.contains("there is no log setaside/none"))
+        let seen = try await BuiltProgram.run("alarms", "acknowledge", "--dir", folder.path)
+        #expect(seen.code == 0 && seen.out.contains("the log ends below a mark"))
+        let again = try await BuiltProgram.run("alarms", "acknowledge", "--dir", folder.path)
+        #expect(again.code == 0 && again.out == "" && again.error.contains("nothing to acknowledge"))
+        try await Self.start(folder)
+        #expect(try await BuiltProgram.run("alarms", "ls", "--dir", folder.path).out == "")
+        #expect(try await BuiltProgram.run("spool", "verify", folder.path).code == 0)
+        #expect(try await BuiltProgram.run("alarms", "ls", "--dir", folder.path + "/spool").code == 1, "no data_dir")
+    }
+
+    private static func start(_ folder: TemporaryFolder) async throws {
+        let configuration = try ConfigurationLoader.load(
+            ConfigurationSources(files: [folder.path + "/f.yaml"], environment: [:], hostName: "h")
+        ).configuration
+        let storage = try NodeStorage.open(configuration, metrics: MetricsRegistry())
+        await storage.close()
+    }
+
     @Test func listsVerifiesAndDumps() async throws {
         let folder = try await Self.node()
         let listed = try await BuiltProgram.run("spool", "ls", folder.path)

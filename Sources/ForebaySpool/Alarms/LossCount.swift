@@ -75,6 +75,20 @@ struct LossCount {
         return lost
     }
 
+    /// Whether the event at a position of a unit stands in a segment.
+    func holds(_ unit: UInt64, _ position: UInt64) throws(ForebayError) -> Bool {
+        let route = RouteID(rawValue: unit)
+        // The first that ends behind it: those behind that one begin behind it, too.
+        guard let segment = self.segments.first(where: { $0.routes[route].map { $0 > position } ?? false }) else { return false }
+        var isThere = false
+        try self.scan(segment, from: segment.base) { frame in
+            guard frame.route == route, frame.ordinal + UInt64(frame.count) > position else { return true }
+            isThere = frame.ordinal <= position
+            return false
+        }
+        return isThere
+    }
+
     /// Positions of units, not settled, between and before what their frames have.
     private func gaps(of units: [SetAsideLog.Unit]) throws(ForebayError) -> [MissingRange] {
         var next = Dictionary(units.map { ($0.number, $0.settled) }) { first, _ in first }

@@ -72,15 +72,23 @@ final class SpoolReporter: Sendable {
 
     /// Files that were gone are there again: what they hold is not lost.
     ///
-    /// - Parameter isWhole: nothing is missing between the segments.
-    func hadBack(_ segments: [SegmentInfo], isWhole: Bool) {
+    /// - Parameter losses: knows where a unit's frames are.
+    func hadBack(_ segments: [SegmentInfo], _ losses: LossCount) throws(ForebayError) {
         let (files, ranges) = (Set(segments.map(\.path)), segments.map { $0.base..<$0.end })
+        var units: [(unit: UInt64, position: UInt64)] = []
+        for missing in self.state.withLock({ $0.known.missing + $0.known.acknowledged }) where missing.isGone {
+            guard let unit = missing.unit, try losses.holds(unit, missing.sequences.lowerBound) else { continue }
+            units.append((unit, missing.sequences.lowerBound))
+        }
+        let back = units
         let isChanged = self.state.withLock { state in
             let before = state.known
             func left(_ missing: [MissingRange]) -> [MissingRange] {
                 missing.flatMap { missing -> [MissingRange] in
                     guard missing.isGone else { return [missing] }
-                    if missing.unit != nil { return isWhole ? [] : [missing] }
+                    if let unit = missing.unit {
+                        return back.contains { $0 == (unit, missing.sequences.lowerBound) } ? [] : [missing]
+                    }
                     return missing.parts(
                         without: ranges.map { MissingRange(sequences: $0, segment: 0, position: 0, reason: "") })
                 }
@@ -130,8 +138,9 @@ final class SpoolReporter: Sendable {
         var alarm = alarm
         alarm.noticedAt = self.time.wallMilliseconds
         let isNew = self.state.withLock { state in
-            let known = state.known.alarms + state.known.acknowledgedAlarms
-            guard !known.contains(where: { $0.file == alarm.file && $0.text == alarm.text }) else { return false }
+            guard !state.known.alarms.contains(where: { $0.file == alarm.file && $0.text == alarm.text }),
+                !alarm.holdsEvents || !state.known.acknowledgedAlarms.contains(where: { $0.file == alarm.file })
+            else { return false }
             state.known.alarms.append(alarm)
             return true
         }

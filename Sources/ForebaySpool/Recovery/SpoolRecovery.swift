@@ -71,7 +71,6 @@ struct SpoolRecovery {
         self.checkEnd(found, identity, highest, &outcome)
         self.checkBeginning(identity, &outcome)
         if self.kind == .setAside { self.checkChain(&outcome) }
-        self.reporter.hadBack(outcome.segments, isWhole: outcome.holes.isEmpty)
         let parties = self.kind == .spool ? identity.parties : []
         var totals = outcome.ordinals
         // What is settled was there, also where its segments are gone.
@@ -79,6 +78,7 @@ struct SpoolRecovery {
             totals[party.routes[0]] = max(totals[party.routes[0]] ?? 0, party.ordinal ?? 0)
         }
         let losses = LossCount(segments: outcome.segments, totals: totals, durableEnd: outcome.durableEnd, disk: self.disk)
+        try self.reporter.hadBack(outcome.segments, losses)
         if self.kind == .setAside, !outcome.holes.isEmpty {
             let path = "\(self.directory)/\(UnitTable.file)"
             let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
