@@ -213,10 +213,10 @@ struct InspectionTableTests {
             "registry 0 0..<0 the registry of cursors is gone or can't be read; it is made anew from the cursors' files, and a cursor that"
             + " has none begins at the oldest event"
         for name in CursorRegistry.files { try Data("x".utf8).write(to: URL(filePath: directory + "/" + name)) }
-        #expect(
-            try self.problems() == [
-                registry, "forward.nobody 0 0..<0 the cursor can't be read; it begins at the oldest event",
-            ])
+        let told = try self.problems()
+        #expect(told.prefix(2) == [registry, "forward.nobody 0 0..<0 the cursor can't be read; it begins at the oldest event"])
+        // Only the mirror counts the events of `b`.
+        #expect(told.count == 3 && told[2].hasPrefix("registry 0 0..<0 the registry was lost, and no cursor counts the events of a route"))
         #expect(try self.inspect().id != nil && self.inspect().cursors.map(\.name) == ["forward/a", "mirror/b"])
         for name in CursorRegistry.files { try files.removeItem(atPath: directory + "/" + name) }
         #expect(try self.problems().first == registry, "only version 1 had none")

@@ -384,11 +384,9 @@ struct LogTests {
         let noticed = clock.wallMilliseconds
         for known in [5..<10, 5..<10, 6..<8] as [Range<UInt64>] { reporter.report(hole(known)) }
         clock.advance(by: .seconds(1))
-        reporter.report(hole(10..<12))
-        reporter.report(hole(20..<21, unit: 4))
-        reporter.report(hole(9..<11))
-        #expect(reporter.missing.map(\.sequences) == [5..<12, 20..<21] && reporter.missing.map(\.noticedAt) == [noticed, noticed + 1000])
-        #expect(reporter.missing.map(\.events) == [7, 1])
+        for hole in [hole(10..<12), hole(20..<21, unit: 4), hole(9..<11)] { reporter.report(hole) }
+        #expect(reporter.missing.map(\.sequences) == [5..<12, 20..<21] && reporter.missing.map(\.events) == [7, 1])
+        #expect(reporter.missing.map(\.noticedAt) == [noticed, noticed + 1000])
         reporter.report(SpoolAlarm(file: folder + "/f", text: "gone"))
         #expect(reporter.alarms.map(\.text) == ["gone"] && reporter.alarms.map(\.noticedAt) == [noticed + 1000])
         #expect(metrics.render().contains("forebay_buffer_corruption_total 4"))

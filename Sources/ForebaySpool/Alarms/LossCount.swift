@@ -46,8 +46,8 @@ struct LossCount {
         do throws(ForebayError) { return try self.unsettled(range, parties) } catch { return range.upperBound - range.lowerBound }
     }
 
-    /// What holes in a set-aside log took: of each unit its positions, as a scan would miss them; what is left of a hole as sequences, where
-    /// a unit may have had something in it that nothing behind it tells of.
+    /// What holes in a set-aside log took: of each unit its positions, as a scan would miss them; what is left of a hole as sequences,
+    /// where a unit may have had something in it that nothing behind it tells of.
     func lost(in holes: [MissingRange], _ units: UnitInventory) throws(ForebayError) -> [MissingRange] {
         guard !holes.isEmpty else { return [] }
         let live = units.units

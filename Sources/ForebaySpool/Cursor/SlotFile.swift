@@ -3,7 +3,8 @@ import Glibc
 
 /// A few numbers that survive a crash at any instant: two slots a block apart, written in turn, the newer sound one counts.
 ///
-/// Each slot as ``Slot`` says, with the kind of the file in it. The file never grows, so a slot can be written on a full disk. Not shared: whoever has it locks.
+/// Each slot as ``Slot`` says, with the kind of the file in it. The file never grows, so a slot can be written on a full disk. Not shared:
+/// whoever has it locks.
 final class SlotFile {
     struct Value: Equatable, Sendable {
         /// Everything below this sequence.
@@ -59,8 +60,8 @@ final class SlotFile {
         return slots
     }
 
-    /// Opens what ``read(_:_:as:log:owner:takesOlder:)`` has found, and sees that both slots are whole and the value is durable: an earlier process may
-    /// not have lived to sync it. A file that can't be written is moved to quarantine, and made anew.
+    /// Opens what ``read(_:_:as:log:owner:takesOlder:)`` has found, and sees that both slots are whole and the value is durable: an
+    /// earlier process may not have lived to sync it. A file that can't be written is moved to quarantine, and made anew.
     static func take(
         _ disk: any Disk, _ path: String, of directory: String, as kind: Slot.Kind, log: SpoolID, _ found: Found, _ value: Value
     ) throws(ForebayError) -> SlotFile {

@@ -28,7 +28,7 @@ extension SpoolInspection {
 
     private func rehearseOnce() throws(ForebayError) -> [Problem] {
         var configuration = SpoolConfiguration(directory: self.directory, kind: self.kind, segmentSize: 1 << 20) { error in
-            fatalError("a disk in memory failed: \(error)")
+            preconditionFailure("a disk in memory failed: \(error)")
         }
         configuration.disk = RehearsalDisk(self.disk)
         let budget = try SpoolBudget(capacity: .max, directory: self.directory, disk: configuration.disk)
