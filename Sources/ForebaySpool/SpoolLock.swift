@@ -15,9 +15,11 @@ final class SpoolLock: Sendable {
 
     init(_ disk: any Disk, directory: String) throws(ForebayError) {
         let path = "\(directory)/lock"
-        // Network file systems lock no folder; the file is enough for all who leave it where it is.
-        let folder = try? disk.open(directory, [])
-        if let folder, (try? folder.lock()) == false { throw Self.taken(directory, try? disk.open(path, [])) }
+        let folder = try? disk.open(directory, [])  // Where it can't be: the file is enough for all who leave it where it is.
+        // Network file systems lock no folder.
+        if let folder, (try? folder.lock()) == false {
+            throw Self.taken(directory, try? disk.open(path, []))  // For the message only.
+        }
         let file = try disk.open(path, [.write, .create])
         guard try file.lock() else { throw Self.taken(directory, file) }
         do throws(ForebayError) {
@@ -30,7 +32,8 @@ final class SpoolLock: Sendable {
     }
 
     private static func taken(_ directory: String, _ file: (any DiskFile)?) -> ForebayError {
-        let owner = (try? file?.bytes(at: 0, count: 20)).map { String(decoding: $0, as: UTF8.self) }  // For the message only.
+        // For the message only.
+        let owner = (try? file?.bytes(at: 0, count: 20)).map { String(decoding: $0, as: UTF8.self) }
         let process = owner?.split(separator: "\n").first.map { " (process \($0))" } ?? ""
         return ForebayError(
             .spoolLocked, recovery: .stop, "\(directory) is in use by another forebay\(process); one process owns a data folder")

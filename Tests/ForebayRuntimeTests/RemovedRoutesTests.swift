@@ -313,6 +313,29 @@ struct RemovedRoutesTests {
         }
     }
 
+    @Test("a log that is gone as a whole is in status, of a removed route, too; nobody is told that nothing is lost")
+    func logsGone() async throws {
+        defer { self.cleanUp() }
+        try await self.run(["a", "b"]) { node in try await node.post("a", 2) }
+        try await self.leave("a", aside: 2, dead: 1)
+        try await self.leave("b", aside: 3, dead: 2)
+        for name in ["spool", "setaside/a", "deadletters/b"] { try FileManager.default.removeItem(atPath: "\(self.folder)/\(name)") }
+        try await self.run(["a"]) { node in
+            let alarms = try await node.routes("status", "alarms")
+            let files = alarms.compactMap { ($0["file"] as? String)?.dropFirst(self.folder.count + 1) }.sorted()
+            #expect(files == ["deadletters/b", "setaside/a", "spool"])
+            for alarm in alarms {
+                #expect((alarm["what"] as? String)?.contains("gone") == true)
+                #expect((alarm["advice"] as? String)?.hasPrefix("what waited in it is lost, unless it is had back") == true)
+            }
+            try await node.post("a", 1)
+        }
+        try await self.run(["a"]) { node in
+            let alarms = try await node.routes("status", "alarms")
+            #expect(alarms.isEmpty)
+        }
+    }
+
     @Test("a spool whose lock was taken away accepts nothing, and says why")
     func lockGone() async throws {
         defer { self.cleanUp() }

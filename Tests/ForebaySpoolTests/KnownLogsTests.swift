@@ -287,6 +287,18 @@ struct KnownLogsTests {
         await world.stop()
     }
 
+    @Test("what a start could not write on a full disk is written with the next log")
+    func writtenLater() async throws {
+        let world = DataFolderWorld()
+        world.disk.fail { call, path in call == .open && path.hasSuffix("/data/registry.new") ? ENOSPC : nil }
+        try world.start()
+        #expect(try LogRegistry.read(SystemDisk(), of: world.data).registry == nil)
+        world.disk.fail(nil)
+        try await world.append(0..<1)
+        #expect(try LogRegistry.read(SystemDisk(), of: world.data).registry?.logs.keys.sorted() == ["deadletters/x", "setaside/x", "spool"])
+        await world.stop()
+    }
+
     @Test("its text is read as it was written; what is not whole is nothing")
     func text() throws {
         var registry = LogRegistry()

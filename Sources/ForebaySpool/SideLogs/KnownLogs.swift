@@ -77,15 +77,17 @@ package final class KnownLogs: Sendable {
             state.opened[name] = spool.id
             return state.isStarting
         }
-        if !isStarting { try self.change { $0.logs[name] = spool.id } }
+        if !isStarting { try self.change { $0.logs = self.allOpened } }
     }
+
+    private var allOpened: [String: SpoolID] { self.state.withLock { $0.opened } }
 
     /// All that is there has been opened: tells of what is not, and knows from now on what is.
     ///
     /// - Parameter spool: has the alarms.
     package func finishStart(_ spool: Spool) {
-        let (known, opened) = self.state.withLock { ($0.registry.logs, $0.opened) }
-        let ids = Set(opened.values)
+        let known = self.state.withLock { $0.registry.logs }
+        let ids = Set(self.allOpened.values)
         if self.found.isThere, self.found.registry == nil {
             spool.report(
                 SpoolAlarm(
@@ -105,9 +107,9 @@ package final class KnownLogs: Sendable {
         }
         self.state.withLock { $0.isStarting = false }
         do throws(ForebayError) {
-            try spool.withReserve { () throws(ForebayError) in try self.change { $0.logs = opened } }
+            try spool.withReserve { () throws(ForebayError) in try self.change { $0.logs = self.allOpened } }
         } catch {
-            // What is opened later writes it, too.
+            // The next log that is opened, or given up, writes it.
             self.logger.warning("the registry of logs could not be written", ["folder": self.directory, "error": error.description])
         }
     }
@@ -124,9 +126,11 @@ package final class KnownLogs: Sendable {
     /// They are given up, or stopped with nothing in them: nobody will miss them. Durable on return.
     package func forget(_ paths: [String]) throws(ForebayError) {
         let names = paths.map(self.name)
-        guard self.state.withLock({ state in names.contains { state.registry.logs[$0] != nil } }) else { return }
-        try self.change { registry in
-            for name in names { registry.logs[name] = nil }
+        let isKnown = self.state.withLock { state in names.contains { state.registry.logs[$0] != nil } }
+        if isKnown {
+            try self.change { registry in
+                for name in names { registry.logs[name] = nil }
+            }
         }
         self.state.withLock { state in
             for name in names { state.opened[name] = nil }

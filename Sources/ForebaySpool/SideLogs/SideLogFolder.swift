@@ -103,7 +103,8 @@ package struct SideLogFolder: Sendable {
     /// - Parameter budget: that counts its files; none: of a log that was not opened.
     package func giveUp(_ budget: SpoolBudget? = nil) throws(ForebayError) {
         guard try self.disk.kind(of: self.path) != nil else {
-            guard self.known?.hasOpened(self.path) != true else { throw .disk("give up", self.path, ENOENT) }  // It is away, and comes back.
+            // It is away, and comes back.
+            if self.known?.hasOpened(self.path) == true { throw .disk("give up", self.path, ENOENT) }
             return
         }
         guard let budget else {

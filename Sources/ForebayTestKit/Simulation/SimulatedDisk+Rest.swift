@@ -3,6 +3,9 @@ extension SimulatedDisk {
     /// Paths of all files, sorted.
     package var files: [String] { self.root.files(at: "").map(\.path) }
 
+    /// Whether some sector can't be read any more.
+    package var hasBadSectors: Bool { self.root.files(at: "").contains { !$0.inode.bad.isEmpty } }
+
     /// Bytes that all files take which have a name.
     package var bytesOfFiles: Int { self.root.files(at: "").reduce(0) { $0 + $1.inode.allocated } }
 

@@ -185,7 +185,9 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
                 return nil
             }
             guard !folder.isRemoved else { throw self.missing(path, "list") }
-            return folder.entries.keys.sorted().shuffled(using: &self.disk.chance)
+            let names = folder.entries.keys.sorted()
+            // Who only looks at a disk at rest changes nothing of what comes.
+            return self.disk.process == nil ? names : names.shuffled(using: &self.disk.chance)
         }
     }
 

@@ -73,7 +73,8 @@ struct Inspector {
         for cursor in waiting {
             guard let line = self.lines.firstIndex(where: { $0.names.contains(cursor.route) }) else { continue }
             // One that a power cut set back begins at the oldest event: what is gone was settled.
-            let place = self.model.place(of: line, at: max(cursor.sequence, inspection.segments.first?.base ?? 0))
+            let place = self.model.place(
+                of: line, at: max(cursor.sequence, inspection.segments.first?.base ?? 0), isRenamed: self.lines[line].names.count > 1)
             if !place.lag.contains(cursor.events) {
                 self.model.violate("at rest \(cursor.name) is told to have \(cursor.events) events waiting, right is \(place.lag)")
             }

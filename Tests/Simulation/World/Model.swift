@@ -208,12 +208,15 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         var undelivered: UInt64
     }
 
-    func place(of line: Int, at sequence: UInt64) -> Place {
+    /// - Parameter isRenamed: whether the line had other names: what was settled or given up under one of these is perhaps not counted
+    ///   under the one it has now.
+    func place(of line: Int, at sequence: UInt64, isRenamed: Bool) -> Place {
         var (least, most, undelivered): (UInt64, UInt64, UInt64) = (0, 0, 0)
         for (number, event) in self.events.enumerated() where event.line == line {
             switch event.fate {
-            // What was given up under one name is not counted under another.
-            case .acknowledged where event.sequence >= sequence: (least, most) = (least + (event.forgetting == .no ? 1 : 0), most + 1)
+            case .acknowledged where event.sequence >= sequence:
+                most += 1
+                if !isRenamed || !event.isDelivered && event.forgetting == .no { least += 1 }
             case .acknowledged: if !event.isDelivered, event.forgetting == .no, !self.isNamed(number) { undelivered += 1 }
             // Its sequence is not known.
             case .submitted, .unknown: most += 1

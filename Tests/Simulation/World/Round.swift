@@ -45,6 +45,10 @@ package struct Round {
             self.damage(life, disk, model, hasCrashed: hasCrashed, &copies)
             if life.faults.contains(where: { $0.fault.kind.damages }) { model.damaged() }
             if isLast { disk.heal() }
+            // What the device can't read of the last groups before a crash looks torn, as what is damaged at rest does.
+            if hasCrashed, disk.hasBadSectors || life.faults.contains(where: { $0.fault.kind.failsReads }) {
+                model.damagedAfterCrash(markAge: 3_000_000_000)
+            }
             clusters.reset(isLast: isLast)
             let process = SimulatedProcess(machine: machine, seed: self.plan.seed &+ UInt64(number) &* 0x9E37)
             disk.attach(process, faults: life.faults.map(\.fault), death: life.death?.death)

@@ -252,7 +252,9 @@ package struct RoundPlan: Sendable {
 
 extension DiskFault.Kind {
     /// Whether events may be lost by it.
-    var damages: Bool { self == .badSector || self == .readFails || self == .fileVanishes }
+    var damages: Bool { self.failsReads || self == .fileVanishes }
+
+    var failsReads: Bool { self == .badSector || self == .readFails }
 }
 
 extension RoundPlan: CustomStringConvertible {

@@ -19,7 +19,8 @@ extension SimulatedNode {
         guard !self.model.isDamaged else { return }
         if self.plan.usesKafka { self.clusters.tell(self.model) }
         let (lag, sequence) = (spool.lag(of: route.cursor), route.cursor.sequence)
-        let place = self.model.place(of: route.line, at: sequence)
+        let place = self.model.place(
+            of: route.line, at: sequence, isRenamed: self.life.lines[route.line].names.count > 1)
         if !place.lag.contains(lag) { self.model.violate("route \(route.name) says lag \(lag), right is \(place.lag), cursor \(sequence)") }
         let elsewhere = route.aside.map { $0.setAside.events + $0.logs.deadLetters.count } ?? 0
         if place.undelivered > elsewhere {
