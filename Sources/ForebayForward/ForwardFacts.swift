@@ -155,11 +155,19 @@ extension ForwardStage {
                 self.metrics.unknownErrors.increment()
                 self.logger.error(
                     "delivery failed with an unknown code, its events wait", ["route": self.route, "topic": topic, "code": "\(code)"])
-            case .timeRefused(let topic):
+            case .timeReplaced(let topic):
+                self.logger.warning(
+                    "events waited for longer than their topic allows; they are sent with the time of delivery",
+                    [
+                        "route": self.route, "topic": topic, "code": "\(KafkaErrorCode.invalidTimestamp)",
+                        "advice": "their time of acceptance stands in the header \(Self.acceptedHeader); a larger "
+                            + "message.timestamp.before.max.ms of the topic lets them keep it",
+                    ])
+            case .timeRefused(let topic, let reason):
                 self.logger.error(
                     "the broker refuses the time at which this node accepted an event; the topic's events wait",
                     [
-                        "route": self.route, "topic": topic, "code": "\(KafkaErrorCode.invalidTimestamp)",
+                        "route": self.route, "topic": topic, "code": "\(KafkaErrorCode.invalidTimestamp)", "reason": reason,
                         "advice": self.advice.text(for: KafkaFailure(.invalidTimestamp), topic: topic) ?? "",
                     ])
             }

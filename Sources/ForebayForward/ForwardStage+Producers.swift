@@ -118,11 +118,32 @@ extension ForwardStage {
                 guard let open = producers[outgoing.slot.rawValue], let topic = open.topics[outgoing.topic] else { return .unknownTopic }
                 let isDerived = event.id.isEmpty && outgoing.origin != nil
                 if isDerived, let origin = outgoing.origin { EventID.write(origin: origin, sequence: sequence, to: id.baseAddress!) }
+                if outgoing.isRedated { return self.sendRedated(outgoing, event, isDerived ? derived : event.id, open, topic) }
                 var record = KafkaRecord(
                     partition: outgoing.partition, timestamp: event.timestamp, key: event.key, value: event.value,
                     id: isDerived ? derived : event.id, headers: event.headers, token: outgoing.flight)
                 return open.producer.send(&record, to: topic)
             }
+        }
+    }
+
+    /// The header with the time of acceptance, in ms since 1970, of events that bear the time of delivery.
+    static let acceptedHeader = "forebay-accepted-at"
+
+    private func sendRedated(
+        _ outgoing: ForwardState.Outgoing, _ event: Event, _ id: UnsafeRawBufferPointer, _ open: OpenProducer, _ topic: KafkaTopic
+    ) -> KafkaErrorCode {
+        let time = "\(event.timestamp)"
+        var headers = Array(event.headers)
+        withUnsafeBytes(of: UInt16(Self.acceptedHeader.utf8.count).littleEndian) { headers += $0 }
+        headers += Self.acceptedHeader.utf8
+        withUnsafeBytes(of: UInt32(time.utf8.count).littleEndian) { headers += $0 }
+        headers += time.utf8
+        return headers.withUnsafeBytes { headers in
+            var record = KafkaRecord(
+                partition: outgoing.partition, timestamp: self.surroundings.time.wallMilliseconds, key: event.key, value: event.value, id: id,
+                headers: headers, token: outgoing.flight)
+            return open.producer.send(&record, to: topic)
         }
     }
 
@@ -133,6 +154,7 @@ extension ForwardStage {
         guard let open = self.producers[slot.rawValue] else { return }
         let now = self.loop.nowMilliseconds
         let delivered = self.state.totals.delivered
+        self.state.wall = self.surroundings.time.wallMilliseconds
         open.producer.poll { signal in
             switch signal {
             case .reports(let reports): self.take(reports, from: slot, now: now)

@@ -11,6 +11,7 @@ extension ForwardStage {
         var patience = self.configuration.metadataPatience
         for await _ in self.wanted[slot.rawValue].stream {
             while let producer = self.producers[slot.rawValue]?.producer, self.state[slot].isOpen {
+                if slot == .main { await self.sift(producer, patience) }
                 let asked = self.state.takeWanted(by: slot).map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty || slot == .main && self.wantsAnswer else { break }
                 guard await self.open(asked, slot, of: producer) else { continue }  // Its successor asks for all of them.
@@ -38,6 +39,19 @@ extension ForwardStage {
                 self.turn()
             }
         }
+    }
+
+    /// Of many new topics, those that the cluster does not have are not asked for by name. That it does not tell says nothing: the question
+    /// that follows does.
+    private func sift(_ producer: any KafkaProducing, _ patience: Int) async {
+        let new = self.state.manyNew().map { (index: $0, name: self.state.topics[$0].name) }
+        guard !new.isEmpty, let answer = try? await producer.metadataOfAllTopics(timeout: Int32(patience)) else { return }
+        self.targetAnswered()
+        let listed = Set(answer.topics.map(\.name)), now = self.loop.nowMilliseconds
+        for (index, name) in new where self.state.topics[index].name == name && self.state.names.holds(index) && !listed.contains(name) {
+            self.state.notListed(index, now: now)
+        }
+        self.turn()
     }
 
     /// Asks whether the cluster is there, by the name of a topic that it knows: no topic comes to be by that.
@@ -116,7 +130,7 @@ extension ForwardStage {
                         later.append((index, name))
                     } else {
                         failures[name] = nil
-                        self.state.learnedLimit(answer.bytes, index, now: self.loop.nowMilliseconds)
+                        self.state.learnedLimit(answer.bytes, times: answer.times, index, now: self.loop.nowMilliseconds)
                     }
                 }
                 if !later.isEmpty {
@@ -138,7 +152,7 @@ extension ForwardStage {
 
     private func goOn(withoutLimitsOf asked: [(index: Int, name: String)]) {
         for (index, name) in asked where self.state.topics[index].name == name && !self.state.topics[index].limitIsKnown {
-            self.state.learnedLimit(nil, index, now: self.loop.nowMilliseconds)
+            self.state.learnedLimit(nil, times: self.state.topics[index].times, index, now: self.loop.nowMilliseconds)
         }
         self.turn()
     }

@@ -3,7 +3,7 @@ import CRDKafka
 extension KafkaProducer {
     private static let limitTimeout: Int32 = 1500
 
-    /// Asks for `max.message.bytes` of topics. Needs the permission DescribeConfigs; without it the limit is none.
+    /// Asks for `max.message.bytes` of topics, and for the times that they take. Needs the permission DescribeConfigs; without it the limit is none.
     ///
     /// Comes back with what ``poll(_:)`` reads, so polling must go on. One answer for each topic, also when the producer is closed
     /// meanwhile.
@@ -49,11 +49,19 @@ extension KafkaProducer {
         let topic = String(cString: rd_kafka_ConfigResource_name(resource))
         var count = 0
         let entries = rd_kafka_ConfigResource_configs(resource, &count)
-        let bytes = UnsafeBufferPointer(start: entries, count: count).lazy.compactMap { entry -> Int? in
-            guard let entry, let value = rd_kafka_ConfigEntry_value(entry) else { return nil }
-            guard String(cString: rd_kafka_ConfigEntry_name(entry)) == "max.message.bytes" else { return nil }
-            return Int(String(cString: value)).flatMap { (0...Int(Int32.max)).contains($0) ? $0 : nil }  // Anything else tells nothing.
-        }.first
-        return KafkaTopicLimit(topic: topic, bytes: bytes, error: KafkaErrorCode(rd_kafka_ConfigResource_error(resource)))
+        var bytes: Int?
+        var times = KafkaTimeLimits()
+        for case let entry? in UnsafeBufferPointer(start: entries, count: count) {
+            guard let text = rd_kafka_ConfigEntry_value(entry), let value = Int64(String(cString: text)), value >= 0 else { continue }
+            switch String(cString: rd_kafka_ConfigEntry_name(entry)) {
+            case "max.message.bytes": bytes = value <= Int64(Int32.max) ? Int(value) : nil
+            case "message.timestamp.before.max.ms": times.before = min(value, times.before ?? .max)
+            case "message.timestamp.after.max.ms": times.after = min(value, times.after ?? .max)
+            case "message.timestamp.difference.max.ms":  // Of Kafka before 3.6, and the stricter one until 4.0.
+                (times.before, times.after) = (min(value, times.before ?? .max), min(value, times.after ?? .max))
+            default: break
+            }
+        }
+        return KafkaTopicLimit(topic: topic, bytes: bytes, times: times, error: KafkaErrorCode(rd_kafka_ConfigResource_error(resource)))
     }
 }

@@ -89,9 +89,9 @@ struct ForwardStatePlacingTests {
         #expect(driver.pump().count == 2 && driver.topic().keyCount == 4)
     }
 
-    @Test("a count that was not known when a partition was set aside, or is larger than the topic, keeps no key back")
+    @Test("a count that was not known when a partition was set aside, or is the topic's own, keeps no key back")
     func keyCounts() {
-        for (told, keyCount) in [(0, 4), (9, 4), (3, 3)] as [(Int32, Int)] {
+        for (told, keyCount) in [(0, 4), (4, 4), (3, 3)] as [(Int32, Int)] {
             var driver = Driver()
             driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: told), at: driver.now)
             driver.admit(Self.keyed(1))
@@ -203,6 +203,81 @@ struct ForwardStatePlacingTests {
         more.state.fail(topic: 0, KafkaFailure(.topicAuthorizationFailed), byDelivery: false, now: more.now)
         more.verify()
         #expect(more.state.takeLeaving().flatMap(\.flights) == [0, 1, 2, 3, 4, 5] && more.topic().alone == 0)
+    }
+
+    // MARK: Fewer partitions than set-aside ones remember
+
+    @Test("made anew with fewer partitions than were when some were set aside: all that is newer is set aside behind them, in its order")
+    func givesWay() {
+        var driver = Driver()
+        driver.admit(Self.keyed(8))
+        driver.admit(2, topic: "other", partition: 3)
+        driver.learn(partitions: 4)
+        driver.pump()
+        driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: 4), at: driver.now)
+        let ofPartition = driver.state.takeLeaving().flatMap(\.flights)
+        driver.admit(Self.keyed(2))
+        driver.learn("t", leaders: [1, 1, 1])
+        #expect(driver.topic().aside == .aside && driver.topic("other").aside == .none)
+        let leaving = driver.state.takeLeaving()
+        #expect(leaving.map(\.departure.key).contains(SetAsideKey("t")))
+        let whole = leaving.filter { $0.departure.key == SetAsideKey("t") }.flatMap(\.flights)
+        #expect(whole == whole.sorted() && Set(whole).isDisjoint(with: ofPartition) && !whole.isEmpty)
+        #expect(Set(leaving.flatMap(\.flights) + ofPartition) == Set(0..<8).union([10, 11]))
+        driver.admit(Self.keyed(1))
+        #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("t")])
+
+        driver.state.see("t", nil, at: driver.now)
+        driver.learn("t", leaders: [1, 1, 1])
+        driver.admit(Self.keyed(6))
+        driver.learn("t", leaders: [1, 1, 1])
+        driver.pump()
+        #expect(
+            driver.sent.suffix(6).sorted { $0.number < $1.number }.map(\.partition) == (0..<6).map { Self.partition("key-\($0)", among: 3) })
+    }
+
+    @Test("known from before a start, it is the same: nothing goes direct before the topic's partitions are drained")
+    func givesWayFromTheStart() {
+        for (remembered, isAside) in [(4, true), (3, false), (2, false)] as [(Int32, Bool)] {
+            var driver = Driver()
+            driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: remembered), at: driver.now)
+            driver.admit(Self.keyed(9))
+            driver.learn(partitions: 3)
+            #expect((driver.topic().aside == .aside) == isAside)
+            #expect(driver.pump().isEmpty == isAside)
+        }
+    }
+
+    @Test("in the drain, partitions of a topic with fewer now pick theirs anew; learned while they drain, all are given up and begin anew")
+    func pickAnew() {
+        var driver = Driver(.drain)
+        driver.state.see("t", SetAsideTopic(whole: .aside, partitions: [2: .aside, 3: .aside], partitionCount: 4), at: driver.now)
+        driver.admit(3, unit: 1, partition: 3)
+        driver.learn(partitions: 3)
+        let home = Self.partition("k", among: 3)
+        #expect(driver.pump().count == 3 && driver.sent.allSatisfy { $0.partition == home })
+
+        var late = Driver(.drain)
+        late.state.see("t", SetAsideTopic(whole: .aside, partitions: [2: .aside, 3: .aside], partitionCount: 4), at: late.now)
+        late.admit(3, unit: 1, partition: 3)
+        late.admit(3, unit: 2, partition: 2)
+        late.learn(partitions: 4)
+        let sent = late.pump()
+        #expect(sent.count == 6 && Set(late.sent.map(\.partition)) == [2, 3])
+        late.learn("t", leaders: [1, 1, 1])
+        #expect(late.state.refusals.map(\.key) == [SetAsideKey("t")] && late.state.withheld.map(\.token) == sent.sorted())
+        #expect(late.state.isIdle || late.state.flights.count == 6, "settled: they stand in the log")
+    }
+
+    @Test("a partition that fails while units share it gives up the whole topic, not one of them")
+    func sharedPartitionFails() {
+        var driver = Driver(.drain)
+        driver.state.see("t", SetAsideTopic(partitions: [2: .aside, 3: .aside], partitionCount: 4), at: driver.now)
+        driver.admit(2, unit: 1, partition: 3)
+        driver.admit(2, unit: 2, partition: 2)
+        driver.learn(partitions: 1)
+        driver.report(driver.pump(), .notEnoughReplicas)
+        #expect(Set(driver.state.refusals.map(\.key)) == [SetAsideKey("t")])
     }
 
     // MARK: Producers that brokers forget

@@ -22,6 +22,8 @@ struct ForwardSimulation {
     var unburied: [(deaths: [ForwardState.Death], at: UInt64)] = []
     var keys: [UInt64: String] = [:]
     var partitionCounts = [3, 3, 3]
+    /// Producers that were made anew.
+    var rebuilds = 0
     /// Whether the accounts are looked at after every step, which takes its time.
     var looks = false
     private static let zeros: StaticString = "0000000000000000"
@@ -42,7 +44,14 @@ struct ForwardSimulation {
             if self.state.wantsMore { self.admit() }
             for _ in 0..<Int.random(in: 1...40, using: &self.kafka.random) { try self.step() }
             if Int.random(in: 0..<60, using: &self.kafka.random) == 0 { self.growTopic() }
+            if Int.random(in: 0..<40, using: &self.kafka.random) == 0 { self.remakeTopic() }
         }
+        try self.settle()
+        try self.checkTheEnd()
+    }
+
+    /// Nothing is wrong any more but what is poison.
+    mutating func settle() throws {
         self.kafka.isHealing = true
         var steps = 0
         while !self.state.isIdle {
@@ -50,7 +59,6 @@ struct ForwardSimulation {
             steps += 1
             guard steps < 50_000 else { throw Broken(description: "it never settles: \(self.stuck)") }
         }
-        try self.checkTheEnd()
     }
 
     /// What a seed that hangs is judged by.
@@ -66,14 +74,28 @@ struct ForwardSimulation {
         return "at \(self.now), \(self.state.flights.count) flights\n" + (topics + partitions + slots).joined(separator: "\n")
     }
 
+    /// Events of one topic each, which are refused, or not.
+    mutating func admit(_ events: [(topic: String, key: String?, isPoison: Bool)]) {
+        let samples = events.enumerated().map { index, event in
+            let sequence = self.admitted + UInt64(index)
+            if event.isPoison { self.kafka.poison.insert(sequence) }
+            if let key = event.key { self.keys[sequence] = event.topic + key }
+            return EventFactory.Sample(event.topic, key: event.key, value: "v\(sequence)", timestamp: 1)
+        }
+        let batch = EventFactory.batch(samples, spool: self.spool, first: self.admitted)
+        self.admitted = batch.end
+        self.state.admit(batch, now: self.now)
+    }
+
     private mutating func admit() {
+        let run = Int.random(in: 0..<12, using: &self.kafka.random)  // Of a topic that there is, all of it is refused.
         let count = Int.random(in: 1...60, using: &self.kafka.random)
         let samples = (0..<count).map { index in
             let key =
                 Int.random(in: 0..<4, using: &self.kafka.random) == 0 ? nil : "key-\(Int.random(in: 0..<20, using: &self.kafka.random))"
             let topic = "topic-\(Int.random(in: 0..<3, using: &self.kafka.random))"
             let sequence = self.admitted + UInt64(index)
-            if Int.random(in: 0..<150, using: &self.kafka.random) == 0 { self.kafka.poison.insert(sequence) }
+            if topic == "topic-\(run)" || Int.random(in: 0..<150, using: &self.kafka.random) == 0 { self.kafka.poison.insert(sequence) }
             if let key { self.keys[sequence] = topic + key }
             return EventFactory.Sample(topic, key: key, value: "v\(sequence)", timestamp: 1)
         }
@@ -82,9 +104,12 @@ struct ForwardSimulation {
         self.state.admit(batch, now: self.now)
     }
 
-    private mutating func step() throws {
+    mutating func step() throws {
         self.now += UInt64.random(in: 1...30, using: &self.kafka.random)
         _ = self.state.tick(now: self.now)
+        for topic in self.state.topics.indices {
+            self.kafka.partitionCounts[topic] = self.partitionCounts[Int(String(self.state.topics[topic].name.last!))!]
+        }
         self.tendProducers()
         self.learn()
         self.state.pump(now: self.now) { self.kafka.send($0, sequence: $2) }
@@ -106,6 +131,7 @@ struct ForwardSimulation {
     private mutating func tendProducers() {
         for slot in self.state.slotsToClose(now: self.now) {
             self.kafka.producers[slot.rawValue] = StateKafka.Producer()
+            self.rebuilds += 1
             self.state.closed(slot, now: self.now)
         }
         for slot in self.state.slotsToOpen(now: self.now) { self.state.opened(slot) }
@@ -127,6 +153,11 @@ struct ForwardSimulation {
         let topic = Int.random(in: 0..<3, using: &self.kafka.random)
         self.partitionCounts[topic] = min(9, self.partitionCounts[topic] + 1)
         self.state.wantAll()
+    }
+
+    private mutating func remakeTopic() {
+        let topic = Int.random(in: 0..<3, using: &self.kafka.random)
+        self.partitionCounts[topic] = max(1, self.partitionCounts[topic] - Int.random(in: 1...3, using: &self.kafka.random))
     }
 
     private mutating func bury() {
@@ -152,7 +183,7 @@ struct ForwardSimulation {
         self.cursor = end
     }
 
-    private func checkTheEnd() throws {
+    func checkTheEnd() throws {
         guard self.cursor == self.admitted else { throw Broken(description: "the cursor stands at \(self.cursor) of \(self.admitted)") }
         guard self.buried == self.kafka.poison else {
             throw Broken(description: "dead: \(self.buried.sorted()), poison: \(self.kafka.poison.sorted())")
@@ -192,6 +223,39 @@ struct ForwardStateSimulationTests {
         var simulation = ForwardSimulation(seed: UInt64(seed))
         simulation.looks = true
         do { try simulation.run(batches: 10) } catch { Issue.record("seed \(seed): \(error)") }
+    }
+
+    @Test(
+        "3,000 refused events in a row cost a few producers, and no more time each, beside a healthy topic; they die in order",
+        arguments: [nil, "one", "many"])
+    func runs(keys: String?) throws {
+        var simulation = ForwardSimulation(seed: 5)
+        simulation.kafka.isHealing = true
+        for part in 0..<100 {
+            simulation.admit(
+                (0..<60).map { index in
+                    let key = keys.map { $0 == "one" ? $0 : "key-\((part * 60 + index) % 7)" }
+                    return index % 2 == 0 ? ("topic-0", key, true) : ("topic-1", "key-\(index)", false)
+                })
+            for _ in 0..<20 { try simulation.step() }
+        }
+        try simulation.settle()
+        try simulation.checkTheEnd()
+        #expect(simulation.buried.count == 3000 && simulation.state.totals.delivered == 3000)
+        #expect(simulation.rebuilds <= 4, "one for each partition at most, and one of the side producer")
+    }
+
+    @Test("good and refused events by turns: a partition learns to send its events alone", arguments: 0..<3)
+    func alternation(seed: Int) throws {
+        var simulation = ForwardSimulation(seed: UInt64(seed))
+        simulation.kafka.isHealing = true
+        for part in 0..<100 {
+            simulation.admit((0..<30).map { ("topic-\($0 % 3)", "key-\((part + $0) % 10)", (part + $0) % (seed + 2) == 0) })
+            for _ in 0..<20 { try simulation.step() }
+        }
+        try simulation.settle()
+        try simulation.checkTheEnd()
+        #expect(simulation.rebuilds <= 60, "of nine partitions")
     }
 
     @Test("catches the gapless guarantee being off")

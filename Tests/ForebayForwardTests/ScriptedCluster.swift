@@ -13,6 +13,7 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
         let value: String?
         let id: String
         let timestamp: Int64
+        let headers: [UInt8]
         let token: UInt64
     }
 
@@ -23,6 +24,8 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
     var limit: ((String) -> KafkaTopicLimit)? = { KafkaTopicLimit(topic: $0, bytes: nil, error: .topicAuthorizationFailed) }
     /// It answers no question.
     var isSilent = false
+    /// It tells all its topics.
+    var tellsAll = true
     /// Answers leave these out.
     var hidden: Set<String> = []
     /// Events are delivered at once; otherwise when ``ScriptedProducer/report(_:_:)`` says so.
@@ -112,7 +115,8 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
         func text(_ bytes: UnsafeRawBufferPointer?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
         let event = ScriptedCluster.Sent(
             producer: self.name, topic: self.open[Int(topic.rawValue) - 1]!, partition: record.partition, key: text(record.key),
-            value: text(record.value), id: text(record.id)!, timestamp: record.timestamp, token: record.token)
+            value: text(record.value), id: text(record.id)!, timestamp: record.timestamp,
+            headers: Array(record.headers), token: record.token)
         let answer = self.cluster.acceptance(event)
         guard !answer.isError else { return answer }
         self.cluster.take(event)
@@ -160,6 +164,16 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
     func metadata(of topic: KafkaTopic?, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
         let names = topic.map { [self.open[Int($0.rawValue) - 1]!] } ?? self.open.compactMap { $0 }
         self.cluster.called("\(self.name): metadata \(topic == nil ? "of \(names.count)" : names[0]) \(timeout)")
+        return try await self.answer(names, timeout)
+    }
+
+    func metadataOfAllTopics(timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
+        self.cluster.called("\(self.name): metadata of all \(timeout)")
+        guard self.cluster.tellsAll else { throw KafkaFailure(.timedOut) }
+        return try await self.answer(self.cluster.topics.keys.sorted(), timeout)
+    }
+
+    private func answer(_ names: [String], _ timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
         if self.cluster.isSilent {
             // Cancelled: closed, and nobody waits.
             try? await self.cluster.time.sleep(milliseconds: Int(timeout))

@@ -52,6 +52,7 @@ struct SetAsideSimulation {
     var units: [UInt64: Unit] = [:]
     var everAside: Set<Int> = []
     var unitsSeen = 0
+    var remade = 0
     var awaySince: UInt64 = 0
     /// Whether the accounts are looked at after every step, which takes its time.
     var looks = false
@@ -112,6 +113,12 @@ struct SetAsideSimulation {
             self.awaySince = self.now
         case 6: self.cluster.partitionCounts[topic]! += self.cluster.partitionCounts[topic]! < 6 ? 1 : 0
         case 7...14: self.cluster.heal()
+        case 15, 16:
+            let count = self.cluster.partitionCounts[topic]!
+            if count > 1 {
+                self.cluster.remake(topic, partitions: self.number(1...count - 1))
+                self.remade += 1
+            }
         default: break
         }
     }
@@ -131,11 +138,13 @@ struct SetAsideSimulation {
 
     private mutating func admit() {
         let first = self.admitted
+        let run = self.number(0...15) == 0 ? "topic-\(self.number(0...3))" : nil  // All of it is refused.
         while self.samples.count < first + self.number(1...60) {
             let event = self.samples.count
-            if self.number(0...150) == 0 { self.cluster.poison.insert(event) }
+            let topic = "topic-\(self.number(0...3))"
+            if topic == run || self.number(0...150) == 0 { self.cluster.poison.insert(event) }
             self.samples.append(
-                Sample(topic: "topic-\(self.number(0...3))", key: self.number(0...3) == 0 ? nil : "key-\(self.number(0...15))"))
+                Sample(topic: topic, key: self.number(0...3) == 0 ? nil : "key-\(self.number(0...15))"))
         }
         let events = Array(first..<min(self.samples.count, first + 60))
         self.admitted = first + events.count
@@ -265,7 +274,7 @@ struct SetAsideSimulation {
         for report in self.states[role]!.heldReports { self.shared.reported(report.token, by: role, isDelivered: report.isDelivered) }
         (self.states[role]!.refusals, self.states[role]!.withheld, self.states[role]!.heldReports) = ([], [], [])
         if role == .drain {
-            for (topic, leaderless) in self.states[role]!.found { self.shared.found(topic, leaderless: leaderless, now: self.now) }
+            for found in self.states[role]!.found { self.shared.found(found, now: self.now) }
             self.states[role]!.found = []
             for (topic, probe) in self.shared.due(now: self.now) { self.states[role]!.ask(topic, probe: probe) }
         }

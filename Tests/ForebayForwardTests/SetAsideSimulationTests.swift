@@ -33,6 +33,17 @@ struct SetAsideSimulationTests {
         #expect(simulation.unitsSeen > 1 && simulation.everAside.count > 50)
     }
 
+    @Test("topics are made anew with fewer partitions in these runs, while some of their partitions are set aside")
+    func remakes() throws {
+        var remade = 0
+        for seed in 0..<5 {
+            var simulation = SetAsideSimulation(seed: UInt64(seed))
+            try simulation.run(batches: 80)
+            remade += simulation.remade
+        }
+        #expect(remade > 3)
+    }
+
     @Test(
         "catches what it must",
         arguments: [SetAsideSimulation.Plant.cursorBeforeSync, .newerGoDirect, .drainHeld])

@@ -245,3 +245,10 @@ extension SetAsideState {
         self.stored(number, count: count, end: (self.units[number]?.end ?? 0) + UInt64(count), from: role, now: now)
     }
 }
+
+extension SetAsideState {
+    /// The cluster knows a topic, with as many partitions as ever.
+    mutating func found(_ topic: String, leaderless: Set<Int32>, now: UInt64) {
+        self.found(ForwardState.Found(topic: topic, leaderless: leaderless, partitionCount: .max), now: now)
+    }
+}

@@ -48,6 +48,15 @@ struct SimulatedCluster {
         (self.missing, self.forbidden, self.frozen, self.leaderless, self.isAway) = ([], [], [], [], false)
     }
 
+    /// A topic is deleted, and made again with fewer partitions.
+    mutating func remake(_ topic: String, partitions: Int) {
+        self.partitionCounts[topic] = partitions
+        for partition in partitions..<9 {
+            self.frozen.remove("\(topic)/\(partition)")
+            self.leaderless.remove("\(topic)/\(partition)")
+        }
+    }
+
     /// Whether a producer of a role was given the same event for the same partition, and has not reported it.
     func holds(_ message: Message, _ role: ForwardRole) -> Bool {
         self.producers[role]!.contains { producer in
@@ -90,6 +99,11 @@ struct SimulatedCluster {
     }
 
     private mutating func handle(_ batch: [Message], _ role: ForwardRole, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64) {
+        if Int(batch[0].partition) >= self.partitionCounts[batch[0].topic]! {
+            // Made anew with fewer: no fatal error, for it never was on its way.
+            for message in batch { self.report(message, .unknownPartition, slot, &state, now: now) }
+            return
+        }
         if self.missing.contains(batch[0].topic) {
             return self.refuse(batch, .unknownTopicOrPartition, role, slot, &state, now: now)
         }

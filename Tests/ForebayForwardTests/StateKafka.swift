@@ -39,6 +39,8 @@ struct StateKafka {
     /// Sequences that no broker ever takes.
     var poison: Set<UInt64> = []
     var isHealing = false
+    /// By topic, as the state numbers them.
+    var partitionCounts: [Int: Int] = [:]
 
     init(seed: UInt64, plant: Plant) {
         self.random = SplitMix(seed: seed)
@@ -74,6 +76,11 @@ struct StateKafka {
     }
 
     private mutating func handle(_ batch: [Message], _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64) {
+        if Int(batch[0].partition) >= self.partitionCounts[batch[0].topic] ?? .max {
+            // Made anew with fewer: no fatal error, for it never was on its way.
+            for message in batch { self.report(message, .unknownPartition, slot, &state, now: now) }
+            return
+        }
         if self.plant == .reportOnSend, !batch.contains(where: { self.poison.contains($0.sequence) }) {
             for message in batch { self.report(message, .none, slot, &state, now: now) }
             if !self.chance(1, in: 50) { self.store(batch) }

@@ -159,9 +159,9 @@ package final class SetAside: Sendable {
 
     var waitsForTime: Bool { self.state.withLock { $0.waitsForTime } }
 
-    func found(_ topics: [(topic: String, leaderless: Set<Int32>)], now: UInt64) {
+    func found(_ topics: [ForwardState.Found], now: UInt64) {
         self.change { state in
-            for (topic, leaderless) in topics { state.found(topic, leaderless: leaderless, now: now) }
+            for found in topics { state.found(found, now: now) }
         }
     }
 

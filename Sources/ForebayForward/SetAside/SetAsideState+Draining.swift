@@ -14,7 +14,7 @@ extension SetAsideState {
                 room -= 1
                 continue
             }
-            guard unit.held == 0, unit.end > unit.settled, self.isTurn(of: unit) else { continue }
+            guard unit.held == 0, unit.end > unit.settled, self.isTurn(of: unit), !self.isBehindPartitions(unit) else { continue }
             if until <= now { due.append((until, number)) } else { self.nextDue = min(self.nextDue, until) }
         }
         if due.count > room { self.nextDue = now + 20 }  // As soon as others are done.
@@ -30,15 +30,39 @@ extension SetAsideState {
     /// Whether any unit waits for a time.
     var waitsForTime: Bool { self.nextDue != .max }
 
+    /// Whether a unit of a whole topic has to wait for those of its partitions: these remember more partitions than the topic has now, so
+    /// their keys are spread anew, and it holds newer events of the same keys.
+    func isBehindPartitions(_ unit: SetAsideUnit) -> Bool {
+        guard unit.key.partition == nil, let count = self.partitionCounts[unit.key.topic] else { return false }
+        return self.isNarrowed(unit.key.topic, to: count, turn: unit.turn)
+    }
+
+    private func isNarrowed(_ topic: String, to count: Int, turn: Int) -> Bool {
+        (self.numbers[topic] ?? []).contains { number in
+            guard let unit = self.units[number], unit.key.partition != nil, unit.turn == turn else { return false }
+            return Int(unit.partitionCount) > count
+        }
+    }
+
     /// The cluster knows a topic.
-    ///
-    /// - Parameter leaderless: its partitions that have no leader.
-    mutating func found(_ topic: String, leaderless: Set<Int32>, now: UInt64) {
+    mutating func found(_ found: ForwardState.Found, now: UInt64) {
+        let topic = found.topic
+        if self.numbers[topic] != nil, self.partitionCounts[topic] != found.partitionCount {
+            self.partitionCounts[topic] = found.partitionCount
+            self.nextDue = 0
+        }
         for number in self.numbers[topic] ?? [] {
             guard let unit = self.units[number], unit.phase == .asking else { continue }
-            if let partition = unit.key.partition, leaderless.contains(partition) {
-                self.retry(number, KafkaFailure(.leaderNotAvailable), byDelivery: false, now: now)
+            if self.isBehindPartitions(unit) {
+                self.units[number]!.phase = .waiting(until: now)
                 continue
+            }
+            if let partition = unit.key.partition, !found.leaderless.isEmpty {
+                // Whose keys are spread anew needs all of them.
+                guard !found.leaderless.contains(partition), !self.isNarrowed(topic, to: found.partitionCount, turn: unit.turn) else {
+                    self.retry(number, KafkaFailure(.leaderNotAvailable), byDelivery: false, now: now)
+                    continue
+                }
             }
             self.units[number]!.phase = .draining
             self.units[number]!.ahead = []  // Sent again with those before them.
@@ -88,7 +112,9 @@ extension SetAsideState {
             if position > before.read { self.skip(number, to: position) }
             guard let unit = self.units[number], unit.phase == .draining, unit.read >= unit.end else { continue }
             // What drains of the whole topic may still come behind a partition.
-            guard unit.key.partition == nil || self.unit(SetAsideKey(unit.key.topic), turn: unit.turn) == nil else { continue }
+            if unit.key.partition != nil, let whole = self.unit(SetAsideKey(unit.key.topic), turn: unit.turn) {
+                guard self.isBehindPartitions(self.units[whole]!) else { continue }
+            }
             self.units[number]!.phase = .closing
             self.changed(unit.key.topic)
         }

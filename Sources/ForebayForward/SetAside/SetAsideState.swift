@@ -71,6 +71,8 @@ struct SetAsideState {
     var left: [SetAsideTurn] = []
     /// Topics that each role is to look at again.
     private var changed: [ForwardRole: Set<String>] = [.direct: [], .drain: []]
+    /// How many partitions the topics of units had when the cluster last told.
+    var partitionCounts: [String: Int] = [:]
     /// Units to be read from their settled end on.
     var toRead: [UInt64] = []
     /// Units that were given up by the drain while reading.
@@ -267,7 +269,11 @@ struct SetAsideState {
         guard let unit = self.units[number], unit.isEmpty, unit.held == 0 else { return }
         self.units[number] = nil
         self.numbers[unit.key.topic]?.removeAll { $0 == number }
-        if self.numbers[unit.key.topic]?.isEmpty == true { self.numbers[unit.key.topic] = nil }
+        if self.numbers[unit.key.topic]?.isEmpty == true {
+            self.numbers[unit.key.topic] = nil
+            self.partitionCounts[unit.key.topic] = nil
+        }
+        self.nextDue = 0  // The whole topic's may have waited for it.
         if self.numbers[unit.key.topic]?.contains(where: { self.units[$0]?.turn == unit.turn }) != true {
             self.left.append(SetAsideTurn(topic: unit.key.topic, place: unit.turn))
         }

@@ -18,6 +18,8 @@ struct Flight {
         static let alone = Flags(rawValue: 1)
         /// A producer may have stored it before it was given up: sending it again may store it twice.
         static let mayBeStored = Flags(rawValue: 2)
+        /// It goes out with the time of delivery, for its topic takes none as old as that of its acceptance.
+        static let redated = Flags(rawValue: 4)
     }
 
     /// Of the batch it lies in.

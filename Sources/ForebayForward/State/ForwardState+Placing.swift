@@ -23,7 +23,7 @@ extension ForwardState {
         if self.role == .direct, self.topics[topic].aside != .none { return false }
         let unitPartition = self.role == .drain ? self.batches.partition(self.flights[flight].batch) : nil
         let partition: Int
-        if let unitPartition, unitPartition >= 0, unitPartition < count {
+        if let unitPartition, unitPartition >= 0, unitPartition < count, !self.isNarrowed(topic, to: count) {
             partition = Int(unitPartition)
         } else if let explicit = event.partition {
             guard explicit >= 0, explicit < count else { return self.refusePartition(flight, explicit, topic) }
@@ -128,7 +128,10 @@ extension ForwardState {
 
     /// Called when the last event of a topic was settled, too.
     mutating func applyCount(_ topic: Int, now: UInt64) {
-        guard let count = self.topics[topic].nextCount, self.topics[topic].assigned == 0 else { return }
+        guard let count = self.topics[topic].nextCount else { return }
+        let isPlaced = !self.topics[topic].partitions.isEmpty && !self.topics[topic].isIdle
+        if self.role == .direct || isPlaced, self.isNarrowed(topic, to: count) { return self.giveWay(topic) }
+        guard self.topics[topic].assigned == 0 else { return }
         self.freePartitions += self.topics[topic].partitions
         let aside = self.asides[self.topics[topic].name]?.partitions ?? [:]
         self.topics[topic].partitions = (0..<Int32(count)).map { number in
@@ -141,6 +144,21 @@ extension ForwardState {
         self.topics[topic].nextCount = nil
         self.refreshLive(topic)
         self.placeWaiting(topic, now: now)
+    }
+
+    /// Whether a topic was made anew, with fewer partitions than it had when some of its partitions were set aside. Their keys belong
+    /// elsewhere now: all that is newer waits until they are delivered, to where Java's clients would put them.
+    func isNarrowed(_ topic: Int, to count: Int) -> Bool {
+        guard let aside = self.asides[self.topics[topic].name], !aside.partitions.isEmpty else { return false }
+        return Int(aside.partitionCount) > count
+    }
+
+    /// What a topic has in flight makes room for the older events of its former partitions.
+    private mutating func giveWay(_ topic: Int) {
+        let failure = KafkaFailure(
+            .unknownPartition, reason: "the topic was made anew with fewer partitions: what its former ones hold is delivered first")
+        self.topics[topic].nextCount = nil
+        if self.role == .direct { self.setAside(topic: topic, failure) } else { self.withdraw(topic: topic, failure, byDelivery: false) }
     }
 
     /// While some of its partitions are set aside, a topic's keys stay where they are, also if it got more.

@@ -24,6 +24,7 @@ extension ForwardState {
         self.lastProducer += 1
         self[slot].number = self.lastProducer
         self[slot].isFull = false
+        self[slot].hasRefused = false
         self[slot].wanted = WaitingTopics()
         // Those that its predecessor sent to come first: new ones, which may be many, must not hold up what flows.
         for isFirst in [true, false] {
@@ -81,7 +82,10 @@ extension ForwardState {
     }
 
     /// A producer is gone. What it held and did not report is queued again, in its order.
+    ///
+    /// Its successor comes at once if a record was refused: that record goes alone now, so this can't go on for ever.
     mutating func closed(_ slot: ProducerSlot, now: UInt64) {
+        if self[slot].hasRefused { self[slot].failures = 0 }
         let delay =
             self[slot].failures == 0 ? 0 : self.delay(self.configuration.rebuildDelay, self[slot].failures, self.configuration.holdLimit)
         self[slot].phase = .closed(until: now + delay)

@@ -28,6 +28,11 @@ extension ForwardState {
         self.remove(flight, place, slot)
         self.partitions[place].movedAt = now
         self.partitions[place].knownProducer = self[slot].number
+        if slot != .single {
+            self.partitions[place].deliveredTogether += 1
+        } else if self.partitions[place].aloneLeft > 0 {
+            self.partitions[place].aloneLeft -= 1
+        }
         let topic = self.partitions[place].topic
         if self.topics[topic].delivered == 0 {
             self.deliveredTopics.append(topic)
@@ -81,7 +86,7 @@ extension ForwardState {
     }
 
     @inline(__always)
-    private mutating func settledOne(_ place: Int, now: UInt64) {
+    mutating func settledOne(_ place: Int, now: UInt64) {
         let topic = self.partitions[place].topic
         if self.topics[topic].nextCount != nil {
             self.recallIfSettled(topic)
@@ -95,21 +100,17 @@ extension ForwardState {
         let topic = self.partitions[place].topic
         let fate = KafkaFate(of: report.error)
         if fate == .refused, slot == .single, report.error == .invalidTimestamp, self.hasTimeOfAcceptance(flight) {
-            // Our own time, not the producer's: as good as any once the clocks agree again.
-            self.requeue(flight, place, slot)
-            self.partitions[place].isHalted = true
-            self.refusedTimes.insert(self.topics[topic].name)
-            self.noteOnce(.timeRefused(topic: self.topics[topic].name))
-            self.fail(topic: topic, KafkaFailure(report.error), byDelivery: true, now: now)
-            self.resumeIfReported(place, now: now, rests: true)
-            self.settledOne(place, now: now)
-            return
+            return self.timeRefused(flight, place, now: now)
         }
         if fate == .refused, slot == .single {
             // Refused alone: it is the event's own fault.
             self.flights[flight].status = .dying
             self.remove(flight, place, slot)
-            self.die(flight, topic, report.error, reason: report.error.text)
+            self.die(flight, topic, report.error, reason: self.reason(flight, topic, report.error))
+            if self.partitions[place].aloneLeft > 0 || self.partitions[place].caution > 0 {
+                self.partitions[place].aloneLeft = max(1, self.partitions[place].caution)
+            }
+            self.partitions[place].refusal = report.error
             self.partitions[place].movedAt = now
             self.recovered(place, now: now)
             self.resumeIfReported(place, now: now)
@@ -117,6 +118,7 @@ extension ForwardState {
             return
         }
         if report.mayBeStored { self.flights[flight].flags.insert(.mayBeStored) }
+        if fate == .refused, !self.partitions[place].isHalted { self.beCautious(place, report.error, slot) }
         self.requeue(flight, place, slot)
         self.partitions[place].isHalted = true
         switch fate {
@@ -125,7 +127,9 @@ extension ForwardState {
             self.note(suspectOf: topic, report.error)
             if report.error == .messageTooLarge { self.tooLarge(topic, from: slot) }
         case .hold(.topic): self.fail(topic: topic, KafkaFailure(report.error), byDelivery: true, now: now)
-        case .hold(.partition): self.fail(partition: place, KafkaFailure(report.error), byDelivery: true, now: now)
+        case .hold(.partition):
+            if report.error == .unknownPartition { self.want(topic, by: .main) }  // The topic has another number of them.
+            self.fail(partition: place, KafkaFailure(report.error), byDelivery: true, now: now)
         case .hold(.cluster): break  // Its producer took a fatal error, and is rebuilt with growing delays.
         case .unknown:
             // Perhaps one event's fault, perhaps not: none is given up, but each goes alone, so that the others flow.
@@ -137,13 +141,24 @@ extension ForwardState {
         self.settledOne(place, now: now)
     }
 
-    /// Whether an event came without a time and so bears that of its acceptance, or one so close that the same can be said of it: refused
-    /// now, it will be taken once the broker's clock has reached it.
-    private func hasTimeOfAcceptance(_ flight: UInt32) -> Bool {
-        let acceptedAt = self.batches[self.flights[flight].batch].batch.acceptedAt
-        let (difference, isBeyond) = self.event(of: flight).timestamp.subtractingReportingOverflow(acceptedAt)
-        return !isBeyond && difference.magnitude <= 60_000
+    /// A batch was refused, and its producer is lost by that: what stands behind goes alone until some of it is delivered, for it may be no
+    /// better. Where that was too little it is twice as much the next time: events that go alone cost their own partition some time, a
+    /// producer costs all of the route's.
+    private mutating func beCautious(_ place: Int, _ code: KafkaErrorCode, _ slot: ProducerSlot) {
+        let isSoon = self.partitions[place].deliveredTogether < Self.worthOfProducer
+        self.partitions[place].caution = isSoon ? min(max(1, self.partitions[place].caution * 2), Self.worthOfProducer) : 1
+        self.partitions[place].deliveredTogether = 0
+        self.partitions[place].aloneLeft = self.partitions[place].caution
+        self.partitions[place].refusal = code
+        // Its topic's others get the same events, and each would lose a producer to learn it.
+        for other in self.topics[self.partitions[place].topic].partitions {
+            self.partitions[other].aloneLeft = max(1, self.partitions[other].aloneLeft)
+        }
+        self[slot].hasRefused = true
     }
+
+    /// A new producer costs its route about as much time as so many events that go alone cost their partition.
+    private static let worthOfProducer = 1024
 
     private static func isPurge(_ code: KafkaErrorCode) -> Bool { code == .purgedInQueue || code == .purgedInFlight }
 

@@ -11,6 +11,8 @@ extension ForwardState {
         let partition: Int32
         /// What its id begins with, if it came without one.
         let origin: SpoolID?
+        /// It bears the time of delivery, and its own in a header.
+        let isRedated: Bool
     }
 
     @inline(__always)
@@ -39,13 +41,17 @@ extension ForwardState {
     ) {
         let topic = self.partitions[place].topic
         guard self.mayGo(place, topic, now: now) else { return }
+        let redatesThrough = self.topics[topic].redatesThrough
         while self.partitions[place].queued > 0, !self.partitions[place].isAlone {
             let flight = self.nextQueued(place)
             let size = Int(self.flights[flight].bytes)
+            if redatesThrough != .min, self.event(of: flight).timestamp <= redatesThrough, self.hasTimeOfAcceptance(flight) {
+                self.flights[flight].flags.insert(.redated)
+            }
             guard let slot = self.slot(for: flight, place, topic, size: size) else { return }
             let outgoing = Outgoing(
                 flight: self.flights.number(flight), slot: slot, topic: topic, partition: self.partitions[place].number,
-                origin: self.batches.origin(self.flights[flight].batch))
+                origin: self.batches.origin(self.flights[flight].batch), isRedated: self.flights[flight].flags.contains(.redated))
             let refusal = send(outgoing, self.event(of: flight), self.sequence(of: flight))
             guard !refusal.isError else { return self.notTaken(flight, place, slot, refusal, now: now) }
             self.sent(flight, place, slot, size: size)
@@ -76,6 +82,7 @@ extension ForwardState {
     /// The producer that an event may be given to now; none if it must wait for what is in flight, or for the producer.
     private mutating func slot(for flight: UInt32, _ place: Int, _ topic: Int, size: Int) -> ProducerSlot? {
         if case .probing = self.topics[topic].phase { self.setAlone(flight, topic) }
+        if self.partitions[place].aloneLeft > 0 { self.setAlone(flight, topic) }
         let isAlone = self.flights[flight].flags.contains(.alone)
         let slot = isAlone ? .single : self.topics[topic].slot
         if self.partitions[place].outstanding > 0 {

@@ -22,6 +22,14 @@ extension ForwardState {
         let byDelivery: Bool
     }
 
+    /// In the drain: a topic that the cluster knows.
+    struct Found {
+        let topic: String
+        /// Its partitions that have no leader.
+        let leaderless: Set<Int32>
+        let partitionCount: Int
+    }
+
     // MARK: Leaving
 
     /// An event leaves for the log, behind those of its unit: a partition, or the whole topic.
@@ -93,6 +101,10 @@ extension ForwardState {
         guard self.partitions[place].unsettled > 0 else { return }
         let topic = self.partitions[place].topic
         if self.role == .drain, let number = self.batches.partition(self.flights[self.partitions[place].oldest].batch) {
+            // Units that pick partitions anew share them.
+            if self.isNarrowed(topic, to: self.topics[topic].partitions.count) {
+                return self.withdraw(topic: topic, failure, byDelivery: byDelivery)
+            }
             self.withdraw(partition: number, place, failure, byDelivery: byDelivery, now: now)
         } else if self.maySetAside(topic) {
             self.setAside(partition: place, failure, now: now)
@@ -164,6 +176,7 @@ extension ForwardState {
         (emptied.isReady, emptied.stalledAt) = (partition.isReady, partition.stalledAt)
         (emptied.aside, emptied.failure, emptied.isLeaderless) = (partition.aside, partition.failure, partition.isLeaderless)
         emptied.leaving = partition.leaving
+        (emptied.caution, emptied.aloneLeft, emptied.refusal) = (partition.caution, partition.aloneLeft, partition.refusal)
         self.partitions[place] = emptied
         if self.topics[partition.topic].phase == .probing(partition: place) {
             self.topics[partition.topic].phase = .unknown

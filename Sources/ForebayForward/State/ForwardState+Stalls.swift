@@ -9,6 +9,7 @@ extension ForwardState {
     /// - Returns: whether all were looked at; otherwise the next call goes on.
     @discardableResult
     mutating func checkStalls(now: UInt64) -> Bool {
+        if self.stallsLookedAt >= self.partitions.count { self.clearCrowd(now: now) }
         let isCrowded = self.role == .drain && !self.wantsMore
         let patience = UInt64(self.configuration.partitionPatience)
         let first = self.stallsLookedAt < self.partitions.count ? self.stallsLookedAt : 0
@@ -18,6 +19,28 @@ extension ForwardState {
             self.checkStall(of: place, patience: isCrowded ? patience / 10 : patience, now: now)
         }
         return end == self.partitions.count
+    }
+
+    /// Partitions whose events go alone, since some were refused, give way when they fill the queue from one look to the next: what can be
+    /// delivered at once stands behind them. The drain goes on with them, alone as well.
+    private mutating func clearCrowd(now: UInt64) {
+        guard self.role == .direct, !self.wantsMore, self[.single].outstanding > 0 else {
+            self.isCrowded = false
+            return
+        }
+        let slow = self.partitions.indices.filter { self.partitions[$0].aloneLeft > 0 && self.partitions[$0].queued > 0 }
+        var bytes = 0
+        for place in slow { self.forEachUnsettled(of: place) { bytes += Int($0.flights[$1].bytes) } }
+        let wasCrowded = self.isCrowded
+        self.isCrowded = bytes >= self.configuration.queueLimit / 2
+        guard self.isCrowded, wasCrowded else { return }
+        self.isCrowded = false
+        for place in slow where self.partitions[place].aside == .none {
+            let failure = KafkaFailure(
+                self.partitions[place].refusal.isError ? self.partitions[place].refusal : .invalidRecord,
+                reason: "events were refused for good, so those behind them go one at a time")
+            self.fail(partition: place, failure, byDelivery: true, now: now)
+        }
     }
 
     private mutating func checkStall(of place: Int, patience: UInt64, now: UInt64) {

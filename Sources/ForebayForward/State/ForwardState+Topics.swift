@@ -85,6 +85,27 @@ extension ForwardState {
         return taken
     }
 
+    /// New topics, if more of them wait than one request is for: most may be missing, and librdkafka keeps each that it is asked for by
+    /// name, so the cluster is asked which topics it has.
+    func manyNew() -> [Int] {
+        guard self.role == .direct, self[.main].wanted.count > self.configuration.topicsPerRequest else { return [] }
+        let new = self.topics.indices.filter { self.names.holds($0) && self.isNew($0) }
+        return new.count > self.configuration.topicsPerRequest ? new : []
+    }
+
+    private func isNew(_ topic: Int) -> Bool {
+        self.topics[topic].learnedAt == 0 && self.topics[topic].phase == .unknown && self.topics[topic].aside == .none
+            && self.topics[topic].wantedBy & ProducerSlot.main.bit != 0
+    }
+
+    /// The cluster has told all topics that it has, and a new one is not among them. Set aside, it is asked for by name, which creates it
+    /// where the brokers do so.
+    mutating func notListed(_ topic: Int, now: UInt64) {
+        guard self.isNew(topic), self.maySetAside(topic) else { return }
+        self.topics[topic].wantedBy &= ~ProducerSlot.main.bit
+        self.fail(topic: topic, KafkaFailure(.unknownTopicOrPartition), byDelivery: false, now: now)
+    }
+
     /// What the cluster answered to a producer.
     mutating func learned(_ answer: KafkaMetadata.Topic, _ topic: Int, from slot: ProducerSlot, now: UInt64) {
         if case .held = self.topics[topic].phase { return }  // It failed meanwhile; its time will ask for it.
@@ -102,11 +123,13 @@ extension ForwardState {
             self.learned(leaderless: Set(answer.leaders.indices.filter { answer.leaders[$0] == nil }.map(Int32.init)), topic)
             if answer.leaders.count != self.topics[topic].partitions.count || self.topics[topic].nextCount != nil {
                 self.setPartitionCount(topic, answer.leaders.count, now: now)
+                guard self.topics[topic].isKnown(by: .main) else { return }  // It gave way to what is older.
             }
             self.placeWaiting(topic, now: now)
             if self.role == .drain {
                 self.topics[topic].isAsked = false
-                self.found.append((self.topics[topic].name, self.topics[topic].leaderless))
+                self.found.append(
+                    Found(topic: self.topics[topic].name, leaderless: self.topics[topic].leaderless, partitionCount: answer.leaders.count))
             }
         }
         self.open(topic)
@@ -161,7 +184,8 @@ extension ForwardState {
     // MARK: Limits
 
     /// The cluster told how large a batch a topic takes; none: it does not tell.
-    mutating func learnedLimit(_ bytes: Int?, _ topic: Int, now: UInt64) {
+    mutating func learnedLimit(_ bytes: Int?, times: KafkaTimeLimits = KafkaTimeLimits(), _ topic: Int, now: UInt64) {
+        self.topics[topic].times = times
         self.topics[topic].limitIsKnown = true
         self.topics[topic].limitIsStale = false
         if let bytes {

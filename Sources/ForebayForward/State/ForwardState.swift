@@ -17,8 +17,10 @@ struct ForwardState {
         case released(topic: String)
         case suspects(topic: String, count: Int, code: KafkaErrorCode)
         case unknownError(topic: String, code: KafkaErrorCode)
-        /// The broker refuses the time of acceptance, which is this node's own.
-        case timeRefused(topic: String)
+        /// The broker refuses the time of acceptance, which is this node's own, as ahead of its clock.
+        case timeRefused(topic: String, reason: String)
+        /// The broker refuses it as too old, and is given that of delivery.
+        case timeReplaced(topic: String)
         case timeTaken(topic: String)
     }
 
@@ -46,6 +48,8 @@ struct ForwardState {
     var idleTopics = WaitingTopics()
     /// Where the next look for partitions that stand still begins.
     var stallsLookedAt = 0
+    /// At the last look the queue was full of events that go alone.
+    var isCrowded = false
     /// Whether `smallBatchSize` may have changed since it was last found.
     var limitsChanged = true
     var knownSmallBatchSize: Int?
@@ -79,7 +83,7 @@ struct ForwardState {
     /// takes them.
     var refusals: [Refusal] = []
     var withheld: [(token: UInt64, offset: Offset)] = []
-    var found: [(topic: String, leaderless: Set<Int32>)] = []
+    var found: [Found] = []
     var notes: [Note] = []
     var totals = Totals()
     /// The ends of what is settled, one per lane, not committed yet.
@@ -98,6 +102,8 @@ struct ForwardState {
     /// That of the last event, if its index still means the same: the next event is most often for it, too.
     private var lastTopic: Int?
     var generator: SplitMix64
+    /// This node's time of day in ms since 1970, which times that were refused are compared with; the stage keeps it.
+    var wall: Int64 = 0
 
     init(role: ForwardRole = .direct, configuration: ForwardConfiguration, seed: UInt64) {
         self.role = role

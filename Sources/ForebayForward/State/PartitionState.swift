@@ -28,6 +28,14 @@ struct PartitionState {
     var isHalted = false
     /// What is in flight was sent alone.
     var isAlone = false
+    /// Of its next events so many go alone, unless one is refused again; then as many anew. A run of refused events costs one producer
+    /// with a guarantee, not one for each event.
+    var aloneLeft = 0
+    /// To how much that was raised last, and what it delivered together with others since: a refusal soon after shows that it was too little.
+    var caution = 0
+    var deliveredTogether = 0
+    /// Why an event of it was refused last.
+    var refusal = KafkaErrorCode.none
     /// Not before this time; 0 at once.
     var restsUntil: UInt64 = 0
     /// Failures since its last delivery.

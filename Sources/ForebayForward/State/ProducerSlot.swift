@@ -35,6 +35,8 @@ struct ProducerSlotState {
     var outstanding = 0
     /// Fatal errors since its last delivery.
     var failures = 0
+    /// A record was refused, which is fatal to it: no failure of the cluster's, and no reason to wait longer each time.
+    var hasRefused = false
     /// librdkafka's own queue was full: wait for reports.
     var isFull = false
     /// Partitions to look at again when it can be sent to.

@@ -52,6 +52,10 @@ struct TopicState {
     /// `max.message.bytes`, or what refusals taught.
     var limit: Int?
     var limitIsTold = false
+    /// Which times it takes, if the cluster tells.
+    var times = KafkaTimeLimits()
+    /// Events that bear the time of their acceptance, and one up to this, go out with the time of delivery: it takes none as old.
+    var redatesThrough = Int64.min
     /// The cluster has answered what the limit is, or that it doesn't tell.
     var limitIsKnown = false
     /// It is to be asked for again.

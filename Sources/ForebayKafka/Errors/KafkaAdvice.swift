@@ -45,7 +45,7 @@ package struct KafkaAdvice: Sendable {
             return "raise max.message.bytes of \(name), or lower max_event for it"
         case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
             return
-                "check the clocks of this node and of the producers, or the topic's message.timestamp limits; an event without a time of its own waits until it is taken"
+                "\(name) takes no event older than its message.timestamp.before.max.ms, and none further ahead than its message.timestamp.after.max.ms: raise what was passed, or set the clocks of this node, the producers and the brokers"
         case RD_KAFKA_RESP_ERR_INVALID_RECORD: return "a compacted topic takes no event without a key"
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, RD_KAFKA_RESP_ERR__BAD_COMPRESSION: return "choose another compression.type"
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:

@@ -22,19 +22,33 @@ package struct KafkaMetadata: Sendable, Equatable {
     }
 }
 
-/// How large a batch a topic takes.
+/// How far an event's time may be from the brokers' clock, in ms; none: not told.
+package struct KafkaTimeLimits: Sendable, Equatable {
+    /// `message.timestamp.before.max.ms`.
+    package var before: Int64?
+    /// `message.timestamp.after.max.ms`.
+    package var after: Int64?
+
+    package init(before: Int64? = nil, after: Int64? = nil) {
+        (self.before, self.after) = (before, after)
+    }
+}
+
+/// How large a batch a topic takes, and which times.
 package struct KafkaTopicLimit: Sendable, Equatable {
     package let topic: String
     /// `max.message.bytes`; none: the cluster does not tell (no permission, or the mock).
     package let bytes: Int?
+    package let times: KafkaTimeLimits
     package let error: KafkaErrorCode
 
     /// Without a limit: whether to ask again, or the cluster won't tell (no permission, no such request).
     package var mayBeToldLater: Bool { self.bytes == nil && KafkaFate(of: self.error) == .wait }
 
-    package init(topic: String, bytes: Int?, error: KafkaErrorCode) {
+    package init(topic: String, bytes: Int?, times: KafkaTimeLimits = KafkaTimeLimits(), error: KafkaErrorCode) {
         self.topic = topic
         self.bytes = bytes
+        self.times = times
         self.error = error
     }
 }

@@ -25,6 +25,11 @@ package protocol KafkaProducing: AnyObject {
     /// - Throws: ``KafkaFailure``: `_TRANSPORT` when no broker can be reached, `_TIMED_OUT`, `_DESTROY` when the producer is closed first.
     func metadata(of topic: KafkaTopic?, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata
 
+    /// Asks the cluster for every topic that this client may see. Creates none, and takes none into use.
+    ///
+    /// - Throws: as ``metadata(of:timeout:)``.
+    func metadataOfAllTopics(timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata
+
     /// Asks for `max.message.bytes` of topics. One answer for each, also when the producer is closed meanwhile.
     func limits(of topics: [String]) async -> [KafkaTopicLimit]
 

@@ -33,6 +33,13 @@ extension SimulatedProducer {
         return try answer.get()
     }
 
+    func metadataOfAllTopics(timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
+        guard !self.isClosed else { throw KafkaFailure(.destroyed) }
+        let names = self.kafka.topics.keys.sorted()
+        let answer = await withUnsafeContinuation { waiting in self.ask(.metadata(names, waiting), timeout: UInt64(timeout)) }
+        return try answer.get()
+    }
+
     func limits(of topics: [String]) async -> [KafkaTopicLimit] {
         guard !self.isClosed, !topics.isEmpty else {
             return topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: .destroyed) }

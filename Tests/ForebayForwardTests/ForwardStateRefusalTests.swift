@@ -1,0 +1,171 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTestKit
+import Testing
+
+@testable import ForebayForward
+
+/// Events that brokers refuse for good, one after the other.
+@Suite("Forward state: runs of refused events")
+struct ForwardStateRefusalTests {
+    /// The main producer's batch is refused; what stands behind it comes back, and its successor is there.
+    private func refuse(_ driver: inout Driver, _ batch: [UInt64], _ code: KafkaErrorCode = .invalidRecord) {
+        let behind = Set(driver.sent.filter { $0.slot == .main }.map(\.number)).sorted().filter { flight in
+            !batch.contains(flight) && driver.state.flights.contains(flight)
+                && driver.state.flights[UInt32(truncatingIfNeeded: flight)].status == .sent
+        }
+        driver.report(batch, code)
+        driver.state.failed(.main, now: driver.now)
+        driver.report(behind, .purgedInQueue)
+        for slot in driver.state.slotsToClose(now: driver.now) { driver.state.closed(slot, now: driver.now) }
+        driver.pump()
+        driver.learn()
+        driver.pump()
+    }
+
+    private func slots(_ driver: Driver, _ flights: [UInt64]) -> [ProducerSlot] {
+        flights.map { flight in driver.sent.last { $0.number == flight }!.slot }
+    }
+
+    @Test("a run costs one producer: those behind the first go alone, in their order, until one is delivered")
+    func run() {
+        var driver = Driver()
+        driver.admit(8)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        for flight in 0..<5 as Range<UInt64> {
+            #expect(flight == 0 || driver.pump() == [flight])
+            #expect(self.slots(driver, [flight]) == [.single])
+            driver.report([flight], .invalidRecord, from: .single)
+        }
+        #expect(driver.state.deaths.map(\.flight) == [0, 1, 2, 3, 4] && driver.state[.main].isOpen)
+        #expect(driver.pump() == [5] && self.slots(driver, [5]) == [.single])
+        driver.report([5], from: .single)
+        let rest = driver.pump()
+        #expect(rest == [6, 7] && self.slots(driver, rest) == [.main, .main])
+    }
+
+    @Test("a record that is refused does not make its producer's successor come later each time; other fatal errors do")
+    func delays() {
+        for isRefusal in [true, false] {
+            var driver = Driver()
+            var delays: [UInt64] = []
+            for round in 0..<4 as Range<UInt64> {
+                driver.admit(1, topic: "t\(round)")
+                driver.learn()
+                driver.pump()
+                driver.report([round], isRefusal ? .invalidRecord : .outOfOrderSequence)
+                driver.state.failed(.main, now: driver.now)
+                driver.state.closed(.main, now: driver.now)
+                guard case .closed(let until) = driver.state[.main].phase else {
+                    Issue.record("it is not closed")
+                    return
+                }
+                delays.append(until - driver.now)
+                driver.wait(10_000)
+            }
+            #expect(delays == (isRefusal ? [0, 0, 0, 0] : [500, 1000, 2000, 4000]))
+        }
+    }
+
+    @Test("refused again soon, twice as many go alone; after many that went together, one is enough again")
+    func caution() {
+        var driver = Driver { $0.partitionWindow = 1 << 30 }
+        driver.learn()
+        var next: UInt64 = 0
+        var left: [Int] = []
+        for round in 0..<13 {
+            driver.admit(round == 11 ? 3000 : 5)
+            driver.learn()
+            var sent = driver.pump()
+            #expect(self.slots(driver, sent).allSatisfy { $0 == .main }, "round \(round)")
+            if round == 11 {
+                driver.report(Array(sent.dropLast(2)))
+                sent = Array(sent.suffix(2))
+            }
+            next = sent[0]
+            self.refuse(&driver, [next])
+            left.append(driver.partition(0).aloneLeft)
+            driver.admit(left.last! + 5)
+            var first = true
+            while driver.partition(0).unsettled > 0 {
+                let flights = driver.sent.suffix(1).map(\.number).filter {
+                    driver.state.flights.contains($0) && driver.state.flights[UInt32(truncatingIfNeeded: $0)].status == .sent
+                }
+                let flight = flights.isEmpty ? driver.pump() : flights
+                guard let one = flight.first else {
+                    Issue.record("it stands still in round \(round)")
+                    return
+                }
+                let slot = self.slots(driver, [one])[0]
+                if slot == .main {
+                    driver.report(flight)
+                } else {
+                    driver.report([one], first ? .invalidRecord : .none, from: .single)
+                }
+                first = false
+            }
+        }
+        #expect(left == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1, 2])
+    }
+
+    @Test("the other partitions of its topic begin with one alone; other topics go on together")
+    func siblings() {
+        var driver = Driver()
+        driver.admit(3, partition: 0)
+        driver.admit(3, partition: 1)
+        driver.admit(3, topic: "other")
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        let again = driver.sent.suffix(5)
+        #expect(again.filter { $0.slot == .single }.map(\.number).sorted() == [0, 3])
+        #expect(again.filter { $0.slot == .main }.map(\.number) == [6, 7, 8])
+    }
+
+    // MARK: Long runs
+
+    @Test("events that go alone and fill the queue from one look to the next make room for those behind; what flows never does")
+    func crowd() throws {
+        var driver = Driver { $0.queueLimit = 2000 }
+        driver.admit(40, size: 40)
+        driver.admit(5, topic: "other")
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        driver.admit(60, topic: "other")
+        #expect(!driver.state.wantsMore && driver.partition(0).queued == 39)
+        driver.state.checkStalls(now: driver.now)
+        #expect(driver.partition(0).aside == .none)
+        driver.wait(1000)
+        driver.state.checkStalls(now: driver.now)
+        driver.verify()
+        #expect(driver.partition(0).aside == .aside && driver.partition(0, of: "other").aside == .none)
+        let leaving = driver.state.takeLeaving()
+        try #require(leaving.count == 1)
+        #expect(leaving.map(\.departure.key) == [SetAsideKey("t", 0)] && leaving[0].flights == Array(0..<40))
+        #expect(leaving[0].departure.failure.code == .invalidRecord && leaving[0].departure.held.map(\.token) == [0])
+        #expect(driver.state.wantsMore)
+    }
+
+    @Test("a look in between at which none is on its way, the drain: nothing gives way")
+    func noCrowd() {
+        for (role, isFull) in [(ForwardRole.direct, false), (.drain, true)] {
+            var driver = Driver(role) { $0.queueLimit = 2000 }
+            if role == .direct { driver.admit(40, size: 40) } else { driver.admit(60, unit: 1, partition: 0) }
+            driver.learn()
+            driver.pump()
+            self.refuse(&driver, [0])
+            driver.state.checkStalls(now: driver.now)
+            driver.wait(1000)
+            if !isFull {
+                driver.report([0], .invalidRecord, from: .single)
+                driver.state.checkStalls(now: driver.now)  // Nothing is on its way.
+                driver.pump()
+            }
+            driver.state.checkStalls(now: driver.now)
+            #expect(driver.partition(0).aside == .none && driver.state.takeLeaving().isEmpty && driver.state.refusals.isEmpty)
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTelemetry
+import ForebayTestKit
+import Testing
+
+@testable import ForebayForward
+
+@Suite("Forward state: times that brokers refuse")
+struct ForwardStateTimesTests {
+    private static let now: Int64 = 1_790_000_000_000
+    private static let hour: Int64 = 3_600_000
+
+    /// Events of one partition whose batch was refused, and the first of which goes alone now; accepted so long ago each.
+    private func refused(_ ages: [Int64], times: KafkaTimeLimits, isOurs: Bool = true) -> Driver {
+        var driver = Driver()
+        driver.state.wall = Self.now
+        for age in ages {
+            driver.admit(
+                [EventFactory.Sample("t", value: "v", partition: 0, timestamp: Self.now - age)],
+                acceptedAt: isOurs ? Self.now - age + 3 : Self.now)
+        }
+        driver.learn(partitions: 1)
+        driver.state.learnedLimit(nil, times: times, 0, now: driver.now)
+        let sent = driver.pump()
+        driver.report([sent[0]], .invalidTimestamp)
+        driver.state.failed(.main, now: driver.now)
+        driver.report(Array(sent.dropFirst()), .purgedInQueue)
+        driver.state.closed(.main, now: driver.now)
+        driver.pump()
+        driver.learn(partitions: 1)
+        if driver.sent.last?.slot != .single { driver.pump() }
+        return driver
+    }
+
+    private func pump(_ driver: inout Driver) -> [(flight: UInt64, isRedated: Bool)] {
+        var sent: [(UInt64, Bool)] = []
+        driver.state.pump(now: driver.now) { outgoing, _, _ in
+            sent.append((outgoing.flight, outgoing.isRedated))
+            return .none
+        }
+        return sent
+    }
+
+    @Test(
+        "an event that waited for longer than its topic allows goes out with the time of delivery, and those about as old with it",
+        arguments: [Int64?.none, Self.hour])
+    func tooOld(before: Int64?) {
+        var driver = self.refused([2, 2, 2, 0].map { $0 * Self.hour }, times: KafkaTimeLimits(before: before))
+        driver.report([0], .invalidTimestamp, from: .single)
+        #expect(driver.topic().aside == .none && driver.state.deaths.isEmpty)
+        #expect(driver.state.notes.contains(.timeReplaced(topic: "t")))
+        let again = self.pump(&driver)
+        #expect(again.map(\.flight) == [0] && again.map(\.isRedated) == [true])
+        driver.report([0], from: .single)
+        driver.state.partitions[driver.place(0)].knownProducer = driver.state[.main].number
+        let rest = self.pump(&driver)
+        #expect(rest.map(\.flight) == [1, 2, 3] && rest.map(\.isRedated) == [true, true, false], "together, and the fresh one as it is")
+        driver.report([1, 2, 3])
+        #expect(driver.cursor == 4)
+    }
+
+    @Test("it's the topic's limit that decides, with a margin for clocks that differ")
+    func limits() {
+        let minute: Int64 = 60_000
+        for (age, before, isOld) in [
+            (20 * minute, 30 * minute, true), (20 * minute, 41 * minute, false), (20 * minute, .max, false), (3 * minute, nil, true),
+            (minute / 2, nil, false), (-5 * minute, nil, false), (-5 * minute, minute, false),
+        ] as [(Int64, Int64?, Bool)] {
+            var driver = self.refused([age], times: KafkaTimeLimits(before: before))
+            driver.report([0], .invalidTimestamp, from: .single)
+            #expect((driver.topic().aside == .none) == isOld, "\(age) of \(String(describing: before))")
+            #expect((driver.state.refusedTimes == ["t"]) != isOld && driver.state.deaths.isEmpty)
+        }
+    }
+
+    @Test("one ahead of the brokers' clock waits; the reason names when it is taken, and the setting that lets it through now")
+    func ahead() throws {
+        let time = Timestamp.rfc3339(Self.now + Self.hour)
+        for (after, when) in [
+            (Self.hour / 2, "to \(Timestamp.rfc3339(Self.now + Self.hour / 2))"), (nil, "near"), (.max, "near"),
+        ] as [(Int64?, String)] {
+            var driver = self.refused([-Self.hour, 0], times: KafkaTimeLimits(after: after))
+            driver.report([0], .invalidTimestamp, from: .single)
+            let leaving = driver.state.takeLeaving()
+            try #require(leaving.count == 1)
+            #expect(leaving.flatMap(\.flights) == [0, 1] && leaving[0].departure.failure.code == .invalidTimestamp)
+            let reason = leaving[0].departure.failure.reason
+            #expect(reason.contains(time) && reason.contains("clock has come \(when)"), "\(reason)")
+            #expect(reason.contains("message.timestamp.after.max.ms") && driver.state.limitsWanted)
+        }
+    }
+
+    @Test("where not even the time of delivery is taken, the clocks differ: the topic waits with its own times")
+    func clocksDiffer() {
+        var driver = self.refused([2 * Self.hour, 2 * Self.hour], times: KafkaTimeLimits(before: Self.hour))
+        driver.report([0], .invalidTimestamp, from: .single)
+        #expect(self.pump(&driver).map(\.isRedated) == [true])
+        driver.report([0], .invalidTimestamp, from: .single)
+        #expect(driver.topic().aside == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0, 1])
+        #expect(driver.topic().redatesThrough == .min && driver.state.deaths.isEmpty)
+    }
+
+    @Test("a producer's own time makes a dead letter, whose reason names the topic's setting")
+    func producersOwn() throws {
+        for (age, times, words) in [
+            (72 * Self.hour, KafkaTimeLimits(before: Self.hour), "older than message.timestamp.before.max.ms (3600000)"),
+            (72 * Self.hour, KafkaTimeLimits(), "older than message.timestamp.before.max.ms of"),
+            (-72 * Self.hour, KafkaTimeLimits(after: Self.hour), "further ahead than message.timestamp.after.max.ms (3600000)"),
+        ] {
+            var driver = self.refused([age, age], times: times, isOurs: false)
+            driver.report([0], .invalidTimestamp, from: .single)
+            try #require(driver.state.deaths.map(\.flight) == [0])
+            #expect(driver.state.deaths[0].reason.contains(words), "\(driver.state.deaths)")
+            #expect(driver.state.deaths[0].reason.contains(Timestamp.rfc3339(Self.now - age)) && driver.state.refusedTimes.isEmpty)
+        }
+    }
+}
