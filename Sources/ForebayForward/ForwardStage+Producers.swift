@@ -141,7 +141,8 @@ extension ForwardStage {
         headers += time.utf8
         return headers.withUnsafeBytes { headers in
             var record = KafkaRecord(
-                partition: outgoing.partition, timestamp: self.surroundings.time.wallMilliseconds, key: event.key, value: event.value, id: id,
+                partition: outgoing.partition, timestamp: self.surroundings.time.wallMilliseconds, key: event.key, value: event.value,
+                id: id,
                 headers: headers, token: outgoing.flight)
             return open.producer.send(&record, to: topic)
         }

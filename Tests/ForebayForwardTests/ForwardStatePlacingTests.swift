@@ -233,7 +233,8 @@ struct ForwardStatePlacingTests {
         driver.learn("t", leaders: [1, 1, 1])
         driver.pump()
         #expect(
-            driver.sent.suffix(6).sorted { $0.number < $1.number }.map(\.partition) == (0..<6).map { Self.partition("key-\($0)", among: 3) })
+            driver.sent.suffix(6).sorted { $0.number < $1.number }.map(\.partition) == (0..<6).map { Self.partition("key-\($0)", among: 3) }
+        )
     }
 
     @Test("known from before a start, it is the same: nothing goes direct before the topic's partitions are drained")

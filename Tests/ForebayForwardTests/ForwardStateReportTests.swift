@@ -207,7 +207,9 @@ struct ForwardStateReportTests {
                 Issue.record("it is \(driver.topic().phase)")
                 continue
             }
-            #expect(driver.topic().needsProbe && driver.state.notes.filter { if case .timeRefused("t", _) = $0 { true } else { false } }.count == 1)
+            #expect(
+                driver.topic().needsProbe
+                    && driver.state.notes.filter { if case .timeRefused("t", _) = $0 { true } else { false } }.count == 1)
         }
     }
 

@@ -56,7 +56,9 @@ struct SetAsideOnDiskTests {
         }
 
         /// A topic's units are asked for and found.
-        func find(_ topic: String) { self.setAside.found([ForwardState.Found(topic: topic, leaderless: [], partitionCount: .max)], now: 1000) }
+        func find(_ topic: String) {
+            self.setAside.found([ForwardState.Found(topic: topic, leaderless: [], partitionCount: .max)], now: 1000)
+        }
     }
 
     @Test("units whose slots can't be written while they are drained and appended to: each event counts once, and none is left behind")

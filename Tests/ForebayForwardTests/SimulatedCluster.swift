@@ -90,6 +90,13 @@ struct SimulatedCluster {
             }.map { (slot, $0) }
         }
         guard let (slot, queue) = work.randomElement(using: &self.random) else { return }
+        let first = self.producers[role]![slot].queues[queue][0]
+        guard Int(first.partition) < self.partitionCounts[first.topic]! else {
+            // Made anew with fewer partitions: all that is queued for one that is gone comes back, and that is not fatal.
+            let lost = self.producers[role]![slot].queues.remove(at: queue)
+            for message in lost { self.report(message, .unknownPartition, ProducerSlot(rawValue: slot)!, &state, now: now) }
+            return
+        }
         let limit = slot == ProducerSlot.single.rawValue ? 1 : Int.random(in: 1...20, using: &self.random)
         let batch = Array(self.producers[role]![slot].queues[queue].prefix(limit))
         self.producers[role]![slot].queues[queue].removeFirst(batch.count)
@@ -99,11 +106,6 @@ struct SimulatedCluster {
     }
 
     private mutating func handle(_ batch: [Message], _ role: ForwardRole, _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64) {
-        if Int(batch[0].partition) >= self.partitionCounts[batch[0].topic]! {
-            // Made anew with fewer: no fatal error, for it never was on its way.
-            for message in batch { self.report(message, .unknownPartition, slot, &state, now: now) }
-            return
-        }
         if self.missing.contains(batch[0].topic) {
             return self.refuse(batch, .unknownTopicOrPartition, role, slot, &state, now: now)
         }

@@ -67,6 +67,13 @@ struct StateKafka {
         let slots = self.producers.indices.filter { !self.producers[$0].queues.isEmpty }
         guard let slot = slots.randomElement(using: &self.random) else { return }
         let queue = Int.random(in: 0..<self.producers[slot].queues.count, using: &self.random)
+        let first = self.producers[slot].queues[queue][0]
+        guard Int(first.partition) < self.partitionCounts[first.topic] ?? .max else {
+            // Made anew with fewer partitions: all that is queued for one that is gone comes back, and that is not fatal.
+            let lost = self.producers[slot].queues.remove(at: queue)
+            for message in lost { self.report(message, .unknownPartition, ProducerSlot(rawValue: slot)!, &state, now: now) }
+            return
+        }
         let limit = slot == ProducerSlot.single.rawValue ? 1 : Int.random(in: 1...20, using: &self.random)
         let batch = Array(self.producers[slot].queues[queue].prefix(limit))
         self.producers[slot].queues[queue].removeFirst(batch.count)
@@ -76,11 +83,6 @@ struct StateKafka {
     }
 
     private mutating func handle(_ batch: [Message], _ slot: ProducerSlot, _ state: inout ForwardState, now: UInt64) {
-        if Int(batch[0].partition) >= self.partitionCounts[batch[0].topic] ?? .max {
-            // Made anew with fewer: no fatal error, for it never was on its way.
-            for message in batch { self.report(message, .unknownPartition, slot, &state, now: now) }
-            return
-        }
         if self.plant == .reportOnSend, !batch.contains(where: { self.poison.contains($0.sequence) }) {
             for message in batch { self.report(message, .none, slot, &state, now: now) }
             if !self.chance(1, in: 50) { self.store(batch) }

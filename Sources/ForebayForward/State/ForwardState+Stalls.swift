@@ -9,10 +9,10 @@ extension ForwardState {
     /// - Returns: whether all were looked at; otherwise the next call goes on.
     @discardableResult
     mutating func checkStalls(now: UInt64) -> Bool {
-        if self.stallsLookedAt >= self.partitions.count { self.clearCrowd(now: now) }
         let isCrowded = self.role == .drain && !self.wantsMore
         let patience = UInt64(self.configuration.partitionPatience)
         let first = self.stallsLookedAt < self.partitions.count ? self.stallsLookedAt : 0
+        if first == 0 { self.clearCrowd(now: now) }
         let end = min(self.partitions.count, first + self.configuration.stallsPerLook)
         self.stallsLookedAt = end
         for place in first..<end where self.partitions[place].unsettled > 0 {

@@ -62,7 +62,8 @@ extension ForwardState {
     private func reasonOfAhead(_ time: Int64, _ topic: Int) -> String {
         let (from, isBeyond) = time.subtractingReportingOverflow(self.topics[topic].times.after ?? .max)
         let when = isBeyond || from <= 0 ? "when their clock has come near" : "when their clock has come to \(Timestamp.rfc3339(from))"
-        return "its time of acceptance, \(Timestamp.rfc3339(time)), is too far ahead of the brokers' clock: they take it \(when), or at once with "
+        return
+            "its time of acceptance, \(Timestamp.rfc3339(time)), is too far ahead of the brokers' clock: they take it \(when), or at once with "
             + "a larger message.timestamp.after.max.ms of the topic"
     }
 
