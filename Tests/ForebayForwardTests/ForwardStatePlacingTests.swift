@@ -205,6 +205,33 @@ struct ForwardStatePlacingTests {
         #expect(more.state.takeLeaving().flatMap(\.flights) == [0, 1, 2, 3, 4, 5] && more.topic().alone == 0)
     }
 
+    @Test("another number of partitions while one of them is tried with an event: another is tried")
+    func probedMeanwhile() {
+        for count in [1, 5] {
+            var driver = Driver { $0.setAsideTopics = 0 }
+            driver.admit(Self.keyed(6))
+            driver.learn(partitions: 3)
+            driver.report(driver.pump(), .topicAuthorizationFailed)
+            driver.wait(10_000)
+            driver.learn(partitions: 3)
+            guard case .probing = driver.topic().phase else {
+                Issue.record("it is not tried")
+                return
+            }
+            driver.state.wantAll()
+            driver.learn(partitions: count)
+            var delivered: Set<UInt64> = []
+            for _ in 0..<30 {
+                let sent = driver.pump()
+                for flight in sent { driver.report([flight], from: driver.sent.last { $0.number == flight }!.slot) }
+                delivered.formUnion(sent)
+                driver.learn(partitions: count)
+                driver.wait(100)
+            }
+            #expect(delivered == Set(0..<6) && driver.topic().partitions.count == count)
+        }
+    }
+
     // MARK: Fewer partitions than set-aside ones remember
 
     @Test("made anew with fewer partitions than were when some were set aside: all that is newer is set aside behind them, in its order")

@@ -104,6 +104,36 @@ struct RealKafkaTests {
         await fixture.close()
     }
 
+    @Test("refused for their time by a real broker: what waited too long bears the time of delivery, a producer's own old time is dead")
+    func times() async throws {
+        let cluster = try await KafkaCluster.shared()
+        try await cluster.create(topic: "times", partitions: 2, settings: ["message.timestamp.before.max.ms": "60000"])
+        let fixture = try self.fixture(cluster.bootstrap)
+        fixture.start()
+        let now = WallClock.milliseconds, waited = now - 600_000
+        func samples(_ numbers: Range<Int>, at time: Int64) -> [EventFactory.Sample] {
+            Self.samples(numbers, topic: "times").map {
+                var sample = $0
+                sample.timestamp = time
+                return sample
+            }
+        }
+        fixture.feed(samples(0..<500, at: waited), acceptedAt: waited)
+        fixture.feed(samples(500..<1000, at: waited), acceptedAt: now)  // The producers' own: they came just now.
+        let end = fixture.feed(samples(1000..<1500, at: now), acceptedAt: now)
+        await fixture.source.settled(through: end)
+        #expect(fixture.deadLetters.letters.map(\.offset.number).sorted() == (500..<1000).map(UInt64.init))
+        #expect(fixture.deadLetters.letters.allSatisfy { $0.reason.contains("message.timestamp.before.max.ms (60000)") })
+        #expect(fixture.setAside.isEmpty)
+        let records = try await KafkaConsumer(bootstrap: cluster.bootstrap).read("times")
+        let arrival = Arrival(records, expected: (0..<1500).filter { !(500..<1000).contains($0) })
+        #expect(arrival.missing.isEmpty && arrival.unordered.isEmpty)
+        let redated = records.filter { $0.header("forebay-accepted-at") != nil }
+        #expect(redated.count == 500 && redated.allSatisfy { $0.header("forebay-accepted-at") == "\(waited)" && $0.timestamp >= now })
+        #expect(fixture.registry.total("forebay_delivery_rebuilds_total") <= 4)
+        await fixture.close()
+    }
+
     @Test("two routes, the topic of one is missing: it is set aside, the other flows; created, its events arrive in order")
     func missingTopic() async throws {
         let cluster = try await KafkaCluster.shared()

@@ -53,6 +53,8 @@ struct SetAsideSimulation {
     var everAside: Set<Int> = []
     var unitsSeen = 0
     var remade = 0
+    /// A unit of a whole topic waited for those of its partitions.
+    var hasWaited = false
     var awaySince: UInt64 = 0
     /// Whether the accounts are looked at after every step, which takes its time.
     var looks = false
@@ -88,6 +90,11 @@ struct SetAsideSimulation {
             if self.number(0...40) == 0 { self.end(.drain) }
         }
         self.cluster.heal()
+        try self.settle()
+        try self.checkTheEnd()
+    }
+
+    private mutating func settle() throws {
         var steps = 0
         while self.cursor < self.samples.count || !self.shared.isEmpty || self.states.values.contains(where: { !$0.isIdle }) {
             if self.admitted < self.samples.count, self.states[.direct]!.wantsMore { self.admit() }
@@ -95,7 +102,37 @@ struct SetAsideSimulation {
             steps += 1
             guard steps < 60_000 else { throw Broken(description: "it never settles: \(self.stuck)") }
         }
+    }
+
+    /// Topics that have each of these numbers of partitions in turn, made anew each time while some of their partitions are set aside, and
+    /// with them the topics: events come all the time, and both stages begin anew in between.
+    mutating func run(partitions: [[Int]]) throws {
+        for stage in partitions[0].indices {
+            for (topic, counts) in partitions.enumerated() { self.cluster.remake("topic-\(topic)", partitions: counts[stage]) }
+            self.cluster.heal()
+            try self.flow(batches: 3)
+            guard stage + 1 < partitions[0].count else { break }
+            for (topic, counts) in partitions.enumerated() {
+                for partition in stride(from: stage % 2, to: counts[stage], by: 2) {
+                    self.cluster.frozen.insert("topic-\(topic)/\(partition)")
+                }
+            }
+            try self.flow(batches: 15)
+            if stage % 2 == 0 { self.end(.drain) }
+            for topic in partitions.indices { self.cluster.missing.insert("topic-\(topic)") }
+            try self.flow(batches: 4)
+            self.end(.direct)
+            if stage % 2 == 1 { self.end(.drain) }
+        }
+        try self.settle()
         try self.checkTheEnd()
+    }
+
+    private mutating func flow(batches: Int) throws {
+        for _ in 0..<batches {
+            if self.states[.direct]!.wantsMore { self.admit() }
+            for _ in 0..<20 { try self.step() }
+        }
     }
 
     private mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self.cluster.random) }
@@ -175,6 +212,7 @@ struct SetAsideSimulation {
             self.cluster.step(role, &self.states[role]!, now: self.now)
             try self.turn(role)
         }
+        if !self.hasWaited { self.hasWaited = self.shared.units.values.contains(where: self.shared.isBehindPartitions) }
         if self.number(0...3) == 0 { self.store(self.number(0...1) == 0 ? .direct : .drain) }
         self.read()
     }

@@ -33,6 +33,21 @@ struct SetAsideSimulationTests {
         #expect(simulation.unitsSeen > 1 && simulation.everAside.count > 50)
     }
 
+    @Test(
+        "several topics come back with other numbers of partitions while some are set aside: keys stay in order, over both stages' restarts",
+        arguments: [
+            [[4, 3], [6, 4], [5, 1]], [[3, 4, 2], [4, 3, 2], [6, 4, 5]], [[3, 4, 2, 6, 1], [2, 3, 3, 2, 4], [6, 5, 4, 3, 2]],
+        ])
+    func narrower(partitions: [[Int]]) {
+        var hasWaited = false
+        for seed in 0..<25 {
+            var simulation = SetAsideSimulation(seed: UInt64(seed))
+            do { try simulation.run(partitions: partitions) } catch { Issue.record("seed \(seed): \(error)") }
+            hasWaited = hasWaited || simulation.hasWaited
+        }
+        #expect(hasWaited, "else it shows nothing")
+    }
+
     @Test("topics are made anew with fewer partitions in these runs, while some of their partitions are set aside")
     func remakes() throws {
         var remade = 0

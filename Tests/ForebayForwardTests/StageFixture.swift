@@ -124,9 +124,9 @@ final class StageFixture: Sendable {
     ///
     /// - Returns: the end of their sequences.
     @discardableResult
-    func feed(_ samples: [EventFactory.Sample]) -> UInt64 {
+    func feed(_ samples: [EventFactory.Sample], acceptedAt: Int64 = WallClock.milliseconds) -> UInt64 {
         let first = self.fed.withLock { $0 }
-        let batch = EventFactory.batch(samples, spool: self.spool, first: first)
+        let batch = EventFactory.batch(samples, spool: self.spool, first: first, acceptedAt: acceptedAt)
         self.held.batches.withLock { $0[first] = batch }
         self.fed.withLock { $0 = batch.end }
         self.more.add(())

@@ -338,6 +338,31 @@ struct StageTimesTests {
         }
     }
 
+    // MARK: Times
+
+    @Test("events older than their topic takes go out with the time of delivery, their own in a header behind those they came with")
+    func redates() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            let hour: Int64 = 3_600_000
+            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: nil, times: KafkaTimeLimits(before: hour), error: .none) }
+            world.cluster.refusal = { $0.timestamp < world.wall - hour ? .invalidTimestamp : .none }
+            let old = world.wall - 3 * hour
+            world.give([EventFactory.Sample("t", value: "a", timestamp: old)], acceptedAt: old)
+            let end = world.give([EventFactory.Sample("t", value: "b", timestamp: world.wall)])
+            try await world.settled(end)
+            #expect(world.letters.letters.isEmpty && world.setAside.isEmpty)
+            let sent = world.cluster.sent
+            #expect(sent.filter { $0.value == "a" }.map { $0.timestamp == old } == [true, true, false])
+            let delivered = try #require(sent.last { $0.value == "a" })
+            #expect(world.wall - delivered.timestamp < 1000)
+            let text = String(decoding: delivered.headers, as: UTF8.self)
+            #expect(text.contains("forebay-accepted-at") && text.hasSuffix("\(old)"))
+            #expect(sent.last { $0.value == "b" }.map { $0.headers.isEmpty && $0.timestamp > old } == true)
+            #expect(world.told("events waited for longer than their topic allows; they are sent with the time of delivery").count == 1)
+        }
+    }
+
     // MARK: Ending
 
     @Test("a drain waits while deliveries go on, and ends when none came for its patience; what is not reported stays behind the cursor")

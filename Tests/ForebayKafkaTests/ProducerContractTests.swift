@@ -131,13 +131,26 @@ struct ProducerContractTests {
         await cluster.close(fixture)
     }
 
+    @Test("all topics are told without any of them being taken into use, or made", arguments: ContractKind.all)
+    func allTopics(kind: ContractKind) async throws {
+        let cluster = try await ContractCluster(kind), topics = [self.topic(), self.topic()], missing = self.topic()
+        for topic in topics { try await cluster.create(topic, partitions: 2) }
+        let fixture = try await cluster.producer(.bulk)
+        let found = try await fixture.metadataOfAllTopics().topics
+        #expect(Set(found.map(\.name)).isSuperset(of: topics) && !found.contains { $0.name == missing })
+        #expect(found.filter { topics.contains($0.name) }.allSatisfy { !$0.error.isError && $0.leaders.count == 2 })
+        await cluster.close(fixture)
+    }
+
     @Test("a batch above its topic's limit is refused whole, and the topic tells the limit", arguments: ContractKind.judging)
     func size(kind: ContractKind) async throws {
         let cluster = try await ContractCluster(kind), topic = self.topic()
         try await cluster.create(topic, partitions: 1, limit: 2000)
         let bulk = try await cluster.producer(.bulk, ["linger.ms": "50"])
         _ = try await bulk.metadata(of: topic)
-        #expect(await bulk.limits(of: [topic]) == [KafkaTopicLimit(topic: topic, bytes: 2000, error: .none)])
+        let limits = await bulk.limits(of: [topic])
+        #expect(limits.map(\.topic) == [topic] && limits.map(\.bytes) == [2000] && limits.map(\.error) == [.none])
+        if kind != .simulated { #expect(limits[0].times.before != nil && limits[0].times.after != nil) }
 
         let small = try await cluster.producer(.small(batchSize: 1800))
         _ = try await small.metadata(of: topic)

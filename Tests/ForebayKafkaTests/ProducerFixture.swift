@@ -34,6 +34,8 @@ actor ProducerFixture {
         try await self.producer!.metadata(of: self.topic(name), timeout: timeout)
     }
 
+    func metadataOfAllTopics() async throws -> KafkaMetadata { try await self.producer!.metadataOfAllTopics(timeout: 5000) }
+
     /// Sends, asks for metadata and limits, and closes before any of it can be answered.
     ///
     /// - Returns: the codes that the questions ended with.

@@ -142,6 +142,11 @@ extension ForwardState {
         }
         self.topics[topic].keyCount = self.keyCount(topic, among: count)
         self.topics[topic].nextCount = nil
+        if case .probing = self.topics[topic].phase {
+            // The partition that was to be tried has another place now, or is gone.
+            self.topics[topic].phase = .unknown
+            self.want(topic, by: .main)
+        }
         self.refreshLive(topic)
         self.placeWaiting(topic, now: now)
     }
