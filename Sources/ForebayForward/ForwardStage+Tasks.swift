@@ -41,10 +41,10 @@ extension ForwardStage {
         }
     }
 
-    /// Of many new topics, those that the cluster does not have are not asked for by name. That it does not tell says nothing: the question
-    /// that follows does.
+    /// Of many new topics, those that the cluster does not have are not asked for by name.
     private func sift(_ producer: any KafkaProducing, _ patience: Int) async {
         let new = self.state.manyNew().map { (index: $0, name: self.state.topics[$0].name) }
+        // Without an answer: the question that follows tells why.
         guard !new.isEmpty, let answer = try? await producer.metadataOfAllTopics(timeout: Int32(patience)) else { return }
         self.targetAnswered()
         let listed = Set(answer.topics.map(\.name)), now = self.loop.nowMilliseconds

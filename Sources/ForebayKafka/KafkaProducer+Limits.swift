@@ -3,7 +3,8 @@ import CRDKafka
 extension KafkaProducer {
     private static let limitTimeout: Int32 = 1500
 
-    /// Asks for `max.message.bytes` of topics, and for the times that they take. Needs the permission DescribeConfigs; without it the limit is none.
+    /// Asks for `max.message.bytes` of topics, and for the times that they take. Needs the permission DescribeConfigs; without it there are
+    /// none.
     ///
     /// Comes back with what ``poll(_:)`` reads, so polling must go on. One answer for each topic, also when the producer is closed
     /// meanwhile.

@@ -109,6 +109,9 @@ struct ForwardStageTroubleTests {
             end = fixture.feed((part * 10..<part * 10 + 10).map { EventFactory.Sample("flows", key: "k\($0 % 3)", value: "v\($0)") })
         }
         await fixture.source.settled(through: end)
+        try await until("the new ones, which the cluster makes when it is asked for them, are delivered from aside") {
+            fixture.setAside.isEmpty
+        }
         let consumer = KafkaConsumer(bootstrap: cluster.bootstrap)
         let arrival = Arrival(try await consumer.read("flows"), expected: 0..<200)
         #expect(arrival.missing.isEmpty && arrival.repeats == 0 && arrival.unordered.isEmpty)

@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayKafka
 
 @testable import ForebayForward
 
@@ -29,5 +30,28 @@ extension SetAsideSimulation {
         var broken = state.brokenAccounts() + self.shared.brokenAccounts(now: self.now)
         if afterSending { broken += state.leftBehind(now: self.now) }
         if let first = broken.first { throw Broken(description: "\(role), at \(self.now): \(first), \(broken.count) in all") }
+    }
+
+    /// What a seed that hangs is judged by.
+    var stuck: String {
+        var lines = ["at \(self.now), cursor \(self.cursor) of \(self.samples.count), admitted \(self.admitted)"]
+        for unit in self.shared.units.values {
+            lines.append(
+                "unit \(unit.number) \(unit.key) \(unit.phase) settled \(unit.settled) of \(unit.end) + \(unit.pending) held \(unit.held) read "
+                    + "\(unit.read) pass \(unit.pass)")
+        }
+        for (role, state) in self.states {
+            lines.append("\(role): \(state.flights.count) flights, \(self.parting[role]!.count) parting")
+            lines += state.topics.map {
+                "\($0.name) \($0.phase) aside \($0.aside) known \($0.knownBy) wanted \($0.wantedBy) waiting \($0.waiting.count) of \($0.assigned), "
+                    + "next count \(String(describing: $0.nextCount)) limit \($0.limitIsKnown) probe \($0.needsProbe)"
+            }
+            lines += state.partitions.filter { $0.unsettled > 0 }.map {
+                "\($0.topic)/\($0.number): unsettled \($0.unsettled) queued \($0.queued) out \($0.outstanding) halted \($0.isHalted) alone "
+                    + "\($0.isAlone) stalled \($0.stalledAt) ready \($0.isReady) rests \($0.restsUntil) aside \($0.aside) leaderless \($0.isLeaderless)"
+            }
+            lines += state.slots.map { "\($0.phase) out \($0.outstanding) full \($0.isFull) stalled \($0.stalled) wanted \($0.isWanted)" }
+        }
+        return lines.joined(separator: "\n")
     }
 }

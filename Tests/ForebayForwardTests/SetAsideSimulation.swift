@@ -94,7 +94,7 @@ struct SetAsideSimulation {
         try self.checkTheEnd()
     }
 
-    private mutating func settle() throws {
+    mutating func settle() throws {
         var steps = 0
         while self.cursor < self.samples.count || !self.shared.isEmpty || self.states.values.contains(where: { !$0.isIdle }) {
             if self.admitted < self.samples.count, self.states[.direct]!.wantsMore { self.admit() }
@@ -104,38 +104,7 @@ struct SetAsideSimulation {
         }
     }
 
-    /// Topics that have each of these numbers of partitions in turn, made anew each time while some of their partitions are set aside, and
-    /// with them the topics: events come all the time, and both stages begin anew in between.
-    mutating func run(partitions: [[Int]]) throws {
-        for stage in partitions[0].indices {
-            for (topic, counts) in partitions.enumerated() { self.cluster.remake("topic-\(topic)", partitions: counts[stage]) }
-            self.cluster.heal()
-            try self.flow(batches: 3)
-            guard stage + 1 < partitions[0].count else { break }
-            for (topic, counts) in partitions.enumerated() {
-                for partition in stride(from: stage % 2, to: counts[stage], by: 2) {
-                    self.cluster.frozen.insert("topic-\(topic)/\(partition)")
-                }
-            }
-            try self.flow(batches: 15)
-            if stage % 2 == 0 { self.end(.drain) }
-            for topic in partitions.indices { self.cluster.missing.insert("topic-\(topic)") }
-            try self.flow(batches: 4)
-            self.end(.direct)
-            if stage % 2 == 1 { self.end(.drain) }
-        }
-        try self.settle()
-        try self.checkTheEnd()
-    }
-
-    private mutating func flow(batches: Int) throws {
-        for _ in 0..<batches {
-            if self.states[.direct]!.wantsMore { self.admit() }
-            for _ in 0..<20 { try self.step() }
-        }
-    }
-
-    private mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self.cluster.random) }
+    mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self.cluster.random) }
 
     private mutating func disturb() {
         let topic = "topic-\(self.number(0...3))"
@@ -161,7 +130,7 @@ struct SetAsideSimulation {
     }
 
     /// A stage fails and is made anew, at its cursor.
-    private mutating func end(_ role: ForwardRole) {
+    mutating func end(_ role: ForwardRole) {
         self.cluster.producers[role] = [SimulatedCluster.Producer](repeating: .init(), count: 3)
         self.parting[role] = []
         self.unburied[role] = []
@@ -173,7 +142,7 @@ struct SetAsideSimulation {
 
     // MARK: Events
 
-    private mutating func admit() {
+    mutating func admit() {
         let first = self.admitted
         let run = self.number(0...15) == 0 ? "topic-\(self.number(0...3))" : nil  // All of it is refused.
         while self.samples.count < first + self.number(1...60) {
@@ -204,7 +173,7 @@ struct SetAsideSimulation {
 
     // MARK: One step
 
-    private mutating func step() throws {
+    mutating func step() throws {
         self.now += UInt64(self.number(1...30))
         for role in [ForwardRole.direct, .drain] {
             if self.number(0...10) == 0 { self.states[role]!.checkStalls(now: self.now) }
@@ -397,7 +366,7 @@ struct SetAsideSimulation {
 
     // MARK: The end
 
-    private func checkTheEnd() throws {
+    func checkTheEnd() throws {
         guard self.buried == self.cluster.poison.filter({ $0 < self.samples.count }) else {
             throw Broken(description: "dead: \(self.buried.sorted()), poison: \(self.cluster.poison.sorted())")
         }
@@ -419,28 +388,5 @@ struct SetAsideSimulation {
                         + "outstanding, \(state.holds.count) held, \(state.pinned.count) pinned")
             }
         }
-    }
-
-    /// What a seed that hangs is judged by.
-    private var stuck: String {
-        var lines = ["at \(self.now), cursor \(self.cursor) of \(self.samples.count), admitted \(self.admitted)"]
-        for unit in self.shared.units.values {
-            lines.append(
-                "unit \(unit.number) \(unit.key) \(unit.phase) settled \(unit.settled) of \(unit.end) + \(unit.pending) held \(unit.held) read "
-                    + "\(unit.read) pass \(unit.pass)")
-        }
-        for (role, state) in self.states {
-            lines.append("\(role): \(state.flights.count) flights, \(self.parting[role]!.count) parting")
-            lines += state.topics.map {
-                "\($0.name) \($0.phase) aside \($0.aside) known \($0.knownBy) wanted \($0.wantedBy) waiting \($0.waiting.count) of \($0.assigned), "
-                    + "next count \(String(describing: $0.nextCount)) limit \($0.limitIsKnown) probe \($0.needsProbe)"
-            }
-            lines += state.partitions.filter { $0.unsettled > 0 }.map {
-                "\($0.topic)/\($0.number): unsettled \($0.unsettled) queued \($0.queued) out \($0.outstanding) halted \($0.isHalted) alone "
-                    + "\($0.isAlone) stalled \($0.stalledAt) ready \($0.isReady) rests \($0.restsUntil) aside \($0.aside) leaderless \($0.isLeaderless)"
-            }
-            lines += state.slots.map { "\($0.phase) out \($0.outstanding) full \($0.isFull) stalled \($0.stalled) wanted \($0.isWanted)" }
-        }
-        return lines.joined(separator: "\n")
     }
 }

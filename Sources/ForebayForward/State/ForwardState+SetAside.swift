@@ -100,17 +100,26 @@ extension ForwardState {
     mutating func fail(partition place: Int, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
         guard self.partitions[place].unsettled > 0 else { return }
         let topic = self.partitions[place].topic
-        if self.role == .drain, let number = self.batches.partition(self.flights[self.partitions[place].oldest].batch) {
-            // Units that pick partitions anew share them.
-            if self.isNarrowed(topic, to: self.topics[topic].partitions.count) {
-                return self.withdraw(topic: topic, failure, byDelivery: byDelivery)
-            }
+        if self.role == .drain, self.isShared(place) {
+            self.withdraw(topic: topic, failure, byDelivery: byDelivery)
+        } else if self.role == .drain, let number = self.batches.partition(self.flights[self.partitions[place].oldest].batch) {
             self.withdraw(partition: number, place, failure, byDelivery: byDelivery, now: now)
         } else if self.maySetAside(topic) {
             self.setAside(partition: place, failure, now: now)
         } else {
             self.want(topic, by: .main)
         }
+    }
+
+    /// Whether a partition holds events of several units, as it may once they have picked partitions anew: if it fails, each of them is
+    /// given up.
+    private mutating func isShared(_ place: Int) -> Bool {
+        let first = self.batches.partition(self.flights[self.partitions[place].oldest].batch)
+        var isShared = false
+        self.forEachUnsettled(of: place) { state, flight in
+            if state.batches.partition(state.flights[flight].batch) != first { isShared = true }
+        }
+        return isShared
     }
 
     /// So many topics at once are set aside, not more: their units cost memory and room in the log's table.

@@ -2,7 +2,7 @@ import ForebayCore
 import ForebayKafka
 import ForebayTelemetry
 
-/// Times that brokers refuse: a producer's own makes a dead letter; that of acceptance, which is ours, must not keep an event from arriving.
+/// Times that brokers refuse: a producer's own makes a dead letter; that of acceptance, which is ours, keeps no event from arriving.
 ///
 ///     too old: it waited for Kafka longer than its topic allows, and only gets older --> sent with the time of delivery
 ///     ahead of the brokers' clock --> its topic waits: time heals it

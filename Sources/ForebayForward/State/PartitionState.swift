@@ -31,7 +31,7 @@ struct PartitionState {
     /// Of its next events so many go alone, unless one is refused again; then as many anew. A run of refused events costs one producer
     /// with a guarantee, not one for each event.
     var aloneLeft = 0
-    /// To how much that was raised last, and what it delivered together with others since: a refusal soon after shows that it was too little.
+    /// To how much that was raised last, and how many it delivered together since: refused again soon, it was too little.
     var caution = 0
     var deliveredTogether = 0
     /// Why an event of it was refused last.

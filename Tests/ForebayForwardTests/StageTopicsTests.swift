@@ -1,0 +1,67 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTestKit
+import Testing
+
+@testable import ForebayForward
+
+/// What a stage asks of many new topics, and sends to those that take no old times.
+@Suite("Forward stage: topics")
+struct StageTopicsTests {
+    @Test("of many new topics those that the cluster doesn't have are not asked for by name, and one that it has need not wait for them")
+    func manyNew() throws {
+        try StageWorld.run {
+            $0.configuration.topicsPerRequest = 10
+        } _: { world in
+            world.cluster.topics = ["there": 1, "t5": 1]
+            world.give((0..<500).map { EventFactory.Sample("t\($0)", value: "v") } + [EventFactory.Sample("there", value: "v")])
+            try await world.until("it is delivered", within: 500) { world.cluster.sent.contains { $0.topic == "there" } }
+            try await world.settled(501)
+            let calls = world.cluster.takeCalls().filter { $0.hasPrefix("forward/\(world.route): ") }
+            #expect(calls.filter { $0.contains("metadata of all") }.count == 2, "a topic may be just being created")
+            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            #expect(Set(producer.open.compactMap { $0 }) == ["there", "t5"])
+            #expect(Set(world.cluster.sent.map(\.topic)) == ["there", "t5"] && world.setAside.unitCount == 499)
+            #expect(world.told("the cluster does not answer; events wait").isEmpty)
+        }
+    }
+
+    @Test("a cluster that does not tell its topics is asked for all new ones by name; where no more may be set aside, too")
+    func manyNewByName() throws {
+        for isFull in [false, true] {
+            try StageWorld.run {
+                $0.configuration.topicsPerRequest = 10
+                if isFull { $0.configuration.setAsideTopics = 0 }
+            } _: { world in
+                world.cluster.tellsAll = isFull
+                for number in 0..<40 { world.cluster.topics["t\(number)"] = 1 }
+                world.cluster.hidden = isFull ? [] : ["none"]
+                try await world.settled(world.give((0..<40).map { EventFactory.Sample("t\($0)", value: "v") }))
+                #expect(world.cluster.sent.count == 40 && world.cluster.takeCalls().filter { $0.contains("metadata of 1") }.count >= 1)
+            }
+        }
+    }
+
+    @Test("events older than their topic takes go out with the time of delivery, their own in a header behind those they came with")
+    func redates() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            let hour: Int64 = 3_600_000
+            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: nil, times: KafkaTimeLimits(before: hour), error: .none) }
+            world.cluster.refusal = { $0.timestamp < world.wall - hour ? .invalidTimestamp : .none }
+            let old = world.wall - 3 * hour
+            world.give([EventFactory.Sample("t", value: "a", timestamp: old)], acceptedAt: old)
+            let end = world.give([EventFactory.Sample("t", value: "b", timestamp: world.wall)])
+            try await world.settled(end)
+            #expect(world.letters.letters.isEmpty && world.setAside.isEmpty)
+            let sent = world.cluster.sent
+            #expect(sent.filter { $0.value == "a" }.map { $0.timestamp == old } == [true, true, false])
+            let delivered = try #require(sent.last { $0.value == "a" })
+            #expect(world.wall - delivered.timestamp < 1000)
+            let text = String(decoding: delivered.headers, as: UTF8.self)
+            #expect(text.contains("forebay-accepted-at") && text.hasSuffix("\(old)"))
+            #expect(sent.last { $0.value == "b" }.map { $0.headers.isEmpty && $0.timestamp > old } == true)
+            #expect(world.told("events waited for longer than their topic allows; they are sent with the time of delivery").count == 1)
+        }
+    }
+}
