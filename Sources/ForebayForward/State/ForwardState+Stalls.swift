@@ -28,7 +28,9 @@ extension ForwardState {
             self.isCrowded = false
             return
         }
-        let slow = self.partitions.indices.filter { self.partitions[$0].aloneLeft > 0 && self.partitions[$0].queued > 0 }
+        let slow = self.partitions.indices.filter {
+            self.partitions[$0].queued > 0 && (self.partitions[$0].aloneLeft > 0 || self.partitions[$0].isAlone)
+        }
         var bytes = 0
         for place in slow { self.forEachUnsettled(of: place) { bytes += Int($0.flights[$1].bytes) } }
         let wasCrowded = self.isCrowded
