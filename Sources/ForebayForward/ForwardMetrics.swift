@@ -23,7 +23,7 @@ package final class ForwardMetrics: Sendable {
         (self.stage, self.route) = (role.stageName, route)
         let labels: KeyValuePairs = ["stage": role.stageName, "route": route]
         self.redelivered = registry.counter(
-            "forebay_redelivered_events_total", help: "Events sent again that may have been stored before.", labels: labels)
+            "forebay_redelivered_events_total", help: "Events sent, or set aside, again that may have been stored before.", labels: labels)
         self.rebuilds = registry.counter(
             "forebay_delivery_rebuilds_total", help: "Producers that took a fatal error and were made anew.", labels: labels)
         self.unknownErrors = registry.counter(

@@ -76,7 +76,21 @@ extension ForwardStage {
             do { try await self.surroundings.time.sleep(milliseconds: interval) } catch { return }
             while !self.state.checkStalls(now: self.loop.nowMilliseconds) { await Task.yield() }
             self.turn()
+            await self.keepAhead(isFinal: false)
         }
+    }
+
+    /// Has the source remember what is settled beyond its cursor: where that stands still, and when the run is over. Else each restart
+    /// would deliver and set aside the same events once more, for as long as an older one waits.
+    func keepAhead(isFinal: Bool) async {
+        guard self.role == .direct else { return }
+        let (head, settled) = (self.state.flights.head, self.state.totals.settled)
+        defer { self.aheadSeen = head }
+        guard isFinal || head == self.aheadSeen && settled != self.aheadKept else { return }
+        self.aheadKept = settled
+        var ahead = self.state.settledAhead
+        ahead.witnesses = [self.setAside.witness, await self.deadLetters.witness].compactMap { $0 }
+        self.source.keep(ahead, isFinal: isFinal)
     }
 
     /// Appends what leaves to the set-aside log. Only when it is durable may the cursor pass it.

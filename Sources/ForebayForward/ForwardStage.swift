@@ -53,6 +53,8 @@ package actor ForwardStage: Stage {
     private var idleSince: UInt64?
     /// What this run holds of the budget.
     private(set) var heldBytes = 0
+    /// The oldest flight when that was last looked at, and how many were settled when what is ahead was last kept.
+    var aheadSeen: UInt64 = 0, aheadKept: UInt64 = 0
 
     // One task each waits for these, while the stage runs.
     var room = Wakeup()
@@ -117,6 +119,7 @@ package actor ForwardStage: Stage {
             self.end()  // Before the tasks are waited for: with their producers gone, none waits for an answer.
             group.cancelAll()
         }
+        await self.keepAhead(isFinal: true)
         self.leaveSetAside()
         if let failure { throw failure }
         try Task.checkCancellation()
@@ -148,6 +151,7 @@ package actor ForwardStage: Stage {
         self.isDraining = false
         self.idleSince = nil
         self.heldBytes = 0
+        (self.aheadSeen, self.aheadKept) = (0, 0)
         self.wantsAnswer = self.role == .direct
         (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
         (self.departures, self.changes) = (Wakeup(), Wakeup())
@@ -213,7 +217,8 @@ package actor ForwardStage: Stage {
             let unit = self.partition(ofUnitOf: batch)
             if unit.isAccepted {
                 self.seeChanges()
-                self.state.admit(batch, partition: unit.partition, now: self.loop.nowMilliseconds)
+                self.state.admit(
+                    batch, partition: unit.partition, resentBelow: self.source.resentBelow, now: self.loop.nowMilliseconds)
             } else {
                 self.state.released += self.state.cost(of: batch)  // Its unit was given up meanwhile.
             }

@@ -153,6 +153,9 @@ package final class SetAside: Sendable {
         self.wake(.drain)
     }
 
+    /// What its log holds, durably.
+    var witness: LogWitness? { self.log.witness }
+
     // MARK: For the drain
 
     func due(now: UInt64) -> [String: Bool] { self.state.withLock { $0.due(now: now) } }

@@ -61,7 +61,11 @@ extension ForwardState {
 
     /// An event is durable in the log.
     mutating func setAside(_ flight: UInt64) {
-        self.flights[UInt32(truncatingIfNeeded: flight)].status = .settled
+        let flight = UInt32(truncatingIfNeeded: flight)
+        self.flights[flight].status = .settled
+        self.totals.setAside += 1
+        // It goes out once more, when it is drained.
+        if self.flights[flight].flags.contains(.mayBeStored) { self.totals.redelivered += 1 }
     }
 
     /// All of a topic is set aside.

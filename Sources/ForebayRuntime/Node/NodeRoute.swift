@@ -52,9 +52,12 @@ struct NodeRoute: Sendable {
         self.bounds = ForwardConfiguration(configuration.delivery)
         self.cursor = try await Self.cursor(route, storage)
         let readAhead = configuration.delivery.readAhead
+        let ahead = try self.cursor.openAhead(
+            end: storage.spool.durableEnd, witnesses: [log.witness, await letters.witness].compactMap { $0 })
         self.source = SpoolSource(
             spool: storage.spool, cursor: self.cursor, executor: loop.executor(), disk: storage.threads.read.executor(),
-            configuration: ForebayBuffer.BufferConfiguration(readAheadBytes: readAhead), surroundings: .real)
+            configuration: ForebayBuffer.BufferConfiguration(
+                readAheadBytes: readAhead, windowBytes: configuration.delivery.window), surroundings: .real, ahead: ahead)
         let (properties, bounds) = (self.properties, self.bounds)
         self.setAside = NodeSetAside(
             logs: ((storage.formerSetAside[route.name] ?? []) + [(route.name, log)]).map { name, log in

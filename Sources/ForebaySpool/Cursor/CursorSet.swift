@@ -155,7 +155,7 @@ final class CursorSet: Sendable {
             for cursor in rests { state.cursors[cursor.name] = cursor }
             state.cursors[name] = cursor
         }
-        for cursor in old { try Folder(self.disk).remove(LogIdentity.path(ofCursor: cursor.name, in: self.directory)) }
+        for cursor in old { try self.remove(cursor.name) }
         return cursor
     }
 
@@ -167,7 +167,13 @@ final class CursorSet: Sendable {
             registry.forgotten[name] = cursor.sequence
         }
         self.state.withLock { $0.cursors[name] = nil }
+        try self.remove(name)
+    }
+
+    private func remove(_ name: String) throws(ForebayError) {
         try Folder(self.disk).remove(LogIdentity.path(ofCursor: name, in: self.directory))
+        let ahead = SettledAheadFile.path(of: name, in: self.directory)
+        if try self.disk.kind(of: ahead) != nil { try Folder(self.disk).remove(ahead) }
     }
 
     // MARK: On disk
@@ -234,8 +240,10 @@ final class CursorSet: Sendable {
 
     private func cursor(_ name: String, _ routes: [RouteID], _ slots: sending SlotFile, _ value: SlotFile.Value) -> SpoolCursor {
         SpoolCursor(
-            name: name, routes: routes, slots: slots, value: value, budget: self.budget, moved: self.moved,
-            onDiskFailure: self.onDiskFailure)
+            name: name, routes: routes, slots: slots, value: value,
+            ahead: SettledAheadFile(
+                disk: self.disk, directory: self.directory, log: self.state.withLock { $0.registry.log }, name: name, routes: routes),
+            budget: self.budget, moved: self.moved, onDiskFailure: self.onDiskFailure)
     }
 
     private func register(_ change: (inout CursorRegistry) -> Void) throws(ForebayError) {

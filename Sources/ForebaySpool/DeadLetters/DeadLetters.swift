@@ -86,6 +86,8 @@ package actor DeadLetters: DeadLetterLog {
 
     package var damage: SpoolDamage { self.spool?.damage ?? SpoolDamage() }
 
+    package var witness: LogWitness? { self.spool?.witness }
+
     package func close() async {
         let spool = self.spool
         self.spool = nil
