@@ -53,6 +53,8 @@ package actor ForwardStage: Stage {
     private var idleSince: UInt64?
     /// What this run holds of the budget.
     private(set) var heldBytes = 0
+    /// When something could not be set aside for the last time, in the loop's ms.
+    var roomWantedAt: UInt64?
     /// The oldest flight when that was last looked at, and how many were settled when what is ahead was last kept.
     var aheadSeen: UInt64 = 0, aheadKept: UInt64 = 0
 
@@ -153,6 +155,7 @@ package actor ForwardStage: Stage {
         self.heldBytes = 0
         (self.aheadSeen, self.aheadKept) = (0, 0)
         self.wantsAnswer = self.role == .direct
+        self.forgetRoomWants()
         (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
         (self.departures, self.changes) = (Wakeup(), Wakeup())
         self.wanted = ProducerSlot.allCases.map { _ in Wakeup() }

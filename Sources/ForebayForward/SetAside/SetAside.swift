@@ -145,6 +145,9 @@ package final class SetAside: Sendable {
         self.reader.withLock { $0 }?()
     }
 
+    /// Events that could not be appended go back to their stage, where that may be.
+    func takeBack(_ units: Set<UInt64>, from role: ForwardRole) -> Set<UInt64> { self.change { $0.takeBack(units, from: role) } }
+
     /// Producers reported what they held, or let go of it.
     func reported(_ reports: [(token: UInt64, isDelivered: Bool)], by role: ForwardRole) {
         self.change { state in

@@ -184,7 +184,7 @@ struct ForwardState {
     /// What the id of a flight's event begins with, if it came without one.
     func origin(of flight: UInt32) -> SpoolID? { self.batches.origin(self.flights[flight].batch) }
 
-    private mutating func topic(of event: Event) -> Int {
+    mutating func topic(of event: Event) -> Int {
         if let lastTopic, self.names.isName(event.topic, of: lastTopic) { return lastTopic }
         let index = self.names.index(of: event.topic) ?? self.addTopic(event.topic)
         self.topics[index].lastUse = self.admissions

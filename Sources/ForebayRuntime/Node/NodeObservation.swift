@@ -158,9 +158,11 @@ final class NodeObservation: NodeView {
         let lag = source.lag
         let isUp = stage?.facts.first { $0.name == "target_up" }?.value == .flag(true)
         let held = stage?.facts.first { $0.name == "held" }.flatMap { fact in if case .text(let text) = fact.value { text } else { nil } }
+        let hasRoom = stage?.facts.contains { $0.name == "room_code" } == false
+        let drains = known.setAside.logs.compactMap { log in stages.first { $0.name == "setaside/\(log.name)" } }
         let state =
             switch stage?.state {
-            case .running?: lag == 0 ? "idle" : isUp && held == nil ? "delivering" : "waiting"
+            case .running?: lag == 0 ? "idle" : isUp && held == nil && hasRoom ? "delivering" : "waiting"
             case .stopped?: "down"
             default: "restarting"
             }
@@ -168,8 +170,9 @@ final class NodeObservation: NodeView {
             route: route.name, stage: "forward", cluster: route.forward.to, state: state, cursor: source.cursor.number, lagEvents: lag,
             oldestEventAgeSeconds: NodeRoute.age(source.oldestAcceptedAt),
             inFlightEvents: Self.number("in_flight", stage), inFlightBytes: Self.number("in_flight_bytes", stage),
-            deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0, setAside: Self.explained(known.setAside),
-            lastError: RouteError(of: stage, held: held))
+            deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0,
+            deadLetterBytes: parts.storage.deadLetters[route.name]?.byteCount ?? 0, setAside: Self.explained(known.setAside),
+            lastError: RouteError(of: stage, held: held, drains: drains))
     }
 
     private static func number(_ name: String, _ stage: StageReport?) -> Int {

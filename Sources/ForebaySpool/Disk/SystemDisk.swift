@@ -17,30 +17,30 @@ package struct SystemDisk: Disk {
     }
 
     package func makeFolder(_ path: String) throws(ForebayError) {
-        guard mkdir(path, 0o750) == 0 || errno == EEXIST else { throw .disk("make folder", path, errno) }
+        guard mkdir(path, 0o750) == 0 || errno == EEXIST else { throw .system("make folder", path, errno) }
     }
 
     package func rename(_ from: String, to: String) throws(ForebayError) {
-        guard Glibc.rename(from, to) == 0 else { throw .disk("rename", from, errno) }
+        guard Glibc.rename(from, to) == 0 else { throw .system("rename", from, errno) }
     }
 
     package func renameCreating(_ from: String, to: String) throws(ForebayError) {
         if let renameat2 = Self.renameat2 {
             if renameat2(Self.workingDirectory, from, Self.workingDirectory, to, Self.noReplace) == 0 { return }
             // A file system, or a kernel, that can't do it in one step.
-            guard errno == EINVAL || errno == ENOSYS else { throw .disk("rename", to, errno) }
+            guard errno == EINVAL || errno == ENOSYS else { throw .system("rename", to, errno) }
         }
         try Self.renameByLink(from, to: to)
     }
 
     /// A second name, then one less: `link` never replaces. Like a rename it is done whole or not at all.
     static func renameByLink(_ from: String, to: String, unlink: (String) -> CInt = { Glibc.unlink($0) }) throws(ForebayError) {
-        guard link(from, to) == 0 else { throw .disk("link", to, errno) }
+        guard link(from, to) == 0 else { throw .system("link", to, errno) }
         guard unlink(from) != 0 else { return }
         let number = errno
         // With both names nobody could tell whether it counts; a start can.
         guard unlink(to) == 0 else { throw .syncFailed("remove", to, errno) }
-        throw .disk("remove", from, number)
+        throw .system("remove", from, number)
     }
 
     private typealias RenameAt2 = @convention(c) (CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt) -> CInt
@@ -51,29 +51,29 @@ package struct SystemDisk: Disk {
     private static let noReplace: CUnsignedInt = 1  // RENAME_NOREPLACE
 
     package func remove(_ path: String) throws(ForebayError) {
-        guard unlink(path) == 0 || errno == ENOENT else { throw .disk("remove", path, errno) }
+        guard unlink(path) == 0 || errno == ENOENT else { throw .system("remove", path, errno) }
     }
 
     package func removeFolder(_ path: String) throws(ForebayError) {
-        guard rmdir(path) == 0 || errno == ENOENT else { throw .disk("remove", path, errno) }
+        guard rmdir(path) == 0 || errno == ENOENT else { throw .system("remove", path, errno) }
     }
 
     package func syncFolder(_ path: String) throws(ForebayError) {
         let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .disk("open", path, errno) }
+        guard descriptor >= 0 else { throw .system("open", path, errno) }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw .syncFailed("fsync", path, errno) }
     }
 
     package func entries(_ path: String) throws(ForebayError) -> [String]? {
-        do throws(SystemCallFailure) { return try FolderEntries.names(of: path) } catch { throw .disk("list", path, error.code) }
+        do throws(SystemCallFailure) { return try FolderEntries.names(of: path) } catch { throw .system("list", path, error.code) }
     }
 
     package func kind(of path: String) throws(ForebayError) -> EntryKind? {
         var status = stat()
         guard lstat(path, &status) == 0 else {
             if errno == ENOENT { return nil }
-            throw .disk("stat", path, errno)
+            throw .system("stat", path, errno)
         }
         return switch status.st_mode & S_IFMT {
         case S_IFREG: .file
@@ -85,7 +85,7 @@ package struct SystemDisk: Disk {
 
     package func space(_ path: String) throws(ForebayError) -> (free: Int, total: Int) {
         var status = statvfs()
-        guard statvfs(path, &status) == 0 else { throw .disk("statvfs", path, errno) }
+        guard statvfs(path, &status) == 0 else { throw .system("statvfs", path, errno) }
         let unit = UInt(status.f_frsize)
         // Some network file systems claim more bytes than an Int counts.
         return (Int(clamping: UInt(status.f_bavail) &* unit), Int(clamping: UInt(status.f_blocks) &* unit))
@@ -105,7 +105,7 @@ private final class SystemFile: DiskFile {
         if options.contains(.direct) { flags |= O_DIRECT }
         if options.contains(.syncsWrites) { flags |= O_DSYNC }
         let descriptor = Glibc.open(path, flags, 0o640)
-        guard descriptor >= 0 else { throw .disk("open", path, errno) }
+        guard descriptor >= 0 else { throw .system("open", path, errno) }
         self.descriptor = descriptor
         self.path = path
     }
@@ -118,7 +118,7 @@ private final class SystemFile: DiskFile {
             let written = pwrite(self.descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(position + done))
             if written < 0 {
                 if errno == EINTR { continue }
-                throw .disk("write", self.path, errno)
+                throw .system("write", self.path, errno)
             }
             done += written
         }
@@ -130,7 +130,7 @@ private final class SystemFile: DiskFile {
             let count = pread(self.descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(position + done))
             if count < 0 {
                 if errno == EINTR { continue }
-                throw .disk("read", self.path, errno)
+                throw .system("read", self.path, errno)
             }
             if count == 0 { break }
             done += count
@@ -147,7 +147,7 @@ private final class SystemFile: DiskFile {
     }
 
     func truncate(to size: Int) throws(ForebayError) {
-        guard ftruncate(self.descriptor, off_t(size)) == 0 else { throw .disk("truncate", self.path, errno) }
+        guard ftruncate(self.descriptor, off_t(size)) == 0 else { throw .system("truncate", self.path, errno) }
     }
 
     func size() throws(ForebayError) -> Int { Int(try self.status().st_size) }
@@ -156,7 +156,7 @@ private final class SystemFile: DiskFile {
         guard let statx = Self.statx else { return try self.status().st_nlink > 0 }
         return try withUnsafeTemporaryAllocation(byteCount: 256, alignment: 8) { found throws(ForebayError) in
             guard statx(self.descriptor, "", Self.emptyPath, Self.linkCount, found.baseAddress!) == 0 else {
-                throw .disk("statx", self.path, errno)
+                throw .system("statx", self.path, errno)
             }
             return found.load(fromByteOffset: Self.linkCountOffset, as: UInt32.self) > 0
         }
@@ -172,7 +172,7 @@ private final class SystemFile: DiskFile {
 
     private func status() throws(ForebayError) -> stat {
         var status = stat()
-        guard fstat(self.descriptor, &status) == 0 else { throw .disk("stat", self.path, errno) }
+        guard fstat(self.descriptor, &status) == 0 else { throw .system("stat", self.path, errno) }
         return status
     }
 
@@ -182,7 +182,21 @@ private final class SystemFile: DiskFile {
 
     func lock() throws(ForebayError) -> Bool {
         if flock(self.descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
-        guard errno == EWOULDBLOCK else { throw .disk("lock", self.path, errno) }
+        guard errno == EWOULDBLOCK else { throw .system("lock", self.path, errno) }
         return false
     }
+}
+
+extension ForebayError {
+    /// A call that failed. No space may mean that the file system has no inode left, while it has bytes: that is said.
+    fileprivate static func system(_ call: String, _ path: String, _ number: Int32) -> ForebayError {
+        var status = statvfs()
+        guard number == ENOSPC, statvfs(Folder.parent(of: path), &status) == 0, Self.lacksInodes(status) else {
+            return .disk(call, path, number)
+        }
+        return .disk("no inode is left on the file system (df -i): \(call)", path, number)
+    }
+
+    /// Some file systems have none to count.
+    static func lacksInodes(_ status: statvfs) -> Bool { status.f_files > 0 && status.f_favail == 0 && status.f_bavail > 0 }
 }

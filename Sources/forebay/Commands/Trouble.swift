@@ -195,11 +195,13 @@ struct Trouble {
     private static func deadLetters(_ routes: [JSONValue], _ hint: (String) -> String) -> [Trouble] {
         let dead = Self.total("dead_letters", routes)
         guard dead > 0 else { return [] }
+        let bytes = Self.total("dead_letter_bytes", routes)
+        let room = bytes > 0 ? "; their files hold \(Shown.bytes(bytes))" : ""
         return [
             Trouble(
-                what: dead == 1
+                what: (dead == 1
                     ? "1 dead letter: Kafka refused this event for good"
-                    : "\(Shown.count(dead)) dead letters: Kafka refused these events for good",
+                    : "\(Shown.count(dead)) dead letters: Kafka refused these events for good") + room,
                 remedy: "\(hint("deadletters ls")) lists them, with the reasons", isSevere: false)
         ]
     }
