@@ -35,6 +35,9 @@ struct SourceState {
     /// When the oldest event that is handed out and not settled was accepted, in ms since 1970.
     var oldestAcceptedAt: Int64? { self.head < self.handed.count ? self.handed[self.head].acceptedAt : nil }
 
+    /// Its sequence, or below it.
+    var oldestSequence: UInt64? { self.head < self.handed.count ? max(self.settledEnd, self.handed[self.head].first) : nil }
+
     mutating func hand(_ batch: Batch) {
         self.handed.append(Handed(first: batch.first, end: batch.end, acceptedAt: batch.acceptedAt))
         self.position = max(self.position, batch.end)

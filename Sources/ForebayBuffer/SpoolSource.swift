@@ -17,6 +17,8 @@ package final class SpoolSource: EventSource {
         var source: SourceState
         /// Whose reading it is of; an earlier one may still be ending.
         var reading: Link<Batch>?
+        /// Since when the first event that is not settled is that.
+        var oldest: (sequence: UInt64, seenAt: UInt64)?
         var ahead: SettledAhead
         /// Events below it may have been sent before; as long as so many bytes were not handed out.
         var resentBelow: UInt64
@@ -49,6 +51,13 @@ package final class SpoolSource: EventSource {
 
     /// When the oldest event that waits was accepted, in ms since 1970; none if nothing waits.
     package var oldestAcceptedAt: Int64? { self.state.withLock { $0.source.oldestAcceptedAt } }
+
+    /// How long the oldest event that waits has waited, in seconds; none if nothing waits.
+    package var oldestAge: Double? {
+        self.state.withLock { state in
+            state.source.oldestAcceptedAt.map { WaitingSince(acceptedAt: $0, seenAt: state.oldest?.seenAt ?? .max) }
+        }?.seconds(at: self.surroundings.time)
+    }
 
     /// Begins anew at the cursor; what an earlier call handed out and nobody settled comes again.
     package func batches() -> AsyncStream<Batch> {
@@ -98,6 +107,7 @@ package final class SpoolSource: EventSource {
     private func hand(_ batch: Batch, of reading: Link<Batch>) throws -> [Batch] {
         let handed = self.state.withLock { state -> [Batch]? in
             guard state.reading === reading else { return nil }
+            defer { self.seeOldest(&state) }
             if batch.first < state.resentBelow {
                 state.resentBytes -= batch.byteCount
                 if state.resentBytes <= 0 { state.resentBelow = min(state.resentBelow, batch.end) }
@@ -138,8 +148,16 @@ package final class SpoolSource: EventSource {
     /// Moves the cursor as the state decides. One step for all others: what was counted as settled must not be passed by what comes next.
     private func move(_ decide: (inout State) -> SourceState.Move?) {
         self.state.withLock { state in
-            if let move = decide(&state) { self.move(to: move, state) }
+            guard let move = decide(&state) else { return }
+            self.move(to: move, state)
+            self.seeOldest(&state)
         }
+    }
+
+    private func seeOldest(_ state: inout State) {
+        let oldest = state.source.oldestSequence
+        guard oldest != state.oldest?.sequence else { return }
+        state.oldest = oldest.map { ($0, self.surroundings.time.monotonicNanoseconds) }
     }
 
     private func move(to move: SourceState.Move, _ state: State) {

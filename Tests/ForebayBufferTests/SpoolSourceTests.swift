@@ -292,6 +292,29 @@ struct SpoolSourceTests {
         await world.spool.close()
     }
 
+    @Test("an event that was accepted when the clock was ahead is as old as it has been the oldest, at least")
+    func age() async throws {
+        let world = try World(recentBytes: 0)
+        let (source, _) = try await world.source("a")
+        #expect(source.oldestAge == nil)
+        let ahead = Int64(4_102_444_800_000)
+        for acceptedAt in [ahead, 1] {
+            let batch = EventFactory.batch([EventFactory.Sample("t", value: "v")], spool: world.spool.id, first: 0)
+            let routed = Batch(
+                lane: batch.lane, origin: nil, first: 0, count: 1, route: RouteID(name: "a"), acceptedAt: acceptedAt, slab: batch.slab,
+                range: batch.range)
+            _ = try await world.spool.commit([Submission(batches: [routed], ack: AckToken { _ in })])
+        }
+        #expect(await self.read(source, through: 2) == [0, 1])
+        let first = try #require(source.oldestAge)
+        #expect(first >= 0 && first < 60)
+        #expect(await eventually { (source.oldestAge ?? 0) > first })
+        try source.commit(through: Offset(lane: source.cursor.lane, number: 1))
+        #expect(try #require(source.oldestAge) > 1_000_000_000, "accepted in 1970")
+        source.close()
+        await world.spool.close()
+    }
+
     @Test("what an earlier process may have sent is known after a clean stop, and after a kill it is a window at most")
     func resent() async throws {
         var directory = NSTemporaryDirectory() + "forebay-source-" + UUID().uuidString

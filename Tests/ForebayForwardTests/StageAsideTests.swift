@@ -78,6 +78,26 @@ struct StageAsideTests {
         }
     }
 
+    @Test("the age of what is set aside rises by a clock that does not jump, whatever the time of day was and is")
+    func ages() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["bad": 1]
+            world.cluster.errors = ["bad": Self.forbidden]
+            // Accepted three days ahead of what the clock says now.
+            _ = try await world.settled(world.give([EventFactory.Sample("bad", value: "v")], acceptedAt: world.wall + 3 * 86_400_000))
+            let first = try #require(world.setAside.oldestAge)
+            await world.pass(400_000)
+            let later = try #require(world.setAside.oldestAge)
+            #expect(first >= 0 && first < 5 && (399.9...400.1).contains(later - first))
+            #expect(world.setAside.shown(limit: 1)[0].oldestAge == later)
+            // A time in the past is older than it was seen to be.
+            world.cluster.topics["worse"] = 1
+            world.cluster.errors["worse"] = Self.forbidden
+            _ = try await world.settled(world.give([EventFactory.Sample("worse", value: "v")], acceptedAt: world.wall - 7_200_000))
+            #expect(try #require(world.setAside.oldestAge) >= 7200)
+        }
+    }
+
     @Test("what wants room is shown: since when, why and what to do, and no longer than it does")
     func roomShown() throws {
         try StageWorld.run { world in

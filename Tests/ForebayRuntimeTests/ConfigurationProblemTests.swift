@@ -252,6 +252,20 @@ import Testing
         #expect(try warnings("1MiB", event: "1KiB").count == 1, "not even an event's surroundings")
     }
 
+    @Test func requestsThatWaitForKafkaLeaveConnections() throws {
+        func warnings(_ limits: String) throws -> [String] {
+            try ConfigurationWorld(files: ["f": minimal + "\nlimits: { \(limits) }\n"]).load(["f"]).warnings.map(\.description)
+        }
+        #expect(try warnings("event: 960KiB").isEmpty, "the defaults")
+        let both = try warnings("awaiting_kafka: 4096")
+        #expect(both.count == 1 && both[0].contains(" limits.awaiting_kafka: ") && both[0].contains("(4096)"))
+        #expect(try warnings("awaiting_kafka: 4095").isEmpty)
+        let address = try warnings("connections_per_address: 100")
+        #expect(address.count == 1 && address[0].contains(" limits.connections_per_address: "))
+        #expect(try warnings("connections_per_address: 100, awaiting_kafka: 99").isEmpty)
+        #expect(try warnings("connections_per_address: 0").isEmpty && warnings("awaiting_kafka: 0").isEmpty)
+    }
+
     @Test func aByteOrderMarkIsPassedOver() throws {
         let loaded = try ConfigurationWorld(files: ["f": "\u{FEFF}" + minimal]).load(["f"])
         #expect(loaded.configuration.routes.count == 1)

@@ -61,6 +61,21 @@ struct ConfigurationChecks {
             self.report(segment, "\(found) is more than an eighth of \(whole); at most \(most)")
         }
         self.reserve()
+        self.waiting()
+    }
+
+    /// Requests that wait for Kafka hold their connections: in an outage those of one address would leave none for its others.
+    private mutating func waiting() {
+        guard let waiting = self.values.setting("limits", "awaiting_kafka"), let most = self.values.number("limits", "awaiting_kafka"),
+            let address = self.values.setting("limits", "connections_per_address"),
+            let connections = self.values.number("limits", "connections_per_address"), connections > 0, most >= connections
+        else { return }
+        let blamed = if case .builtIn = waiting.origin { address } else { waiting }
+        self.warnings.append(
+            ConfigurationProblem(
+                blamed.origin, blamed.path,
+                "limits.awaiting_kafka (\(most)) is not below limits.connections_per_address (\(connections)): while Kafka is away, requests with "
+                    + "ack=kafka can take all connections of their address, and its other requests get 503"))
     }
 
     /// What must be written for a route to go on is written from the reserve; if one event does not fit, nothing ever frees it.

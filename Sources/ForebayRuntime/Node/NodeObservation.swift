@@ -124,7 +124,7 @@ final class NodeObservation: NodeView {
             unit: shown.key.description, topic: shown.key.topic, partition: shown.key.partition,
             state: shown.isDraining ? .draining : .waiting, code: shown.code, reason: shown.reason, advice: shown.advice,
             since: shown.since, events: shown.events, bytes: shown.bytes,
-            oldestEventAgeSeconds: NodeRoute.age(shown.oldestAcceptedAt) ?? 0)
+            oldestEventAgeSeconds: shown.oldestAge)
     }
 
     private static func totals(_ setAside: NodeSetAside) -> SetAsideTotals {
@@ -144,7 +144,7 @@ final class NodeObservation: NodeView {
         return BufferStatus(
             name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
             maxSize: parts.storage.budget.limit,
-            oldestEventAgeSeconds: NodeRoute.age(parts.routes.values.compactMap(\.source.oldestAcceptedAt).min()),
+            oldestEventAgeSeconds: parts.routes.values.compactMap(\.source.oldestAge).max(),
             firstSequence: spool.start,
             durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !isFull,
             fullSince: isFull ? parts.storageHealth.fullSince : nil,
@@ -168,7 +168,7 @@ final class NodeObservation: NodeView {
             }
         return RouteStatus(
             route: route.name, stage: "forward", cluster: route.forward.to, state: state, cursor: source.cursor.number, lagEvents: lag,
-            oldestEventAgeSeconds: NodeRoute.age(source.oldestAcceptedAt),
+            oldestEventAgeSeconds: source.oldestAge,
             inFlightEvents: Self.number("in_flight", stage), inFlightBytes: Self.number("in_flight_bytes", stage),
             deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0,
             deadLetterBytes: parts.storage.deadLetters[route.name]?.byteCount ?? 0, setAside: Self.explained(known.setAside),
