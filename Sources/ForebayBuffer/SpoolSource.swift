@@ -17,6 +17,8 @@ package final class SpoolSource: EventSource {
         var source: SourceState
         /// Whose reading it is of; an earlier one may still be ending.
         var reading: Link<Batch>?
+        /// Why it ended.
+        var failure: ForebayError?
         /// Since when the first event that is not settled is that.
         var oldest: (sequence: UInt64, seenAt: UInt64)?
         var ahead: SettledAhead
@@ -63,7 +65,7 @@ package final class SpoolSource: EventSource {
     package func batches() -> AsyncStream<Batch> {
         let link = Link<Batch>(name: self.spoolCursor.name, bound: self.readAheadBytes)
         self.state.withLock { state in
-            (state.source, state.reading) = (SourceState(cursor: self.spoolCursor.sequence), link)
+            (state.source, state.reading, state.failure) = (SourceState(cursor: self.spoolCursor.sequence), link, nil)
             if state.ahead.sentBelow > state.resentBelow { (state.resentBelow, state.resentBytes) = (state.ahead.sentBelow, .max) }
         }
         self.spoolCursor.begin()
@@ -91,6 +93,12 @@ package final class SpoolSource: EventSource {
             return kept
         }
         self.spoolCursor.keep(ahead, isFinal: isFinal)
+    }
+
+    package var failure: ForebayError? { self.state.withLock { $0.failure } }
+
+    private func failed(_ error: any Error, _ reading: Link<Batch>) {
+        self.state.withLock { if $0.reading === reading { $0.failure = error as? ForebayError } }
     }
 
     package var resentBelow: UInt64 { self.state.withLock { $0.resentBelow } }
@@ -225,6 +233,7 @@ package final class SpoolSource: EventSource {
                 return
             } catch {
                 // The stage sees its input end, and is made anew from the cursor.
+                source.failed(error, link)
                 self.logger.error("reading the spool failed", ["cursor": cursor.name, "error": "\(error)"])
             }
         }

@@ -231,7 +231,10 @@ package actor ForwardStage: Stage {
 
     private func sourceEnded() {
         guard !Task.isCancelled, !self.isDraining else { return }
-        self.fail(ForebayError(.linkFinished, recovery: .rewindAndRestart, "the source of route '\(self.route)' ended"))
+        let cause = self.source.failure
+        let what =
+            cause == nil ? "the source of route '\(self.route)' ended" : "the events of route '\(self.route)' can't be read from the disk"
+        self.fail(ForebayError(.linkFinished, recovery: .rewindAndRestart, what, cause: cause))
     }
 
     func fail(_ error: ForebayError) {

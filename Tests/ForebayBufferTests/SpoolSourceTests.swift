@@ -315,6 +315,20 @@ struct SpoolSourceTests {
         await world.spool.close()
     }
 
+    @Test("a reading that fails says why, until the next one begins")
+    func failure() async throws {
+        let world = try World(recentBytes: 0)
+        let (source, _) = try await world.source("a")
+        try await world.commit("a", 3)
+        world.disk.fail { call, path in call == .open && path.hasSuffix(".segment") ? EACCES : nil }
+        #expect(await self.read(source, through: 3).isEmpty)
+        #expect(await eventually { source.failure?.description.contains("Permission denied") ?? false })
+        world.disk.fail(nil)
+        #expect(await self.read(source, through: 3) == [0, 1, 2] && source.failure == nil)
+        source.close()
+        await world.spool.close()
+    }
+
     @Test("what an earlier process may have sent is known after a clean stop, and after a kill it is a window at most")
     func resent() async throws {
         var directory = NSTemporaryDirectory() + "forebay-source-" + UUID().uuidString

@@ -21,12 +21,17 @@ package protocol EventSource: Sendable {
 
     /// Events below it may have been sent by an earlier run, or process.
     var resentBelow: UInt64 { get }
+
+    /// Why the last ``batches()`` ended; none: nothing failed.
+    var failure: ForebayError? { get }
 }
 
 extension EventSource {
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {}
 
     package var resentBelow: UInt64 { 0 }
+
+    package var failure: ForebayError? { nil }
 }
 
 /// An event that a broker refused for good, with what is needed to judge it and send it again.

@@ -1,7 +1,7 @@
 /// How long the oldest of something has waited.
 ///
-/// By the time of day at which it was accepted; but that clock may have been ahead then, or be behind now, and an alarm that goes by the age would
-/// stay silent. So it has waited for as long as it has been seen to be the oldest, at least.
+/// By the time of day at which it was accepted; but that clock may have been ahead then, or be behind now, and an alarm that goes by the
+/// age would stay silent. So it has waited for as long as it has been seen to be the oldest, at least.
 package struct WaitingSince: Sendable, Equatable {
     /// ms since 1970.
     package let acceptedAt: Int64

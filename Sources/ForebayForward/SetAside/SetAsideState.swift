@@ -198,8 +198,8 @@ struct SetAsideState {
         return number
     }
 
-    /// There is no room to set these aside. Where nothing of a topic is in the log, nor with a producer, its events go back to the stage that
-    /// they left: the topic may be there again, and nobody else asks for it.
+    /// There is no room to set these aside. Where nothing of a topic is in the log, nor with a producer, its events go back to the stage
+    /// that they left: the topic may be there again, and nobody else asks for it.
     ///
     /// - Returns: the units that are gone so.
     mutating func takeBack(_ numbers: Set<UInt64>, from role: ForwardRole) -> Set<UInt64> {

@@ -155,7 +155,16 @@ final class CursorSet: Sendable {
             for cursor in rests { state.cursors[cursor.name] = cursor }
             state.cursors[name] = cursor
         }
-        for cursor in old { try self.remove(cursor.name) }
+        for cursor in old {
+            try self.remove(cursor.name)
+            let waiting = view.read { state in cursor.routes.reduce(0) { $0 + (state.ordinals[$1] ?? 0) } }
+            Self.logger.info(
+                "a route has taken over the backlog of a former name",
+                [
+                    "cursor": name, "from": cursor.name, "sequence": "\(cursor.sequence)",
+                    "events": "\(waiting - min(waiting, cursor.ordinal))",
+                ])
+        }
         return cursor
     }
 

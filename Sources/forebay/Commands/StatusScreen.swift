@@ -46,7 +46,7 @@ struct StatusScreen {
             if let remedy = trouble.remedy { text += "    do     \(TextTable.printable(remedy))\n" }
         }
         let more = self.troubles.count - Self.shownTroubles
-        return more > 0 ? text + "\nand \(more) more\n" : text
+        return more > 0 ? text + "\nand \(more) more: 'forebay status --json' has all that they are made of\n" : text
     }
 
     // MARK: Tables
