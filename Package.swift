@@ -75,7 +75,8 @@ let package = Package(
         tests("ForebayIngestTests", ["ForebayIngest", "ForebayTestKit"]),
         tests("ForebayBufferTests", ["ForebayBuffer", "ForebayCore", "ForebayNet", "ForebaySpool", "ForebayTelemetry", "ForebayTestKit"]),
         tests(
-            "ForebayForwardTests", ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
+            "ForebayForwardTests",
+            ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
         tests(
             "ForebayRuntimeTests",
@@ -85,17 +86,26 @@ let package = Package(
             ]),
         tests(
             "ForebayCommandTests",
-            ["forebay", "ForebayRuntime", "ForebayHTTP", "ForebayKafka", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
+            [
+                "forebay", "ForebayRuntime", "ForebayHTTP", "ForebayKafka", "ForebaySpool", "ForebayCore", "ForebayTelemetry",
+                "ForebayTestKit",
+            ]),
         // The real spool and stages on a simulated disk, clock and Kafka: the world, a bounded form of it as tests, and the command.
         .target(
             name: "Simulation",
-            dependencies: ["ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayKafka", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"],
+            dependencies: [
+                "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayKafka", "ForebayCore", "ForebayTelemetry", "ForebayTestKit",
+            ],
             path: "Tests/Simulation/World", swiftSettings: settings),
         .executableTarget(
             name: "forebay-simulate", dependencies: ["Simulation", "ForebayTestKit"], path: "Tests/Simulation/Command",
             swiftSettings: settings),
         .testTarget(
-            name: "SimulationTests", dependencies: ["Simulation", "forebay-simulate", "ForebaySpool", "ForebayCore", "ForebayTestKit"],
+            name: "SimulationTests",
+            dependencies: [
+                "Simulation", "forebay-simulate", "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayKafka", "ForebayCore",
+                "ForebayTelemetry", "ForebayTestKit",
+            ],
             path: "Tests/Simulation/Tests", swiftSettings: settings),
         tests("TidyTests", []),
     ],

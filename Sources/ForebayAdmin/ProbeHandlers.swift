@@ -27,6 +27,8 @@ package final class ProbingHandler: HTTPHandler {
         self.server.answer(id, response)
     }
 
+    package func ended(_ id: RequestID) { self.inner.ended(id) }
+
     package func dropped(_ id: RequestID) { self.inner.dropped(id) }
 }
 

@@ -2,15 +2,17 @@ import ForebayCore
 
 /// Decides where a route's cursor may stand.
 ///
-///     cursor ... settled prefix ... | handed out, not settled | position of the reader
+///     cursor ... settled prefix ... | handed out, not settled ... settled ahead, not handed out ... | position of the reader
 ///
 /// While something is handed out the cursor stands at the end of the settled prefix. When nothing is, it stands where the
 /// reader does: events of other routes, and holes, hold nothing back.
 struct SourceState {
     private struct Handed {
         let first: UInt64
-        let end: UInt64
+        var end: UInt64
         let acceptedAt: Int64
+        /// It was settled before this reading, and is not handed out.
+        var isSettled = false
     }
 
     /// Where to move the cursor, and how many events of the route that passes.
@@ -33,9 +35,28 @@ struct SourceState {
     /// When the oldest event that is handed out and not settled was accepted, in ms since 1970.
     var oldestAcceptedAt: Int64? { self.head < self.handed.count ? self.handed[self.head].acceptedAt : nil }
 
+    /// Its sequence, or below it.
+    var oldestSequence: UInt64? { self.head < self.handed.count ? max(self.settledEnd, self.handed[self.head].first) : nil }
+
     mutating func hand(_ batch: Batch) {
         self.handed.append(Handed(first: batch.first, end: batch.end, acceptedAt: batch.acceptedAt))
         self.position = max(self.position, batch.end)
+    }
+
+    /// The route's events of a range that are settled already stand between those handed out.
+    mutating func pass(_ range: Range<UInt64>) -> Move? {
+        self.position = max(self.position, range.upperBound)
+        if self.isIdle {
+            self.settledEnd = max(self.settledEnd, range.upperBound)
+            return Move(sequence: self.position, settled: UInt64(range.count))
+        }
+        let last = self.handed.count - 1
+        if self.handed[last].isSettled, self.handed[last].end == range.lowerBound {
+            self.handed[last].end = range.upperBound
+        } else {
+            self.handed.append(Handed(first: range.lowerBound, end: range.upperBound, acceptedAt: 0, isSettled: true))
+        }
+        return nil
     }
 
     /// The reader has looked at everything below `position`.
@@ -58,11 +79,17 @@ struct SourceState {
             self.head += 1
         }
         self.settledEnd = end
+        while self.head < self.handed.count, self.handed[self.head].isSettled {
+            let passed = self.handed[self.head]
+            settled += passed.end - max(passed.first, min(self.settledEnd, passed.end))
+            self.settledEnd = max(self.settledEnd, passed.end)
+            self.head += 1
+        }
         if self.head * 2 > self.handed.count {
             self.handed.removeFirst(self.head)
             self.head = 0
         }
-        return Move(sequence: self.isIdle ? max(end, self.position) : end, settled: settled)
+        return Move(sequence: self.isIdle ? max(self.settledEnd, self.position) : self.settledEnd, settled: settled)
     }
 
     /// Batches in memory: those not settled, and at most as many that are.

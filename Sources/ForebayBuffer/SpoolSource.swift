@@ -10,23 +10,41 @@ package final class SpoolSource: EventSource {
     private let readAheadBytes: Int
     private let reader: ReaderActor
     private let surroundings: Surroundings
-    /// The state, and whose reading it is of; an earlier one may still be ending.
-    private let state: Mutex<(source: SourceState, reading: Link<Batch>?)>
+    private let state: Mutex<State>
     private let current = Mutex<Task<Void, Never>?>(nil)
+
+    private struct State {
+        var source: SourceState
+        /// Whose reading it is of; an earlier one may still be ending.
+        var reading: Link<Batch>?
+        /// Why it ended.
+        var failure: ForebayError?
+        /// Since when the first event that is not settled is that.
+        var oldest: (sequence: UInt64, seenAt: UInt64)?
+        var ahead: SettledAhead
+        /// Events below it may have been sent before; as long as so many bytes were not handed out.
+        var resentBelow: UInt64
+        var resentBytes: Int
+    }
 
     /// - Parameters:
     ///   - executor: of the stage's loop: what is still in memory is handed over there; this source's alone.
     ///   - disk: of a thread that may wait for the disk; this source's alone.
+    ///   - ahead: what the process before wrote down; none: nobody knows what it sent.
     package init(
         spool: Spool, cursor: SpoolCursor, executor: any SerialExecutor, disk: any SerialExecutor, configuration: BufferConfiguration,
-        surroundings: Surroundings
+        surroundings: Surroundings, ahead: SpoolCursor.Ahead = SpoolCursor.Ahead()
     ) {
         self.spool = spool
         self.spoolCursor = cursor
         self.readAheadBytes = configuration.readAheadBytes
         self.reader = ReaderActor(executor: executor, disk: BacklogReader(executor: disk))
         self.surroundings = surroundings
-        self.state = Mutex((SourceState(cursor: cursor.sequence), nil))
+        self.state = Mutex(
+            State(
+                source: SourceState(cursor: cursor.sequence), ahead: ahead.settled,
+                resentBelow: ahead.isFinal ? ahead.settled.sentBelow : spool.durableEnd,
+                resentBytes: ahead.isFinal ? .max : configuration.windowBytes))
     }
 
     package var cursor: Offset { Offset(lane: .spool(self.spool.id), number: self.spoolCursor.sequence) }
@@ -36,10 +54,21 @@ package final class SpoolSource: EventSource {
     /// When the oldest event that waits was accepted, in ms since 1970; none if nothing waits.
     package var oldestAcceptedAt: Int64? { self.state.withLock { $0.source.oldestAcceptedAt } }
 
+    /// How long the oldest event that waits has waited, in seconds; none if nothing waits.
+    package var oldestAge: Double? {
+        self.state.withLock { state in
+            state.source.oldestAcceptedAt.map { WaitingSince(acceptedAt: $0, seenAt: state.oldest?.seenAt ?? .max) }
+        }?.seconds(at: self.surroundings.time)
+    }
+
     /// Begins anew at the cursor; what an earlier call handed out and nobody settled comes again.
     package func batches() -> AsyncStream<Batch> {
         let link = Link<Batch>(name: self.spoolCursor.name, bound: self.readAheadBytes)
-        self.state.withLock { $0 = (SourceState(cursor: self.spoolCursor.sequence), link) }
+        self.state.withLock { state in
+            (state.source, state.reading, state.failure) = (SourceState(cursor: self.spoolCursor.sequence), link, nil)
+            if state.ahead.sentBelow > state.resentBelow { (state.resentBelow, state.resentBytes) = (state.ahead.sentBelow, .max) }
+        }
+        self.spoolCursor.begin()
         let task = Task(preferring: self.surroundings.tasks) { await self.reader.read(into: link, for: self) }
         let old = self.current.withLock { current in
             defer { current = task }
@@ -55,6 +84,25 @@ package final class SpoolSource: EventSource {
         self.move { $0.source.settle(through: end.number) }
     }
 
+    package func keep(_ ahead: SettledAhead, isFinal: Bool) {
+        let ahead = self.state.withLock { state in
+            var kept = ahead
+            kept.add(state.ahead.ranges)
+            kept.trim(below: self.spoolCursor.sequence, limit: SpoolCursor.aheadLimit)
+            state.ahead = kept
+            return kept
+        }
+        self.spoolCursor.keep(ahead, isFinal: isFinal)
+    }
+
+    package var failure: ForebayError? { self.state.withLock { $0.failure } }
+
+    private func failed(_ error: any Error, _ reading: Link<Batch>) {
+        self.state.withLock { if $0.reading === reading { $0.failure = error as? ForebayError } }
+    }
+
+    package var resentBelow: UInt64 { self.state.withLock { $0.resentBelow } }
+
     /// Ends the reading; the stage that read has ended.
     package func close() {
         self.current.withLock { $0 }?.cancel()
@@ -62,14 +110,42 @@ package final class SpoolSource: EventSource {
 
     /// A batch is on its way to whoever reads.
     ///
+    /// - Returns: what of it is not settled ahead.
     /// - Throws: `CancellationError` if another has begun since: what this one read is nobody's any more, and must not move the cursor.
-    private func hand(_ batch: Batch, of reading: Link<Batch>) throws {
-        let isCurrent = self.state.withLock { state in
-            guard state.reading === reading else { return false }
-            state.source.hand(batch)
-            return true
+    private func hand(_ batch: Batch, of reading: Link<Batch>) throws -> [Batch] {
+        let handed = self.state.withLock { state -> [Batch]? in
+            guard state.reading === reading else { return nil }
+            defer { self.seeOldest(&state) }
+            if batch.first < state.resentBelow {
+                state.resentBytes -= batch.byteCount
+                if state.resentBytes <= 0 { state.resentBelow = min(state.resentBelow, batch.end) }
+            }
+            guard batch.first < state.ahead.end else {
+                state.source.hand(batch)
+                return [batch]
+            }
+            return self.handUnsettled(batch, &state)
         }
-        guard isCurrent else { throw CancellationError() }
+        guard let handed else { throw CancellationError() }
+        return handed
+    }
+
+    private func handUnsettled(_ batch: Batch, _ state: inout State) -> [Batch] {
+        var pieces: [Batch] = []
+        var rest = batch
+        var index = state.ahead.firstIndex(above: batch.first)
+        while rest.count > 0 {
+            let settled = index < state.ahead.ranges.count ? state.ahead.ranges[index] : rest.end..<rest.end
+            let (piece, behind) = rest.split(at: settled.lowerBound)
+            if piece.count > 0 {
+                state.source.hand(piece)
+                pieces.append(piece)
+            }
+            rest = behind.dropping(below: settled.upperBound)
+            if behind.first < rest.first, let move = state.source.pass(behind.first..<rest.first) { self.move(to: move, state) }
+            index += 1
+        }
+        return pieces
     }
 
     /// The reader has looked at everything below `position`.
@@ -78,12 +154,23 @@ package final class SpoolSource: EventSource {
     }
 
     /// Moves the cursor as the state decides. One step for all others: what was counted as settled must not be passed by what comes next.
-    private func move(_ decide: (inout (source: SourceState, reading: Link<Batch>?)) -> SourceState.Move?) {
+    private func move(_ decide: (inout State) -> SourceState.Move?) {
         self.state.withLock { state in
             guard let move = decide(&state) else { return }
-            self.spoolCursor.move(to: move.sequence, settled: move.settled)
-            self.rest(state.source)
+            self.move(to: move, state)
+            self.seeOldest(&state)
         }
+    }
+
+    private func seeOldest(_ state: inout State) {
+        let oldest = state.source.oldestSequence
+        guard oldest != state.oldest?.sequence else { return }
+        state.oldest = oldest.map { ($0, self.surroundings.time.monotonicNanoseconds) }
+    }
+
+    private func move(to move: SourceState.Move, _ state: State) {
+        self.spoolCursor.move(to: move.sequence, settled: move.settled)
+        self.rest(state.source)
     }
 
     /// Nothing is left to settle: whatever the cursor did not count stood in holes.
@@ -136,8 +223,7 @@ package final class SpoolSource: EventSource {
                             batches = try await self.disk.read(reader, upTo: Self.step)
                         }
                         for batch in batches {
-                            try source.hand(batch, of: link)
-                            try await link.send(batch)
+                            for unsettled in try source.hand(batch, of: link) { try await link.send(unsettled) }
                         }
                         source.reached(reader.next, link)
                         if batches.isEmpty, reader.isCaughtUp { break }
@@ -147,6 +233,7 @@ package final class SpoolSource: EventSource {
                 return
             } catch {
                 // The stage sees its input end, and is made anew from the cursor.
+                source.failed(error, link)
                 self.logger.error("reading the spool failed", ["cursor": cursor.name, "error": "\(error)"])
             }
         }

@@ -11,6 +11,8 @@ struct ForwardFacts {
     var isUp: Bool?
     /// Why the target takes nothing, with what to do about it.
     var trouble: (failure: KafkaFailure, advice: String?, since: Int64)?
+    /// What the cursor waits for that can't be written: which log, why, and since when, in ms since 1970.
+    var roomWants: [RoomWant] = []
     var inFlightBytes = 0
     /// On their way into the set-aside log.
     var leaving = 0
@@ -32,13 +34,78 @@ struct ForwardFacts {
             if let advice { facts.append(Fact("error_advice", .text(advice))) }
             facts.append(Fact("error_since", .number(since)))
         }
+        if let want = self.roomWants.min(by: { $0.since < $1.since }) {
+            facts.append(Fact("room_code", .text("\(want.error.code)")))
+            facts.append(Fact("room_reason", .text("\(want.log.trouble): \(want.error)")))
+            facts.append(Fact("room_advice", .text(want.log.advice)))
+            facts.append(Fact("room_since", .number(want.since)))
+        }
         if !self.held.isEmpty { facts.append(Fact("held", .text(self.held.joined(separator: "; ")))) }
         if !self.refusedTimes.isEmpty { facts.append(Fact("times_refused", .text(self.refusedTimes.joined(separator: ", ")))) }
         return facts
     }
 }
 
+/// A side log that takes nothing now, so that the cursor waits.
+struct RoomWant {
+    enum Log {
+        case setAside, deadLetters
+
+        var trouble: String {
+            switch self {
+            case .setAside: "events can't be set aside, and the cursor waits"
+            case .deadLetters: "dead letters can't be written, and the cursor waits"
+            }
+        }
+
+        var advice: String {
+            switch self {
+            case .setAside:
+                "make room on the disk of data_dir (bytes and inodes: df -h, df -i), or raise buffer.spool.max_size and restart; what is asked for"
+                    + " again, and there, needs no room"
+            case .deadLetters:
+                "raise buffer.spool.max_size and restart, or make room on the disk of data_dir (df -h, df -i); dead letters stay where they are,"
+                    + " and take room, until this version has a command that removes them"
+            }
+        }
+    }
+
+    let log: Log
+    let error: ForebayError
+    let since: Int64
+}
+
 extension ForwardStage {
+    // MARK: Room
+
+    /// A log takes nothing: shown until it does.
+    func wantsRoom(for log: RoomWant.Log, _ error: ForebayError) {
+        let now = self.surroundings.time.wallMilliseconds
+        if log == .setAside { self.roomWantedAt = self.loop.nowMilliseconds }
+        self.shown.withLock { shown in
+            let since = shown.roomWants.first { $0.log == log }?.since ?? now
+            shown.roomWants.removeAll { $0.log == log }
+            shown.roomWants.append(RoomWant(log: log, error: error, since: since))
+        }
+        self.metrics.waitsForRoom.set(1)
+    }
+
+    func hasRoom(for log: RoomWant.Log) {
+        if log == .setAside { self.roomWantedAt = nil }
+        let isFree = self.shown.withLock { shown in
+            shown.roomWants.removeAll { $0.log == log }
+            return shown.roomWants.isEmpty
+        }
+        if isFree { self.metrics.waitsForRoom.set(0) }
+    }
+
+    /// A run begins, or what wanted room came back from where it went.
+    func forgetRoomWants() {
+        self.roomWantedAt = nil
+        self.shown.withLock { $0.roomWants = [] }
+        self.metrics.waitsForRoom.set(0)
+    }
+
     /// Brings counters and facts up to date: once a turn, not once an event.
     func count() {
         let totals = self.state.totals

@@ -14,6 +14,7 @@ package final class ForwardMetrics: Sendable {
     let rebuilds: Counter
     let unknownErrors: Counter
     let inFlight: Gauge
+    let waitsForRoom: Gauge
     /// The direct stage's: it asks the cluster all the time, the drain only when there is something to drain.
     let targetUp: Gauge?
     let endToEnd: Histogram
@@ -23,13 +24,16 @@ package final class ForwardMetrics: Sendable {
         (self.stage, self.route) = (role.stageName, route)
         let labels: KeyValuePairs = ["stage": role.stageName, "route": route]
         self.redelivered = registry.counter(
-            "forebay_redelivered_events_total", help: "Events sent again that may have been stored before.", labels: labels)
+            "forebay_redelivered_events_total", help: "Events sent, or set aside, again that may have been stored before.", labels: labels)
         self.rebuilds = registry.counter(
             "forebay_delivery_rebuilds_total", help: "Producers that took a fatal error and were made anew.", labels: labels)
         self.unknownErrors = registry.counter(
             "forebay_delivery_unknown_errors_total", help: "Deliveries that failed with a code that has no known fate; they wait.",
             labels: labels)
         self.inFlight = registry.gauge("forebay_delivery_in_flight_events", help: "Events pulled and not settled.", labels: labels)
+        self.waitsForRoom = registry.gauge(
+            "forebay_delivery_waits_for_room",
+            help: "Whether a cursor waits because events can't be set aside, or dead letters not be written.", labels: labels)
         self.targetUp =
             role == .direct ? registry.gauge("forebay_target_up", help: "Whether the target cluster answers.", labels: labels) : nil
         // Outages are long, so the buckets are.

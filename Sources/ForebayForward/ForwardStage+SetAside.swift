@@ -76,11 +76,30 @@ extension ForwardStage {
             do { try await self.surroundings.time.sleep(milliseconds: interval) } catch { return }
             while !self.state.checkStalls(now: self.loop.nowMilliseconds) { await Task.yield() }
             self.turn()
+            // What wanted room may have gone another way: a topic that is there again.
+            if self.departing.isEmpty, self.roomWantedAt.map({ self.loop.nowMilliseconds - $0 >= 5000 }) ?? false {
+                self.hasRoom(for: .setAside)
+            }
+            await self.keepAhead(isFinal: false)
         }
+    }
+
+    /// Has the source remember what is settled beyond its cursor: where that stands still, and when the run is over. Else each restart
+    /// would deliver and set aside the same events once more, for as long as an older one waits.
+    func keepAhead(isFinal: Bool) async {
+        guard self.role == .direct else { return }
+        let (head, settled) = (self.state.flights.head, self.state.totals.settled)
+        defer { self.aheadSeen = head }
+        guard isFinal || head == self.aheadSeen && settled != self.aheadKept else { return }
+        self.aheadKept = settled
+        var ahead = self.state.settledAhead
+        ahead.witnesses = [self.setAside.witness, await self.deadLetters.witness].compactMap { $0 }
+        self.source.keep(ahead, isFinal: isFinal)
     }
 
     /// Appends what leaves to the set-aside log. Only when it is durable may the cursor pass it.
     func keepWhatLeaves() async {
+        var failures = 0
         for await _ in self.departures.stream {
             while !self.departing.isEmpty {
                 let group = self.takeGroup()
@@ -88,9 +107,15 @@ extension ForwardStage {
                     let batches = group.flatMap { part in self.batches(of: part.flights, part.unit).map { (part.unit, $0) } }
                     try await self.setAside.append(batches, from: self.role, now: self.loop.nowMilliseconds)
                     self.kept(group)
+                    failures = 0
+                    self.hasRoom(for: .setAside)
                 } catch {
                     self.departing = group + self.departing
                     self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
+                    self.wantsRoom(for: .setAside, error)
+                    failures += 1
+                    // After 5 s, and then more and more seldom: each time the cluster is asked.
+                    if [5, 10, 20].contains(failures) || failures % 30 == 0 { self.takeBack() }
                     // Cancelled: the loop above ends.
                     try? await self.surroundings.time.sleep(milliseconds: 1000)
                 }
@@ -98,6 +123,19 @@ extension ForwardStage {
                 self.turn()
             }
         }
+    }
+
+    /// What can't be set aside need not be: its topic may be there again.
+    private func takeBack() {
+        guard self.role == .direct else { return }
+        let now = self.loop.nowMilliseconds
+        self.exchangeSetAside(now: now)
+        let units = self.setAside.takeBack(Set(self.departing.map(\.unit)), from: self.role)
+        guard !units.isEmpty else { return }
+        let back = self.departing.filter { units.contains($0.unit) }
+        self.departing.removeAll { units.contains($0.unit) }
+        self.seeChanges()
+        for part in back { self.state.comeBack(part.flights, now: now) }
     }
 
     /// What goes into the log together: bounded in bytes and units, each unit's events in their order.

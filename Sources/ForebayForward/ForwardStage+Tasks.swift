@@ -177,9 +177,11 @@ extension ForwardStage {
                 do throws(ForebayError) {
                     let numbers = try await self.deadLetters.append(letters)
                     self.state.deaths.removeFirst(deaths.count)
+                    self.hasRoom(for: .deadLetters)
                     for (index, death) in deaths.enumerated() { self.buried(death, letters[index], number: numbers[index]) }
                 } catch {
                     self.logger.error("dead letters can't be written; the cursor waits", ["route": self.route, "error": "\(error)"])
+                    self.wantsRoom(for: .deadLetters, error)
                     // Cancelled: the loop above ends.
                     try? await self.surroundings.time.sleep(milliseconds: 1000)
                 }

@@ -53,6 +53,10 @@ package actor ForwardStage: Stage {
     private var idleSince: UInt64?
     /// What this run holds of the budget.
     private(set) var heldBytes = 0
+    /// When something could not be set aside for the last time, in the loop's ms.
+    var roomWantedAt: UInt64?
+    /// The oldest flight when that was last looked at, and how many were settled when what is ahead was last kept.
+    var aheadSeen: UInt64 = 0, aheadKept: UInt64 = 0
 
     // One task each waits for these, while the stage runs.
     var room = Wakeup()
@@ -117,6 +121,7 @@ package actor ForwardStage: Stage {
             self.end()  // Before the tasks are waited for: with their producers gone, none waits for an answer.
             group.cancelAll()
         }
+        await self.keepAhead(isFinal: true)
         self.leaveSetAside()
         if let failure { throw failure }
         try Task.checkCancellation()
@@ -148,7 +153,9 @@ package actor ForwardStage: Stage {
         self.isDraining = false
         self.idleSince = nil
         self.heldBytes = 0
+        (self.aheadSeen, self.aheadKept) = (0, 0)
         self.wantsAnswer = self.role == .direct
+        self.forgetRoomWants()
         (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
         (self.departures, self.changes) = (Wakeup(), Wakeup())
         self.wanted = ProducerSlot.allCases.map { _ in Wakeup() }
@@ -213,7 +220,8 @@ package actor ForwardStage: Stage {
             let unit = self.partition(ofUnitOf: batch)
             if unit.isAccepted {
                 self.seeChanges()
-                self.state.admit(batch, partition: unit.partition, now: self.loop.nowMilliseconds)
+                self.state.admit(
+                    batch, partition: unit.partition, resentBelow: self.source.resentBelow, now: self.loop.nowMilliseconds)
             } else {
                 self.state.released += self.state.cost(of: batch)  // Its unit was given up meanwhile.
             }
@@ -223,7 +231,10 @@ package actor ForwardStage: Stage {
 
     private func sourceEnded() {
         guard !Task.isCancelled, !self.isDraining else { return }
-        self.fail(ForebayError(.linkFinished, recovery: .rewindAndRestart, "the source of route '\(self.route)' ended"))
+        let cause = self.source.failure
+        let what =
+            cause == nil ? "the source of route '\(self.route)' ended" : "the events of route '\(self.route)' can't be read from the disk"
+        self.fail(ForebayError(.linkFinished, recovery: .rewindAndRestart, what, cause: cause))
     }
 
     func fail(_ error: ForebayError) {

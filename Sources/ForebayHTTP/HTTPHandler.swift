@@ -19,10 +19,16 @@ package protocol HTTPHandler: AnyObject {
     ///   - body: Valid during the call only.
     func request(_ id: RequestID, _ request: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer)
 
+    /// The client of an unanswered request has ended its side. It may still read, or be gone: nothing tells until it is written to. So
+    /// whoever waits for something better than what could be answered now answers.
+    func ended(_ id: RequestID)
+
     /// The connection of an unanswered request is gone; an answer to it would be dropped.
     func dropped(_ id: RequestID)
 }
 
 extension HTTPHandler {
+    package func ended(_ id: RequestID) {}
+
     package func dropped(_ id: RequestID) {}
 }

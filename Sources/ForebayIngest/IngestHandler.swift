@@ -31,6 +31,10 @@ package final class IngestHandler: HTTPHandler {
         withUnsafePointer(to: request) { self.take(self.stage, id, $0, body) }
     }
 
+    package func ended(_ id: RequestID) {
+        self.stage.assumeIsolated { $0.dropped(id) }
+    }
+
     package func dropped(_ id: RequestID) {
         self.stage.assumeIsolated { $0.dropped(id) }
     }

@@ -147,7 +147,8 @@ extension IngestStage {
         Double(MonotonicClock.nanoseconds &- startedAt) / 1_000_000_000
     }
 
-    /// The connection of an unanswered request is gone. What it sent is stored all the same; only the wait for Kafka is given up.
+    /// The client of an unanswered request has ended its side, or its connection is gone. What it sent is stored all the same; only the
+    /// wait for Kafka is given up, so that clients without patience hold no connections and no places among those that wait.
     func dropped(_ id: RequestID) {
         guard let wait = self.kafkaWaits[id] else { return }
         self.stopWaiting(wait)

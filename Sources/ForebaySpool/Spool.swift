@@ -136,6 +136,8 @@ package final class Spool: Sendable {
 
     package var damage: SpoolDamage { SpoolDamage(missing: self.missing, alarms: self.alarms) }
 
+    var witness: LogWitness { LogWitness(log: self.id, end: self.damage == SpoolDamage() ? self.durableEnd : nil) }
+
     // MARK: Reading
 
     /// Wakes whenever there may be more to read; at least once.

@@ -38,6 +38,44 @@ struct AdminRoutesTests {
         #expect(await self.answer(AdminRequest(path: "/readyz"), node: sick).status == 503)
     }
 
+    @Test("a parameter that is given twice is refused, whichever it is")
+    func repeatedParameters() async {
+        for path in ["/admin/v1/deadletters", "/admin/v1/setaside"] {
+            for query in [[("route", "x"), ("route", "w")], [("limit", "1"), ("route", "x"), ("limit", "1")]] {
+                let response = await self.answer(AdminRequest(path: path, query: query.map { (name: $0.0, value: $0.1) }), node: FakeNode())
+                #expect(response.status == 400 && response.text.contains("given once"), "\(path) \(query)")
+            }
+        }
+    }
+
+    @Test("giving up a stage that a route does not have names those that it has")
+    func unknownStage() {
+        let refusal = ForgetOutcome.unknownStage("mirror", known: ["forward"]).refusal(of: "r")
+        #expect(
+            refusal?.status == 404
+                && refusal?.detail == "Nothing is left of a stage 'mirror' of route 'r'; there is something left of its forward.")
+    }
+
+    @Test("dead letters that take most of the room are named as what fills the buffer")
+    func deadLettersFill() {
+        func culprit(_ bytes: Int, letters: UInt64 = 11) -> Culprit? {
+            Culprit.find(
+                buffers: [
+                    BufferStatus(
+                        name: "spool", bytes: 100, capacity: 100, firstSequence: 0, durableSequence: 9, segments: 1, isAccepting: false)
+                ],
+                routes: [
+                    RouteStatus(route: "a", stage: "forward", cluster: "main", state: "waiting", cursor: 5, lagEvents: 95),
+                    RouteStatus(
+                        route: "b", stage: "forward", cluster: "main", state: "idle", cursor: 9, lagEvents: 0, deadLetters: letters,
+                        deadLetterBytes: bytes),
+                ])
+        }
+        #expect(culprit(50)?.stage == "deadletters" && culprit(50)?.route == "b")
+        #expect(culprit(50)?.message.contains("buffer.spool.max_size") == true)
+        #expect(culprit(49)?.route == "a" && culprit(50, letters: 0)?.route == "a")
+    }
+
     @Test("status, exact")
     func status() async {
         var status = NodeStatus(node: "n1", version: "1.2.3", startedAt: 1_785_576_600_125, uptimeSeconds: 12.5)
@@ -72,7 +110,7 @@ struct AdminRoutesTests {
                 + #""first_sequence":5,"durable_sequence":100,"segments":2,"#
                 + #""missing":[{"first":7,"end":9,"file":"0001.seg","reason":"bad checksum"}]},"#
                 + #""routes":[{"route":"orders","stage":"forward","cluster":"main","state":"waiting","cursor":5,"lag_events":95,"#
-                + #""oldest_event_age_seconds":1.5,"in_flight_events":4,"in_flight_bytes":400,"dead_letters":1,"#
+                + #""oldest_event_age_seconds":1.5,"in_flight_events":4,"in_flight_bytes":400,"dead_letters":1,"dead_letter_bytes":0,"#
                 + #""set_aside_events":7,"set_aside_units":2,"held_bytes":null,"last_error":{"code":"_ALL_BROKERS_DOWN","reason":"no brokers","advice":null,"since":"2026-08-01T09:30:00.125Z"}}],"#
                 + #""culprit":{"route":"orders","stage":"forward","cluster":"main","lag_events":95,"state":"waiting","last_error":"_ALL_BROKERS_DOWN: no brokers","#
                 + #""message":"forward of route orders to cluster main is behind by 95 events (waiting): _ALL_BROKERS_DOWN: no brokers"},"alarms":[]}"#

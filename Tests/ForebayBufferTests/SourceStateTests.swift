@@ -44,6 +44,38 @@ struct SourceStateTests {
         #expect(state.idlePosition == 50)
     }
 
+    @Test("what is settled ahead is passed with the events before it, counted once, and never before them")
+    func ahead() {
+        var state = SourceState(cursor: 0)
+        state.hand(self.batch(0, 2))
+        #expect(state.pass(2..<5) == nil, "what stands before it waits")
+        #expect(state.pass(5..<6) == nil)
+        state.hand(self.batch(6, 2))
+        #expect(state.pass(8..<10) == nil)
+        #expect(state.settle(through: 1) == SourceState.Move(sequence: 1, settled: 1))
+        #expect(state.settle(through: 2) == SourceState.Move(sequence: 6, settled: 5))
+        #expect(state.settle(through: 2) == nil)
+        #expect(state.oldestAcceptedAt == 5)
+        #expect(state.settle(through: 7) == SourceState.Move(sequence: 7, settled: 1))
+        #expect(state.settle(through: 8) == SourceState.Move(sequence: 10, settled: 3))
+        #expect(state.idlePosition == 10)
+        // Nothing waits: it is passed at once.
+        #expect(state.pass(12..<14) == SourceState.Move(sequence: 14, settled: 2))
+        state.hand(self.batch(14, 1))
+        #expect(state.settle(through: 15) == SourceState.Move(sequence: 15, settled: 1))
+        #expect(state.idlePosition == 15)
+    }
+
+    @Test("a stage may settle what it had and what was passed in one step")
+    func aheadInOneStep() {
+        var state = SourceState(cursor: 0)
+        state.hand(self.batch(0, 2))
+        _ = state.pass(2..<5)
+        state.hand(self.batch(9, 3))
+        _ = state.pass(12..<13)
+        #expect(state.settle(through: 12) == SourceState.Move(sequence: 13, settled: 9))
+    }
+
     @Test("the oldest event that waits is that of the first batch not settled whole")
     func oldest() {
         var state = SourceState(cursor: 0)

@@ -81,6 +81,37 @@ import Testing
         return lines.prefix { !$0.hasPrefix("ROUTE") }.joined(separator: "\n").trimmingCharacters(in: .newlines)
     }
 
+    @Test("a route without events whose cluster is away is no trouble of anybody's yet, and nothing is said to wait")
+    func idleAndAway() async throws {
+        let body = Self.node(
+            #"""
+            "state":"idle","lag_events":0,"set_aside_events":0,"set_aside_units":0,
+            "last_error":{"code":"_TRANSPORT","reason":"refused","advice":"check that Kafka runs; events wait meanwhile","since":"2026-11-21T13:07:30.000Z"}
+            """#)
+        #expect(
+            try await Self.troubles(of: body) == """
+                forward of route default to cluster main would not be delivered to now; no events wait
+                    since  2026-11-21T13:07:30.000Z (2 m 30 s ago)
+                    why    _TRANSPORT: refused
+                    do     check that Kafka runs
+                """)
+    }
+
+    @Test("a cursor that waits for room, a clock that was ahead, and what dead letters hold")
+    func room() async throws {
+        let body = Self.node(
+            #"""
+            "state":"waiting","lag_events":2,"set_aside_events":0,"set_aside_units":0,
+            "last_error":{"code":"spool_full","reason":"dead letters can't be written, and the cursor waits: no room","advice":"make room",
+            "since":"2026-12-01T13:07:30.000Z"}
+            """#
+        ).replacing(#""dead_letters":0"#, with: #""dead_letters":11,"dead_letter_bytes":2097152"#)
+        let text = try await Self.troubles(of: body)
+        #expect(text.contains("is waiting: 2 events wait") && text.contains("why    spool_full: dead letters can't be written"))
+        #expect(text.contains("since  a time that is still to come: the node's clock was set back") && !text.contains("2026-12-01"))
+        #expect(text.contains("11 dead letters: Kafka refused these events for good; their files hold 2.0 MiB"))
+    }
+
     @Test(
         "an outage of Kafka: what, since when, why, what to do",
         arguments: [

@@ -200,6 +200,37 @@ struct HTTPServerTests {
         try await server.stop()
     }
 
+    @Test(
+        "a client that ends its side while requests wait is told of for each; what is answered then it still gets, in order, and the connection goes"
+    )
+    func endsBeforeAnswer() async throws {
+        for isGone in [false, true] {
+            let handler = EchoHandler()
+            handler.respond = { _, _, _, _ in }
+            nonisolated(unsafe) var ended: [RequestID] = []
+            handler.onEnd = { server, id in
+                ended.append(id)
+                // The second comes before its turn.
+                if ended.count == 2 { for (place, id) in ended.reversed().enumerated() { server.answer(id, .json(202, "\(2 - place)")) } }
+            }
+            let server = try await TestServer(handler: handler)
+            var client: RawClient? = try server.connect()
+            try await client?.send(Self.get + Self.get)
+            try await until { handler.seen.count == 2 }
+            if isGone {
+                client = nil
+            } else {
+                client?.endSending()
+                for text in ["1", "2"] { #expect(try await client?.readAnswer().text == text) }
+                #expect(try await client?.read().isEmpty == true)
+            }
+            let (counted, loop) = (server.server, server.loop)
+            try await until { (try? await loop.perform { counted.openConnections }) == 0 }
+            #expect(try await server.loop.perform { ended.count } == 2)
+            try await server.stop()
+        }
+    }
+
     @Test("an answer to a connection that is gone is dropped, and the handler is told")
     func goneBeforeAnswer() async throws {
         let handler = EchoHandler()

@@ -37,6 +37,12 @@ final class EchoHandler: HTTPHandler, @unchecked Sendable {
         server.answer(id, HTTPResponse(status: 200, contentType: "text/plain", body: Array(body)))
     }
 
+    var onEnd: ((HTTPServer, RequestID) -> Void)?
+
+    func ended(_ id: RequestID) {
+        if let server { self.onEnd?(server, id) }
+    }
+
     func dropped(_ id: RequestID) { self.state.withLock { $0.dropped += 1 } }
 }
 

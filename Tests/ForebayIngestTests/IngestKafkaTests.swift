@@ -120,6 +120,25 @@ struct IngestKafkaTests {
         }
     }
 
+    @Test("a client that ends its side gets 202 as soon as it is durable, and nobody waits for Kafka any more") func ended() async throws {
+        try await IngestHarness.with(IngestHarness()) { harness, buffer in
+            let ids = await harness.send(Self.two, Self.two, Self.two)
+            let server = harness.server
+            // One before it is durable, one after that, and one stays.
+            try await harness.loop.perform { server.end(ids[0]) }
+            buffer.storeAll()
+            #expect(await harness.server.untilAnswered(ids[0]).status == 202)
+            await harness.turn()
+            #expect(harness.server.answer(to: ids[1]) == nil)
+            try await harness.loop.perform { server.end(ids[1]) }
+            #expect(await harness.server.untilAnswered(ids[1]).status == 202)
+            #expect(!harness.waiters.isEmpty)
+            for sequence in 1...6 as ClosedRange<UInt64> { harness.waiters.settled(sequence, .record(partition: 0, offset: 1)) }
+            #expect(await harness.server.untilAnswered(ids[2]).status == 200)
+            #expect(harness.waiters.isEmpty)
+        }
+    }
+
     @Test("a client that went away is not waited for") func dropped() async throws {
         try await IngestHarness.with(IngestHarness()) { harness, buffer in
             let ids = await harness.send(Self.two, Self.two)

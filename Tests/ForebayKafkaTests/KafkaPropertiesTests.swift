@@ -140,6 +140,15 @@ struct KafkaPropertiesTests {
 
     @Test("no brokers is a problem, by either name")
     func bootstrap() {
+        for wrong in [
+            "", ",", " ", "http://127.0.0.1:9092/", "k:0", "k:99999", "k:x", ":9092", "k:", "k:9092,http://l:1", "[::1]9092", "k:9092/x",
+        ] {
+            let problems = KafkaProperties(client: ["bootstrap.servers": wrong]).validate()
+            #expect(problems.count == 1 && problems.first?.name == "bootstrap.servers", "\(wrong): \(problems)")
+        }
+        for right in ["k", "k:9092", "k:1, l:65535", "[::1]:9092", "SSL://k:9093", "SASL_SSL://k:9094,k2", "10.0.0.1:9092,"] {
+            #expect(KafkaProperties(client: ["bootstrap.servers": right]).addressProblems().isEmpty, "\(right)")
+        }
         #expect(KafkaProperties(client: [:]).validate().map(\.name) == ["bootstrap.servers"])
         #expect(KafkaProperties(client: ["metadata.broker.list": "127.0.0.1:1"]).validate().isEmpty)
     }
@@ -148,6 +157,30 @@ struct KafkaPropertiesTests {
 @Suite("Advice")
 struct KafkaAdviceTests {
     private let scram = KafkaProperties(client: ["sasl.mechanism": "SCRAM-SHA-512"])
+
+    @Test("advice for what is no Kafka at all, and for names that Kafka takes for others")
+    func advice() throws {
+        let advice = KafkaAdvice(properties: KafkaProperties(client: ["bootstrap.servers": "k:80"]))
+        let noKafka = try #require(advice.text(for: KafkaFailure(KafkaErrorCode(name: "_BAD_MSG") ?? .none), topic: nil))
+        #expect(noKafka.contains("k:80 is no Kafka") && noKafka.contains("TLS"))
+        let collision = try #require(advice.text(for: KafkaFailure(.unknownTopicOrPartition), topic: "a_b"))
+        #expect(collision.contains("create 'a_b'") && collision.contains("differs from an existing topic's"))
+        #expect(advice.text(for: KafkaFailure(.unknownTopicOrPartition), topic: "ab")?.contains("differs") == false)
+    }
+
+    @Test("SASL without a mechanism, or with one that there is none of, is told as that")
+    func mechanisms() {
+        for given in [["sasl.username": "u", "sasl.password": "p"], ["sasl.password": "p"]] {
+            let client = given.merging(["bootstrap.servers": "k:1", "security.protocol": "SASL_SSL"]) { $1 }
+            let problems = KafkaProperties(client: client).validate()
+            #expect(problems.count == 1 && problems[0].message.contains("set sasl.mechanisms"), "\(problems)")
+            #expect(KafkaProperties(client: client.merging(["sasl.mechanism": "plain"]) { $1 }).saslProblems().isEmpty)
+            let wrong = KafkaProperties(client: client.merging(["sasl.mechanisms": "SCRAM-SHA-999"]) { $1 }).saslProblems()
+            #expect(wrong.map(\.name) == ["sasl.mechanisms"] && wrong[0].message.contains("SCRAM-SHA-512"))
+        }
+        #expect(KafkaProperties(client: ["security.protocol": "SASL_SSL"]).saslProblems().isEmpty, "Kerberos is meant")
+        #expect(KafkaProperties(client: ["sasl.username": "u", "sasl.password": "p"]).saslProblems().isEmpty)
+    }
 
     @Test("SCRAM refused with a librdkafka before 2.6.1: the cause and the cure are named")
     func scramOld() throws {

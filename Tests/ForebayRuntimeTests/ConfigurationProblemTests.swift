@@ -252,6 +252,44 @@ import Testing
         #expect(try warnings("1MiB", event: "1KiB").count == 1, "not even an event's surroundings")
     }
 
+    @Test func propertiesThatDoNotFitOurOwnKeys() throws {
+        func warnings(_ producer: String, _ more: String = "") throws -> [String] {
+            let text =
+                "version: 1\nclusters: { main: { properties: { bootstrap.servers: 'k:1' }, producer: { \(producer) } } }\n"
+                + "routes: { r: { topics: ['*'], forward: { to: main } } }\n" + more
+            return try ConfigurationWorld(files: ["f": text]).load(["f"]).warnings.map(\.description)
+        }
+        let size = try warnings("message.max.bytes: 1000")
+        #expect(size.count == 1 && size[0].contains("clusters.main.producer.message.max.bytes") && size[0].contains("dead letters"))
+        #expect(try warnings("message.max.bytes: 983040").isEmpty)
+        let linger = try warnings("linger.ms: 900000")
+        #expect(linger.count == 1 && linger[0].contains("partition_after"))
+        #expect(try warnings("linger.ms: 9999").isEmpty)
+        #expect(try warnings("linger.ms: 9999", "delivery: { set_aside: { partition_after: 9s } }\n").count == 1)
+    }
+
+    @Test func dataFoldersThatCanNotBeMeant() throws {
+        for (path, isWrong) in [("/", true), ("//", true), ("/.", true), ("~", true), ("~/data", true), ("/data", false), ("./~x", false)] {
+            let problems = ConfigurationWorld(files: ["f": minimal + "\nnode: { data_dir: '\(path)' }\n"]).problems(["f"])
+            #expect(problems.isEmpty != isWrong, "\(path): \(problems)")
+            if isWrong { #expect(problems.count == 1 && problems[0].contains("node.data_dir")) }
+        }
+    }
+
+    @Test func requestsThatWaitForKafkaLeaveConnections() throws {
+        func warnings(_ limits: String) throws -> [String] {
+            try ConfigurationWorld(files: ["f": minimal + "\nlimits: { \(limits) }\n"]).load(["f"]).warnings.map(\.description)
+        }
+        #expect(try warnings("event: 960KiB").isEmpty, "the defaults")
+        let both = try warnings("awaiting_kafka: 4096")
+        #expect(both.count == 1 && both[0].contains(" limits.awaiting_kafka: ") && both[0].contains("(4096)"))
+        #expect(try warnings("awaiting_kafka: 4095").isEmpty)
+        let address = try warnings("connections_per_address: 100")
+        #expect(address.count == 1 && address[0].contains(" limits.connections_per_address: "))
+        #expect(try warnings("connections_per_address: 100, awaiting_kafka: 99").isEmpty)
+        #expect(try warnings("connections_per_address: 0").isEmpty && warnings("awaiting_kafka: 0").isEmpty)
+    }
+
     @Test func aByteOrderMarkIsPassedOver() throws {
         let loaded = try ConfigurationWorld(files: ["f": "\u{FEFF}" + minimal]).load(["f"])
         #expect(loaded.configuration.routes.count == 1)

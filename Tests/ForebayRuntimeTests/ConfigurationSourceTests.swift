@@ -17,7 +17,7 @@ import Testing
                 == LimitsConfiguration(
                     body: 8 << 20, event: 960 << 10, inFlight: 32 << 20, eventsPerRequest: 10_000, header: 16 << 10,
                     requestTimeoutMilliseconds: 30_000, idleTimeoutMilliseconds: 75_000, connections: 16_384, connectionsPerAddress: 4096,
-                    awaitingKafka: 10_000, timestamp: .near))
+                    awaitingKafka: 3072, timestamp: .near))
         #expect(!configuration.listeners.ingestProbes && configuration.listeners.adminNames.isEmpty)
         #expect(configuration.listeners.health == nil)
         #expect(configuration.buffer.spool == SpoolConfiguration(segment: 128 << 20, maxSize: 50 << 30))

@@ -28,6 +28,20 @@ import Testing
             RouteError(of: Self.stage(["error_code": .text(""), "error_reason": .text(""), "error_since": .number(0)]), held: nil) == nil)
     }
 
+    @Test func aLogThatTakesNothing() {
+        let room: [String: Fact.Value] = [
+            "room_code": .text("spool_full"), "room_reason": .text("events can't be set aside"), "room_advice": .text("make room"),
+            "room_since": .number(19),
+        ]
+        let told = RouteError(code: "spool_full", reason: "events can't be set aside", advice: "make room", since: 19)
+        #expect(RouteError(of: Self.stage(room), held: "held") == told)
+        // What the cluster says comes first: with it mended the room may not be needed.
+        #expect(RouteError(of: Self.stage(room.merging(["error_code": .text("X")]) { $1 }), held: nil)?.code == "X")
+        // One of the stages that drain may be who waits.
+        #expect(RouteError(of: Self.stage(), held: nil, drains: [Self.stage(), Self.stage(room)]) == told)
+        #expect(RouteError(of: Self.stage(), held: nil, drains: [Self.stage()]) == nil)
+    }
+
     @Test func withoutThem() {
         #expect(RouteError(of: nil, held: "held") == nil)
         #expect(RouteError(of: Self.stage(), held: nil) == nil)

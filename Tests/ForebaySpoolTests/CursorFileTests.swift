@@ -168,8 +168,11 @@ struct CursorFileTests {
         let value = self.value(5, 2)
         let slots = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, as: .cursor, log: self.log, value)
         _ = self.watched.calls()
+        let ahead = SettledAheadFile(
+            disk: self.watched.disk, directory: self.watched.directory, log: self.log, name: "forward/orders",
+            routes: [RouteID(name: "orders")])
         return SpoolCursor(
-            name: "forward/orders", routes: [RouteID(name: "orders")], slots: slots, value: value, budget: try self.budget,
+            name: "forward/orders", routes: [RouteID(name: "orders")], slots: slots, value: value, ahead: ahead, budget: try self.budget,
             moved: { moved.add(()) },
             onDiskFailure: { broken($0) })
     }

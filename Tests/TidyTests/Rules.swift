@@ -172,6 +172,7 @@ enum Excuses {
     /// By file.
     static let sleeping: [String: String] = [
         "Tests/Simulation/Tests/SimulatedProcessTests.swift": "simulated time, which takes none",
+        "Tests/Simulation/Tests/RestartTests.swift": "simulated time, which takes none",
         "Tests/Simulation/World/ModelForward.swift": "simulated time, which takes none",
         "Tests/Simulation/World/SimulatedNode.swift": "simulated time, which takes none",
         "Sources/ForebayTestKit/Kafka/Command.swift": "A watchdog: kills a command that hangs.",

@@ -22,6 +22,10 @@ package struct Culprit: Sendable, Equatable {
             ($0.setAside.bytes, $0.setAside.events) < ($1.setAside.bytes, $1.setAside.events)
         }
         let asideBytes = routes.reduce(0) { $0 + $1.setAside.bytes }
+        let letters = routes.max { $0.deadLetterBytes < $1.deadLetterBytes }
+        if let letters, 2 * routes.reduce(0, { $0 + $1.deadLetterBytes }) >= buffers.reduce(0, { $0 + $1.bytes }), letters.deadLetters > 0 {
+            return Culprit(dead: letters)
+        }
         if let aside, behind == nil || 2 * asideBytes >= buffers.reduce(0, { $0 + $1.bytes }) { return Culprit(aside: aside) }
         return behind.map { Culprit(behind: $0) }
     }
@@ -54,6 +58,14 @@ package struct Culprit: Sendable, Equatable {
             route, stage: "setaside", lagEvents: route.setAside.events, state: "waiting", lastError: route.setAside.code,
             message: "what is set aside of route \(route.route) (\(route.setAside.events) events\(code)) \(target)"
         )
+    }
+
+    private init(dead route: RouteStatus) {
+        self.init(
+            route, stage: "deadletters", lagEvents: route.lagEvents, state: route.state, lastError: nil,
+            message:
+                "dead letters take most of the room, those of route \(route.route) \(route.deadLetterBytes) bytes (\(route.deadLetters)):"
+                + " they stay until they are removed, which this version has no command for; raise buffer.spool.max_size")
     }
 
     private init(_ route: RouteStatus, stage: String, lagEvents: UInt64, state: String, lastError: String?, message: String) {

@@ -147,6 +147,8 @@ package struct RouteStatus: Sendable, Equatable {
     package var inFlightEvents: Int
     package var inFlightBytes: Int
     package var deadLetters: UInt64
+    /// Bytes of their files.
+    package var deadLetterBytes: Int
     package var setAside: SetAsideTotals
     /// Bytes on disk that it keeps, of a removed route; the spool's may be kept by others, too.
     package var heldBytes: Int?
@@ -156,8 +158,8 @@ package struct RouteStatus: Sendable, Equatable {
     package init(
         route: String, stage: String, cluster: String?, state: String, cursor: UInt64, lagEvents: UInt64,
         oldestEventAgeSeconds: Double? = nil,
-        inFlightEvents: Int = 0, inFlightBytes: Int = 0, deadLetters: UInt64 = 0, setAside: SetAsideTotals = SetAsideTotals(),
-        heldBytes: Int? = nil, lastError: RouteError? = nil
+        inFlightEvents: Int = 0, inFlightBytes: Int = 0, deadLetters: UInt64 = 0, deadLetterBytes: Int = 0,
+        setAside: SetAsideTotals = SetAsideTotals(), heldBytes: Int? = nil, lastError: RouteError? = nil
     ) {
         self.route = route
         self.stage = stage
@@ -169,6 +171,7 @@ package struct RouteStatus: Sendable, Equatable {
         self.inFlightEvents = inFlightEvents
         self.inFlightBytes = inFlightBytes
         self.deadLetters = deadLetters
+        self.deadLetterBytes = deadLetterBytes
         self.setAside = setAside
         self.heldBytes = heldBytes
         self.lastError = lastError

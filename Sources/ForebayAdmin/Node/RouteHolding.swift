@@ -40,6 +40,8 @@ package enum ForgetOutcome: Sendable, Equatable {
     /// With what it held.
     case forgotten([RouteHolding])
     case unknown(known: [String])
+    /// The route left something, but nothing of that stage.
+    case unknownStage(String, known: [String])
     case configured
     /// By the route that names it under `formerly`.
     case takenOver(by: String)
@@ -56,6 +58,11 @@ package enum ForgetOutcome: Sendable, Equatable {
             let names = known.joined(separator: ", ")
             let others = known.isEmpty ? "nothing is left of any removed route" : "there is something left of \(names)"
             return (404, "unknown_route", "Nothing is left of a route '\(route)' that is not configured; \(others).")
+        case .unknownStage(let stage, let known):
+            return (
+                404, "unknown_stage",
+                "Nothing is left of a stage '\(stage)' of route '\(route)'; there is something left of its \(known.joined(separator: ", "))."
+            )
         case .configured:
             return (
                 409, "route_configured",

@@ -79,7 +79,11 @@ package struct AdminRoutes: Sendable {
     }
 
     private static func refusal(_ request: AdminRequest, parameters: Set<String>) -> HTTPResponse? {
-        guard let unknown = request.query.first(where: { !parameters.contains($0.name) }) else { return nil }
+        guard let unknown = request.query.first(where: { !parameters.contains($0.name) }) else {
+            let counts = Dictionary(request.query.map { ($0.name, 1) }, uniquingKeysWith: +)
+            guard let repeated = request.query.first(where: { counts[$0.name, default: 0] > 1 }) else { return nil }
+            return .badParameter(repeated.name, "given once")
+        }
         return ProblemDetails(status: 400, code: "unknown_parameter", detail: "\(request.path) takes no parameter '\(unknown.name)'.")
             .response(to: nil)
     }

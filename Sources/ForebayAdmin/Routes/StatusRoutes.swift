@@ -108,6 +108,7 @@ extension AdminRoutes {
                     $0.field("in_flight_events", route.inFlightEvents)
                     $0.field("in_flight_bytes", route.inFlightBytes)
                     $0.field("dead_letters", route.deadLetters)
+                    $0.field("dead_letter_bytes", route.deadLetterBytes)
                     $0.field("set_aside_events", route.setAside.events)
                     $0.field("set_aside_units", route.setAside.units)
                     $0.field("held_bytes", route.heldBytes)

@@ -57,16 +57,27 @@ package struct Batch: Sendable {
     /// The batch without its events below `sequence`, on the same slab.
     package func dropping(below sequence: UInt64) -> Batch {
         guard sequence > self.first else { return self }
+        return self.split(at: sequence).rest
+    }
+
+    /// The events below `sequence`, and the others, on the same slab.
+    package func split(at sequence: UInt64) -> (head: Batch, rest: Batch) {
         var start = self.range.lowerBound
-        let dropped = min(UInt64(self.count), sequence - self.first)
-        for _ in 0..<dropped {
+        let count = min(UInt64(self.count), max(sequence, self.first) - self.first)
+        for _ in 0..<count {
             let rest = UnsafeRawBufferPointer(start: self.slab.base + start, count: self.range.upperBound - start)
             guard let event = Event(at: rest) else { break }
             start += event.record.count
         }
-        return Batch(
-            lane: self.lane, origin: self.origin, first: self.first + dropped, count: self.count - Int(dropped), route: self.route,
-            acceptedAt: self.acceptedAt, slab: self.slab, range: start..<self.range.upperBound)
+        func part(_ first: UInt64, _ count: Int, _ range: Range<Int>) -> Batch {
+            Batch(
+                lane: self.lane, origin: self.origin, first: first, count: count, route: self.route, acceptedAt: self.acceptedAt,
+                slab: self.slab, range: range)
+        }
+        return (
+            part(self.first, Int(count), self.range.lowerBound..<start),
+            part(self.first + count, self.count - Int(count), start..<self.range.upperBound)
+        )
     }
 
     /// Whether the bytes are exactly `count` records. What comes from a disk is asked before it is used.

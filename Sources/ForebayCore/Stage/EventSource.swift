@@ -13,6 +13,25 @@ package protocol EventSource: Sendable {
 
     /// Events of this source not settled yet.
     var lag: UInt64 { get }
+
+    /// Events beyond the cursor that are settled: not handed out again, and not by the next process if it can be written in time. Cheap.
+    ///
+    /// - Parameter isFinal: the run has ended, and nothing is sent until ``batches()`` is called again.
+    func keep(_ ahead: SettledAhead, isFinal: Bool)
+
+    /// Events below it may have been sent by an earlier run, or process.
+    var resentBelow: UInt64 { get }
+
+    /// Why the last ``batches()`` ended; none: nothing failed.
+    var failure: ForebayError? { get }
+}
+
+extension EventSource {
+    package func keep(_ ahead: SettledAhead, isFinal: Bool) {}
+
+    package var resentBelow: UInt64 { 0 }
+
+    package var failure: ForebayError? { nil }
 }
 
 /// An event that a broker refused for good, with what is needed to judge it and send it again.
@@ -43,4 +62,11 @@ package protocol DeadLetterLog: Sendable {
     ///
     /// - Returns: the number of each in the log, in their order.
     func append(_ letters: [DeadLetter]) async throws(ForebayError) -> [UInt64]
+
+    /// None: it holds nothing yet.
+    var witness: LogWitness? { get async }
+}
+
+extension DeadLetterLog {
+    package var witness: LogWitness? { nil }
 }

@@ -21,6 +21,8 @@ package final class SetAside: Sendable {
         package let bytes: Int
         /// When the first of them was accepted, ms since 1970.
         package let oldestAcceptedAt: Int64
+        /// How long it has waited, in seconds.
+        package let oldestAge: Double
     }
 
     /// What is to be done once the state is let go of.
@@ -60,6 +62,7 @@ package final class SetAside: Sendable {
                 number: unit.number, key: SetAsideKey(unit.topic, unit.partition), partitionCount: unit.partitionCount, code: unit.code,
                 reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt)
             (known.settled, known.end, known.isInLog) = (unit.settled, unit.end, true)
+            known.oldestSeenAt = surroundings.time.monotonicNanoseconds
             known.bytes = Int(Double(known.events) * eventBytes)
             return known
         }
@@ -82,6 +85,16 @@ package final class SetAside: Sendable {
     package var unitCount: Int { self.state.withLock { $0.units.count } }
     package var oldestAcceptedAt: Int64? { self.state.withLock { $0.units.values.map(\.oldestAcceptedAt).min() } }
 
+    /// How long the oldest of all has waited, in seconds; none: nothing does.
+    package var oldestAge: Double? {
+        let units = self.state.withLock { $0.units.values.map(Self.waiting) }
+        return units.map { $0.seconds(at: self.time) }.max()
+    }
+
+    private static func waiting(_ unit: SetAsideUnit) -> WaitingSince {
+        WaitingSince(acceptedAt: unit.oldestAcceptedAt, seenAt: unit.oldestSeenAt ?? .max)
+    }
+
     /// The units by name, at most `limit`.
     package func shown(limit: Int) -> [Shown] {
         let units = self.state.withLock { Array($0.units.values) }
@@ -91,7 +104,7 @@ package final class SetAside: Sendable {
                 key: unit.key, isDraining: unit.phase == .draining || unit.phase == .closing, code: unit.code, reason: unit.reason,
                 advice: KafkaErrorCode(name: unit.code).flatMap { self.advice.text(for: KafkaFailure($0), topic: unit.key.topic) },
                 since: unit.since, events: unit.durable,
-                bytes: unit.bytes, oldestAcceptedAt: unit.oldestAcceptedAt)
+                bytes: unit.bytes, oldestAcceptedAt: unit.oldestAcceptedAt, oldestAge: Self.waiting(unit).seconds(at: self.time))
         }
     }
 
@@ -118,9 +131,12 @@ package final class SetAside: Sendable {
     ///
     /// - Returns: the number of each departure's unit, and why that is set aside.
     func depart(_ departures: [SetAsideState.Departure], from role: ForwardRole) -> [(number: UInt64, code: String)] {
-        let now = self.time.wallMilliseconds
+        let (now, seenAt) = (self.time.wallMilliseconds, self.time.monotonicNanoseconds)
         return self.change { state in
-            state.depart(departures, from: role, now: now).map { ($0, state.units[$0]?.code ?? "") }
+            state.depart(departures, from: role, now: now).map { number in
+                if state.units[number]?.oldestSeenAt == nil { state.units[number]?.oldestSeenAt = seenAt }
+                return (number, state.units[number]?.code ?? "")
+            }
         }
     }
 
@@ -145,6 +161,9 @@ package final class SetAside: Sendable {
         self.reader.withLock { $0 }?()
     }
 
+    /// Events that could not be appended go back to their stage, where that may be.
+    func takeBack(_ units: Set<UInt64>, from role: ForwardRole) -> Set<UInt64> { self.change { $0.takeBack(units, from: role) } }
+
     /// Producers reported what they held, or let go of it.
     func reported(_ reports: [(token: UInt64, isDelivered: Bool)], by role: ForwardRole) {
         self.change { state in
@@ -152,6 +171,9 @@ package final class SetAside: Sendable {
         }
         self.wake(.drain)
     }
+
+    /// What its log holds, durably.
+    var witness: LogWitness? { self.log.witness }
 
     // MARK: For the drain
 
@@ -226,6 +248,10 @@ package final class SetAside: Sendable {
     func change<Result>(_ body: (inout SetAsideState) -> Result) -> Result {
         let (result, effects) = self.state.withLock { state in
             let result = body(&state)
+            if !state.moved.isEmpty {
+                let now = self.time.monotonicNanoseconds
+                for number in state.moved { state.units[number]?.oldestSeenAt = now }
+            }
             return (result, Self.takeEffects(&state))
         }
         for unit in effects.moved where unit.isInLog {

@@ -65,6 +65,8 @@ struct SetAsideState {
     var notes: [Note] = []
     /// The turns that are still to come, by topic, and why they are.
     private var waits: [String: [Int: KafkaFailure]] = [:]
+    /// Numbers of units that could not be made durable and went back to their stage: they are theirs if they come again.
+    private var takenBack: [SetAsideKey: UInt64] = [:]
     /// In which turn newer events are, where it is not the first.
     private var lastTurns: [String: Int] = [:]
     /// Turns that are over: none of their units are left.
@@ -182,8 +184,10 @@ struct SetAsideState {
     }
 
     private mutating func enter(_ departure: Departure, _ turn: Int, now: Int64) -> UInt64 {
-        let number = self.nextNumber
-        self.nextNumber += 1
+        // The log may know the number already, without any event.
+        let known = turn == 0 ? self.takenBack.removeValue(forKey: departure.key) : nil
+        let number = known ?? self.nextNumber
+        if known == nil { self.nextNumber += 1 }
         let failure = self.waits[departure.key.topic]?[turn] ?? departure.failure
         var unit = SetAsideUnit(
             number: number, key: departure.key, partitionCount: departure.partitionCount, code: "\(failure.code)",
@@ -192,8 +196,29 @@ struct SetAsideState {
         self.units[number] = unit
         self.numbers[departure.key.topic, default: []].append(number)
         self.changed(departure.key.topic)
-        self.notes.append(.entered(departure.key, failure))
+        if known == nil { self.notes.append(.entered(departure.key, failure)) }
         return number
+    }
+
+    /// There is no room to set these aside. Where nothing of a topic is in the log, nor with a producer, its events go back to the stage
+    /// that they left: the topic may be there again, and nobody else asks for it.
+    ///
+    /// - Returns: the units that are gone so.
+    mutating func takeBack(_ numbers: Set<UInt64>, from role: ForwardRole) -> Set<UInt64> {
+        let taken = numbers.filter { number in
+            guard let unit = self.units[number], !unit.isInLog, unit.key.partition == nil, unit.held == 0 else { return false }
+            guard unit.pendingHeld.values.allSatisfy(\.isEmpty), unit.pendingCount == unit.pending[role] ?? 0 else { return false }
+            return self.lastTurns[unit.key.topic] == nil && self.waits[unit.key.topic] == nil
+        }
+        for number in taken {
+            let key = self.units[number]!.key
+            self.units[number] = nil
+            self.numbers[key.topic]?.removeAll { $0 == number }
+            if self.numbers[key.topic]?.isEmpty == true { self.numbers[key.topic] = nil }
+            self.takenBack[key] = number
+            self.changed(key.topic)
+        }
+        return taken
     }
 
     /// The first `count` events that a stage had on their way are durable in the log.

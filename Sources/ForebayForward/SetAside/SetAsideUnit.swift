@@ -28,6 +28,8 @@ struct SetAsideUnit {
     let since: Int64
     /// When its first event that is not settled was accepted, ms since 1970.
     var oldestAcceptedAt: Int64
+    /// Since when it is seen to be that, monotonic, in ns; none: from now on.
+    var oldestSeenAt: UInt64?
     var settled: UInt64 = 0
     var end: UInt64 = 0
     /// How many are on their way into the log, by the stage that they leave. Where they will stand only the log knows, once they do.

@@ -69,7 +69,23 @@ extension ForwardState {
 
     /// An event is durable in the log.
     mutating func setAside(_ flight: UInt64) {
-        self.flights[UInt32(truncatingIfNeeded: flight)].status = .settled
+        let flight = UInt32(truncatingIfNeeded: flight)
+        self.flights[flight].status = .settled
+        self.totals.setAside += 1
+        // It goes out once more, when it is drained.
+        if self.flights[flight].flags.contains(.mayBeStored) { self.totals.redelivered += 1 }
+    }
+
+    /// Events that there is no room for in the log are queued again: all of a topic that wait, in their order.
+    mutating func comeBack(_ numbers: ArraySlice<UInt64>, now: UInt64) {
+        for number in numbers {
+            let flight = UInt32(truncatingIfNeeded: number)
+            let event = self.event(of: flight)
+            self.flights[flight].status = .queued
+            self.flights[flight].flags.remove(.alone)
+            self.queuedBytes += Int(self.flights[flight].bytes)
+            self.place(flight, event, self.topic(of: event), now: now)
+        }
     }
 
     /// All of a topic is set aside.

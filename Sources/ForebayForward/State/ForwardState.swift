@@ -35,6 +35,9 @@ struct ForwardState {
         var delivered: UInt64 = 0
         var redelivered: UInt64 = 0
         var dead: UInt64 = 0
+        var setAside: UInt64 = 0
+
+        var settled: UInt64 { self.delivered + self.dead + self.setAside }
     }
 
     let role: ForwardRole
@@ -135,8 +138,10 @@ struct ForwardState {
 
     /// Takes a batch from the source. Its events are queued by partition; nothing is sent yet.
     ///
-    /// - Parameter partition: where they go whatever their keys say: what was set aside as a partition.
-    mutating func admit(_ batch: Batch, partition: Int32? = nil, now: UInt64) {
+    /// - Parameters:
+    ///   - partition: where they go whatever their keys say: what was set aside as a partition.
+    ///   - resentBelow: events below it may have been sent by an earlier run.
+    mutating func admit(_ batch: Batch, partition: Int32? = nil, resentBelow: UInt64 = 0, now: UInt64) {
         self.admissions += 1
         let number = self.batches.append(batch, firstFlight: self.flights.tail, cost: self.cost(of: batch), partition: partition)
         if let lane = self.lanes.firstIndex(where: { $0.lane == batch.lane }) {
@@ -146,15 +151,16 @@ struct ForwardState {
         }
         let base = self.batches.base(number)
         var offset = 0
-        for _ in 0..<batch.count {
+        let resent = resentBelow > batch.first ? Int(min(UInt64(batch.count), resentBelow - batch.first)) : 0
+        for index in 0..<batch.count {
             let bytes = UnsafeRawBufferPointer(start: base + offset, count: batch.byteCount - offset)
             guard let event = Event(at: bytes) else { preconditionFailure("the source gave a batch that is not well formed") }
             let topic = self.topic(of: event)
             let size = event.record.count
             let flight = self.flights.append(
                 Flight(
-                    batch: number, record: UInt32(truncatingIfNeeded: offset), bytes: UInt32(truncatingIfNeeded: size), place: UInt32(topic)
-                ))
+                    batch: number, record: UInt32(truncatingIfNeeded: offset), bytes: UInt32(truncatingIfNeeded: size),
+                    place: UInt32(topic), flags: index < resent ? .mayBeStored : []))
             self.queuedBytes += size
             self.place(flight, event, topic, now: now)
             offset += size
@@ -184,7 +190,7 @@ struct ForwardState {
     /// What the id of a flight's event begins with, if it came without one.
     func origin(of flight: UInt32) -> SpoolID? { self.batches.origin(self.flights[flight].batch) }
 
-    private mutating func topic(of event: Event) -> Int {
+    mutating func topic(of event: Event) -> Int {
         if let lastTopic, self.names.isName(event.topic, of: lastTopic) { return lastTopic }
         let index = self.names.index(of: event.topic) ?? self.addTopic(event.topic)
         self.topics[index].lastUse = self.admissions
@@ -226,6 +232,26 @@ struct ForwardState {
         } else {
             self.commits.append(offset)
         }
+    }
+
+    /// What is settled beyond the cursor, which the oldest flight holds: one lane's, the spool's.
+    var settledAhead: SettledAhead {
+        var ranges: [Range<UInt64>] = []
+        var run: Range<UInt64>?
+        var sentBelow: UInt64 = 0
+        for number in self.flights.head..<self.flights.tail {
+            let flight = UInt32(truncatingIfNeeded: number)
+            let sequence = self.sequence(of: flight)
+            switch self.flights[flight].status {
+            case .settled: run = (run?.lowerBound ?? sequence)..<sequence + 1
+            case let status:
+                if let settled = run { ranges.append(settled) }
+                run = nil
+                if status != .queued || self.flights[flight].flags.contains(.mayBeStored) { sentBelow = sequence + 1 }
+            }
+        }
+        if let run { ranges.append(run) }
+        return SettledAhead(ranges: ranges, sentBelow: sentBelow)
     }
 
     /// The dead letter of an event is durable.

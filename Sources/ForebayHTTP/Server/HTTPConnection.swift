@@ -69,7 +69,13 @@ final class HTTPConnection: TCPSocketDelegate {
         self.finishReading()
         if self.phase == .lingering { return self.close() }
         if self.answers.outstanding == 0 && self.socket.unsentBytes == 0 { return self.close() }
+        for id in self.unanswered { self.server.handler.ended(id) }
         self.markDirty()
+    }
+
+    /// Requests that have no answer yet.
+    var unanswered: [RequestID] {
+        self.answers.unanswered.map { RequestID(slot: self.slot, generation: self.generation, sequence: $0, traits: []) }
     }
 
     func failed(_ failure: SystemCallFailure) {

@@ -220,9 +220,7 @@ extension HTTPServer {
         if account.connections == 0 { self.accounts[connection.address] = nil }
         self.metrics.closed.increment()
         self.metrics.open.set(Double(self.connections.count))
-        for sequence in connection.answers.unanswered {
-            self.handler.dropped(RequestID(slot: connection.slot, generation: connection.generation, sequence: sequence, traits: []))
-        }
+        for id in connection.unanswered { self.handler.dropped(id) }
         if self.connections.count < self.connectionCap { for listener in self.listeners { listener.resume() } }
         guard self.connections.count == 0, !self.closedWaiters.isEmpty else { return }
         let waiters = self.closedWaiters

@@ -32,9 +32,15 @@ package struct KafkaAdvice: Sendable {
         case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
             return
                 "check that Kafka runs and can be reached (\(self.bootstrap)), and that security.protocol fits the listener; events wait meanwhile"
+        case RD_KAFKA_RESP_ERR__BAD_MSG:
+            return
+                "what answers at \(self.bootstrap) is no Kafka, or a TLS listener while security.protocol is without TLS: check the address and"
+                + " security.protocol; no size has to be raised"
         case RD_KAFKA_RESP_ERR__TIMED_OUT: return "look after the broker that leads the partition of \(name); its events wait meanwhile"
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-            return "create \(name), or grant Describe on it if it exists; its events wait meanwhile"
+            let usual = "create \(name), or grant Describe on it if it exists; its events wait meanwhile"
+            guard let topic, topic.contains(where: { $0 == "." || $0 == "_" }) else { return usual }
+            return usual + ". Kafka refuses a name that differs from an existing topic's in '.' and '_' alone"
         case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
             return "grant Write and Describe on \(name) to this client's principal; its events wait meanwhile"
         case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:

@@ -32,6 +32,7 @@ struct ConfigurationChecks {
         self.settings = settings
         self.values = values
         self.firstFile = sources.files.first.map { .file(name: $0, mark: YAMLMark(line: 1, column: 1)) }
+        self.dataFolder()
         self.sizes()
         self.listeners()
         self.names()
@@ -45,6 +46,16 @@ struct ConfigurationChecks {
     }
 
     // MARK: Sizes
+
+    /// A folder that can't be meant.
+    private mutating func dataFolder() {
+        guard let setting = self.values.setting("node", "data_dir"), let path = setting.texts.first else { return }
+        if path.split(separator: "/").allSatisfy({ $0 == "." }), path.hasPrefix("/") {
+            self.report(setting, "\(path) is the root of the file system; give a folder of its own, like /var/lib/forebay")
+        } else if path == "~" || path.hasPrefix("~/") {
+            self.report(setting, "nobody turns ~ into a home folder here; write the path out")
+        }
+    }
 
     private mutating func sizes() {
         self.atMost(["limits", "event"], ["limits", "body"])
@@ -61,6 +72,21 @@ struct ConfigurationChecks {
             self.report(segment, "\(found) is more than an eighth of \(whole); at most \(most)")
         }
         self.reserve()
+        self.waiting()
+    }
+
+    /// Requests that wait for Kafka hold their connections: in an outage those of one address would leave none for its others.
+    private mutating func waiting() {
+        guard let waiting = self.values.setting("limits", "awaiting_kafka"), let most = self.values.number("limits", "awaiting_kafka"),
+            let address = self.values.setting("limits", "connections_per_address"),
+            let connections = self.values.number("limits", "connections_per_address"), connections > 0, most >= connections
+        else { return }
+        let blamed = if case .builtIn = waiting.origin { address } else { waiting }
+        self.warnings.append(
+            ConfigurationProblem(
+                blamed.origin, blamed.path,
+                "limits.awaiting_kafka (\(most)) is not below limits.connections_per_address (\(connections)): while Kafka is away, requests with "
+                    + "ack=kafka can take all connections of their address, and its other requests get 503"))
     }
 
     /// What must be written for a route to go on is written from the reserve; if one event does not fit, nothing ever frees it.
@@ -204,6 +230,7 @@ struct ConfigurationChecks {
             let producer = self.values.properties("clusters", name, "producer")
             let together = client.merging(producer) { $1 }
             let found = check?(client, producer) ?? []
+            self.unfitting(together, path, origin)
             if (together["bootstrap.servers"] ?? together["metadata.broker.list"] ?? "").isEmpty {
                 // A name that was meant to be this one is told as that.
                 let isMistyped = together.keys.contains { NearestName.of($0, among: ["bootstrap.servers"]) != nil }
@@ -214,6 +241,37 @@ struct ConfigurationChecks {
             for problem in found where problem.property != "bootstrap.servers" || together["bootstrap.servers"] != nil {
                 self.report(problem, path, origin, together)
             }
+        }
+    }
+
+    /// Properties that are right, and do what nobody wants beside our own keys.
+    private mutating func unfitting(_ properties: [String: String], _ cluster: ConfigurationPath, _ origin: ConfigurationOrigin) {
+        func setting(_ property: String) -> (origin: ConfigurationOrigin, path: ConfigurationPath) {
+            for section in ["producer", "properties"] {
+                let path = cluster.appending(section).appending(property)
+                if let found = self.values.settings[path] { return (found.origin, path) }
+            }
+            return (origin, cluster)
+        }
+        if let event = self.values.number("limits", "event"), let most = properties["message.max.bytes"].flatMap({ Int($0) }), most < event
+        {
+            let place = setting("message.max.bytes")
+            self.warnings.append(
+                ConfigurationProblem(
+                    place.origin, place.path,
+                    "\(most) is less than limits.event (\(ByteCount.text(event))): larger events are accepted, and become dead letters; leave it"
+                        + " out, the brokers know the limits of their topics, or lower limits.event"))
+        }
+        for name in ["linger.ms", "queue.buffering.max.ms"] {
+            guard let linger = properties[name].flatMap({ Double($0) }),
+                let patience = self.values.number("delivery", "set_aside", "partition_after"), linger >= Double(patience)
+            else { continue }
+            let place = setting(name)
+            self.warnings.append(
+                ConfigurationProblem(
+                    place.origin, place.path,
+                    "\(properties[name] ?? "") ms is not less than delivery.set_aside.partition_after (\(patience) ms): a partition whose events"
+                        + " only linger counts as one that stands still, and is set aside"))
         }
     }
 

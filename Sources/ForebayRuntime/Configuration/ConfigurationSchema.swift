@@ -75,8 +75,9 @@ package enum ConfigurationSchema {
             "The most connections from one address; more get 503. 0 is no cap, for a node behind a proxy; then one address may also take "
                 + "all of limits.in_flight."),
         .key(
-            "limits.awaiting_kafka", .integer(0...1_000_000), .standard("10000"),
-            "The most requests that wait for Kafka (ack=kafka) at a time; more get 202 instead, because they are durable."),
+            "limits.awaiting_kafka", .integer(0...1_000_000), .standard("3072"),
+            "The most events whose requests wait for Kafka (ack=kafka) at a time; more get 202 instead, because they are durable. Keep it below "
+                + "limits.connections_per_address: each request holds its connection, in an outage for as long as it waits."),
         .key(
             "limits.timestamp", .choice(["near", "any"], notYet: []), .standard("near"),
             "Which timestamps producers may give. near: 0, and from 2000 until a day from now, because what lies elsewhere is mostly in another "

@@ -134,7 +134,7 @@ final class NodeObservation: NodeView {
             unit: shown.key.description, topic: shown.key.topic, partition: shown.key.partition,
             state: shown.isDraining ? .draining : .waiting, code: shown.code, reason: shown.reason, advice: shown.advice,
             since: shown.since, events: shown.events, bytes: shown.bytes,
-            oldestEventAgeSeconds: NodeRoute.age(shown.oldestAcceptedAt) ?? 0)
+            oldestEventAgeSeconds: shown.oldestAge)
     }
 
     private static func totals(_ setAside: NodeSetAside) -> SetAsideTotals {
@@ -154,7 +154,7 @@ final class NodeObservation: NodeView {
         return BufferStatus(
             name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
             maxSize: parts.storage.budget.limit,
-            oldestEventAgeSeconds: NodeRoute.age(parts.routes.values.compactMap(\.source.oldestAcceptedAt).min()),
+            oldestEventAgeSeconds: parts.routes.values.compactMap(\.source.oldestAge).max(),
             firstSequence: spool.start,
             durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !isFull,
             fullSince: isFull ? parts.storageHealth.fullSince : nil,
@@ -168,18 +168,21 @@ final class NodeObservation: NodeView {
         let lag = source.lag
         let isUp = stage?.facts.first { $0.name == "target_up" }?.value == .flag(true)
         let held = stage?.facts.first { $0.name == "held" }.flatMap { fact in if case .text(let text) = fact.value { text } else { nil } }
+        let hasRoom = stage?.facts.contains { $0.name == "room_code" } == false
+        let drains = known.setAside.logs.compactMap { log in stages.first { $0.name == "setaside/\(log.name)" } }
         let state =
             switch stage?.state {
-            case .running?: lag == 0 ? "idle" : isUp && held == nil ? "delivering" : "waiting"
+            case .running?: lag == 0 ? "idle" : isUp && held == nil && hasRoom ? "delivering" : "waiting"
             case .stopped?: "down"
             default: "restarting"
             }
         return RouteStatus(
             route: route.name, stage: "forward", cluster: route.forward.to, state: state, cursor: source.cursor.number, lagEvents: lag,
-            oldestEventAgeSeconds: NodeRoute.age(source.oldestAcceptedAt),
+            oldestEventAgeSeconds: source.oldestAge,
             inFlightEvents: Self.number("in_flight", stage), inFlightBytes: Self.number("in_flight_bytes", stage),
-            deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0, setAside: Self.explained(known.setAside),
-            lastError: RouteError(of: stage, held: held))
+            deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0,
+            deadLetterBytes: parts.storage.deadLetters[route.name]?.byteCount ?? 0, setAside: Self.explained(known.setAside),
+            lastError: RouteError(of: stage, held: held, drains: drains))
     }
 
     private static func number(_ name: String, _ stage: StageReport?) -> Int {

@@ -30,7 +30,7 @@ struct NodeRoute: Sendable {
         NodeSetAside.order(routes.mapValues(\.setAside), configuration)
         let all = Array(routes.values)
         metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {
-            Self.age(all.compactMap(\.source.oldestAcceptedAt).min()) ?? 0
+            all.compactMap(\.source.oldestAge).max() ?? 0
         }
         return routes
     }
@@ -52,9 +52,12 @@ struct NodeRoute: Sendable {
         self.bounds = ForwardConfiguration(configuration.delivery)
         self.cursor = try await Self.cursor(route, storage)
         let readAhead = configuration.delivery.readAhead
+        let ahead = try self.cursor.openAhead(
+            end: storage.spool.durableEnd, witnesses: [log.witness, await letters.witness].compactMap { $0 })
         self.source = SpoolSource(
             spool: storage.spool, cursor: self.cursor, executor: loop.executor(), disk: storage.threads.read.executor(),
-            configuration: ForebayBuffer.BufferConfiguration(readAheadBytes: readAhead), surroundings: .real)
+            configuration: ForebayBuffer.BufferConfiguration(
+                readAheadBytes: readAhead, windowBytes: configuration.delivery.window), surroundings: .real, ahead: ahead)
         let (properties, bounds) = (self.properties, self.bounds)
         self.setAside = NodeSetAside(
             logs: ((storage.formerSetAside[route.name] ?? []) + [(route.name, log)]).map { name, log in
@@ -127,7 +130,7 @@ struct NodeRoute: Sendable {
         gauge("forebay_set_aside_bytes", "Bytes of the events set aside, about.") { Double(setAside.bytes) }
         gauge("forebay_set_aside_units", "Topics, or single partitions, of which events are set aside.") { Double(setAside.unitCount) }
         gauge("forebay_set_aside_oldest_event_age_seconds", "Age of the oldest event set aside; 0 if there is none.") {
-            Self.age(setAside.oldestAcceptedAt) ?? 0
+            setAside.oldestAge ?? 0
         }
     }
 }

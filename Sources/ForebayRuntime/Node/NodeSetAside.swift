@@ -19,7 +19,7 @@ struct NodeSetAside: Sendable {
     var bytes: Int { self.logs.reduce(0) { $0 + $1.setAside.bytes } }
     var unitCount: Int { self.logs.reduce(0) { $0 + $1.setAside.unitCount } }
     var topics: Set<String> { self.logs.reduce(into: []) { $0.formUnion($1.setAside.topics) } }
-    var oldestAcceptedAt: Int64? { self.logs.compactMap(\.setAside.oldestAcceptedAt).min() }
+    var oldestAge: Double? { self.logs.compactMap(\.setAside.oldestAge).max() }
 
     func shown(limit: Int) -> [SetAside.Shown] { Array(self.logs.flatMap { $0.setAside.shown(limit: limit) }.prefix(limit)) }
 

@@ -56,7 +56,8 @@ actor RemovedRoutes {
         for cursor in held {
             try add(cursor.route, cursor.stage, cursor, cursor.stage == Self.forward ? logs.removeValue(forKey: cursor.route) : nil)
         }
-        for (route, logs) in logs { try add(route, Self.forward, nil, logs) }
+        // One that has come to be empty is nowhere: its files are small, and the next route of the name uses them.
+        for (route, logs) in logs where logs.setAsideEvents > 0 || logs.deadLetters.count > 0 { try add(route, Self.forward, nil, logs) }
         let routes = RemovedRoutes(storage, data, configured, deliveries)
         routes.tell()
         return routes
@@ -180,7 +181,11 @@ actor RemovedRoutes {
         if self.configured.contains(route), stage == nil || stage == Self.forward { return .configured }
         if let other = self.successors[route] { return .takenOver(by: other) }
         let found = self.deliveries.withLock { $0.filter { $0.route == route && (stage == nil || $0.stage == stage) } }
-        guard !found.isEmpty else { return .unknown(known: self.names.sorted()) }
+        guard !found.isEmpty else {
+            let stages = self.deliveries.withLock { $0.filter { $0.route == route }.map(\.stage) }
+            if let stage, !stages.isEmpty { return .unknownStage(stage, known: stages) }
+            return .unknown(known: self.names.sorted())
+        }
         let holdings = found.map(self.holding)
         if isDryRun { return .forgotten(holdings) }
         guard self.leaving.insert(route).inserted else { return .busy }

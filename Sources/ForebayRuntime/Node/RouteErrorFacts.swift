@@ -4,17 +4,15 @@ import ForebayCore
 extension RouteError {
     /// What a stage that runs tells of itself, in its facts `error_code`, `error_reason`, `error_advice`, `error_since`; or why it doesn't.
     ///
-    /// - Parameter held: why it holds everything back, where it does.
-    init?(of stage: StageReport?, held: String?) {
+    /// A side log that takes nothing, so that a cursor waits, is told of in `room_code` and so on.
+    ///
+    /// - Parameters:
+    ///   - held: why it holds everything back, where it does.
+    ///   - drains: that deliver what the route has set aside.
+    init?(of stage: StageReport?, held: String?, drains: [StageReport] = []) {
         guard let stage else { return nil }
-        let facts = Dictionary(stage.facts.map { ($0.name, $0.value) }) { first, _ in first }
-        func text(_ name: String) -> String? {
-            guard case .text(let text)? = facts[name], !text.isEmpty else { return nil }
-            return text
-        }
-        if text("error_code") != nil || text("error_reason") != nil {
-            let since: Int64? = if case .number(let number)? = facts["error_since"] { number } else { nil }
-            self.init(code: text("error_code"), reason: text("error_reason") ?? "", advice: text("error_advice"), since: since)
+        if let error = Self.told("error", by: stage) ?? ([stage] + drains).lazy.compactMap({ Self.told("room", by: $0) }).first {
+            self = error
         } else if let held {
             self.init(reason: held)
         } else if stage.state != .running, let error = stage.lastError {
@@ -23,5 +21,16 @@ extension RouteError {
         } else {
             return nil
         }
+    }
+
+    private static func told(_ kind: String, by stage: StageReport) -> RouteError? {
+        let facts = Dictionary(stage.facts.map { ($0.name, $0.value) }) { first, _ in first }
+        func text(_ name: String) -> String? {
+            guard case .text(let text)? = facts["\(kind)_\(name)"], !text.isEmpty else { return nil }
+            return text
+        }
+        guard text("code") != nil || text("reason") != nil else { return nil }
+        let since: Int64? = if case .number(let number)? = facts["\(kind)_since"] { number } else { nil }
+        return RouteError(code: text("code"), reason: text("reason") ?? "", advice: text("advice"), since: since)
     }
 }

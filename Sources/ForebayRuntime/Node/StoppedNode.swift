@@ -83,6 +83,8 @@ package struct StoppedNode: Sendable {
         if let other = configuration.routes.first(where: { $0.formerly.contains(route) }) { return .takenOver(by: other.name) }
         let all = try self.holdings()
         let found = all.filter { $0.route == route && (stage == nil || $0.stage == stage) }
+        let stages = all.filter { $0.route == route && $0.isConfigured == false }.map(\.stage)
+        if let stage, found.isEmpty, !stages.isEmpty { return .unknownStage(stage, known: stages) }
         guard !found.isEmpty else { return .unknown(known: Set(all.filter { $0.isConfigured == false }.map(\.route)).sorted()) }
         guard !isDryRun else { return .forgotten(found) }
         let threads = SpoolThreads()

@@ -170,7 +170,16 @@ final class CursorSet: Sendable {
             for cursor in rests { state.cursors[cursor.name] = cursor }
             state.cursors[name] = cursor
         }
-        for cursor in old { try Folder(self.disk).remove(LogIdentity.path(ofCursor: cursor.name, in: self.directory)) }
+        for cursor in old {
+            try self.remove(cursor.name)
+            let waiting = view.read { state in cursor.routes.reduce(0) { $0 + (state.ordinals[$1] ?? 0) } }
+            Self.logger.info(
+                "a route has taken over the backlog of a former name",
+                [
+                    "cursor": name, "from": cursor.name, "sequence": "\(cursor.sequence)",
+                    "events": "\(waiting - min(waiting, cursor.ordinal))",
+                ])
+        }
         return cursor
     }
 
@@ -182,7 +191,13 @@ final class CursorSet: Sendable {
             registry.forgotten[name] = cursor.sequence
         }
         self.state.withLock { $0.cursors[name] = nil }
+        try self.remove(name)
+    }
+
+    private func remove(_ name: String) throws(ForebayError) {
         try Folder(self.disk).remove(LogIdentity.path(ofCursor: name, in: self.directory))
+        let ahead = SettledAheadFile.path(of: name, in: self.directory)
+        if try self.disk.kind(of: ahead) != nil { try Folder(self.disk).remove(ahead) }
     }
 
     // MARK: On disk
@@ -251,8 +266,10 @@ final class CursorSet: Sendable {
 
     private func cursor(_ name: String, _ routes: [RouteID], _ slots: sending SlotFile, _ value: SlotFile.Value) -> SpoolCursor {
         SpoolCursor(
-            name: name, routes: routes, slots: slots, value: value, budget: self.budget, moved: self.moved,
-            onDiskFailure: self.onDiskFailure)
+            name: name, routes: routes, slots: slots, value: value,
+            ahead: SettledAheadFile(
+                disk: self.disk, directory: self.directory, log: self.state.withLock { $0.registry.log }, name: name, routes: routes),
+            budget: self.budget, moved: self.moved, onDiskFailure: self.onDiskFailure)
     }
 
     private func register(_ change: (inout CursorRegistry) -> Void) throws(ForebayError) {

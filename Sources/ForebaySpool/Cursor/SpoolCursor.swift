@@ -9,6 +9,21 @@ import Synchronization
 /// A move that finds no room, with the reserve spent (a file system that copies what is written over), counts in memory and is written as
 /// soon as there is room: until then a restart delivers again from what was written last.
 package final class SpoolCursor: Sendable {
+    /// What is settled beyond it.
+    package struct Ahead: Sendable, Equatable {
+        package var settled: SettledAhead
+        /// Nothing has been sent since.
+        package var isFinal: Bool
+
+        package init(settled: SettledAhead = SettledAhead(), isFinal: Bool = false) {
+            self.settled = settled
+            self.isFinal = isFinal
+        }
+    }
+
+    /// So many ranges beyond it are remembered.
+    package static let aheadLimit = SettledAheadFile.rangeLimit
+
     private struct State: ~Copyable {
         let slots: SlotFile
         var value: SlotFile.Value
@@ -17,6 +32,8 @@ package final class SpoolCursor: Sendable {
         var isDirty = false
         /// For want of room.
         var isUnwritten = false
+        var ahead = Ahead()
+        var isAheadDirty = false
     }
 
     /// `forward/orders`.
@@ -24,13 +41,14 @@ package final class SpoolCursor: Sendable {
     /// Whose events it counts: its own route's, and those of the names that this one had before.
     package let routes: [RouteID]
     private let file: any DiskFile
+    private let aheadFile: SettledAheadFile
     private let budget: SpoolBudget
     private let state: Mutex<State>
     private let moved: @Sendable () -> Void
     private let onDiskFailure: @Sendable (ForebayError) -> Never
 
     init(
-        name: String, routes: [RouteID], slots: sending SlotFile, value: SlotFile.Value, budget: SpoolBudget,
+        name: String, routes: [RouteID], slots: sending SlotFile, value: SlotFile.Value, ahead: SettledAheadFile, budget: SpoolBudget,
         moved: @escaping @Sendable () -> Void, onDiskFailure: @escaping @Sendable (ForebayError) -> Never
     ) {
         self.budget = budget
@@ -38,6 +56,7 @@ package final class SpoolCursor: Sendable {
         self.name = name
         self.routes = routes
         self.file = slots.file
+        self.aheadFile = ahead
         self.state = Mutex(State(slots: slots, value: value, synced: value.sequence))
         self.moved = moved
     }
@@ -85,6 +104,69 @@ package final class SpoolCursor: Sendable {
         }
     }
 
+    // MARK: Ahead of it
+
+    /// Takes over what an earlier process wrote down. At a start, before anything is read; waits for the disk.
+    ///
+    /// - Parameters:
+    ///   - end: one past the log's last durable event.
+    ///   - witnesses: what the logs hold in which events were settled, as far as they are whole.
+    package func openAhead(end: UInt64, witnesses: [LogWitness]) throws(ForebayError) -> Ahead {
+        guard var found = try self.aheadFile.read(end: end),
+            found.settled.witnesses.allSatisfy({ needed in witnesses.contains { $0.covers(needed) } })
+        else {
+            try self.aheadFile.remove()
+            return Ahead()
+        }
+        found.settled.trim(below: self.sequence, limit: Self.aheadLimit)
+        self.state.withLock { $0.ahead = found }
+        // From now on something may be sent.
+        if found.isFinal { try self.writeAhead(Ahead(settled: found.settled)) }
+        return found
+    }
+
+    /// Events beyond it are settled: written within 100 ms, by the keeper.
+    package func keep(_ ahead: SettledAhead, isFinal: Bool) {
+        let isNew = self.state.withLock { state in
+            let ahead = Ahead(settled: ahead, isFinal: isFinal)
+            guard ahead != state.ahead else { return false }
+            state.ahead = ahead
+            defer { state.isAheadDirty = true }
+            return !state.isAheadDirty
+        }
+        if isNew { self.moved() }
+    }
+
+    /// What was said to be final is not any more.
+    package func begin() {
+        let isNew = self.state.withLock { state in
+            guard state.ahead.isFinal else { return false }
+            state.ahead.isFinal = false
+            defer { state.isAheadDirty = true }
+            return !state.isAheadDirty
+        }
+        if isNew { self.moved() }
+    }
+
+    private func syncAhead() {
+        let due = self.state.withLock { state -> Ahead? in
+            if !state.ahead.settled.ranges.isEmpty, state.ahead.settled.end <= state.value.sequence {
+                state.ahead.settled.trim(below: state.value.sequence, limit: Self.aheadLimit)
+                state.isAheadDirty = true
+            }
+            guard state.isAheadDirty else { return nil }
+            state.isAheadDirty = false
+            return state.ahead
+        }
+        guard let due else { return }
+        // What can't be written is delivered again after the next start, as if the process had been killed.
+        try? self.budget.withReserve { () throws(ForebayError) in try self.writeAhead(due) }
+    }
+
+    private func writeAhead(_ ahead: Ahead) throws(ForebayError) {
+        if ahead.settled.ranges.isEmpty, !ahead.isFinal { try self.aheadFile.remove() } else { try self.aheadFile.write(ahead) }
+    }
+
     private func change(_ decide: (inout SlotFile.Value) -> Bool) {
         let outcome = self.state.withLock { state -> Result<Bool, ForebayError> in
             guard decide(&state.value) else { return .success(false) }
@@ -118,6 +200,7 @@ package final class SpoolCursor: Sendable {
     ///
     /// - Returns: false: there is no room for it yet.
     @discardableResult func sync() throws(ForebayError) -> Bool {
+        self.syncAhead()
         let outcome = self.state.withLock { state -> Result<UInt64?, ForebayError> in
             Result { () throws(ForebayError) in
                 if state.isUnwritten { try self.write(&state) }

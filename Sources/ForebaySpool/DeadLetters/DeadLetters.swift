@@ -37,6 +37,7 @@ package actor DeadLetters: DeadLetterLog {
     private let directory: String
     private let open: @Sendable (String) throws(ForebayError) -> Spool
     private let held = Atomic<UInt64>(0)
+    private let bytes = Atomic<Int>(0)
     private let opened = Mutex<Spool?>(nil)
 
     /// - Parameters:
@@ -52,11 +53,15 @@ package actor DeadLetters: DeadLetterLog {
             let spool = try open(directory)
             self.opened.withLock { $0 = spool }
             self.held.store(spool.sequenceCount, ordering: .relaxed)
+            self.bytes.store(spool.byteCount, ordering: .relaxed)
         }
     }
 
     /// Entries in the log.
     package nonisolated var count: UInt64 { self.held.load(ordering: .relaxed) }
+
+    /// Bytes of the files.
+    package nonisolated var byteCount: Int { self.bytes.load(ordering: .relaxed) }
 
     package func append(_ letters: [DeadLetter]) async throws(ForebayError) -> [UInt64] {
         let spool: Spool
@@ -73,6 +78,7 @@ package actor DeadLetters: DeadLetterLog {
         else { return [] }
         let receipts = try await spool.commit([Submission(batches: [batch], ack: AckToken { _ in })])
         self.held.wrappingAdd(UInt64(letters.count), ordering: .relaxed)
+        self.bytes.store(spool.byteCount, ordering: .relaxed)
         let first = receipts.first?.firstSequences.first ?? 0
         return letters.indices.map { first + UInt64($0) }
     }
@@ -97,6 +103,8 @@ package actor DeadLetters: DeadLetterLog {
     package func acknowledgeAlarms() async throws(ForebayError) -> SpoolDamage {
         try await self.spool?.acknowledgeAlarms() ?? SpoolDamage()
     }
+
+    package var witness: LogWitness? { self.spool?.witness }
 
     package func close() async {
         let spool = self.opened.withLock { opened in

@@ -60,10 +60,19 @@ struct DiskPlace {
     /// It is a held folder itself, and that was removed.
     var isRemoved: Bool { self.name == "." && self.folder?.isRemoved == true }
 
-    /// The error of a call that failed. A folder that was removed has no names: that says nothing of what was in it.
+    /// The error of a call that failed. A folder that was removed has no names: that says nothing of what was in it. No space may mean that
+    /// the file system has no inode left, while it has bytes.
     func failure(_ call: String, _ number: CInt) -> ForebayError {
-        .disk(call, self.path, number == ENOENT && self.folder?.isRemoved == true ? ESTALE : number)
+        if number == ENOENT, self.folder?.isRemoved == true { return .disk(call, self.path, ESTALE) }
+        var status = statvfs()
+        guard number == ENOSPC, statvfs(Folder.parent(of: self.path), &status) == 0, Self.lacksInodes(status) else {
+            return .disk(call, self.path, number)
+        }
+        return .disk("no inode is left on the file system (df -i): \(call)", self.path, number)
     }
+
+    /// Some file systems have none to count.
+    private static func lacksInodes(_ status: statvfs) -> Bool { status.f_files > 0 && status.f_favail == 0 && status.f_bavail > 0 }
 
     /// - Returns: a descriptor, to be closed.
     func openFolder(_ call: String = "open") throws(ForebayError) -> CInt {

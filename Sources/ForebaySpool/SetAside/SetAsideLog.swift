@@ -69,6 +69,9 @@ package final class SetAsideLog: Sendable {
         try await self.opened?.spool.acknowledgeAlarms() ?? SpoolDamage()
     }
 
+    /// None: it holds nothing yet.
+    package var witness: LogWitness? { self.opened?.spool.witness }
+
     /// Makes new units known, then the batches durable as one group. One caller at a time for a unit.
     ///
     /// - Parameters:

@@ -36,13 +36,17 @@ struct StatusScreen {
             text += "\n" + terminal.styled(TextTable.printable(trouble.what), trouble.isSevere ? .red : .yellow) + "\n"
             if let since = trouble.since {
                 let ago = now.flatMap { now in Shown.milliseconds(of: since).map { now - Double($0) / 1000 } }
-                text += "    since  \(TextTable.printable(since))" + (ago.map { $0 >= 0 ? " (\(Shown.seconds($0)) ago)" : "" } ?? "") + "\n"
+                // A clock that was ahead then, or is behind now.
+                let time =
+                    ago.map { $0 < -1 } ?? false
+                    ? "a time that is still to come: the node's clock was set back" : TextTable.printable(since)
+                text += "    since  \(time)" + (ago.map { $0 >= 0 ? " (\(Shown.seconds($0)) ago)" : "" } ?? "") + "\n"
             }
             if let why = trouble.why { text += "    why    \(TextTable.printable(why))\n" }
             if let remedy = trouble.remedy { text += "    do     \(TextTable.printable(remedy))\n" }
         }
         let more = self.troubles.count - Self.shownTroubles
-        return more > 0 ? text + "\nand \(more) more\n" : text
+        return more > 0 ? text + "\nand \(more) more: 'forebay status --json' has all that they are made of\n" : text
     }
 
     // MARK: Tables

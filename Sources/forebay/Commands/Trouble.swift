@@ -79,13 +79,23 @@ struct Trouble {
         // A text is what nodes of an earlier version say.
         let reason =
             error.text ?? [error["code"]?.text, error["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": ")
+        guard lag > 0 else {
+            // Nothing waits for it: the advice must not say that something does.
+            let advice = error["advice"]?.text.map { $0.replacing("; events wait meanwhile", with: "") }
+            return Trouble(
+                what: "\(name) would not be delivered to now; no events wait", since: error["since"]?.text, why: reason, remedy: advice,
+                isSevere: false)
+        }
         return Trouble(
-            what: "\(name) is \(state): " + (lag > 0 ? "\(Self.waiting(lag))\(oldest)" : "no events wait"),
+            what: "\(name) is \(state): \(Self.waiting(lag))\(oldest)",
             since: error["since"]?.text,
             why: reason.isEmpty ? "not known yet; the log has what the cluster said" : reason,
             remedy: error["advice"]?.text
                 ?? (state == "down"
-                    ? "restart Forebay once the reason is gone" : "nothing here: it is tried again by itself, and the events are on disk"))
+                    ? "restart Forebay once the reason is gone"
+                    : reason.contains("read from the disk")
+                        ? "see to the disk of data_dir, and to owner and mode of its files; it is tried again by itself"
+                        : "nothing here: it is tried again by itself, and the events are on disk"))
     }
 
     private static func removed(_ route: JSONValue, _ hint: (String) -> String) -> Trouble {
@@ -196,11 +206,13 @@ struct Trouble {
     private static func deadLetters(_ routes: [JSONValue], _ hint: (String) -> String) -> [Trouble] {
         let dead = Self.total("dead_letters", routes)
         guard dead > 0 else { return [] }
+        let bytes = Self.total("dead_letter_bytes", routes)
+        let room = bytes > 0 ? "; their files hold \(Shown.bytes(bytes))" : ""
         return [
             Trouble(
-                what: dead == 1
+                what: (dead == 1
                     ? "1 dead letter: Kafka refused this event for good"
-                    : "\(Shown.count(dead)) dead letters: Kafka refused these events for good",
+                    : "\(Shown.count(dead)) dead letters: Kafka refused these events for good") + room,
                 remedy: "\(hint("deadletters ls")) lists them, with the reasons", isSevere: false)
         ]
     }

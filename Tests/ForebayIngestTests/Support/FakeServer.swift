@@ -148,6 +148,8 @@ final class FakeServer: RequestAnswering, @unchecked Sendable {
 
     func drop(_ id: RequestID) { self.handler.dropped(id) }
 
+    func end(_ id: RequestID) { self.handler.ended(id) }
+
     // MARK: From any thread
 
     func answer(to id: RequestID) -> SeenAnswer? { self.shared.withLock { $0.answers[id] } }

@@ -22,6 +22,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         /// Simulated, in ns.
         var acknowledgedAt: UInt64 = 0
         var isDelivered = false
+        /// The names of its route when a process that set it aside ended in order.
+        var asideOf: [String]?
         var forgetting = Forgetting.no
         /// Its log is said to be gone.
         var isGone = false
@@ -196,6 +198,29 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         guard event < self.undecidableSince else { return false }
         let sequence = self.events[event].sequence
         return self.undecidable.contains { $0.contains(sequence) }
+    }
+
+    // MARK: Restarts
+
+    /// A process has ended in order, and these ids are set aside.
+    func rest(_ ids: [String], of names: [String]) {
+        for id in ids {
+            if let event = self.eventsOfIDs[id] { self.events[event].asideOf = names }
+        }
+        if !ids.isEmpty { self.coverage.hit("events set aside at a clean stop") }
+    }
+
+    /// The spool hands events out to be delivered.
+    func hand(_ batch: Batch, of names: [String]) {
+        guard !self.isDamaged else { return }
+        batch.forEachEvent { event, sequence in
+            guard let value = event.value, value.count >= 8 else { return }
+            let number = Int(clamping: value.loadUnaligned(as: UInt64.self))
+            guard self.events.indices.contains(number) else { return }
+            let known = self.events[number]
+            guard known.asideOf == names, known.forgetting == .no else { return }
+            self.violate("event \(number), set aside when a process ended in order, is taken from the spool again at \(sequence)")
+        }
     }
 
     // MARK: Checks

@@ -95,6 +95,7 @@ package struct RoundPlan: Sendable {
         self.refusedRest = Int.random(in: 0..<3, using: &chance) == 0 ? Int.random(in: 0..<50, using: &chance) : nil
         self.setsAside = self.usesKafka && Int.random(in: 0..<3, using: &chance) == 0
         self.make(&chance)
+        self.standStill()
         self.leaveOut(without)
     }
 
@@ -141,6 +142,28 @@ package struct RoundPlan: Sendable {
         self.addRequests(Int.random(in: 0...8, using: &chance), to: &last, &chance)
         last.drains = true
         self.lives.append(last)
+    }
+
+    /// A cluster that goes away when some of its topics were set aside, and stays away over restarts in order: a cursor stands, with much
+    /// behind it that is settled.
+    private mutating func standStill() {
+        var chance = SplitMix(seed: self.seed ^ 0x57A4D)
+        guard self.usesKafka, Int.random(in: 0..<3, using: &chance) == 0 else { return }
+        let first = Int.random(in: 0..<self.lives.count - 2, using: &chance)
+        let line = self.lives[first].configured.randomElement(using: &chance)!
+        let topic = Int.random(in: 0..<3, using: &chance)
+        for place in first...first + 1 where self.lives[place].forgetsStopped == nil {
+            self.lives[place].death = nil
+            self.lives[place].faults = []
+            self.lives[place].drains = false
+            let from = place == first ? Int.random(in: 50...300, using: &chance) : 0
+            for trouble in [
+                Trouble(.topicForbidden, line: line, topic: topic, from: 0, length: 1_000_000),
+                Trouble(.away, line: line, topic: topic, from: from, length: 1_000_000),
+            ] {
+                self.lives[place].troubles.append((self.item(), trouble))
+            }
+        }
     }
 
     /// The command on a folder is a process like others: it may be killed, too.

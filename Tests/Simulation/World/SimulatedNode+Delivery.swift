@@ -22,15 +22,29 @@ extension SimulatedNode {
     ) async {
         let producers = SimulatedProducers(self.clusters.kafkas[route.cluster], loop: loop)
         let surroundings = self.surroundings
-        for (role, source, name) in [
-            (ForwardRole.direct, route.source as any EventSource, "forward"), (.drain, aside.source, "setaside"),
-        ] {
+        let watched = WatchedSource(route.source, names: self.life.lines[route.line].names, model: self.model)
+        for (role, source, name) in [(ForwardRole.direct, watched as any EventSource, "forward"), (.drain, aside.source, "setaside")] {
             await supervisor.start("\(name)/\(route.name)") {
                 ForwardStage(
                     role, route: route.name, source: source, producers: producers, properties: Self.properties,
                     deadLetters: aside.logs.deadLetters, setAside: aside.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
                     configuration: Self.bounds, loop: loop, metrics: metrics, surroundings: surroundings)
             }
+        }
+    }
+
+    /// Tells the model what is set aside when the stages have ended in order.
+    func tellAside(_ routes: [Route]) {
+        guard self.life.faults.isEmpty, !self.model.isDamaged else { return }
+        for route in routes {
+            guard let log = route.aside?.logs.setAside else { continue }
+            let scan = log.scan(Dictionary(uniqueKeysWithValues: log.units.map { ($0.number, $0.settled) }))
+            var ids: [String] = []
+            repeat {
+                guard let batches = try? scan.read(upTo: 1 << 20) else { break }  // With no faults it can be read.
+                for batch in batches { batch.forEachEvent { event, _ in ids.append(String(decoding: event.id, as: UTF8.self)) } }
+            } while !scan.isCaughtUp
+            self.model.rest(ids, of: self.life.lines[route.line].names)
         }
     }
 
@@ -75,4 +89,38 @@ extension SimulatedNode {
                     + " ends at \(spool.durableEnd)")
         }
     }
+}
+
+/// Tells the model what a stage takes from the spool.
+private struct WatchedSource: EventSource {
+    private let inner: SpoolSource
+    private let names: [String]
+    private let model: Model
+
+    init(_ inner: SpoolSource, names: [String], model: Model) {
+        (self.inner, self.names, self.model) = (inner, names, model)
+    }
+
+    func batches() -> AsyncStream<Batch> {
+        let reading = Reading(self.inner.batches().makeAsyncIterator())
+        return AsyncStream {
+            let batch = await reading.next()
+            if let batch { self.model.hand(batch, of: self.names) }
+            return batch
+        }
+    }
+
+    private final class Reading: @unchecked Sendable {  // Safe because: one consumer, so one call at a time.
+        private var iterator: AsyncStream<Batch>.Iterator
+
+        init(_ iterator: AsyncStream<Batch>.Iterator) { self.iterator = iterator }
+
+        func next() async -> Batch? { await self.iterator.next(isolation: nil) }
+    }
+
+    func commit(through end: Offset) throws(ForebayError) { try self.inner.commit(through: end) }
+    func keep(_ ahead: SettledAhead, isFinal: Bool) { self.inner.keep(ahead, isFinal: isFinal) }
+    var cursor: Offset { self.inner.cursor }
+    var lag: UInt64 { self.inner.lag }
+    var resentBelow: UInt64 { self.inner.resentBelow }
 }

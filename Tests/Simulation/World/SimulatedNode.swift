@@ -119,6 +119,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         if self.isLast { await self.checkRest(watched) }
         if let death = self.life.death?.death { self.process.die(death.kind.rawValue) }
         await supervisor.shutdown(within: .seconds(5))
+        self.tellAside(routes)
         for route in routes {
             route.source.close()
             route.aside?.source.close()
@@ -197,9 +198,12 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         for line in self.life.configured {
             let known = self.life.lines[line]
             let cursor = try await self.cursor(line, storage.spool)
+            let logs = storage.logs[known.name]
+            let ahead = try cursor.openAhead(
+                end: storage.spool.durableEnd, witnesses: [logs?.setAside?.witness, await logs?.deadLetters.witness].compactMap { $0 })
             let source = SpoolSource(
                 spool: storage.spool, cursor: cursor, executor: delivery.executor(), disk: storage.threads.read.executor(),
-                configuration: BufferConfiguration(readAheadBytes: 256 << 10), surroundings: self.surroundings)
+                configuration: BufferConfiguration(readAheadBytes: 256 << 10), surroundings: self.surroundings, ahead: ahead)
             let aside = storage.logs[known.name].flatMap { self.aside(known.name, $0, storage) }
             routes.append(
                 Route(

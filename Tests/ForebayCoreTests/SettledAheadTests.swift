@@ -1,0 +1,47 @@
+import Testing
+
+@testable import ForebayCore
+
+@Suite("Settled ahead")
+struct SettledAheadTests {
+    @Test(
+        "ranges are joined where they touch or overlap, in whatever order they come",
+        arguments: [
+            ([3..<5, 5..<7], [3..<7]), ([5..<7, 3..<5, 9..<10], [3..<7, 9..<10]), ([1..<9, 2..<3, 4..<12], [1..<12]),
+            ([7..<7, 1..<2], [1..<2]), ([], []),
+        ] as [([Range<UInt64>], [Range<UInt64>])])
+    func joined(given: [Range<UInt64>], expected: [Range<UInt64>]) {
+        #expect(SettledAhead(ranges: given).ranges == expected)
+        var ahead = SettledAhead()
+        for range in given { ahead.add([range]) }
+        #expect(ahead.ranges == expected && ahead.end == expected.last?.upperBound ?? 0)
+    }
+
+    @Test("the range that a sequence lies in, or the next one")
+    func search() {
+        let ahead = SettledAhead(ranges: [2..<4, 6..<7, 9..<12])
+        #expect((0..<13).map { ahead.firstIndex(above: $0) } == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3])
+    }
+
+    @Test("what the cursor passed is forgotten; what there are too many of counts as sent, at the end")
+    func trimmed() {
+        var ahead = SettledAhead(ranges: [2..<4, 6..<7, 9..<12, 20..<30], sentBelow: 3)
+        ahead.trim(below: 4, limit: 3)
+        #expect(ahead.ranges == [6..<7, 9..<12, 20..<30] && ahead.sentBelow == 3)
+        ahead.trim(below: 5, limit: 1)
+        #expect(ahead.ranges == [6..<7] && ahead.sentBelow == 30)
+        ahead.trim(below: 7, limit: 1)
+        #expect(ahead.ranges.isEmpty && ahead.end == 0)
+    }
+
+    @Test("a log vouches for what it holds, not for another's, nor more, nor damaged")
+    func witnesses() {
+        var generator = SystemRandomNumberGenerator()
+        let (log, other) = (SpoolID.random(using: &generator), SpoolID.random(using: &generator))
+        let needed = LogWitness(log: log, end: 10)
+        #expect(LogWitness(log: log, end: 10).covers(needed) && LogWitness(log: log, end: 11).covers(needed))
+        #expect(!LogWitness(log: log, end: 9).covers(needed) && !LogWitness(log: other, end: 10).covers(needed))
+        #expect(!LogWitness(log: log, end: nil).covers(needed), "damaged now")
+        #expect(!LogWitness(log: log, end: 11).covers(LogWitness(log: log, end: nil)), "damaged then")
+    }
+}

@@ -1,0 +1,164 @@
+import ForebayCore
+import ForebayTestKit
+import Foundation
+import Testing
+
+@testable import ForebaySpool
+
+/// What is settled beyond a cursor, on disk: passed only where it is sure.
+@Suite("Settled ahead, on disk")
+struct SettledAheadFileTests {
+    private let directory = NSTemporaryDirectory() + "forebay-ahead-" + UUID().uuidString
+    private let log: SpoolID
+    private let side: SpoolID
+
+    init() throws {
+        var generator = SystemRandomNumberGenerator()
+        (self.log, self.side) = (SpoolID.random(using: &generator), SpoolID.random(using: &generator))
+    }
+
+    private func file(_ name: String = "forward/orders", _ routes: [String] = ["orders"], log: SpoolID? = nil) -> SettledAheadFile {
+        SettledAheadFile(
+            disk: SystemDisk(), directory: self.directory, log: log ?? self.log, name: name, routes: routes.map { RouteID(name: $0) })
+    }
+
+    private var ahead: SpoolCursor.Ahead {
+        SpoolCursor.Ahead(
+            settled: SettledAhead(
+                ranges: [5..<9, 12..<13, 40..<1_000_000], sentBelow: 17, witnesses: [LogWitness(log: self.side, end: 8)]), isFinal: true)
+    }
+
+    @Test("it is read as it was written, by the same cursor of the same log and routes, and by no other")
+    func roundTrip() throws {
+        defer { try? FileManager.default.removeItem(atPath: self.directory) }  // A courtesy.
+        #expect(try self.file().read(end: 1_000_000) == nil)
+        try self.file().remove()
+        for routes in [["orders"], ["orders", "old", "older"]] {
+            try self.file("forward/orders", routes).write(self.ahead)
+            #expect(try self.file("forward/orders", routes).read(end: 1_000_000) == self.ahead)
+            #expect(try self.file("forward/orders", routes + ["more"]).read(end: 1_000_000) == nil)
+            #expect(try self.file("forward/orders", ["old"]).read(end: 1_000_000) == nil)
+        }
+        try self.file().write(self.ahead)
+        #expect(try self.file().read(end: 999_999) == nil, "the log is shorter: it is another history")
+        #expect(try self.file(log: self.side).read(end: 1_000_000) == nil)
+        try FileManager.default.copyItem(atPath: self.file().path, toPath: self.file("forward/other").path)
+        #expect(try self.file("forward/other").read(end: 1_000_000) == nil, "a file put in the place of another's")
+        try self.file().remove()
+        #expect(try self.file().read(end: 1_000_000) == nil)
+    }
+
+    @Test("damaged anywhere, or cut, it says nothing")
+    func damaged() throws {
+        defer { try? FileManager.default.removeItem(atPath: self.directory) }  // A courtesy.
+        try self.file().write(self.ahead)
+        let path = self.file().path
+        let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+        for place in whole.indices {
+            var bytes = whole
+            bytes[place] ^= 0x10
+            try bytes.write(to: URL(fileURLWithPath: path))
+            #expect(try self.file().read(end: 1_000_000) == nil, "byte \(place)")
+            try whole.prefix(place).write(to: URL(fileURLWithPath: path))
+            #expect(try self.file().read(end: 1_000_000) == nil, "cut at \(place)")
+        }
+        try (whole + [0]).write(to: URL(fileURLWithPath: path))
+        #expect(try self.file().read(end: 1_000_000) == nil)
+    }
+}
+
+/// The same through a spool: starts, names, and the logs that it stands on.
+@Suite("Settled ahead of a cursor")
+struct SettledAheadCursorTests {
+    private func cursor(_ spool: Spool, _ name: String = "orders", formerly: [String] = []) async throws -> SpoolCursor {
+        try await spool.cursor("forward/\(name)", route: RouteID(name: name), formerly: formerly.map { "forward/\($0)" })
+    }
+
+    private func fill(_ spool: Spool, _ route: String = "orders", _ count: Int = 20) async throws {
+        _ = try await spool.commit([submission([(RouteID(name: route), (0..<count).map { "\($0)" })])])
+    }
+
+    @Test("it stands on side logs: gone, shorter, another, or damaged, nothing is passed, in this process and in those after it")
+    func witnesses() async throws {
+        var generator = SystemRandomNumberGenerator()
+        let (log, other) = (SpoolID.random(using: &generator), SpoolID.random(using: &generator))
+        let fits = [LogWitness(log: log, end: 10)]
+        let wrong: [[LogWitness]] = [
+            [], [LogWitness(log: log, end: 9)], [LogWitness(log: other, end: 10)], [LogWitness(log: log, end: nil)],
+        ]
+        for found in wrong {
+            let fixture = SpoolFixture()
+            for (start, witnesses) in [fits, fits, found, fits].enumerated() {
+                let spool = try fixture.open()
+                if start == 0 { try await self.fill(spool) }
+                let cursor = try await self.cursor(spool)
+                let ahead = try cursor.openAhead(end: spool.durableEnd, witnesses: witnesses)
+                #expect(ahead.settled.ranges == (start == 1 ? [3..<7] : []), "start \(start) with \(found)")
+                if start == 0 { cursor.keep(SettledAhead(ranges: [3..<7], witnesses: fits), isFinal: true) }
+                await spool.close()
+            }
+        }
+    }
+
+    @Test("a route under another name, and one that took others over, passes nothing that it does not know to be its own")
+    func names() async throws {
+        let fixture = SpoolFixture()
+        var spool = try fixture.open()
+        try await self.fill(spool, "old")
+        try await self.fill(spool, "orders")
+        for (name, ranges) in [("old", [1..<39]), ("orders", [21..<23])] as [(String, [Range<UInt64>])] {
+            let cursor = try await self.cursor(spool, name)
+            cursor.keep(SettledAhead(ranges: ranges), isFinal: true)
+        }
+        await spool.close()
+        spool = try fixture.open()
+        let heir = try await self.cursor(spool, "orders", formerly: ["old"])
+        #expect(try heir.openAhead(end: spool.durableEnd, witnesses: []) == SpoolCursor.Ahead())
+        heir.keep(SettledAhead(ranges: [2..<5]), isFinal: true)
+        await spool.close()
+        // The old name is a route again, and takes its events back.
+        spool = try fixture.open()
+        let back = try await self.cursor(spool, "old")
+        #expect(try back.openAhead(end: spool.durableEnd, witnesses: []) == SpoolCursor.Ahead())
+        let rest = try await self.cursor(spool, "orders")
+        #expect(try rest.openAhead(end: spool.durableEnd, witnesses: []) == SpoolCursor.Ahead())
+        await spool.close()
+    }
+
+    @Test("given up, nothing of it is left; a name that comes back begins with nothing")
+    func forgotten() async throws {
+        let fixture = SpoolFixture()
+        let spool = try fixture.open()
+        try await self.fill(spool)
+        let cursor = try await self.cursor(spool)
+        cursor.keep(SettledAhead(ranges: [3..<7]), isFinal: false)
+        await spool.tidy()
+        let file = SettledAheadFile.path(of: "forward/orders", in: fixture.directory)
+        #expect(FileManager.default.fileExists(atPath: file))
+        try await spool.forget(cursor)
+        #expect(!FileManager.default.fileExists(atPath: file))
+        await spool.close()
+    }
+
+    @Test("once the cursor is past it the file goes; where it can't be written, nothing stops")
+    func goes() async throws {
+        let fixture = SpoolFixture()
+        let spool = try fixture.open()
+        try await self.fill(spool)
+        let cursor = try await self.cursor(spool)
+        let file = SettledAheadFile.path(of: "forward/orders", in: fixture.directory)
+        try FileManager.default.createDirectory(atPath: file + ".new", withIntermediateDirectories: true)
+        cursor.keep(SettledAhead(ranges: [3..<7]), isFinal: false)
+        cursor.move(to: 2, settled: 2)
+        await spool.tidy()
+        #expect(!FileManager.default.fileExists(atPath: file) && cursor.syncedSequence == 2)
+        try FileManager.default.removeItem(atPath: file + ".new")
+        cursor.keep(SettledAhead(ranges: [3..<8]), isFinal: false)
+        await spool.tidy()
+        #expect(FileManager.default.fileExists(atPath: file))
+        cursor.move(to: 20, settled: 18)
+        await spool.tidy()
+        #expect(!FileManager.default.fileExists(atPath: file))
+        await spool.close()
+    }
+}
