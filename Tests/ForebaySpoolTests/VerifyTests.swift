@@ -185,6 +185,8 @@ struct VerifyTests {
         let content = Array((0..<10_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
         try Data(content).write(to: URL(filePath: folder + "/a"))
         let disk = RehearsalDisk(SystemDisk())
+        let held = try SystemDisk().open(folder, [])
+        #expect(try held.lock() && disk.open(folder, []).lock(), "no lock of it is a lock below")
         var file = try disk.open(folder + "/a", .write)
         try file.write([1, 2, 3], at: 4095)
         var expected = content

@@ -15,9 +15,11 @@ extension SpoolInspection {
                     Result { () throws(ForebayError) in try self.rehearseOnce() }
                 }.get()
             } catch {
-                guard tries > 0, error.isLoss else {
+                // A version that is not known, say. A call that fails says nothing of the log.
+                if error.code == .spoolUnreadable {
                     return [Problem(file: self.directory, position: 0, missing: 0..<0, reason: error.message)]
                 }
+                guard tries > 0, error.isLoss else { throw error }
                 continue
             }
             let segments = { (names: [String]) in names.filter { SegmentFile.number(ofName: $0) != nil } }
