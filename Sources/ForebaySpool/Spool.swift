@@ -66,10 +66,11 @@ package final class Spool: Sendable {
         let startsNewSegment = start.isOfOlderVersion
         let starting = Task(preferring: tasks) {
             await writer.start(
-                wantNext: { Task(preferring: tasks) { await keeper.prepareNext() } }, startsNewSegment: startsNewSegment)
+                wantNext: { [weak keeper] in Task(preferring: tasks) { await keeper?.prepareNext() } }, startsNewSegment: startsNewSegment)
         }
         self.starting = starting
-        wake.set { Task(preferring: tasks) { await keeper.cursorMoved() } }
+        // A log that nobody has any more lets go of its files.
+        wake.set { [weak keeper] in Task(preferring: tasks) { await keeper?.cursorMoved() } }
         if startsNewSegment { self.tell(ofVersion: start.identity.isVersion1 ? 1 : 2) }
     }
 
@@ -241,7 +242,7 @@ package final class Spool: Sendable {
         self.view.change { $0.retention = .units(units) }
         let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)
         let budget = self.budget
-        units.whenMoved({ Task(preferring: tasks) { await keeper.cursorMoved() } }, makeRoom: { budget.giveUpBallast() })
+        units.whenMoved({ [weak keeper] in Task(preferring: tasks) { await keeper?.cursorMoved() } }, makeRoom: { budget.giveUpBallast() })
         guard !self.sweeper.sweep(units) else { return }
         Task(preferring: tasks) { await keeper.tryAgain() }
     }

@@ -340,9 +340,10 @@ actor SpoolWriter {
         guard !self.isMarkDue else { return }
         self.isMarkDue = true
         let (time, interval) = (self.configuration.surroundings.time, self.configuration.markInterval)
-        Task(preferring: self.configuration.surroundings.tasks) {
+        // A log that is closed meanwhile lets go of its files.
+        Task(preferring: self.configuration.surroundings.tasks) { [weak self] in
             try? await time.sleep(milliseconds: interval)  // Never cancelled.
-            await self.writeMark()
+            await self?.writeMark()
         }
     }
 

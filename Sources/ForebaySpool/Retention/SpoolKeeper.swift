@@ -118,9 +118,9 @@ actor SpoolKeeper {
         guard !self.isRetryDue, !self.isClosed else { return }
         self.isRetryDue = true
         let (time, interval) = (self.configuration.surroundings.time, self.configuration.roomInterval)
-        Task(preferring: self.configuration.surroundings.tasks) {
+        Task(preferring: self.configuration.surroundings.tasks) { [weak self] in
             try? await time.sleep(milliseconds: interval)  // Never cancelled.
-            await self.retry()
+            await self?.retry()
         }
     }
 
