@@ -67,7 +67,14 @@ final class SlotFile {
     ) throws(ForebayError) -> SlotFile {
         do throws(ForebayError) {
             let slots = SlotFile(file: try disk.open(path, .write), kind: kind, log: log, generation: found.generation)
-            if found.value != value || !found.isWhole || found.isOlder { try slots.writeBoth(value) } else { try slots.file.syncData() }
+            if found.value != value || !found.isWhole || found.isOlder {
+                try slots.writeBoth(value)
+            } else {
+                // Where the process before ended with a sync that failed, what was read may be in the page cache alone: no later sync
+                // writes it.
+                try slots.write(value)
+                try slots.file.syncData()
+            }
             return slots
         } catch {
             guard error.systemCode == EIO, error.code != .syncFailed else { throw error }
