@@ -143,6 +143,8 @@ class Whole(unittest.TestCase):
             (self.root / path).write_text(text)
         self.addCleanup(setattr, configuration, "PATCHES", configuration.PATCHES)
         configuration.PATCHES = ("Tests/known",)
+        self.addCleanup(setattr, configuration, "FEW", configuration.FEW)
+        configuration.FEW = 1000  # One at a time.
         self.tried = []
 
     def options(self, **set):

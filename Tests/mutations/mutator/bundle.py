@@ -28,9 +28,9 @@ class Verdict:
 
 
 class Bundle:
-    def __init__(self, program, folder, real_kafka=False):
+    def __init__(self, program, folder, real_kafka=False, variables=None):
         self.program, self.folder = Path(program), Path(folder)
-        self.environment = os.environ | {"SWIFT_BACKTRACE": "enable=no", "TMPDIR": f"{self.folder}/"}
+        self.environment = os.environ | {"SWIFT_BACKTRACE": "enable=no", "TMPDIR": f"{self.folder}/"} | (variables or {})
         if not real_kafka:
             self.environment.pop("KAFKA_HOME", None)
 

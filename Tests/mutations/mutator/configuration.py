@@ -21,6 +21,10 @@ PATCHES = ("Tests/scenarios/planted", "Tests/mutations/known")
 EQUIVALENTS = "docs/contributing/equivalent-mutants.md"
 WORK = ".build/mutations"
 
+TOGETHER = ".build/debug/together.xctest"  # In the copy: the program with many mutants.
+FEW = 8  # Fewer than these are built one at a time.
+JOBS = 2  # Mutants of it that are judged side by side.
+
 COUNT = 200  # drawn at least
 ENOUGH = 0.95  # killed, in each module
 

@@ -57,22 +57,26 @@ class Judge:
         built = time.monotonic()
         result = {"outcome": "invalid", "reason": reason, "build": round(built - began, 1)}
         if builds:
-            result |= self.tried(modules)
-            result["tests"] = round(time.monotonic() - built, 1)
+            result |= self.tried(modules, self.changed, self.unchanged)
         return result
 
-    def tried(self, modules):
+    def tried(self, modules, changed, unchanged):
+        """Runs the tests of these modules in a program with a change, and those that notice in one without."""
+        began = time.monotonic()
+        return self.verdict(modules, changed, unchanged) | {"tests": round(time.monotonic() - began, 1)}
+
+    def verdict(self, modules, changed, unchanged):
         for only, skipped in self.phases(modules):
-            verdict = self.changed.run(only, skipped, self.usual)
+            verdict = changed.run(only, skipped, self.usual)
             if verdict.how == "passes":
                 continue
             self.kills[verdict.test] += 1
             result = {"how": verdict.how, "test": verdict.test, "reason": verdict.reason}
             # Neither a test that fails by itself is a kill, nor a crash or a hang that is not the change's doing.
             if verdict.test:
-                without = self.unchanged.run([exactly(verdict.test)], (), self.usual)
+                without = unchanged.run([exactly(verdict.test)], (), self.usual)
             else:
-                without = self.unchanged.run(only, skipped, self.usual)
+                without = unchanged.run(only, skipped, self.usual)
             if without.how == "passes":
                 return result | {"outcome": "killed"}
             return result | {"outcome": "unproven", "reason": f"without the change it {without.how}, too: {without.reason}"}

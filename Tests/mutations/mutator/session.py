@@ -4,9 +4,11 @@ import hashlib
 import os
 import random
 import re
+import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from mutator import configuration, results
+from mutator import configuration, results, together
 from mutator.bundle import Bundle
 from mutator.judge import Judge
 from mutator.tree import touched_by
@@ -36,6 +38,8 @@ class Run:
         scratch = tree.folder.parent / f"{tree.folder.name}-run"
         unchanged, changed = (Bundle(program, scratch, options.kafka) for program in (tree.unchanged, tree.bundle))
         self.judge = Judge(tree, unchanged, changed, targets, options.skip_tests)
+        self.pool = ThreadPoolExecutor(configuration.JOBS)
+        self.scratch = scratch
         self.records = []
         self.is_ready = False
 
@@ -60,8 +64,12 @@ class Run:
             raise SystemExit("nothing to try")
         for patch in patches:
             self.patch(patch)
-        for module, (order, quota) in draws.items():
-            self.draw(module, order, quota)
+        try:
+            futures = self.judged_together(draws)
+            for module, (order, quota) in draws.items():
+                self.draw(module, order, quota, futures)
+        finally:
+            self.pool.shutdown(cancel_futures=True)
         return self.report(self.records)
 
     def prepare(self):
@@ -100,25 +108,56 @@ class Run:
             drawn[module] = [order[at] for at in mine], part
         return drawn
 
-    def draw(self, module, order, quota):
+    def judged_together(self, draws):
+        """What comes of those of the first to be tried that can be built in one program, by mark: as futures, in their order."""
+        first = [site for order, quota in draws.values() for site in order[:quota] if not self.is_known(site.mark)]
+        if len(first) < configuration.FEW:
+            return {}
+        self.prepare()
+        began = time.monotonic()
+        program = together.build(self.tree, first)
+        print(f"{len(program.numbers)} of {len(first)} mutants are in one program: {time.monotonic() - began:.0f} s", flush=True)
+        return {
+            site.mark: self.pool.submit(self.one_of_many, site, program)
+            for site in first
+            if site.mark in program.numbers
+        }
+
+    def one_of_many(self, site, program):
+        number = program.numbers[site.mark]
+        changed, unchanged = (
+            Bundle(program.path, f"{self.scratch}-{number}", self.options.kafka, {together.VARIABLE: str(on)}) for on in (number, 0)
+        )
+        try:
+            return self.judge.tried([site.module], changed, unchanged)
+        finally:
+            shutil.rmtree(changed.folder, ignore_errors=True)
+
+    def alone(self, site):
+        self.prepare()
+        self.tree.change(site.path, site.applied(self.tree.text(site.path)))
+        try:
+            return self.judge.judge([site.module])
+        finally:
+            self.tree.restore()
+
+    def draw(self, module, order, quota, futures):
         tried = 0
         for site in order:
             if tried >= quota:
                 return
-            record = self.known.get(site.mark) if self.options.resume else None
-            if record is None:
-                self.prepare()
-                text = self.tree.text(site.path)
-                self.tree.change(site.path, site.applied(text))
-                try:
-                    outcome = self.judge.judge([module])
-                finally:
-                    self.tree.restore()
-                what = {"id": site.id, "mark": site.mark, "module": module, "operator": site.operator, "diff": site.diff(text)}
-                record = self.keep(what, outcome)
-            else:
+            if self.is_known(site.mark):
+                record = self.known[site.mark]
                 self.records.append(record)
+            else:
+                diff = site.diff(self.tree.text(site.path))
+                outcome = futures[site.mark].result() if site.mark in futures else self.alone(site)
+                what = {"id": site.id, "mark": site.mark, "module": module, "operator": site.operator, "diff": diff}
+                record = self.keep(what, outcome)
             tried += record["outcome"] != "invalid"
+
+    def is_known(self, mark):
+        return self.options.resume and mark in self.known
 
     # Patches
 
@@ -140,9 +179,8 @@ class Run:
     def patch(self, patch):
         path = str(patch.relative_to(self.root))
         mark = hashlib.sha256(path.encode() + patch.read_bytes()).hexdigest()[:10]
-        known = self.known.get(mark) if self.options.resume else None
-        if known:
-            self.records.append(known)
+        if self.is_known(mark):
+            self.records.append(self.known[mark])
             return
         modules = self.modules_of(patch)
         if modules:

@@ -93,38 +93,48 @@ class Tree:
         return (self.folder / path).read_text()
 
     def change(self, path, text):
-        self.changed.setdefault(path, (self.folder / path).read_bytes())
-        (self.folder / path).write_text(text)
+        file = self.folder / path
+        self.changed.setdefault(path, file.read_bytes() if file.exists() else None)
+        file.write_text(text)
 
     def apply(self, patch):
         """Applies a patch. Gives whether it could, and what git says if not."""
         touched = touched_by(patch)
         for path in touched:
-            if (self.folder / path).exists():
-                self.changed.setdefault(path, (self.folder / path).read_bytes())
+            file = self.folder / path
+            self.changed.setdefault(path, file.read_bytes() if file.exists() else None)
         alone = os.environ | {"GIT_CEILING_DIRECTORIES": str(self.folder.parent)}  # The copy is no part of the repository around it.
         done = subprocess.run(["git", "apply", str(patch)], cwd=self.folder, env=alone, capture_output=True, text=True)
         return done.returncode == 0, done.stderr.strip()
 
     def restore(self):
         for path, content in self.changed.items():
-            self.write(path, content)
+            if content is None:
+                (self.folder / path).unlink(missing_ok=True)
+            else:
+                self.write(path, content)
         self.changed = {}
 
     def build(self):
         """Whether it builds, and what the compiler says if not."""
+        fine, output = self.compile()
+        if fine:
+            return True, ""
+        errors = [line for line in output.splitlines() if ".swift:" in line and "error:" in line]
+        return False, errors[0] if errors else "the compiler crashed"
+
+    def compile(self):
+        """Whether it builds, and all that the compiler says."""
         command = ["swift", "build", "--build-tests", "--package-path", str(self.folder)]
         try:
             done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=configuration.BUILD_TIMEOUT)
         except subprocess.TimeoutExpired:
-            return False, "the build does not end"
-        if done.returncode == 0:
-            return True, ""
-        errors = [line for line in (done.stdout + done.stderr).splitlines() if ".swift:" in line and "error:" in line]
-        crashed = "Stack dump:" in done.stdout + done.stderr  # The compiler's own fault, but no program either way.
-        if not errors and not crashed:
-            raise BuildFailed((done.stdout + done.stderr)[-3000:])
-        return False, errors[0] if errors else "the compiler crashed"
+            return False, f"{self.folder}/Package.swift:1:1: error: the build does not end"
+        output = done.stdout + done.stderr
+        # A crash is the compiler's own fault, but no program either way.
+        if done.returncode != 0 and not re.search(r"\.swift:.*error:|Stack dump:", output):
+            raise BuildFailed(output[-3000:])
+        return done.returncode == 0, output
 
     def build_unchanged(self):
         self.restore()
