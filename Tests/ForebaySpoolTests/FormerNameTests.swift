@@ -10,33 +10,12 @@ import Testing
 /// Routes that are renamed, and names that come back: each event belongs to one cursor, whatever its route is called by then.
 @Suite("Spool: former names")
 struct FormerNameTests {
-    private func append(_ spool: Spool, _ route: String, _ values: [String]) async throws {
-        _ = try await spool.commit([submission([(RouteID(name: route), values)])])
-    }
-
-    private func open(_ spool: Spool, _ route: String, formerly: [String] = []) async throws -> SpoolCursor {
-        try await spool.cursor("forward/\(route)", route: RouteID(name: route), formerly: formerly.map { "forward/\($0)" })
-    }
-
-    private func waiting(_ spool: Spool, _ cursor: SpoolCursor) throws -> [String] {
-        let reader = spool.reader(of: cursor)
-        var values: [String] = []
-        while true {
-            for batch in try reader.read(upTo: 64 << 10) {
-                batch.forEachEvent { event, sequence in
-                    if sequence >= cursor.sequence { values.append(String(decoding: event.value!, as: UTF8.self)) }
-                }
-            }
-            if reader.isCaughtUp { return values }
-        }
-    }
-
     @Test("a name that is a route's own again takes back what waits of it, and what comes is delivered once", arguments: [false, true])
     func nameComesBack(killed: Bool) async throws {
         var fixture = SpoolFixture(segmentSize: 64 << 10)
         var spool = try fixture.open()
-        let a = try await self.open(spool, "a")
-        try await self.append(spool, "a", ["a0", "a1", "a2"])
+        let a = try await spool.forward("a")
+        try await spool.append("a", ["a0", "a1", "a2"])
         a.move(to: 1, settled: 1)
         func restart() async throws {
             let copy = killed ? try fixture.crashed() : nil
@@ -45,23 +24,23 @@ struct FormerNameTests {
             spool = try fixture.open()
         }
         try await restart()
-        let b = try await self.open(spool, "b", formerly: ["a"])
-        try await self.append(spool, "b", ["b0"])
-        #expect(try self.waiting(spool, b) == ["a1", "a2", "b0"] && spool.lag(of: b) == 3)
+        let b = try await spool.forward("b", formerly: ["a"])
+        try await spool.append("b", ["b0"])
+        #expect(try spool.waiting(b) == ["a1", "a2", "b0"] && spool.lag(of: b) == 3)
         b.move(to: 2, settled: 1)
         try await restart()
         // Both are routes now, in either order of opening.
-        _ = try await self.open(spool, killed ? "a" : "b")
-        _ = try await self.open(spool, killed ? "b" : "a")
-        let (now, other) = (try await self.open(spool, "a"), try await self.open(spool, "b"))
-        try await self.append(spool, "a", ["a3"])
-        try await self.append(spool, "b", ["b1"])
-        #expect(try self.waiting(spool, now) == ["a2", "a3"] && spool.lag(of: now) == 2)
-        #expect(try self.waiting(spool, other) == ["b0", "b1"] && spool.lag(of: other) == 2)
+        _ = try await spool.forward(killed ? "a" : "b")
+        _ = try await spool.forward(killed ? "b" : "a")
+        let (now, other) = (try await spool.forward("a"), try await spool.forward("b"))
+        try await spool.append("a", ["a3"])
+        try await spool.append("b", ["b1"])
+        #expect(try spool.waiting(now) == ["a2", "a3"] && spool.lag(of: now) == 2)
+        #expect(try spool.waiting(other) == ["b0", "b1"] && spool.lag(of: other) == 2)
         try await restart()
-        let (again, rest) = (try await self.open(spool, "a"), try await self.open(spool, "b"))
-        #expect(try self.waiting(spool, again) == ["a2", "a3"] && spool.lag(of: again) == 2 && spool.alarms.isEmpty)
-        #expect(try self.waiting(spool, rest) == ["b0", "b1"] && spool.lag(of: rest) == 2)
+        let (again, rest) = (try await spool.forward("a"), try await spool.forward("b"))
+        #expect(try spool.waiting(again) == ["a2", "a3"] && spool.lag(of: again) == 2 && spool.alarms.isEmpty)
+        #expect(try spool.waiting(rest) == ["b0", "b1"] && spool.lag(of: rest) == 2)
         await spool.close()
     }
 
@@ -69,14 +48,14 @@ struct FormerNameTests {
     func killedEverywhere(comesBack: Bool) async throws {
         let base = SpoolFixture(segmentSize: 64 << 10)
         let first = try base.open()
-        for route in ["a", "b", "c"] { _ = try await self.open(first, route) }
-        for number in 0..<9 { try await self.append(first, ["a", "b", "c"][number % 3], ["\(number)"]) }
-        let former = try await self.open(first, "a")
+        for route in ["a", "b", "c"] { _ = try await first.forward(route) }
+        for number in 0..<9 { try await first.append(["a", "b", "c"][number % 3], ["\(number)"]) }
+        let former = try await first.forward("a")
         former.move(to: 1, settled: 1)
         await first.close()
         if comesBack {
             let spool = try base.open()
-            _ = try await self.open(spool, "b", formerly: ["a"])
+            _ = try await spool.forward("b", formerly: ["a"])
             await spool.close()
         }
         for kill in 0... {
@@ -93,23 +72,23 @@ struct FormerNameTests {
             }
             let isThrough: Bool
             do {
-                _ = comesBack ? try await self.open(spool, "a") : try await self.open(spool, "b", formerly: ["a"])
+                _ = comesBack ? try await spool.forward("a") : try await spool.forward("b", formerly: ["a"])
                 isThrough = true
             } catch { isThrough = false }
             disk.fail(nil)
             let left = try world.crashed()
             await spool.close()
             let next = try left.open()
-            if comesBack { _ = try await self.open(next, "a") }
-            let b = try await self.open(next, "b", formerly: comesBack ? [] : ["a"])
+            if comesBack { _ = try await next.forward("a") }
+            let b = try await next.forward("b", formerly: comesBack ? [] : ["a"])
             #expect(next.alarms.isEmpty && next.missing.isEmpty, "killed at call \(kill)")
             // It stood further back than the one that it takes over: what that had settled comes again.
-            let own = try self.waiting(next, b)
+            let own = try next.waiting(b)
             #expect(
                 own == (comesBack ? ["1", "4", "7"] : ["0", "1", "3", "4", "6", "7"]) && next.lag(of: b) == UInt64(own.count), "at \(kill)")
             if comesBack {
-                let a = try await self.open(next, "a")
-                let waiting = try self.waiting(next, a)
+                let a = try await next.forward("a")
+                let waiting = try next.waiting(a)
                 #expect(waiting == ["3", "6"] && next.lag(of: a) == 2, "at \(kill)")
             }
             await next.close()
@@ -126,13 +105,13 @@ struct FormerNameTests {
         for (round, next) in ["a", "b", "a", "c", "b", "a"].enumerated() {
             let spool = try fixture.open()
             // An idle one beside it, and one that stays behind.
-            _ = try await self.open(spool, "idle")
-            let behind = try await self.open(spool, "behind")
-            let cursor = try await self.open(spool, next, formerly: next == name ? [] : [name])
-            #expect(try self.waiting(spool, cursor) == expected, "round \(round)")
+            _ = try await spool.forward("idle")
+            let behind = try await spool.forward("behind")
+            let cursor = try await spool.forward(next, formerly: next == name ? [] : [name])
+            #expect(try spool.waiting(cursor) == expected, "round \(round)")
             #expect(spool.lag(of: cursor) == UInt64(expected.count), "round \(round)")
-            try await self.append(spool, next, ["\(round)x", "\(round)y"])
-            try await self.append(spool, "behind", ["\(round)"])
+            try await spool.append(next, ["\(round)x", "\(round)y"])
+            try await spool.append("behind", ["\(round)"])
             expected += ["\(round)x", "\(round)y"]
             let reader = spool.reader(of: cursor)
             if let first = try reader.read(upTo: 1).first {
@@ -150,14 +129,14 @@ struct FormerNameTests {
     func successorGone() async throws {
         let fixture = SpoolFixture()
         var spool = try fixture.open()
-        let a = try await self.open(spool, "a")
-        try await self.append(spool, "a", ["a0", "a1"])
+        let a = try await spool.forward("a")
+        try await spool.append("a", ["a0", "a1"])
         a.move(to: 2, settled: 2)
         await spool.close()
         spool = try fixture.open()
-        let b = try await self.open(spool, "b", formerly: ["a"])
+        let b = try await spool.forward("b", formerly: ["a"])
         try await spool.forget(b)
-        #expect(try self.waiting(spool, try await self.open(spool, "a")).isEmpty)
+        #expect(try spool.waiting(try await spool.forward("a")).isEmpty)
         await spool.close()
     }
 
@@ -167,8 +146,8 @@ struct FormerNameTests {
         let disk = FaultDisk()
         let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk, ballast: 128 << 10)
         let spool = try fixture.open(on: disk, budget: budget)
-        let (a, b) = (try await self.open(spool, "a"), try await self.open(spool, "b"))
-        for number in 0..<8 { try await self.append(spool, "a", ["\(number)" + String(repeating: "f", count: 20_000)]) }
+        let (a, b) = (try await spool.forward("a"), try await spool.forward("b"))
+        for number in 0..<8 { try await spool.append("a", ["\(number)" + String(repeating: "f", count: 20_000)]) }
         await spool.releasePassedSegments()
         let ballast = fixture.directory + "/ballast"
         #expect(await eventually { FileManager.default.fileExists(atPath: ballast) })
@@ -188,9 +167,9 @@ struct FormerNameTests {
         let fixture = SpoolFixture(segmentSize: 64 << 10)
         let spool = try fixture.open()
         var cursors: [SpoolCursor] = []
-        for route in ["a", "b", "c"] { cursors.append(try await self.open(spool, route)) }
+        for route in ["a", "b", "c"] { cursors.append(try await spool.forward(route)) }
         for number in 0..<12 {
-            try await self.append(spool, ["a", "b", "c"][number % 3], ["\(number)" + String(repeating: "h", count: 30_000)])
+            try await spool.append(["a", "b", "c"][number % 3], ["\(number)" + String(repeating: "h", count: 30_000)])
         }
         await spool.releasePassedSegments()
         // a has everything to do, b half, c nothing.

@@ -7,27 +7,6 @@ import Testing
 /// Both copies of the registry are lost, and with them whose events a cursor counts beside its own route's.
 @Suite("Spool: a lost registry")
 struct RegistryLossTests {
-    private func append(_ spool: Spool, _ route: String, _ values: [String]) async throws {
-        _ = try await spool.commit([submission([(RouteID(name: route), values)])])
-    }
-
-    private func open(_ spool: Spool, _ route: String, formerly: [String] = []) async throws -> SpoolCursor {
-        try await spool.cursor("forward/\(route)", route: RouteID(name: route), formerly: formerly.map { "forward/\($0)" })
-    }
-
-    private func waiting(_ spool: Spool, _ cursor: SpoolCursor) throws -> [String] {
-        let reader = spool.reader(of: cursor)
-        var values: [String] = []
-        while true {
-            for batch in try reader.read(upTo: 64 << 10) {
-                batch.forEachEvent { event, sequence in
-                    if sequence >= cursor.sequence { values.append(String(decoding: event.value!, as: UTF8.self)) }
-                }
-            }
-            if reader.isCaughtUp { return values }
-        }
-    }
-
     enum Order: CaseIterable { case registriesAtOnce, registriesLater, cursorToo, foreignRegistry }
 
     @Test(
@@ -38,17 +17,17 @@ struct RegistryLossTests {
         var spool = try fixture.open()
         // z became a, a became b; c is settled, d is behind, r is not configured any more.
         for (route, former) in [("z", nil), ("c", nil), ("d", nil), ("r", nil)] as [(String, String?)] {
-            _ = try await self.open(spool, route, formerly: former.map { [$0] } ?? [])
-            try await self.append(spool, route, ["\(route)0", "\(route)1"])
+            _ = try await spool.forward(route, formerly: former.map { [$0] } ?? [])
+            try await spool.append(route, ["\(route)0", "\(route)1"])
         }
         for (route, former) in [("a", "z"), ("b", "a")] {
             await spool.close()
             spool = try fixture.open()
-            let cursor = try await self.open(spool, route, formerly: [former])
-            try await self.append(spool, route, ["\(route)0"])
+            let cursor = try await spool.forward(route, formerly: [former])
+            try await spool.append(route, ["\(route)0"])
             #expect(spool.lag(of: cursor) == (route == "a" ? 3 : 4))
         }
-        let c = try await self.open(spool, "c")
+        let c = try await spool.forward("c")
         c.move(to: spool.durableEnd, settled: 2)
         await spool.close()
         for name in CursorRegistry.files { try FileManager.default.removeItem(atPath: fixture.directory + "/" + name) }
@@ -73,12 +52,12 @@ struct RegistryLossTests {
         }
         spool = try fixture.open()
         #expect(order == .registriesLater || !spool.alarms.isEmpty)
-        let next = try await self.open(spool, "c")
-        #expect(try self.waiting(spool, next).isEmpty && spool.lag(of: next) == 0)
-        let d = try await self.open(spool, "d")
-        #expect(try self.waiting(spool, d) == ["d0", "d1"] && spool.lag(of: d) == 2)
-        let b = try await self.open(spool, "b", formerly: ["a"])
-        #expect(try self.waiting(spool, b) == ["a0", "b0"] && spool.lag(of: b) == 2)
+        let next = try await spool.forward("c")
+        #expect(try spool.waiting(next).isEmpty && spool.lag(of: next) == 0)
+        let d = try await spool.forward("d")
+        #expect(try spool.waiting(d) == ["d0", "d1"] && spool.lag(of: d) == 2)
+        let b = try await spool.forward("b", formerly: ["a"])
+        #expect(try spool.waiting(b) == ["a0", "b0"] && spool.lag(of: b) == 2)
         await spool.releasePassedSegments()
         for _ in 0..<3 { await spool.tidy() }
         // What nobody has asked for yet is held, by a name that can be asked for.
@@ -89,14 +68,14 @@ struct RegistryLossTests {
 
         spool = try fixture.open()
         #expect(spool.alarms.isEmpty && spool.missing.isEmpty, "told once")
-        let again = try await self.open(spool, "b", formerly: ["a", "z"])
-        #expect(try self.waiting(spool, again) == ["z0", "z1", "a0", "b0"] && spool.lag(of: again) == 4)
-        let r = try await self.open(spool, "r")
-        #expect(try self.waiting(spool, r) == ["r0", "r1"] && spool.lag(of: r) == 2)
+        let again = try await spool.forward("b", formerly: ["a", "z"])
+        #expect(try spool.waiting(again) == ["z0", "z1", "a0", "b0"] && spool.lag(of: again) == 4)
+        let r = try await spool.forward("r")
+        #expect(try spool.waiting(r) == ["r0", "r1"] && spool.lag(of: r) == 2)
         #expect(Set(spool.allCursors.map(\.route)) == ["b", "c", "d", "r"])
         await spool.close()
         spool = try fixture.open()
-        #expect(try self.waiting(spool, try await self.open(spool, "b")) == ["z0", "z1", "a0", "b0"] && spool.alarms.isEmpty)
+        #expect(try spool.waiting(try await spool.forward("b")) == ["z0", "z1", "a0", "b0"] && spool.alarms.isEmpty)
         await spool.close()
     }
 
@@ -104,9 +83,9 @@ struct RegistryLossTests {
     func unknownName(way: Int) async throws {
         let fixture = SpoolFixture()
         var spool = try fixture.open()
-        _ = try await self.open(spool, "a")
-        _ = try await self.open(spool, "b")
-        try await self.append(spool, "a", ["a0", "a1"])
+        _ = try await spool.forward("a")
+        _ = try await spool.forward("b")
+        try await spool.append("a", ["a0", "a1"])
         await spool.close()
         for name in CursorRegistry.files + ["cursors/forward.a"] {
             try FileManager.default.removeItem(atPath: fixture.directory + "/" + name)
@@ -114,20 +93,20 @@ struct RegistryLossTests {
         spool = try fixture.open()
         let name = "unknown-" + String(RouteID(name: "a").rawValue, radix: 16)
         let kept = try #require(spool.allCursors.first { $0.route == name })
-        #expect(try self.waiting(spool, kept) == ["a0", "a1"] && spool.lag(of: kept) == 2 && spool.waits(for: kept))
+        #expect(try spool.waiting(kept) == ["a0", "a1"] && spool.lag(of: kept) == 2 && spool.waits(for: kept))
         switch way {
         case 0:
-            let b = try await self.open(spool, "b", formerly: [name])
-            #expect(try self.waiting(spool, b) == ["a0", "a1"] && spool.allCursors.count == 1)
+            let b = try await spool.forward("b", formerly: [name])
+            #expect(try spool.waiting(b) == ["a0", "a1"] && spool.allCursors.count == 1)
         case 1:
-            _ = try await self.open(spool, name)
-            try await self.append(spool, name, ["own"])
-            #expect(try self.waiting(spool, try await self.open(spool, name)) == ["a0", "a1", "own"])
+            _ = try await spool.forward(name)
+            try await spool.append(name, ["own"])
+            #expect(try spool.waiting(try await spool.forward(name)) == ["a0", "a1", "own"])
         default:
             kept.move(to: spool.durableEnd, settled: 2)
             try await spool.forget(kept)
             #expect(spool.allCursors.map(\.route) == ["b"])
-            #expect(try self.waiting(spool, try await self.open(spool, "a")).isEmpty, "it does not come back with the name")
+            #expect(try spool.waiting(try await spool.forward("a")).isEmpty, "it does not come back with the name")
         }
         await spool.close()
     }

@@ -78,6 +78,30 @@ func batch(_ route: RouteID, _ values: [String]) -> Batch {
 }
 
 extension Spool {
+    /// One event for each value.
+    func append(_ route: String, _ values: [String]) async throws {
+        _ = try await self.commit([submission([(RouteID(name: route), values)])])
+    }
+
+    /// The cursor with which a route's events are forwarded.
+    func forward(_ route: String, formerly: [String] = []) async throws -> SpoolCursor {
+        try await self.cursor("forward/\(route)", route: RouteID(name: route), formerly: formerly.map { "forward/\($0)" })
+    }
+
+    /// The values of what a cursor has before it.
+    func waiting(_ cursor: SpoolCursor) throws -> [String] {
+        let reader = self.reader(of: cursor)
+        var values: [String] = []
+        while true {
+            for batch in try reader.read(upTo: 64 << 10) {
+                batch.forEachEvent { event, sequence in
+                    if sequence >= cursor.sequence { values.append(String(decoding: event.value!, as: UTF8.self)) }
+                }
+            }
+            if reader.isCaughtUp { return values }
+        }
+    }
+
     /// All events that can be read from a place on, as (sequence, value).
     func events(route: RouteID? = nil, from sequence: UInt64 = 0) throws -> [(UInt64, String)] {
         let reader = self.reader(route: route, from: sequence)

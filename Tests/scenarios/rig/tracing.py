@@ -1,6 +1,7 @@
 """strace as a fault injector and as a witness of the order of system calls."""
 
 import contextlib
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -59,7 +60,9 @@ class Call:
         return found and found[1]
 
     def paths(self):
-        return re.findall(r'"((?:[^"\\]|\\.)*)"', self.text)
+        """Every path in the arguments; one that is looked up from a folder's descriptor, with that folder's, by -y."""
+        found = re.findall(r'(?:(?:\d+|AT_FDCWD)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"', self.text)
+        return [os.path.normpath(os.path.join(folder, path)) if folder else path for folder, path in found]
 
 
 def calls(output):
