@@ -266,4 +266,32 @@ struct LossTests {
             }
         }
     }
+
+    @Test("of what is set aside also what a unit has behind nothing else: its last events, or all of them, in the segment that is gone")
+    func setAsideTails() async throws {
+        let pristine = SetAsideFixture(segmentSize: 64 << 10)
+        let log = try pristine.open()
+        try await log.append(new: [unit(1, "one"), unit(2, "two"), unit(3, "three")], [])
+        // The first ends in a middle segment, the third stands in one alone.
+        for (number, owner) in [1, 1, 1, 1, 1, 1, 1, 2, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2].enumerated() {
+            let value = "\(number)" + String(repeating: "l", count: 9_000)
+            try await log.append(new: [], [ForebaySpoolTests.aside(UInt64(owner), [value])])
+        }
+        await log.close()
+        let files = try pristine.segmentFiles()
+        #expect(files.count >= 3)
+        for lost in files.indices {
+            let fixture = try pristine.crashed()
+            try FileManager.default.removeItem(atPath: fixture.directory + "/segments/" + files[lost].split(separator: "/").last!)
+            #expect(try !SpoolInspection(directory: fixture.directory).verify().problems.isEmpty, "segment \(lost)")
+            for start in 0..<2 {
+                let log = try fixture.open()
+                let units = Dictionary(log.units.map { ($0.number, $0.settled) }) { first, _ in first }
+                let found = try log.scan(units).all().mapValues { UInt64($0.count) }
+                let told = log.missing.reduce(0) { $0 + $1.events }
+                #expect(found.values.reduce(0, +) + told == 20, "segment \(lost), start \(start): \(log.missing)")
+                await log.close()
+            }
+        }
+    }
 }

@@ -100,6 +100,35 @@ struct SettledAheadCursorTests {
         }
     }
 
+    @Test("what is in the way of it stops no start: no room, a disk that does not read, no descriptors, a folder in its place")
+    func inTheWay() async throws {
+        for (call, number) in [(.write, ENOSPC), (.open, ENOSPC), (.rename, ENOSPC), (.read, EIO), (.open, EMFILE), (nil, 0)]
+            as [(FaultDisk.Call?, Int32)]
+        {
+            let fixture = SpoolFixture()
+            var spool = try fixture.open()
+            try await self.fill(spool)
+            try await self.cursor(spool).keep(SettledAhead(ranges: [3..<7]), isFinal: true)
+            await spool.close()
+            let path = fixture.directory + "/ahead/forward.orders"
+            #expect(FileManager.default.fileExists(atPath: path))
+            if call == nil {
+                try FileManager.default.removeItem(atPath: path)
+                try FileManager.default.createDirectory(atPath: path + "/x", withIntermediateDirectories: true)
+            }
+            let disk = FaultDisk()
+            spool = try fixture.open(on: disk)
+            let cursor = try await self.cursor(spool)
+            disk.fail { tried, path in tried == call && path.contains("/ahead/") ? number : nil }
+            let ahead = try cursor.openAhead(end: spool.durableEnd, witnesses: [])
+            // What could be read counts; what could not says nothing.
+            let isRead = number == ENOSPC && call != .open
+            #expect(ahead.settled.ranges == (isRead ? [3..<7] : []), "\(String(describing: call)) \(number)")
+            disk.fail(nil)
+            await spool.close()
+        }
+    }
+
     @Test("a route under another name, and one that took others over, passes nothing that it does not know to be its own")
     func names() async throws {
         let fixture = SpoolFixture()

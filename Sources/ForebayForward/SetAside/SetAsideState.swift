@@ -207,7 +207,11 @@ struct SetAsideState {
     mutating func takeBack(_ numbers: Set<UInt64>, from role: ForwardRole) -> Set<UInt64> {
         let taken = numbers.filter { number in
             guard let unit = self.units[number], !unit.isInLog, unit.key.partition == nil, unit.held == 0 else { return false }
-            guard unit.pendingHeld.values.allSatisfy(\.isEmpty), unit.pendingCount == unit.pending[role] ?? 0 else { return false }
+            // One that a producer has, or has delivered, is no longer only here.
+            let isHeld = unit.pendingHeld.contains { role, held in
+                held.contains { self.held[Token(role: role, number: $0.token)] != nil }
+            }
+            guard !isHeld, unit.pendingCount == unit.pending[role] ?? 0 else { return false }
             return self.lastTurns[unit.key.topic] == nil && self.waits[unit.key.topic] == nil
         }
         for number in taken {

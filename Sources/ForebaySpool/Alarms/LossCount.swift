@@ -54,7 +54,8 @@ struct LossCount {
         var lost = try self.gaps(of: live)
         for hole in holes {
             let known = live + units.ended
-            let sides = try self.sides(of: hole.sequences, Set(known.map { RouteID(rawValue: $0.number) }))
+            // Not by totals: these are what the segments say that are left, and a unit's last events may have been in the hole.
+            let sides = try self.sides(of: hole.sequences, Set(known.map { RouteID(rawValue: $0.number) }), byTotals: false)
             guard live.contains(where: { sides.behind[RouteID(rawValue: $0.number)] == nil }) else { continue }
             var gone: UInt64 = 0
             var shares: [Share] = []
@@ -126,8 +127,10 @@ struct LossCount {
         var behind: [RouteID: UInt64] = [:]
     }
 
-    func sides(of range: Range<UInt64>, _ routes: Set<RouteID>) throws(ForebayError) -> Sides {
-        Sides(before: try self.before(range.lowerBound, routes), behind: try self.behind(range.upperBound, routes))
+    /// - Parameter byTotals: whether a route of which nothing stands behind the hole ends with its total: where that is known otherwise
+    ///   than from the segments.
+    func sides(of range: Range<UInt64>, _ routes: Set<RouteID>, byTotals: Bool = true) throws(ForebayError) -> Sides {
+        Sides(before: try self.before(range.lowerBound, routes), behind: try self.behind(range.upperBound, routes, byTotals: byTotals))
     }
 
     private func before(_ sequence: UInt64, _ routes: Set<RouteID>) throws(ForebayError) -> [RouteID: UInt64] {
@@ -146,7 +149,8 @@ struct LossCount {
                 }
                 guard next == sequence else { return [:] }
             } else {
-                guard segment.end == expected, segment.hasFooter || !segment.isDamaged else { break }
+                // A husk does not tell what it had.
+                guard segment.end == expected, segment.hasFooter || !segment.isDamaged, !segment.isHusk else { break }
                 for entry in segment.routes.entries where known[entry.route] == nil { known[entry.route] = entry.ordinal }
             }
             guard segment.header.knownEnd == segment.base, known.count < routes.count else { break }
@@ -155,13 +159,13 @@ struct LossCount {
         return known
     }
 
-    private func behind(_ sequence: UInt64, _ routes: Set<RouteID>) throws(ForebayError) -> [RouteID: UInt64] {
+    private func behind(_ sequence: UInt64, _ routes: Set<RouteID>, byTotals: Bool) throws(ForebayError) -> [RouteID: UInt64] {
         // Nothing tells.
         guard self.segments.last.map({ $0.end > sequence }) ?? false else { return [:] }
         var known: [RouteID: UInt64] = [:]
         var expected = sequence
         for segment in self.segments where segment.end > sequence {
-            guard max(segment.header.knownEnd, sequence) == expected else { return known }
+            guard max(segment.header.knownEnd, sequence) == expected, !segment.isHusk else { return known }
             let wanted = segment.routes.entries.contains { routes.contains($0.route) && known[$0.route] == nil }
             if wanted || segment.isDamaged && !segment.hasFooter {
                 var next = expected
@@ -177,7 +181,7 @@ struct LossCount {
             expected = segment.end
             if routes.allSatisfy({ known[$0] != nil }) { return known }
         }
-        guard expected == self.durableEnd else { return known }
+        guard byTotals, expected == self.durableEnd else { return known }
         // Nothing of the others stands behind it.
         for route in routes where known[route] == nil { known[route] = self.totals[route] ?? 0 }
         return known

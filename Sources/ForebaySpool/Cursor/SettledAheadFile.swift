@@ -48,6 +48,7 @@ struct SettledAheadFile {
     /// Fine if it is not there.
     func remove() throws(ForebayError) {
         guard try self.disk.kind(of: self.path) != nil else { return }
+        try Folder(self.disk).putAsideUnlessFile(self.path, of: self.directory)
         try Folder(self.disk).remove(self.path)
     }
 

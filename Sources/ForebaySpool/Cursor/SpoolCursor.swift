@@ -106,23 +106,28 @@ package final class SpoolCursor: Sendable {
 
     // MARK: Ahead of it
 
-    /// Takes over what an earlier process wrote down. At a start, before anything is read; waits for the disk.
+    /// Takes over what an earlier process wrote down. At a start, before anything is read; waits for the disk. What can't be read says
+    /// nothing; only what is void must not stay.
     ///
     /// - Parameters:
     ///   - end: one past the log's last durable event.
     ///   - witnesses: what the logs hold in which events were settled, as far as they are whole.
     package func openAhead(end: UInt64, witnesses: [LogWitness]) throws(ForebayError) -> Ahead {
-        guard var found = try self.aheadFile.read(end: end),
+        guard var found = self.readAhead(end: end),
             found.settled.witnesses.allSatisfy({ needed in witnesses.contains { $0.covers(needed) } })
         else {
-            try self.aheadFile.remove()
+            try self.budget.withReserve { () throws(ForebayError) in try self.aheadFile.remove() }
             return Ahead()
         }
         found.settled.trim(below: self.sequence, limit: Self.aheadLimit)
         self.state.withLock { $0.ahead = found }
-        // From now on something may be sent.
-        if found.isFinal { try self.writeAhead(Ahead(settled: found.settled)) }
+        // From now on something may be sent. Where there is no room to say so, too few events are counted as delivered again.
+        if found.isFinal { try? self.writeAhead(Ahead(settled: found.settled)) }
         return found
+    }
+
+    private func readAhead(end: UInt64) -> Ahead? {
+        do throws(ForebayError) { return try self.aheadFile.read(end: end) } catch { return nil }
     }
 
     /// Events beyond it are settled: written within 100 ms, by the keeper.
@@ -159,8 +164,8 @@ package final class SpoolCursor: Sendable {
             return state.ahead
         }
         guard let due else { return }
-        // What can't be written is delivered again after the next start, as if the process had been killed.
-        try? self.budget.withReserve { () throws(ForebayError) in try self.writeAhead(due) }
+        // What can't be written is delivered again after the next start, as if the process had been killed. That is not worth the reserve.
+        try? self.writeAhead(due)
     }
 
     private func writeAhead(_ ahead: Ahead) throws(ForebayError) {
