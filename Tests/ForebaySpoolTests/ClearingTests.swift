@@ -99,6 +99,7 @@ struct ClearingTests {
 
         func expectSoundAfterKill() async throws {
             let copy = try self.fixture.crashed()
+            #expect(try SpoolInspection(directory: copy.directory).verify().problems.isEmpty)
             let spool = try copy.open()
             for name in ["a", "b", "c"] { _ = try await spool.cursor("forward/\(name)", route: RouteID(name: name)) }
             await spool.releasePassedSegments()

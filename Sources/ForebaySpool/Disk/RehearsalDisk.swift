@@ -134,7 +134,8 @@ private final class RehearsalFile: DiskFile {
         while done < bytes.count {
             let (block, offset) = (position + done).quotientAndRemainder(dividingBy: SpoolFormat.block)
             let count = min(bytes.count - done, SpoolFormat.block - offset)
-            var content = try self.block(block)
+            // What can't be read below is damage, and written over.
+            var content = (try? self.block(block)) ?? [UInt8](repeating: 0, count: SpoolFormat.block)
             content.withUnsafeMutableBytes { target in
                 UnsafeMutableRawBufferPointer(rebasing: target[offset..<offset + count]).copyMemory(
                     from: UnsafeRawBufferPointer(rebasing: bytes[done..<done + count]))

@@ -124,13 +124,12 @@ package struct SpoolInspection {
         var verdict = Verdict()
         verdict.problems = self.unreadable
         var expected = self.segments.first?.base ?? 0
-        // There segments go in any order, and a header may stay alone to say where the one before it ends.
+        // There segments go in any order.
         let isSetAside = self.kind == .setAside
         for place in self.segments.indices {
             let segment = self.segments[place]
             verdict.segments += 1
             verdict.bytes += segment.bytes
-            if isSetAside, segment.bytes <= self.headers[place].dataStart + SpoolFormat.block { continue }
             let known = self.headers[place].knownEnd
             if known > expected, place > 0, !isSetAside {
                 verdict.problems.append(Problem(file: segment.file, position: 0, missing: expected..<known, reason: "a segment is gone"))
@@ -141,11 +140,21 @@ package struct SpoolInspection {
                         file: segment.file, position: 0, missing: segment.base..<expected,
                         reason: "the segment before it has the same sequences"))
             }
+            expected = segment.end
+            if try self.isHusk(segment, self.headers[place]) { continue }
             let isLast = place == self.segments.count - 1
             try self.verify(segment, self.headers[place], end: isLast && !segment.isSealed ? nil : segment.end, &verdict)
-            expected = segment.end
         }
         return verdict
+    }
+
+    /// Whether its header stays alone to say where the one before it ends, or is about to: nobody needs what it had.
+    private func isHusk(_ segment: Segment, _ header: SegmentHeader) throws(ForebayError) -> Bool {
+        if segment.bytes <= header.dataStart { return true }
+        var scanner = SegmentScanner(
+            file: try self.disk.open(segment.file, []), salt: header.salt, position: header.dataStart, limit: segment.bytes)
+        guard case .footer(let footer) = try scanner.step() else { return false }
+        return footer.end == segment.end && footer.end > header.base
     }
 
     /// Calls `body` with each event from a sequence on, until it returns false.
