@@ -5,6 +5,8 @@ such failure. All the while one client posts and another posts and waits for Kaf
 failures come after a restart with other routes. (Failures injected inside the process: `swift test --filter StageFailure`.)
 """
 
+from pathlib import Path
+
 from rig import tracing
 from rig.support import until
 from rig.world import World
@@ -47,8 +49,13 @@ def fail(rig, world, part, least):
 
 
 def refusing(rig, node, every, part):
-    """While inside, every so many openings of a segment that is there now fail, as they do when descriptors run out."""
-    paths = [word for path in node.segments()[:-1] for word in ("-P", path)]
+    """While inside, every so many openings of a segment that is there now fail, as they do when descriptors run out.
+
+    They are opened by their names, from the folder's descriptor; names that a side log has, too, are left alone.
+    """
+    others = {path.name for path in node.data.glob("*/*/segments/*")}
+    names = {Path(path).name for path in node.segments()[:-1]} - others
+    paths = [word for name in sorted(names) for word in ("-P", name)]
     return tracing.attached(rig, node, rig.folder / f"trace-{part}", "-e", "trace=openat", "-e", f"inject=openat:error=EMFILE:when={every}+{every}", *paths)
 
 
