@@ -20,19 +20,14 @@ enum NodeAlarms {
         var logs = [
             Log(name: "spool", damage: { spool.damage }, acknowledge: { () throws(ForebayError) in try await spool.acknowledgeAlarms() })
         ]
-        let removed = storage.removed
-        let former = Dictionary(storage.formerSetAside.values.joined().map { ($0.name, $0.log) }) { $1 }
-        let setAside = storage.setAside.merging(removed.compactMapValues(\.setAside)) { $1 }.merging(former) { $1 }
-        for (route, log) in setAside.sorted(by: { $0.key < $1.key }) {
+        for (route, log) in storage.allSetAside.sorted(by: { $0.key < $1.key }) {
             let topics = Dictionary(log.units.map { ($0.number, $0.topic) }) { first, _ in first }
             logs.append(
                 Log(
                     name: "setaside/\(route)", topics: topics, damage: { log.damage },
                     acknowledge: { () throws(ForebayError) in try await log.acknowledgeAlarms() }))
         }
-        for (route, log) in storage.deadLetters.merging(removed.mapValues(\.deadLetters), uniquingKeysWith: { $1 })
-            .sorted(by: { $0.key < $1.key })
-        {
+        for (route, log) in storage.allDeadLetters.sorted(by: { $0.key < $1.key }) {
             logs.append(
                 Log(
                     name: "deadletters/\(route)", damage: { await log.damage },

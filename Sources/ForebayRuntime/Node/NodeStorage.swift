@@ -97,35 +97,32 @@ package final class NodeStorage: Sendable {
         self.threads = threads
     }
 
+    /// Every set-aside log that is open, by its folder's name: also what routes left that are not configured, and under former names.
+    var allSetAside: [String: SetAsideLog] {
+        let former = Dictionary(self.formerSetAside.values.joined().map { ($0.name, $0.log) }) { $1 }
+        return self.setAside.merging(self.removed.compactMapValues(\.setAside)) { $1 }.merging(former) { $1 }
+    }
+
+    /// Every log of dead letters that is open, by its route: also of routes that are not configured.
+    var allDeadLetters: [String: DeadLetters] { self.deadLetters.merging(self.removed.mapValues(\.deadLetters)) { $1 } }
+
     /// Why what is stored now could not be found again, and until when; none if it could. Asks the disk.
     package var fault: String? {
-        if let fault = self.data.fault ?? self.spool.fault { return fault }
-        let removed = self.removed.values
-        let asides = Array(self.setAside.values) + self.formerSetAside.values.joined().map(\.log) + removed.compactMap(\.setAside)
-        let letters = Array(self.deadLetters.values) + removed.map(\.deadLetters)
-        return asides.lazy.compactMap(\.fault).first ?? letters.lazy.compactMap(\.fault).first
+        self.data.fault ?? self.spool.fault ?? self.allSetAside.values.lazy.compactMap(\.fault).first
+            ?? self.allDeadLetters.values.lazy.compactMap(\.fault).first
     }
 
     /// Cursors synced, segments sealed.
     package func close() async {
-        let empty = self.emptyLogs
-        for letters in self.deadLetters.values { await letters.close() }
-        for log in self.setAside.values { await log.close() }
-        for former in self.formerSetAside.values.joined() { await former.log.close() }
-        for logs in self.removed.values { await logs.close() }
+        let (asides, letters) = (self.allSetAside, self.allDeadLetters)
+        let empty: [(kind: SideLogFolder.Kind, route: String)] =
+            asides.filter { $0.value.isEmpty }.map { (.setAside, $0.key) }
+            + letters.filter { $0.value.count == 0 }.map { (.deadLetters, $0.key) }
+        for log in letters.values { await log.close() }
+        for log in asides.values { await log.close() }
         self.data.forgetEmpty(empty)
         await self.spool.close()
         self.threads.end()
-    }
-
-    /// Side logs in which nothing waits, of those that are open.
-    private var emptyLogs: [(kind: SideLogFolder.Kind, route: String)] {
-        let removed = self.removed.compactMapValues(\.setAside)
-        let asides =
-            Array(self.setAside.merging(removed) { first, _ in first }) + self.formerSetAside.values.joined().map { ($0.name, $0.log) }
-        let letters = self.deadLetters.merging(self.removed.mapValues(\.deadLetters)) { first, _ in first }
-        return asides.filter { $0.value.isEmpty }.map { (.setAside, $0.key) }
-            + letters.filter { $0.value.count == 0 }.map { (.deadLetters, $0.key) }
     }
 }
 
