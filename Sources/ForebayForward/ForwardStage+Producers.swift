@@ -118,7 +118,7 @@ extension ForwardStage {
                 guard let open = producers[outgoing.slot.rawValue], let topic = open.topics[outgoing.topic] else { return .unknownTopic }
                 let isDerived = event.id.isEmpty && outgoing.origin != nil
                 if isDerived, let origin = outgoing.origin { EventID.write(origin: origin, sequence: sequence, to: id.baseAddress!) }
-                if outgoing.isRedated { return self.sendRedated(outgoing, event, isDerived ? derived : event.id, open, topic) }
+                if outgoing.time != .itsOwn { return self.sendRedated(outgoing, event, isDerived ? derived : event.id, open, topic) }
                 var record = KafkaRecord(
                     partition: outgoing.partition, timestamp: event.timestamp, key: event.key, value: event.value,
                     id: isDerived ? derived : event.id, headers: event.headers, token: outgoing.flight)
@@ -133,17 +133,12 @@ extension ForwardStage {
     private func sendRedated(
         _ outgoing: ForwardState.Outgoing, _ event: Event, _ id: UnsafeRawBufferPointer, _ open: OpenProducer, _ topic: KafkaTopic
     ) -> KafkaErrorCode {
-        let time = "\(event.timestamp)"
         var headers = Array(event.headers)
-        withUnsafeBytes(of: UInt16(Self.acceptedHeader.utf8.count).littleEndian) { headers += $0 }
-        headers += Self.acceptedHeader.utf8
-        withUnsafeBytes(of: UInt32(time.utf8.count).littleEndian) { headers += $0 }
-        headers += time.utf8
+        if outgoing.time == .ofDelivery { headers.append(header: Self.acceptedHeader.utf8, value: "\(event.timestamp)".utf8) }
         return headers.withUnsafeBytes { headers in
             var record = KafkaRecord(
                 partition: outgoing.partition, timestamp: self.surroundings.time.wallMilliseconds, key: event.key, value: event.value,
-                id: id,
-                headers: headers, token: outgoing.flight)
+                id: id, headers: headers, token: outgoing.flight)
             return open.producer.send(&record, to: topic)
         }
     }

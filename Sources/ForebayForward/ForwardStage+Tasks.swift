@@ -10,8 +10,9 @@ extension ForwardStage {
     func askForMetadata(_ slot: ProducerSlot) async {
         var patience = self.configuration.metadataPatience
         for await _ in self.wanted[slot.rawValue].stream {
+            var listed: Set<String> = []
             while let producer = self.producers[slot.rawValue]?.producer, self.state[slot].isOpen {
-                if slot == .main { await self.sift(producer, patience) }
+                if slot == .main { listed = await self.sift(producer, patience, listed) }
                 let asked = self.state.takeWanted(by: slot).map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty || slot == .main && self.wantsAnswer else { break }
                 guard await self.open(asked, slot, of: producer) else { continue }  // Its successor asks for all of them.
@@ -42,16 +43,22 @@ extension ForwardStage {
     }
 
     /// Of many new topics, those that the cluster does not have are not asked for by name.
-    private func sift(_ producer: any KafkaProducing, _ patience: Int) async {
+    ///
+    /// - Parameter listed: topics that the cluster had a while ago. New ones are asked for in portions, and a listing may be long: where it
+    ///   has them all, it is not asked for again.
+    /// - Returns: topics that the cluster has.
+    private func sift(_ producer: any KafkaProducing, _ patience: Int, _ listed: Set<String>) async -> Set<String> {
         let new = self.state.manyNew().map { (index: $0, name: self.state.topics[$0].name) }
         // Without an answer: the question that follows tells why.
-        guard !new.isEmpty, let answer = try? await producer.metadataOfAllTopics(timeout: Int32(patience)) else { return }
+        guard !new.allSatisfy({ listed.contains($0.name) }), let answer = try? await producer.metadataOfAllTopics(timeout: Int32(patience))
+        else { return listed }
         self.targetAnswered()
         let listed = Set(answer.topics.map(\.name)), now = self.loop.nowMilliseconds
         for (index, name) in new where self.state.topics[index].name == name && self.state.names.holds(index) && !listed.contains(name) {
             self.state.notListed(index, now: now)
         }
         self.turn()
+        return listed
     }
 
     /// Asks whether the cluster is there, by the name of a topic that it knows: no topic comes to be by that.

@@ -36,7 +36,7 @@ struct ForwardStateTimesTests {
     private func pump(_ driver: inout Driver) -> [(flight: UInt64, isRedated: Bool)] {
         var sent: [(UInt64, Bool)] = []
         driver.state.pump(now: driver.now) { outgoing, _, _ in
-            sent.append((outgoing.flight, outgoing.isRedated))
+            sent.append((outgoing.flight, outgoing.time == .ofDelivery))
             return .none
         }
         return sent

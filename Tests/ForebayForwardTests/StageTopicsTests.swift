@@ -26,6 +26,18 @@ struct StageTopicsTests {
         }
     }
 
+    @Test("many new topics that the cluster has are asked for in portions, and its listing, which may be long, once")
+    func manyNewThere() throws {
+        try StageWorld.run {
+            $0.configuration.topicsPerRequest = 10
+        } _: { world in
+            for number in 0..<200 { world.cluster.topics["t\(number)"] = 1 }
+            try await world.settled(world.give((0..<200).map { EventFactory.Sample("t\($0)", value: "v") }))
+            #expect(world.cluster.sent.count == 200 && world.setAside.isEmpty)
+            #expect(world.cluster.takeCalls().filter { $0.contains("metadata of all") }.count == 1)
+        }
+    }
+
     @Test("a cluster that does not tell its topics is asked for all new ones by name; where no more may be set aside, too")
     func manyNewByName() throws {
         for isFull in [false, true] {
@@ -62,6 +74,30 @@ struct StageTopicsTests {
             #expect(text.contains("forebay-accepted-at") && text.hasSuffix("\(old)"))
             #expect(sent.last { $0.value == "b" }.map { $0.headers.isEmpty && $0.timestamp > old } == true)
             #expect(world.told("events waited for longer than their topic allows; they are sent with the time of delivery").count == 1)
+        }
+    }
+
+    @Test("a header of ours makes no event too large: it goes out with the time of delivery and without", arguments: [true, false])
+    func redatesWithoutRoom(isByBroker: Bool) throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            let hour: Int64 = 3_600_000, old = world.wall - 3 * hour
+            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: nil, times: KafkaTimeLimits(before: hour), error: .none) }
+            let tooLarge: (ScriptedCluster.Sent) -> KafkaErrorCode = {
+                $0.value == "c" || $0.value == "b" && !$0.headers.isEmpty ? .messageTooLarge : .none
+            }
+            world.cluster.refusal = {
+                if $0.timestamp < world.wall - hour { return .invalidTimestamp }
+                return isByBroker ? tooLarge($0) : .none
+            }
+            // It is librdkafka's own limit, too.
+            if !isByBroker { world.cluster.acceptance = { $0.timestamp < world.wall - hour ? .none : tooLarge($0) } }
+            for value in ["a", "b", "c", "d"] { world.give([EventFactory.Sample("t", value: value, timestamp: old)], acceptedAt: old) }
+            try await world.settled(4)
+            #expect(world.letters.letters.map(\.offset.number) == [2] && world.setAside.isEmpty)
+            let delivered = world.cluster.sent.filter { world.wall - $0.timestamp < 1000 }
+            #expect(delivered.last { $0.value == "b" }.map(\.headers.isEmpty) == true)
+            #expect(delivered.last { $0.value == "d" }.map(\.headers.isEmpty) == false)
         }
     }
 }

@@ -105,6 +105,16 @@ package struct Event {
     }
 }
 
+extension [UInt8] {
+    /// Appends one header as ``RecordLayout`` says.
+    package mutating func append(header name: some Collection<UInt8>, value: some Collection<UInt8>) {
+        Swift.withUnsafeBytes(of: UInt16(clamping: name.count).littleEndian) { self.append(contentsOf: $0) }
+        self.append(contentsOf: name)
+        Swift.withUnsafeBytes(of: UInt32(value.count).littleEndian) { self.append(contentsOf: $0) }
+        self.append(contentsOf: value)
+    }
+}
+
 /// The id of an event that its producer gave none: its batch's origin (16 characters), `-`, and the sequence in 13 digits of base 32.
 package enum EventID {
     package static let length = SpoolID.length + 1 + 13

@@ -20,6 +20,8 @@ struct Flight {
         static let mayBeStored = Flags(rawValue: 2)
         /// It goes out with the time of delivery, for its topic takes none as old as that of its acceptance.
         static let redated = Flags(rawValue: 4)
+        /// It goes out without a header of ours that says when it was accepted.
+        static let bare = Flags(rawValue: 8)
     }
 
     /// Of the batch it lies in.

@@ -102,6 +102,11 @@ extension ForwardState {
         if fate == .refused, slot == .single, report.error == .invalidTimestamp, self.hasTimeOfAcceptance(flight) {
             return self.timeRefused(flight, place, now: now)
         }
+        if fate == .refused, slot == .single, report.error == .messageTooLarge, self.goesBare(flight) {
+            self.requeue(flight, place, slot)
+            self.partitions[place].isHalted = true
+            return self.resumeIfReported(place, now: now)
+        }
         if fate == .refused, slot == .single {
             // Refused alone: it is the event's own fault.
             self.flights[flight].status = .dying

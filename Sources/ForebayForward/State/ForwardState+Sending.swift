@@ -5,14 +5,26 @@ import ForebayKafka
 extension ForwardState {
     /// One event to be given to a producer.
     struct Outgoing {
+        /// Which time it bears.
+        enum Time {
+            case itsOwn
+            /// And its own in a header.
+            case ofDelivery
+            /// The header made it too large.
+            case ofDeliveryAlone
+
+            init(_ flags: Flight.Flags) {
+                self = !flags.contains(.redated) ? .itsOwn : flags.contains(.bare) ? .ofDeliveryAlone : .ofDelivery
+            }
+        }
+
         let flight: UInt64
         let slot: ProducerSlot
         let topic: Int
         let partition: Int32
         /// What its id begins with, if it came without one.
         let origin: SpoolID?
-        /// It bears the time of delivery, and its own in a header.
-        let isRedated: Bool
+        let time: Time
     }
 
     @inline(__always)
@@ -51,7 +63,7 @@ extension ForwardState {
             guard let slot = self.slot(for: flight, place, topic, size: size) else { return }
             let outgoing = Outgoing(
                 flight: self.flights.number(flight), slot: slot, topic: topic, partition: self.partitions[place].number,
-                origin: self.batches.origin(self.flights[flight].batch), isRedated: self.flights[flight].flags.contains(.redated))
+                origin: self.batches.origin(self.flights[flight].batch), time: .init(self.flights[flight].flags))
             let refusal = send(outgoing, self.event(of: flight), self.sequence(of: flight))
             guard !refusal.isError else { return self.notTaken(flight, place, slot, refusal, now: now) }
             self.sent(flight, place, slot, size: size)
@@ -116,6 +128,7 @@ extension ForwardState {
     private mutating func notTaken(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot, _ code: KafkaErrorCode, now: UInt64) {
         let topic = self.partitions[place].topic
         switch KafkaFate(of: code) {
+        case .refused where code == .messageTooLarge && self.goesBare(flight): self.markReady(place)
         case .refused:
             // Alone by nature: no batch was made yet.
             self.flights[flight].status = .sent

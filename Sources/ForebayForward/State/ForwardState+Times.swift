@@ -39,6 +39,15 @@ extension ForwardState {
         self.settledOne(place, now: now)
     }
 
+    /// Refused as too large with a header that its producer did not give it: it goes out without.
+    ///
+    /// - Returns: whether there was one.
+    mutating func goesBare(_ flight: UInt32) -> Bool {
+        guard self.flights[flight].flags.contains(.redated), !self.flights[flight].flags.contains(.bare) else { return false }
+        self.flights[flight].flags.insert(.bare)
+        return true
+    }
+
     /// By this node's clock, which need not be the brokers': half of what the topic takes is reason enough to try the time of delivery.
     private func isPerhapsTooOld(_ time: Int64, _ topic: Int) -> Bool {
         self.age(of: time) > (self.topics[topic].times.before ?? 120_000) / 2

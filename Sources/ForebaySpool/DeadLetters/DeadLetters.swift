@@ -155,7 +155,7 @@ package actor DeadLetters: DeadLetterLog {
             for (name, value) in [
                 (Header.code, letter.code), (Header.reason, letter.reason), (Header.offset, String(letter.offset.number)),
             ] {
-                headers.append(header: Array(name.utf8), value: Array(value.utf8.prefix(4096)))
+                headers.append(header: name.utf8, value: value.utf8.prefix(4096))
             }
             let id = Array(letter.eventID.utf8.prefix(255))
             id.withUnsafeBytes { id in
@@ -187,16 +187,5 @@ package actor DeadLetters: DeadLetterLog {
             reason: added[Header.reason] ?? "", eventID: String(decoding: event.id, as: UTF8.self),
             offset: UInt64(added[Header.offset] ?? "") ?? 0, at: at, timestamp: event.timestamp, partition: event.partition,
             key: event.key.map(Array.init), value: event.value.map(Array.init), headers: headers)
-    }
-}
-
-extension [UInt8] {
-    /// Appends one header as ``RecordLayout`` says.
-    mutating func append(header name: [UInt8], value: [UInt8]) {
-        let nameLength = UInt16(clamping: name.count)
-        self.append(contentsOf: [UInt8(truncatingIfNeeded: nameLength), UInt8(truncatingIfNeeded: nameLength >> 8)])
-        self.append(contentsOf: name)
-        Swift.withUnsafeBytes(of: UInt32(value.count).littleEndian) { self.append(contentsOf: $0) }
-        self.append(contentsOf: value)
     }
 }
