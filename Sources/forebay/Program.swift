@@ -7,6 +7,10 @@ enum Program {
     static func main(_ arguments: [String]) async -> ExitCode {
         let world = World()
         do {
+            let files = OpenFiles.raiseLimit()
+            if files < OpenFiles.fewest {
+                throw CommandFailure(.failure, "this process may open \(files) files, and needs \(OpenFiles.fewest) at least (ulimit -n)")
+            }
             switch try ArgumentParser(root: CommandTable.root).parse(arguments) {
             case .version:
                 try world.terminal.out("forebay \(ForebayVersion.text)\n")

@@ -159,12 +159,20 @@ struct EventLoopTests {
         await loop.stop()
     }
 
-    @Test("a signal calls back on the loop")
+    @Test("a signal calls back on the loop, also where all of the process was made to block it")
     func signals() async throws {
         let loop = try EventLoop(label: "test")
         let onLoop = Shared(false)
         let came = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         try await loop.perform {
+            var signals = sigset_t()
+            sigemptyset(&signals)
+            sigaddset(&signals, SIGUSR1)
+            pthread_sigmask(SIG_BLOCK, &signals, nil)
+            defer {
+                pthread_sigmask(SIG_SETMASK, nil, &signals)
+                #expect(sigismember(&signals, SIGUSR1) == 0)
+            }
             _ = try loop.signal(SIGUSR1) {
                 onLoop.set(loop.isOnLoop)
                 came.continuation.yield()

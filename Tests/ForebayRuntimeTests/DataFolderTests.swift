@@ -45,6 +45,18 @@ import Testing
         #expect(try DataFolder(place.path + "/data").refusal == nil)
     }
 
+    @Test(arguments: ["spool", "spool/segments", "setaside/r", "setaside/r/segments", "deadletters/r/ahead"])
+    func othersMayNotWriteInIt(_ name: String) throws {
+        let place = try Place()
+        try FileManager.default.createDirectory(atPath: "\(place.path)/\(name)", withIntermediateDirectories: true)
+        try "x".write(toFile: "\(place.path)/\(name)/f", atomically: false, encoding: .utf8)
+        #expect(try DataFolder(place.path).refusal == nil)
+        try FileManager.default.setAttributes([.posixPermissions: 0o757], ofItemAtPath: "\(place.path)/\(name)")
+        #expect(
+            try DataFolder(place.path).refusal?.hasSuffix("(mode 757), and so change what was accepted; chmod o-w \(place.path)/\(name)")
+                == true)
+    }
+
     @Test func aNodeDoesNotStartWhereOthersWrite() async throws {
         let place = try Place(mode: 0o777)
         let text = """

@@ -1,5 +1,6 @@
 import CUV
 package import ForebayCore
+import Glibc
 
 /// Calls back on the loop for each arrival of a signal, instead of its default action, until `cancel()`.
 package final class SignalWatch: LoopHandle {
@@ -7,6 +8,11 @@ package final class SignalWatch: LoopHandle {
 
     init(loop: EventLoop, number: CInt, body: @escaping () -> Void) throws(SystemCallFailure) {
         self.body = body
+        // Who starts the process may have blocked it (Dispatch's threads do, and masks are inherited): then no thread would get it.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, number)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         try super.init(loop: loop, size: MemoryLayout<uv_signal_t>.size) {
             uv_signal_init(loop.raw, $0.assumingMemoryBound(to: uv_signal_t.self))
         }

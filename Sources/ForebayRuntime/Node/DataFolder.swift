@@ -9,7 +9,8 @@ package struct DataFolder: Sendable {
     package let place: String
     /// Bytes that a node could take: what is free, and what it has already.
     package let room: Int
-    private let mode: mode_t
+    /// The folder itself, or one in it, in which every user of this machine may write.
+    private let open: (path: String, mode: mode_t)?
 
     /// - Throws: ``ForebayError`` if it can't be looked at, or is no folder.
     package init(_ path: String) throws(ForebayError) {
@@ -26,7 +27,7 @@ package struct DataFolder: Sendable {
         self.path = path
         self.exists = place == path
         self.place = place
-        self.mode = status.st_mode & 0o7777
+        self.open = place == path ? Self.openFolder(path, depth: 4) : nil
         let free = UInt64(system.f_bavail).multipliedReportingOverflow(by: UInt64(system.f_frsize))
         self.room = Int(clamping: free.overflow ? .max : free.partialValue) + (place == path ? Self.bytes(in: path, depth: 4) : 0)
     }
@@ -35,10 +36,19 @@ package struct DataFolder: Sendable {
     ///
     /// Who can write in it can replace what was acknowledged, or put a link to another file where the node will write.
     package var refusal: String? {
-        guard self.exists, self.mode & S_IWOTH != 0 else { return nil }
-        let mode = String(self.mode, radix: 8)
-        return
-            "every user of this machine may write in \(self.path) (mode \(mode)), and so change what was accepted; chmod o-w \(self.path)"
+        guard let (path, mode) = self.open else { return nil }
+        return "every user of this machine may write in \(path) (mode \(String(mode, radix: 8))), and so change what was accepted; "
+            + "chmod o-w \(path)"
+    }
+
+    private static func openFolder(_ path: String, depth: Int) -> (path: String, mode: mode_t)? {
+        var status = stat()
+        guard depth > 0, stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
+        if status.st_mode & S_IWOTH != 0 { return (path, status.st_mode & 0o7777) }
+        // Folders of segments hold files alone, and of those thousands.
+        guard !path.hasSuffix("/segments") else { return nil }
+        // What can't be listed says why when it is opened.
+        return ((try? FolderEntries.names(of: path)) ?? []).lazy.compactMap { Self.openFolder("\(path)/\($0)", depth: depth - 1) }.first
     }
 
     /// Why this process could not use it; none if it could.

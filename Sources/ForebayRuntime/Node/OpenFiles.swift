@@ -14,4 +14,7 @@ package enum OpenFiles {
         }
         return Int(clamping: limit.rlim_cur)
     }
+
+    /// Fewer, and Swift's own runtime can't start its threads: it ends the process without a word.
+    package static let fewest = 32
 }
