@@ -21,7 +21,7 @@ package final class KafkaCluster: Sendable {
     package let saslBootstrap: String
     private let home: String
     private let folder: URL
-    private let broker = Mutex<pid_t?>(nil)
+    private let broker = Mutex<Process?>(nil)
 
     /// Makes the cluster and waits until it serves; some seconds.
     ///
@@ -69,8 +69,8 @@ package final class KafkaCluster: Sendable {
         process.standardOutput = output
         process.standardError = output
         try process.run()
-        self.broker.withLock { $0 = process.processIdentifier }
-        KillAtExit.add(process.processIdentifier)
+        self.broker.withLock { $0 = process }
+        KillAtExit.add(process)
         try await until("the broker serves", within: 90) {
             guard process.isRunning else {
                 throw Failure(description: "the broker ended: \(try String(contentsOf: log, encoding: .utf8).suffix(2000))")
@@ -95,13 +95,12 @@ package final class KafkaCluster: Sendable {
     package func thaw() { self.signal(SIGCONT) }
 
     private func signal(_ number: Int32) {
-        guard let pid = self.broker.withLock({ $0 }) else { return }
-        Glibc.kill(pid, number)
+        self.broker.withLock { $0?.signal(number) }
     }
 
     private func awaitEnd() async throws {
-        guard let pid = self.broker.withLock({ $0 }) else { return }
-        try await until("the broker ends", within: 60) { Glibc.kill(pid, 0) != 0 }
+        guard let process = self.broker.withLock({ $0 }) else { return }
+        try await until("the broker ends", within: 60) { !process.isRunning }
         self.broker.withLock { $0 = nil }
     }
 
@@ -158,13 +157,20 @@ private let sharedCluster = Task { try await KafkaCluster() }
 
 /// Ends child processes with this one, however it ends but by SIGKILL.
 private enum KillAtExit {
-    private static let pids = Mutex<[pid_t]>([])
+    private static let processes = Mutex<[Process]>([])
     private static let registered: Void = {
-        atexit { KillAtExit.pids.withLock { for pid in $0 { Glibc.kill(pid, SIGKILL) } } }
+        atexit { KillAtExit.processes.withLock { for process in $0 { process.signal(SIGKILL) } } }
     }()
 
-    static func add(_ pid: pid_t) {
+    static func add(_ process: Process) {
         self.registered
-        self.pids.withLock { $0.append(pid) }
+        self.processes.withLock { $0.append(process) }
+    }
+}
+
+extension Process {
+    /// Not to one that has ended: its number is soon another's, or that of a thread of ours, and then this process gets the signal.
+    fileprivate func signal(_ number: Int32) {
+        if self.isRunning { kill(self.processIdentifier, number) }
     }
 }
