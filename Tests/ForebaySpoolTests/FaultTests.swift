@@ -44,6 +44,20 @@ struct FaultTests {
         await spool.close()
     }
 
+    @Test("where the device gives nothing of several segments it is away: the log is not opened, nothing is given up, and all is there later")
+    func deviceAway() async throws {
+        let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10))
+        let files = try fixture.segmentFiles()
+        let disk = FaultDisk()
+        disk.fail { call, path in call == .read && path.contains("/segments/") ? EIO : nil }
+        #expect { try fixture.open(on: disk) } throws: { ($0 as? ForebayError)?.systemCode == EIO }
+        #expect(try fixture.segmentFiles() == files)
+        disk.fail { _, _ in nil }
+        let spool = try fixture.open(on: disk)
+        #expect(try spool.events().count == 12 && spool.missing.isEmpty)
+        await spool.close()
+    }
+
     @Test("a file that can't be opened any more is passed; too many open files are waited for")
     func cannotOpen() async throws {
         let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10))

@@ -20,9 +20,9 @@ final class SystemFile: DiskFile {
         if options.contains(.truncate) { flags |= O_TRUNC }
         if options.contains(.direct) { flags |= O_DIRECT }
         if options.contains(.syncsWrites) { flags |= O_DSYNC }
-        let descriptor = openat(place.descriptor, place.name, flags, 0o640)
-        guard descriptor >= 0 else { throw place.failure("open", errno) }
-        self.descriptor = descriptor
+        let opened = ReadPatience.shared.call(place.path) { (Int(openat(place.descriptor, place.name, flags, 0o640)), errno) }
+        guard opened.result >= 0 else { throw place.failure("open", opened.number) }
+        self.descriptor = Int32(opened.result)
         self.path = place.path
     }
 
@@ -43,10 +43,12 @@ final class SystemFile: DiskFile {
     func read(into buffer: UnsafeMutableRawBufferPointer, at position: Int) throws(ForebayError) -> Int {
         var done = 0
         while done < buffer.count {
-            let count = pread(self.descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(position + done))
+            let (count, number) = ReadPatience.shared.call(self.path) {
+                (pread(self.descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(position + done)), errno)
+            }
             if count < 0 {
-                if errno == EINTR { continue }
-                throw .disk("read", self.path, errno)
+                if number == EINTR { continue }
+                throw .disk("read", self.path, number)
             }
             if count == 0 { break }
             done += count

@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayTelemetry
+import Glibc
 
 /// The segments in a log's folder, by their headers: which of them are this log's, and what can't be told.
 struct FoundSegments {
@@ -43,6 +44,23 @@ struct FoundSegments {
             }
         }
         self.segments.sort { $0.header.number < $1.header.number }
+        if self.segments.isEmpty, self.unreadable.count > 1 { try self.checkDevice(disk) }
+    }
+
+    /// Not one of several headers can be read: if it is the device that does not give them, it is away, and what is on it must not be given up.
+    private func checkDevice(_ disk: any Disk) throws(ForebayError) {
+        var failure: ForebayError?
+        for (_, path) in self.unreadable {
+            let slab = Slab(capacity: SpoolFormat.block, alignment: SpoolFormat.block)
+            do throws(ForebayError) {
+                _ = try disk.open(path, []).read(into: UnsafeMutableRawBufferPointer(start: slab.base, count: SpoolFormat.block), at: 0)
+                return
+            } catch {
+                guard error.systemCode == EIO else { throw error }
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
     }
 
     /// Of the newest that is there, also of one that was never used.

@@ -1,0 +1,69 @@
+import Glibc
+import Synchronization
+import Testing
+
+@testable import ForebaySpool
+
+@Suite("Disk: a read that fails for a moment")
+struct ReadPatienceTests {
+    /// A device whose time goes on by so many ms with each call.
+    private final class Device: Sendable {
+        private let state = Mutex((now: UInt64(0), calls: 0))
+        let step: UInt64
+
+        init(step: UInt64) { self.step = step * 1_000_000 }
+
+        var calls: Int { self.state.withLock { $0.calls } }
+
+        func now() -> UInt64 { self.state.withLock { $0.now } }
+
+        func rests(_ milliseconds: UInt64) { self.state.withLock { $0.now += milliseconds * 1_000_000 } }
+
+        /// - Parameter failures: how often a call fails at first.
+        func call(_ patience: ReadPatience, failures: Int, _ number: Int32 = EIO) -> (result: Int, number: Int32, calls: Int) {
+            let before = self.calls
+            let answer = patience.call("f") {
+                self.state.withLock {
+                    $0.now += self.step
+                    $0.calls += 1
+                    return $0.calls - before > failures ? (7, 0) : (-1, number)
+                }
+            }
+            return (answer.result, answer.number, self.calls - before)
+        }
+    }
+
+    private func patience(_ device: Device) -> ReadPatience {
+        ReadPatience(limit: 1000, calm: 5000, pause: 0, now: { device.now() })
+    }
+
+    @Test("it is tried again for as long as patience lasts, and each spell anew")
+    func spells() {
+        let device = Device(step: 100)
+        let patience = self.patience(device)
+        for failures in [0, 1, 9, 5, 9] {
+            #expect(device.call(patience, failures: failures) == (7, 0, failures + 1), "\(failures)")
+        }
+    }
+
+    @Test("what is bad for good is waited for once; what fails soon after at once, and after a calm it is waited for again")
+    func bad() {
+        let device = Device(step: 100)
+        let patience = self.patience(device)
+        #expect(device.call(patience, failures: .max) == (-1, EIO, 11))
+        for _ in 0..<20 { #expect(device.call(patience, failures: .max) == (-1, EIO, 1)) }
+        #expect(device.call(patience, failures: 0) == (7, 0, 1))
+        #expect(device.call(patience, failures: 1) == (-1, EIO, 1), "sound places between bad ones are no calm")
+        device.rests(4800)
+        #expect(device.call(patience, failures: 1) == (-1, EIO, 1))
+        device.rests(5000)
+        #expect(device.call(patience, failures: 3) == (7, 0, 4))
+        #expect(device.call(patience, failures: .max) == (-1, EIO, 11))
+    }
+
+    @Test("other errors are not waited for", arguments: [ENOENT, EINTR, ESTALE, EMFILE])
+    func others(_ number: Int32) {
+        let device = Device(step: 100)
+        #expect(device.call(self.patience(device), failures: .max, number) == (-1, number, 1))
+    }
+}
