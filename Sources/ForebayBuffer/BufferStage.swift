@@ -56,6 +56,11 @@ package actor BufferStage: Stage {
             self.state.stored()
             for (submission, receipt) in zip(group, receipts) { submission.ack.resolve(receipt) }
         } catch {
+            // The others may fit into what is left.
+            if error.code == .spoolFull, group.count > 1 {
+                for submission in group { await self.commit([submission]) }
+                return
+            }
             if self.state.refused() { self.logger.warning("the spool refused a group", ["error": error.description]) }
             for submission in group { submission.ack.refuse(error) }
         }

@@ -32,6 +32,8 @@ extension IngestStage {
         do throws(Refusal) {
             if self.state.phase == .ended { throw self.busy(.unavailable) }
             let judged = try self.readAgain(head)
+            // A large one is stored, or has no room, by itself.
+            if body.count >= self.configuration.batch, !self.group.isEmpty { self.endTurn() }
             self.sink.begin(bodyCount: body.count, keepsPositions: judged.waitsForKafka)
             do throws(Refusal) {
                 let request = BodyDecoder.Request(target: judged.target, now: self.wallMilliseconds())

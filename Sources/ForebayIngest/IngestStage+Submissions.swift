@@ -95,7 +95,11 @@ extension IngestStage {
                     let ticket = waiters.expect(sequences: sequences) { settlements in
                         loop.execute { self.assumeIsolated { $0.settled(wait, settlements) } }
                     }
-                    wait.ticket.withLock { $0 = ticket }
+                    let refused = wait.ticket.withLock { own in
+                        defer { own = ticket }
+                        return own
+                    }
+                    if let refused { waiters.forget(refused) }  // Numbered before, in a group that had no room.
                 }
             }
         }
@@ -120,9 +124,12 @@ extension IngestStage {
         case .refused(let error):
             let code: ProblemCode = error.code == .spoolFull ? .spoolFull : .unavailable
             self.logger.warning("the buffer refused", ["code": code.rawValue, "error": error.description])
-            self.state.refused(code, now: self.loop.nowMilliseconds)
-            self.storage.refused(error.description)
-            self.hasRefused = true
+            // Too large for what is left, which others fit into: they are taken.
+            if code != .spoolFull || self.storage.isFull() {
+                self.state.refused(code, now: self.loop.nowMilliseconds)
+                self.storage.refused(error.description)
+                self.hasRefused = true
+            }
             self.refuse(group, code)
         case .unknown: self.refuse(group, .outcomeUnknown)
         }

@@ -144,6 +144,22 @@ struct BufferStageTests {
         }
     }
 
+    @Test("of a group without room what fits by itself is stored")
+    func partsOfGroup() async throws {
+        try await self.withStage(capacity: 256 << 10) { stage, port, spool in
+            let outcomes = (0..<4).map { _ in Outcome() }
+            for (outcome, bytes) in zip(outcomes, [10, 400 << 10, 10, 500 << 10]) {
+                #expect(port.offer(self.submission(outcome, bytes: bytes)) == .accepted)
+            }
+            let run = Task { try await stage.run() }
+            await stage.drain()
+            try await run.value
+            #expect(
+                outcomes.map { $0.value.withLock { $0 } } == ["durable [0]", "refused spool_full", "durable [1]", "refused spool_full"])
+            #expect(spool.durableEnd == 2)
+        }
+    }
+
     @Test("what waits in the link of a stage that dies is unknown to those who wait, and its successor takes new ones")
     func dies() async throws {
         try await self.withStage { stage, port, spool in

@@ -12,9 +12,11 @@ struct IngestFlowTests {
     static let post = FakeRequest("/v1/topics/orders", "0123456789")
 
     @Test("a full spool: 503 with Retry-After, then told at once for a while, then tried again") func spoolFull() async throws {
-        let harness = try IngestHarness { $0.refusalPause = 60_000 }
+        let isFull = Mutex(false)
+        let harness = try IngestHarness(storage: IngestStorage(isFull: { isFull.withLock { $0 } })) { $0.refusalPause = 60_000 }
         try await IngestHarness.with(harness) { harness, buffer in
             let ids = await harness.send(Self.post, Self.post)
+            isFull.withLock { $0 = true }
             for submission in buffer.take() { submission.ack.refuse(ForebayError(.spoolFull, recovery: .retry, "/secret/path: no room")) }
             for id in ids {
                 let answer = await harness.server.untilAnswered(id)
@@ -24,9 +26,34 @@ struct IngestFlowTests {
                 #expect(answer.fields.contains(#/Retry-After: ([5-9]|10)\r\n/#))
                 #expect(!answer.body.contains("secret"))
             }
+            isFull.withLock { $0 = false }
             let early = await harness.answer(to: Self.post)
             #expect(early.member("code") == "spool_full")
             #expect(buffer.take().isEmpty)
+        }
+    }
+
+    @Test("one that is too large for what is left is handed over and refused alone: others are taken, and the node stays ready")
+    func tooLargeForTheRest() async throws {
+        let heard = Mutex(0)
+        let harness = try IngestHarness(storage: IngestStorage(refused: { _ in heard.withLock { $0 += 1 } })) {
+            $0.refusalPause = 60_000
+            $0.batch = 1000
+        }
+        try await IngestHarness.with(harness) { harness, buffer in
+            let large = FakeRequest("/v1/topics/orders", String(repeating: "x", count: 1000))
+            let ids = await harness.send(Self.post, large, Self.post)
+            let submissions = buffer.take()
+            #expect(submissions.count == 3)
+            submissions[1].ack.refuse(ForebayError(.spoolFull, recovery: .retry, "no room"))
+            for place in [0, 2] { buffer.settle(submissions[place], buffer.number(submissions[place])) }
+            var answers: [Int] = []
+            for id in ids { answers.append(await harness.server.untilAnswered(id).status) }
+            #expect(answers == [202, 503, 202])
+            let next = await harness.send(Self.post)[0]
+            #expect(buffer.storeAll() == 1)
+            #expect(await harness.server.untilAnswered(next).status == 202)
+            #expect(heard.withLock { $0 } == 0)
         }
     }
 
@@ -71,7 +98,7 @@ struct IngestFlowTests {
         let harness = try IngestHarness(storage: storage) { $0.refusalPause = 0 }
         try await IngestHarness.with(harness) { harness, buffer in
             _ = await harness.send(Self.post)
-            for submission in buffer.take() { submission.ack.refuse(ForebayError(.spoolFull, recovery: .retry, "no room")) }
+            for submission in buffer.take() { submission.ack.refuse(ForebayError("disk_slow", recovery: .retry, "no room")) }
             await harness.turn()
             for _ in 0..<3 {
                 let id = await harness.send(Self.post)[0]

@@ -249,7 +249,20 @@ import Testing
             ])
         #expect(try warnings("20MiB").isEmpty)
         #expect(try warnings("19MiB", event: "256KiB").isEmpty)
-        #expect(try warnings("1MiB", event: "1KiB").count == 1, "not even an event's surroundings")
+        #expect(try warnings("1MiB", event: "1KiB").count == 2, "not even an event's surroundings, nor the largest request")
+    }
+
+    @Test func aRequestThatNeverFits() throws {
+        func warnings(_ size: String, _ limits: String = "") throws -> [String] {
+            let text = minimal + "\nlimits: { event: 1KiB\(limits) }\nbuffer: { spool: { max_size: \(size) } }\n"
+            return try ConfigurationWorld(files: ["f": text]).load(["f"]).warnings.map(\.description)
+        }
+        #expect(try warnings("9MiB").isEmpty)
+        let tooSmall = try warnings("8MiB")
+        #expect(tooSmall.count == 1 && tooSmall[0].contains(" buffer.spool.max_size: a request of limits.body (8MiB) never fits into"))
+        #expect(try warnings("8MiB", ", body: 7MiB").isEmpty)
+        let tooLarge = try warnings("24MiB", ", body: 32MiB")
+        #expect(tooLarge.count == 1 && tooLarge[0].contains(" limits.body: a request of limits.body (32MiB) never fits into"))
     }
 
     @Test func propertiesThatDoNotFitOurOwnKeys() throws {

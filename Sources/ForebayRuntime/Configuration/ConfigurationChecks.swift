@@ -72,6 +72,7 @@ struct ConfigurationChecks {
             self.report(segment, "\(found) is more than an eighth of \(whole); at most \(most)")
         }
         self.reserve()
+        self.largestRequest()
         self.waiting()
     }
 
@@ -103,6 +104,22 @@ struct ConfigurationChecks {
                 "5 % of it is kept for dead letters and what is set aside; that is less than one event may take (limits.event, "
                     + "\(ByteCount.text(event))), so one that Kafka refuses could hold its route up on a full disk; "
                     + "make it at least \(ByteCount.text(least)), or limits.event smaller"))
+    }
+
+    /// One that the empty spool has no room for is told to try again, for ever.
+    private mutating func largestRequest() {
+        guard let setting = self.values.setting("buffer", "spool", "max_size"),
+            let maximum = self.values.number("buffer", "spool", "max_size"),
+            let body = self.values.setting("limits", "body"), let size = self.values.number("limits", "body")
+        else { return }
+        let room = maximum - maximum / 20 - (64 << 10)  // Without the reserve, and a segment's header and footer.
+        guard size > room else { return }
+        let blamed = if case .builtIn = body.origin { setting } else { body }
+        self.warnings.append(
+            ConfigurationProblem(
+                blamed.origin, blamed.path,
+                "a request of limits.body (\(ByteCount.text(size))) never fits into buffer.spool.max_size (\(ByteCount.text(maximum)), 5 % of which is "
+                    + "kept): it gets 503 for ever; make one of them fit the other"))
     }
 
     /// Says it where the user wrote something: a default is never at fault.
