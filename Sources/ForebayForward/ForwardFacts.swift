@@ -37,7 +37,7 @@ struct ForwardFacts {
         if let want = self.roomWants.min(by: { $0.since < $1.since }) {
             facts.append(Fact("room_code", .text("\(want.error.code)")))
             facts.append(Fact("room_reason", .text("\(want.log.trouble): \(want.error)")))
-            facts.append(Fact("room_advice", .text(want.log.advice)))
+            facts.append(Fact("room_advice", .text(want.advice)))
             facts.append(Fact("room_since", .number(want.since)))
         }
         if !self.held.isEmpty { facts.append(Fact("held", .text(self.held.joined(separator: "; ")))) }
@@ -73,6 +73,11 @@ struct RoomWant {
     let log: Log
     let error: ForebayError
     let since: Int64
+
+    var advice: String {
+        if self.error.code == .spoolFull { return self.log.advice }
+        return "mend what the error says (permissions in data_dir, the limit of open files, the disk: dmesg); it is tried again by itself"
+    }
 }
 
 extension ForwardStage {

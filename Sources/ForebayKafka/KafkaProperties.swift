@@ -110,8 +110,18 @@ package struct KafkaProperties: Sendable, Equatable {
     }
 
     private static func redact(_ reason: String, name: String, value: String) -> String {
-        guard self.isSecret(name), !value.isEmpty else { return reason }
-        return reason.split(separator: value, omittingEmptySubsequences: false).joined(separator: "***")
+        self.isSecret(name) ? self.hiding(value, in: reason) : reason
+    }
+
+    /// A text without a secret. One of a few letters is hidden where it stands as a word: inside of others it would be told by what is missing.
+    package static func hiding(_ secret: String, in text: String) -> String {
+        guard !secret.isEmpty else { return text }
+        let pieces = text.split(separator: secret, omittingEmptySubsequences: false)
+        guard secret.count < 4 else { return pieces.joined(separator: "***") }
+        func isInWord(_ character: Character?) -> Bool { character.map { $0.isLetter || $0.isNumber } ?? false }
+        return pieces.dropFirst().reduce(String(pieces[0])) { done, piece in
+            done + (isInWord(done.last) || isInWord(piece.first) ? secret : "***") + piece
+        }
     }
 }
 

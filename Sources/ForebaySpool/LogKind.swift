@@ -7,6 +7,15 @@ package enum LogKind: String, Sendable {
     /// A segment goes when every unit with frames in it is durably past those, in any order of segments.
     case setAside = "setaside"
 
+    /// In words.
+    var contents: String {
+        switch self {
+        case .spool: "the spool's events"
+        case .deadLetters: "dead letters"
+        case .setAside: "what was set aside"
+        }
+    }
+
     /// Beside the spool: it may use the reserve, and makes nothing ready ahead.
     var isSideLog: Bool { self != .spool }
 }

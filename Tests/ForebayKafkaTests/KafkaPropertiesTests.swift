@@ -9,6 +9,17 @@ struct KafkaPropertiesTests {
     }
 
     @Test(
+        "a secret is in no text; one of a few letters stays inside of words, which would tell it by what is missing",
+        arguments: [
+            ("hunter2", "user hunter2, xhunter2x", "user ***, x***x"),
+            ("p", "security.protocol p, p: (p)", "security.protocol ***, ***: (***)"),
+            ("p", "p", "***"), ("no", "nobody said no", "nobody said ***"), ("", "as it is", "as it is"), ("none", "", ""),
+        ])
+    func hides(secret: String, text: String, shown: String) {
+        #expect(KafkaProperties.hiding(secret, in: text) == shown)
+    }
+
+    @Test(
         "what librdkafka knows passes through",
         arguments: [
             ["security.protocol": "sasl_ssl", "sasl.mechanism": "PLAIN", "sasl.username": "u", "sasl.password": "p"],

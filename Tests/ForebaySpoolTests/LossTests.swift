@@ -186,6 +186,8 @@ struct LossTests {
         #expect(throws: ForebayError.self) { try offline.acknowledge() }
         #expect(world.spool.damage == SpoolDamage())
         await world.close()
+        for name in AlarmFile.names { try Data("x".utf8).write(to: URL(filePath: "\(world.fixture.directory)/\(name)")) }
+        #expect(try offline.unacknowledged().alarms.map(\.text).first?.hasPrefix("neither copy can be read") == true)
     }
 
     @Test("the metric begins with what is not acknowledged")

@@ -155,4 +155,30 @@ struct RegistryTests {
         try FileManager.default.createDirectory(atPath: directory + "/registry", withIntermediateDirectories: false)
         #expect(try !CursorRegistry.read(disk, of: directory).isThere, "a folder is none")
     }
+
+    @Test(
+        "a log of one kind in the place of another is refused by name, and nothing of it is touched; a registry alone, of another kind, says nothing"
+    )
+    func otherKind() async throws {
+        for (kind, others) in [(LogKind.deadLetters, [LogKind.spool, .setAside]), (.spool, [.deadLetters, .setAside])] {
+            let fixture = SpoolFixture()
+            let spool = try fixture.open { $0.kind = kind }
+            try await spool.append("a", ["1", "2"])
+            await spool.close()
+            let files = try FileManager.default.subpathsOfDirectory(atPath: fixture.directory)
+            for other in others {
+                #expect {
+                    try fixture.open { $0.kind = other }
+                } throws: {
+                    "\($0)".contains("\(fixture.directory) is a log of \(kind.contents), not of \(other.contents)")
+                }
+            }
+            #expect(try FileManager.default.subpathsOfDirectory(atPath: fixture.directory) == files)
+            let again = try fixture.open { $0.kind = kind }
+            #expect(again.durableEnd == 2 && again.damage == SpoolDamage())
+            await again.close()
+            for file in try fixture.segmentFiles() { try FileManager.default.removeItem(atPath: file) }
+            await #expect(throws: Never.self) { await try fixture.open { $0.kind = others[0] }.close() }
+        }
+    }
 }

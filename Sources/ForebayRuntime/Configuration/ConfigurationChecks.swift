@@ -304,9 +304,7 @@ struct ConfigurationChecks {
         _ problem: KafkaPropertyProblem, _ cluster: ConfigurationPath, _ origin: ConfigurationOrigin, _ properties: [String: String]
     ) {
         var message = problem.message
-        for (property, value) in properties where KafkaSecrets.isSecret(property) && !value.isEmpty {
-            message = message.split(separator: value, omittingEmptySubsequences: false).joined(separator: "***")
-        }
+        for (property, value) in properties where KafkaSecrets.isSecret(property) { message = KafkaProperties.hiding(value, in: message) }
         guard let property = problem.property else {
             self.problems.append(ConfigurationProblem(origin, cluster, message))
             return

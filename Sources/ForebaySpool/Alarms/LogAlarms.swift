@@ -13,7 +13,12 @@ package struct LogAlarms: Sendable {
 
     /// Takes no lock, changes nothing.
     package func unacknowledged() throws(ForebayError) -> SpoolDamage {
-        guard let record = try self.file()?.read().record else { return SpoolDamage() }
+        guard let found = try self.file()?.read() else { return SpoolDamage() }
+        guard let record = found.record else {
+            guard found.isDamaged else { return SpoolDamage() }
+            let text = "neither copy can be read: what was lost before and not acknowledged is not known any more"
+            return SpoolDamage(missing: [], alarms: [SpoolAlarm(file: "\(self.directory)/\(AlarmFile.names[0])", text: text)])
+        }
         return SpoolDamage(missing: record.missing, alarms: record.alarms)
     }
 

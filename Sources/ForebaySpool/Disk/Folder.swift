@@ -18,12 +18,16 @@ struct Folder {
         case .none: break
         // Somebody's own choice above the data folder; below it nothing of ours is a link.
         case .link?: if try self.disk.entries(path) != nil { return } else { throw .plain("\(path) is a link to no folder") }
-        case .file?, .other?: throw .plain("\(path) is not a folder: move away what has that name, then start again")
+        case .file?, .other?: throw Self.noFolder(path)
         }
         let parent = Self.parent(of: path)
         try self.make(parent)
         try self.disk.makeFolder(path)
         try self.disk.syncFolder(parent)
+    }
+
+    private static func noFolder(_ path: String) -> ForebayError {
+        .plain("\(path) is not a folder: move away what has that name, then start again")
     }
 
     /// Who made it may not have lived to sync its name. A parent that we may not read is not ours to care for.
@@ -53,7 +57,12 @@ struct Folder {
 
     /// Names of the entries, sorted; empty if there is no such folder.
     func entries(_ path: String) throws(ForebayError) -> [String] {
-        try self.disk.entries(path)?.sorted() ?? []
+        do throws(ForebayError) {
+            return try self.disk.entries(path)?.sorted() ?? []
+        } catch {
+            guard error.systemCode == ENOTDIR else { throw error }
+            throw Self.noFolder(path)
+        }
     }
 
     func exists(_ path: String) throws(ForebayError) -> Bool {

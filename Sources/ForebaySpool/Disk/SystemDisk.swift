@@ -126,7 +126,7 @@ package struct SystemDisk: Disk {
         var status = stat()
         guard fstatat(place.descriptor, place.name, &status, Self.noFollow) == 0 else {
             let failure = place.failure("stat", errno)
-            if failure.systemCode == ENOENT { return nil }
+            if failure.systemCode == ENOENT || failure.systemCode == ENOTDIR { return nil }
             throw failure
         }
         return switch status.st_mode & S_IFMT {

@@ -27,6 +27,13 @@ struct LogIdentity {
             registry.registry = nil  // Another log's, put here by somebody: it says nothing of this one.
             registry.isWhole = false
         }
+        if let itsKind = registry.registry?.kind, itsKind != kind {
+            guard found.segments.isEmpty else {
+                throw .plain("\(directory) is a log of \(itsKind.contents), not of \(kind.contents): put it back where it belongs")
+            }
+            registry.registry = nil
+            registry.isWhole = false
+        }
         self.registry = registry
         let folder = "\(directory)/cursors", markPath = "\(directory)/\(SpoolMark.file)"
         let files = try Folder(disk).entries(folder)

@@ -17,7 +17,7 @@ extension ParsedArguments {
 
     /// `forebay setaside ls`, with the URL that was given for this one.
     func command(_ words: String) -> String {
-        "'forebay \(words)" + (self.value("--url").map { " --url \($0)" } ?? "") + "'"
+        "'forebay \(words)" + ["--url", "--dir", "--config"].compactMap { name in self.value(name).map { " \(name) \($0)" } }.joined() + "'"
     }
 
     /// The folder of a node that is down, given instead of the URL of one that runs.

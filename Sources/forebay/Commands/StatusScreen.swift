@@ -69,11 +69,15 @@ struct StatusScreen {
         let (first, end) = (buffer["first_sequence"]?.integer ?? 0, buffer["durable_sequence"]?.integer ?? 0)
         let events = end.subtractingReportingOverflow(first)
         table.add(
-            buffer["name"]?.text ?? "", buffer["accepting"]?.isTrue ?? false ? "yes" : "no", Shown.percent(buffer["fill"]?.real ?? 0),
+            buffer["name"]?.text ?? "", self.isAccepting(buffer) ? "yes" : "no", Shown.percent(buffer["fill"]?.real ?? 0),
             Shown.bytes(buffer["bytes"]?.integer ?? 0), Shown.bytes(buffer["capacity"]?.integer ?? 0),
             Self.age(buffer["oldest_event_age_seconds"]), events.overflow ? "-" : Shown.count(events.partialValue),
             Self.count(buffer["segments"]))
         return table
+    }
+
+    private func isAccepting(_ buffer: JSONValue) -> Bool {
+        (buffer["accepting"]?.isTrue ?? false) && self.status["ready"] != .boolean(false)
     }
 
     private var routes: TextTable? {
