@@ -140,6 +140,27 @@ struct HTTPFairnessTests {
         try await server.stop()
     }
 
+    @Test("answers that were not taken are not counted any more when their connection is gone", arguments: [false, true])
+    func notTaken(isReset: Bool) async throws {
+        let handler = EchoHandler()
+        handler.respond = { server, id, _, _ in
+            server.answer(id, HTTPResponse(status: 200, contentType: "text/plain", body: Self.body(16 << 20)))
+        }
+        let server = try await TestServer({ $0.limits.memory = 256 << 20 }, handler: handler)
+        for round in 1...3 {
+            var clients = try (1...3).map { _ in try RawClient(port: server.port, receiveBuffer: 4096) }
+            for client in clients {
+                if isReset { try client.resetOnClose() }
+                try await client.send(Self.get)
+            }
+            try await until { await self.held(server) > 3 << 20 }
+            clients = []
+            try await until { await self.held(server) == 0 }
+            #expect(handler.seen.count == 3 * round)
+        }
+        try await server.stop()
+    }
+
     @Test("chunked uploads take turns too, and one that goes away lets the next one on")
     func leaderGoes() async throws {
         let server = try await self.server()

@@ -201,7 +201,8 @@ final class HTTPConnection: TCPSocketDelegate {
     /// Counts what this connection holds against the bounds of its server and its address.
     private func countHeld() {
         if self.turn != .free, self.phase != .open || self.reader.heldID == nil { self.account.ended(self) }
-        let held = self.reader.heldBytes + self.answers.earlyBytes + self.socket.unsentBytes
+        // What was not taken when it closed goes with the socket.
+        let held = self.phase == .closed ? 0 : self.reader.heldBytes + self.answers.earlyBytes + self.socket.unsentBytes
         guard held != self.accounted else { return }
         let grown = held - self.accounted
         self.accounted = held
