@@ -146,7 +146,11 @@ struct HTTPFairnessTests {
         handler.respond = { server, id, _, _ in
             server.answer(id, HTTPResponse(status: 200, contentType: "text/plain", body: Self.body(16 << 20)))
         }
-        let server = try await TestServer({ $0.limits.memory = 256 << 20 }, handler: handler)
+        let server = try await TestServer(
+            {
+                $0.limits.memory = 256 << 20
+                $0.limits.memoryPerAddress = 256 << 20
+            }, handler: handler)
         for round in 1...3 {
             var clients = try (1...3).map { _ in try RawClient(port: server.port, receiveBuffer: 4096) }
             for client in clients {
