@@ -58,6 +58,32 @@ struct HadBackTests {
 
     private func isCounted(_ range: MissingRange) -> Bool { range.sequences.count < 100 }
 
+    @Test("the oldest: away, put back, and away again, they are missed each time", arguments: [LogKind.spool, .deadLetters])
+    func oldest(_ kind: LogKind) async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try fixture.open { $0.kind = kind }
+        if kind == .spool { _ = try await self.open(spool) }
+        _ = try await self.append(spool, "old", 20, padding: 12_000)
+        await spool.close()
+        let paths = Array(try fixture.segmentFiles().prefix(2))
+        let kept = try paths.map { try Data(contentsOf: URL(filePath: $0)) }
+        for count in [1, 2, 1] {
+            for path in paths[..<count] { try FileManager.default.removeItem(atPath: path) }
+            #expect(try !SpoolInspection(directory: fixture.directory).verify().problems.isEmpty)
+            for _ in 0..<2 {
+                spool = try fixture.open { $0.kind = kind }
+                #expect(spool.missing.first?.sequences.lowerBound == 0 && spool.missing.count == 1, "\(count)")
+                await spool.close()
+            }
+            for (path, bytes) in zip(paths, kept) { try bytes.write(to: URL(filePath: path)) }
+            for _ in 0..<2 {
+                spool = try fixture.open { $0.kind = kind }
+                #expect(spool.damage == SpoolDamage())
+                await spool.close()
+            }
+        }
+    }
+
     enum Loss: CaseIterable { case moved, headerDamaged, twoMoved }
 
     @Test(
