@@ -75,6 +75,7 @@ extension ForwardStage {
         while true {
             do { try await self.surroundings.time.sleep(milliseconds: interval) } catch { return }
             while !self.state.checkStalls(now: self.loop.nowMilliseconds) { await Task.yield() }
+            self.watchClock()
             self.turn()
             // What wanted room may have gone another way: a topic that is there again.
             if self.departing.isEmpty, self.roomWantedAt.map({ self.loop.nowMilliseconds - $0 >= 5000 }) ?? false {
@@ -82,6 +83,18 @@ extension ForwardStage {
             }
             await self.keepAhead(isFinal: false)
         }
+    }
+
+    /// librdkafka waits by the time of day: a client that waits to connect again when that is set back would wait for as long as that was.
+    private func watchClock() {
+        let time = self.surroundings.time
+        let ahead = time.wallMilliseconds - Int64(clamping: time.monotonicNanoseconds / 1_000_000)
+        defer { self.wallAhead = ahead }
+        guard let before = self.wallAhead, before - ahead > 2000, self.health.isUp != true else { return }
+        self.logger.warning(
+            "the clock was set back while the cluster is away; its producers are made anew",
+            ["route": self.route, "milliseconds": "\(before - ahead)"])
+        for slot in ProducerSlot.allCases { self.state.failed(slot, now: self.loop.nowMilliseconds) }
     }
 
     /// Has the source remember what is settled beyond its cursor: where that stands still, and when the run is over. Else each restart

@@ -55,6 +55,8 @@ package actor ForwardStage: Stage {
     private(set) var heldBytes = 0
     /// When something could not be set aside for the last time, in the loop's ms.
     var roomWantedAt: UInt64?
+    /// By how many ms the time of day was ahead of the monotonic one when it was last looked at.
+    var wallAhead: Int64?
     /// The oldest flight when that was last looked at, and how many were settled when what is ahead was last kept.
     var aheadSeen: UInt64 = 0, aheadKept: UInt64 = 0
 

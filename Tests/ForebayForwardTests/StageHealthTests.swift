@@ -46,6 +46,29 @@ struct StageHealthTests {
         }
     }
 
+    @Test("the clock set back while the cluster is away, not while it is there: producers are made anew, for librdkafka waits by it")
+    func clockSetBack() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            try await world.settled(world.give(1))
+            func opened() -> Int { world.cluster.takeCalls().count { $0.contains("opened as") } }
+            _ = opened()
+            world.process.machine.wallOffset -= 3_600_000
+            await world.pass(5000)
+            #expect(opened() == 0)
+            world.cluster.isSilent = true
+            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            producer.fail(KafkaFailure(.allBrokersDown))
+            await world.pass(5000)
+            for (step, isMadeAnew) in [(3_600_000, false), (-1000, false), (-3_600_000, true), (-86_400_000, true)] as [(Int64, Bool)] {
+                _ = opened()
+                world.process.machine.wallOffset += step
+                await world.pass(10_000)
+                #expect((opened() > 0) == isMadeAnew, "\(step)")
+            }
+        }
+    }
+
     @Test("a delivery is an answer, too; and the drain's view of the cluster is its own")
     func answers() throws {
         try StageWorld.run { world in

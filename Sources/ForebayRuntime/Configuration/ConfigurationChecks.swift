@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayKafka
 import ForebayYAML
 
 /// What a cluster's properties make impossible, in words that say what to do.

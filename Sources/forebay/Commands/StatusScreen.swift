@@ -10,7 +10,7 @@ struct StatusScreen {
         var parts = [self.head(terminal) + self.stuck(terminal)]
         let bold = { (line: String) in terminal.styled(line, .bold) }
         if let routes = self.routes { parts.append(routes.text(head: bold)) }
-        if let buffer = self.status["buffer"] { parts.append(Self.buffer(buffer).text(head: bold)) }
+        if let buffer = self.status["buffer"] { parts.append(self.buffer(buffer).text(head: bold)) }
         if let stages = self.stages { parts.append(stages.text(head: bold)) }
         return parts.joined(separator: "\n")
     }
@@ -62,7 +62,7 @@ struct StatusScreen {
         return table
     }
 
-    private static func buffer(_ buffer: JSONValue) -> TextTable {
+    private func buffer(_ buffer: JSONValue) -> TextTable {
         var table = TextTable(
             ("BUFFER", .left), ("ACCEPTING", .left), ("FULL", .right), ("SIZE", .right), ("OF", .right), ("OLDEST", .right),
             ("EVENTS", .right), ("SEGMENTS", .right))
