@@ -113,7 +113,8 @@ package struct KafkaProperties: Sendable, Equatable {
         self.isSecret(name) ? self.hiding(value, in: reason) : reason
     }
 
-    /// A text without a secret. One of a few letters is hidden where it stands as a word: inside of others it would be told by what is missing.
+    /// A text without a secret. One of a few letters is hidden where it stands as a word: inside of others it would be told by what is
+    /// missing.
     package static func hiding(_ secret: String, in text: String) -> String {
         guard !secret.isEmpty else { return text }
         let pieces = text.split(separator: secret, omittingEmptySubsequences: false)

@@ -3,8 +3,8 @@ import ForebayTelemetry
 import Glibc
 import Synchronization
 
-/// Waits with a device that gives EIO for a moment: a path that fails over, a controller that is reset, storage behind a network. What can't
-/// be read is passed as lost, so a moment must not be enough.
+/// Waits with a device that gives EIO for a moment: a path that fails over, a controller that is reset, storage behind a network. What
+/// can't be read is passed as lost, so a moment must not be enough.
 ///
 /// A sector that is bad for good fails for as long, once: what else fails soon after is not waited for.
 final class ReadPatience: Sendable {
@@ -26,7 +26,7 @@ final class ReadPatience: Sendable {
     ///   - now: a monotonic time in ns.
     init(
         limit: UInt64 = 20_000, calm: UInt64 = 60_000, pause: UInt64 = 100,
-        now: @escaping @Sendable () -> UInt64 = { MonotonicClock.nanoseconds }
+        now: @escaping @Sendable () -> UInt64 = { Surroundings.real.time.monotonicNanoseconds }
     ) {
         (self.limit, self.calm, self.pause) = (limit * 1_000_000, calm * 1_000_000, pause * 1_000_000)
         self.now = now

@@ -47,7 +47,8 @@ struct FoundSegments {
         if self.segments.isEmpty, self.unreadable.count > 1 { try self.checkDevice(disk) }
     }
 
-    /// Not one of several headers can be read: if it is the device that does not give them, it is away, and what is on it must not be given up.
+    /// Not one of several headers can be read: if it is the device that does not give them, it is away, and what is on it must not be
+    /// given up.
     private func checkDevice(_ disk: any Disk) throws(ForebayError) {
         var failure: ForebayError?
         for (_, path) in self.unreadable {
