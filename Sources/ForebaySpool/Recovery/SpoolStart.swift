@@ -65,8 +65,10 @@ struct SpoolStart {
         value.durable = outcome.durableEnd
         // Until there is one behind it, a newest segment that is lost stays known.
         value.newest = outcome.isNewestLost ? outcome.newest : outcome.segments.last?.number ?? 0
-        // What was not there at this start was told of, if it was lost; what version 1 let go of is not known.
-        value.released = max(identity.released, outcome.segments.first?.base ?? outcome.durableEnd)
+        // What was not there at this start was told of, if it was lost; what version 1 let go of is not known. In a set-aside log the units
+        // come first.
+        value.released = identity.released
+        if configuration.kind != .setAside { value.released = max(value.released, outcome.segments.first?.base ?? outcome.durableEnd) }
         let slot = SlotFile.Value(value)
         // Recovery may have written it.
         let found = try SlotFile.read(disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots)
