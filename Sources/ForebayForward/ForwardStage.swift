@@ -55,6 +55,8 @@ package actor ForwardStage: Stage {
     private(set) var heldBytes = 0
     /// When something could not be set aside for the last time, in the loop's ms.
     var roomWantedAt: UInt64?
+    /// Attempts to set something aside, since there was room last.
+    var roomFailures = 0
     /// The oldest flight when that was last looked at, and how many were settled when what is ahead was last kept.
     var aheadSeen: UInt64 = 0, aheadKept: UInt64 = 0
 
@@ -156,6 +158,7 @@ package actor ForwardStage: Stage {
         (self.aheadSeen, self.aheadKept) = (0, 0)
         self.wantsAnswer = self.role == .direct
         self.forgetRoomWants()
+        self.roomFailures = 0
         (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
         (self.departures, self.changes) = (Wakeup(), Wakeup())
         self.wanted = ProducerSlot.allCases.map { _ in Wakeup() }
