@@ -81,8 +81,8 @@ extension ForwardState {
         self.flights[UInt32(truncatingIfNeeded: flight)].status = .settled
     }
 
-    /// Events that there is no room for in the log wait at their topics again, before those that are newer: these may wait there, too, until
-    /// more is known of the topic. To be placed when it is seen what is still set aside.
+    /// Events that there is no room for in the log wait at their topics again, before those that are newer: these may wait there, too,
+    /// until more is known of the topic. To be placed when it is seen what is still set aside.
     ///
     /// - Returns: the topics.
     mutating func comeBack(_ numbers: [UInt64]) -> [Int] {

@@ -84,8 +84,8 @@ struct LossCount {
         return (lost, next)
     }
 
-    /// What checkpoints say of a hole: a unit that was made behind it had nothing in it, and positions that were left out for it tell nothing
-    /// of what was in it.
+    /// What checkpoints say of a hole: a unit that was made behind it had nothing in it, and positions that were left out for it tell
+    /// nothing of what was in it.
     private func look(at sides: inout Sides, _ units: UnitInventory, _ hole: MissingRange) {
         for unit in units.units + units.ended {
             let (route, checkpoint) = (RouteID(rawValue: unit.number), units.checkpoint(unit.number))
