@@ -78,8 +78,10 @@ extension ForwardStage {
             self.watchClock()
             self.turn()
             // What wanted room may have gone another way: a topic that is there again.
-            if self.departing.isEmpty, self.roomWantedAt.map({ self.loop.nowMilliseconds - $0 >= 5000 }) ?? false {
+            if self.departing.isEmpty, let wanted = self.roomWantedAt, self.loop.nowMilliseconds - wanted >= self.roomPatience {
                 self.hasRoom(for: .setAside)
+                self.roomFailures = 0
+                self.setAside.wentDirect()
             }
             await self.keepAhead(isFinal: false)
         }
@@ -97,6 +99,11 @@ extension ForwardStage {
         for slot in ProducerSlot.allCases { self.state.failed(slot, now: self.loop.nowMilliseconds) }
     }
 
+    /// What went back and can't be delivered yet comes again within so many ms: a topic soon, a partition when it has stood still for long.
+    private var roomPatience: UInt64 {
+        5000 + (self.setAside.hasTakenPartitionBack ? UInt64(self.configuration.partitionPatience) : 0)
+    }
+
     /// Has the source remember what is settled beyond its cursor: where that stands still, and when the run is over. Else each restart
     /// would deliver and set aside the same events once more, for as long as an older one waits.
     func keepAhead(isFinal: Bool) async {
@@ -112,7 +119,6 @@ extension ForwardStage {
 
     /// Appends what leaves to the set-aside log. Only when it is durable may the cursor pass it.
     func keepWhatLeaves() async {
-        var failures = 0
         for await _ in self.departures.stream {
             while !self.departing.isEmpty {
                 let group = self.takeGroup()
@@ -120,15 +126,15 @@ extension ForwardStage {
                     let batches = group.flatMap { part in self.batches(of: part.flights, part.unit).map { (part.unit, $0) } }
                     try await self.setAside.append(batches, from: self.role, now: self.loop.nowMilliseconds)
                     self.kept(group)
-                    failures = 0
+                    self.roomFailures = 0
                     self.hasRoom(for: .setAside)
                 } catch {
                     self.departing = group + self.departing
                     self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
                     self.wantsRoom(for: .setAside, error)
-                    failures += 1
+                    self.roomFailures += 1
                     // After 5 s, and then more and more seldom: each time the cluster is asked.
-                    if [5, 10, 20].contains(failures) || failures % 30 == 0 { self.takeBack() }
+                    if [5, 10, 20].contains(self.roomFailures) || self.roomFailures % 30 == 0 { self.takeBack() }
                     // Cancelled: the loop above ends.
                     try? await self.surroundings.time.sleep(milliseconds: 1000)
                 }
@@ -143,12 +149,17 @@ extension ForwardStage {
         guard self.role == .direct else { return }
         let now = self.loop.nowMilliseconds
         self.exchangeSetAside(now: now)
-        let units = self.setAside.takeBack(Set(self.departing.map(\.unit)), from: self.role)
+        let (units, delivered) = self.setAside.takeBack(Set(self.departing.map(\.unit)), from: self.role)
         guard !units.isEmpty else { return }
-        let back = self.departing.filter { units.contains($0.unit) }
+        let back = self.departing.filter { units.contains($0.unit) }.flatMap(\.flights)
         self.departing.removeAll { units.contains($0.unit) }
+        for flight in back where delivered.contains(flight) {
+            if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight))) }
+            self.state.settleDelivered(flight)
+        }
+        let topics = self.state.comeBack(back.filter { !delivered.contains($0) })
         self.seeChanges()
-        for part in back { self.state.comeBack(part.flights, now: now) }
+        for topic in topics { self.state.placeBack(topic, now: now) }
     }
 
     /// What goes into the log together: bounded in bytes and units, each unit's events in their order.

@@ -57,6 +57,8 @@ package actor ForwardStage: Stage {
     var roomWantedAt: UInt64?
     /// By how many ms the time of day was ahead of the monotonic one when it was last looked at.
     var wallAhead: Int64?
+    /// Attempts to set something aside, since there was room last.
+    var roomFailures = 0
     /// The oldest flight when that was last looked at, and how many were settled when what is ahead was last kept.
     var aheadSeen: UInt64 = 0, aheadKept: UInt64 = 0
 
@@ -158,6 +160,7 @@ package actor ForwardStage: Stage {
         (self.aheadSeen, self.aheadKept) = (0, 0)
         self.wantsAnswer = self.role == .direct
         self.forgetRoomWants()
+        self.roomFailures = 0
         (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
         (self.departures, self.changes) = (Wakeup(), Wakeup())
         self.wanted = ProducerSlot.allCases.map { _ in Wakeup() }

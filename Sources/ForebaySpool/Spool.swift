@@ -15,6 +15,7 @@ package final class Spool: Sendable {
     private let keeper: SpoolKeeper
     private let sweeper: SegmentSweeper
     private let starting: Task<Void, Never>
+    private let unitsNext: [UInt64: UInt64]
     private let logger = Logger(label: "spool")
 
     /// Opens the log, mends what a crash left, and is ready to append. Reads the unsealed tail only, whatever the backlog; needs no room
@@ -50,6 +51,7 @@ package final class Spool: Sendable {
         self.budget = budget
         self.reporter = reporter
         self.lock = start.lock
+        self.unitsNext = start.outcome.unitsNext
         self.view = start.view
         self.cursors = start.cursors
         let sweeper = SegmentSweeper(configuration, view: self.view, budget: budget, mark: start.mark, reporter: reporter)
@@ -125,7 +127,8 @@ package final class Spool: Sendable {
     package var fault: String? {
         if let fault = self.view.read({ $0.fault }) ?? self.configuration.disk.fault(of: self.configuration.held) { return fault }
         guard !self.lock.holds else { return nil }
-        return "\(self.configuration.directory)/lock was removed, so an older forebay could take the log; nothing is accepted until the node"
+        return
+            "\(self.configuration.directory)/lock was removed, so an older forebay could take the log; nothing is accepted until the node"
             + " is started again"
     }
 
@@ -231,9 +234,12 @@ package final class Spool: Sendable {
     /// Brings the units and the segments together. From then on a segment stays as long as one of the units needs it; what nobody needs
     /// is removed, on this thread.
     func openUnits() throws(ForebayError) -> UnitTable {
-        let recovery = SetAsideRecovery(configuration: self.configuration, log: self.id, view: self.view, reporter: self.reporter)
+        let recovery = SetAsideRecovery(
+            configuration: self.configuration, log: self.id, view: self.view, reporter: self.reporter, next: self.unitsNext)
         let units = try self.withReserve { () throws(ForebayError) in try recovery.run() }
         self.charge(units.takeGrowth())
+        // Not before the units go on behind what was not there at this start. What can't be said is found, and known, at the next one.
+        try? self.sweeper.released(through: self.start)
         self.keep(for: units)
         return units
     }

@@ -20,6 +20,8 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
     /// How many partitions each topic has; others are missing.
     var topics: [String: Int] = [:]
     var errors: [String: KafkaErrorCode] = [:]
+    /// Partitions that have no leader.
+    var leaderless: [String: Set<Int32>] = [:]
     /// What it answers when asked for limits; none: it never answers.
     var limit: ((String) -> KafkaTopicLimit)? = { KafkaTopicLimit(topic: $0, bytes: nil, error: .topicAuthorizationFailed) }
     /// It answers no question.
@@ -182,7 +184,10 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
         let answers = names.filter { !self.cluster.hidden.contains($0) }.map { name in
             let error = self.cluster.errors[name] ?? (self.cluster.topics[name] == nil ? .unknownTopicOrPartition : .none)
             return KafkaMetadata.Topic(
-                name: name, error: error, leaders: error.isError ? [] : [Int32?](repeating: 1, count: self.cluster.topics[name] ?? 0))
+                name: name, error: error,
+                leaders: (0..<Int32(error.isError ? 0 : self.cluster.topics[name] ?? 0)).map { partition in
+                    self.cluster.leaderless[name]?.contains(partition) == true ? nil : 1
+                })
         }
         return KafkaMetadata(brokers: 1, topics: answers)
     }

@@ -220,6 +220,108 @@ struct SetAsideStateTests {
         #expect(state.isEmpty)
     }
 
+    @Test("what was handed out between two losses is not passed with them")
+    func lostTwice() {
+        var (state, unit) = Self.state(count: 10)
+        #expect(Self.drain(&state, at: 100))
+        state.hasRead(unit, pass: 1, through: 10, acceptedAt: 7)
+        state.readAll([(unit, 1, 15)])
+        state.stored(unit, count: 5, end: 20, from: .direct, now: 0)
+        state.hasRead(unit, pass: 1, through: 20, acceptedAt: 7)
+        state.readAll([(unit, 1, 25)])
+        state.settle(unit, pass: 1, through: 10)
+        #expect(state.units[unit]?.settled == 10 && state.gone.isEmpty, "15 to 19 are on their way to Kafka")
+        state.settle(unit, pass: 1, through: 20)
+        #expect(state.isEmpty && state.gone == [unit])
+        // Two in one piece are passed together.
+        (state, unit) = Self.state(count: 3)
+        #expect(Self.drain(&state, at: 100))
+        state.readAll([(unit, 1, 2)])
+        #expect(state.units[unit]?.settled == 2)
+        state.readAll([(unit, 1, 3)])
+        #expect(state.isEmpty)
+    }
+
+    @Test("a unit of which a segment that is gone may have more is not over, and takes no place of those that are drained")
+    func awaited() {
+        var configuration = ForwardConfiguration()
+        configuration.drainedUnits = 1
+        var unit = SetAsideUnit(
+            number: 1, key: SetAsideKey("t"), partitionCount: 3, code: "X", reason: "x", since: 5, oldestAcceptedAt: 7)
+        (unit.settled, unit.end, unit.awaited, unit.isInLog) = (2, 5, 9, true)
+        var state = SetAsideState(configuration: configuration, units: [unit], nextNumber: 2)
+        func deliver(from first: UInt64, through end: UInt64) {
+            #expect(Self.drain(&state, at: 60_000))
+            state.toRead = []
+            let pass = state.units[1]!.pass
+            state.hasRead(1, pass: pass, through: end, acceptedAt: 7)
+            state.readAll([(1, pass, end)])
+            state.settle(1, pass: pass, through: end)
+        }
+        deliver(from: 2, through: 5)
+        #expect(state.gone.isEmpty && state.waiting.isEmpty && state.units[1]?.isWaiting == true)
+        #expect(state.due(now: 120_000).isEmpty && !state.waitsForTime)
+        state.begin(.direct)
+        #expect(state.takeChanges(for: .direct).first?.now?.whole == .aside, "newer events come behind")
+        let other = state.depart([Self.departure(SetAsideKey("other"))], from: .direct, now: 0)[0]
+        state.stored(other, count: 1, from: .direct, now: 0)
+        #expect(state.due(now: 120_000) == ["other": false])
+        state.failed(SetAsideKey("other"), Self.failure, byDelivery: false, now: 1 << 40)
+        // Something newer: then it is over.
+        #expect(state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0) == [1])
+        state.stored(1, count: 1, end: 10, from: .direct, now: 0)
+        deliver(from: 5, through: 10)
+        #expect(state.gone == [1])
+        // Or when somebody has acknowledged that it is gone.
+        unit.settled = 5
+        state = SetAsideState(configuration: configuration, units: [unit], nextNumber: 2)
+        #expect(state.gone.isEmpty)
+        state.awaitNothing()
+        #expect(state.gone == [1] && state.isEmpty)
+    }
+
+    @Test("without room units of topics and partitions go back, not before what is newer than they are, nor while a producer has some")
+    func takenBack() {
+        let (whole, part) = (SetAsideKey("t"), SetAsideKey("t", 1))
+        var state = SetAsideState(configuration: ForwardConfiguration())
+        var units = state.depart([Self.departure(part, count: 3, held: 2), Self.departure(whole)], from: .direct, now: 0)
+        #expect(state.takeBack(Set(units), from: .direct).units == [units[1]], "newer ones may go, they come behind the partition")
+        #expect(state.depart([Self.departure(whole)], from: .direct, now: 0) == [units[1]], "by the same number")
+        state.reported(100, by: .direct, isDelivered: true)
+        #expect(state.takeBack([units[0]], from: .direct).units.isEmpty)
+        state.reported(101, by: .direct, isDelivered: false)
+        #expect(state.takeBack([units[0]], from: .direct).units.isEmpty, "the whole topic has newer ones")
+        let taken = state.takeBack(Set(units), from: .direct)
+        #expect(taken.units == Set(units) && taken.delivered == [100] && state.isEmpty)
+        state.wentDirect()
+        state.wentDirect()
+        #expect(state.notes.filter { if case .left = $0 { true } else { false } }.count == 2)
+        // With newer ones in the log, the partition can't.
+        units = state.depart([Self.departure(part), Self.departure(whole)], from: .direct, now: 0)
+        state.stored(units[1], count: 1, from: .direct, now: 0)
+        #expect(state.takeBack(Set(units), from: .direct).units.isEmpty)
+        // Another stage has some on their way, too.
+        state = SetAsideState(configuration: ForwardConfiguration())
+        units = state.depart([Self.departure(part)], from: .direct, now: 0)
+        _ = state.depart([Self.departure(part)], from: .drain, now: 0)
+        #expect(state.takeBack(Set(units), from: .direct).units.isEmpty)
+    }
+
+    @Test("a topic that had turns goes back when they are over")
+    func takenBackBehindTurns() {
+        var state = SetAsideState(configuration: ForwardConfiguration())
+        let turn = SetAsideTurn(topic: "t", place: 2)
+        state.take(turn, [])
+        state.wait(for: turn, Self.failure)
+        var unit = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)[0]
+        #expect(state.units[unit]?.turn == 2 && state.takeBack([unit], from: .direct).units.isEmpty, "another log has older ones")
+        state.begin(turn)
+        #expect(state.takeBack([unit], from: .direct).units == [unit])
+        unit = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)[0]
+        #expect(state.units[unit]?.turn == 0, "all is over")
+        #expect(state.takeBack([unit], from: .direct).units == [unit])
+    }
+
     @Test("a partition without leader waits; the whole topic does not")
     func leaderless() {
         var (state, unit) = Self.state(SetAsideKey("t", 1), count: 1)

@@ -1,6 +1,7 @@
 import ForebayCore
 import ForebayKafka
 import ForebaySpool
+import ForebayTelemetry
 import ForebayTestKit
 import Synchronization
 import Testing
@@ -83,6 +84,111 @@ struct StageRoomTests {
             world.hasRoom.withLock { $0 = true }
             world.cluster.errors = ["bad": Self.forbidden]
             _ = try await world.settled(world.give([EventFactory.Sample("bad", value: "v12")]))
+        }
+    }
+
+    @Test("a partition that could not be set aside goes on when it has a leader again, in its order; the others never wait")
+    func partitionTakenBack() throws {
+        for absence in [11_000, 17_000, 45_000] {
+            try StageWorld.run { world in
+                world.cluster.topics = ["t": 3]
+                world.cluster.leaderless = ["t": [1]]
+                world.hasRoom.withLock { $0 = false }
+                func give(_ numbers: Range<Int>) -> UInt64 {
+                    world.give(numbers.map { EventFactory.Sample("t", key: "k\($0 % 3)", value: "v\($0)", partition: Int32($0 % 3)) })
+                }
+                func values(_ partition: Int32) -> [String?] { world.cluster.sent.filter { $0.partition == partition }.map(\.value) }
+                _ = give(0..<6)
+                await world.pass(absence)
+                let end = give(6..<12)
+                await world.pass(300)
+                #expect(values(1).isEmpty && world.source.cursor.number == 1 && world.fact("room_code") != nil)
+                #expect(values(0) == ["v0", "v3", "v6", "v9"] && values(2) == ["v2", "v5", "v8", "v11"])
+                world.cluster.leaderless = [:]
+                _ = try await world.settled(end)
+                #expect(values(1) == ["v1", "v4", "v7", "v10"])
+                await world.pass(17_000)
+                #expect(world.fact("room_code") == nil && world.setAside.isEmpty && world.asideLog.units.isEmpty)
+                #expect(world.told("set aside").count == 1 && world.told("goes direct again").map { $0["unit"] } == ["t/1"])
+            }
+        }
+    }
+
+    @Test("what comes back comes before newer events of its key that wait until more is known of the topic")
+    func takenBackBeforeNewer() throws {
+        try StageWorld.run { world in
+            func key(of partition: Int32) -> String {
+                (0...).lazy.map { "key\($0)" }.first { key in
+                    KafkaPartitioner.partition(of: UnsafeRawBufferPointer(Array(key.utf8).withUnsafeBytes { $0 }), among: 2) == partition
+                }!
+            }
+            let (near, far) = (key(of: 0), key(of: 1))
+            world.cluster.topics = ["t": 2]
+            world.cluster.leaderless = ["t": [1]]
+            world.hasRoom.withLock { $0 = false }
+            _ = world.give([EventFactory.Sample("t", key: far, value: "v0"), EventFactory.Sample("t", key: far, value: "v1")])
+            try await world.until("it can't be set aside") { world.fact("room_code") != nil }
+            // More partitions, which count when what is in flight is reported.
+            world.cluster.topics = ["t": 4]
+            world.cluster.delivers = false
+            _ = world.give([EventFactory.Sample("t", key: near, value: "n0")])
+            await world.pass(4200)
+            let end = world.give([EventFactory.Sample("t", key: far, value: "v2"), EventFactory.Sample("t", key: near, value: "n1")])
+            world.cluster.leaderless = [:]
+            await world.pass(2000)
+            #expect(world.cluster.sent.map(\.value) == ["n0"] && world.setAside.isEmpty, "all of it waits in memory")
+            world.cluster.delivers = true
+            for producer in world.cluster.producers.values where !producer.inFlight.isEmpty { producer.report() }
+            _ = try await world.settled(end)
+            #expect(world.cluster.sent.filter { $0.key == far }.map(\.value) == ["v0", "v1", "v2"])
+            #expect(world.cluster.sent.filter { $0.key == near }.map(\.value) == ["n0", "n1"])
+        }
+    }
+
+    @Test("a topic that failed at a delivery while more was in flight comes back without what was delivered meanwhile")
+    func takenBackFromFlight() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            _ = try await world.settled(world.give(1))  // A new producer's first event in a partition goes alone.
+            world.cluster.delivers = false
+            world.hasRoom.withLock { $0 = false }
+            let end = world.give(5)
+            try await world.until("all are in flight") { world.cluster.sent.count == 6 }
+            let producer = try #require(world.cluster.producers.values.first { !$0.inFlight.isEmpty })
+            let tokens = producer.inFlight.map(\.token)
+            producer.report([tokens[0]], Self.forbidden)
+            await world.pass(50)
+            producer.report([tokens[1], tokens[3]])
+            producer.report([tokens[2], tokens[4]], Self.forbidden)
+            await world.pass(1000)
+            #expect(world.source.cursor.number == 1 && world.fact("room_code") != nil)
+            world.cluster.delivers = true
+            _ = try await world.settled(end)
+            #expect(world.cluster.sent.dropFirst(6).map(\.value) == ["v1", "v3", "v5"])
+            await world.pass(7000)
+            #expect(world.fact("room_code") == nil && world.setAside.isEmpty)
+        }
+    }
+
+    @Test("each time that room is short it is asked again as soon as the first time")
+    func takenBackAgain() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["bad": 1]
+            world.hasRoom.withLock { $0 = false }
+            for (shortage, absence) in [12_000, 3000, 3000].enumerated() {
+                world.cluster.errors = ["bad": Self.forbidden]
+                if shortage > 0 { await world.pass(400_000) }  // It is seen when the topic is asked for again.
+                let end = world.give([EventFactory.Sample("bad", value: "v\(shortage)")])
+                world.cluster.refusal = { _ in Self.forbidden }
+                try await world.until("it can't be set aside") { world.fact("room_code") != nil }
+                await world.pass(absence)
+                (world.cluster.errors, world.cluster.refusal) = ([:], { _ in .none })
+                let took = try await world.settled(end)
+                #expect(took < (shortage == 0 ? 21_000 : 6000), "shortage \(shortage): \(took)")
+                await world.pass(7000)
+                #expect(world.fact("room_code") == nil)
+                #expect(world.told("goes direct again").count == shortage + 1 && world.told("set aside").count == shortage + 1)
+            }
         }
     }
 }

@@ -262,6 +262,55 @@ struct UnitTableTests {
         #expect(mixed.units.map(\.oldestAcceptedAt) == [5] && mixed.units.map(\.end) == [1] && mixed.lost.isEmpty && mixed.orphans.isEmpty)
     }
 
+    @Test("what a start finds is written again, and is durable only then: the process before may have ended with a sync that failed")
+    func foundAgain() throws {
+        let needed = [self.segment(1, [1: 5]), self.segment(2, [2: 1])]
+        func isNeeded(by table: UnitTable) -> [Bool] { needed.map(table.needs) }
+        var table = try self.open()
+        try table.add([unit(1, "a"), unit(2, "b"), unit(3, "c")], at: 7)
+        table.settle(1, through: 5, oldestAcceptedAt: nil)
+        table.end(2)
+        try table.sync()
+        try table.raise([1: 50, 2: 60, 9: 70], at: 11)
+        #expect(table.checkpoint(1) == UnitCheckpoint(sequence: 11, next: 50) && table.checkpoint(3) == UnitCheckpoint(sequence: 7))
+        func live(_ table: UnitTable) -> [[UInt64]] { table.live.map { [$0.number, $0.settled] } }
+        _ = self.watched.calls()
+        table = try self.open()
+        let writes = [String](repeating: "write units", count: 3)
+        #expect(self.watched.calls() == ["open units", "sync units", "syncFolder ."] + writes + ["sync units"])
+        #expect(isNeeded(by: table) == [false, false] && live(table) == [[1, 5], [3, 0]])
+        #expect(try [0, 1].map { try self.slot($0)?.value } == [5, 5] && self.slot(2)?.isEnded == true && self.slot(3)?.isEnded == true)
+        #expect([1, 3].map { table.checkpoint($0).next } == [50, 0])
+        // Without room it holds what it held, until it is written.
+        self.watched.fail { $0 == "write units" ? ENOSPC : nil }
+        table = try self.open()
+        let moved = Happenings<Void>()
+        table.whenMoved({ moved.add(()) }, makeRoom: { false })
+        #expect(isNeeded(by: table) == [true, true] && table.forget(present: []).isEmpty && moved.count == 1)
+        self.watched.fail(nil)
+        try table.sync()
+        #expect(isNeeded(by: table) == [false, false] && table.forget(present: []) == [2])
+        // A sync that fails ends the start.
+        let syncs = Happenings<Void>()
+        self.watched.fail { call in
+            guard call == "sync units" else { return nil }
+            syncs.add(())
+            return syncs.count == 2 ? EIO : nil
+        }
+        #expect(throws: ForebayError.self) { try self.open() }
+        // What takes nothing more is moved away, and all of it written to another place.
+        self.watched.fail { $0 == "write units" ? EIO : nil }
+        table = try self.open()
+        #expect(live(table) == [[1, 5], [3, 0]] && table.checkpoint(1).next == 50)
+        #expect(try Folder(self.watched.disk).entries(self.watched.directory + "/quarantine").count == 1)
+        self.watched.fail(nil)
+        table.settle(1, through: 6, oldestAcceptedAt: nil)
+        try table.sync()
+        let again = try self.open()
+        #expect(again.live.map(\.settled) == [6, 0] && again.live.map(\.topic) == ["a", "c"] && again.nextNumber == 4)
+        #expect(!FileManager.default.fileExists(atPath: self.watched.directory + "/units.new"))
+    }
+
     @Test("a unit that the device refuses ends the process; a cursor's failed sync is told")
     func deviceRefuses() async throws {
         let broken = BrokenWord(), table = try self.open(broken)

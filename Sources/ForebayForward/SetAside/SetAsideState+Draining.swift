@@ -123,7 +123,8 @@ extension SetAsideState {
     /// The last events of a unit can't be read any more: the log has told of it, and they are passed like settled ones.
     private mutating func skip(_ number: UInt64, to position: UInt64) {
         guard var unit = self.units[number] else { return }
-        unit.lost = (unit.lost?.lowerBound ?? unit.read)..<position
+        // What was handed out between two such is settled by itself, and with it what is missing before it.
+        unit.lost = (unit.lost.flatMap { $0.upperBound == unit.read ? $0.lowerBound : nil } ?? unit.read)..<position
         unit.read = position
         unit.end = max(unit.end, position)
         self.units[number] = unit

@@ -51,6 +51,14 @@ struct SetAsideState {
         var isDelivered = false
     }
 
+    private struct TakenBack {
+        let number: UInt64
+        let events: UInt64
+        let since: Int64
+        /// That they go direct again.
+        var isTold = false
+    }
+
     let configuration: ForwardConfiguration
     var units: [UInt64: SetAsideUnit] = [:]
     var numbers: [String: [UInt64]] = [:]
@@ -65,8 +73,8 @@ struct SetAsideState {
     var notes: [Note] = []
     /// The turns that are still to come, by topic, and why they are.
     private var waits: [String: [Int: KafkaFailure]] = [:]
-    /// Numbers of units that could not be made durable and went back to their stage: they are theirs if they come again.
-    private var takenBack: [SetAsideKey: UInt64] = [:]
+    /// Units that could not be made durable and went back to their stage: their numbers are theirs if they come again.
+    private var takenBack: [SetAsideKey: TakenBack] = [:]
     /// In which turn newer events are, where it is not the first.
     private var lastTurns: [String: Int] = [:]
     /// Turns that are over: none of their units are left.
@@ -92,6 +100,17 @@ struct SetAsideState {
     }
 
     var isEmpty: Bool { self.units.isEmpty }
+
+    /// Those of which something is there.
+    var waiting: [SetAsideUnit] { self.units.values.filter { $0.events > 0 || !$0.isAwaiting } }
+
+    /// What is gone does not come back.
+    mutating func awaitNothing() {
+        for number in Array(self.units.keys) {
+            self.units[number]!.awaited = 0
+            self.endIfEmpty(number)
+        }
+    }
 
     func unit(_ key: SetAsideKey, turn: Int = 0) -> UInt64? {
         self.numbers[key.topic]?.first { self.units[$0]?.key == key && self.units[$0]?.turn == turn }
@@ -131,8 +150,14 @@ struct SetAsideState {
     mutating func begin(_ turn: SetAsideTurn) {
         self.waits[turn.topic]?[turn.place] = nil
         if self.waits[turn.topic]?.isEmpty == true { self.waits[turn.topic] = nil }
+        self.forgetTurns(of: turn.topic)
         self.nextDue = 0
         self.changed(turn.topic)
+    }
+
+    /// All that had turns is delivered: the next time is as if there had been none.
+    private mutating func forgetTurns(of topic: String) {
+        if self.numbers[topic] == nil, self.waits[topic] == nil { self.lastTurns[topic] = nil }
     }
 
     func isTurn(of unit: SetAsideUnit) -> Bool { self.waits[unit.key.topic]?[unit.turn] == nil }
@@ -185,8 +210,8 @@ struct SetAsideState {
 
     private mutating func enter(_ departure: Departure, _ turn: Int, now: Int64) -> UInt64 {
         // The log may know the number already, without any event.
-        let known = turn == 0 ? self.takenBack.removeValue(forKey: departure.key) : nil
-        let number = known ?? self.nextNumber
+        let known = self.takenBack.removeValue(forKey: departure.key)
+        let number = known?.number ?? self.nextNumber
         if known == nil { self.nextNumber += 1 }
         let failure = self.waits[departure.key.topic]?[turn] ?? departure.failure
         var unit = SetAsideUnit(
@@ -196,33 +221,54 @@ struct SetAsideState {
         self.units[number] = unit
         self.numbers[departure.key.topic, default: []].append(number)
         self.changed(departure.key.topic)
-        if known == nil { self.notes.append(.entered(departure.key, failure)) }
+        if known?.isTold ?? true { self.notes.append(.entered(departure.key, failure)) }
         return number
     }
 
-    /// There is no room to set these aside. Where nothing of a topic is in the log, nor with a producer, its events go back to the stage
-    /// that they left: the topic may be there again, and nobody else asks for it.
+    /// There is no room to set these aside. Where nothing of a unit is in the log, nor with a producer, its events go back to the stage
+    /// that they left: its topic or partition may be there again, and nobody else asks for it.
     ///
-    /// - Returns: the units that are gone so.
-    mutating func takeBack(_ numbers: Set<UInt64>, from role: ForwardRole) -> Set<UInt64> {
-        let taken = numbers.filter { number in
-            guard let unit = self.units[number], !unit.isInLog, unit.key.partition == nil, unit.held == 0 else { return false }
-            // One that a producer has, or has delivered, is no longer only here.
-            let isHeld = unit.pendingHeld.contains { role, held in
-                held.contains { self.held[Token(role: role, number: $0.token)] != nil }
+    /// - Returns: the units that are gone so, and the tokens of their events that a producer delivered after they had left.
+    mutating func takeBack(_ numbers: Set<UInt64>, from role: ForwardRole) -> (units: Set<UInt64>, delivered: Set<UInt64>) {
+        let own = numbers.filter { number in
+            // What a producer has is not only here.
+            guard let unit = self.units[number], !unit.isInLog, unit.held == 0, unit.pendingCount == unit.pending[role] ?? 0 else {
+                return false
             }
-            guard !isHeld, unit.pendingCount == unit.pending[role] ?? 0 else { return false }
-            return self.lastTurns[unit.key.topic] == nil && self.waits[unit.key.topic] == nil
+            guard self.waits[unit.key.topic] == nil else { return false }
+            return self.numbers[unit.key.topic]?.contains { self.units[$0]!.turn < unit.turn } != true
         }
+        // Newer events of a partition's keys may be among those of the whole topic: the partition's must not come behind them.
+        let taken = own.filter { number in
+            guard let unit = self.units[number], unit.key.partition != nil else { return true }
+            return self.unit(SetAsideKey(unit.key.topic), turn: unit.turn).map(own.contains) ?? true
+        }
+        var delivered: Set<UInt64> = []
         for number in taken {
-            let key = self.units[number]!.key
+            let unit = self.units[number]!
+            let key = unit.key
+            for (_, token) in unit.pendingHeld[role] ?? []
+            where self.held.removeValue(forKey: Token(role: role, number: token))?.isDelivered ?? false { delivered.insert(token) }
             self.units[number] = nil
             self.numbers[key.topic]?.removeAll { $0 == number }
-            if self.numbers[key.topic]?.isEmpty == true { self.numbers[key.topic] = nil }
-            self.takenBack[key] = number
+            if self.numbers[key.topic]?.isEmpty == true { (self.numbers[key.topic], self.partitionCounts[key.topic]) = (nil, nil) }
+            self.forgetTurns(of: key.topic)
+            self.takenBack[key] = TakenBack(number: number, events: unit.events, since: unit.since)
             self.changed(key.topic)
         }
-        return taken
+        self.nextDue = 0
+        return (taken, delivered)
+    }
+
+    /// Whether a partition's events went back, and nobody was told yet that they go direct.
+    var hasTakenPartitionBack: Bool { self.takenBack.contains { $0.key.partition != nil && !$0.value.isTold } }
+
+    /// What went back to its stage has not come again for a while.
+    mutating func wentDirect() {
+        for (key, unit) in self.takenBack where !unit.isTold {
+            self.takenBack[key]!.isTold = true
+            self.notes.append(.left(key, events: unit.events, since: unit.since))
+        }
     }
 
     /// The first `count` events that a stage had on their way are durable in the log.
@@ -295,12 +341,14 @@ struct SetAsideState {
     }
 
     mutating func endIfEmpty(_ number: UInt64) {
-        guard let unit = self.units[number], unit.isEmpty, unit.held == 0 else { return }
+        guard let unit = self.units[number], unit.events == 0, unit.held == 0 else { return }
+        guard unit.isEmpty else { return self.rest(number) }
         self.units[number] = nil
         self.numbers[unit.key.topic]?.removeAll { $0 == number }
         if self.numbers[unit.key.topic]?.isEmpty == true {
             self.numbers[unit.key.topic] = nil
             self.partitionCounts[unit.key.topic] = nil
+            self.forgetTurns(of: unit.key.topic)
         }
         self.nextDue = 0  // The whole topic's may have waited for it.
         if self.numbers[unit.key.topic]?.contains(where: { self.units[$0]?.turn == unit.turn }) != true {
@@ -310,6 +358,16 @@ struct SetAsideState {
         if unit.isInLog { self.gone.append(number) }
         self.toDrop.append(number)
         self.notes.append(.left(unit.key, events: unit.settled, since: unit.since))
+        self.changed(unit.key.topic)
+    }
+
+    /// All that is there of a unit is delivered.
+    private mutating func rest(_ number: UInt64) {
+        guard let unit = self.units[number], !unit.isWaiting else { return }
+        self.units[number]!.phase = .waiting(until: 0)
+        self.units[number]!.pass += 1
+        self.toDrop.append(number)
+        self.nextDue = 0
         self.changed(unit.key.topic)
     }
 

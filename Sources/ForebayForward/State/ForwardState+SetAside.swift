@@ -76,16 +76,43 @@ extension ForwardState {
         if self.flights[flight].flags.contains(.mayBeStored) { self.totals.redelivered += 1 }
     }
 
-    /// Events that there is no room for in the log are queued again: all of a topic that wait, in their order.
-    mutating func comeBack(_ numbers: ArraySlice<UInt64>, now: UInt64) {
+    /// An event that left was delivered meanwhile by the producer that had it, and is not in the log.
+    mutating func settleDelivered(_ flight: UInt64) {
+        self.flights[UInt32(truncatingIfNeeded: flight)].status = .settled
+    }
+
+    /// Events that there is no room for in the log wait at their topics again, before those that are newer: these may wait there, too,
+    /// until more is known of the topic. To be placed when it is seen what is still set aside.
+    ///
+    /// - Returns: the topics.
+    mutating func comeBack(_ numbers: [UInt64]) -> [Int] {
+        var back: [Int: [UInt64]] = [:]
         for number in numbers {
             let flight = UInt32(truncatingIfNeeded: number)
-            let event = self.event(of: flight)
             self.flights[flight].status = .queued
             self.flights[flight].flags.remove(.alone)
             self.queuedBytes += Int(self.flights[flight].bytes)
-            self.place(flight, event, self.topic(of: event), now: now)
+            back[self.topic(of: self.event(of: flight)), default: []].append(number)
         }
+        for (topic, older) in back {
+            var all = older
+            while self.topics[topic].waiting.count > 0 {
+                all.append(self.flights.number(self.topics[topic].waiting.removeFirst(in: self.flights)))
+            }
+            for number in all.sorted() { self.topics[topic].waiting.append(UInt32(truncatingIfNeeded: number), in: &self.flights) }
+        }
+        return back.keys.sorted()
+    }
+
+    /// What came back to a topic goes on, or leaves once more.
+    mutating func placeBack(_ topic: Int, now: UInt64) {
+        guard self.topics[topic].aside == .aside else {
+            self.want(topic, by: .main)
+            return self.placeWaiting(topic, now: now)
+        }
+        let taken = self.takeAll(topic)
+        self.listIfIdle(topic)
+        for flight in taken { self.leave(flight, topic, place: nil) }
     }
 
     /// All of a topic is set aside.

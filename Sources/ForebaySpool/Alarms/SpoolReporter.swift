@@ -70,17 +70,28 @@ final class SpoolReporter: Sendable {
         }
     }
 
-    /// Files that were gone are there again: what they hold is not lost.
+    /// Whether it was told of something that a file that is gone had.
+    var knowsGone: Bool { self.state.withLock { ($0.known.missing + $0.known.acknowledged).contains(where: \.isGone) } }
+
+    /// Files that were gone are there again: what they hold is not lost. What units have passed meanwhile is.
     ///
-    /// - Parameter losses: knows where a unit's frames are.
-    func hadBack(_ segments: [SegmentInfo], _ losses: LossCount) throws(ForebayError) {
+    /// - Parameters:
+    ///   - losses: knows where a unit's frames are.
+    ///   - table: of a set-aside log.
+    func hadBack(_ segments: [SegmentInfo], _ losses: LossCount, _ table: UnitInventory?) throws(ForebayError) {
         let (files, ranges) = (Set(segments.map(\.path)), segments.map { $0.base..<$0.end })
         var units: [(unit: UInt64, position: UInt64)] = []
+        var passed: [Range<UInt64>] = []
         for missing in self.state.withLock({ $0.known.missing + $0.known.acknowledged }) where missing.isGone {
-            guard let unit = missing.unit, try losses.holds(unit, missing.sequences.lowerBound) else { continue }
-            units.append((unit, missing.sequences.lowerBound))
+            let first = missing.sequences.lowerBound
+            if let unit = missing.unit {
+                guard table?.settled(unit).map({ $0 <= first }) ?? true, try losses.holds(unit, first) else { continue }
+                units.append((unit, first))
+            } else if let table {
+                passed += try losses.passed(missing.sequences, table)
+            }
         }
-        let back = units
+        let (back, notBack) = (units, passed)
         let isChanged = self.state.withLock { state in
             let before = state.known
             func left(_ missing: [MissingRange]) -> [MissingRange] {
@@ -89,8 +100,12 @@ final class SpoolReporter: Sendable {
                     if let unit = missing.unit {
                         return back.contains { $0 == (unit, missing.sequences.lowerBound) } ? [] : [missing]
                     }
-                    return missing.parts(
-                        without: ranges.map { MissingRange(sequences: $0, segment: 0, position: 0, reason: "") })
+                    func range(_ sequences: Range<UInt64>) -> MissingRange {
+                        MissingRange(sequences: sequences, segment: 0, position: 0, reason: "")
+                    }
+                    let rest = missing.parts(without: ranges.map(range))
+                    guard rest != [missing] else { return rest }
+                    return rest + missing.parts(without: missing.parts(without: notBack.map(range)))
                 }
             }
             state.known.missing = left(before.missing)

@@ -24,6 +24,8 @@ struct SpoolRecovery {
         var bytes = 0
         /// What was acknowledged and is not there.
         var holes: [MissingRange] = []
+        /// Positions that units of a set-aside log go on with, behind what these may have had of them.
+        var unitsNext: [UInt64: UInt64] = [:]
     }
 
     private let disk: any Disk
@@ -78,12 +80,17 @@ struct SpoolRecovery {
             totals[party.routes[0]] = max(totals[party.routes[0]] ?? 0, party.ordinal ?? 0)
         }
         let losses = LossCount(segments: outcome.segments, totals: totals, durableEnd: outcome.durableEnd, disk: self.disk)
-        try self.reporter.hadBack(outcome.segments, losses)
-        if self.kind == .setAside, !outcome.holes.isEmpty {
+        var units: UnitInventory?
+        if self.kind == .setAside, !outcome.holes.isEmpty || self.reporter.knowsGone {
             let path = "\(self.directory)/\(UnitTable.file)"
             let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
-            let units = try UnitInventory(table: table, log: identity.log, segments: outcome.segments, disk: self.disk)
-            for lost in try losses.lost(in: outcome.holes, units) { self.reporter.report(lost) }
+            units = try UnitInventory(table: table, log: identity.log, segments: outcome.segments, disk: self.disk)
+        }
+        try self.reporter.hadBack(outcome.segments, losses, units)
+        if let units {
+            let lost = try losses.lost(in: outcome.holes, units)
+            outcome.unitsNext = lost.next
+            for missing in lost.missing { self.reporter.report(missing) }
         } else {
             for hole in outcome.holes {
                 self.reporter.report(hole) { range in losses.unsettledOrAll(range, parties) }

@@ -66,8 +66,11 @@ struct SpoolStart {
         // Until there is one behind it, a newest segment that is lost stays known.
         value.newest = outcome.isNewestLost ? outcome.newest : outcome.segments.last?.number ?? 0
         // What was not there at this start was told of, if it was lost; what version 1 let go of is not known. What was put back is missed
-        // again when it goes.
-        value.released = outcome.segments.first?.base ?? max(identity.released, outcome.durableEnd)
+        // again when it goes. In a set-aside log the units come first.
+        let first = outcome.segments.first?.base
+        value.released =
+            configuration.kind == .setAside
+            ? min(identity.released, first ?? identity.released) : first ?? max(identity.released, outcome.durableEnd)
         let slot = SlotFile.Value(value)
         // Recovery may have written it.
         let found = try SlotFile.read(disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots)

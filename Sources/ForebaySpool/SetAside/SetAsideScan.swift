@@ -184,7 +184,7 @@ package final class SetAsideScan {
             let unit = frame.route.rawValue
             let end = frame.ordinal + UInt64(frame.count)
             guard let expected = self.positions[unit], end > expected else { return nil }
-            self.miss(unit, expected..<max(expected, frame.ordinal), segment, position, "frames are missing")
+            self.missFrames(unit, expected..<max(expected, frame.ordinal), segment, position)
             defer { self.pass(unit, to: end, in: segment) }
             guard let payload = try self.scanner!.payload(of: frame, at: position) else {
                 self.miss(unit, max(expected, frame.ordinal)..<end, segment, position, "the checksum of a frame is wrong")
@@ -209,10 +209,15 @@ package final class SetAsideScan {
     private func leave(_ segment: SegmentInfo, position: Int) {
         for entry in segment.routes.entries {
             guard let expected = self.positions[entry.route.rawValue], expected < entry.ordinal else { continue }
-            self.miss(entry.route.rawValue, expected..<entry.ordinal, segment, position, "frames are missing")
+            self.missFrames(entry.route.rawValue, expected..<entry.ordinal, segment, position)
             self.positions[entry.route.rawValue] = entry.ordinal
         }
         self.waiting = 0
+    }
+
+    private func missFrames(_ unit: UInt64, _ positions: Range<UInt64>, _ segment: SegmentInfo, _ position: Int) {
+        guard !positions.isEmpty, let told = self.units?.checkpoint(unit).told(positions) else { return }
+        self.miss(unit, told.upperBound..<positions.upperBound, segment, position, "frames are missing")
     }
 
     private func miss(_ unit: UInt64, _ positions: Range<UInt64>, _ segment: SegmentInfo, _ position: Int, _ reason: String) {

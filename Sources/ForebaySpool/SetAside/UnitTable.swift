@@ -1,4 +1,5 @@
 import ForebayCore
+import Glibc
 import Synchronization
 
 /// The units of a set-aside log and where each one's cursor stands: in memory, and in the file `units` (``UnitSlot`` has the layout).
@@ -25,29 +26,55 @@ final class UnitTable: Sendable {
     ) throws(ForebayError) {
         self.log = log
         self.onDiskFailure = onDiskFailure
-        try Folder(disk).putAsideUnlessFile("\(directory)/\(Self.file)", of: directory)
-        self.file = try disk.open("\(directory)/\(Self.file)", [.write, .create])
-        try self.file.sync()
+        let path = "\(directory)/\(Self.file)"
+        try Folder(disk).putAsideUnlessFile(path, of: directory)
+        var file = try disk.open(path, [.write, .create])
+        try file.sync()
         try disk.syncFolder(directory)
-        let inventory = try inventory(self.file)
+        let inventory = try inventory(file)
         var state = UnitTableState()
         state.pairCount = inventory.pairCount
         state.free = inventory.free
         state.highest = inventory.highest
         for (number, found) in inventory.found {
+            // Where the process before ended with a sync that failed, what was read may be in the page cache alone, and no later sync
+            // writes it: it holds segments until it is written again.
             state.entries[number] = UnitTableState.Entry(
-                unit: found.unit, pair: found.pair, generation: found.generation, isEnded: found.isEnded, synced: found.unit.settled,
-                isEndSynced: found.isEnded)
-            if found.isEnded { state.ended.insert(number) }
+                unit: found.unit, pair: found.pair, generation: found.generation, isEnded: found.isEnded, checkpoint: found.checkpoint,
+                synced: 0)
+            state.unwritten.insert(number)
         }
+        do throws(ForebayError) {
+            for number in state.unwritten.sorted() { try Self.write(number, &state, file, log) }
+        } catch {
+            // A sector that takes nothing more: all of it goes to another place.
+            guard error.systemCode == EIO else { throw error }
+            let copy = "\(path).new"
+            file = try disk.open(copy, [.write, .create, .truncate])
+            for number in state.entries.keys.sorted() {
+                try Self.writeWhole(state.entries[number]!, file, log)
+                state.entries[number]!.generation += 2
+            }
+            try file.sync()
+            try Folder(disk).quarantine(path, of: directory)
+            try disk.rename(copy, to: path)
+            try disk.syncFolder(directory)
+            (state.unwritten, state.dirty) = ([], Set(state.entries.keys))
+        }
+        self.file = file
         self.state = Mutex(state)
+        try self.sync()
     }
 
     /// - Parameters:
     ///   - moved: called when something is to be synced, once until it is.
     ///   - makeRoom: called by ``sync()`` where the disk had no room for a write; says whether it has some now.
     func whenMoved(_ moved: @escaping @Sendable () -> Void, makeRoom: @escaping @Sendable () -> Bool) {
-        self.state.withLock { ($0.moved, $0.makeRoom) = (moved, makeRoom) }
+        let isDue = self.state.withLock { state in
+            (state.moved, state.makeRoom) = (moved, makeRoom)
+            return state.isSyncDue
+        }
+        if isDue { moved() }
     }
 
     var byteCount: Int { self.state.withLock { $0.pairCount * UnitPair.size } }
@@ -77,13 +104,18 @@ final class UnitTable: Sendable {
 
     /// Makes units known, durably: written, then synced, before any frame of theirs. Waits for the disk. Those known are passed over.
     ///
-    /// - Parameter isEnded: to be forgotten as soon as its frames are gone.
+    /// - Parameters:
+    ///   - sequence: of the log: all of them comes behind it. 0: not known.
+    ///   - isEnded: to be forgotten as soon as its frames are gone.
     /// - Throws: `spool_full`; some may be on disk then, without frames.
-    func add(_ units: [SetAsideLog.Unit], isEnded: Bool = false) throws(ForebayError) {
-        let places = self.state.withLock { state in units.compactMap { unit in state.place(for: unit) } }
+    func add(_ units: [SetAsideLog.Unit], at sequence: UInt64 = 0, isEnded: Bool = false) throws(ForebayError) {
+        let places = self.state.withLock { state in units.compactMap { unit in state.place(for: unit, at: sequence) } }
         guard !places.isEmpty else { return }
         do throws(ForebayError) {
-            for entry in places { try self.writeWhole(entry, isEnded: isEnded) }
+            for var entry in places {
+                entry.isEnded = isEnded
+                try Self.writeWhole(entry, self.file, self.log)
+            }
             try self.file.sync()
         } catch  where error.code == .spoolFull {
             throw error
@@ -101,6 +133,30 @@ final class UnitTable: Sendable {
                 state.reserved[number] = nil
             }
         }
+    }
+
+    /// Positions of units are left out, durably: a segment that is gone may have had them. At a start; waits for the disk.
+    ///
+    /// - Parameters:
+    ///   - next: the position that each goes on with.
+    ///   - sequence: of the log.
+    func raise(_ next: [UInt64: UInt64], at sequence: UInt64) throws(ForebayError) {
+        guard !next.isEmpty else { return }
+        // Both slots, one after the other: either may be lost.
+        for _ in 0..<2 {
+            self.state.withLock { state in
+                for (number, next) in next {
+                    guard let entry = state.entries[number], !entry.isEnded else { continue }
+                    state.entries[number]!.checkpoint = UnitCheckpoint(sequence: sequence, next: next)
+                    state.unwritten.insert(number)
+                }
+            }
+            try self.sync()
+        }
+    }
+
+    func checkpoint(_ number: UInt64) -> UnitCheckpoint {
+        self.state.withLock { $0.entries[number]?.checkpoint ?? UnitCheckpoint() }
     }
 
     /// Until ``endAppend(_:_:)`` these units are being appended to: ending one now would lose what is on its way.
@@ -175,7 +231,7 @@ final class UnitTable: Sendable {
     @discardableResult private func writeAgain() throws(ForebayError) -> Int {
         try self.state.withLock { state in
             Result { () throws(ForebayError) in
-                for number in state.unwritten.sorted() { try self.write(number, &state) }
+                for number in state.unwritten.sorted() { try Self.write(number, &state, self.file, self.log) }
                 return state.unwritten.count
             }
         }.get()
@@ -200,7 +256,7 @@ final class UnitTable: Sendable {
                 guard var entry = state.entries[number], !entry.isEnded, body(&entry) else { return nil }
                 precondition(!entry.isEnded || state.appending[number] == nil, "a unit is ended while it is appended to")
                 state.entries[number] = entry
-                try self.write(number, &state)
+                try Self.write(number, &state, self.file, self.log)
                 defer { state.isSyncDue = true }
                 return state.isSyncDue ? nil : state.moved
             }
@@ -214,12 +270,14 @@ final class UnitTable: Sendable {
     }
 
     /// Writes an entry's slot, or remembers that there was no room for it.
-    private func write(_ number: UInt64, _ state: inout UnitTableState) throws(ForebayError) {
+    private static func write(
+        _ number: UInt64, _ state: inout UnitTableState, _ file: any DiskFile, _ log: SpoolID
+    ) throws(ForebayError) {
         guard var entry = state.entries[number] else { return }
         // Counted only if it is written: another try must not take the place of the one that is sound.
         entry.generation += 1
         do throws(ForebayError) {
-            try self.writeSlot(entry)
+            try Self.writeSlot(entry, file, log)
         } catch {
             guard error.code == .spoolFull else { throw error }
             state.unwritten.insert(number)
@@ -230,36 +288,37 @@ final class UnitTable: Sendable {
         state.dirty.insert(number)
     }
 
-    private func writeSlot(_ entry: UnitTableState.Entry) throws(ForebayError) {
-        let outcome = withUnsafeTemporaryAllocation(byteCount: Slot.size, alignment: 8) { bytes in
+    private static func writeSlot(_ entry: UnitTableState.Entry, _ file: any DiskFile, _ log: SpoolID) throws(ForebayError) {
+        let outcome = withUnsafeTemporaryAllocation(byteCount: Slot.size + UnitCheckpoint.size, alignment: 8) { bytes in
             Result { () throws(ForebayError) in
-                self.slot(entry).encode(to: bytes.baseAddress!)
+                Self.encode(entry, log, to: bytes.baseAddress!)
                 let place = entry.pair * UnitPair.size + Int(entry.generation % 2) * SpoolFormat.block
-                try self.file.write(UnsafeRawBufferPointer(bytes), at: place)
+                try file.write(UnsafeRawBufferPointer(bytes), at: place)
             }
         }
         try outcome.get()
     }
 
     /// Both slots: what one of them held before must not count if the other is lost.
-    private func writeWhole(_ entry: UnitTableState.Entry, isEnded: Bool) throws(ForebayError) {
+    private static func writeWhole(_ entry: UnitTableState.Entry, _ file: any DiskFile, _ log: SpoolID) throws(ForebayError) {
         var entry = entry
-        entry.isEnded = isEnded
         var bytes = [UInt8](repeating: 0, count: UnitPair.size)
         bytes.withUnsafeMutableBytes { bytes in
             for _ in 0..<2 {
                 entry.generation += 1
                 let block = bytes.baseAddress! + Int(entry.generation % 2) * SpoolFormat.block
-                self.slot(entry).encode(to: block)
+                Self.encode(entry, log, to: block)
                 UnitIdentity(entry.unit).encode(to: block)
             }
         }
-        try self.file.write(bytes, at: entry.pair * UnitPair.size)
+        try file.write(bytes, at: entry.pair * UnitPair.size)
     }
 
-    private func slot(_ entry: UnitTableState.Entry) -> Slot {
+    private static func encode(_ entry: UnitTableState.Entry, _ log: SpoolID, to slot: UnsafeMutableRawPointer) {
         Slot(
-            .unit, log: self.log, generation: entry.generation, value: entry.unit.settled,
-            ordinal: UInt64(bitPattern: entry.unit.oldestAcceptedAt), owner: entry.unit.number, isEnded: entry.isEnded)
+            .unit, log: log, generation: entry.generation, value: entry.unit.settled,
+            ordinal: UInt64(bitPattern: entry.unit.oldestAcceptedAt), owner: entry.unit.number, isEnded: entry.isEnded
+        ).encode(to: slot)
+        entry.checkpoint.encode(to: slot + UnitCheckpoint.place)
     }
 }
