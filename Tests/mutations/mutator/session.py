@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from mutator import configuration, results, together
 from mutator.bundle import Bundle
@@ -35,11 +36,10 @@ class Run:
             self.seed = self.kept.last_seed()
         if self.seed is None:
             self.seed = int(time.time())
-        scratch = tree.folder.parent / f"{tree.folder.name}-run"
-        unchanged, changed = (Bundle(program, scratch, options.kafka) for program in (tree.unchanged, tree.bundle))
+        self.scratch = next(folder for folder in map(Path, configuration.SCRATCH) if folder.is_dir()) / f"forebay-mutations-{os.getpid()}"
+        unchanged, changed = (Bundle(program, self.scratch / "alone", options.kafka) for program in (tree.unchanged, tree.bundle))
         self.judge = Judge(tree, unchanged, changed, targets, options.skip_tests)
         self.pool = ThreadPoolExecutor(configuration.JOBS)
-        self.scratch = scratch
         self.records = []
         self.is_ready = False
 
@@ -62,14 +62,15 @@ class Run:
         self.modules |= {module for patch in patches for module in self.modules_of(patch)}
         if not patches and not self.modules:
             raise SystemExit("nothing to try")
-        for patch in patches:
-            self.patch(patch)
         try:
+            for patch in patches:
+                self.patch(patch)
             futures = self.judged_together(draws)
             for module, (order, quota) in draws.items():
                 self.draw(module, order, quota, futures)
         finally:
             self.pool.shutdown(cancel_futures=True)
+            shutil.rmtree(self.scratch, ignore_errors=True)
         return self.report(self.records)
 
     def prepare(self):
@@ -126,7 +127,7 @@ class Run:
     def one_of_many(self, site, program):
         number = program.numbers[site.mark]
         changed, unchanged = (
-            Bundle(program.path, f"{self.scratch}-{number}", self.options.kafka, {together.VARIABLE: str(on)}) for on in (number, 0)
+            Bundle(program.path, self.scratch / str(number), self.options.kafka, {together.VARIABLE: str(on)}) for on in (number, 0)
         )
         try:
             return self.judge.tried([site.module], changed, unchanged)
