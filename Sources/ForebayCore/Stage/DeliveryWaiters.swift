@@ -77,7 +77,6 @@ package final class DeliveryWaiters: Sendable {
         }
         guard let (request, place) = found else { return }
         let complete = request.state.withLock { state -> [Settlement]? in
-            guard state.settlements[place] == nil else { return nil }
             state.settlements[place] = settlement
             state.missing -= 1
             return state.missing == 0 ? state.settlements.map { $0! } : nil
