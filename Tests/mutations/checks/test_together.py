@@ -89,6 +89,9 @@ class Together(unittest.TestCase):
         program = together.build(self.copy, self.sites)
         self.assertEqual(set(program.numbers), {place.mark for place in places} - {bad.mark})
         self.assertEqual(len(self.texts), 2)
+        for mark, number in program.numbers.items():
+            self.assertEqual(self.sites[number - 1].mark, mark, "nobody else gets another number: what is the same is not compiled again")
+            self.assertIn(f"isOn(mutant: {number})", self.texts[1])
 
     def test_an_error_elsewhere_in_a_body_is_its_mutants_and_one_elsewhere_in_a_file_is_the_files(self):
         text, places = together.switched(SOURCE, self.sites, {site.mark: n for n, site in enumerate(self.sites, 1)})

@@ -92,10 +92,14 @@ class Tree:
     def text(self, path):
         return (self.folder / path).read_text()
 
+    def original(self, path):
+        """What it was before any change."""
+        return self.changed[path].decode() if path in self.changed else self.text(path)
+
     def change(self, path, text):
         file = self.folder / path
         self.changed.setdefault(path, file.read_bytes() if file.exists() else None)
-        file.write_text(text)
+        self.write(path, text.encode())
 
     def apply(self, patch):
         """Applies a patch. Gives whether it could, and what git says if not."""
