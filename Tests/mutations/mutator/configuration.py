@@ -24,6 +24,7 @@ WORK = ".build/mutations"
 SCRATCH = ("/dev/shm", "/tmp")
 
 TOGETHER = ".build/debug/together.xctest"  # In the copy: the program with many mutants.
+SWITCH = "MutantThatIsOn.swift"  # In each module of the copy: which of them is on.
 FEW = 8  # Fewer than these are built one at a time.
 JOBS = 2  # Mutants of it that are judged side by side.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from mutator import configuration, results, together
 from mutator.bundle import Bundle
 from mutator.judge import Judge
-from mutator.tree import touched_by
+from mutator.tree import VARIABLE, touched_by
 
 
 class Run:
@@ -127,7 +127,7 @@ class Run:
     def one_of_many(self, site, program):
         number = program.numbers[site.mark]
         changed, unchanged = (
-            Bundle(program.path, self.scratch / str(number), self.options.kafka, {together.VARIABLE: str(on)}) for on in (number, 0)
+            Bundle(program.path, self.scratch / str(number), self.options.kafka, {VARIABLE: str(on)}) for on in (number, 0)
         )
         try:
             return self.judge.tried([site.module], changed, unchanged)

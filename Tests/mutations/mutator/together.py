@@ -12,14 +12,6 @@ from dataclasses import dataclass
 from mutator import configuration, swift
 from mutator.tree import BuildFailed
 
-VARIABLE = "FOREBAY_MUTANT"
-ASKING = f"""import Glibc
-
-private let mutantThatIsOn = getenv("{VARIABLE}").flatMap {{ Int32(String(cString: $0)) }} ?? 0
-
-func isOn(mutant number: Int32) -> Bool {{ number == mutantThatIsOn }}
-"""
-
 
 class Program:
     """- path: of the bundle.
@@ -85,8 +77,6 @@ def write(tree, sites, bad, numbers):
     for path, of_file in by_file.items():
         text, places[path] = switched(tree.original(path), of_file, numbers)
         tree.change(path, text)
-    for module in sorted({site.module for site in sites}):
-        tree.change(f"Sources/{module}/MutantThatIsOn.swift", ASKING)
     return places
 
 
