@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -66,8 +67,7 @@ class Run:
             for patch in patches:
                 self.patch(patch)
             futures = self.judged_together(draws)
-            for module, (order, quota) in draws.items():
-                self.draw(module, order, quota, futures)
+            self.draw(draws, futures)
         finally:
             self.pool.shutdown(cancel_futures=True)
             shutil.rmtree(self.scratch, ignore_errors=True)
@@ -142,20 +142,24 @@ class Run:
         finally:
             self.tree.restore()
 
-    def draw(self, module, order, quota, futures):
-        tried = 0
-        for site in order:
-            if tried >= quota:
-                return
-            if self.is_known(site.mark):
-                record = self.known[site.mark]
-                self.records.append(record)
-            else:
-                diff = site.diff(self.tree.text(site.path))
-                outcome = futures[site.mark].result() if site.mark in futures else self.alone(site)
-                what = {"id": site.id, "mark": site.mark, "module": module, "operator": site.operator, "diff": diff}
-                record = self.keep(what, outcome)
-            tried += record["outcome"] != "invalid"
+    def draw(self, draws, futures):
+        tried = Counter()
+        # Those in the program first: to build one takes longer than to judge it.
+        for is_together in (True, False):
+            for module, (order, quota) in draws.items():
+                for site in [site for site in order if (site.mark in futures) == is_together]:
+                    if tried[module] < quota:
+                        tried[module] += self.one(module, site, futures)["outcome"] != "invalid"
+
+    def one(self, module, site, futures):
+        if self.is_known(site.mark):
+            record = self.known[site.mark]
+            self.records.append(record)
+            return record
+        diff = site.diff(self.tree.text(site.path))
+        outcome = futures[site.mark].result() if site.mark in futures else self.alone(site)
+        what = {"id": site.id, "mark": site.mark, "module": module, "operator": site.operator, "diff": diff}
+        return self.keep(what, outcome)
 
     def is_known(self, mark):
         return self.options.resume and mark in self.known
