@@ -65,6 +65,8 @@ struct RehearsalDiskTests {
 
         deinit { try? FileManager.default.removeItem(atPath: self.base) }  // A temporary folder.
 
+        static func digest(_ bytes: [UInt8]) -> String { "\(bytes.count) \(bytes.withUnsafeBytes { SpoolFormat.crc($0) })" }
+
         static func bytes(_ count: Int) -> Data { Data((0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ 7) }) }
 
         /// What a call comes to on one of them: what it gives, or the `errno`.
@@ -88,21 +90,21 @@ struct RehearsalDiskTests {
                     seen.append("\(name) \(kind)")
                     guard kind == .file else { continue }
                     let file = try disk.open(folder + place + "/" + name, [])
-                    seen.append("\(try file.size()) \(try crc32c(file.bytes(at: 0, count: 40_000)))")
+                    seen.append("\(try file.size()) \(Self.digest(try file.bytes(at: 0, count: 40_000)))")
                 }
             }
             return seen
         }
     }
 
-    @Test("whatever is called in whatever order, it says what a real disk says, and the one below stays as it was", arguments: 0..<12)
+    @Test("whatever is called in whatever order, it says what a real disk says, and the one below stays as it was", arguments: 0..<6)
     func model(seed: UInt64) throws {
         let twins = try Twins()
         var generator = SplitMix(seed: seed)
         func chance(_ of: Int) -> Bool { Int.random(in: 0..<of, using: &generator) == 0 }
         func name() -> String { ["/a", "/b", "/c", "/new", "/sub/a", "/sub/b", "/sub/new"].randomElement(using: &generator)! }
         func place() -> Int { max(0, 4096 * Int.random(in: 0...3, using: &generator) + Int.random(in: -3...3, using: &generator)) }
-        for step in 0..<150 {
+        for step in 0..<120 {
             let (from, to, at, count) = (name(), name(), place(), [0, 1, 2, 4095, 4096, 4097, 9000].randomElement(using: &generator)!)
             var options: OpenOptions = []
             for option in [.write, .create] as [OpenOptions] where !chance(3) { options.insert(option) }
@@ -117,9 +119,9 @@ struct RehearsalDiskTests {
                     "write \(count) at \(at) of \(from), \(options)",
                     { disk, folder in
                         let file = try disk.open(folder + from, options)
-                        guard options.contains(.write) else { return "\(try file.bytes(at: at, count: count))" }
+                        guard options.contains(.write) else { return Twins.digest(try file.bytes(at: at, count: count)) }
                         try file.write([UInt8](repeating: UInt8(truncatingIfNeeded: step), count: count), at: at)
-                        return "\(try file.size()) \(try file.bytes(at: max(0, at - 2), count: count + 4))"
+                        return "\(try file.size()) \(Twins.digest(try file.bytes(at: max(0, at - 2), count: count + 4)))"
                     }
                 )
             case 4..<6:
