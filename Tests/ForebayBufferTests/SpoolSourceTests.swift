@@ -101,7 +101,9 @@ struct SpoolSourceTests {
             directory = world.directory + "-next"
             try FileManager.default.copyItem(atPath: world.directory, toPath: directory)
         }
-        let segments = try FileManager.default.contentsOfDirectory(atPath: directory + "/segments").sorted()
+        // Not the next one's file, which may be there a moment longer.
+        let segments = try FileManager.default.contentsOfDirectory(atPath: directory + "/segments").filter { $0.hasSuffix(".segment") }
+            .sorted()
         try FileManager.default.removeItem(atPath: directory + "/segments/" + segments.last!)
         let world = try World(recentBytes: recentBytes, segmentSize: 64 << 10, directory: directory)
         let (source, cursor) = try await world.source("a")

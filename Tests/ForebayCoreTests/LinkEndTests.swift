@@ -23,6 +23,23 @@ struct LinkEndTests {
         #expect(signals.count == 1)
     }
 
+    @Test("a send that waits is no refused offer: nobody is told of room")
+    func noSignalForSends() async throws {
+        let signals = Happenings<Void>()
+        let link = Link<Load>(name: "test", bound: 2, room: { signals.add(()) })
+        for round in 0..<3 {
+            try await link.send(Load(round * 3, weight: 2))
+            let senders = [1, 2].map { name in Task { try await link.send(Load(round * 3 + name)) } }
+            await link.senders(2)
+            #expect(link.drainedNames().count == 3)
+            for sender in senders { try await sender.value }
+            #expect(link.depth.count == 0 && signals.count == 0)
+        }
+        // Of those who were refused in between one signal tells.
+        try await link.send(Load(9, weight: 2))
+        #expect(link.offer(Load(10)) == .full && link.drainedNames() == [9] && signals.count == 1)
+    }
+
     @Test("whoever is told that there is room can offer from within the signal")
     func offerFromSignal() {
         let slot = Mutex<Link<Load>?>(nil)

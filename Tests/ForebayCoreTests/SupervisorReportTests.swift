@@ -104,6 +104,18 @@ struct SupervisorReportTests {
         await supervisor.shutdown(within: .seconds(1))
     }
 
+    @Test("of several the one that is named is made to fail, and no other, whatever the names are")
+    func failNamed() async {
+        let supervisor = self.supervisor()
+        for name in ["m", "z", "a"] { await supervisor.start(name) { StageScript([.work]).make() } }
+        #expect(await self.states(supervisor, [.running, .running, .running]))
+        for nobody in ["b", "n", "", "zz"] { #expect(await !supervisor.fail(nobody, with: self.error(.stop))) }
+        #expect(await supervisor.fail("a", with: self.error(.stop, "on purpose")))
+        #expect(await self.states(supervisor, [.running, .running, .stopped]))
+        #expect(await supervisor.reports().map(\.lastError) == [nil, nil, "on purpose"])
+        await supervisor.shutdown(within: .seconds(1))
+    }
+
     @Test("a stage that is made while the node stops does not run any more")
     func madeTooLate() async {
         let supervisor = self.supervisor()

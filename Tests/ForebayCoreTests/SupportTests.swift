@@ -190,4 +190,39 @@ struct SupportTests {
         for name in ["b", "a", ".hidden"] { unlink("\(path)/\(name)") }
         rmdir(path)
     }
+
+    @Test("what was opened to list a folder is closed, whether that can be done or not")
+    func foldersAreClosed() throws {
+        var template = Array("/tmp/forebay-entries-XXXXXX".utf8CString)
+        let path = try #require(mkdtemp(&template).map { String(cString: $0) })
+        defer { rmdir(path) }
+        let file = "\(path)/file"
+        close(open(file, O_CREAT | O_WRONLY, 0o600))
+        defer { unlink(file) }
+        let before = try #require(try FolderEntries.names(of: "/proc/self/fd")).count
+        for _ in 0..<300 {
+            #expect(try FolderEntries.names(of: path) == ["file"])
+            #expect(try FolderEntries.names(closing: open(path, O_RDONLY | O_DIRECTORY)) == ["file"])
+            let failure = #expect(throws: SystemCallFailure.self) { try FolderEntries.names(closing: open(file, O_RDONLY)) }
+            #expect(failure?.code == ENOTDIR)
+        }
+        #expect(try #require(try FolderEntries.names(of: "/proc/self/fd")).count < before + 200, "others' tests may hold some")
+    }
+
+    @Test("the oldest has waited since it was accepted, by the time of day, and for as long as it was seen, whatever that says")
+    func waits() {
+        struct Times: TimeSource {
+            let wallMilliseconds: Int64
+            let monotonicNanoseconds: UInt64
+            func sleep(milliseconds: Int) async throws {}
+        }
+        let since = WaitingSince(acceptedAt: 10_000, seenAt: 5_000_000_000)
+        for (wall, now, seconds) in [
+            (10_000, 5_000_000_000, 0), (12_500, 5_000_000_000, 2.5), (12_500, 7_000_000_000, 2.5), (12_500, 9_000_000_000, 4),
+            (9000, 5_500_000_000, 0.5), (9000, 4_000_000_000, 0), (.max, 0, 9_223_372_036_854_765.0), (.min, .max, 18_446_744_068.7),
+        ] as [(Int64, UInt64, Double)] {
+            let found = since.seconds(at: Times(wallMilliseconds: wall, monotonicNanoseconds: now))
+            #expect(abs(found - seconds) <= seconds / 1e9, "at \(wall) and \(now): \(found)")
+        }
+    }
 }

@@ -56,6 +56,38 @@ struct StageRoomTests {
         }
     }
 
+    @Test("of two logs that want room the one that has for longest is shown, and what one gets says nothing of the other")
+    func twoWants() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["bad": 1, "dead": 1]
+            world.cluster.errors = ["bad": Self.forbidden]
+            world.cluster.refusal = { $0.topic == "dead" ? .invalidRecord : .none }
+            world.letters.failures = .max
+            func shown() -> [String] {
+                ["room_reason", "room_advice"].map { if case .text(let text)? = world.fact($0) { text } else { "nothing" } }
+            }
+            func since() -> Int64 { if case .number(let time)? = world.fact("room_since") { time } else { 0 } }
+            let began = world.wall
+            world.give([EventFactory.Sample("dead", value: "v0")])
+            await world.pass(3000)
+            let first = shown(), firstSince = since()
+            #expect(first[0].contains("dead letters can't be written") && first[0].contains("no room for dead letters"))
+            #expect(first[1].contains("buffer.spool.max_size") && (began...began + 3000).contains(firstSince))
+            world.hasRoom.withLock { $0 = false }
+            let end = world.give([EventFactory.Sample("bad", value: "v1")])
+            await world.pass(3000)
+            #expect(shown() == first && since() == firstSince, "the older one")
+            world.letters.failures = 0
+            await world.pass(1500)
+            #expect(shown()[0].contains("events can't be set aside") && shown()[1].contains("df -i") && since() >= began + 3000)
+            #expect(world.metric("forebay_delivery_waits_for_room", "stage=\"forward\"") == "1")
+            world.hasRoom.withLock { $0 = true }
+            _ = try await world.settled(end)
+            #expect(shown() == ["nothing", "nothing"] && world.metric("forebay_delivery_waits_for_room", "stage=\"forward\"") == "0")
+            #expect(world.letters.letters.map(\.topic) == ["dead"])
+        }
+    }
+
     @Test("what can't be set aside is delivered when its topic is there again, in its order; and what is not there goes on waiting")
     func takenBack() throws {
         try StageWorld.run { world in

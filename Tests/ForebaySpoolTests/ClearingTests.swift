@@ -231,6 +231,26 @@ struct ClearingTests {
         await filled.spool.close()
     }
 
+    @Test("what was cut to its header, behind one that can't go, is not cut again each time that is tried")
+    func cutOnce() async throws {
+        let filled = try await Filled()
+        let writes = Atomic<Int>(0)
+        filled.disk.fail { call, path in
+            guard path.hasSuffix(".segment") else { return nil }
+            if call == .write { writes.add(1, ordering: .relaxed) }
+            return call == .remove ? EIO : nil
+        }
+        await filled.pass()
+        let cut = writes.load(ordering: .relaxed)
+        #expect(cut > 2 && !filled.isCleared)
+        for _ in 0..<3 { await filled.spool.tidy() }
+        #expect(writes.load(ordering: .relaxed) == cut)
+        filled.disk.fail(nil)
+        await filled.spool.tidy()
+        try await filled.expectCleared()
+        await filled.spool.close()
+    }
+
     @Test("a folder whose sync failed ends the process, also here", arguments: [false, true])
     func syncFails(isDamaged: Bool) async throws {
         await #expect(processExitsWith: .failure) { [isDamaged] in

@@ -99,6 +99,50 @@ struct DeadLettersTests {
         await again.close()
     }
 
+    @Test("it tells the bytes of its files, how far it vouches for them, and what of it was lost, until that is acknowledged")
+    func told() async throws {
+        let segments = self.fixture.directory + "/letters/segments"
+        func sizes() throws -> [Int] {
+            try FileManager.default.contentsOfDirectory(atPath: segments).map {
+                try Data(contentsOf: URL(filePath: segments + "/" + $0)).count
+            }
+        }
+        let letters = try self.open()
+        var witness = await letters.witness
+        #expect(letters.byteCount == 0 && witness == nil)
+        _ = try await letters.append((0..<3).map { self.letter($0) })
+        #expect(try letters.byteCount >= sizes().reduce(0, +) && letters.byteCount > 0)
+        witness = await letters.witness
+        #expect(witness?.end == 3)
+        await letters.close()
+        // A start knows its files; what is appended then goes into another one.
+        let again = try self.open()
+        let before = again.byteCount
+        #expect(try before == sizes().reduce(0, +))
+        #expect(try await again.append([self.letter(3), self.letter(4)]) == [3, 4])
+        #expect(again.byteCount > before && again.count == 5)
+        await again.close()
+
+        let path = segments + "/00000000000000000001.segment"
+        var bytes = try Data(contentsOf: URL(filePath: path))
+        bytes[8192 + 100] ^= 1
+        try bytes.write(to: URL(filePath: path))
+        let damaged = try self.open()
+        let left = try await damaged.list(after: nil, limit: 10)
+        #expect(left.map(\.sequence) == [3, 4])
+        var damage = await damaged.damage
+        witness = await damaged.witness
+        #expect(damage.missing.map(\.sequences) == [0..<3] && witness.map { $0.covers($0) } == false, "it vouches for nothing")
+        let acknowledged = try await damaged.acknowledgeAlarms()
+        #expect(acknowledged == damage)
+        damage = await damaged.damage
+        witness = await damaged.witness
+        #expect(damage == SpoolDamage() && witness?.end == 5)
+        await damaged.close()
+        let nothing = try await damaged.acknowledgeAlarms()
+        #expect(nothing == SpoolDamage(), "closed it has nothing to tell")
+    }
+
     @Test("a header as the layout has it")
     func header() {
         var bytes: [UInt8] = [9]

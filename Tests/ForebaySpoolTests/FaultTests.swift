@@ -210,6 +210,35 @@ struct FaultTests {
         await spool.close()
     }
 
+    @Test("a segment that a kill left and that can't be sealed counts with the bytes that it has, and is sealed by a later start")
+    func notSealed() async throws {
+        for number in [ENOSPC, EIO] {
+            let running = SpoolFixture()
+            var spool = try running.open()
+            for value in ["0", "1", "2"] { try await spool.append("a", [value]) }
+            let fixture = try running.crashed()
+            await spool.close()
+            let path = try fixture.segmentFiles()[0]
+            // Room that was kept for what did not come.
+            let bytes = try Data(contentsOf: URL(filePath: path))
+            try (bytes + Data(count: 64 << 10)).write(to: URL(filePath: path))
+            let disk = FaultDisk()
+            disk.fail { call, path in call == .write && path.hasSuffix(".segment") ? number : nil }
+            let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk)
+            spool = try fixture.open(on: disk, budget: budget)
+            let left = try Data(contentsOf: URL(filePath: path)).count
+            #expect(left < bytes.count + (64 << 10) && spool.byteCount == left && budget.usedBytes == left)
+            #expect(try spool.events().map(\.1) == ["0", "1", "2"] && spool.damage == SpoolDamage())
+            let again = try fixture.crashed()
+            await spool.close()
+            spool = try again.open()
+            #expect(try spool.events().map(\.1) == ["0", "1", "2"] && spool.view.read { $0.segments.map(\.hasFooter) } == [true])
+            try await spool.append("a", ["3"])
+            #expect(try spool.events().map(\.1) == ["0", "1", "2", "3"])
+            await spool.close()
+        }
+    }
+
     @Test("a bad sector under a cursor or the mark: the file is replaced, and the start goes on", arguments: ["cursors/forward.a", "mark"])
     func badSlot(_ name: String) async throws {
         let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10))

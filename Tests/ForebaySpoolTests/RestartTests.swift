@@ -142,6 +142,32 @@ struct RestartTests {
         await again.close()
     }
 
+    @Test("a cursor's file is durable before the registry names it, and what a start finds is made durable before it changes anything")
+    func order() async throws {
+        let (fixture, watched) = (SpoolFixture(), WatchedDisk())
+        var spool = try fixture.open(on: watched.disk)
+        for route in ["a", "b"] {
+            _ = watched.calls()
+            _ = try await spool.forward(route)
+            let calls = watched.calls()
+            let written = calls.lastIndex { $0.hasPrefix("sync ") && $0.hasSuffix("/cursors/forward.\(route)") }
+            let named = calls.lastIndex { $0.hasPrefix("syncFolder ") && $0.hasSuffix("/cursors") }
+            let registered = try #require(calls.firstIndex { $0.hasPrefix("write ") && $0.contains("/registry") })
+            #expect(try #require(written) < registered && #require(named) < registered, "\(calls)")
+            try await spool.append(route, ["x"])
+        }
+        await spool.close()
+        _ = watched.calls()
+        spool = try fixture.open(on: watched.disk)
+        let calls = watched.calls()
+        let changed = try #require(calls.firstIndex { $0.hasPrefix("write ") })
+        for folder in ["", "/segments", "/cursors"] {
+            let synced = calls.firstIndex { $0.hasPrefix("syncFolder ") && $0.hasSuffix(fixture.directory + folder) }
+            #expect(try #require(synced) < changed, "\(folder): \(calls)")
+        }
+        await spool.close()
+    }
+
     @Test("what frees a segment is the synced place of the cursor, not the written one")
     func syncedPlace() async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)

@@ -176,43 +176,4 @@ struct VerifyTests {
         #expect(try SpoolInspection(directory: fixture.directory).verify().problems.isEmpty)
         await spool.close()
     }
-
-    @Test("a disk that keeps nothing does what a disk does, and leaves the one below alone")
-    func rehearsalDisk() throws {
-        let folder = NSTemporaryDirectory() + "forebay-rehearsal-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: folder + "/deep", withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }  // A temporary folder.
-        let content = Array((0..<10_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
-        try Data(content).write(to: URL(filePath: folder + "/a"))
-        let disk = RehearsalDisk(SystemDisk())
-        let held = try SystemDisk().open(folder, [])
-        #expect(try held.lock() && disk.open(folder, []).lock(), "no lock of it is a lock below")
-        var file = try disk.open(folder + "/a", .write)
-        try file.write([1, 2, 3], at: 4095)
-        var expected = content
-        expected.replaceSubrange(4095..<4098, with: [1, 2, 3])
-        #expect(try file.bytes(at: 0, count: 20_000) == expected && file.size() == 10_000)
-        try file.write([9], at: 12_000)
-        expected += [UInt8](repeating: 0, count: 2000) + [9]
-        #expect(try disk.open(folder + "/a", []).bytes(at: 0, count: 20_000) == expected)
-        try file.truncate(to: 5000)
-        try file.truncate(to: 9000)
-        #expect(try file.bytes(at: 0, count: 20_000) == expected[..<5000] + [UInt8](repeating: 0, count: 4000))
-        try disk.rename(folder + "/a", to: folder + "/b")
-        #expect(try disk.kind(of: folder + "/a") == nil && disk.kind(of: folder + "/b") == .file)
-        #expect(try Set(disk.entries(folder) ?? []) == ["b", "deep"])
-        #expect(throws: ForebayError.self) { try disk.open(folder + "/a", .write) }
-        #expect(throws: ForebayError.self) { try disk.renameCreating(folder + "/b", to: folder + "/deep") }
-        file = try disk.open(folder + "/a", [.write, .create, .exclusive])
-        try file.write([5], at: 0)
-        #expect(throws: ForebayError.self) { try disk.open(folder + "/a", [.write, .create, .exclusive]) }
-        #expect(throws: ForebayError.self) { try disk.remove(folder + "/deep") }
-        try disk.makeFolder(folder + "/new")
-        try disk.rename(folder + "/deep", to: folder + "/new/deep")
-        #expect(try disk.entries(folder + "/new") == ["deep"] && disk.kind(of: folder + "/new/deep") == .folder)
-        try disk.remove(folder + "/b")
-        #expect(try disk.entries(folder)?.sorted() == ["a", "new"])
-        #expect(try FileManager.default.subpathsOfDirectory(atPath: folder).sorted() == ["a", "deep"])
-        #expect(try Array(Data(contentsOf: URL(filePath: folder + "/a"))) == content)
-    }
 }

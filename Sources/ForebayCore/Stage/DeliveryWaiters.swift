@@ -70,14 +70,13 @@ package final class DeliveryWaiters: Sendable {
 
     /// Told by the delivering stage. Nobody waits for what comes from elsewhere than the spool: it was set aside, and counts otherwise.
     package func settled(_ place: Offset, _ settlement: Settlement) {
-        guard !self.isEmpty, case .spool = place.lane else { return }
+        guard case .spool = place.lane else { return }
         let found = self.waiting.withLock { waiting in
             defer { self.count.store(waiting.count, ordering: .releasing) }
             return waiting.removeValue(forKey: place.number)
         }
         guard let (request, place) = found else { return }
         let complete = request.state.withLock { state -> [Settlement]? in
-            guard state.settlements[place] == nil else { return nil }
             state.settlements[place] = settlement
             state.missing -= 1
             return state.missing == 0 ? state.settlements.map { $0! } : nil
@@ -87,7 +86,7 @@ package final class DeliveryWaiters: Sendable {
 
     /// Told by the delivering stage: an event is set aside. Its request need not wait.
     package func setAside(_ place: Offset) {
-        guard !self.isEmpty, case .spool = place.lane, let request = self.waiting.withLock({ $0[place.number]?.request }) else { return }
+        guard case .spool = place.lane, let request = self.waiting.withLock({ $0[place.number]?.request }) else { return }
         self.forget(Ticket(request: request))
         request.settle(nil)
     }

@@ -168,7 +168,7 @@ struct SpoolRecovery {
         var info = SegmentInfo(header: header, path: segment.path, end: header.base, dataEnd: size, size: size)
         var checksum: UInt64 = 0
         // Where a segment in between was lost, this one ends where its own events do, so that every reader sees the hole.
-        let goesOn = next.map { $0.previousNumber == header.number } ?? false
+        let goesOn = next?.previousNumber == header.number
         // The newest when it was lost: the next one was made without it. It is back, as it was then.
         let isBack = next.map { Self.isUnknown(header, to: $0) } ?? false
         if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt, base: header.base) {

@@ -31,7 +31,7 @@ class Together(unittest.TestCase):
         for path, text in {"Sources/A/Counter.swift": SOURCE, "Package.swift": 'tests("ATests", [])'}.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(text)
-        self.copy = tree.Tree(root, "tree-1", ["ATests"])
+        self.copy = tree.Tree(root, "tree-1", ["ATests"], ["A"])
         self.copy.refresh()
         self.addCleanup(self.copy.lock.close)
         self.sites = sites.of_tree(root, ["A"])["A"]
@@ -43,7 +43,7 @@ class Together(unittest.TestCase):
 
         def compile():
             self.texts.append(self.copy.text("Sources/A/Counter.swift"))
-            self.assertIn(together.VARIABLE, self.copy.text("Sources/A/MutantThatIsOn.swift"))
+            self.assertIn(tree.VARIABLE, self.copy.text("Sources/A/MutantThatIsOn.swift"))
             self.copy.bundle.parent.mkdir(parents=True, exist_ok=True)
             self.copy.bundle.write_text("program")
             return (False, answers.pop(0)) if answers else (True, "")
@@ -80,7 +80,6 @@ class Together(unittest.TestCase):
         self.assertEqual(program.path.read_text(), "program")
         self.assertEqual(len(program.numbers), sum(site.line >= 4 for site in self.sites))
         self.assertEqual(self.copy.text("Sources/A/Counter.swift"), SOURCE)
-        self.assertFalse((self.copy.folder / "Sources/A/MutantThatIsOn.swift").exists())
 
     def test_those_in_whose_lines_an_error_is_are_left_out(self):
         text, places = together.switched(SOURCE, self.sites, {site.mark: n for n, site in enumerate(self.sites, 1)})
@@ -89,6 +88,9 @@ class Together(unittest.TestCase):
         program = together.build(self.copy, self.sites)
         self.assertEqual(set(program.numbers), {place.mark for place in places} - {bad.mark})
         self.assertEqual(len(self.texts), 2)
+        for mark, number in program.numbers.items():
+            self.assertEqual(self.sites[number - 1].mark, mark, "nobody else gets another number: what is the same is not compiled again")
+            self.assertIn(f"isOn(mutant: {number})", self.texts[1])
 
     def test_an_error_elsewhere_in_a_body_is_its_mutants_and_one_elsewhere_in_a_file_is_the_files(self):
         text, places = together.switched(SOURCE, self.sites, {site.mark: n for n, site in enumerate(self.sites, 1)})

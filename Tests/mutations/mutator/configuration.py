@@ -20,8 +20,11 @@ ARID_CALLS = {
 PATCHES = ("Tests/scenarios/planted", "Tests/mutations/known")
 EQUIVALENTS = "docs/contributing/equivalent-mutants.md"
 WORK = ".build/mutations"
+# Where the files of the tests lie, the first that is there: in memory they don't wait for a disk.
+SCRATCH = ("/dev/shm", "/tmp")
 
 TOGETHER = ".build/debug/together.xctest"  # In the copy: the program with many mutants.
+SWITCH = "MutantThatIsOn.swift"  # In each module of the copy: which of them is on.
 FEW = 8  # Fewer than these are built one at a time.
 JOBS = 2  # Mutants of it that are judged side by side.
 

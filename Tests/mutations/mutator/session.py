@@ -6,12 +6,14 @@ import random
 import re
 import shutil
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from mutator import configuration, results, together
 from mutator.bundle import Bundle
 from mutator.judge import Judge
-from mutator.tree import touched_by
+from mutator.tree import VARIABLE, touched_by
 
 
 class Run:
@@ -35,11 +37,10 @@ class Run:
             self.seed = self.kept.last_seed()
         if self.seed is None:
             self.seed = int(time.time())
-        scratch = tree.folder.parent / f"{tree.folder.name}-run"
-        unchanged, changed = (Bundle(program, scratch, options.kafka) for program in (tree.unchanged, tree.bundle))
+        self.scratch = next(folder for folder in map(Path, configuration.SCRATCH) if folder.is_dir()) / f"forebay-mutations-{os.getpid()}"
+        unchanged, changed = (Bundle(program, self.scratch / "alone", options.kafka) for program in (tree.unchanged, tree.bundle))
         self.judge = Judge(tree, unchanged, changed, targets, options.skip_tests)
         self.pool = ThreadPoolExecutor(configuration.JOBS)
-        self.scratch = scratch
         self.records = []
         self.is_ready = False
 
@@ -62,14 +63,14 @@ class Run:
         self.modules |= {module for patch in patches for module in self.modules_of(patch)}
         if not patches and not self.modules:
             raise SystemExit("nothing to try")
-        for patch in patches:
-            self.patch(patch)
         try:
+            for patch in patches:
+                self.patch(patch)
             futures = self.judged_together(draws)
-            for module, (order, quota) in draws.items():
-                self.draw(module, order, quota, futures)
+            self.draw(draws, futures)
         finally:
             self.pool.shutdown(cancel_futures=True)
+            shutil.rmtree(self.scratch, ignore_errors=True)
         return self.report(self.records)
 
     def prepare(self):
@@ -126,7 +127,7 @@ class Run:
     def one_of_many(self, site, program):
         number = program.numbers[site.mark]
         changed, unchanged = (
-            Bundle(program.path, f"{self.scratch}-{number}", self.options.kafka, {together.VARIABLE: str(on)}) for on in (number, 0)
+            Bundle(program.path, self.scratch / str(number), self.options.kafka, {VARIABLE: str(on)}) for on in (number, 0)
         )
         try:
             return self.judge.tried([site.module], changed, unchanged)
@@ -141,20 +142,24 @@ class Run:
         finally:
             self.tree.restore()
 
-    def draw(self, module, order, quota, futures):
-        tried = 0
-        for site in order:
-            if tried >= quota:
-                return
-            if self.is_known(site.mark):
-                record = self.known[site.mark]
-                self.records.append(record)
-            else:
-                diff = site.diff(self.tree.text(site.path))
-                outcome = futures[site.mark].result() if site.mark in futures else self.alone(site)
-                what = {"id": site.id, "mark": site.mark, "module": module, "operator": site.operator, "diff": diff}
-                record = self.keep(what, outcome)
-            tried += record["outcome"] != "invalid"
+    def draw(self, draws, futures):
+        tried = Counter()
+        # Those in the program first: to build one takes longer than to judge it.
+        for is_together in (True, False):
+            for module, (order, quota) in draws.items():
+                for site in [site for site in order if (site.mark in futures) == is_together]:
+                    if tried[module] < quota:
+                        tried[module] += self.one(module, site, futures)["outcome"] != "invalid"
+
+    def one(self, module, site, futures):
+        if self.is_known(site.mark):
+            record = self.known[site.mark]
+            self.records.append(record)
+            return record
+        diff = site.diff(self.tree.text(site.path))
+        outcome = futures[site.mark].result() if site.mark in futures else self.alone(site)
+        what = {"id": site.id, "mark": site.mark, "module": module, "operator": site.operator, "diff": diff}
+        return self.keep(what, outcome)
 
     def is_known(self, mark):
         return self.options.resume and mark in self.known

@@ -58,7 +58,7 @@ def of_tree(root, modules=configuration.MODULES):
     """The sites of all modules, by module; which must be there."""
     found = {}
     for module in modules:
-        files = sorted((Path(root) / "Sources" / module).rglob("*.swift"))
+        files = sorted(file for file in (Path(root) / "Sources" / module).rglob("*.swift") if file.name != configuration.SWITCH)
         if not files:
             raise SystemExit(f"Sources/{module} has no Swift files")
         found[module] = []

@@ -12,14 +12,6 @@ from dataclasses import dataclass
 from mutator import configuration, swift
 from mutator.tree import BuildFailed
 
-VARIABLE = "FOREBAY_MUTANT"
-ASKING = f"""import Glibc
-
-private let mutantThatIsOn = getenv("{VARIABLE}").flatMap {{ Int32(String(cString: $0)) }} ?? 0
-
-func isOn(mutant number: Int32) -> Bool {{ number == mutantThatIsOn }}
-"""
-
 
 class Program:
     """- path: of the bundle.
@@ -42,24 +34,27 @@ class Place:
 
 def build(tree, sites):
     """The program that holds as many of these as can be built in one."""
-    left = list(sites)
-    while left:
-        places, numbers = write(tree, left)
-        left = [site for site in left if site.mark in numbers]
-        try:
+    numbers = {site.mark: number for number, site in enumerate(sites, 1)}
+    bad = set()
+    try:
+        while True:
+            # Between two attempts only what is left out changes: all else need not be compiled again.
+            places = write(tree, sites, bad, numbers)
+            placed = {place.mark for of_file in places.values() for place in of_file}
+            if not placed:
+                return Program(None, {})
             fine, output = tree.compile()
-        finally:
-            tree.restore()
-        if fine:
-            program = tree.folder / configuration.TOGETHER
-            shutil.copyfile(tree.bundle, program)
-            program.chmod(0o755)
-            return Program(program, numbers)
-        bad = guilty(errors_in(output), places, tree.folder)
-        if not bad:
-            raise BuildFailed(f"mutants don't build in one program, for a reason that none of them has: {output[-3000:]}")
-        left = [site for site in left if site.mark not in bad]
-    return Program(None, {})
+            if fine:
+                program = tree.folder / configuration.TOGETHER
+                shutil.copyfile(tree.bundle, program)
+                program.chmod(0o755)
+                return Program(program, {mark: number for mark, number in numbers.items() if mark in placed})
+            found = guilty(errors_in(output), places, tree.folder)
+            if not found:
+                raise BuildFailed(f"mutants don't build in one program, for a reason that none of them has: {output[-3000:]}")
+            bad |= found
+    finally:
+        tree.restore()
 
 
 def guilty(errors, places, folder):
@@ -73,20 +68,16 @@ def guilty(errors, places, folder):
     return bad
 
 
-def write(tree, sites):
-    """Puts the mutants into the copy. Gives their places by file, and the number of each that could be put."""
+def write(tree, sites, bad, numbers):
+    """Puts the mutants into the copy, without the bad ones. Gives their places by file."""
     by_file = defaultdict(list)
     for site in sites:
-        by_file[site.path].append(site)
-    numbers = {site.mark: number for number, site in enumerate(sites, 1)}
+        by_file[site.path] += [] if site.mark in bad else [site]
     places = {}
     for path, of_file in by_file.items():
-        text, places[path] = switched(tree.text(path), of_file, numbers)
+        text, places[path] = switched(tree.original(path), of_file, numbers)
         tree.change(path, text)
-    for module in sorted({site.module for site in sites}):
-        tree.change(f"Sources/{module}/MutantThatIsOn.swift", ASKING)
-    placed = {place.mark for of_file in places.values() for place in of_file}
-    return places, {mark: number for mark, number in numbers.items() if mark in placed}
+    return places
 
 
 def switched(text, sites, numbers):

@@ -14,6 +14,14 @@ CARRIED = ("Sources", "Tests", "Benchmarks")  # Benchmarks: Package.swift names 
 BUNDLE = ".build/debug/forebayPackageTests.xctest"
 UNCHANGED = ".build/debug/unchanged.xctest"
 
+VARIABLE = "FOREBAY_MUTANT"
+ASKING = f"""import Glibc
+
+private let mutantThatIsOn = getenv("{VARIABLE}").flatMap {{ Int32(String(cString: $0)) }} ?? 0
+
+func isOn(mutant number: Int32) -> Bool {{ number == mutantThatIsOn }}
+"""
+
 # Behind the copy's manifest: only what the tests need is built, and a warning is no error, for a fault may well leave a variable unused.
 MANIFEST = """
 // -- What follows is not in the tree: Tests/mutations needs these tests and what they stand on, whatever warnings there are.
@@ -46,8 +54,8 @@ def declared_tests(root):
 class Tree:
     """The copy in `.build/mutations/NAME`."""
 
-    def __init__(self, root, name, tests):
-        self.root, self.tests = Path(root), sorted(tests)
+    def __init__(self, root, name, tests, modules=configuration.MODULES):
+        self.root, self.tests, self.modules = Path(root), sorted(tests), modules
         self.folder = self.root / configuration.WORK / name
         self.bundle, self.unchanged = self.folder / BUNDLE, self.folder / UNCHANGED
         self.changed = {}  # path: what it was
@@ -81,7 +89,9 @@ class Tree:
             if file.is_file() and file.suffix not in (".py", ".pyc", ".md", ".patch")
         }
         manifest = (self.root / "Package.swift").read_text() + MANIFEST % ", ".join(f'"{name}"' for name in self.tests)
-        return wanted | {Path("Package.swift"): manifest.encode()}
+        # Also where none is on: a module that declares nothing more has its tests compiled no more.
+        switches = {Path("Sources") / module / configuration.SWITCH: ASKING.encode() for module in self.modules}
+        return wanted | switches | {Path("Package.swift"): manifest.encode()}
 
     def write(self, path, content):
         file = self.folder / path
@@ -92,10 +102,14 @@ class Tree:
     def text(self, path):
         return (self.folder / path).read_text()
 
+    def original(self, path):
+        """What it was before any change."""
+        return self.changed[path].decode() if path in self.changed else self.text(path)
+
     def change(self, path, text):
         file = self.folder / path
         self.changed.setdefault(path, file.read_bytes() if file.exists() else None)
-        file.write_text(text)
+        self.write(path, text.encode())
 
     def apply(self, patch):
         """Applies a patch. Gives whether it could, and what git says if not."""
