@@ -85,14 +85,18 @@ package final class SpoolSource: EventSource {
     }
 
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {
+        let whole = self.spool.wholeRanges(from: self.spoolCursor.sequence)
         let ahead = self.state.withLock { state in
             var kept = ahead
             kept.add(state.ahead.ranges)
+            // A stage sees what was delivered on both sides of a hole, and not the hole. What it held is had back perhaps.
+            kept.clamp(to: whole)
             kept.trim(below: self.spoolCursor.sequence, limit: SpoolCursor.aheadLimit)
             state.ahead = kept
             return kept
         }
-        self.spoolCursor.keep(ahead, isFinal: isFinal)
+        // Where nothing waits, there is nothing that could have been sent.
+        self.spoolCursor.keep(ahead, isFinal: isFinal && self.spoolCursor.sequence < self.spool.durableEnd)
     }
 
     package var failure: ForebayError? { self.state.withLock { $0.failure } }

@@ -140,7 +140,15 @@ package final class Spool: Sendable {
 
     package var damage: SpoolDamage { SpoolDamage(missing: self.missing, alarms: self.alarms) }
 
-    var witness: LogWitness { LogWitness(log: self.id, end: self.damage == SpoolDamage() ? self.durableEnd : nil) }
+    var witness: LogWitness { LogWitness(log: self.id, end: self.durableEnd, losses: self.reporter.losses) }
+
+    /// The sequences from one on that are there, ascending: all but what stands in no segment, or was told of as lost, whether somebody has
+    /// acknowledged that or not.
+    package func wholeRanges(from sequence: UInt64) -> [Range<UInt64>] {
+        let holes = self.reporter.holes
+        let segments = self.view.read { $0.segments }
+        return segments.filter { $0.end > max($0.base, sequence) }.flatMap { ($0.base..<$0.end).parts(without: holes) }
+    }
 
     // MARK: Reading
 
@@ -280,6 +288,11 @@ package final class Spool: Sendable {
 
     func report(_ alarm: SpoolAlarm) {
         self.reporter.report(alarm)
+    }
+
+    /// Logs that were told of as gone as a whole are there.
+    func hadBack(_ logs: Set<SpoolID>) {
+        self.reporter.hadBack(logs)
     }
 
     /// Waits for the disk.

@@ -34,14 +34,26 @@ struct SettledAheadTests {
         #expect(ahead.ranges.isEmpty && ahead.end == 0)
     }
 
+    @Test("clamped, it keeps what lies in other ranges, and those that touch are one")
+    func clamp() {
+        for (others, expected) in [
+            ([], []), ([0..<100], [2..<4, 6..<7, 9..<12]), ([2..<3, 3..<4, 5..<8], [2..<4, 6..<7]), ([0..<2, 4..<6, 12..<20], []),
+            ([10..<11], [10..<11]), ([0..<10, 11..<13], [2..<4, 6..<7, 9..<10, 11..<12]),
+        ] as [([Range<UInt64>], [Range<UInt64>])] {
+            var ahead = SettledAhead(ranges: [2..<4, 6..<7, 9..<12])
+            ahead.clamp(to: others)
+            #expect(ahead.ranges == expected, "\(others)")
+        }
+    }
+
     @Test("a log vouches for what it holds, not for another's, nor more, nor damaged")
     func witnesses() {
         var generator = SystemRandomNumberGenerator()
         let (log, other) = (SpoolID.random(using: &generator), SpoolID.random(using: &generator))
-        let needed = LogWitness(log: log, end: 10)
-        #expect(LogWitness(log: log, end: 10).covers(needed) && LogWitness(log: log, end: 11).covers(needed))
-        #expect(!LogWitness(log: log, end: 9).covers(needed) && !LogWitness(log: other, end: 10).covers(needed))
-        #expect(!LogWitness(log: log, end: nil).covers(needed), "damaged now")
-        #expect(!LogWitness(log: log, end: 11).covers(LogWitness(log: log, end: nil)), "damaged then")
+        let needed = LogWitness(log: log, end: 10, losses: 2)
+        #expect(LogWitness(log: log, end: 10, losses: 2).covers(needed) && LogWitness(log: log, end: 11, losses: 2).covers(needed))
+        #expect(!LogWitness(log: log, end: 9, losses: 2).covers(needed) && !LogWitness(log: other, end: 10, losses: 2).covers(needed))
+        #expect(!LogWitness(log: log, end: 11, losses: 3).covers(needed), "damaged since")
+        #expect(!LogWitness(log: log, end: 11, losses: 1).covers(needed), "its record of that was lost")
     }
 }

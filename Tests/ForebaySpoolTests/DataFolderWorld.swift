@@ -75,12 +75,8 @@ final class DataFolderWorld {
 
     func stop() async {
         let route = self.letters.route
-        var empty: [(kind: SideLogFolder.Kind, route: String)] = []
-        if self.setAside.isEmpty { empty.append((.setAside, route)) }
-        if self.letters.count == 0 { empty.append((.deadLetters, route)) }
-        await self.letters.close()
-        await self.setAside.close()
-        self.logs.forgetEmpty(empty)
+        let empty = await SideLogs(deadLetters: self.letters, setAside: self.setAside).close()
+        self.logs.forgetEmpty(empty.map { ($0, route) })
         await self.spool.close()
         (self.spool, self.setAside, self.letters) = (nil, nil, nil)
     }

@@ -248,7 +248,7 @@ struct FaultTests {
         disk.fail { call, file in
             guard isBad.withLock({ $0 }) else { return nil }
             if call == .rename { isBad.withLock { $0 = false } }  // It is another file then.
-            return (call == .write || call == .read) && file.hasPrefix(path) ? EIO : nil
+            return (call == .write || call == .read) && (file == path || file.hasPrefix(path + "@")) ? EIO : nil
         }
         let spool = try fixture.open(on: disk)
         let cursor = try await spool.cursor("forward/a", route: routeA)
@@ -257,6 +257,27 @@ struct FaultTests {
         await spool.close()
         let again = try fixture.open()
         #expect(try await again.cursor("forward/a", route: routeA).sequence == 12)
+        await again.close()
+    }
+
+    @Test(
+        "one that can be read and not written is not missed where the start that replaces it is refused in between",
+        arguments: ["cursors/forward.a", "mark"], [FaultDisk.Call.openFolder, .syncFolder, .open, .write])
+    func badSlotTwice(_ name: String, _ call: FaultDisk.Call) async throws {
+        let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10))
+        let spool = try fixture.open()
+        try await spool.forward("a").move(to: 4, settled: 2)
+        await spool.close()
+        let disk = FaultDisk()
+        let path = fixture.directory + "/" + name
+        disk.fail { tried, file in
+            if tried == .write, file == path { return EIO }
+            return tried == call && (file.hasSuffix("/quarantine") || file == path + ".new") ? EIO : nil
+        }
+        #expect(throws: ForebayError.self) { try fixture.open(on: disk) }
+        let again = try fixture.open()
+        #expect(again.damage == SpoolDamage())
+        #expect(try await again.forward("a").sequence == 4)
         await again.close()
     }
 

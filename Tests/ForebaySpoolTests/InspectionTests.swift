@@ -1,5 +1,8 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
+import Glibc
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -27,6 +30,67 @@ struct InspectionTests {
             return sequence < 6
         }
         #expect(seen == [3, 4, 5, 6])
+    }
+
+    @Test("what a running node lets go of while it is looked at is no damage: removed, or cut between two looks")
+    func letGoMeanwhile() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try fixture.open()
+        let cursor = try await spool.forward("a")
+        for number in 0..<12 { try await spool.append("a", ["\(number)" + String(repeating: "x", count: 20_000)]) }
+        let segments = spool.view.read { $0.segments }
+        // Between the look whether it was cut and the reading of it.
+        let disk = FaultDisk()
+        let opened = Atomic<Int>(0), cut = segments[1]
+        disk.fail { call, path in
+            guard call == .open, path == cut.path, opened.wrappingAdd(1, ordering: .relaxed).newValue == 3 else { return nil }
+            let start = cut.header.dataStart
+            let footer = SegmentFooter(end: cut.end, dataEnd: start, checksum: 0, index: [], ordinals: [:]).encode(salt: cut.salt)
+            return truncate(path, start) == 0 && Self.append(footer, to: path) ? nil : EIO
+        }
+        #expect(
+            try SpoolInspection(directory: fixture.directory, disk: disk).verify().problems.isEmpty && opened.load(ordering: .relaxed) > 3)
+        let before = try SpoolInspection(directory: fixture.directory)
+        cursor.move(to: 12, settled: 12)
+        await spool.releasePassedSegments()
+        await spool.tidy()
+        #expect(spool.start >= segments[1].end)
+        #expect(try before.verify().problems.isEmpty)
+        await spool.close()
+    }
+
+    private static func append(_ bytes: [UInt8], to path: String) -> Bool {
+        guard let file = fopen(path, "a") else { return false }
+        defer { fclose(file) }
+        return fwrite(bytes, 1, bytes.count, file) == bytes.count
+    }
+
+    @Test("what is left of a group that does not count is not counted, nor does the log end behind it: as the next start has it")
+    func restOfGroup() async throws {
+        let fixture = SpoolFixture()
+        let spool = try fixture.open()
+        for route in ["a", "b"] { _ = try await spool.forward(route) }
+        _ = try await spool.commit([submission([(routeA, ["0"]), (routeB, ["1"])])])
+        _ = try await spool.commit([submission([(routeA, ["2"]), (routeB, ["3", "4"])])])
+        let header = spool.view.read { $0.segments[0].header }
+        let copy = try fixture.crashed()
+        await spool.close()
+        // Of the second group only the second frame came to the disk.
+        let path = try copy.segmentFiles()[0]
+        var scanner = SegmentScanner(
+            file: try SystemDisk().open(path, []), salt: header.salt, position: header.dataStart,
+            limit: try SystemDisk().open(path, []).size())
+        var frames: [Int] = []
+        while case .frame(_, let position) = try scanner.step() { frames.append(position) }
+        try #require(frames.count == 4)
+        try SystemDisk().open(path, .write).write([UInt8](repeating: 0, count: 64), at: frames[2])
+        let found = try SpoolInspection(directory: copy.directory)
+        #expect(found.segments.map(\.end) == [2])
+        #expect(try found.waiting().map(\.events) == [1, 1])
+        #expect(try found.verify().problems.isEmpty)
+        let started = try copy.open()
+        #expect(started.durableEnd == 2 && started.damage == SpoolDamage())
+        await started.close()
     }
 
     @Test("any flipped bit in a frame is named by segment, offset and reason", arguments: 0..<30)

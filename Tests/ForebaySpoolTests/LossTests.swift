@@ -2,6 +2,7 @@ import ForebayCore
 import ForebayTelemetry
 import ForebayTestKit
 import Foundation
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -188,6 +189,64 @@ struct LossTests {
         await world.close()
         for name in AlarmFile.names { try Data("x".utf8).write(to: URL(filePath: "\(world.fixture.directory)/\(name)")) }
         #expect(try offline.unacknowledged().alarms.map(\.text).first?.hasPrefix("neither copy can be read") == true)
+    }
+
+    @Test("a gap that was acknowledged is not told of again when what stood before it is let go of, and every cursor stands in front of it")
+    func gapIsFirst() async throws {
+        let world = try await World([0, 0, 0])
+        let segments = world.spool.view.read { $0.segments }
+        await world.close()
+        try FileManager.default.removeItem(atPath: segments[1].path)
+        try await world.open()
+        try world.drain()
+        #expect(try await world.spool.acknowledgeAlarms().missing.map(\.sequences) == [segments[1].base..<segments[1].end])
+        for cursor in world.cursors { cursor.move(to: segments[0].end, settled: 0) }
+        await world.spool.releasePassedSegments()
+        await world.spool.tidy()
+        #expect(world.spool.start == segments[2].base, "the first is let go of")
+        await world.close()
+        for _ in 0..<2 {
+            try await world.open()
+            try world.drain()
+            #expect(world.spool.damage == SpoolDamage())
+            await world.close()
+        }
+    }
+
+    @Test("the mark and every segment gone at once: the mark is missed; where nothing was made yet, nothing is")
+    func markAlone() async throws {
+        let world = try await World([0, 0, 0])
+        await world.close()
+        let directory = world.fixture.directory
+        for name in try FileManager.default.contentsOfDirectory(atPath: directory + "/segments") {
+            try FileManager.default.removeItem(atPath: directory + "/segments/" + name)
+        }
+        for cursor in World.names { try FileManager.default.removeItem(atPath: directory + "/cursors/forward." + cursor) }
+        try FileManager.default.removeItem(atPath: directory + "/mark")
+        try await world.open()
+        #expect(world.spool.alarms.map(\.file).contains(directory + "/mark"))
+        await world.close()
+        try await world.open()
+        #expect(world.spool.damage == SpoolDamage())
+        await world.close()
+    }
+
+    @Test("what is told of together is written together")
+    func writtenOnce() async throws {
+        let fixture = SpoolFixture()
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk)
+        for place in [10, 20, 30] as [UInt64] {
+            spool.report(MissingRange(sequences: place..<place + 1, segment: 1, position: 8192, reason: "planted", events: 1))
+        }
+        let written = Atomic<Int>(0)
+        disk.fail { call, path in
+            if call == .rename, path.hasSuffix("/alarms") { written.wrappingAdd(1, ordering: .relaxed) }
+            return nil
+        }
+        spool.report(MissingRange(sequences: 5..<40, segment: 1, position: 8192, reason: "planted", events: 35))
+        #expect(spool.missing.count == 7 && written.load(ordering: .relaxed) == 1)
+        await spool.close()
     }
 
     @Test("the metric begins with what is not acknowledged")

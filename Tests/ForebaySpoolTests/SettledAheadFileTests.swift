@@ -1,6 +1,7 @@
 import ForebayCore
 import ForebayTestKit
 import Foundation
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -25,7 +26,8 @@ struct SettledAheadFileTests {
     private var ahead: SpoolCursor.Ahead {
         SpoolCursor.Ahead(
             settled: SettledAhead(
-                ranges: [5..<9, 12..<13, 40..<1_000_000], sentBelow: 17, witnesses: [LogWitness(log: self.side, end: 8)]), isFinal: true)
+                ranges: [5..<9, 12..<13, 40..<1_000_000], sentBelow: 17, witnesses: [LogWitness(log: self.side, end: 8, losses: 3)]),
+            isFinal: true)
     }
 
     @Test("it is read as it was written, by the same cursor of the same log and routes, and by no other")
@@ -82,9 +84,10 @@ struct SettledAheadCursorTests {
     func witnesses() async throws {
         var generator = SystemRandomNumberGenerator()
         let (log, other) = (SpoolID.random(using: &generator), SpoolID.random(using: &generator))
-        let fits = [LogWitness(log: log, end: 10)]
+        let fits = [LogWitness(log: log, end: 10, losses: 0)]
         let wrong: [[LogWitness]] = [
-            [], [LogWitness(log: log, end: 9)], [LogWitness(log: other, end: 10)], [LogWitness(log: log, end: nil)],
+            [], [LogWitness(log: log, end: 9, losses: 0)], [LogWitness(log: other, end: 10, losses: 0)],
+            [LogWitness(log: log, end: 11, losses: 1)],
         ]
         for found in wrong {
             let fixture = SpoolFixture()
@@ -98,6 +101,102 @@ struct SettledAheadCursorTests {
                 await spool.close()
             }
         }
+    }
+
+    @Test("a side log that was found damaged vouches for nothing from before, acknowledged or not, in this process and in those after it")
+    func damagedWitness() async throws {
+        for isAcknowledged in [false, true] {
+            let fixture = SpoolFixture()
+            let side = SpoolFixture()
+            for start in 0..<4 {
+                let (spool, log) = (try fixture.open(), try side.open())
+                if start == 0 {
+                    try await self.fill(spool)
+                    try await self.fill(log)
+                }
+                let cursor = try await self.cursor(spool)
+                let ahead = try cursor.openAhead(end: spool.durableEnd, witnesses: [log.witness])
+                // What was settled when the damage was known stands on what is left.
+                let expected = [[], [3..<7], [], [4..<6]] as [[Range<UInt64>]]
+                #expect(ahead.settled.ranges == expected[start], "start \(start)")
+                if start == 0 { cursor.keep(SettledAhead(ranges: [3..<7], witnesses: [log.witness]), isFinal: true) }
+                if start == 1 {
+                    log.report(MissingRange(sequences: 3..<4, segment: 1, position: 8192, reason: "planted", events: 1))
+                    if isAcknowledged { _ = try await log.acknowledgeAlarms() }
+                    cursor.keep(SettledAhead(ranges: [3..<8], witnesses: [log.witness]), isFinal: true)
+                }
+                if start == 2 { cursor.keep(SettledAhead(ranges: [4..<6], witnesses: [log.witness]), isFinal: true) }
+                await spool.close()
+                await log.close()
+            }
+        }
+    }
+
+    @Test("damage that was told of before a kill, and acknowledged while the node was down: the same")
+    func acknowledgedOffline() async throws {
+        let fixture = SpoolFixture(), side = SpoolFixture()
+        var (spool, log) = (try fixture.open(), try side.open())
+        try await self.fill(spool)
+        try await self.fill(log)
+        try await self.cursor(spool).keep(SettledAhead(ranges: [3..<7], witnesses: [log.witness]), isFinal: true)
+        await spool.close()
+        log.report(MissingRange(sequences: 3..<4, segment: 0, position: 8192, reason: "planted", events: 1))
+        await log.close()
+        #expect(try LogAlarms(directory: side.directory).acknowledge().missing.count == 1)
+        for _ in 0..<2 {
+            (spool, log) = (try fixture.open(), try side.open())
+            #expect(log.damage == SpoolDamage())
+            #expect(try await self.cursor(spool).openAhead(end: spool.durableEnd, witnesses: [log.witness]).settled.ranges == [])
+            await spool.close()
+            await log.close()
+        }
+    }
+
+    @Test("a route that has another name passes what was settled under the old one; not where the name had events of its own before")
+    func renamed() async throws {
+        for hadEvents in [false, true] {
+            let fixture = SpoolFixture()
+            var spool = try fixture.open()
+            if hadEvents {
+                try await self.fill(spool, "new", 3)
+                // Its route was given up: nobody counts them.
+                try await spool.forget(self.cursor(spool, "new"))
+            }
+            try await self.fill(spool, "old")
+            try await self.fill(spool, "other")
+            let kept = SettledAhead(ranges: [5..<9, 11..<20], sentBelow: 22)
+            try await self.cursor(spool, "old").keep(kept, isFinal: true)
+            await spool.close()
+            for formerly in [["old"], ["old"], []] {
+                spool = try fixture.open()
+                let heir = try await self.cursor(spool, "new", formerly: formerly)
+                let ahead = try heir.openAhead(end: spool.durableEnd, witnesses: [])
+                #expect(ahead.settled == (hadEvents ? SettledAhead() : kept), "\(formerly)")
+                #expect(!FileManager.default.fileExists(atPath: SettledAheadFile.path(of: "forward/old", in: fixture.directory)))
+                await spool.close()
+            }
+        }
+    }
+
+    @Test("a clean stop syncs the log's own folder once at most, however many routes have something to say")
+    func folderIsMadeOnce() async throws {
+        let fixture = SpoolFixture()
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk)
+        let names = (0..<20).map { "r\($0)" }
+        for name in names {
+            try await self.fill(spool, name, 2)
+            try await self.cursor(spool, name).keep(SettledAhead(ranges: [1..<2]), isFinal: true)
+        }
+        let synced = Atomic<Int>(0), directory = fixture.directory
+        disk.fail { call, path in
+            if call == .syncFolder, path == directory { synced.wrappingAdd(1, ordering: .relaxed) }
+            return nil
+        }
+        await spool.tidy()
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory + "/ahead").count == names.count)
+        #expect(synced.load(ordering: .relaxed) <= 2)
+        await spool.close()
     }
 
     @Test("what is in the way of it stops no start: no room, a disk that does not read, no descriptors, a folder in its place")

@@ -32,6 +32,18 @@ package struct SettledAhead: Sendable, Equatable {
         self.ranges = merged
     }
 
+    /// Leaves only what lies in other ranges, which ascend and do not overlap.
+    package mutating func clamp(to others: [Range<UInt64>]) {
+        var left: [Range<UInt64>] = []
+        var index = 0
+        for range in self.ranges {
+            while index < others.count, others[index].upperBound <= range.lowerBound { index += 1 }
+            for other in others[index...].prefix(while: { $0.lowerBound < range.upperBound }) { left.append(range.clamped(to: other)) }
+        }
+        self.ranges = []
+        self.add(left)
+    }
+
     /// Forgets what a cursor has passed, and what is beyond so many ranges: that may come again.
     package mutating func trim(below sequence: UInt64, limit: Int) {
         self.ranges.removeAll { $0.upperBound <= sequence }
@@ -54,14 +66,17 @@ package struct SettledAhead: Sendable, Equatable {
 /// How much a log holds, durably and whole.
 package struct LogWitness: Sendable, Equatable {
     package let log: SpoolID
-    /// Everything below it.
+    /// Everything below it, but for those losses.
     package let end: UInt64
+    /// How often something of it was found lost or damaged, ever: where that has risen, it may be what was stored before.
+    package let losses: UInt64
 
-    /// - Parameter end: none: something of the log was found damaged or gone. It vouches for nothing then, and what stands on it is void.
-    package init(log: SpoolID, end: UInt64?) {
+    package init(log: SpoolID, end: UInt64, losses: UInt64) {
         self.log = log
-        self.end = end ?? .max
+        self.end = end
+        self.losses = losses
     }
 
-    package func covers(_ other: LogWitness) -> Bool { self.log == other.log && self.end >= other.end && self.end < .max }
+    /// Whether all that the other one vouched for is still there.
+    package func covers(_ other: LogWitness) -> Bool { self.log == other.log && self.end >= other.end && self.losses == other.losses }
 }

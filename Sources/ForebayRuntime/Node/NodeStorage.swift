@@ -114,12 +114,10 @@ package final class NodeStorage: Sendable {
 
     /// Cursors synced, segments sealed.
     package func close() async {
-        let (asides, letters) = (self.allSetAside, self.allDeadLetters)
-        let empty: [(kind: SideLogFolder.Kind, route: String)] =
-            asides.filter { $0.value.isEmpty }.map { (.setAside, $0.key) }
-            + letters.filter { $0.value.count == 0 }.map { (.deadLetters, $0.key) }
-        for log in letters.values { await log.close() }
-        for log in asides.values { await log.close() }
+        // Only what is closed stays as it is: a stage may have outlived its time, and append until then.
+        var empty: [(kind: SideLogFolder.Kind, route: String)] = []
+        for (route, log) in self.allDeadLetters where await log.close() { empty.append((.deadLetters, route)) }
+        for (route, log) in self.allSetAside where await log.close() { empty.append((.setAside, route)) }
         self.data.forgetEmpty(empty)
         await self.spool.close()
         self.threads.end()

@@ -10,6 +10,8 @@ struct AlarmRecord: Equatable, Sendable {
     var acknowledged: [MissingRange] = []
     /// The same of files.
     var acknowledgedAlarms: [SpoolAlarm] = []
+    /// How often something was told of, ever.
+    var losses: UInt64 = 0
 
     mutating func add(_ missing: MissingRange) {
         // Frame by frame a whole segment may be lost: that is one range.
@@ -32,9 +34,10 @@ struct AlarmRecord: Equatable, Sendable {
 ///     forebay-alarms 1
 ///     log 8N1ZQ5F3W7YKD2RC
 ///     generation 3
+///     losses 5                                                how often something was told of, ever
 ///     lost 7 9 2 3 8192 - 1764335462000 the%20checksum%20…      first sequence, end, events, segment, position, unit, noticed at, reason
 ///     gone 4 6 1 2 0 5 1764335461000 a%20segment%20is%20gone    the same, where a file that is gone had them
-///     damaged 1764335460000 segments/… neither%20copy%20of%20…  noticed at, file, what is wrong
+///     damaged 1764335460000 segments/… neither%20copy%20of%20…  noticed at, file, what is wrong, and the id of a log that is gone
 ///     seen-lost, seen-gone, seen-damaged                        as above, of what was acknowledged
 ///     crc32c 5f0e2a91                                           of all bytes before this line
 struct AlarmFile: Sendable {
@@ -85,6 +88,7 @@ struct AlarmFile: Sendable {
 
     private func encode(_ record: AlarmRecord, generation: UInt64) -> [UInt8] {
         var lines = [Self.title.joined(separator: " "), "log \(self.log)", "generation \(generation)"]
+        if record.losses > 0 { lines.append("losses \(record.losses)") }
         lines += record.missing.prefix(Self.limit).map { self.line($0.isGone ? "gone" : "lost", $0) }
         lines += record.acknowledged.suffix(Self.limit).map { self.line($0.isGone ? "seen-gone" : "seen-lost", $0) }
         lines += record.alarms.filter(\.holdsEvents).prefix(Self.limit).map { self.line("damaged", $0) }
@@ -110,9 +114,18 @@ struct AlarmFile: Sendable {
 
     /// With its place in the log's folder: that may be another one at the next start.
     private func line(_ word: String, _ alarm: SpoolAlarm) -> String {
-        let prefix = self.directory + "/"
-        let file = alarm.file.hasPrefix(prefix) ? String(alarm.file.dropFirst(prefix.count)) : alarm.file
-        return "\(word) \(alarm.noticedAt) \(CheckedText.escaped(file)) \(CheckedText.escaped(alarm.text))"
+        var file = alarm.file
+        for (prefix, short) in self.places where file.hasPrefix(prefix) {
+            file = short + file.dropFirst(prefix.count)
+            break
+        }
+        let log = alarm.log.map { " \($0)" } ?? ""
+        return "\(word) \(alarm.noticedAt) \(CheckedText.escaped(file)) \(CheckedText.escaped(alarm.text))\(log)"
+    }
+
+    /// What a file's path begins with, and what stands for that.
+    private var places: [(prefix: String, short: String)] {
+        [("\(self.directory)/", ""), ("\(Folder.parent(of: self.directory))/", "../")]
     }
 
     private func decode(_ bytes: [UInt8]) -> (record: AlarmRecord, generation: UInt64)? {
@@ -123,7 +136,9 @@ struct AlarmFile: Sendable {
         var record = AlarmRecord()
         for line in words.dropFirst(3) {
             guard !line.isEmpty else { return nil }
-            if line[0].hasSuffix("damaged"), line.count == 4, let alarm = self.alarm(line) {
+            if line[0] == "losses", line.count == 2, let losses = UInt64(line[1]), losses < SpoolFormat.highestMark {
+                record.losses = losses
+            } else if line[0].hasSuffix("damaged"), let alarm = self.alarm(line) {
                 switch line[0] {
                 case "damaged": record.alarms.append(alarm)
                 case "seen-damaged": record.acknowledgedAlarms.append(alarm)
@@ -143,10 +158,15 @@ struct AlarmFile: Sendable {
     }
 
     private func alarm(_ words: [Substring]) -> SpoolAlarm? {
-        guard let at = Self.time(words[1]), let file = CheckedText.unescaped(words[2]), let text = CheckedText.unescaped(words[3]) else {
-            return nil
+        guard (4...5).contains(words.count), let at = Self.time(words[1]), var file = CheckedText.unescaped(words[2]),
+            let text = CheckedText.unescaped(words[3])
+        else { return nil }
+        let log = words.count == 5 ? CheckedText.spoolID(words[4]) : nil
+        guard words.count == 4 || log != nil else { return nil }
+        if !file.hasPrefix("/"), let place = self.places.last(where: { file.hasPrefix($0.short) }) {
+            file = place.prefix + file.dropFirst(place.short.count)
         }
-        return SpoolAlarm(file: file.hasPrefix("/") ? file : "\(self.directory)/\(file)", text: text, holdsEvents: true, noticedAt: at)
+        return SpoolAlarm(file: file, text: text, holdsEvents: true, log: log, noticedAt: at)
     }
 
     private static func missing(_ words: [Substring]) -> MissingRange? {

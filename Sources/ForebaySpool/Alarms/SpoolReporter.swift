@@ -29,6 +29,14 @@ final class SpoolReporter: Sendable {
 
     var missing: [MissingRange] { self.state.withLock { $0.known.missing } }
 
+    /// See ``LogWitness/losses``.
+    var losses: UInt64 { self.state.withLock { $0.known.losses } }
+
+    /// Sequences that can't be read, whether somebody has acknowledged that or not.
+    var holes: [Range<UInt64>] {
+        self.state.withLock { ($0.known.missing + $0.known.acknowledged).filter { $0.unit == nil }.map(\.sequences) }
+    }
+
     /// Of the files that can't be removed, one stands for all.
     var alarms: [SpoolAlarm] {
         self.state.withLock { state in
@@ -40,15 +48,22 @@ final class SpoolReporter: Sendable {
 
     /// Takes up what earlier starts told of and nobody has acknowledged; from now on everything is kept.
     ///
-    /// - Parameter firstSegment: the oldest there is: what was acknowledged and lies before it never comes up again.
-    func remember(_ file: AlarmFile, firstSegment: UInt64) throws(ForebayError) {
+    /// - Parameters:
+    ///   - passed: what was acknowledged and lies below never comes up again.
+    ///   - firstSegment: the oldest there is: the same of positions of units in one before it.
+    func remember(_ file: AlarmFile, passed: UInt64, firstSegment: UInt64) throws(ForebayError) {
         guard self.state.withLock({ $0.file == nil }) else { return }  // The second attempt of a start.
         let found = try file.read()
         let earlier = found.record ?? AlarmRecord()
         let now = self.state.withLock { state in
             let now = state.known
             state.known = earlier
-            state.known.acknowledged.removeAll { $0.segment < firstSegment }
+            // A number that it never had.
+            if found.record == nil, found.isDamaged { state.known.losses = UInt64(clamping: self.time.wallMilliseconds) }
+            state.known.losses += now.losses
+            state.known.acknowledged.removeAll {
+                $0.unit == nil ? $0.sequences.upperBound <= passed : $0.segment < firstSegment
+            }
             state.file = file
             for missing in now.missing { state.known.add(missing) }
             state.known.alarms += now.alarms
@@ -119,11 +134,25 @@ final class SpoolReporter: Sendable {
         self.save()
     }
 
+    /// Logs that were told of as gone as a whole are there again.
+    func hadBack(_ logs: Set<SpoolID>) {
+        let isChanged = self.state.withLock { state in
+            let before = state.known
+            state.known.alarms.removeAll { $0.log.map(logs.contains) ?? false }
+            state.known.acknowledgedAlarms.removeAll { $0.log.map(logs.contains) ?? false }
+            return state.known != before
+        }
+        guard isChanged else { return }
+        self.logger.info("a log that was told of as gone is back", ["folder": self.directory])
+        self.save()
+    }
+
     /// What has been told of before is passed over.
     ///
     /// - Parameter count: how many of a range's events nobody had settled; none: as the range says.
     func report(_ missing: MissingRange, count: ((Range<UInt64>) -> UInt64)? = nil) {
         let untold = self.state.withLock { missing.parts(without: $0.known.missing + $0.known.acknowledged) }
+        var isTold = false
         for var part in untold {
             if let count { part.events = min(part.events, count(part.sequences)) }
             guard part.events > 0 else {
@@ -133,11 +162,15 @@ final class SpoolReporter: Sendable {
             }
             part.noticedAt = self.time.wallMilliseconds
             let told = part
-            self.state.withLock { $0.known.add(told) }
+            self.state.withLock { state in
+                state.known.add(told)
+                state.known.losses += 1
+            }
+            isTold = true
             self.metrics.corruption.increment()
             self.logger.error("acknowledged events can't be read any more", Self.fields(part, self.directory))
-            self.save()
         }
+        if isTold { self.save() }
     }
 
     private static func fields(_ missing: MissingRange, _ directory: String) -> KeyValuePairs<String, String> {
@@ -148,15 +181,20 @@ final class SpoolReporter: Sendable {
         ]
     }
 
-    /// What has been told of before is passed over.
+    /// What has been told of before is passed over. A log that is gone as a whole was there until now, whatever was told of one before it.
     func report(_ alarm: SpoolAlarm) {
         var alarm = alarm
         alarm.noticedAt = self.time.wallMilliseconds
         let isNew = self.state.withLock { state in
+            if alarm.log != nil {
+                state.known.alarms.removeAll { $0.file == alarm.file }
+                state.known.acknowledgedAlarms.removeAll { $0.file == alarm.file }
+            }
             guard !state.known.alarms.contains(where: { $0.file == alarm.file && $0.text == alarm.text }),
                 !alarm.holdsEvents || !state.known.acknowledgedAlarms.contains(where: { $0.file == alarm.file })
             else { return false }
             state.known.alarms.append(alarm)
+            state.known.losses += 1
             return true
         }
         guard isNew else { return }

@@ -82,7 +82,7 @@ actor SpoolWriter {
     /// - Returns: a receipt for each submission; made here alone, after the sync returned 0.
     /// - Throws: `spool_full`, or that no new segment can be made; nothing is stored then. A disk that breaks its word ends the process.
     func commit(_ submissions: [Submission]) throws(ForebayError) -> [DurableReceipt] {
-        guard !self.isClosed else { throw ForebayError(.spoolFull, recovery: .retry, "the spool is closed") }
+        guard !self.isClosed else { throw .closed }
         if let fault = self.view.read({ $0.fault }) { throw ForebayError(.systemCall, recovery: .retry, fault) }
         let plan = GroupPlan(submissions)
         guard plan.eventCount > 0 else { return submissions.map { _ in DurableReceipt(origin: self.tail.origin, firstSequences: []) } }
@@ -362,4 +362,8 @@ actor SpoolWriter {
             guard error.code == .spoolFull else { self.configuration.onDiskFailure(error) }
         }
     }
+}
+
+extension ForebayError {
+    static let closed = ForebayError(.spoolFull, recovery: .retry, "the spool is closed")
 }

@@ -152,6 +152,7 @@ final class CursorSet: Sendable {
             sequence = min(max(sequence, taken), view.read { $0.durableEnd })
         }
         let cursor = try self.rewrite(name, routes, sequence, view)
+        if old.count == 1, known == nil, parted.isEmpty { self.takeOverAhead(old[0], cursor, view) }
         var rests: [SpoolCursor] = []
         // Their count before the registry: of one with several routes it is not believed at a start, of one with a single route it is.
         for cursor in parted {
@@ -181,6 +182,21 @@ final class CursorSet: Sendable {
                 ])
         }
         return cursor
+    }
+
+    /// What is settled ahead of a cursor is so under another name, too: where no event of that name is there, of which it says nothing.
+    private func takeOverAhead(_ old: SpoolCursor, _ cursor: SpoolCursor, _ view: SpoolView) {
+        let (end, isNew) = view.read { state in
+            (state.durableEnd, cursor.routes.allSatisfy { old.routes.contains($0) || state.ordinals[$0] ?? 0 == 0 })
+        }
+        guard isNew, let ahead = old.readAhead(end: end) else { return }
+        do throws(ForebayError) {
+            try self.aheadFile(cursor.name, cursor.routes).write(ahead)
+        } catch {
+            Self.logger.warning(
+                "what is settled ahead of a cursor could not be written under its new name; it is delivered again",
+                ["cursor": cursor.name, "from": old.name, "error": error.description])
+        }
     }
 
     /// Gives a cursor up: it holds nothing any more.
@@ -267,9 +283,12 @@ final class CursorSet: Sendable {
     private func cursor(_ name: String, _ routes: [RouteID], _ slots: sending SlotFile, _ value: SlotFile.Value) -> SpoolCursor {
         SpoolCursor(
             name: name, routes: routes, slots: slots, value: value,
-            ahead: SettledAheadFile(
-                disk: self.disk, directory: self.directory, log: self.state.withLock { $0.registry.log }, name: name, routes: routes),
-            budget: self.budget, moved: self.moved, onDiskFailure: self.onDiskFailure)
+            ahead: self.aheadFile(name, routes), budget: self.budget, moved: self.moved, onDiskFailure: self.onDiskFailure)
+    }
+
+    private func aheadFile(_ name: String, _ routes: [RouteID]) -> SettledAheadFile {
+        SettledAheadFile(
+            disk: self.disk, directory: self.directory, log: self.state.withLock { $0.registry.log }, name: name, routes: routes)
     }
 
     private func register(_ change: (inout CursorRegistry) -> Void) throws(ForebayError) {

@@ -1,4 +1,5 @@
 import ForebayCore
+import Glibc
 
 /// How `ahead/CURSOR` lies on disk: what is settled beyond a cursor that an older event holds.
 ///
@@ -12,7 +13,8 @@ import ForebayCore
 ///     48  u32  number of witnesses
 ///     52  u32  number of ranges, at most 65,536
 ///     56  u64  for each route its hash
-///     …   16 B + u64  for each witness the id of a side log, and a sequence below which that held everything
+///     …   16 B + u64 + u64  for each witness the id of a side log, a sequence below which that held everything, and how often something
+///                     of it had been found lost or damaged
 ///     …   u64 + u64  for each range its first sequence and one past its last
 ///
 /// It is replaced whole, by a rename. What it says stays true for ever, so an older one does no harm; one that is gone, damaged, another
@@ -21,7 +23,7 @@ import ForebayCore
 struct SettledAheadFile {
     static let magic: UInt32 = 0x4159_4246
     static let rangeLimit = 65_536
-    private static let fixed = 56
+    private static let fixed = 56, witness = 32
 
     let disk: any Disk
     let directory: String
@@ -37,12 +39,22 @@ struct SettledAheadFile {
 
     /// Durable on return.
     func write(_ ahead: SpoolCursor.Ahead) throws(ForebayError) {
-        let folder = Folder(self.disk)
-        try folder.make(Folder.parent(of: self.path))
-        let file = try self.disk.open(self.path + ".new", [.write, .create, .truncate])
+        let file = try self.openNew()
         try file.write(self.encoded(ahead), at: 0)
         try file.sync()
-        try folder.rename(self.path + ".new", to: self.path)
+        try Folder(self.disk).rename(self.path + ".new", to: self.path)
+    }
+
+    /// The folder is made when there is none: to make sure of it each time would sync the log's own folder for every cursor.
+    private func openNew() throws(ForebayError) -> any DiskFile {
+        let (path, access) = (self.path + ".new", [.write, .create, .truncate] as OpenOptions)
+        do throws(ForebayError) {
+            return try self.disk.open(path, access)
+        } catch {
+            guard error.systemCode == ENOENT else { throw error }
+            try Folder(self.disk).make(Folder.parent(of: path))
+            return try self.disk.open(path, access)
+        }
     }
 
     /// Fine if it is not there.
@@ -64,7 +76,7 @@ struct SettledAheadFile {
 
     private func encoded(_ ahead: SpoolCursor.Ahead) -> [UInt8] {
         let settled = ahead.settled
-        let count = Self.fixed + self.routes.count * 8 + settled.witnesses.count * 24 + settled.ranges.count * 16
+        let count = Self.fixed + self.routes.count * 8 + settled.witnesses.count * Self.witness + settled.ranges.count * 16
         var bytes = [UInt8](repeating: 0, count: count)
         bytes.withUnsafeMutableBytes { bytes in
             let base = bytes.baseAddress!
@@ -84,7 +96,8 @@ struct SettledAheadFile {
             for witness in settled.witnesses {
                 witness.log.write(to: base + place)
                 base.put(witness.end, at: place + 16)
-                place += 24
+                base.put(witness.losses, at: place + 24)
+                place += Self.witness
             }
             for range in settled.ranges {
                 base.put(range.lowerBound, at: place)
@@ -103,10 +116,10 @@ struct SettledAheadFile {
             bytes.number(24, as: UInt64.self) == SpoolCursor.owner(self.name)
         else { return nil }
         let counts = [44, 48, 52].map { Int(bytes.number($0, as: UInt32.self)) }
-        guard bytes.count == Self.fixed + counts[0] * 8 + counts[1] * 24 + counts[2] * 16 else { return nil }
+        guard bytes.count == Self.fixed + counts[0] * 8 + counts[1] * Self.witness + counts[2] * 16 else { return nil }
         let routes = (0..<counts[0]).map { RouteID(rawValue: bytes.number(Self.fixed + $0 * 8)) }
         guard routes == self.routes else { return nil }
-        let witnesses = Self.fixed + counts[0] * 8, ranges = witnesses + counts[1] * 24
+        let witnesses = Self.fixed + counts[0] * 8, ranges = witnesses + counts[1] * Self.witness
         var found: [Range<UInt64>] = []
         for place in stride(from: ranges, to: bytes.count, by: 16) {
             let (first, end): (UInt64, UInt64) = (bytes.number(place), bytes.number(place + 8))
@@ -115,8 +128,9 @@ struct SettledAheadFile {
         }
         let settled = SettledAhead(
             ranges: found, sentBelow: bytes.number(32),
-            witnesses: stride(from: witnesses, to: ranges, by: 24).map {
-                LogWitness(log: SpoolID(characters: bytes.part($0, SpoolID.length)), end: bytes.number($0 + 16))
+            witnesses: stride(from: witnesses, to: ranges, by: Self.witness).map {
+                LogWitness(
+                    log: SpoolID(characters: bytes.part($0, SpoolID.length)), end: bytes.number($0 + 16), losses: bytes.number($0 + 24))
             })
         return SpoolCursor.Ahead(settled: settled, isFinal: bytes.number(40, as: UInt32.self) & 1 != 0)
     }

@@ -79,8 +79,11 @@ final class SlotFile {
         } catch {
             guard error.systemCode == EIO, error.code != .syncFailed else { throw error }
         }
-        try Folder(disk).quarantine(path, of: directory)
-        return try self.makeOnce(disk, path, of: directory, as: kind, log: log, value)
+        // First the new one: what can't be written can still be read, and must not be missed should this end in between.
+        let new = path + ".new"
+        let generation = try self.makeOnce(disk, new, of: directory, as: kind, log: log, value).generation
+        try Folder(disk).quarantine(path, of: directory, replacedBy: new)
+        return SlotFile(file: try disk.open(path, .write), kind: kind, log: log, generation: generation)
     }
 
     /// Changes nothing.

@@ -34,6 +34,8 @@ package final class SpoolCursor: Sendable {
         var isUnwritten = false
         var ahead = Ahead()
         var isAheadDirty = false
+        /// What the side logs held at the start.
+        var witnesses: [LogWitness] = []
     }
 
     /// `forward/orders`.
@@ -113,6 +115,7 @@ package final class SpoolCursor: Sendable {
     ///   - end: one past the log's last durable event.
     ///   - witnesses: what the logs hold in which events were settled, as far as they are whole.
     package func openAhead(end: UInt64, witnesses: [LogWitness]) throws(ForebayError) -> Ahead {
+        self.state.withLock { $0.witnesses = witnesses }
         guard var found = self.readAhead(end: end),
             found.settled.witnesses.allSatisfy({ needed in witnesses.contains { $0.covers(needed) } })
         else {
@@ -126,14 +129,21 @@ package final class SpoolCursor: Sendable {
         return found
     }
 
-    private func readAhead(end: UInt64) -> Ahead? {
+    /// What is on disk just now; none: nothing, or nothing that can be read.
+    func readAhead(end: UInt64) -> Ahead? {
         do throws(ForebayError) { return try self.aheadFile.read(end: end) } catch { return nil }
     }
 
     /// Events beyond it are settled: written within 100 ms, by the keeper.
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {
         let isNew = self.state.withLock { state in
-            let ahead = Ahead(settled: ahead, isFinal: isFinal)
+            var ahead = Ahead(settled: ahead, isFinal: isFinal)
+            // What was found lost since the start may be what was settled by being there. Of that nothing is told apart.
+            if !ahead.settled.witnesses.allSatisfy({ witness in
+                witness.losses == state.witnesses.first { $0.log == witness.log }?.losses ?? 0
+            }) {
+                ahead.settled.trim(below: 0, limit: 0)
+            }
             guard ahead != state.ahead else { return false }
             state.ahead = ahead
             defer { state.isAheadDirty = true }

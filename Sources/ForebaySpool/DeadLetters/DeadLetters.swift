@@ -39,6 +39,7 @@ package actor DeadLetters: DeadLetterLog {
     private let held = Atomic<UInt64>(0)
     private let bytes = Atomic<Int>(0)
     private let opened = Mutex<Spool?>(nil)
+    private var isClosed = false
 
     /// - Parameters:
     ///   - directory: of this route's log.
@@ -68,6 +69,7 @@ package actor DeadLetters: DeadLetterLog {
         if let opened = self.spool {
             spool = opened
         } else {
+            guard !self.isClosed else { throw .closed }
             spool = try self.open(self.directory)
             self.opened.withLock { $0 = spool }
         }
@@ -106,12 +108,18 @@ package actor DeadLetters: DeadLetterLog {
 
     package var witness: LogWitness? { self.spool?.witness }
 
-    package func close() async {
+    /// Nothing can be appended afterwards.
+    ///
+    /// - Returns: whether it holds nothing.
+    @discardableResult package func close() async -> Bool {
+        self.isClosed = true
         let spool = self.opened.withLock { opened in
             defer { opened = nil }
             return opened
         }
-        await spool?.close()
+        guard let spool else { return true }
+        await spool.close()
+        return spool.sequenceCount == 0
     }
 
     private nonisolated var spool: Spool? { self.opened.withLock { $0 } }

@@ -71,10 +71,13 @@ struct Folder {
 
     /// Moves a file that may not count any more, and must not be lost either, to the log's folder `quarantine`. Fine if it is gone: moved
     /// by an attempt that failed behind that, or removed by somebody.
-    func quarantine(_ path: String, of log: String) throws(ForebayError) {
+    ///
+    /// - Parameter new: a file, durable, that gets its name at once.
+    func quarantine(_ path: String, of log: String, replacedBy new: String? = nil) throws(ForebayError) {
         let folder = "\(log)/quarantine"
         try self.make(folder)
         if try self.exists(path) { try self.disk.rename(path, to: try self.freeName(for: path, in: folder)) }
+        if let new { try self.disk.rename(new, to: path) }
         try self.disk.syncFolder(folder)
         try self.disk.syncFolder(Self.parent(of: path))
     }

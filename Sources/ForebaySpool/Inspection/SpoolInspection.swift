@@ -1,4 +1,5 @@
 package import ForebayCore
+import Glibc
 
 /// Looks at a spool folder from outside: takes no lock, changes nothing, works beside a running node.
 package struct SpoolInspection {
@@ -84,7 +85,7 @@ package struct SpoolInspection {
         found.removeAll { $0.0.log != self.id }
         for (place, (header, file, size)) in found.enumerated() {
             let next = place + 1 < found.count ? found[place + 1].0 : nil
-            let (end, isSealed) = try Self.end(header, file, size: size, next: next)
+            let (end, isSealed) = try Self.end(disk, header, file, size: size, next: next)
             self.headers.append(header)
             self.segments.append(
                 Segment(
@@ -141,11 +142,27 @@ package struct SpoolInspection {
                         reason: "the segment before it has the same sequences"))
             }
             expected = segment.end
-            if try self.isHusk(segment, self.headers[place]) { continue }
             let isLast = place == self.segments.count - 1
-            try self.verify(segment, self.headers[place], end: isLast && !segment.isSealed ? nil : segment.end, &verdict)
+            try self.verifyUnlessLetGo(
+                segment, self.headers[place], end: isLast && !segment.isSealed ? nil : segment.end, &verdict)
         }
         return verdict
+    }
+
+    /// A running node may remove a segment, use its file again, or cut it, at any moment: what is wrong then is no damage.
+    private func verifyUnlessLetGo(
+        _ segment: Segment, _ header: SegmentHeader, end: UInt64?, _ verdict: inout Verdict
+    ) throws(ForebayError) {
+        let known = verdict
+        do throws(ForebayError) {
+            if try self.isHusk(segment, header) { return }
+            try self.verify(segment, header, end: end, &verdict)
+            guard verdict.problems.count > known.problems.count, try self.isHusk(segment, header) else { return }
+            verdict = known
+        } catch {
+            guard error.systemCode == ENOENT, try self.disk.kind(of: segment.file) == nil else { throw error }
+            verdict = known  // Should it be missed, the next start says so.
+        }
     }
 
     /// Whether its header stays alone to say where the one before it ends, or is about to: nobody needs what it had.
@@ -207,21 +224,12 @@ package struct SpoolInspection {
     }
 
     private static func end(
-        _ header: SegmentHeader, _ file: any DiskFile, size: Int, next: SegmentHeader?
+        _ disk: any Disk, _ header: SegmentHeader, _ file: any DiskFile, size: Int, next: SegmentHeader?
     ) throws(ForebayError) -> (UInt64, Bool) {
         if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt, base: header.base) { return (footer.end, true) }
         if let next, next.previousNumber == header.number { return (max(next.knownEnd, header.base), false) }
-        // Whole groups: what came with them in a torn one does not count.
-        var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
-        var end = header.base
-        scan: while true {
-            switch try scanner.step() {
-            case .frame(let frame, _): if frame.flags.contains(.closesGroup) { end = max(end, frame.end) }
-            case .gap: continue
-            case .footer, .end: break scan
-            }
-        }
-        return (end, false)
+        // As the next start would: a torn group, and what is left of one that was refused, does not count.
+        return (try TailRecovery(disk, header, file.path, size: size).end(), false)
     }
 
     private mutating func readMarks(_ registry: CursorRegistry?) throws(ForebayError) {

@@ -98,6 +98,12 @@ struct LogIdentity {
         return released
     }
 
+    /// Where the cursor stands that is furthest back.
+    var lowestCursor: UInt64 { self.cursors.values.map { $0.value?.sequence ?? 0 }.min() ?? 0 }
+
+    /// Nobody comes to what lies below it any more.
+    var passed: UInt64 { self.kind == .spool ? min(self.released, self.lowestCursor) : self.released }
+
     /// Who has settled what, by the cursors' files.
     var parties: [LossCount.Party] {
         let registry = self.knownRegistry

@@ -267,8 +267,8 @@ struct SpoolRecovery {
                     sequences: end..<outcome.durableEnd, segment: outcome.newest, position: outcome.segments.last?.dataEnd ?? 0,
                     reason: "the log ends below a mark", isGone: outcome.isNewestLost))
         }
-        // Without segments and marks it is a first start that was cut short.
-        if !identity.isNew, !identity.isVersion1, identity.mark?.value == nil, !found.segments.isEmpty || outcome.durableEnd > 0 {
+        // A first start makes it before the registry: one that was cut short has neither.
+        if !identity.isNew, !identity.isVersion1, identity.mark?.value == nil {
             self.reporter.report(
                 SpoolAlarm(file: "\(self.directory)/\(SpoolMark.file)", text: "it is gone or can't be read; it is made anew"))
         }
@@ -277,8 +277,7 @@ struct SpoolRecovery {
     /// Whether the oldest segments were removed by us.
     private func checkBeginning(_ identity: LogIdentity, _ outcome: inout Outcome) {
         guard let mark = identity.mark?.value, !identity.isVersion1, mark.owner > 0 else { return }
-        let lowest = self.kind == .spool ? identity.cursors.values.map { $0.value?.sequence ?? 0 }.min() ?? 0 : 0
-        let settled = max(identity.released, lowest)
+        let settled = max(identity.released, self.kind == .spool ? identity.lowestCursor : 0)
         guard let first = outcome.segments.first, first.header.knownEnd > settled else { return }
         outcome.holes.append(
             MissingRange(

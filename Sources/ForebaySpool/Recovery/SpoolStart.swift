@@ -36,7 +36,7 @@ struct SpoolStart {
         let chance = configuration.surroundings.chance
         var identity = try LogIdentity(disk, of: directory, configuration.kind, found, chance: chance)
         try reporter.remember(
-            AlarmFile(disk: disk, directory: directory, log: identity.log, budget: budget),
+            AlarmFile(disk: disk, directory: directory, log: identity.log, budget: budget), passed: identity.passed,
             firstSegment: found.segments.first?.header.number ?? 0)
         let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter).run(found, &identity, chance: chance)
         (self.identity, self.outcome) = (identity, outcome)

@@ -32,16 +32,40 @@ struct TailRecovery {
         self.size = size
     }
 
-    /// - Parameter mark: everything below was durable, as far as is known without this segment.
-    func run(mark: UInt64) throws(ForebayError) -> Outcome {
-        let file = try self.disk.openFromDevice(self.path)
+    /// What stands in the segment, and what of it counts.
+    private struct Tail {
+        var frames: [Found]
+        /// Everything below it was durable, as far as is known with this segment.
+        var mark: UInt64
+        /// Below it.
+        var covered: ArraySlice<Found>
+        /// Whole groups that go on from there.
+        var kept: [Found]
+    }
+
+    private func look(_ file: any DiskFile, mark: UInt64) throws(ForebayError) -> Tail {
         var scanner = SegmentScanner(file: file, salt: self.header.salt, position: self.header.dataStart, limit: self.size)
         var (frames, mark) = try self.scan(&scanner, max(mark, self.header.base))
         mark = Self.raised(mark, toGroupsOf: frames.map(\.header))
-        var outcome = Outcome(info: SegmentInfo(header: self.header, path: self.path, end: mark, dataEnd: self.size, size: self.size))
-        var contents = SegmentContents(self.header)
         // Payloads below W are verified when they are read.
         let covered = frames.prefix { $0.header.end <= mark }
+        let kept = try self.uncovered(frames.dropFirst(covered.count), from: mark, &scanner)
+        return Tail(frames: frames, mark: mark, covered: covered, kept: kept)
+    }
+
+    /// Where it would end after ``run(mark:)``, as far as it tells itself. Changes nothing.
+    func end() throws(ForebayError) -> UInt64 {
+        let tail = try self.look(try self.disk.open(self.path, []), mark: self.header.base)
+        return max(tail.mark, tail.kept.last?.header.end ?? 0)
+    }
+
+    /// - Parameter mark: everything below was durable, as far as is known without this segment.
+    func run(mark: UInt64) throws(ForebayError) -> Outcome {
+        let file = try self.disk.openFromDevice(self.path)
+        let tail = try self.look(file, mark: mark)
+        let (frames, mark, covered, kept) = (tail.frames, tail.mark, tail.covered, tail.kept)
+        var outcome = Outcome(info: SegmentInfo(header: self.header, path: self.path, end: mark, dataEnd: self.size, size: self.size))
+        var contents = SegmentContents(self.header)
         for found in covered { contents.add(found.header, at: found.position) }
         if contents.end < mark {
             outcome.missing.append(
@@ -50,7 +74,6 @@ struct TailRecovery {
                     reason: "the log ends below a mark"))
         }
         let isHoled = contents.hasHoles || contents.end < mark
-        let kept = try self.uncovered(frames.dropFirst(covered.count), from: mark, &scanner)
         for found in kept { contents.add(found.header, at: found.position) }
         if let first = kept.first { try self.writeAgain(file, first.position..<contents.dataEnd) }
         contents.apply(to: &outcome.info)

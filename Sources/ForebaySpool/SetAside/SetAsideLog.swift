@@ -17,6 +17,7 @@ package final class SetAsideLog: Sendable {
     private let open: @Sendable (String) throws(ForebayError) -> Spool
     private let store: Mutex<Store?>
     private let acknowledged = Mutex<(@Sendable () -> Void)?>(nil)
+    private let isClosed = Atomic<Bool>(false)
 
     /// Nothing stands on disk until the first unit comes. Opens what is there.
     ///
@@ -34,7 +35,10 @@ package final class SetAsideLog: Sendable {
 
     /// Those not ended, by number.
     package var units: [Unit] {
-        guard let store = self.opened else { return [] }
+        self.opened.map(Self.units) ?? []
+    }
+
+    private static func units(of store: Store) -> [Unit] {
         var units = store.units.live
         let isAwaited = store.spool.missing.contains { $0.isGone && $0.unit == nil }
         store.spool.view.read { state in
@@ -54,7 +58,9 @@ package final class SetAsideLog: Sendable {
     }
 
     /// Whether nothing waits in it.
-    package var isEmpty: Bool { self.units.allSatisfy { $0.end == $0.settled && $0.awaited <= $0.settled } }
+    package var isEmpty: Bool { Self.isEmpty(self.units) }
+
+    private static func isEmpty(_ units: [Unit]) -> Bool { units.allSatisfy { $0.end == $0.settled && $0.awaited <= $0.settled } }
 
     /// One above every number ever seen; the caller numbers new units upwards from it.
     package var nextNumber: UInt64 { self.opened?.units.nextNumber ?? 1 }
@@ -156,12 +162,18 @@ package final class SetAsideLog: Sendable {
         }
     }
 
-    package func close() async {
+    /// Nothing can be appended afterwards.
+    ///
+    /// - Returns: whether nothing waits in it.
+    @discardableResult package func close() async -> Bool {
+        self.isClosed.store(true, ordering: .sequentiallyConsistent)
         let store = self.store.withLock { store in
             defer { store = nil }
             return store
         }
-        await store?.spool.close()
+        guard let store else { return true }
+        await store.spool.close()
+        return Self.isEmpty(Self.units(of: store))
     }
 
     /// The same list from outside, for a node that is down: takes no lock, writes nothing.
@@ -189,8 +201,13 @@ package final class SetAsideLog: Sendable {
     /// Off the caller's executor, which may be an event loop: opening waits for the disk.
     @concurrent private func openedOrMade() async throws(ForebayError) -> Store {
         if let store = self.opened { return store }
+        guard !self.isClosed.load(ordering: .sequentiallyConsistent) else { throw .closed }
         let store = try Self.openStore(self.directory, self.open)
         self.store.withLock { $0 = store }
+        guard !self.isClosed.load(ordering: .sequentiallyConsistent) else {
+            await self.close()
+            throw .closed
+        }
         return store
     }
 

@@ -144,9 +144,12 @@ package struct SideLogs: Sendable {
     /// Events that wait in what is set aside.
     package var setAsideEvents: UInt64 { (self.setAside?.units ?? []).reduce(0) { $0 + $1.end - $1.settled } }
 
-    package func close() async {
-        await self.deadLetters.close()
-        await self.setAside?.close()
+    /// - Returns: those that hold nothing.
+    @discardableResult package func close() async -> [SideLogFolder.Kind] {
+        var empty: [SideLogFolder.Kind] = []
+        if await self.deadLetters.close() { empty.append(.deadLetters) }
+        if let setAside, await setAside.close() { empty.append(.setAside) }
+        return empty
     }
 }
 

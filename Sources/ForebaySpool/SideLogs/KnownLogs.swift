@@ -77,17 +77,19 @@ package final class KnownLogs: Sendable {
             state.opened[name] = spool.id
             return state.isStarting
         }
-        if !isStarting { try self.change { $0.logs = self.allOpened } }
+        if !isStarting { try self.enterOpened() }
     }
 
-    private var allOpened: [String: SpoolID] { self.state.withLock { $0.opened } }
+    private func enterOpened() throws(ForebayError) {
+        try self.change { registry, opened in registry.logs = opened }
+    }
 
     /// All that is there has been opened: tells of what is not, and knows from now on what is.
     ///
     /// - Parameter spool: has the alarms.
     package func finishStart(_ spool: Spool) {
         let known = self.state.withLock { $0.registry.logs }
-        let ids = Set(self.allOpened.values)
+        let ids = Set(self.state.withLock { $0.opened.values })
         if self.found.isThere, self.found.registry == nil {
             spool.report(
                 SpoolAlarm(
@@ -99,19 +101,21 @@ package final class KnownLogs: Sendable {
             self.logger.warning("one copy of the registry of logs was damaged; it is written anew", ["folder": self.directory])
         }
         // One that has another name now is known by its id.
-        for (name, id) in known.sorted(by: { $0.key < $1.key }) where !ids.contains(id) {
-            spool.report(SpoolAlarm(file: "\(self.directory)/\(name)", text: Self.text(name)))
-        }
-        if self.isSpoolGone, known[Self.spool] == nil {
-            spool.report(SpoolAlarm(file: "\(self.directory)/\(Self.spool)", text: Self.text(Self.spool)))
-        }
+        spool.hadBack(ids)
+        for (name, id) in known.sorted(by: { $0.key < $1.key }) where !ids.contains(id) { spool.report(self.alarm(name, id)) }
+        if self.isSpoolGone, known[Self.spool] == nil { spool.report(self.alarm(Self.spool, .none)) }
         self.state.withLock { $0.isStarting = false }
         do throws(ForebayError) {
-            try spool.withReserve { () throws(ForebayError) in try self.change { $0.logs = self.allOpened } }
+            try spool.withReserve { () throws(ForebayError) in try self.enterOpened() }
         } catch {
             // The next log that is opened, or given up, writes it.
             self.logger.warning("the registry of logs could not be written", ["folder": self.directory, "error": error.description])
         }
+    }
+
+    /// The registry is written without it, so a later start does not miss it once more: it is kept with the alarms.
+    private func alarm(_ name: String, _ log: SpoolID) -> SpoolAlarm {
+        SpoolAlarm(file: "\(self.directory)/\(name)", text: Self.text(name), holdsEvents: true, log: log)
     }
 
     private static func text(_ name: String) -> String {
@@ -126,27 +130,30 @@ package final class KnownLogs: Sendable {
     /// They are given up, or stopped with nothing in them: nobody will miss them. Durable on return.
     package func forget(_ paths: [String]) throws(ForebayError) {
         let names = paths.map(self.name)
-        let isKnown = self.state.withLock { state in names.contains { state.registry.logs[$0] != nil } }
-        if isKnown {
-            try self.change { registry in
-                for name in names { registry.logs[name] = nil }
-            }
-        }
-        self.state.withLock { state in
-            for name in names { state.opened[name] = nil }
+        let isKnown = self.state.withLock { state in names.contains { state.registry.logs[$0] != nil || state.opened[$0] != nil } }
+        guard isKnown else { return }
+        try self.change { registry, opened in
+            for name in names { (registry.logs[name], opened[name]) = (nil, nil) }
         }
     }
 
-    private func change(_ change: (inout LogRegistry) -> Void) throws(ForebayError) {
+    /// Changes what stands in the registry, durably, and what counts as opened: one change after the other, so that none enters again what
+    /// another takes out.
+    private func change(_ change: (inout LogRegistry, inout [String: SpoolID]) -> Void) throws(ForebayError) {
         let outcome = self.changing.withLock { _ in
             Result { () throws(ForebayError) in
-                var (registry, isUnwritten) = self.state.withLock { ($0.registry, $0.isUnwritten) }
-                let before = registry
-                change(&registry)
-                guard isUnwritten || registry != before else { return }
-                self.state.withLock { $0.isUnwritten = true }
-                try registry.write(self.disk, to: self.directory)
-                self.state.withLock { ($0.registry, $0.isUnwritten) = (registry, false) }
+                var (registry, opened, isUnwritten) = self.state.withLock { ($0.registry, $0.opened, $0.isUnwritten) }
+                let (before, known) = (registry, Set(opened.keys))
+                change(&registry, &opened)
+                if isUnwritten || registry != before {
+                    self.state.withLock { $0.isUnwritten = true }
+                    try registry.write(self.disk, to: self.directory)
+                    self.state.withLock { ($0.registry, $0.isUnwritten) = (registry, false) }
+                }
+                let gone = known.subtracting(opened.keys)
+                self.state.withLock { state in
+                    for name in gone { state.opened[name] = nil }
+                }
             }
         }
         try outcome.get()

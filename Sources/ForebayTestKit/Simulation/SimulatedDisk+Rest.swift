@@ -15,7 +15,9 @@ extension SimulatedDisk {
         let segments = found.filter { $0.hasSuffix(".segment") }
         guard let newest = segments.last, let any = found.randomElement(using: &self.chance) else { return }
         self.coverage.hit("fault.fileVanishes")
-        self.lose(Bool.random(using: &self.chance) ? newest : any)
+        let lost = Bool.random(using: &self.chance) ? newest : any
+        self.lose(lost)
+        if lost == newest { self.onNewestVanished?() }
     }
 
     /// Puts another file's content in a file's place.

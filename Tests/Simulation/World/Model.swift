@@ -173,9 +173,17 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         guard let first = self.events.lazy.filter({ $0.fate == .acknowledged && $0.acknowledgedAt >= since }).map(\.sequence).min() else {
             return
         }
-        self.undecidable.append(first..<UInt64.max)
+        self.mayLose(from: first)
+    }
+
+    /// What was acknowledged until now may be lost unseen, from a sequence on.
+    func mayLose(from sequence: UInt64) {
+        self.undecidable.append(sequence..<UInt64.max)
         self.undecidableSince = self.events.count
     }
+
+    /// The newest segment of the spool was damaged, and no start has seen it yet.
+    var isNewestLost = false
 
     private var undecidableSince = 0
 

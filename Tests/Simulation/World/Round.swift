@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebaySpool
 import ForebayTelemetry
 package import ForebayTestKit
 
@@ -26,6 +27,7 @@ package struct Round {
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
         disk.onName = { from, to in self.count(from, to, model) }
+        disk.onNewestVanished = { model.isNewestLost = true }
         disk.onTruncate = { path, size in
             // Two blocks of header, one of footer.
             guard size == 3 * 4096, path.hasPrefix("\(SimulatedNode.directory)/setaside/"), path.hasSuffix(".segment") else { return }
@@ -86,7 +88,9 @@ package struct Round {
     /// What happens to the folder before a start.
     private func damage(_ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, hasCrashed: Bool, _ copies: inout Set<String>) {
         let folder = SimulatedNode.directory
+        let newest = (try? SpoolInspection(directory: "\(folder)/spool", disk: disk))?.segments.last
         guard let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: folder, copies: copies) else { return }
+        defer { self.damageBoth(isNewest: file == newest?.file && damage.kind != .flippedBit, disk, model) }
         model.coverage.hit("damage: \(damage.kind.rawValue)")
         model.coverage.hit("damaged: \(damage.target.rawValue)")
         model.damaged()
@@ -98,6 +102,15 @@ package struct Round {
         }
         if hasCrashed, !file.contains("/spool/") { model.mayLoseAside = true }
         self.tell?("damage: \(damage) to \(file)")
+    }
+
+    /// With the newest segment and the mark both gone, before a start has seen either, nothing tells that there was more than is left.
+    private func damageBoth(isNewest: Bool, _ disk: SimulatedDisk, _ model: Model) {
+        model.isNewestLost = model.isNewestLost || isNewest
+        guard model.isNewestLost, let left = try? SpoolInspection(directory: "\(SimulatedNode.directory)/spool", disk: disk),
+            let verdict = try? left.verify(), verdict.problems.contains(where: { $0.file.hasSuffix("/spool/mark") })
+        else { return }
+        model.mayLose(from: left.segments.last?.end ?? 0)
     }
 
     /// What every round must have, whatever its dice said: a fault that struck, and segments that were rolled.

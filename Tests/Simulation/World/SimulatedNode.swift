@@ -125,10 +125,8 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
             route.aside?.source.close()
         }
         let logs = (storage.logs.map { $0 } + storage.removed.map { $0 }).sorted { $0.key < $1.key }
-        let empty =
-            logs.filter { $0.value.setAsideEvents == 0 }.map { (kind: SideLogFolder.Kind.setAside, route: $0.key) }
-            + logs.filter { $0.value.deadLetters.count == 0 }.map { (kind: .deadLetters, route: $0.key) }
-        for (_, logs) in logs { await logs.close() }
+        var empty: [(kind: SideLogFolder.Kind, route: String)] = []
+        for (route, logs) in logs { empty += await logs.close().map { ($0, route) } }
         storage.data.forgetEmpty(empty)
         self.countReleased(spool)
         await spool.close()
@@ -158,6 +156,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         configuration.preparesNext = self.plan.preparesNext && self.life.forgetsStopped == nil
         let spool = try known.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
         self.hasOpened = true
+        self.model.isNewestLost = false
         let routes = self.life.configured.map { line in
             DataFolderLogs.Route(name: self.life.lines[line].name, formerly: self.life.lines[line].formerly)
         }
