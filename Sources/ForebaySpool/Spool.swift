@@ -157,16 +157,20 @@ package final class Spool: Sendable {
 
     /// - Parameter route: none: the events of all.
     package func reader(route: RouteID?, from sequence: UInt64) -> SpoolReader {
-        self.reader(route.map { .one($0) } ?? .all, from: sequence)
+        self.reader(route.map { .one($0) } ?? .all, from: sequence) { [weak self] in self?.report($0) }
     }
 
     /// A reader of what the cursor counts, from where it stands.
     package func reader(of cursor: SpoolCursor) -> SpoolReader {
-        self.reader(RouteFilter(cursor.routes), from: cursor.sequence)
+        let routes = cursor.routes
+        return self.reader(RouteFilter(routes), from: cursor.sequence) { [weak self] missing in
+            self?.report(missing)
+            if missing.isGone { self?.reporter.passed(missing.sequences, by: routes) }
+        }
     }
 
-    private func reader(_ routes: RouteFilter, from sequence: UInt64) -> SpoolReader {
-        SpoolReader(view: self.view, disk: self.configuration.disk, routes: routes, from: sequence) { [weak self] in self?.report($0) }
+    private func reader(_ routes: RouteFilter, from sequence: UInt64, onMissing: @escaping (MissingRange) -> Void) -> SpoolReader {
+        SpoolReader(view: self.view, disk: self.configuration.disk, routes: routes, from: sequence, onMissing: onMissing)
     }
 
     // MARK: Cursors

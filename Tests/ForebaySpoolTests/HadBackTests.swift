@@ -84,6 +84,47 @@ struct HadBackTests {
         }
     }
 
+    @Test("what a route has passed meanwhile stays told, and its file is kept; what nobody has passed is read", arguments: [true, false])
+    func passed(isPassed: Bool) async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try fixture.open { $0.recentBytes = 0 }
+        var cursors = try await self.open(spool)
+        let known = try await self.append(spool, "old", 24, padding: 12_000)
+        await spool.close()
+        let path = try fixture.segmentFiles()[1]
+        let kept = try Data(contentsOf: URL(filePath: path))
+        try FileManager.default.removeItem(atPath: path)
+        spool = try fixture.open { $0.recentBytes = 0 }
+        cursors = try await self.open(spool)
+        // Two of three go over it; the last one stands before it.
+        for cursor in cursors[..<2] {
+            #expect(try self.waiting(spool, cursor).count < 8)
+            if isPassed { cursor.move(to: spool.durableEnd, settled: 6) }
+        }
+        let lost = spool.missing
+        #expect(!lost.isEmpty)
+        await spool.close()
+        try kept.write(to: URL(filePath: path))
+        for _ in 0..<2 {
+            spool = try fixture.open { $0.recentBytes = 0 }
+            cursors = try await self.open(spool)
+            #expect(spool.missing == (isPassed ? lost : []))
+            for (place, cursor) in cursors.enumerated() {
+                let expected = place < 2 && isPassed ? [] : known.filter { $0.route == cursor.route }
+                #expect(try self.waiting(spool, cursor) == expected)
+            }
+            await spool.close()
+        }
+        spool = try fixture.open { $0.recentBytes = 0 }
+        for cursor in try await self.open(spool) { cursor.move(to: spool.durableEnd, settled: 8) }
+        await spool.tidy()
+        let quarantine = fixture.directory + "/quarantine"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: quarantine)) ?? []
+        #expect(names == (isPassed ? [URL(filePath: path).lastPathComponent] : []))
+        #expect(!FileManager.default.fileExists(atPath: path))
+        await spool.close()
+    }
+
     enum Loss: CaseIterable { case moved, headerDamaged, twoMoved }
 
     @Test(

@@ -39,12 +39,16 @@ struct KnownLogsTests {
         ], [true, false])
     func gone(_ names: [String], isEmptied: Bool) async throws {
         let world = try await Self.filled()
+        #expect(try DataFolderInspection.isDataFolder(world.data) && DataFolderInspection(directory: world.data).verify().problems.isEmpty)
         for name in names {
             try FileManager.default.removeItem(atPath: "\(world.data)/\(name)")
             if isEmptied { try SystemDisk().makeFolder("\(world.data)/\(name)") }
         }
         let all = [("deadletters", Self.letters), ("setaside", Self.aside), ("spool", Self.spool)]
         let expected = all.filter { log in names.contains { $0.hasPrefix(log.0) } }.map(\.1)
+        let problems = try DataFolderInspection(directory: world.data).verify().problems
+        #expect(problems.map { "\($0.file.dropFirst(world.data.count + 1)): \($0.reason.prefix { $0 != ";" && $0 != ":" })" } == expected)
+        #expect(try DataFolderInspection.isDataFolder(world.data))
         try world.start()
         #expect(Self.alarms(world) == expected)
         #expect(world.spool.missing.isEmpty)
@@ -380,6 +384,21 @@ struct KnownLogsTests {
             bytes[place] ^= 1
             #expect(LogRegistry(decoding: bytes) == nil)
             #expect(LogRegistry(decoding: Array(registry.encoded[..<place])) == nil)
+        }
+    }
+
+    @Test("a log in the place of one of another kind: a start is refused, and an inspection says so")
+    func otherKind() async throws {
+        let world = try await Self.filled()
+        for (from, to) in [("spool", "setaside/x"), ("deadletters/x", "spool"), ("setaside/x", "deadletters/x")] {
+            let copy = DataFolderWorld()
+            try FileManager.default.createDirectory(atPath: copy.base, withIntermediateDirectories: true)
+            try FileManager.default.copyItem(atPath: world.data, toPath: copy.data)
+            try FileManager.default.removeItem(atPath: "\(copy.data)/\(to)")
+            try FileManager.default.copyItem(atPath: "\(world.data)/\(from)", toPath: "\(copy.data)/\(to)")
+            let problems = try DataFolderInspection(directory: copy.data).verify().problems
+            #expect(problems.contains { $0.file.hasSuffix(to) && $0.reason.hasPrefix("a log of ") }, "\(from)")
+            #expect { try copy.start() } throws: { "\($0)".contains("\(to) is a log of ") }
         }
     }
 }

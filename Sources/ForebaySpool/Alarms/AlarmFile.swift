@@ -10,8 +10,27 @@ struct AlarmRecord: Equatable, Sendable {
     var acknowledged: [MissingRange] = []
     /// The same of files.
     var acknowledgedAlarms: [SpoolAlarm] = []
+    /// What cursors have passed of files that are gone: it is not delivered any more when they are had back.
+    var passed: [PassedRange] = []
     /// How often something was told of, ever.
     var losses: UInt64 = 0
+
+    /// Sequences that can't be read, acknowledged or not.
+    var holes: [Range<UInt64>] { (self.missing + self.acknowledged).filter { $0.unit == nil }.map(\.sequences) }
+
+    /// - Returns: whether that is news.
+    mutating func add(_ passed: PassedRange) -> Bool {
+        let known = self.passed.filter { $0.routes == passed.routes }.map(\.sequences)
+        let new = passed.sequences.parts(without: known).map { PassedRange(sequences: $0, routes: passed.routes) }
+        self.passed += new
+        return !new.isEmpty
+    }
+
+    /// What was passed of holes that are none any more says nothing.
+    mutating func dropPassed() {
+        let holes = self.holes
+        self.passed.removeAll { passed in !holes.contains { $0.overlaps(passed.sequences) } }
+    }
 
     mutating func add(_ missing: MissingRange) {
         // Frame by frame a whole segment may be lost: that is one range.
@@ -29,6 +48,13 @@ struct AlarmRecord: Equatable, Sendable {
     }
 }
 
+/// Sequences that a cursor was before, and is behind, without having read them.
+struct PassedRange: Equatable, Sendable {
+    var sequences: Range<UInt64>
+    /// Whose events the cursor counts.
+    var routes: [RouteID]
+}
+
 /// Where a log keeps its ``AlarmRecord``: text with a checksum in two files.
 ///
 ///     forebay-alarms 1
@@ -39,6 +65,7 @@ struct AlarmRecord: Equatable, Sendable {
 ///     gone 4 6 1 2 0 5 1764335461000 a%20segment%20is%20gone    the same, where a file that is gone had them
 ///     damaged 1764335460000 segments/… neither%20copy%20of%20…  noticed at, file, what is wrong, and the id of a log that is gone
 ///     seen-lost, seen-gone, seen-damaged                        as above, of what was acknowledged
+///     passed 4 6 9d5c0a1f2b3e4d6a                               first sequence, end, and the routes of a cursor that has gone over it unread
 ///     crc32c 5f0e2a91                                           of all bytes before this line
 struct AlarmFile: Sendable {
     static let names = ["alarms", "alarms.copy"]
@@ -93,6 +120,10 @@ struct AlarmFile: Sendable {
         lines += record.acknowledged.suffix(Self.limit).map { self.line($0.isGone ? "seen-gone" : "seen-lost", $0) }
         lines += record.alarms.filter(\.holdsEvents).prefix(Self.limit).map { self.line("damaged", $0) }
         lines += record.acknowledgedAlarms.suffix(Self.limit).map { self.line("seen-damaged", $0) }
+        lines += record.passed.suffix(Self.limit).map { passed in
+            (["passed", "\(passed.sequences.lowerBound)", "\(passed.sequences.upperBound)"]
+                + passed.routes.map { String($0.rawValue, radix: 16) }).joined(separator: " ")
+        }
         if record.missing.count > Self.limit {
             lines.append(
                 self.line(
@@ -136,6 +167,11 @@ struct AlarmFile: Sendable {
         var record = AlarmRecord()
         for line in words.dropFirst(3) {
             guard !line.isEmpty else { return nil }
+            if line[0] == "passed" {
+                guard let passed = Self.passed(line) else { return nil }
+                record.passed.append(passed)
+                continue
+            }
             if line[0] == "losses", line.count == 2, let losses = UInt64(line[1]), losses < SpoolFormat.highestMark {
                 record.losses = losses
             } else if line[0].hasSuffix("damaged"), let alarm = self.alarm(line) {
@@ -183,6 +219,13 @@ struct AlarmFile: Sendable {
             isGone: words[0].hasSuffix("gone"))
         missing.noticedAt = at
         return missing
+    }
+
+    private static func passed(_ words: [Substring]) -> PassedRange? {
+        guard words.count > 3, let first = UInt64(words[1]), let end = UInt64(words[2]), first <= end, end <= SpoolFormat.highestSequence
+        else { return nil }
+        let routes = words[3...].compactMap { UInt64($0, radix: 16).map(RouteID.init(rawValue:)) }
+        return routes.count == words.count - 3 ? PassedRange(sequences: first..<end, routes: routes) : nil
     }
 
     private static func time(_ word: Substring) -> Int64? { Int64(word).flatMap { SpoolFormat.isTime($0) ? $0 : nil } }

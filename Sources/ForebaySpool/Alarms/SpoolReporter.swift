@@ -34,7 +34,7 @@ final class SpoolReporter: Sendable {
 
     /// Sequences that can't be read, whether somebody has acknowledged that or not.
     var holes: [Range<UInt64>] {
-        self.state.withLock { ($0.known.missing + $0.known.acknowledged).filter { $0.unit == nil }.map(\.sequences) }
+        self.state.withLock { $0.known.holes }
     }
 
     /// Of the files that can't be removed, one stands for all.
@@ -64,6 +64,7 @@ final class SpoolReporter: Sendable {
             state.known.acknowledged.removeAll {
                 $0.unit == nil ? $0.sequences.upperBound <= passed : $0.segment < firstSegment
             }
+            state.known.dropPassed()
             state.file = file
             for missing in now.missing { state.known.add(missing) }
             state.known.alarms += now.alarms
@@ -93,7 +94,10 @@ final class SpoolReporter: Sendable {
     /// - Parameters:
     ///   - losses: knows where a unit's frames are.
     ///   - table: of a set-aside log.
-    func hadBack(_ segments: [SegmentInfo], _ losses: LossCount, _ table: UnitInventory?) throws(ForebayError) {
+    ///   - parties: of the spool: where its cursors stand.
+    func hadBack(
+        _ segments: [SegmentInfo], _ losses: LossCount, _ table: UnitInventory?, _ parties: [LossCount.Party]
+    ) throws(ForebayError) {
         let (files, ranges) = (Set(segments.map(\.path)), segments.map { $0.base..<$0.end })
         var units: [(unit: UInt64, position: UInt64)] = []
         var passed: [Range<UInt64>] = []
@@ -104,6 +108,8 @@ final class SpoolReporter: Sendable {
                 units.append((unit, first))
             } else if let table {
                 passed += try losses.passed(missing.sequences, table)
+            } else {
+                passed += self.passed(missing.sequences, of: segments, parties)
             }
         }
         let (back, notBack) = (units, passed)
@@ -127,11 +133,30 @@ final class SpoolReporter: Sendable {
             state.known.acknowledged = left(before.acknowledged)
             state.known.alarms.removeAll { $0.holdsEvents && files.contains($0.file) }
             state.known.acknowledgedAlarms.removeAll { files.contains($0.file) }
+            state.known.dropPassed()
             return state.known != before
         }
         guard isChanged else { return }
         self.logger.info("a segment that was told of as gone is back", ["folder": self.directory])
         self.save()
+    }
+
+    /// A cursor has gone over sequences of a file that is gone.
+    func passed(_ sequences: Range<UInt64>, by routes: [RouteID]) {
+        let isNew = self.state.withLock { $0.known.add(PassedRange(sequences: sequences, routes: routes)) }
+        if isNew { self.save() }
+    }
+
+    /// What of a range stands in segments with events of a cursor that has gone over it, and stands behind it.
+    private func passed(_ range: Range<UInt64>, of segments: [SegmentInfo], _ parties: [LossCount.Party]) -> [Range<UInt64>] {
+        let passed = self.state.withLock { $0.known.passed }.map { passed in
+            let ends = parties.filter { $0.routes == passed.routes }.map(\.sequence)
+            return PassedRange(sequences: passed.sequences.clamped(to: 0..<(ends.max() ?? .max)), routes: passed.routes)
+        }
+        return segments.flatMap { segment in
+            let part = (segment.base..<max(segment.base, segment.end)).clamped(to: range)
+            return passed.filter { passed in passed.routes.contains { segment.routes[$0] != nil } }.map { $0.sequences.clamped(to: part) }
+        }.filter { !$0.isEmpty }
     }
 
     /// Logs that were told of as gone as a whole are there again.

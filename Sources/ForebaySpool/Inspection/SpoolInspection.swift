@@ -37,6 +37,14 @@ package struct SpoolInspection {
         package var events: UInt64 = 0
         package var bytes = 0
         package var problems: [Problem] = []
+
+        mutating func add(_ other: Verdict) {
+            self.segments += other.segments
+            self.frames += other.frames
+            self.events += other.events
+            self.bytes += other.bytes
+            self.problems += other.problems
+        }
     }
 
     package let directory: String

@@ -28,9 +28,7 @@ struct LogIdentity {
             registry.isWhole = false
         }
         if let itsKind = registry.registry?.kind, itsKind != kind {
-            guard found.segments.isEmpty else {
-                throw .plain("\(directory) is a log of \(itsKind.contents), not of \(kind.contents): put it back where it belongs")
-            }
+            guard found.segments.isEmpty else { throw .plain("\(directory) is \(Self.mistake(itsKind, for: kind))") }
             registry.registry = nil
             registry.isWhole = false
         }
@@ -62,6 +60,18 @@ struct LogIdentity {
             self.cursors[name] = try SlotFile.read(
                 disk, "\(folder)/\(file)", as: .cursor, log: self.log, owner: SpoolCursor.owner(name), takesOlder: self.hasOlderSlots)
         }
+    }
+
+    private static func mistake(_ itsKind: LogKind, for kind: LogKind) -> String {
+        "a log of \(itsKind.contents), not of \(kind.contents): put it back where it belongs"
+    }
+
+    /// Why a start would refuse a folder in the place of a log of that kind; none if it would take it.
+    static func refusal(of directory: String, as kind: LogKind, _ disk: any Disk) throws(ForebayError) -> String? {
+        guard let itsKind = try CursorRegistry.read(disk, of: directory).registry?.kind, itsKind != kind,
+            try !FoundSegments(disk, in: "\(directory)/segments").segments.isEmpty
+        else { return nil }
+        return Self.mistake(itsKind, for: kind)
     }
 
     /// The registry, or what the cursors' files say of it.

@@ -86,7 +86,7 @@ struct SpoolRecovery {
             let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
             units = try UnitInventory(table: table, log: identity.log, segments: outcome.segments, disk: self.disk)
         }
-        try self.reporter.hadBack(outcome.segments, losses, units)
+        try self.reporter.hadBack(outcome.segments, losses, units, parties)
         if let units {
             let lost = try losses.lost(in: outcome.holes, units)
             outcome.unitsNext = lost.next

@@ -88,22 +88,13 @@ package final class KnownLogs: Sendable {
     ///
     /// - Parameter spool: has the alarms.
     package func finishStart(_ spool: Spool) {
-        let known = self.state.withLock { $0.registry.logs }
         let ids = Set(self.state.withLock { $0.opened.values })
-        if self.found.isThere, self.found.registry == nil {
-            spool.report(
-                SpoolAlarm(
-                    file: "\(self.directory)/\(LogRegistry.files[0])",
-                    text: "the registry of logs can't be read; it is made anew from the logs that are there: one that is gone is not known")
-            )
-        }
         if self.found.registry != nil, !self.found.isWhole {
             self.logger.warning("one copy of the registry of logs was damaged; it is written anew", ["folder": self.directory])
         }
         // One that has another name now is known by its id.
         spool.hadBack(ids)
-        for (name, id) in known.sorted(by: { $0.key < $1.key }) where !ids.contains(id) { spool.report(self.alarm(name, id)) }
-        if self.isSpoolGone, known[Self.spool] == nil { spool.report(self.alarm(Self.spool, .none)) }
+        for alarm in self.missed(beside: ids) { spool.report(alarm) }
         self.state.withLock { $0.isStarting = false }
         do throws(ForebayError) {
             try spool.withReserve { () throws(ForebayError) in try self.enterOpened() }
@@ -111,6 +102,22 @@ package final class KnownLogs: Sendable {
             // The next log that is opened, or given up, writes it.
             self.logger.warning("the registry of logs could not be written", ["folder": self.directory, "error": error.description])
         }
+    }
+
+    /// What a start that finds these logs has to tell.
+    func missed(beside ids: Set<SpoolID>) -> [SpoolAlarm] {
+        let known = self.state.withLock { $0.registry.logs }
+        var alarms: [SpoolAlarm] = []
+        if self.found.isThere, self.found.registry == nil {
+            alarms.append(
+                SpoolAlarm(
+                    file: "\(self.directory)/\(LogRegistry.files[0])",
+                    text: "the registry of logs can't be read; it is made anew from the logs that are there: one that is gone is not known")
+            )
+        }
+        alarms += known.filter { !ids.contains($0.value) }.sorted { $0.key < $1.key }.map { self.alarm($0.key, $0.value) }
+        if self.isSpoolGone, known[Self.spool] == nil { alarms.append(self.alarm(Self.spool, .none)) }
+        return alarms
     }
 
     /// The registry is written without it, so a later start does not miss it once more: it is kept with the alarms.

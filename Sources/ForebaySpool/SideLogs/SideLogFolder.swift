@@ -11,6 +11,8 @@ package struct SideLogFolder: Sendable {
     package enum Kind: String, Sendable, CaseIterable {
         case setAside = "setaside"
         case deadLetters = "deadletters"
+
+        var log: LogKind { self == .setAside ? .setAside : .deadLetters }
     }
 
     /// What became of a former name's log.

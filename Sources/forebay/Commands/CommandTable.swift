@@ -258,7 +258,8 @@ enum CommandTable {
                 name: "verify", summary: "Check every byte",
                 details:
                     "Exits 1 and names segment, offset and reason where acknowledged data is damaged, and where the next start would tell of "
-                    + "anything lost or damaged. What a start told of stays until it is acknowledged.",
+                    + "anything lost or damaged. What a start told of stays until it is acknowledged. Of a data_dir: the spool and all side logs, and "
+                    + "whether one of them is gone.",
                 arguments: SpoolCommand.arguments,
                 options: [Option(name: "--json", value: nil, help: "As JSON")],
                 examples: [Example(command: "forebay spool verify \(Self.folder)", comment: "of a node's data_dir")],

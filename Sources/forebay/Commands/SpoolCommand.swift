@@ -33,8 +33,9 @@ enum SpoolCommand {
     }
 
     static func verify(_ arguments: ParsedArguments, _ world: World) async throws -> ExitCode {
-        let spool = try Self.open(arguments.positional[0])
-        let verdict = try spool.verify()
+        let path = arguments.positional[0]
+        let isNode = try DataFolderInspection.isDataFolder(path)
+        let verdict = try isNode ? DataFolderInspection(directory: path).verify() : Self.open(path).verify()
         if arguments.has("--json") {
             try world.terminal.out(Self.json(verdict))
         } else {

@@ -1,0 +1,49 @@
+package import ForebayCore
+
+/// A node's data folder seen from outside: all of its logs, and whether they are those that it had. Takes no lock, changes nothing.
+package struct DataFolderInspection {
+    private let disk: any Disk
+    private let known: KnownLogs
+    private let logs: [(kind: LogKind, path: String)]
+
+    /// Whether a node has had its logs there.
+    package static func isDataFolder(_ path: String, disk: any Disk = SystemDisk()) throws(ForebayError) -> Bool {
+        if try disk.kind(of: "\(path)/segments") != nil { return false }
+        for name in [KnownLogs.spool] + SideLogFolder.Kind.allCases.map(\.rawValue) + LogRegistry.files {
+            if try disk.kind(of: "\(path)/\(name)") != nil { return true }
+        }
+        return false
+    }
+
+    /// - Parameter directory: `data_dir`.
+    package init(directory: String, disk: any Disk = SystemDisk()) throws(ForebayError) {
+        self.disk = disk
+        // First: a running node enters a log before there is anything in it.
+        self.known = try KnownLogs(in: directory, disk: disk)
+        var logs: [(LogKind, String)] = []
+        if try disk.kind(of: "\(directory)/\(KnownLogs.spool)/segments") != nil { logs.append((.spool, "\(directory)/\(KnownLogs.spool)")) }
+        for kind in SideLogFolder.Kind.allCases {
+            for folder in try SideLogFolder.all(kind, in: directory, disk: disk) { logs.append((kind.log, folder.path)) }
+        }
+        self.logs = logs
+    }
+
+    /// As ``SpoolInspection/verify()``, of all logs; and what the next start would tell of logs that are gone.
+    package func verify() throws(ForebayError) -> SpoolInspection.Verdict {
+        var verdict = SpoolInspection.Verdict()
+        var ids: Set<SpoolID> = []
+        for (kind, path) in self.logs {
+            if let refusal = try LogIdentity.refusal(of: path, as: kind, self.disk) {
+                verdict.problems.append(SpoolInspection.Problem(file: path, position: 0, missing: 0..<0, reason: refusal))
+                continue
+            }
+            let log = try SpoolInspection(directory: path, disk: self.disk)
+            if let id = log.id { ids.insert(id) }
+            verdict.add(try log.verify())
+        }
+        for alarm in self.known.missed(beside: ids) {
+            verdict.problems.append(SpoolInspection.Problem(file: alarm.file, position: 0, missing: 0..<0, reason: alarm.text))
+        }
+        return verdict
+    }
+}
