@@ -177,10 +177,19 @@ struct Trouble {
         }
             + others.map {
                 let log = $0["log"]?.text ?? "a log"
+                if let gone = Self.goneLog($0) { return Self.alarm($0, "\(gone) is gone: how much was in it is not known any more") }
                 return $0["kind"]?.text == "not_removed"
                     ? Self.alarm($0, "a file of \(log) that nobody needs can't be removed, and keeps its room", isSevere: false)
                     : Self.alarm($0, "a file of \(log) is damaged or gone: nothing more than is said here is lost")
             }
+    }
+
+    /// The log of which an alarm says that its folder is gone.
+    private static func goneLog(_ alarm: JSONValue) -> String? {
+        let path = (alarm["file"]?.text ?? "").split(separator: "/").suffix(2)
+        if path.last == "spool" { return "the spool" }
+        guard let kind = path.first, ["setaside", "deadletters"].contains(kind), path.count == 2 else { return nil }
+        return path.joined(separator: "/")
     }
 
     private static func alarm(_ alarm: JSONValue, _ what: String, isSevere: Bool = true) -> Trouble {

@@ -21,7 +21,10 @@ struct RouteFolders {
             .failure, "\(folder) is not the data_dir of a node: there is no spool in it" + (near.map { "; did you mean \($0)?" } ?? ""))
     }
 
-    private static func isNode(_ folder: String) -> Bool { access("\(folder)/spool", F_OK) == 0 }
+    /// Side logs alone, too: those may have been moved away from a full disk.
+    private static func isNode(_ folder: String) -> Bool {
+        ["spool", "setaside", "deadletters"].contains { access("\(folder)/\($0)", F_OK) == 0 }
+    }
 
     func directory(_ route: String) -> String { "\(self.folder)/\(self.kind)/\(route)" }
 
