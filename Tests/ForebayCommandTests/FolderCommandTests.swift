@@ -119,7 +119,7 @@ import Testing
         let sound = try await BuiltProgram.run("spool", "verify", folder.path)
         #expect(sound.code == 0)
         #expect(sound.out.hasPrefix("sound: "))
-        #expect(sound.out.contains(" 3 events, "))
+        #expect(sound.out.contains(" 5 events, "), "with the dead letters")
 
         let dump = try await BuiltProgram.run("spool", "dump", folder.path)
         let lines = try dump.out.split(separator: "\n").map { line in

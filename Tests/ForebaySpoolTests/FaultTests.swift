@@ -44,7 +44,8 @@ struct FaultTests {
         await spool.close()
     }
 
-    @Test("where the device gives nothing of several segments it is away: the log is not opened, nothing is given up, and all is there later")
+    @Test(
+        "where the device gives nothing of several segments it is away: the log is not opened, nothing is given up, and all is there later")
     func deviceAway() async throws {
         let fixture = try await self.filled(SpoolFixture(segmentSize: 64 << 10))
         let files = try fixture.segmentFiles()

@@ -11,14 +11,14 @@ import Testing
 struct HadBackTests {
     private static let routes = ["a", "b", "c"]
 
-    private struct Known: Equatable {
+    struct Known: Equatable {
         let route: String
         let value: String
         let id: String
     }
 
     /// Accepts events of all routes in turn, one a group.
-    private func append(_ spool: Spool, _ text: String, _ count: Int, padding: Int = 0) async throws -> [Known] {
+    func append(_ spool: Spool, _ text: String, _ count: Int, padding: Int = 0) async throws -> [Known] {
         var known: [Known] = []
         for number in 0..<count {
             let route = Self.routes[number % Self.routes.count], value = "\(text)\(number)"
@@ -30,7 +30,7 @@ struct HadBackTests {
         return known
     }
 
-    private func open(_ spool: Spool) async throws -> [SpoolCursor] {
+    func open(_ spool: Spool) async throws -> [SpoolCursor] {
         var cursors: [SpoolCursor] = []
         for route in Self.routes.reversed() {
             cursors.insert(try await spool.cursor("forward/\(route)", route: RouteID(name: route)), at: 0)
@@ -40,7 +40,7 @@ struct HadBackTests {
     }
 
     /// What waits for a cursor, in the order in which it is read.
-    private func waiting(_ spool: Spool, _ cursor: SpoolCursor) throws -> [Known] {
+    func waiting(_ spool: Spool, _ cursor: SpoolCursor) throws -> [Known] {
         let reader = spool.reader(of: cursor)
         var found: [Known] = []
         while true {
@@ -57,73 +57,6 @@ struct HadBackTests {
     }
 
     private func isCounted(_ range: MissingRange) -> Bool { range.sequences.count < 100 }
-
-    @Test("the oldest: away, put back, and away again, they are missed each time", arguments: [LogKind.spool, .deadLetters])
-    func oldest(_ kind: LogKind) async throws {
-        let fixture = SpoolFixture(segmentSize: 64 << 10)
-        var spool = try fixture.open { $0.kind = kind }
-        if kind == .spool { _ = try await self.open(spool) }
-        _ = try await self.append(spool, "old", 20, padding: 12_000)
-        await spool.close()
-        let paths = Array(try fixture.segmentFiles().prefix(2))
-        let kept = try paths.map { try Data(contentsOf: URL(filePath: $0)) }
-        for count in [1, 2, 1] {
-            for path in paths[..<count] { try FileManager.default.removeItem(atPath: path) }
-            #expect(try !SpoolInspection(directory: fixture.directory).verify().problems.isEmpty)
-            for _ in 0..<2 {
-                spool = try fixture.open { $0.kind = kind }
-                #expect(spool.missing.first?.sequences.lowerBound == 0 && spool.missing.count == 1, "\(count)")
-                await spool.close()
-            }
-            for (path, bytes) in zip(paths, kept) { try bytes.write(to: URL(filePath: path)) }
-            for _ in 0..<2 {
-                spool = try fixture.open { $0.kind = kind }
-                #expect(spool.damage == SpoolDamage())
-                await spool.close()
-            }
-        }
-    }
-
-    @Test("what a route has passed meanwhile stays told, and its file is kept; what nobody has passed is read", arguments: [true, false])
-    func passed(isPassed: Bool) async throws {
-        let fixture = SpoolFixture(segmentSize: 64 << 10)
-        var spool = try fixture.open { $0.recentBytes = 0 }
-        var cursors = try await self.open(spool)
-        let known = try await self.append(spool, "old", 24, padding: 12_000)
-        await spool.close()
-        let path = try fixture.segmentFiles()[1]
-        let kept = try Data(contentsOf: URL(filePath: path))
-        try FileManager.default.removeItem(atPath: path)
-        spool = try fixture.open { $0.recentBytes = 0 }
-        cursors = try await self.open(spool)
-        // Two of three go over it; the last one stands before it.
-        for cursor in cursors[..<2] {
-            #expect(try self.waiting(spool, cursor).count < 8)
-            if isPassed { cursor.move(to: spool.durableEnd, settled: 6) }
-        }
-        let lost = spool.missing
-        #expect(!lost.isEmpty)
-        await spool.close()
-        try kept.write(to: URL(filePath: path))
-        for _ in 0..<2 {
-            spool = try fixture.open { $0.recentBytes = 0 }
-            cursors = try await self.open(spool)
-            #expect(spool.missing == (isPassed ? lost : []))
-            for (place, cursor) in cursors.enumerated() {
-                let expected = place < 2 && isPassed ? [] : known.filter { $0.route == cursor.route }
-                #expect(try self.waiting(spool, cursor) == expected)
-            }
-            await spool.close()
-        }
-        spool = try fixture.open { $0.recentBytes = 0 }
-        for cursor in try await self.open(spool) { cursor.move(to: spool.durableEnd, settled: 8) }
-        await spool.tidy()
-        let quarantine = fixture.directory + "/quarantine"
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: quarantine)) ?? []
-        #expect(names == (isPassed ? [URL(filePath: path).lastPathComponent] : []))
-        #expect(!FileManager.default.fileExists(atPath: path))
-        await spool.close()
-    }
 
     enum Loss: CaseIterable { case moved, headerDamaged, twoMoved }
 

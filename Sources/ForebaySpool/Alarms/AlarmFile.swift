@@ -65,7 +65,7 @@ struct PassedRange: Equatable, Sendable {
 ///     gone 4 6 1 2 0 5 1764335461000 a%20segment%20is%20gone    the same, where a file that is gone had them
 ///     damaged 1764335460000 segments/… neither%20copy%20of%20…  noticed at, file, what is wrong, and the id of a log that is gone
 ///     seen-lost, seen-gone, seen-damaged                        as above, of what was acknowledged
-///     passed 4 6 9d5c0a1f2b3e4d6a                               first sequence, end, and the routes of a cursor that has gone over it unread
+///     passed 4 6 9d5c0a1f2b3e4d6a                               first sequence, end, and the routes of a cursor that went over it unread
 ///     crc32c 5f0e2a91                                           of all bytes before this line
 struct AlarmFile: Sendable {
     static let names = ["alarms", "alarms.copy"]
