@@ -1,4 +1,5 @@
 import ForebayTestKit
+import Synchronization
 import Testing
 
 @testable import ForebayCore
@@ -67,5 +68,21 @@ struct LinkPortTests {
         #expect(port.offer(Load(1)) == .accepted && port.offer(Load(2)) == .full)
         port.disconnect(link)
         #expect(rooms.count == 2)
+    }
+
+    @Test("whoever is told of room while a consumer goes finds none: nothing is taken in to be dropped")
+    func offersWhileItEnds() {
+        let slot = Mutex<LinkPort<Load>?>(nil)
+        let answers = Happenings<Offer>()
+        let port = LinkPort<Load>(
+            name: "test", bound: 2, room: { if let port = slot.withLock({ $0 }) { answers.add(port.offer(Load(9))) } })
+        for round in 1...2 {
+            let link = port.connect()
+            #expect(port.offer(Load(1, weight: 2)) == .accepted && port.offer(Load(2)) == .full)
+            slot.withLock { $0 = port }
+            port.disconnect(link)
+            #expect(answers.count == round && answers.all.allSatisfy { $0 == .full } && port.depth == (0, 0))
+            slot.withLock { $0 = nil }
+        }
     }
 }

@@ -236,4 +236,29 @@ struct FolderAwayTests {
         #expect(fault.hasPrefix("\(world.data)/spool/lock was removed") && !fault.contains("folder was") && !fault.contains("back"))
         await world.stop()
     }
+
+    @Test("a copy of the registry of logs that is damaged is told of once, and written anew")
+    func registryCopy() async throws {
+        let log = LogCapture()
+        defer { log.close() }
+        let world = DataFolderWorld()
+        func told() -> Int {
+            log.records.count { $0.message.hasPrefix("one copy of the registry of logs was damaged") && $0["folder"] == world.data }
+        }
+        for name in LogRegistry.files {
+            try world.start()
+            try await world.append(0..<1)
+            await world.stop()
+            let before = told()
+            let path = world.data + "/" + name
+            let whole = try Data(contentsOf: URL(filePath: path))
+            try Data(whole.dropLast(2)).write(to: URL(filePath: path))
+            try world.start()
+            #expect(told() == before + 1 && world.isSound(), "\(name)")
+            await world.stop()
+            try world.start()
+            #expect(told() == before + 1, "\(name)")
+            await world.stop()
+        }
+    }
 }

@@ -326,4 +326,10 @@ struct FormatTests {
         #expect(CursorSet.stage(of: "forward/a/b") == "forward" && CursorSet.route(of: "forward/a/b") == "a/b")
         #expect(CursorSet.stage(of: "alone") == "alone" && CursorSet.route(of: "alone") == "alone")
     }
+
+    @Test("what is a time and what is none, to the millisecond")
+    func times() {
+        for time in [0, 1, -1, 1_764_335_462_000, (1 << 53) - 1, 1 - (1 << 53)] as [Int64] { #expect(SpoolFormat.isTime(time), "\(time)") }
+        for time in [1 << 53, -(1 << 53), .max, .min] as [Int64] { #expect(!SpoolFormat.isTime(time), "\(time)") }
+    }
 }

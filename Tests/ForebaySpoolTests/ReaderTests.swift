@@ -93,6 +93,25 @@ struct ReaderTests {
         await spool.close()
     }
 
+    @Test("whether anything waits for a cursor is asked of the log: what can't be read may be something")
+    func waits() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try self.spool(fixture)
+        let (a, b) = (try await spool.cursor("forward/a", route: routeA), try await spool.cursor("forward/b", route: routeB))
+        #expect(try !spool.waits(for: a) && !spool.waits(for: b))
+        for _ in 0..<5 { _ = try await spool.commit([submission([(routeA, [String(repeating: "w", count: 30_000)])])]) }
+        #expect(try spool.waits(for: a) && !spool.waits(for: b))
+        let segments = spool.view.read { $0.segments }
+        spool.view.damaged(segments[1].number)
+        #expect(try spool.waits(for: b), "it may have been in the second")
+        a.move(to: segments[1].end, settled: 4)
+        b.move(to: segments[1].end, settled: 0)
+        #expect(try spool.waits(for: a) && !spool.waits(for: b), "which it has passed")
+        a.move(to: 5, settled: 1)
+        #expect(try !spool.waits(for: a))
+        await spool.close()
+    }
+
     @Test("when the first event that waits was accepted")
     func oldest() async throws {
         let fixture = SpoolFixture()

@@ -1,5 +1,6 @@
 import ForebayCore
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebaySpool
@@ -156,6 +157,11 @@ struct RestartTests {
             #expect(try #require(written) < registered && #require(named) < registered, "\(calls)")
             try await spool.append(route, ["x"])
         }
+        watched.fail { $0.hasPrefix("write ") && $0.contains("/registry") ? ENOSPC : nil }
+        await #expect(throws: ForebayError.self) { try await spool.forward("c") }
+        #expect(spool.allCursors.map(\.name) == ["forward/a", "forward/b"], "it is none until it is registered")
+        watched.fail(nil)
+        #expect(try await spool.waiting(spool.forward("c")).isEmpty && spool.allCursors.count == 3)
         await spool.close()
         _ = watched.calls()
         spool = try fixture.open(on: watched.disk)

@@ -112,6 +112,7 @@ struct SweepTests {
         // Behind one that stays the next is cut, as behind one that is needed.
         #expect(try world.sizes() == [94_208, call == "remove" ? 12_288 : 94_208, 94_208, 49_152] && world.broken.told.count == 0)
         #expect(try world.budget.usedBytes == world.counted())
+        #expect(log.damage.alarms.count == 1 && !log.damage.alarms[0].text.contains("more)"), "\(log.damage.alarms)")
         #expect(logged.records(label: "spool").contains { $0.level == .error && $0["error"]?.contains(world.directory) == true })
         world.watched.fail(nil)
         await log.tidy()
