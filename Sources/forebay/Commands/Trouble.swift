@@ -107,8 +107,15 @@ struct Trouble {
                 + "\(count("dead_letters")) are dead letters",
             why: "they are kept until somebody decides, and hold " + (route["held_bytes"]?.integer.map(Shown.bytes) ?? "room")
                 + " of the disk",
-            remedy: "add it back, name it under formerly of the route that took its place, or give it up: "
-                + hint("routes forget \(name) --dry-run"))
+            remedy: Self.isDeadLettersAlone(route)
+                ? "read them, send again what is wanted, and give them up: \(hint("routes forget \(name) --dry-run")); a route that names it "
+                    + "under formerly takes them over only where it has none of its own"
+                : "add it back, name it under formerly of the route that took its place, or give it up: "
+                    + hint("routes forget \(name) --dry-run"))
+    }
+
+    private static func isDeadLettersAlone(_ route: JSONValue) -> Bool {
+        ["lag_events", "set_aside_events"].allSatisfy { (route[$0]?.integer ?? 0) == 0 }
     }
 
     private static func failing(_ stage: JSONValue) -> Trouble? {
