@@ -26,6 +26,8 @@ package final class Spool: Sendable {
     package static func open(
         _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics
     ) throws(ForebayError) -> Spool {
+        // Both attempts are of the same folders: one that is moved away in between would be made anew, as if there had been no log.
+        let configuration = try budget.withReserve { () throws(ForebayError) in try SpoolStart.hold(configuration) }
         // One for both attempts: what the first one has moved away, the second one does not find.
         let reporter = SpoolReporter(directory: configuration.directory, metrics: metrics, time: configuration.surroundings.time)
         return try budget.withReserve { () throws(ForebayError) in

@@ -261,4 +261,31 @@ struct FolderAwayTests {
             await world.stop()
         }
     }
+
+    @Test("it is moved away in the middle of a start that finds no room at first: the second attempt is of the same folder")
+    func duringStart() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let (folder, away) = (fixture.directory + "/spool", fixture.directory + "/away")
+        var spool = try fixture.open { $0.directory = folder }
+        try await spool.append("a", ["0", "1"])
+        let id = spool.id
+        await spool.close()
+        try Data(count: 128 << 10).write(to: URL(filePath: fixture.directory + "/ballast"))
+        let disk = FaultDisk()
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk, ballast: 128 << 10)
+        disk.fail { call, path in call == .write && path == folder + "/mark" && rename(folder, away) == 0 ? ENOSPC : nil }
+        spool = try fixture.open(on: disk, budget: budget) { $0.directory = folder }
+        disk.fail(nil)
+        #expect(!FileManager.default.fileExists(atPath: fixture.directory + "/ballast"), "there was a second attempt")
+        #expect(spool.id == id && spool.alarms.isEmpty && spool.missing.isEmpty)
+        #expect(try spool.events().map(\.1) == ["0", "1"])
+        #expect(spool.fault?.hasPrefix("\(folder) is gone") == true)
+        #expect(rename(away, folder) == 0, "nothing was made in its place")
+        #expect(spool.fault == nil)
+        try await spool.append("a", ["2"])
+        await spool.close()
+        spool = try fixture.open { $0.directory = folder }
+        #expect(try spool.id == id && spool.events().map(\.1) == ["0", "1", "2"])
+        await spool.close()
+    }
 }

@@ -36,7 +36,7 @@ extension SpoolInspection {
         let budget = try SpoolBudget(capacity: .max, directory: self.directory, disk: configuration.disk)
         let reporter = SpoolReporter(
             directory: self.directory, metrics: SpoolMetrics(MetricsRegistry()), time: configuration.surroundings.time)
-        let start = try SpoolStart(configuration, budget, reporter, moved: {})
+        let start = try SpoolStart(SpoolStart.hold(configuration), budget, reporter, moved: {})
         if self.kind == .setAside, try !Folder(self.disk).entries(self.directory).isEmpty {
             let recovery = SetAsideRecovery(
                 configuration: configuration, log: start.identity.log, view: start.view, reporter: reporter,

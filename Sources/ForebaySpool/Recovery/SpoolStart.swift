@@ -12,15 +12,22 @@ struct SpoolStart {
     let mark: SpoolMark
     let cursors: CursorSet
 
-    /// - Parameter moved: a cursor has something to be synced.
-    init(
-        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ reporter: SpoolReporter, moved: @escaping @Sendable () -> Void
-    ) throws(ForebayError) {
+    /// Makes the log's folders, or finds them, and holds them. From then on what is not there is lost: it can't be away with its folder.
+    static func hold(_ configuration: SpoolConfiguration) throws(ForebayError) -> SpoolConfiguration {
         var configuration = configuration
         let directory = configuration.directory
         for path in [directory, configuration.segments, "\(directory)/cursors"] { try Folder(configuration.disk).make(path) }
-        // From now on what is not there is lost: it can't be away with its folder.
         configuration.disk = try configuration.disk.holding(configuration.held)
+        return configuration
+    }
+
+    /// - Parameters:
+    ///   - configuration: with the log's folders held.
+    ///   - moved: a cursor has something to be synced.
+    init(
+        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ reporter: SpoolReporter, moved: @escaping @Sendable () -> Void
+    ) throws(ForebayError) {
+        let directory = configuration.directory
         self.configuration = configuration
         let disk = configuration.disk
         let folder = Folder(disk)
