@@ -58,7 +58,7 @@ final class DataFolderWorld {
             self.letters = try DeadLetters(
                 route: route, directory: self.logs.folder(.deadLetters, route).path, disk: self.held, open: self.opening(.deadLetters))
         }
-        self.known.finishStart(self.spool)
+        try self.known.finishStart(self.spool)
     }
 
     private func opening(_ kind: LogKind) -> @Sendable (String) throws(ForebayError) -> Spool {

@@ -1,4 +1,8 @@
+import ForebayCore
+import ForebayTelemetry
+import ForebayTestKit
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebaySpool
@@ -16,6 +20,63 @@ extension KnownLogsTests {
             let problems = try DataFolderInspection(directory: copy.data).verify().problems
             #expect(problems.contains { $0.file.hasSuffix(to) && $0.reason.hasPrefix("a log of ") }, "\(from)")
             #expect { try copy.start() } throws: { "\($0)".contains("\(to) is a log of ") }
+        }
+    }
+
+    @Test(
+        "a spool that is gone, and that no registry names, is missed after a start that was cut short, too",
+        arguments: ["ballast", "setaside/x"])
+    func cutShort(_ left: String) async throws {
+        let world = try await Self.filled()
+        try Data(count: 4096).write(to: URL(filePath: world.data + "/ballast"))
+        for name in LogRegistry.files + ["spool", "setaside/x", "deadletters/x", "ballast"] where name != left {
+            try FileManager.default.removeItem(atPath: "\(world.data)/\(name)")
+        }
+        for _ in 0..<2 {
+            // A new spool is there, and nothing was told: the process is killed before.
+            let disk = try DataFolderLogs.hold(world.data, on: SystemDisk())
+            let known = try KnownLogs(in: world.data, disk: disk)
+            var configuration = SpoolConfiguration(directory: world.data + "/spool", segmentSize: 64 << 10) { fatalError("\($0)") }
+            configuration.disk = disk
+            let budget = try SpoolBudget(capacity: 1 << 30, directory: world.data, disk: disk)
+            let spool = try known.open(configuration, budget: budget, threads: world.threads, metrics: SpoolMetrics(MetricsRegistry()))
+            _ = try await spool.cursor("forward/x", route: routeA)
+            await spool.close()
+        }
+        for isAcknowledged in [false, true, true] {
+            try world.start()
+            #expect(world.spool.alarms.map(\.file) == (isAcknowledged ? [] : [world.data + "/spool"]))
+            if !isAcknowledged { _ = try await world.spool.acknowledgeAlarms() }
+            await world.stop()
+        }
+    }
+
+    @Test("a spool that no registry names takes nothing: a start that can't enter it fails, but for want of room where something waits")
+    func notEntered() async throws {
+        for number in [EIO, ENOSPC] {
+            for isFilled in [false, true] {
+                let world = isFilled ? try await Self.filled() : DataFolderWorld()
+                let registry = world.data + "/registry.new"
+                for name in LogRegistry.files where isFilled { try FileManager.default.removeItem(atPath: "\(world.data)/\(name)") }
+                world.disk.fail { call, path in call == .write && path == registry ? number : nil }
+                let isTaken = isFilled && number == ENOSPC
+                if !isTaken {
+                    #expect(throws: ForebayError.self) { try world.start() }
+                    world.disk.fail(nil)
+                    await world.stop()
+                }
+                try world.start()
+                #expect(world.isSound() && world.spool.durableEnd == (isFilled ? 4 : 0))
+                await world.stop()
+                // One that is known is not held up by what can't be written.
+                world.disk.fail(nil)
+                try world.start()
+                await world.stop()
+                world.disk.fail { call, path in call == .write && path == registry ? number : nil }
+                try world.start()
+                #expect(world.isSound())
+                await world.stop()
+            }
         }
     }
 }

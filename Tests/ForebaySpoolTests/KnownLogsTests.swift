@@ -348,14 +348,15 @@ struct KnownLogsTests {
 
     @Test("what a start could not write on a full disk is written with the next log")
     func writtenLater() async throws {
-        let world = DataFolderWorld()
+        let world = try await Self.filled()
+        for name in Self.files { try Self.damage("\(world.data)/\(name)", "gone") }
         world.disk.fail { call, path in call == .open && path.hasSuffix("/data/registry.new") ? ENOSPC : nil }
-        try world.start()
+        try world.start(["y"])
         #expect(try LogRegistry.read(SystemDisk(), of: world.data).registry == nil)
         world.disk.fail(nil)
         try await world.append(0..<1)
         #expect(
-            try LogRegistry.read(SystemDisk(), of: world.data).registry?.logs.keys.sorted() == ["deadletters/x", "setaside/x", "spool"])
+            try LogRegistry.read(SystemDisk(), of: world.data).registry?.logs.keys.sorted() == ["deadletters/y", "setaside/y", "spool"])
         await world.stop()
     }
 

@@ -61,6 +61,7 @@ package final class KnownLogs: Sendable {
     package func open(
         _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics
     ) throws(ForebayError) -> Spool {
+        if self.name(of: configuration.directory) == Self.spool { self.noteGone(budget) }
         let spool = try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
         do throws(ForebayError) {
             try budget.withReserve { () throws(ForebayError) in try self.opened(spool) }
@@ -69,6 +70,20 @@ package final class KnownLogs: Sendable {
             throw error
         }
         return spool
+    }
+
+    /// A spool that no registry names is gone, which nothing tells once a new one has its place: so it is entered before that is made, with
+    /// an id that none has, and a start that is cut short leaves it missed.
+    private func noteGone(_ budget: SpoolBudget) {
+        guard self.isSpoolGone, self.state.withLock({ $0.registry.logs[Self.spool] == nil }) else { return }
+        do throws(ForebayError) {
+            try budget.withReserve { () throws(ForebayError) in
+                try self.change { registry, _ in registry.logs[Self.spool] = SpoolID.none }
+            }
+        } catch {
+            // It is told of by this start all the same, if that comes so far.
+            self.logger.warning("the registry of logs could not be written", ["folder": self.directory, "error": error.description])
+        }
     }
 
     private func opened(_ spool: Spool) throws(ForebayError) {
@@ -87,7 +102,9 @@ package final class KnownLogs: Sendable {
     /// All that is there has been opened: tells of what is not, and knows from now on what is.
     ///
     /// - Parameter spool: has the alarms.
-    package func finishStart(_ spool: Spool) {
+    /// - Throws: nothing on disk knows one of them, and that can't be changed: it could be lost unseen, with all that is accepted from now
+    ///   on. For want of room alone what waits in a spool is not held up.
+    package func finishStart(_ spool: Spool) throws(ForebayError) {
         let ids = Set(self.state.withLock { $0.opened.values })
         if self.found.registry != nil, !self.found.isWhole {
             self.logger.warning("one copy of the registry of logs was damaged; it is written anew", ["folder": self.directory])
@@ -99,6 +116,8 @@ package final class KnownLogs: Sendable {
         do throws(ForebayError) {
             try spool.withReserve { () throws(ForebayError) in try self.enterOpened() }
         } catch {
+            let isKnown = self.state.withLock { Set($0.registry.logs.values).isSuperset(of: $0.opened.values) }
+            guard isKnown || error.code == .spoolFull && spool.durableEnd > 0 else { throw error }
             // The next log that is opened, or given up, writes it.
             self.logger.warning("the registry of logs could not be written", ["folder": self.directory, "error": error.description])
         }

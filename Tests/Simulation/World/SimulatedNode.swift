@@ -168,7 +168,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
             for route in routes { storage.logs[route.name] = try self.openLogs(route.name, configuration, storage, metrics) }
             for name in try data.removedRoutes() { storage.removed[name] = try self.openLogs(name, configuration, storage, metrics) }
         }
-        known.finishStart(spool)
+        try known.finishStart(spool)
         return storage
     }
 
