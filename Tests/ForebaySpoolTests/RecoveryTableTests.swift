@@ -166,6 +166,59 @@ struct RecoveryTableTests {
         }
     }
 
+    @Test("the newest segment and the mark lost at once: a cursor that stands beyond what is left tells of it")
+    func newestAndMark() async throws {
+        let mark = "mark: it is gone or can't be read"
+        for (a, isTold) in [(7, true), (6, false), (0, false)] as [(UInt64, Bool)] {
+            let world = try await World(a: a)
+            for path in [world.path(4), world.directory + "/mark"] { try world.remove(path) }
+            for isAgain in [false, true] {
+                let spool = try await world.open()
+                let newest = isTold ? ["\(Self.name(4)): the newest segment is gone or can't be read"] : []
+                #expect(world.alarms() == newest + (isAgain ? [] : [mark]))
+                #expect(world.missing().isEmpty && spool.durableEnd == (isTold ? 7 : 6), "its only event was settled")
+                if isAgain {
+                    let (segment, receipt) = try await world.append()
+                    #expect(segment == (isTold ? 5 : 4) && (receipt.origin != world.id) == isTold, "the cursor at \(a)")
+                    #expect(receipt.firstSequences == [isTold ? SpoolFormat.gap + 7 : 6])
+                }
+                await spool.close()
+            }
+        }
+        let world = try await World(a: 7, b: 6)
+        for path in (1...4).map({ world.path($0) }) + [world.directory + "/mark"] { try world.remove(path) }
+        let spool = try await world.open()
+        #expect(world.alarms() == ["\(Self.name(1)): the newest segment is gone or can't be read", mark])
+        #expect(try await world.append().receipt.origin != world.id)
+        await spool.close()
+    }
+
+    @Test("the segment before one that was never used is cut: as far as it was durable when that was made, it is missed, after a kill, too")
+    func cutBeforeUnused() async throws {
+        for isKilled in [false, true] {
+            let world = try await World(isClean: false)
+            let last = world.segments[3].header
+            var header = SegmentHeader(log: last.log, origin: last.origin, number: 5, base: 7, salt: 99, madeAt: 0)
+            (header.previousNumber, header.previousEnd) = (4, 7)
+            var bytes = Data(count: 8192)
+            bytes.withUnsafeMutableBytes { header.encode(to: $0) }
+            try bytes.write(to: URL(filePath: world.path(5)))
+            try world.change(world.path(4)) { $0 = $0.prefix(8192) }
+            if isKilled {
+                let disk = FaultDisk()
+                disk.fail { call, path in call == .remove && path.hasSuffix("5.segment") ? EIO : nil }
+                #expect(throws: ForebayError.self) { try world.fixture.open(on: disk) }
+                try world.remove(world.path(5))
+            }
+            let spool = try await world.open()
+            #expect(world.alarms().isEmpty && world.missing() == ["6..<7 in 4 at 8192: the log ends below a mark"])
+            #expect(spool.durableEnd == 7)
+            let (segment, receipt) = try await world.append()
+            #expect(segment == (isKilled ? 5 : 6) && receipt.firstSequences == [7], "no sequence is given twice")
+            await spool.close()
+        }
+    }
+
     @Test("a segment that was made and never used goes, and is not missed, whenever the process is killed meanwhile")
     func unused() async throws {
         for isKilled in [false, true] {

@@ -47,6 +47,7 @@ struct SpoolRecovery {
         var outcome = Outcome()
         let foreign = found.takeForeign(to: identity.log)
         outcome.newest = max(found.newestNumber, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0)
+        if outcome.newest == found.newestNumber, try self.endsBelowMark(found, identity) { outcome.newest += 1 }
         outcome.isNewestLost = outcome.newest > found.newestNumber
         // Before anything that shows it is moved away.
         if outcome.isNewestLost { try identity.renewOrigin(self.disk, of: self.directory, chance: chance) }
@@ -60,11 +61,11 @@ struct SpoolRecovery {
                     file: path, text: "neither copy of the segment's header can be read; it is moved to quarantine", holdsEvents: true))
             try Folder(self.disk).quarantine(path, of: self.directory)
         }
-        try self.dropUnused(&found, identity)
+        let unusedFrom = try self.dropUnused(&found, identity)
         try self.putUnknownAside(&found)
         for segment in found.segments where !segment.isWhole { self.mendHeader(segment) }
 
-        var highest = identity.marks.max() ?? 0
+        var highest = max(identity.marks.max() ?? 0, unusedFrom)
         for (place, segment) in found.segments.enumerated() {
             let next = place + 1 < found.segments.count ? found.segments[place + 1].header : nil
             try self.add(segment, next: next, to: &outcome, highest: &highest)
@@ -99,41 +100,57 @@ struct SpoolRecovery {
         return outcome
     }
 
+    /// Whether a cursor, say, has passed more than the newest segment that is there had when it was sealed: that stood in one behind it,
+    /// also where no mark is left to name it.
+    private func endsBelowMark(_ found: FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> Bool {
+        // Version 1 removed the newest one, too.
+        guard !identity.isVersion1, let marked = identity.marks.max() else { return false }
+        guard let last = found.segments.last else { return identity.mark?.value == nil && marked > 0 }
+        guard last.header.version > 1, let footer = try self.footer(of: last) else { return false }
+        return footer.end < marked
+    }
+
     /// A newest segment without a frame, behind one that is not sealed: a crash, or a call that failed, came between making and use.
     /// The one before it may have gone on meanwhile, so that one is the tail.
-    private func dropUnused(_ found: inout FoundSegments, _ identity: LogIdentity) throws(ForebayError) {
+    ///
+    /// - Returns: everything below it was durable when such a one was made.
+    private func dropUnused(_ found: inout FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> UInt64 {
         let marked = identity.marks.max() ?? 0
+        var durable: UInt64 = 0
         while found.segments.count > 1, let last = found.segments.last, last.header.version > 1, last.header.base >= marked,
             last.header.knownEnd == last.header.base  // Behind a lost one there is no such one.
         {
             let before = found.segments[found.segments.count - 2]
-            guard try !self.hasFooter(before), try self.isUnused(last) else { return }
+            guard try self.footer(of: before) == nil, try self.isUnused(last) else { break }
+            durable = max(durable, last.header.knownEnd)
             self.logger.info("a segment that was never used is removed", ["file": last.path])
-            try self.lowerMark(to: before.header.number, identity)
+            try self.takeOverMark(from: last.header, to: before.header.number, identity)
             try Folder(self.disk).remove(last.path)
             found.dropLast()
         }
+        return durable
     }
 
-    /// Before the newest goes it is the newest no more: else it would be missed.
-    private func lowerMark(to newest: UInt64, _ identity: LogIdentity) throws(ForebayError) {
+    /// Before the newest goes it is the newest no more: else it would be missed. And what it says of the one before it is kept.
+    private func takeOverMark(from last: SegmentHeader, to newest: UInt64, _ identity: LogIdentity) throws(ForebayError) {
         let path = "\(self.directory)/\(SpoolMark.file)"
         guard
             let found = try SlotFile.read(self.disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots),
-            var value = found.value, value.owner > newest
+            var value = found.value, value.owner > newest || value.sequence < last.knownEnd
         else { return }
-        value.owner = newest
+        value.owner = min(value.owner, newest)
+        value.sequence = max(value.sequence, last.knownEnd)
         _ = try SlotFile.take(self.disk, path, of: self.directory, as: .mark, log: identity.log, found, value)
     }
 
-    private func hasFooter(_ segment: FoundSegments.Segment) throws(ForebayError) -> Bool {
+    /// Of one that was sealed.
+    private func footer(of segment: FoundSegments.Segment) throws(ForebayError) -> SegmentFooter? {
         let file = try self.disk.open(segment.path, [])
-        return try SegmentFooter.read(
-            from: file, size: try file.size(), salt: segment.header.salt, base: segment.header.base) != nil
+        return try SegmentFooter.read(from: file, size: try file.size(), salt: segment.header.salt, base: segment.header.base)
     }
 
     private func isUnused(_ segment: FoundSegments.Segment) throws(ForebayError) -> Bool {
-        guard try !self.hasFooter(segment) else { return false }
+        guard try self.footer(of: segment) == nil else { return false }
         let file = try self.disk.openFromDevice(segment.path)
         var scanner = SegmentScanner(
             file: file, salt: segment.header.salt, position: segment.header.dataStart, limit: try file.size())

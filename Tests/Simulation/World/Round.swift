@@ -89,7 +89,9 @@ package struct Round {
     private func damage(_ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, hasCrashed: Bool, _ copies: inout Set<String>) {
         let folder = SimulatedNode.directory
         let newest = (try? SpoolInspection(directory: "\(folder)/spool", disk: disk))?.segments.last
-        guard let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: folder, copies: copies) else { return }
+        guard let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: folder, copies: copies) else {
+            return self.damageBoth(isNewest: false, disk, model)
+        }
         defer { self.damageBoth(isNewest: file == newest?.file && damage.kind != .flippedBit, disk, model) }
         model.coverage.hit("damage: \(damage.kind.rawValue)")
         model.coverage.hit("damaged: \(damage.target.rawValue)")
@@ -108,7 +110,8 @@ package struct Round {
     private func damageBoth(isNewest: Bool, _ disk: SimulatedDisk, _ model: Model) {
         model.isNewestLost = model.isNewestLost || isNewest
         guard model.isNewestLost, let left = try? SpoolInspection(directory: "\(SimulatedNode.directory)/spool", disk: disk),
-            let verdict = try? left.verify(), verdict.problems.contains(where: { $0.file.hasSuffix("/spool/mark") })
+            let verdict = try? left.verify(), verdict.problems.contains(where: { $0.file.hasSuffix("/spool/mark") }),
+            !verdict.problems.contains(where: { $0.reason.hasPrefix("the newest segment is gone") })
         else { return }
         model.mayLose(from: left.segments.last?.end ?? 0)
     }
