@@ -26,7 +26,7 @@ final class SpoolLock: Sendable {
             try file.truncate(to: 0)
             try file.write(Array("\(getpid())\n".utf8), at: 0)
         } catch {
-            guard error.code == .spoolFull else { throw error }  // The number is for people only.
+            // The number is for people only: no room for it, or a sector that takes nothing more, is no reason to stay away.
         }
         self.owned = Mutex(Owned(file: file, folder: folder))
     }

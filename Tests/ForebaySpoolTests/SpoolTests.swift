@@ -1,5 +1,7 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebaySpool
@@ -91,6 +93,20 @@ struct SpoolTests {
         #expect(refusal?.code == .spoolLocked)
         #expect(refusal?.message.contains("process \(getpid())") == true)
         await spool.close()
+    }
+
+    @Test("who has it can't be written into the lock: it is locked all the same", arguments: [EIO, ENOSPC, EROFS])
+    func locksWithoutNumber(_ number: Int32) async throws {
+        let fixture = SpoolFixture()
+        let disk = FaultDisk()
+        for isThere in [false, true] {
+            disk.fail { call, path in [.write, .truncate].contains(call) && path.hasSuffix("/lock") ? number : nil }
+            let spool = try fixture.open(on: disk)
+            let refusal = #expect(throws: ForebayError.self) { try fixture.open() }
+            #expect(refusal?.code == .spoolLocked, "\(isThere)")
+            try await spool.append("a", ["x"])
+            await spool.close()
+        }
     }
 
     @Test("refuses a format version it does not know, by name")

@@ -184,6 +184,16 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     /// The newest segment of the spool was damaged, and no start has seen it yet.
     var isNewestLost = false
+    /// So was the mark.
+    var isMarkDamaged = false
+    /// Where the newest segment begins: with the mark gone, nothing else tells of it.
+    var unmarked: UInt64?
+
+    /// A start has seen what there is.
+    func sawSpool() {
+        (self.isNewestLost, self.isMarkDamaged, self.unmarked) = (false, false, nil)
+        self.handedBelow = [:]
+    }
 
     private var undecidableSince = 0
 
@@ -210,10 +220,17 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     // MARK: Restarts
 
-    /// A process has ended in order, and these ids are set aside.
+    /// By line, one past the last sequence that this process has handed out.
+    private var handedBelow: [Int: UInt64] = [:]
+
+    /// A process has ended in order, and these ids are set aside. Of one that an earlier process set aside before it was killed, and that
+    /// this one did not come to, the log of what is set aside knows alone.
     func rest(_ ids: [String], of names: [String]) {
         for id in ids {
-            if let event = self.eventsOfIDs[id] { self.events[event].asideOf = names }
+            guard let event = self.eventsOfIDs[id], self.events[event].sequence < self.handedBelow[self.events[event].line] ?? 0 else {
+                continue
+            }
+            self.events[event].asideOf = names
         }
         if !ids.isEmpty { self.coverage.hit("events set aside at a clean stop") }
     }
@@ -226,6 +243,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             let number = Int(clamping: value.loadUnaligned(as: UInt64.self))
             guard self.events.indices.contains(number) else { return }
             let known = self.events[number]
+            self.events[number].sequence = sequence
+            self.handedBelow[known.line] = max(self.handedBelow[known.line] ?? 0, sequence + 1)
             guard known.asideOf == names, known.forgetting == .no else { return }
             self.violate("event \(number), set aside when a process ended in order, is taken from the spool again at \(sequence)")
         }

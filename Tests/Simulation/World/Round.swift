@@ -27,7 +27,10 @@ package struct Round {
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
         disk.onName = { from, to in self.count(from, to, model) }
-        disk.onNewestVanished = { model.isNewestLost = true }
+        disk.onNewestVanished = {
+            model.isNewestLost = true
+            if let base = model.unmarked { model.mayLose(from: base) }
+        }
         disk.onTruncate = { path, size in
             // Two blocks of header, one of footer.
             guard size == 3 * 4096, path.hasPrefix("\(SimulatedNode.directory)/setaside/"), path.hasSuffix(".segment") else { return }
@@ -90,9 +93,13 @@ package struct Round {
         let folder = SimulatedNode.directory
         let newest = (try? SpoolInspection(directory: "\(folder)/spool", disk: disk))?.segments.last
         guard let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: folder, copies: copies) else {
-            return self.damageBoth(isNewest: false, disk, model)
+            return self.damageBoth(disk, model)
         }
-        defer { self.damageBoth(isNewest: file == newest?.file && damage.kind != .flippedBit, disk, model) }
+        defer {
+            model.isNewestLost = model.isNewestLost || file == newest?.file && damage.kind != .flippedBit
+            model.isMarkDamaged = model.isMarkDamaged || file.hasSuffix("/spool/mark")
+            self.damageBoth(disk, model)
+        }
         model.coverage.hit("damage: \(damage.kind.rawValue)")
         model.coverage.hit("damaged: \(damage.target.rawValue)")
         model.damaged()
@@ -107,13 +114,14 @@ package struct Round {
     }
 
     /// With the newest segment and the mark both gone, before a start has seen either, nothing tells that there was more than is left.
-    private func damageBoth(isNewest: Bool, _ disk: SimulatedDisk, _ model: Model) {
-        model.isNewestLost = model.isNewestLost || isNewest
-        guard model.isNewestLost, let left = try? SpoolInspection(directory: "\(SimulatedNode.directory)/spool", disk: disk),
-            let verdict = try? left.verify(), verdict.problems.contains(where: { $0.file.hasSuffix("/spool/mark") }),
+    private func damageBoth(_ disk: SimulatedDisk, _ model: Model) {
+        guard model.isNewestLost || model.isMarkDamaged,
+            let left = try? SpoolInspection(directory: "\(SimulatedNode.directory)/spool", disk: disk), let verdict = try? left.verify(),
+            verdict.problems.contains(where: { $0.file.hasSuffix("/spool/mark") }),
             !verdict.problems.contains(where: { $0.reason.hasPrefix("the newest segment is gone") })
         else { return }
-        model.mayLose(from: left.segments.last?.end ?? 0)
+        if model.isNewestLost { model.mayLose(from: left.segments.last?.end ?? 0) }
+        model.unmarked = left.segments.last?.base
     }
 
     /// What every round must have, whatever its dice said: a fault that struck, and segments that were rolled.

@@ -156,7 +156,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         configuration.preparesNext = self.plan.preparesNext && self.life.forgetsStopped == nil
         let spool = try known.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
         self.hasOpened = true
-        self.model.isNewestLost = false
+        self.model.sawSpool()
         let routes = self.life.configured.map { line in
             DataFolderLogs.Route(name: self.life.lines[line].name, formerly: self.life.lines[line].formerly)
         }
