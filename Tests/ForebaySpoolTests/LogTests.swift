@@ -343,7 +343,7 @@ struct LogTests {
         await spool.close()
     }
 
-    @Test("the lock's file holds the process; without room for that it holds nothing, and locks all the same")
+    @Test("the lock's file holds the process; where that can't be written it holds nothing, and locks all the same")
     func lock() async throws {
         let world = World()
         let path = world.directory + "/lock"
@@ -360,12 +360,12 @@ struct LogTests {
         lock?.release()
         #expect(lock?.holds == true, "it is not ours to say any more")
         lock = nil
-        world.watched.fail { $0 == "write lock" ? ENOSPC : nil }
-        lock = try SpoolLock(world.watched.disk, directory: world.directory)
-        #expect(throws: ForebayError.self) { try SpoolLock(world.watched.disk, directory: world.directory) }
-        lock?.release()
-        world.watched.fail { $0 == "write lock" ? EIO : nil }
-        #expect(throws: ForebayError.self) { try SpoolLock(world.watched.disk, directory: world.directory) }
+        for number in [ENOSPC, EIO] {
+            world.watched.fail { $0 == "write lock" ? number : nil }
+            lock = try SpoolLock(world.watched.disk, directory: world.directory)
+            #expect(throws: ForebayError.self) { try SpoolLock(world.watched.disk, directory: world.directory) }
+            lock?.release()
+        }
         world.watched.fail(nil)
         lock = try SpoolLock(world.watched.disk, directory: world.directory)
         try FileManager.default.removeItem(atPath: path)
