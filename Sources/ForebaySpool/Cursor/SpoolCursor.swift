@@ -1,4 +1,5 @@
 package import ForebayCore
+import Glibc
 import Synchronization
 
 /// Where one stage stands on one route: everything below is settled. Moves forward only.
@@ -116,7 +117,14 @@ package final class SpoolCursor: Sendable {
     ///   - witnesses: what the logs hold in which events were settled, as far as they are whole.
     package func openAhead(end: UInt64, witnesses: [LogWitness]) throws(ForebayError) -> Ahead {
         self.state.withLock { $0.witnesses = witnesses }
-        guard var found = self.readAhead(end: end),
+        var read: Ahead?
+        do throws(ForebayError) {
+            read = try self.aheadFile.read(end: end)
+        } catch {
+            // Not being able to look just now says nothing of the file: the next start may.
+            if let code = error.systemCode, [EMFILE, ENFILE, ENOMEM].contains(code) { return Ahead() }
+        }
+        guard var found = read,
             found.settled.witnesses.allSatisfy({ needed in witnesses.contains { $0.covers(needed) } })
         else {
             try self.budget.withReserve { () throws(ForebayError) in try self.aheadFile.remove() }

@@ -168,8 +168,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     func damaged() { self.isDamaged = true }
 
     /// A crash, and damage before the next start: what was acknowledged within the last mark's age may be lost unseen.
-    func damagedAfterCrash(markAge: UInt64) {
-        let since = self.machine.now - min(self.machine.now, markAge)
+    func damagedAfterCrash(at crash: UInt64, markAge: UInt64) {
+        let since = crash - min(crash, markAge)
         guard let first = self.events.lazy.filter({ $0.fate == .acknowledged && $0.acknowledgedAt >= since }).map(\.sequence).min() else {
             return
         }
@@ -220,6 +220,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     // MARK: Restarts
 
+    /// Calls of this process fail: it may not have been able to read what is settled.
+    var isStruck = false
     /// By line, one past the last sequence that this process has handed out.
     private var handedBelow: [Int: UInt64] = [:]
 
@@ -246,6 +248,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             self.events[number].sequence = sequence
             self.handedBelow[known.line] = max(self.handedBelow[known.line] ?? 0, sequence + 1)
             guard known.asideOf == names, known.forgetting == .no else { return }
+            guard !self.isStruck else { return self.events[number].asideOf = nil }
             self.violate("event \(number), set aside when a process ended in order, is taken from the spool again at \(sequence)")
         }
     }

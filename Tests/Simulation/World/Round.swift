@@ -42,17 +42,19 @@ package struct Round {
         var read = 0
         var steps = 0
         var hasCrashed = false
+        var crashedAt: UInt64 = 0
         var copies: Set<String> = []
         for (number, planned) in self.plan.lives.enumerated() {
             let isLast = number == self.plan.lives.count - 1
             let life = self.atLeast(planned, number, disk, model)
             self.count(life, after: number > 0 ? self.plan.lives[number - 1] : nil, model)
-            self.damage(life, disk, model, hasCrashed: hasCrashed, &copies)
+            self.damage(life, disk, model, crashedAt: hasCrashed ? crashedAt : nil, &copies)
             if life.faults.contains(where: { $0.fault.kind.damages }) { model.damaged() }
+            model.isStruck = !life.faults.isEmpty
             if isLast { disk.heal() }
             // What the device can't read of the last groups before a crash looks torn, as what is damaged at rest does.
             if hasCrashed, disk.hasBadSectors || life.faults.contains(where: { $0.fault.kind.failsReads }) {
-                model.damagedAfterCrash(markAge: 3_000_000_000)
+                model.damagedAfterCrash(at: crashedAt, markAge: 3_000_000_000)
             }
             clusters.reset(isLast: isLast)
             let process = SimulatedProcess(machine: machine, seed: self.plan.seed &+ UInt64(number) &* 0x9E37)
@@ -72,6 +74,8 @@ package struct Round {
             read = records.count
             let isUnclean = self.end(ending, disk, model)
             if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
+            // A start that came to nothing has written no mark.
+            if isUnclean, node.hasOpened || !hasCrashed { crashedAt = machine.now }
             hasCrashed = isUnclean || hasCrashed && (node.refusal != nil || !node.hasOpened)
             for intrusion in disk.intrusions { model.violate("\(intrusion), which was away") }
             if let refusal = node.refusal { self.refused(refusal, life, isLast, disk, model) }
@@ -89,7 +93,7 @@ package struct Round {
     }
 
     /// What happens to the folder before a start.
-    private func damage(_ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, hasCrashed: Bool, _ copies: inout Set<String>) {
+    private func damage(_ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, crashedAt: UInt64?, _ copies: inout Set<String>) {
         let folder = SimulatedNode.directory
         let newest = (try? SpoolInspection(directory: "\(folder)/spool", disk: disk))?.segments.last
         guard let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: folder, copies: copies) else {
@@ -106,10 +110,10 @@ package struct Round {
         if damage.kind == .strayCopy { copies.insert(file) }
         // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
         let tail = disk.files.last { $0.hasPrefix("\(folder)/spool/") && $0.hasSuffix(".segment") && !copies.contains($0) }
-        if hasCrashed, file == tail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
-            model.damagedAfterCrash(markAge: 3_000_000_000)
+        if let crashedAt, file == tail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
+            model.damagedAfterCrash(at: crashedAt, markAge: 3_000_000_000)
         }
-        if hasCrashed, !file.contains("/spool/") { model.mayLoseAside = true }
+        if crashedAt != nil, !file.contains("/spool/") { model.mayLoseAside = true }
         self.tell?("damage: \(damage) to \(file)")
     }
 
