@@ -23,13 +23,13 @@ struct KnownLogsTests {
         return world
     }
 
-    private static func alarms(_ world: DataFolderWorld) -> [String] {
+    static func alarms(_ world: DataFolderWorld) -> [String] {
         world.spool.alarms.map { "\($0.file.dropFirst(world.data.count + 1)): \($0.text.prefix { $0 != ";" && $0 != ":" })" }
     }
 
     private static let spool = "spool: the spool is gone"
-    private static let aside = "setaside/x: the folder is gone, and what was set aside in it"
-    private static let letters = "deadletters/x: the folder is gone, and the dead letters in it"
+    static let aside = "setaside/x: the folder is gone, and what was set aside in it"
+    static let letters = "deadletters/x: the folder is gone, and the dead letters in it"
 
     @Test(
         "a log's folder, or more than one, is gone, or empty: an alarm that names it, until it is acknowledged, each time anew; the others go on",
