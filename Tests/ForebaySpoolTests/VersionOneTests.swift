@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayTelemetry
+import ForebayTestKit
 import Foundation
 import Testing
 
@@ -36,9 +37,10 @@ struct VersionOneTests {
             try? FileManager.default.removeItem(atPath: self.path)  // A temporary folder.
         }
 
-        func open(_ directory: String, _ kind: LogKind) throws(ForebayError) -> Spool {
+        func open(_ directory: String, _ kind: LogKind, on disk: any Disk = SystemDisk()) throws(ForebayError) -> Spool {
             let budget = try SpoolBudget(capacity: 1 << 30, directory: self.path)
-            let configuration = SpoolConfiguration(directory: directory, kind: kind, segmentSize: 128 << 10) { fatalError("\($0)") }
+            var configuration = SpoolConfiguration(directory: directory, kind: kind, segmentSize: 128 << 10) { fatalError("\($0)") }
+            configuration.disk = disk
             return try Spool.open(configuration, budget: budget, threads: self.threads, metrics: SpoolMetrics(MetricsRegistry()))
         }
 
@@ -67,6 +69,26 @@ struct VersionOneTests {
         // The next start reads it as its own.
         #expect(try CursorRegistry.read(SystemDisk(), of: folder.data + "/spool").registry?.cursors.count == folder.routes().count)
         #expect(try SpoolInspection(directory: folder.data + "/spool").verify().problems.isEmpty)
+    }
+
+    @Test("on a full disk no cursor is made before the registry says which there are: one that is half made looks like one that was lost")
+    func fullDisk() async throws {
+        let folder = try Folder("clean")
+        let disk = FaultDisk()
+        disk.fail { call, path in
+            call == .open && path.hasSuffix("/spool/registry.new") || call == .write && path.hasSuffix("/forward.new") ? ENOSPC : nil
+        }
+        let full = try folder.open(folder.data + "/spool", .spool, on: disk)
+        await #expect(throws: ForebayError.self) { try await full.forward("new") }
+        await full.close()
+        for start in 0..<2 {
+            let spool = try folder.open(folder.data + "/spool", .spool)
+            #expect(spool.alarms.isEmpty && spool.missing.isEmpty, "start \(start)")
+            _ = try await spool.forward("new")
+            await spool.close()
+        }
+        let registry = try CursorRegistry.read(SystemDisk(), of: folder.data + "/spool").registry
+        #expect(try registry?.cursors.count == folder.routes().count + 1)
     }
 
     @Test("what was set aside and the dead letters come out whole, too", arguments: ["aside-killed", "aside-clean"])
