@@ -192,8 +192,16 @@ struct KnownLogsTests {
         try world.start()
         await world.setAside.close()
         let aside = world.logs.folder(.setAside, "x")
+        for how in DataFolderWorld.How.allCases {
+            let putBack = try world.take("/setaside/x", how)
+            #expect(throws: ForebayError.self, "\(how)") { try aside.giveUp(world.budget) }
+            try putBack()
+        }
+        // Nor is another log in its place.
         let putBack = try world.take("/setaside/x", .moved)
+        try FileManager.default.copyItem(atPath: world.data + "/deadletters/x", toPath: world.data + "/setaside/x")
         #expect(throws: ForebayError.self) { try aside.giveUp(world.budget) }
+        try FileManager.default.removeItem(atPath: world.data + "/setaside/x")
         try putBack()
         if isKilled {
             world.disk.fail { call, path in call == .rename && path.contains("/forgotten/") ? EIO : nil }

@@ -14,8 +14,6 @@ final class CursorSet: Sendable {
     private struct State {
         var registry: CursorRegistry
         var cursors: [String: SpoolCursor] = [:]
-        /// No file says what is known here, for want of room.
-        var isUnwritten = false
     }
 
     private let disk: any Disk
@@ -96,7 +94,6 @@ final class CursorSet: Sendable {
             }
         } catch {
             guard mayFail, error.code == .spoolFull else { throw error }
-            self.state.withLock { $0.isUnwritten = true }
             Self.logger.warning("the registry of cursors could not be written", ["folder": self.directory, "error": error.description])
         }
     }
@@ -274,8 +271,6 @@ final class CursorSet: Sendable {
         let path = LogIdentity.path(ofCursor: name, in: self.directory)
         let log = self.state.withLock { $0.registry.log }
         guard let found = try SlotFile.read(self.disk, path, as: .cursor, log: log) else {
-            // Without a registry the files say which cursors there are: one that is half made would be one that was lost.
-            if self.state.withLock({ $0.isUnwritten }) { try self.register { _ in } }
             return try self.write(name, routes, sequence, view)
         }
         let ordinal = try LogCensus(view, self.disk).ordinal(of: routes, at: sequence)
@@ -302,7 +297,7 @@ final class CursorSet: Sendable {
                 var registry = self.state.withLock { $0.registry }
                 change(&registry)
                 try registry.write(self.disk, to: self.directory)
-                self.state.withLock { ($0.registry, $0.isUnwritten) = (registry, false) }
+                self.state.withLock { $0.registry = registry }
             }
         }
         try outcome.get()

@@ -51,10 +51,12 @@ package final class KnownLogs: Sendable {
     /// - Parameter path: of a log's folder.
     func name(of path: String) -> String { String(path.dropFirst(self.directory.count + 1)) }
 
-    /// Whether this process has had a log open, so that it is somewhere.
-    func hasOpened(_ path: String) -> Bool {
+    /// Whether a log that this process has had open, so that it is somewhere, is not in its place: nothing is, or something else.
+    func isAway(_ path: String) throws(ForebayError) -> Bool {
         let name = self.name(of: path)
-        return self.state.withLock { $0.opened[name] != nil }
+        guard let log = self.state.withLock({ $0.opened[name] }) else { return false }
+        guard try self.disk.kind(of: "\(path)/segments") == .folder else { return true }
+        return try CursorRegistry.read(self.disk, of: path).registry.map { $0.log != log } ?? false
     }
 
     /// Opens a log of the folder, or makes it; it is known, durably, before anything is in it.
