@@ -23,13 +23,13 @@ struct KnownLogsTests {
         return world
     }
 
-    private static func alarms(_ world: DataFolderWorld) -> [String] {
+    static func alarms(_ world: DataFolderWorld) -> [String] {
         world.spool.alarms.map { "\($0.file.dropFirst(world.data.count + 1)): \($0.text.prefix { $0 != ";" && $0 != ":" })" }
     }
 
     private static let spool = "spool: the spool is gone"
-    private static let aside = "setaside/x: the folder is gone, and what was set aside in it"
-    private static let letters = "deadletters/x: the folder is gone, and the dead letters in it"
+    static let aside = "setaside/x: the folder is gone, and what was set aside in it"
+    static let letters = "deadletters/x: the folder is gone, and the dead letters in it"
 
     @Test(
         "a log's folder, or more than one, is gone, or empty: an alarm that names it, until it is acknowledged, each time anew; the others go on",
@@ -192,8 +192,16 @@ struct KnownLogsTests {
         try world.start()
         await world.setAside.close()
         let aside = world.logs.folder(.setAside, "x")
+        for how in DataFolderWorld.How.allCases {
+            let putBack = try world.take("/setaside/x", how)
+            #expect(throws: ForebayError.self, "\(how)") { try aside.giveUp(world.budget) }
+            try putBack()
+        }
+        // Nor is another log in its place.
         let putBack = try world.take("/setaside/x", .moved)
+        try FileManager.default.copyItem(atPath: world.data + "/deadletters/x", toPath: world.data + "/setaside/x")
         #expect(throws: ForebayError.self) { try aside.giveUp(world.budget) }
+        try FileManager.default.removeItem(atPath: world.data + "/setaside/x")
         try putBack()
         if isKilled {
             world.disk.fail { call, path in call == .rename && path.contains("/forgotten/") ? EIO : nil }

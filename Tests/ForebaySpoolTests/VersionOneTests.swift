@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayTelemetry
+import ForebayTestKit
 import Foundation
 import Testing
 
@@ -67,6 +68,25 @@ struct VersionOneTests {
         // The next start reads it as its own.
         #expect(try CursorRegistry.read(SystemDisk(), of: folder.data + "/spool").registry?.cursors.count == folder.routes().count)
         #expect(try SpoolInspection(directory: folder.data + "/spool").verify().problems.isEmpty)
+    }
+
+    @Test("a first start that left a mark alone is not of that version: the next one is a first one, too", arguments: [0, 100, 8192])
+    func markAlone(size: Int) async throws {
+        let fixture = SpoolFixture()
+        try FileManager.default.createDirectory(atPath: fixture.directory, withIntermediateDirectories: true)
+        try Data(count: size).write(to: URL(filePath: fixture.directory + "/mark"))
+        let disk = FaultDisk()
+        disk.fail { call, path in
+            call == .open && path.hasSuffix("/registry.new") || call == .write && path.hasSuffix("/forward.a") ? ENOSPC : nil
+        }
+        #expect { try fixture.open(on: disk) } throws: { ($0 as? ForebayError)?.code == .spoolFull }
+        for start in 0..<2 {
+            let spool = try fixture.open()
+            #expect(spool.alarms.isEmpty && spool.missing.isEmpty, "start \(start): \(spool.alarms)")
+            _ = try await spool.forward("a")
+            await spool.close()
+        }
+        #expect(try CursorRegistry.read(SystemDisk(), of: fixture.directory).registry?.cursors.map(\.name) == ["forward/a"])
     }
 
     @Test("what was set aside and the dead letters come out whole, too", arguments: ["aside-killed", "aside-clean"])

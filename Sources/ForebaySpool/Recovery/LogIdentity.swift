@@ -13,7 +13,7 @@ struct LogIdentity {
     var mark: SlotFile.Found?
     /// The cursors' files of this log, by name.
     var cursors: [String: SlotFile.Found] = [:]
-    /// Whether there was nothing at all.
+    /// Whether there was nothing that says anything.
     var isNew: Bool
     /// Whether there must have been a registry, and it can't be read: nobody knows which cursors there were.
     var isRegistryLost: Bool
@@ -42,8 +42,9 @@ struct LogIdentity {
         let isNewFormat =
             self.registry.isThere || found.segments.contains { $0.header.version > 1 } || mark.map { $0.owner > 0 } ?? false
             || slots.values.contains { $0.owner > 0 }
-        let hasMark = try disk.kind(of: markPath) != nil
-        let isThere = !found.segments.isEmpty || !found.unreadable.isEmpty || !files.isEmpty || hasMark
+        // A mark that says nothing is what a first start leaves that was cut short: the registry comes next, and only then a cursor.
+        let isThere =
+            !found.segments.isEmpty || !found.unreadable.isEmpty || !slots.isEmpty || mark.map { $0.value > 0 || $0.ordinal > 0 } ?? false
         self.isNew = !isNewFormat && !isThere
         self.isVersion1 = !isNewFormat && isThere
         self.isRegistryLost = isNewFormat && self.registry.registry == nil
@@ -78,6 +79,7 @@ struct LogIdentity {
     var knownRegistry: CursorRegistry {
         if let registry = self.registry.registry { return registry }
         var registry = CursorRegistry(log: self.log, kind: self.kind)
+        if self.isNew { return registry }
         if self.hasOlderSlots { registry.version = 2 }
         for name in self.cursors.keys.sorted() {
             registry.put(CursorRegistry.Entry(name: name, routes: [RouteID(name: CursorSet.route(of: name))]))

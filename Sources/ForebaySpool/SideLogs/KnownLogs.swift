@@ -51,10 +51,12 @@ package final class KnownLogs: Sendable {
     /// - Parameter path: of a log's folder.
     func name(of path: String) -> String { String(path.dropFirst(self.directory.count + 1)) }
 
-    /// Whether this process has had a log open, so that it is somewhere.
-    func hasOpened(_ path: String) -> Bool {
+    /// Whether a log that this process has had open, so that it is somewhere, is not in its place: nothing is, or something else.
+    func isAway(_ path: String) throws(ForebayError) -> Bool {
         let name = self.name(of: path)
-        return self.state.withLock { $0.opened[name] != nil }
+        guard let log = self.state.withLock({ $0.opened[name] }) else { return false }
+        guard try self.disk.kind(of: "\(path)/segments") == .folder else { return true }
+        return try CursorRegistry.read(self.disk, of: path).registry.map { $0.log != log } ?? false
     }
 
     /// Opens a log of the folder, or makes it; it is known, durably, before anything is in it.
@@ -155,12 +157,26 @@ package final class KnownLogs: Sendable {
 
     /// They are given up, or stopped with nothing in them: nobody will miss them. Durable on return.
     package func forget(_ paths: [String]) throws(ForebayError) {
-        let names = paths.map(self.name)
+        var names = Set(paths.map(self.name))
+        for path in paths { names.formUnion(try self.formerNames(of: path)) }
         let isKnown = self.state.withLock { state in names.contains { state.registry.logs[$0] != nil || state.opened[$0] != nil } }
         guard isKnown else { return }
         try self.change { registry, opened in
             for name in names { (registry.logs[name], opened[name]) = (nil, nil) }
         }
+    }
+
+    /// The names under which a log is known that has another one since: taken over by a start that did not come to its end. What was
+    /// opened is known by its own.
+    private func formerNames(of path: String) throws(ForebayError) -> [String] {
+        let name = self.name(of: path)
+        let (logs, isOpened) = self.state.withLock { ($0.registry.logs, $0.opened[name] != nil) }
+        guard !isOpened, let log = try CursorRegistry.read(self.disk, of: path).registry?.log else { return [] }
+        var names: [String] = []
+        for (other, itsLog) in logs where other != name && itsLog == log {
+            if try self.disk.kind(of: "\(self.directory)/\(other)/segments") == nil { names.append(other) }
+        }
+        return names
     }
 
     /// Changes what stands in the registry, durably, and what counts as opened: one change after the other, so that none enters again what

@@ -104,11 +104,9 @@ package struct SideLogFolder: Sendable {
     ///
     /// - Parameter budget: that counts its files; none: of a log that was not opened.
     package func giveUp(_ budget: SpoolBudget? = nil) throws(ForebayError) {
-        guard try self.disk.kind(of: self.path) != nil else {
-            // It is away, and comes back.
-            if self.known?.hasOpened(self.path) == true { throw .disk("give up", self.path, ENOENT) }
-            return
-        }
+        // It comes back.
+        if try self.known?.isAway(self.path) == true { throw .disk("give up", self.path, ENOENT) }
+        guard try self.disk.kind(of: self.path) != nil else { return }
         guard let budget else {
             try self.known?.forget([self.path])
             return try Self.remove(try self.setApart(), self.disk)

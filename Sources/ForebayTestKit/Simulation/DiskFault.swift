@@ -7,6 +7,8 @@ package struct DiskFault: Sendable, Equatable {
         case readFails
         /// EIO on writing, a part of it may be on the disk.
         case writeFails
+        /// EIO on removing a file: its folder can't be written.
+        case removeFails
         /// What was not synced may be gone, and the next sync says that all is well.
         case syncLosesData
         /// What was not synced is still there to be synced.

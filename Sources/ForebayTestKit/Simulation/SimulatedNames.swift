@@ -150,6 +150,7 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             guard let (folder, name) = self.found(path), let node = folder.entries[name] else { return try self.checkStale(path, "remove") }
             guard case .file(let inode) = node else { throw .disk("remove", path, EISDIR) }
             try self.disk.fail([.noSpace], ENOSPC, "remove", path)  // Copy-on-write takes room to give some back.
+            try self.disk.fail([.removeFails], EIO, "remove", path)
             self.disk.onName?(path, nil)
             folder.change(.init(number: self.disk.next(), changes: [(name, nil)], partner: nil))
             self.disk.unlink(inode)

@@ -140,7 +140,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         self.events[number].isDelivered = true
         if let sequence { self.events[number].sequence = sequence }
         let key = known.line << 24 | known.topic << 16 | known.key
-        let isOrdered = !self.mayLoseAside && self.lostAside == 0
+        let isOrdered = !self.mayLoseAside && self.lostAside == 0 && !self.partitionsUnknown.contains("topic-\(known.line)-\(known.topic)")
         if let last = self.lastDelivered[key], number < last, isOrdered, !self.isNamed(number) {
             self.violate("event \(number) of line \(line) arrived after event \(last) of its key")
         }
@@ -201,6 +201,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     private var lostAside: UInt64 = 0
     /// A crash, and damage to a side log.
     var mayLoseAside = false
+    /// Topics with a set-aside unit of which nobody knows any more whether it was a partition's: which of several is older can't be told.
+    private var partitionsUnknown: Set<String> = []
 
     func name(_ range: Range<UInt64>, of log: String) {
         if log.hasSuffix("/spool") { self.named.append(range) } else { self.lostAside += UInt64(range.count) }
@@ -311,6 +313,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
                     for place in self.events.indices { self.events[place].isGone = true }
                 } else if text.hasPrefix("the folder is gone") {
                     self.mayLoseAside = true
+                } else if text.hasPrefix("the entry of unit "), let topic = text.firstRange(of: "(topic ") {
+                    self.partitionsUnknown.insert(String(text[topic.upperBound...].prefix { $0 != ")" }))
                 }
                 if let from = text.firstRange(of: "from sequence ") {
                     guard let sequence = UInt64(text[from.upperBound...].prefix { $0.isNumber }) else { continue }

@@ -231,7 +231,7 @@ package struct RoundPlan: Sendable {
             switch kind {
             case .noSpace, .tooManyFiles: [1, 1, 2, 10].randomElement(using: &chance)!
             case .diskEaten, .folderAway: Int.random(in: 1...600, using: &chance)
-            case .readFails: Int.random(in: 1...4, using: &chance)
+            case .readFails, .removeFails: Int.random(in: 1...4, using: &chance)
             default: 1
             }
         return DiskFault(kind: kind, call: self.call(&chance), count: count)
