@@ -91,6 +91,7 @@ package struct SpoolInspection {
             for route in entry.routes where self.routeNames[route] == nil { self.routeNames[route] = CursorSet.route(of: entry.name) }
         }
         found.removeAll { $0.0.log != self.id }
+        while try Self.endsUnused(found) { found.removeLast() }
         for (place, (header, file, size)) in found.enumerated() {
             let next = place + 1 < found.count ? found[place + 1].0 : nil
             let (end, isSealed) = try Self.end(disk, header, file, size: size, next: next)
@@ -102,6 +103,19 @@ package struct SpoolInspection {
             self.mark = max(self.mark, isSealed ? end : header.base)
         }
         try self.readMarks(registry.registry)
+    }
+
+    /// Whether the newest has no frame, and the one before it is not sealed: it was made, and then not used. That one may have gone on
+    /// meanwhile, so that it is the tail, as for a start.
+    private static func endsUnused(_ found: [(SegmentHeader, any DiskFile, Int)]) throws(ForebayError) -> Bool {
+        guard found.count > 1, let (header, file, size) = found.last, header.version > 1, header.knownEnd == header.base else {
+            return false
+        }
+        let (before, itsFile, itsSize) = found[found.count - 2]
+        guard try SegmentFooter.read(from: itsFile, size: itsSize, salt: before.salt, base: before.base) == nil else { return false }
+        var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
+        if case .end = try scanner.step() { return true }
+        return false
     }
 
     private mutating func note(_ file: String, _ reason: String) {
