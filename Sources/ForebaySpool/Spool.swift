@@ -168,11 +168,17 @@ package final class Spool: Sendable {
         return self.reader(RouteFilter(routes), from: cursor.sequence) { [weak self] missing in
             self?.report(missing)
             if missing.isGone { self?.reporter.passed(missing.sequences, by: routes) }
+        } onLeftOut: { [weak self] in
+            self?.reporter.passed($0, by: routes)
         }
     }
 
-    private func reader(_ routes: RouteFilter, from sequence: UInt64, onMissing: @escaping (MissingRange) -> Void) -> SpoolReader {
-        SpoolReader(view: self.view, disk: self.configuration.disk, routes: routes, from: sequence, onMissing: onMissing)
+    private func reader(
+        _ routes: RouteFilter, from sequence: UInt64, onMissing: @escaping (MissingRange) -> Void,
+        onLeftOut: @escaping (Range<UInt64>) -> Void = { _ in }
+    ) -> SpoolReader {
+        SpoolReader(
+            view: self.view, disk: self.configuration.disk, routes: routes, from: sequence, onMissing: onMissing, onLeftOut: onLeftOut)
     }
 
     // MARK: Cursors

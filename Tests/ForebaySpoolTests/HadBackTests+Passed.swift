@@ -72,4 +72,47 @@ extension HadBackTests {
         #expect(!FileManager.default.fileExists(atPath: path))
         await spool.close()
     }
+
+    @Test("the newest, of which no mark told all: what was passed without it is told of when it is back, and its file is kept")
+    func passedNewest() async throws {
+        for isPassed in [true, false] {
+            let first = SpoolFixture(segmentSize: 64 << 10)
+            var spool = try first.open { $0.recentBytes = 0 }
+            _ = try await self.open(spool)
+            let known = try await self.append(spool, "old", 24, padding: 12_000)
+            // A kill: the mark is as old as the segment.
+            let fixture = try first.crashed()
+            await spool.close()
+            let path = try #require(try fixture.segmentFiles().last)
+            let kept = try Data(contentsOf: URL(filePath: path))
+            try FileManager.default.removeItem(atPath: path)
+            spool = try fixture.open { $0.recentBytes = 0 }
+            var cursors = try await self.open(spool)
+            let newer = try await self.append(spool, "new", 6)
+            if isPassed {
+                for cursor in cursors {
+                    _ = try self.waiting(spool, cursor)
+                    cursor.move(to: spool.durableEnd, settled: 8)
+                }
+            }
+            await spool.close()
+            try kept.write(to: URL(filePath: path))
+            for _ in 0..<2 {
+                spool = try fixture.open { $0.recentBytes = 0 }
+                cursors = try await self.open(spool)
+                var found: [Known] = []
+                for cursor in cursors { found += try self.waiting(spool, cursor) }
+                if isPassed {
+                    #expect(found.isEmpty && spool.missing.reduce(0) { $0 + $1.events } > 0, "\(spool.damage)")
+                } else {
+                    #expect(Set(found.map(\.id)) == Set((known + newer).map(\.id)) && spool.damage == SpoolDamage(), "\(spool.damage)")
+                }
+                await spool.tidy()
+                await spool.close()
+            }
+            guard isPassed else { continue }
+            let places = ["segments", "quarantine"].map { "\(fixture.directory)/\($0)/\(URL(filePath: path).lastPathComponent)" }
+            #expect(places.contains { FileManager.default.fileExists(atPath: $0) }, "nobody has it any more")
+        }
+    }
 }

@@ -20,9 +20,11 @@ struct ReadPatienceTests {
         func rests(_ milliseconds: UInt64) { self.state.withLock { $0.now += milliseconds * 1_000_000 } }
 
         /// - Parameter failures: how often a call fails at first.
-        func call(_ patience: ReadPatience, failures: Int, _ number: Int32 = EIO) -> (result: Int, number: Int32, calls: Int) {
+        func call(_ patience: ReadPatience, failures: Int, _ number: Int32 = EIO, of file: String = "f") -> (
+            result: Int, number: Int32, calls: Int
+        ) {
             let before = self.calls
-            let answer = patience.call("f") {
+            let answer = patience.call(file) {
                 self.state.withLock {
                     $0.now += self.step
                     $0.calls += 1
@@ -46,7 +48,7 @@ struct ReadPatienceTests {
         }
     }
 
-    @Test("what is bad for good is waited for once; what fails soon after at once, and after a calm it is waited for again")
+    @Test("what is bad for good is waited for once; what of its file fails soon after at once, and after a calm it is waited for again")
     func bad() {
         let device = Device(step: 100)
         let patience = self.patience(device)
@@ -54,11 +56,24 @@ struct ReadPatienceTests {
         for _ in 0..<20 { #expect(device.call(patience, failures: .max) == (-1, EIO, 1)) }
         #expect(device.call(patience, failures: 0) == (7, 0, 1))
         #expect(device.call(patience, failures: 1) == (-1, EIO, 1), "sound places between bad ones are no calm")
-        device.rests(4800)
+        device.rests(2500)
         #expect(device.call(patience, failures: 1) == (-1, EIO, 1))
-        device.rests(5000)
-        #expect(device.call(patience, failures: 3) == (7, 0, 4))
+        device.rests(1500)
+        #expect(
+            device.call(patience, failures: 3) == (7, 0, 4), "a file that is tried again and again does not keep others waiting for ever")
         #expect(device.call(patience, failures: .max) == (-1, EIO, 11))
+    }
+
+    @Test("beside a file that is bad for good others are waited for, until there are several")
+    func several() {
+        let device = Device(step: 100)
+        let patience = self.patience(device)
+        #expect(device.call(patience, failures: .max) == (-1, EIO, 11))
+        for _ in 0..<3 { #expect(device.call(patience, failures: 4, of: "g") == (7, 0, 5)) }
+        for file in ["g", "h"] { #expect(device.call(patience, failures: .max, of: file) == (-1, EIO, 11)) }
+        for file in ["f", "g", "h", "i"] { #expect(device.call(patience, failures: 1, of: file) == (-1, EIO, 1)) }
+        device.rests(5000)
+        #expect(device.call(patience, failures: 1, of: "i") == (7, 0, 2))
     }
 
     @Test("other errors are not waited for", arguments: [ENOENT, EINTR, ESTALE, EMFILE])

@@ -66,6 +66,17 @@ struct SetAsideHoleTests {
         return (fixture, account)
     }
 
+    /// Whether a file of segments, or in quarantine, has these bytes.
+    private static func keeps(_ bytes: Data, _ fixture: SetAsideFixture) throws -> Bool {
+        for folder in ["segments", "quarantine"] {
+            let path = "\(fixture.directory)/\(folder)"
+            for name in try FolderEntries.names(of: path) ?? [] where try Data(contentsOf: URL(filePath: "\(path)/\(name)")) == bytes {
+                return true
+            }
+        }
+        return false
+    }
+
     private static func told(_ log: SetAsideLog) -> UInt64 { log.missing.reduce(0) { $0 + $1.events } }
 
     enum Return: CaseIterable { case beforeDelivery, afterDelivery, afterDeliveryOfNewer }
@@ -112,6 +123,7 @@ struct SetAsideHoleTests {
                             #expect(log.units.isEmpty, "\(what), start \(start): \(log.units)")
                         } else {
                             #expect(told >= missing, "\(what), start \(start): \(missing) of \(log.missing)")
+                            if missing > 0 { #expect(try Self.keeps(bytes, fixture), "\(what), start \(start): nobody has it any more") }
                             // Those that had nothing behind it have waited for it.
                             let waiting: [UInt64] = lost == 0 ? [4] : [1, 3, 4]
                             if way == .afterDelivery { #expect(waiting.allSatisfy { account.missing($0).isEmpty }, "\(what)") }

@@ -26,8 +26,9 @@ struct AlarmRecord: Equatable, Sendable {
         return !new.isEmpty
     }
 
-    /// What was passed of holes that are none any more says nothing.
+    /// What was passed of holes that are none any more says nothing. What a file had that is gone as a whole, nobody knows.
     mutating func dropPassed() {
+        guard !(self.alarms + self.acknowledgedAlarms).contains(where: { $0.holdsEvents && $0.log == nil }) else { return }
         let holes = self.holes
         self.passed.removeAll { passed in !holes.contains { $0.overlaps(passed.sequences) } }
     }

@@ -148,18 +148,18 @@ struct LossCount {
         return passed
     }
 
-    /// Whether the event at a position of a unit stands in a segment.
-    func holds(_ unit: UInt64, _ position: UInt64) throws(ForebayError) -> Bool {
+    /// The number of the segment in which the event at a position of a unit stands.
+    func segment(of unit: UInt64, at position: UInt64) throws(ForebayError) -> UInt64? {
         let route = RouteID(rawValue: unit)
         // The first that ends behind it: those behind that one begin behind it, too.
-        guard let segment = self.segments.first(where: { $0.routes[route].map { $0 > position } ?? false }) else { return false }
+        guard let segment = self.segments.first(where: { $0.routes[route].map { $0 > position } ?? false }) else { return nil }
         var isThere = false
         try self.scan(segment, from: segment.base) { frame in
             guard frame.route == route, frame.ordinal + UInt64(frame.count) > position else { return true }
             isThere = frame.ordinal <= position
             return false
         }
-        return isThere
+        return isThere ? segment.number : nil
     }
 
     /// Positions of units, not settled, between and before what their frames have.

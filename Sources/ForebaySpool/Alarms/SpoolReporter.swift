@@ -95,17 +95,19 @@ final class SpoolReporter: Sendable {
     ///   - losses: knows where a unit's frames are.
     ///   - table: of a set-aside log.
     ///   - parties: of the spool: where its cursors stand.
+    /// - Returns: the segments that have something of what stays told: nobody reads that any more, so they are to be kept.
     func hadBack(
         _ segments: [SegmentInfo], _ losses: LossCount, _ table: UnitInventory?, _ parties: [LossCount.Party]
-    ) throws(ForebayError) {
+    ) throws(ForebayError) -> [UInt64] {
         let (files, ranges) = (Set(segments.map(\.path)), segments.map { $0.base..<$0.end })
         var units: [(unit: UInt64, position: UInt64)] = []
         var passed: [Range<UInt64>] = []
+        var kept: [UInt64] = []
         for missing in self.state.withLock({ $0.known.missing + $0.known.acknowledged }) where missing.isGone {
             let first = missing.sequences.lowerBound
             if let unit = missing.unit {
-                guard table?.settled(unit).map({ $0 <= first }) ?? true, try losses.holds(unit, first) else { continue }
-                units.append((unit, first))
+                guard let segment = try losses.segment(of: unit, at: first) else { continue }
+                if table?.settled(unit).map({ $0 <= first }) ?? true { units.append((unit, first)) } else { kept.append(segment) }
             } else if let table {
                 passed += try losses.passed(missing.sequences, table)
             } else {
@@ -113,6 +115,7 @@ final class SpoolReporter: Sendable {
             }
         }
         let (back, notBack) = (units, passed)
+        let unseen = self.passedUnseen(in: segments, parties)
         let isChanged = self.state.withLock { state in
             let before = state.known
             func left(_ missing: [MissingRange]) -> [MissingRange] {
@@ -131,20 +134,45 @@ final class SpoolReporter: Sendable {
             }
             state.known.missing = left(before.missing)
             state.known.acknowledged = left(before.acknowledged)
+            for missing in unseen {
+                for part in missing.parts(without: state.known.missing + state.known.acknowledged) {
+                    state.known.add(part)
+                    state.known.losses += 1
+                }
+            }
             state.known.alarms.removeAll { $0.holdsEvents && files.contains($0.file) }
             state.known.acknowledgedAlarms.removeAll { files.contains($0.file) }
             state.known.dropPassed()
             return state.known != before
         }
-        guard isChanged else { return }
-        self.logger.info("a segment that was told of as gone is back", ["folder": self.directory])
-        self.save()
+        if isChanged {
+            self.logger.info("a segment that was told of as gone is back", ["folder": self.directory])
+            self.save()
+        }
+        let lost = self.holes
+        return kept
+            + segments.filter { segment in lost.contains { $0.overlaps(segment.base..<max(segment.base, segment.end)) } }.map(\.number)
     }
 
     /// A cursor has gone over sequences of a file that is gone.
     func passed(_ sequences: Range<UInt64>, by routes: [RouteID]) {
         let isNew = self.state.withLock { $0.known.add(PassedRange(sequences: sequences, routes: routes)) }
         if isNew { self.save() }
+    }
+
+    /// What cursors have passed of files that were told of as gone as a whole, and are back.
+    private func passedUnseen(in segments: [SegmentInfo], _ parties: [LossCount.Party]) -> [MissingRange] {
+        let alarms = self.state.withLock { $0.known.alarms + $0.known.acknowledgedAlarms }
+        let gone = Set(alarms.filter(\.holdsEvents).map(\.file))
+        return segments.filter { gone.contains($0.path) }.flatMap { segment in
+            self.passed(segment.base..<max(segment.base, segment.end), of: [segment], parties).map { range in
+                var missing = MissingRange(
+                    sequences: range, segment: segment.number, position: 0, reason: "the segment was away when its place was passed",
+                    isGone: true)
+                missing.noticedAt = self.time.wallMilliseconds
+                return missing
+            }
+        }
     }
 
     /// What of a range stands in segments with events of a cursor that has gone over it, and stands behind it.

@@ -6,23 +6,27 @@ import Synchronization
 /// Waits with a device that gives EIO for a moment: a path that fails over, a controller that is reset, storage behind a network. What
 /// can't be read is passed as lost, so a moment must not be enough.
 ///
-/// A sector that is bad for good fails for as long, once: what else fails soon after is not waited for.
+/// A sector that is bad for good fails for as long, once: what else of its file fails soon after is not waited for. Nor is a disk on which
+/// several files are bad for good.
 final class ReadPatience: Sendable {
     static let shared = ReadPatience()
 
-    private struct Spell {
-        var began: UInt64
-        var failedLast: UInt64
+    private struct State {
+        /// When each file's began.
+        var spells: [String: UInt64] = [:]
+        var waitedLast: UInt64 = 0
     }
 
+    /// Files that are waited for between two calms.
+    private static let most = 3
     /// All in ns.
     private let limit, calm, pause: UInt64
     private let now: @Sendable () -> UInt64
-    private let spell = Mutex<Spell?>(nil)
+    private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - limit: in ms, how long a spell of failures is waited for.
-    ///   - calm: in ms, after how long without a failure the next one begins another spell.
+    ///   - limit: in ms, how long a file's failures are waited for.
+    ///   - calm: in ms, after how long without such a wait all files are waited for again.
     ///   - now: a monotonic time in ns.
     init(
         limit: UInt64 = 20_000, calm: UInt64 = 60_000, pause: UInt64 = 100,
@@ -42,7 +46,7 @@ final class ReadPatience: Sendable {
             usleep(UInt32(self.pause / 1000))
             answer = body()
             if answer.result < 0, answer.number == EIO { continue }
-            self.spell.withLock { $0 = nil }
+            self.state.withLock { $0.spells[path] = nil }
             Logger(label: "disk").warning("the disk can be read again", ["file": path])
             break
         }
@@ -50,14 +54,14 @@ final class ReadPatience: Sendable {
     }
 
     private func waits(_ path: String) -> Bool {
-        let (isFirst, waits) = self.spell.withLock { spell in
+        let (isFirst, waits) = self.state.withLock { state in
             let now = self.now()
-            guard let began = spell.flatMap({ now - $0.failedLast > self.calm ? nil : $0.began }) else {
-                spell = Spell(began: now, failedLast: now)
-                return (true, true)
-            }
-            spell = Spell(began: began, failedLast: now)
-            return (false, now - began < self.limit)
+            if now - state.waitedLast > self.calm { state.spells = [:] }
+            let began = state.spells[path]
+            guard began != nil || state.spells.count < Self.most, now - (began ?? now) < self.limit else { return (false, false) }
+            state.spells[path] = began ?? now
+            state.waitedLast = now
+            return (began == nil, true)
         }
         if isFirst {
             Logger(label: "disk").warning(

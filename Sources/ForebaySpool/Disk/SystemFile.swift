@@ -20,9 +20,11 @@ final class SystemFile: DiskFile {
         if options.contains(.truncate) { flags |= O_TRUNC }
         if options.contains(.direct) { flags |= O_DIRECT }
         if options.contains(.syncsWrites) { flags |= O_DSYNC }
-        let opened = ReadPatience.shared.call(place.path) { (Int(openat(place.descriptor, place.name, flags, 0o640)), errno) }
-        guard opened.result >= 0 else { throw place.failure("open", opened.number) }
-        self.descriptor = Int32(opened.result)
+        let open = { (Int(openat(place.descriptor, place.name, flags, 0o640)), errno) }
+        // Who writes must not wait so long, and loses nothing by a failure.
+        let opened = options.contains(.write) ? open() : ReadPatience.shared.call(place.path, open)
+        guard opened.0 >= 0 else { throw place.failure("open", opened.1) }
+        self.descriptor = Int32(opened.0)
         self.path = place.path
     }
 

@@ -13,17 +13,23 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
     private let disk: any Disk
     private let routes: RouteFilter
     private let onMissing: (MissingRange) -> Void
+    /// Called with sequences that were left out behind a lost newest segment, when they are gone over: what it had of them nobody knows.
+    private let onLeftOut: (Range<UInt64>) -> Void
     private var segment: SegmentInfo?
     private var scanner: SegmentScanner?
     /// Everything below it was returned, belongs to others, or is missing.
     package private(set) var next: UInt64
 
-    init(view: SpoolView, disk: any Disk, routes: RouteFilter, from sequence: UInt64, onMissing: @escaping (MissingRange) -> Void) {
+    init(
+        view: SpoolView, disk: any Disk, routes: RouteFilter, from sequence: UInt64, onMissing: @escaping (MissingRange) -> Void,
+        onLeftOut: @escaping (Range<UInt64>) -> Void
+    ) {
         self.view = view
         self.disk = disk
         self.routes = routes
         self.next = sequence
         self.onMissing = onMissing
+        self.onLeftOut = onLeftOut
     }
 
     /// Batches of about `bytes` in all, wherever they are. Waits for the disk.
@@ -42,7 +48,11 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
     /// - Returns: none if memory does not reach back to ``next``.
     package func readMemory(upTo bytes: Int) -> [Batch]? {
         let start = self.next
-        guard let recent = self.view.read({ $0.recent.read(from: start, routes: self.routes, upTo: bytes) }) else { return nil }
+        let (found, newest) = self.view.read {
+            ($0.recent.read(from: start, routes: self.routes, upTo: bytes), $0.segments.last?.header)
+        }
+        guard let recent = found else { return nil }
+        if let newest, newest.base < recent.next { self.leaveOut(to: newest) }
         self.next = recent.next
         // The place in the file is lost; it is looked up again if the reader falls behind.
         (self.segment, self.scanner) = (nil, nil)
@@ -93,6 +103,7 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
                     sequences: self.next..<segment.header.knownEnd, segment: segment.header.missingNumber, position: 0,
                     reason: "a segment is gone", isGone: true))
         }
+        self.leaveOut(to: segment.header)
         self.next = max(self.next, segment.base)
         if self.segment?.number == segment.number {
             self.scanner?.limit = segment.dataEnd
@@ -114,6 +125,12 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         }
         self.segment = segment
         return true
+    }
+
+    /// Sequences before a segment that none before it had, as far as it knows.
+    private func leaveOut(to segment: SegmentHeader) {
+        let reached = max(self.next, segment.knownEnd)
+        if reached < segment.base { self.onLeftOut(reached..<segment.base) }
     }
 
     /// The newest segments were lost, and nothing was appended since.

@@ -24,6 +24,8 @@ struct SpoolRecovery {
         var bytes = 0
         /// What was acknowledged and is not there.
         var holes: [MissingRange] = []
+        /// The numbers of segments that were put back, and have something that was passed without them.
+        var kept: [UInt64] = []
         /// Positions that units of a set-aside log go on with, behind what these may have had of them.
         var unitsNext: [UInt64: UInt64] = [:]
     }
@@ -87,7 +89,7 @@ struct SpoolRecovery {
             let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
             units = try UnitInventory(table: table, log: identity.log, segments: outcome.segments, disk: self.disk)
         }
-        try self.reporter.hadBack(outcome.segments, losses, units, parties)
+        outcome.kept = try self.reporter.hadBack(outcome.segments, losses, units, parties)
         if let units {
             let lost = try losses.lost(in: outcome.holes, units)
             outcome.unitsNext = lost.next

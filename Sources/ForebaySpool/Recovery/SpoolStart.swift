@@ -57,10 +57,7 @@ struct SpoolStart {
         self.cursors = try CursorSet(configuration, budget, identity, self.view, reporter, moved: moved)
         for hole in outcome.holes { self.view.damaged(hole.segment) }
         // What was told of as lost is not removed when it was put back and is not read any more: it is kept in quarantine.
-        let lost = configuration.kind == .spool ? reporter.holes : []
-        for segment in outcome.segments where lost.contains(where: { $0.overlaps(segment.base..<max(segment.base, segment.end)) }) {
-            self.view.damaged(segment.number)
-        }
+        for number in outcome.kept { self.view.damaged(number) }
     }
 
     /// An older forebay would take it: its newest segment is of an older version.
