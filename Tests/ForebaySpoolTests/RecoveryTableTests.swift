@@ -193,16 +193,25 @@ struct RecoveryTableTests {
         await spool.close()
     }
 
+    /// A fifth segment without a frame.
+    ///
+    /// - Returns: the header of the fourth.
+    @discardableResult
+    private func makeUnused(_ world: World) throws -> SegmentHeader {
+        let last = world.segments[3].header
+        var header = SegmentHeader(log: last.log, origin: last.origin, number: 5, base: 7, salt: 99, madeAt: 0)
+        (header.previousNumber, header.previousEnd) = (4, 7)
+        var bytes = Data(count: 8192)
+        bytes.withUnsafeMutableBytes { header.encode(to: $0) }
+        try bytes.write(to: URL(filePath: world.path(5)))
+        return last
+    }
+
     @Test("the segment before one that was never used is cut: as far as it was durable when that was made, it is missed, after a kill, too")
     func cutBeforeUnused() async throws {
         for isKilled in [false, true] {
             let world = try await World(isClean: false)
-            let last = world.segments[3].header
-            var header = SegmentHeader(log: last.log, origin: last.origin, number: 5, base: 7, salt: 99, madeAt: 0)
-            (header.previousNumber, header.previousEnd) = (4, 7)
-            var bytes = Data(count: 8192)
-            bytes.withUnsafeMutableBytes { header.encode(to: $0) }
-            try bytes.write(to: URL(filePath: world.path(5)))
+            try self.makeUnused(world)
             try world.change(world.path(4)) { $0 = $0.prefix(8192) }
             if isKilled {
                 let disk = FaultDisk()
@@ -223,12 +232,7 @@ struct RecoveryTableTests {
     func unused() async throws {
         for isKilled in [false, true] {
             let world = try await World(isClean: false)
-            let last = world.segments[3].header
-            var header = SegmentHeader(log: last.log, origin: last.origin, number: 5, base: 7, salt: 99, madeAt: 0)
-            (header.previousNumber, header.previousEnd) = (4, 7)
-            var bytes = Data(count: 8192)
-            bytes.withUnsafeMutableBytes { header.encode(to: $0) }
-            try bytes.write(to: URL(filePath: world.path(5)))
+            let last = try self.makeUnused(world)
             let mark = try #require(try SlotFile.read(SystemDisk(), world.directory + "/mark", as: .mark, log: last.log))
             var value = try #require(mark.value)
             value.owner = 5
