@@ -15,7 +15,6 @@ package final class Spool: Sendable {
     private let keeper: SpoolKeeper
     private let sweeper: SegmentSweeper
     private let starting: Task<Void, Never>
-    private let unitsNext: [UInt64: UInt64]
     private let logger = Logger(label: "spool")
 
     /// Opens the log, mends what a crash left, and is ready to append. Reads the unsealed tail only, whatever the backlog; needs no room
@@ -53,7 +52,6 @@ package final class Spool: Sendable {
         self.budget = budget
         self.reporter = reporter
         self.lock = start.lock
-        self.unitsNext = start.outcome.unitsNext
         self.view = start.view
         self.cursors = start.cursors
         let sweeper = SegmentSweeper(configuration, view: self.view, budget: budget, mark: start.mark, reporter: reporter)
@@ -147,9 +145,12 @@ package final class Spool: Sendable {
     /// The sequences from one on that are there, ascending: all but what stands in no segment, or was told of as lost, whether somebody has
     /// acknowledged that or not.
     package func wholeRanges(from sequence: UInt64) -> [Range<UInt64>] {
-        let holes = self.reporter.holes
+        let holes = self.reporter.holes.filter { $0.upperBound > sequence }
         let segments = self.view.read { $0.segments }
-        return segments.filter { $0.end > max($0.base, sequence) }.flatMap { ($0.base..<$0.end).parts(without: holes) }
+        return segments.filter { $0.end > max($0.base, sequence) }.flatMap { segment in
+            let range = segment.base..<segment.end
+            return range.parts(without: holes.filter(range.overlaps))  // There may be many of both.
+        }
     }
 
     // MARK: Reading
@@ -254,12 +255,9 @@ package final class Spool: Sendable {
     /// Brings the units and the segments together. From then on a segment stays as long as one of the units needs it; what nobody needs
     /// is removed, on this thread.
     func openUnits() throws(ForebayError) -> UnitTable {
-        let recovery = SetAsideRecovery(
-            configuration: self.configuration, log: self.id, view: self.view, reporter: self.reporter, next: self.unitsNext)
+        let recovery = SetAsideRecovery(configuration: self.configuration, log: self.id, view: self.view, reporter: self.reporter)
         let units = try self.withReserve { () throws(ForebayError) in try recovery.run() }
         self.charge(units.takeGrowth())
-        // Not before the units go on behind what was not there at this start. What can't be said is found, and known, at the next one.
-        try? self.sweeper.released(through: self.start)
         self.keep(for: units)
         return units
     }
@@ -309,7 +307,8 @@ package final class Spool: Sendable {
 
     /// Waits for the disk.
     func report(_ missing: MissingRange) {
-        self.view.damaged(missing.segment)
+        // Beside one that is gone the segments are sound.
+        if !missing.isGone { self.view.damaged(missing.segment) }
         guard !missing.isCounted, self.configuration.kind == .spool else { return self.reporter.report(missing) }
         let losses = self.view.read { state in
             LossCount(segments: state.segments, totals: state.ordinals, durableEnd: state.durableEnd, disk: self.configuration.disk)

@@ -69,6 +69,11 @@ package final class FaultDisk: Disk {
         try self.disk.renameCreating(from, to: to)
     }
 
+    package func exchange(_ one: String, _ other: String) throws(ForebayError) {
+        try self.check(.rename, other)
+        try self.disk.exchange(one, other)
+    }
+
     package func remove(_ path: String) throws(ForebayError) {
         try self.check(.remove, path)
         try self.disk.remove(path)

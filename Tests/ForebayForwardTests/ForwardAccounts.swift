@@ -188,7 +188,7 @@ extension SetAsideState {
             if unit.number != number || self.numbers[unit.key.topic]?.contains(number) != true { broken.append("\(name) is not found") }
             if unit.settled > unit.end { broken.append("\(name) has settled \(unit.settled) of \(unit.end)") }
             if unit.held < 0 || unit.pending.values.contains(where: { $0 < 0 }) { broken.append("\(name) counts below zero") }
-            if unit.isEmpty, unit.held == 0 { broken.append("\(name) is empty, and stays") }
+            if unit.events == 0, unit.held == 0 { broken.append("\(name) is empty, and stays") }
             if unit.ahead.contains(where: { $0 < unit.settled || $0 >= unit.end + UInt64(unit.pendingCount) }) {
                 broken.append("\(name) has settled ahead what is not its own: \(unit.ahead)")
             }

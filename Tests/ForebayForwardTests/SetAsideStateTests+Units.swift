@@ -254,7 +254,7 @@ extension SetAsideStateTests {
         #expect(state.units[unit]?.settled == 1)
         _ = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)
         state.settle(unit, pass: 1, through: 2)
-        #expect(state.units[unit]?.settled == 9 && state.units[unit]?.isEmpty == false)
+        #expect(state.units[unit]?.settled == 9 && state.units[unit]?.events == 1)
         state.stored(unit, count: 1, from: .direct, now: 0)
         #expect(state.units[unit]?.settled == 9 && state.units[unit]?.end == 10 && state.units[unit]?.events == 1)
     }

@@ -242,44 +242,6 @@ struct SetAsideStateTests {
         #expect(state.isEmpty)
     }
 
-    @Test("a unit of which a segment that is gone may have more is not over, and takes no place of those that are drained")
-    func awaited() {
-        var configuration = ForwardConfiguration()
-        configuration.drainedUnits = 1
-        var unit = SetAsideUnit(
-            number: 1, key: SetAsideKey("t"), partitionCount: 3, code: "X", reason: "x", since: 5, oldestAcceptedAt: 7)
-        (unit.settled, unit.end, unit.awaited, unit.isInLog) = (2, 5, 9, true)
-        var state = SetAsideState(configuration: configuration, units: [unit], nextNumber: 2)
-        func deliver(from first: UInt64, through end: UInt64) {
-            #expect(Self.drain(&state, at: 60_000))
-            state.toRead = []
-            let pass = state.units[1]!.pass
-            state.hasRead(1, pass: pass, through: end, acceptedAt: 7)
-            state.readAll([(1, pass, end)])
-            state.settle(1, pass: pass, through: end)
-        }
-        deliver(from: 2, through: 5)
-        #expect(state.gone.isEmpty && state.waiting.isEmpty && state.units[1]?.isWaiting == true)
-        #expect(state.due(now: 120_000).isEmpty && !state.waitsForTime)
-        state.begin(.direct)
-        #expect(state.takeChanges(for: .direct).first?.now?.whole == .aside, "newer events come behind")
-        let other = state.depart([Self.departure(SetAsideKey("other"))], from: .direct, now: 0)[0]
-        state.stored(other, count: 1, from: .direct, now: 0)
-        #expect(state.due(now: 120_000) == ["other": false])
-        state.failed(SetAsideKey("other"), Self.failure, byDelivery: false, now: 1 << 40)
-        // Something newer: then it is over.
-        #expect(state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0) == [1])
-        state.stored(1, count: 1, end: 10, from: .direct, now: 0)
-        deliver(from: 5, through: 10)
-        #expect(state.gone == [1])
-        // Or when somebody has acknowledged that it is gone.
-        unit.settled = 5
-        state = SetAsideState(configuration: configuration, units: [unit], nextNumber: 2)
-        #expect(state.gone.isEmpty)
-        state.awaitNothing()
-        #expect(state.gone == [1] && state.isEmpty)
-    }
-
     @Test("without room units of topics and partitions go back, not before what is newer than they are, nor while a producer has some")
     func takenBack() {
         let (whole, part) = (SetAsideKey("t"), SetAsideKey("t", 1))
@@ -296,6 +258,10 @@ struct SetAsideStateTests {
         state.wentDirect()
         state.wentDirect()
         #expect(state.notes.filter { if case .left = $0 { true } else { false } }.count == 2)
+        #expect(Set(state.gone) == Set(units), "the log may know them")
+        let next = state.depart([Self.departure(part)], from: .direct, now: 0)
+        #expect(!units.contains(next[0]), "by another number")
+        #expect(state.takeBack(Set(next), from: .direct).units == Set(next))
         // With newer ones in the log, the partition can't.
         units = state.depart([Self.departure(part), Self.departure(whole)], from: .direct, now: 0)
         state.stored(units[1], count: 1, from: .direct, now: 0)

@@ -154,8 +154,10 @@ struct CursorFileTests {
         if isMade {
             #expect(calls.suffix(11).prefix(3) == ["rename quarantine/slots.4", "syncFolder quarantine", "syncFolder ."])
         } else {
-            let expected = ["rename quarantine/slots.4", "rename slots", "syncFolder quarantine", "syncFolder .", "open slots"]
-            #expect(calls.suffix(5) == expected, "what can be read goes only when the new one is durable")
+            let expected = [
+                "sync quarantine/slots.4", "syncFolder quarantine", "rename slots", "syncFolder quarantine", "syncFolder .", "open slots",
+            ]
+            #expect(calls.suffix(6) == expected, "what can be read goes only when the new one is durable")
         }
     }
 

@@ -273,7 +273,7 @@ struct FaultTests {
         let path = fixture.directory + "/" + name
         disk.fail { tried, file in
             if tried == .write, file == path { return EIO }
-            return tried == call && (file.hasSuffix("/quarantine") || file == path + ".new") ? EIO : nil
+            return tried == call && file.contains("/quarantine") ? EIO : nil
         }
         #expect(throws: ForebayError.self) { try fixture.open(on: disk) }
         let again = try fixture.open()

@@ -250,45 +250,6 @@ struct HadBackTests {
         await log.close()
     }
 
-    @Test("what is set aside: the newest segment counts again until something was appended without it; then it is put aside, and said so")
-    func setAside() async throws {
-        for appends in [false, true] {
-            let fixture = SetAsideFixture(segmentSize: 64 << 10)
-            var log = try fixture.open()
-            try await log.append(new: [unit(1, "one"), unit(2, "two")], [])
-            var values: [UInt64: [String]] = [1: [], 2: []]
-            for number in 0..<8 {
-                let value = "\(number)" + String(repeating: "s", count: 15_000)
-                for unit in [1, 2] as [UInt64] { values[unit]!.append(value) }
-                try await log.append(new: [], [aside(1, [value]), aside(2, [value])])
-            }
-            let killed = try fixture.crashed()
-            await log.close()
-            let path = try #require(try killed.segmentFiles().last)
-            let bytes = try Data(contentsOf: URL(filePath: path))
-            try FileManager.default.removeItem(atPath: path)
-            log = try killed.open()
-            let left = try log.scan([1: 0, 2: 0]).all().mapValues { $0.map(\.1) }
-            #expect(left[1]!.count < 8 && left[2]!.count < 8)
-            if appends { try await log.append(new: [], [aside(2, ["new"])]) }
-            await log.close()
-            try bytes.write(to: URL(filePath: path))
-            for start in 0..<2 {
-                log = try killed.open()
-                let found = try log.scan([1: 0, 2: 0]).all().mapValues { $0.map(\.1) }
-                if appends {
-                    #expect(found[1] == left[1] && found[2] == left[2]! + ["new"], "start \(start)")
-                    #expect(log.damage.alarms.contains { $0.file == path }, "start \(start)")
-                    #expect(!FileManager.default.fileExists(atPath: path))
-                    #expect(try Folder(SystemDisk()).entries(killed.directory + "/quarantine").count == 1)
-                } else {
-                    #expect(found == values && log.damage == SpoolDamage(), "start \(start)")
-                }
-                await log.close()
-            }
-        }
-    }
-
     @Test("a segment that was never used, and that the one behind it does not know of, cuts nothing off")
     func neverUsed() async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)

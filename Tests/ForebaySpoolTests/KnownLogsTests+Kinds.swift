@@ -32,21 +32,59 @@ extension KnownLogsTests {
         for name in LogRegistry.files + ["spool", "setaside/x", "deadletters/x", "ballast"] where name != left {
             try FileManager.default.removeItem(atPath: "\(world.data)/\(name)")
         }
-        for _ in 0..<2 {
-            // A new spool is there, and nothing was told: the process is killed before.
-            let disk = try DataFolderLogs.hold(world.data, on: SystemDisk())
-            let known = try KnownLogs(in: world.data, disk: disk)
-            var configuration = SpoolConfiguration(directory: world.data + "/spool", segmentSize: 64 << 10) { fatalError("\($0)") }
-            configuration.disk = disk
-            let budget = try SpoolBudget(capacity: 1 << 30, directory: world.data, disk: disk)
-            let spool = try known.open(configuration, budget: budget, threads: world.threads, metrics: SpoolMetrics(MetricsRegistry()))
-            _ = try await spool.cursor("forward/x", route: routeA)
-            await spool.close()
-        }
+        for _ in 0..<2 { try await Self.startCutShort(world) }
         for isAcknowledged in [false, true, true] {
             try world.start()
             #expect(world.spool.alarms.map(\.file) == (isAcknowledged ? [] : [world.data + "/spool"]))
             if !isAcknowledged { _ = try await world.spool.acknowledgeAlarms() }
+            await world.stop()
+        }
+    }
+
+    /// A new spool is there, and nothing was told: the process is killed before.
+    private static func startCutShort(_ world: DataFolderWorld) async throws {
+        let disk = try DataFolderLogs.hold(world.data, on: SystemDisk())
+        let known = try KnownLogs(in: world.data, disk: disk)
+        var configuration = SpoolConfiguration(directory: world.data + "/spool", segmentSize: 64 << 10) { fatalError("\($0)") }
+        configuration.disk = disk
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: world.data, disk: disk)
+        let spool = try known.open(configuration, budget: budget, threads: world.threads, metrics: SpoolMetrics(MetricsRegistry()))
+        _ = try await spool.cursor("forward/x", route: routeA)
+        await spool.close()
+    }
+
+    @Test("a spool that a start cut short has missed, and is back, is not missed any more")
+    func cutShortHadBack() async throws {
+        let world = try await Self.filled()
+        for name in LogRegistry.files { try FileManager.default.removeItem(atPath: "\(world.data)/\(name)") }
+        try FileManager.default.moveItem(atPath: world.data + "/spool", toPath: world.base + "/away")
+        try await Self.startCutShort(world)
+        try FileManager.default.removeItem(atPath: world.data + "/spool")
+        try FileManager.default.moveItem(atPath: world.base + "/away", toPath: world.data + "/spool")
+        #expect(try DataFolderInspection(directory: world.data).verify().problems.isEmpty)
+        try world.start()
+        #expect(world.isSound() && world.spool.durableEnd == 4)
+        await world.stop()
+    }
+
+    @Test("one log gone, another begun in its place and gone: the return of one does not take away the alarm of the other")
+    func goneOneAfterTheOther() async throws {
+        for back in ["first", "second"] {
+            let world = try await Self.filled()
+            let path = world.data + "/setaside/x"
+            for name in ["first", "second"] {
+                try FileManager.default.moveItem(atPath: path, toPath: "\(world.base)/\(name)")
+                try world.start()
+                if name == "first" { try await world.append(0..<2) }
+                await world.stop()
+            }
+            try world.start()
+            #expect(Self.alarms(world) == [Self.aside, Self.aside])
+            await world.stop()
+            if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
+            try FileManager.default.moveItem(atPath: "\(world.base)/\(back)", toPath: path)
+            try world.start()
+            #expect(Self.alarms(world) == [Self.aside], "\(back)")
             await world.stop()
         }
     }

@@ -5,9 +5,8 @@ import Testing
 
 @testable import ForebaySpool
 
-/// A segment of a set-aside log is gone, and the last events of a unit were in it: nobody else gets their positions, it is told, and the
-/// segment can be had back.
-@Suite("Set aside: a segment that is gone, with what units ended in", .timeLimit(.minutes(1)))
+/// A segment of a set-aside log is gone: it is told, and the units go on without it. One that is put back is kept, and not taken up again.
+@Suite("Set aside: a segment that is gone, and is put back", .timeLimit(.minutes(1)))
 struct SetAsideHoleTests {
     /// By segment: the first unit ends in the second one, the third stands in that alone, as the fourth does in the first; the second goes on
     /// to the last.
@@ -37,7 +36,7 @@ struct SetAsideHoleTests {
                 let end = max(unit.settled, scan.position(of: unit.number) ?? 0)
                 log.settle(unit.number, through: end, oldestAcceptedAt: nil)
                 let left = log.unit(unit.number)!
-                if left.settled == left.end, left.awaited <= left.settled { log.end(unit.number) }
+                if left.settled == left.end { log.end(unit.number) }
             }
         }
 
@@ -66,25 +65,22 @@ struct SetAsideHoleTests {
         return (fixture, account)
     }
 
-    /// Whether a file of segments, or in quarantine, has these bytes.
-    private static func keeps(_ bytes: Data, _ fixture: SetAsideFixture) throws -> Bool {
-        for folder in ["segments", "quarantine"] {
-            let path = "\(fixture.directory)/\(folder)"
-            for name in try FolderEntries.names(of: path) ?? [] where try Data(contentsOf: URL(filePath: "\(path)/\(name)")) == bytes {
-                return true
-            }
-        }
-        return false
+    private static func quarantined(_ fixture: SetAsideFixture) throws -> [Data] {
+        let path = "\(fixture.directory)/quarantine"
+        return try (FolderEntries.names(of: path) ?? []).map { try Data(contentsOf: URL(filePath: "\(path)/\($0)")) }
     }
 
-    private static func told(_ log: SetAsideLog) -> UInt64 { log.missing.reduce(0) { $0 + $1.events } }
+    /// Events told of as lost.
+    private static func told(_ log: SetAsideLog) -> Int { Int(log.missing.reduce(0) { $0 + $1.events }) }
+
+    private static let wayOfAlarm = "it is moved to quarantine, and its events are not delivered"
 
     enum Return: CaseIterable { case beforeDelivery, afterDelivery, afterDeliveryOfNewer }
 
     @Test(
-        "had back before and after delivery, with and without newer events: nothing newer is passed, nothing is lost without a word",
+        "put back before and after delivery, with and without newer events: it is kept, what it had stays told, nothing newer is passed",
         arguments: 0..<4)
-    func hadBack(lost: Int) async throws {
+    func putBack(lost: Int) async throws {
         let (pristine, first) = try await self.made()
         for way in Return.allCases {
             for newer in [[], [1, 2, 3, 4], [3], [1, 1]] as [[UInt64]] {
@@ -98,9 +94,6 @@ struct SetAsideHoleTests {
                     for start in 0..<starts {
                         let log = try fixture.open()
                         #expect(Self.told(log) == Self.owners[lost].count, "\(what), start \(start): \(log.missing)")
-                        if start == 0 || way == .beforeDelivery {
-                            #expect(log.units.map(\.number) == Self.units, "\(what), start \(start): none is over")
-                        }
                         if way == .afterDelivery, start == 0 { try account.deliver(log) }
                         if start == 0 { for unit in newer where log.unit(unit) != nil { try await account.append(unit, to: log) } }
                         if way == .afterDeliveryOfNewer { try account.deliver(log) }
@@ -108,29 +101,19 @@ struct SetAsideHoleTests {
                         await log.close()
                     }
                     try bytes.write(to: URL(filePath: path))
-                    let isAside = lost == 3 && !newer.isEmpty  // The newest, and the log went on without it.
                     for start in 0..<2 {
                         let log = try fixture.open()
-                        let told = Self.told(log)
+                        #expect(Self.told(log) == Self.owners[lost].count, "\(what), start \(start): \(log.missing)")
+                        #expect(log.damage.alarms.count { $0.text.contains(Self.wayOfAlarm) } == 1, "\(what): \(log.damage.alarms)")
+                        #expect(!log.damage.alarms.contains { $0.file.hasSuffix("/units") }, "\(what): \(log.damage.alarms)")
+                        #expect(try Self.quarantined(fixture) == [bytes], "\(what), start \(start)")
                         try account.deliver(log)
                         await log.tidy()
                         account.check(what)
-                        let missing = Self.units.reduce(0) { $0 + account.missing($1).count }
-                        if isAside {
-                            #expect(!log.damage.alarms.isEmpty, "\(what), start \(start)")
-                        } else if way == .beforeDelivery || lost == 3 {
-                            #expect(missing == 0 && log.damage == SpoolDamage(), "\(what), start \(start): \(missing), \(log.damage)")
-                            #expect(log.units.isEmpty, "\(what), start \(start): \(log.units)")
-                        } else {
-                            #expect(told >= missing, "\(what), start \(start): \(missing) of \(log.missing)")
-                            if missing > 0 { #expect(try Self.keeps(bytes, fixture), "\(what), start \(start): nobody has it any more") }
-                            // Those that had nothing behind it have waited for it.
-                            let waiting: [UInt64] = lost == 0 ? [4] : [1, 3, 4]
-                            if way == .afterDelivery { #expect(waiting.allSatisfy { account.missing($0).isEmpty }, "\(what)") }
-                        }
-                        let old = first.given.values.joined()
-                        let new = Self.units.flatMap { account.missing($0) }.filter { !old.contains($0) }
+                        #expect(Self.units.reduce(0) { $0 + account.missing($1).count } == Self.owners[lost].count, "\(what)")
+                        let new = Self.units.flatMap { account.missing($0) }.filter { !first.given.values.joined().contains($0) }
                         #expect(new.isEmpty, "\(what), start \(start): what is newer was passed")
+                        #expect(log.units.isEmpty, "\(what), start \(start): \(log.units)")
                         await log.close()
                     }
                 }
@@ -138,62 +121,58 @@ struct SetAsideHoleTests {
         }
     }
 
-    @Test("what is delivered while a segment is missing stays until it is there, something newer is delivered, or it is acknowledged")
-    func waits() async throws {
-        let (fixture, first) = try await self.made()
-        var account = first
-        try FileManager.default.removeItem(atPath: try fixture.segmentFiles()[1])
-        var log = try fixture.open()
-        for _ in 0..<2 { try account.deliver(log) }
-        #expect(log.units.map(\.number) == [1, 3, 4] && !log.isEmpty && log.units.allSatisfy { $0.end == $0.settled })
-        try await account.append(3, to: log)
-        try account.deliver(log)
-        #expect(log.units.map(\.number) == [1, 4], "the third delivered something newer")
-        await log.close()
-        log = try fixture.open()
-        #expect(log.units.map(\.number) == [1, 4] && Self.told(log) == 6)
-        let told = CallCounter()
-        log.whenAcknowledged { told.count() }
-        _ = try await log.acknowledgeAlarms()
-        #expect(told.calls == 1 && log.unit(1)?.awaited == 0)
-        try account.deliver(log)
-        #expect(log.units.isEmpty && log.damage == SpoolDamage())
-        await log.close()
-        log = try fixture.open()
-        #expect(log.units.isEmpty && log.damage == SpoolDamage())
-        await log.close()
-        account.check("acknowledged")
-    }
-
-    @Test("a start that is cut short after it has told of a loss gives no position twice", arguments: 0..<2)
-    func cutShort(lost: Int) async throws {
+    @Test("put back once more after it was acknowledged: it is told of again, and not taken up", arguments: 0..<4)
+    func acknowledged(lost: Int) async throws {
         let (fixture, first) = try await self.made()
         var account = first
         let path = try fixture.segmentFiles()[lost]
         let bytes = try Data(contentsOf: URL(filePath: path))
         try FileManager.default.removeItem(atPath: path)
-        // All of a start but the units.
-        var configuration = SpoolConfiguration(directory: fixture.directory, kind: .setAside, segmentSize: 64 << 10) { fatalError("\($0)") }
-        configuration.markInterval = 60_000
-        let metrics = SpoolMetrics(MetricsRegistry())
-        let reporter = SpoolReporter(directory: fixture.directory, metrics: metrics, time: configuration.surroundings.time)
-        let budget = try SpoolBudget(capacity: 1 << 30, directory: NSTemporaryDirectory())
-        let start = try SpoolStart(configuration, budget, reporter, moved: {})
-        start.lock.release()
-        var log = try fixture.open()
-        #expect(Self.told(log) == 6)
-        for unit in Self.units { try await account.append(unit, to: log) }
-        await log.close()
-        try bytes.write(to: URL(filePath: path))
-        log = try fixture.open()
-        try account.deliver(log)
-        account.check("segment \(lost)")
-        #expect(account.arrived == account.given && log.damage == SpoolDamage())
-        await log.close()
+        for round in 1...3 {
+            let log = try fixture.open()
+            if round == 1 { #expect(Self.told(log) == Self.owners[lost].count) } else { #expect(Self.told(log) == 0) }
+            #expect(log.damage.alarms.contains { $0.text.contains(Self.wayOfAlarm) } == (round > 1), "\(round): \(log.damage.alarms)")
+            _ = try await log.acknowledgeAlarms()
+            #expect(log.damage == SpoolDamage())
+            for unit in Self.units where log.unit(unit) != nil { try await account.append(unit, to: log) }
+            try account.deliver(log)
+            await log.close()
+            let again = try fixture.open()
+            #expect(again.damage == SpoolDamage(), "\(round): \(again.damage)")
+            #expect(try Self.quarantined(fixture).count == round - 1)
+            await again.close()
+            try bytes.write(to: URL(filePath: path))
+        }
+        account.check("acknowledged")
+        #expect(Self.units.reduce(0) { $0 + account.missing($1).count } == Self.owners[lost].count)
     }
-}
 
-private final class CallCounter: @unchecked Sendable {  // Safe because: called on the test's own task.
-    private(set) var calls = 0
-    func count() { self.calls += 1 }
+    @Test("the newest, of which no mark tells what it had, is gone and put back", arguments: [false, true], [[], [3], [1, 2, 3, 4]])
+    func newestUnmarked(isDelivered: Bool, newer: [UInt64]) async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        let log = try fixture.open()
+        var account = Account()
+        for owner in Self.owners.joined() { try await account.append(owner, to: log) }
+        // The mark is written once a minute: it has told of the segment, and of nothing in it.
+        let crashed = try fixture.crashed()
+        await log.close()
+        let path = try crashed.segmentFiles().last!
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        try FileManager.default.removeItem(atPath: path)
+        var again = try crashed.open()
+        #expect(again.damage.alarms.contains { $0.text.contains("the newest segment is gone") })
+        if isDelivered { try account.deliver(again) }
+        // A number that was ended is not given again.
+        for unit in newer { try await account.append(isDelivered ? unit + 10 : unit, to: again) }
+        try account.deliver(again)
+        await again.close()
+        try bytes.write(to: URL(filePath: path))
+        again = try crashed.open()
+        #expect(again.damage.alarms.count { $0.text.contains(Self.wayOfAlarm) } == 1)
+        #expect(try Self.quarantined(crashed) == [bytes])
+        try account.deliver(again)
+        account.check("newest")
+        #expect(Self.units.reduce(0) { $0 + account.missing($1).count } == Self.owners[3].count)
+        await again.close()
+    }
 }

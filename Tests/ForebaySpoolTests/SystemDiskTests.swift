@@ -190,6 +190,19 @@ struct SystemDiskTests {
         }
     }
 
+    @Test("two files have each other's name")
+    func exchange() throws {
+        try self.with { folder in
+            try self.disk.makeFolder(folder + "/f")
+            try self.disk.open(folder + "/a", [.write, .create]).write([1], at: 0)
+            #expect(self.failure { try self.disk.exchange(folder + "/a", folder + "/f/b") }.hasSuffix(" \(ENOENT)"))
+            try self.disk.open(folder + "/f/b", [.write, .create]).write([2], at: 0)
+            try self.disk.exchange(folder + "/a", folder + "/f/b")
+            #expect(try self.disk.open(folder + "/a", []).bytes(at: 0, count: 9) == [2])
+            #expect(try self.disk.open(folder + "/f/b", []).bytes(at: 0, count: 9) == [1])
+        }
+    }
+
     // MARK: What reads past bad sectors
 
     private func content(_ blocks: Int, rest: Int = 0) -> [UInt8] { (0..<blocks * 4096 + rest).map { UInt8(1 + $0 / 4096) } }

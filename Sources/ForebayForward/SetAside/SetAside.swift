@@ -61,7 +61,7 @@ package final class SetAside: Sendable {
             var known = SetAsideUnit(
                 number: unit.number, key: SetAsideKey(unit.topic, unit.partition), partitionCount: unit.partitionCount, code: unit.code,
                 reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt)
-            (known.settled, known.end, known.awaited, known.isInLog) = (unit.settled, unit.end, unit.awaited, true)
+            (known.settled, known.end, known.isInLog) = (unit.settled, unit.end, true)
             known.oldestSeenAt = surroundings.time.monotonicNanoseconds
             known.bytes = Int(Double(known.events) * eventBytes)
             return known
@@ -71,7 +71,6 @@ package final class SetAside: Sendable {
             self.logger.warning(
                 "events are set aside from before the start", ["route": route, "units": "\(units.count)", "events": "\(events)"])
         }
-        log.whenAcknowledged { [weak self] in self?.change { $0.awaitNothing() } }
         self.change { _ in }
     }
 
@@ -83,12 +82,12 @@ package final class SetAside: Sendable {
     package var bytes: Int { self.state.withLock { $0.units.values.reduce(0) { $0 + $1.bytes } } }
     /// Those of which something is set aside.
     package var topics: Set<String> { self.state.withLock { Set($0.units.values.map(\.key.topic)) } }
-    package var unitCount: Int { self.state.withLock { $0.waiting.count } }
-    package var oldestAcceptedAt: Int64? { self.state.withLock { $0.waiting.map(\.oldestAcceptedAt).min() } }
+    package var unitCount: Int { self.state.withLock { $0.units.count } }
+    package var oldestAcceptedAt: Int64? { self.state.withLock { $0.units.values.map(\.oldestAcceptedAt).min() } }
 
     /// How long the oldest of all has waited, in seconds; none: nothing does.
     package var oldestAge: Double? {
-        let units = self.state.withLock { $0.waiting.map(Self.waiting) }
+        let units = self.state.withLock { $0.units.values.map(Self.waiting) }
         return units.map { $0.seconds(at: self.time) }.max()
     }
 
@@ -98,7 +97,7 @@ package final class SetAside: Sendable {
 
     /// The units by name, at most `limit`.
     package func shown(limit: Int) -> [Shown] {
-        let units = self.state.withLock { $0.waiting }
+        let units = self.state.withLock { Array($0.units.values) }
         let sorted = units.sorted { ($0.key.topic, $0.key.partition ?? .min) < ($1.key.topic, $1.key.partition ?? .min) }
         return sorted.prefix(limit).map { unit in
             Shown(

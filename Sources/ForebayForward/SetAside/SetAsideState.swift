@@ -55,8 +55,6 @@ struct SetAsideState {
         let number: UInt64
         let events: UInt64
         let since: Int64
-        /// That they go direct again.
-        var isTold = false
     }
 
     let configuration: ForwardConfiguration
@@ -100,17 +98,6 @@ struct SetAsideState {
     }
 
     var isEmpty: Bool { self.units.isEmpty }
-
-    /// Those of which something is there.
-    var waiting: [SetAsideUnit] { self.units.values.filter { $0.events > 0 || !$0.isAwaiting } }
-
-    /// What is gone does not come back.
-    mutating func awaitNothing() {
-        for number in Array(self.units.keys) {
-            self.units[number]!.awaited = 0
-            self.endIfEmpty(number)
-        }
-    }
 
     func unit(_ key: SetAsideKey, turn: Int = 0) -> UInt64? {
         self.numbers[key.topic]?.first { self.units[$0]?.key == key && self.units[$0]?.turn == turn }
@@ -221,7 +208,7 @@ struct SetAsideState {
         self.units[number] = unit
         self.numbers[departure.key.topic, default: []].append(number)
         self.changed(departure.key.topic)
-        if known?.isTold ?? true { self.notes.append(.entered(departure.key, failure)) }
+        if known == nil { self.notes.append(.entered(departure.key, failure)) }
         return number
     }
 
@@ -249,26 +236,22 @@ struct SetAsideState {
             let key = unit.key
             for (_, token) in unit.pendingHeld[role] ?? []
             where self.held.removeValue(forKey: Token(role: role, number: token))?.isDelivered ?? false { delivered.insert(token) }
-            self.units[number] = nil
-            self.numbers[key.topic]?.removeAll { $0 == number }
-            if self.numbers[key.topic]?.isEmpty == true { (self.numbers[key.topic], self.partitionCounts[key.topic]) = (nil, nil) }
-            self.forgetTurns(of: key.topic)
+            self.drop(unit)
             self.takenBack[key] = TakenBack(number: number, events: unit.events, since: unit.since)
-            self.changed(key.topic)
         }
-        self.nextDue = 0
         return (taken, delivered)
     }
 
     /// Whether a partition's events went back, and nobody was told yet that they go direct.
-    var hasTakenPartitionBack: Bool { self.takenBack.contains { $0.key.partition != nil && !$0.value.isTold } }
+    var hasTakenPartitionBack: Bool { self.takenBack.keys.contains { $0.partition != nil } }
 
     /// What went back to its stage has not come again for a while.
     mutating func wentDirect() {
-        for (key, unit) in self.takenBack where !unit.isTold {
-            self.takenBack[key]!.isTold = true
+        for (key, unit) in self.takenBack {
             self.notes.append(.left(key, events: unit.events, since: unit.since))
+            self.gone.append(unit.number)
         }
+        self.takenBack = [:]
     }
 
     /// The first `count` events that a stage had on their way are durable in the log.
@@ -342,15 +325,7 @@ struct SetAsideState {
 
     mutating func endIfEmpty(_ number: UInt64) {
         guard let unit = self.units[number], unit.events == 0, unit.held == 0 else { return }
-        guard unit.isEmpty else { return self.rest(number) }
-        self.units[number] = nil
-        self.numbers[unit.key.topic]?.removeAll { $0 == number }
-        if self.numbers[unit.key.topic]?.isEmpty == true {
-            self.numbers[unit.key.topic] = nil
-            self.partitionCounts[unit.key.topic] = nil
-            self.forgetTurns(of: unit.key.topic)
-        }
-        self.nextDue = 0  // The whole topic's may have waited for it.
+        self.drop(unit)
         if self.numbers[unit.key.topic]?.contains(where: { self.units[$0]?.turn == unit.turn }) != true {
             self.left.append(SetAsideTurn(topic: unit.key.topic, place: unit.turn))
         }
@@ -358,17 +333,19 @@ struct SetAsideState {
         if unit.isInLog { self.gone.append(number) }
         self.toDrop.append(number)
         self.notes.append(.left(unit.key, events: unit.settled, since: unit.since))
-        self.changed(unit.key.topic)
     }
 
-    /// All that is there of a unit is delivered.
-    private mutating func rest(_ number: UInt64) {
-        guard let unit = self.units[number], !unit.isWaiting else { return }
-        self.units[number]!.phase = .waiting(until: 0)
-        self.units[number]!.pass += 1
-        self.toDrop.append(number)
-        self.nextDue = 0
-        self.changed(unit.key.topic)
+    /// A unit is over.
+    private mutating func drop(_ unit: SetAsideUnit) {
+        let topic = unit.key.topic
+        self.units[unit.number] = nil
+        self.numbers[topic]?.removeAll { $0 == unit.number }
+        if self.numbers[topic]?.isEmpty == true {
+            (self.numbers[topic], self.partitionCounts[topic]) = (nil, nil)
+            self.forgetTurns(of: topic)
+        }
+        self.nextDue = 0  // The whole topic's may have waited for it.
+        self.changed(topic)
     }
 
     // MARK: The ends of the stages

@@ -32,9 +32,6 @@ struct SetAsideUnit {
     var oldestSeenAt: UInt64?
     var settled: UInt64 = 0
     var end: UInt64 = 0
-    /// A segment that is gone, and may be had back, may have more of it below this position: it is not over until something newer is
-    /// settled. Its newer events are set aside behind that, and delivered at once.
-    var awaited: UInt64 = 0
     /// How many are on their way into the log, by the stage that they leave. Where they will stand only the log knows, once they do.
     var pending: [ForwardRole: Int] = [:]
     /// Of those, the ones that a producer was given before: which, counted from the first that is on its way, and their tokens.
@@ -66,8 +63,6 @@ struct SetAsideUnit {
     /// In the log and not settled.
     var durable: UInt64 { self.end - self.settled }
     var events: UInt64 { self.durable + UInt64(self.pendingCount) }
-    var isEmpty: Bool { self.events == 0 && !self.isAwaiting }
-    var isAwaiting: Bool { self.settled < self.awaited }
 
     var isWaiting: Bool { if case .waiting = self.phase { true } else { false } }
 }

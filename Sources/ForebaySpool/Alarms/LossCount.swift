@@ -46,25 +46,17 @@ struct LossCount {
         do throws(ForebayError) { return try self.unsettled(range, parties) } catch { return range.upperBound - range.lowerBound }
     }
 
-    /// What holes in a set-aside log took: of each unit its positions, as a scan would miss them; what is left of a hole as sequences,
-    /// where a unit may have had something in it that nothing behind it tells of.
-    ///
-    /// - Returns: with it the positions that such units go on with: what the hole may have had of them is not given again.
-    func lost(
-        in holes: [MissingRange], _ units: UnitInventory
-    ) throws(ForebayError) -> (missing: [MissingRange], next: [UInt64: UInt64]) {
-        guard !holes.isEmpty else { return ([], [:]) }
+    /// What holes in a set-aside log took: of each unit its positions, as a scan would miss them; and of a hole as sequences how many may
+    /// have been of units that nothing behind it tells of. None of these counts where all of it was settled, or is told of by unit.
+    func lost(in holes: [MissingRange], _ units: UnitInventory) throws(ForebayError) -> [MissingRange] {
+        guard !holes.isEmpty else { return [] }
         let live = units.units
-        var lost = try self.gaps(of: live, units)
-        var next: [UInt64: UInt64] = [:]
-        for hole in holes {
-            let known = live + units.ended
+        let known = live + units.ended
+        var lost = try self.gaps(of: live)
+        for var hole in holes {
             // Not by totals: these are what the segments say that are left, and a unit's last events may have been in the hole.
-            var sides = try self.sides(of: hole.sequences, Set(known.map { RouteID(rawValue: $0.number) }), byTotals: false)
-            self.look(at: &sides, units, hole)
-            guard live.contains(where: { sides.behind[RouteID(rawValue: $0.number)] == nil }) else { continue }
-            try self.raise(&next, live, units, sides, hole)
-            var gone: UInt64 = 0
+            let sides = try self.sides(of: hole.sequences, Set(known.map { RouteID(rawValue: $0.number) }), byTotals: false)
+            var accounted: UInt64 = 0
             var shares: [Share] = []
             for unit in known {
                 let route = RouteID(rawValue: unit.number)
@@ -72,121 +64,38 @@ struct LossCount {
                 // Of one that is ended nothing is wanted.
                 let settled = units.isEnded(unit.number) ? behind ?? unit.settled : unit.settled
                 shares.append(Share(before: before, reached: behind.map { min($0, settled) } ?? settled))
-                if let behind { gone += behind > max(before ?? 0, settled) ? behind - max(before ?? 0, settled) : 0 }
+                if let behind { accounted += behind > max(before ?? 0, settled) ? behind - max(before ?? 0, settled) : 0 }
             }
+            accounted += Self.settled(shares, before: hole.sequences.lowerBound)
             let size = hole.sequences.upperBound - hole.sequences.lowerBound
-            gone += Self.settled(shares, before: hole.sequences.lowerBound)
-            guard size > gone else { continue }
-            var rest = hole
-            rest.events = size - gone
-            lost.append(rest)
+            let isOpen = live.contains { sides.behind[RouteID(rawValue: $0.number)] == nil }
+            hole.events = isOpen && size > accounted ? size - accounted : 0
+            lost.append(hole)
         }
-        return (lost, next)
-    }
-
-    /// What checkpoints say of a hole: a unit that was made behind it had nothing in it, and positions that were left out for it tell
-    /// nothing of what was in it.
-    private func look(at sides: inout Sides, _ units: UnitInventory, _ hole: MissingRange) {
-        for unit in units.units + units.ended {
-            let (route, checkpoint) = (RouteID(rawValue: unit.number), units.checkpoint(unit.number))
-            if checkpoint.sequence <= hole.sequences.lowerBound, let before = sides.before[route] {
-                sides.before[route] = max(before, checkpoint.next)
-            }
-            guard checkpoint.sequence >= hole.sequences.upperBound else { continue }
-            if checkpoint.next == 0 {
-                if sides.behind[route] == nil { sides.behind[route] = 0 }
-            } else if let behind = sides.behind[route], behind >= checkpoint.next {
-                sides.behind[route] = nil
-            }
-        }
-    }
-
-    /// Each unit of which nothing stands behind a hole goes on as if all of it that may have been its own had been: what others had for
-    /// sure is not. Where that was done before, it is not done again.
-    private func raise(
-        _ next: inout [UInt64: UInt64], _ live: [SetAsideLog.Unit], _ units: UnitInventory, _ sides: Sides, _ hole: MissingRange
-    ) throws(ForebayError) {
-        var size = hole.sequences.upperBound - hole.sequences.lowerBound
-        for (route, behind) in sides.behind {
-            guard let before = sides.before[route] ?? (behind == 0 ? 0 : nil), behind > before else { continue }
-            size -= min(size, behind - before)
-        }
-        guard size > 0 else { return }
-        for unit in live {
-            let (route, checkpoint) = (RouteID(rawValue: unit.number), units.checkpoint(unit.number))
-            guard sides.behind[route] == nil, checkpoint.sequence < hole.sequences.upperBound,
-                try !self.hasFrames(of: route, behind: hole.sequences.upperBound)
-            else { continue }
-            next[unit.number] = (next[unit.number] ?? max(self.totals[route] ?? 0, unit.settled, checkpoint.next)) + size
-        }
-    }
-
-    private func hasFrames(of route: RouteID, behind sequence: UInt64) throws(ForebayError) -> Bool {
-        for segment in self.segments where segment.end > sequence && segment.routes[route] != nil {
-            if segment.base >= sequence { return true }
-            var isThere = false
-            try self.scan(segment, from: sequence) { frame in
-                isThere = isThere || frame.route == route && frame.base >= sequence && frame.base < segment.end
-                return !isThere
-            }
-            if isThere { return true }
-        }
-        return false
-    }
-
-    /// Sequences of events that units have passed as lost, and that are there again.
-    func passed(_ range: Range<UInt64>, _ units: UnitInventory) throws(ForebayError) -> [Range<UInt64>] {
-        var passed: [Range<UInt64>] = []
-        for segment in self.segments where segment.end > range.lowerBound && segment.base < range.upperBound {
-            try self.scan(segment, from: range.lowerBound) { frame in
-                let (unit, sequences) = (frame.route.rawValue, (frame.base..<frame.end).clamped(to: range))
-                let next = units.checkpoint(unit).next
-                if !sequences.isEmpty, frame.ordinal < next, units.settled(unit).map({ $0 >= next }) ?? false { passed.append(sequences) }
-                return frame.base < min(range.upperBound, segment.end)
-            }
-        }
-        return passed
-    }
-
-    /// The number of the segment in which the event at a position of a unit stands.
-    func segment(of unit: UInt64, at position: UInt64) throws(ForebayError) -> UInt64? {
-        let route = RouteID(rawValue: unit)
-        // The first that ends behind it: those behind that one begin behind it, too.
-        guard let segment = self.segments.first(where: { $0.routes[route].map { $0 > position } ?? false }) else { return nil }
-        var isThere = false
-        try self.scan(segment, from: segment.base) { frame in
-            guard frame.route == route, frame.ordinal + UInt64(frame.count) > position else { return true }
-            isThere = frame.ordinal <= position
-            return false
-        }
-        return isThere ? segment.number : nil
+        return lost
     }
 
     /// Positions of units, not settled, between and before what their frames have.
-    private func gaps(of live: [SetAsideLog.Unit], _ units: UnitInventory) throws(ForebayError) -> [MissingRange] {
+    private func gaps(of live: [SetAsideLog.Unit]) throws(ForebayError) -> [MissingRange] {
         var next = Dictionary(live.map { ($0.number, $0.settled) }) { first, _ in first }
         var lost: [MissingRange] = []
-        func miss(_ unit: UInt64, to position: UInt64, _ segment: SegmentInfo, at place: Int, isGone: Bool) {
-            guard let last = next[unit], last < position else { return }
-            let expected = units.checkpoint(unit).told(last..<position).upperBound
-            guard expected < position else { return }
+        func miss(_ unit: UInt64, to position: UInt64, _ segment: SegmentInfo, at place: Int) {
+            guard let expected = next[unit], expected < position else { return }
             lost.append(
                 MissingRange(
                     sequences: expected..<position, segment: segment.number, position: place, reason: "frames are missing", unit: unit,
-                    events: position - expected, isGone: isGone))
+                    events: position - expected))
         }
         for segment in self.segments where segment.routes.entries.contains(where: { next[$0.route.rawValue] != nil }) {
-            // What is missing before the first frame of a unit here was in a segment before.
-            var seen: Set<UInt64> = []
             try self.scan(segment, from: segment.base) { frame in
                 guard frame.base < segment.end else { return false }
                 let unit = frame.route.rawValue
-                miss(unit, to: frame.ordinal, segment, at: 0, isGone: seen.insert(unit).inserted)
+                miss(unit, to: frame.ordinal, segment, at: 0)
                 if let expected = next[unit] { next[unit] = max(expected, frame.ordinal + UInt64(frame.count)) }
                 return true
             }
             for entry in segment.routes.entries {
-                miss(entry.route.rawValue, to: entry.ordinal, segment, at: segment.dataEnd, isGone: false)
+                miss(entry.route.rawValue, to: entry.ordinal, segment, at: segment.dataEnd)
                 if let expected = next[entry.route.rawValue] { next[entry.route.rawValue] = max(expected, entry.ordinal) }
             }
         }

@@ -86,50 +86,37 @@ final class SpoolReporter: Sendable {
         }
     }
 
-    /// Whether it was told of something that a file that is gone had.
-    var knowsGone: Bool { self.state.withLock { ($0.known.missing + $0.known.acknowledged).contains(where: \.isGone) } }
-
-    /// Files that were gone are there again: what they hold is not lost. What units have passed meanwhile is.
-    ///
-    /// - Parameters:
-    ///   - losses: knows where a unit's frames are.
-    ///   - table: of a set-aside log.
-    ///   - parties: of the spool: where its cursors stand.
-    /// - Returns: the segments that have something of what stays told: nobody reads that any more, so they are to be kept.
-    func hadBack(
-        _ segments: [SegmentInfo], _ losses: LossCount, _ table: UnitInventory?, _ parties: [LossCount.Party]
-    ) throws(ForebayError) -> [UInt64] {
-        let (files, ranges) = (Set(segments.map(\.path)), segments.map { $0.base..<$0.end })
-        var units: [(unit: UInt64, position: UInt64)] = []
-        var passed: [Range<UInt64>] = []
-        var kept: [UInt64] = []
-        for missing in self.state.withLock({ $0.known.missing + $0.known.acknowledged }) where missing.isGone {
-            let first = missing.sequences.lowerBound
-            if let unit = missing.unit {
-                guard let segment = try losses.segment(of: unit, at: first) else { continue }
-                if table?.settled(unit).map({ $0 <= first }) ?? true { units.append((unit, first)) } else { kept.append(segment) }
-            } else if let table {
-                passed += try losses.passed(missing.sequences, table)
-            } else {
-                passed += self.passed(missing.sequences, of: segments, parties)
-            }
+    /// Whether it was told of a segment, or of what it had, as gone.
+    func wasGone(_ segment: FoundSegments.Segment) -> Bool {
+        self.state.withLock { state in
+            (state.known.alarms + state.known.acknowledgedAlarms).contains { $0.holdsEvents && $0.file == segment.path }
+                || (state.known.missing + state.known.acknowledged).contains {
+                    $0.isGone && $0.unit == nil && $0.sequences.contains(segment.header.base)
+                }
         }
-        let (back, notBack) = (units, passed)
+    }
+
+    /// Files that were gone are there again: what they hold is not lost, but for what cursors have passed meanwhile.
+    ///
+    /// - Parameter parties: where the cursors stand.
+    /// - Returns: the segments that have something of what stays told: nobody reads that any more, so they are to be kept.
+    func hadBack(_ segments: [SegmentInfo], _ parties: [LossCount.Party]) -> [UInt64] {
+        let files = Set(segments.map(\.path))
+        func range(_ sequences: Range<UInt64>) -> MissingRange {
+            MissingRange(sequences: sequences, segment: 0, position: 0, reason: "")
+        }
+        let ranges = segments.map { range($0.base..<$0.end) }
+        let gone = self.state.withLock { $0.known.missing + $0.known.acknowledged }.filter(\.isGone)
+        let notBack = gone.flatMap { self.passed($0.sequences, of: segments, parties) }.map(range)
         let unseen = self.passedUnseen(in: segments, parties)
         let isChanged = self.state.withLock { state in
             let before = state.known
             func left(_ missing: [MissingRange]) -> [MissingRange] {
                 missing.flatMap { missing -> [MissingRange] in
                     guard missing.isGone else { return [missing] }
-                    if let unit = missing.unit {
-                        return back.contains { $0 == (unit, missing.sequences.lowerBound) } ? [] : [missing]
-                    }
-                    func range(_ sequences: Range<UInt64>) -> MissingRange {
-                        MissingRange(sequences: sequences, segment: 0, position: 0, reason: "")
-                    }
-                    let rest = missing.parts(without: ranges.map(range))
+                    let rest = missing.parts(without: ranges)
                     guard rest != [missing] else { return rest }
-                    return rest + missing.parts(without: missing.parts(without: notBack.map(range)))
+                    return rest + missing.parts(without: missing.parts(without: notBack))
                 }
             }
             state.known.missing = left(before.missing)
@@ -150,8 +137,7 @@ final class SpoolReporter: Sendable {
             self.save()
         }
         let lost = self.holes
-        return kept
-            + segments.filter { segment in lost.contains { $0.overlaps(segment.base..<max(segment.base, segment.end)) } }.map(\.number)
+        return segments.filter { segment in lost.contains { $0.overlaps(segment.base..<max(segment.base, segment.end)) } }.map(\.number)
     }
 
     /// A cursor has gone over sequences of a file that is gone.
@@ -234,17 +220,26 @@ final class SpoolReporter: Sendable {
         ]
     }
 
-    /// What has been told of before is passed over. A log that is gone as a whole was there until now, whatever was told of one before it.
-    func report(_ alarm: SpoolAlarm) {
+    /// A segment of a set-aside log is gone, and all that it had was settled: it must not count should it come back.
+    func knows(_ missing: MissingRange) {
+        let isNew = self.state.withLock { state in
+            let new = missing.parts(without: state.known.missing + state.known.acknowledged)
+            state.known.acknowledged += new
+            return !new.isEmpty
+        }
+        if isNew { self.save() }
+    }
+
+    /// What has been told of before is passed over. Of one place several logs may be gone, one after the other.
+    ///
+    /// - Parameter isNews: although something of the file was acknowledged.
+    func report(_ alarm: SpoolAlarm, isNews: Bool = false) {
         var alarm = alarm
         alarm.noticedAt = self.time.wallMilliseconds
         let isNew = self.state.withLock { state in
-            if alarm.log != nil {
-                state.known.alarms.removeAll { $0.file == alarm.file }
-                state.known.acknowledgedAlarms.removeAll { $0.file == alarm.file }
-            }
-            guard !state.known.alarms.contains(where: { $0.file == alarm.file && $0.text == alarm.text }),
-                !alarm.holdsEvents || !state.known.acknowledgedAlarms.contains(where: { $0.file == alarm.file })
+            guard !state.known.alarms.contains(where: { $0.file == alarm.file && $0.log == alarm.log && $0.text == alarm.text }),
+                isNews || !alarm.holdsEvents
+                    || !state.known.acknowledgedAlarms.contains(where: { $0.file == alarm.file && $0.log == alarm.log })
             else { return false }
             state.known.alarms.append(alarm)
             state.known.losses += 1
@@ -260,21 +255,28 @@ final class SpoolReporter: Sendable {
     ///
     /// - Returns: what that was.
     func acknowledge() throws(ForebayError) -> SpoolDamage {
-        let (file, known) = self.state.withLock { ($0.file, $0.known) }
-        guard !known.missing.isEmpty || !known.alarms.isEmpty else { return SpoolDamage() }
-        var rest = known
-        rest.acknowledgeAll()
-        let kept = rest
-        let outcome = self.saving.withLock { _ in Result { () throws(ForebayError) in try file?.write(kept) } }
-        try outcome.get()
-        // What came meanwhile stays.
-        self.state.withLock { state in
-            state.known.missing.removeAll { known.missing.contains($0) }
-            state.known.alarms.removeAll { known.alarms.contains($0) }
-            (state.known.acknowledged, state.known.acknowledgedAlarms) = (kept.acknowledged, kept.acknowledgedAlarms)
+        let outcome = self.saving.withLock { _ in
+            Result { () throws(ForebayError) in
+                let (file, known) = self.state.withLock { ($0.file, $0.known) }
+                guard !known.missing.isEmpty || !known.alarms.isEmpty else { return known }
+                var acknowledged = known
+                acknowledged.acknowledgeAll()
+                try file?.write(acknowledged)
+                // What came meanwhile stays: also what was joined to a range that was there.
+                self.state.withLock { state in
+                    let new = state.known.missing.flatMap { $0.parts(without: known.missing) }
+                    acknowledged.alarms += state.known.alarms.filter { !known.alarms.contains($0) }
+                    acknowledged.missing = new
+                    acknowledged.passed = state.known.passed
+                    acknowledged.losses = state.known.losses
+                    state.known = acknowledged
+                }
+                return known
+            }
         }
-        self.save()
-        return SpoolDamage(missing: known.missing, alarms: known.alarms)
+        let seen = try outcome.get()
+        if !seen.missing.isEmpty || !seen.alarms.isEmpty { self.save() }
+        return SpoolDamage(missing: seen.missing, alarms: seen.alarms)
     }
 
     /// Not being able to is no reason to stop: it was told, and it is written with the next.

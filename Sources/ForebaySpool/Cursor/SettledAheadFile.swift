@@ -33,6 +33,9 @@ struct SettledAheadFile {
 
     var path: String { Self.path(of: self.name, in: self.directory) }
 
+    /// No cursor's: a route may be called `x.new`.
+    private var newPath: String { self.path + "~" }
+
     static func path(of name: String, in directory: String) -> String {
         "\(directory)/ahead/" + name.split(separator: "/", maxSplits: 1).joined(separator: ".")
     }
@@ -42,12 +45,12 @@ struct SettledAheadFile {
         let file = try self.openNew()
         try file.write(self.encoded(ahead), at: 0)
         try file.sync()
-        try Folder(self.disk).rename(self.path + ".new", to: self.path)
+        try Folder(self.disk).rename(self.newPath, to: self.path)
     }
 
     /// The folder is made when there is none: to make sure of it each time would sync the log's own folder for every cursor.
     private func openNew() throws(ForebayError) -> any DiskFile {
-        let (path, access) = (self.path + ".new", [.write, .create, .truncate] as OpenOptions)
+        let (path, access) = (self.newPath, [.write, .create, .truncate] as OpenOptions)
         do throws(ForebayError) {
             return try self.disk.open(path, access)
         } catch {

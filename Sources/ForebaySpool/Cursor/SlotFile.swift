@@ -79,10 +79,11 @@ final class SlotFile {
         } catch {
             guard error.systemCode == EIO, error.code != .syncFailed else { throw error }
         }
-        // First the new one: what can't be written can still be read, and must not be missed should this end in between.
-        let new = path + ".new"
-        let generation = try self.makeOnce(disk, new, of: directory, as: kind, log: log, value).generation
-        try Folder(disk).quarantine(path, of: directory, replacedBy: new)
+        // What can't be written can still be read, and must not be missed should this end in between.
+        var generation: UInt64 = 0
+        try Folder(disk).quarantine(path, of: directory) { place throws(ForebayError) in
+            generation = try self.makeOnce(disk, place, of: directory, as: kind, log: log, value).generation
+        }
         return SlotFile(file: try disk.open(path, .write), kind: kind, log: log, generation: generation)
     }
 

@@ -17,6 +17,11 @@ package protocol Disk: Sendable {
     /// Like ``rename(_:to:)``, but throws (`EEXIST`) if something has the name `to`.
     func renameCreating(_ from: String, to: String) throws(ForebayError)
 
+    /// Two files have each other's name, in one step.
+    ///
+    /// - Throws: `EINVAL` or `ENOSYS` where the file system or the kernel can't.
+    func exchange(_ one: String, _ other: String) throws(ForebayError)
+
     /// Fine if there is no such file.
     func remove(_ path: String) throws(ForebayError)
 

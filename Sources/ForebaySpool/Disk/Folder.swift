@@ -71,13 +71,32 @@ struct Folder {
 
     /// Moves a file that may not count any more, and must not be lost either, to the log's folder `quarantine`. Fine if it is gone: moved
     /// by an attempt that failed behind that, or removed by somebody.
-    ///
-    /// - Parameter new: a file, durable, that gets its name at once.
-    func quarantine(_ path: String, of log: String, replacedBy new: String? = nil) throws(ForebayError) {
+    func quarantine(_ path: String, of log: String) throws(ForebayError) {
         let folder = "\(log)/quarantine"
         try self.make(folder)
         if try self.exists(path) { try self.disk.rename(path, to: try self.freeName(for: path, in: folder)) }
-        if let new { try self.disk.rename(new, to: path) }
+        try self.disk.syncFolder(folder)
+        try self.disk.syncFolder(Self.parent(of: path))
+    }
+
+    /// The same, where another file has its name at once: at no instant is there none.
+    ///
+    /// - Parameter makeNew: makes that file, durably, where it is told to.
+    func quarantine(
+        _ path: String, of log: String, replacedBy makeNew: (_ place: String) throws(ForebayError) -> Void
+    ) throws(ForebayError) {
+        let folder = "\(log)/quarantine"
+        try self.make(folder)
+        let place = try self.freeName(for: path, in: folder)
+        try makeNew(place)
+        do throws(ForebayError) {
+            try self.disk.exchange(place, path)
+        } catch {
+            // Gone meanwhile, or nobody can do it in one step.
+            guard [ENOENT, EINVAL, ENOSYS].contains(error.systemCode) else { throw error }
+            if try self.exists(path) { try self.disk.rename(path, to: try self.freeName(for: path, in: folder)) }
+            try self.disk.rename(place, to: path)
+        }
         try self.disk.syncFolder(folder)
         try self.disk.syncFolder(Self.parent(of: path))
     }

@@ -55,14 +55,23 @@ final class RehearsalDisk: Disk {
     }
 
     func rename(_ from: String, to: String) throws(ForebayError) {
-        let moved: Entry
-        switch (self.changed.withLock { $0[from] }, try self.kind(of: from)) {
-        case (let known?, _?): moved = known
-        case (nil, .file?): moved = .file(try RehearsalFile(to, over: try self.base.open(from, [])))
-        case (nil, let kind?): moved = .other(kind)
-        default: throw .disk("rename", from, ENOENT)
-        }
+        let moved = try self.entry(from, as: to)
         self.changed.withLock { ($0[to], $0[from]) = (moved, .gone) }
+    }
+
+    func exchange(_ one: String, _ other: String) throws(ForebayError) {
+        let moved = (try self.entry(one, as: other), try self.entry(other, as: one))
+        self.changed.withLock { ($0[other], $0[one]) = moved }
+    }
+
+    /// What has a name, to be given another.
+    private func entry(_ path: String, as name: String) throws(ForebayError) -> Entry {
+        switch (self.changed.withLock { $0[path] }, try self.kind(of: path)) {
+        case (let known?, _?): known
+        case (nil, .file?): .file(try RehearsalFile(name, over: try self.base.open(path, [])))
+        case (nil, let kind?): .other(kind)
+        default: throw .disk("rename", path, ENOENT)
+        }
     }
 
     func renameCreating(_ from: String, to: String) throws(ForebayError) {

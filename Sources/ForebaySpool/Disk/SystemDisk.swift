@@ -68,6 +68,14 @@ package struct SystemDisk: Disk {
         try Self.renameByLink(old, to: new)
     }
 
+    package func exchange(_ one: String, _ other: String) throws(ForebayError) {
+        let (one, other) = (self.place(one), self.place(other))
+        guard let renameat2 = Self.renameat2 else { throw one.failure("exchange", ENOSYS) }
+        guard renameat2(one.descriptor, one.name, other.descriptor, other.name, Self.exchanges) == 0 else {
+            throw one.failure("exchange", errno)
+        }
+    }
+
     /// A second name, then one less: `link` never replaces. Like a rename it is done whole or not at all.
     static func renameByLink(
         _ from: DiskPlace, to: DiskPlace, unlink: (DiskPlace) -> CInt = { unlinkat($0.descriptor, $0.name, 0) }
@@ -85,6 +93,7 @@ package struct SystemDisk: Disk {
     /// Not declared by the Glibc module; musl has none.
     private static let renameat2 = dlsym(nil, "renameat2").map { unsafeBitCast($0, to: RenameAt2.self) }
     private static let noReplace: CUnsignedInt = 1  // RENAME_NOREPLACE
+    private static let exchanges: CUnsignedInt = 2  // RENAME_EXCHANGE
 
     package func remove(_ path: String) throws(ForebayError) { try self.remove(path, flags: 0) }
 

@@ -32,6 +32,7 @@ package struct DataFolderInspection {
     package func verify() throws(ForebayError) -> SpoolInspection.Verdict {
         var verdict = SpoolInspection.Verdict()
         var ids: Set<SpoolID> = []
+        var isSpoolUsed = false
         for (kind, path) in self.logs {
             if let refusal = try LogIdentity.refusal(of: path, as: kind, self.disk) {
                 verdict.problems.append(SpoolInspection.Problem(file: path, position: 0, missing: 0..<0, reason: refusal))
@@ -39,9 +40,10 @@ package struct DataFolderInspection {
             }
             let log = try SpoolInspection(directory: path, disk: self.disk)
             if let id = log.id { ids.insert(id) }
+            if kind == .spool { isSpoolUsed = log.segments.contains { $0.end > 0 } }
             verdict.add(try log.verify())
         }
-        for alarm in self.known.missed(beside: ids) {
+        for alarm in self.known.missed(beside: ids, isSpoolUsed: isSpoolUsed) {
             verdict.problems.append(SpoolInspection.Problem(file: alarm.file, position: 0, missing: 0..<0, reason: alarm.text))
         }
         return verdict

@@ -38,9 +38,7 @@ extension SpoolInspection {
             directory: self.directory, metrics: SpoolMetrics(MetricsRegistry()), time: configuration.surroundings.time)
         let start = try SpoolStart(SpoolStart.hold(configuration), budget, reporter, moved: {})
         if self.kind == .setAside, try !Folder(self.disk).entries(self.directory).isEmpty {
-            let recovery = SetAsideRecovery(
-                configuration: configuration, log: start.identity.log, view: start.view, reporter: reporter,
-                next: start.outcome.unitsNext)
+            let recovery = SetAsideRecovery(configuration: configuration, log: start.identity.log, view: start.view, reporter: reporter)
             _ = try recovery.run()
         }
         return reporter.missing.map { missing in

@@ -64,9 +64,6 @@ struct FoundSegments {
         if let failure { throw failure }
     }
 
-    /// Of the newest that is there, also of one that was never used.
-    private(set) var newestNumber: UInt64 = 0
-
     /// The newest was never used.
     mutating func dropLast() {
         self.segments.removeLast()
@@ -80,7 +77,6 @@ struct FoundSegments {
     mutating func takeForeign(to log: SpoolID) -> [Segment] {
         let foreign = self.segments.filter { $0.header.log != log }
         self.segments.removeAll { $0.header.log != log }
-        self.newestNumber = self.segments.last?.header.number ?? 0
         return foreign
     }
 }

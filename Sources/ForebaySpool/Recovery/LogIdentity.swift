@@ -113,8 +113,15 @@ struct LogIdentity {
     /// Where the cursor stands that is furthest back.
     var lowestCursor: UInt64 { self.cursors.values.map { $0.value?.sequence ?? 0 }.min() ?? 0 }
 
-    /// Nobody comes to what lies below it any more.
-    var passed: UInt64 { self.kind == .spool ? min(self.released, self.lowestCursor) : self.released }
+    /// Nobody comes to what lies below it any more, nor takes a file up that had it. In a set-aside log, though, one that is put back later
+    /// must be known for one that was missed.
+    var passed: UInt64 {
+        switch self.kind {
+        case .spool: min(self.released, self.lowestCursor)
+        case .setAside: 0
+        default: self.released
+        }
+    }
 
     /// Who has settled what, by the cursors' files.
     var parties: [LossCount.Party] {

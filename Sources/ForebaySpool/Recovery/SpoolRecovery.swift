@@ -26,8 +26,6 @@ struct SpoolRecovery {
         var holes: [MissingRange] = []
         /// The numbers of segments that were put back, and have something that was passed without them.
         var kept: [UInt64] = []
-        /// Positions that units of a set-aside log go on with, behind what these may have had of them.
-        var unitsNext: [UInt64: UInt64] = [:]
     }
 
     private let disk: any Disk
@@ -48,9 +46,12 @@ struct SpoolRecovery {
         var found = found
         var outcome = Outcome()
         let foreign = found.takeForeign(to: identity.log)
-        outcome.newest = max(found.newestNumber, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0)
-        if outcome.newest == found.newestNumber, try self.endsBelowMark(found, identity) { outcome.newest += 1 }
-        outcome.isNewestLost = outcome.newest > found.newestNumber
+        if self.kind == .setAside { try self.putBackAside(&found) }
+        // Also one that was never used.
+        let newestThere = found.segments.last?.header.number ?? 0
+        outcome.newest = max(newestThere, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0)
+        if outcome.newest == newestThere, try self.endsBelowMark(found, identity) { outcome.newest += 1 }
+        outcome.isNewestLost = outcome.newest > newestThere
         // Before anything that shows it is moved away.
         if outcome.isNewestLost { try identity.renewOrigin(self.disk, of: self.directory, chance: chance) }
         for segment in foreign {
@@ -64,7 +65,7 @@ struct SpoolRecovery {
             try Folder(self.disk).quarantine(path, of: self.directory)
         }
         let unusedFrom = try self.dropUnused(&found, identity)
-        try self.putUnknownAside(&found)
+        try self.dropUnknown(&found)
         for segment in found.segments where !segment.isWhole { self.mendHeader(segment) }
 
         var highest = max(identity.marks.max() ?? 0, unusedFrom)
@@ -83,23 +84,26 @@ struct SpoolRecovery {
             totals[party.routes[0]] = max(totals[party.routes[0]] ?? 0, party.ordinal ?? 0)
         }
         let losses = LossCount(segments: outcome.segments, totals: totals, durableEnd: outcome.durableEnd, disk: self.disk)
-        var units: UnitInventory?
-        if self.kind == .setAside, !outcome.holes.isEmpty || self.reporter.knowsGone {
-            let path = "\(self.directory)/\(UnitTable.file)"
-            let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
-            units = try UnitInventory(table: table, log: identity.log, segments: outcome.segments, disk: self.disk)
-        }
-        outcome.kept = try self.reporter.hadBack(outcome.segments, losses, units, parties)
-        if let units {
-            let lost = try losses.lost(in: outcome.holes, units)
-            outcome.unitsNext = lost.next
-            for missing in lost.missing { self.reporter.report(missing) }
+        if self.kind == .setAside {
+            try self.tellLost(outcome.holes, losses, identity.log)
         } else {
+            outcome.kept = self.reporter.hadBack(outcome.segments, parties)
             for hole in outcome.holes {
                 self.reporter.report(hole) { range in losses.unsettledOrAll(range, parties) }
             }
         }
         return outcome
+    }
+
+    /// In a set-aside log, where the units' places say what was settled.
+    private func tellLost(_ holes: [MissingRange], _ losses: LossCount, _ log: SpoolID) throws(ForebayError) {
+        guard !holes.isEmpty else { return }
+        let path = "\(self.directory)/\(UnitTable.file)"
+        let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
+        let units = try UnitInventory(table: table, log: log, segments: losses.segments, disk: self.disk)
+        for missing in try losses.lost(in: holes, units) {
+            if missing.events > 0 { self.reporter.report(missing) } else if missing.isGone { self.reporter.knows(missing) }
+        }
     }
 
     /// Whether a cursor, say, has passed more than the newest segment that is there had when it was sealed: that stood in one behind it,
@@ -227,6 +231,28 @@ struct SpoolRecovery {
         header.version > 1 && next.version > 1 && next.previousNumber < header.number
     }
 
+    /// A segment of a set-aside log that a start has missed is not taken up again: the units went on without it, and what they got since
+    /// has its positions.
+    private func putBackAside(_ found: inout FoundSegments) throws(ForebayError) {
+        var next: SegmentHeader?
+        for segment in found.segments.reversed() {
+            let isUnknown = next.map { Self.isUnknown(segment.header, to: $0) } ?? false
+            var isPutBack = self.reporter.wasGone(segment)
+            if !isPutBack, isUnknown { isPutBack = try !self.isUnused(segment) }
+            guard isPutBack else {
+                if !isUnknown { next = segment.header }
+                continue
+            }
+            self.reporter.report(
+                SpoolAlarm(
+                    file: segment.path,
+                    text: "the segment was away, and what is set aside went on without it: it is moved to quarantine, and its events are"
+                        + " not delivered", holdsEvents: true), isNews: true)
+            try Folder(self.disk).quarantine(segment.path, of: self.directory)
+            found.drop(segment.header.number)
+        }
+    }
+
     /// Its last sequences were given again, because nothing told that they had been given. What has them now was accepted later, and is
     /// served; the file stays for the operator.
     private func cut(_ info: inout SegmentInfo, to end: UInt64) -> MissingRange {
@@ -239,9 +265,8 @@ struct SpoolRecovery {
         return hole
     }
 
-    /// Those that the next one does not know of. In a set-aside log the units' positions go on without them, and were given again. Anywhere
-    /// one without a frame was never used.
-    private func putUnknownAside(_ found: inout FoundSegments) throws(ForebayError) {
+    /// Those that the next one does not know of and have no frame were never used.
+    private func dropUnknown(_ found: inout FoundSegments) throws(ForebayError) {
         var next: SegmentHeader?
         for segment in found.segments.reversed() {
             guard let behind = next, Self.isUnknown(segment.header, to: behind) else {
@@ -251,18 +276,10 @@ struct SpoolRecovery {
             if try self.isUnused(segment) {
                 self.logger.info("a segment that was never used is removed", ["file": segment.path])
                 try Folder(self.disk).remove(segment.path)
-            } else if self.kind == .setAside {
-                self.reporter.report(
-                    SpoolAlarm(
-                        file: segment.path,
-                        text: "the segment was away, and the log went on without it from sequence \(behind.knownEnd) on: it is moved to"
-                            + " quarantine, and its events are not delivered", holdsEvents: true))
-                try Folder(self.disk).quarantine(segment.path, of: self.directory)
+                found.drop(segment.header.number)
             } else {
                 next = segment.header
-                continue
             }
-            found.drop(segment.header.number)
         }
     }
 

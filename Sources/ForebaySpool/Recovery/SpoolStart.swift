@@ -55,7 +55,8 @@ struct SpoolStart {
         // Before the cursors: with them the registry says that every slot is of the present version.
         self.mark = try Self.openMark(configuration, budget, identity, outcome)
         self.cursors = try CursorSet(configuration, budget, identity, self.view, reporter, moved: moved)
-        for hole in outcome.holes { self.view.damaged(hole.segment) }
+        // Beside one that is gone the segments are sound.
+        for hole in outcome.holes where !hole.isGone { self.view.damaged(hole.segment) }
         // What was told of as lost is not removed when it was put back and is not read any more: it is kept in quarantine.
         for number in outcome.kept { self.view.damaged(number) }
     }
@@ -75,11 +76,8 @@ struct SpoolStart {
         // Until there is one behind it, a newest segment that is lost stays known.
         value.newest = outcome.isNewestLost ? outcome.newest : outcome.segments.last?.number ?? 0
         // What was not there at this start was told of, if it was lost; what version 1 let go of is not known. What was put back is missed
-        // again when it goes. In a set-aside log the units come first.
-        let first = outcome.segments.first?.base
-        value.released =
-            configuration.kind == .setAside
-            ? min(identity.released, first ?? identity.released) : first ?? max(identity.released, outcome.durableEnd)
+        // again when it goes.
+        value.released = outcome.segments.first?.base ?? max(identity.released, outcome.durableEnd)
         let slot = SlotFile.Value(value)
         // Recovery may have written it.
         let found = try SlotFile.read(disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots)

@@ -16,7 +16,6 @@ package final class SetAsideLog: Sendable {
     private let disk: any Disk
     private let open: @Sendable (String) throws(ForebayError) -> Spool
     private let store: Mutex<Store?>
-    private let acknowledged = Mutex<(@Sendable () -> Void)?>(nil)
     private let isClosed = Atomic<Bool>(false)
 
     /// Nothing stands on disk until the first unit comes. Opens what is there.
@@ -40,18 +39,9 @@ package final class SetAsideLog: Sendable {
 
     private static func units(of store: Store) -> [Unit] {
         var units = store.units.live
-        let isAwaited = store.spool.missing.contains { $0.isGone && $0.unit == nil }
         store.spool.view.read { state in
             for place in units.indices {
-                let route = RouteID(rawValue: units[place].number)
-                var end = state.ordinals[route] ?? 0
-                let next = store.units.checkpoint(units[place].number).next
-                if end == next, next > 0 {
-                    // Nothing newer: where its events end the segments say.
-                    end = state.segments.reduce(0) { max($0, $1.routes[route] ?? 0) }
-                    if isAwaited, end < next { units[place].awaited = next }
-                }
-                units[place].end = max(units[place].settled, end)
+                units[place].end = max(units[place].settled, state.ordinals[RouteID(rawValue: units[place].number)] ?? 0)
             }
         }
         return units
@@ -60,7 +50,7 @@ package final class SetAsideLog: Sendable {
     /// Whether nothing waits in it.
     package var isEmpty: Bool { Self.isEmpty(self.units) }
 
-    private static func isEmpty(_ units: [Unit]) -> Bool { units.allSatisfy { $0.end == $0.settled && $0.awaited <= $0.settled } }
+    private static func isEmpty(_ units: [Unit]) -> Bool { units.allSatisfy { $0.end == $0.settled } }
 
     /// One above every number ever seen; the caller numbers new units upwards from it.
     package var nextNumber: UInt64 { self.opened?.units.nextNumber ?? 1 }
@@ -81,15 +71,8 @@ package final class SetAsideLog: Sendable {
     /// See ``Spool/fault``.
     package var fault: String? { self.opened?.spool.fault }
 
-    /// - Parameter told: called when somebody has acknowledged what was lost: no segment is waited for any more.
-    package func whenAcknowledged(_ told: @escaping @Sendable () -> Void) {
-        self.acknowledged.withLock { $0 = told }
-    }
-
     package func acknowledgeAlarms() async throws(ForebayError) -> SpoolDamage {
-        let seen = try await self.opened?.spool.acknowledgeAlarms() ?? SpoolDamage()
-        self.acknowledged.withLock { $0 }?()
-        return seen
+        try await self.opened?.spool.acknowledgeAlarms() ?? SpoolDamage()
     }
 
     /// None: it holds nothing yet.
@@ -109,7 +92,7 @@ package final class SetAsideLog: Sendable {
         let (spool, units) = (store.spool, store.units)
         if !new.isEmpty {
             try await spool.onCommitThread { () throws(ForebayError) in
-                try spool.withReserve { () throws(ForebayError) in try units.add(new, at: spool.durableEnd) }
+                try spool.withReserve { () throws(ForebayError) in try units.add(new) }
                 spool.charge(units.takeGrowth())
             }
         }

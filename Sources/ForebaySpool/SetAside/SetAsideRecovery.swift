@@ -6,8 +6,6 @@ struct SetAsideRecovery {
     let log: SpoolID
     let view: SpoolView
     let reporter: SpoolReporter
-    /// Positions that units go on with, behind what a segment that is gone may have had of them.
-    let next: [UInt64: UInt64]
 
     /// - Returns: the table, with a unit for everything that has frames.
     func run() throws(ForebayError) -> UnitTable {
@@ -32,12 +30,11 @@ struct SetAsideRecovery {
         }
         try units.add(orphans)
         try self.giveUp(lost, segments, units)
-        try units.raise(self.next, at: self.view.read { $0.durableEnd })
         self.view.change { state in
             // What is settled was there, also where its segments are gone: positions are never given twice.
             for unit in units.live {
                 let route = RouteID(rawValue: unit.number)
-                state.ordinals[route] = max(state.ordinals[route] ?? 0, unit.settled, units.checkpoint(unit.number).next)
+                state.ordinals[route] = max(state.ordinals[route] ?? 0, unit.settled)
             }
         }
         return units

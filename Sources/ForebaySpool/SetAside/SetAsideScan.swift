@@ -26,6 +26,8 @@ package final class SetAsideScan {
     private var next: UInt64 = 0
     /// Units with something left in the segment.
     private var waiting = 0
+    /// Whether something of the segment could not be read.
+    private var hasGap = false
     /// Whether the last ``read(upTo:)`` came to the end of what was durable.
     package private(set) var isCaughtUp = false
 
@@ -148,6 +150,7 @@ package final class SetAsideScan {
             self.segment = segment
             self.scanner = SegmentScanner(file: file, salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd)
             self.waiting = waiting
+            self.hasGap = false
             return true
         }
         return false
@@ -173,7 +176,7 @@ package final class SetAsideScan {
     private func step() throws(ForebayError) -> Batch? {
         guard let segment = self.segment else { return nil }
         switch try self.scanner!.step() {
-        case .gap: return nil  // The next frame's ordinal tells what is missing.
+        case .gap: self.hasGap = true  // The next frame's ordinal tells what is missing.
         case .footer(let footer): self.leave(segment, position: footer.dataEnd)
         case .end(let position): self.leave(segment, position: position)
         case .frame(let frame, let position):
@@ -184,7 +187,9 @@ package final class SetAsideScan {
             let unit = frame.route.rawValue
             let end = frame.ordinal + UInt64(frame.count)
             guard let expected = self.positions[unit], end > expected else { return nil }
-            self.missFrames(unit, expected..<max(expected, frame.ordinal), segment, position)
+            // Where all of this segment could be read, one before it is gone.
+            self.miss(
+                unit, expected..<max(expected, frame.ordinal), segment, position, "frames are missing", isGone: !self.hasGap)
             defer { self.pass(unit, to: end, in: segment) }
             guard let payload = try self.scanner!.payload(of: frame, at: position) else {
                 self.miss(unit, max(expected, frame.ordinal)..<end, segment, position, "the checksum of a frame is wrong")
@@ -209,18 +214,15 @@ package final class SetAsideScan {
     private func leave(_ segment: SegmentInfo, position: Int) {
         for entry in segment.routes.entries {
             guard let expected = self.positions[entry.route.rawValue], expected < entry.ordinal else { continue }
-            self.missFrames(entry.route.rawValue, expected..<entry.ordinal, segment, position)
+            self.miss(entry.route.rawValue, expected..<entry.ordinal, segment, position, "frames are missing")
             self.positions[entry.route.rawValue] = entry.ordinal
         }
         self.waiting = 0
     }
 
-    private func missFrames(_ unit: UInt64, _ positions: Range<UInt64>, _ segment: SegmentInfo, _ position: Int) {
-        guard !positions.isEmpty, let told = self.units?.checkpoint(unit).told(positions) else { return }
-        self.miss(unit, told.upperBound..<positions.upperBound, segment, position, "frames are missing")
-    }
-
-    private func miss(_ unit: UInt64, _ positions: Range<UInt64>, _ segment: SegmentInfo, _ position: Int, _ reason: String) {
+    private func miss(
+        _ unit: UInt64, _ positions: Range<UInt64>, _ segment: SegmentInfo, _ position: Int, _ reason: String, isGone: Bool = false
+    ) {
         // What others settled meanwhile may be gone rightly.
         guard let settled = self.units?.settled(unit), settled < positions.upperBound else { return }
         let lost = max(settled, positions.lowerBound)..<positions.upperBound
@@ -228,6 +230,6 @@ package final class SetAsideScan {
         self.onMissing(
             MissingRange(
                 sequences: lost, segment: segment.number, position: position, reason: reason, unit: unit,
-                events: lost.upperBound - lost.lowerBound))
+                events: lost.upperBound - lost.lowerBound, isGone: isGone))
     }
 }

@@ -20,9 +20,6 @@ extension SetAsideLog {
         package var settled: UInt64
         /// One past its last durable event.
         package var end: UInt64
-        /// A segment that is gone, and may be had back, may have more of it below this position: until then, or until something newer is
-        /// settled, it is not over. 0: none.
-        package internal(set) var awaited: UInt64 = 0
 
         package init(
             number: UInt64, topic: String, partition: Int32?, partitionCount: Int32, code: String, reason: String, since: Int64,

@@ -7,7 +7,6 @@ struct UnitInventory {
         let pair: Int
         let generation: UInt64
         let isEnded: Bool
-        var checkpoint = UnitCheckpoint()
     }
 
     private(set) var found: [UInt64: Found] = [:]
@@ -46,8 +45,7 @@ struct UnitInventory {
             }
             self.take(
                 Found(
-                    unit: Self.unit(pair, end: ends[slot.owner] ?? 0), pair: place, generation: slot.generation, isEnded: slot.isEnded,
-                    checkpoint: pair.checkpoint))
+                    unit: Self.unit(pair, end: ends[slot.owner] ?? 0), pair: place, generation: slot.generation, isEnded: slot.isEnded))
         }
         let unknown = ends.keys.filter { self.found[$0] == nil }
         self.highest = max(self.highest, ends.keys.max() ?? 0)
@@ -63,14 +61,6 @@ struct UnitInventory {
     var ended: [SetAsideLog.Unit] { self.found.values.filter(\.isEnded).map(\.unit) }
 
     func isEnded(_ number: UInt64) -> Bool { self.found[number]?.isEnded ?? false }
-
-    func checkpoint(_ number: UInt64) -> UnitCheckpoint { self.found[number]?.checkpoint ?? UnitCheckpoint() }
-
-    /// How far one is settled; all of it, where it is ended. None: not known.
-    func settled(_ number: UInt64) -> UInt64? {
-        guard let found = self.found[number] else { return self.orphans.first { $0.number == number }?.settled }
-        return found.isEnded ? .max : found.unit.settled
-    }
 
     private static func unit(_ pair: UnitPair, end: UInt64) -> SetAsideLog.Unit {
         let (slot, identity) = (pair.slot, pair.identity)

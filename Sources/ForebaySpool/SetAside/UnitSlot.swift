@@ -3,7 +3,6 @@ import ForebayCore
 /// How the file `units` of a set-aside log lies on disk: for each unit a pair of slots of 4096 bytes, one pair behind the other.
 ///
 ///     0    a ``Slot``: generation, id of the log, how far it is settled, oldest acceptance, number, whether it is ended
-///     64   a ``UnitCheckpoint``
 ///     512  u32  magic "FBYU"
 ///     516  u32  CRC32C of bytes 520..<552 and the texts
 ///     520  u64  number of the unit
@@ -16,7 +15,7 @@ import ForebayCore
 ///     550  u16  0
 ///     552  topic, code, reason
 ///
-/// The first part changes: 88 bytes in one sector, written to the pair's slots in turn, the newer sound one counts. The second part
+/// The first part changes: 64 bytes in one sector, written to the pair's slots in turn, the newer sound one counts. The second part
 /// stands in both slots from the beginning, before the unit's first frame, and is not written again: a cursor that moves can't
 /// harm it. A slot that tells no kind (before format version 3) counts only with its second part beside it. A pair whose unit is ended
 /// stays until no segment holds frames of the unit; only then another unit may have it.
@@ -86,54 +85,12 @@ struct UnitIdentity: Equatable {
     }
 }
 
-/// At some sequence of the log a unit's next position was known, whatever the segments say. What a segment that is gone may have had of the
-/// unit is left out: its positions are not given to others, so it can be put back.
-///
-///     0   u64  sequence of the log
-///     8   u64  next position of the unit
-///     16  u32  CRC32C of bytes 0..<16
-///     20  u32  0
-struct UnitCheckpoint: Equatable {
-    static let place = Slot.size, size = 24
-
-    var sequence: UInt64 = 0
-    var next: UInt64 = 0
-
-    init(sequence: UInt64 = 0, next: UInt64 = 0) {
-        self.sequence = sequence
-        self.next = next
-    }
-
-    /// - Parameter target: of ``size`` bytes.
-    func encode(to target: UnsafeMutableRawPointer) {
-        target.put(self.sequence, at: 0)
-        target.put(self.next, at: 8)
-        target.put(SpoolFormat.crc(UnsafeRawBufferPointer(start: target, count: 16)), at: 16)
-        target.put(UInt32(0), at: 20)
-    }
-
-    /// None if it is broken, or was never written.
-    init?(decoding bytes: UnsafeRawBufferPointer) {
-        guard bytes.number(16, as: UInt32.self) == SpoolFormat.crc(bytes.part(0, 16)) else { return nil }
-        self.init(sequence: bytes.number(0), next: bytes.number(8))
-        guard max(self.sequence, self.next) < SpoolFormat.highestMark else { return nil }
-    }
-
-    /// Positions that no frame was given, because a segment that was gone may have had them: what is missing there the start has told of.
-    func told(_ missing: Range<UInt64>) -> Range<UInt64> {
-        guard missing.lowerBound < self.next, self.next <= missing.upperBound else { return missing.lowerBound..<missing.lowerBound }
-        return missing.lowerBound..<self.next
-    }
-}
-
 /// What stands in one pair.
 struct UnitPair {
     static let size = 2 * SpoolFormat.block
 
     /// The newer sound one.
     var slot: Slot
-    /// Of the same slot.
-    var checkpoint: UnitCheckpoint
     /// None: broken in both, the topic must be learnt from the frames.
     var identity: UnitIdentity?
 
@@ -141,13 +98,12 @@ struct UnitPair {
     init?(decoding bytes: UnsafeRawBufferPointer, of log: SpoolID) {
         let blocks = [bytes.part(0, SpoolFormat.block), bytes.part(SpoolFormat.block, SpoolFormat.block)]
         let identities = blocks.map { UnitIdentity(decoding: $0) }
-        let slots = zip(blocks, identities).compactMap { block, identity -> (slot: Slot, checkpoint: UnitCheckpoint)? in
+        let slots = zip(blocks, identities).compactMap { block, identity -> Slot? in
             guard let slot = Slot(decoding: block, as: .unit, of: log) else { return nil }
-            guard slot.kind != nil || slot.owner == identity?.number else { return nil }
-            return (slot, UnitCheckpoint(decoding: block.part(UnitCheckpoint.place, UnitCheckpoint.size)) ?? UnitCheckpoint())
+            return slot.kind != nil || slot.owner == identity?.number ? slot : nil
         }
-        guard let (slot, checkpoint) = slots.max(by: { $0.slot.generation < $1.slot.generation }), slot.owner > 0 else { return nil }
-        (self.slot, self.checkpoint) = (slot, checkpoint)
+        guard let slot = slots.max(by: { $0.generation < $1.generation }), slot.owner > 0 else { return nil }
+        self.slot = slot
         self.identity = identities.compactMap { $0 }.first { $0.number == slot.owner }
     }
 

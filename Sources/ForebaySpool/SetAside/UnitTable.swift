@@ -40,8 +40,7 @@ final class UnitTable: Sendable {
             // Where the process before ended with a sync that failed, what was read may be in the page cache alone, and no later sync
             // writes it: it holds segments until it is written again.
             state.entries[number] = UnitTableState.Entry(
-                unit: found.unit, pair: found.pair, generation: found.generation, isEnded: found.isEnded, checkpoint: found.checkpoint,
-                synced: 0)
+                unit: found.unit, pair: found.pair, generation: found.generation, isEnded: found.isEnded, synced: 0)
             state.unwritten.insert(number)
         }
         do throws(ForebayError) {
@@ -49,16 +48,16 @@ final class UnitTable: Sendable {
         } catch {
             // A sector that takes nothing more: all of it goes to another place.
             guard error.systemCode == EIO else { throw error }
-            let copy = "\(path).new"
-            file = try disk.open(copy, [.write, .create, .truncate])
-            for number in state.entries.keys.sorted() {
-                try Self.writeWhole(state.entries[number]!, file, log)
-                state.entries[number]!.generation += 2
+            try Folder(disk).quarantine(path, of: directory) { place throws(ForebayError) in
+                let new = try disk.open(place, [.write, .create, .truncate])
+                for number in state.entries.keys.sorted() {
+                    try Self.writeWhole(state.entries[number]!, new, log)
+                    state.entries[number]!.generation += 2
+                }
+                try new.sync()
+                try disk.syncFolder(Folder.parent(of: place))
             }
-            try file.sync()
-            try Folder(disk).quarantine(path, of: directory)
-            try disk.rename(copy, to: path)
-            try disk.syncFolder(directory)
+            file = try disk.open(path, .write)
             (state.unwritten, state.dirty) = ([], Set(state.entries.keys))
         }
         self.file = file
@@ -104,12 +103,10 @@ final class UnitTable: Sendable {
 
     /// Makes units known, durably: written, then synced, before any frame of theirs. Waits for the disk. Those known are passed over.
     ///
-    /// - Parameters:
-    ///   - sequence: of the log: all of them comes behind it. 0: not known.
-    ///   - isEnded: to be forgotten as soon as its frames are gone.
+    /// - Parameter isEnded: to be forgotten as soon as their frames are gone.
     /// - Throws: `spool_full`; some may be on disk then, without frames.
-    func add(_ units: [SetAsideLog.Unit], at sequence: UInt64 = 0, isEnded: Bool = false) throws(ForebayError) {
-        let places = self.state.withLock { state in units.compactMap { unit in state.place(for: unit, at: sequence) } }
+    func add(_ units: [SetAsideLog.Unit], isEnded: Bool = false) throws(ForebayError) {
+        let places = self.state.withLock { state in units.compactMap { unit in state.place(for: unit) } }
         guard !places.isEmpty else { return }
         do throws(ForebayError) {
             for var entry in places {
@@ -133,30 +130,6 @@ final class UnitTable: Sendable {
                 state.reserved[number] = nil
             }
         }
-    }
-
-    /// Positions of units are left out, durably: a segment that is gone may have had them. At a start; waits for the disk.
-    ///
-    /// - Parameters:
-    ///   - next: the position that each goes on with.
-    ///   - sequence: of the log.
-    func raise(_ next: [UInt64: UInt64], at sequence: UInt64) throws(ForebayError) {
-        guard !next.isEmpty else { return }
-        // Both slots, one after the other: either may be lost.
-        for _ in 0..<2 {
-            self.state.withLock { state in
-                for (number, next) in next {
-                    guard let entry = state.entries[number], !entry.isEnded else { continue }
-                    state.entries[number]!.checkpoint = UnitCheckpoint(sequence: sequence, next: next)
-                    state.unwritten.insert(number)
-                }
-            }
-            try self.sync()
-        }
-    }
-
-    func checkpoint(_ number: UInt64) -> UnitCheckpoint {
-        self.state.withLock { $0.entries[number]?.checkpoint ?? UnitCheckpoint() }
     }
 
     /// Until ``endAppend(_:_:)`` these units are being appended to: ending one now would lose what is on its way.
@@ -289,7 +262,7 @@ final class UnitTable: Sendable {
     }
 
     private static func writeSlot(_ entry: UnitTableState.Entry, _ file: any DiskFile, _ log: SpoolID) throws(ForebayError) {
-        let outcome = withUnsafeTemporaryAllocation(byteCount: Slot.size + UnitCheckpoint.size, alignment: 8) { bytes in
+        let outcome = withUnsafeTemporaryAllocation(byteCount: Slot.size, alignment: 8) { bytes in
             Result { () throws(ForebayError) in
                 Self.encode(entry, log, to: bytes.baseAddress!)
                 let place = entry.pair * UnitPair.size + Int(entry.generation % 2) * SpoolFormat.block
@@ -319,6 +292,5 @@ final class UnitTable: Sendable {
             .unit, log: log, generation: entry.generation, value: entry.unit.settled,
             ordinal: UInt64(bitPattern: entry.unit.oldestAcceptedAt), owner: entry.unit.number, isEnded: entry.isEnded
         ).encode(to: slot)
-        entry.checkpoint.encode(to: slot + UnitCheckpoint.place)
     }
 }

@@ -9,7 +9,6 @@ struct UnitTableState {
         let pair: Int
         var generation: UInt64
         var isEnded = false
-        var checkpoint = UnitCheckpoint()
         /// What is durable of `unit.settled`.
         var synced: UInt64
         var isEndSynced = false
@@ -41,7 +40,7 @@ struct UnitTableState {
     private var holders: [UInt64: UInt64] = [:]
 
     /// A place in the table for a unit that has none yet.
-    mutating func place(for unit: SetAsideLog.Unit, at sequence: UInt64 = 0) -> Entry? {
+    mutating func place(for unit: SetAsideLog.Unit) -> Entry? {
         precondition(unit.number > 0, "units are numbered from 1")
         if let known = self.entries[unit.number] {
             precondition(!known.isEnded, "the number of an ended unit")
@@ -54,9 +53,7 @@ struct UnitTableState {
         }
         self.reserved[unit.number] = place
         self.highest = max(self.highest, unit.number)
-        return Entry(
-            unit: unit, pair: place!.pair, generation: place!.generation, checkpoint: UnitCheckpoint(sequence: sequence),
-            synced: unit.settled)
+        return Entry(unit: unit, pair: place!.pair, generation: place!.generation, synced: unit.settled)
     }
 
     /// What was written of these is durable now.

@@ -113,7 +113,7 @@ package final class KnownLogs: Sendable {
         }
         // One that has another name now is known by its id.
         spool.hadBack(ids)
-        for alarm in self.missed(beside: ids) { spool.report(alarm) }
+        for alarm in self.missed(beside: ids, isSpoolUsed: spool.durableEnd > 0) { spool.report(alarm) }
         self.state.withLock { $0.isStarting = false }
         do throws(ForebayError) {
             try spool.withReserve { () throws(ForebayError) in try self.enterOpened() }
@@ -126,8 +126,11 @@ package final class KnownLogs: Sendable {
     }
 
     /// What a start that finds these logs has to tell.
-    func missed(beside ids: Set<SpoolID>) -> [SpoolAlarm] {
-        let known = self.state.withLock { $0.registry.logs }
+    ///
+    /// - Parameter isSpoolUsed: whether anything was ever accepted into the spool that is there: then it is not the one that a start begins
+    ///   for want of another. (An earlier start may have missed it, and not come to its end.)
+    func missed(beside ids: Set<SpoolID>, isSpoolUsed: Bool) -> [SpoolAlarm] {
+        let known = self.state.withLock { $0.registry.logs }.filter { !(isSpoolUsed && $0.value == SpoolID.none) }
         var alarms: [SpoolAlarm] = []
         if self.found.isThere, self.found.registry == nil {
             alarms.append(
@@ -137,7 +140,7 @@ package final class KnownLogs: Sendable {
             )
         }
         alarms += known.filter { !ids.contains($0.value) }.sorted { $0.key < $1.key }.map { self.alarm($0.key, $0.value) }
-        if self.isSpoolGone, known[Self.spool] == nil { alarms.append(self.alarm(Self.spool, .none)) }
+        if self.isSpoolGone, !isSpoolUsed, known[Self.spool] == nil { alarms.append(self.alarm(Self.spool, .none)) }
         return alarms
     }
 

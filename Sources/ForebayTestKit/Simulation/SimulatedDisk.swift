@@ -122,6 +122,7 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     package func makeFolder(_ path: String) throws(ForebayError) { try self.names.makeFolder(path) }
     package func rename(_ from: String, to: String) throws(ForebayError) { try self.names.rename(from, to: to) }
     package func renameCreating(_ from: String, to: String) throws(ForebayError) { try self.names.renameCreating(from, to: to) }
+    package func exchange(_ one: String, _ other: String) throws(ForebayError) { try self.names.exchange(one, other) }
     package func remove(_ path: String) throws(ForebayError) { try self.names.remove(path) }
     package func removeFolder(_ path: String) throws(ForebayError) { try self.names.removeFolder(path) }
     package func syncFolder(_ path: String) throws(ForebayError) { try self.names.syncFolder(path) }

@@ -129,6 +129,25 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
         }
     }
 
+    /// Of files.
+    func exchange(_ one: String, _ other: String) throws(ForebayError) {
+        try self.disk.call(.rename, other) { () throws(ForebayError) in
+            let (folder, name) = try self.place(of: one, "exchange")
+            let (target, otherName) = try self.place(of: other, "exchange")
+            guard let node = folder.entries[name] else { throw self.missing(one, "exchange") }
+            guard let otherNode = target.entries[otherName] else { throw self.missing(other, "exchange") }
+            try self.disk.fail([.noSpace], ENOSPC, "exchange", one)
+            self.disk.onName?(one, other)
+            let number = self.disk.next()
+            if folder === target {
+                folder.change(.init(number: number, changes: [(name, otherNode), (otherName, node)], partner: nil))
+            } else {
+                folder.change(.init(number: number, changes: [(name, otherNode)], partner: target))
+                target.change(.init(number: number, changes: [(otherName, node)], partner: folder))
+            }
+        }
+    }
+
     func renameCreating(_ from: String, to: String) throws(ForebayError) {
         try self.disk.call(.rename, to) { () throws(ForebayError) in
             let (folder, name) = try self.place(of: from, "link")
