@@ -13,6 +13,8 @@ extension KafkaProducer {
         self.lastLimitRequest += 1
         let request = self.lastLimitRequest
         return await withUnsafeContinuation { waiting in
+            // Others may have run on the loop since it was asked for: the client may be gone.
+            guard !self.isClosed else { return waiting.resume(returning: Self.untold(topics, .destroyed)) }
             self.limitRequests[request] = (topics, waiting)
             self.describe(topics, request: request)
         }

@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayKafka
 import ForebayTestKit
 import Glibc
 import Synchronization
@@ -145,5 +146,42 @@ struct SimulatedProcessTests {
         init(_ executor: any SerialExecutor) { self.executor = executor }
 
         func perform(_ body: @Sendable () -> Void) { body() }
+    }
+
+    private actor Asker {
+        private let executor: any SerialExecutor
+        private let producer: any KafkaProducing
+
+        nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+
+        init(_ executor: any SerialExecutor, _ producer: any KafkaProducing) { (self.executor, self.producer) = (executor, producer) }
+
+        func askForMetadata() async { _ = try? await self.producer.metadataOfAllTopics(timeout: 1000) }
+
+        func askForLimits() async { _ = await self.producer.limits(of: ["orders"]) }
+
+        func close() { self.producer.close(keeping: []) }
+    }
+
+    @Test("a simulated producer that is closed just when it is asked answers")
+    func closedWhenAsked() throws {
+        for seed in 0..<60 as Range<UInt64> {
+            let machine = SimulatedMachine()
+            let process = SimulatedProcess(machine: machine, seed: seed)
+            let loop = SimulatedLoop(process)
+            let ending = process.run(steps: 10_000) {
+                let producers = SimulatedProducers(SimulatedKafka(seed: seed), loop: loop)
+                let producer = try? producers.open(
+                    name: "one", kind: .bulk, properties: KafkaProperties(client: [:]), metrics: nil, wake: {})
+                guard let producer else { return }
+                let asker = Asker(loop.executor(), producer)
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask { await asker.askForMetadata() }
+                    group.addTask { await asker.askForLimits() }
+                    group.addTask { await asker.close() }
+                }
+            }
+            #expect(ending == .ended, "seed \(seed)")
+        }
     }
 }

@@ -49,7 +49,10 @@ extension SimulatedProducer {
 
     private func ask(_ kind: SimulatedQuestion.Kind, timeout: UInt64) {
         let now = self.loop.nowMilliseconds
-        self.asked.append(SimulatedQuestion(kind: kind, deadline: now + timeout, broker: self.anyBroker, due: now + self.kafka.delay()))
+        let question = SimulatedQuestion(kind: kind, deadline: now + timeout, broker: self.anyBroker, due: now + self.kafka.delay())
+        // Others may have run on the loop since it was asked for.
+        guard !self.isClosed else { return question.end(KafkaFailure(.destroyed)) }
+        self.asked.append(question)
         self.startTicking()
     }
 
