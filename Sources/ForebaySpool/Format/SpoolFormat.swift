@@ -64,6 +64,8 @@ import ForebayCore
 ///     file size - 16: u64 position of the footer, u32 magic "FBYZ", u32 CRC32C of the 12 bytes before
 enum SpoolFormat {
     static let block = 4096
+    /// A device writes one whole, or not at all.
+    static let sector = 512
     /// What is written.
     static let version: UInt32 = 3
     static let readable: ClosedRange<UInt32> = 1...3

@@ -116,15 +116,19 @@ struct SegmentSweeper: Sendable {
         return true
     }
 
-    /// A footer over its first group, and only then cut behind it: one that is shorter without a footer was cut by somebody else.
+    /// A footer over its first group, and only then cut behind it: one that is shorter without a footer was cut by somebody else. First of
+    /// the footer the sector that tells what it is: a power cut may keep any of what is synced together, and without that sector it would
+    /// be damage.
     private func cut(_ segment: SegmentInfo) throws(ForebayError) {
         let start = segment.header.dataStart
         let footer = SegmentFooter(end: segment.end, dataEnd: start, checksum: 0, index: [], ordinals: [:]).encode(salt: segment.salt)
         var size = start + footer.count
         do throws(ForebayError) {
             let file = try self.disk.open(segment.path, .write)
-            try file.write(footer, at: start)
-            try file.sync()
+            for part in [0..<SpoolFormat.sector, SpoolFormat.sector..<footer.count] {
+                try file.write(Array(footer[part]), at: start + part.lowerBound)
+                try file.sync()
+            }
             try file.truncate(to: size)
             try file.sync()
         } catch {
