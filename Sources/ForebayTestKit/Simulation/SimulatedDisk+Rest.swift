@@ -17,7 +17,7 @@ extension SimulatedDisk {
         self.coverage.hit("fault.fileVanishes")
         let lost = Bool.random(using: &self.chance) ? newest : any
         self.lose(lost)
-        if lost == newest { self.onNewestVanished?() }
+        self.onVanished?(lost, lost == newest)
     }
 
     /// Puts another file's content in a file's place.
@@ -66,12 +66,22 @@ extension SimulatedDisk {
 
     /// Never replaces a file.
     package func copy(_ path: String, to target: String) {
-        guard let inode = self.inode(path), let (folder, name) = self.found(target), folder.entries[name] == nil else { return }
-        let copy = SimulatedInode(number: self.next(), content: inode.content)
-        copy.links = 1
-        folder.change(.init(number: self.next(), changes: [(name, .file(copy))], partner: nil))
+        if let bytes = self.contents(of: path) { _ = self.put(bytes, at: target) }
+    }
+
+    package func contents(of path: String) -> [UInt8]? { self.inode(path)?.content }
+
+    /// Makes a file of these bytes. Never replaces one.
+    ///
+    /// - Returns: false: the name is taken, or its folder is gone.
+    package func put(_ bytes: [UInt8], at path: String) -> Bool {
+        guard let (folder, name) = self.found(path), folder.entries[name] == nil else { return false }
+        let inode = SimulatedInode(number: self.next(), content: bytes)
+        inode.links = 1
+        folder.change(.init(number: self.next(), changes: [(name, .file(inode))], partner: nil))
         folder.sync()
-        self.charge(copy.allocated)
+        self.charge(inode.allocated)
+        return true
     }
 
     private func inode(_ path: String) -> SimulatedInode? {

@@ -26,8 +26,8 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     package var coverage = Coverage()
     /// Told of what was done to names: what became of `from`, and its new name, if it has one.
     package var onName: ((_ from: String, _ to: String?) -> Void)?
-    /// Somebody has deleted the newest segment of all.
-    package var onNewestVanished: (() -> Void)?
+    /// Somebody has deleted a file, perhaps the newest segment of all.
+    package var onVanished: ((_ file: String, _ isNewest: Bool) -> Void)?
     package var onTruncate: ((_ path: String, _ size: Int) -> Void)?
 
     private(set) var process: SimulatedProcess?

@@ -68,8 +68,8 @@ struct Inspector {
             events += 1
             return true
         }
-        // What could not be read for a moment is no event to the one, and was there again for the other.
-        if events > verdict.events, self.disk.coverage == struck {
+        // What could not be read for a moment, or was away, is no event to the one, and was there again for the other.
+        if events > verdict.events, self.disk.coverage == struck, !self.mayMissFolders {
             self.model.violate("a dump has \(events) events, the verdict \(verdict.events)")
         }
         let waiting = try inspection.waiting()
@@ -77,8 +77,7 @@ struct Inspector {
         for cursor in waiting {
             guard let line = self.lines.firstIndex(where: { $0.names.contains(cursor.route) }) else { continue }
             // One that a power cut set back begins at the oldest event: what is gone was settled.
-            let place = self.model.place(
-                of: line, at: max(cursor.sequence, inspection.segments.first?.base ?? 0), isRenamed: self.lines[line].names.count > 1)
+            let place = self.model.place(of: line, at: max(cursor.sequence, inspection.segments.first?.base ?? 0))
             if !place.lag.contains(cursor.events) {
                 self.model.violate("at rest \(cursor.name) is told to have \(cursor.events) events waiting, right is \(place.lag)")
             }

@@ -32,15 +32,16 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     private(set) var events: [KnownEvent] = []
     private var eventsOfIDs: [String: Int] = [:]
     private var lastDelivered: [Int: Int] = [:]
-    /// Named in alarms as not readable any more.
-    private var named: [Range<UInt64>] = []
-    /// Events acknowledged from then on may be lost without a word: damage to the last groups before a crash, which no mark covers yet.
-    private var undecidable: [Range<UInt64>] = []
+    var losses = Losses()
+    /// Events of a segment that was put back.
+    var hadBack: [Int] = []
     private(set) var isDamaged = false
     private(set) var violations: [String] = []
     private(set) var repeats = 0
     private(set) var delivered = 0
     private(set) var acknowledged = 0
+    /// So many events there were when the process began that runs, or ran last.
+    private(set) var eventsBefore = 0
     /// Bytes of the largest event.
     private(set) var largest = 0
     let machine: SimulatedMachine
@@ -140,8 +141,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         self.events[number].isDelivered = true
         if let sequence { self.events[number].sequence = sequence }
         let key = known.line << 24 | known.topic << 16 | known.key
-        let isOrdered = !self.mayLoseAside && self.lostAside == 0 && !self.partitionsUnknown.contains("topic-\(known.line)-\(known.topic)")
-        if let last = self.lastDelivered[key], number < last, isOrdered, !self.isNamed(number) {
+        if let last = self.lastDelivered[key], number < last, !self.isNamed(number), !self.losses.mayBeLate(number, known) {
             self.violate("event \(number) of line \(line) arrived after event \(last) of its key")
         }
         self.lastDelivered[key] = max(number, self.lastDelivered[key] ?? 0)
@@ -163,9 +163,12 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         self.events[number].isDelivered = true
     }
 
-    // MARK: Damage and alarms
+    // MARK: Damage
 
     func damaged() { self.isDamaged = true }
+
+    /// A process begins.
+    func began() { self.eventsBefore = self.events.count }
 
     /// A crash, and damage before the next start: what was acknowledged within the last mark's age may be lost unseen.
     func damagedAfterCrash(at crash: UInt64, markAge: UInt64) {
@@ -178,52 +181,38 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     /// What was acknowledged until now may be lost unseen, from a sequence on.
     func mayLose(from sequence: UInt64) {
-        self.undecidable.append(sequence..<UInt64.max)
-        self.undecidableSince = self.events.count
+        self.losses.untold.append(Losses.Part(sequences: sequence..<UInt64.max, below: self.events.count))
     }
+
+    /// A crash, and damage to a route's side log.
+    func mayLoseAside(of line: Int) { self.losses.unknownAside[line] = self.events.count }
 
     /// The newest segment of the spool was damaged, and no start has seen it yet.
     var isNewestLost = false
-    /// So was the mark.
-    var isMarkDamaged = false
-    /// Where the newest segment begins: with the mark gone, nothing else tells of it.
+    /// With the mark gone, too, nothing else tells of the newest segment: where it begins.
     var unmarked: UInt64?
 
     /// A start has seen what there is.
     func sawSpool() {
-        (self.isNewestLost, self.isMarkDamaged, self.unmarked) = (false, false, nil)
+        (self.isNewestLost, self.unmarked) = (false, nil)
         self.handedBelow = [:]
     }
 
-    private var undecidableSince = 0
-
-    /// Events of side logs that are said to be lost: which ones, only their places tell.
-    private var lostAside: UInt64 = 0
-    /// A crash, and damage to a side log.
-    var mayLoseAside = false
-    /// Topics with a set-aside unit of which nobody knows any more whether it was a partition's: which of several is older can't be told.
-    private var partitionsUnknown: Set<String> = []
-
-    func name(_ range: Range<UInt64>, of log: String) {
-        if log.hasSuffix("/spool") { self.named.append(range) } else { self.lostAside += UInt64(range.count) }
-        if !self.isDamaged { self.violate("sequences \(range) are said to be lost, and nothing was damaged") }
+    /// The spool is gone, as a start says.
+    func spoolIsGone() {
+        for place in self.events.indices.prefix(self.eventsBefore) { self.events[place].isGone = true }
     }
 
-    private func isNamed(_ event: Int) -> Bool {
-        let sequence = self.events[event].sequence
-        return self.events[event].isGone || self.named.contains { $0.contains(sequence) } || self.mayBeLost(event)
+    func isNamed(_ event: Int) -> Bool {
+        self.events[event].isGone || self.losses.isTold(event, at: self.events[event].sequence) || self.mayBeLost(event)
     }
 
-    private func mayBeLost(_ event: Int) -> Bool {
-        guard event < self.undecidableSince else { return false }
-        let sequence = self.events[event].sequence
-        return self.undecidable.contains { $0.contains(sequence) }
-    }
+    private func mayBeLost(_ event: Int) -> Bool { self.losses.mayBeUntold(event, at: self.events[event].sequence) }
 
     // MARK: Restarts
 
-    /// Calls of this process fail: it may not have been able to read what is settled.
-    var isStruck = false
+    /// Reads of this process have failed: it may not have found what is settled ahead of a cursor. None: there is no process.
+    var hasMissedReads: (() -> Bool)?
     /// By line, one past the last sequence that this process has handed out.
     private var handedBelow: [Int: UInt64] = [:]
 
@@ -239,6 +228,12 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         if !ids.isEmpty { self.coverage.hit("events set aside at a clean stop") }
     }
 
+    /// A process is over. What it could not read of what was settled it may have written over with less.
+    func ended() {
+        if self.hasMissedReads?() ?? false { for place in self.events.indices { self.events[place].asideOf = nil } }
+        self.hasMissedReads = nil
+    }
+
     /// The spool hands events out to be delivered.
     func hand(_ batch: Batch, of names: [String]) {
         guard !self.isDamaged else { return }
@@ -250,12 +245,19 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             self.events[number].sequence = sequence
             self.handedBelow[known.line] = max(self.handedBelow[known.line] ?? 0, sequence + 1)
             guard known.asideOf == names, known.forgetting == .no else { return }
-            guard !self.isStruck else { return self.events[number].asideOf = nil }
+            guard !(self.hasMissedReads?() ?? false) else { return }
             self.violate("event \(number), set aside when a process ended in order, is taken from the spool again at \(sequence)")
         }
     }
 
     // MARK: Checks
+
+    /// By line: events below a number that the cursor it has does not count. It was renamed, and a cursor of a former name given up, for
+    /// all that this one counted was settled.
+    private var uncounted: [Int: Int] = [:]
+
+    /// No cursor is left of what a line was called before.
+    func hasNoCursor(line: Int) { self.uncounted[line] = self.events.count }
 
     /// What is known of a line from a place on.
     struct Place {
@@ -265,15 +267,13 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         var undelivered: UInt64
     }
 
-    /// - Parameter isRenamed: whether the line had other names: what was settled or given up under one of these is perhaps not counted
-    ///   under the one it has now.
-    func place(of line: Int, at sequence: UInt64, isRenamed: Bool) -> Place {
+    func place(of line: Int, at sequence: UInt64) -> Place {
         var (least, most, undelivered): (UInt64, UInt64, UInt64) = (0, 0, 0)
         for (number, event) in self.events.enumerated() where event.line == line {
             switch event.fate {
             case .acknowledged where event.sequence >= sequence:
                 most += 1
-                if !isRenamed || !event.isDelivered && event.forgetting == .no { least += 1 }
+                if number >= self.uncounted[line] ?? 0 { least += 1 }
             case .acknowledged: if !event.isDelivered, event.forgetting == .no, !self.isNamed(number) { undelivered += 1 }
             // Its sequence is not known.
             case .submitted, .unknown: most += 1
@@ -289,49 +289,10 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             let event = self.events[place]
             return event.fate == .acknowledged && !event.isDelivered && event.forgetting == .no && !self.isNamed(place)
         }
-        guard let first = lost.first, !self.mayLoseAside, lost.count > self.lostAside else { return }
+        guard let first = lost.first(where: { !self.losses.mayBeLostAside($0, self.events[$0], among: lost, self.events) }) else { return }
         let event = self.events[first]
         self.violate(
             "\(lost.count) acknowledged events never arrived\(self.isDamaged ? ", in silence" : ""), the first is \(first) of line \(event.line), sequence \(event.sequence), id \(event.id ?? "-")"
         )
-    }
-
-    /// Takes over what was logged: alarms, and which branches ran.
-    func read(_ log: [LogRecord]) {
-        for record in log {
-            self.coverage.hit("log: \(record.message)")
-            switch record.message {
-            case "acknowledged events can't be read any more":
-                let ends = (record["sequences"] ?? "").split { !$0.isNumber }.compactMap { UInt64($0) }
-                if ends.count == 2, ends[0] <= ends[1] { self.name(ends[0]..<ends[1], of: record["folder"] ?? "") }
-                self.coverage.hit("missing: \(Self.kind(record["reason"] ?? ""))")
-            case "something of the log is damaged or gone":
-                let text = record["what"] ?? ""
-                self.coverage.hit("alarm: \(Self.kind(text))")
-                if !self.isDamaged { self.violate("a false alarm: \(record["file"] ?? "") \(text)") }
-                if text.hasPrefix("the spool is gone") {
-                    for place in self.events.indices { self.events[place].isGone = true }
-                } else if text.hasPrefix("the folder is gone") {
-                    self.mayLoseAside = true
-                } else if text.hasPrefix("the entry of unit "), let topic = text.firstRange(of: "(topic ") {
-                    self.partitionsUnknown.insert(String(text[topic.upperBound...].prefix { $0 != ")" }))
-                }
-                if let from = text.firstRange(of: "from sequence ") {
-                    guard let sequence = UInt64(text[from.upperBound...].prefix { $0.isNumber }) else { continue }
-                    if (record["file"] ?? "").contains("/spool/") {
-                        self.named.append(sequence..<UInt64.max)
-                    } else {
-                        self.mayLoseAside = true
-                    }
-                }
-            default: break
-            }
-        }
-    }
-
-    /// Its first words, without what differs each time.
-    private static func kind(_ text: String) -> String {
-        let words = text.prefix { !",:;(".contains($0) }.split(separator: " ").filter { !$0.allSatisfy(\.isNumber) }
-        return words.joined(separator: " ")
     }
 }

@@ -15,7 +15,8 @@ extension Round {
         "side log given up", "log: a route has taken over what it left under a former name", "cluster away", "dead letters",
         "log: set aside", "inspection beside a running node", "inspection of a folder at rest",
         "files taken away under the node are noticed", "a folder is moved away", "a folder has another one in its place",
-        "a folder that is away is noticed",
+        "a folder that is away is noticed", "the newest segment is away", "a segment is away", "a segment that was away is back",
+        "events of a segment that is back stay told",
     ]
 
     private static let sweeps = [
@@ -28,7 +29,8 @@ extension Round {
         "log: recovered after an unclean stop", "log: a file that is no segment of ours is left alone",
         "log: a copy of a segment under another name is left alone", "log: a segment that was never used is removed",
         "log: a segment could not be sealed; it is read anew at the next start",
-        "log: a segment that is not needed any more can't be removed; it keeps its room, and is tried again", "log: the next segment could not be prepared",
+        "log: a segment that is not needed any more can't be removed; it keeps its room, and is tried again",
+        "log: the next segment could not be prepared",
         "log: one copy of a segment's header was damaged; it is written anew from the other",
         "log: one slot of a cursor was damaged; it is written anew", "log: the last groups could not be written again",
         "log: the disk is full: the reserve is used for cursors, dead letters and what is set aside",

@@ -26,8 +26,11 @@ package struct Round {
         model.tell = self.tell
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
+        let absences = Absences(disk, model, folder: "\(SimulatedNode.directory)/spool")
         disk.onName = { from, to in self.count(from, to, model) }
-        disk.onNewestVanished = {
+        disk.onVanished = { file, isNewest in
+            absences.removed(file)
+            guard isNewest else { return }
             model.isNewestLost = true
             if let base = model.unmarked { model.mayLose(from: base) }
         }
@@ -48,9 +51,16 @@ package struct Round {
             let isLast = number == self.plan.lives.count - 1
             let life = self.atLeast(planned, number, disk, model)
             self.count(life, after: number > 0 ? self.plan.lives[number - 1] : nil, model)
-            self.damage(life, disk, model, crashedAt: hasCrashed ? crashedAt : nil, &copies)
+            self.damage(life, disk, model, absences, crashedAt: hasCrashed ? crashedAt : nil, &copies)
+            absences.before(number, of: self.plan.lives.count, life.absence?.absence)
+            self.damageBoth(disk, model)
+            self.countCursors(life, disk, model)
             if life.faults.contains(where: { $0.fault.kind.damages }) { model.damaged() }
-            model.isStruck = !life.faults.isEmpty
+            let struck = disk.coverage
+            model.began()
+            model.hasMissedReads = {
+                disk.coverage.counts.contains { Self.missesReads.contains($0.key) && struck.counts[$0.key] != $0.value }
+            }
             if isLast { disk.heal() }
             // What the device can't read of the last groups before a crash looks torn, as what is damaged at rest does.
             if hasCrashed, disk.hasBadSectors || life.faults.contains(where: { $0.fault.kind.failsReads }) {
@@ -71,14 +81,17 @@ package struct Round {
             // What was lost of a side log is sent again, behind newer events: known before these arrive.
             model.read(Array(records[read...]))
             clusters.tell(model)
+            model.ended()
             read = records.count
             let isUnclean = self.end(ending, disk, model)
+            if case .died(let reason) = ending, reason != DiskDeath.Kind.kill.rawValue { absences.powerCut() }
             if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
             // A start that came to nothing has written no mark.
             if isUnclean, node.hasOpened || !hasCrashed { crashedAt = machine.now }
             hasCrashed = isUnclean || hasCrashed && (node.refusal != nil || !node.hasOpened)
             for intrusion in disk.intrusions { model.violate("\(intrusion), which was away") }
-            if let refusal = node.refusal { self.refused(refusal, life, isLast, disk, model) }
+            if let refusal = node.refusal { self.refused(refusal, hasStruck: disk.coverage != struck, isLast, model) }
+            absences.check()
             if life.looksAfter != nil || isLast { Inspector(disk, model, life.lines, isBesideNode: false).look() }
             if !model.violations.isEmpty { break }
         }
@@ -92,40 +105,53 @@ package struct Round {
             acknowledged: model.acknowledged, steps: steps)
     }
 
+    /// Faults with which a start may not find what is settled ahead of a cursor.
+    private static let missesReads = Set(
+        [DiskFault.Kind.badSector, .readFails, .tooManyFiles, .fileVanishes, .folderAway].map { "fault.\($0.rawValue)" })
+
     /// What happens to the folder before a start.
-    private func damage(_ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, crashedAt: UInt64?, _ copies: inout Set<String>) {
+    private func damage(
+        _ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, _ absences: Absences, crashedAt: UInt64?, _ copies: inout Set<String>
+    ) {
         let folder = SimulatedNode.directory
-        let newest = (try? SpoolInspection(directory: "\(folder)/spool", disk: disk))?.segments.last
-        guard let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: folder, copies: copies) else {
-            return self.damageBoth(disk, model)
-        }
-        defer {
-            model.isNewestLost = model.isNewestLost || file == newest?.file && damage.kind != .flippedBit
-            model.isMarkDamaged = model.isMarkDamaged || file.hasSuffix("/spool/mark")
-            self.damageBoth(disk, model)
-        }
+        let newest = OnDisk(disk, spool: "\(folder)/spool").segments.last { $0.header != nil }
+        guard let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: folder, copies: copies) else { return }
+        model.isNewestLost = model.isNewestLost || file == newest?.path && damage.kind != .flippedBit
         model.coverage.hit("damage: \(damage.kind.rawValue)")
         model.coverage.hit("damaged: \(damage.target.rawValue)")
         model.damaged()
+        if damage.kind == .lostFolder { absences.removed(folder: file) } else { absences.removed(file) }
         if damage.kind == .strayCopy { copies.insert(file) }
         // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
         let tail = disk.files.last { $0.hasPrefix("\(folder)/spool/") && $0.hasSuffix(".segment") && !copies.contains($0) }
         if let crashedAt, file == tail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
             model.damagedAfterCrash(at: crashedAt, markAge: 3_000_000_000)
         }
-        if crashedAt != nil, !file.contains("/spool/") { model.mayLoseAside = true }
+        if crashedAt != nil, let line = RoundPlan.Line.number(ofSideLog: file) { model.mayLoseAside(of: line) }
         self.tell?("damage: \(damage) to \(file)")
     }
 
-    /// With the newest segment and the mark both gone, before a start has seen either, nothing tells that there was more than is left.
+    /// With the newest segment and the mark both gone, before a start has seen either, nothing tells that there was more than is left, but
+    /// for a cursor that has passed all that is left, and a file that can't be read.
     private func damageBoth(_ disk: SimulatedDisk, _ model: Model) {
-        guard model.isNewestLost || model.isMarkDamaged,
-            let left = try? SpoolInspection(directory: "\(SimulatedNode.directory)/spool", disk: disk), let verdict = try? left.verify(),
-            verdict.problems.contains(where: { $0.file.hasSuffix("/spool/mark") }),
-            !verdict.problems.contains(where: { $0.reason.hasPrefix("the newest segment is gone") })
-        else { return }
-        if model.isNewestLost { model.mayLose(from: left.segments.last?.end ?? 0) }
-        model.unmarked = left.segments.last?.base
+        let spool = OnDisk(disk, spool: "\(SimulatedNode.directory)/spool")
+        guard !spool.hasMark, let newest = spool.segments.last, let header = newest.header else { return }
+        model.unmarked = header.base
+        guard model.isNewestLost else { return }
+        if let end = spool.sealedEnd(newest.path) {
+            if spool.highestCursor <= end { model.mayLose(from: end) }
+        } else {
+            model.mayLose(
+                from: max(header.base, spool.highestCursor, model.end(in: disk.contents(of: newest.path) ?? [], from: header.base)))
+        }
+    }
+
+    /// A line that was renamed, and of whose names none has a cursor any more, gets one that counts only what comes under the name it has.
+    private func countCursors(_ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model) {
+        let spool = OnDisk(disk, spool: "\(SimulatedNode.directory)/spool")
+        for line in life.configured where life.lines[line].names.count > 1 && !life.lines[line].names.contains(where: spool.hasCursor) {
+            model.hasNoCursor(line: line)
+        }
     }
 
     /// What every round must have, whatever its dice said: a fault that struck, and segments that were rolled.
@@ -201,10 +227,10 @@ package struct Round {
     }
 
     /// A start may be refused for what strikes it just then, never for what a start has to live with.
-    private func refused(_ error: ForebayError, _ life: RoundPlan.Life, _ isLast: Bool, _ disk: SimulatedDisk, _ model: Model) {
+    private func refused(_ error: ForebayError, hasStruck: Bool, _ isLast: Bool, _ model: Model) {
         model.coverage.hit("start refused: \(error.code)")
         self.tell?("the start was refused: \(error)")
-        if disk.coverage == Coverage() || isLast || life.faults.isEmpty { model.violate("the node does not start: \(error)") }
+        if !hasStruck || isLast { model.violate("the node does not start: \(error)") }
     }
 
     private func count(_ life: RoundPlan.Life, after before: RoundPlan.Life?, _ model: Model) {

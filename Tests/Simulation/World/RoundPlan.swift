@@ -10,6 +10,29 @@ package struct RoundPlan: Sendable {
         var name: String { self.names.last! }
         /// What the configuration says under `formerly`.
         var formerly: [String] { Set(self.names).subtracting([self.name]).sorted() }
+
+        init(names: [String], cluster: Int) { (self.names, self.cluster) = (names, cluster) }
+
+        /// The first name of a line, the number of which tells the line in each name that it will have.
+        static func firstName(_ line: Int) -> String { "r\(line)" }
+
+        /// The line whose route has the side log that a path leads to, or into; none: it leads to no side log.
+        static func number(ofSideLog path: String) -> Int? {
+            let parts = path.split(separator: "/")
+            guard let folder = parts.firstIndex(where: { $0 == "setaside" || $0 == "deadletters" }), folder + 1 < parts.count else {
+                return nil
+            }
+            return Int(parts[folder + 1].dropFirst().prefix { $0.isNumber })
+        }
+    }
+
+    /// Somebody takes a segment of the spool away, and puts it back some lives later.
+    struct Absence {
+        /// Picks one that is not the newest.
+        let number: UInt64
+        let isNewest: Bool
+        /// So many lives go by without it.
+        let lives: Int
     }
 
     /// An operator gives up what a removed route left (`forebay routes forget`).
@@ -45,6 +68,8 @@ package struct RoundPlan: Sendable {
         var faults: [(item: Int, fault: DiskFault)] = []
         /// To the disk at rest, before the start.
         var damage: (item: Int, damage: Damage)?
+        /// Begins before the start.
+        var absence: (item: Int, absence: Absence)?
         var death: (item: Int, death: DiskDeath)?
         var troubles: [(item: Int, trouble: Trouble)] = []
         /// Whether the life waits until everything is delivered.
@@ -77,6 +102,8 @@ package struct RoundPlan: Sendable {
     private(set) var lateTopics: [Int: Int] = [:]
     /// Whether topics are closed for a while in most lives.
     private let setsAside: Bool
+    /// Half of the rounds have no damage: what is named missing there is wrong.
+    private var isDamaged = false
     /// Whether nothing is left out.
     private(set) var isWhole = true
 
@@ -96,16 +123,17 @@ package struct RoundPlan: Sendable {
         self.setsAside = self.usesKafka && Int.random(in: 0..<3, using: &chance) == 0
         self.make(&chance)
         self.standStill()
+        self.takeAway()
         self.leaveOut(without)
     }
 
     private mutating func make(_ chance: inout SplitMix) {
-        var lines = (0..<Int.random(in: 3...5, using: &chance)).map { Line(names: ["r\($0)"], cluster: $0 % 2) }
+        var lines = (0..<Int.random(in: 3...5, using: &chance)).map { Line(names: [Line.firstName($0)], cluster: $0 % 2) }
         var configured = Array(lines.indices)
         let lifeCount = Int.random(in: 3...5, using: &chance)
         let requests = Int.random(in: 200...260, using: &chance)
-        // Half of the rounds have no damage: what is named missing there is wrong.
         let isDamaged = Bool.random(using: &chance)
+        self.isDamaged = isDamaged
         var deaths = 0
         if self.usesKafka, Bool.random(using: &chance) {
             self.lateTopics[Int.random(in: 0..<3, using: &chance)] = Int.random(in: 0..<3, using: &chance)
@@ -164,6 +192,18 @@ package struct RoundPlan: Sendable {
                 self.lives[place].troubles.append((self.item(), trouble))
             }
         }
+    }
+
+    /// A segment of the spool is away for a life or two. Nothing else is damaged at rest meanwhile.
+    private mutating func takeAway() {
+        var chance = SplitMix(seed: self.seed ^ 0xABAC)
+        guard self.isDamaged, Int.random(in: 0..<5, using: &chance) < 2 else { return }
+        let lives = Int.random(in: 1...2, using: &chance)
+        let first = Int.random(in: 1..<self.lives.count, using: &chance)
+        guard first + lives < self.lives.count else { return }
+        for place in first...first + lives { self.lives[place].damage = nil }
+        let absence = Absence(number: chance.next(), isNewest: Bool.random(using: &chance), lives: lives)
+        self.lives[first].absence = (self.item(), absence)
     }
 
     /// The command on a folder is a process like others: it may be killed, too.
@@ -241,7 +281,7 @@ package struct RoundPlan: Sendable {
     private static func change(_ lines: inout [Line], _ configured: inout [Int], _ chance: inout SplitMix) {
         switch Int.random(in: 0..<8, using: &chance) {
         case 0:
-            lines.append(Line(names: ["r\(lines.count)"], cluster: lines.count % 2))
+            lines.append(Line(names: [Line.firstName(lines.count)], cluster: lines.count % 2))
             configured.insert(lines.count - 1, at: Int.random(in: 0...configured.count, using: &chance))
         case 1 where configured.count > 1, 2 where configured.count > 1:
             configured.remove(at: Int.random(in: 0..<configured.count, using: &chance))
@@ -266,6 +306,7 @@ package struct RoundPlan: Sendable {
             self.lives[place].faults.removeAll { items.contains($0.item) }
             self.lives[place].troubles.removeAll { items.contains($0.item) }
             if let damage = self.lives[place].damage, items.contains(damage.item) { self.lives[place].damage = nil }
+            if let absence = self.lives[place].absence, items.contains(absence.item) { self.lives[place].absence = nil }
             if let death = self.lives[place].death, items.contains(death.item) { self.lives[place].death = nil }
             if let forgetting = self.lives[place].forgetting, items.contains(forgetting.item) { self.lives[place].forgetting = nil }
         }
@@ -296,6 +337,10 @@ extension RoundPlan: CustomStringConvertible {
                 lines.append("    [\(forgetting.item)] gives up the \(what.place)th removed route after \(what.after) ms")
             }
             if let damage = life.damage { lines.append("    [\(damage.item)] damage at rest: \(damage.damage)") }
+            if let absence = life.absence {
+                let which = absence.absence.isNewest ? "the newest segment" : "a segment"
+                lines.append("    [\(absence.item)] \(which) of the spool is away for \(absence.absence.lives) lives")
+            }
             for fault in life.faults {
                 lines.append(
                     "    [\(fault.item)] fault \(fault.fault.kind.rawValue) from call \(fault.fault.call), \(fault.fault.count) times")

@@ -19,13 +19,9 @@ extension SimulatedNode {
         guard !self.model.isDamaged else { return }
         if self.plan.usesKafka { self.clusters.tell(self.model) }
         let (lag, sequence) = (spool.lag(of: route.cursor), route.cursor.sequence)
-        let isRenamed = self.life.lines[route.line].names.count > 1
-        let place = self.model.place(of: route.line, at: sequence, isRenamed: isRenamed)
+        let place = self.model.place(of: route.line, at: sequence)
         let elsewhere = route.aside.map { $0.setAside.events + $0.logs.deadLetters.count } ?? 0
-        // A former name's cursor that held nothing any more is given up, and the new name's begins at the oldest event: what had been set
-        // aside stands behind it, and is settled.
-        let least = place.lag.lowerBound - min(place.lag.lowerBound, isRenamed ? elsewhere : 0)
-        if !(least...place.lag.upperBound).contains(lag) {
+        if !place.lag.contains(lag) {
             self.model.violate("route \(route.name) says lag \(lag), right is \(place.lag), cursor \(sequence)")
         }
         if place.undelivered > elsewhere {
@@ -85,6 +81,7 @@ extension SimulatedNode {
         for route in routes where spool.lag(of: route.cursor) != 0 {
             self.model.violate("at rest, route \(route.name) says lag \(spool.lag(of: route.cursor)), cursor \(route.cursor.sequence)")
         }
+        self.model.checkStillTold(spool.missing.filter { $0.unit == nil }.map(\.sequences))
         if spool.isFull { self.model.violate("at rest, with everything delivered, the spool is full: \(budget.usedBytes) bytes used") }
         if spool.allCursors.count != routes.count {
             self.model.violate("\(spool.allCursors.count) cursors for \(routes.count) routes: \(spool.allCursors.map(\.name))")

@@ -35,13 +35,13 @@ extension SimulatedNode {
 
     /// Tells the model what is set aside when the stages have ended in order.
     func tellAside(_ routes: [Route]) {
-        guard self.life.faults.isEmpty, !self.model.isDamaged else { return }
+        guard !self.isStruck, !self.model.isDamaged else { return }
         for route in routes {
             guard let log = route.aside?.logs.setAside else { continue }
             let scan = log.scan(Dictionary(uniqueKeysWithValues: log.units.map { ($0.number, $0.settled) }))
             var ids: [String] = []
             repeat {
-                guard let batches = try? scan.read(upTo: 1 << 20) else { break }  // With no faults it can be read.
+                guard let batches = try? scan.read(upTo: 1 << 20) else { break }  // With no fault it can be read.
                 for batch in batches { batch.forEachEvent { event, _ in ids.append(String(decoding: event.id, as: UTF8.self)) } }
             } while !scan.isCaughtUp
             self.model.rest(ids, of: self.life.lines[route.line].names)
@@ -81,7 +81,7 @@ extension SimulatedNode {
             await self.pass(milliseconds: 200)
         }
         // A read that fails is tried again, more and more seldom.
-        guard self.life.faults.isEmpty else { return self.model.coverage.hit("not drained within two minutes, with faults") }
+        guard !self.isStruck else { return self.model.coverage.hit("not drained within two minutes, with faults") }
         let stuck = routes.filter { $0.waiting > 0 && !self.isTroubled($0.cluster) }
         for route in stuck {
             self.model.violate(

@@ -19,6 +19,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
     let surroundings: Surroundings
     let began: UInt64
     let isLast: Bool
+    private let struckBefore: Coverage
     /// Why it could not be started.
     private(set) var refusal: ForebayError?
     /// Whether it came so far as to mend what a crash left.
@@ -72,7 +73,11 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         self.surroundings = process.surroundings
         self.began = process.machine.now
         self.isLast = isLast
+        self.struckBefore = disk.coverage
     }
+
+    /// Whether a fault has struck this process.
+    var isStruck: Bool { self.disk.coverage != self.struckBefore }
 
     func main() async {
         do {
@@ -157,6 +162,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let spool = try known.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
         self.hasOpened = true
         self.model.sawSpool()
+        self.model.isStillTold(spool.missing.filter { $0.unit == nil }.map(\.sequences))
         let routes = self.life.configured.map { line in
             DataFolderLogs.Route(name: self.life.lines[line].name, formerly: self.life.lines[line].formerly)
         }

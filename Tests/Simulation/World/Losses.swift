@@ -1,0 +1,131 @@
+import ForebayTelemetry
+import ForebayTestKit
+
+/// What of all that was acknowledged may be lost: what alarms tell, and what nothing can tell. Each part is of the events that there were
+/// when it came to be so, for numbers go on and may be given again.
+struct Losses {
+    struct Part {
+        var sequences: Range<UInt64>
+        /// Of events with a lower number.
+        let below: Int
+    }
+
+    /// In the spool, told in alarms.
+    var told: [Part] = []
+    /// Damage to the last groups before a crash, which no mark covers yet: lost without a word.
+    var untold: [Part] = []
+    /// Told once, and had back.
+    private var late: [Part] = []
+    /// By line, events of side logs that are said to be lost. Which ones, only their places tell.
+    private var aside: [Int: (count: UInt64, below: Int)] = [:]
+    /// By line, events below a number that may be lost in a side log, and nothing tells how many.
+    var unknownAside: [Int: Int] = [:]
+    /// By topic, events below a number of which nobody knows any more whether they were set aside as a partition's or as the topic's:
+    /// which of these are older can't be told.
+    private var mixed: [String: Int] = [:]
+
+    func isTold(_ event: Int, at sequence: UInt64) -> Bool { self.told.contains { event < $0.below && $0.sequences.contains(sequence) } }
+
+    func mayBeUntold(_ event: Int, at sequence: UInt64) -> Bool {
+        self.untold.contains { event < $0.below && $0.sequences.contains(sequence) }
+    }
+
+    /// What is lost of a side log is sent again if it is still in the spool, and so behind newer events.
+    func mayBeLate(_ event: Int, _ known: Model.KnownEvent) -> Bool {
+        self.late.contains { event < $0.below && $0.sequences.contains(known.sequence) }
+            || event
+                < max(
+                    self.aside[known.line]?.below ?? 0, self.unknownAside[known.line] ?? 0,
+                    self.mixed["topic-\(known.line)-\(known.topic)"] ?? 0)
+    }
+
+    /// - Parameter all: the events that never arrived.
+    func mayBeLostAside(_ event: Int, _ known: Model.KnownEvent, among all: [Int], _ events: [Model.KnownEvent]) -> Bool {
+        if event < self.unknownAside[known.line] ?? 0 { return true }
+        guard let told = self.aside[known.line], event < told.below else { return false }
+        return UInt64(all.count { events[$0].line == known.line && $0 < told.below }) <= told.count
+    }
+
+    /// What a file had that is back is not lost any more, unless the next start says so.
+    ///
+    /// - Parameter mayBeLate: whether it may come behind newer ones that were delivered meanwhile.
+    mutating func hadBack(_ sequences: Range<UInt64>, mayBeLate: Bool) {
+        if mayBeLate { self.late += self.told.map { Part(sequences: sequences.clamped(to: $0.sequences), below: $0.below) } }
+        self.told = self.told.flatMap { part in
+            let known = sequences.clamped(to: part.sequences)
+            guard !known.isEmpty else { return [part] }
+            return [part.sequences.lowerBound..<known.lowerBound, known.upperBound..<part.sequences.upperBound].filter { !$0.isEmpty }.map {
+                Part(sequences: $0, below: part.below)
+            }
+        }
+    }
+
+    // MARK: What a node tells
+
+    /// - Parameters:
+    ///   - before: so many events there were when the process began.
+    ///   - now: so many there are.
+    mutating func read(_ record: LogRecord, before: Int, now: Int) {
+        switch record.message {
+        case "acknowledged events can't be read any more":
+            guard let sequences = Self.sequences(record) else { return }
+            let folder = record["folder"] ?? ""
+            if folder.hasSuffix("/spool") {
+                self.told.append(Part(sequences: sequences, below: now))
+            } else if let line = RoundPlan.Line.number(ofSideLog: folder) {
+                let count = UInt64(record["events"] ?? "") ?? 0
+                self.aside[line] = ((self.aside[line]?.count ?? 0) + count, now)
+            }
+        case "something of the log is damaged or gone":
+            self.readAlarm(record["file"] ?? "", record["what"] ?? "", before: before)
+        default: break
+        }
+    }
+
+    static func sequences(_ record: LogRecord) -> Range<UInt64>? {
+        let ends = (record["sequences"] ?? "").split { !$0.isNumber }.compactMap { UInt64($0) }
+        return ends.count == 2 && ends[0] <= ends[1] ? ends[0]..<ends[1] : nil
+    }
+
+    /// Starts tell of these.
+    private mutating func readAlarm(_ file: String, _ text: String, before: Int) {
+        let line = RoundPlan.Line.number(ofSideLog: file)
+        if text.hasPrefix("the folder is gone"), let line {
+            self.unknownAside[line] = before
+        } else if text.hasPrefix("the entry of unit "), let topic = text.firstRange(of: "(topic ") {
+            self.mixed[String(text[topic.upperBound...].prefix { $0 != ")" })] = before
+        }
+        guard let from = text.firstRange(of: "from sequence "), let sequence = UInt64(text[from.upperBound...].prefix { $0.isNumber })
+        else { return }
+        if let line { self.unknownAside[line] = before } else { self.told.append(Part(sequences: sequence..<UInt64.max, below: before)) }
+    }
+}
+
+extension Model {
+    /// Takes over what was logged: alarms, and which branches ran.
+    func read(_ log: [LogRecord]) {
+        for record in log {
+            self.coverage.hit("log: \(record.message)")
+            switch record.message {
+            case "acknowledged events can't be read any more":
+                self.coverage.hit("missing: \(Self.kind(record["reason"] ?? ""))")
+                if !self.isDamaged, let sequences = Losses.sequences(record) {
+                    self.violate("sequences \(sequences) are said to be lost, and nothing was damaged")
+                }
+            case "something of the log is damaged or gone":
+                let text = record["what"] ?? ""
+                self.coverage.hit("alarm: \(Self.kind(text))")
+                if !self.isDamaged { self.violate("a false alarm: \(record["file"] ?? "") \(text)") }
+                if text.hasPrefix("the spool is gone") { self.spoolIsGone() }
+            default: break
+            }
+            self.losses.read(record, before: self.eventsBefore, now: self.events.count)
+        }
+    }
+
+    /// Its first words, without what differs each time.
+    private static func kind(_ text: String) -> String {
+        let words = text.prefix { !",:;(".contains($0) }.split(separator: " ").filter { !$0.allSatisfy(\.isNumber) }
+        return words.joined(separator: " ")
+    }
+}
