@@ -1,3 +1,4 @@
+import ForebaySpool
 import ForebayTestKit
 import Glibc
 
@@ -126,10 +127,13 @@ extension Model {
     }
 
     /// At the end: what an alarm took of a segment that is back is still told, for nobody has acknowledged it.
-    func checkStillTold(_ sequences: [Range<UInt64>]) {
+    func checkStillTold(_ damage: SpoolDamage) {
         guard self.coverage.counts["alarm: it can't be read", default: 0] == 0 else { return }
-        for event in self.hadBack
-        where self.isToldAndMissing(event) && !sequences.contains(where: { $0.contains(self.events[event].sequence) }) {
+        let told =
+            damage.missing.filter { $0.unit == nil }.map(\.sequences)
+            + damage.alarms.compactMap { Losses.lostFrom($0.text).map { $0..<UInt64.max } }
+        for event in self.hadBack where self.isToldAndMissing(event) && !told.contains(where: { $0.contains(self.events[event].sequence) })
+        {
             return self.violate("event \(event) of a segment that is back was told of as lost, and is told of no more")
         }
     }

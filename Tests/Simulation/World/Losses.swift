@@ -87,6 +87,11 @@ struct Losses {
         return ends.count == 2 && ends[0] <= ends[1] ? ends[0]..<ends[1] : nil
     }
 
+    /// The sequence from which on events may be lost, as an alarm has it.
+    static func lostFrom(_ text: String) -> UInt64? {
+        text.firstRange(of: "from sequence ").flatMap { UInt64(text[$0.upperBound...].prefix { $0.isNumber }) }
+    }
+
     /// Starts tell of these.
     private mutating func readAlarm(_ file: String, _ text: String, before: Int) {
         let line = RoundPlan.Line.number(ofSideLog: file)
@@ -95,8 +100,7 @@ struct Losses {
         } else if text.hasPrefix("the entry of unit "), let topic = text.firstRange(of: "(topic ") {
             self.mixed[String(text[topic.upperBound...].prefix { $0 != ")" })] = before
         }
-        guard let from = text.firstRange(of: "from sequence "), let sequence = UInt64(text[from.upperBound...].prefix { $0.isNumber })
-        else { return }
+        guard let sequence = Self.lostFrom(text) else { return }
         if let line { self.unknownAside[line] = before } else { self.told.append(Part(sequences: sequence..<UInt64.max, below: before)) }
     }
 }
