@@ -195,12 +195,13 @@ struct RecoveryTableTests {
 
     /// A fifth segment without a frame.
     ///
+    /// - Parameter base: where the fourth ended when it was made.
     /// - Returns: the header of the fourth.
     @discardableResult
-    private func makeUnused(_ world: World) throws -> SegmentHeader {
+    private func makeUnused(_ world: World, base: UInt64 = 7) throws -> SegmentHeader {
         let last = world.segments[3].header
-        var header = SegmentHeader(log: last.log, origin: last.origin, number: 5, base: 7, salt: 99, madeAt: 0)
-        (header.previousNumber, header.previousEnd) = (4, 7)
+        var header = SegmentHeader(log: last.log, origin: last.origin, number: 5, base: base, salt: 99, madeAt: 0)
+        (header.previousNumber, header.previousEnd) = (4, base)
         var bytes = Data(count: 8192)
         bytes.withUnsafeMutableBytes { header.encode(to: $0) }
         try bytes.write(to: URL(filePath: world.path(5)))
@@ -247,6 +248,24 @@ struct RecoveryTableTests {
             #expect(world.alarms().isEmpty && world.missing().isEmpty && spool.durableEnd == 7 && spool.segmentCount == 4)
             #expect(!FileManager.default.fileExists(atPath: world.path(5)))
             #expect(try await world.append().segment == (isKilled ? 5 : 6), "no name that was seen is used")
+            await spool.close()
+        }
+    }
+
+    @Test("the newest segment is lost, and one behind it was never used: the newest may have gone on meanwhile", arguments: [true, false])
+    func unusedBehindLost(isGone: Bool) async throws {
+        let world = try await World(isClean: false)
+        try self.makeUnused(world, base: 6)
+        if isGone { try world.remove(world.path(4)) } else { try world.change(world.path(4), Self.damageHeader) }
+        for isAgain in [false, true] {
+            let spool = try await world.open()
+            #expect(world.alarms().contains("\(Self.name(4)): the newest segment is gone or can't be read"), "\(world.alarms())")
+            #expect(!FileManager.default.fileExists(atPath: world.path(5)))
+            if isAgain {
+                let (segment, receipt) = try await world.append()
+                #expect(segment == 5 && receipt.origin != world.id, "no id is given twice")
+                #expect(receipt.firstSequences[0] >= SpoolFormat.gap)
+            }
             await spool.close()
         }
     }

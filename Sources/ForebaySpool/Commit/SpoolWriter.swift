@@ -99,7 +99,7 @@ actor SpoolWriter {
                 try active.write(plan, durable: active.end, ordinals: ordinals)
             }
         } catch  where error.code == .spoolFull {
-            active.withdraw()
+            self.withdraw(from: active)
             self.budget.refresh()
             // Room that the disk did not give is none, until it has some again.
             self.view.setRoom(self.prepared?.size ?? 0)
@@ -118,6 +118,13 @@ actor SpoolWriter {
         self.askForNext()
         self.scheduleMark()
         return firstSequences.map { DurableReceipt(origin: active.header.origin, firstSequences: $0) }
+    }
+
+    private func withdraw(from active: SegmentWriter) {
+        do throws(ForebayError) { try active.withdraw() } catch {
+            if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
+            self.logger.warning("a group that was refused could not be taken back", ["file": active.path, "error": error.description])
+        }
     }
 
     /// It was removed, perhaps with its folder, and what was just synced with it.

@@ -10,17 +10,17 @@ struct LogCensus {
         self.disk = disk
     }
 
-    /// How many events of the routes were appended before a place.
+    /// How many events of the routes were appended before a place: not more than there were. What can't be read from there on may have been
+    /// theirs, and is not before it.
     func ordinal(of routes: [RouteID], at sequence: UInt64) throws(ForebayError) -> UInt64 {
-        var sum: UInt64 = 0
-        for route in routes { sum += try self.ordinal(of: route, at: sequence) }
-        return sum
-    }
-
-    private func ordinal(of route: RouteID, at sequence: UInt64) throws(ForebayError) -> UInt64 {
-        let total = self.view.read { $0.ordinals[route] ?? 0 }
-        let first = try self.firstFrame(of: [route], from: sequence)
-        return first.frame.map { $0.ordinal + (sequence > $0.base ? sequence - $0.base : 0) } ?? total
+        var sum: UInt64 = 0, unread: UInt64 = 0
+        for route in routes {
+            let total = self.view.read { $0.ordinals[route] ?? 0 }
+            let first = try self.firstFrame(of: [route], from: sequence)
+            sum += first.frame.map { $0.ordinal + (sequence > $0.base ? sequence - $0.base : 0) } ?? total
+            unread = max(unread, first.unread)
+        }
+        return sum - min(sum, unread)
     }
 
     /// Whether some are left at or behind a place. What can't be read may be some.
@@ -29,18 +29,25 @@ struct LogCensus {
         return first.frame != nil || first.hasHoles
     }
 
+    /// - Returns: with it whether anything before it is not there, and how many sequences.
     private func firstFrame(
         of routes: [RouteID], from sequence: UInt64
-    ) throws(ForebayError) -> (frame: FrameHeader?, hasHoles: Bool) {
+    ) throws(ForebayError) -> (frame: FrameHeader?, hasHoles: Bool, unread: UInt64) {
         let segments = self.view.read { state in state.segments.filter { $0.end > sequence } }
         var hasHoles = false
-        var expected = sequence
+        var expected = sequence, unread: UInt64 = 0
+        func reach(_ place: UInt64) {
+            if place > expected { unread += place - expected }
+        }
         for segment in segments {
             hasHoles = hasHoles || segment.isDamaged || segment.header.knownEnd > expected
-            expected = segment.end
-            guard routes.contains(where: { segment.routes[$0] != nil }) else { continue }
+            reach(segment.header.knownEnd)
+            expected = max(expected, segment.base)
+            defer { expected = max(expected, segment.end) }
+            guard routes.contains(where: { segment.routes[$0] != nil }) || segment.isDamaged else { continue }
             guard let file = try self.open(segment) else {
                 hasHoles = true
+                reach(segment.end)
                 continue
             }
             var scanner = SegmentScanner(file: file, salt: segment.salt, position: segment.position(of: sequence), limit: segment.dataEnd)
@@ -50,11 +57,15 @@ struct LogCensus {
                 case .footer, .end: break scan
                 case .frame(let frame, _):
                     guard frame.base < segment.end else { break scan }
-                    if routes.contains(frame.route), frame.end > sequence { return (frame, hasHoles) }
+                    guard frame.end > sequence else { continue }
+                    reach(frame.base)
+                    if routes.contains(frame.route) { return (frame, hasHoles, unread) }
+                    expected = max(expected, frame.end)
                 }
             }
+            reach(segment.end)
         }
-        return (nil, hasHoles)
+        return (nil, hasHoles, unread)
     }
 
     /// None if it is gone, or can't be read.

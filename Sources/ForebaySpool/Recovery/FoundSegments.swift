@@ -64,11 +64,6 @@ struct FoundSegments {
         if let failure { throw failure }
     }
 
-    /// The newest was never used.
-    mutating func dropLast() {
-        self.segments.removeLast()
-    }
-
     mutating func drop(_ number: UInt64) {
         self.segments.removeAll { $0.header.number == number }
     }

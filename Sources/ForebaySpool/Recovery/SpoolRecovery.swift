@@ -51,7 +51,9 @@ struct SpoolRecovery {
         let newestThere = found.segments.last?.header.number ?? 0
         outcome.newest = max(newestThere, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0)
         if outcome.newest == newestThere, try self.endsBelowMark(found, identity) { outcome.newest += 1 }
-        outcome.isNewestLost = outcome.newest > newestThere
+        let unused = outcome.newest == newestThere ? try self.unusedBehindLost(found, identity) : nil
+        if let unused { outcome.newest = unused.header.previousNumber }
+        outcome.isNewestLost = unused != nil || outcome.newest > newestThere
         // Before anything that shows it is moved away.
         if outcome.isNewestLost { try identity.renewOrigin(self.disk, of: self.directory, chance: chance) }
         for segment in foreign {
@@ -64,7 +66,8 @@ struct SpoolRecovery {
                     file: path, text: "neither copy of the segment's header can be read; it is moved to quarantine", holdsEvents: true))
             try Folder(self.disk).quarantine(path, of: self.directory)
         }
-        let unusedFrom = try self.dropUnused(&found, identity)
+        if let unused { try self.drop(unused, from: &found, newest: outcome.newest, identity) }
+        let unusedFrom = max(unused?.header.knownEnd ?? 0, try self.dropUnused(&found, identity))
         try self.dropUnknown(&found)
         for segment in found.segments where !segment.isWhole { self.mendHeader(segment) }
 
@@ -129,12 +132,28 @@ struct SpoolRecovery {
             let before = found.segments[found.segments.count - 2]
             guard try self.footer(of: before) == nil, try self.isUnused(last) else { break }
             durable = max(durable, last.header.knownEnd)
-            self.logger.info("a segment that was never used is removed", ["file": last.path])
-            try self.takeOverMark(from: last.header, to: before.header.number, identity)
-            try Folder(self.disk).remove(last.path)
-            found.dropLast()
+            try self.drop(last, from: &found, newest: before.header.number, identity)
         }
         return durable
+    }
+
+    /// A newest segment without a frame that the mark does not know of, behind one that is gone or can't be read: that one may have gone on
+    /// meanwhile, so it is the newest that is lost. None: there is no such one.
+    private func unusedBehindLost(_ found: FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> FoundSegments.Segment? {
+        guard let last = found.segments.last, last.header.version > 1, let newest = identity.mark?.value?.owner,
+            newest < last.header.number, last.header.previousNumber > 0, last.header.knownEnd == last.header.base,
+            !found.segments.contains(where: { $0.header.number == last.header.previousNumber }), try self.isUnused(last)
+        else { return nil }
+        return last
+    }
+
+    private func drop(
+        _ unused: FoundSegments.Segment, from found: inout FoundSegments, newest: UInt64, _ identity: LogIdentity
+    ) throws(ForebayError) {
+        self.logger.info("a segment that was never used is removed", ["file": unused.path])
+        try self.takeOverMark(from: unused.header, to: newest, identity)
+        try Folder(self.disk).remove(unused.path)
+        found.drop(unused.header.number)
     }
 
     /// Before the newest goes it is the newest no more: else it would be missed. And what it says of the one before it is kept.

@@ -137,10 +137,11 @@ final class SegmentWriter {
         self.position += size
     }
 
-    /// A write that ran out of room: the file ends again where its sound data does.
-    func withdraw() {
-        // Not being able to is harmless: what stands there was never acknowledged and is never complete.
-        try? self.file.truncate(to: self.position)
+    /// A write that ran out of room: the file ends again where its sound data does, durably. Of a small group all may stand there where a
+    /// file system's blocks are smaller than ours, and what was refused must not come after a power cut.
+    func withdraw() throws(ForebayError) {
+        try self.file.truncate(to: self.position)
+        try self.file.sync()
     }
 
     /// Ends the segment: footer, and the file cut to its length, synced.

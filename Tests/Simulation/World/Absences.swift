@@ -2,13 +2,16 @@ import ForebaySpool
 import ForebayTestKit
 import Glibc
 
-/// Segments of the spool that somebody takes away while the node is down, and puts back under their names one or two lives later.
+/// Segments that somebody takes away while the node is down, and puts back under their names one or two lives later.
 ///
-/// What such a one has arrives then, or is told of as lost to whom passed its place meanwhile, and stays told; and as long as it is, its
-/// bytes are there for an operator: in `segments/`, or in `quarantine/`.
+/// What such a one of the spool has arrives then, or is told of as lost to whom passed its place meanwhile, and stays told. One that was set
+/// aside is not read again: what it had stays told. As long as something is, its bytes are there for an operator: in `segments/`, or in
+/// `quarantine/`.
 final class Absences: @unchecked Sendable {  // Safe because: one thread at a time runs the simulation.
     private struct Segment {
         let path: String
+        /// Of a log of what is set aside; none: the spool's.
+        let line: Int?
         let bytes: [UInt8]
         /// Acknowledged events in it.
         let events: [Int]
@@ -37,28 +40,39 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     }
 
     private func takeAway(_ absence: RoundPlan.Absence, _ life: Int) {
-        let all = OnDisk(self.disk, spool: self.folder).segments.filter { $0.header != nil }
-        let candidates = absence.isNewest ? all.suffix(1) : all.dropLast()
-        guard !candidates.isEmpty else { return }
-        let chosen = candidates[candidates.startIndex + Int(absence.number % UInt64(candidates.count))]
+        let all = self.logs(areSetAside: absence.isSetAside).flatMap { log in
+            let segments = OnDisk(self.disk, log: log).segments.filter { $0.header != nil }
+            return absence.isNewest ? segments.suffix(1) : segments.dropLast()
+        }
+        guard !all.isEmpty else { return }
+        let chosen = all[Int(absence.number % UInt64(all.count))]
         guard let bytes = self.disk.contents(of: chosen.path), let base = chosen.header?.base else { return }
-        let events = self.model.events(in: bytes, from: base)
+        let line = RoundPlan.Line.number(ofSideLog: chosen.path)
+        let events = line.map { self.model.events(in: bytes, of: $0) } ?? self.model.events(in: bytes, from: base)
         self.segment = Segment(
-            path: chosen.path, bytes: bytes, events: events, sequences: base..<self.model.end(in: bytes, from: base),
+            path: chosen.path, line: line, bytes: bytes, events: events, sequences: base..<self.model.end(in: bytes, from: base),
             returns: life + absence.lives)
         self.disk.lose(chosen.path)
         self.model.damaged()
-        if absence.isNewest { self.model.isNewestLost = true }
-        self.model.coverage.hit(absence.isNewest ? "the newest segment is away" : "a segment is away")
-        self.model.tell?("\(chosen.path) is taken away, with \(events.count) events of \(self.segment!.sequences)")
+        if absence.isNewest, line == nil { self.model.isNewestLost = true }
+        self.model.coverage.hit(
+            "\(absence.isNewest ? "the newest segment" : "a segment")\(line == nil ? "" : " of what is set aside") is away")
+        self.model.tell?("\(chosen.path) is taken away, with \(events.count) events")
+    }
+
+    private func logs(areSetAside: Bool) -> [String] {
+        guard areSetAside else { return ["\(self.folder)/spool"] }
+        let prefix = "\(self.folder)/setaside/"
+        let names = self.disk.files.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count).prefix { $0 != "/" } }
+        return Set(names).sorted().map { prefix + $0 }
     }
 
     private func putBack() {
         guard let segment, self.disk.put(segment.bytes, at: segment.path) else { return self.segment = nil }
         self.segment!.isBack = true
-        self.model.losses.hadBack(segment.sequences, mayBeLate: segment.isCut)
-        self.model.hadBack = segment.events
-        self.model.coverage.hit("a segment that was away is back")
+        if segment.line == nil { self.model.losses.hadBack(segment.sequences, mayBeLate: segment.isCut) }
+        self.model.hadBack = (segment.events, segment.line)
+        self.model.coverage.hit("a segment\(segment.line == nil ? "" : " of what is set aside") that was away is back")
         self.model.tell?("\(segment.path) is put back")
     }
 
@@ -68,12 +82,17 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     func powerCut() { self.segment?.isCut = true }
 
     func removed(_ file: String) {
-        if file == self.segment?.path { self.segment?.isLost = true }
+        if file == self.segment?.path { self.lose() }
     }
 
     /// - Parameter mark: in a folder that is gone with all that was in it.
     func removed(folder mark: String) {
-        if let segment, mark.hasSuffix("/mark"), segment.path.hasPrefix(mark.dropLast("mark".count)) { self.segment!.isLost = true }
+        if let segment, mark.hasSuffix("/mark"), segment.path.hasPrefix(mark.dropLast("mark".count)) { self.lose() }
+    }
+
+    private func lose() {
+        self.segment?.isLost = true
+        self.model.hadBack = ([], nil)
     }
 
     // MARK: Checks
@@ -81,17 +100,23 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     /// After a life.
     func check() {
         guard let segment, segment.isBack, !segment.isLost else { return }
-        let missing = segment.events.filter(self.model.isToldAndMissing)
+        let missing = segment.events.filter { self.model.isMissing($0) && (segment.line != nil || self.model.isTold($0)) }
         guard !missing.isEmpty else { return }
-        self.model.coverage.hit("events of a segment that is back stay told")
-        let quarantine = "\(self.folder)/quarantine/"
-        let kept = Set(
-            self.disk.files.filter { $0 == segment.path || $0.hasPrefix(quarantine) }.compactMap(self.disk.contents)
-                .flatMap(self.model.numbers))
+        let which = segment.line == nil ? "a segment" : "a segment of what is set aside"
+        self.model.coverage.hit("events of \(which) that is back stay told")
+        let kept = Set(self.disk.files.filter(self.isKept).compactMap(self.disk.contents).flatMap(self.model.numbers))
         for event in missing where !kept.contains(event) {
             return self.model.violate(
                 "event \(event) was told of as lost, its segment was put back as \(segment.path), and is neither there nor in quarantine")
         }
+    }
+
+    /// The log may have another name now.
+    private func isKept(_ file: String) -> Bool {
+        guard let segment else { return false }
+        guard segment.line != nil else { return file == segment.path || file.hasPrefix("\(self.folder)/spool/quarantine/") }
+        guard RoundPlan.Line.number(ofSideLog: file) == segment.line, file.hasPrefix("\(self.folder)/setaside/") else { return false }
+        return file.contains("/quarantine/") || file.hasSuffix(segment.path.suffix(28))
     }
 }
 
@@ -99,6 +124,11 @@ extension Model {
     /// Acknowledged events that stand in a segment's file, by their values. What it had when it was another segment has lower sequences.
     func events(in bytes: [UInt8], from base: UInt64) -> [Int] {
         self.numbers(in: bytes).filter { self.events[$0].fate == .acknowledged && self.events[$0].sequence >= base }.sorted()
+    }
+
+    /// The same in a log of what is set aside, where each segment is written once.
+    func events(in bytes: [UInt8], of line: Int) -> [Int] {
+        self.numbers(in: bytes).filter { self.events[$0].fate == .acknowledged && self.events[$0].line == line }.sorted()
     }
 
     /// One past the last of them.
@@ -127,20 +157,29 @@ extension Model {
     }
 
     /// At the end: what an alarm took of a segment that is back is still told, for nobody has acknowledged it.
-    func checkStillTold(_ damage: SpoolDamage) {
-        guard self.coverage.counts["alarm: it can't be read", default: 0] == 0 else { return }
-        let told =
-            damage.missing.filter { $0.unit == nil }.map(\.sequences)
-            + damage.alarms.compactMap { Losses.lostFrom($0.text).map { $0..<UInt64.max } }
-        for event in self.hadBack where self.isToldAndMissing(event) && !told.contains(where: { $0.contains(self.events[event].sequence) })
-        {
+    ///
+    /// - Parameter line: whose log of what is set aside it is; none: the spool.
+    func checkStillTold(_ damage: SpoolDamage, of line: Int?) {
+        guard self.hadBack.line == line, self.coverage.counts["alarm: it can't be read", default: 0] == 0 else { return }
+        let missing = self.hadBack.events.filter { self.isMissing($0) && (line != nil || self.isTold($0)) }
+        let alarms = damage.alarms.compactMap { Losses.lostFrom($0.text) }
+        if line != nil {
+            guard alarms.isEmpty, damage.missing.reduce(0, { $0 + $1.events }) < missing.count else { return }
+            return self.violate(
+                "\(missing.count) events of a segment that is back were told of as lost, of line \(line!), and are told of no more")
+        }
+        let told = damage.missing.map(\.sequences) + alarms.map { $0..<UInt64.max }
+        for event in missing where !told.contains(where: { $0.contains(self.events[event].sequence) }) {
             return self.violate("event \(event) of a segment that is back was told of as lost, and is told of no more")
         }
     }
 
-    /// Whether an acknowledged event is told of as lost, and did not arrive.
-    func isToldAndMissing(_ event: Int) -> Bool {
+    /// Whether an acknowledged event did not arrive, and should have.
+    func isMissing(_ event: Int) -> Bool {
         let known = self.events[event]
-        return !known.isDelivered && known.forgetting == .no && !known.isGone && self.losses.isTold(event, at: known.sequence)
+        return !known.isDelivered && known.forgetting == .no && !known.isGone
     }
+
+    /// Whether an event is told of as lost, in the spool.
+    func isTold(_ event: Int) -> Bool { self.losses.isTold(event, at: self.events[event].sequence) }
 }

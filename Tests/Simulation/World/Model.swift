@@ -33,8 +33,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     private var eventsOfIDs: [String: Int] = [:]
     private var lastDelivered: [Int: Int] = [:]
     var losses = Losses()
-    /// Events of a segment that was put back.
-    var hadBack: [Int] = []
+    /// Events of a segment that was put back, and whose log of what is set aside it is of; none: the spool's.
+    var hadBack: (events: [Int], line: Int?) = ([], nil)
     private(set) var isDamaged = false
     private(set) var violations: [String] = []
     private(set) var repeats = 0

@@ -7,8 +7,8 @@ struct OnDisk {
     private let disk: SimulatedDisk
     private let folder: String
 
-    /// - Parameter folder: of a spool.
-    init(_ disk: SimulatedDisk, spool folder: String) {
+    /// - Parameter folder: of a log.
+    init(_ disk: SimulatedDisk, log folder: String) {
         self.disk = disk
         self.folder = folder
     }

@@ -26,7 +26,7 @@ package struct Round {
         model.tell = self.tell
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
-        let absences = Absences(disk, model, folder: "\(SimulatedNode.directory)/spool")
+        let absences = Absences(disk, model, folder: SimulatedNode.directory)
         disk.onName = { from, to in self.count(from, to, model) }
         disk.onVanished = { file, isNewest in
             absences.removed(file)
@@ -114,7 +114,7 @@ package struct Round {
         _ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, _ absences: Absences, crashedAt: UInt64?, _ copies: inout Set<String>
     ) {
         let folder = SimulatedNode.directory
-        let newest = OnDisk(disk, spool: "\(folder)/spool").segments.last { $0.header != nil }
+        let newest = OnDisk(disk, log: "\(folder)/spool").segments.last { $0.header != nil }
         guard let damage = life.damage?.damage, let file = damage.apply(to: disk, folder: folder, copies: copies) else { return }
         model.isNewestLost = model.isNewestLost || file == newest?.path && damage.kind != .flippedBit
         model.coverage.hit("damage: \(damage.kind.rawValue)")
@@ -134,7 +134,7 @@ package struct Round {
     /// With the newest segment and the mark both gone, before a start has seen either, nothing tells that there was more than is left, but
     /// for a cursor that has passed all that is left, and a file that can't be read.
     private func damageBoth(_ disk: SimulatedDisk, _ model: Model) {
-        let spool = OnDisk(disk, spool: "\(SimulatedNode.directory)/spool")
+        let spool = OnDisk(disk, log: "\(SimulatedNode.directory)/spool")
         guard !spool.hasMark, let newest = spool.segments.last, let header = newest.header else { return }
         model.unmarked = header.base
         guard model.isNewestLost else { return }
@@ -148,7 +148,7 @@ package struct Round {
 
     /// A line that was renamed, and of whose names none has a cursor any more, gets one that counts only what comes under the name it has.
     private func countCursors(_ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model) {
-        let spool = OnDisk(disk, spool: "\(SimulatedNode.directory)/spool")
+        let spool = OnDisk(disk, log: "\(SimulatedNode.directory)/spool")
         for line in life.configured where life.lines[line].names.count > 1 && !life.lines[line].names.contains(where: spool.hasCursor) {
             model.hasNoCursor(line: line)
         }

@@ -26,8 +26,10 @@ package struct RoundPlan: Sendable {
         }
     }
 
-    /// Somebody takes a segment of the spool away, and puts it back some lives later.
+    /// Somebody takes a segment away, and puts it back some lives later.
     struct Absence {
+        /// Of a log of what is set aside, or of the spool.
+        let isSetAside: Bool
         /// Picks one that is not the newest.
         let number: UInt64
         let isNewest: Bool
@@ -194,7 +196,7 @@ package struct RoundPlan: Sendable {
         }
     }
 
-    /// A segment of the spool is away for a life or two. Nothing else is damaged at rest meanwhile.
+    /// A segment is away for a life or two. Nothing else is damaged at rest meanwhile.
     private mutating func takeAway() {
         var chance = SplitMix(seed: self.seed ^ 0xABAC)
         guard self.isDamaged, Int.random(in: 0..<5, using: &chance) < 2 else { return }
@@ -202,7 +204,8 @@ package struct RoundPlan: Sendable {
         let first = Int.random(in: 1..<self.lives.count, using: &chance)
         guard first + lives < self.lives.count else { return }
         for place in first...first + lives { self.lives[place].damage = nil }
-        let absence = Absence(number: chance.next(), isNewest: Bool.random(using: &chance), lives: lives)
+        let (number, isNewest) = (chance.next(), Bool.random(using: &chance))
+        let absence = Absence(isSetAside: self.usesKafka && chance.next() % 3 == 0, number: number, isNewest: isNewest, lives: lives)
         self.lives[first].absence = (self.item(), absence)
     }
 
@@ -339,7 +342,8 @@ extension RoundPlan: CustomStringConvertible {
             if let damage = life.damage { lines.append("    [\(damage.item)] damage at rest: \(damage.damage)") }
             if let absence = life.absence {
                 let which = absence.absence.isNewest ? "the newest segment" : "a segment"
-                lines.append("    [\(absence.item)] \(which) of the spool is away for \(absence.absence.lives) lives")
+                let log = absence.absence.isSetAside ? "a log of what is set aside" : "the spool"
+                lines.append("    [\(absence.item)] \(which) of \(log) is away for \(absence.absence.lives) lives")
             }
             for fault in life.faults {
                 lines.append(

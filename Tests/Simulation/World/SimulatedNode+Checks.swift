@@ -81,7 +81,10 @@ extension SimulatedNode {
         for route in routes where spool.lag(of: route.cursor) != 0 {
             self.model.violate("at rest, route \(route.name) says lag \(spool.lag(of: route.cursor)), cursor \(route.cursor.sequence)")
         }
-        self.model.checkStillTold(spool.damage)
+        self.model.checkStillTold(spool.damage, of: nil)
+        for route in routes {
+            if let log = route.aside?.logs.setAside { self.model.checkStillTold(log.damage, of: route.line) }
+        }
         if spool.isFull { self.model.violate("at rest, with everything delivered, the spool is full: \(budget.usedBytes) bytes used") }
         if spool.allCursors.count != routes.count {
             self.model.violate("\(spool.allCursors.count) cursors for \(routes.count) routes: \(spool.allCursors.map(\.name))")
