@@ -220,8 +220,12 @@ final class SpoolReporter: Sendable {
         ]
     }
 
+    func knowsAll(of missing: MissingRange) -> Bool {
+        self.state.withLock { missing.parts(without: $0.known.missing + $0.known.acknowledged).isEmpty }
+    }
+
     /// A segment of a set-aside log is gone, and all that it had was settled: it must not count should it come back.
-    func knows(_ missing: MissingRange) {
+    func noteGone(_ missing: MissingRange) {
         let isNew = self.state.withLock { state in
             let new = missing.parts(without: state.known.missing + state.known.acknowledged)
             state.known.acknowledged += new

@@ -98,14 +98,15 @@ struct SpoolRecovery {
         return outcome
     }
 
-    /// In a set-aside log, where the units' places say what was settled.
+    /// In a set-aside log, where the units' places say what was settled. That takes a look at every frame: once for each hole.
     private func tellLost(_ holes: [MissingRange], _ losses: LossCount, _ log: SpoolID) throws(ForebayError) {
+        let holes = holes.filter { !self.reporter.knowsAll(of: $0) }
         guard !holes.isEmpty else { return }
         let path = "\(self.directory)/\(UnitTable.file)"
         let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
         let units = try UnitInventory(table: table, log: log, segments: losses.segments, disk: self.disk)
         for missing in try losses.lost(in: holes, units) {
-            if missing.events > 0 { self.reporter.report(missing) } else if missing.isGone { self.reporter.knows(missing) }
+            if missing.events > 0 { self.reporter.report(missing) } else if missing.isGone { self.reporter.noteGone(missing) }
         }
     }
 
