@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayKafka
 
 /// Bounds and times of a forward stage. Times are in milliseconds, sizes in bytes.
@@ -74,6 +75,9 @@ package struct ForwardConfiguration: Sendable {
         adjusted.isCompressed = codec != "none"
         return adjusted
     }
+
+    /// What a batch costs while it is in flight.
+    func cost(of batch: Batch) -> Int { batch.byteCount + batch.count * self.eventOverhead }
 
     /// The delay before the `failures`-th try again (1…).
     static func delay(_ first: Int, failures: Int, limit: Int) -> UInt64 {

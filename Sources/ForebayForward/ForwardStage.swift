@@ -217,18 +217,18 @@ package actor ForwardStage: Stage {
             guard let batch = await batches.next(isolation: self) else { return self.sourceEnded() }
             guard !Task.isCancelled else { return }
             guard self.partition(ofUnitOf: batch).isAccepted else { continue }
-            while let share, !share.take(self.state.cost(of: batch)) {
+            while let share, !share.take(self.configuration.cost(of: batch)) {
                 guard await room.next(isolation: self) != nil else { return }
             }
             guard !Task.isCancelled else { return }  // Not admitted: it is still behind the cursor.
-            self.heldBytes += self.state.cost(of: batch)
+            self.heldBytes += self.configuration.cost(of: batch)
             let unit = self.partition(ofUnitOf: batch)
             if unit.isAccepted {
                 self.seeChanges()
                 self.state.admit(
                     batch, partition: unit.partition, resentBelow: self.source.resentBelow, now: self.loop.nowMilliseconds)
             } else {
-                self.state.released += self.state.cost(of: batch)  // Its unit was given up meanwhile.
+                self.state.released += self.configuration.cost(of: batch)  // Its unit was given up meanwhile.
             }
             self.turn()
         }

@@ -124,7 +124,7 @@ struct ForwardState {
     /// Whether more may be pulled.
     var wantsMore: Bool { self.queuedBytes < self.configuration.queueLimit }
 
-    func cost(of batch: Batch) -> Int { batch.byteCount + batch.count * self.configuration.eventOverhead }
+    func cost(of batch: Batch) -> Int { self.configuration.cost(of: batch) }
 
     /// Of that, what an event takes until the ring has room for others.
     private var flightCost: Int { min(MemoryLayout<Flight>.stride, self.configuration.eventOverhead) }
