@@ -160,6 +160,7 @@ extension ForwardStage {
 
     /// The client met a failure that it goes on trying.
     func clientFailed(_ failure: KafkaFailure) {
+        self.clientFailedAt = self.loop.nowMilliseconds
         guard self.role == .direct else { return }
         let before = self.health.trouble?.failure.code
         self.health.heard(failure, at: self.surroundings.time.wallMilliseconds)
@@ -188,21 +189,6 @@ extension ForwardStage {
         self.shown.withLock {
             $0.isUp = isUp
             $0.trouble = trouble.map { ($0.failure, advice, $0.since) }
-        }
-    }
-
-    /// Asks a cluster that has been silent for a while whether it is there.
-    ///
-    /// Seldom while no topic is in use: it has to tell of all of them then, and librdkafka tells when its connection is gone.
-    func watchTarget() async {
-        guard self.role == .direct else { return }
-        while true {
-            do { try await self.surroundings.time.sleep(milliseconds: self.configuration.targetInterval) } catch { return }
-            let silent = self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, self.heardAt)
-            let isIdle = self.state.knownTopics(by: .main) == 0
-            guard silent >= UInt64(isIdle ? self.configuration.metadataInterval : self.configuration.targetInterval) else { continue }
-            self.wantsAnswer = true
-            self.wanted[ProducerSlot.main.rawValue].notify()
         }
     }
 

@@ -55,6 +55,8 @@ package actor ForwardStage: Stage {
     private(set) var heldBytes = 0
     /// When something could not be set aside for the last time, in the loop's ms.
     var roomWantedAt: UInt64?
+    /// When a client last met a failure, in the loop's ms.
+    var clientFailedAt: UInt64?
     /// By how many ms the time of day was ahead of the monotonic one when it was last looked at.
     var wallAhead: Int64?
     /// Attempts to set something aside, since there was room last.
@@ -158,6 +160,7 @@ package actor ForwardStage: Stage {
         self.idleSince = nil
         self.heldBytes = 0
         (self.aheadSeen, self.aheadKept) = (0, 0)
+        self.clientFailedAt = nil
         self.wantsAnswer = self.role == .direct
         self.forgetRoomWants()
         self.roomFailures = 0
@@ -277,15 +280,6 @@ package actor ForwardStage: Stage {
         if self.state.isIdle { self.finishDrain() }
         self.schedule(now: now)
         self.count()
-    }
-
-    private func moveCursor() {
-        do throws(ForebayError) {
-            for end in self.state.commits { try self.source.commit(through: end) }
-            self.state.commits.removeAll(keepingCapacity: true)
-        } catch {
-            self.fail(error)
-        }
     }
 
     /// A timer runs only while something waits for a time.

@@ -69,6 +69,26 @@ struct StageHealthTests {
         }
     }
 
+    @Test("the clock set back while one broker is away and the others answer: its client waits, too; long after that there is nothing to mend")
+    func clockSetBackBesideOneBroker() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            try await world.settled(world.give(1))
+            func opened() -> Int { world.cluster.takeCalls().count { $0.contains("opened as") } }
+            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            producer.fail(KafkaFailure(.transport))
+            await world.pass(5000)
+            #expect(world.fact("target_up") == .flag(true))
+            for (wait, isMadeAnew) in [(0, true), (400_000, false)] {
+                await world.pass(wait)
+                _ = opened()
+                world.process.machine.wallOffset -= 3_600_000
+                await world.pass(10_000)
+                #expect((opened() > 0) == isMadeAnew, "\(wait)")
+            }
+        }
+    }
+
     @Test("a delivery is an answer, too; and the drain's view of the cluster is its own")
     func answers() throws {
         try StageWorld.run { world in

@@ -234,6 +234,9 @@ struct ForwardState {
         }
     }
 
+    /// Events that are settled beyond the oldest flight, which holds the cursor.
+    var settledAheadCount: UInt64 { self.totals.settled - min(self.totals.settled, self.flights.head) }
+
     /// What is settled beyond the cursor, which the oldest flight holds: one lane's, the spool's.
     var settledAhead: SettledAhead {
         var ranges: [Range<UInt64>] = []
