@@ -76,6 +76,7 @@ struct RoomWant {
 
     var advice: String {
         if self.error.code == .spoolFull { return self.log.advice }
+        if self.error.code == .unavailable { return "nothing: the node is stopping, and goes on at its next start" }
         return "mend what the error says (permissions in data_dir, the limit of open files, the disk: dmesg); it is tried again by itself"
     }
 }

@@ -363,7 +363,3 @@ actor SpoolWriter {
         }
     }
 }
-
-extension ForebayError {
-    static let closed = ForebayError(.spoolFull, recovery: .retry, "the spool is closed")
-}
