@@ -18,6 +18,8 @@ struct ForwardFacts {
     var leaving = 0
     /// Topics that take nothing now, with the reason; the first few.
     var held: [String] = []
+    /// A partition that stands still while the cluster answers, with what to do about it; and since when, in ms since 1970.
+    var stall: (stall: ForwardState.Stall, reason: String, advice: String?, since: Int64)?
     /// Topics that wait because a broker refuses the time of acceptance; the first few.
     var refusedTimes: [String] = []
 
@@ -39,6 +41,12 @@ struct ForwardFacts {
             facts.append(Fact("room_reason", .text("\(want.log.trouble): \(want.error)")))
             facts.append(Fact("room_advice", .text(want.advice)))
             facts.append(Fact("room_since", .number(want.since)))
+        }
+        if let (_, reason, advice, since) = self.stall, self.isUp == true {
+            facts.append(Fact("stall_code", .text("\(KafkaErrorCode.timedOut)")))
+            facts.append(Fact("stall_reason", .text(reason)))
+            if let advice { facts.append(Fact("stall_advice", .text(advice))) }
+            facts.append(Fact("stall_since", .number(since)))
         }
         if !self.held.isEmpty { facts.append(Fact("held", .text(self.held.joined(separator: "; ")))) }
         if !self.refusedTimes.isEmpty { facts.append(Fact("times_refused", .text(self.refusedTimes.joined(separator: ", ")))) }

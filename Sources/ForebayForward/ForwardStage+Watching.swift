@@ -1,6 +1,7 @@
 import ForebayCore
 import ForebayKafka
 import ForebayTelemetry
+import Synchronization
 
 /// What a stage looks at again and again while it runs, whether or not anything comes.
 extension ForwardStage {
@@ -10,6 +11,7 @@ extension ForwardStage {
         while true {
             do { try await self.surroundings.time.sleep(milliseconds: interval) } catch { return }
             while !self.state.checkStalls(now: self.loop.nowMilliseconds) { await Task.yield() }
+            self.showStall()
             self.watchClock()
             self.turn()
             // What wanted room may have gone another way: a topic that is there again.
@@ -20,6 +22,21 @@ extension ForwardStage {
             }
             await self.keepAhead(isFinal: false)
         }
+    }
+
+    /// Nobody else tells of a partition that waits for long before it is set aside.
+    private func showStall() {
+        guard self.role == .direct, self.shown.withLock({ $0.stall?.stall != self.state.stall }) else { return }
+        let shown = self.state.stall.map { stall in
+            let silent = Int64(clamping: self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, stall.movedAt))
+            return (
+                stall,
+                "partition \(stall.partition) of topic \(stall.topic) takes nothing, though the cluster answers; it is set aside after "
+                    + "delivery.set_aside.partition_after (\(self.configuration.partitionPatience / 1000) s)",
+                self.advice.text(for: KafkaFailure(.timedOut), topic: stall.topic), self.surroundings.time.wallMilliseconds - silent
+            )
+        }
+        self.shown.withLock { $0.stall = shown }
     }
 
     /// librdkafka waits by the time of day: a client that waits to connect again when that is set back would wait for as long as that was.

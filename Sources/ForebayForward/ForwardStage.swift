@@ -161,6 +161,7 @@ package actor ForwardStage: Stage {
         self.heldBytes = 0
         (self.aheadSeen, self.aheadKept) = (0, 0)
         self.clientFailedAt = nil
+        self.shown.withLock { $0.stall = nil }
         self.wantsAnswer = self.role == .direct
         self.forgetRoomWants()
         self.roomFailures = 0

@@ -5,7 +5,9 @@ extension KafkaProperties {
     private static let protocols = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
     private static let mechanisms = ["GSSAPI", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
-    private static let files = ["ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.crl.location", "ssl.keystore.location"]
+    private static let files = [
+        "ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.crl.location", "ssl.keystore.location",
+    ]
 
     /// Files, where they are used: of one that is not there librdkafka says what OpenSSL made of that, and not that it is not there.
     func fileProblems() -> [Problem] {

@@ -12,16 +12,24 @@ extension ConfigurationProblemTests {
             let text = minimal + "\nlisteners: { ingest: { address: '0.0.0.0:2' }, admin: { address: '\(address)' } }\n"
             let warnings = try ConfigurationWorld(files: ["f": text]).load(["f"]).warnings.map(\.description)
             #expect(warnings.count == (isTold ? 1 : 0), "\(address)")
-            if isTold { #expect(warnings[0].contains(" listeners.admin.address: \(address) is not loopback, and there is no authentication")) }
+            if isTold {
+                #expect(warnings[0].contains(" listeners.admin.address: \(address) is not loopback, and there is no authentication"))
+            }
         }
     }
 
     @Test(
         "a file that a property names and that is not there: the property, as it was written, and that alone",
         arguments: [
-            ("security.protocol: sasl_plaintext, sasl.mechanisms: PLAIN, sasl.username: u, sasl.password_file: /nope", "sasl.password_file"),
+            (
+                "security.protocol: sasl_plaintext, sasl.mechanisms: PLAIN, sasl.username: u, sasl.password_file: /nope",
+                "sasl.password_file"
+            ),
             ("security.protocol: ssl, ssl.ca.location: /nope", "ssl.ca.location"),
-            ("security.protocol: SASL_SSL, sasl.mechanisms: PLAIN, sasl.username: u, sasl.password: p, ssl.key.location: /nope", "ssl.key.location"),
+            (
+                "security.protocol: SASL_SSL, sasl.mechanisms: PLAIN, sasl.username: u, sasl.password: p, ssl.key.location: /nope",
+                "ssl.key.location"
+            ),
         ])
     func filesThatAreNotThere(_ properties: String, _ property: String) {
         let text =

@@ -240,7 +240,9 @@ import Testing
         world.overrides = ["clusters.main.properties.sasl.password_file=/run/pw"]
         #expect(try world.load(["f"]).configuration.clusters["main"]?.properties["sasl.password"] == "s3cret")
         world.overrides = ["clusters.main.properties.sasl.password_file=/run/none"]
-        #expect(world.problems(["f"]) == ["--set clusters.main.properties.sasl.password_file: cannot read /run/none: No such file or directory"])
+        #expect(
+            world.problems(["f"]) == ["--set clusters.main.properties.sasl.password_file: cannot read /run/none: No such file or directory"]
+        )
         world.files["/run/none"] = "\n"
         #expect(world.problems(["f"]) == ["--set clusters.main.properties.sasl.password_file: /run/none is empty"])
     }

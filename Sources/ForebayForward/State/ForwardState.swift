@@ -51,6 +51,8 @@ struct ForwardState {
     var idleTopics = WaitingTopics()
     /// Where the next look for partitions that stand still begins.
     var stallsLookedAt = 0
+    /// The partition that has stood still for longest, and not yet for long enough to be set aside; and the one of the look that goes on.
+    var stall: Stall?, stallSeen: Stall?
     /// At the last look the queue was full of events that go alone.
     var isCrowded = false
     /// Whether `smallBatchSize` may have changed since it was last found.
