@@ -111,6 +111,7 @@ struct StageHealthTests {
             let ago = world.process.surroundings.time.wallMilliseconds - since
             #expect((34_000...36_500).contains(ago), "\(ago)")
             let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            world.cluster.isSilent = true
             producer.fail(KafkaFailure(.allBrokersDown))
             await world.pass(100)
             #expect(world.fact("stall_code") == nil && world.fact("error_code") == .text("_ALL_BROKERS_DOWN"))

@@ -4,8 +4,8 @@ import ForebayCore
 extension RouteError {
     /// What a stage that runs tells of itself, in its facts `error_code`, `error_reason`, `error_advice`, `error_since`; or why it doesn't.
     ///
-    /// A side log that takes nothing, so that a cursor waits, is told of in `room_code` and so on; a partition that stands still while others
-    /// move in `stall_code` and so on.
+    /// A side log that takes nothing, so that a cursor waits, is told of in `room_code` and so on; a partition that stands still while
+    /// others move in `stall_code` and so on.
     ///
     /// - Parameters:
     ///   - held: why it holds everything back, where it does.
