@@ -92,6 +92,9 @@ struct SourceState {
         return Move(sequence: self.isIdle ? max(self.settledEnd, self.position) : self.settledEnd, settled: settled)
     }
 
+    /// Events beyond the cursor that were settled before this reading.
+    var settledAhead: UInt64 { self.handed[self.head...].reduce(0) { $0 + ($1.isSettled ? $1.end - $1.first : 0) } }
+
     /// Batches in memory: those not settled, and at most as many that are.
     var held: Int { self.handed.count }
 

@@ -12,6 +12,7 @@ package final class SpoolSource: EventSource {
     private let surroundings: Surroundings
     private let state: Mutex<State>
     private let current = Mutex<Task<Void, Never>?>(nil)
+    private let settledAhead = Atomic<UInt64>(0)
 
     private struct State {
         var source: SourceState
@@ -51,6 +52,17 @@ package final class SpoolSource: EventSource {
 
     package var lag: UInt64 { self.spool.lag(of: self.spoolCursor) }
 
+    /// Those of them that wait: without what is settled beyond the cursor, which an older event holds.
+    package var waiting: UInt64 {
+        let ahead = self.settledAhead.load(ordering: .relaxed) + self.state.withLock { $0.source.settledAhead }
+        let lag = self.lag
+        return lag - min(lag, ahead)
+    }
+
+    package func settled(ahead count: UInt64) {
+        self.settledAhead.store(count, ordering: .relaxed)
+    }
+
     /// When the oldest event that waits was accepted, in ms since 1970; none if nothing waits.
     package var oldestAcceptedAt: Int64? { self.state.withLock { $0.source.oldestAcceptedAt } }
 
@@ -68,6 +80,7 @@ package final class SpoolSource: EventSource {
             (state.source, state.reading, state.failure) = (SourceState(cursor: self.spoolCursor.sequence), link, nil)
             if state.ahead.sentBelow > state.resentBelow { (state.resentBelow, state.resentBytes) = (state.ahead.sentBelow, .max) }
         }
+        self.settled(ahead: 0)
         self.spoolCursor.begin()
         let task = Task(preferring: self.surroundings.tasks) { await self.reader.read(into: link, for: self) }
         let old = self.current.withLock { current in

@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayKafka
 
 /// Bounds and times of a forward stage. Times are in milliseconds, sizes in bytes.
@@ -24,6 +25,8 @@ package struct ForwardConfiguration: Sendable {
     package var retryLimit = 30_000
     /// A partition without progress for so long is set aside, if the cluster answers.
     package var partitionPatience = 10_000
+    /// A partition without progress for so long is told of, if it is not set aside by then.
+    package var stallTold = 30_000
     /// Topics of which something may be set aside at once; what fails beyond it holds the route.
     package var setAsideTopics = 10_000
     /// Units that are asked for or drained at once: librdkafka keeps some 100 KiB for a topic that it sends to.
@@ -74,6 +77,9 @@ package struct ForwardConfiguration: Sendable {
         adjusted.isCompressed = codec != "none"
         return adjusted
     }
+
+    /// What a batch costs while it is in flight.
+    func cost(of batch: Batch) -> Int { batch.byteCount + batch.count * self.eventOverhead }
 
     /// The delay before the `failures`-th try again (1…).
     static func delay(_ first: Int, failures: Int, limit: Int) -> UInt64 {

@@ -18,6 +18,8 @@ struct ForwardFacts {
     var leaving = 0
     /// Topics that take nothing now, with the reason; the first few.
     var held: [String] = []
+    /// A partition that stands still while the cluster answers, with what to do about it; and since when, in ms since 1970.
+    var stall: (stall: ForwardState.Stall, reason: String, advice: String?, since: Int64)?
     /// Topics that wait because a broker refuses the time of acceptance; the first few.
     var refusedTimes: [String] = []
 
@@ -39,6 +41,12 @@ struct ForwardFacts {
             facts.append(Fact("room_reason", .text("\(want.log.trouble): \(want.error)")))
             facts.append(Fact("room_advice", .text(want.advice)))
             facts.append(Fact("room_since", .number(want.since)))
+        }
+        if let (_, reason, advice, since) = self.stall, self.isUp == true {
+            facts.append(Fact("stall_code", .text("\(KafkaErrorCode.timedOut)")))
+            facts.append(Fact("stall_reason", .text(reason)))
+            if let advice { facts.append(Fact("stall_advice", .text(advice))) }
+            facts.append(Fact("stall_since", .number(since)))
         }
         if !self.held.isEmpty { facts.append(Fact("held", .text(self.held.joined(separator: "; ")))) }
         if !self.refusedTimes.isEmpty { facts.append(Fact("times_refused", .text(self.refusedTimes.joined(separator: ", ")))) }
@@ -76,6 +84,7 @@ struct RoomWant {
 
     var advice: String {
         if self.error.code == .spoolFull { return self.log.advice }
+        if self.error.code == .unavailable { return "nothing: the node is stopping, and goes on at its next start" }
         return "mend what the error says (permissions in data_dir, the limit of open files, the disk: dmesg); it is tried again by itself"
     }
 }
@@ -160,6 +169,7 @@ extension ForwardStage {
 
     /// The client met a failure that it goes on trying.
     func clientFailed(_ failure: KafkaFailure) {
+        self.clientFailedAt = self.loop.nowMilliseconds
         guard self.role == .direct else { return }
         let before = self.health.trouble?.failure.code
         self.health.heard(failure, at: self.surroundings.time.wallMilliseconds)
@@ -188,21 +198,6 @@ extension ForwardStage {
         self.shown.withLock {
             $0.isUp = isUp
             $0.trouble = trouble.map { ($0.failure, advice, $0.since) }
-        }
-    }
-
-    /// Asks a cluster that has been silent for a while whether it is there.
-    ///
-    /// Seldom while no topic is in use: it has to tell of all of them then, and librdkafka tells when its connection is gone.
-    func watchTarget() async {
-        guard self.role == .direct else { return }
-        while true {
-            do { try await self.surroundings.time.sleep(milliseconds: self.configuration.targetInterval) } catch { return }
-            let silent = self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, self.heardAt)
-            let isIdle = self.state.knownTopics(by: .main) == 0
-            guard silent >= UInt64(isIdle ? self.configuration.metadataInterval : self.configuration.targetInterval) else { continue }
-            self.wantsAnswer = true
-            self.wanted[ProducerSlot.main.rawValue].notify()
         }
     }
 

@@ -69,54 +69,6 @@ extension ForwardStage {
         for await _ in self.changes.stream { self.turn() }
     }
 
-    /// Looks for partitions that stand still.
-    func watchStalls() async {
-        let interval = max(10, min(1000, self.configuration.partitionPatience / 4))
-        while true {
-            do { try await self.surroundings.time.sleep(milliseconds: interval) } catch { return }
-            while !self.state.checkStalls(now: self.loop.nowMilliseconds) { await Task.yield() }
-            self.watchClock()
-            self.turn()
-            // What wanted room may have gone another way: a topic that is there again.
-            if self.departing.isEmpty, let wanted = self.roomWantedAt, self.loop.nowMilliseconds - wanted >= self.roomPatience {
-                self.hasRoom(for: .setAside)
-                self.roomFailures = 0
-                self.setAside.wentDirect()
-            }
-            await self.keepAhead(isFinal: false)
-        }
-    }
-
-    /// librdkafka waits by the time of day: a client that waits to connect again when that is set back would wait for as long as that was.
-    private func watchClock() {
-        let time = self.surroundings.time
-        let ahead = time.wallMilliseconds - Int64(clamping: time.monotonicNanoseconds / 1_000_000)
-        defer { self.wallAhead = ahead }
-        guard let before = self.wallAhead, before - ahead > 2000, self.health.isUp != true else { return }
-        self.logger.warning(
-            "the clock was set back while the cluster is away; its producers are made anew",
-            ["route": self.route, "milliseconds": "\(before - ahead)"])
-        for slot in ProducerSlot.allCases { self.state.failed(slot, now: self.loop.nowMilliseconds) }
-    }
-
-    /// What went back and can't be delivered yet comes again within so many ms: a topic soon, a partition when it has stood still for long.
-    private var roomPatience: UInt64 {
-        5000 + (self.setAside.hasTakenPartitionBack ? UInt64(self.configuration.partitionPatience) : 0)
-    }
-
-    /// Has the source remember what is settled beyond its cursor: where that stands still, and when the run is over. Else each restart
-    /// would deliver and set aside the same events once more, for as long as an older one waits.
-    func keepAhead(isFinal: Bool) async {
-        guard self.role == .direct else { return }
-        let (head, settled) = (self.state.flights.head, self.state.totals.settled)
-        defer { self.aheadSeen = head }
-        guard isFinal || head == self.aheadSeen && settled != self.aheadKept else { return }
-        self.aheadKept = settled
-        var ahead = self.state.settledAhead
-        ahead.witnesses = [self.setAside.witness, await self.deadLetters.witness].compactMap { $0 }
-        self.source.keep(ahead, isFinal: isFinal)
-    }
-
     /// Appends what leaves to the set-aside log. Only when it is durable may the cursor pass it.
     func keepWhatLeaves() async {
         for await _ in self.departures.stream {

@@ -55,6 +55,8 @@ package actor ForwardStage: Stage {
     private(set) var heldBytes = 0
     /// When something could not be set aside for the last time, in the loop's ms.
     var roomWantedAt: UInt64?
+    /// When a client last met a failure, in the loop's ms.
+    var clientFailedAt: UInt64?
     /// By how many ms the time of day was ahead of the monotonic one when it was last looked at.
     var wallAhead: Int64?
     /// Attempts to set something aside, since there was room last.
@@ -158,6 +160,8 @@ package actor ForwardStage: Stage {
         self.idleSince = nil
         self.heldBytes = 0
         (self.aheadSeen, self.aheadKept) = (0, 0)
+        self.clientFailedAt = nil
+        self.shown.withLock { $0.stall = nil }
         self.wantsAnswer = self.role == .direct
         self.forgetRoomWants()
         self.roomFailures = 0
@@ -217,18 +221,18 @@ package actor ForwardStage: Stage {
             guard let batch = await batches.next(isolation: self) else { return self.sourceEnded() }
             guard !Task.isCancelled else { return }
             guard self.partition(ofUnitOf: batch).isAccepted else { continue }
-            while let share, !share.take(self.state.cost(of: batch)) {
+            while let share, !share.take(self.configuration.cost(of: batch)) {
                 guard await room.next(isolation: self) != nil else { return }
             }
             guard !Task.isCancelled else { return }  // Not admitted: it is still behind the cursor.
-            self.heldBytes += self.state.cost(of: batch)
+            self.heldBytes += self.configuration.cost(of: batch)
             let unit = self.partition(ofUnitOf: batch)
             if unit.isAccepted {
                 self.seeChanges()
                 self.state.admit(
                     batch, partition: unit.partition, resentBelow: self.source.resentBelow, now: self.loop.nowMilliseconds)
             } else {
-                self.state.released += self.state.cost(of: batch)  // Its unit was given up meanwhile.
+                self.state.released += self.configuration.cost(of: batch)  // Its unit was given up meanwhile.
             }
             self.turn()
         }
@@ -277,15 +281,6 @@ package actor ForwardStage: Stage {
         if self.state.isIdle { self.finishDrain() }
         self.schedule(now: now)
         self.count()
-    }
-
-    private func moveCursor() {
-        do throws(ForebayError) {
-            for end in self.state.commits { try self.source.commit(through: end) }
-            self.state.commits.removeAll(keepingCapacity: true)
-        } catch {
-            self.fail(error)
-        }
     }
 
     /// A timer runs only while something waits for a time.

@@ -1,7 +1,23 @@
+import Glibc
+
 /// What librdkafka takes without a word, or refuses with words that lead elsewhere.
 extension KafkaProperties {
     private static let protocols = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
     private static let mechanisms = ["GSSAPI", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+
+    private static let files = [
+        "ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.crl.location", "ssl.keystore.location",
+    ]
+
+    /// Files, where they are used: of one that is not there librdkafka says what OpenSSL made of that, and not that it is not there.
+    func fileProblems() -> [Problem] {
+        guard self["security.protocol"]?.lowercased().hasSuffix("ssl") ?? false else { return [] }
+        return self.inOrder.compactMap { section, name, path in
+            // `probe`: where OpenSSL's may be.
+            guard Self.files.contains(name), !path.isEmpty, path != "probe", access(path, R_OK) != 0 else { return nil }
+            return Problem(section: section, name: name, message: "cannot read \(path): \(String(cString: strerror(errno)))")
+        }
+    }
 
     /// Addresses of brokers that can be none: librdkafka connects to something else, or to nothing, for ever.
     func addressProblems() -> [Problem] {

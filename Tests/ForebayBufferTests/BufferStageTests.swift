@@ -99,6 +99,22 @@ struct BufferStageTests {
         }
     }
 
+    @Test("a spool that is closed is no full one: a group is refused as a whole, by another name, and told of once")
+    func closed() async throws {
+        let log = LogCapture()
+        defer { log.close() }
+        try await self.withStage { stage, port, spool in
+            await spool.close()
+            let outcomes = (0..<3).map { _ in Outcome() }
+            for outcome in outcomes { #expect(port.offer(self.submission(outcome)) == .accepted) }
+            let run = Task { try await stage.run() }
+            await stage.drain()
+            try await run.value
+            #expect(outcomes.map { $0.value.withLock { $0 } } == Array(repeating: "refused unavailable", count: 3))
+            #expect(log.records(label: "buffer").count { $0.message == "the spool refused a group" } == 1)
+        }
+    }
+
     @Test("refusals are told once, and again when a group was stored between")
     func tellsRefusals() async throws {
         let log = LogCapture()

@@ -36,6 +36,10 @@ struct SettledAheadSourceTests {
             #expect(a.lag == 30 && b.lag == 20, "what is ahead of the cursor waits with it")
             #expect(await SourceWorld.read(a, through: 50) == [0, 4, 5, 25, 26, 27, 28] + Array(41..<50), "restart \(restart)")
             #expect(await SourceWorld.read(b, through: 40) == Array(10..<15) + Array(16..<20) + Array(30..<40))
+            #expect(a.waiting == 16 && b.waiting == 19, "and does not count as waiting once it is passed over")
+            a.settled(ahead: 3)
+            #expect(a.waiting == 13 && a.lag == 30)
+            a.settled(ahead: 0)
             if restart == 2 {
                 try a.commit(through: Offset(lane: a.cursor.lane, number: 1))
                 #expect(cursor.sequence == 4 && a.lag == 26)

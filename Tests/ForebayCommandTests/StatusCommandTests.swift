@@ -199,6 +199,19 @@ import Testing
         #expect(try await Self.troubles(of: Self.node(route).replacingOccurrences(of: "running", with: "starting")).isEmpty)
     }
 
+    @Test("a log that is gone is named, also that of a route that is called as the spool is")
+    func logsThatAreGone() async throws {
+        for (file, log) in [
+            ("/d/spool", "the spool"), ("/d/setaside/spool", "setaside/spool"), ("/d/deadletters/spool", "deadletters/spool"),
+        ] {
+            let alarms =
+                #"[{"log":"spool","what":"it is gone","file":"\#(file)","lost_first":null,"lost_end":null,"advice":"put it back"}]"#
+            let route = #""state":"idle","lag_events":0,"set_aside_events":0,"set_aside_units":0,"last_error":null"#
+            let body = Self.node(route).replacingOccurrences(of: #""culprit":null"#, with: #""culprit":null,"alarms":\#(alarms)"#)
+            #expect(try await Self.troubles(of: body).hasPrefix("\(log) is gone: how much was in it is not known any more\n"), "\(file)")
+        }
+    }
+
     @Test func aRemovedRouteAndWhatTheDiskLost() async throws {
         let route = #"""
             "state":"idle","lag_events":0,"set_aside_events":0,"last_error":null},

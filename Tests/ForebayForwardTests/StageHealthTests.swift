@@ -69,6 +69,58 @@ struct StageHealthTests {
         }
     }
 
+    @Test(
+        "the clock set back while one broker is away and the others answer: its client waits, too; long after that there is nothing to mend"
+    )
+    func clockSetBackBesideOneBroker() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            try await world.settled(world.give(1))
+            func opened() -> Int { world.cluster.takeCalls().count { $0.contains("opened as") } }
+            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            producer.fail(KafkaFailure(.transport))
+            await world.pass(5000)
+            #expect(world.fact("target_up") == .flag(true))
+            for (wait, isMadeAnew) in [(0, true), (400_000, false)] {
+                await world.pass(wait)
+                _ = opened()
+                world.process.machine.wallOffset -= 3_600_000
+                await world.pass(10_000)
+                #expect((opened() > 0) == isMadeAnew, "\(wait)")
+            }
+        }
+    }
+
+    @Test("a partition that stands still and is not set aside for long is told of until it moves; while the cluster is away, that is")
+    func standsStill() throws {
+        try StageWorld.run {
+            $0.configuration.partitionPatience = 3_600_000
+        } _: { world in
+            world.cluster.topics = ["t": 1]
+            try await world.settled(world.give(1))
+            world.cluster.delivers = false
+            world.give(1)
+            await world.pass(25_000)
+            #expect(world.fact("stall_code") == nil)
+            await world.pass(10_000)
+            #expect(world.fact("stall_code") == .text("_TIMED_OUT"))
+            guard case .text(let reason)? = world.fact("stall_reason"), case .number(let since)? = world.fact("stall_since") else {
+                throw Unexpected(description: "no reason")
+            }
+            #expect(reason.hasPrefix("partition 0 of topic t takes nothing, though the cluster answers") && reason.hasSuffix("(3600 s)"))
+            let ago = world.process.surroundings.time.wallMilliseconds - since
+            #expect((34_000...36_500).contains(ago), "\(ago)")
+            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            world.cluster.isSilent = true
+            producer.fail(KafkaFailure(.allBrokersDown))
+            await world.pass(100)
+            #expect(world.fact("stall_code") == nil && world.fact("error_code") == .text("_ALL_BROKERS_DOWN"))
+            producer.report()
+            await world.pass(2000)
+            #expect(world.fact("stall_code") == nil && world.fact("error_code") == nil)
+        }
+    }
+
     @Test("a delivery is an answer, too; and the drain's view of the cluster is its own")
     func answers() throws {
         try StageWorld.run { world in

@@ -240,9 +240,11 @@ import Testing
         world.overrides = ["clusters.main.properties.sasl.password_file=/run/pw"]
         #expect(try world.load(["f"]).configuration.clusters["main"]?.properties["sasl.password"] == "s3cret")
         world.overrides = ["clusters.main.properties.sasl.password_file=/run/none"]
-        #expect(world.problems(["f"]) == ["--set clusters.main.properties.sasl.password: cannot read /run/none: No such file or directory"])
+        #expect(
+            world.problems(["f"]) == ["--set clusters.main.properties.sasl.password_file: cannot read /run/none: No such file or directory"]
+        )
         world.files["/run/none"] = "\n"
-        #expect(world.problems(["f"]) == ["--set clusters.main.properties.sasl.password: /run/none is empty"])
+        #expect(world.problems(["f"]) == ["--set clusters.main.properties.sasl.password_file: /run/none is empty"])
     }
 
     @Test func aSecretGivenTwiceIsAnError() {

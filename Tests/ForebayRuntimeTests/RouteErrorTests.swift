@@ -42,6 +42,16 @@ import Testing
         #expect(RouteError(of: Self.stage(), held: nil, drains: [Self.stage()]) == nil)
     }
 
+    @Test func aPartitionThatStandsStill() {
+        let stall: [String: Fact.Value] = [
+            "stall_code": .text("_TIMED_OUT"), "stall_reason": .text("it stands"), "stall_since": .number(7),
+        ]
+        #expect(RouteError(of: Self.stage(stall), held: nil) == RouteError(code: "_TIMED_OUT", reason: "it stands", since: 7))
+        // What holds the whole route says more.
+        #expect(RouteError(of: Self.stage(stall), held: "held") == RouteError(reason: "held"))
+        #expect(RouteError(of: Self.stage(stall.merging(["error_code": .text("X")]) { $1 }), held: nil)?.code == "X")
+    }
+
     @Test func withoutThem() {
         #expect(RouteError(of: nil, held: "held") == nil)
         #expect(RouteError(of: Self.stage(), held: nil) == nil)

@@ -8,6 +8,20 @@ import Testing
 @testable import ForebaySpool
 
 extension KnownLogsTests {
+    @Test("a log that is given up while an inspection looks is not missed by it; one that is deleted is")
+    func givenUpMeanwhile() async throws {
+        let world = try await Self.filled()
+        try world.start()
+        await world.setAside.close()
+        let inspection = try DataFolderInspection(directory: world.data)
+        try world.logs.folder(.setAside, "x").giveUp(world.budget)
+        #expect(try inspection.verify().problems.isEmpty)
+        let next = try DataFolderInspection(directory: world.data)
+        try FileManager.default.removeItem(atPath: world.data + "/deadletters/x")
+        #expect(try next.verify().problems.map(\.file) == [world.data + "/deadletters/x"])
+        await world.stop()
+    }
+
     @Test("a log in the place of one of another kind: a start is refused, and an inspection says so")
     func otherKind() async throws {
         let world = try await Self.filled()

@@ -270,6 +270,21 @@ struct RecoveryTableTests {
         }
     }
 
+    @Test("a newest segment without a frame is damaged, not unused, where a mark says that it had some: to an inspection as to a start")
+    func emptied() async throws {
+        let world = try await World(isClean: false)
+        let last = try self.makeUnused(world)
+        let mark = try #require(try SlotFile.read(SystemDisk(), world.directory + "/mark", as: .mark, log: last.log))
+        var value = try #require(mark.value)
+        (value.sequence, value.owner) = (8, 5)
+        _ = try SlotFile.take(SystemDisk(), world.directory + "/mark", of: world.directory, as: .mark, log: last.log, mark, value)
+        let problems = try SpoolInspection(directory: world.directory).verify().problems
+        #expect(problems.map(\.file) == [world.path(5)] && problems.map(\.missing) == [7..<8])
+        let spool = try await world.open()
+        #expect(world.missing() == ["7..<8 in 5 at 8192: the log ends below a mark"])
+        await spool.close()
+    }
+
     @Test("damage inside a segment, where it is")
     func inside() async throws {
         let next = 8192 + 40_960

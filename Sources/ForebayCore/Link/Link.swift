@@ -15,6 +15,9 @@ package struct LinkFinished: Error, Sendable {}
 /// - A cancelled sender's element is *not* queued. A cancelled consumer loses nothing, and the link stays open.
 /// - One consumer at a time. The bound counts what waits in the link, not what the consumer holds.
 /// - Links are disposable; the cursor is the truth.
+///
+/// What is called for each group is compiled for both elements that there are: other modules can't, and asking Swift's runtime what
+/// `Element` is costs a tenth of a single POST.
 package final class Link<Element: Weighted>: Sendable {
     private typealias Sender = UnsafeContinuation<Void, any Error>
     private typealias Consumer = UnsafeContinuation<Element?, Never>
@@ -46,6 +49,8 @@ package final class Link<Element: Weighted>: Sendable {
     var cancelledCalls: Int { self.state.withLock { $0.cancelledCalls } }
 
     /// Queues an element if there is room; never waits.
+    @specialized(where Element == Batch)
+    @specialized(where Element == Submission)
     package func offer(_ element: Element) -> Offer {
         switch self.state.withLock({ $0.put(element, isOffer: true) }) {
         case .handed(let consumer):
@@ -61,6 +66,8 @@ package final class Link<Element: Weighted>: Sendable {
     ///
     /// - Throws: `CancellationError` if the task is cancelled first, ``LinkFinished`` if the link has ended;
     ///   in both cases the element is not queued.
+    @specialized(where Element == Batch)
+    @specialized(where Element == Submission)
     package func send(_ element: Element) async throws {
         let id = self.state.withLock { $0.nextID() }
         defer { self.state.withLock { $0.ended(id: id) } }
@@ -91,11 +98,15 @@ package final class Link<Element: Weighted>: Sendable {
     }
 
     /// The consumer's face. Ask for a fresh one after a cancellation: a stream that was cancelled is dead, the link is not.
+    @specialized(where Element == Batch)
+    @specialized(where Element == Submission)
     package func stream() -> AsyncStream<Element> {
         AsyncStream(unfolding: { await self.next() })
     }
 
     /// Takes what waits right now without suspending, up to `bytes` in all and at least one element if any waits.
+    @specialized(where Element == Batch)
+    @specialized(where Element == Submission)
     package func takeWaiting(upTo bytes: Int) -> [Element] {
         var taken: [Element] = []
         var weight = 0
@@ -117,6 +128,8 @@ package final class Link<Element: Weighted>: Sendable {
         if signalRoom { self.room() }
     }
 
+    @specialized(where Element == Batch)
+    @specialized(where Element == Submission)
     private func next() async -> Element? {
         let id = self.state.withLock { $0.nextID() }
         defer { self.state.withLock { $0.ended(id: id) } }

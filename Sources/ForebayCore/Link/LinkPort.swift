@@ -44,6 +44,7 @@ package final class LinkPort<Element: Weighted>: Sendable {
     package var depth: (count: Int, bytes: Int) { self.current.withLock { $0 }?.depth ?? (0, 0) }
 
     /// The producer's side; `full` too while no consumer is connected.
+    @specialized(where Element == Submission)
     package func offer(_ element: Element) -> Offer {
         guard let link = self.current.withLock({ $0 }) else { return .full }
         let answer = link.offer(element)

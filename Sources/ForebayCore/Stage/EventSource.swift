@@ -19,6 +19,9 @@ package protocol EventSource: Sendable {
     /// - Parameter isFinal: the run has ended, and nothing is sent until ``batches()`` is called again.
     func keep(_ ahead: SettledAhead, isFinal: Bool)
 
+    /// How many events of the last ``batches()`` are settled beyond the cursor. Told each turn, before the cursor moves.
+    func settled(ahead count: UInt64)
+
     /// Events below it may have been sent by an earlier run, or process.
     var resentBelow: UInt64 { get }
 
@@ -28,6 +31,8 @@ package protocol EventSource: Sendable {
 
 extension EventSource {
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {}
+
+    package func settled(ahead count: UInt64) {}
 
     package var resentBelow: UInt64 { 0 }
 

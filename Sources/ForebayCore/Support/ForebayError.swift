@@ -41,6 +41,8 @@ extension ForebayError.Code {
     package static let spoolFull: Self = "spool_full"
     package static let spoolLocked: Self = "spool_locked"
     package static let spoolUnreadable: Self = "spool_unreadable"
+    /// What is to take something was closed: the node is stopping.
+    package static let unavailable: Self = "unavailable"
     package static let syncFailed: Self = "sync_failed"
     package static let systemCall: Self = "system_call"
     package static let brokerUnavailable: Self = "broker_unavailable"

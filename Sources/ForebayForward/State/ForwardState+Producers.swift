@@ -1,23 +1,12 @@
 /// The lives of the producers.
 extension ForwardState {
-    /// The producers to be made now.
-    func slotsToOpen(now: UInt64) -> [ProducerSlot] {
-        ProducerSlot.allCases.filter { slot in
-            guard case .closed(let until) = self[slot].phase, until <= now else { return false }
-            return self[slot].isWanted
-        }
-    }
+    // Inlined: the stage asks at each turn, and would copy the whole state for it.
 
-    /// The producers to be closed now: their reports are in, or were waited for long enough.
-    func slotsToClose(now: UInt64) -> [ProducerSlot] {
-        ProducerSlot.allCases.filter { slot in
-            switch self[slot].phase {
-            case .failing(let until): self[slot].outstanding == 0 || until <= now
-            case .draining, .renewing: self[slot].outstanding == 0
-            case .open, .closed: false
-            }
-        }
-    }
+    @inline(__always)
+    func slotsToOpen(now: UInt64) -> [ProducerSlot] { self.slots.toOpen(now: now) }
+
+    @inline(__always)
+    func slotsToClose(now: UInt64) -> [ProducerSlot] { self.slots.toClose(now: now) }
 
     mutating func opened(_ slot: ProducerSlot) {
         self[slot].phase = .open

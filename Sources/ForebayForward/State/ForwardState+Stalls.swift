@@ -2,6 +2,13 @@ import ForebayKafka
 
 /// Partitions that stand still although the cluster answers.
 extension ForwardState {
+    struct Stall: Equatable {
+        let topic: String
+        let partition: Int32
+        /// When it last moved.
+        let movedAt: UInt64
+    }
+
     /// Looks for partitions that have not moved for long although the cluster answers.
     ///
     /// A tenth of the patience is left to one that fills the drain's queue: it is read again later, and others wait for their turn.
@@ -12,12 +19,16 @@ extension ForwardState {
         let isCrowded = self.role == .drain && !self.wantsMore
         let patience = UInt64(self.configuration.partitionPatience)
         let first = self.stallsLookedAt < self.partitions.count ? self.stallsLookedAt : 0
-        if first == 0 { self.clearCrowd(now: now) }
+        if first == 0 {
+            self.clearCrowd(now: now)
+            self.stallSeen = nil
+        }
         let end = min(self.partitions.count, first + self.configuration.stallsPerLook)
         self.stallsLookedAt = end
         for place in first..<end where self.partitions[place].unsettled > 0 {
             self.checkStall(of: place, patience: isCrowded ? patience / 10 : patience, now: now)
         }
+        if end == self.partitions.count { self.stall = self.stallSeen }
         return end == self.partitions.count
     }
 
@@ -45,6 +56,13 @@ extension ForwardState {
         }
     }
 
+    private mutating func note(_ partition: PartitionState, silent: UInt64) {
+        guard self.role == .direct, partition.aside == .none, silent >= UInt64(self.configuration.stallTold),
+            partition.movedAt < self.stallSeen?.movedAt ?? .max
+        else { return }
+        self.stallSeen = Stall(topic: self.topics[partition.topic].name, partition: partition.number, movedAt: partition.movedAt)
+    }
+
     private mutating func checkStall(of place: Int, patience: UInt64, now: UInt64) {
         let partition = self.partitions[place]
         guard partition.aside != .closing || self.role == .drain else { return }
@@ -53,7 +71,7 @@ extension ForwardState {
         if silent > patience / 4 || partition.isLeaderless, now - min(now, learned) >= UInt64(self.configuration.metadataRetry) {
             self.want(partition.topic, by: .main)
         }
-        guard silent >= patience || self.role == .drain && partition.isLeaderless else { return }
+        guard silent >= patience || self.role == .drain && partition.isLeaderless else { return self.note(partition, silent: silent) }
         // An answer from within the silence tells that the cluster is there; without one all of it may be away.
         guard learned >= partition.movedAt + patience / 4 || partition.isLeaderless,
             now - min(now, learned) <= UInt64(self.configuration.partitionPatience) / 2

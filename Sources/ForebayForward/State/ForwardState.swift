@@ -51,6 +51,8 @@ struct ForwardState {
     var idleTopics = WaitingTopics()
     /// Where the next look for partitions that stand still begins.
     var stallsLookedAt = 0
+    /// The partition that has stood still for longest, and not yet for long enough to be set aside; and the one of the look that goes on.
+    var stall: Stall?, stallSeen: Stall?
     /// At the last look the queue was full of events that go alone.
     var isCrowded = false
     /// Whether `smallBatchSize` may have changed since it was last found.
@@ -124,7 +126,7 @@ struct ForwardState {
     /// Whether more may be pulled.
     var wantsMore: Bool { self.queuedBytes < self.configuration.queueLimit }
 
-    func cost(of batch: Batch) -> Int { batch.byteCount + batch.count * self.configuration.eventOverhead }
+    func cost(of batch: Batch) -> Int { self.configuration.cost(of: batch) }
 
     /// Of that, what an event takes until the ring has room for others.
     private var flightCost: Int { min(MemoryLayout<Flight>.stride, self.configuration.eventOverhead) }
@@ -233,6 +235,9 @@ struct ForwardState {
             self.commits.append(offset)
         }
     }
+
+    /// Events that are settled beyond the oldest flight, which holds the cursor.
+    var settledAheadCount: UInt64 { self.totals.settled - min(self.totals.settled, self.flights.head) }
 
     /// What is settled beyond the cursor, which the oldest flight holds: one lane's, the spool's.
     var settledAhead: SettledAhead {

@@ -57,3 +57,24 @@ struct ProducerSlotState {
         }
     }
 }
+
+extension [ProducerSlotState] {
+    /// The producers to be made now.
+    func toOpen(now: UInt64) -> [ProducerSlot] {
+        ProducerSlot.allCases.filter { slot in
+            guard case .closed(let until) = self[slot.rawValue].phase, until <= now else { return false }
+            return self[slot.rawValue].isWanted
+        }
+    }
+
+    /// The producers to be closed now: their reports are in, or were waited for long enough.
+    func toClose(now: UInt64) -> [ProducerSlot] {
+        ProducerSlot.allCases.filter { slot in
+            switch self[slot.rawValue].phase {
+            case .failing(let until): self[slot.rawValue].outstanding == 0 || until <= now
+            case .draining, .renewing: self[slot.rawValue].outstanding == 0
+            case .open, .closed: false
+            }
+        }
+    }
+}

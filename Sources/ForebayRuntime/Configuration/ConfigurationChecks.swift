@@ -83,7 +83,7 @@ struct ConfigurationChecks {
             let address = self.values.setting("limits", "connections_per_address"),
             let connections = self.values.number("limits", "connections_per_address"), connections > 0, most >= connections
         else { return }
-        let blamed = if case .builtIn = waiting.origin { address } else { waiting }
+        let blamed = Self.blamed(waiting, address)
         self.warnings.append(
             ConfigurationProblem(
                 blamed.origin, blamed.path,
@@ -115,7 +115,7 @@ struct ConfigurationChecks {
         else { return }
         let room = maximum - maximum / 20 - (64 << 10)  // Without the reserve, and a segment's header and footer.
         guard size > room else { return }
-        let blamed = if case .builtIn = body.origin { setting } else { body }
+        let blamed = Self.blamed(body, setting)
         self.warnings.append(
             ConfigurationProblem(
                 blamed.origin, blamed.path,
@@ -123,7 +123,11 @@ struct ConfigurationChecks {
                     + "kept): it gets 503 for ever; make one of them fit the other"))
     }
 
-    /// Says it where the user wrote something: a default is never at fault.
+    /// Of two settings that don't fit each other, the one to name: where the user wrote something. A default is never at fault.
+    private static func blamed(_ setting: ResolvedSetting, _ other: ResolvedSetting) -> ResolvedSetting {
+        if case .builtIn = setting.origin { other } else { setting }
+    }
+
     private mutating func atMost(_ small: [String], _ large: [String]) {
         guard let left = self.values.settings[ConfigurationPath(small)], let right = self.values.settings[ConfigurationPath(large)],
             case .number(let leftSize)? = left.values.first, case .number(let rightSize)? = right.values.first, leftSize > rightSize
@@ -145,9 +149,16 @@ struct ConfigurationChecks {
                 let setting = self.values.setting("listeners", second, "address"),
                 let other = self.values.setting("listeners", first, "address")
             else { continue }
-            let blamed = if case .builtIn = setting.origin { other } else { setting }
-            self.report(blamed, "\(address) is the address of both listeners, \(first) and \(second)")
+            self.report(Self.blamed(setting, other), "\(address) is the address of both listeners, \(first) and \(second)")
         }
+        guard let setting = self.values.setting("listeners", "admin", "address"),
+            let address = self.values.address("listeners", "admin", "address"), !address.isLoopback
+        else { return }
+        self.warnings.append(
+            ConfigurationProblem(
+                setting.origin, setting.path,
+                "\(address) is not loopback, and there is no authentication yet: whoever reaches it can read what is set aside and dead, and give"
+                    + " up what waits; keep it on 127.0.0.1, or on an address that only operators reach"))
     }
 
     // MARK: Routes and topics
@@ -256,7 +267,10 @@ struct ConfigurationChecks {
                     self.problems.append(ConfigurationProblem(origin, path, "bootstrap.servers is missing; give it under properties"))
                 }
             }
+            let isWhole = !self.hasUnread(path)
             for problem in found where problem.property != "bootstrap.servers" || together["bootstrap.servers"] != nil {
+                // What all together lack may be what could not be read, which has been said.
+                if problem.property == nil, !isWhole { continue }
                 self.report(problem, path, origin, together)
             }
         }
@@ -293,7 +307,14 @@ struct ConfigurationChecks {
         }
     }
 
-    /// Whether the property was given and could not be read, which has been said already.
+    /// Whether properties of a cluster were given and could not be read, which has been said already.
+    private func hasUnread(_ cluster: ConfigurationPath) -> Bool {
+        self.settings.values.keys.contains { path in
+            path.segments.starts(with: cluster.segments) && self.values.settings[path] == nil
+        }
+    }
+
+    /// The same of one property.
     private func hasFailed(_ cluster: ConfigurationPath, _ property: String) -> Bool {
         ["properties", "producer"].contains { section in
             let path = cluster.appending(section).appending(property)

@@ -33,7 +33,9 @@ struct ConfigurationResolver {
                 guard !text.isEmpty else { throw ConfigurationValueProblem(message: "\(name) is empty") }
                 self.keep(path, setting, texts: [text], [.text(text)], [origin])
             } catch {
-                self.problems.append(ConfigurationProblem(origin, path, error.message))
+                // As it was written.
+                let given = ConfigurationPath(path.segments.dropLast() + [path.segments.last! + KafkaSecrets.fileSuffix])
+                self.problems.append(ConfigurationProblem(origin, given, error.message))
             }
         }
     }

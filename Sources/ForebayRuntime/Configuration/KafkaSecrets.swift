@@ -5,7 +5,7 @@ package enum KafkaSecrets {
         "sasl.oauthbearer.config",
     ]
 
-    private static let suffix = "_file"
+    static let fileSuffix = "_file"
 
     /// Also properties of a librdkafka newer than this list, if their names say what they hold.
     package static func isSecret(_ property: String) -> Bool {
@@ -14,8 +14,8 @@ package enum KafkaSecrets {
 
     /// The secret that a `<property>_file` stands for.
     package static func secret(ofFileProperty property: String) -> String? {
-        guard property.hasSuffix(self.suffix) else { return nil }
-        let secret = String(property.dropLast(self.suffix.count))
+        guard property.hasSuffix(self.fileSuffix) else { return nil }
+        let secret = String(property.dropLast(self.fileSuffix.count))
         return self.isSecret(secret) ? secret : nil
     }
 }

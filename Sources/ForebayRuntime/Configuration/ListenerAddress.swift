@@ -32,6 +32,14 @@ package struct ListenerAddress: Sendable, Hashable, CustomStringConvertible {
         return Self.isNumeric(String(host), AF_INET) ? ListenerAddress(host: String(host), port: port) : nil
     }
 
+    /// Whether only this machine reaches it.
+    package var isLoopback: Bool {
+        var address = in6_addr()
+        if inet_pton(AF_INET, self.host, &address) == 1 { return withUnsafeBytes(of: address) { $0[0] == 127 } }
+        guard inet_pton(AF_INET6, self.host, &address) == 1 else { return false }
+        return withUnsafeBytes(of: address) { $0.dropLast().allSatisfy { $0 == 0 } && $0[15] == 1 }
+    }
+
     private static func isNumeric(_ host: String, _ family: Int32) -> Bool {
         var address = in6_addr()
         return inet_pton(family, host, &address) == 1

@@ -148,7 +148,7 @@ package final class Node: Sendable {
     }
 
     /// Events accepted and not settled yet, of all routes.
-    package var lag: UInt64 { self.routes.values.reduce(0) { $0 + $1.source.lag + $1.setAside.events } }
+    package var lag: UInt64 { self.routes.values.reduce(0) { $0 + $1.source.waiting + $1.setAside.events } }
 
     /// How long the disk may take for the last sync, where those that wait for it have used up `shutdown.timeout`.
     private static let leastForStorage = Duration.seconds(3)

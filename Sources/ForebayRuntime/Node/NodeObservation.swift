@@ -165,7 +165,7 @@ final class NodeObservation: NodeView {
         guard let known = parts.routes[route.name] else { return nil }
         let source = known.source
         let stage = stages.first { $0.name == "forward/\(route.name)" }
-        let lag = source.lag
+        let lag = source.waiting
         let isUp = stage?.facts.first { $0.name == "target_up" }?.value == .flag(true)
         let held = stage?.facts.first { $0.name == "held" }.flatMap { fact in if case .text(let text) = fact.value { text } else { nil } }
         let hasRoom = stage?.facts.contains { $0.name == "room_code" } == false

@@ -124,7 +124,7 @@ struct NodeRoute: Sendable {
             }
         }
         let lag = ("forebay_delivery_lag_events", Self.lagHelp)
-        gauge(lag.0, lag.1, stage: "forward") { Double(source.lag) }
+        gauge(lag.0, lag.1, stage: "forward") { Double(source.waiting) }
         gauge(lag.0, lag.1, stage: "setaside") { Double(setAside.events) }
         gauge("forebay_set_aside_events", Self.setAsideHelp) { Double(setAside.events) }
         gauge("forebay_set_aside_bytes", "Bytes of the events set aside, about.") { Double(setAside.bytes) }

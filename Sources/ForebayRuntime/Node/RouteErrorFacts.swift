@@ -4,7 +4,8 @@ import ForebayCore
 extension RouteError {
     /// What a stage that runs tells of itself, in its facts `error_code`, `error_reason`, `error_advice`, `error_since`; or why it doesn't.
     ///
-    /// A side log that takes nothing, so that a cursor waits, is told of in `room_code` and so on.
+    /// A side log that takes nothing, so that a cursor waits, is told of in `room_code` and so on; a partition that stands still while
+    /// others move in `stall_code` and so on.
     ///
     /// - Parameters:
     ///   - held: why it holds everything back, where it does.
@@ -15,6 +16,8 @@ extension RouteError {
             self = error
         } else if let held {
             self.init(reason: held)
+        } else if let stall = Self.told("stall", by: stage) {
+            self = stall
         } else if stage.state != .running, let error = stage.lastError {
             // What ended an earlier run of a stage that runs again is history.
             self.init(reason: error, since: stage.since)

@@ -370,7 +370,3 @@ actor SpoolWriter {
         }
     }
 }
-
-extension ForebayError {
-    static let closed = ForebayError(.spoolFull, recovery: .retry, "the spool is closed")
-}

@@ -14,10 +14,6 @@ extension ForebayError {
         ForebayError(.syncFailed, recovery: .stop, "\(call) \(path)", cause: SystemCallFailure(code: number))
     }
 
-    static func plain(_ message: String) -> ForebayError {
-        ForebayError(.spoolUnreadable, recovery: .stop, message)
-    }
-
     /// What was asked for is not there any more, and trying again won't bring it back. Only of what lies in a folder that is held: else its
     /// folder may be away for a moment (``Disk/holding(_:)``).
     var isLoss: Bool { self.systemCode == ENOENT || self.systemCode == EIO }

@@ -2,6 +2,7 @@ package import ForebayCore
 
 /// A node's data folder seen from outside: all of its logs, and whether they are those that it had. Takes no lock, changes nothing.
 package struct DataFolderInspection {
+    private let directory: String
     private let disk: any Disk
     private let known: KnownLogs
     private let logs: [(kind: LogKind, path: String)]
@@ -17,6 +18,7 @@ package struct DataFolderInspection {
 
     /// - Parameter directory: `data_dir`.
     package init(directory: String, disk: any Disk = SystemDisk()) throws(ForebayError) {
+        self.directory = directory
         self.disk = disk
         // First: a running node enters a log before there is anything in it.
         self.known = try KnownLogs(in: directory, disk: disk)
@@ -31,21 +33,30 @@ package struct DataFolderInspection {
     /// As ``SpoolInspection/verify()``, of all logs; and what the next start would tell of logs that are gone.
     package func verify() throws(ForebayError) -> SpoolInspection.Verdict {
         var verdict = SpoolInspection.Verdict()
-        var ids: Set<SpoolID> = []
-        var isSpoolUsed = false
-        for (kind, path) in self.logs {
+        var logs: [SpoolInspection] = []
+        for (kind, path) in self.logs where try self.disk.kind(of: path) != nil {
             if let refusal = try LogIdentity.refusal(of: path, as: kind, self.disk) {
                 verdict.problems.append(SpoolInspection.Problem(file: path, position: 0, missing: 0..<0, reason: refusal))
                 continue
             }
-            let log = try SpoolInspection(directory: path, disk: self.disk)
-            if let id = log.id { ids.insert(id) }
-            if kind == .spool { isSpoolUsed = log.segments.contains { $0.end > 0 } }
-            verdict.add(try log.verify())
+            logs.append(try SpoolInspection(directory: path, disk: self.disk))
         }
-        for alarm in self.known.missed(beside: ids, isSpoolUsed: isSpoolUsed) {
+        // One that was told of as gone may be back.
+        let ids = Set(logs.compactMap(\.id))
+        for log in logs { verdict.add(try log.verify(beside: ids)) }
+        let isSpoolUsed = logs.contains { $0.kind == .spool && $0.segments.contains { $0.end > 0 } }
+        for alarm in try self.missed(beside: ids, isSpoolUsed: isSpoolUsed) {
             verdict.problems.append(SpoolInspection.Problem(file: alarm.file, position: 0, missing: 0..<0, reason: alarm.text))
         }
         return verdict
+    }
+
+    /// A running node takes a log that it gives up out of its registry before the folder goes: one that is not known any more was given up
+    /// while we looked.
+    private func missed(beside ids: Set<SpoolID>, isSpoolUsed: Bool) throws(ForebayError) -> [SpoolAlarm] {
+        let missed = self.known.missed(beside: ids, isSpoolUsed: isSpoolUsed)
+        guard !missed.isEmpty else { return [] }
+        let still = try KnownLogs(in: self.directory, disk: self.disk).missed(beside: ids, isSpoolUsed: isSpoolUsed)
+        return missed.filter { alarm in still.contains { $0.file == alarm.file && $0.log == alarm.log } }
     }
 }

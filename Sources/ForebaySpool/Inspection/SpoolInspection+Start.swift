@@ -3,7 +3,9 @@ import ForebayTelemetry
 
 extension SpoolInspection {
     /// What the next start would tell of. Beside a running node files come and go: what changed meanwhile is looked at again.
-    func rehearse() throws(ForebayError) -> [Problem] {
+    ///
+    /// - Parameter logs: that the start would find, as far as is known.
+    func rehearse(beside logs: Set<SpoolID>) throws(ForebayError) -> [Problem] {
         let folder = "\(self.directory)/segments"
         var tries = 5
         while true {
@@ -12,7 +14,7 @@ extension SpoolInspection {
             let problems: [Problem]
             do throws(ForebayError) {
                 problems = try LogSink.$isMuted.withValue(true) {
-                    Result { () throws(ForebayError) in try self.rehearseOnce() }
+                    Result { () throws(ForebayError) in try self.rehearseOnce(beside: logs) }
                 }.get()
             } catch {
                 // A version that is not known, say. A call that fails says nothing of the log.
@@ -28,7 +30,7 @@ extension SpoolInspection {
         }
     }
 
-    private func rehearseOnce() throws(ForebayError) -> [Problem] {
+    private func rehearseOnce(beside logs: Set<SpoolID>) throws(ForebayError) -> [Problem] {
         var configuration = SpoolConfiguration(directory: self.directory, kind: self.kind, segmentSize: 1 << 20) { error in
             preconditionFailure("a disk in memory failed: \(error)")
         }
@@ -41,6 +43,8 @@ extension SpoolInspection {
             let recovery = SetAsideRecovery(configuration: configuration, log: start.identity.log, view: start.view, reporter: reporter)
             _ = try recovery.run()
         }
+        // As ``KnownLogs/finishStart(_:)``: the spool has the alarms of all of them.
+        reporter.hadBack(logs)
         return reporter.missing.map { missing in
             let file = SegmentFile.path(of: missing.segment, in: "\(self.directory)/segments")
             guard let unit = missing.unit else {

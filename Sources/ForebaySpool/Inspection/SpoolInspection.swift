@@ -91,7 +91,13 @@ package struct SpoolInspection {
             for route in entry.routes where self.routeNames[route] == nil { self.routeNames[route] = CursorSet.route(of: entry.name) }
         }
         found.removeAll { $0.0.log != self.id }
-        while try Self.endsUnused(found) { found.removeLast() }
+        try self.readMarks(registry.registry, areRecent: found.contains { $0.0.version > 2 })
+        while found.count > 1 {
+            let (last, before) = (found[found.count - 1], found[found.count - 2])
+            guard try FoundSegments.isUnused((last.0, last.1), behind: (before.0, before.1), marked: self.mark) else { break }
+            self.mark = max(self.mark, last.0.knownEnd)
+            found.removeLast()
+        }
         for (place, (header, file, size)) in found.enumerated() {
             let next = place + 1 < found.count ? found[place + 1].0 : nil
             let (end, isSealed) = try Self.end(disk, header, file, size: size, next: next)
@@ -102,20 +108,6 @@ package struct SpoolInspection {
                     madeAt: header.madeAt))
             self.mark = max(self.mark, isSealed ? end : header.base)
         }
-        try self.readMarks(registry.registry)
-    }
-
-    /// Whether the newest has no frame, and the one before it is not sealed: it was made, and then not used. That one may have gone on
-    /// meanwhile, so that it is the tail, as for a start.
-    private static func endsUnused(_ found: [(SegmentHeader, any DiskFile, Int)]) throws(ForebayError) -> Bool {
-        guard found.count > 1, let (header, file, size) = found.last, header.version > 1, header.knownEnd == header.base else {
-            return false
-        }
-        let (before, itsFile, itsSize) = found[found.count - 2]
-        guard try SegmentFooter.read(from: itsFile, size: itsSize, salt: before.salt, base: before.base) == nil else { return false }
-        var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
-        if case .end = try scanner.step() { return true }
-        return false
     }
 
     private mutating func note(_ file: String, _ reason: String) {
@@ -127,10 +119,12 @@ package struct SpoolInspection {
 
     /// Reads everything and checks every checksum, the order of sequences, the chain of segments and the footers; and all that the next
     /// start would tell of, by that start itself.
-    package func verify() throws(ForebayError) -> Verdict {
+    ///
+    /// - Parameter logs: of the same data folder, all that are there.
+    package func verify(beside logs: Set<SpoolID> = []) throws(ForebayError) -> Verdict {
         var verdict = try self.verifySegments()
         // What has been looked at is told of once.
-        verdict.problems += try self.rehearse().filter { problem in
+        verdict.problems += try self.rehearse(beside: logs).filter { problem in
             problem.missing.isEmpty || !verdict.problems.contains { $0.missing.overlaps(problem.missing) }
         }
         return verdict
@@ -254,10 +248,10 @@ package struct SpoolInspection {
         return (try TailRecovery(disk, header, file.path, size: size).end(), false)
     }
 
-    private mutating func readMarks(_ registry: CursorRegistry?) throws(ForebayError) {
+    private mutating func readMarks(_ registry: CursorRegistry?, areRecent: Bool) throws(ForebayError) {
         guard let id = self.id else { return }
         let folder = "\(self.directory)/cursors"
-        let takesOlder = !(registry?.hasKinds ?? self.headers.contains { $0.version > 2 })
+        let takesOlder = !(registry?.hasKinds ?? areRecent)
         let mark = try SlotFile.read(self.disk, "\(self.directory)/\(SpoolMark.file)", as: .mark, log: id, takesOlder: takesOlder)
         if let value = mark?.value { self.mark = max(self.mark, value.sequence) }
         for file in try Folder(self.disk).entries(folder) {

@@ -68,6 +68,30 @@ struct FoundSegments {
         self.segments.removeAll { $0.header.number == number }
     }
 
+    /// Whether the newest of two was made and never used: it has no frame, and the one before it is not sealed. A crash, or a call that
+    /// failed, came between making and use. The one before it may have gone on meanwhile, so that one is the tail.
+    ///
+    /// - Parameter marked: everything below it was durable. Behind a newest one that begins below it something has been.
+    static func isUnused(
+        _ newest: (header: SegmentHeader, file: any DiskFile), behind before: (header: SegmentHeader, file: any DiskFile), marked: UInt64
+    ) throws(ForebayError) -> Bool {
+        let header = newest.header
+        // One that was begun behind a lost one leaves sequences out.
+        guard header.version > 1, header.base >= marked, header.knownEnd == header.base,
+            try SegmentFooter.read(from: before.file, size: before.file.size(), salt: before.header.salt, base: before.header.base) == nil
+        else { return false }
+        return try Self.isEmpty(header, newest.file)
+    }
+
+    /// Whether a segment has neither a frame nor a footer.
+    static func isEmpty(_ header: SegmentHeader, _ file: any DiskFile) throws(ForebayError) -> Bool {
+        let size = try file.size()
+        guard try SegmentFooter.read(from: file, size: size, salt: header.salt, base: header.base) == nil else { return false }
+        var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
+        if case .end = try scanner.step() { return true }
+        return false
+    }
+
     /// Takes out the segments of other logs.
     mutating func takeForeign(to log: SpoolID) -> [Segment] {
         let foreign = self.segments.filter { $0.header.log != log }

@@ -120,18 +120,16 @@ struct SpoolRecovery {
         return footer.end < marked
     }
 
-    /// A newest segment without a frame, behind one that is not sealed: a crash, or a call that failed, came between making and use.
-    /// The one before it may have gone on meanwhile, so that one is the tail.
+    /// Removes newest segments that were never used.
     ///
     /// - Returns: everything below it was durable when such a one was made.
     private func dropUnused(_ found: inout FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> UInt64 {
         let marked = identity.marks.max() ?? 0
         var durable: UInt64 = 0
-        while found.segments.count > 1, let last = found.segments.last, last.header.version > 1, last.header.base >= marked,
-            last.header.knownEnd == last.header.base  // Behind a lost one there is no such one.
-        {
+        while found.segments.count > 1, let last = found.segments.last {
             let before = found.segments[found.segments.count - 2]
-            guard try self.footer(of: before) == nil, try self.isUnused(last) else { break }
+            let (file, itsFile) = (try self.disk.openFromDevice(last.path), try self.disk.open(before.path, []))
+            guard try FoundSegments.isUnused((last.header, file), behind: (before.header, itsFile), marked: marked) else { break }
             durable = max(durable, last.header.knownEnd)
             try self.drop(last, from: &found, newest: before.header.number, identity)
         }
@@ -173,15 +171,6 @@ struct SpoolRecovery {
     private func footer(of segment: FoundSegments.Segment) throws(ForebayError) -> SegmentFooter? {
         let file = try self.disk.open(segment.path, [])
         return try SegmentFooter.read(from: file, size: try file.size(), salt: segment.header.salt, base: segment.header.base)
-    }
-
-    private func isUnused(_ segment: FoundSegments.Segment) throws(ForebayError) -> Bool {
-        guard try self.footer(of: segment) == nil else { return false }
-        let file = try self.disk.openFromDevice(segment.path)
-        var scanner = SegmentScanner(
-            file: file, salt: segment.header.salt, position: segment.header.dataStart, limit: try file.size())
-        if case .end = try scanner.step() { return true }
-        return false
     }
 
     /// One copy is sound, so both are written anew from it.
@@ -293,7 +282,7 @@ struct SpoolRecovery {
                 next = segment.header
                 continue
             }
-            if try self.isUnused(segment) {
+            if try FoundSegments.isEmpty(segment.header, self.disk.openFromDevice(segment.path)) {
                 self.logger.info("a segment that was never used is removed", ["file": segment.path])
                 try Folder(self.disk).remove(segment.path)
                 found.drop(segment.header.number)

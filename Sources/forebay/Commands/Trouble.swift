@@ -194,9 +194,9 @@ struct Trouble {
     /// The log of which an alarm says that its folder is gone.
     private static func goneLog(_ alarm: JSONValue) -> String? {
         let path = (alarm["file"]?.text ?? "").split(separator: "/").suffix(2)
-        if path.last == "spool" { return "the spool" }
-        guard let kind = path.first, ["setaside", "deadletters"].contains(kind), path.count == 2 else { return nil }
-        return path.joined(separator: "/")
+        // A route may be called as the spool is.
+        if let kind = path.first, ["setaside", "deadletters"].contains(kind), path.count == 2 { return path.joined(separator: "/") }
+        return path.last == "spool" ? "the spool" : nil
     }
 
     private static func alarm(_ alarm: JSONValue, _ what: String, isSevere: Bool = true) -> Trouble {
