@@ -74,4 +74,26 @@ extension FaultTests {
         #expect(read == Array(0..<segments[0].end) + Array(segments[3].base..<12))
         await spool.close()
     }
+
+    @Test("a segment that is being removed is nobody's any more: what of it can't be read meanwhile is no loss")
+    func leaving() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk, cursorSyncInterval: 600_000)
+        let cursor = try await spool.forward("a")
+        await spool.releasePassedSegments()
+        for number in 0..<6 { try await spool.append("a", ["\(number)" + String(repeating: "l", count: 40_000)]) }
+        let first = spool.view.read { $0.segments[0] }
+        let view = spool.view, held = Happenings<Bool>()
+        disk.fail { call, path in
+            if call == .remove, path == first.path { held.add(view.holds(first.number)) }
+            return call == .remove && path == first.path && held.count == 1 ? EIO : nil
+        }
+        cursor.move(to: first.end, settled: first.end)
+        await spool.tidy()
+        #expect(held.all == [false] && view.holds(first.number), "it could not go, and is there")
+        await spool.tidy()
+        #expect(held.all == [false, false] && spool.start == first.end)
+        await spool.close()
+    }
 }
