@@ -6,7 +6,7 @@ import Synchronization
 /// The real disk, with the calls failing that a test names.
 package final class FaultDisk: Disk {
     package enum Call: Sendable {
-        case open, read, write, sync, truncate, rename, remove, makeFolder, list, space
+        case open, read, write, sync, truncate, rename, remove, makeFolder, list, space, hasName
         /// The two halves of ``Disk/syncFolder(_:)``: without a descriptor nothing was tried.
         case openFolder, syncFolder
     }
@@ -141,7 +141,12 @@ private final class FaultFile: DiskFile {
     }
 
     func size() throws(ForebayError) -> Int { try self.file.size() }
-    func hasName() throws(ForebayError) -> Bool { try self.file.hasName() }
+
+    func hasName() throws(ForebayError) -> Bool {
+        try self.disk.check(.hasName, self.path)
+        return try self.file.hasName()
+    }
+
     func dropCache() { self.file.dropCache() }
     func lock() throws(ForebayError) -> Bool { try self.file.lock() }
 }

@@ -1,4 +1,5 @@
 import ForebayTestKit
+import Foundation
 import Glibc
 import Testing
 
@@ -207,6 +208,22 @@ struct SupportTests {
             #expect(failure?.code == ENOTDIR)
         }
         #expect(try #require(try FolderEntries.names(of: "/proc/self/fd")).count < before + 200, "others' tests may hold some")
+    }
+
+    @Test("a lock that nobody has any more gives its memory back")
+    func locks() throws {
+        /// Pages that the process has.
+        func resident() throws -> Int {
+            let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
+            return try #require(text.split(separator: " ").dropFirst().first.flatMap { Int($0) })
+        }
+        // Of 48 bytes each 200,000 are some 2,500 pages. Others' tests may take some meanwhile, but not each time.
+        let grown = try (0..<5).map { _ in
+            let before = try resident()
+            for _ in 0..<200_000 { withExtendedLifetime(ThreadLock()) {} }
+            return try resident() - before
+        }
+        #expect(grown.contains { $0 < 1000 }, "\(grown)")
     }
 
     @Test("the oldest has waited since it was accepted, by the time of day, and for as long as it was seen, whatever that says")

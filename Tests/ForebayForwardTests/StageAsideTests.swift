@@ -78,6 +78,25 @@ struct StageAsideTests {
         }
     }
 
+    @Test("what is settled beyond a cursor that stands still is kept while the run goes on, and at its end: a kill ends none")
+    func keptAhead() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["waits": 1, "t": 1]
+            world.cluster.hidden = ["waits"]
+            world.give(1, "waits")
+            world.give(3)
+            try await world.until("it is kept", within: 5000) { world.source.ahead?.kept.ranges == [1..<4] }
+            #expect(world.source.ahead?.isFinal == false && world.source.cursor.number == 0)
+            world.give(2)
+            try await world.until("and what is settled after that", within: 5000) { world.source.ahead?.kept.ranges == [1..<6] }
+            await world.stop()
+            #expect(world.source.ahead?.isFinal == true && world.source.ahead?.kept.ranges == [1..<6])
+            world.cluster.hidden = []
+            world.start()
+            try await world.settled(6)
+        }
+    }
+
     @Test("groups are bounded in bytes and units; events accepted more than a second apart keep their own times")
     func groups() throws {
         let cases = [(1 << 20, 500, 1001), (1 << 20, 500, 1000), (200, 500, 1001), (1, 500, 1001), (1 << 20, 1, 1001)]

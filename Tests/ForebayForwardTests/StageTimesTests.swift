@@ -232,6 +232,8 @@ struct StageTimesTests {
             await world.pass(298_500)
             #expect(world.cluster.calls.filter { $0.what.contains("limits") || $0.what.contains("closed") }.isEmpty)
             await world.pass(1500)
+            let asked = world.cluster.calls.first { $0.what.hasPrefix("\(names[0]): metadata") && $0.at > 299_600 }
+            #expect(asked != nil && world.cluster.calls.first { $0.what == "\(names[1]): closed" }?.at == asked?.at)
             let calls = world.cluster.takeCalls()
             #expect(calls.contains("\(names[0]): limits t") && calls.contains("\(names[1]): closed"))
             #expect(world.cluster.producers[names[0]]?.isClosed == false)

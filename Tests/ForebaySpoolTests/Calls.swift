@@ -23,7 +23,9 @@ final class WatchedDisk: Sendable {
     func calls() -> [String] {
         self.state.withLock { state in
             defer { state.calls = [] }
-            return state.calls.filter { call in !["read ", "space ", "entries ", "list ", "openFolder "].contains { call.hasPrefix($0) } }
+            return state.calls.filter { call in
+                !["read ", "space ", "entries ", "list ", "openFolder ", "hasName "].contains { call.hasPrefix($0) }
+            }
         }
     }
 

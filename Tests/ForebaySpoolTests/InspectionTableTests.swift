@@ -136,6 +136,16 @@ struct InspectionTableTests {
         _ = first
     }
 
+    @Test("a segment without its footer ends with what it has where the one behind it is gone: that one is named, and nothing of its own")
+    func goneBehindOneWithoutFooter() async throws {
+        let segments = try await self.made()
+        let (first, second) = (segments[0], segments[1])
+        try self.change(first.path) { $0[first.dataEnd + 30] ^= 1 }
+        try FileManager.default.removeItem(atPath: second.path)
+        #expect(try self.inspect().segments[0].end == first.end)
+        #expect(try self.problems() == ["\(self.name(3)) 0 \(second.base)..<\(second.end) a segment is gone"])
+    }
+
     @Test("records that do not fit their frame, and a footer that says another end")
     func crafted() async throws {
         let segments = try await self.made()

@@ -110,4 +110,29 @@ struct RegistryLossTests {
         }
         await spool.close()
     }
+
+    @Test(
+        "which log it is one slot that is left of it says: the first or the second, of the mark or of a cursor",
+        arguments: ["mark", "cursors/forward.a"], [0, 1])
+    func oneSlot(file: String, slot: Int) async throws {
+        let fixture = SpoolFixture()
+        var spool = try fixture.open()
+        let cursor = try await spool.forward("a")
+        try await spool.append("a", ["x"])
+        cursor.move(to: 1, settled: 1)
+        await spool.tidy()
+        let id = spool.id
+        await spool.close()
+        let gone = CursorRegistry.files + ["mark", "cursors/forward.a"].filter { $0 != file }
+        for path in try fixture.segmentFiles() + gone.map({ "\(fixture.directory)/\($0)" }) {
+            try FileManager.default.removeItem(atPath: path)
+        }
+        let path = URL(filePath: "\(fixture.directory)/\(file)")
+        var bytes = try Data(contentsOf: path)
+        bytes[(1 - slot) * 4096 + 9] ^= 1
+        try bytes.write(to: path)
+        spool = try fixture.open()
+        #expect(spool.id == id && !spool.alarms.isEmpty)
+        await spool.close()
+    }
 }

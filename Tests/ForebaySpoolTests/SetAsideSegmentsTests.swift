@@ -53,6 +53,20 @@ struct SetAsideSegmentsTests {
         await empty.close()
     }
 
+    @Test("a segment that is gone is told of as that, at no place in a file")
+    func gone() async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        let log = try fixture.open()
+        try await log.append(new: [unit(1)], [aside(1, ["first"])])
+        for round in 0..<9 { try await log.append(new: [], [aside(1, ["\(round)" + large])]) }
+        await log.close()
+        try FileManager.default.removeItem(atPath: try fixture.segmentFiles()[1])
+        let again = try fixture.open()
+        let missing = again.missing
+        #expect(missing.count == 1 && missing.allSatisfy { $0.isGone && $0.position == 0 }, "\(missing)")
+        await again.close()
+    }
+
     @Test("positions go on where they were, also when every segment of the unit is gone", arguments: [false, true])
     func positionsGoOn(isClean: Bool) async throws {
         let fixture = SetAsideFixture(segmentSize: 64 << 10)

@@ -11,7 +11,7 @@ extension SetAside {
     ///   - ends: those of them that newer events of the topic are added to, or go past if nothing is set aside.
     package static func order(_ topic: String, in logs: [SetAside], ends: [SetAside]) {
         let turns = Self.turns(of: topic, in: logs)
-        guard let last = turns.last, turns.count > 1 || ends.contains(where: { $0 !== last.log }) else { return }
+        guard let last = turns.last else { return }
         for (place, turn) in turns.enumerated() {
             turn.log.take(SetAsideTurn(topic: topic, place: place), turn.units, behind: place > 0 ? turns[place - 1] : nil)
         }

@@ -211,7 +211,6 @@ extension ForwardState {
     /// Takes all unsettled flights out of a partition, in their order. What was sent is held by its producer from now on.
     private mutating func takeAll(of place: Int) -> [UInt32] {
         let partition = self.partitions[place]
-        guard partition.unsettled > 0 else { return [] }
         var taken: [UInt32] = []
         self.forEachUnsettled(of: place) { state, flight in
             if state.flights[flight].status == .sent {

@@ -134,7 +134,7 @@ package struct SpoolInspection {
     private static func kind(of directory: String, _ disk: any Disk) throws(ForebayError) -> LogKind {
         if try disk.kind(of: "\(directory)/\(UnitTable.file)") != nil { return .setAside }
         let parent = Folder.parent(of: directory).split(separator: "/").last.map(String.init) ?? ""
-        return parent == "spool" ? .spool : LogKind(rawValue: parent) ?? .spool
+        return LogKind(rawValue: parent) ?? .spool
     }
 
     private func verifySegments() throws(ForebayError) -> Verdict {
@@ -148,10 +148,10 @@ package struct SpoolInspection {
             verdict.segments += 1
             verdict.bytes += segment.bytes
             let known = self.headers[place].knownEnd
-            if known > expected, place > 0, !isSetAside {
+            if known > expected, !isSetAside {
                 verdict.problems.append(Problem(file: segment.file, position: 0, missing: expected..<known, reason: "a segment is gone"))
             }
-            if segment.base < expected, place > 0, !isSetAside {
+            if segment.base < expected, !isSetAside {
                 verdict.problems.append(
                     Problem(
                         file: segment.file, position: 0, missing: segment.base..<expected,

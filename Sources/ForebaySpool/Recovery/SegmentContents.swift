@@ -23,7 +23,6 @@ struct SegmentContents {
             case .frame(let frame, let position):
                 if let end, frame.base >= end { break scan }
                 self.add(frame, at: position)
-                self.dataEnd = scanner.position
             }
         }
         if let end, self.end < end { self.hasHoles = true }

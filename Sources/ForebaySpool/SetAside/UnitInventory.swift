@@ -100,7 +100,7 @@ struct UnitInventory {
                 case .frame(let frame, let position):
                     guard frame.base < segment.end else { break scan }
                     let number = frame.route.rawValue
-                    guard unknown.contains(number), let end = ends[number], frame.ordinal < end else { continue }
+                    guard unknown.contains(number), let end = ends[number] else { continue }
                     let first = firsts[number] ?? frame.ordinal
                     firsts[number] = first
                     guard let payload = try scanner.payload(of: frame, at: position), let topic = Self.topic(payload) else { continue }

@@ -9,6 +9,7 @@ package final class MemorySource: EventSource {
         /// How often it was begun anew; an earlier reading may still be ending, and is nobody's any more.
         var reading = 0
         var commits: [UInt64] = []
+        var ahead: (kept: SettledAhead, isFinal: Bool)?
         var waiting: [(end: UInt64, waiter: UnsafeContinuation<Void, Never>)] = []
         var failure: ForebayError?
     }
@@ -63,6 +64,13 @@ package final class MemorySource: EventSource {
     package var cursor: Offset { Offset(lane: .spool(self.spool), number: self.state.withLock { $0.cursor }) }
     package var lag: UInt64 { self.state.withLock { $0.next - $0.cursor } }
     package var commits: [UInt64] { self.state.withLock { $0.commits } }
+
+    package func keep(_ ahead: SettledAhead, isFinal: Bool) {
+        self.state.withLock { $0.ahead = (ahead, isFinal) }
+    }
+
+    /// What it was given to remember last, and whether that was at the end of a run.
+    package var ahead: (kept: SettledAhead, isFinal: Bool)? { self.state.withLock { $0.ahead } }
 
     /// The cursor can't be moved from now on; none: it can again.
     package func failCommits(with failure: ForebayError?) {

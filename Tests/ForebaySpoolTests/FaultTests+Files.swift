@@ -1,0 +1,99 @@
+import ForebayCore
+import ForebayTestKit
+import Foundation
+import Glibc
+import Testing
+
+@testable import ForebaySpool
+
+/// Of the files that a log has open, or uses again.
+extension FaultTests {
+    @Test("a call that fails where a file's name is asked for says nothing of it: events are accepted, and the log stays ours")
+    func nameUnknown() async throws {
+        let fixture = SpoolFixture()
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk)
+        try await spool.append("a", ["before"])
+        disk.fail { call, _ in call == .hasName ? EIO : nil }
+        try await spool.append("a", ["kept"])
+        #expect(try spool.events().map(\.1) == ["before", "kept"])
+        await spool.close()
+        let lock = try SpoolLock(disk, directory: fixture.directory)
+        #expect(lock.holds)
+        disk.fail(nil)
+        try FileManager.default.removeItem(atPath: fixture.directory + "/lock")
+        #expect(!lock.holds, "asked without an error it knows")
+    }
+
+    @Test("a passed segment's file that can't be opened for its next use is removed: its room is given back, and the next one is made")
+    func notUsedAgain() async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10)
+        let disk = FaultDisk()
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk)
+        let spool = try fixture.open(preparesNext: true, on: disk, cursorSyncInterval: 600_000, budget: budget)
+        let cursor = try await spool.forward("a")
+        await spool.releasePassedSegments()
+        let size = fixture.segmentSize, value = String(repeating: "u", count: 60_000)  // Four of them fit.
+        #expect(await eventually { spool.view.roomWithoutNewFile == size }, "the first one is made ready")
+        for _ in 0..<2 { try await spool.append("a", [value]) }
+        #expect(await eventually { budget.usedBytes == 2 * size }, "and the second one, when less than half of it is left")
+        for _ in 0..<3 { try await spool.append("a", [value]) }
+        #expect(spool.segmentCount == 2)
+        disk.fail { call, path in call == .open && path.contains("/prepared-") ? EMFILE : nil }
+        cursor.move(to: 4, settled: 4)
+        await spool.tidy()
+        let names = try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder)
+        #expect(names.count == 1 && spool.segmentCount == 1 && budget.usedBytes == size, "\(names), \(budget.usedBytes) bytes")
+        disk.fail(nil)
+        try await spool.append("a", [value])
+        #expect(await eventually { spool.view.roomWithoutNewFile > size }, "another one is made ready")
+        #expect(budget.usedBytes == 2 * size)
+        await spool.close()
+    }
+
+    @Test("a segment that is gone and the one behind it that can't be opened are each told of, and nothing is told twice")
+    func goneBeforeUnopenable() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        var spool = try fixture.open()
+        for number in 0..<12 { try await spool.append("a", ["\(number)" + String(repeating: "f", count: 40_000)]) }
+        let segments = spool.view.read { $0.segments }
+        try #require(segments.count > 3)
+        await spool.close()
+        try FileManager.default.removeItem(atPath: segments[1].path)
+        spool = try fixture.open(on: disk)
+        let bad = segments[2].path
+        disk.fail { call, path in call == .open && path == bad ? EIO : nil }
+        var told: [MissingRange] = []
+        let reader = SpoolReader(
+            view: spool.view, disk: disk, routes: .all, from: 0, onMissing: { told.append($0) }, onLeftOut: { _ in })
+        var read: [UInt64] = []
+        while !reader.isCaughtUp { for batch in try reader.read(upTo: 1) { read += batch.first..<batch.end } }
+        #expect(told.map(\.sequences) == [segments[1].base..<segments[1].end, segments[2].base..<segments[2].end])
+        #expect(told.map(\.isGone) == [true, false] && told.map(\.position) == [0, 0])
+        #expect(read == Array(0..<segments[0].end) + Array(segments[3].base..<12))
+        await spool.close()
+    }
+
+    @Test("a segment that is being removed is nobody's any more: what of it can't be read meanwhile is no loss")
+    func leaving() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk, cursorSyncInterval: 600_000)
+        let cursor = try await spool.forward("a")
+        await spool.releasePassedSegments()
+        for number in 0..<6 { try await spool.append("a", ["\(number)" + String(repeating: "l", count: 40_000)]) }
+        let first = spool.view.read { $0.segments[0] }
+        let view = spool.view, held = Happenings<Bool>()
+        disk.fail { call, path in
+            if call == .remove, path == first.path { held.add(view.holds(first.number)) }
+            return call == .remove && path == first.path && held.count == 1 ? EIO : nil
+        }
+        cursor.move(to: first.end, settled: first.end)
+        await spool.tidy()
+        #expect(held.all == [false] && view.holds(first.number), "it could not go, and is there")
+        await spool.tidy()
+        #expect(held.all == [false, false] && spool.start == first.end)
+        await spool.close()
+    }
+}
