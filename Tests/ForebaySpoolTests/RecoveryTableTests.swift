@@ -11,7 +11,7 @@ import Testing
 @Suite("Spool: what a start finds")
 struct RecoveryTableTests {
     /// Seven events of two routes, two a segment but for the last; `a` (the even ones) and `b` have settled so far.
-    private final class World {
+    final class World {
         let fixture: SpoolFixture
         let segments: [SegmentInfo]
         let id: SpoolID
@@ -72,9 +72,9 @@ struct RecoveryTableTests {
         }
     }
 
-    private static func name(_ number: UInt64) -> String { String(SegmentFile.path(of: number, in: "").dropFirst()) }
+    static func name(_ number: UInt64) -> String { String(SegmentFile.path(of: number, in: "").dropFirst()) }
 
-    private static func damageHeader(_ bytes: inout Data) {
+    static func damageHeader(_ bytes: inout Data) {
         bytes[40] ^= 4
         bytes[4096 + 40] ^= 4
     }
@@ -190,98 +190,6 @@ struct RecoveryTableTests {
         let spool = try await world.open()
         #expect(world.alarms() == ["\(Self.name(1)): the newest segment is gone or can't be read", mark])
         #expect(try await world.append().receipt.origin != world.id)
-        await spool.close()
-    }
-
-    /// A fifth segment without a frame.
-    ///
-    /// - Parameter base: where the fourth ended when it was made.
-    /// - Returns: the header of the fourth.
-    @discardableResult
-    private func makeUnused(_ world: World, base: UInt64 = 7) throws -> SegmentHeader {
-        let last = world.segments[3].header
-        var header = SegmentHeader(log: last.log, origin: last.origin, number: 5, base: base, salt: 99, madeAt: 0)
-        (header.previousNumber, header.previousEnd) = (4, base)
-        var bytes = Data(count: 8192)
-        bytes.withUnsafeMutableBytes { header.encode(to: $0) }
-        try bytes.write(to: URL(filePath: world.path(5)))
-        return last
-    }
-
-    @Test("the segment before one that was never used is cut: as far as it was durable when that was made, it is missed, after a kill, too")
-    func cutBeforeUnused() async throws {
-        for isKilled in [false, true] {
-            let world = try await World(isClean: false)
-            try self.makeUnused(world)
-            try world.change(world.path(4)) { $0 = $0.prefix(8192) }
-            if isKilled {
-                let disk = FaultDisk()
-                disk.fail { call, path in call == .remove && path.hasSuffix("5.segment") ? EIO : nil }
-                #expect(throws: ForebayError.self) { try world.fixture.open(on: disk) }
-                try world.remove(world.path(5))
-            }
-            let spool = try await world.open()
-            #expect(world.alarms().isEmpty && world.missing() == ["6..<7 in 4 at 8192: the log ends below a mark"])
-            #expect(spool.durableEnd == 7)
-            let (segment, receipt) = try await world.append()
-            #expect(segment == (isKilled ? 5 : 6) && receipt.firstSequences == [7], "no sequence is given twice")
-            await spool.close()
-        }
-    }
-
-    @Test("a segment that was made and never used goes, and is not missed, whenever the process is killed meanwhile")
-    func unused() async throws {
-        for isKilled in [false, true] {
-            let world = try await World(isClean: false)
-            let last = try self.makeUnused(world)
-            let mark = try #require(try SlotFile.read(SystemDisk(), world.directory + "/mark", as: .mark, log: last.log))
-            var value = try #require(mark.value)
-            value.owner = 5
-            _ = try SlotFile.take(SystemDisk(), world.directory + "/mark", of: world.directory, as: .mark, log: last.log, mark, value)
-            if isKilled {
-                let disk = FaultDisk()
-                disk.fail { call, path in call == .remove && path.hasSuffix("5.segment") ? EIO : nil }
-                #expect(throws: ForebayError.self) { try world.fixture.open(on: disk) }
-                try world.remove(world.path(5))
-            }
-            let spool = try await world.open()
-            #expect(world.alarms().isEmpty && world.missing().isEmpty && spool.durableEnd == 7 && spool.segmentCount == 4)
-            #expect(!FileManager.default.fileExists(atPath: world.path(5)))
-            #expect(try await world.append().segment == (isKilled ? 5 : 6), "no name that was seen is used")
-            await spool.close()
-        }
-    }
-
-    @Test("the newest segment is lost, and one behind it was never used: the newest may have gone on meanwhile", arguments: [true, false])
-    func unusedBehindLost(isGone: Bool) async throws {
-        let world = try await World(isClean: false)
-        try self.makeUnused(world, base: 6)
-        if isGone { try world.remove(world.path(4)) } else { try world.change(world.path(4), Self.damageHeader) }
-        for isAgain in [false, true] {
-            let spool = try await world.open()
-            #expect(world.alarms().contains("\(Self.name(4)): the newest segment is gone or can't be read"), "\(world.alarms())")
-            #expect(!FileManager.default.fileExists(atPath: world.path(5)))
-            if isAgain {
-                let (segment, receipt) = try await world.append()
-                #expect(segment == 5 && receipt.origin != world.id, "no id is given twice")
-                #expect(receipt.firstSequences[0] >= SpoolFormat.gap)
-            }
-            await spool.close()
-        }
-    }
-
-    @Test("a newest segment without a frame is damaged, not unused, where a mark says that it had some: to an inspection as to a start")
-    func emptied() async throws {
-        let world = try await World(isClean: false)
-        let last = try self.makeUnused(world)
-        let mark = try #require(try SlotFile.read(SystemDisk(), world.directory + "/mark", as: .mark, log: last.log))
-        var value = try #require(mark.value)
-        (value.sequence, value.owner) = (8, 5)
-        _ = try SlotFile.take(SystemDisk(), world.directory + "/mark", of: world.directory, as: .mark, log: last.log, mark, value)
-        let problems = try SpoolInspection(directory: world.directory).verify().problems
-        #expect(problems.map(\.file) == [world.path(5)] && problems.map(\.missing) == [7..<8])
-        let spool = try await world.open()
-        #expect(world.missing() == ["7..<8 in 5 at 8192: the log ends below a mark"])
         await spool.close()
     }
 

@@ -217,10 +217,10 @@ struct SegmentFileTests {
         let plan = GroupPlan([Submission(batches: [batch(routeA, ["too much"])], ack: AckToken { _ in })])
         _ = try writer.write(plan, durable: 0, ordinals: [:])
         #expect(writer.position == 12_288 && writer.end == 101, "nothing of it counts")
-        writer.withdraw()
+        try writer.withdraw()
         #expect(try self.bytes(self.path()).count == 12_288)
         self.watched.fail { $0.hasPrefix("truncate") ? EIO : nil }
-        writer.withdraw()
+        #expect(throws: ForebayError.self) { try writer.withdraw() }
         self.watched.fail(nil)
         _ = try self.commit(writer, [batch(routeA, ["next"])])
         #expect(writer.end == 102)

@@ -141,7 +141,8 @@ struct SpoolRecovery {
     private func unusedBehindLost(_ found: FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> FoundSegments.Segment? {
         guard let last = found.segments.last, last.header.version > 1, let newest = identity.mark?.value?.owner,
             newest < last.header.number, last.header.previousNumber > 0, last.header.knownEnd == last.header.base,
-            !found.segments.contains(where: { $0.header.number == last.header.previousNumber }), try self.isUnused(last)
+            !found.segments.contains(where: { $0.header.number == last.header.previousNumber }),
+            try FoundSegments.isEmpty(last.header, self.disk.openFromDevice(last.path))
         else { return nil }
         return last
     }
@@ -247,7 +248,7 @@ struct SpoolRecovery {
         for segment in found.segments.reversed() {
             let isUnknown = next.map { Self.isUnknown(segment.header, to: $0) } ?? false
             var isPutBack = self.reporter.wasGone(segment)
-            if !isPutBack, isUnknown { isPutBack = try !self.isUnused(segment) }
+            if !isPutBack, isUnknown { isPutBack = try !FoundSegments.isEmpty(segment.header, self.disk.openFromDevice(segment.path)) }
             guard isPutBack else {
                 if !isUnknown { next = segment.header }
                 continue

@@ -1,0 +1,34 @@
+import ForebayCore
+import Testing
+
+@testable import ForebaySpool
+
+extension KnownLogsTests {
+    @Test("its text is read as it was written; what is not whole is nothing")
+    func text() throws {
+        var registry = LogRegistry()
+        registry.generation = 12
+        let id = Array("8N1ZQ5F3W7YKD2RC".utf8).withUnsafeBytes { SpoolID(characters: $0) }
+        registry.logs = ["spool": id, "setaside/a b%": id, "deadletters/\u{e9}": id]
+        let text = String(decoding: registry.encoded, as: UTF8.self)
+        #expect(
+            text.hasPrefix(
+                "forebay-logs 1\ngeneration 12\nlog deadletters/%c3%a9 8N1ZQ5F3W7YKD2RC\nlog setaside/a%20b%25 8N1ZQ5F3W7YKD2RC\n"
+                    + "log spool 8N1ZQ5F3W7YKD2RC\ncrc32c "))
+        #expect(LogRegistry(decoding: registry.encoded) == registry)
+        for lines in [
+            [], ["forebay-logs 1"], ["forebay-logs 2", "generation 1"], ["forebay-logs 1", "generation x"],
+            ["forebay-logs 1", "generation 1", "log spool short"], ["forebay-logs 1", "generation 1", "log spool"],
+            ["forebay-logs 1", "generation 1", "cursor spool 8N1ZQ5F3W7YKD2RC"],
+            ["forebay-logs 1", "generation 1", "log %z 8N1ZQ5F3W7YKD2RC"],
+        ] {
+            #expect(LogRegistry(decoding: CheckedText.encode(lines)) == nil, "\(lines)")
+        }
+        for place in registry.encoded.indices {
+            var bytes = registry.encoded
+            bytes[place] ^= 1
+            #expect(LogRegistry(decoding: bytes) == nil)
+            #expect(LogRegistry(decoding: Array(registry.encoded[..<place])) == nil)
+        }
+    }
+}
