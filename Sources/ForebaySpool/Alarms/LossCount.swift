@@ -79,18 +79,20 @@ struct LossCount {
     private func gaps(of live: [SetAsideLog.Unit]) throws(ForebayError) -> [MissingRange] {
         var next = Dictionary(live.map { ($0.number, $0.settled) }) { first, _ in first }
         var lost: [MissingRange] = []
-        func miss(_ unit: UInt64, to position: UInt64, _ segment: SegmentInfo, at place: Int) {
+        func miss(_ unit: UInt64, to position: UInt64, _ segment: SegmentInfo, at place: Int, isGone: Bool = false) {
             guard let expected = next[unit], expected < position else { return }
             lost.append(
                 MissingRange(
                     sequences: expected..<position, segment: segment.number, position: place, reason: "frames are missing", unit: unit,
-                    events: position - expected))
+                    events: position - expected, isGone: isGone))
         }
         for segment in self.segments where segment.routes.entries.contains(where: { next[$0.route.rawValue] != nil }) {
+            // What is missing before the first frame of a unit here was in a segment before.
+            var seen: Set<UInt64> = []
             try self.scan(segment, from: segment.base) { frame in
                 guard frame.base < segment.end else { return false }
                 let unit = frame.route.rawValue
-                miss(unit, to: frame.ordinal, segment, at: 0)
+                miss(unit, to: frame.ordinal, segment, at: 0, isGone: seen.insert(unit).inserted)
                 if let expected = next[unit] { next[unit] = max(expected, frame.ordinal + UInt64(frame.count)) }
                 return true
             }
