@@ -85,6 +85,17 @@ struct InspectionTableTests {
         await spool.close()
     }
 
+    @Test("a log whose only group is torn ends where it begins")
+    func nothingWhole() async throws {
+        let spool = try self.fixture.open()
+        try await spool.append("a", ["0"])
+        try self.change(self.fixture.segmentFiles()[0]) { $0[8192 + 30] ^= 1 }
+        let inspection = try self.inspect()
+        #expect(inspection.segments.map(\.end) == [0] && inspection.segments.map(\.base) == [0])
+        #expect(try self.problems() == [] && inspection.verify().events == 0)
+        await spool.close()
+    }
+
     @Test("damage to a segment is named")
     func segments() async throws {
         let segments = try await self.made()
