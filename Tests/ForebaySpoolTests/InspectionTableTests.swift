@@ -64,6 +64,9 @@ struct InspectionTableTests {
                 && waiting.map(\.stage) == ["forward", "mirror"])
         #expect(waiting.map(\.sequence) == [5, 0] && waiting.map(\.events) == [3, 6])
         #expect(waiting[1].held.bytes == verdict.bytes && waiting[0].held.bytes < verdict.bytes)
+        // What goes when one is given up: of the first, nothing; of the second, what the first has passed.
+        let passed = inspection.segments.filter { $0.end <= 5 }.reduce(0) { $0 + $1.bytes }
+        #expect(passed > 0 && waiting.map(\.held.bytesAlone) == [0, passed])
         #expect(try inspection.segmentsWithRoutes().map(\.routes) == segments.map(\.routes))
     }
 
