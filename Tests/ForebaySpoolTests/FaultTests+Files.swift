@@ -105,7 +105,9 @@ extension FaultTests {
         let disk = FaultDisk()
         let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk)
         let spool = try fixture.open(preparesNext: true, on: disk, budget: budget)
-        #expect(await eventually { spool.view.roomWithoutNewFile == fixture.segmentSize })
+        _ = try await spool.forward("a")
+        await spool.releasePassedSegments()
+        #expect(await eventually { spool.view.roomWithoutNewFile == fixture.segmentSize }, "one is made ready")
         disk.fail { call, path in call == .rename && path.hasSuffix(".segment") ? EIO : nil }
         await #expect(throws: ForebayError.self) { try await spool.append("a", ["refused"]) }
         #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder).isEmpty && budget.usedBytes == 0)
