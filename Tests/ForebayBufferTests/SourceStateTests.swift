@@ -24,6 +24,30 @@ struct SourceStateTests {
         #expect(state.settle(through: 22) == nil, "never back, never twice")
     }
 
+    @Test("the oldest that is not settled is where the settled prefix ends, or where what is handed out begins")
+    func oldestSequence() {
+        var state = SourceState(cursor: 10)
+        #expect(state.oldestSequence == nil && state.oldestAcceptedAt == nil)
+        state.hand(self.batch(12, 4, acceptedAt: 7))
+        state.hand(self.batch(20, 5, acceptedAt: 8))
+        #expect(state.oldestSequence == 12 && state.oldestAcceptedAt == 7)
+        _ = state.settle(through: 14)
+        #expect(state.oldestSequence == 14 && state.oldestAcceptedAt == 7)
+        _ = state.settle(through: 16)
+        #expect(state.oldestSequence == 20 && state.oldestAcceptedAt == 8)
+        _ = state.settle(through: 25)
+        #expect(state.oldestSequence == nil)
+    }
+
+    @Test("what was passed as settled is not passed again: the cursor does not go back for one who settles less")
+    func passed() {
+        var state = SourceState(cursor: 0)
+        #expect(state.pass(0..<10) == SourceState.Move(sequence: 10, settled: 10))
+        state.hand(self.batch(10, 10))
+        #expect(state.settle(through: 5) == nil && state.settle(through: 10) == nil)
+        #expect(state.settle(through: 12) == SourceState.Move(sequence: 12, settled: 2))
+    }
+
     @Test("what an earlier reading handed out is not settled in this one: it comes again, and is counted then")
     func another() {
         var state = SourceState(cursor: 10)

@@ -60,6 +60,16 @@ struct LinkPortTests {
         withExtendedLifetime((first, second)) {}
     }
 
+    @Test("with a new link there is room when what waited in the old one is dropped, and not before")
+    func dropsFirst() {
+        let old = Mutex<Link<Load>?>(nil), waiting = Happenings<Int>()
+        let port = LinkPort<Load>(name: "port", bound: 2, room: { if let link = old.withLock({ $0 }) { waiting.add(link.depth.count) } })
+        let link = port.connect()
+        #expect(port.offer(Load(1)) == .accepted)
+        old.withLock { $0 = link }
+        #expect(port.connect().depth.count == 0 && waiting.all == [0])
+    }
+
     @Test("an end that comes when a refused producer waits for room is a signal, and the producer finds the next link")
     func signalledByEnd() {
         let rooms = Happenings<Void>()

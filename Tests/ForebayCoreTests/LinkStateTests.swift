@@ -42,6 +42,22 @@ struct LinkStateTests {
         }
     }
 
+    @Test("what was taken takes no memory, however much that was and however long others wait")
+    func takesNoMemory() throws {
+        var state = LinkState<Load, String, String>(bound: 1000)
+        for name in 0..<100 { _ = state.put(Load(name), isOffer: true) }
+        // Of 16 bytes each 200,000 are some 800 pages. Others' tests may take some meanwhile, but not each time.
+        let grown = try (0..<4).map { _ in
+            let before = try residentPages()
+            for name in 0..<200_000 {
+                _ = state.put(Load(name), isOffer: true)
+                _ = state.take()
+            }
+            return try residentPages() - before
+        }
+        #expect(state.count == 100 && grown.contains { $0 < 400 }, "\(grown)")
+    }
+
     @Test("elements come out as they went in, however many were taken before, and the bound counts what waits")
     func longLived() {
         // At each depth, past every place where the queue is made shorter.

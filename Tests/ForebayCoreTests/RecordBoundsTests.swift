@@ -47,6 +47,10 @@ struct RecordBoundsTests {
             #expect(event?.value.map { $0.count } == (crafted.flags.contains(.value) ? 0 : nil))
         }
         for size in 0..<bytes.count { #expect(self.read(bytes, size: size) { $0 == nil }, "says \(size) of \(bytes.count)") }
+        // Where nothing follows its lengths they alone decide.
+        let bare = Crafted(flags: crafted.flags, topic: 0, id: 0, key: 0, headers: 0).bytes
+        #expect(self.read(bare, size: bare.count) { $0?.record.count == bare.count })
+        for size in 0..<bare.count { #expect(self.read(bare, size: size) { $0 == nil }, "says \(size) of \(bare.count)") }
         #expect(self.read(bytes, size: bytes.count + 1) { $0 == nil }, "more than there is")
         #expect(self.read(bytes + [1, 2], size: bytes.count + 2) { $0?.value.map { Array($0) } } == (flags & 2 != 0 ? [1, 2] : nil))
     }

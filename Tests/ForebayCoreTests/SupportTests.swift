@@ -1,5 +1,4 @@
 import ForebayTestKit
-import Foundation
 import Glibc
 import Testing
 
@@ -210,18 +209,21 @@ struct SupportTests {
         #expect(try #require(try FolderEntries.names(of: "/proc/self/fd")).count < before + 200, "others' tests may hold some")
     }
 
+    @Test("an id is random in all of its bits: each digit comes at each place")
+    func ids() {
+        var generator = SplitMix(seed: 5)
+        let ids = (0..<400).map { _ in SpoolID.random(using: &generator).description }
+        #expect(Set(ids).count == ids.count && ids.allSatisfy { $0.utf8.count == SpoolID.length })
+        for place in 0..<SpoolID.length { #expect(Set(ids.map { Array($0)[place] }).count == 32, "place \(place)") }
+    }
+
     @Test("a lock that nobody has any more gives its memory back")
     func locks() throws {
-        /// Pages that the process has.
-        func resident() throws -> Int {
-            let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
-            return try #require(text.split(separator: " ").dropFirst().first.flatMap { Int($0) })
-        }
         // Of 48 bytes each 200,000 are some 2,500 pages. Others' tests may take some meanwhile, but not each time.
         let grown = try (0..<5).map { _ in
-            let before = try resident()
+            let before = try residentPages()
             for _ in 0..<200_000 { withExtendedLifetime(ThreadLock()) {} }
-            return try resident() - before
+            return try residentPages() - before
         }
         #expect(grown.contains { $0 < 1000 }, "\(grown)")
     }

@@ -63,6 +63,22 @@ struct ForwardStateAsideTests {
         #expect(!driver.topic().isKnown(by: .main), "an answer that comes late opens nothing")
     }
 
+    @Test("events that found no room in the log wait at their topic again, before those that came meanwhile")
+    func comesBack() {
+        var driver = Driver()
+        driver.admit(2)
+        driver.state.fail(topic: 0, Self.forbidden, byDelivery: false, now: driver.now)
+        let left = driver.state.takeLeaving().flatMap(\.flights)
+        #expect(left.count == 2)
+        driver.state.see("t", nil, at: driver.now)
+        driver.admit(2)
+        let topics = driver.state.comeBack(left)
+        #expect(topics == [driver.index("t")])
+        driver.state.placeBack(topics[0], now: driver.now)
+        driver.learn()
+        #expect(driver.pump() == (0..<4).map { left[0] + $0 })
+    }
+
     @Test("what is set aside before its question went out is not asked for; when it goes direct again, once")
     func questionsOfOthers() {
         var driver = Driver()

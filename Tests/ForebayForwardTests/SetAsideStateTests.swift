@@ -140,6 +140,24 @@ struct SetAsideStateTests {
         #expect(state.units[unit]?.held == 0 && state.units[unit]?.end == 19 && state.units[unit]?.settled == 0)
     }
 
+    @Test("while something of a topic that had turns is left, newer events come in the last one; then as if there had been none")
+    func lastTurn() {
+        var (state, unit) = Self.state(count: 1)
+        let turn = SetAsideTurn(topic: "t", place: 1)
+        state.take(turn, [unit])
+        state.wait(for: turn, Self.failure)
+        state.begin(turn)
+        #expect(state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0) == [unit])
+        state.stored(unit, count: 1, end: 2, from: .direct, now: 0)
+        #expect(Self.drain(&state, at: 1000))
+        let pass = state.units[unit]!.pass
+        state.hasRead(unit, pass: pass, through: 2, acceptedAt: 7)
+        state.settle(unit, pass: pass, through: 2)
+        #expect(state.isEmpty)
+        let next = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)[0]
+        #expect(next != unit && state.units[next]?.turn == 0)
+    }
+
     @Test("a topic of which another log has older events is set aside whole, and drained in its turn")
     func turns() {
         var state = SetAsideState(configuration: ForwardConfiguration())

@@ -290,6 +290,19 @@ struct StageTimesTests {
         }
     }
 
+    @Test("a limit that may be told later is asked for once more, and waited for as long")
+    func laterLimits() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: nil, error: .timedOut) }
+            let end = world.give(1)
+            await world.pass(500)
+            world.cluster.limit = nil
+            let took = try await world.settled(end)
+            #expect((1000...1060).contains(took), "half a second after it was asked for again: \(took)")
+        }
+    }
+
     @Test("a limit that comes late still counts")
     func lateLimits() throws {
         try StageWorld.run { world in

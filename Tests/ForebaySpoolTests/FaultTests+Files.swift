@@ -25,8 +25,10 @@ extension FaultTests {
         #expect(!lock.holds, "asked without an error it knows")
     }
 
-    @Test("a passed segment's file that can't be opened for its next use is removed: its room is given back, and the next one is made")
-    func notUsedAgain() async throws {
+    @Test(
+        "a passed segment's file that can't be had for its next use is removed: its room is given back, and the next one is made",
+        arguments: [FaultDisk.Call.open, .rename])
+    func notUsedAgain(_ failing: FaultDisk.Call) async throws {
         let fixture = SpoolFixture(segmentSize: 256 << 10)
         let disk = FaultDisk()
         let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk)
@@ -39,7 +41,7 @@ extension FaultTests {
         #expect(await eventually { budget.usedBytes == 2 * size }, "and the second one, when less than half of it is left")
         for _ in 0..<3 { try await spool.append("a", [value]) }
         #expect(spool.segmentCount == 2)
-        disk.fail { call, path in call == .open && path.contains("/prepared-") ? EMFILE : nil }
+        disk.fail { call, path in call == failing && path.contains("/prepared-") ? EMFILE : nil }
         cursor.move(to: 4, settled: 4)
         await spool.tidy()
         let names = try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder)
@@ -95,5 +97,24 @@ extension FaultTests {
         await spool.tidy()
         #expect(held.all == [false, false] && spool.start == first.end)
         await spool.close()
+    }
+
+    @Test("a file that was made ready and can't become the next segment is removed: its room is given back, and another one is made")
+    func notNext() async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10)
+        let disk = FaultDisk()
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk)
+        let spool = try fixture.open(preparesNext: true, on: disk, budget: budget)
+        _ = try await spool.forward("a")
+        await spool.releasePassedSegments()
+        #expect(await eventually { spool.view.roomWithoutNewFile == fixture.segmentSize }, "one is made ready")
+        disk.fail { call, path in call == .rename && path.hasSuffix(".segment") ? EIO : nil }
+        await #expect(throws: ForebayError.self) { try await spool.append("a", ["refused"]) }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder).isEmpty && budget.usedBytes == 0)
+        disk.fail(nil)
+        try await spool.append("a", ["accepted"])
+        #expect(try spool.events().map(\.1) == ["accepted"])
+        await spool.close()
+        #expect(budget.usedBytes == spool.byteCount)
     }
 }

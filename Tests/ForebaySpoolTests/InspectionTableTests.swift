@@ -64,6 +64,9 @@ struct InspectionTableTests {
                 && waiting.map(\.stage) == ["forward", "mirror"])
         #expect(waiting.map(\.sequence) == [5, 0] && waiting.map(\.events) == [3, 6])
         #expect(waiting[1].held.bytes == verdict.bytes && waiting[0].held.bytes < verdict.bytes)
+        // What goes when one is given up: of the first, nothing; of the second, what the first has passed.
+        let passed = inspection.segments.filter { $0.end <= 5 }.reduce(0) { $0 + $1.bytes }
+        #expect(passed > 0 && waiting.map(\.held.bytesAlone) == [0, passed])
         #expect(try inspection.segmentsWithRoutes().map(\.routes) == segments.map(\.routes))
     }
 
@@ -82,6 +85,17 @@ struct InspectionTableTests {
         #expect(inspection.segments.map(\.end) == [2])
         #expect(try self.problems() == [])
         #expect(try inspection.segmentsWithRoutes().map(\.routes) == [RouteTable([routeA: 1, routeB: 1])])
+        await spool.close()
+    }
+
+    @Test("a log whose only group is torn ends where it begins")
+    func nothingWhole() async throws {
+        let spool = try self.fixture.open()
+        try await spool.append("a", ["0"])
+        try self.change(self.fixture.segmentFiles()[0]) { $0[8192 + 30] ^= 1 }
+        let inspection = try self.inspect()
+        #expect(inspection.segments.map(\.end) == [0] && inspection.segments.map(\.base) == [0])
+        #expect(try self.problems() == [] && inspection.verify().events == 0)
         await spool.close()
     }
 

@@ -135,4 +135,20 @@ struct RegistryLossTests {
         #expect(spool.id == id && !spool.alarms.isEmpty)
         await spool.close()
     }
+
+    @Test("the very first event is missed with its segment, also where the only cursor can't be read")
+    func firstEvent() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try fixture.open()
+        _ = try await spool.forward("a")
+        for number in 0..<3 { try await spool.append("a", ["\(number)" + String(repeating: "f", count: 200_000)]) }
+        let segments = spool.view.read { $0.segments }
+        try #require(segments[0].end == 1 && segments.count == 3)
+        await spool.close()
+        try FileManager.default.removeItem(atPath: segments[0].path)
+        try Data(count: 8192).write(to: URL(filePath: fixture.directory + "/cursors/forward.a"))
+        spool = try fixture.open()
+        #expect(spool.missing.map(\.sequences) == [0..<1] && spool.missing.map(\.isGone) == [true])
+        await spool.close()
+    }
 }

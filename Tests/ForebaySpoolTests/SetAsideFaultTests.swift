@@ -99,6 +99,19 @@ struct SetAsideFaultTests {
 
 @Suite("Set aside: scans", .timeLimit(.minutes(1)))
 struct SetAsideScanTests {
+    @Test("one call takes so many steps and no more, also where all is others' and small; the next goes on from there")
+    func steps() async throws {
+        let fixture = SetAsideFixture(segmentSize: 32 << 20)
+        let log = try fixture.open()
+        try await log.append(new: (1...101).map { unit($0, "topic\($0)") }, [])
+        for round in 0..<45 { try await log.append(new: [], (1...100).map { aside($0, ["\(round)"]) }) }
+        try await log.append(new: [], [aside(101, ["last"])])
+        let scan = log.scan([101: 0])
+        #expect(try scan.read(upTo: 1 << 20).isEmpty && !scan.isCaughtUp)
+        #expect(try scan.read(upTo: 1 << 20).map(\.route.rawValue) == [101])
+        await log.close()
+    }
+
     @Test("one call does bounded work, however much of others lies between; calls together find all")
     func bounded() async throws {
         let fixture = SetAsideFixture(segmentSize: 32 << 20)

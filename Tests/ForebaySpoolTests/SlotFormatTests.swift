@@ -85,6 +85,13 @@ struct SlotFormatTests {
         bytes.withUnsafeMutableBytes { told.encode(to: $0.baseAddress!) }
         #expect(bytes == layout.bytes)
         #expect(bytes.withUnsafeBytes { UnitIdentity(decoding: $0) } == identity)
+        for (count, read) in [(0, 0), (1, 1), (-1, 0), (.max, .max), (.min, 0)] as [(Int32, Int32)] {
+            var other = UnitIdentity(unit(7))
+            other.partitionCount = count
+            var block = [UInt8](repeating: 0, count: 4096)
+            block.withUnsafeMutableBytes { other.encode(to: $0.baseAddress!) }
+            #expect(block.withUnsafeBytes { UnitIdentity(decoding: $0) }?.partitionCount == read, "\(count) partitions")
+        }
         let length = 552 + identity.topic.utf8.count + identity.code.utf8.count + identity.reason.utf8.count
         #expect(isCovered(bytes, 512..<length) { UnitIdentity(decoding: $0) != nil })
         #expect(!isCovered(bytes, length..<length + 1) { UnitIdentity(decoding: $0) != nil })

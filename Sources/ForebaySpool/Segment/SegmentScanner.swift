@@ -71,8 +71,7 @@ struct SegmentScanner {
     private mutating func footer() throws(ForebayError) -> SegmentFooter? {
         // Its length stands in its first bytes and is bounded by the file.
         guard let head = try self.bytes(at: self.position, count: SegmentFooter.fixed) else { return nil }
-        let length = Int(head.number(8, as: UInt32.self))
-        guard length >= SegmentFooter.fixed, let bytes = try self.bytes(at: self.position, count: length) else { return nil }
+        guard let bytes = try self.bytes(at: self.position, count: Int(head.number(8, as: UInt32.self))) else { return nil }
         return SegmentFooter(decoding: bytes, salt: self.salt)
     }
 
