@@ -61,7 +61,7 @@ package final class Spool: Sendable {
             tail: SpoolWriter.Tail(start.outcome, start.identity, configuration.surroundings.chance))
         let keeper = SpoolKeeper(
             executor: threads.keep.executor(), configuration: configuration, view: self.view, budget: budget, cursors: self.cursors,
-            sweeper: sweeper, writer: writer)
+            sweeper: sweeper, reporter: reporter, writer: writer)
         (self.writer, self.keeper, self.sweeper) = (writer, keeper, sweeper)
         let tasks = configuration.surroundings.tasks
         budget.add(start.outcome.bytes)

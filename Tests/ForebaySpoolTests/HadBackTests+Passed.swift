@@ -1,5 +1,7 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebaySpool
@@ -114,5 +116,34 @@ extension HadBackTests {
             let places = ["segments", "quarantine"].map { "\(fixture.directory)/\($0)/\(URL(filePath: path).lastPathComponent)" }
             #expect(places.contains { FileManager.default.fileExists(atPath: $0) }, "nobody has it any more")
         }
+    }
+
+    @Test("what a route has passed, where that can't be written just then: it is as soon as it can be", arguments: [false, true])
+    func passedWithoutRoom(isClosed: Bool) async throws {
+        let first = SpoolFixture(segmentSize: 64 << 10), disk = FaultDisk()
+        var spool = try first.open { $0.recentBytes = 0 }
+        _ = try await self.open(spool)
+        _ = try await self.append(spool, "old", 24, padding: 12_000)
+        await spool.close()
+        let path = try first.segmentFiles()[1]
+        let kept = try Data(contentsOf: URL(filePath: path))
+        try FileManager.default.removeItem(atPath: path)
+        spool = try first.open(on: disk) { $0.recentBytes = 0 }
+        let cursors = try await self.open(spool)
+        disk.fail { call, path in call == .open && path.contains("/alarms.") ? ENOSPC : nil }
+        for cursor in cursors {
+            _ = try self.waiting(spool, cursor)
+            cursor.move(to: spool.durableEnd, settled: 8)
+        }
+        let lost = spool.missing.map(\.sequences)
+        #expect(!lost.isEmpty)
+        disk.fail(nil)
+        if isClosed { await spool.close() } else { await spool.tidy() }
+        let fixture = try first.crashed()
+        if !isClosed { await spool.close() }
+        try kept.write(to: URL(filePath: fixture.segmentsFolder + "/" + URL(filePath: path).lastPathComponent))
+        spool = try fixture.open { $0.recentBytes = 0 }
+        #expect(spool.missing.map(\.sequences) == lost)
+        await spool.close()
     }
 }

@@ -85,7 +85,8 @@ struct LossTests {
                 _ = try spool.waiting(cursor)
             }
             let expected = World.unsettled(hole.base..<hole.end, [hole.base, 40, 40])
-            #expect(expected > 0 && spool.missing.reduce(0) { $0 + $1.events } == expected, "\(spool.missing)")
+            // What the others had settled there can't be told, so it may be told too large.
+            #expect(expected > 0 && spool.missing.reduce(0) { $0 + $1.events } >= expected, "\(spool.missing)")
             await spool.close()
         }
     }

@@ -65,6 +65,22 @@ struct SetAsideHoleTests {
         return (fixture, account)
     }
 
+    @Test("one that was cut counts as far as it is gone, also for units of which nothing stands behind it", arguments: 0..<3)
+    func cut(place: Int) async throws {
+        var (fixture, account) = try await self.made()
+        let path = try fixture.segmentFiles()[place]
+        // Its header, and one group.
+        try Data(contentsOf: URL(filePath: path)).prefix(8192 + 12_288).write(to: URL(filePath: path))
+        for isAgain in [false, true] {
+            let log = try fixture.open()
+            if !isAgain { try account.deliver(log) }
+            let missing = Self.units.reduce(0) { $0 + account.missing($1).count }
+            #expect(missing > 0 && log.missing.reduce(0) { $0 + Int($1.events) } == missing, "\(log.missing)")
+            account.check("cut")
+            await log.close()
+        }
+    }
+
     private static func quarantined(_ fixture: SetAsideFixture) throws -> [Data] {
         let path = "\(fixture.directory)/quarantine"
         return try (FolderEntries.names(of: path) ?? []).map { try Data(contentsOf: URL(filePath: "\(path)/\($0)")) }

@@ -11,6 +11,8 @@ final class SpoolReporter: Sendable {
         var staying: [String: SpoolAlarm] = [:]
         /// Where what is known is kept; none: which log it is is not known yet.
         var file: AlarmFile?
+        /// What is known could not be written.
+        var isUnsaved = false
     }
 
     private let directory: String
@@ -283,7 +285,7 @@ final class SpoolReporter: Sendable {
         return SpoolDamage(missing: seen.missing, alarms: seen.alarms)
     }
 
-    /// Not being able to is no reason to stop: it was told, and it is written with the next.
+    /// Not being able to is no reason to stop: it was told, and it is tried again.
     private func save() {
         let outcome = self.saving.withLock { _ in
             Result { () throws(ForebayError) in
@@ -291,11 +293,26 @@ final class SpoolReporter: Sendable {
                 try file?.write(known)
             }
         }
-        do throws(ForebayError) { try outcome.get() } catch {
+        let wasUnsaved = self.state.withLock { state in
+            defer { if case .failure = outcome { state.isUnsaved = true } else { state.isUnsaved = false } }
+            return state.isUnsaved
+        }
+        do throws(ForebayError) { try outcome.get() } catch  where wasUnsaved {
+            return
+        } catch {
             self.logger.warning(
-                "an alarm could not be written to disk; it is known until the next start only",
+                "an alarm could not be written to disk; until it can be, only this process knows it",
                 ["folder": self.directory, "error": error.description])
         }
+    }
+
+    /// Tries to write what could not be written.
+    ///
+    /// - Returns: whether nothing is left to be written.
+    func saveAgain() -> Bool {
+        guard self.state.withLock({ $0.isUnsaved }) else { return true }
+        self.save()
+        return self.state.withLock { !$0.isUnsaved }
     }
 
     /// A file that nobody needs any more can't be removed just now: an alarm until it is ``gone(_:)``.

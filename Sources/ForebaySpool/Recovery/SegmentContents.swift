@@ -10,6 +10,8 @@ struct SegmentContents {
     private(set) var checksum: UInt32 = 0
     /// Frames that can't be read, or are not there.
     private(set) var hasHoles = false
+    /// Sequences of which no frame is there.
+    private(set) var gaps: [Range<UInt64>] = []
 
     /// Reads the headers of the frames below a sequence; none: of all.
     init(scanning file: any DiskFile, _ header: SegmentHeader, size: Int, end: UInt64?) throws(ForebayError) {
@@ -25,7 +27,13 @@ struct SegmentContents {
                 self.add(frame, at: position)
             }
         }
-        if let end, self.end < end { self.hasHoles = true }
+        if let end { self.reach(end) }
+    }
+
+    private mutating func reach(_ sequence: UInt64) {
+        guard self.end < sequence else { return }
+        self.hasHoles = true
+        self.gaps.append(self.end..<sequence)
     }
 
     init(_ header: SegmentHeader) {
@@ -35,7 +43,7 @@ struct SegmentContents {
 
     mutating func add(_ frame: FrameHeader, at position: Int) {
         guard frame.base >= self.end else { return }  // The rest of a group that found no room, and was written over.
-        if frame.base != self.end { self.hasHoles = true }
+        self.reach(frame.base)
         if frame.flags.contains(.opensGroup) {
             if position - (self.index.last?.position ?? 0) >= 1 << 20 || self.index.isEmpty {
                 self.index.append(SegmentFooter.IndexEntry(sequence: frame.base, position: position))

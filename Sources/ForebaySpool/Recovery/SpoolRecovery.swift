@@ -224,6 +224,13 @@ struct SpoolRecovery {
             contents.apply(to: &info)
             checksum = UInt64(contents.checksum)
             SegmentSeal(self.disk).seal(&info, checksum: contents.checksum)
+            // Nobody reads a set-aside log sequence by sequence, and no footer says what its units had in it.
+            if self.kind == .setAside {
+                outcome.holes += contents.gaps.map { gap in
+                    MissingRange(
+                        sequences: gap, segment: header.number, position: info.position(of: gap.lowerBound), reason: "frames are missing")
+                }
+            }
         }
         if let next, goesOn, !info.hasFooter || info.end > next.knownEnd { info.end = max(info.base, next.knownEnd) }
         if let next, isBack, info.end > next.base { outcome.holes.append(self.cut(&info, to: next.base)) }

@@ -10,6 +10,7 @@ actor SpoolKeeper {
     private let budget: SpoolBudget
     private let cursors: CursorSet
     private let sweeper: SegmentSweeper
+    private let reporter: SpoolReporter
     private let writer: SpoolWriter
     private let logger = Logger(label: "spool")
     private var isSyncDue = false
@@ -22,7 +23,7 @@ actor SpoolKeeper {
 
     init(
         executor: any SerialExecutor, configuration: SpoolConfiguration, view: SpoolView, budget: SpoolBudget, cursors: CursorSet,
-        sweeper: SegmentSweeper, writer: SpoolWriter
+        sweeper: SegmentSweeper, reporter: SpoolReporter, writer: SpoolWriter
     ) {
         self.executor = executor
         self.configuration = configuration
@@ -30,6 +31,7 @@ actor SpoolKeeper {
         self.budget = budget
         self.cursors = cursors
         self.sweeper = sweeper
+        self.reporter = reporter
         self.writer = writer
     }
 
@@ -75,6 +77,7 @@ actor SpoolKeeper {
 
     func release() async {
         self.isReleased = true
+        if !self.reporter.saveAgain() { self.tryAgain() }
         if await !self.clearPassedSegments() { self.tryAgain() }
     }
 
@@ -98,7 +101,8 @@ actor SpoolKeeper {
     /// What is done a while after a cursor moved, at once.
     func syncCursors() async {
         let retention = self.view.read { $0.retention }
-        var isDone = true
+        // What they have passed first: once they are beyond it, nothing else tells of it.
+        var isDone = self.reporter.saveAgain()
         do throws(ForebayError) {
             for cursor in self.cursors.all { isDone = try cursor.sync() && isDone }
             if case .units(let units) = retention { try units.sync() }

@@ -27,10 +27,12 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     private let disk: SimulatedDisk
     private let model: Model
     private let folder: String
+    /// Whether newer events go on while a cursor stands, so that what is had back before it comes behind them.
+    private let setsAside: Bool
     private var segment: Segment?
 
-    init(_ disk: SimulatedDisk, _ model: Model, folder: String) {
-        (self.disk, self.model, self.folder) = (disk, model, folder)
+    init(_ disk: SimulatedDisk, _ model: Model, folder: String, setsAside: Bool) {
+        (self.disk, self.model, self.folder, self.setsAside) = (disk, model, folder, setsAside)
     }
 
     /// Before a life.
@@ -70,7 +72,7 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     private func putBack() {
         guard let segment, self.disk.put(segment.bytes, at: segment.path) else { return self.segment = nil }
         self.segment!.isBack = true
-        if segment.line == nil { self.model.losses.hadBack(segment.sequences, mayBeLate: segment.isCut) }
+        if segment.line == nil { self.model.losses.hadBack(segment.sequences, mayBeLate: segment.isCut || self.setsAside) }
         self.model.hadBack = (segment.events, segment.line)
         self.model.coverage.hit("a segment\(segment.line == nil ? "" : " of what is set aside") that was away is back")
         self.model.tell?("\(segment.path) is put back")
@@ -157,20 +159,19 @@ extension Model {
     }
 
     /// At the end: what an alarm took of a segment that is back is still told, for nobody has acknowledged it.
-    ///
-    /// - Parameter line: whose log of what is set aside it is; none: the spool.
-    func checkStillTold(_ damage: SpoolDamage, of line: Int?) {
-        guard self.hadBack.line == line, self.coverage.counts["alarm: it can't be read", default: 0] == 0 else { return }
+    func checkStillTold() {
+        let line = self.hadBack.line
+        guard let damage = self.toldAtRest.first(where: { $0.line == line })?.damage,
+            self.coverage.counts["alarm: it can't be read", default: 0] == 0
+        else { return }
         let missing = self.hadBack.events.filter { self.isMissing($0) && (line != nil || self.isTold($0)) }
         let alarms = damage.alarms.compactMap { Losses.lostFrom($0.text) }
-        if line != nil {
-            guard alarms.isEmpty, damage.missing.reduce(0, { $0 + $1.events }) < missing.count else { return }
-            return self.violate(
-                "\(missing.count) events of a segment that is back were told of as lost, of line \(line!), and are told of no more")
-        }
         let told = damage.missing.map(\.sequences) + alarms.map { $0..<UInt64.max }
-        for event in missing where !told.contains(where: { $0.contains(self.events[event].sequence) }) {
-            return self.violate("event \(event) of a segment that is back was told of as lost, and is told of no more")
+        if let line {
+            guard alarms.isEmpty, damage.missing.reduce(0, { $0 + $1.events }) < missing.count else { return }
+            self.violate("\(missing.count) events of a segment that is back were told of as lost, of line \(line), and are told of no more")
+        } else if let event = missing.first(where: { event in !told.contains { $0.contains(self.events[event].sequence) } }) {
+            self.violate("event \(event) of a segment that is back was told of as lost, and is told of no more")
         }
     }
 

@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebaySpool
 import ForebayTelemetry
 import ForebayTestKit
 import Glibc
@@ -35,6 +36,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     var losses = Losses()
     /// Events of a segment that was put back, and whose log of what is set aside it is of; none: the spool's.
     var hadBack: (events: [Int], line: Int?) = ([], nil)
+    /// What the logs told at the end, with whose log of what is set aside it is; none: the spool.
+    var toldAtRest: [(damage: SpoolDamage, line: Int?)] = []
     private(set) var isDamaged = false
     private(set) var violations: [String] = []
     private(set) var repeats = 0

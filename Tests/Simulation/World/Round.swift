@@ -26,7 +26,7 @@ package struct Round {
         model.tell = self.tell
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
-        let absences = Absences(disk, model, folder: SimulatedNode.directory)
+        let absences = Absences(disk, model, folder: SimulatedNode.directory, setsAside: self.plan.usesKafka)
         disk.onName = { from, to in self.count(from, to, model) }
         disk.onVanished = { file, isNewest in
             absences.removed(file)
@@ -95,6 +95,7 @@ package struct Round {
             if life.looksAfter != nil || isLast { Inspector(disk, model, life.lines, isBesideNode: false).look() }
             if !model.violations.isEmpty { break }
         }
+        if model.violations.isEmpty { model.checkStillTold() }
         if model.violations.isEmpty { model.checkAllArrived() }
         model.coverage.add(disk.coverage)
         self.checkLeast(disk, model)

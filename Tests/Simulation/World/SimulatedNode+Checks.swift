@@ -81,9 +81,9 @@ extension SimulatedNode {
         for route in routes where spool.lag(of: route.cursor) != 0 {
             self.model.violate("at rest, route \(route.name) says lag \(spool.lag(of: route.cursor)), cursor \(route.cursor.sequence)")
         }
-        self.model.checkStillTold(spool.damage, of: nil)
+        self.model.toldAtRest = [(spool.damage, nil)]
         for route in routes {
-            if let log = route.aside?.logs.setAside { self.model.checkStillTold(log.damage, of: route.line) }
+            if let log = route.aside?.logs.setAside { self.model.toldAtRest.append((log.damage, route.line)) }
         }
         if spool.isFull { self.model.violate("at rest, with everything delivered, the spool is full: \(budget.usedBytes) bytes used") }
         if spool.allCursors.count != routes.count {
