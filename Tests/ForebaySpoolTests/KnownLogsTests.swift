@@ -219,28 +219,6 @@ struct KnownLogsTests {
         await world.stop()
     }
 
-    @Test(
-        "a log that is away at a start is missed, and had back at a later one with all that is in it",
-        arguments: ["setaside", "deadletters"])
-    func hadBack(_ kind: String) async throws {
-        let world = try await Self.filled()
-        let path = "\(world.data)/\(kind)/x"
-        try FileManager.default.moveItem(atPath: path, toPath: world.base + "/away")
-        try world.start()
-        #expect(Self.alarms(world) == [kind == "setaside" ? Self.aside : Self.letters])
-        await world.stop()
-        #expect(try DataFolderInspection(directory: world.data).verify().problems.count == 1)
-        try FileManager.default.moveItem(atPath: world.base + "/away", toPath: path)
-        #expect(try DataFolderInspection(directory: world.data).verify().problems.isEmpty, "as the start that follows")
-        try world.start()
-        #expect(Self.alarms(world) == [] && world.setAside.unit(1)?.end == 2 && world.letters.count == 2)
-        await world.stop()
-        try FileManager.default.removeItem(atPath: path)
-        try world.start()
-        #expect(Self.alarms(world) == [kind == "setaside" ? Self.aside : Self.letters], "it is known again")
-        await world.stop()
-    }
-
     @Test("a spool that is away at a start, and is had back: all that waited in it, and the one begun meanwhile is missed")
     func spoolHadBack() async throws {
         let world = try await Self.filled()

@@ -80,7 +80,7 @@ struct LogTests {
         #expect(empty.map(\.firstSequences) == [[], []] && empty.map(\.origin) == [spool.id, spool.id] && world.watched.calls().isEmpty)
         await spool.close()
         let error = await #expect(throws: ForebayError.self) { try await self.commit(spool, "late") }
-        #expect(error?.code == .spoolFull && error?.message == "the spool is closed")
+        #expect(error?.code == .unavailable && error?.message == "the log is closed")
     }
 
     @Test("the next segment is there before the one before it is sealed; a clean stop seals the last and says so in the mark")
