@@ -242,7 +242,8 @@ struct LogTests {
         _ = world.watched.calls()
         let error = await #expect(throws: ForebayError.self) { try await self.commit(spool, "no") }
         #expect(error?.code == .spoolFull && spool.durableEnd == 1 && spool.view.roomWithoutNewFile == 0 && spool.isFull)
-        #expect(world.watched.calls().filter { !$0.hasPrefix("open") } == ["write segments/new-1", "truncate segments/new-1"])
+        let calls = ["write segments/new-1", "truncate segments/new-1", "sync segments/new-1"]
+        #expect(world.watched.calls().filter { !$0.hasPrefix("open") } == calls)
         world.watched.fail(nil)
         world.watched.disk.tell(nil)
         try await self.commit(spool, "yes")
