@@ -76,7 +76,9 @@ struct SweepTests {
         #expect(world.changes() == ["write units"])
         await log.tidy()
         let second = "00000000000000000002.segment"
-        #expect(world.changes() == ["sync units", "write \(second)", "sync \(second)", "truncate \(second)", "sync \(second)"])
+        // The footer's first sector, and the rest of it, apart.
+        let cut = ["write \(second)", "sync \(second)", "write \(second)", "sync \(second)", "truncate \(second)", "sync \(second)"]
+        #expect(world.changes() == ["sync units"] + cut)
         #expect(try world.sizes() == [94_208, 12_288, 94_208, 49_152] && world.budget.usedBytes == world.counted())
         #expect(log.frameBytes == 5 * 40_960)
         await log.tidy()
