@@ -43,7 +43,8 @@ struct Losses {
     func mayBeLostAside(_ event: Int, _ known: Model.KnownEvent, among all: [Int], _ events: [Model.KnownEvent]) -> Bool {
         if event < self.unknownAside[known.line] ?? 0 { return true }
         guard let told = self.aside[known.line], event < told.below else { return false }
-        return UInt64(all.count { events[$0].line == known.line && $0 < told.below }) <= told.count
+        let counted = all.count { events[$0].line == known.line && $0 < told.below && $0 >= self.unknownAside[known.line] ?? 0 }
+        return UInt64(counted) <= told.count
     }
 
     /// What a file had that is back is not lost any more, unless the next start says so.
