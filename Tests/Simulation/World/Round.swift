@@ -136,7 +136,12 @@ package struct Round {
     /// for a cursor that has passed all that is left, and a file that can't be read.
     private func damageBoth(_ disk: SimulatedDisk, _ model: Model) {
         let spool = OnDisk(disk, log: "\(SimulatedNode.directory)/spool")
-        guard !spool.hasMark, let newest = spool.segments.last, let header = newest.header else { return }
+        guard !spool.hasMark else { return }
+        guard let newest = spool.segments.last else {
+            if model.isNewestLost, spool.highestCursor == 0 { model.mayLose(from: 0) }
+            return
+        }
+        guard let header = newest.header else { return }
         model.unmarked = header.base
         guard model.isNewestLost else { return }
         if let end = spool.sealedEnd(newest.path) {
