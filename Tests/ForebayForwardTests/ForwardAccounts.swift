@@ -52,6 +52,8 @@ extension ForwardState {
             check(waiting.allSatisfy { self.flights[$0].status == .queued }, "\(known.name): what has left it waits for a partition")
             let numbers = waiting.map(self.flights.number)
             check(numbers == numbers.sorted() && seen.isDisjoint(with: numbers), "\(known.name) waits in another order: \(numbers)")
+            check(
+                waiting.allSatisfy { self.names.isName(self.event(of: $0).topic, of: topic) }, "\(known.name): another topic's events wait")
             seen.formUnion(numbers)
             alone += waiting.count { self.flights[$0].flags.contains(.alone) }
             check(known.assigned == assigned, "\(known.name) says \(known.assigned) have a partition, and \(assigned) do")
@@ -62,13 +64,15 @@ extension ForwardState {
             let count = outstanding[slot.rawValue]
             check(self[slot].outstanding == count, "\(slot) says \(self[slot].outstanding) outstanding, and has \(count)")
         }
-        var queuedBytes = 0
+        var queuedBytes = 0, settled: UInt64 = 0
         for number in self.flights.head..<self.flights.tail {
             let flight = self.flights[UInt32(truncatingIfNeeded: number)]
             if flight.status == .queued { queuedBytes += Int(flight.bytes) }
+            if flight.status == .settled { settled += 1 }
             let isListed = flight.status == .queued || flight.status == .sent
             check(isListed == seen.contains(number), "\(number) is \(flight.status), and listed: \(seen.contains(number))")
         }
+        check(self.settledAheadCount == settled, "it says \(self.settledAheadCount) are settled beyond the oldest, and \(settled) are")
         check(self.queuedBytes == queuedBytes, "it says \(self.queuedBytes) B queued, and has \(queuedBytes)")
         for (batch, pinned) in self.pinned {
             let count = self.holds.values.count { $0.batch == batch }

@@ -24,7 +24,7 @@ extension ForwardState {
             return false
         }
         self.totals.delivered += 1
-        self.flights[flight].status = .settled
+        self.settle(flight)
         self.remove(flight, place, slot)
         self.partitions[place].movedAt = now
         self.partitions[place].knownProducer = self[slot].number

@@ -70,7 +70,7 @@ extension ForwardState {
     /// An event is durable in the log.
     mutating func setAside(_ flight: UInt64) {
         let flight = UInt32(truncatingIfNeeded: flight)
-        self.flights[flight].status = .settled
+        self.settle(flight)
         self.totals.setAside += 1
         // It goes out once more, when it is drained.
         if self.flights[flight].flags.contains(.mayBeStored) { self.totals.redelivered += 1 }
@@ -78,7 +78,7 @@ extension ForwardState {
 
     /// An event that left was delivered meanwhile by the producer that had it, and is not in the log.
     mutating func settleDelivered(_ flight: UInt64) {
-        self.flights[UInt32(truncatingIfNeeded: flight)].status = .settled
+        self.settle(UInt32(truncatingIfNeeded: flight))
     }
 
     /// Events that there is no room for in the log wait at their topics again, before those that are newer: these may wait there, too,
@@ -86,22 +86,26 @@ extension ForwardState {
     ///
     /// - Returns: the topics.
     mutating func comeBack(_ numbers: [UInt64]) -> [Int] {
-        var back: [Int: [UInt64]] = [:]
+        var back: [[UInt8]: [UInt64]] = [:]
         for number in numbers {
             let flight = UInt32(truncatingIfNeeded: number)
             self.flights[flight].status = .queued
             self.flights[flight].flags.remove(.alone)
             self.queuedBytes += Int(self.flights[flight].bytes)
-            back[self.topic(of: self.event(of: flight)), default: []].append(number)
+            back[Array(self.event(of: flight).topic), default: []].append(number)
         }
-        for (topic, older) in back {
+        var topics: [Int] = []
+        for older in back.values.sorted(by: { $0[0] < $1[0] }) {
+            // Others may be forgotten for it: those to which nothing has come back yet.
+            let topic = self.topic(of: self.event(of: UInt32(truncatingIfNeeded: older[0])))
+            topics.append(topic)
             var all = older
             while self.topics[topic].waiting.count > 0 {
                 all.append(self.flights.number(self.topics[topic].waiting.removeFirst(in: self.flights)))
             }
             for number in all.sorted() { self.topics[topic].waiting.append(UInt32(truncatingIfNeeded: number), in: &self.flights) }
         }
-        return back.keys.sorted()
+        return topics.sorted()
     }
 
     /// What came back to a topic goes on, or leaves once more.
@@ -190,7 +194,7 @@ extension ForwardState {
     private mutating func letGo(_ flight: UInt32) {
         let number = self.flights.number(flight)
         if self.holds[number] != nil { self.withheld.append((token: number, offset: self.offset(of: flight))) }
-        self.flights[flight].status = .settled
+        self.settle(flight)
     }
 
     // MARK: Taking events out of their queues

@@ -104,6 +104,7 @@ struct ForwardState {
     /// Topics of which the cluster is to be asked for limits.
     var limitsWantedOf = WaitingTopics()
     private(set) var admissions: UInt64 = 0
+    private var settledFlights: UInt64 = 0
     /// That of the last event, if its index still means the same: the next event is most often for it, too.
     private var lastTopic: Int?
     var generator: SplitMix64
@@ -193,8 +194,12 @@ struct ForwardState {
     func origin(of flight: UInt32) -> SpoolID? { self.batches.origin(self.flights[flight].batch) }
 
     mutating func topic(of event: Event) -> Int {
-        if let lastTopic, self.names.isName(event.topic, of: lastTopic) { return lastTopic }
-        let index = self.names.index(of: event.topic) ?? self.addTopic(event.topic)
+        let index: Int
+        if let lastTopic, self.names.isName(event.topic, of: lastTopic) {
+            index = lastTopic
+        } else {
+            index = self.names.index(of: event.topic) ?? self.addTopic(event.topic)
+        }
         self.topics[index].lastUse = self.admissions
         self.lastTopic = index
         return index
@@ -237,7 +242,13 @@ struct ForwardState {
     }
 
     /// Events that are settled beyond the oldest flight, which holds the cursor.
-    var settledAheadCount: UInt64 { self.totals.settled - min(self.totals.settled, self.flights.head) }
+    var settledAheadCount: UInt64 { self.settledFlights - min(self.settledFlights, self.flights.head) }
+
+    /// Whatever a producer that holds it reports later.
+    mutating func settle(_ flight: UInt32) {
+        self.flights[flight].status = .settled
+        self.settledFlights += 1
+    }
 
     /// What is settled beyond the cursor, which the oldest flight holds: one lane's, the spool's.
     var settledAhead: SettledAhead {
@@ -261,7 +272,7 @@ struct ForwardState {
 
     /// The dead letter of an event is durable.
     mutating func buried(_ flight: UInt64) {
-        self.flights[UInt32(truncatingIfNeeded: flight)].status = .settled
+        self.settle(UInt32(truncatingIfNeeded: flight))
         self.totals.dead += 1
     }
 }

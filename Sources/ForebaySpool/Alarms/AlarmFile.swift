@@ -71,7 +71,7 @@ struct PassedRange: Equatable, Sendable {
 struct AlarmFile: Sendable {
     static let names = ["alarms", "alarms.copy"]
     private static let title = ["forebay-alarms", "1"]
-    /// More are not kept: a disk that loses so much has been told of.
+    /// More ranges that can't be read are not kept: a disk that loses so much has been told of.
     private static let limit = 1000
 
     let disk: any Disk
@@ -117,10 +117,10 @@ struct AlarmFile: Sendable {
     private func encode(_ record: AlarmRecord, generation: UInt64) -> [UInt8] {
         var lines = [Self.title.joined(separator: " "), "log \(self.log)", "generation \(generation)"]
         if record.losses > 0 { lines.append("losses \(record.losses)") }
-        lines += record.missing.prefix(Self.limit).map { self.line($0.isGone ? "gone" : "lost", $0) }
-        lines += record.acknowledged.suffix(Self.limit).map { self.line($0.isGone ? "seen-gone" : "seen-lost", $0) }
-        lines += record.alarms.filter(\.holdsEvents).prefix(Self.limit).map { self.line("damaged", $0) }
-        lines += record.acknowledgedAlarms.suffix(Self.limit).map { self.line("seen-damaged", $0) }
+        lines += Self.kept(record.missing).map { self.line($0.isGone ? "gone" : "lost", $0) }
+        lines += Self.kept(record.acknowledged.reversed()).reversed().map { self.line($0.isGone ? "seen-gone" : "seen-lost", $0) }
+        lines += record.alarms.filter(\.holdsEvents).map { self.line("damaged", $0) }
+        lines += record.acknowledgedAlarms.map { self.line("seen-damaged", $0) }
         lines += record.passed.suffix(Self.limit).map { passed in
             (["passed", "\(passed.sequences.lowerBound)", "\(passed.sequences.upperBound)"]
                 + passed.routes.map { String($0.rawValue, radix: 16) }).joined(separator: " ")
@@ -134,6 +134,16 @@ struct AlarmFile: Sendable {
                         noticedAt: record.missing[Self.limit].noticedAt)))
         }
         return CheckedText.encode(lines)
+    }
+
+    /// By what says that a segment is gone, it is known should it come back: all of that.
+    private static func kept(_ missing: [MissingRange]) -> [MissingRange] {
+        var left = Self.limit
+        return missing.filter { missing in
+            if missing.isGone, missing.unit == nil { return true }
+            left -= 1
+            return left >= 0
+        }
     }
 
     private func line(_ word: String, _ missing: MissingRange) -> String {

@@ -52,11 +52,15 @@ struct LossCount {
         guard !holes.isEmpty else { return [] }
         let live = units.units
         let known = live + units.ended
-        var lost = try self.gaps(of: live)
+        let gaps = try self.gaps(of: live)
+        var lost = gaps
         for var hole in holes {
             // Not by totals: these are what the segments say that are left, and a unit's last events may have been in the hole.
             let sides = try self.sides(of: hole.sequences, Set(known.map { RouteID(rawValue: $0.number) }), byTotals: false)
-            var accounted: UInt64 = 0
+            // What units miss between whole segments was in the only hole there is. With more of them it is known of a unit only where the
+            // log tells of it on both sides.
+            let isAlone = holes.count == 1 && hole.isGone
+            var accounted = isAlone ? gaps.filter(\.isGone).reduce(0) { $0 + $1.events } : 0
             var shares: [Share] = []
             for unit in known {
                 let route = RouteID(rawValue: unit.number)
@@ -64,7 +68,7 @@ struct LossCount {
                 // Of one that is ended nothing is wanted.
                 let settled = units.isEnded(unit.number) ? behind ?? unit.settled : unit.settled
                 shares.append(Share(before: before, reached: behind.map { min($0, settled) } ?? settled))
-                if let behind { accounted += behind > max(before ?? 0, settled) ? behind - max(before ?? 0, settled) : 0 }
+                if !isAlone, let before, let behind, behind > max(before, settled) { accounted += behind - max(before, settled) }
             }
             accounted += Self.settled(shares, before: hole.sequences.lowerBound)
             let size = hole.sequences.upperBound - hole.sequences.lowerBound
@@ -87,12 +91,15 @@ struct LossCount {
                     events: position - expected, isGone: isGone))
         }
         for segment in self.segments where segment.routes.entries.contains(where: { next[$0.route.rawValue] != nil }) {
-            // What is missing before the first frame of a unit here was in a segment before.
+            // What is missing before the first frame of a unit here was in a segment before, if all before it here can be read.
             var seen: Set<UInt64> = []
+            var expected = segment.base
             try self.scan(segment, from: segment.base) { frame in
                 guard frame.base < segment.end else { return false }
                 let unit = frame.route.rawValue
-                miss(unit, to: frame.ordinal, segment, at: 0, isGone: seen.insert(unit).inserted)
+                let isFirst = seen.insert(unit).inserted && expected == frame.base
+                if expected == frame.base { expected = frame.end }
+                miss(unit, to: frame.ordinal, segment, at: 0, isGone: isFirst)
                 if let expected = next[unit] { next[unit] = max(expected, frame.ordinal + UInt64(frame.count)) }
                 return true
             }

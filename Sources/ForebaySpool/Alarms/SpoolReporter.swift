@@ -93,7 +93,8 @@ final class SpoolReporter: Sendable {
         self.state.withLock { state in
             (state.known.alarms + state.known.acknowledgedAlarms).contains { $0.holdsEvents && $0.file == segment.path }
                 || (state.known.missing + state.known.acknowledged).contains {
-                    $0.isGone && $0.unit == nil && $0.sequences.contains(segment.header.base)
+                    $0.isGone && $0.unit == nil
+                        && ($0.sequences.contains(segment.header.base) || $0.segment == segment.header.number)
                 }
         }
     }
@@ -188,10 +189,19 @@ final class SpoolReporter: Sendable {
         self.save()
     }
 
+    func report(_ missing: [MissingRange]) {
+        if missing.map({ self.tell($0, count: nil) }).contains(true) { self.save() }
+    }
+
     /// What has been told of before is passed over.
     ///
     /// - Parameter count: how many of a range's events nobody had settled; none: as the range says.
     func report(_ missing: MissingRange, count: ((Range<UInt64>) -> UInt64)? = nil) {
+        if self.tell(missing, count: count) { self.save() }
+    }
+
+    /// - Returns: whether anything of it was told now.
+    private func tell(_ missing: MissingRange, count: ((Range<UInt64>) -> UInt64)?) -> Bool {
         let untold = self.state.withLock { missing.parts(without: $0.known.missing + $0.known.acknowledged) }
         var isTold = false
         for var part in untold {
@@ -211,7 +221,7 @@ final class SpoolReporter: Sendable {
             self.metrics.corruption.increment()
             self.logger.error("acknowledged events can't be read any more", Self.fields(part, self.directory))
         }
-        if isTold { self.save() }
+        return isTold
     }
 
     private static func fields(_ missing: MissingRange, _ directory: String) -> KeyValuePairs<String, String> {
@@ -226,8 +236,13 @@ final class SpoolReporter: Sendable {
         self.state.withLock { missing.parts(without: $0.known.missing + $0.known.acknowledged).isEmpty }
     }
 
-    /// A segment of a set-aside log is gone, and all that it had was settled: it must not count should it come back.
-    func noteGone(_ missing: MissingRange) {
+    /// Segments in which something can't be read.
+    var damagedSegments: [UInt64] {
+        self.state.withLock { ($0.known.missing + $0.known.acknowledged).filter { !$0.isGone }.map(\.segment) }
+    }
+
+    /// A hole of a set-aside log of which all was settled: a segment that is gone must not count should it come back.
+    func notTold(_ missing: MissingRange) {
         let isNew = self.state.withLock { state in
             let new = missing.parts(without: state.known.missing + state.known.acknowledged)
             state.known.acknowledged += new

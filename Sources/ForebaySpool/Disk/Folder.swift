@@ -79,7 +79,7 @@ struct Folder {
         try self.disk.syncFolder(Self.parent(of: path))
     }
 
-    /// The same, where another file has its name at once: at no instant is there none.
+    /// The same, where another file has its name at once: at no instant is there none, but on a file system that can't exchange names.
     ///
     /// - Parameter makeNew: makes that file, durably, where it is told to.
     func quarantine(
@@ -88,11 +88,14 @@ struct Folder {
         let folder = "\(log)/quarantine"
         try self.make(folder)
         let place = try self.freeName(for: path, in: folder)
-        try makeNew(place)
+        do throws(ForebayError) { try makeNew(place) } catch {
+            try? self.disk.remove(place)  // The next attempt makes another.
+            throw error
+        }
         do throws(ForebayError) {
             try self.disk.exchange(place, path)
         } catch {
-            // Gone meanwhile, or nobody can do it in one step.
+            // Gone meanwhile, or a file system that can't do it in one step.
             guard [ENOENT, EINVAL, ENOSYS].contains(error.systemCode) else { throw error }
             if try self.exists(path) { try self.disk.rename(path, to: try self.freeName(for: path, in: folder)) }
             try self.disk.rename(place, to: path)

@@ -111,7 +111,10 @@ struct LogIdentity {
     }
 
     /// Where the cursor stands that is furthest back.
-    var lowestCursor: UInt64 { self.cursors.values.map { $0.value?.sequence ?? 0 }.min() ?? 0 }
+    var lowestCursor: UInt64 {
+        let names = Set(self.cursors.keys).union(self.registry.registry?.cursors.map(\.name) ?? [])
+        return names.map { self.cursors[$0]?.value?.sequence ?? 0 }.min() ?? 0
+    }
 
     /// Nobody comes to what lies below it any more, nor takes a file up that had it. In a set-aside log, though, one that is put back later
     /// must be known for one that was missed.

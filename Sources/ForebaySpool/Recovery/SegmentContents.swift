@@ -73,21 +73,37 @@ struct SegmentSeal {
         self.disk = disk
     }
 
-    /// Does nothing with a damaged one: it stays as it is for the operator. Not being able to is no harm.
+    /// The same for a damaged one, of which nothing is cut off: it stays as it is for the operator.
+    func end(_ info: inout SegmentInfo, checksum: UInt32) {
+        do throws(ForebayError) {
+            let file = try self.disk.open(info.path, .write)
+            try self.write(&info, to: file, at: SpoolFormat.aligned(try file.size()), checksum)
+        } catch {
+            self.logger.warning(
+                "a damaged segment could not be ended; it is read anew at the next start", ["file": info.path, "error": "\(error)"])
+        }
+    }
+
+    private func write(
+        _ info: inout SegmentInfo, to file: any DiskFile, at position: Int, _ checksum: UInt32
+    ) throws(ForebayError) {
+        let ordinals = Dictionary(info.routes.entries.map { ($0.route, $0.ordinal) }, uniquingKeysWith: max)
+        let footer = SegmentFooter(end: info.end, dataEnd: position, checksum: UInt64(checksum), index: info.index, ordinals: ordinals)
+        let bytes = footer.encode(salt: info.salt)
+        try file.write(bytes, at: position)
+        try file.sync()
+        info.size = position + bytes.count
+        info.hasFooter = true
+    }
+
+    /// Does nothing with a damaged one. Not being able to is no harm.
     func seal(_ info: inout SegmentInfo, checksum: UInt32) {
         guard !info.isDamaged else { return }
-        var ordinals: [RouteID: UInt64] = [:]
-        for entry in info.routes.entries { ordinals[entry.route] = entry.ordinal }
-        let footer = SegmentFooter(end: info.end, dataEnd: info.dataEnd, checksum: UInt64(checksum), index: info.index, ordinals: ordinals)
-        let bytes = footer.encode(salt: info.salt)
         do throws(ForebayError) {
             let file = try self.disk.open(info.path, .write)
             // First shorter, so that there is room for the footer on a full disk.
             try file.truncate(to: info.dataEnd)
-            try file.write(bytes, at: info.dataEnd)
-            try file.sync()
-            info.size = info.dataEnd + bytes.count
-            info.hasFooter = true
+            try self.write(&info, to: file, at: info.dataEnd, checksum)
         } catch {
             self.logger.warning(
                 "a segment could not be sealed; it is read anew at the next start", ["file": info.path, "error": "\(error)"])

@@ -17,6 +17,8 @@ struct SpoolRecovery {
         var isNewestLost = false
         /// What the ids of new events begin with; none: nothing tells, so a new one.
         var origin: SpoolID?
+        /// By number.
+        var checksums: [UInt64: UInt64] = [:]
         /// Of the newest segment; the next one names both.
         var last: (number: UInt64, checksum: UInt64) = (0, 0)
         /// Above every name in the folder, and every number that is known to have been used.
@@ -89,6 +91,13 @@ struct SpoolRecovery {
         let losses = LossCount(segments: outcome.segments, totals: totals, durableEnd: outcome.durableEnd, disk: self.disk)
         if self.kind == .setAside {
             try self.tellLost(outcome.holes, losses, identity.log)
+            // Units go on behind what could be read now. What can be read at a later start has the positions of newer events: it does not
+            // count then.
+            for place in outcome.segments.indices where outcome.segments[place].isDamaged && !outcome.segments[place].hasFooter {
+                SegmentSeal(self.disk).end(
+                    &outcome.segments[place], checksum: UInt32(truncatingIfNeeded: outcome.checksums[outcome.segments[place].number] ?? 0))
+            }
+            outcome.kept = self.reporter.damagedSegments
         } else {
             outcome.kept = self.reporter.hadBack(outcome.segments, parties)
             for hole in outcome.holes {
@@ -105,9 +114,11 @@ struct SpoolRecovery {
         let path = "\(self.directory)/\(UnitTable.file)"
         let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
         let units = try UnitInventory(table: table, log: log, segments: losses.segments, disk: self.disk)
+        var told: [MissingRange] = []
         for missing in try losses.lost(in: holes, units) {
-            if missing.events > 0 { self.reporter.report(missing) } else if missing.isGone { self.reporter.noteGone(missing) }
+            if missing.events > 0 { told.append(missing) } else { self.reporter.notTold(missing) }
         }
+        self.reporter.report(told)
     }
 
     /// Whether a cursor, say, has passed more than the newest segment that is there had when it was sealed: that stood in one behind it,
@@ -217,7 +228,7 @@ struct SpoolRecovery {
             info = tail.info
             checksum = tail.checksum
             highest = max(highest, tail.info.end)
-            outcome.holes += tail.missing
+            outcome.holes += tail.missing + (self.kind == .setAside ? Self.holes(tail.gaps, in: info) : [])
         } else if header.version > 1 || size > header.dataStart {
             // The successor decides what counts here: what stands at or above its base was never acknowledged.
             let contents = try SegmentContents(scanning: file, header, size: size, end: goesOn ? next!.knownEnd : nil)
@@ -225,12 +236,7 @@ struct SpoolRecovery {
             checksum = UInt64(contents.checksum)
             SegmentSeal(self.disk).seal(&info, checksum: contents.checksum)
             // Nobody reads a set-aside log sequence by sequence, and no footer says what its units had in it.
-            if self.kind == .setAside {
-                outcome.holes += contents.gaps.map { gap in
-                    MissingRange(
-                        sequences: gap, segment: header.number, position: info.position(of: gap.lowerBound), reason: "frames are missing")
-                }
-            }
+            if self.kind == .setAside { outcome.holes += Self.holes(contents.gaps, in: info) }
         }
         if let next, goesOn, !info.hasFooter || info.end > next.knownEnd { info.end = max(info.base, next.knownEnd) }
         if let next, isBack, info.end > next.base { outcome.holes.append(self.cut(&info, to: next.base)) }
@@ -239,8 +245,16 @@ struct SpoolRecovery {
         }
         outcome.bytes += info.size
         outcome.last = (header.number, checksum)
+        outcome.checksums[header.number] = checksum
         outcome.origin = header.origin
         outcome.segments.append(info)
+    }
+
+    private static func holes(_ gaps: [Range<UInt64>], in segment: SegmentInfo) -> [MissingRange] {
+        gaps.map { gap in
+            MissingRange(
+                sequences: gap, segment: segment.number, position: segment.position(of: gap.lowerBound), reason: "frames are missing")
+        }
     }
 
     /// Whether a segment was made by somebody who did not know of one with a lower number.
@@ -265,7 +279,12 @@ struct SpoolRecovery {
                     file: segment.path,
                     text: "the segment was away, and what is set aside went on without it: it is moved to quarantine, and its events are"
                         + " not delivered", holdsEvents: true), isNews: true)
-            try Folder(self.disk).quarantine(segment.path, of: self.directory)
+            do throws(ForebayError) {
+                try Folder(self.disk).quarantine(segment.path, of: self.directory)
+            } catch {
+                // Where it is, it does not count either.
+                guard error.code == .spoolFull else { throw error }
+            }
             found.drop(segment.header.number)
         }
     }
@@ -334,7 +353,8 @@ struct SpoolRecovery {
         guard let first = outcome.segments.first, first.header.knownEnd > settled else { return }
         outcome.holes.append(
             MissingRange(
-                sequences: settled..<first.header.knownEnd, segment: first.number, position: 0, reason: "the oldest segments are gone",
+                sequences: settled..<first.header.knownEnd, segment: first.header.previousNumber, position: 0,
+                reason: "the oldest segments are gone",
                 isGone: true))
     }
 
@@ -344,7 +364,8 @@ struct SpoolRecovery {
         where segment.header.version > 1 && segment.header.previousNumber > before.number && segment.header.knownEnd > before.end {
             outcome.holes.append(
                 MissingRange(
-                    sequences: before.end..<segment.header.knownEnd, segment: segment.number, position: 0, reason: "a segment is gone",
+                    sequences: before.end..<segment.header.knownEnd, segment: segment.header.previousNumber, position: 0,
+                    reason: "a segment is gone",
                     isGone: true))
         }
     }

@@ -8,6 +8,8 @@ struct TailRecovery {
         var info: SegmentInfo
         var checksum: UInt64 = 0
         var missing: [MissingRange] = []
+        /// Below the mark, in front of frames that can be read: sequences of which no frame is there.
+        var gaps: [Range<UInt64>] = []
     }
 
     private struct Found {
@@ -73,6 +75,7 @@ struct TailRecovery {
                     sequences: contents.end..<mark, segment: self.header.number, position: contents.dataEnd,
                     reason: "the log ends below a mark"))
         }
+        outcome.gaps = contents.gaps
         let isHoled = contents.hasHoles || contents.end < mark
         for found in kept { contents.add(found.header, at: found.position) }
         if let first = kept.first { try self.writeAgain(file, first.position..<contents.dataEnd) }

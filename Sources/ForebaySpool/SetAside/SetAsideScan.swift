@@ -186,6 +186,8 @@ package final class SetAsideScan {
             }
             let unit = frame.route.rawValue
             let end = frame.ordinal + UInt64(frame.count)
+            // Beyond what a start found of the unit here: it could not be read then, and newer events have its positions.
+            guard segment.routes[frame.route].map({ end <= $0 }) ?? false else { return nil }
             guard let expected = self.positions[unit], end > expected else { return nil }
             // Where all of this segment could be read, one before it is gone.
             self.miss(
