@@ -55,7 +55,7 @@ extension SetAsideHoleTests {
         await log.close()
         let path = try #require(try crashed.segmentFiles().first)
         let frames = try Self.frames(in: path)
-        let place = frames[1]
+        let place = try #require(frames.dropFirst().first)
         try crashed.change(path) { $0[place + 30] ^= 1 }
         log = try crashed.open()
         #expect(Self.told(log) == 1 && log.missing.allSatisfy { $0.events == 0 || $0.sequences == 1..<2 }, "\(log.missing)")
@@ -82,7 +82,7 @@ extension SetAsideHoleTests {
         let crashed = try fixture.crashed()
         await log.close()
         let path = try #require(try crashed.segmentFiles().first)
-        let place = try Self.frames(in: path)[1]
+        let place = try #require(try Self.frames(in: path).dropFirst().first)
         try crashed.change(path) { $0[place + 30] ^= 1 }
         log = try crashed.open()
         try crashed.change(path) { $0[place + 30] ^= 1 }
@@ -108,12 +108,13 @@ extension SetAsideHoleTests {
 
     @Test("with more lines in its alarms than are kept, a segment that is gone is still known when it is back")
     func manyUnits() async throws {
-        let fixture = SetAsideFixture(segmentSize: 512 << 10)
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
         var log = try fixture.open()
         let numbers = (1...1_050).map { UInt64($0) }
         for round in 0..<3 {
-            try await log.append(
-                new: round == 0 ? numbers.map { unit($0, "topic \($0)") } : [], numbers.map { aside($0, ["\(round)"]) })
+            // One has all that it has in the segment that goes.
+            let all = numbers + (round == 1 ? [2_000] : [])
+            try await log.append(new: all.map { unit($0, "topic \($0)") }, all.map { aside($0, ["\(round)"]) })
         }
         await log.close()
         let path = try fixture.segmentFiles()[1]
@@ -121,7 +122,7 @@ extension SetAsideHoleTests {
         try FileManager.default.removeItem(atPath: path)
         for _ in 0..<2 {
             log = try fixture.open()
-            #expect(log.missing.contains { $0.isGone && $0.unit == nil } || !log.damage.alarms.isEmpty, "\(log.missing.count)")
+            #expect(log.missing.contains { $0.isGone && $0.unit == nil && $0.events == 1 }, "\(log.missing.count)")
             await log.close()
         }
         try bytes.write(to: URL(filePath: path))

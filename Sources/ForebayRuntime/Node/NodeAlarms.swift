@@ -112,6 +112,11 @@ enum NodeAlarms {
         let parts = file.split(separator: "/")
         let (name, folder) = (parts.last ?? "", parts.dropLast().last ?? "")
         if folder == "segments" {
+            if parts.dropLast(3).last == "setaside" {
+                return
+                    "look at the disk (dmesg, SMART); the events in it are not delivered, also if the file is had back: read them from it, and have "
+                    + "them sent again: see docs/how-to/after-damage.md"
+            }
             return
                 "look at the disk (dmesg, SMART); the events in it are lost unless the file can be had back: see docs/how-to/after-damage.md"
         }

@@ -61,6 +61,7 @@ struct LossCount {
             // log tells of it on both sides.
             let isAlone = holes.count == 1 && hole.isGone
             var accounted = isAlone ? gaps.filter(\.isGone).reduce(0) { $0 + $1.events } : 0
+            let isWholeBefore = sides.isWholeBefore && !holes.contains { $0.isGone && $0.sequences.upperBound <= self.segments[0].base }
             var shares: [Share] = []
             for unit in known {
                 let route = RouteID(rawValue: unit.number)
@@ -68,7 +69,9 @@ struct LossCount {
                 // Of one that is ended nothing is wanted.
                 let settled = units.isEnded(unit.number) ? behind ?? unit.settled : unit.settled
                 shares.append(Share(before: before, reached: behind.map { min($0, settled) } ?? settled))
-                if !isAlone, let before, let behind, behind > max(before, settled) { accounted += behind - max(before, settled) }
+                if !isAlone, let before = before ?? (isWholeBefore ? 0 : nil), let behind, behind > max(before, settled) {
+                    accounted += behind - max(before, settled)
+                }
             }
             accounted += Self.settled(shares, before: hole.sequences.lowerBound)
             let size = hole.sequences.upperBound - hole.sequences.lowerBound
@@ -116,16 +119,22 @@ struct LossCount {
     /// Events of routes before a hole, and before what stands behind it, as far as the log says.
     struct Sides {
         var before: [RouteID: UInt64] = [:]
+        /// Whether nothing is missing from the log's first segment up to the hole: what is not named there had no events.
+        var isWholeBefore = false
         var behind: [RouteID: UInt64] = [:]
     }
 
     /// - Parameter byTotals: whether a route of which nothing stands behind the hole ends with its total: where that is known otherwise
     ///   than from the segments.
     func sides(of range: Range<UInt64>, _ routes: Set<RouteID>, byTotals: Bool = true) throws(ForebayError) -> Sides {
-        Sides(before: try self.before(range.lowerBound, routes), behind: try self.behind(range.upperBound, routes, byTotals: byTotals))
+        let before = try self.before(range.lowerBound, routes)
+        return Sides(
+            before: before.known, isWholeBefore: before.isWhole, behind: try self.behind(range.upperBound, routes, byTotals: byTotals))
     }
 
-    private func before(_ sequence: UInt64, _ routes: Set<RouteID>) throws(ForebayError) -> [RouteID: UInt64] {
+    private func before(
+        _ sequence: UInt64, _ routes: Set<RouteID>
+    ) throws(ForebayError) -> (known: [RouteID: UInt64], isWhole: Bool) {
         var known: [RouteID: UInt64] = [:]
         var expected = sequence
         for segment in self.segments.reversed() where segment.base < sequence {
@@ -139,16 +148,17 @@ struct LossCount {
                     known[frame.route] = frame.ordinal + UInt64(frame.count)
                     return true
                 }
-                guard next == sequence else { return [:] }
+                guard next == sequence else { return ([:], false) }
             } else {
                 // A husk does not tell what it had.
                 guard segment.end == expected, segment.hasFooter || !segment.isDamaged, !segment.isHusk else { break }
                 for entry in segment.routes.entries where known[entry.route] == nil { known[entry.route] = entry.ordinal }
             }
+            if segment.number == self.segments.first?.number { return (known, true) }
             guard segment.header.knownEnd == segment.base, known.count < routes.count else { break }
             expected = segment.base
         }
-        return known
+        return (known, false)
     }
 
     private func behind(_ sequence: UInt64, _ routes: Set<RouteID>, byTotals: Bool) throws(ForebayError) -> [RouteID: UInt64] {

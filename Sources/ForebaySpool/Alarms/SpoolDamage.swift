@@ -13,7 +13,7 @@ package struct MissingRange: Sendable, Equatable {
     package let position: Int
     package let reason: String
     package let unit: UInt64?
-    /// A file that is gone holds them: should it come back, they are there again.
+    /// A file that is gone holds them. Should it come back, they are there again in the spool; in a set-aside log it does not count.
     let isGone: Bool
     /// When it was first noticed, ms since 1970.
     package var noticedAt: Int64 = 0

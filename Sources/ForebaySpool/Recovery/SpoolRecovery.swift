@@ -353,9 +353,8 @@ struct SpoolRecovery {
         guard let first = outcome.segments.first, first.header.knownEnd > settled else { return }
         outcome.holes.append(
             MissingRange(
-                sequences: settled..<first.header.knownEnd, segment: first.header.previousNumber, position: 0,
-                reason: "the oldest segments are gone",
-                isGone: true))
+                sequences: settled..<first.header.knownEnd, segment: self.kind == .setAside ? first.header.previousNumber : first.number,
+                position: 0, reason: "the oldest segments are gone", isGone: true))
     }
 
     /// In a set-aside log nobody reads sequence by sequence, so a hole in the middle is looked for here. (Version 1 left holes.)

@@ -4,7 +4,7 @@ import Synchronization
 /// What a route can't deliver now, kept until it can: a log of the spool's format in a folder of its own, made when the first unit comes.
 ///
 /// Each frame holds events of one unit and names it where the spool's frames name their route; so a frame's ordinal counts the unit's own
-/// events, and that is the unit's *position*: 0 for its first event, never given twice. A segment goes when every unit with frames in it
+/// events, and that is the unit's *position*: 0 for its first event. A segment goes when every unit with frames in it
 /// is durably past those, whatever stands before it.
 package final class SetAsideLog: Sendable {
     private struct Store {

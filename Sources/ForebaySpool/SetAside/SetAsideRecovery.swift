@@ -31,7 +31,7 @@ struct SetAsideRecovery {
         try units.add(orphans)
         try self.giveUp(lost, segments, units)
         self.view.change { state in
-            // What is settled was there, also where its segments are gone: positions are never given twice.
+            // What is settled was there, also where its segments are gone.
             for unit in units.live {
                 let route = RouteID(rawValue: unit.number)
                 state.ordinals[route] = max(state.ordinals[route] ?? 0, unit.settled)
