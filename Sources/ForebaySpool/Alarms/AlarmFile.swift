@@ -119,8 +119,8 @@ struct AlarmFile: Sendable {
         if record.losses > 0 { lines.append("losses \(record.losses)") }
         lines += Self.kept(record.missing).map { self.line($0.isGone ? "gone" : "lost", $0) }
         lines += Self.kept(record.acknowledged.reversed()).reversed().map { self.line($0.isGone ? "seen-gone" : "seen-lost", $0) }
-        lines += record.alarms.filter(\.holdsEvents).map { self.line("damaged", $0) }
-        lines += record.acknowledgedAlarms.map { self.line("seen-damaged", $0) }
+        lines += record.alarms.filter(\.holdsEvents).prefix(Self.limit).map { self.line("damaged", $0) }
+        lines += record.acknowledgedAlarms.suffix(Self.limit).map { self.line("seen-damaged", $0) }
         lines += record.passed.suffix(Self.limit).map { passed in
             (["passed", "\(passed.sequences.lowerBound)", "\(passed.sequences.upperBound)"]
                 + passed.routes.map { String($0.rawValue, radix: 16) }).joined(separator: " ")
