@@ -137,6 +137,18 @@ extension HadBackTests {
         }
         let lost = spool.missing.map(\.sequences)
         #expect(!lost.isEmpty)
+        await spool.tidy()
+        // Killed before there is room: no cursor is beyond what nobody would tell of.
+        var killed = try first.crashed().open { $0.recentBytes = 0 }
+        #expect(try await self.open(killed).allSatisfy { $0.sequence <= lost[0].lowerBound })
+        await killed.close()
+        // With what is had back, nothing is lost.
+        let copy = try first.crashed()
+        try kept.write(to: URL(filePath: copy.segmentsFolder + "/" + URL(filePath: path).lastPathComponent))
+        killed = try copy.open { $0.recentBytes = 0 }
+        #expect(killed.damage == SpoolDamage())
+        #expect(try await self.open(killed).flatMap { try self.waiting(killed, $0) }.count == 24)
+        await killed.close()
         disk.fail(nil)
         if isClosed { await spool.close() } else { await spool.tidy() }
         let fixture = try first.crashed()

@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayTelemetry
+import Glibc
 import Synchronization
 
 /// Tells of what was lost or found damaged in a log: at once, and durably before anything is changed that would hide it from the next
@@ -13,6 +14,8 @@ final class SpoolReporter: Sendable {
         var file: AlarmFile?
         /// What is known could not be written.
         var isUnsaved = false
+        /// For want of room alone: what hides it waits for that.
+        var waitsForRoom = false
     }
 
     private let directory: String
@@ -309,7 +312,11 @@ final class SpoolReporter: Sendable {
             }
         }
         let wasUnsaved = self.state.withLock { state in
-            defer { if case .failure = outcome { state.isUnsaved = true } else { state.isUnsaved = false } }
+            defer {
+                state.isUnsaved = if case .failure = outcome { true } else { false }
+                state.waitsForRoom =
+                    if case .failure(let error) = outcome { error.code == .spoolFull || error.systemCode == ENOSPC } else { false }
+            }
             return state.isUnsaved
         }
         do throws(ForebayError) { try outcome.get() } catch  where wasUnsaved {
@@ -320,6 +327,9 @@ final class SpoolReporter: Sendable {
                 ["folder": self.directory, "error": error.description])
         }
     }
+
+    /// Whether something that was told of waits for room to be written: what is passed meanwhile would be known to nobody after a kill.
+    var waitsForRoom: Bool { self.state.withLock { $0.waitsForRoom } }
 
     /// Tries to write what could not be written.
     ///

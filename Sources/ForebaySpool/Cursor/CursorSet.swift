@@ -283,7 +283,8 @@ final class CursorSet: Sendable {
     private func cursor(_ name: String, _ routes: [RouteID], _ slots: sending SlotFile, _ value: SlotFile.Value) -> SpoolCursor {
         SpoolCursor(
             name: name, routes: routes, slots: slots, value: value,
-            ahead: self.aheadFile(name, routes), budget: self.budget, moved: self.moved, onDiskFailure: self.onDiskFailure)
+            ahead: self.aheadFile(name, routes), budget: self.budget, moved: self.moved,
+            mayPass: { [reporter] in !reporter.waitsForRoom }, onDiskFailure: self.onDiskFailure)
     }
 
     private func aheadFile(_ name: String, _ routes: [RouteID]) -> SettledAheadFile {

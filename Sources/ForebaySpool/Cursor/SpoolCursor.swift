@@ -48,12 +48,16 @@ package final class SpoolCursor: Sendable {
     private let budget: SpoolBudget
     private let state: Mutex<State>
     private let moved: @Sendable () -> Void
+    private let mayPass: @Sendable () -> Bool
     private let onDiskFailure: @Sendable (ForebayError) -> Never
 
+    /// - Parameter mayPass: whether all that it may have passed unread is told of, durably. Until then it is not written.
     init(
         name: String, routes: [RouteID], slots: sending SlotFile, value: SlotFile.Value, ahead: SettledAheadFile, budget: SpoolBudget,
-        moved: @escaping @Sendable () -> Void, onDiskFailure: @escaping @Sendable (ForebayError) -> Never
+        moved: @escaping @Sendable () -> Void, mayPass: @escaping @Sendable () -> Bool,
+        onDiskFailure: @escaping @Sendable (ForebayError) -> Never
     ) {
+        self.mayPass = mayPass
         self.budget = budget
         self.onDiskFailure = onDiskFailure
         self.name = name
@@ -210,6 +214,10 @@ package final class SpoolCursor: Sendable {
 
     private func write(_ state: inout State) throws(ForebayError) {
         let (slots, value) = (state.slots, state.value)
+        guard self.mayPass() else {
+            state.isUnwritten = true
+            return
+        }
         do throws(ForebayError) {
             try self.budget.withReserve { () throws(ForebayError) in try slots.write(value) }
             state.isUnwritten = false

@@ -53,7 +53,7 @@ struct SpoolStart {
                 retention: configuration.kind == .spool ? .cursors : .everything,
                 recent: RecentTail(limit: configuration.kind == .spool ? configuration.recentBytes : 0)))
         // Before the cursors: with them the registry says that every slot is of the present version.
-        self.mark = try Self.openMark(configuration, budget, identity, outcome)
+        self.mark = try Self.openMark(configuration, budget, identity, outcome, isTold: !reporter.waitsForRoom)
         self.cursors = try CursorSet(configuration, budget, identity, self.view, reporter, moved: moved)
         // Beside one that is gone the segments are sound.
         for hole in outcome.holes where !hole.isGone { self.view.damaged(hole.segment) }
@@ -68,7 +68,7 @@ struct SpoolStart {
 
     /// The mark says what this start found.
     private static func openMark(
-        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ identity: LogIdentity, _ outcome: SpoolRecovery.Outcome
+        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ identity: LogIdentity, _ outcome: SpoolRecovery.Outcome, isTold: Bool
     ) throws(ForebayError) -> SpoolMark {
         let (path, disk) = ("\(configuration.directory)/\(SpoolMark.file)", configuration.disk)
         var value = SpoolMark.Value()
@@ -78,6 +78,7 @@ struct SpoolStart {
         // What was not there at this start was told of, if it was lost; what version 1 let go of is not known. What was put back is missed
         // again when it goes.
         value.released = outcome.segments.first?.base ?? max(identity.released, outcome.durableEnd)
+        if !isTold { value.released = min(value.released, identity.released) }
         let slot = SlotFile.Value(value)
         // Recovery may have written it.
         let found = try SlotFile.read(disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots)
