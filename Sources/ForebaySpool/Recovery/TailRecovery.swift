@@ -57,7 +57,7 @@ struct TailRecovery {
 
     /// Where it would end after ``run(mark:)``, as far as it tells itself. Changes nothing.
     func end() throws(ForebayError) -> UInt64 {
-        let tail = try self.look(try self.disk.open(self.path, []), mark: self.header.base)
+        let tail = try self.look(try self.disk.openFromDevice(self.path), mark: self.header.base)
         return max(tail.mark, tail.kept.last?.header.end ?? 0)
     }
 

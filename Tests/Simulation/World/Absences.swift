@@ -29,10 +29,12 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     private let folder: String
     /// Whether newer events go on while a cursor stands, so that what is had back before it comes behind them.
     private let setsAside: Bool
+    /// Events of which number no broker takes: they are dead letters, which are counted when all is over.
+    private let refusedRest: Int?
     private var segment: Segment?
 
-    init(_ disk: SimulatedDisk, _ model: Model, folder: String, setsAside: Bool) {
-        (self.disk, self.model, self.folder, self.setsAside) = (disk, model, folder, setsAside)
+    init(_ disk: SimulatedDisk, _ model: Model, folder: String, setsAside: Bool, refusedRest: Int?) {
+        (self.disk, self.model, self.folder, self.setsAside, self.refusedRest) = (disk, model, folder, setsAside, refusedRest)
     }
 
     /// Before a life.
@@ -84,7 +86,9 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     func powerCut() { self.segment?.isCut = true }
 
     func removed(_ file: String) {
-        if file == self.segment?.path { self.lose() }
+        // Where it is, or in quarantine, by the same name or that with a number behind it.
+        guard let name = self.segment?.path.split(separator: "/").last, let other = file.split(separator: "/").last else { return }
+        if other.hasPrefix(name) { self.lose() }
     }
 
     /// - Parameter mark: in a folder that is gone with all that was in it.
@@ -107,7 +111,7 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
         let which = segment.line == nil ? "a segment" : "a segment of what is set aside"
         self.model.coverage.hit("events of \(which) that is back stay told")
         let kept = Set(self.disk.files.filter(self.isKept).compactMap(self.disk.contents).flatMap(self.model.numbers))
-        for event in missing where !kept.contains(event) {
+        for event in missing where !kept.contains(event) && event % 50 != self.refusedRest {
             return self.model.violate(
                 "event \(event) was told of as lost, its segment was put back as \(segment.path), and is neither there nor in quarantine")
         }

@@ -30,6 +30,9 @@ struct Losses {
         self.untold.contains { event < $0.below && $0.sequences.contains(sequence) }
     }
 
+    /// A topic is made anew: its broker knows no sequences of a producer, and takes what is on its way whatever it refused before it.
+    mutating func madeAnew(_ topic: String, below event: Int) { self.mixed[topic] = event }
+
     /// What is lost of a side log is sent again if it is still in the spool, and so behind newer events.
     func mayBeLate(_ event: Int, _ known: Model.KnownEvent) -> Bool {
         self.late.contains { event < $0.below && $0.sequences.contains(known.sequence) }

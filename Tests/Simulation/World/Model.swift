@@ -166,6 +166,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         self.events[number].isDelivered = true
     }
 
+    func madeAnew(line: Int, topic: Int) { self.losses.madeAnew("topic-\(line)-\(topic)", below: self.events.count) }
+
     // MARK: Damage
 
     func damaged() { self.isDamaged = true }

@@ -26,7 +26,8 @@ package struct Round {
         model.tell = self.tell
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
-        let absences = Absences(disk, model, folder: SimulatedNode.directory, setsAside: self.plan.usesKafka)
+        let absences = Absences(
+            disk, model, folder: SimulatedNode.directory, setsAside: self.plan.usesKafka, refusedRest: self.plan.refusedRest)
         disk.onName = { from, to in self.count(from, to, model) }
         disk.onVanished = { file, isNewest in
             absences.removed(file)

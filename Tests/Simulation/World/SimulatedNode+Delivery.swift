@@ -57,6 +57,7 @@ extension SimulatedNode {
                 self.model.coverage.hit("trouble: \(trouble.kind.rawValue)")
                 await self.pass(milliseconds: trouble.length)
                 trouble.end(self.clusters)
+                if trouble.kind == .topicDeleted { self.model.madeAnew(line: trouble.line, topic: trouble.topic) }
             }
         }
     }
