@@ -17,8 +17,8 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
         let events: [Int]
         let sequences: Range<UInt64>
         let returns: Int
-        /// Whether cursors may have been set back while it was away.
-        var isCut = false
+        /// Whether a process died while it was away: a cursor stands before its place then, and what is newer was sent already.
+        var hasDied = false
         var isBack = false
         /// Whether it was damaged, or lost once more.
         var isLost = false
@@ -74,7 +74,7 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     private func putBack() {
         guard let segment, self.disk.put(segment.bytes, at: segment.path) else { return self.segment = nil }
         self.segment!.isBack = true
-        if segment.line == nil { self.model.losses.hadBack(segment.sequences, mayBeLate: segment.isCut || self.setsAside) }
+        if segment.line == nil { self.model.losses.hadBack(segment.sequences, mayBeLate: segment.hasDied || self.setsAside) }
         self.model.hadBack = (segment.events, segment.line)
         self.model.coverage.hit("a segment\(segment.line == nil ? "" : " of what is set aside") that was away is back")
         self.model.tell?("\(segment.path) is put back")
@@ -82,8 +82,9 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
 
     // MARK: What others do to it
 
-    /// A power cut sets a cursor back that has passed its place: then it is read after newer ones, which come again.
-    func powerCut() { self.segment?.isCut = true }
+    /// A process sends on from where its reader is, and a power cut sets cursors back, too: what is put back may come behind newer events,
+    /// which then come again.
+    func died() { self.segment?.hasDied = true }
 
     func removed(_ file: String) {
         // Where it is, or in quarantine, by the same name or that with a number behind it.

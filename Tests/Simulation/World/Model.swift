@@ -144,7 +144,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         self.events[number].isDelivered = true
         if let sequence { self.events[number].sequence = sequence }
         let key = known.line << 24 | known.topic << 16 | known.key
-        if let last = self.lastDelivered[key], number < last, !self.isNamed(number), !self.losses.mayBeLate(number, known) {
+        if let last = self.lastDelivered[key], number < last, !self.isNamed(number), !self.losses.mayBeLate(number, self.events[number]) {
             self.violate("event \(number) of line \(line) arrived after event \(last) of its key")
         }
         self.lastDelivered[key] = max(number, self.lastDelivered[key] ?? 0)

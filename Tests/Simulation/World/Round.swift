@@ -85,7 +85,7 @@ package struct Round {
             model.ended()
             read = records.count
             let isUnclean = self.end(ending, disk, model)
-            if case .died(let reason) = ending, reason != DiskDeath.Kind.kill.rawValue { absences.powerCut() }
+            if case .died = ending { absences.died() }
             if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
             // A start that came to nothing has written no mark.
             if isUnclean, node.hasOpened || !hasCrashed { crashedAt = machine.now }
