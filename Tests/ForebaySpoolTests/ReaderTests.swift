@@ -112,6 +112,25 @@ struct ReaderTests {
         await spool.close()
     }
 
+    @Test("what the newest segment had, and it is gone, may be a cursor's: whoever counts what waits for it must not give it up")
+    func waitsBeyondTheEnd() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try fixture.open()
+        _ = try await (spool.forward("a"), spool.forward("b"))
+        for round in 0..<8 {
+            _ = try await spool.commit([submission([(round < 6 ? routeA : routeB, ["\(round)" + String(repeating: "x", count: 20_000)])])])
+        }
+        await spool.close()
+        try FileManager.default.removeItem(atPath: try #require(try fixture.segmentFiles().last))
+        spool = try fixture.open()
+        let (a, b) = (try await spool.forward("a"), try await spool.forward("b"))
+        for cursor in [a, b] { cursor.move(to: 6, settled: cursor === a ? 6 : 0) }
+        #expect(try spool.waits(for: b) && !spool.missing.isEmpty)
+        for cursor in [a, b] { cursor.move(to: spool.durableEnd, settled: 0) }
+        #expect(try !spool.waits(for: a) && !spool.waits(for: b), "they have passed it")
+        await spool.close()
+    }
+
     @Test("when the first event that waits was accepted")
     func oldest() async throws {
         let fixture = SpoolFixture()

@@ -33,7 +33,7 @@ struct LogCensus {
     private func firstFrame(
         of routes: [RouteID], from sequence: UInt64
     ) throws(ForebayError) -> (frame: FrameHeader?, hasHoles: Bool, unread: UInt64) {
-        let segments = self.view.read { state in state.segments.filter { $0.end > sequence } }
+        let (segments, durableEnd) = self.view.read { state in (state.segments.filter { $0.end > sequence }, state.durableEnd) }
         var hasHoles = false
         var expected = sequence, unread: UInt64 = 0
         func reach(_ place: UInt64) {
@@ -65,7 +65,9 @@ struct LogCensus {
             }
             reach(segment.end)
         }
-        return (nil, hasHoles, unread)
+        // The newest may be gone.
+        reach(durableEnd)
+        return (nil, hasHoles || expected < durableEnd, unread)
     }
 
     /// None if it is gone, or can't be read.
