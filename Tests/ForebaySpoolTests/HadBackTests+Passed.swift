@@ -159,3 +159,29 @@ extension HadBackTests {
         await spool.close()
     }
 }
+
+extension HadBackTests {
+    @Test("a cursor whose file is gone, too, begins in front of the oldest segments that are: had back, they are its own")
+    func oldestAndCursor() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try fixture.open { $0.recentBytes = 0 }
+        _ = try await self.open(spool)
+        let known = try await self.append(spool, "old", 24, padding: 12_000)
+        await spool.close()
+        let path = try fixture.segmentFiles()[0]
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        try FileManager.default.removeItem(atPath: path)
+        for name in try FileManager.default.contentsOfDirectory(atPath: fixture.directory + "/cursors").sorted().prefix(2) {
+            try FileManager.default.removeItem(atPath: fixture.directory + "/cursors/" + name)
+        }
+        spool = try fixture.open { $0.recentBytes = 0 }
+        #expect(!spool.missing.isEmpty)
+        _ = try await self.open(spool)
+        await spool.close()
+        try bytes.write(to: URL(filePath: path))
+        spool = try fixture.open { $0.recentBytes = 0 }
+        let cursors = try await self.open(spool)
+        #expect(try cursors.flatMap { try self.waiting(spool, $0) }.count == known.count)
+        await spool.close()
+    }
+}

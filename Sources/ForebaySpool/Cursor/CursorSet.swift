@@ -231,7 +231,9 @@ final class CursorSet: Sendable {
                     text: found == nil
                         ? "the cursor's file is gone; it begins at the oldest event"
                         : "the cursor can't be read; it begins at the oldest event"))
-            let cursor = try self.write(entry.name, entry.routes, start, view)
+            // In front of what is missing at the log's beginning, and may be had back.
+            let oldest = identity.mark?.value == nil ? start : min(released, start)
+            let cursor = try self.write(entry.name, entry.routes, oldest, view)
             self.state.withLock { $0.cursors[entry.name] = cursor }
             return
         }
