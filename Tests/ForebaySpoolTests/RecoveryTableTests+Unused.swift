@@ -23,18 +23,21 @@ extension RecoveryTableTests {
         return last
     }
 
+    /// A start that ends where it removes the fifth: the file goes, and nothing that comes behind that.
+    private func killWhileRemoving(_ world: World) throws {
+        let disk = FaultDisk()
+        disk.fail { call, path in call == .remove && path.hasSuffix("5.segment") ? EIO : nil }
+        #expect(throws: ForebayError.self) { try world.fixture.open(on: disk) }
+        try world.remove(world.path(5))
+    }
+
     @Test("the segment before one that was never used is cut: as far as it was durable when that was made, it is missed, after a kill, too")
     func cutBeforeUnused() async throws {
         for isKilled in [false, true] {
             let world = try await World(isClean: false)
             try self.makeUnused(world)
             try world.change(world.path(4)) { $0 = $0.prefix(8192) }
-            if isKilled {
-                let disk = FaultDisk()
-                disk.fail { call, path in call == .remove && path.hasSuffix("5.segment") ? EIO : nil }
-                #expect(throws: ForebayError.self) { try world.fixture.open(on: disk) }
-                try world.remove(world.path(5))
-            }
+            if isKilled { try self.killWhileRemoving(world) }
             let spool = try await world.open()
             #expect(world.alarms().isEmpty && world.missing() == ["6..<7 in 4 at 8192: the log ends below a mark"])
             #expect(spool.durableEnd == 7)
@@ -53,12 +56,7 @@ extension RecoveryTableTests {
             var value = try #require(mark.value)
             value.owner = 5
             _ = try SlotFile.take(SystemDisk(), world.directory + "/mark", of: world.directory, as: .mark, log: last.log, mark, value)
-            if isKilled {
-                let disk = FaultDisk()
-                disk.fail { call, path in call == .remove && path.hasSuffix("5.segment") ? EIO : nil }
-                #expect(throws: ForebayError.self) { try world.fixture.open(on: disk) }
-                try world.remove(world.path(5))
-            }
+            if isKilled { try self.killWhileRemoving(world) }
             let spool = try await world.open()
             #expect(world.alarms().isEmpty && world.missing().isEmpty && spool.durableEnd == 7 && spool.segmentCount == 4)
             #expect(!FileManager.default.fileExists(atPath: world.path(5)))

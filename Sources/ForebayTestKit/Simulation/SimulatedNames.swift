@@ -119,13 +119,21 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             }
             if case .folder = node { self.disk.foldersChanged() }
             self.disk.onName?(from, to)
-            let number = self.disk.next()
-            if folder === target {
-                folder.change(.init(number: number, changes: [(name, nil), (newName, node)], partner: nil))
-            } else {
-                folder.change(.init(number: number, changes: [(name, nil)], partner: target))
-                target.change(.init(number: number, changes: [(newName, node)], partner: folder))
-            }
+            self.change(folder, (name, nil), target, (newName, node))
+        }
+    }
+
+    /// Two names, in one folder or two: both or none.
+    private func change(
+        _ folder: SimulatedFolder, _ first: (name: String, node: SimulatedFolder.Node?), _ other: SimulatedFolder,
+        _ second: (name: String, node: SimulatedFolder.Node?)
+    ) {
+        let number = self.disk.next()
+        if folder === other {
+            folder.change(.init(number: number, changes: [first, second], partner: nil))
+        } else {
+            folder.change(.init(number: number, changes: [first], partner: other))
+            other.change(.init(number: number, changes: [second], partner: folder))
         }
     }
 
@@ -138,13 +146,7 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             guard let otherNode = target.entries[otherName] else { throw self.missing(other, "exchange") }
             try self.disk.fail([.noSpace], ENOSPC, "exchange", one)
             self.disk.onName?(one, other)
-            let number = self.disk.next()
-            if folder === target {
-                folder.change(.init(number: number, changes: [(name, otherNode), (otherName, node)], partner: nil))
-            } else {
-                folder.change(.init(number: number, changes: [(name, otherNode)], partner: target))
-                target.change(.init(number: number, changes: [(otherName, node)], partner: folder))
-            }
+            self.change(folder, (name, otherNode), target, (otherName, node))
         }
     }
 
