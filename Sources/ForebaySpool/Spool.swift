@@ -265,8 +265,10 @@ package final class Spool: Sendable {
     private func keep(for units: UnitTable) {
         self.view.change { $0.retention = .units(units) }
         let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)
-        let budget = self.budget
-        units.whenMoved({ [weak keeper] in Task(preferring: tasks) { await keeper?.cursorMoved() } }, makeRoom: { budget.giveUpBallast() })
+        let (budget, reporter) = (self.budget, self.reporter)
+        units.whenMoved(
+            { [weak keeper] in Task(preferring: tasks) { await keeper?.cursorMoved() } }, makeRoom: { budget.giveUpBallast() },
+            mayPass: { reporter.mayPass(unit: $0) })
         guard !self.sweeper.sweep(units) else { return }
         Task(preferring: tasks) { await keeper.tryAgain() }
     }

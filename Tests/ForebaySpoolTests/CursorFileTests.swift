@@ -181,7 +181,7 @@ struct CursorFileTests {
             routes: [RouteID(name: "orders")])
         return SpoolCursor(
             name: "forward/orders", routes: [RouteID(name: "orders")], slots: slots, value: value, ahead: ahead, budget: try self.budget,
-            moved: { moved.add(()) }, mayPass: { true },
+            moved: { moved.add(()) }, mayPass: { _ in true },
             onDiskFailure: { broken($0) })
     }
 

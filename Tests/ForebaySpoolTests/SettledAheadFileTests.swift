@@ -16,6 +16,7 @@ struct SettledAheadFileTests {
     init() throws {
         var generator = SystemRandomNumberGenerator()
         (self.log, self.side) = (SpoolID.random(using: &generator), SpoolID.random(using: &generator))
+        try Folder(SystemDisk()).make(SettledAheadFile.folder(in: self.directory))
     }
 
     private func file(_ name: String = "forward/orders", _ routes: [String] = ["orders"], log: SpoolID? = nil) -> SettledAheadFile {
@@ -130,6 +131,26 @@ struct SettledAheadCursorTests {
                 await log.close()
             }
         }
+    }
+
+    @Test("where its folder is moved away while the log is in use, none is made in its place, and put back it says what it said")
+    func folderAway() async throws {
+        let fixture = SpoolFixture(), manager = FileManager.default
+        var spool = try fixture.open()
+        try await self.fill(spool)
+        var cursor = try await self.cursor(spool)
+        cursor.keep(SettledAhead(ranges: [3..<7]), isFinal: false)
+        await spool.tidy()
+        let (folder, away) = (fixture.directory + "/ahead", fixture.directory + "/elsewhere")
+        try manager.moveItem(atPath: folder, toPath: away)
+        cursor.keep(SettledAhead(ranges: [3..<9]), isFinal: false)
+        await spool.close()
+        #expect(!manager.fileExists(atPath: folder))
+        try manager.moveItem(atPath: away, toPath: folder)
+        spool = try fixture.open()
+        cursor = try await self.cursor(spool)
+        #expect(try cursor.openAhead(end: spool.durableEnd, witnesses: []).settled.ranges == [3..<7])
+        await spool.close()
     }
 
     @Test("damage that was told of before a kill, and acknowledged while the node was down: the same")

@@ -65,7 +65,7 @@ struct UnitTableTests {
     @Test("a cursor that moves is written at once, told of once, and synced together with others")
     func moves() throws {
         let table = try self.open(), moved = Happenings<Void>()
-        table.whenMoved({ moved.add(()) }, makeRoom: { false })
+        table.whenMoved({ moved.add(()) }, makeRoom: { false }, mayPass: { _ in true })
         try table.add([unit(1), unit(2)])
         _ = self.watched.calls()
         try table.sync()
@@ -214,7 +214,7 @@ struct UnitTableTests {
             makeRoom: {
                 asked.add(())
                 return asked.count > 1
-            })
+            }, mayPass: { _ in true })
         table.settle(1, through: 3, oldestAcceptedAt: nil)
         self.watched.fail { [asked] in $0 == "write units" && asked.count < 2 ? ENOSPC : nil }
         table.settle(1, through: 5, oldestAcceptedAt: nil)
@@ -282,7 +282,7 @@ struct UnitTableTests {
         self.watched.fail { $0 == "write units" ? ENOSPC : nil }
         table = try self.open()
         let moved = Happenings<Void>()
-        table.whenMoved({ moved.add(()) }, makeRoom: { false })
+        table.whenMoved({ moved.add(()) }, makeRoom: { false }, mayPass: { _ in true })
         #expect(isNeeded(by: table) == [true, true] && table.forget(present: []).isEmpty && moved.count == 1)
         self.watched.fail(nil)
         try table.sync()

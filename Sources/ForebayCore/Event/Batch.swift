@@ -80,12 +80,12 @@ package struct Batch: Sendable {
         )
     }
 
-    /// Whether the bytes are exactly `count` records. What comes from a disk is asked before it is used.
+    /// Whether the bytes are exactly `count` records, each for some topic. What comes from a disk is asked before it is used.
     package var isWellFormed: Bool {
         self.withUnsafeBytes { bytes in
             var rest = bytes
             var found = 0
-            while let event = Event(at: rest) {
+            while let event = Event(at: rest), !event.topic.isEmpty {
                 found += 1
                 rest = UnsafeRawBufferPointer(rebasing: rest[event.record.count...])
             }

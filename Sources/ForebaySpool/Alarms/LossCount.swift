@@ -48,8 +48,13 @@ struct LossCount {
 
     /// What holes in a set-aside log took: of each unit its positions, as a scan would miss them; and of a hole as sequences how many may
     /// have been of units that nothing behind it tells of. None of these counts where all of it was settled, or is told of by unit.
-    func lost(in holes: [MissingRange], _ units: UnitInventory) throws(ForebayError) -> [MissingRange] {
-        guard !holes.isEmpty else { return [] }
+    ///
+    /// - Parameters:
+    ///   - holes: all that there are, told of before or not.
+    ///   - untold: what of a range was never told of.
+    func lost(
+        in holes: [MissingRange], _ units: UnitInventory, untold: (MissingRange) -> [MissingRange]
+    ) throws(ForebayError) -> [MissingRange] {
         let live = units.units
         let known = live + units.ended
         let gaps = try self.gaps(of: live)
@@ -60,7 +65,7 @@ struct LossCount {
             // What units miss between whole segments was in the only hole there is. With more of them it is known of a unit only where the
             // log tells of it on both sides.
             let isAlone = holes.count == 1 && hole.isGone
-            var accounted = isAlone ? gaps.filter(\.isGone).reduce(0) { $0 + $1.events } : 0
+            var accounted = isAlone ? gaps.filter(\.isGone).flatMap(untold).reduce(0) { $0 + $1.events } : 0
             let isWholeBefore = sides.isWholeBefore && !holes.contains { $0.isGone && $0.sequences.upperBound <= self.segments[0].base }
             var shares: [Share] = []
             for unit in known {

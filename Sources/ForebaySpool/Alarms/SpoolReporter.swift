@@ -12,11 +12,24 @@ final class SpoolReporter: Sendable {
         var staying: [String: SpoolAlarm] = [:]
         /// Where what is known is kept; none: which log it is is not known yet.
         var file: AlarmFile?
-        /// What is known could not be written.
-        var isUnsaved = false
-        /// For want of room alone: what hides it waits for that.
-        var waitsForRoom = false
+        /// None: all that is known is written.
+        var unsaved: Unsaved?
+        /// Something was not tried yet.
+        var isDue = false
+        var lastFailure: ForebayError?
     }
+
+    /// What is known and not written.
+    private struct Unsaved {
+        /// ns, on the clock that only moves forward.
+        let since: UInt64
+        /// Sequences below it are not concerned.
+        var sequence = UInt64.max
+        var units: Set<UInt64> = []
+    }
+
+    /// ns: a disk that has given errors for so long is not going to take a line.
+    private static let patience: UInt64 = 60_000_000_000
 
     private let directory: String
     private let metrics: SpoolMetrics
@@ -148,8 +161,12 @@ final class SpoolReporter: Sendable {
 
     /// A cursor has gone over sequences of a file that is gone.
     func passed(_ sequences: Range<UInt64>, by routes: [RouteID]) {
-        let isNew = self.state.withLock { $0.known.add(PassedRange(sequences: sequences, routes: routes)) }
-        if isNew { self.save() }
+        let isNew = self.state.withLock { state in
+            let isNew = state.known.add(PassedRange(sequences: sequences, routes: routes))
+            if isNew { self.isUnsaved(&state, from: sequences.lowerBound) }
+            return isNew
+        }
+        if isNew { self.saveDue() }
     }
 
     /// What cursors have passed of files that were told of as gone as a whole, and are back.
@@ -193,21 +210,20 @@ final class SpoolReporter: Sendable {
     }
 
     func report(_ missing: [MissingRange]) {
-        if missing.map({ self.tell($0, count: nil) }).contains(true) { self.save() }
+        if missing.map({ self.tell($0, count: nil) }).contains(true) { self.saveDue() }
     }
 
     /// What has been told of before is passed over.
     ///
     /// - Parameter count: how many of a range's events nobody had settled; none: as the range says.
     func report(_ missing: MissingRange, count: ((Range<UInt64>) -> UInt64)? = nil) {
-        if self.tell(missing, count: count) { self.save() }
+        if self.tell(missing, count: count) { self.saveDue() }
     }
 
     /// - Returns: whether anything of it was told now.
     private func tell(_ missing: MissingRange, count: ((Range<UInt64>) -> UInt64)?) -> Bool {
-        let untold = self.state.withLock { missing.parts(without: $0.known.missing + $0.known.acknowledged) }
         var isTold = false
-        for var part in untold {
+        for var part in self.untold(missing) {
             if let count { part.events = min(part.events, count(part.sequences)) }
             guard part.events > 0 else {
                 self.logger.warning(
@@ -219,6 +235,7 @@ final class SpoolReporter: Sendable {
             self.state.withLock { state in
                 state.known.add(told)
                 state.known.losses += 1
+                self.isUnsaved(&state, from: told.unit == nil ? told.sequences.lowerBound : nil, unit: told.unit)
             }
             isTold = true
             self.metrics.corruption.increment()
@@ -235,8 +252,9 @@ final class SpoolReporter: Sendable {
         ]
     }
 
-    func knowsAll(of missing: MissingRange) -> Bool {
-        self.state.withLock { missing.parts(without: $0.known.missing + $0.known.acknowledged).isEmpty }
+    /// What of it was never told of.
+    func untold(_ missing: MissingRange) -> [MissingRange] {
+        self.state.withLock { missing.parts(without: $0.known.missing + $0.known.acknowledged) }
     }
 
     /// Segments in which something can't be read.
@@ -298,46 +316,78 @@ final class SpoolReporter: Sendable {
                 return known
             }
         }
+        defer { self.saveDue() }
         let seen = try outcome.get()
         if !seen.missing.isEmpty || !seen.alarms.isEmpty { self.save() }
         return SpoolDamage(missing: seen.missing, alarms: seen.alarms)
     }
 
-    /// Not being able to is no reason to stop: it was told, and it is tried again.
+    /// - Parameters:
+    ///   - sequence: what was told of begins with it; none: it is nothing that a cursor passes.
+    ///   - unit: the same.
+    private func isUnsaved(_ state: inout State, from sequence: UInt64? = nil, unit: UInt64? = nil) {
+        var unsaved = state.unsaved ?? Unsaved(since: self.time.monotonicNanoseconds)
+        unsaved.sequence = min(unsaved.sequence, sequence ?? .max)
+        if let unit { unsaved.units.insert(unit) }
+        state.unsaved = unsaved
+        state.isDue = true
+    }
+
     private func save() {
-        let outcome = self.saving.withLock { _ in
-            Result { () throws(ForebayError) in
-                let (file, known) = self.state.withLock { ($0.file, $0.known) }
-                try file?.write(known)
-            }
+        self.state.withLock { self.isUnsaved(&$0) }
+        self.saveDue()
+    }
+
+    /// Not being able to is no reason to stop: it was told, and it is tried again. One thread writes; another that comes meanwhile leaves it
+    /// to that one, and nobody passes what is not written yet (``mayPass(_:)``).
+    private func saveDue() {
+        while self.state.withLock({ $0.isDue }), self.saving.withLockIfAvailable({ _ in self.write() }) != nil {}
+    }
+
+    private func write() {
+        let (file, known, lastFailure) = self.state.withLock { state in
+            state.isDue = false
+            return (state.file, state.known, state.lastFailure)
         }
-        let wasUnsaved = self.state.withLock { state in
-            defer {
-                state.isUnsaved = if case .failure = outcome { true } else { false }
-                state.waitsForRoom =
-                    if case .failure(let error) = outcome { error.code == .spoolFull || error.systemCode == ENOSPC } else { false }
+        do throws(ForebayError) {
+            try file?.write(known)
+            self.state.withLock { state in
+                state.lastFailure = nil
+                if !state.isDue { state.unsaved = nil }
             }
-            return state.isUnsaved
-        }
-        do throws(ForebayError) { try outcome.get() } catch  where wasUnsaved {
-            return
         } catch {
+            self.state.withLock { $0.lastFailure = error }
+            guard lastFailure == nil else { return }
             self.logger.warning(
                 "an alarm could not be written to disk; until it can be, only this process knows it",
                 ["folder": self.directory, "error": error.description])
         }
     }
 
-    /// Whether something that was told of waits for room to be written: what is passed meanwhile would be known to nobody after a kill.
-    var waitsForRoom: Bool { self.state.withLock { $0.waitsForRoom } }
+    /// Whether all that was told of is durable.
+    var isSaved: Bool { self.state.withLock { $0.unsaved == nil } }
+
+    /// Whether a cursor may be written at a sequence. Not beyond what was told of and only this process knows: a kill would leave it to
+    /// nobody. Room for it comes back one day, for what lies below goes; a disk that gives errors holds up no cursor for long.
+    func mayPass(_ sequence: UInt64) -> Bool { self.mayPass { sequence <= $0.sequence } }
+
+    /// The same of a unit of a set-aside log.
+    func mayPass(unit: UInt64) -> Bool { self.mayPass { !$0.units.contains(unit) } }
+
+    private func mayPass(_ isFree: (Unsaved) -> Bool) -> Bool {
+        let (unsaved, failure) = self.state.withLock { ($0.unsaved, $0.lastFailure) }
+        guard let unsaved, !isFree(unsaved) else { return true }
+        guard let failure, failure.code != .spoolFull, failure.systemCode != ENOSPC else { return false }
+        return self.time.monotonicNanoseconds - unsaved.since > Self.patience
+    }
 
     /// Tries to write what could not be written.
     ///
     /// - Returns: whether nothing is left to be written.
     func saveAgain() -> Bool {
-        guard self.state.withLock({ $0.isUnsaved }) else { return true }
+        if self.isSaved { return true }
         self.save()
-        return self.state.withLock { !$0.isUnsaved }
+        return self.isSaved
     }
 
     /// A file that nobody needs any more can't be removed just now: an alarm until it is ``gone(_:)``.

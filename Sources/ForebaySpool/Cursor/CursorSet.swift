@@ -52,6 +52,8 @@ final class CursorSet: Sendable {
                         + " none begins at the oldest event"))
         }
         self.state = Mutex(State(registry: registry))
+        // Without it what is settled ahead is delivered again. Once it is gone, it may have been moved away: only a start makes it.
+        if configuration.kind == .spool { try? Folder(self.disk).make(SettledAheadFile.folder(in: self.directory)) }
         for entry in registry.cursors { try self.attach(entry, identity.cursors[entry.name], identity, view) }
         if self.isRegistryLost, configuration.kind == .spool { try self.adoptOrphans(view) }
         if !identity.isUpToDate { try self.mendRegistry(mayFail: !identity.isNew) }
@@ -286,7 +288,7 @@ final class CursorSet: Sendable {
         SpoolCursor(
             name: name, routes: routes, slots: slots, value: value,
             ahead: self.aheadFile(name, routes), budget: self.budget, moved: self.moved,
-            mayPass: { [reporter] in !reporter.waitsForRoom }, onDiskFailure: self.onDiskFailure)
+            mayPass: { [reporter] in reporter.mayPass($0) }, onDiskFailure: self.onDiskFailure)
     }
 
     private func aheadFile(_ name: String, _ routes: [RouteID]) -> SettledAheadFile {

@@ -36,28 +36,18 @@ struct SettledAheadFile {
     /// No cursor's: a route may be called `x.new`.
     private var newPath: String { self.path + "~" }
 
+    static func folder(in directory: String) -> String { "\(directory)/ahead" }
+
     static func path(of name: String, in directory: String) -> String {
-        "\(directory)/ahead/" + name.split(separator: "/", maxSplits: 1).joined(separator: ".")
+        "\(Self.folder(in: directory))/" + name.split(separator: "/", maxSplits: 1).joined(separator: ".")
     }
 
     /// Durable on return.
     func write(_ ahead: SpoolCursor.Ahead) throws(ForebayError) {
-        let file = try self.openNew()
+        let file = try self.disk.open(self.newPath, [.write, .create, .truncate])
         try file.write(self.encoded(ahead), at: 0)
         try file.sync()
         try Folder(self.disk).rename(self.newPath, to: self.path)
-    }
-
-    /// The folder is made when there is none: to make sure of it each time would sync the log's own folder for every cursor.
-    private func openNew() throws(ForebayError) -> any DiskFile {
-        let (path, access) = (self.newPath, [.write, .create, .truncate] as OpenOptions)
-        do throws(ForebayError) {
-            return try self.disk.open(path, access)
-        } catch {
-            guard error.systemCode == ENOENT else { throw error }
-            try Folder(self.disk).make(Folder.parent(of: path))
-            return try self.disk.open(path, access)
-        }
     }
 
     /// Fine if it is not there.

@@ -28,10 +28,11 @@ package final class SpoolCursor: Sendable {
     private struct State: ~Copyable {
         let slots: SlotFile
         var value: SlotFile.Value
-        var synced: UInt64
-        /// Not synced.
+        /// Sequences.
+        var written: UInt64, synced: UInt64
+        /// What is written is not synced.
         var isDirty = false
-        /// For want of room.
+        /// For want of room, or because it must not stand there yet.
         var isUnwritten = false
         var ahead = Ahead()
         var isAheadDirty = false
@@ -48,13 +49,13 @@ package final class SpoolCursor: Sendable {
     private let budget: SpoolBudget
     private let state: Mutex<State>
     private let moved: @Sendable () -> Void
-    private let mayPass: @Sendable () -> Bool
+    private let mayPass: @Sendable (UInt64) -> Bool
     private let onDiskFailure: @Sendable (ForebayError) -> Never
 
-    /// - Parameter mayPass: whether all that it may have passed unread is told of, durably. Until then it is not written.
+    /// - Parameter mayPass: whether what lies below a sequence, and could not be read, is told of durably. Until then it is not written there.
     init(
         name: String, routes: [RouteID], slots: sending SlotFile, value: SlotFile.Value, ahead: SettledAheadFile, budget: SpoolBudget,
-        moved: @escaping @Sendable () -> Void, mayPass: @escaping @Sendable () -> Bool,
+        moved: @escaping @Sendable () -> Void, mayPass: @escaping @Sendable (UInt64) -> Bool,
         onDiskFailure: @escaping @Sendable (ForebayError) -> Never
     ) {
         self.mayPass = mayPass
@@ -64,7 +65,7 @@ package final class SpoolCursor: Sendable {
         self.routes = routes
         self.file = slots.file
         self.aheadFile = ahead
-        self.state = Mutex(State(slots: slots, value: value, synced: value.sequence))
+        self.state = Mutex(State(slots: slots, value: value, written: value.sequence, synced: value.sequence))
         self.moved = moved
     }
 
@@ -197,11 +198,10 @@ package final class SpoolCursor: Sendable {
     private func change(_ decide: (inout SlotFile.Value) -> Bool) {
         let outcome = self.state.withLock { state -> Result<Bool, ForebayError> in
             guard decide(&state.value) else { return .success(false) }
-            let wasDirty = state.isDirty
-            state.isDirty = true
+            let isTold = state.isDirty || state.isUnwritten
             return Result { () throws(ForebayError) in
                 try self.write(&state)
-                return !wasDirty
+                return !isTold
             }
         }
         do throws(ForebayError) {
@@ -214,13 +214,13 @@ package final class SpoolCursor: Sendable {
 
     private func write(_ state: inout State) throws(ForebayError) {
         let (slots, value) = (state.slots, state.value)
-        guard self.mayPass() else {
+        guard self.mayPass(value.sequence) else {
             state.isUnwritten = true
             return
         }
         do throws(ForebayError) {
             try self.budget.withReserve { () throws(ForebayError) in try slots.write(value) }
-            state.isUnwritten = false
+            (state.written, state.isDirty, state.isUnwritten) = (value.sequence, true, false)
         } catch {
             guard error.code == .spoolFull else { throw error }
             state.isUnwritten = true
@@ -235,14 +235,16 @@ package final class SpoolCursor: Sendable {
         let outcome = self.state.withLock { state -> Result<UInt64?, ForebayError> in
             Result { () throws(ForebayError) in
                 if state.isUnwritten { try self.write(&state) }
-                guard state.isDirty, !state.isUnwritten else { return nil }
+                guard state.isDirty else { return nil }
                 state.isDirty = false
-                return state.value.sequence
+                return state.written
             }
         }
         guard let written = try outcome.get() else { return self.state.withLock { !$0.isUnwritten } }
         try self.file.syncData()
-        self.state.withLock { $0.synced = max($0.synced, written) }
-        return true
+        return self.state.withLock { state in
+            state.synced = max(state.synced, written)
+            return !state.isUnwritten
+        }
     }
 }

@@ -158,12 +158,18 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             }
             defer { self.next = header.end }
             guard self.routes.takes(header.route) else { return nil }
+            // The frame's header is sound: it is of a route of ours, all of it.
             guard let payload = try self.scanner!.payload(of: header, at: position) else {
-                // The frame's header is sound: it is of a route of ours, all of it.
                 self.miss(self.next..<header.end, segment, position: position, "the checksum of a frame is wrong", isCounted: true)
                 return nil
             }
-            return self.batch(header, segment.header, payload.slab, payload.range)
+            let batch = self.batch(header, segment.header, payload.slab, payload.range)
+            guard batch.isWellFormed else {
+                self.miss(self.next..<header.end, segment, position: position, "the records of a frame do not fit it", isCounted: true)
+                return nil
+            }
+            // A cursor may stand inside a frame: what is settled is not sent again.
+            return batch.dropping(below: self.next)
         case .gap:
             return nil  // The next frame's base tells what is missing.
         case .footer(let footer):
@@ -194,10 +200,8 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
 
     private func batch(_ header: FrameHeader, _ segment: SegmentHeader, _ slab: Slab, _ range: Range<Int>) -> Batch {
         let (kept, keptRange) = slab.lean(range)
-        let batch = Batch(
+        return Batch(
             lane: .spool(segment.log), origin: segment.origin, first: header.base, count: header.count, route: header.route,
             acceptedAt: header.acceptedAt, slab: kept, range: keptRange)
-        // A cursor may stand inside a frame: what is settled is not sent again.
-        return batch.dropping(below: self.next)
     }
 }

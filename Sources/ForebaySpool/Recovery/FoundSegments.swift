@@ -5,7 +5,7 @@ import Glibc
 /// The segments in a log's folder, by their headers: which of them are this log's, and what can't be told.
 struct FoundSegments {
     struct Segment {
-        let header: SegmentHeader
+        fileprivate(set) var header: SegmentHeader
         let path: String
         /// Whether the first copy of its header can be read.
         let isWhole: Bool
@@ -62,6 +62,13 @@ struct FoundSegments {
             }
         }
         if let failure { throw failure }
+    }
+
+    /// A segment's header is another one now.
+    mutating func replace(_ header: SegmentHeader) {
+        for place in self.segments.indices where self.segments[place].header.number == header.number {
+            self.segments[place].header = header
+        }
     }
 
     mutating func drop(_ number: UInt64) {

@@ -74,9 +74,11 @@ struct SpoolRecovery {
         for segment in found.segments where !segment.isWhole { self.mendHeader(segment) }
 
         var highest = max(identity.marks.max() ?? 0, unusedFrom)
-        for (place, segment) in found.segments.enumerated() {
-            let next = place + 1 < found.segments.count ? found.segments[place + 1].header : nil
-            try self.add(segment, next: next, to: &outcome, highest: &highest)
+        for place in found.segments.indices {
+            let next = place + 1 < found.segments.count ? found.segments[place + 1] : nil
+            try self.add(found.segments[place], next: next?.header, to: &outcome, highest: &highest)
+            guard let next, Self.isUnknown(found.segments[place].header, to: next.header) else { continue }
+            found.replace(self.join(next, to: outcome))
         }
         outcome.origin = identity.registry.registry?.origin ?? outcome.origin
         self.checkEnd(found, identity, highest, &outcome)
@@ -109,13 +111,12 @@ struct SpoolRecovery {
 
     /// In a set-aside log, where the units' places say what was settled. That takes a look at every frame: once for each hole.
     private func tellLost(_ holes: [MissingRange], _ losses: LossCount, _ log: SpoolID) throws(ForebayError) {
-        let holes = holes.filter { !self.reporter.knowsAll(of: $0) }
-        guard !holes.isEmpty else { return }
+        guard holes.contains(where: { !self.reporter.untold($0).isEmpty }) else { return }
         let path = "\(self.directory)/\(UnitTable.file)"
         let table = try self.disk.kind(of: path) == .file ? try self.disk.open(path, []) : nil
         let units = try UnitInventory(table: table, log: log, segments: losses.segments, disk: self.disk)
         var told: [MissingRange] = []
-        for missing in try losses.lost(in: holes, units) {
+        for missing in try losses.lost(in: holes, units, untold: self.reporter.untold) {
             if missing.events > 0 { told.append(missing) } else { self.reporter.notTold(missing) }
         }
         self.reporter.report(told)
@@ -188,18 +189,31 @@ struct SpoolRecovery {
     /// One copy is sound, so both are written anew from it.
     private func mendHeader(_ segment: FoundSegments.Segment) {
         self.logger.warning("one copy of a segment's header was damaged; it is written anew from the other", ["file": segment.path])
-        let blocks = Slab(capacity: segment.header.dataStart, alignment: SpoolFormat.block)
-        segment.header.encode(to: UnsafeMutableRawBufferPointer(start: blocks.base, count: segment.header.dataStart))
+        self.write(segment.header, to: segment)
+    }
+
+    /// One that was made without the segment before it, which was put back, names that from now on: so it is missed should it go again.
+    private func join(_ segment: FoundSegments.Segment, to outcome: Outcome) -> SegmentHeader {
+        var header = segment.header
+        (header.previousNumber, header.previousChecksum) = outcome.last
+        header.previousEnd = outcome.segments.last?.end ?? header.previousEnd
+        self.write(header, to: segment)
+        return header
+    }
+
+    private func write(_ header: SegmentHeader, to segment: FoundSegments.Segment) {
+        let blocks = Slab(capacity: header.dataStart, alignment: SpoolFormat.block)
+        header.encode(to: UnsafeMutableRawBufferPointer(start: blocks.base, count: header.dataStart))
         do throws(ForebayError) {
             let file = try self.disk.open(segment.path, .write)
             // One after the other: a crash in between leaves one of them.
-            for copy in stride(from: 0, to: segment.header.dataStart, by: SpoolFormat.block) {
+            for copy in stride(from: 0, to: header.dataStart, by: SpoolFormat.block) {
                 try file.write(UnsafeRawBufferPointer(start: blocks.base + copy, count: SpoolFormat.block), at: copy)
                 try file.sync()
             }
         } catch {
-            // The other copy still does.
-            self.logger.warning("it could not be written", ["file": segment.path, "error": error.description])
+            // What stands there still does.
+            self.logger.warning("a segment's header could not be written", ["file": segment.path, "error": error.description])
         }
     }
 
@@ -238,8 +252,12 @@ struct SpoolRecovery {
             // Nobody reads a set-aside log sequence by sequence, and no footer says what its units had in it.
             if self.kind == .setAside { outcome.holes += Self.holes(contents.gaps, in: info) }
         }
-        if let next, goesOn, !info.hasFooter || info.end > next.knownEnd { info.end = max(info.base, next.knownEnd) }
-        if let next, isBack, info.end > next.base { outcome.holes.append(self.cut(&info, to: next.base)) }
+        if let next, goesOn, !info.hasFooter || info.end > next.knownEnd {
+            // A start before this one cut it.
+            info.isDamaged = info.isDamaged || info.hasFooter
+            info.end = max(info.base, next.knownEnd)
+        }
+        if let next, info.end > next.base { outcome.holes.append(self.cut(&info, to: next.base)) }
         for entry in info.routes.entries {
             outcome.ordinals[entry.route] = max(outcome.ordinals[entry.route] ?? 0, entry.ordinal)
         }

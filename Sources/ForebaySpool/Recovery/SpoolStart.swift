@@ -53,7 +53,7 @@ struct SpoolStart {
                 retention: configuration.kind == .spool ? .cursors : .everything,
                 recent: RecentTail(limit: configuration.kind == .spool ? configuration.recentBytes : 0)))
         // Before the cursors: with them the registry says that every slot is of the present version.
-        self.mark = try Self.openMark(configuration, budget, identity, outcome, isTold: !reporter.waitsForRoom)
+        self.mark = try Self.openMark(configuration, budget, identity, outcome, isTold: reporter.isSaved)
         self.cursors = try CursorSet(configuration, budget, identity, self.view, reporter, moved: moved)
         // Beside one that is gone the segments are sound.
         for hole in outcome.holes where !hole.isGone { self.view.damaged(hole.segment) }

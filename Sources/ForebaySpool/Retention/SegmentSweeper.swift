@@ -50,8 +50,10 @@ struct SegmentSweeper: Sendable {
     private func removeOldest(_ units: UnitTable) -> Bool {
         var removed = false
         defer { if removed { self.budget.refresh() } }
-        // The newest stays: it has the log's place.
-        while let oldest = self.view.read({ $0.segments.dropLast().first }), !oldest.isActive, !oldest.isLeaving, !units.needs(oldest) {
+        // The newest stays: it has the log's place. So does one behind a hole of which no alarm is written: without it nothing shows that.
+        while let oldest = self.view.read({ $0.segments.dropLast().first }), !oldest.isActive, !oldest.isLeaving, !units.needs(oldest),
+            self.reporter.mayPass(oldest.end)
+        {
             guard self.remove(oldest) else { return false }
             removed = true
         }

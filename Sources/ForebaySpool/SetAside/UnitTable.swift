@@ -68,9 +68,12 @@ final class UnitTable: Sendable {
     /// - Parameters:
     ///   - moved: called when something is to be synced, once until it is.
     ///   - makeRoom: called by ``sync()`` where the disk had no room for a write; says whether it has some now.
-    func whenMoved(_ moved: @escaping @Sendable () -> Void, makeRoom: @escaping @Sendable () -> Bool) {
+    ///   - mayPass: see ``SpoolReporter/mayPass(unit:)``.
+    func whenMoved(
+        _ moved: @escaping @Sendable () -> Void, makeRoom: @escaping @Sendable () -> Bool, mayPass: @escaping @Sendable (UInt64) -> Bool
+    ) {
         let isDue = self.state.withLock { state in
-            (state.moved, state.makeRoom) = (moved, makeRoom)
+            (state.moved, state.makeRoom, state.mayPass) = (moved, makeRoom, mayPass)
             return state.isSyncDue
         }
         if isDue { moved() }
@@ -205,7 +208,7 @@ final class UnitTable: Sendable {
         try self.state.withLock { state in
             Result { () throws(ForebayError) in
                 for number in state.unwritten.sorted() { try Self.write(number, &state, self.file, self.log) }
-                return state.unwritten.count
+                return state.unwritten.count(where: state.mayPass)
             }
         }.get()
     }
@@ -242,11 +245,15 @@ final class UnitTable: Sendable {
         }
     }
 
-    /// Writes an entry's slot, or remembers that there was no room for it.
+    /// Writes an entry's slot, or remembers that there was no room for it, or that it must wait.
     private static func write(
         _ number: UInt64, _ state: inout UnitTableState, _ file: any DiskFile, _ log: SpoolID
     ) throws(ForebayError) {
         guard var entry = state.entries[number] else { return }
+        guard state.mayPass(number) else {
+            state.unwritten.insert(number)
+            return
+        }
         // Counted only if it is written: another try must not take the place of the one that is sound.
         entry.generation += 1
         do throws(ForebayError) {

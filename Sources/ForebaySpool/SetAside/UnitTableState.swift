@@ -36,6 +36,7 @@ struct UnitTableState {
     var isSyncDue = false
     var moved: (@Sendable () -> Void)?
     var makeRoom: (@Sendable () -> Bool)?
+    var mayPass: @Sendable (UInt64) -> Bool = { _ in true }
     /// For each segment a unit that needed it when that was last asked: mostly it still does, and no other has to be asked.
     private var holders: [UInt64: UInt64] = [:]
 

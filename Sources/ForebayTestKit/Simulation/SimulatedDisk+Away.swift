@@ -14,12 +14,14 @@ struct FolderAway {
 extension SimulatedDisk {
     package var isFolderAway: Bool { self.away != nil }
 
-    /// Of a log that is in use, with those above it.
+    /// Of a log that is in use, with those above it. What is left of one that could not be made is made again, whatever became of it.
     private var candidates: [String] {
         var paths: Set<String> = []
         for (path, folder) in self.inUse where self.folder(path) === folder && !path.contains("/quarantine") && !path.contains("/forgotten")
         {
             var path = Substring(path)
+            let parent = path.lastIndex(of: "/").map { path[..<$0] } ?? ""
+            guard [path, parent].contains(where: { self.folder(String($0))?.entries["registry"] != nil }) else { continue }
             while let slash = path.lastIndex(of: "/") {
                 paths.insert(String(path))
                 path = path[..<slash]

@@ -17,8 +17,6 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
         let events: [Int]
         let sequences: Range<UInt64>
         let returns: Int
-        /// Whether a process died while it was away: a cursor stands before its place then, and what is newer was sent already.
-        var hasDied = false
         var isBack = false
         /// Whether it was damaged, or lost once more.
         var isLost = false
@@ -27,14 +25,12 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     private let disk: SimulatedDisk
     private let model: Model
     private let folder: String
-    /// Whether newer events go on while a cursor stands, so that what is had back before it comes behind them.
-    private let setsAside: Bool
     /// Events of which number no broker takes: they are dead letters, which are counted when all is over.
     private let refusedRest: Int?
     private var segment: Segment?
 
-    init(_ disk: SimulatedDisk, _ model: Model, folder: String, setsAside: Bool, refusedRest: Int?) {
-        (self.disk, self.model, self.folder, self.setsAside, self.refusedRest) = (disk, model, folder, setsAside, refusedRest)
+    init(_ disk: SimulatedDisk, _ model: Model, folder: String, refusedRest: Int?) {
+        (self.disk, self.model, self.folder, self.refusedRest) = (disk, model, folder, refusedRest)
     }
 
     /// Before a life.
@@ -74,17 +70,13 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     private func putBack() {
         guard let segment, self.disk.put(segment.bytes, at: segment.path) else { return self.segment = nil }
         self.segment!.isBack = true
-        if segment.line == nil { self.model.losses.hadBack(segment.sequences, mayBeLate: segment.hasDied || self.setsAside) }
+        if segment.line == nil { self.model.hadBack(segment.sequences, written: self.model.numbers(in: segment.bytes).count) }
         self.model.hadBack = (segment.events, segment.line)
         self.model.coverage.hit("a segment\(segment.line == nil ? "" : " of what is set aside") that was away is back")
         self.model.tell?("\(segment.path) is put back")
     }
 
     // MARK: What others do to it
-
-    /// A process sends on from where its reader is, and a power cut sets cursors back, too: what is put back may come behind newer events,
-    /// which then come again.
-    func died() { self.segment?.hasDied = true }
 
     func removed(_ file: String) {
         // Where it is, or in quarantine, by the same name or that with a number behind it.
@@ -178,6 +170,14 @@ extension Model {
         } else if let event = missing.first(where: { event in !told.contains { $0.contains(self.events[event].sequence) } }) {
             self.violate("event \(event) of a segment that is back was told of as lost, and is told of no more")
         }
+    }
+
+    /// - Parameters:
+    ///   - sequences: of acknowledged events.
+    ///   - written: events that the file holds, with those that nobody was answered for.
+    func hadBack(_ sequences: Range<UInt64>, written: Int) {
+        let all = sequences.lowerBound..<max(sequences.upperBound, sequences.lowerBound + UInt64(written))
+        self.losses.hadBack(sequences, late: Losses.Part(sequences: all, below: self.events.count))
     }
 
     /// Whether an acknowledged event did not arrive, and should have.

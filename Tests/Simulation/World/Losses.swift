@@ -52,9 +52,10 @@ struct Losses {
 
     /// What a file had that is back is not lost any more, unless the next start says so.
     ///
-    /// - Parameter mayBeLate: whether it may come behind newer ones that were delivered meanwhile.
-    mutating func hadBack(_ sequences: Range<UInt64>, mayBeLate: Bool) {
-        if mayBeLate { self.late += self.told.map { Part(sequences: sequences.clamped(to: $0.sequences), below: $0.below) } }
+    /// - Parameter late: comes behind newer ones that were sent meanwhile, of a cursor that stands before it: one that older events hold, or
+    ///   a process that ended before its reports came.
+    mutating func hadBack(_ sequences: Range<UInt64>, late: Part) {
+        self.late.append(late)
         self.told = self.told.flatMap { part in
             let known = sequences.clamped(to: part.sequences)
             guard !known.isEmpty else { return [part] }

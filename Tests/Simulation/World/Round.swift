@@ -26,8 +26,7 @@ package struct Round {
         model.tell = self.tell
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
-        let absences = Absences(
-            disk, model, folder: SimulatedNode.directory, setsAside: self.plan.usesKafka, refusedRest: self.plan.refusedRest)
+        let absences = Absences(disk, model, folder: SimulatedNode.directory, refusedRest: self.plan.refusedRest)
         disk.onName = { from, to in self.count(from, to, model) }
         disk.onVanished = { file, isNewest in
             absences.removed(file)
@@ -85,7 +84,6 @@ package struct Round {
             model.ended()
             read = records.count
             let isUnclean = self.end(ending, disk, model)
-            if case .died = ending { absences.died() }
             if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
             // A start that came to nothing has written no mark.
             if isUnclean, node.hasOpened || !hasCrashed { crashedAt = machine.now }

@@ -1,0 +1,50 @@
+import ForebayCore
+import ForebayTestKit
+import Foundation
+import Testing
+
+@testable import ForebaySpool
+
+extension HadBackTests {
+    @Test(
+        "the newest that was lost and put back is missed when it is lost once more, in the middle of the log and as its oldest",
+        arguments: [false, true], [0, 1, 2])
+    func lostOnceMore(isOldest: Bool, idleStarts: Int) async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try fixture.open { $0.recentBytes = 0 }
+        _ = try await self.open(spool)
+        let known = try await self.append(spool, "old", 12, padding: 12_000)
+        await spool.close()
+        let path = try #require(try fixture.segmentFiles().last)
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        let lost = try #require(try SpoolInspection(directory: fixture.directory).segments.last)
+        try FileManager.default.removeItem(atPath: path)
+        for start in 0..<2 {
+            spool = try fixture.open { $0.recentBytes = 0 }
+            _ = try await self.open(spool)
+            _ = try await self.append(spool, "new\(start)-", 9, padding: 12_000)
+            await spool.close()
+        }
+        try bytes.write(to: URL(filePath: path))
+        for start in 0...idleStarts {
+            spool = try fixture.open { $0.recentBytes = 0 }
+            let cursors = try await self.open(spool)
+            #expect(spool.missing.isEmpty && spool.alarms.isEmpty, "start \(start): \(spool.missing) \(spool.alarms)")
+            if isOldest, start == idleStarts {
+                for cursor in cursors { cursor.rest(at: lost.base, ordinal: cursor.ordinal) }
+                await spool.tidy()
+                #expect(try fixture.segmentFiles().first == path, "it is the oldest now")
+            }
+            await spool.close()
+        }
+        try FileManager.default.removeItem(atPath: path)
+        spool = try fixture.open { $0.recentBytes = 0 }
+        var found: [String] = []
+        for cursor in try await self.open(spool) { found += try self.waiting(spool, cursor).map(\.value) }
+        let missing = known.suffix(Int(lost.end - lost.base)).map(\.value)
+        #expect(!missing.isEmpty && missing.allSatisfy { !found.contains($0) })
+        #expect(found.count { $0.hasPrefix("new") } == 18)
+        #expect(spool.missing.map(\.sequences) == [lost.base..<lost.end], "\(spool.missing)")
+        await spool.close()
+    }
+}
