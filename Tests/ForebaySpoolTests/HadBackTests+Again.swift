@@ -10,10 +10,12 @@ extension HadBackTests {
         "the newest that was lost and put back is missed when it is lost once more, in the middle of the log and as its oldest",
         arguments: [false, true], [0, 1, 2])
     func lostOnceMore(isOldest: Bool, idleStarts: Int) async throws {
-        let fixture = SpoolFixture(segmentSize: 64 << 10)
-        var spool = try fixture.open { $0.recentBytes = 0 }
+        let first = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try first.open { $0.recentBytes = 0 }
         _ = try await self.open(spool)
         let known = try await self.append(spool, "old", 12, padding: 12_000)
+        // Killed, so that no mark says how far the newest went.
+        let fixture = try first.crashed()
         await spool.close()
         let path = try #require(try fixture.segmentFiles().last)
         let bytes = try Data(contentsOf: URL(filePath: path))
