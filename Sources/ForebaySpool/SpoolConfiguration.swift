@@ -19,6 +19,8 @@ package struct SpoolConfiguration: Sendable {
     package var preparesNext = true
     package var disk: any Disk = SystemDisk()
     package var surroundings = Surroundings.real
+    /// Below which everything was durable, by log, as something outside of the folder knows.
+    package var knownEnds: [SpoolID: UInt64] = [:]
     /// What to do when the disk breaks its word (a failed sync or write): leave at once, the next start mends. Never returns.
     package var onDiskFailure: @Sendable (ForebayError) -> Never
 

@@ -23,7 +23,7 @@ struct AlarmFileTests {
         let record = try #require(
             try read(
                 head + [
-                    "lost 7 9 2 3 8192 - 1764335462000 the%20reason", "gone 4 6 1 2 0 5 1764335461000 x",
+                    "lost 7 9 2 3 8192 - 1764335462000 the%20reason", "gone 4 6 1 2 0 5 1764335461000 x a%20topic",
                     "damaged 1764335460000 segments/a b", "seen-lost 0 1 1 1 0 - 0 r", "seen-gone 1 2 0 1 0 - 0 r", "seen-damaged 5 /b c",
                     "passed 4 6 9d5c 17f2", "losses 8",
                 ]))
@@ -31,6 +31,7 @@ struct AlarmFileTests {
         #expect(
             record.missing.map(\.segment) == [3, 2] && record.missing.map(\.position) == [8192, 0]
                 && record.missing.map(\.unit) == [nil, 5])
+        #expect(record.missing.map(\.topic) == [nil, "a topic"])
         #expect(record.missing.map(\.isGone) == [false, true] && record.missing.map(\.reason) == ["the reason", "x"])
         #expect(record.missing.map(\.noticedAt) == [1_764_335_462_000, 1_764_335_461_000])
         #expect(record.acknowledged.map(\.sequences) == [0..<1, 1..<2] && record.acknowledged.map(\.isGone) == [false, true])
@@ -44,7 +45,7 @@ struct AlarmFileTests {
             let lines = try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8).split(separator: "\n")
             #expect(
                 lines.dropFirst(3).dropLast() == [
-                    "losses 8", "lost 7 9 2 3 8192 - 1764335462000 the%20reason", "gone 4 6 1 2 0 5 1764335461000 x",
+                    "losses 8", "lost 7 9 2 3 8192 - 1764335462000 the%20reason", "gone 4 6 1 2 0 5 1764335461000 x a%20topic",
                     "seen-lost 0 1 1 1 0 - 0 r", "seen-gone 1 2 0 1 0 - 0 r", "damaged 1764335460000 segments/a b", "seen-damaged 5 /b c",
                     "passed 4 6 9d5c 17f2",
                 ], "in this order, each kind by itself")
@@ -58,7 +59,8 @@ struct AlarmFileTests {
             #expect(try read(Array(head[..<place])) == nil)
         }
         for bad in [
-            "", "lost", "lost 7 9 2 3 8192 - 0", "lost 7 9 2 3 8192 - 0 r more", "lost 9 7 2 3 8192 - 0 r", "lost 7 9 3 3 8192 - 0 r",
+            "", "lost", "lost 7 9 2 3 8192 - 0", "lost 7 9 2 3 8192 - 0 r more", "lost 7 9 2 3 8192 5 0 r a b", "lost 7 9 2 3 8192 5 0 r %",
+            "lost 9 7 2 3 8192 - 0 r", "lost 7 9 3 3 8192 - 0 r",
             "lost 7 9 2 3 -1 - 0 r", "lost 7 9 2 3 8192 x 0 r", "lost 7 9 x 3 8192 - 0 r", "lost 7 9 2 3 8192 - x r",
             "lost 7 9 2 3 8192 - 0 %f",
             "kept 7 9 2 3 8192 - 0 r", "damaged 5 a", "damaged 5 a b c", "damaged x a b", "damaged 5 % b", "damaged 5 a %",
@@ -152,7 +154,8 @@ struct AlarmFileTests {
         func alarm(_ number: UInt64, _ holdsEvents: Bool = true) -> SpoolAlarm {
             SpoolAlarm(file: "/\(number)", text: "t", holdsEvents: holdsEvents, noticedAt: 1)
         }
-        for count in [1000, 1001] as [UInt64] {
+        let limit = AlarmFile.limit
+        for count in [UInt64(limit), UInt64(limit) + 1] {
             record.missing = (0..<count).map(range)
             record.acknowledged = record.missing
             record.alarms = [alarm(7777, false)] + (0..<count).map { alarm($0) }
@@ -160,14 +163,14 @@ struct AlarmFileTests {
             record.passed = (0..<count).map { PassedRange(sequences: $0..<$0 + 1, routes: [RouteID(rawValue: 1)]) }
             try world.file.write(record)
             let found = try #require(try world.file.read().record)
-            let more = count > 1000 ? 1 : 0, numbers = (0..<1000).map { UInt64($0) }
+            let more = count > limit ? 1 : 0, numbers = (0..<limit).map { UInt64($0) }
             #expect(found.missing == numbers.map(range) && found.acknowledged == numbers.map { range($0 + UInt64(more)) })
-            #expect(found.alarms.prefix(1000).map(\.file) == numbers.map { "/\($0)" } && found.alarms.count == 1000 + more)
+            #expect(found.alarms.prefix(limit).map(\.file) == numbers.map { "/\($0)" } && found.alarms.count == limit + more)
             #expect(found.acknowledgedAlarms.map(\.file) == numbers.map { "/\($0 + UInt64(more))" })
             #expect(found.passed.map(\.sequences.lowerBound) == numbers.map { $0 + UInt64(more) })
             guard more > 0 else { continue }
             let last = try #require(found.alarms.last)
-            #expect(last.file == world.folder + "/segments" && last.text.hasPrefix("more was lost than is kept") && last.noticedAt == 1000)
+            #expect(last.file == world.folder + "/segments" && last.text.hasPrefix("more was lost than is kept") && last.noticedAt == Int64(limit))
         }
     }
 }

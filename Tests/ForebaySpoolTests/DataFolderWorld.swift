@@ -78,6 +78,7 @@ final class DataFolderWorld {
         let empty = await SideLogs(deadLetters: self.letters, setAside: self.setAside).close()
         self.logs.forgetEmpty(empty.map { ($0, route) })
         await self.spool.close()
+        self.logs.finishStop()
         (self.spool, self.setAside, self.letters) = (nil, nil, nil)
     }
 

@@ -10,15 +10,18 @@ extension KnownLogsTests {
         registry.generation = 12
         let id = Array("8N1ZQ5F3W7YKD2RC".utf8).withUnsafeBytes { SpoolID(characters: $0) }
         registry.logs = ["spool": id, "setaside/a b%": id, "deadletters/\u{e9}": id]
+        registry.ends = ["spool": 41_923]
         let text = String(decoding: registry.encoded, as: UTF8.self)
         #expect(
             text.hasPrefix(
                 "forebay-logs 1\ngeneration 12\nlog deadletters/%c3%a9 8N1ZQ5F3W7YKD2RC\nlog setaside/a%20b%25 8N1ZQ5F3W7YKD2RC\n"
-                    + "log spool 8N1ZQ5F3W7YKD2RC\ncrc32c "))
+                    + "log spool 8N1ZQ5F3W7YKD2RC 41923\ncrc32c "))
         #expect(LogRegistry(decoding: registry.encoded) == registry)
         for lines in [
             [], ["forebay-logs 1"], ["forebay-logs 2", "generation 1"], ["forebay-logs 1", "generation x"],
             ["forebay-logs 1", "generation 1", "log spool short"], ["forebay-logs 1", "generation 1", "log spool"],
+            ["forebay-logs 1", "generation 1", "log spool 8N1ZQ5F3W7YKD2RC x"],
+            ["forebay-logs 1", "generation 1", "log spool 8N1ZQ5F3W7YKD2RC 1 1"],
             ["forebay-logs 1", "generation 1", "cursor spool 8N1ZQ5F3W7YKD2RC"],
             ["forebay-logs 1", "generation 1", "log %z 8N1ZQ5F3W7YKD2RC"],
         ] {

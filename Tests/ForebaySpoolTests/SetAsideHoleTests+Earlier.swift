@@ -38,4 +38,31 @@ extension SetAsideHoleTests {
             await log.close()
         }
     }
+
+    @Test("a loss names the segment that is gone, and its topic also when nothing of that is left, over restarts", arguments: 0..<3)
+    func named(lost: Int) async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        var log = try fixture.open()
+        try await log.append(new: [unit(1, "orders"), unit(2, "a topic", partition: 3)], [])
+        for number in 0..<24 {
+            try await log.append(new: [], [aside(number % 2 == 0 ? 1 : 2, ["\(number)" + String(repeating: "s", count: 9_000)])])
+        }
+        await log.close()
+        try FileManager.default.removeItem(atPath: try fixture.segmentFiles()[lost])
+        for start in 0..<3 {
+            log = try fixture.open()
+            let lines = log.missing.filter { $0.unit != nil }
+            #expect(Set(lines.map(\.topic)) == ["orders", "a topic"] && lines.allSatisfy { $0.events == 3 }, "start \(start): \(lines)")
+            #expect(lines.allSatisfy { $0.segment == UInt64(lost + 1) && $0.isGone && $0.reason == "a segment is gone" })
+            if start == 0 {
+                for unit in log.units {
+                    log.settle(unit.number, through: unit.end, oldestAcceptedAt: nil)
+                    log.end(unit.number)
+                }
+                await log.tidy()
+                try await log.append(new: [unit(3, "another")], [aside(3, ["x"])])
+            }
+            await log.close()
+        }
+    }
 }

@@ -123,6 +123,7 @@ extension SetAsideHoleTests {
         for _ in 0..<2 {
             log = try fixture.open()
             #expect(log.missing.contains { $0.isGone && $0.unit == nil && $0.events == 1 }, "\(log.missing.count)")
+            #expect(log.missing.count == numbers.count + 1, "each is named, at each start")
             await log.close()
         }
         try bytes.write(to: URL(filePath: path))

@@ -85,8 +85,8 @@ enum NodeAlarms {
         damage.missing.map { missing in
             AlarmStatus(
                 log: log, what: Self.text(missing), file: "segment \(missing.segment)", lost: missing.sequences,
-                lostEvents: missing.events, topic: missing.unit.flatMap { topics[$0] }, noticedAt: missing.noticedAt,
-                advice: Self.adviceForLoss)
+                lostEvents: missing.events, topic: missing.topic ?? missing.unit.flatMap { topics[$0] }, noticedAt: missing.noticedAt,
+                advice: missing.isGone ? Self.adviceForSegment(of: log) : Self.adviceForLoss)
         }
             + damage.alarms.map { alarm in
                 AlarmStatus(
@@ -107,18 +107,23 @@ enum NodeAlarms {
         "nothing is lost, and it is tried again by itself; what stays keeps its room: see to what the error says (room on the disk, the limit "
         + "of open files, permissions in data_dir), then to the disk (dmesg, SMART)"
 
+    /// - Parameter log: `setaside/orders`.
+    private static func adviceForSegment(of log: String) -> String {
+        if log.hasPrefix("setaside/") {
+            return
+                "look at the disk (dmesg, SMART); the events in it are not delivered, also if the file is had back: read them from it, and have "
+                + "them sent again: see docs/how-to/after-damage.md"
+        }
+        return
+            "look at the disk (dmesg, SMART); the events in it are lost unless the file can be had back: see docs/how-to/after-damage.md"
+    }
+
     /// By what the file was for.
     static func advice(for file: String) -> String {
         let parts = file.split(separator: "/")
         let (name, folder) = (parts.last ?? "", parts.dropLast().last ?? "")
         if folder == "segments" {
-            if parts.dropLast(3).last == "setaside" {
-                return
-                    "look at the disk (dmesg, SMART); the events in it are not delivered, also if the file is had back: read them from it, and have "
-                    + "them sent again: see docs/how-to/after-damage.md"
-            }
-            return
-                "look at the disk (dmesg, SMART); the events in it are lost unless the file can be had back: see docs/how-to/after-damage.md"
+            return Self.adviceForSegment(of: parts.suffix(4).prefix(2).joined(separator: "/"))
         }
         if name == "spool" || SideLogFolder.Kind.allCases.contains(where: { $0.rawValue == folder }) {
             return

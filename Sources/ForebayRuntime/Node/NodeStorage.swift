@@ -120,6 +120,7 @@ package final class NodeStorage: Sendable {
         for (route, log) in self.allSetAside where await log.close() { empty.append((.setAside, route)) }
         self.data.forgetEmpty(empty)
         await self.spool.close()
+        self.data.finishStop()
         self.threads.end()
     }
 }

@@ -63,7 +63,7 @@ struct PassedRange: Equatable, Sendable {
 ///     generation 3
 ///     losses 5                                                how often something was told of, ever
 ///     lost 7 9 2 3 8192 - 1764335462000 the%20checksum%20…      first sequence, end, events, segment, position, unit, noticed at, reason
-///     gone 4 6 1 2 0 5 1764335461000 a%20segment%20is%20gone    the same, where a file that is gone had them
+///     gone 4 6 1 2 0 5 1764335461000 a%20segment%20is%20gone orders   the same, where a file that is gone had them; the unit's topic
 ///     damaged 1764335460000 segments/… neither%20copy%20of%20…  noticed at, file, what is wrong, and the id of a log that is gone
 ///     seen-lost, seen-gone, seen-damaged                        as above, of what was acknowledged
 ///     passed 4 6 9d5c0a1f2b3e4d6a                               first sequence, end, and the routes of a cursor that went over it unread
@@ -71,8 +71,9 @@ struct PassedRange: Equatable, Sendable {
 struct AlarmFile: Sendable {
     static let names = ["alarms", "alarms.copy"]
     private static let title = ["forebay-alarms", "1"]
-    /// More ranges that can't be read are not kept: a disk that loses so much has been told of.
-    private static let limit = 1000
+    /// More ranges that can't be read are not kept: a disk that loses so much has been told of. One lost segment may hurt as many units as
+    /// there may be.
+    static let limit = 12_000
 
     let disk: any Disk
     let directory: String
@@ -150,7 +151,8 @@ struct AlarmFile: Sendable {
         let numbers = [missing.sequences.lowerBound, missing.sequences.upperBound, missing.events, missing.segment].map { "\($0)" }
         return
             ([word] + numbers
-            + ["\(missing.position)", missing.unit.map { "\($0)" } ?? "-", "\(missing.noticedAt)", CheckedText.escaped(missing.reason)])
+            + ["\(missing.position)", missing.unit.map { "\($0)" } ?? "-", "\(missing.noticedAt)", CheckedText.escaped(missing.reason)]
+            + (missing.topic.map { [CheckedText.escaped($0)] } ?? []))
             .joined(separator: " ")
     }
 
@@ -217,16 +219,19 @@ struct AlarmFile: Sendable {
     }
 
     private static func missing(_ words: [Substring]) -> MissingRange? {
-        guard words.count == 9, let position = Int(words[5]), position >= 0, let at = self.time(words[7]),
+        guard (9...10).contains(words.count), let position = Int(words[5]), position >= 0, let at = self.time(words[7]),
             let reason = CheckedText.unescaped(words[8])
         else { return nil }
         let numbers = words[1...4].compactMap { UInt64($0) }.filter { $0 <= SpoolFormat.highestSequence }
         let unit = UInt64(words[6])
+        let topic = words.count == 10 ? CheckedText.unescaped(words[9]) : nil
+        guard words.count == 9 || topic != nil && unit != nil else { return nil }
         guard numbers.count == 4, numbers[0] <= numbers[1], numbers[2] <= numbers[1] - numbers[0], words[6] == "-" || unit != nil else {
             return nil
         }
         var missing = MissingRange(
-            sequences: numbers[0]..<numbers[1], segment: numbers[3], position: position, reason: reason, unit: unit, events: numbers[2],
+            sequences: numbers[0]..<numbers[1], segment: numbers[3], position: position, reason: reason, unit: unit, topic: topic,
+            events: numbers[2],
             isGone: words[0].hasSuffix("gone"))
         missing.noticedAt = at
         return missing

@@ -57,7 +57,7 @@ struct LossCount {
     ) throws(ForebayError) -> [MissingRange] {
         let live = units.units
         let known = live + units.ended
-        let gaps = try self.gaps(of: live)
+        let gaps = try self.gaps(of: live, beside: holes)
         var lost = gaps
         for var hole in holes {
             // Not by totals: these are what the segments say that are left, and a unit's last events may have been in the hole.
@@ -88,14 +88,18 @@ struct LossCount {
     }
 
     /// Positions of units, not settled, between and before what their frames have.
-    private func gaps(of live: [SetAsideLog.Unit]) throws(ForebayError) -> [MissingRange] {
+    private func gaps(of live: [SetAsideLog.Unit], beside holes: [MissingRange]) throws(ForebayError) -> [MissingRange] {
         var next = Dictionary(live.map { ($0.number, $0.settled) }) { first, _ in first }
+        let topics = Dictionary(live.map { ($0.number, $0.topic) }) { first, _ in first }
+        let gone = holes.filter(\.isGone).map(\.segment)
         var lost: [MissingRange] = []
         func miss(_ unit: UInt64, to position: UInt64, _ segment: SegmentInfo, at place: Int, isGone: Bool = false) {
             guard let expected = next[unit], expected < position else { return }
+            let missing = isGone ? gone.filter { $0 < segment.number }.max() : nil
             lost.append(
                 MissingRange(
-                    sequences: expected..<position, segment: segment.number, position: place, reason: "frames are missing", unit: unit,
+                    sequences: expected..<position, segment: missing ?? segment.number, position: place,
+                    reason: missing == nil ? "frames are missing" : "a segment is gone", unit: unit, topic: topics[unit],
                     events: position - expected, isGone: isGone))
         }
         for segment in self.segments where segment.routes.entries.contains(where: { next[$0.route.rawValue] != nil }) {

@@ -13,15 +13,17 @@ package struct MissingRange: Sendable, Equatable {
     package let position: Int
     package let reason: String
     package let unit: UInt64?
+    /// Of the unit, which is forgotten when nothing of it is left; none: not known, or no unit's.
+    package let topic: String?
     /// A file that is gone holds them. Should it come back, they are there again in the spool; in a set-aside log it does not count.
-    let isGone: Bool
+    package let isGone: Bool
     /// When it was first noticed, ms since 1970.
     package var noticedAt: Int64 = 0
 
     /// - Parameter events: none: to be counted, and no more than there are sequences.
     init(
-        sequences: Range<UInt64>, segment: UInt64, position: Int, reason: String, unit: UInt64? = nil, events: UInt64? = nil,
-        isGone: Bool = false
+        sequences: Range<UInt64>, segment: UInt64, position: Int, reason: String, unit: UInt64? = nil, topic: String? = nil,
+        events: UInt64? = nil, isGone: Bool = false
     ) {
         self.isGone = isGone
         self.sequences = sequences
@@ -31,6 +33,7 @@ package struct MissingRange: Sendable, Equatable {
         self.position = position
         self.reason = reason
         self.unit = unit
+        self.topic = topic
     }
 }
 
@@ -54,7 +57,7 @@ extension MissingRange {
         else { return nil }
         var joined = MissingRange(
             sequences: self.sequences.lowerBound..<other.sequences.upperBound, segment: self.segment, position: self.position,
-            reason: self.reason, unit: self.unit, isGone: self.isGone)
+            reason: self.reason, unit: self.unit, topic: self.topic, isGone: self.isGone)
         joined.events = self.events + other.events
         joined.noticedAt = self.noticedAt
         return joined

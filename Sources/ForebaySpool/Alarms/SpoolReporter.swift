@@ -249,6 +249,7 @@ final class SpoolReporter: Sendable {
             "folder": directory, "events": "\(missing.events)",
             "sequences": "\(missing.sequences.lowerBound)..<\(missing.sequences.upperBound)", "segment": "\(missing.segment)",
             "position": "\(missing.position)", "reason": missing.reason, "unit": missing.unit.map { "\($0)" } ?? "-",
+            "topic": missing.topic ?? "-",
         ]
     }
 

@@ -35,6 +35,8 @@ extension SpoolInspection {
             preconditionFailure("a disk in memory failed: \(error)")
         }
         configuration.disk = RehearsalDisk(self.disk)
+        let data = Folder.parent(of: self.kind.isSideLog ? Folder.parent(of: self.directory) : self.directory)
+        configuration.knownEnds = try LogRegistry.read(self.disk, of: data).registry?.knownEnds ?? [:]
         let budget = try SpoolBudget(capacity: .max, directory: self.directory, disk: configuration.disk)
         let reporter = SpoolReporter(
             directory: self.directory, metrics: SpoolMetrics(MetricsRegistry()), time: configuration.surroundings.time)

@@ -11,6 +11,8 @@ struct LogIdentity {
     var registry: CursorRegistry.Found
     /// Of this log; none: there is no such file.
     var mark: SlotFile.Found?
+    /// See ``SpoolConfiguration/knownEnds``.
+    var knownEnd: UInt64 = 0
     /// The cursors' files of this log, by name.
     var cursors: [String: SlotFile.Found] = [:]
     /// Whether there was nothing that says anything.
@@ -100,6 +102,7 @@ struct LogIdentity {
     var marks: [UInt64] {
         var marks = self.cursors.values.compactMap { $0.value?.sequence } + (self.registry.registry?.forgotten.values.map { $0 } ?? [])
         if let mark = self.mark?.value { marks += [mark.sequence, mark.ordinal] }
+        if self.knownEnd > 0 { marks.append(self.knownEnd) }
         // A number that no log comes to is no evidence: going on from there, the log would end where numbers do.
         return marks.filter { $0 < SpoolFormat.highestMark / 2 }
     }

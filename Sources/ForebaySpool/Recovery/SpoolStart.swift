@@ -42,6 +42,7 @@ struct SpoolStart {
         let found = try FoundSegments(disk, in: configuration.segments)
         let chance = configuration.surroundings.chance
         var identity = try LogIdentity(disk, of: directory, configuration.kind, found, chance: chance)
+        identity.knownEnd = configuration.knownEnds[identity.log] ?? 0
         try reporter.remember(
             AlarmFile(disk: disk, directory: directory, log: identity.log, budget: budget), passed: identity.passed,
             firstSegment: found.segments.first?.header.number ?? 0)

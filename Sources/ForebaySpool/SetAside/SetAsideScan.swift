@@ -237,6 +237,7 @@ package final class SetAsideScan {
         self.onMissing(
             MissingRange(
                 sequences: lost, segment: segment.number, position: position, reason: reason, unit: unit,
+                topic: self.units?.topic(of: unit),
                 events: lost.upperBound - lost.lowerBound, isGone: isGone))
     }
 }

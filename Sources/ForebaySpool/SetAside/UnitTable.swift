@@ -104,6 +104,8 @@ final class UnitTable: Sendable {
         self.state.withLock { state in state.entries[number].flatMap { $0.isEnded ? nil : $0.unit.settled } }
     }
 
+    func topic(of number: UInt64) -> String? { self.state.withLock { $0.entries[number]?.unit.topic } }
+
     /// Makes units known, durably: written, then synced, before any frame of theirs. Waits for the disk. Those known are passed over.
     ///
     /// - Parameter isEnded: to be forgotten as soon as their frames are gone.

@@ -130,6 +130,11 @@ extension DataFolderLogs {
     }
 }
 
+extension DataFolderLogs {
+    /// All logs are closed.
+    package func finishStop() { self.known?.finishStop() }
+}
+
 /// The side logs of one route.
 package struct SideLogs: Sendable {
     package let deadLetters: DeadLetters

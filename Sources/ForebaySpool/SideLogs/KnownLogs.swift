@@ -11,6 +11,7 @@ package final class KnownLogs: Sendable {
         var registry: LogRegistry
         /// What this process has opened so far.
         var opened: [String: SpoolID] = [:]
+        var views: [String: SpoolView] = [:]
         var isStarting = true
         /// The files don't say what is known here.
         var isUnwritten: Bool
@@ -64,6 +65,8 @@ package final class KnownLogs: Sendable {
         _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics
     ) throws(ForebayError) -> Spool {
         if self.name(of: configuration.directory) == Self.spool { self.noteGone(budget) }
+        var configuration = configuration
+        configuration.knownEnds = self.state.withLock { $0.registry.knownEnds }
         let spool = try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
         do throws(ForebayError) {
             try budget.withReserve { () throws(ForebayError) in try self.opened(spool) }
@@ -90,15 +93,37 @@ package final class KnownLogs: Sendable {
 
     private func opened(_ spool: Spool) throws(ForebayError) {
         let name = self.name(of: spool.configuration.directory)
-        let isStarting = self.state.withLock { state in
-            state.opened[name] = spool.id
-            return state.isStarting
+        let (isStarting, other) = self.state.withLock { state in
+            let other = state.opened.first { $0.key != name && $0.value == spool.id }?.key
+            if other == nil { (state.opened[name], state.views[name]) = (spool.id, spool.view) }
+            return (state.isStarting, other)
+        }
+        if let other {
+            throw .plain(
+                "\(spool.configuration.directory) is a copy of \(self.directory)/\(other), or that of it: move away the one that does not belong"
+                    + " there, then start again")
         }
         if !isStarting { try self.enterOpened() }
     }
 
     private func enterOpened() throws(ForebayError) {
-        try self.change { registry, opened in registry.logs = opened }
+        try self.change { registry, opened in
+            registry.logs = opened
+            registry.ends = self.ends(of: opened)
+        }
+    }
+
+    private func ends(of opened: [String: SpoolID]) -> [String: UInt64] {
+        self.state.withLock { $0.views }.filter { opened[$0.key] != nil }.mapValues { $0.read { $0.durableEnd } }
+    }
+
+    /// All are closed: how far they went is known to the next start, which so misses the end of one that is older than the others.
+    package func finishStop() {
+        do throws(ForebayError) {
+            try self.change { registry, opened in registry.ends = self.ends(of: opened).filter { registry.logs[$0.key] != nil } }
+        } catch {
+            self.logger.warning("the registry of logs could not be written", ["folder": self.directory, "error": error.description])
+        }
     }
 
     /// All that is there has been opened: tells of what is not, and knows from now on what is.
@@ -165,7 +190,7 @@ package final class KnownLogs: Sendable {
         let isKnown = self.state.withLock { state in names.contains { state.registry.logs[$0] != nil || state.opened[$0] != nil } }
         guard isKnown else { return }
         try self.change { registry, opened in
-            for name in names { (registry.logs[name], opened[name]) = (nil, nil) }
+            for name in names { (registry.logs[name], registry.ends[name], opened[name]) = (nil, nil, nil) }
         }
     }
 
@@ -197,7 +222,7 @@ package final class KnownLogs: Sendable {
                 }
                 let gone = known.subtracting(opened.keys)
                 self.state.withLock { state in
-                    for name in gone { state.opened[name] = nil }
+                    for name in gone { (state.opened[name], state.views[name]) = (nil, nil) }
                 }
             }
         }

@@ -1,11 +1,11 @@
 import ForebayCore
 
-/// The logs of a data folder, by the folders that they lie in, with their ids: what of them a start must find. Kept as ``RegistryText``
-/// says.
+/// The logs of a data folder, by the folders that they lie in, with their ids and how far they went: what of them a start must find. Kept
+/// as ``RegistryText`` says.
 ///
 ///     forebay-logs 1
 ///     generation 12
-///     log spool 8N1ZQ5F3W7YKD2RC
+///     log spool 8N1ZQ5F3W7YKD2RC 41923                   one past its last durable sequence at the last start, or clean stop
 ///     log setaside/orders 0B7K3V9QXH2M5TWA               from before the first event in it, until it is given up, or stopped with none
 ///     log deadletters/orders 4ZJ2M8T6C1RWQF5D
 ///     crc32c 5f0e2a91
@@ -15,13 +15,22 @@ struct LogRegistry: RegistryText, Equatable {
 
     var generation: UInt64 = 0
     var logs: [String: SpoolID] = [:]
+    /// Everything below it was durable; none: not known.
+    var ends: [String: UInt64] = [:]
 
     init() {}
 
     var encoded: [UInt8] {
         CheckedText.encode(
             [Self.title, "generation \(self.generation)"]
-                + self.logs.sorted { $0.key < $1.key }.map { "log \(CheckedText.escaped($0.key)) \($0.value)" })
+                + self.logs.sorted { $0.key < $1.key }.map { name, log in
+                    "log \(CheckedText.escaped(name)) \(log)" + (self.ends[name].map { " \($0)" } ?? "")
+                })
+    }
+
+    /// By log, whatever its folder is called now.
+    var knownEnds: [SpoolID: UInt64] {
+        Dictionary(self.ends.compactMap { name, end in self.logs[name].map { ($0, end) } }) { max($0, $1) }
     }
 
     init?(decoding bytes: [UInt8]) {
@@ -30,9 +39,13 @@ struct LogRegistry: RegistryText, Equatable {
         else { return nil }
         self.generation = generation
         for line in words.dropFirst(2) {
-            guard line.count == 3, line[0] == "log", let name = CheckedText.unescaped(line[1]), let log = CheckedText.spoolID(line[2])
+            guard (3...4).contains(line.count), line[0] == "log", let name = CheckedText.unescaped(line[1]),
+                let log = CheckedText.spoolID(line[2])
             else { return nil }
             self.logs[name] = log
+            guard line.count == 4 else { continue }
+            guard let end = UInt64(line[3]), end < SpoolFormat.highestMark else { return nil }
+            self.ends[name] = end
         }
     }
 }

@@ -135,6 +135,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         storage.data.forgetEmpty(empty)
         self.countReleased(spool)
         await spool.close()
+        storage.data.finishStop()
         threads.end()
     }
 
