@@ -62,6 +62,16 @@ import Testing
             .replacingOccurrences(of: "64MiB", with: "1024TiB")
         let checked = try await BuiltProgram.run("validate", "--config", try folder.write("f.yaml", text))
         #expect(checked.code == 0)
-        #expect(checked.error.hasPrefix("warning: buffer.spool.max_size is 1024TiB, and the disk of \(folder.path) has room for "))
+        let shortage = "buffer.spool.max_size is 1024TiB, and the disk of \(folder.path) has room for "
+        #expect(checked.error.hasPrefix("warning: " + shortage))
+        // A start says so too, before anything else can go wrong: here its port is another's.
+        let server = ScriptedServer { _, _ in .none }
+        defer { server.stop() }
+        let taken = text.replacingOccurrences(
+            of: #"ingest: { address: "127.0.0.1:0" }"#, with: #"ingest: { address: "127.0.0.1:\#(server.port)" }"#)
+        let run = try await BuiltProgram.run("run", "--config", try folder.write("g.yaml", taken))
+        #expect(run.code == 1 && run.error.contains("can't listen on"), "\(run)")
+        let warning = run.error.split(separator: "\n").first { $0.contains("the disk is smaller than max_size") }
+        #expect(warning?.contains(shortage) == true && warning?.contains("\"warning\"") == true, "\(run.error)")
     }
 }
