@@ -6,8 +6,8 @@ import Testing
 
 @testable import ForebayRuntime
 
-/// A healthy node that nobody has asked for anything yet.
-@Suite("Node: quiet and healthy", .timeLimit(.minutes(1)))
+/// What a node says of itself and its target, healthy and without it.
+@Suite("Node: what it says of its target", .timeLimit(.minutes(1)))
 struct QuietNodeTests {
     @Test("it says that its target answers, shows what alerts count, and warns of nothing")
     func idle() async throws {
@@ -29,5 +29,26 @@ struct QuietNodeTests {
         #expect(
             log.records.contains { record in record.data.contains { $0.value.contains("enable.gapless.guarantee") } },
             "it is said, at debug")
+    }
+
+    @Test(
+        "without its cluster it says why, since when, and what to do, in status and metrics, though nothing waits; and is ready",
+        arguments: [0, 3])
+    func away(waiting: Int) async throws {
+        try await NodeFixture.run { node, _ in
+            for _ in 0..<waiting { #expect(try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202) }
+            func error() async throws -> sending [String: Any]? {
+                let routes = try await NodeFixture.status(of: node)["routes"] as? [[String: Any]]
+                return routes?.first?["last_error"] as? [String: Any]
+            }
+            #expect(await eventually { (try? await error()?["code"]) as? String != nil })
+            let told = try #require(try await error())
+            #expect(told["code"] as? String == "_TRANSPORT" && (told["reason"] as? String)?.contains("127.0.0.1:1") == true, "\(told)")
+            #expect((told["advice"] as? String)?.contains("check that Kafka runs") == true && (told["since"] as? String ?? "") > "2026")
+            #expect(try await NodeFixture.metric(#"forebay_target_up{route="default",stage="forward"}"#, of: node) == 0)
+            let lag = #"forebay_delivery_lag_events{route="default",stage="forward"}"#
+            #expect(try await NodeFixture.metric(lag, of: node) == Double(waiting))
+            #expect(try await NodeFixture.ask(node.adminAddress, "/readyz").status == 200)
+        }
     }
 }
