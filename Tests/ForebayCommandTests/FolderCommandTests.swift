@@ -8,7 +8,7 @@ import Testing
 /// `spool` and `deadletters --dir` on the folder of a node that is down.
 @Suite struct FolderCommandTests {
     /// Three events, the last a tombstone, and two dead letters of the route `r`.
-    private static func node(values: [[UInt8]?]? = nil, letters: [DeadLetter]? = nil) async throws -> TemporaryFolder {
+    static func node(values: [[UInt8]?]? = nil, letters: [DeadLetter]? = nil) async throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
         let text = """
             version: 1
@@ -37,9 +37,11 @@ import Testing
         return folder
     }
 
-    private static func batch(_ value: [UInt8]?, headers: [(String, String?)] = [], partition: Int32? = nil) -> Batch {
+    static func batch(
+        _ value: [UInt8]?, topic: String = "orders", headers: [(String, String?)] = [], partition: Int32? = nil
+    ) -> Batch {
         var builder = BatchBuilder()
-        let topic = Array("orders".utf8)
+        let topic = Array(topic.utf8)
         let key = Array("k".utf8)
         topic.withUnsafeBytes { topic in
             key.withUnsafeBytes { key in
@@ -59,7 +61,7 @@ import Testing
     }
 
     /// One header as `RecordLayout` says.
-    private static func encoded(_ name: String, _ value: String?) -> [UInt8] {
+    static func encoded(_ name: String, _ value: String?) -> [UInt8] {
         func little(_ number: UInt32, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: number >> (8 * UInt32($0))) } }
         let length = value.map { UInt32($0.utf8.count) } ?? RecordLayout.nullLength
         return little(UInt32(name.utf8.count), 2) + Array(name.utf8) + little(length, 4) + Array((value ?? "").utf8)
@@ -214,7 +216,7 @@ import Testing
         }
     }
 
-    /// What `--envelope` prints, posted again, is the same event: the node's own decoder says so.
+    /// What `--envelope` prints has all of the event, on one line that steers nothing. `NodeCommandTests.postedBack` gives it to a node.
     @Test func anEnvelopeIsTheEvent() async throws {
         let values: [[UInt8]?] = [
             Array(#"{"a": 1.50}"#.utf8), Array("{\"a\":\n1}".utf8), Array("text".utf8), Array("\u{202e}".utf8), Array("null".utf8),

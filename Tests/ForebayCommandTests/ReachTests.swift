@@ -21,6 +21,8 @@ import Testing
     @Test func besideARunningNodeAndWithoutOne() async throws {
         let cluster = try KafkaMockCluster()
         cluster.create(topic: "there", partitions: 1)
+        // As a cluster says it of a topic that it makes for nobody: this one would make any that it is asked for.
+        cluster.failTopic("missing", with: .unknownTopicOrPartition)
         let folder = try TemporaryFolder()
         let data = folder.path + "/data"
         let before = try folder.write(
@@ -28,7 +30,8 @@ import Testing
         let fresh = try await BuiltProgram.run("validate", "--config", before, "--connect")
         #expect(fresh.code == 0, "\(fresh.out)\(fresh.error)")
         #expect(fresh.out.contains("ok       cluster main: 1 broker\n"))
-        #expect(fresh.out.contains("warning  topics of cluster main: missing: not there, or this client may not see them; "))
+        #expect(fresh.out.contains("warning  topics of cluster main: missing: not there; create them. "))
+        #expect(!fresh.out.contains("may not see"))
         #expect(fresh.out.contains("; it will be made at the first start\n"))
         #expect(!FileManager.default.fileExists(atPath: data))
 
@@ -38,6 +41,12 @@ import Testing
         let beside = try await BuiltProgram.run("validate", "--config", try folder.write("beside.yaml", text), "--connect")
         #expect(beside.code == 0, "\(beside.out)\(beside.error)")
         #expect(beside.out.contains("ok       listener ingest \(node.ingestAddress): in use by node reach, which runs\n"))
+        // One that this client may not see is told from one that is not there. (On a real cluster: the scenario `missing`.)
+        cluster.failTopic("there", with: .topicAuthorizationFailed)
+        let denied = try await BuiltProgram.run("validate", "--config", try folder.write("beside.yaml", text), "--connect")
+        #expect(denied.out.contains("warning  topics of cluster main: there: this client may not see them; grant Describe and Write. "))
+        #expect(denied.out.contains("warning  topics of cluster main: missing: not there; "))
+        cluster.failTopic("there", with: .none)
         // Somebody else's port is not ours.
         let other = text.replacingOccurrences(of: "\"reach\"", with: "\"another\"")
         let taken = try await BuiltProgram.run("validate", "--config", try folder.write("other.yaml", other), "--connect")
@@ -62,6 +71,16 @@ import Testing
             .replacingOccurrences(of: "64MiB", with: "1024TiB")
         let checked = try await BuiltProgram.run("validate", "--config", try folder.write("f.yaml", text))
         #expect(checked.code == 0)
-        #expect(checked.error.hasPrefix("warning: buffer.spool.max_size is 1024TiB, and the disk of \(folder.path) has room for "))
+        let shortage = "buffer.spool.max_size is 1024TiB, and the disk of \(folder.path) has room for "
+        #expect(checked.error.hasPrefix("warning: " + shortage))
+        // A start says so too, before anything else can go wrong: here its port is another's.
+        let server = ScriptedServer { _, _ in .none }
+        defer { server.stop() }
+        let taken = text.replacingOccurrences(
+            of: #"ingest: { address: "127.0.0.1:0" }"#, with: #"ingest: { address: "127.0.0.1:\#(server.port)" }"#)
+        let run = try await BuiltProgram.run("run", "--config", try folder.write("g.yaml", taken))
+        #expect(run.code == 1 && run.error.contains("can't listen on"), "\(run)")
+        let warning = run.error.split(separator: "\n").first { $0.contains("the disk is smaller than max_size") }
+        #expect(warning?.contains(shortage) == true && warning?.contains("\"warning\"") == true, "\(run.error)")
     }
 }

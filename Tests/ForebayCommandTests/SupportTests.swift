@@ -65,7 +65,9 @@ import Testing
 
     @Test func nothingThatATerminalObeysPasses() {
         let red = "\u{1B}[31mred\u{1B}[0m"
-        #expect(Terminal.harmless(red + "\n\ta\r") == red + "\n\ta\\u000d")
+        #expect(Terminal.harmless(red + "\n\ta\r") == "\\u001b[31mred\\u001b[0m\n\ta\\u000d", "no style is taken from elsewhere")
+        #expect(Terminal.harmless(Terminal.Style.red.begin + "red" + Terminal.Style.end + "\u{1B}") == red + "\\u001b")
+        #expect(Terminal.oneLine(Terminal.Style.red.begin).hasPrefix("\\u001b"))
         #expect(Terminal.harmless("\u{1B}[2J\u{1B}") == "\\u001b[2J\\u001b")
         #expect(Terminal.oneLine(red + "\n") == "\\u001b[31mred\\u001b[0m\\u000a")
         #expect(Terminal.harmless(json: "{\r\n\"a\": \"\u{9B}é\"}") == "{ \n\"a\": \"\\u009bé\"}")

@@ -98,7 +98,7 @@ final class RawClient: Sendable {
     /// - Parameter host: the client's own address is 127.0.0.`host`.
     init(port: Int, host: UInt8 = 1, receiveBuffer: CInt? = nil) throws {
         self.descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        if host != 1 { try Self.bind(self.descriptor, host) }
+        guard Loopback.bind(self.descriptor, host: host) == 0 else { throw Failure(code: errno) }
         if var size = receiveBuffer { setsockopt(self.descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<CInt>.size)) }
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(self.descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
@@ -110,18 +110,6 @@ final class RawClient: Sendable {
     }
 
     deinit { close(self.descriptor) }
-
-    private static func bind(_ descriptor: CInt, _ host: UInt8) throws {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = (0x7F00_0000 | UInt32(host)).bigEndian
-        let status = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard status == 0 else { throw Failure(code: errno) }
-    }
 
     /// Off the pool of Swift's tasks, which has as many threads as there are cores: two that wait would stop all tests.
     private func blocking<Result: Sendable>(_ queue: DispatchQueue, _ body: @escaping @Sendable () throws -> Result) async throws -> Result

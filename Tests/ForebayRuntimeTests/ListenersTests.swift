@@ -14,49 +14,6 @@ import Testing
 /// What a whole node answers on its listeners, and when it says that it is not ready.
 @Suite("Listeners of a node", .timeLimit(.minutes(2)))
 struct ListenersTests {
-    /// A node whose Kafka is away, in a folder of its own.
-    private static func withNode(
-        _ text: String = "", cluster: String = "127.0.0.1:1", _ body: (Node, URL) async throws -> Void
-    ) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("forebay-listeners-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }  // Cleaning up is a courtesy.
-        let configuration = try load(
-            """
-            node: { data_dir: "\(folder.path)" }
-            listeners:
-              ingest: { address: "127.0.0.1:0", probes: true }
-              admin: { address: "127.0.0.1:0", names: [edge-1] }
-              health: { address: "127.0.0.1:0" }
-            buffer: { spool: { max_size: 512MiB, segment: 64MiB } }
-            shutdown: { timeout: 3s }
-            \(text)
-
-            """, set: ["clusters.main.properties.bootstrap.servers=\(cluster)"]
-        ).configuration
-        let node = try await Node.start(configuration)
-        do { try await body(node, folder) } catch {
-            await node.stop()
-            throw error
-        }
-        await node.stop()
-    }
-
-    /// On a thread of its own: the client blocks.
-    private static func ask(_ address: String, _ target: String, body: String? = nil) async throws -> (status: Int, text: String) {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread {
-                continuation.resume(
-                    with: Result {
-                        var client = HTTPClient(try HTTPAddress(url: "http://\(address)"))
-                        client.answerTimeout = 20_000
-                        let answer = try client.send(
-                            HTTPClientRequest(method: body == nil ? "GET" : "POST", target: target, body: Array((body ?? "").utf8)))
-                        return (answer.status, String(decoding: answer.body, as: UTF8.self))
-                    })
-            }
-        }
-    }
-
     @Test("a disk that hangs: requests are answered 503 outcome_unknown, and the node ends; what was answered is there at the next start")
     func hangingDisk() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("forebay-hanging-\(UUID().uuidString)")
@@ -73,7 +30,7 @@ struct ListenersTests {
         ).configuration
         let disk = FaultDisk()
         let node = try await Node.start(configuration, disk: disk)
-        for _ in 0..<3 { #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "kept").status == 202) }
+        for _ in 0..<3 { #expect(try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "kept").status == 202) }
         let (hangs, goesOn) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         disk.fail { call, path in
             guard call == .write, path.contains("/spool/segments/") else { return nil }
@@ -82,14 +39,14 @@ struct ListenersTests {
             goesOn.signal()
             return nil
         }
-        async let first = Self.ask(node.ingestAddress, "/v1/topics/events", body: "in doubt")
+        async let first = NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "in doubt")
         let answer = try await first
         #expect(answer.status == 503 && answer.text.contains("outcome_unknown"))
         #expect(hangs.wait(timeout: .now()) == .success)
         // As a kill at this instant would leave it.
         let copy = folder.path + ".killed"
         defer { try? FileManager.default.removeItem(atPath: copy) }  // Cleaning up is a courtesy.
-        async let second = Self.ask(node.ingestAddress, "/v1/topics/events", body: "in doubt, too")
+        async let second = NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "in doubt, too")
         let isTaken = await eventually {
             let facts = await node.supervisor.reports().first { $0.name == "ingest" }?.facts ?? []
             return facts.contains { $0.name == "in_flight_bytes" && $0.value != .number(0) }
@@ -113,18 +70,18 @@ struct ListenersTests {
 
     @Test("probes are answered on all three listeners, the admin API on its own")
     func probes() async throws {
-        try await Self.withNode { node, _ in
+        try await NodeFixture.run { node, _ in
             let health = try #require(node.healthAddress)
             for address in [node.ingestAddress, node.adminAddress, health] {
                 for path in ["/livez", "/readyz", "/startupz"] {
-                    #expect(try await Self.ask(address, path) == (200, "ok\n"), "\(address)\(path)")
+                    #expect(try await NodeFixture.ask(address, path) == (200, "ok\n"), "\(address)\(path)")
                 }
             }
-            #expect(try await Self.ask(node.adminAddress, "/admin/v1/status").status == 200)
-            #expect(try await Self.ask(health, "/admin/v1/status").status == 404)
-            #expect(try await Self.ask(health, "/metrics").status == 404)
-            #expect(try await Self.ask(node.ingestAddress, "/metrics").status == 404)
-            #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202)
+            #expect(try await NodeFixture.ask(node.adminAddress, "/admin/v1/status").status == 200)
+            #expect(try await NodeFixture.ask(health, "/admin/v1/status").status == 404)
+            #expect(try await NodeFixture.ask(health, "/metrics").status == 404)
+            #expect(try await NodeFixture.ask(node.ingestAddress, "/metrics").status == 404)
+            #expect(try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202)
         }
     }
 
@@ -132,9 +89,9 @@ struct ListenersTests {
     func numbers() async throws {
         let cluster = try KafkaMockCluster()
         cluster.create(topic: "events", partitions: 1)
-        try await Self.withNode(cluster: cluster.bootstrap) { node, _ in
+        try await NodeFixture.run(cluster: cluster.bootstrap) { node, _ in
             // A partition that the topic does not have: a dead letter.
-            let refused = try await Self.ask(
+            let refused = try await NodeFixture.ask(
                 node.ingestAddress, "/v1/topics/events?ack=kafka", body: "[]")
             #expect(refused.status == 200 || refused.status == 202)
             let letter = DeadLetter(
@@ -142,7 +99,7 @@ struct ListenersTests {
             let numbers = try await node.storage.deadLetters["default"]?.append([letter])
             #expect(numbers == [0])
             for after in ["0", "1", "18446744073709551614", "18446744073709551615"] {
-                let answer = try await Self.ask(node.adminAddress, "/admin/v1/deadletters?route=default&after=\(after)")
+                let answer = try await NodeFixture.ask(node.adminAddress, "/admin/v1/deadletters?route=default&after=\(after)")
                 #expect(answer.status == 200 && answer.text.contains(#""dead_letters":[],"next":null"#), "\(after): \(answer)")
             }
             for query in [
@@ -150,11 +107,12 @@ struct ListenersTests {
                 "limit=-1",
                 "after=%EF%BC%91", "limit=0",
             ] {
-                #expect(try await Self.ask(node.adminAddress, "/admin/v1/deadletters?route=default&\(query)").status == 400, "\(query)")
-                let aside = try await Self.ask(node.adminAddress, "/admin/v1/setaside?route=default&\(query)")
+                #expect(
+                    try await NodeFixture.ask(node.adminAddress, "/admin/v1/deadletters?route=default&\(query)").status == 400, "\(query)")
+                let aside = try await NodeFixture.ask(node.adminAddress, "/admin/v1/setaside?route=default&\(query)")
                 #expect(aside.status == 400, "\(query)")
             }
-            #expect(try await Self.ask(node.adminAddress, "/admin/v1/deadletters?route=default").text.contains(#""sequence":0"#))
+            #expect(try await NodeFixture.ask(node.adminAddress, "/admin/v1/deadletters?route=default").text.contains(#""sequence":0"#))
         }
     }
 
@@ -168,40 +126,40 @@ struct ListenersTests {
 
     @Test("the data folder deleted, or moved, under a running node: unready with the reason and no 202, soon", arguments: [true, false])
     func folderGone(isMoved: Bool) async throws {
-        try await Self.withNode { node, folder in
-            #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202)
+        try await NodeFixture.run { node, folder in
+            #expect(try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202)
             let aside = folder.appendingPathExtension("moved")
             defer { try? FileManager.default.removeItem(at: aside) }
             if isMoved { try FileManager.default.moveItem(at: folder, to: aside) } else { try FileManager.default.removeItem(at: folder) }
             let began = ContinuousClock.now
-            while try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202 {}
+            while try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 202 {}
             #expect(ContinuousClock.now - began < .seconds(5))
             let told =
                 isMoved
                 ? "is gone; nothing is accepted until it is back in its place"
                 : "was removed; nothing is accepted until the node is started again"
             let isTold = await eventually {
-                let ready = try? await Self.ask(node.adminAddress, "/readyz")
+                let ready = try? await NodeFixture.ask(node.adminAddress, "/readyz")
                 return ready?.status == 503 && ready?.text.contains("\(folder.path) \(told)") == true
             }
             #expect(isTold)
-            let refused = try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x")
+            let refused = try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x")
             #expect(refused.status == 503 && refused.text.contains(told))
-            #expect(try await Self.ask(node.adminAddress, "/livez").status == 200)
+            #expect(try await NodeFixture.ask(node.adminAddress, "/livez").status == 200)
             // A new folder in its place is not the one that the node has open.
             for name in ["segments", "cursors"] {
                 try FileManager.default.createDirectory(
                     at: folder.appendingPathComponent("spool/\(name)"), withIntermediateDirectories: true)
             }
             let other = isMoved ? "is not the folder that this node opened" : told
-            #expect(await eventually { (try? await Self.ask(node.adminAddress, "/readyz"))?.text.contains(other) == true })
-            #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 503)
+            #expect(await eventually { (try? await NodeFixture.ask(node.adminAddress, "/readyz"))?.text.contains(other) == true })
+            #expect(try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 503)
             guard isMoved else { return }
             // As it is told.
             try FileManager.default.removeItem(at: folder)
             try FileManager.default.moveItem(at: aside, to: folder)
-            #expect(await eventually { (try? await Self.ask(node.adminAddress, "/readyz"))?.status == 200 })
-            #expect(await eventually { (try? await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x"))?.status == 202 })
+            #expect(await eventually { (try? await NodeFixture.ask(node.adminAddress, "/readyz"))?.status == 200 })
+            #expect(await eventually { (try? await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x"))?.status == 202 })
         }
     }
 
@@ -209,21 +167,23 @@ struct ListenersTests {
         "a folder in the data folder is moved, or another one has its place: unready with the reason, and ready when it is back",
         arguments: ["spool", "spool/segments", "spool/cursors", "setaside", "deadletters"])
     func folderAway(name: String) async throws {
-        try await Self.withNode { node, folder in
+        try await NodeFixture.run { node, folder in
             let (path, aside) = (folder.appendingPathComponent(name), folder.appendingPathComponent("moved"))
             func isTold(_ text: String) async -> Bool {
-                await eventually { (try? await Self.ask(node.adminAddress, "/readyz"))?.text.contains("\(path.path) \(text)") == true }
+                await eventually {
+                    (try? await NodeFixture.ask(node.adminAddress, "/readyz"))?.text.contains("\(path.path) \(text)") == true
+                }
             }
             try FileManager.default.moveItem(at: path, to: aside)
             #expect(await isTold("is gone"))
             try FileManager.default.createDirectory(at: path, withIntermediateDirectories: false)
             #expect(await isTold("is not the folder that this node opened"))
-            #expect(try await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 503)
+            #expect(try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 503)
             #expect(try FileManager.default.contentsOfDirectory(atPath: path.path).isEmpty)
             try FileManager.default.removeItem(at: path)
             try FileManager.default.moveItem(at: aside, to: path)
-            #expect(await eventually { (try? await Self.ask(node.adminAddress, "/readyz"))?.status == 200 })
-            #expect(await eventually { (try? await Self.ask(node.ingestAddress, "/v1/topics/events", body: "x"))?.status == 202 })
+            #expect(await eventually { (try? await NodeFixture.ask(node.adminAddress, "/readyz"))?.status == 200 })
+            #expect(await eventually { (try? await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x"))?.status == 202 })
         }
     }
 

@@ -52,33 +52,7 @@ struct RemovedRoutesTests {
 
     /// Sets events aside, and gives others up, as the route's stages would have.
     private func leave(_ route: String, aside: Int, dead: Int) async throws {
-        let storage = try NodeStorage.open(try self.configuration([route]), metrics: MetricsRegistry())
-        let unit = SetAsideLog.Unit(
-            number: storage.setAside[route]!.nextNumber, topic: "aside-\(route)", partition: nil, partitionCount: 1,
-            code: "UNKNOWN_TOPIC_OR_PART",
-            reason: "no such topic", since: 1_700_000_000_000, oldestAcceptedAt: 1_700_000_000_000)
-        let events = (0..<aside).map { "aside-\(route)-\($0)" }
-        if aside > 0 { try await storage.setAside[route]!.append(new: [unit], [(unit.number, Self.batch("aside-\(route)", events))]) }
-        let letters = (0..<dead).map {
-            DeadLetter(
-                topic: route, code: "MSG_SIZE_TOO_LARGE", reason: "too large", eventID: "\(route)-\($0)",
-                offset: Offset(lane: .spool(storage.spool.id), number: 0),
-                record: Self.batch(route, ["dead-\(route)-\($0)"]).withUnsafeBytes { Array($0) })
-        }
-        if dead > 0 { _ = try await storage.deadLetters[route]!.append(letters) }
-        await storage.close()
-    }
-
-    private static func batch(_ topic: String, _ values: [String]) -> Batch {
-        var builder = BatchBuilder()
-        for value in values {
-            Array(topic.utf8).withUnsafeBytes { topic in
-                Array(value.utf8).withUnsafeBytes { value in
-                    builder.append(EventFields(topic: topic, value: value, timestamp: 1_700_000_000_000))
-                }
-            }
-        }
-        return builder.finish(route: RouteID(rawValue: 1), acceptedAt: 1_700_000_000_000)!
+        try await NodeFixture.leave(route, in: try self.configuration([route]), aside: aside, dead: dead)
     }
 
     private func cleanUp() { try? FileManager.default.removeItem(atPath: self.folder) }  // A courtesy.

@@ -2,7 +2,7 @@ import ForebayCore
 import ForebayKafka
 import ForebayNet
 
-/// Asks a cluster for its brokers and topics, once.
+/// Asks a cluster for its brokers and topics, once. Makes none.
 actor ClusterProbe {
     private let loop: EventLoop
     private var lastFailure: KafkaFailure?
@@ -14,10 +14,15 @@ actor ClusterProbe {
         self.loop = loop
     }
 
+    /// - Parameter names: topics that are asked for by name if the cluster does not show them: only then it says that this client may not
+    ///   see one.
     /// - Returns: what the cluster says of itself, or why no broker answered: the client's own error where it gave one, which says more
     ///   than "timed out".
-    func ask(_ properties: KafkaProperties) async -> Result<KafkaMetadata, ForebayError> {
+    func ask(_ properties: KafkaProperties, about names: [String]) async -> Result<KafkaMetadata, ForebayError> {
         self.lastFailure = nil
+        var properties = properties
+        // Else a broker that makes topics by itself would make those that are asked for.
+        properties.client["allow.auto.create.topics"] = "false"
         do {
             let producer = try KafkaProducer(on: self.loop, name: "probe", kind: .single, properties: properties) { [weak self] in
                 self?.assumeIsolated { $0.takeEvents() }
@@ -27,7 +32,13 @@ actor ClusterProbe {
                 self.producer = nil
                 producer.close()
             }
-            return .success(try await producer.metadataOfAllTopics(timeout: 5000))
+            let shown = try await producer.metadataOfAllTopics(timeout: 5000)
+            var topics = shown.topics
+            for name in names where !shown.topics.contains(where: { $0.name == name }) {
+                guard let topic = producer.open(topic: name) else { continue }
+                topics += try await producer.metadata(of: topic, timeout: 5000).topics
+            }
+            return .success(KafkaMetadata(brokers: shown.brokers, topics: topics))
         } catch let failure as KafkaFailure {
             return .failure(ForebayError(.brokerUnavailable, recovery: .retry, (self.lastFailure ?? failure).description))
         } catch {

@@ -45,34 +45,51 @@ package enum NodeReach {
 
     /// Topics that are named there beyond this many are counted only.
     private static let namedTopics = 10
+    /// Topics beyond this many are not asked for by name: a question each.
+    private static let askedTopics = 100
 
     private static func cluster(_ cluster: ClusterConfiguration, topics: [String], _ loop: EventLoop) async -> [Reached] {
         let probe = ClusterProbe(loop: loop)
         let properties = KafkaProperties(client: cluster.properties, producer: cluster.producer)
         let what = "cluster \(cluster.name)"
-        switch await probe.ask(properties) {
+        switch await probe.ask(properties, about: Array(topics.prefix(self.askedTopics))) {
         case .success(let metadata):
             let brokers = Reached(
                 what: what, found: "\(metadata.brokers) \(metadata.brokers == 1 ? "broker" : "brokers")", verdict: .good)
-            return [brokers] + (topics.isEmpty ? [] : [self.topics(topics, of: what, metadata)])
+            return [brokers] + (topics.isEmpty ? [] : self.topics(topics, of: "topics of \(what)", metadata))
         case .failure(let error):
             return [Reached(what: what, found: error.description, verdict: .failed)]
         }
     }
 
-    /// Kafka does not tell a topic that is missing from one that this client may not see. Whether it may write shows only when it writes.
-    private static func topics(_ topics: [String], of cluster: String, _ metadata: KafkaMetadata) -> Reached {
-        let there = Set(metadata.topics.map(\.name))
-        let missing = topics.filter { !there.contains($0) }
-        guard !missing.isEmpty else {
-            return Reached(what: "topics of \(cluster)", found: "all that are named are there (\(topics.count))", verdict: .good)
+    /// Whether this client may write to a topic that it may see shows only when it writes.
+    private static func topics(_ topics: [String], of what: String, _ metadata: KafkaMetadata) -> [Reached] {
+        let errors = Dictionary(metadata.topics.map { ($0.name, $0.error) }) { $1 }
+        let denied = topics.filter { errors[$0] == .topicAuthorizationFailed }
+        let missing = topics.filter { errors[$0] != KafkaErrorCode.none && errors[$0] != .topicAuthorizationFailed }
+        var reached: [Reached] = []
+        if !denied.isEmpty {
+            reached.append(
+                Reached(
+                    what: what,
+                    found: self.named(denied) + ": this client may not see them; grant Describe and Write. Events wait on disk meanwhile",
+                    verdict: .warning))
         }
-        let more = missing.count > self.namedTopics ? " and \(missing.count - self.namedTopics) more" : ""
-        return Reached(
-            what: "topics of \(cluster)",
-            found: "\(missing.prefix(self.namedTopics).joined(separator: ", "))\(more): not there, or this client may not see them; "
-                + "create them, or grant Describe and Write. Events wait on disk meanwhile, unless Kafka creates topics by itself",
-            verdict: .warning)
+        if !missing.isEmpty {
+            reached.append(
+                Reached(
+                    what: what,
+                    found: self.named(missing)
+                        + ": not there; create them. Events wait on disk meanwhile, unless Kafka creates topics by itself",
+                    verdict: .warning))
+        }
+        guard reached.isEmpty else { return reached }
+        return [Reached(what: what, found: "all that are named are there (\(topics.count))", verdict: .good)]
+    }
+
+    private static func named(_ topics: [String]) -> String {
+        let more = topics.count > self.namedTopics ? " and \(topics.count - self.namedTopics) more" : ""
+        return topics.prefix(self.namedTopics).joined(separator: ", ") + more
     }
 
     // MARK: This machine

@@ -214,11 +214,14 @@ actor SpoolKeeper {
         let size = self.configuration.segmentSize
         guard self.prepares, self.budget.room(for: self.configuration.kind) >= size, self.view.claimPrepared() else { return }
         let path = self.nextPreparedPath()
+        // From now on: filling it takes a while, in which others would take the same room.
+        self.budget.add(size)
         do throws(ForebayError) {
             let prepared = try PreparedSegment.fill(self.configuration.disk, path, size: size)
-            self.budget.add(prepared.size)
+            self.budget.add(prepared.size - size)
             await self.handOver(prepared)
         } catch {
+            self.budget.add(-size)
             self.logger.warning("the next segment could not be prepared", ["error": error.description])
             try? self.configuration.disk.remove(path)  // Taken away at the next start, too.
             self.view.releasePrepared()

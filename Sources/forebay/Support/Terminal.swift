@@ -3,7 +3,8 @@ import Glibc
 
 /// Data to stdout, messages to stderr; colours only where a person looks and has not declined them.
 ///
-/// What comes from elsewhere can't steer the terminal: whatever is printed, only our own colours and line breaks pass.
+/// What comes from elsewhere can't steer the terminal: whatever is printed, only our own colours and line breaks pass; and no colour that
+/// stood in what comes from elsewhere is our own.
 struct Terminal: Sendable {
     let isInputTerminal = isatty(0) == 1
     let isOutputTerminal = isatty(1) == 1
@@ -44,9 +45,20 @@ struct Terminal: Sendable {
         case green = "32"
         case yellow = "33"
 
-        var begin: String { "\u{1B}[\(self.rawValue)m" }
-        static let end = "\u{1B}[0m"
-        static let all = Self.allCases.map(\.begin) + [Self.end]
+        /// In a text, until it is printed: with a number that only this process knows, so that no text from elsewhere is styled.
+        var begin: String { Self.mark(self.rawValue) }
+        static let end = Self.mark("0")
+
+        private static let secret = String(UInt64.random(in: 0...(.max)), radix: 16)
+        private static func mark(_ code: String) -> String { "\u{1B}\(Self.secret)[\(code)m" }
+
+        /// What a text begins with, if that is a mark of ours, and what it is for a terminal.
+        static func leading(_ text: Substring.UnicodeScalarView) -> (mark: String, printed: String)? {
+            for code in Self.allCases.map(\.rawValue) + ["0"] where text.starts(with: Self.mark(code).unicodeScalars) {
+                return (Self.mark(code), "\u{1B}[\(code)m")
+            }
+            return nil
+        }
     }
 
     /// For stdout.
@@ -64,9 +76,9 @@ struct Terminal: Sendable {
         var result = ""
         var rest = text.unicodeScalars[...]
         while let scalar = rest.first {
-            if scalar == "\u{1B}", let style = Style.all.first(where: { rest.starts(with: $0.unicodeScalars) }) {
-                result += style
-                rest = rest.dropFirst(style.unicodeScalars.count)
+            if scalar == "\u{1B}", let style = Style.leading(rest) {
+                result += style.printed
+                rest = rest.dropFirst(style.mark.unicodeScalars.count)
                 continue
             }
             result += scalar == "\n" || scalar == "\t" ? String(scalar) : Self.escaped(scalar)

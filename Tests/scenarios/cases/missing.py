@@ -27,7 +27,9 @@ def run(rig):
     for topic in FORBIDDEN:
         kafka.deny(USER, topic, seen=topic == "forbidden")
         until(f"the denial of {topic} is in force", lambda: kafka.denied(topic))
-    node = rig.node(kafka, topics={topic: {"key": "$.k"} for topic in (*SOUND, *OTHERS, *ASIDE)}).start()
+    node = rig.node(kafka, topics={topic: {"key": "$.k"} for topic in (*SOUND, *OTHERS, *ASIDE)})
+    foreseen(rig, node)
+    node.start()
     trial = Trial(rig, kafka, node)
     seconds = 6 * rig.rounds
     paced = trial.paced(OTHERS, 6)
@@ -58,6 +60,15 @@ def run(rig):
     rig.check("nothing went to the dead letters", not node.dead_letters())
     rig.check("it ends in peace", node.terminate() == 0)
     rig.note(f"{kept['paced']:.2f} of the rate at a pace, {kept['backlog']:.2f} with a backlog, {verdict}")
+
+
+def foreseen(rig, node):
+    """A look before the start tells a topic that is not there from one that may not be seen; that one may not be written to shows only later."""
+    done = node.command("validate", "--connect", "--config", node.file)
+    told = [line.partition("topics of cluster main: ")[2] for line in done.stdout.splitlines() if line.startswith("warning") and "topics of" in line]
+    rig.check("validate --connect warns of two topics", done.returncode == 0 and len(told) == 2, done)
+    rig.check("of one that may not be seen", told[0].startswith("hidden: this client may not see them; grant Describe and Write."), told)
+    rig.check("and of one that is not there", told[1].startswith("missing: not there; create them."), told)
 
 
 class Trial:

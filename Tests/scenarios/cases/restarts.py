@@ -34,12 +34,16 @@ class Trial:
     def topic(self, route):
         return f"{self.name}-{route}"
 
-    def send(self, route, events):
+    def send(self, route, events, **options):
+        self.begin(route, events, **options).finish()
+
+    def begin(self, route, events, **options):
+        """Sends, and does not wait for it."""
         if self.topic(route) not in self.topics:
             self.topics.add(self.topic(route))
             self.kafka.create(self.topic(route), 3)
-        self.loads.append(load := self.rig.load(self.node, self.topic(route), events=events, batch=20, connections=4))
-        load.finish()
+        self.loads.append(load := self.rig.load(self.node, self.topic(route), events=events, **({"batch": 20, "connections": 4} | options)))
+        return load
 
     def stop(self, killed=None):
         if self.killed if killed is None else killed:
@@ -133,4 +137,16 @@ def again(trial):
     trial.waits("second", 280)
 
 
-CASES = {case.__name__.replace("_", "-"): case for case in (ahead, reordered, removed, in_front, told, again)}
+def large(trial):
+    """Requests larger than a segment among small ones, again and again: every file that is written has its name, also at a kill."""
+    trial.start("first", "second", "idle")
+    for part in range(1, 4):
+        loads = [trial.begin("second", 12, batch=2, size=900_000, connections=1), trial.begin("first", 2000, batch=1)]
+        for load in loads:
+            load.finish()
+        trial.restart("second", "idle", "first")
+        trial.waits("second", 12 * part)
+        trial.waits("first", 2000 * part)
+
+
+CASES = {case.__name__.replace("_", "-"): case for case in (ahead, reordered, removed, in_front, told, again, large)}

@@ -1,0 +1,62 @@
+import ForebayCore
+import ForebaySpool
+import ForebayTestKit
+import Foundation
+import Testing
+
+@testable import ForebayBuffer
+
+/// Who waits while a disk is slow to give a route's backlog.
+@Suite("Spool source: reading on a thread of its own", .timeLimit(.minutes(1)))
+struct ReadingThreadTests {
+    /// What runs on a loop and has to go on.
+    private actor Loop {
+        private let executor: ThreadExecutor
+        private(set) var turns = 0
+        nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+
+        init(_ executor: ThreadExecutor) { self.executor = executor }
+
+        func turn() { self.turns += 1 }
+    }
+
+    @Test("a read of one route's backlog that hangs holds up neither the loop nor what another route has in memory")
+    func hangingRead() async throws {
+        let world = try SourceWorld(recentBytes: 1 << 20, segmentSize: 1 << 20)
+        let delivery = ThreadExecutor(label: "delivery")
+        let (backlog, cursor) = try await world.source("a", on: delivery)
+        let (other, _) = try await world.source("b", on: delivery)
+        for _ in 0..<30 { try await world.commit("a", 1, size: 100_000) }
+        try await world.commit("b", 1)
+        // The other keeps up: what comes from now on it has from memory.
+        var events = other.batches().makeAsyncIterator()
+        let first = try #require(await events.next())
+        #expect(first.first == 30)
+        try other.commit(through: Offset(lane: first.lane, number: first.end))
+
+        let (hangs, goesOn) = (Happenings<Void>(), DispatchSemaphore(value: 0))
+        world.disk.fail { call, path in
+            guard call == .read, path.contains("/segments/") else { return nil }
+            hangs.add(())
+            goesOn.wait()
+            goesOn.signal()
+            return nil
+        }
+        var held = backlog.batches().makeAsyncIterator()
+        await hangs.wait(forCount: 1)
+        let loop = Loop(delivery)
+        for number in 1...20 {
+            try await world.commit("b", 1)
+            let next = try #require(await events.next())
+            #expect(next.first == UInt64(30 + number))
+            await loop.turn()
+        }
+        #expect(await loop.turns == 20 && hangs.count == 1 && cursor.sequence == 0)
+        goesOn.signal()
+        var read = 0
+        while read < 30 { read += Int(try #require(await held.next()).count) }
+        backlog.close()
+        other.close()
+        await world.spool.close()
+    }
+}
