@@ -74,6 +74,21 @@ struct ForwardStateTopicTests {
         #expect(most < 1000 && driver.state.names.count < 1000, "those that were done with were forgotten")
     }
 
+    @Test("however often a topic is wanted before it is asked for, it is asked for once, by each producer that needs it")
+    func wantedOnce() {
+        var driver = Driver { $0.topicsPerRequest = 10 }
+        for topic in ["t", "u"] { driver.admit(1, topic: topic) }
+        for _ in 0..<1000 {
+            driver.state.wantAll()
+            driver.state.want(1, by: .single)
+        }
+        #expect(driver.state[.main].wanted.all == [0, 1] && driver.state[.single].wanted.all == [1])
+        #expect(driver.state.manyNew().isEmpty, "two are not many")
+        #expect(driver.state.takeWanted(by: .single) == [1] && driver.state.takeWanted(by: .main) == [0, 1])
+        driver.state.wantAll()
+        #expect(driver.state.takeWanted(by: .main) == [0, 1])
+    }
+
     @Test("a producer that is made anew asks first for the topics that its predecessor sent to")
     func renews() {
         var driver = Driver { $0.topicsPerRequest = 2 }

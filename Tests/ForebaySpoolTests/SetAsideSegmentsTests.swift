@@ -184,6 +184,31 @@ struct SetAsideSegmentsTests {
         await log.close()
     }
 
+    @Test("what is settled goes when the next segment begins, if behind that one there is no room for another, and not before")
+    func goesWhenRoomIsShort() async throws {
+        let size = 256 << 10
+        var used = 0
+        // The first round tells what two segments take; then there are so many bytes less than room for a third.
+        for missing in [nil, 0, 1, 4096] as [Int?] {
+            let fixture = SetAsideFixture(segmentSize: size)
+            let budget = try SpoolBudget(capacity: missing.map { used + size - $0 } ?? 1 << 30, directory: NSTemporaryDirectory())
+            let log = try fixture.open(budget: budget)
+            try await log.append(new: [unit(1)], [aside(1, [self.large])])
+            let first = try fixture.segmentFiles()
+            var count: UInt64 = 1
+            repeat {
+                log.settle(1, through: count, oldestAcceptedAt: nil)
+                await log.tidy()
+                try await log.append(new: [], [aside(1, [self.large])])
+                count += 1
+            } while try fixture.segmentFiles() == first && count < 100
+            let goes = missing ?? 0 > 0
+            #expect(try fixture.segmentFiles().map { $0 == first[0] } == (goes ? [false] : [true, false]), "\(missing ?? -1)")
+            if missing == nil { used = budget.usedBytes }
+            await log.close()
+        }
+    }
+
     @Test("when the budget has room for one segment alone, a settled one makes way for the next")
     func oneSegment() async throws {
         let fixture = SetAsideFixture(segmentSize: 64 << 10, capacity: 100 << 10)

@@ -33,6 +33,31 @@ struct SystemDiskTests {
         return status.st_mode & 0o777
     }
 
+    @Test("no space: whether bytes are missing, or inodes alone")
+    func noSpace() throws {
+        func fileSystem(inodes: fsfilcnt_t, free: fsfilcnt_t, blocks: fsblkcnt_t) -> statvfs {
+            var status = statvfs()
+            (status.f_files, status.f_favail, status.f_bavail) = (inodes, free, blocks)
+            return status
+        }
+        let place = DiskPlace("/data/spool/a")
+        for (status, lacksInodes) in [
+            (fileSystem(inodes: 100, free: 0, blocks: 1), true), (fileSystem(inodes: 1, free: 0, blocks: 500), true),
+            (fileSystem(inodes: 100, free: 1, blocks: 1), false), (fileSystem(inodes: 100, free: 0, blocks: 0), false),
+            (fileSystem(inodes: 100, free: 1, blocks: 0), false), (fileSystem(inodes: 0, free: 0, blocks: 1), false),
+        ] {
+            let call = lacksInodes ? "no inode is left on the file system (df -i): open" : "open"
+            #expect(
+                self.failure { throw place.noSpace("open", on: status) } == "spool_full rewindAndRestart \(call) /data/spool/a \(ENOSPC)")
+        }
+        try self.with { folder in
+            for path in [folder + "/a", folder + "/none/a"] {
+                #expect(
+                    self.failure { throw DiskPlace(path).failure("open", ENOSPC) } == "spool_full rewindAndRestart open \(path) \(ENOSPC)")
+            }
+        }
+    }
+
     @Test("a call that fails says what was called on what, and why")
     func failures() throws {
         try self.with { folder in

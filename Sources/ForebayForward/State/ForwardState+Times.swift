@@ -53,10 +53,8 @@ extension ForwardState {
         self.age(of: time) > (self.topics[topic].times.before ?? 120_000) / 2
     }
 
-    private func age(of time: Int64) -> Int64 {
-        let (age, isBeyond) = self.wall.subtractingReportingOverflow(time)
-        return isBeyond ? 0 : age
-    }
+    /// Of a time that is one of acceptance, by this node's clock too: no two such are further apart than numbers go.
+    private func age(of time: Int64) -> Int64 { self.wall &- time }
 
     /// What came about the same time goes out with the time of delivery from the start: each refusal costs a producer. Where the cluster
     /// doesn't tell what it takes, a little is added each time.
