@@ -37,13 +37,15 @@ final class SourceWorld {
         try? FileManager.default.removeItem(atPath: self.directory)  // A temporary folder.
     }
 
-    func source(_ route: String, witnesses: [LogWitness] = []) async throws -> (source: SpoolSource, cursor: SpoolCursor) {
+    func source(
+        _ route: String, witnesses: [LogWitness] = [], windowBytes: Int = BufferConfiguration().windowBytes
+    ) async throws -> (source: SpoolSource, cursor: SpoolCursor) {
         let cursor = try await self.spool.cursor("forward/\(route)", route: RouteID(name: route))
         let ahead = try cursor.openAhead(end: self.spool.durableEnd, witnesses: witnesses)
         let loop = ThreadExecutor(label: "source")
         let source = SpoolSource(
             spool: self.spool, cursor: cursor, executor: loop, disk: self.threads.read.executor(),
-            configuration: BufferConfiguration(), surroundings: .real, ahead: ahead)
+            configuration: BufferConfiguration(windowBytes: windowBytes), surroundings: .real, ahead: ahead)
         return (source, cursor)
     }
 

@@ -218,6 +218,30 @@ struct StageHealthTests {
                 Fact("target_up", .flag(false)), Fact("error_code", .text("_RESOLVE")), Fact("error_reason", .text("no such host")),
                 Fact("error_since", .number(77)), Fact("held", .text("a: X; b: Y")), Fact("times_refused", .text("c, d")),
             ])
+        facts = ForwardFacts()
+        facts.trouble = (KafkaFailure(.ssl, reason: "no certificate"), "trust it", 5)
+        let older = ForebayError(.spoolFull, recovery: .retry, "no room"), newer = ForebayError(.systemCall, recovery: .retry, "no file")
+        facts.roomWants = [RoomWant(log: .deadLetters, error: newer, since: 9), RoomWant(log: .setAside, error: older, since: 8)]
+        facts.stall = (ForwardState.Stall(topic: "t", partition: 3, movedAt: 1), "it stands still", "look at its leader", 7)
+        let trouble = [
+            Fact("error_code", .text("_SSL")), Fact("error_reason", .text("no certificate")), Fact("error_advice", .text("trust it")),
+            Fact("error_since", .number(5)),
+        ]
+        let room = [
+            Fact("room_code", .text("spool_full")), Fact("room_reason", .text("\(RoomWant.Log.setAside.trouble): \(older)")),
+            Fact("room_advice", .text(RoomWant.Log.setAside.advice)), Fact("room_since", .number(8)),
+        ]
+        let stall = [
+            Fact("stall_code", .text("_TIMED_OUT")), Fact("stall_reason", .text("it stands still")),
+            Fact("stall_advice", .text("look at its leader")), Fact("stall_since", .number(7)),
+        ]
+        var shown: [Fact] = trouble + room
+        #expect(Array(facts.facts.dropFirst(6)) == shown, "of a cluster that is not known to be there, no partition stands still")
+        facts.isUp = true
+        shown = [Fact("target_up", .flag(true))] + shown + stall
+        #expect(Array(facts.facts.dropFirst(6)) == shown)
+        facts.stall?.advice = nil
+        #expect(Array(facts.facts.suffix(3)) == [stall[0], stall[1], stall[3]])
     }
 
     @Test("more than five topics that hold a route are not all shown")
