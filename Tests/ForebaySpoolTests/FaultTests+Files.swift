@@ -2,6 +2,7 @@ import ForebayCore
 import ForebayTestKit
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -50,6 +51,31 @@ extension FaultTests {
         try await spool.append("a", [value])
         #expect(await eventually { spool.view.roomWithoutNewFile > size }, "another one is made ready")
         #expect(budget.usedBytes == 2 * size)
+        await spool.close()
+    }
+
+    @Test("a mark that finds no room holds nothing up, and is written with the next one")
+    func markWithoutRoom() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk) { $0.markInterval = 1 }
+        let path = fixture.directory + "/mark"
+        func mark() throws -> SlotFile.Value? { try SlotFile.read(SystemDisk(), path, as: .mark, log: spool.id)?.value }
+        let tried = Mutex(0)
+        disk.fail { call, file in
+            guard call == .write, file == path || file.hasPrefix(path + "@") else { return nil }
+            tried.withLock { $0 += 1 }
+            return ENOSPC
+        }
+        for number in 0..<6 { try await spool.append("a", ["\(number)" + String(repeating: "m", count: 40_000)]) }
+        #expect(await eventually { tried.withLock { $0 } > 2 })
+        #expect(spool.durableEnd == 6 && spool.segmentCount > 2)
+        #expect(try mark()?.sequence == 0)
+        disk.fail(nil)
+        let before = spool.segmentCount
+        repeat { try await spool.append("a", ["more" + String(repeating: "m", count: 20_000)]) } while spool.segmentCount == before
+        let (end, newest) = spool.view.read { ($0.durableEnd, $0.segments.last?.number) }
+        #expect(await eventually { (try? mark())?.sequence == end && (try? mark())?.owner == newest })
         await spool.close()
     }
 

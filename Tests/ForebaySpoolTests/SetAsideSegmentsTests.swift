@@ -148,6 +148,26 @@ struct SetAsideSegmentsTests {
         await log.close()
     }
 
+    @Test("a place whose slots can't be read is used again, and the table does not grow for it")
+    func damagedPlaces() async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        var log = try fixture.open()
+        for number in 1...3 as ClosedRange<UInt64> { try await log.append(new: [unit(number)], [aside(number, ["\(number)"])]) }
+        await log.close()
+        for damaged in [8192..<16_384, 0..<24_576] {
+            try fixture.change(fixture.tablePath) { $0.replaceSubrange(damaged, with: Data(count: damaged.count)) }
+            log = try fixture.open()
+            #expect(log.units.map(\.number) == [1, 2, 3], "their frames are there")
+            #expect(try Data(contentsOf: URL(filePath: fixture.tablePath)).count == 3 * 8192, "\(damaged)")
+            await log.close()
+        }
+        log = try fixture.open()
+        try await log.append(new: [unit(4)], [aside(4, ["4"])])
+        #expect(try Data(contentsOf: URL(filePath: fixture.tablePath)).count == 4 * 8192)
+        #expect(try log.scan([1: 0, 2: 0, 3: 0, 4: 0]).all().mapValues { $0.map(\.1) } == [1: ["1"], 2: ["2"], 3: ["3"], 4: ["4"]])
+        await log.close()
+    }
+
     @Test("a full log takes more as soon as what fills it is settled", arguments: [false, true])
     func fills(hasCrashed: Bool) async throws {
         var fixture = SetAsideFixture(segmentSize: 64 << 10, capacity: 512 << 10)
