@@ -1,5 +1,7 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -145,6 +147,25 @@ struct SetAsideSegmentsTests {
         #expect(again.units == log.units && again.units.map(\.number) == [3, 4, 5])
         #expect(again.nextNumber == 6)
         await again.close()
+        await log.close()
+    }
+
+    @Test("a scan reads no further than to what is left of its units")
+    func readsNoFurther() async throws {
+        let fixture = SetAsideFixture(segmentSize: 4 << 20)
+        let disk = FaultDisk()
+        let log = try fixture.open(on: disk)
+        try await log.append(new: [unit(1), unit(2)], [aside(1, ["first"]), aside(1, ["last"])])
+        for _ in 0..<60 { try await log.append(new: [], [aside(2, [self.large])]) }
+        let reads = Mutex(0)
+        disk.fail { call, path in
+            if call == .read, path.contains(".segment") { reads.withLock { $0 += 1 } }
+            return nil
+        }
+        #expect(try log.scan([1: 0]).values(of: 1) == ["first", "last"])
+        #expect(reads.withLock { $0 } == 1)
+        #expect(try log.scan([1: 1, 2: 30]).values(of: 1) == ["last"])
+        #expect(reads.withLock { $0 } > 2, "of the other one there is more")
         await log.close()
     }
 
