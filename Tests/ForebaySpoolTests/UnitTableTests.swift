@@ -329,6 +329,30 @@ struct UnitTableTests {
         #expect(table.live.map(\.number) == [1] && table.live.map(\.settled) == [5] && table.nextNumber == 3)
     }
 
+    @Test("what replaces a table is durable, and its name is, before it takes the place; and then that is")
+    func replacesDurably() throws {
+        var table = try self.open()
+        try table.add([unit(1, "a"), unit(2, "b", partition: 3)])
+        table.settle(1, through: 5, oldestAcceptedAt: nil)
+        try table.sync()
+        let refused = Happenings<Void>()
+        self.watched.fail { tried in
+            guard tried == "write units", refused.count == 0 else { return nil }
+            refused.add(())
+            return EIO
+        }
+        _ = self.watched.calls()
+        table = try self.open()
+        let calls = self.watched.calls(), made = calls.drop { $0 != "open quarantine/units" }
+        let steps = made.filter { $0.contains("sync") || $0.contains("rename") }.prefix(5)
+        #expect(
+            Array(steps) == [
+                "sync quarantine/units", "syncFolder quarantine", "rename units", "syncFolder quarantine", "syncFolder .",
+            ], "\(calls)")
+        #expect(made.prefix { $0 != "sync quarantine/units" }.contains("write quarantine/units"))
+        #expect(table.live.map(\.number) == [1, 2] && table.live.map(\.settled) == [5, 0])
+    }
+
     @Test("a unit that the device refuses ends the process; a cursor's failed sync is told")
     func deviceRefuses() async throws {
         let broken = BrokenWord(), table = try self.open(broken)
