@@ -89,6 +89,34 @@ struct ForwardStateTopicTests {
         #expect(driver.state.takeWanted(by: .main) == [0, 1])
     }
 
+    @Test(
+        "a topic that was held, is set aside when there is room, and delivered from there, is told to take events again; held anew, that is told"
+    )
+    func heldThenAside() {
+        var driver = Driver { $0.setAsideTopics = 1 }
+        let forbidden = KafkaFailure(.topicAuthorizationFailed)
+        for topic in ["u", "t"] { driver.admit(1, topic: topic) }
+        driver.learn()
+        for (round, isAnew) in [(1, false), (2, true)] {
+            driver.state.fail(topic: driver.index("u"), forbidden, byDelivery: false, now: driver.now)
+            driver.state.fail(topic: driver.index("t"), forbidden, byDelivery: false, now: driver.now)
+            #expect(driver.state.notes == [.held(topic: "t", forbidden)] && driver.topic("u").aside == .aside, "round \(round)")
+            driver.state.notes = []
+            driver.state.see("u", nil, at: driver.now)
+            driver.wait(10_000)
+            let asked = driver.state.takeWanted(by: .main)
+            #expect(Set(asked) == Set([driver.index("t"), driver.index("u")]))
+            driver.state.fail(topic: driver.index("t"), forbidden, byDelivery: false, now: driver.now)
+            #expect(driver.topic("t").aside == .aside && driver.state.notes.isEmpty)
+            driver.state.see("t", nil, at: driver.now)
+            #expect(driver.state.notes == [.released(topic: "t")] && driver.topic("t").failure == nil && driver.topic("t").failures == 0)
+            driver.state.notes = []
+            driver.state.see("t", nil, at: driver.now)
+            #expect(driver.state.notes.isEmpty, "once")
+            if !isAnew { for topic in ["u", "t"] { driver.learn(topic, leaders: [1, 1]) } }
+        }
+    }
+
     @Test("a producer that is made anew asks first for the topics that its predecessor sent to")
     func renews() {
         var driver = Driver { $0.topicsPerRequest = 2 }
