@@ -62,11 +62,11 @@ struct RegistryTests {
         "what is not whole is not read",
         arguments: [
             "", "forebay-registry 3\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\n",
-            "forebay-registry 1\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n",
+            "forebay-registry 1\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 4\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n",
             "forebay-registry 3 x\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2R\ngeneration 1\n",
             "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RCC\ngeneration 1\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC x\ngeneration 1\n",
             "forebay-registry 3\nlig 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngeneration x\n",
-            "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1 2\n",
+            "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1 2\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngenesis 1\n",
         ])
     func broken(text: String) {
         #expect(CursorRegistry(decoding: self.sealed(text)) == nil)

@@ -351,6 +351,13 @@ struct UnitTableTests {
             ], "\(calls)")
         #expect(made.prefix { $0 != "sync quarantine/units" }.contains("write quarantine/units"))
         #expect(table.live.map(\.number) == [1, 2] && table.live.map(\.settled) == [5, 0])
+        table.settle(1, through: 9, oldestAcceptedAt: nil)
+        try table.sync()
+        _ = self.watched.calls()
+        try table.sync()
+        #expect(self.watched.calls().isEmpty, "nothing is to be synced")
+        table = try self.open()
+        #expect(table.live.map(\.settled) == [9, 0], "of its slots the newer ones count")
     }
 
     @Test("a unit that the device refuses ends the process; a cursor's failed sync is told")
