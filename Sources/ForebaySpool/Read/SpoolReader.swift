@@ -166,11 +166,8 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             return self.batch(header, segment.header, payload.slab, payload.range)
         case .gap:
             return nil  // The next frame's base tells what is missing.
-        case .footer(let footer):
-            self.leave(segment, position: footer.dataEnd)
-            return nil
-        case .end(let position):
-            self.leave(segment, position: position)
+        case .footer, .end:
+            self.leave(segment, position: self.scanner!.position)
             return nil
         }
     }
