@@ -126,6 +126,42 @@ struct StageHealthTests {
         }
     }
 
+    @Test("that it tells all its topics is an answer, whatever comes of the questions that follow")
+    func answersWithAll() throws {
+        try StageWorld.run {
+            $0.configuration.topicsPerRequest = 2
+        } _: { world in
+            for number in 0..<5 { world.cluster.topics["t\(number)"] = 1 }
+            world.cluster.answersByName = false
+            world.give((0..<5).map { EventFactory.Sample("t\($0)", value: "v") })
+            await world.pass(500)
+            #expect(world.cluster.calls.contains { $0.what.contains("metadata of all") } && world.fact("target_up") == .flag(true))
+            world.cluster.answersByName = true
+            try await world.settled(5)
+        }
+    }
+
+    @Test("what is settled beyond an event that holds the cursor is told to the source; and a run that was cancelled says so")
+    func settledAhead() throws {
+        try StageWorld.run {
+            $0.configuration.setAsideTopics = 0
+        } _: { world in
+            world.cluster.topics = ["bad": 1, "good": 1]
+            world.cluster.errors = ["bad": Self.forbidden]
+            world.give(1, "bad")
+            world.give(5, "good")
+            await world.pass(200)
+            #expect(world.source.cursor.number == 0 && world.source.settledAhead == 5)
+            world.cluster.errors = [:]
+            try await world.settled(6)
+            await world.pass(10)
+            #expect(world.source.settledAhead == 0)
+            await world.stop()
+            let error = await world.ended()
+            #expect(error is CancellationError, "\(String(describing: error))")
+        }
+    }
+
     @Test("a delivery is an answer, too; and the drain's view of the cluster is its own")
     func answers() throws {
         try StageWorld.run { world in

@@ -54,6 +54,45 @@ extension FaultTests {
         await spool.close()
     }
 
+    @Test("what a start keeps above all marks it writes once more, and syncs, before the segment is ended")
+    func keptIsWrittenAgain() async throws {
+        let first = SpoolFixture()
+        let spool = try first.open()
+        try await spool.append("a", ["kept", "too"])
+        let fixture = try first.crashed()
+        await spool.close()
+        let disk = FaultDisk()
+        let calls = Mutex<[FaultDisk.Call]>([])
+        let file = try fixture.segmentFiles()[0]
+        disk.fail { call, path in
+            if path == file, [.write, .sync, .truncate].contains(call) { calls.withLock { $0.append(call) } }
+            return nil
+        }
+        let again = try fixture.open(on: disk)
+        #expect(try again.events().map(\.1) == ["kept", "too"])
+        #expect(calls.withLock { $0 } == [.write, .sync, .truncate, .write, .sync])
+        await again.close()
+    }
+
+    @Test("a segment that finds no room for its footer has none, to those who ask as to a start; nothing of it is lost")
+    func noRoomForFooter() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk)
+        disk.fail { call, path in call == .truncate && path.contains("/segments/") ? ENOSPC : nil }
+        for number in 0..<3 { try await spool.append("a", ["\(number)" + String(repeating: "f", count: 40_000)]) }
+        disk.fail(nil)
+        for number in 3..<5 { try await spool.append("a", ["\(number)" + String(repeating: "f", count: 40_000)]) }
+        let segments = spool.view.read { $0.segments }
+        try #require(segments.count == 3)
+        #expect(segments.map(\.hasFooter) == [false, true, false] && segments[0].size == segments[0].dataEnd)
+        #expect(try spool.events().count == 5)
+        await spool.close()
+        let again = try fixture.open()
+        #expect(try again.events().count == 5 && again.damage == SpoolDamage())
+        await again.close()
+    }
+
     @Test("a mark that finds no room holds nothing up, and is written with the next one")
     func markWithoutRoom() async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)

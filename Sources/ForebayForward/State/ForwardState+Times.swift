@@ -67,8 +67,9 @@ extension ForwardState {
 
     /// When it will be taken, and what lets it through now.
     private func reasonOfAhead(_ time: Int64, _ topic: Int) -> String {
-        let (from, isBeyond) = time.subtractingReportingOverflow(self.topics[topic].times.after ?? .max)
-        let when = isBeyond || from <= 0 ? "when their clock has come near" : "when their clock has come to \(Timestamp.rfc3339(from))"
+        let from = self.topics[topic].times.after.map { time.subtractingReportingOverflow($0) }
+        var when = "when their clock has come near"
+        if let from, !from.overflow, from.partialValue > 0 { when = "when their clock has come to \(Timestamp.rfc3339(from.partialValue))" }
         return
             "its time of acceptance, \(Timestamp.rfc3339(time)), is too far ahead of the brokers' clock: they take it \(when), or at once with "
             + "a larger message.timestamp.after.max.ms of the topic"
