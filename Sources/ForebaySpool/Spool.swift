@@ -148,7 +148,7 @@ package final class Spool: Sendable {
         let holes = self.reporter.holes.filter { $0.upperBound > sequence }
         let segments = self.view.read { $0.segments }
         return segments.filter { $0.end > max($0.base, sequence) }.flatMap { segment in
-            let range = segment.base..<segment.end
+            let range = max(segment.base, sequence)..<segment.end
             return range.parts(without: holes.filter(range.overlaps))  // There may be many of both.
         }
     }

@@ -140,6 +140,23 @@ struct BufferStageTests {
         }
     }
 
+    @Test("a group that there is no room for as a whole is stored one by one, and nothing is told: nobody was refused")
+    func oneByOne() async throws {
+        let log = LogCapture()
+        defer { log.close() }
+        let metrics = MetricsRegistry()
+        try await self.withStage(capacity: 160 << 10, metrics: metrics) { stage, port, spool in
+            let outcomes = (0..<2).map { _ in Outcome() }
+            for outcome in outcomes { #expect(port.offer(self.submission(outcome, bytes: 50 << 10)) == .accepted) }
+            let run = Task { try await stage.run() }
+            await stage.drain()
+            try await run.value
+            #expect(outcomes.map { $0.value.withLock { $0 } } == ["durable [0]", "durable [1]"])
+            #expect(metrics.render().contains("forebay_spool_group_events_count 2\n") && spool.durableEnd == 2)
+            #expect(log.records(label: "buffer").isEmpty)
+        }
+    }
+
     @Test("a full spool refuses the group, and what is refused is not stored")
     func full() async throws {
         try await self.withStage(capacity: 256 << 10) { stage, port, spool in

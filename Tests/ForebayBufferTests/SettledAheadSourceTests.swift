@@ -33,7 +33,7 @@ struct SettledAheadSourceTests {
             let world = try SourceWorld(recentBytes: recentBytes, segmentSize: 64 << 10, directory: directory)
             let (a, cursor) = try await world.source("a")
             let (b, other) = try await world.source("b")
-            #expect(a.lag == 30 && b.lag == 20, "what is ahead of the cursor waits with it")
+            #expect(a.lag == 30 && b.lag == 20 && a.waiting == 30 && b.waiting == 20, "what is ahead of the cursor waits with it")
             #expect(await SourceWorld.read(a, through: 50) == [0, 4, 5, 25, 26, 27, 28] + Array(41..<50), "restart \(restart)")
             #expect(await SourceWorld.read(b, through: 40) == Array(10..<15) + Array(16..<20) + Array(30..<40))
             #expect(a.waiting == 16 && b.waiting == 19, "and does not count as waiting once it is passed over")
@@ -177,5 +177,32 @@ struct SettledAheadSourceTests {
         #expect(source.resentBelow == 10, "what is new was never sent")
         source.close()
         await world.spool.close()
+    }
+
+    @Test("after a kill what lies behind a window's bytes was not sent: the window ends with the batch that fills it, to the byte")
+    func window() async throws {
+        let first = try SourceWorld(recentBytes: 0)
+        let (source, _) = try await first.source("a")
+        for size in [100, 1000, 10] { try await first.commit("a", 4, size: size) }
+        var sizes: [Int] = []
+        for await batch in source.batches() {
+            sizes.append(batch.byteCount)
+            if batch.end == 12 { break }
+        }
+        try #require(sizes.count == 3)
+        source.close()
+        await first.spool.close()
+        for (bytes, end) in [
+            (1, 4), (sizes[0], 4), (sizes[0] + 1, 8), (sizes[0] + sizes[1], 8), (sizes[0] + sizes[1] + 1, 12),
+            (sizes.reduce(0, +) + 1, 12),
+        ] as [(Int, UInt64)] {
+            let world = try SourceWorld(recentBytes: 0, directory: first.copy())
+            let (source, _) = try await world.source("a", windowBytes: bytes)
+            #expect(source.resentBelow == 12, "all of it, as far as is known at the start")
+            #expect(await SourceWorld.read(source, through: 12).count == 12)
+            #expect(source.resentBelow == end, "a window of \(bytes) of \(sizes)")
+            source.close()
+            await world.spool.close()
+        }
     }
 }

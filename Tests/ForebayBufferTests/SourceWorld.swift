@@ -39,14 +39,15 @@ final class SourceWorld {
 
     /// - Parameter loop: where it hands over; none: a thread of its own.
     func source(
-        _ route: String, witnesses: [LogWitness] = [], on loop: ThreadExecutor? = nil
+        _ route: String, witnesses: [LogWitness] = [], windowBytes: Int = BufferConfiguration().windowBytes,
+        on loop: ThreadExecutor? = nil
     ) async throws -> (source: SpoolSource, cursor: SpoolCursor) {
         let cursor = try await self.spool.cursor("forward/\(route)", route: RouteID(name: route))
         let ahead = try cursor.openAhead(end: self.spool.durableEnd, witnesses: witnesses)
         let loop = loop ?? ThreadExecutor(label: "source")
         let source = SpoolSource(
             spool: self.spool, cursor: cursor, executor: loop, disk: self.threads.read.executor(),
-            configuration: BufferConfiguration(), surroundings: .real, ahead: ahead)
+            configuration: BufferConfiguration(windowBytes: windowBytes), surroundings: .real, ahead: ahead)
         return (source, cursor)
     }
 

@@ -16,6 +16,22 @@ struct ForwardStateAsideTests {
 
     // MARK: A topic
 
+    @Test("what may have been stored already is a repeat once it is set aside: it goes out again; what was never sent is none")
+    func mayBeStored() {
+        var driver = Driver()
+        driver.admit(3)
+        driver.learn()
+        let sent = driver.pump()
+        driver.admit(2)
+        driver.report([sent[0]], .timedOut, mayBeStored: true)
+        driver.state.fail(topic: 0, Self.forbidden, byDelivery: true, now: driver.now)
+        let leaving = driver.state.takeLeaving()
+        #expect(leaving.flatMap(\.flights) == [0, 1, 2, 3, 4] && driver.state.totals.redelivered == 0)
+        for flight in 0..<5 as Range<UInt64> { driver.state.setAside(flight) }
+        driver.retire()
+        #expect(driver.state.totals == ForwardState.Totals(delivered: 0, redelivered: 1, dead: 0, setAside: 5) && driver.cursor == 5)
+    }
+
     @Test("a topic is set aside whole: sent, queued and waiting events in their order, with what the log needs to know of them")
     func topic() {
         var driver = Driver { $0.partitionWindow = 1 }

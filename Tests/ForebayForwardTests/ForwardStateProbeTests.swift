@@ -32,6 +32,23 @@ struct ForwardStateProbeTests {
         #expect(driver.sent.suffix(3).allSatisfy { $0.slot == .main })
     }
 
+    @Test("events that come before the topic's limit is known are tried as soon as it is")
+    func probeBeforeLimit() {
+        var driver = Driver(.drain)
+        driver.state.ask("t", probe: true)
+        let asked = driver.state.takeWanted(by: .main)
+        #expect(asked == [0])
+        driver.learn("t", leaders: [1, 1])
+        driver.admit(2, unit: 1, partition: 1)
+        #expect(driver.topic().waiting.count == 2 && driver.topic().phase == .unknown && driver.pump().isEmpty)
+        driver.state.learnedLimit(1 << 20, 0, now: driver.now)
+        driver.verify()
+        #expect(driver.topic().waiting.count == 0 && driver.topic().phase == .probing(partition: driver.place(1)))
+        driver.pump()
+        driver.learn()
+        #expect(driver.pump() == [0] && driver.sent.last?.slot == .single)
+    }
+
     @Test("a probe whose partition is let go of begins anew at another; one that is refused lets the topic go")
     func probeFails() {
         var driver = Driver(.drain)

@@ -149,6 +149,30 @@ struct ForwardStateRefusalTests {
         #expect(driver.topic().isIdle)
     }
 
+    @Test("so do those whose next event is to go alone and waits for room in its producer")
+    func crowdThatWaits() {
+        var driver = Driver { $0.queueLimit = 4000 }
+        driver.admit(2)
+        driver.admit(40, partition: 1, size: 40)
+        driver.learn()
+        driver.pump()
+        driver.report([0], .invalidRecord)
+        driver.state.failed(.main, now: driver.now)
+        driver.report(Array(1..<42), .purgedInQueue)
+        for slot in driver.state.slotsToClose(now: driver.now) { driver.state.closed(slot, now: driver.now) }
+        driver.pump()
+        driver.learn()
+        #expect(driver.pump { $0 == 0 ? .none : .queueFull } == [0])
+        #expect(driver.partition(0).isAlone && !driver.partition(1).isAlone && driver.partition(1).aloneLeft == 1)
+        driver.admit(60, topic: "other", size: 30)
+        #expect(!driver.state.wantsMore)
+        for _ in 0..<2 { driver.state.checkStalls(now: driver.now) }
+        driver.verify()
+        let leaving = driver.state.takeLeaving()
+        #expect(leaving.map(\.departure.key) == [SetAsideKey("t", 0), SetAsideKey("t", 1)])
+        #expect(leaving.map(\.flights) == [[0, 1], Array(2..<42)])
+    }
+
     @Test("a look in between at which none is on its way, the drain: nothing gives way")
     func noCrowd() {
         for (role, isFull) in [(ForwardRole.direct, false), (.drain, true)] {

@@ -12,8 +12,8 @@ struct ForwardStateTimesTests {
     private static let hour: Int64 = 3_600_000
 
     /// Events of one partition whose batch was refused, and the first of which goes alone now; accepted so long ago each.
-    private func refused(_ ages: [Int64], times: KafkaTimeLimits, isOurs: Bool = true) -> Driver {
-        var driver = Driver()
+    private func refused(_ ages: [Int64], times: KafkaTimeLimits, isOurs: Bool = true, setAsideTopics: Int = 10) -> Driver {
+        var driver = Driver { $0.setAsideTopics = setAsideTopics }
         driver.state.wall = Self.now
         for age in ages {
             driver.admit(
@@ -88,6 +88,28 @@ struct ForwardStateTimesTests {
             let reason = leaving[0].departure.failure.reason
             #expect(reason.contains(time) && reason.contains("clock has come \(when)"), "\(reason)")
             #expect(reason.contains("message.timestamp.after.max.ms") && driver.state.limitsWanted)
+        }
+    }
+
+    @Test("whatever the topic was known to take is asked for anew: at once while it is held, and when what was set aside is delivered")
+    func asksAnew() {
+        for isAside in [true, false] {
+            var driver = self.refused([-Self.hour], times: KafkaTimeLimits(after: Self.hour / 2), setAsideTopics: isAside ? 10 : 0)
+            driver.report([0], .invalidTimestamp, from: .single)
+            if isAside {
+                let leaving = driver.state.takeLeaving()
+                #expect(leaving.flatMap(\.flights) == [0])
+                #expect(driver.state.takeLimitsWanted().isEmpty, "nothing is asked of a topic that is set aside")
+                driver.state.see("t", nil, at: driver.now)
+                let asked = driver.state.takeWanted(by: .main)
+                #expect(asked == [0])
+                driver.learn("t", leaders: [1])
+            }
+            #expect(driver.state.takeLimitsWanted() == [0])
+            driver.state.learnedLimit(nil, times: KafkaTimeLimits(after: 2 * Self.hour), 0, now: driver.now)
+            #expect(driver.topic().times.after == 2 * Self.hour && !driver.topic().limitIsStale)
+            driver.learn("t", leaders: [1])
+            #expect(driver.state.takeLimitsWanted().isEmpty)
         }
     }
 

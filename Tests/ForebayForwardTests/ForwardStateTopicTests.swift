@@ -74,6 +74,49 @@ struct ForwardStateTopicTests {
         #expect(most < 1000 && driver.state.names.count < 1000, "those that were done with were forgotten")
     }
 
+    @Test("however often a topic is wanted before it is asked for, it is asked for once, by each producer that needs it")
+    func wantedOnce() {
+        var driver = Driver { $0.topicsPerRequest = 10 }
+        for topic in ["t", "u"] { driver.admit(1, topic: topic) }
+        for _ in 0..<1000 {
+            driver.state.wantAll()
+            driver.state.want(1, by: .single)
+        }
+        #expect(driver.state[.main].wanted.all == [0, 1] && driver.state[.single].wanted.all == [1])
+        #expect(driver.state.manyNew().isEmpty, "two are not many")
+        #expect(driver.state.takeWanted(by: .single) == [1] && driver.state.takeWanted(by: .main) == [0, 1])
+        driver.state.wantAll()
+        #expect(driver.state.takeWanted(by: .main) == [0, 1])
+    }
+
+    @Test(
+        "a topic that was held, is set aside when there is room, and delivered from there, is told to take events again; held anew, that is told"
+    )
+    func heldThenAside() {
+        var driver = Driver { $0.setAsideTopics = 1 }
+        let forbidden = KafkaFailure(.topicAuthorizationFailed)
+        for topic in ["u", "t"] { driver.admit(1, topic: topic) }
+        driver.learn()
+        for (round, isAnew) in [(1, false), (2, true)] {
+            driver.state.fail(topic: driver.index("u"), forbidden, byDelivery: false, now: driver.now)
+            driver.state.fail(topic: driver.index("t"), forbidden, byDelivery: false, now: driver.now)
+            #expect(driver.state.notes == [.held(topic: "t", forbidden)] && driver.topic("u").aside == .aside, "round \(round)")
+            driver.state.notes = []
+            driver.state.see("u", nil, at: driver.now)
+            driver.wait(10_000)
+            let asked = driver.state.takeWanted(by: .main)
+            #expect(Set(asked) == Set([driver.index("t"), driver.index("u")]))
+            driver.state.fail(topic: driver.index("t"), forbidden, byDelivery: false, now: driver.now)
+            #expect(driver.topic("t").aside == .aside && driver.state.notes.isEmpty)
+            driver.state.see("t", nil, at: driver.now)
+            #expect(driver.state.notes == [.released(topic: "t")] && driver.topic("t").failure == nil && driver.topic("t").failures == 0)
+            driver.state.notes = []
+            driver.state.see("t", nil, at: driver.now)
+            #expect(driver.state.notes.isEmpty, "once")
+            if !isAnew { for topic in ["u", "t"] { driver.learn(topic, leaders: [1, 1]) } }
+        }
+    }
+
     @Test("a producer that is made anew asks first for the topics that its predecessor sent to")
     func renews() {
         var driver = Driver { $0.topicsPerRequest = 2 }

@@ -28,6 +28,8 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
     var isSilent = false
     /// It tells all its topics.
     var tellsAll = true
+    /// It answers questions for topics by name.
+    var answersByName = true
     /// Answers leave these out.
     var hidden: Set<String> = []
     /// Events are delivered at once; otherwise when ``ScriptedProducer/report(_:_:)`` says so.
@@ -166,7 +168,7 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
     func metadata(of topic: KafkaTopic?, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
         let names = topic.map { [self.open[Int($0.rawValue) - 1]!] } ?? self.open.compactMap { $0 }
         self.cluster.called("\(self.name): metadata \(topic == nil ? "of \(names.count)" : names[0]) \(timeout)")
-        return try await self.answer(names, timeout)
+        return try await self.answer(names, timeout, isSilent: !self.cluster.answersByName)
     }
 
     func metadataOfAllTopics(timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
@@ -175,8 +177,8 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
         return try await self.answer(self.cluster.topics.keys.sorted(), timeout)
     }
 
-    private func answer(_ names: [String], _ timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
-        if self.cluster.isSilent {
+    private func answer(_ names: [String], _ timeout: Int32, isSilent: Bool = false) async throws(KafkaFailure) -> KafkaMetadata {
+        if self.cluster.isSilent || isSilent {
             // Cancelled: closed, and nobody waits.
             try? await self.cluster.time.sleep(milliseconds: Int(timeout))
             throw KafkaFailure(self.isClosed ? .destroyed : .timedOut)

@@ -51,7 +51,7 @@ struct AlarmFileTests {
                 ], "in this order, each kind by itself")
         }
         for place in head.indices {
-            for bad in [head[place] + " more", String(head[place].split(separator: " ")[0]), head[place] + "x", ""] {
+            for bad in [head[place] + " more", "x" + head[place], String(head[place].split(separator: " ")[0]), head[place] + "x", ""] {
                 var lines = head
                 lines[place] = bad
                 #expect(try read(lines) == nil, "\(lines)")

@@ -2,6 +2,7 @@ import ForebayCore
 import ForebayTestKit
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -50,6 +51,70 @@ extension FaultTests {
         try await spool.append("a", [value])
         #expect(await eventually { spool.view.roomWithoutNewFile > size }, "another one is made ready")
         #expect(budget.usedBytes == 2 * size)
+        await spool.close()
+    }
+
+    @Test("what a start keeps above all marks it writes once more, and syncs, before the segment is ended")
+    func keptIsWrittenAgain() async throws {
+        let first = SpoolFixture()
+        let spool = try first.open()
+        try await spool.append("a", ["kept", "too"])
+        let fixture = try first.crashed()
+        await spool.close()
+        let disk = FaultDisk()
+        let calls = Mutex<[FaultDisk.Call]>([])
+        let file = try fixture.segmentFiles()[0]
+        disk.fail { call, path in
+            if path == file, [.write, .sync, .truncate].contains(call) { calls.withLock { $0.append(call) } }
+            return nil
+        }
+        let again = try fixture.open(on: disk)
+        #expect(try again.events().map(\.1) == ["kept", "too"])
+        #expect(calls.withLock { $0 } == [.write, .sync, .truncate, .write, .sync])
+        await again.close()
+    }
+
+    @Test("a segment that finds no room for its footer has none, to those who ask as to a start; nothing of it is lost")
+    func noRoomForFooter() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk)
+        disk.fail { call, path in call == .truncate && path.contains("/segments/") ? ENOSPC : nil }
+        for number in 0..<3 { try await spool.append("a", ["\(number)" + String(repeating: "f", count: 40_000)]) }
+        disk.fail(nil)
+        for number in 3..<5 { try await spool.append("a", ["\(number)" + String(repeating: "f", count: 40_000)]) }
+        let segments = spool.view.read { $0.segments }
+        try #require(segments.count == 3)
+        #expect(segments.map(\.hasFooter) == [false, true, false] && segments[0].size == segments[0].dataEnd)
+        #expect(try spool.events().count == 5)
+        await spool.close()
+        let again = try fixture.open()
+        #expect(try again.events().count == 5 && again.damage == SpoolDamage())
+        await again.close()
+    }
+
+    @Test("a mark that finds no room holds nothing up, and is written with the next one")
+    func markWithoutRoom() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let disk = FaultDisk()
+        let spool = try fixture.open(on: disk) { $0.markInterval = 1 }
+        let path = fixture.directory + "/mark"
+        func mark() throws -> SlotFile.Value? { try SlotFile.read(SystemDisk(), path, as: .mark, log: spool.id)?.value }
+        let tried = Mutex(0)
+        disk.fail { call, file in
+            guard call == .write, file == path || file.hasPrefix(path + "@") else { return nil }
+            tried.withLock { $0 += 1 }
+            return ENOSPC
+        }
+        for number in 0..<6 { try await spool.append("a", ["\(number)" + String(repeating: "m", count: 40_000)]) }
+        #expect(await eventually { tried.withLock { $0 } > 2 })
+        #expect(spool.durableEnd == 6 && spool.segmentCount > 2)
+        #expect(try mark()?.sequence == 0)
+        disk.fail(nil)
+        let before = spool.segmentCount
+        repeat { try await spool.append("a", ["more" + String(repeating: "m", count: 20_000)]) } while spool.segmentCount == before
+        let (end, newest) = spool.view.read { ($0.durableEnd, $0.segments.last?.number) }
+        #expect(await eventually { (try? mark())?.sequence == end && (try? mark())?.owner == newest })
         await spool.close()
     }
 

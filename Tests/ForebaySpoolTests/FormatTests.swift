@@ -329,6 +329,7 @@ struct FormatTests {
 
     @Test("what is a time and what is none, to the millisecond")
     func times() {
+        #expect(SpoolFormat.highestSequence == 1 << 56 && SpoolFormat.highestMark == 1 << 55 && SpoolFormat.gap == 1 << 40)
         for time in [0, 1, -1, 1_764_335_462_000, (1 << 53) - 1, 1 - (1 << 53)] as [Int64] { #expect(SpoolFormat.isTime(time), "\(time)") }
         for time in [1 << 53, -(1 << 53), .max, .min] as [Int64] { #expect(!SpoolFormat.isTime(time), "\(time)") }
     }

@@ -44,6 +44,22 @@ extension KnownLogsTests {
         await world.stop()
     }
 
+    @Test("what is wrong with several logs is told log by log, the spool's first")
+    func logByLog() async throws {
+        let world = try await Self.filled()
+        let names = ["spool"] + SideLogFolder.Kind.allCases.map { "\($0.rawValue)/x" }
+        for name in names {
+            let folder = "\(world.data)/\(name)/segments"
+            let file = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).sorted().first)
+            var bytes = try Data(contentsOf: URL(filePath: "\(folder)/\(file)"))
+            bytes[8192 + 100] ^= 1
+            try bytes.write(to: URL(filePath: "\(folder)/\(file)"))
+        }
+        let problems = try DataFolderInspection(directory: world.data).verify().problems
+        #expect(
+            problems.map { problem in names.first { problem.file.hasPrefix("\(world.data)/\($0)/segments/") } } == names, "\(problems)")
+    }
+
     @Test("a log in the place of one of another kind: a start is refused, and an inspection says so")
     func otherKind() async throws {
         let world = try await Self.filled()

@@ -17,7 +17,9 @@ struct ReadPatienceTests {
 
         func now() -> UInt64 { self.state.withLock { $0.now } }
 
-        func rests(_ milliseconds: UInt64) { self.state.withLock { $0.now += milliseconds * 1_000_000 } }
+        func rests(_ milliseconds: UInt64) { self.rests(nanoseconds: milliseconds * 1_000_000) }
+
+        func rests(nanoseconds: UInt64) { self.state.withLock { $0.now += nanoseconds } }
 
         /// - Parameter failures: how often a call fails at first.
         func call(_ patience: ReadPatience, failures: Int, _ number: Int32 = EIO, of file: String = "f") -> (
@@ -36,7 +38,24 @@ struct ReadPatienceTests {
     }
 
     private func patience(_ device: Device) -> ReadPatience {
-        ReadPatience(limit: 1000, calm: 5000, pause: 0, now: { device.now() })
+        ReadPatience(limit: 1000, calm: 5000, now: { device.now() }, rest: { _ in })
+    }
+
+    @Test("between two tries it rests, for as long as it was told", arguments: [1, 100, 999] as [UInt64])
+    func rests(_ pause: UInt64) {
+        let device = Device(step: 0)
+        let patience = ReadPatience(limit: 12 * pause, pause: pause, now: { device.now() }, rest: { device.rests(nanoseconds: $0) })
+        #expect(device.call(patience, failures: .max) == (-1, EIO, 13))
+        #expect(device.now() == 12 * pause * 1_000_000)
+        #expect(device.call(patience, failures: 0, of: "g") == (7, 0, 1) && device.now() == 12 * pause * 1_000_000)
+    }
+
+    @Test("on a real device it rests for a moment, and says what the call says")
+    func real() {
+        let device = Device(step: 0)
+        let began = ContinuousClock.now
+        #expect(device.call(ReadPatience(pause: 20), failures: 3) == (7, 0, 4))
+        #expect(ContinuousClock.now - began >= .milliseconds(60))
     }
 
     @Test("it is tried again for as long as patience lasts, and each spell anew")

@@ -65,6 +65,27 @@ extension RecoveryTableTests {
         }
     }
 
+    @Test("one that was never used goes as well where it stands behind the log's only segment")
+    func unusedBehindTheOnly() async throws {
+        let first = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try first.open()
+        try await spool.append("a", ["0", "1"])
+        let last = try #require(spool.view.read { $0.segments.last })
+        let fixture = try first.crashed()
+        await spool.close()
+        var header = SegmentHeader(log: last.header.log, origin: last.header.origin, number: 2, base: 2, salt: 99, madeAt: 0)
+        (header.previousNumber, header.previousEnd) = (1, 2)
+        var bytes = Data(count: 8192)
+        bytes.withUnsafeMutableBytes { header.encode(to: $0) }
+        let path = SegmentFile.path(of: 2, in: fixture.segmentsFolder)
+        try bytes.write(to: URL(filePath: path))
+        spool = try fixture.open()
+        #expect(spool.segmentCount == 1 && spool.durableEnd == 2 && spool.damage == SpoolDamage())
+        #expect(!FileManager.default.fileExists(atPath: path))
+        #expect(try spool.events().map(\.0) == [0, 1])
+        await spool.close()
+    }
+
     @Test("the newest segment is lost, and one behind it was never used: the newest may have gone on meanwhile", arguments: [true, false])
     func unusedBehindLost(isGone: Bool) async throws {
         let world = try await World(isClean: false)

@@ -133,6 +133,19 @@ struct RecoveryTableTests {
         }
     }
 
+    @Test("the oldest segment gone from a log that no cursor reads yet: all of it is missed, from the first event on")
+    func goneUnread() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try fixture.open()
+        for number in 0..<5 { try await spool.append("a", ["\(number)" + String(repeating: "r", count: 40_000)]) }
+        #expect(spool.allCursors.isEmpty)
+        await spool.close()
+        try FileManager.default.removeItem(atPath: try fixture.segmentFiles()[0])
+        spool = try fixture.open()
+        #expect(spool.missing.map(\.sequences) == [0..<2] && spool.missing.map(\.events) == [2])
+        await spool.close()
+    }
+
     @Test(
         "the newest segment lost: what may be lost is named, ids are of a new kind from then on, its number is not used again",
         arguments: [true, false])

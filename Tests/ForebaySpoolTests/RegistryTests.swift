@@ -62,11 +62,11 @@ struct RegistryTests {
         "what is not whole is not read",
         arguments: [
             "", "forebay-registry 3\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\n",
-            "forebay-registry 1\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n",
+            "forebay-registry 1\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 4\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n",
             "forebay-registry 3 x\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2R\ngeneration 1\n",
             "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RCC\ngeneration 1\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC x\ngeneration 1\n",
             "forebay-registry 3\nlig 8N1ZQ5F3W7YKD2RC\ngeneration 1\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngeneration x\n",
-            "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1 2\n",
+            "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 1 2\n", "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\ngenesis 1\n",
         ])
     func broken(text: String) {
         #expect(CursorRegistry(decoding: self.sealed(text)) == nil)
@@ -83,6 +83,18 @@ struct RegistryTests {
         ])
     func lines(line: String, isRead: Bool) {
         #expect((CursorRegistry(decoding: self.sealed(self.head + line + "\n")) != nil) == isRead)
+    }
+
+    @Test("a generation that no registry comes to is none, to the last one that counts", arguments: ["cursors", "logs"])
+    func highestGeneration(of registry: String) {
+        for (generation, isRead) in [
+            (0, true), (SpoolFormat.highestMark - 1, true), (SpoolFormat.highestMark, false), (.max, false),
+        ] as [(UInt64, Bool)] {
+            let head = registry == "cursors" ? "forebay-registry 3\nlog 8N1ZQ5F3W7YKD2RC\n" : "forebay-logs 1\n"
+            let bytes = self.sealed(head + "generation \(generation)\n")
+            let read = registry == "cursors" ? CursorRegistry(decoding: bytes)?.generation : LogRegistry(decoding: bytes)?.generation
+            #expect(read == (isRead ? generation : nil), "\(generation)")
+        }
     }
 
     @Test("every byte is covered, and all of them have to be there")
@@ -179,6 +191,32 @@ struct RegistryTests {
             await again.close()
             for file in try fixture.segmentFiles() { try FileManager.default.removeItem(atPath: file) }
             try await fixture.open { $0.kind = others[0] }.close()
+        }
+    }
+
+    @Test(
+        "what waits is given up with its cursor: should the name come back, at once or after a restart, none of it does, and newer events do"
+    )
+    func givenUp() async throws {
+        for restarts in [false, true] {
+            let fixture = SpoolFixture(segmentSize: 64 << 10)
+            var spool = try fixture.open()
+            let (a, b) = (try await spool.forward("a"), try await spool.forward("b"))
+            for number in 0..<6 { try await spool.append(["a", "b"][number % 2], ["\(number)" + String(repeating: "g", count: 20_000)]) }
+            a.move(to: 1, settled: 1)
+            try await spool.giveUp(a)
+            #expect(spool.allCursors.map(\.route) == ["b"] && spool.lag(of: b) == 3)
+            if restarts {
+                await spool.close()
+                spool = try fixture.open()
+            }
+            let again = try await spool.forward("a")
+            #expect(again.sequence == 6 && spool.lag(of: again) == 0)
+            #expect(try spool.waiting(again).isEmpty)
+            try await spool.append("a", ["new"])
+            #expect(try spool.waiting(again) == ["new"])
+            #expect(spool.lag(of: again) == 1 && spool.damage == SpoolDamage())
+            await spool.close()
         }
     }
 }

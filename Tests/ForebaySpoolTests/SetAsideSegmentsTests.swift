@@ -1,5 +1,7 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -148,6 +150,45 @@ struct SetAsideSegmentsTests {
         await log.close()
     }
 
+    @Test("a scan reads no further than to what is left of its units")
+    func readsNoFurther() async throws {
+        let fixture = SetAsideFixture(segmentSize: 4 << 20)
+        let disk = FaultDisk()
+        let log = try fixture.open(on: disk)
+        try await log.append(new: [unit(1), unit(2)], [aside(1, ["first"]), aside(1, ["last"])])
+        for _ in 0..<60 { try await log.append(new: [], [aside(2, [self.large])]) }
+        let reads = Mutex(0)
+        disk.fail { call, path in
+            if call == .read, path.contains(".segment") { reads.withLock { $0 += 1 } }
+            return nil
+        }
+        #expect(try log.scan([1: 0]).values(of: 1) == ["first", "last"])
+        #expect(reads.withLock { $0 } == 1)
+        #expect(try log.scan([1: 1, 2: 30]).values(of: 1) == ["last"])
+        #expect(reads.withLock { $0 } > 2, "of the other one there is more")
+        await log.close()
+    }
+
+    @Test("a place whose slots can't be read is used again, and the table does not grow for it")
+    func damagedPlaces() async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        var log = try fixture.open()
+        for number in 1...3 as ClosedRange<UInt64> { try await log.append(new: [unit(number)], [aside(number, ["\(number)"])]) }
+        await log.close()
+        for damaged in [8192..<16_384, 0..<24_576] {
+            try fixture.change(fixture.tablePath) { $0.replaceSubrange(damaged, with: Data(count: damaged.count)) }
+            log = try fixture.open()
+            #expect(log.units.map(\.number) == [1, 2, 3], "their frames are there")
+            #expect(try Data(contentsOf: URL(filePath: fixture.tablePath)).count == 3 * 8192, "\(damaged)")
+            await log.close()
+        }
+        log = try fixture.open()
+        try await log.append(new: [unit(4)], [aside(4, ["4"])])
+        #expect(try Data(contentsOf: URL(filePath: fixture.tablePath)).count == 4 * 8192)
+        #expect(try log.scan([1: 0, 2: 0, 3: 0, 4: 0]).all().mapValues { $0.map(\.1) } == [1: ["1"], 2: ["2"], 3: ["3"], 4: ["4"]])
+        await log.close()
+    }
+
     @Test("a full log takes more as soon as what fills it is settled", arguments: [false, true])
     func fills(hasCrashed: Bool) async throws {
         var fixture = SetAsideFixture(segmentSize: 64 << 10, capacity: 512 << 10)
@@ -182,6 +223,31 @@ struct SetAsideSegmentsTests {
         #expect(log.missing.isEmpty)
         #expect(try SpoolInspection(directory: fixture.directory).verify().problems.isEmpty)
         await log.close()
+    }
+
+    @Test("what is settled goes when the next segment begins, if behind that one there is no room for another, and not before")
+    func goesWhenRoomIsShort() async throws {
+        let size = 256 << 10
+        var used = 0
+        // The first round tells what two segments take; then there are so many bytes less than room for a third.
+        for missing in [nil, 0, 1, 4096] as [Int?] {
+            let fixture = SetAsideFixture(segmentSize: size)
+            let budget = try SpoolBudget(capacity: missing.map { used + size - $0 } ?? 1 << 30, directory: NSTemporaryDirectory())
+            let log = try fixture.open(budget: budget)
+            try await log.append(new: [unit(1)], [aside(1, [self.large])])
+            let first = try fixture.segmentFiles()
+            var count: UInt64 = 1
+            repeat {
+                log.settle(1, through: count, oldestAcceptedAt: nil)
+                await log.tidy()
+                try await log.append(new: [], [aside(1, [self.large])])
+                count += 1
+            } while try fixture.segmentFiles() == first && count < 100
+            let goes = missing ?? 0 > 0
+            #expect(try fixture.segmentFiles().map { $0 == first[0] } == (goes ? [false] : [true, false]), "\(missing ?? -1)")
+            if missing == nil { used = budget.usedBytes }
+            await log.close()
+        }
     }
 
     @Test("when the budget has room for one segment alone, a settled one makes way for the next")

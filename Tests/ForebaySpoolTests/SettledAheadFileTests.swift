@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Synchronization
@@ -197,6 +198,29 @@ struct SettledAheadCursorTests {
                 await spool.close()
             }
         }
+    }
+
+    @Test("what can't be written under a route's new name is told of, and delivered again; the takeover goes on")
+    func renamedWithoutRoom() async throws {
+        let log = LogCapture()
+        defer { log.close() }
+        let fixture = SpoolFixture()
+        let disk = FaultDisk()
+        var spool = try fixture.open()
+        try await self.fill(spool, "old")
+        try await self.cursor(spool, "old").keep(SettledAhead(ranges: [5..<9]), isFinal: true)
+        await spool.close()
+        spool = try fixture.open(on: disk)
+        disk.fail { call, path in call == .write && path.contains("/ahead/") ? ENOSPC : nil }
+        let heir = try await self.cursor(spool, "new", formerly: ["old"])
+        disk.fail(nil)
+        #expect(try heir.openAhead(end: spool.durableEnd, witnesses: []).settled == SettledAhead() && spool.lag(of: heir) == 20)
+        let told = log.records(label: "spool").filter {
+            $0.message.hasPrefix("what is settled ahead of a cursor could not be written under")
+        }
+        #expect(told.map { $0["cursor"] } == ["forward/new"] && told.map { $0["from"] } == ["forward/old"])
+        #expect(told.first?["error"]?.isEmpty == false)
+        await spool.close()
     }
 
     @Test("a clean stop syncs the log's own folder once at most, however many routes have something to say")

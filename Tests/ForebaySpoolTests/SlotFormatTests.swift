@@ -47,6 +47,25 @@ struct SlotFormatTests {
         #expect(layout.bytes.withUnsafeBytes { Slot(decoding: $0, as: .unit) } == slot, "another flag")
     }
 
+    @Test("numbers that no log comes to make none of it, to the last one that counts; a cursor's owner is a hash, a unit's ordinal a time")
+    func highest() {
+        let log = spoolID(Self.log)
+        func isRead(_ kind: Slot.Kind, _ generation: UInt64, _ value: UInt64, _ ordinal: UInt64, _ owner: UInt64) -> Bool {
+            let slot = Slot(kind, log: log, generation: generation, value: value, ordinal: ordinal, owner: owner)
+            var bytes = [UInt8](repeating: 0, count: 64)
+            bytes.withUnsafeMutableBytes { slot.encode(to: $0.baseAddress!) }
+            return bytes.withUnsafeBytes { Slot(decoding: $0, as: kind) } == slot
+        }
+        for kind in [Slot.Kind.cursor, .mark, .unit] {
+            for (number, counts) in [(SpoolFormat.highestMark - 1, true), (SpoolFormat.highestMark, false), (.max, false)] {
+                #expect(isRead(kind, number, 1, 1, 1) == counts, "\(kind), generation \(number)")
+                #expect(isRead(kind, 1, number, 1, 1) == counts, "\(kind), value \(number)")
+                if kind != .unit { #expect(isRead(kind, 1, 1, number, 1) == counts, "\(kind), ordinal \(number)") }
+                #expect(isRead(kind, 1, 1, 1, number) == (counts || kind == .cursor), "\(kind), owner \(number)")
+            }
+        }
+    }
+
     private func identity(partition: Int32? = 7, topic: String = "täglich", code: String = "CODE", reason: String = "why")
         -> (told: UnitIdentity, kept: UnitIdentity, layout: Layout)
     {

@@ -33,6 +33,57 @@ struct SystemDiskTests {
         return status.st_mode & 0o777
     }
 
+    @Test("whether a path leads to the folder that is held, whichever of two folders is the older one")
+    func whereabouts() throws {
+        try self.with { folder in
+            let paths = [folder + "/a", folder + "/b"], away = folder + "/away"
+            for path in paths { try self.disk.makeFolder(path) }
+            let held = try paths.map { try HeldFolder($0, at: DiskPlace($0)) }
+            func found() throws -> [Whereabouts] { try held.map { try $0.whereabouts() } }
+            #expect(try found() == [.inPlace, .inPlace])
+            for (old, new) in [(paths[0], away), (paths[1], paths[0]), (away, paths[1])] { try self.disk.rename(old, to: new) }
+            #expect(try found() == [.replaced, .replaced])
+            try self.disk.rename(paths[0], to: away)
+            #expect(try found() == [.gone, .replaced])
+            try self.disk.rename(paths[1], to: paths[0])
+            #expect(try found() == [.inPlace, .gone])
+            try self.disk.rename(away, to: paths[1])
+            #expect(try found() == [.inPlace, .inPlace])
+            try self.disk.removeFolder(paths[0])
+            #expect(try found() == [.removed, .inPlace] && held.map(\.isRemoved) == [true, false])
+            try self.disk.makeFolder(paths[0])
+            #expect(try found() == [.removed, .inPlace])
+            try self.disk.removeFolder(paths[1])
+            try Data().write(to: URL(filePath: paths[1]))
+            #expect(try found() == [.removed, .removed])
+        }
+    }
+
+    @Test("no space: whether bytes are missing, or inodes alone")
+    func noSpace() throws {
+        func fileSystem(inodes: fsfilcnt_t, free: fsfilcnt_t, blocks: fsblkcnt_t) -> statvfs {
+            var status = statvfs()
+            (status.f_files, status.f_favail, status.f_bavail) = (inodes, free, blocks)
+            return status
+        }
+        let place = DiskPlace("/data/spool/a")
+        for (status, lacksInodes) in [
+            (fileSystem(inodes: 100, free: 0, blocks: 1), true), (fileSystem(inodes: 1, free: 0, blocks: 500), true),
+            (fileSystem(inodes: 100, free: 1, blocks: 1), false), (fileSystem(inodes: 100, free: 0, blocks: 0), false),
+            (fileSystem(inodes: 100, free: 1, blocks: 0), false), (fileSystem(inodes: 0, free: 0, blocks: 1), false),
+        ] {
+            let call = lacksInodes ? "no inode is left on the file system (df -i): open" : "open"
+            #expect(
+                self.failure { throw place.noSpace("open", on: status) } == "spool_full rewindAndRestart \(call) /data/spool/a \(ENOSPC)")
+        }
+        try self.with { folder in
+            for path in [folder + "/a", folder + "/none/a"] {
+                #expect(
+                    self.failure { throw DiskPlace(path).failure("open", ENOSPC) } == "spool_full rewindAndRestart open \(path) \(ENOSPC)")
+            }
+        }
+    }
+
     @Test("a call that fails says what was called on what, and why")
     func failures() throws {
         try self.with { folder in

@@ -329,6 +329,72 @@ struct UnitTableTests {
         #expect(table.live.map(\.number) == [1] && table.live.map(\.settled) == [5] && table.nextNumber == 3)
     }
 
+    @Test("what replaces a table is durable, and its name is, before it takes the place; and then that is")
+    func replacesDurably() throws {
+        var table = try self.open()
+        try table.add([unit(1, "a"), unit(2, "b", partition: 3)])
+        table.settle(1, through: 5, oldestAcceptedAt: nil)
+        try table.sync()
+        let refused = Happenings<Void>()
+        self.watched.fail { tried in
+            guard tried == "write units", refused.count == 0 else { return nil }
+            refused.add(())
+            return EIO
+        }
+        _ = self.watched.calls()
+        table = try self.open()
+        let calls = self.watched.calls(), made = calls.drop { $0 != "open quarantine/units" }
+        let steps = made.filter { $0.contains("sync") || $0.contains("rename") }.prefix(5)
+        #expect(
+            Array(steps) == [
+                "sync quarantine/units", "syncFolder quarantine", "rename units", "syncFolder quarantine", "syncFolder .",
+            ], "\(calls)")
+        #expect(made.prefix { $0 != "sync quarantine/units" }.contains("write quarantine/units"))
+        #expect(table.live.map(\.number) == [1, 2] && table.live.map(\.settled) == [5, 0])
+        table.settle(1, through: 9, oldestAcceptedAt: nil)
+        try table.sync()
+        _ = self.watched.calls()
+        try table.sync()
+        #expect(self.watched.calls().isEmpty, "nothing is to be synced")
+        table = try self.open()
+        #expect(table.live.map(\.settled) == [9, 0], "of its slots the newer ones count")
+    }
+
+    @Test(
+        "a unit can be ended when all that is appended to it is there, and not before; only one that is known, and not ended, is appended to"
+    )
+    func endedWhileAppendedTo() async throws {
+        let table = try self.open()
+        try table.add([unit(1), unit(2)])
+        for _ in 0..<3 { table.beginAppend([1, 2]) }
+        for _ in 0..<3 { table.endAppend([1], [:]) }
+        table.end(1)
+        #expect(table.live.map(\.number) == [2])
+        await #expect(processExitsWith: .failure) { try UnitTableTests.misuse { $0.beginAppend([1]) } }
+        await #expect(processExitsWith: .failure) {
+            try UnitTableTests.misuse { table in
+                for _ in 0..<2 { table.beginAppend([1]) }
+                table.endAppend([1], [:])
+            }
+        }
+        await #expect(processExitsWith: .failure) {
+            try UnitTableTests.misuse { table in
+                table.end(1)
+                table.beginAppend([1])
+            }
+        }
+        await #expect(processExitsWith: .failure) { try UnitTableTests.misuse { $0.beginAppend([2]) } }
+        await #expect(processExitsWith: .success) { try UnitTableTests.misuse { _ in } }
+    }
+
+    /// Ends a unit, after so much.
+    private static func misuse(_ body: (UnitTable) -> Void) throws {
+        let table = try UnitTableTests().open()
+        try table.add([unit(1)])
+        body(table)
+        table.end(1)
+    }
+
     @Test("a unit that the device refuses ends the process; a cursor's failed sync is told")
     func deviceRefuses() async throws {
         let broken = BrokenWord(), table = try self.open(broken)

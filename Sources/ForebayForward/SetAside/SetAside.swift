@@ -98,7 +98,9 @@ package final class SetAside: Sendable {
     /// The units by name, at most `limit`.
     package func shown(limit: Int) -> [Shown] {
         let units = self.state.withLock { Array($0.units.values) }
-        let sorted = units.sorted { ($0.key.topic, $0.key.partition ?? .min) < ($1.key.topic, $1.key.partition ?? .min) }
+        let sorted = units.sorted {
+            ($0.key.topic, $0.key.partition ?? .min, $0.number) < ($1.key.topic, $1.key.partition ?? .min, $1.number)
+        }
         return sorted.prefix(limit).map { unit in
             Shown(
                 key: unit.key, isDraining: unit.phase == .draining || unit.phase == .closing, code: unit.code, reason: unit.reason,

@@ -289,8 +289,7 @@ extension ForwardState {
         self.topics[topic].aside = mode
         switch mode {
         case .none:
-            self.topics[topic].failure = nil
-            self.topics[topic].failures = 0
+            self.release(topic)
             self.want(topic, by: .main)
         case .aside:
             let taken = self.takeAll(topic)

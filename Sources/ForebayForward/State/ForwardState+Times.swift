@@ -53,10 +53,8 @@ extension ForwardState {
         self.age(of: time) > (self.topics[topic].times.before ?? 120_000) / 2
     }
 
-    private func age(of time: Int64) -> Int64 {
-        let (age, isBeyond) = self.wall.subtractingReportingOverflow(time)
-        return isBeyond ? 0 : age
-    }
+    /// Of a time that is one of acceptance, by this node's clock too: no two such are further apart than numbers go.
+    private func age(of time: Int64) -> Int64 { self.wall &- time }
 
     /// What came about the same time goes out with the time of delivery from the start: each refusal costs a producer. Where the cluster
     /// doesn't tell what it takes, a little is added each time.
@@ -69,8 +67,9 @@ extension ForwardState {
 
     /// When it will be taken, and what lets it through now.
     private func reasonOfAhead(_ time: Int64, _ topic: Int) -> String {
-        let (from, isBeyond) = time.subtractingReportingOverflow(self.topics[topic].times.after ?? .max)
-        let when = isBeyond || from <= 0 ? "when their clock has come near" : "when their clock has come to \(Timestamp.rfc3339(from))"
+        let from = self.topics[topic].times.after.map { time.subtractingReportingOverflow($0) }
+        var when = "when their clock has come near"
+        if let from, !from.overflow, from.partialValue > 0 { when = "when their clock has come to \(Timestamp.rfc3339(from.partialValue))" }
         return
             "its time of acceptance, \(Timestamp.rfc3339(time)), is too far ahead of the brokers' clock: they take it \(when), or at once with "
             + "a larger message.timestamp.after.max.ms of the topic"

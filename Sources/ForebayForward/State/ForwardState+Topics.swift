@@ -306,7 +306,8 @@ extension ForwardState {
         self.markReady(allOf: topic)
     }
 
-    private mutating func release(_ topic: Int) {
+    /// It takes events again.
+    mutating func release(_ topic: Int) {
         self.topics[topic].failure = nil
         self.topics[topic].failures = 0
         if self.topics[topic].told != nil { self.notes.append(.released(topic: self.topics[topic].name)) }

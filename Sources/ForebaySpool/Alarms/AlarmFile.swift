@@ -174,7 +174,7 @@ struct AlarmFile: Sendable {
 
     private func decode(_ bytes: [UInt8]) -> (record: AlarmRecord, generation: UInt64)? {
         guard let words = CheckedText.decode(bytes), words.count >= 3, words[0].map(String.init) == Self.title, words[1].count == 2,
-            words[1][0] == "log", CheckedText.spoolID(words[1][1]) == self.log, words[2].count == 2,
+            words[1][0] == "log", CheckedText.spoolID(words[1][1]) == self.log, words[2].count == 2, words[2][0] == "generation",
             let generation = UInt64(words[2][1]), generation < SpoolFormat.highestMark
         else { return nil }
         var record = AlarmRecord()

@@ -13,7 +13,8 @@ actor SpoolWriter {
         var end: UInt64
         /// Sequences that are left out before the next segment: they may stand in one that was lost.
         var gap: UInt64
-        var checksum: UInt64
+        /// Of the segment that was the newest at the start.
+        let checksum: UInt64
         var origin: SpoolID
 
         init(_ outcome: SpoolRecovery.Outcome, _ identity: LogIdentity, _ chance: any ChanceSource) {
@@ -312,7 +313,6 @@ actor SpoolWriter {
         } catch {
             self.configuration.onDiskFailure(error)
         }
-        self.tail.checksum = hasFooter ? UInt64(active.checksum) : 0
         self.view.change { state in
             state.with(active.header.number) { found in
                 self.budget.add(size - found.size)

@@ -86,7 +86,8 @@ struct CursorRegistry: RegistryText, Equatable {
         guard words.count >= 3, words[0].count == 2, words[0][0] == Self.title, let version = UInt32(words[0][1]),
             (2...3).contains(version),
             words[1].count == 2, words[1][0] == "log", let log = CheckedText.spoolID(words[1][1]),
-            words[2].count == 2, let generation = UInt64(words[2][1]), generation < SpoolFormat.highestMark
+            words[2].count == 2, words[2][0] == "generation", let generation = UInt64(words[2][1]),
+            generation < SpoolFormat.highestMark
         else { return nil }
         self.version = version
         self.log = log

@@ -65,10 +65,12 @@ struct DiskPlace {
     func failure(_ call: String, _ number: CInt) -> ForebayError {
         if number == ENOENT, self.folder?.isRemoved == true { return .disk(call, self.path, ESTALE) }
         var status = statvfs()
-        guard number == ENOSPC, statvfs(Folder.parent(of: self.path), &status) == 0, Self.lacksInodes(status) else {
-            return .disk(call, self.path, number)
-        }
-        return .disk("no inode is left on the file system (df -i): \(call)", self.path, number)
+        guard number == ENOSPC, statvfs(Folder.parent(of: self.path), &status) == 0 else { return .disk(call, self.path, number) }
+        return self.noSpace(call, on: status)
+    }
+
+    func noSpace(_ call: String, on fileSystem: statvfs) -> ForebayError {
+        .disk(Self.lacksInodes(fileSystem) ? "no inode is left on the file system (df -i): \(call)" : call, self.path, ENOSPC)
     }
 
     /// Some file systems have none to count.

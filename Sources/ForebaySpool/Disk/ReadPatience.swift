@@ -22,18 +22,27 @@ final class ReadPatience: Sendable {
     /// All in ns.
     private let limit, calm, pause: UInt64
     private let now: @Sendable () -> UInt64
+    private let rest: @Sendable (_ nanoseconds: UInt64) -> Void
     private let state = Mutex(State())
 
     /// - Parameters:
     ///   - limit: in ms, how long a file's failures are waited for.
     ///   - calm: in ms, after how long without such a wait all files are waited for again.
+    ///   - pause: in ms, how long it rests between two tries; less than a second.
     ///   - now: a monotonic time in ns.
+    ///   - rest: blocks for as long.
     init(
         limit: UInt64 = 20_000, calm: UInt64 = 60_000, pause: UInt64 = 100,
-        now: @escaping @Sendable () -> UInt64 = { Surroundings.real.time.monotonicNanoseconds }
+        now: @escaping @Sendable () -> UInt64 = { Surroundings.real.time.monotonicNanoseconds },
+        rest: @escaping @Sendable (_ nanoseconds: UInt64) -> Void = ReadPatience.sleep
     ) {
         (self.limit, self.calm, self.pause) = (limit * 1_000_000, calm * 1_000_000, pause * 1_000_000)
-        self.now = now
+        (self.now, self.rest) = (now, rest)
+    }
+
+    private static func sleep(_ nanoseconds: UInt64) {
+        var time = timespec(tv_sec: .zero, tv_nsec: Int(nanoseconds))
+        nanosleep(&time, nil)
     }
 
     /// Calls `body` until it brings something else than EIO, or patience is at an end. Blocks meanwhile.
@@ -43,7 +52,7 @@ final class ReadPatience: Sendable {
         var answer = body()
         guard answer.result < 0, answer.number == EIO else { return answer }
         while self.waits(path) {
-            usleep(UInt32(self.pause / 1000))
+            self.rest(self.pause)
             answer = body()
             if answer.result < 0, answer.number == EIO { continue }
             self.state.withLock { $0.spells[path] = nil }

@@ -172,11 +172,8 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             return batch.dropping(below: self.next)
         case .gap:
             return nil  // The next frame's base tells what is missing.
-        case .footer(let footer):
-            self.leave(segment, position: footer.dataEnd)
-            return nil
-        case .end(let position):
-            self.leave(segment, position: position)
+        case .footer, .end:
+            self.leave(segment, position: self.scanner!.position)
             return nil
         }
     }

@@ -42,8 +42,8 @@ struct LogIdentity {
         for file in files { slots[file] = try Self.newestSlot(disk, "\(folder)/\(file)", as: .cursor) }
         // Only since version 2 a slot says whose it is.
         let isNewFormat =
-            self.registry.isThere || found.segments.contains { $0.header.version > 1 } || mark.map { $0.owner > 0 } ?? false
-            || slots.values.contains { $0.owner > 0 }
+            self.registry.isThere || found.segments.contains { $0.header.version > 1 } || mark.map { $0.owner != 0 } ?? false
+            || slots.values.contains { $0.owner != 0 }
         // A mark that says nothing is what a first start leaves that was cut short: the registry comes next, and only then a cursor.
         let isThere =
             !found.segments.isEmpty || !found.unreadable.isEmpty || !slots.isEmpty || mark.map { $0.value > 0 || $0.ordinal > 0 } ?? false

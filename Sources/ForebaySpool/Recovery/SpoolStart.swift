@@ -50,16 +50,23 @@ struct SpoolStart {
         (self.identity, self.outcome) = (identity, outcome)
         self.view = SpoolView(
             SpoolView.State(
-                segments: outcome.segments, durableEnd: outcome.durableEnd, ordinals: outcome.ordinals,
+                segments: Self.segments(outcome), durableEnd: outcome.durableEnd, ordinals: outcome.ordinals,
                 retention: configuration.kind == .spool ? .cursors : .everything,
                 recent: RecentTail(limit: configuration.kind == .spool ? configuration.recentBytes : 0)))
         // Before the cursors: with them the registry says that every slot is of the present version.
         self.mark = try Self.openMark(configuration, budget, identity, outcome, isTold: reporter.isSaved)
         self.cursors = try CursorSet(configuration, budget, identity, self.view, reporter, moved: moved)
-        // Beside one that is gone the segments are sound.
-        for hole in outcome.holes where !hole.isGone { self.view.damaged(hole.segment) }
-        // What was told of as lost is not removed when it was put back and is not read any more: it is kept in quarantine.
-        for number in outcome.kept { self.view.damaged(number) }
+    }
+
+    /// The damaged ones are known before anybody looks at them. Beside one that is gone the segments are sound. What was told of as lost is
+    /// not removed when it was put back and is not read any more: it is kept in quarantine.
+    private static func segments(_ outcome: SpoolRecovery.Outcome) -> [SegmentInfo] {
+        let damaged = Set(outcome.holes.filter { !$0.isGone }.map(\.segment) + outcome.kept)
+        return outcome.segments.map { segment in
+            var segment = segment
+            segment.isDamaged = segment.isDamaged || damaged.contains(segment.number)
+            return segment
+        }
     }
 
     /// An older forebay would take it: its newest segment is of an older version.

@@ -177,8 +177,7 @@ package final class SetAsideScan {
         guard let segment = self.segment else { return nil }
         switch try self.scanner!.step() {
         case .gap: self.hasGap = true  // The next frame's ordinal tells what is missing.
-        case .footer(let footer): self.leave(segment, position: footer.dataEnd)
-        case .end(let position): self.leave(segment, position: position)
+        case .footer, .end: self.leave(segment, position: self.scanner!.position)
         case .frame(let frame, let position):
             guard frame.base < segment.end else {
                 self.leave(segment, position: position)

@@ -187,8 +187,6 @@ package final class KnownLogs: Sendable {
     package func forget(_ paths: [String]) throws(ForebayError) {
         var names = Set(paths.map(self.name))
         for path in paths { names.formUnion(try self.formerNames(of: path)) }
-        let isKnown = self.state.withLock { state in names.contains { state.registry.logs[$0] != nil || state.opened[$0] != nil } }
-        guard isKnown else { return }
         try self.change { registry, opened in
             for name in names { (registry.logs[name], registry.ends[name], opened[name]) = (nil, nil, nil) }
         }

@@ -12,6 +12,7 @@ package final class MemorySource: EventSource {
         var ahead: (kept: SettledAhead, isFinal: Bool)?
         var waiting: [(end: UInt64, waiter: UnsafeContinuation<Void, Never>)] = []
         var failure: ForebayError?
+        var settledAhead: UInt64 = 0
     }
 
     package let spool: SpoolID
@@ -71,6 +72,13 @@ package final class MemorySource: EventSource {
 
     /// What it was given to remember last, and whether that was at the end of a run.
     package var ahead: (kept: SettledAhead, isFinal: Bool)? { self.state.withLock { $0.ahead } }
+
+    package func settled(ahead count: UInt64) {
+        self.state.withLock { $0.settledAhead = count }
+    }
+
+    /// How many events are settled beyond the cursor, as it was told last.
+    package var settledAhead: UInt64 { self.state.withLock { $0.settledAhead } }
 
     /// The cursor can't be moved from now on; none: it can again.
     package func failCommits(with failure: ForebayError?) {
