@@ -49,7 +49,7 @@ final class SetAsideFixture {
     func crashed() throws -> SetAsideFixture {
         let copy = SetAsideFixture(segmentSize: self.segmentSize, capacity: self.capacity, threads: self.threads)
         guard FileManager.default.fileExists(atPath: self.directory) else { return copy }
-        try FileManager.default.copyItem(atPath: self.directory, toPath: copy.directory)
+        try SpoolFixture.copy(self.directory, to: copy.directory)
         return copy
     }
 

@@ -65,4 +65,28 @@ extension SetAsideHoleTests {
             await log.close()
         }
     }
+
+    @Test("where the newest is lost, and then the one behind it and the mark, too, what is newer is not taken for what was lost")
+    func newestTwice() async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        let large = String(repeating: "s", count: 9_000)
+        var log = try fixture.open()
+        for number in 0..<18 { try await log.append(new: number == 0 ? [unit(1)] : [], [aside(1, ["\(number)" + large])]) }
+        await log.close()
+        try FileManager.default.removeItem(atPath: try #require(try fixture.segmentFiles().last))
+        log = try fixture.open()
+        try await log.append(new: [], [aside(1, ["lost"])])
+        await log.close()
+        try FileManager.default.removeItem(atPath: try #require(try fixture.segmentFiles().last))
+        try FileManager.default.removeItem(atPath: fixture.directory + "/mark")
+        for start in 0..<3 {
+            log = try fixture.open()
+            try await log.append(new: [unit(UInt64(start) + 10)], [aside(UInt64(start) + 10, ["new \(start)"])])
+            await log.close()
+        }
+        log = try fixture.open()
+        #expect(!log.damage.alarms.contains { $0.text.contains("moved to quarantine") }, "\(log.damage.alarms)")
+        for start in 0..<3 { #expect(try log.scan([UInt64(start) + 10: 0]).values(of: UInt64(start) + 10) == ["new \(start)"]) }
+        await log.close()
+    }
 }

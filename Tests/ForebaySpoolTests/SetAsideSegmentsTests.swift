@@ -66,7 +66,7 @@ struct SetAsideSegmentsTests {
         let again = try fixture.open()
         let missing = again.missing
         #expect(
-            missing.count == 1 && missing.allSatisfy { $0.position == 0 && $0.unit == 1 && $0.reason == "frames are missing" }, "\(missing)"
+            missing.count == 1 && missing.allSatisfy { $0.position == 0 && $0.unit == 1 && $0.reason == "a segment is gone" }, "\(missing)"
         )
         await again.close()
     }

@@ -45,8 +45,21 @@ final class SpoolFixture {
     /// The folder as it is now, in another place: what a kill at this instant would leave.
     func crashed() throws -> SpoolFixture {
         let copy = SpoolFixture(segmentSize: self.segmentSize, capacity: self.budgetCapacity)
-        try FileManager.default.copyItem(atPath: self.directory, toPath: copy.directory)
+        try Self.copy(self.directory, to: copy.directory)
         return copy
+    }
+
+    /// Of a folder from which the keeper may be removing something just now.
+    static func copy(_ folder: String, to copy: String) throws {
+        for attempt in 1... {
+            do {
+                return try FileManager.default.copyItem(atPath: folder, toPath: copy)
+            } catch {
+                guard attempt < 10, (error as? CocoaError)?.code == .fileReadNoSuchFile || (error as? CocoaError)?.code == .fileNoSuchFile
+                else { throw error }
+                try FileManager.default.removeItem(atPath: copy)
+            }
+        }
     }
 
     func segmentFiles() throws -> [String] {

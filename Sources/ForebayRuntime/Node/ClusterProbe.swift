@@ -34,7 +34,7 @@ actor ClusterProbe {
             }
             let shown = try await producer.metadataOfAllTopics(timeout: 5000)
             var topics = shown.topics
-            for name in names where !shown.topics.contains(where: { $0.name == name }) {
+            for name in Set(names).subtracting(topics.map(\.name)).sorted() {
                 guard let topic = producer.open(topic: name) else { continue }
                 topics += try await producer.metadata(of: topic, timeout: 5000).topics
             }

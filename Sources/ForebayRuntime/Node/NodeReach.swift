@@ -45,14 +45,12 @@ package enum NodeReach {
 
     /// Topics that are named there beyond this many are counted only.
     private static let namedTopics = 10
-    /// Topics beyond this many are not asked for by name: a question each.
-    private static let askedTopics = 100
 
     private static func cluster(_ cluster: ClusterConfiguration, topics: [String], _ loop: EventLoop) async -> [Reached] {
         let probe = ClusterProbe(loop: loop)
         let properties = KafkaProperties(client: cluster.properties, producer: cluster.producer)
         let what = "cluster \(cluster.name)"
-        switch await probe.ask(properties, about: Array(topics.prefix(self.askedTopics))) {
+        switch await probe.ask(properties, about: topics) {
         case .success(let metadata):
             let brokers = Reached(
                 what: what, found: "\(metadata.brokers) \(metadata.brokers == 1 ? "broker" : "brokers")", verdict: .good)

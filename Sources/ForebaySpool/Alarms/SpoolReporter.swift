@@ -1,6 +1,5 @@
 import ForebayCore
 import ForebayTelemetry
-import Glibc
 import Synchronization
 
 /// Tells of what was lost or found damaged in a log: at once, and durably before anything is changed that would hide it from the next
@@ -12,24 +11,8 @@ final class SpoolReporter: Sendable {
         var staying: [String: SpoolAlarm] = [:]
         /// Where what is known is kept; none: which log it is is not known yet.
         var file: AlarmFile?
-        /// None: all that is known is written.
-        var unsaved: Unsaved?
-        /// Something was not tried yet.
-        var isDue = false
-        var lastFailure: ForebayError?
+        var unsaved = UnsavedAlarms()
     }
-
-    /// What is known and not written.
-    private struct Unsaved {
-        /// ns, on the clock that only moves forward.
-        let since: UInt64
-        /// Sequences below it are not concerned.
-        var sequence = UInt64.max
-        var units: Set<UInt64> = []
-    }
-
-    /// ns: a disk that has given errors for so long is not going to take a line.
-    private static let patience: UInt64 = 60_000_000_000
 
     private let directory: String
     private let metrics: SpoolMetrics
@@ -53,6 +36,17 @@ final class SpoolReporter: Sendable {
     /// Sequences that can't be read, whether somebody has acknowledged that or not.
     var holes: [Range<UInt64>] {
         self.state.withLock { $0.known.holes }
+    }
+
+    /// The highest number of a segment that was told of as gone, and one past the highest sequence that was; acknowledged or not.
+    var reached: (segment: UInt64, sequence: UInt64) {
+        self.state.withLock { state in
+            let gone = (state.known.missing + state.known.acknowledged).filter { $0.isGone && $0.unit == nil }
+            let files = (state.known.alarms + state.known.acknowledgedAlarms).filter(\.holdsEvents).compactMap { alarm in
+                alarm.file.split(separator: "/").last.flatMap { SegmentFile.number(ofName: String($0)) }
+            }
+            return ((gone.map(\.segment) + files).max() ?? 0, gone.map(\.sequences.upperBound).max() ?? 0)
+        }
     }
 
     /// Of the files that can't be removed, one stands for all.
@@ -163,7 +157,7 @@ final class SpoolReporter: Sendable {
     func passed(_ sequences: Range<UInt64>, by routes: [RouteID]) {
         let isNew = self.state.withLock { state in
             let isNew = state.known.add(PassedRange(sequences: sequences, routes: routes))
-            if isNew { self.isUnsaved(&state, from: sequences.lowerBound) }
+            if isNew { state.unsaved.add(from: sequences.lowerBound, now: self.now) }
             return isNew
         }
         if isNew { self.saveDue() }
@@ -235,7 +229,7 @@ final class SpoolReporter: Sendable {
             self.state.withLock { state in
                 state.known.add(told)
                 state.known.losses += 1
-                self.isUnsaved(&state, from: told.unit == nil ? told.sequences.lowerBound : nil, unit: told.unit)
+                state.unsaved.add(from: told.unit == nil ? told.sequences.lowerBound : nil, unit: told.unit, now: self.now)
             }
             isTold = true
             self.metrics.corruption.increment()
@@ -323,42 +317,29 @@ final class SpoolReporter: Sendable {
         return SpoolDamage(missing: seen.missing, alarms: seen.alarms)
     }
 
-    /// - Parameters:
-    ///   - sequence: what was told of begins with it; none: it is nothing that a cursor passes.
-    ///   - unit: the same.
-    private func isUnsaved(_ state: inout State, from sequence: UInt64? = nil, unit: UInt64? = nil) {
-        var unsaved = state.unsaved ?? Unsaved(since: self.time.monotonicNanoseconds)
-        unsaved.sequence = min(unsaved.sequence, sequence ?? .max)
-        if let unit { unsaved.units.insert(unit) }
-        state.unsaved = unsaved
-        state.isDue = true
-    }
+    private var now: UInt64 { self.time.monotonicNanoseconds }
 
     private func save() {
-        self.state.withLock { self.isUnsaved(&$0) }
+        self.state.withLock { $0.unsaved.add(now: self.now) }
         self.saveDue()
     }
 
-    /// Not being able to is no reason to stop: it was told, and it is tried again. One thread writes; another that comes meanwhile leaves it
-    /// to that one, and nobody passes what is not written yet (``mayPass(_:)``).
+    /// Not being able to is no reason to stop: it was told, and it is tried again. One thread writes; another that comes meanwhile leaves
+    /// it to that one, and nobody passes what is not written yet (``mayPass(_:)``).
     private func saveDue() {
-        while self.state.withLock({ $0.isDue }), self.saving.withLockIfAvailable({ _ in self.write() }) != nil {}
+        while self.state.withLock({ $0.unsaved.isDue }), self.saving.withLockIfAvailable({ _ in self.write() }) != nil {}
     }
 
     private func write() {
-        let (file, known, lastFailure) = self.state.withLock { state in
-            state.isDue = false
-            return (state.file, state.known, state.lastFailure)
+        let (file, known) = self.state.withLock { state in
+            state.unsaved.begin()
+            return (state.file, state.known)
         }
         do throws(ForebayError) {
             try file?.write(known)
-            self.state.withLock { state in
-                state.lastFailure = nil
-                if !state.isDue { state.unsaved = nil }
-            }
+            self.state.withLock { $0.unsaved.wrote() }
         } catch {
-            self.state.withLock { $0.lastFailure = error }
-            guard lastFailure == nil else { return }
+            guard self.state.withLock({ $0.unsaved.failed(error) }) else { return }
             self.logger.warning(
                 "an alarm could not be written to disk; until it can be, only this process knows it",
                 ["folder": self.directory, "error": error.description])
@@ -366,21 +347,12 @@ final class SpoolReporter: Sendable {
     }
 
     /// Whether all that was told of is durable.
-    var isSaved: Bool { self.state.withLock { $0.unsaved == nil } }
+    var isSaved: Bool { self.state.withLock { $0.unsaved.isEmpty } }
 
-    /// Whether a cursor may be written at a sequence. Not beyond what was told of and only this process knows: a kill would leave it to
-    /// nobody. Room for it comes back one day, for what lies below goes; a disk that gives errors holds up no cursor for long.
-    func mayPass(_ sequence: UInt64) -> Bool { self.mayPass { sequence <= $0.sequence } }
+    /// See ``UnsavedAlarms``.
+    func mayPass(_ sequence: UInt64) -> Bool { self.state.withLock { $0.unsaved.isEmpty || $0.unsaved.mayPass(sequence, now: self.now) } }
 
-    /// The same of a unit of a set-aside log.
-    func mayPass(unit: UInt64) -> Bool { self.mayPass { !$0.units.contains(unit) } }
-
-    private func mayPass(_ isFree: (Unsaved) -> Bool) -> Bool {
-        let (unsaved, failure) = self.state.withLock { ($0.unsaved, $0.lastFailure) }
-        guard let unsaved, !isFree(unsaved) else { return true }
-        guard let failure, failure.code != .spoolFull, failure.systemCode != ENOSPC else { return false }
-        return self.time.monotonicNanoseconds - unsaved.since > Self.patience
-    }
+    func mayPass(unit: UInt64) -> Bool { self.state.withLock { $0.unsaved.isEmpty || $0.unsaved.mayPass(unit: unit, now: self.now) } }
 
     /// Tries to write what could not be written.
     ///

@@ -52,7 +52,7 @@ package final class SpoolCursor: Sendable {
     private let mayPass: @Sendable (UInt64) -> Bool
     private let onDiskFailure: @Sendable (ForebayError) -> Never
 
-    /// - Parameter mayPass: whether what lies below a sequence, and could not be read, is told of durably. Until then it is not written there.
+    /// - Parameter mayPass: whether what lies below a sequence and could not be read is told of durably. Until then it is not written.
     init(
         name: String, routes: [RouteID], slots: sending SlotFile, value: SlotFile.Value, ahead: SettledAheadFile, budget: SpoolBudget,
         moved: @escaping @Sendable () -> Void, mayPass: @escaping @Sendable (UInt64) -> Bool,

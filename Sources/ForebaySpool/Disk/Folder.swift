@@ -96,7 +96,10 @@ struct Folder {
             try self.disk.exchange(place, path)
         } catch {
             // Gone meanwhile, or a file system that can't do it in one step.
-            guard [ENOENT, EINVAL, ENOSYS].contains(error.systemCode) else { throw error }
+            guard [ENOENT, EINVAL, ENOSYS].contains(error.systemCode) else {
+                try? self.disk.remove(place)  // As above.
+                throw error
+            }
             if try self.exists(path) { try self.disk.rename(path, to: try self.freeName(for: path, in: folder)) }
             try self.disk.rename(place, to: path)
         }

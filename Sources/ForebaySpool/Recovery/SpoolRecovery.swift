@@ -341,7 +341,9 @@ struct SpoolRecovery {
     private func checkEnd(_ found: FoundSegments, _ identity: LogIdentity, _ highest: UInt64, _ outcome: inout Outcome) {
         // Version 1 removed the newest one, too, when nobody needed it.
         let end = outcome.segments.last?.end ?? (identity.isVersion1 ? highest : identity.released)
-        outcome.durableEnd = max(highest, end)
+        // What was told of as lost had its numbers: new segments and events never get these, or a later start would take them for it.
+        let told = self.reporter.reached
+        outcome.durableEnd = max(highest, end, told.sequence)
         if outcome.isNewestLost {
             self.reporter.report(
                 SpoolAlarm(
@@ -350,7 +352,7 @@ struct SpoolRecovery {
                         "the newest segment is gone or can't be read: events accepted last may be lost, from sequence \(end) on; new events"
                         + " get ids of a new kind", holdsEvents: true))
         }
-        outcome.nextNumber = max(outcome.newest, found.highestName) + 1
+        outcome.nextNumber = max(outcome.newest, found.highestName, told.segment) + 1
         if outcome.durableEnd > end, !outcome.holes.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
             outcome.holes.append(
                 MissingRange(
