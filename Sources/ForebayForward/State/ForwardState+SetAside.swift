@@ -205,8 +205,7 @@ extension ForwardState {
         for place in self.topics[topic].partitions { taken += self.takeAll(of: place) }
         while self.topics[topic].waiting.count > 0 {
             let flight = self.topics[topic].waiting.removeFirst(in: self.flights)
-            self.queuedBytes -= Int(self.flights[flight].bytes)
-            if self.flights[flight].flags.contains(.alone) { self.topics[topic].alone -= 1 }
+            self.forget(flight, topic)
             taken.append(flight)
         }
         return taken.sorted { self.flights.number($0) < self.flights.number($1) }
