@@ -133,13 +133,13 @@ extension ForwardStage {
             return shown.totals
         }
         self.metrics.inFlight.set(Double(self.state.flights.count))
-        if !self.state.settledBatches.isEmpty {
+        if !self.state.deliveries.isEmpty {
             let now = self.surroundings.time.wallMilliseconds
-            for batch in self.state.settledBatches {
+            for (acceptedAt, count) in self.state.deliveries {
                 // As floating point: what is on disk may say anything.
-                self.metrics.endToEnd.observe(max(0, Double(now) - Double(batch.acceptedAt)) / 1000, count: batch.count)
+                self.metrics.endToEnd.observe(max(0, Double(now) - Double(acceptedAt)) / 1000, count: count)
             }
-            self.state.settledBatches.removeAll(keepingCapacity: true)
+            self.state.deliveries.removeAll(keepingCapacity: true)
         }
         // A new run counts from 0 again.
         let base = totals.delivered >= before.delivered ? before : ForwardState.Totals()

@@ -33,6 +33,28 @@ struct StageRoomTests {
         }
     }
 
+    @Test("the time to delivery is that of what was delivered: what is set aside counts once, when it is, and a dead letter never")
+    func endToEnd() throws {
+        try StageWorld.run { world in
+            func counts() -> [String?] {
+                ["forward", "setaside"].map { world.metric("forebay_delivery_end_to_end_seconds_count", "stage=\"\($0)\"") }
+            }
+            world.cluster.topics = ["t": 1, "dead": 1, "good": 1]
+            world.cluster.refusal = { $0.topic == "t" ? .topicAuthorizationFailed : $0.topic == "dead" ? .invalidRecord : .none }
+            let names = ["good", "t", "dead", "t", "good", "t"]
+            try await world.settled(world.give(names.map { EventFactory.Sample($0, value: "v", partition: 0) }))
+            await world.pass(20_000)
+            #expect(world.cluster.sent.filter { $0.producer.hasPrefix("setaside") }.count > 3, "it is tried again and again")
+            #expect(counts() == ["2", "0"] && world.letters.letters.count == 1)
+            world.cluster.refusal = { _ in .none }
+            try await world.until("all is delivered") { world.setAside.isEmpty }
+            await world.pass(100)
+            #expect(counts() == ["2", "3"])
+            let sum = Double(world.metric("forebay_delivery_end_to_end_seconds_sum", "setaside") ?? "") ?? 0
+            #expect(sum > 60, "each of the three waited for more than 20 s")
+        }
+    }
+
     @Test("what wants room is shown: since when, why and what to do, and no longer than it does")
     func roomShown() throws {
         try StageWorld.run { world in

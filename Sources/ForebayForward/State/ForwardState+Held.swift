@@ -26,8 +26,8 @@ extension ForwardState {
     /// A report of an event that was settled otherwise meanwhile.
     mutating func reportHeld(_ report: KafkaReport) {
         guard let hold = self.holds.removeValue(forKey: report.token) else { return }
+        if !report.error.isError, let pinned = self.pinned[hold.batch] { self.delivered(acceptedAt: pinned.batch.acceptedAt) }
         self.unpin(hold.batch)
-        if !report.error.isError { self.totals.delivered += 1 }
         self.heldReports.append((report.token, !report.error.isError))
     }
 
