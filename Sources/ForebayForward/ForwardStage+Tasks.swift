@@ -191,7 +191,7 @@ extension ForwardStage {
     func buryTheDead() async {
         for await _ in self.deaths.stream {
             while !self.state.deaths.isEmpty {
-                let deaths = Array(self.state.deaths.prefix(64))
+                let deaths = self.nextDeaths()
                 let letters = deaths.map(self.letter)
                 do throws(ForebayError) {
                     let numbers = try await self.deadLetters.append(letters)
@@ -208,6 +208,17 @@ extension ForwardStage {
                 self.turn()
             }
         }
+    }
+
+    /// What goes into the log together: bounded in bytes, too, for what is refused is mostly large, and a group needs room in one segment.
+    private func nextDeaths() -> [ForwardState.Death] {
+        var bytes = 0
+        let deaths = self.state.deaths.prefix(64).prefix { death in
+            let isFirst = bytes == 0
+            bytes += Int(self.state.flights[UInt32(truncatingIfNeeded: death.flight)].bytes)
+            return isFirst || bytes <= self.configuration.setAsideGroup
+        }
+        return Array(deaths)
     }
 
     private func letter(_ death: ForwardState.Death) -> DeadLetter {
