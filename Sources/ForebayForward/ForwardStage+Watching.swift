@@ -20,7 +20,7 @@ extension ForwardStage {
                 self.roomFailures = 0
                 if self.role == .direct { self.setAside.wentDirect() }
             }
-            await self.keepAhead(isFinal: false)
+            self.keepAhead(isFinal: false)
         }
     }
 

@@ -127,7 +127,7 @@ package actor ForwardStage: Stage {
             self.end()  // Before the tasks are waited for: with their producers gone, none waits for an answer.
             group.cancelAll()
         }
-        await self.keepAhead(isFinal: true)
+        self.keepAhead(isFinal: true)
         self.leaveSetAside()
         if let failure { throw failure }
         try Task.checkCancellation()

@@ -53,7 +53,7 @@ struct NodeRoute: Sendable {
         self.cursor = try await Self.cursor(route, storage)
         let readAhead = configuration.delivery.readAhead
         let ahead = try self.cursor.openAhead(
-            end: storage.spool.durableEnd, witnesses: [log.witness, await letters.witness].compactMap { $0 })
+            end: storage.spool.durableEnd, witnesses: [log.witness, letters.witness].compactMap { $0 })
         self.source = SpoolSource(
             spool: storage.spool, cursor: self.cursor, executor: loop.executor(), disk: storage.threads.read.executor(),
             configuration: ForebayBuffer.BufferConfiguration(
