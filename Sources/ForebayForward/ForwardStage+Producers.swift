@@ -27,7 +27,7 @@ extension ForwardStage {
         if let size = self.state.smallBatchSize, let small = self.producers[ProducerSlot.small.rawValue],
             small.kind != .small(batchSize: size)
         {
-            self.state.drain(.small)
+            self.state.drain(.small, now: now)
         }
         for slot in ProducerSlot.allCases { self.renewIfOutgrown(slot, now: now) }
         for slot in self.state.slotsToClose(now: now) {

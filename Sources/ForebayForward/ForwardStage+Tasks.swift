@@ -181,8 +181,9 @@ extension ForwardStage {
         while true {
             do { try await self.surroundings.time.sleep(milliseconds: self.configuration.metadataInterval) } catch { return }
             self.state.wantAll()
-            if self.state.isUnused(.single) { self.state.drain(.single) }
-            if self.state.isUnused(.small) { self.state.drain(.small) }
+            for slot in [ProducerSlot.single, .small] where self.state.isUnused(slot) {
+                self.state.drain(slot, now: self.loop.nowMilliseconds)
+            }
             self.turn()
         }
     }

@@ -187,7 +187,7 @@ package actor ForwardStage: Stage {
         } else if let idleSince {
             guard now - idleSince >= self.configuration.drainIdle else { return }
             self.share = nil
-            for slot in ProducerSlot.allCases { self.state.drain(slot) }
+            for slot in ProducerSlot.allCases { self.state.drain(slot, now: now) }
         } else {
             self.idleSince = now
         }
