@@ -129,6 +129,7 @@ extension ForwardStage {
                 shown.inFlight = self.state.flights.count
                 shown.inFlightBytes = self.heldBytes
                 shown.leaving = self.departing.reduce(0) { $0 + $1.flights.count }
+                shown.held = self.heldTopics
             }
             return shown.totals
         }
@@ -212,7 +213,7 @@ extension ForwardStage {
                 self.logger.warning(
                     "topic takes no events now; too many topics are set aside to add it, so its route waits",
                     ["route": self.route, "topic": topic, "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
-            case .timeTaken: break  // Told when the topic goes direct again.
+            case .timeTaken: break  // Told when the topic takes events, or goes direct, again.
             case .released(let topic): self.logger.info("topic takes events again", ["route": self.route, "topic": topic])
             case .suspects(let topic, let count, let code):
                 self.logger.warning(
@@ -240,13 +241,14 @@ extension ForwardStage {
             }
         }
         self.state.notes = []
-        let held = self.state.held.prefix(5).compactMap { index in
-            self.state.topics[index].failure.map { "\(self.state.topics[index].name): \($0.code)" }
-        }
         let refusedTimes = self.state.refusedTimes.sorted().prefix(5)
-        self.shown.withLock {
-            $0.held = held
-            $0.refusedTimes = Array(refusedTimes)
+        self.shown.withLock { $0.refusedTimes = Array(refusedTimes) }
+    }
+
+    private var heldTopics: [String] {
+        self.state.held.prefix(5).compactMap { index in
+            guard case .held = self.state.topics[index].phase, let failure = self.state.topics[index].failure else { return nil }
+            return "\(self.state.topics[index].name): \(failure.code)"
         }
     }
 }
