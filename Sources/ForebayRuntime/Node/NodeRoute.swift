@@ -107,10 +107,6 @@ struct NodeRoute: Sendable {
         for log in self.setAside.logs { log.source.close() }
     }
 
-    static func age(_ acceptedAt: Int64?) -> Double? {
-        acceptedAt.map { max(0, Double(WallClock.milliseconds - $0) / 1000) }
-    }
-
     static let lagHelp = "Events accepted and not settled yet."
     static let setAsideHelp = "Events set aside because they can't be delivered now."
 
