@@ -22,6 +22,13 @@ package final class SpoolSource: EventSource {
         var failure: ForebayError?
         /// Since when the first event that is not settled is that.
         var oldest: (sequence: UInt64, seenAt: UInt64)?
+        /// While nothing is handed out: since when something waits. Where the disk can't be read it is never handed out.
+        var unread: WaitingSince?
+
+        /// What is handed out and not settled.
+        var handed: WaitingSince? {
+            self.source.oldestAcceptedAt.map { WaitingSince(acceptedAt: $0, seenAt: self.oldest?.seenAt ?? .max) }
+        }
         var ahead: SettledAhead
         /// Events below it may have been sent before; as long as so many bytes were not handed out.
         var resentBelow: UInt64
@@ -68,15 +75,24 @@ package final class SpoolSource: EventSource {
 
     /// How long the oldest event that waits has waited, in seconds; none if nothing waits.
     package var oldestAge: Double? {
-        self.state.withLock { state in
-            state.source.oldestAcceptedAt.map { WaitingSince(acceptedAt: $0, seenAt: state.oldest?.seenAt ?? .max) }
+        let waits = self.waiting > 0
+        return self.state.withLock { state -> WaitingSince? in
+            if let handed = state.handed { return handed }
+            state.unread = waits ? state.unread ?? self.fromNow : nil
+            return state.unread
         }?.seconds(at: self.surroundings.time)
+    }
+
+    private var fromNow: WaitingSince {
+        WaitingSince(acceptedAt: self.surroundings.time.wallMilliseconds, seenAt: self.surroundings.time.monotonicNanoseconds)
     }
 
     /// Begins anew at the cursor; what an earlier call handed out and nobody settled comes again.
     package func batches() -> AsyncStream<Batch> {
         let link = Link<Batch>(name: self.spoolCursor.name, bound: self.readAheadBytes)
+        let waits = self.lag > 0
         self.state.withLock { state in
+            state.unread = waits ? state.handed ?? state.unread ?? self.fromNow : nil
             (state.source, state.reading, state.failure) = (SourceState(cursor: self.spoolCursor.sequence), link, nil)
             if state.ahead.sentBelow > state.resentBelow { (state.resentBelow, state.resentBytes) = (state.ahead.sentBelow, .max) }
         }
@@ -181,6 +197,7 @@ package final class SpoolSource: EventSource {
 
     private func seeOldest(_ state: inout State) {
         let oldest = state.source.oldestSequence
+        if oldest != nil { state.unread = nil }
         guard oldest != state.oldest?.sequence else { return }
         state.oldest = oldest.map { ($0, self.surroundings.time.monotonicNanoseconds) }
     }

@@ -129,17 +129,18 @@ extension ForwardStage {
                 shown.inFlight = self.state.flights.count
                 shown.inFlightBytes = self.heldBytes
                 shown.leaving = self.departing.reduce(0) { $0 + $1.flights.count }
+                shown.held = self.heldTopics
             }
             return shown.totals
         }
         self.metrics.inFlight.set(Double(self.state.flights.count))
-        if !self.state.settledBatches.isEmpty {
+        if !self.state.deliveries.isEmpty {
             let now = self.surroundings.time.wallMilliseconds
-            for batch in self.state.settledBatches {
+            for (acceptedAt, count) in self.state.deliveries {
                 // As floating point: what is on disk may say anything.
-                self.metrics.endToEnd.observe(max(0, Double(now) - Double(batch.acceptedAt)) / 1000, count: batch.count)
+                self.metrics.endToEnd.observe(max(0, Double(now) - Double(acceptedAt)) / 1000, count: count)
             }
-            self.state.settledBatches.removeAll(keepingCapacity: true)
+            self.state.deliveries.removeAll(keepingCapacity: true)
         }
         // A new run counts from 0 again.
         let base = totals.delivered >= before.delivered ? before : ForwardState.Totals()
@@ -212,7 +213,7 @@ extension ForwardStage {
                 self.logger.warning(
                     "topic takes no events now; too many topics are set aside to add it, so its route waits",
                     ["route": self.route, "topic": topic, "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
-            case .timeTaken: break  // Told when the topic goes direct again.
+            case .timeTaken: break  // Told when the topic takes events, or goes direct, again.
             case .released(let topic): self.logger.info("topic takes events again", ["route": self.route, "topic": topic])
             case .suspects(let topic, let count, let code):
                 self.logger.warning(
@@ -240,13 +241,14 @@ extension ForwardStage {
             }
         }
         self.state.notes = []
-        let held = self.state.held.prefix(5).compactMap { index in
-            self.state.topics[index].failure.map { "\(self.state.topics[index].name): \($0.code)" }
-        }
         let refusedTimes = self.state.refusedTimes.sorted().prefix(5)
-        self.shown.withLock {
-            $0.held = held
-            $0.refusedTimes = Array(refusedTimes)
+        self.shown.withLock { $0.refusedTimes = Array(refusedTimes) }
+    }
+
+    private var heldTopics: [String] {
+        self.state.held.prefix(5).compactMap { index in
+            guard case .held = self.state.topics[index].phase, let failure = self.state.topics[index].failure else { return nil }
+            return "\(self.state.topics[index].name): \(failure.code)"
         }
     }
 }

@@ -36,10 +36,9 @@ package final class ForwardMetrics: Sendable {
             help: "Whether a cursor waits because events can't be set aside, or dead letters not be written.", labels: labels)
         self.targetUp =
             role == .direct ? registry.gauge("forebay_target_up", help: "Whether the target cluster answers.", labels: labels) : nil
-        // Outages are long, so the buckets are.
         self.endToEnd = registry.histogram(
-            "forebay_delivery_end_to_end_seconds", help: "From acceptance to the delivery of a batch's last event.", labels: labels,
-            bounds: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 300, 1800, 7200, 86_400])
+            "forebay_delivery_end_to_end_seconds", help: "From the acceptance of an event to its delivery.", labels: labels,
+            bounds: Buckets.endToEnd)
     }
 
     // MARK: By topic

@@ -14,14 +14,14 @@ extension ForwardStage {
 
     /// Has the source remember what is settled beyond its cursor: where that stands still, and when the run is over. Else each restart
     /// would deliver and set aside the same events once more, for as long as an older one waits.
-    func keepAhead(isFinal: Bool) async {
+    func keepAhead(isFinal: Bool) {
         guard self.role == .direct else { return }
         let (head, settled) = (self.state.flights.head, self.state.totals.settled)
         defer { self.aheadSeen = head }
         guard isFinal || head == self.aheadSeen && settled != self.aheadKept else { return }
         self.aheadKept = settled
         var ahead = self.state.settledAhead
-        ahead.witnesses = [self.setAside.witness, await self.deadLetters.witness].compactMap { $0 }
+        ahead.witnesses = [self.setAside.witness, self.deadLetters.witness].compactMap { $0 }
         self.source.keep(ahead, isFinal: isFinal)
     }
 }

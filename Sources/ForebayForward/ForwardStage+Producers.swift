@@ -27,7 +27,7 @@ extension ForwardStage {
         if let size = self.state.smallBatchSize, let small = self.producers[ProducerSlot.small.rawValue],
             small.kind != .small(batchSize: size)
         {
-            self.state.drain(.small)
+            self.state.drain(.small, now: now)
         }
         for slot in ProducerSlot.allCases { self.renewIfOutgrown(slot, now: now) }
         for slot in self.state.slotsToClose(now: now) {
@@ -95,9 +95,11 @@ extension ForwardStage {
         open.producer.close(topic: handle)
     }
 
-    /// The handle of a topic at a producer, opened if need be.
+    /// The handle of a topic at a producer, opened if need be; none for an index that is nobody's now.
     func openTopic(_ topic: Int, _ slot: ProducerSlot) -> KafkaTopic? {
-        guard let open = self.producers[slot.rawValue] else { return nil }
+        // Before the index is looked up: it may be another topic's since, and must not lend it the handle of the one before.
+        self.closeTopics()
+        guard let open = self.producers[slot.rawValue], self.state.names.holds(topic) else { return nil }
         if topic < open.topics.count, let handle = open.topics[topic] { return handle }
         guard let handle = open.producer.open(topic: self.state.topics[topic].name) else { return nil }
         while open.topics.count <= topic { open.topics.append(nil) }

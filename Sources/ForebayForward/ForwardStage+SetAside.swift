@@ -82,13 +82,8 @@ extension ForwardStage {
                     self.hasRoom(for: .setAside)
                 } catch {
                     self.departing = group + self.departing
-                    self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
                     self.wantsRoom(for: .setAside, error)
-                    self.roomFailures += 1
-                    // After 5 s, and then more and more seldom: each time the cluster is asked.
-                    if [5, 10, 20].contains(self.roomFailures) || self.roomFailures % 30 == 0 { self.takeBack() }
-                    // Cancelled: the loop above ends.
-                    try? await self.surroundings.time.sleep(milliseconds: 1000)
+                    await self.notKept(error)
                 }
                 if Task.isCancelled { return }
                 self.turn()
@@ -96,9 +91,22 @@ extension ForwardStage {
         }
     }
 
+    private func notKept(_ error: ForebayError) async {
+        guard self.role == .direct else {
+            self.logger.warning(
+                "events of a partition can't be set aside apart; their topic waits", ["route": self.route, "error": "\(error)"])
+            return self.letGo()
+        }
+        self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
+        self.roomFailures += 1
+        // After 5 s, and then more and more seldom: each time the cluster is asked.
+        if [5, 10, 20].contains(self.roomFailures) || self.roomFailures % 30 == 0 { self.takeBack() }
+        // Cancelled: whoever calls looks.
+        try? await self.surroundings.time.sleep(milliseconds: 1000)
+    }
+
     /// What can't be set aside need not be: its topic may be there again.
     private func takeBack() {
-        guard self.role == .direct else { return }
         let now = self.loop.nowMilliseconds
         self.exchangeSetAside(now: now)
         let (units, delivered) = self.setAside.takeBack(Set(self.departing.map(\.unit)), from: self.role)
@@ -112,6 +120,27 @@ extension ForwardStage {
         let topics = self.state.comeBack(back.filter { !delivered.contains($0) })
         self.seeChanges()
         for topic in topics { self.state.placeBack(topic, now: now) }
+    }
+
+    /// What the drain can't set aside apart stands in the log already: it is tried again later, and what else is set aside goes on.
+    private func letGo() {
+        let now = self.loop.nowMilliseconds
+        self.exchangeSetAside(now: now)
+        let parts = self.departing
+        self.departing = []
+        var bytes: [UInt64: Int] = [:]
+        for part in parts {
+            bytes[part.unit, default: 0] += part.flights.reduce(0) {
+                $0 + Int(self.state.flights[UInt32(truncatingIfNeeded: $1)].bytes)
+            }
+        }
+        let delivered = self.setAside.letGo(bytes)
+        for (code, parts) in Dictionary(grouping: parts, by: \.code) {
+            let failure = KafkaFailure(
+                KafkaErrorCode(name: code) ?? .leaderNotAvailable,
+                reason: "a partition of it takes nothing, and there is no room to set its events aside apart")
+            self.state.withdraw(leaving: parts.flatMap(\.flights), delivered: delivered, failure, now: now)
+        }
     }
 
     /// What goes into the log together: bounded in bytes and units, each unit's events in their order.

@@ -17,14 +17,18 @@ extension ForwardStage {
                 guard !asked.isEmpty || slot == .main && self.wantsAnswer else { break }
                 guard await self.open(asked, slot, of: producer) else { continue }  // Its successor asks for all of them.
                 var rest = asked[...]
+                var isWhole = true
                 do throws(KafkaFailure) {
                     if asked.isEmpty { try await self.askForAnswer(producer, patience) }
-                    while !rest.isEmpty {
+                    while true {
+                        rest = rest.drop { !self.stands($0) }  // Forgotten while others were asked for.
+                        guard let first = rest.first, self.producers[slot.rawValue]?.producer === producer else { break }
                         // A question is for one topic, or for all that the client has: which may be far more than are asked for.
                         let opened = self.producers[slot.rawValue]?.opened.count ?? 0
                         let some = rest.count == 1 || rest.count * Self.costOfAsking < opened ? rest.prefix(1) : rest
-                        let alone = some.count == 1 ? self.openTopic(some[some.startIndex].index, slot) : nil
-                        self.learn(try await producer.metadata(of: alone, timeout: Int32(patience)), some, slot, from: producer)
+                        let alone = some.count == 1 ? self.openTopic(first.index, slot) : nil
+                        let answer = try await producer.metadata(of: alone, timeout: Int32(patience))
+                        isWhole = self.learn(answer, some, slot, from: producer) && isWhole
                         rest = rest.dropFirst(some.count)
                         if !rest.isEmpty { self.turn() }
                     }
@@ -36,10 +40,17 @@ extension ForwardStage {
                     // Cancelled: the loop above ends.
                     try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry)
                 }
+                // As after a failure: whatever an answer leaves out would be asked for again and again at once.
+                if !isWhole { try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry) }
                 if Task.isCancelled { return }
                 self.turn()
             }
         }
+    }
+
+    /// Whether an index still is the topic that it was before a suspension.
+    private func stands(_ asked: (index: Int, name: String)) -> Bool {
+        self.state.names.holds(asked.index) && self.state.topics[asked.index].name == asked.name
     }
 
     /// Of many new topics, those that the cluster does not have are not asked for by name.
@@ -54,9 +65,7 @@ extension ForwardStage {
         else { return listed }
         self.targetAnswered()
         let listed = Set(answer.topics.map(\.name)), now = self.loop.nowMilliseconds
-        for (index, name) in new where self.state.topics[index].name == name && self.state.names.holds(index) && !listed.contains(name) {
-            self.state.notListed(index, now: now)
-        }
+        for topic in new where self.stands(topic) && !listed.contains(topic.name) { self.state.notListed(topic.index, now: now) }
         self.turn()
         return listed
     }
@@ -73,14 +82,13 @@ extension ForwardStage {
     /// - Returns: false if the producer was closed meanwhile.
     private func open(_ asked: [(index: Int, name: String)], _ slot: ProducerSlot, of producer: any KafkaProducing) async -> Bool {
         var began = self.surroundings.time.monotonicNanoseconds
-        for (index, name) in asked {
+        for topic in asked {
             if self.surroundings.time.monotonicNanoseconds - began > Self.openingSlice {
                 await Task.yield()
                 guard self.producers[slot.rawValue]?.producer === producer else { return false }
                 began = self.surroundings.time.monotonicNanoseconds
             }
-            guard self.state.topics[index].name == name, self.state.names.holds(index) else { continue }
-            _ = self.openTopic(index, slot)
+            if self.stands(topic) { _ = self.openTopic(topic.index, slot) }
         }
         return true
     }
@@ -89,26 +97,28 @@ extension ForwardStage {
     /// One more question costs about as much as so many topics in an answer.
     private static let costOfAsking = 16
 
+    /// - Returns: false if the answer leaves out what was asked for.
     private func learn(
         _ answer: KafkaMetadata, _ asked: ArraySlice<(index: Int, name: String)>, _ slot: ProducerSlot, from producer: any KafkaProducing
-    ) {
+    ) -> Bool {
         self.targetAnswered()
-        guard self.producers[slot.rawValue]?.producer === producer else { return }  // Its successor asks for itself.
+        guard self.producers[slot.rawValue]?.producer === producer else { return true }  // Its successor asks for itself.
         let now = self.loop.nowMilliseconds
         let topics = Dictionary(answer.topics.map { ($0.name, $0) }) { first, _ in first }
         var missing: [Int] = []
-        for (index, name) in asked where self.state.topics[index].name == name && self.state.names.holds(index) {
-            if let topic = topics[name] {
-                self.state.learned(topic, index, from: slot, now: now)
-            } else {
-                missing.append(index)
+        for known in asked where self.stands(known) {
+            if let topic = topics[known.name] {
+                self.state.learned(topic, known.index, from: slot, now: now)
+            } else if self.state.topics[known.index].aside == .none {
+                missing.append(known.index)
             }
         }
         self.state.notLearned(missing, from: slot)
+        return missing.isEmpty
     }
 
     private func notLearned(_ asked: ArraySlice<(index: Int, name: String)>, _ slot: ProducerSlot, _ failure: KafkaFailure) {
-        self.state.notLearned(asked.filter { self.state.topics[$0.index].name == $0.name }.map(\.index), from: slot)
+        self.state.notLearned(asked.filter(self.stands).map(\.index), from: slot)
         guard slot == .main else { return }
         self.wantsAnswer = self.role == .direct
         self.targetFailed(failure)
@@ -130,7 +140,8 @@ extension ForwardStage {
                 let told = Dictionary(answers.map { ($0.topic, $0) }) { first, _ in first }
                 unanswered = answers.allSatisfy(\.mayBeToldLater) ? unanswered + 1 : 0
                 var later: [(index: Int, name: String)] = []
-                for (index, name) in asked where self.state.topics[index].name == name {
+                for topic in asked where self.stands(topic) {
+                    let (index, name) = topic
                     guard let answer = told[name] else { continue }
                     failures[name, default: 0] += answer.mayBeToldLater ? 1 : 0
                     if answer.mayBeToldLater, failures[name] == 1 {
@@ -143,7 +154,7 @@ extension ForwardStage {
                 if !later.isEmpty {
                     // Cancelled: the loop above ends.
                     try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry)
-                    for (index, name) in later where self.state.topics[index].name == name { self.state.wantLimit(of: index) }
+                    for topic in later where self.stands(topic) { self.state.wantLimit(of: topic.index) }
                 }
                 if Task.isCancelled { return }
                 self.turn()
@@ -158,8 +169,9 @@ extension ForwardStage {
     }
 
     private func goOn(withoutLimitsOf asked: [(index: Int, name: String)]) {
-        for (index, name) in asked where self.state.topics[index].name == name && !self.state.topics[index].limitIsKnown {
-            self.state.learnedLimit(nil, times: self.state.topics[index].times, index, now: self.loop.nowMilliseconds)
+        for topic in asked where self.stands(topic) && !self.state.topics[topic.index].limitIsKnown {
+            let times = self.state.topics[topic.index].times
+            self.state.learnedLimit(nil, times: times, topic.index, now: self.loop.nowMilliseconds)
         }
         self.turn()
     }
@@ -169,8 +181,9 @@ extension ForwardStage {
         while true {
             do { try await self.surroundings.time.sleep(milliseconds: self.configuration.metadataInterval) } catch { return }
             self.state.wantAll()
-            if self.state.isUnused(.single) { self.state.drain(.single) }
-            if self.state.isUnused(.small) { self.state.drain(.small) }
+            for slot in [ProducerSlot.single, .small] where self.state.isUnused(slot) {
+                self.state.drain(slot, now: self.loop.nowMilliseconds)
+            }
             self.turn()
         }
     }
@@ -179,7 +192,7 @@ extension ForwardStage {
     func buryTheDead() async {
         for await _ in self.deaths.stream {
             while !self.state.deaths.isEmpty {
-                let deaths = Array(self.state.deaths.prefix(64))
+                let deaths = self.nextDeaths()
                 let letters = deaths.map(self.letter)
                 do throws(ForebayError) {
                     let numbers = try await self.deadLetters.append(letters)
@@ -196,6 +209,17 @@ extension ForwardStage {
                 self.turn()
             }
         }
+    }
+
+    /// What goes into the log together: bounded in bytes, too, for what is refused is mostly large, and a group needs room in one segment.
+    private func nextDeaths() -> [ForwardState.Death] {
+        var bytes = 0
+        let deaths = self.state.deaths.prefix(64).prefix { death in
+            let isFirst = bytes == 0
+            bytes += Int(self.state.flights[UInt32(truncatingIfNeeded: death.flight)].bytes)
+            return isFirst || bytes <= self.configuration.setAsideGroup
+        }
+        return Array(deaths)
     }
 
     private func letter(_ death: ForwardState.Death) -> DeadLetter {

@@ -18,9 +18,9 @@ extension ForwardStage {
             if self.departing.isEmpty, let wanted = self.roomWantedAt, self.loop.nowMilliseconds - wanted >= self.roomPatience {
                 self.hasRoom(for: .setAside)
                 self.roomFailures = 0
-                self.setAside.wentDirect()
+                if self.role == .direct { self.setAside.wentDirect() }
             }
-            await self.keepAhead(isFinal: false)
+            self.keepAhead(isFinal: false)
         }
     }
 
@@ -56,9 +56,11 @@ extension ForwardStage {
         self.clientFailedAt.map { self.loop.nowMilliseconds - $0 < UInt64(self.configuration.metadataInterval) } ?? false
     }
 
-    /// What went back and can't be delivered yet comes again within so many ms: a topic soon, a partition when it has stood still for long.
+    /// What went back and can't be delivered yet comes again within so many ms: a topic soon, a partition when it has stood still for long,
+    /// what the drain let go of at its next try.
     private var roomPatience: UInt64 {
-        5000 + (self.setAside.hasTakenPartitionBack ? UInt64(self.configuration.partitionPatience) : 0)
+        if self.role == .drain { return 5000 + UInt64(self.configuration.retryLimit) }
+        return 5000 + (self.setAside.hasTakenPartitionBack ? UInt64(self.configuration.partitionPatience) : 0)
     }
 
     /// Asks a cluster that has been silent for a while whether it is there.

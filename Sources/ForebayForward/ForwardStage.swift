@@ -127,7 +127,7 @@ package actor ForwardStage: Stage {
             self.end()  // Before the tasks are waited for: with their producers gone, none waits for an answer.
             group.cancelAll()
         }
-        await self.keepAhead(isFinal: true)
+        self.keepAhead(isFinal: true)
         self.leaveSetAside()
         if let failure { throw failure }
         try Task.checkCancellation()
@@ -187,7 +187,7 @@ package actor ForwardStage: Stage {
         } else if let idleSince {
             guard now - idleSince >= self.configuration.drainIdle else { return }
             self.share = nil
-            for slot in ProducerSlot.allCases { self.state.drain(slot) }
+            for slot in ProducerSlot.allCases { self.state.drain(slot, now: now) }
         } else {
             self.idleSince = now
         }

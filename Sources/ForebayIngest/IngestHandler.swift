@@ -39,16 +39,3 @@ package final class IngestHandler: HTTPHandler {
         self.stage.assumeIsolated { $0.dropped(id) }
     }
 }
-
-/// Answers for a stage that does not run yet: 503, whatever is asked.
-package final class StartingHandler: HTTPHandler {
-    package init() {}
-
-    package func head(_ request: borrowing HTTPRequestHead) -> HTTPVerdict {
-        .refuse(Refusal(.starting, ProblemCode.starting.busyDetail).problem(retryAfter: 1).response(to: request.id))
-    }
-
-    package func request(_ id: RequestID, _ request: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer) {
-        preconditionFailure("no head was accepted")
-    }
-}

@@ -94,7 +94,8 @@ package final class KafkaProducer: KafkaProducing {
     // MARK: Sending
 
     /// Takes a topic into use, from now on part of ``metadata(of:timeout:)``. librdkafka looks through all topics that it has for each that
-    /// is opened, and keeps them until the client ends, closed ones too: they are asked for no more, but cost time and memory.
+    /// is opened, and keeps those with partitions until the client ends, closed ones too: they cost time and memory, and a question for
+    /// all asks for them as well.
     package func open(topic name: String) -> KafkaTopic? {
         guard let raw = rd_kafka_topic_new(self.handle.client, name, nil) else { return nil }
         self.openTopics.insert(raw)

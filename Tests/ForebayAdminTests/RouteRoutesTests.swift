@@ -13,7 +13,7 @@ struct RouteRoutesTests {
             route: "old", stage: "forward", isConfigured: false, cursor: 2, lagEvents: 5, setAsideEvents: 6, deadLetters: 1,
             spoolBytes: 8192,
             setAsideBytes: 300, deadLetterBytes: 200, freedBytes: 4596),
-        RouteHolding(route: "a b/c", stage: "mirror", isConfigured: false, setAsideEvents: 1),
+        RouteHolding(route: "a b%41", stage: "mirror", isConfigured: false, setAsideEvents: 1),
     ]
     private static let old =
         #"{"route":"old","stage":"forward","state":"removed","cursor":2,"lag_events":5,"set_aside_events":6,"dead_letters":1,"#
@@ -32,7 +32,7 @@ struct RouteRoutesTests {
             #"{"route":"orders","stage":"forward","state":"configured","cursor":7,"lag_events":3,"set_aside_events":0,"dead_letters":0,"#
             + #""spool_bytes":4096,"set_aside_bytes":0,"dead_letter_bytes":0,"freed_bytes":0}"#
         let text = await self.ask(.get, "/admin/v1/routes").text
-        #expect(text.hasPrefix(#"{"routes":[\#(orders),\#(Self.old),{"route":"a b/c","stage":"mirror","#))
+        #expect(text.hasPrefix(#"{"routes":[\#(orders),\#(Self.old),{"route":"a b%41","stage":"mirror","#))
         #expect(text.contains(#""state":"removed","cursor":null,"#))
     }
 
@@ -41,8 +41,9 @@ struct RouteRoutesTests {
         #expect(
             await self.ask(.delete, "/admin/v1/routes/old", [("dry_run", "true")]).text == #"{"dry_run":true,"forgotten":[\#(Self.old)]}"#)
         #expect(await self.ask(.delete, "/admin/v1/routes/old").text == #"{"dry_run":false,"forgotten":[\#(Self.old)]}"#)
-        #expect(await self.ask(.delete, "/admin/v1/routes/a%20b%2Fc/mirror", [("dry_run", "false")]).status == 200)
-        #expect(self.node.forgotten.withLock { $0 } == ["old/?", "old/", "a b/c/mirror"])
+        // As the server gives it: a path is decoded there, once.
+        #expect(await self.ask(.delete, "/admin/v1/routes/a b%41/mirror", [("dry_run", "false")]).status == 200)
+        #expect(self.node.forgotten.withLock { $0 } == ["old/?", "old/", "a b%41/mirror"])
     }
 
     @Test(

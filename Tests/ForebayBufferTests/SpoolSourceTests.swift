@@ -202,8 +202,22 @@ struct SpoolSourceTests {
         world.disk.fail { call, path in call == .open && path.hasSuffix(".segment") ? EACCES : nil }
         #expect(await SourceWorld.read(source, through: 3).isEmpty)
         #expect(await eventually { source.failure?.description.contains("Permission denied") ?? false })
+        // Nothing was handed out, and it waits all the same: over each new attempt, too.
+        #expect(await eventually { (source.oldestAge ?? 0) > 0.05 })
+        let age = try #require(source.oldestAge)
+        #expect(await SourceWorld.read(source, through: 3).isEmpty)
+        #expect(try #require(source.oldestAge) >= age)
         world.disk.fail(nil)
         #expect(await SourceWorld.read(source, through: 3) == [0, 1, 2] && source.failure == nil)
+        #expect(try #require(source.oldestAge) > 1_000_000_000, "accepted in 1970, as is seen now")
+        // It fails again: what was handed out is as old as it was.
+        world.disk.fail { call, path in call == .open && path.hasSuffix(".segment") ? EACCES : nil }
+        #expect(await SourceWorld.read(source, through: 3).isEmpty)
+        #expect(try #require(source.oldestAge) > 1_000_000_000)
+        world.disk.fail(nil)
+        #expect(await SourceWorld.read(source, through: 3) == [0, 1, 2])
+        try source.commit(through: Offset(lane: source.cursor.lane, number: 3))
+        #expect(await eventually { source.oldestAge == nil })
         source.close()
         await world.spool.close()
     }

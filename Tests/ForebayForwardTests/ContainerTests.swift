@@ -174,7 +174,7 @@ struct ContainerTests {
     @Test("a producer waits for a time while it fails, is renewed, or is closed and needed")
     func waitsForTime() {
         let phases: [(ProducerSlotState.Phase, isWanted: Bool, waits: Bool)] = [
-            (.closed(until: 5), false, false), (.closed(until: 5), true, true), (.open, true, false), (.draining, true, false),
+            (.closed(until: 5), false, false), (.closed(until: 5), true, true), (.open, true, false), (.draining(until: 5), true, false),
             (.failing(until: 5), false, true), (.renewing(until: 5), false, true),
         ]
         for (phase, isWanted, waits) in phases {

@@ -78,6 +78,10 @@ extension ForwardState {
             let count = self.holds.values.count { $0.batch == batch }
             check(pinned.count == count && count > 0, "batch \(batch) is kept for \(pinned.count), and \(count) hold it")
         }
+        for slot in ProducerSlot.allCases {
+            let count = self.holds.values.count { $0.slot == slot }
+            check(self[slot].held == count, "\(slot) says it holds \(self[slot].held), and holds \(count)")
+        }
         check(self.holds.values.allSatisfy { self.pinned[$0.batch] != nil }, "a batch that is held is not kept")
         return broken
     }

@@ -48,7 +48,7 @@ struct ForwardStateProducerTests {
             driver.admit(1)
             driver.learn()
             driver.pump()
-            if isRenewed { driver.state.renew(.main, now: driver.now) } else { driver.state.drain(.main) }
+            if isRenewed { driver.state.renew(.main, now: driver.now) } else { driver.state.drain(.main, now: driver.now) }
             driver.admit(1)
             #expect(driver.pump().isEmpty)
             #expect(driver.state.slotsToClose(now: driver.now + 100_000).isEmpty)
@@ -66,13 +66,33 @@ struct ForwardStateProducerTests {
         #expect(
             idle.state[.main].phase == .renewing(until: 1100) && idle.state.slotsToClose(now: idle.now) == [.main], "nothing is missing")
         idle.state.closed(.main, now: idle.now)
-        idle.state.drain(.main)
+        idle.state.drain(.main, now: idle.now)
         idle.state.renew(.main, now: idle.now)
         #expect(idle.state[.main].phase == .closed(until: idle.now), "only one that is open")
         idle.state.opened(.main)
-        idle.state.drain(.main)
+        idle.state.drain(.main, now: idle.now)
         idle.state.failed(.main, now: idle.now)
         #expect(idle.state[.main].phase == .failing(until: idle.now + 1000))
+    }
+
+    @Test("what a producer only holds keeps it for a while: renewed, it goes on; drained, it is closed")
+    func holdsKeepProducers() {
+        for (isRenewed, isReported) in [(true, true), (true, false), (false, true), (false, false)] {
+            var driver = Driver()
+            driver.admit(2)
+            driver.learn()
+            driver.pump()
+            driver.state.setAside(topic: 0, KafkaFailure(.topicAuthorizationFailed))
+            #expect(driver.state[.main].outstanding == 0 && driver.state[.main].held == 2)
+            if isRenewed { driver.state.renew(.main, now: driver.now) } else { driver.state.drain(.main, now: driver.now) }
+            #expect(driver.state.slotsToClose(now: driver.now).isEmpty && driver.state[.main].waitsForTime)
+            driver.report([0])
+            #expect(driver.state.slotsToClose(now: driver.now + 999).isEmpty)
+            if isReported { driver.report([1]) }
+            driver.wait(1000)
+            #expect(driver.state.slotsToClose(now: driver.now) == (isRenewed && !isReported ? [] : [.main]))
+            #expect(driver.state[.main].isOpen == (isRenewed && !isReported))
+        }
     }
 
     @Test("a successor begins empty: not full, nothing known, all topics asked for again")
@@ -111,7 +131,7 @@ struct ForwardStateProducerTests {
         #expect(driver.state.isUnused(.small) && !driver.state.isUnused(.main))
         driver.report([1], .invalidRecord)
         #expect(!driver.state.isUnused(.single) && driver.state.isUnused(.small))
-        driver.state.drain(.small)
+        driver.state.drain(.small, now: driver.now)
         #expect(!driver.state.isUnused(.small), "it is not open")
     }
 
@@ -120,18 +140,18 @@ struct ForwardStateProducerTests {
         var driver = Driver()
         for slot in ProducerSlot.allCases {
             driver.state.opened(slot)
-            driver.state.drain(slot)
+            driver.state.drain(slot, now: driver.now)
             driver.state.closed(slot, now: driver.now)
         }
         #expect(driver.state.slotsToOpen(now: driver.now) == [.main])
 
         var drain = Driver(.drain)
-        drain.state.drain(.main)
+        drain.state.drain(.main, now: drain.now)
         drain.state.closed(.main, now: drain.now)
         #expect(drain.state.slotsToOpen(now: drain.now).isEmpty)
         drain.state.opened(.main)
         drain.admit(1, unit: 1)
-        drain.state.drain(.main)
+        drain.state.drain(.main, now: drain.now)
         drain.state.closed(.main, now: drain.now)
         #expect(drain.state.slotsToOpen(now: drain.now) == [.main])
     }

@@ -46,6 +46,28 @@ struct ForwardStateRefusalTests {
         #expect(rest == [6, 7] && self.slots(driver, rest) == [.main, .main])
     }
 
+    @Test("what goes alone and finds no partition any more, for it is gone or set aside, goes alone no longer", arguments: [true, false])
+    func aloneNoLonger(isGone: Bool) {
+        var driver = Driver()
+        driver.admit(1, partition: 2)
+        driver.learn(partitions: 3)
+        driver.pump()
+        driver.report([0], .invalidRecord)
+        #expect(driver.topic().alone == 1)
+        // Fewer partitions: it leaves its place.
+        driver.state.topics[0].nextCount = 1
+        driver.state.recallIfSettled(0)
+        #expect(driver.topic().waiting.count == 1)
+        driver.state.topics[0].nextCount = nil
+        if !isGone { driver.state.see("t", SetAsideTopic(partitions: [2: .aside], partitionCount: 3), at: driver.now) }
+        driver.state.wantAll()
+        driver.learn(partitions: isGone ? 2 : 3)
+        #expect(driver.state.deaths.map(\.code) == (isGone ? [.unknownPartition] : []))
+        #expect(driver.state.leaving.map(\.flights) == (isGone ? [] : [[0]]))
+        driver.verify()
+        #expect(driver.topic().alone == 0)
+    }
+
     @Test("a record that is refused does not make its producer's successor come later each time; other fatal errors do")
     func delays() {
         for isRefusal in [true, false] {

@@ -26,6 +26,8 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
     var limit: ((String) -> KafkaTopicLimit)? = { KafkaTopicLimit(topic: $0, bytes: nil, error: .topicAuthorizationFailed) }
     /// It answers no question.
     var isSilent = false
+    /// How long its answers take, in ms.
+    var delay = 0
     /// It tells all its topics.
     var tellsAll = true
     /// It answers questions for topics by name.
@@ -183,6 +185,7 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
             try? await self.cluster.time.sleep(milliseconds: Int(timeout))
             throw KafkaFailure(self.isClosed ? .destroyed : .timedOut)
         }
+        if self.cluster.delay > 0 { try? await self.cluster.time.sleep(milliseconds: self.cluster.delay) }  // Never cancelled.
         let answers = names.filter { !self.cluster.hidden.contains($0) }.map { name in
             let error = self.cluster.errors[name] ?? (self.cluster.topics[name] == nil ? .unknownTopicOrPartition : .none)
             return KafkaMetadata.Topic(

@@ -56,6 +56,10 @@ struct SetAsideSimulation {
     /// A unit of a whole topic waited for those of its partitions.
     var hasWaited = false
     var awaySince: UInt64 = 0
+    /// At times the log takes nothing of the drain's; how often the drain let go of something for that.
+    var mayLackRoom = false
+    var lacksRoom = false
+    var letsGo = 0
     /// Whether the accounts are looked at after every step, which takes its time.
     var looks = false
 
@@ -90,6 +94,7 @@ struct SetAsideSimulation {
             if self.number(0...40) == 0 { self.end(.drain) }
         }
         self.cluster.heal()
+        self.lacksRoom = false
         try self.settle()
         try self.checkTheEnd()
     }
@@ -109,6 +114,7 @@ struct SetAsideSimulation {
     private mutating func disturb() {
         let topic = "topic-\(self.number(0...3))"
         let place = "\(topic)/\(self.number(0...2))"
+        if self.mayLackRoom, self.number(0...3) == 0 { self.lacksRoom = self.number(0...3) > 0 }
         switch self.number(0...40) {
         case 0: self.cluster.missing.insert(topic)
         case 1: self.cluster.forbidden.insert(topic)
@@ -182,7 +188,7 @@ struct SetAsideSimulation {
             try self.turn(role)
         }
         if !self.hasWaited { self.hasWaited = self.shared.units.values.contains(where: self.shared.isBehindPartitions) }
-        if self.number(0...3) == 0 { self.store(self.number(0...1) == 0 ? .direct : .drain) }
+        if self.number(0...3) == 0 { try self.store(self.number(0...1) == 0 ? .direct : .drain) }
         self.read()
     }
 
@@ -269,11 +275,12 @@ struct SetAsideSimulation {
 
     // MARK: The exchange, as the stage does it
 
-    private mutating func exchange(_ role: ForwardRole) throws {
+    mutating func exchange(_ role: ForwardRole) throws {
         self.states[role]!.boundHeld(now: self.now)
         try self.depart(role)
         for refusal in self.states[role]!.refusals {
-            self.shared.failed(refusal.key, refusal.failure, byDelivery: refusal.byDelivery, now: self.now)
+            self.shared.failed(
+                refusal.key, refusal.failure, byDelivery: refusal.byDelivery, sparesPartitions: refusal.sparesPartitions, now: self.now)
         }
         for (token, offset) in self.states[role]!.withheld {
             if case .unit(let unit, _) = offset.lane { self.shared.keepHeld(token, unit: unit, position: offset.number) }
@@ -319,7 +326,8 @@ struct SetAsideSimulation {
     }
 
     /// The log's sync: a prefix of what is on its way becomes durable.
-    private mutating func store(_ role: ForwardRole) {
+    private mutating func store(_ role: ForwardRole) throws {
+        if self.lacksRoom, role == .drain { return try self.letGo() }
         let taken = self.parting[role]!.prefix(self.number(1...50))
         for (flight, unit, event) in taken {
             self.units[unit, default: Unit()].events.append(event)

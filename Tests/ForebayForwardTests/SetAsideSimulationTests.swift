@@ -19,6 +19,21 @@ struct SetAsideSimulationTests {
         }
     }
 
+    @Test(
+        "nor is anything lost, or out of order, where the drain finds no room at times for what it sets aside apart, and lets go of it"
+    )
+    func withoutRoom() async {
+        var letsGo = 0
+        for seed in 1000..<1000 + Self.seeds {
+            var simulation = SetAsideSimulation(seed: UInt64(seed))
+            (simulation.mayLackRoom, simulation.looks) = (true, seed % 20 == 0)
+            do { try simulation.run(batches: simulation.looks ? 15 : 80) } catch { Issue.record("seed \(seed): \(error)") }
+            letsGo += simulation.letsGo
+            await Task.yield()
+        }
+        #expect(letsGo > Self.seeds / 2, "else it shows nothing")
+    }
+
     @Test("all accounts hold after every step, and whatever waits has something to wait for", arguments: 100..<103)
     func accounts(seed: Int) {
         var simulation = SetAsideSimulation(seed: UInt64(seed))

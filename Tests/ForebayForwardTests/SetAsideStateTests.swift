@@ -273,8 +273,8 @@ struct SetAsideStateTests {
         #expect(state.takeBack([units[0]], from: .direct).units.isEmpty, "the whole topic has newer ones")
         let taken = state.takeBack(Set(units), from: .direct)
         #expect(taken.units == Set(units) && taken.delivered == [100] && state.isEmpty)
-        state.wentDirect()
-        state.wentDirect()
+        state.wentDirect(.direct)
+        state.wentDirect(.direct)
         #expect(state.notes.filter { if case .left = $0 { true } else { false } }.count == 2)
         #expect(Set(state.gone) == Set(units), "the log may know them")
         let next = state.depart([Self.departure(part)], from: .direct, now: 0)
@@ -289,6 +289,40 @@ struct SetAsideStateTests {
         units = state.depart([Self.departure(part)], from: .direct, now: 0)
         _ = state.depart([Self.departure(part)], from: .drain, now: 0)
         #expect(state.takeBack(Set(units), from: .direct).units.isEmpty)
+    }
+
+    @Test("what a run took back is nobody's when it ends: it comes again from the cursor, and goes direct if it may")
+    func takenBackAtTheEnd() {
+        var state = SetAsideState(configuration: ForwardConfiguration())
+        let units = state.depart([Self.departure(SetAsideKey("t", 1))], from: .direct, now: 0)
+        #expect(state.takeBack(Set(units), from: .direct).units == Set(units))
+        state.end(.drain, now: 1)
+        #expect(state.gone.isEmpty, "the other stage's")
+        state.end(.direct, now: 1)
+        #expect(state.gone == units && !state.hasTakenPartitionBack)
+        #expect(state.notes.contains { if case .left(SetAsideKey("t", 1), _, _) = $0 { true } else { false } })
+    }
+
+    @Test("what the drain can't store apart stays where it is: with what a producer delivered of it, and under its number the next time")
+    func letGo() {
+        var (state, whole) = Self.state(count: 10)
+        #expect(Self.drain(&state, at: 100))
+        let key = SetAsideKey("t", 1)
+        let part = state.depart([Self.departure(key, count: 3, held: 2)], from: .drain, now: 0)[0]
+        state.reported(100, by: .drain, isDelivered: true)
+        #expect(state.letGo([part: 10]) == [100] && state.units[part] == nil && state.units[whole] != nil)
+        #expect(state.depart([Self.departure(key)], from: .drain, now: 0) == [part])
+        // In the log, it stays.
+        state.stored(part, count: 1, end: 1, from: .drain, now: 0)
+        _ = state.depart([Self.departure(key)], from: .drain, now: 0)
+        #expect(state.letGo([part: 10]).isEmpty && state.units[part]?.events == 1)
+        // Nobody has it any more when all of its topic is delivered.
+        let other = state.depart([Self.departure(SetAsideKey("t", 0))], from: .drain, now: 0)[0]
+        _ = state.letGo([other: 1])
+        state.settle(part, pass: 0, through: 1)
+        #expect(!state.gone.contains(other))
+        state.settle(whole, pass: 1, through: 10)
+        #expect(state.isEmpty && Set(state.gone) == [part, whole, other])
     }
 
     @Test("a topic that had turns goes back when they are over")

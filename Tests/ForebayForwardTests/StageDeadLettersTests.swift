@@ -36,4 +36,16 @@ struct StageDeadLettersTests {
                 line["topic"] == "t" && line["id"] == "mine" && line["code"] == "_UNKNOWN_PARTITION" && line["reason"] == letters[1].reason)
         }
     }
+
+    @Test("large dead letters are written some at a time: no group is larger than what is set aside at once, but for a single one")
+    func large() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            world.letters.limit = 2_000_000
+            let sizes = [300_000, 300_000, 300_000, 300_000, 1_900_000, 10, 300_000, 300_000]
+            world.give(sizes.map { EventFactory.Sample("t", value: String(repeating: "v", count: $0), partition: 3) })
+            try await world.settled(8)
+            #expect(world.letters.calls.map(\.count) == [3, 1, 1, 3] && world.letters.letters.map(\.offset.number) == Array(0..<8))
+        }
+    }
 }

@@ -126,6 +126,66 @@ struct StageProducersTests {
         }
     }
 
+    @Test("an index that its topic lost while others were asked for lends nobody a handle: each topic's events stand in it")
+    func lostIndex() throws {
+        try StageWorld.run {
+            $0.configuration.idleTopics = 6
+        } _: { world in
+            for number in 0..<160 {
+                world.cluster.topics["t\(number)"] = 1
+                try await world.settled(world.give(1, "t\(number)"))
+            }
+            await world.pass(295_000 - Int(world.now))
+            world.cluster.delivers = false
+            for number in 0..<4 {
+                world.cluster.topics["busy\(number)"] = 1
+                world.give(1, "busy\(number)")
+            }
+            try await world.until("they are in flight") { world.cluster.sent.count == 164 }
+            // The client knows far more than the few that are held, so each of these is asked for by itself.
+            world.cluster.delay = 100
+            _ = world.cluster.takeCalls()
+            try await world.until("they are asked for again") { world.cluster.calls.contains { $0.what.contains(": metadata t") } }
+            // More have no events now than are kept: some of those that are to be asked for are forgotten by what is new.
+            world.cluster.delivers = true
+            world.cluster.producers["forward/\(world.route)"]?.report()
+            await world.pass(2)
+            for number in 0..<12 {
+                world.cluster.topics["new\(number)"] = 1
+                world.give([EventFactory.Sample("new\(number)", value: "new\(number)")])
+                await world.pass(number == 0 ? 1500 : 0)
+            }
+            try await world.settled(176)
+            let new = world.cluster.sent.filter { $0.topic.hasPrefix("new") || $0.value?.hasPrefix("new") == true }
+            #expect(new.count == 12 && new.allSatisfy { $0.topic == $0.value })
+            let questions = world.cluster.takeCalls().filter { $0.contains("metadata") }
+            #expect(questions.count < 40, "\(questions)")
+        }
+    }
+
+    @Test("an index that is nobody's has no handle, and who gets it next does not find the one of who had it")
+    func freedIndex() throws {
+        try StageWorld.run {
+            $0.configuration.idleTopics = 2
+        } _: { world in
+            for number in 0..<2 {
+                world.cluster.topics["t\(number)"] = 1
+                try await world.settled(world.give(1, "t\(number)"))
+            }
+            world.cluster.topics["next"] = 1
+            let isOpened = await world.stage.look { stage in
+                let index = stage.state.topics.firstIndex { $0.name == "t0" }!
+                stage.state.idleTopics.append(index)
+                stage.state.idleTopics.append(index)
+                stage.state.evictIdleTopics()
+                return !stage.state.names.holds(index) && stage.openTopic(index, .main) != nil
+            }
+            #expect(!isOpened)
+            try await world.settled(world.give(1, "next"))
+            #expect(world.cluster.sent.map(\.topic) == ["t0", "t1", "next"])
+        }
+    }
+
     @Test("a producer that can't be opened ends the run with its reason, to be begun again, whatever it was")
     func cannotOpen() throws {
         try StageWorld.run { world in

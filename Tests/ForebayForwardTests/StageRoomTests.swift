@@ -33,6 +33,28 @@ struct StageRoomTests {
         }
     }
 
+    @Test("the time to delivery is that of what was delivered: what is set aside counts once, when it is, and a dead letter never")
+    func endToEnd() throws {
+        try StageWorld.run { world in
+            func counts() -> [String?] {
+                ["forward", "setaside"].map { world.metric("forebay_delivery_end_to_end_seconds_count", "stage=\"\($0)\"") }
+            }
+            world.cluster.topics = ["t": 1, "dead": 1, "good": 1]
+            world.cluster.refusal = { $0.topic == "t" ? .topicAuthorizationFailed : $0.topic == "dead" ? .invalidRecord : .none }
+            let names = ["good", "t", "dead", "t", "good", "t"]
+            try await world.settled(world.give(names.map { EventFactory.Sample($0, value: "v", partition: 0) }))
+            await world.pass(20_000)
+            #expect(world.cluster.sent.filter { $0.producer.hasPrefix("setaside") }.count > 3, "it is tried again and again")
+            #expect(counts() == ["2", "0"] && world.letters.letters.count == 1)
+            world.cluster.refusal = { _ in .none }
+            try await world.until("all is delivered") { world.setAside.isEmpty }
+            await world.pass(100)
+            #expect(counts() == ["2", "3"])
+            let sum = Double(world.metric("forebay_delivery_end_to_end_seconds_sum", "setaside") ?? "") ?? 0
+            #expect(sum > 60, "each of the three waited for more than 20 s")
+        }
+    }
+
     @Test("what wants room is shown: since when, why and what to do, and no longer than it does")
     func roomShown() throws {
         try StageWorld.run { world in
@@ -200,6 +222,69 @@ struct StageRoomTests {
             await world.pass(7000)
             #expect(world.fact("room_code") == nil && world.setAside.isEmpty)
         }
+    }
+
+    @Test("without room for a partition that stands still what else is set aside is drained, and makes some; the topic goes on with it")
+    func drainWithoutRoom() throws {
+        try StageWorld.run {
+            $0.budget = ForwardBudget(total: 200_000)
+        } _: { world in
+            world.cluster.topics = ["x": 2, "y": 1]
+            world.cluster.errors = ["x": Self.forbidden, "y": Self.forbidden]
+            let padding = String(repeating: " ", count: 2000)
+            func give(_ topic: String, _ numbers: Range<Int>) -> UInt64 {
+                world.give(
+                    numbers.map { EventFactory.Sample(topic, value: "v\($0)" + padding, partition: Int32(topic == "x" ? $0 % 2 : 0)) })
+            }
+            func values(_ topic: String, _ partition: Int32) -> [Int] {
+                var seen: Set<Int> = []
+                return world.cluster.sent.filter { $0.topic == topic && $0.partition == partition }
+                    .compactMap { Int($0.value!.dropFirst().prefix { $0.isNumber }) }.filter { seen.insert($0).inserted }
+            }
+            // Each segment has some of both, and goes when both are past it.
+            for number in 0..<30 {
+                _ = give("x", number * 20..<number * 20 + 20)
+                _ = try await world.settled(give("y", number..<number + 1))
+            }
+            world.disk.capacity = world.disk.bytesOfFiles
+            world.cluster.leaderless = ["x": [1]]
+            world.cluster.errors = ["y": Self.forbidden]
+            try await world.until("it finds no room") { world.fact("room_code", of: world.drain) != nil }
+            await world.pass(60_000)
+            #expect(world.fact("room_code", of: world.drain) != nil, "as long as it is tried")
+            world.cluster.errors = [:]
+            try await world.until("the other is delivered", within: 60_000) { values("y", 0) == Array(0..<30) }
+            #expect(values("x", 1).isEmpty && !values("x", 0).isEmpty && world.setting.budget.used < 200_000)
+            #expect(world.setAside.shown(limit: 9).map(\.key.description).contains("x"))
+            world.disk.capacity = 1 << 28
+            world.cluster.leaderless = [:]
+            try await world.until("all is delivered") { world.setAside.isEmpty }
+            #expect(values("x", 0) == Array(stride(from: 0, to: 600, by: 2)) && values("x", 1) == Array(stride(from: 1, to: 600, by: 2)))
+            await world.pass(40_000)
+            #expect(world.fact("room_code", of: world.drain) == nil && world.asideLog.units.isEmpty)
+        }
+    }
+
+    @Test("what the drain lets go of for want of room is not what a partition of the topic has for itself, which goes on")
+    func drainWithoutRoomSparesPartitions() {
+        var driver = Driver(.drain)
+        driver.state.ask("t", probe: false)
+        driver.learn()
+        driver.state.see("t", SetAsideTopic(whole: .aside, partitions: [1: .aside], partitionCount: 2), at: driver.now)
+        driver.admit(3, unit: 2, partition: 1)
+        driver.pump()
+        let samples = (0..<4).map { EventFactory.Sample("t", value: "v", partition: Int32($0 % 2)) }
+        driver.admit(samples, unit: 1)
+        driver.pump()
+        #expect(driver.state.leaving.map(\.flights) == [[4, 6]])
+        _ = driver.state.takeLeaving()
+        driver.state.withdraw(leaving: [4, 6], delivered: [], KafkaFailure(.leaderNotAvailable), now: driver.now)
+        driver.verify()
+        #expect(driver.state.refusals.map(\.key) == [SetAsideKey("t")] && driver.state.refusals.allSatisfy(\.sparesPartitions))
+        #expect(driver.state.withheld.map(\.offset.number) == [0, 2], "given to a producer already")
+        #expect((3..<7).allSatisfy { driver.state.flights[$0].status == .settled })
+        driver.report([0, 1, 2])
+        #expect(driver.state.totals.delivered == 3 && driver.state.commits.contains { $0.lane == .unit(2, pass: 1) && $0.number == 3 })
     }
 
     @Test("each time that room is short it is asked again as soon as the first time")

@@ -77,6 +77,32 @@ struct StageTopicsTests {
         }
     }
 
+    @Test("a topic that waits and is not set aside, since it is missing or takes no time of ours, is shown for as long as it does")
+    func shownNoLonger() throws {
+        for refusesTimes in [true, false] {
+            try StageWorld.run {
+                $0.configuration.setAsideTopics = 0
+            } _: { world in
+                func held() -> String { if case .text(let text)? = world.fact("held") { text } else { "" } }
+                world.cluster.topics = refusesTimes ? ["t": 1, "bad": 1] : ["bad": 1]
+                world.cluster.errors = ["bad": .topicAuthorizationFailed]
+                world.cluster.refusal = { $0.topic == "t" ? .invalidTimestamp : .none }
+                let end = world.give(["t", "bad"].map { EventFactory.Sample($0, value: "v", timestamp: world.wall) })
+                try await world.until("both are shown") { held().contains("t: ") && held().contains("bad: ") }
+                #expect(world.fact("times_refused") == (refusesTimes ? .text("t") : nil))
+                world.cluster.topics["t"] = 1
+                world.cluster.refusal = { _ in .none }
+                try await world.until("one goes on") { world.fact("delivered") == .number(1) }
+                await world.pass(200)
+                #expect(world.fact("times_refused") == nil && !held().contains("t: ") && held().contains("bad: "))
+                world.cluster.errors = [:]
+                try await world.settled(end)
+                await world.pass(200)
+                #expect(world.fact("held") == nil)
+            }
+        }
+    }
+
     @Test("a header of ours makes no event too large: it goes out with the time of delivery and without", arguments: [true, false])
     func redatesWithoutRoom(isByBroker: Bool) throws {
         try StageWorld.run { world in

@@ -267,6 +267,8 @@ extension ForwardStage {
 final class RecordingLetters: DeadLetterLog, @unchecked Sendable {  // Safe because: one thread at a time runs the simulation.
     private(set) var calls: [[DeadLetter]] = []
     var failures = 0
+    /// It takes no more bytes at once.
+    var limit = Int.max
     /// When it was called, in ns.
     private(set) var times: [UInt64] = []
     var now: () -> UInt64 = { 0 }
@@ -278,6 +280,9 @@ final class RecordingLetters: DeadLetterLog, @unchecked Sendable {  // Safe beca
         if self.failures > 0 {
             self.failures -= 1
             throw ForebayError(.spoolFull, recovery: .retry, "no room for dead letters")
+        }
+        guard letters.reduce(0, { $0 + $1.record.count }) <= self.limit else {
+            throw ForebayError(.spoolFull, recovery: .retry, "no segment for so much")
         }
         let first = UInt64(self.letters.count)
         self.calls.append(letters)

@@ -47,6 +47,14 @@ struct Driver {
                 slab: batch.slab, range: batch.range), partition: partition)
     }
 
+    mutating func admit(_ samples: [EventFactory.Sample], unit: UInt64) {
+        let batch = EventFactory.batch(samples, spool: self.spool, first: 0)
+        self.admit(
+            Batch(
+                lane: .unit(unit, pass: 1), origin: nil, first: 0, count: batch.count, route: batch.route, acceptedAt: batch.acceptedAt,
+                slab: batch.slab, range: batch.range))
+    }
+
     func verify(sourceLocation: SourceLocation = #_sourceLocation) {
         guard self.verifies else { return }
         #expect(self.state.brokenAccounts() == [], sourceLocation: sourceLocation)

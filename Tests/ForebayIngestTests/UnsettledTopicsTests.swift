@@ -91,6 +91,37 @@ struct UnsettledTopicsTests {
         }
     }
 
+    @Test("a topic of which the request that is being read has events already is not let go by its look for room")
+    func ownTopics() async throws {
+        let delivery = Delivery()
+        delivery.settle(below: .max)
+        try await IngestHarness.with(Self.harness(delivery, limit: 2)) { harness, buffer in
+            for topic in ["a", "c"] { #expect(await Self.stored(Self.post(topic), harness, buffer).status == 202) }
+            // The look lets go of c, and not of a. Both groups hold a when they are stored.
+            let ids = await harness.send(Self.post(["a", "b"])) + harness.send(Self.post("a"))
+            buffer.storeAll()
+            for id in ids { #expect(await harness.server.untilAnswered(id).status == 202) }
+            await Self.untilStored(Self.post(["p", "q"]), harness, buffer)
+            await Self.untilStored(Self.post(["r", "s"]), harness, buffer)
+            #expect(harness.topics.count(route: 0) == 2)
+        }
+    }
+
+    @Test("a topic that is set aside counts also after a request for it was refused")
+    func refusedAside() async throws {
+        let delivery = Delivery()
+        delivery.setAside(["before"])
+        try await IngestHarness.with(Self.harness(delivery, limit: 2)) { harness, buffer in
+            for topic in ["a", "b"] { #expect(await Self.stored(Self.post(topic), harness, buffer).status == 202) }
+            #expect(await Self.stored(Self.post("c"), harness, buffer).status == 429, "it is seen what is set aside")
+            delivery.settle(below: 100)
+            await Self.untilStored(Self.post("c"), harness, buffer)
+            #expect(await harness.answer(to: Self.post(["before", "in valid"])).status == 400)
+            delivery.settle(below: 0)
+            #expect(await Self.stored(Self.post("d"), harness, buffer).status == 429)
+        }
+    }
+
     @Test("what was refused, by us or by the buffer, counts no topic; what waits for the disk does")
     func refused() async throws {
         let delivery = Delivery()

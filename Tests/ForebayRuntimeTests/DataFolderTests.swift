@@ -75,6 +75,32 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: place.path).isEmpty)
     }
 
+    @Test func aStopEndsInTimeThoughSwiftsThreadsHang() async {
+        // Clean it would be 0: the threads hang for longer than a stop may take.
+        await #expect(processExitsWith: .exitCode(70)) {
+            let place = try Place(mode: 0o700)
+            let text = """
+                version: 1
+                node: { data_dir: "\(place.path)" }
+                listeners: { ingest: { address: "127.0.0.1:0" }, admin: { address: "127.0.0.1:0" } }
+                clusters: { main: { properties: { bootstrap.servers: "127.0.0.1:1" } } }
+                routes: { default: { topics: ["*"], forward: { to: main } } }
+                buffer: { spool: { max_size: 256MiB } }
+                shutdown: { timeout: 1s }
+                """
+            let configuration = try ConfigurationWorld(files: ["f": text]).load(["f"]).configuration
+            try await NodeProcess.run(configuration) { _ in
+                for _ in 0..<ProcessInfo.processInfo.activeProcessorCount {
+                    Task.detached { Self.hang(seconds: 25) }
+                }
+                Thread.detachNewThread { kill(getpid(), SIGTERM) }
+            }
+        }
+    }
+
+    /// As a disk that does not answer would keep it.
+    private static func hang(seconds: Int) { _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .seconds(seconds)) }
+
     @Test func whatTheNodeHasCountsAsRoom() throws {
         let place = try Place()
         try FileManager.default.createDirectory(atPath: place.path + "/spool", withIntermediateDirectories: true)

@@ -56,7 +56,8 @@ final class DataFolderWorld {
             self.setAside = try SetAsideLog(
                 directory: self.logs.folder(.setAside, route).path, disk: self.held, open: self.opening(.setAside))
             self.letters = try DeadLetters(
-                route: route, directory: self.logs.folder(.deadLetters, route).path, disk: self.held, open: self.opening(.deadLetters))
+                route: route, directory: self.logs.folder(.deadLetters, route).path, disk: self.held, threads: self.threads,
+                open: self.opening(.deadLetters))
         }
         try self.known.finishStart(self.spool)
     }

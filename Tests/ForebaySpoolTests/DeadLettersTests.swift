@@ -1,6 +1,8 @@
 import ForebayCore
 import ForebayTelemetry
+import ForebayTestKit
 import Foundation
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -12,10 +14,53 @@ struct DeadLettersTests {
     private func open(_ route: String = "orders") throws -> DeadLetters {
         let budget = try SpoolBudget(capacity: 1 << 30, directory: self.fixture.directory)
         let (threads, metrics) = (self.fixture.threads, self.fixture.metrics)
-        return try DeadLetters(route: route, directory: self.fixture.directory + "/letters") { folder throws(ForebayError) in
+        return try DeadLetters(route: route, directory: self.fixture.directory + "/letters", threads: threads) {
+            folder throws(ForebayError) in
             let configuration = SpoolConfiguration(directory: folder, kind: .deadLetters, segmentSize: 64 << 10) { fatalError("\($0)") }
             return try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
         }
+    }
+
+    @Test("whoever lists dead letters of a disk that hangs waits for it, and none of Swift's own threads does")
+    func hangingDisk() async throws {
+        let (disk, gate, width) = (FaultDisk(), DispatchSemaphore(value: 0), ProcessInfo.processInfo.activeProcessorCount + 1)
+        var logs: [DeadLetters] = []
+        let (threads, metrics) = (self.fixture.threads, self.fixture.metrics)
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: self.fixture.directory)
+        for number in 0..<width {
+            let log = try DeadLetters(route: "r\(number)", directory: self.fixture.directory + "/r\(number)", disk: disk, threads: threads)
+            {
+                folder throws(ForebayError) in
+                var configuration = SpoolConfiguration(directory: folder, kind: .deadLetters, segmentSize: 64 << 10) { fatalError("\($0)") }
+                (configuration.disk, configuration.recentBytes) = (disk, 0)
+                return try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
+            }
+            _ = try await log.append([self.letter(0)])
+            logs.append(log)
+        }
+        let isOpen = Mutex(false), hung = Atomic(0)
+        disk.fail { call, path in
+            if call == .read, path.contains(".segment@"), !isOpen.withLock({ $0 }) {
+                hung.wrappingAdd(1, ordering: .relaxed)
+                gate.wait()
+                gate.signal()
+            }
+            return nil
+        }
+        // It hangs for ten seconds at most, or nobody could tell that it does.
+        Thread.detachNewThread {
+            _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .seconds(10))
+            isOpen.withLock { $0 = true }
+            gate.signal()
+        }
+        let listed = logs.map { log in Task { try await log.list(after: nil, limit: 9).count } }
+        while hung.load(ordering: .relaxed) == 0 { await Task.yield() }
+        for _ in 0..<100 { await Task.detached { await Task.yield() }.value }
+        #expect(!isOpen.withLock { $0 }, "others had no thread until the disk came back")
+        isOpen.withLock { $0 = true }
+        gate.signal()
+        for task in listed { #expect(try await task.value == 1) }
+        for log in logs { await log.close() }
     }
 
     private func letter(_ number: UInt64, code: String = "CODE", reason: String = "why", id: String = "id") -> DeadLetter {
@@ -59,7 +104,7 @@ struct DeadLettersTests {
             #expect((before...before + 600_000).contains(entry.at))
         }
         #expect(letters.count == 2)
-        let damage = await letters.damage
+        let damage = letters.damage
         #expect(damage == SpoolDamage())
         await letters.close()
         let left = try await letters.list(after: nil, limit: 10)
@@ -108,11 +153,11 @@ struct DeadLettersTests {
             }
         }
         let letters = try self.open()
-        var witness = await letters.witness
+        var witness = letters.witness
         #expect(letters.byteCount == 0 && witness == nil)
         _ = try await letters.append((0..<3).map { self.letter($0) })
         #expect(try letters.byteCount >= sizes().reduce(0, +) && letters.byteCount > 0)
-        witness = await letters.witness
+        witness = letters.witness
         #expect(witness?.end == 3)
         let sound = try #require(witness)
         await letters.close()
@@ -131,13 +176,13 @@ struct DeadLettersTests {
         let damaged = try self.open()
         let left = try await damaged.list(after: nil, limit: 10)
         #expect(left.map(\.sequence) == [3, 4])
-        var damage = await damaged.damage
-        witness = await damaged.witness
+        var damage = damaged.damage
+        witness = damaged.witness
         #expect(damage.missing.map(\.sequences) == [0..<3] && witness?.covers(sound) == false, "not for what it had")
         let acknowledged = try await damaged.acknowledgeAlarms()
         #expect(acknowledged == damage)
-        damage = await damaged.damage
-        witness = await damaged.witness
+        damage = damaged.damage
+        witness = damaged.witness
         #expect(damage == SpoolDamage() && witness?.end == 5 && witness?.covers(sound) == false, "nor when that is acknowledged")
         await damaged.close()
         let nothing = try await damaged.acknowledgeAlarms()

@@ -304,7 +304,8 @@ struct FaultTests {
         let path = fixture.directory + "/ballast"
         #expect(await eventually { FileManager.default.fileExists(atPath: path) && budget.usedBytes >= 128 << 10 })
         let (threads, metrics) = (fixture.threads, fixture.metrics)
-        let letters = try DeadLetters(route: "a", directory: fixture.directory + "/letters", disk: disk) { folder throws(ForebayError) in
+        let letters = try DeadLetters(route: "a", directory: fixture.directory + "/letters", disk: disk, threads: threads) {
+            folder throws(ForebayError) in
             let configuration = SpoolConfiguration(directory: folder, kind: .deadLetters, segmentSize: 64 << 10) { fatalError("\($0)") }
             return try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
         }

@@ -123,14 +123,14 @@ struct FolderAwayTests {
         #expect(try await world.letters.list(after: nil, limit: 10).map(\.offset) == [0, 1, 2, 3])
         try await world.append(4..<6)
         #expect(try await world.letters.list(after: 2, limit: 10).map(\.offset) == [3, 4, 5])
-        #expect(await world.letters.damage == SpoolDamage())
+        #expect(world.letters.damage == SpoolDamage())
         #expect(world.letters.fault != nil)
         try putBack()
         #expect(world.letters.fault == nil)
         await world.stop()
         try world.start()
         #expect(try await world.letters.list(after: nil, limit: 10).map(\.offset) == [0, 1, 2, 3, 4, 5])
-        #expect(await world.letters.damage == SpoolDamage())
+        #expect(world.letters.damage == SpoolDamage())
         await world.stop()
     }
 

@@ -220,7 +220,7 @@ struct SideLogFolderTests {
             if count == 0 { log.settle(1, through: 1, oldestAcceptedAt: nil) }
             await log.close()
         case .deadLetters:
-            let log = try DeadLetters(route: route, directory: folder.path, open: open)
+            let log = try DeadLetters(route: route, directory: folder.path, threads: threads, open: open)
             let record = batch(RouteID(name: route), ["dead" + Self.padding]).withUnsafeBytes { Array($0) }
             for number in 0..<count {
                 _ = try await log.append([

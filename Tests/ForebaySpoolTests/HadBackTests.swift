@@ -209,7 +209,7 @@ struct HadBackTests {
         func open() throws -> DeadLetters {
             let (threads, metrics) = (fixture.threads, fixture.metrics)
             let budget = try SpoolBudget(capacity: 64 << 20, directory: NSTemporaryDirectory())
-            return try DeadLetters(route: "a", directory: fixture.directory) { folder throws(ForebayError) in
+            return try DeadLetters(route: "a", directory: fixture.directory, threads: threads) { folder throws(ForebayError) in
                 try Spool.open(
                     SpoolConfiguration(directory: folder, kind: .deadLetters, segmentSize: 64 << 10) { fatalError("\($0)") },
                     budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
@@ -246,7 +246,7 @@ struct HadBackTests {
         let listed = try await log.list(after: nil, limit: 100).map(\.eventID)
         #expect(listed == names + ["new0", "new1"] && log.count == 7)
         #expect(try DeadLetters.list(directory: fixture.directory, after: nil, limit: 100).map(\.eventID) == listed)
-        #expect(await log.damage == SpoolDamage())
+        #expect(log.damage == SpoolDamage())
         await log.close()
     }
 

@@ -141,7 +141,7 @@ struct InspectionTests {
                 threads: threads,
                 metrics: SpoolMetrics(metrics))
         }
-        let log = try DeadLetters(route: "orders", directory: directory + "/orders", open: open)
+        let log = try DeadLetters(route: "orders", directory: directory + "/orders", threads: threads, open: open)
         let none = try await log.list(after: nil, limit: 10)
         #expect(none.isEmpty)
         let original = batch(routeA, ["poison"])
@@ -166,7 +166,7 @@ struct InspectionTests {
         let more = try await log.append([letter])
         #expect(more == [2])
         await log.close()
-        let again = try DeadLetters(route: "orders", directory: directory + "/orders", open: open)
+        let again = try DeadLetters(route: "orders", directory: directory + "/orders", threads: threads, open: open)
         #expect(again.count == 3)
         let onward = try await again.append([letter])
         #expect(onward == [3])

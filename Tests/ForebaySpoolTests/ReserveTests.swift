@@ -66,7 +66,7 @@ struct ReserveTests {
         let path = node.fixture.directory
         let aside = try SetAsideLog(directory: path + "/aside", disk: node.disk, open: node.sideLog(.setAside))
         let letters = try DeadLetters(
-            route: "a", directory: path + "/letters", disk: node.disk, open: node.sideLog(.deadLetters))
+            route: "a", directory: path + "/letters", disk: node.disk, threads: node.fixture.threads, open: node.sideLog(.deadLetters))
         try await aside.append(new: [unit(1), unit(2)], [ForebaySpoolTests.aside(1, ["first"]), ForebaySpoolTests.aside(2, ["other"])])
         _ = try await letters.append([node.letter("first")])
         _ = try await node.spool.commit([submission([(routeA, ["first"])])])

@@ -44,7 +44,8 @@ struct SideLogContentsTests {
 
         func letters(_ route: String, _ count: Int) async throws {
             let letters = try DeadLetters(
-                route: route, directory: self.data + "/deadletters/\(route)", disk: self.watched.disk, open: self.open(.deadLetters))
+                route: route, directory: self.data + "/deadletters/\(route)", disk: self.watched.disk, threads: self.threads,
+                open: self.open(.deadLetters))
             let letter = DeadLetter(
                 topic: "t", code: "c", reason: "r", eventID: "id", offset: Offset(lane: .spool(.none), number: 0),
                 record: batch(routeA, ["x"]).withUnsafeBytes { Array($0) })

@@ -113,7 +113,7 @@ struct VersionOneTests {
             #expect(log.missing.isEmpty)
             await log.close()
             let dead = try #require(expected["dead_letters"] as? [[String: Any]])
-            let letters = try DeadLetters(route: route, directory: folder.data + "/deadletters/\(route)") {
+            let letters = try DeadLetters(route: route, directory: folder.data + "/deadletters/\(route)", threads: folder.threads) {
                 directory throws(ForebayError) in
                 try folder.open(directory, .deadLetters)
             }

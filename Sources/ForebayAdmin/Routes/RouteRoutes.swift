@@ -18,8 +18,7 @@ extension AdminRoutes {
 
     /// `DELETE …/{route}[/{stage}]`: gives up what a removed route holds; with `dry_run=true` says what that is.
     func forget(_ request: AdminRequest) async -> HTTPResponse {
-        let names = request.path.dropFirst(Self.routeFolder.count).split(separator: "/", omittingEmptySubsequences: false)
-            .map { QueryText.decoded($0, isForm: false) }
+        let names = request.path.dropFirst(Self.routeFolder.count).split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         guard let route = names.first, names.count <= 2, names.allSatisfy({ !$0.isEmpty }) else {
             return ProblemDetails(status: 404, code: "not_found", detail: "Name a route, and a stage of it if you like.").response(to: nil)
         }

@@ -69,7 +69,7 @@ package protocol DeadLetterLog: Sendable {
     func append(_ letters: [DeadLetter]) async throws(ForebayError) -> [UInt64]
 
     /// None: it holds nothing yet.
-    var witness: LogWitness? { get async }
+    var witness: LogWitness? { get }
 }
 
 extension DeadLetterLog {

@@ -171,7 +171,13 @@ package final class SetAside: Sendable {
     var hasTakenPartitionBack: Bool { self.state.withLock { $0.hasTakenPartitionBack } }
 
     /// Nothing more wants room: what was taken back goes direct.
-    func wentDirect() { self.change { $0.wentDirect() } }
+    func wentDirect() { self.change { $0.wentDirect(.direct) } }
+
+    /// Events that could not be appended are let go of, and stay where the drain has read them.
+    ///
+    /// - Parameter units: those that they were on their way to, and how many bytes of each.
+    /// - Returns: the tokens of those that a producer delivered after they had left.
+    func letGo(_ units: [UInt64: Int]) -> Set<UInt64> { self.change { $0.letGo(units) } }
 
     /// Producers reported what they held, or let go of it.
     func reported(_ reports: [(token: UInt64, isDelivered: Bool)], by role: ForwardRole) {
@@ -201,7 +207,10 @@ package final class SetAside: Sendable {
         _ refusals: [ForwardState.Refusal], withheld: [(token: UInt64, offset: Offset)], now: UInt64
     ) {
         self.change { state in
-            for refusal in refusals { state.failed(refusal.key, refusal.failure, byDelivery: refusal.byDelivery, now: now) }
+            for refusal in refusals {
+                state.failed(
+                    refusal.key, refusal.failure, byDelivery: refusal.byDelivery, sparesPartitions: refusal.sparesPartitions, now: now)
+            }
             for (token, offset) in withheld {
                 if case .unit(let unit, _) = offset.lane { state.keepHeld(token, unit: unit, position: offset.number) }
             }

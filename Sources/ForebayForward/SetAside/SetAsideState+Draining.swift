@@ -76,10 +76,14 @@ extension SetAsideState {
 
     /// A unit, or all of a topic, can't be delivered now.
     ///
-    /// - Parameter byDelivery: events were refused; the cluster knows the topic all the same.
-    mutating func failed(_ key: SetAsideKey, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
+    /// - Parameters:
+    ///   - byDelivery: events were refused; the cluster knows the topic all the same.
+    ///   - sparesPartitions: of a topic only what was set aside as a whole.
+    mutating func failed(_ key: SetAsideKey, _ failure: KafkaFailure, byDelivery: Bool, sparesPartitions: Bool = false, now: UInt64) {
         for number in self.numbers[key.topic] ?? [] {
-            guard let unit = self.units[number], key.partition == nil || unit.key == key, !unit.isWaiting else { continue }
+            guard let unit = self.units[number], !unit.isWaiting, unit.key == key || key.partition == nil && !sparesPartitions else {
+                continue
+            }
             self.retry(number, failure, byDelivery: byDelivery, now: now)
         }
     }

@@ -38,12 +38,12 @@ struct SetAsideState {
         case left(SetAsideKey, events: UInt64, since: Int64)
     }
 
-    private struct Token: Hashable {
+    struct Token: Hashable {
         let role: ForwardRole
         let number: UInt64
     }
 
-    private struct Held {
+    struct Held {
         let unit: UInt64
         /// None: it is not in the log yet.
         var position: UInt64?
@@ -51,7 +51,8 @@ struct SetAsideState {
         var isDelivered = false
     }
 
-    private struct TakenBack {
+    struct TakenBack {
+        let role: ForwardRole
         let number: UInt64
         let events: UInt64
         let since: Int64
@@ -60,7 +61,7 @@ struct SetAsideState {
     let configuration: ForwardConfiguration
     var units: [UInt64: SetAsideUnit] = [:]
     var numbers: [String: [UInt64]] = [:]
-    private var held: [Token: Held] = [:]
+    var held: [Token: Held] = [:]
     private var nextNumber: UInt64
     /// Before this time no unit is to be looked at: there may be many, and they are asked for at every turn.
     var nextDue: UInt64 = 0
@@ -70,9 +71,9 @@ struct SetAsideState {
     var moved: Set<UInt64> = []
     var notes: [Note] = []
     /// The turns that are still to come, by topic, and why they are.
-    private var waits: [String: [Int: KafkaFailure]] = [:]
+    private(set) var waits: [String: [Int: KafkaFailure]] = [:]
     /// Units that could not be made durable and went back to their stage: their numbers are theirs if they come again.
-    private var takenBack: [SetAsideKey: TakenBack] = [:]
+    var takenBack: [SetAsideKey: TakenBack] = [:]
     /// In which turn newer events are, where it is not the first.
     private var lastTurns: [String: Int] = [:]
     /// Turns that are over: none of their units are left.
@@ -212,48 +213,6 @@ struct SetAsideState {
         return number
     }
 
-    /// There is no room to set these aside. Where nothing of a unit is in the log, nor with a producer, its events go back to the stage
-    /// that they left: its topic or partition may be there again, and nobody else asks for it.
-    ///
-    /// - Returns: the units that are gone so, and the tokens of their events that a producer delivered after they had left.
-    mutating func takeBack(_ numbers: Set<UInt64>, from role: ForwardRole) -> (units: Set<UInt64>, delivered: Set<UInt64>) {
-        let own = numbers.filter { number in
-            // What a producer has is not only here.
-            guard let unit = self.units[number], !unit.isInLog, unit.held == 0, unit.pendingCount == unit.pending[role] ?? 0 else {
-                return false
-            }
-            guard self.waits[unit.key.topic] == nil else { return false }
-            return self.numbers[unit.key.topic]?.contains { self.units[$0]!.turn < unit.turn } != true
-        }
-        // Newer events of a partition's keys may be among those of the whole topic: the partition's must not come behind them.
-        let taken = own.filter { number in
-            guard let unit = self.units[number], unit.key.partition != nil else { return true }
-            return self.unit(SetAsideKey(unit.key.topic), turn: unit.turn).map(own.contains) ?? true
-        }
-        var delivered: Set<UInt64> = []
-        for number in taken {
-            let unit = self.units[number]!
-            let key = unit.key
-            for (_, token) in unit.pendingHeld[role] ?? []
-            where self.held.removeValue(forKey: Token(role: role, number: token))?.isDelivered ?? false { delivered.insert(token) }
-            self.drop(unit)
-            self.takenBack[key] = TakenBack(number: number, events: unit.events, since: unit.since)
-        }
-        return (taken, delivered)
-    }
-
-    /// Whether a partition's events went back, and nobody was told yet that they go direct.
-    var hasTakenPartitionBack: Bool { self.takenBack.keys.contains { $0.partition != nil } }
-
-    /// What went back to its stage has not come again for a while.
-    mutating func wentDirect() {
-        for (key, unit) in self.takenBack {
-            self.notes.append(.left(key, events: unit.events, since: unit.since))
-            self.gone.append(unit.number)
-        }
-        self.takenBack = [:]
-    }
-
     /// The first `count` events that a stage had on their way are durable in the log.
     ///
     /// - Parameter end: one past them, as the log says.
@@ -336,13 +295,14 @@ struct SetAsideState {
     }
 
     /// A unit is over.
-    private mutating func drop(_ unit: SetAsideUnit) {
+    mutating func drop(_ unit: SetAsideUnit) {
         let topic = unit.key.topic
         self.units[unit.number] = nil
         self.numbers[topic]?.removeAll { $0 == unit.number }
         if self.numbers[topic]?.isEmpty == true {
             (self.numbers[topic], self.partitionCounts[topic]) = (nil, nil)
             self.forgetTurns(of: topic)
+            if !self.takenBack.isEmpty { self.wentDirect(.drain, of: topic) }
         }
         self.nextDue = 0  // The whole topic's may have waited for it.
         self.changed(topic)
@@ -353,6 +313,7 @@ struct SetAsideState {
     /// A stage's run has ended: what it had on its way comes again from its cursor, and its producers hold nothing any more.
     mutating func end(_ role: ForwardRole, now: UInt64) {
         self.nextDue = 0
+        self.wentDirect(role)
         for (token, held) in self.held where token.role == role {
             self.held[token] = nil
             if !held.isDelivered { self.units[held.unit]?.held -= 1 }

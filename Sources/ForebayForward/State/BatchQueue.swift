@@ -46,6 +46,11 @@ struct BatchQueue {
         self.entries[Int(number) & (self.entries.count - 1)].unsafelyUnwrapped.batch.origin
     }
 
+    @inline(__always)
+    func acceptedAt(_ number: UInt32) -> Int64 {
+        self.entries[Int(number) & (self.entries.count - 1)].unsafelyUnwrapped.batch.acceptedAt
+    }
+
     func partition(_ number: UInt32) -> Int32? { self[number].partition }
 
     /// - Returns: the batch's number.

@@ -14,6 +14,7 @@ extension ForwardState {
     mutating func hold(_ flight: UInt32, by slot: ProducerSlot) {
         let number = self.flights[flight].batch
         self.holds[self.flights.number(flight)] = Hold(slot: slot, batch: number)
+        self[slot].held += 1
         if self.pinned[number] == nil { self.pinned[number] = (self.batches[number].batch, 0) }
         self.pinned[number]!.count += 1
     }
@@ -26,8 +27,9 @@ extension ForwardState {
     /// A report of an event that was settled otherwise meanwhile.
     mutating func reportHeld(_ report: KafkaReport) {
         guard let hold = self.holds.removeValue(forKey: report.token) else { return }
+        self[hold.slot].held -= 1
+        if !report.error.isError, let pinned = self.pinned[hold.batch] { self.delivered(acceptedAt: pinned.batch.acceptedAt) }
         self.unpin(hold.batch)
-        if !report.error.isError { self.totals.delivered += 1 }
         self.heldReports.append((report.token, !report.error.isError))
     }
 
@@ -35,6 +37,7 @@ extension ForwardState {
     mutating func releaseHeld(by slot: ProducerSlot) {
         for (token, hold) in self.holds where hold.slot == slot {
             self.holds[token] = nil
+            self[slot].held -= 1
             self.unpin(hold.batch)
             self.heldReports.append((token, false))
         }

@@ -36,7 +36,7 @@ extension ForwardState {
         let place = self.topics[topic].partitions[partition]
         // In the drain, also behind a unit whose last events are being delivered: a partition's queue holds one unit's events.
         if self.partitions[place].aside == .aside || self.role == .drain && self.partitions[place].aside != .none, unitPartition == nil {
-            self.queuedBytes -= Int(self.flights[flight].bytes)
+            self.forget(flight, topic)
             self.leave(flight, topic, place: place)
             return true
         }
@@ -53,10 +53,16 @@ extension ForwardState {
             self.want(topic, by: .main)
             return false
         }
-        self.queuedBytes -= Int(self.flights[flight].bytes)
+        self.forget(flight, topic)
         let count = self.topics[topic].partitions.count
         self.die(flight, topic, .unknownPartition, reason: "the event asks for partition \(partition), and the topic has \(count)")
         return true
+    }
+
+    /// A flight that waited for a partition gets none.
+    mutating func forget(_ flight: UInt32, _ topic: Int) {
+        self.queuedBytes -= Int(self.flights[flight].bytes)
+        if self.flights[flight].flags.contains(.alone) { self.topics[topic].alone -= 1 }
     }
 
     /// An event that its topic surely won't take goes alone from the start, and spares the others the refusal.

@@ -49,18 +49,18 @@ extension ForwardState {
     }
 
     /// A producer is to be made anew with other settings, without losing a report.
-    mutating func drain(_ slot: ProducerSlot) {
-        if self[slot].isOpen { self[slot].phase = .draining }
+    mutating func drain(_ slot: ProducerSlot, now: UInt64) {
+        if self[slot].isOpen { self[slot].phase = .draining(until: now + UInt64(self.configuration.reportPatience)) }
     }
 
-    /// As ``drain(_:)``, but it goes on as it is if it has reports missing for long: nobody's events wait for a frozen broker.
+    /// As ``drain(_:now:)``, but it goes on as it is if it has reports missing for long: nobody's events wait for a frozen broker.
     mutating func renew(_ slot: ProducerSlot, now: UInt64) {
         if self[slot].isOpen { self[slot].phase = .renewing(until: now + UInt64(self.configuration.reportPatience)) }
     }
 
     mutating func endVainRenewals(now: UInt64) {
         for slot in ProducerSlot.allCases {
-            guard case .renewing(let until) = self[slot].phase, until <= now, self[slot].outstanding > 0 else { continue }
+            guard case .renewing(let until) = self[slot].phase, until <= now, self[slot].outstanding + self[slot].held > 0 else { continue }
             self[slot].phase = .open
             self.wakeStalled(slot)
         }

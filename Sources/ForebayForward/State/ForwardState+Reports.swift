@@ -23,7 +23,7 @@ extension ForwardState {
             self.failed(flight, place, slot, report, now: now)
             return false
         }
-        self.totals.delivered += 1
+        self.delivered(acceptedAt: self.batches.acceptedAt(self.flights[flight].batch))
         self.settle(flight)
         self.remove(flight, place, slot)
         self.partitions[place].movedAt = now
@@ -51,6 +51,16 @@ extension ForwardState {
         }
         self.settledOne(place, now: now)
         return true
+    }
+
+    @inline(__always)
+    mutating func delivered(acceptedAt: Int64) {
+        self.totals.delivered += 1
+        if let last = self.deliveries.indices.last, self.deliveries[last].acceptedAt == acceptedAt {
+            self.deliveries[last].count += 1
+        } else {
+            self.deliveries.append((acceptedAt, 1))
+        }
     }
 
     /// What was delivered since this was asked last, by topic.

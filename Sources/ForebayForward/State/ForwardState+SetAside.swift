@@ -20,6 +20,8 @@ extension ForwardState {
         let failure: KafkaFailure
         /// Events were refused; the cluster knows the topic all the same.
         let byDelivery: Bool
+        /// Of a whole topic: those of its partitions that are units of their own go on.
+        var sparesPartitions = false
     }
 
     /// In the drain: a topic that the cluster knows.
@@ -191,6 +193,34 @@ extension ForwardState {
         self.refusals.append(Refusal(key: SetAsideKey(self.topics[topic].name, partition), failure: failure, byDelivery: byDelivery))
     }
 
+    /// Events on their way from a unit into one of its partition's own can't be stored. They stand in theirs still, which is let go of
+    /// whole and tried again later: waiting for room, they would hold up what makes some by being delivered.
+    ///
+    /// - Parameter delivered: those of them that a producer has delivered since they left.
+    mutating func withdraw(leaving numbers: [UInt64], delivered: Set<UInt64>, _ failure: KafkaFailure, now: UInt64) {
+        var names: Set<String> = []
+        for number in numbers {
+            let flight = UInt32(truncatingIfNeeded: number)
+            names.insert(String(decoding: self.event(of: flight).topic, as: UTF8.self))
+            if delivered.contains(number) {
+                self.withheld.append((token: number, offset: self.offset(of: flight)))
+                self.heldReports.append((number, true))
+            }
+            self.letGo(flight)
+        }
+        for name in names.sorted() {
+            self.refusals.append(Refusal(key: SetAsideKey(name), failure: failure, byDelivery: false, sparesPartitions: true))
+            guard let topic = name.withBytes({ self.names.index(of: $0) }) else { continue }  // Forgotten: it had nothing else here.
+            let places = self.topics[topic].partitions.filter { self.partitions[$0].unsettled > 0 }
+            if places.contains(where: { self.isShared($0) }) {
+                self.withdraw(topic: topic, failure, byDelivery: false)
+                continue
+            }
+            for flight in self.takeWhole(topic, places) { self.letGo(flight) }
+            if self.topics[topic].isIdle { self.closeTopic(topic) } else { self.applyCount(topic, now: now) }
+        }
+    }
+
     private mutating func letGo(_ flight: UInt32) {
         let number = self.flights.number(flight)
         if self.holds[number] != nil { self.withheld.append((token: number, offset: self.offset(of: flight))) }
@@ -205,11 +235,27 @@ extension ForwardState {
         for place in self.topics[topic].partitions { taken += self.takeAll(of: place) }
         while self.topics[topic].waiting.count > 0 {
             let flight = self.topics[topic].waiting.removeFirst(in: self.flights)
-            self.queuedBytes -= Int(self.flights[flight].bytes)
-            if self.flights[flight].flags.contains(.alone) { self.topics[topic].alone -= 1 }
+            self.forget(flight, topic)
             taken.append(flight)
         }
         return taken.sorted { self.flights.number($0) < self.flights.number($1) }
+    }
+
+    /// Takes what is a topic's as a whole out of its queues, and leaves what is a partition's own.
+    private mutating func takeWhole(_ topic: Int, _ places: [Int]) -> [UInt32] {
+        func isWhole(_ flight: UInt32) -> Bool { self.batches.partition(self.flights[flight].batch) == nil }
+        var taken: [UInt32] = []
+        for place in places where isWhole(self.partitions[place].oldest) { taken += self.takeAll(of: place) }
+        for _ in 0..<self.topics[topic].waiting.count {
+            let flight = self.topics[topic].waiting.removeFirst(in: self.flights)
+            if isWhole(flight) {
+                self.forget(flight, topic)
+                taken.append(flight)
+            } else {
+                self.topics[topic].waiting.append(flight, in: &self.flights)
+            }
+        }
+        return taken
     }
 
     /// Takes all unsettled flights out of a partition, in their order. What was sent is held by its producer from now on.

@@ -312,6 +312,7 @@ extension ForwardState {
         self.topics[topic].failures = 0
         if self.topics[topic].told != nil { self.notes.append(.released(topic: self.topics[topic].name)) }
         self.topics[topic].told = nil
+        if self.refusedTimes.remove(self.topics[topic].name) != nil { self.notes.append(.timeTaken(topic: self.topics[topic].name)) }
     }
 
     // MARK: Time

@@ -97,8 +97,8 @@ struct ForwardState {
     var released = 0
     /// Topics with deliveries that were not counted yet; the stage takes them.
     var deliveredTopics: [Int] = []
-    /// When the events of batches that are settled whole were accepted, in ms since 1970, and how many they are; the stage takes them.
-    var settledBatches: [(acceptedAt: Int64, count: UInt64)] = []
+    /// When events that were delivered had been accepted, in ms since 1970: a run for those that follow each other; the stage takes them.
+    var deliveries: [(acceptedAt: Int64, count: UInt64)] = []
     /// Topics that were forgotten, or that the cluster doesn't know: what is open for them is to be closed before anything is sent.
     var closedTopics: [Int] = []
     /// Topics of which the cluster is to be asked for limits.
@@ -224,10 +224,7 @@ struct ForwardState {
             isEmptied = isEmptied || self.lanes[index].isEmpty
         }
         if isEmptied { self.lanes.removeAll { $0.isEmpty } }
-        for entry in whole {
-            self.released += entry.cost - entry.batch.count * self.flightCost
-            self.settledBatches.append((entry.batch.acceptedAt, UInt64(entry.batch.count)))
-        }
+        for entry in whole { self.released += entry.cost - entry.batch.count * self.flightCost }
         let before = self.flights.head
         self.flights.retire()
         self.released += Int(self.flights.head - before) * self.flightCost

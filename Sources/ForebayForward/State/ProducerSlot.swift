@@ -13,15 +13,15 @@ enum ProducerSlot: Int, CaseIterable, Sendable {
 /// The life of one producer.
 ///
 ///     closed --delay over and needed--> open --fatal--> failing --reports in, or patience over--> closed
-///                                        |--other settings needed--> draining --reports in--> closed
+///                                        |--other settings needed--> draining --reports in, those of holds for a while--> closed
 ///                                        `--too many topics--> renewing --reports in--> closed; --patience over--> open
 struct ProducerSlotState {
     enum Phase: Equatable {
         /// May be opened from this time on.
         case closed(until: UInt64)
         case open
-        /// Gets nothing new; closed when its reports are in.
-        case draining
+        /// Gets nothing new; closed when its reports are in. For those of what it only holds it is waited until this time.
+        case draining(until: UInt64)
         /// Gets nothing new for a moment; closed when its reports are in, else it goes on at this time.
         case renewing(until: UInt64)
         /// Took a fatal error; closed when its reports are in, at this time at the latest.
@@ -33,6 +33,8 @@ struct ProducerSlotState {
     var number: UInt64 = 0
     /// Events sent and not reported.
     var outstanding = 0
+    /// Events sent, not reported, and settled otherwise meanwhile.
+    var held = 0
     /// Fatal errors since its last delivery.
     var failures = 0
     /// A record was refused, which is fatal to it: no failure of the cluster's, and no reason to wait longer each time.
@@ -53,7 +55,8 @@ struct ProducerSlotState {
         switch self.phase {
         case .closed: self.isWanted
         case .failing, .renewing: true
-        case .open, .draining: false
+        case .draining: self.held > 0
+        case .open: false
         }
     }
 }
@@ -72,7 +75,8 @@ extension [ProducerSlotState] {
         ProducerSlot.allCases.filter { slot in
             switch self[slot.rawValue].phase {
             case .failing(let until): self[slot.rawValue].outstanding == 0 || until <= now
-            case .draining, .renewing: self[slot.rawValue].outstanding == 0
+            case .draining(let until): self[slot.rawValue].outstanding == 0 && (self[slot.rawValue].held == 0 || until <= now)
+            case .renewing: self[slot.rawValue].outstanding == 0 && self[slot.rawValue].held == 0
             case .open, .closed: false
             }
         }

@@ -42,8 +42,10 @@ package final class UnsettledTopics: @unchecked Sendable {
     }
 
     private var routes: [Route]
-    /// Counted by the request that is being read.
-    private var fresh: [TopicUse] = []
+    /// Counted by the request that is being read, and whether they were among the others.
+    private var fresh: [(use: TopicUse, wasAside: Bool)] = []
+    /// The request that is being read.
+    private var request: UInt64 = 1
     private var groups: UInt64 = 0
 
     /// - Parameter settled: by route; of one that is missing nothing is ever settled.
@@ -59,16 +61,21 @@ package final class UnsettledTopics: @unchecked Sendable {
     /// An event of the request that is being read is for that topic.
     @inline(__always)
     func admit(_ target: TopicTarget, event index: Int) throws(Refusal) {
-        if let use = target.use, use.isCounted { return }
-        try self.count(target, event: index)
+        if let use = target.use, use.isCounted {
+            use.request = self.request
+        } else {
+            try self.count(target, event: index)
+        }
     }
 
     private func count(_ target: TopicTarget, event index: Int) throws(Refusal) {
         let name = String(decoding: target.storedName, as: UTF8.self)
         let use = self.routes[target.route].uses[name] ?? target.use ?? TopicUse(name: name, route: target.route)
         target.use = use
+        use.request = self.request
         guard !use.isCounted else { return }
-        guard self.routes[target.route].others.remove(name) != nil || self.hasRoom(target.route) else {
+        let wasAside = self.routes[target.route].others.remove(name) != nil
+        guard wasAside || self.hasRoom(target.route) else {
             let route = self.routes[target.route]
             throw Refusal(
                 .tooManyTopics,
@@ -76,24 +83,27 @@ package final class UnsettledTopics: @unchecked Sendable {
                     + "nothing was stored", event: index)
         }
         use.isCounted = true
-        use.pending = 1  // The request's, until it is in a group.
+        use.pending += 1  // The request's, until it is in a group.
         self.routes[target.route].uses[name] = use
-        self.fresh.append(use)
+        self.fresh.append((use, wasAside))
     }
 
     /// The request's events are in a group.
     func commit() {
+        self.request += 1
         guard !self.fresh.isEmpty else { return }
-        for use in self.fresh { use.pending -= 1 }
+        for (use, _) in self.fresh { use.pending -= 1 }
         self.fresh.removeAll(keepingCapacity: self.fresh.capacity < 64)
     }
 
     /// The request is refused.
     func rollback() {
-        for use in self.fresh {
-            use.pending = 0
+        self.request += 1
+        for (use, wasAside) in self.fresh {
+            use.pending -= 1
             use.isCounted = false
             self.routes[use.route].uses[use.name] = nil
+            if wasAside { self.routes[use.route].others.insert(use.name) }
         }
         self.fresh.removeAll(keepingCapacity: false)
     }
@@ -124,7 +134,8 @@ package final class UnsettledTopics: @unchecked Sendable {
         // In this order: an event is set aside before the cursor passes it.
         let end = settled.end()
         let aside = settled.setAside()
-        for (name, use) in self.routes[number].uses where use.pending == 0 && use.end <= end {
+        // Events of the request that is being read are in no group yet.
+        for (name, use) in self.routes[number].uses where use.pending == 0 && use.end <= end && use.request != self.request {
             use.isCounted = false
             self.routes[number].uses[name] = nil
         }
@@ -142,6 +153,8 @@ final class TopicUse {
     var pending = 0
     /// One past the last event of it that is known to be durable, or a later place.
     fileprivate(set) var end: UInt64 = 0
+    /// The last request that has events of it.
+    fileprivate(set) var request: UInt64 = 0
     /// The last group that holds events of it.
     var group: UInt64 = 0
 

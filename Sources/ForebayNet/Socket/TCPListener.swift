@@ -28,7 +28,12 @@ package final class TCPListener {
         self.loop = loop
         self.accepted = accepted
         (self.descriptor, self.port) = try Self.bind(host: host, port: port)
-        self.watch = try loop.watch(fd: self.descriptor) { [unowned self] in self.acceptWaiting() }
+        do throws(ForebayError) {
+            self.watch = try loop.watch(fd: self.descriptor) { [unowned self] in self.acceptWaiting() }
+        } catch {
+            Glibc.close(self.descriptor)
+            throw error
+        }
     }
 
     deinit {

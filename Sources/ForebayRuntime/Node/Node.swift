@@ -151,7 +151,7 @@ package final class Node: Sendable {
     package var lag: UInt64 { self.routes.values.reduce(0) { $0 + $1.source.waiting + $1.setAside.events } }
 
     /// How long the disk may take for the last sync, where those that wait for it have used up `shutdown.timeout`.
-    private static let leastForStorage = Duration.seconds(3)
+    static let leastForStorage = Duration.seconds(3)
 
     /// Stops accepting, finishes what is in flight, last sync, cursors. Never waits for a dead Kafka, nor for a disk that hangs longer than
     /// `shutdown.timeout` and some seconds.

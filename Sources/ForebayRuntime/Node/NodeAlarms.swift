@@ -11,7 +11,7 @@ enum NodeAlarms {
         let name: String
         /// Topics of a set-aside log's units.
         var topics: [UInt64: String] = [:]
-        let damage: @Sendable () async -> SpoolDamage
+        let damage: @Sendable () -> SpoolDamage
         let acknowledge: @Sendable () async throws(ForebayError) -> SpoolDamage
     }
 
@@ -30,20 +30,20 @@ enum NodeAlarms {
         for (route, log) in storage.allDeadLetters.sorted(by: { $0.key < $1.key }) {
             logs.append(
                 Log(
-                    name: "deadletters/\(route)", damage: { await log.damage },
+                    name: "deadletters/\(route)", damage: { log.damage },
                     acknowledge: { () throws(ForebayError) in try await log.acknowledgeAlarms() }))
         }
         return logs
     }
 
-    static func all(_ storage: NodeStorage) async -> [AlarmStatus] { await self.of(nil, storage) ?? [] }
+    static func all(_ storage: NodeStorage) -> [AlarmStatus] { self.of(nil, storage) ?? [] }
 
     /// - Returns: none if there is no such log.
-    static func of(_ name: String?, _ storage: NodeStorage) async -> [AlarmStatus]? {
+    static func of(_ name: String?, _ storage: NodeStorage) -> [AlarmStatus]? {
         let logs = Self.logs(storage).filter { name == nil || $0.name == name }
         guard !logs.isEmpty else { return nil }
         var alarms: [AlarmStatus] = []
-        for log in logs { alarms += Self.alarms(of: log.name, await log.damage(), log.topics) }
+        for log in logs { alarms += Self.alarms(of: log.name, log.damage(), log.topics) }
         return alarms
     }
 

@@ -52,12 +52,3 @@ actor NodeListeners {
             handler: StartingHandler())
     }
 }
-
-/// Answers until a stage takes over.
-private final class StartingHandler: HTTPHandler {
-    func head(_ request: borrowing HTTPRequestHead) -> HTTPVerdict {
-        .refuse(ProblemDetails(status: 503, code: "starting", detail: "The node is starting.").response(to: request.id))
-    }
-
-    func request(_ id: RequestID, _ request: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer) {}
-}

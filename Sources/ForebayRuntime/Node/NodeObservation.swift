@@ -76,7 +76,7 @@ final class NodeObservation: NodeView {
         status.stages = await parts.supervisor.reports()
         status.buffers = [self.buffer(parts)]
         status.routes = self.configuration.routes.compactMap { self.route($0, status.stages, parts) } + parts.removed.statuses
-        status.alarms = await NodeAlarms.all(parts.storage)
+        status.alarms = NodeAlarms.all(parts.storage)
         return status
     }
 
@@ -111,7 +111,7 @@ final class NodeObservation: NodeView {
 
     func alarms(log: String?) async -> [AlarmStatus]? {
         guard let parts = self.state.withLock({ $0.parts }) else { return log == nil ? [] : nil }
-        return await NodeAlarms.of(log, parts.storage)
+        return NodeAlarms.of(log, parts.storage)
     }
 
     func acknowledgeAlarms(log: String?) async throws(ForebayError) -> [AlarmStatus]? {

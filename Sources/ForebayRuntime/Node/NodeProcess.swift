@@ -20,7 +20,8 @@ package enum NodeProcess {
         LogSink.shared.configure(level: configuration.log.level, format: configuration.log.format.sinkFormat)
         self.registerMetrics(in: metrics)
         let logger = Logger(label: "node")
-        let signals = try await Signals.watch(endsOnHangup: endsOnHangup)
+        let signals = try await Signals.watch(
+            endsOnHangup: endsOnHangup, patience: .milliseconds(configuration.shutdown.timeoutMilliseconds) + Node.leastForStorage)
         for warning in warnings { logger.warning("configuration", ["warning": warning]) }
         let folder = try DataFolder(configuration.node.dataDirectory)
         if let refusal = folder.refusal { throw ForebayError(.dataFolderUnsafe, recovery: .stop, refusal) }
@@ -38,6 +39,7 @@ package enum NodeProcess {
         let name = await signals.first()
         logger.info("draining", ["signal": name])
         guard await node.stop() else { DiskFailure.leaveUnfinished() }
+        signals.stopped()
         logger.info("stopped", [:])
         LogSink.shared.flush()
     }
@@ -52,11 +54,21 @@ package enum NodeProcess {
 
 /// The signals that end a process, on a loop of their own: the node's loops end before the second one may come.
 private final class Signals: Sendable {
+    /// When the process ends, also if all that would end it hangs.
+    // Safe because: the loop's alone.
+    private final class Deadline: @unchecked Sendable {
+        var timer: Timer?
+    }
+
     private let loop: EventLoop
     private let arrived: AsyncStream<String>
+    private let deadline: Deadline
 
-    static func watch(endsOnHangup: Bool) async throws -> Signals {
+    /// - Parameter patience: from the first signal to the end of what is waited for. A little later the process ends in any case: Swift's
+    ///   own threads may all hang at a disk that does not answer, and the node's timers with them.
+    static func watch(endsOnHangup: Bool, patience: Duration) async throws -> Signals {
         let loop = try EventLoop(label: "fb-signals")
+        let deadline = Deadline()
         let (arrived, tell) = AsyncStream.makeStream(of: String.self, bufferingPolicy: .bufferingNewest(1))
         try await loop.perform {
             var count = 0
@@ -70,6 +82,7 @@ private final class Signals: Sendable {
                         _exit(1)
                     }
                     tell.yield(name)
+                    deadline.timer = loop.timer(after: Int(patience.components.seconds + 2) * 1000) { DiskFailure.leaveUnfinished() }
                 }
             }
             if endsOnHangup { return }
@@ -77,12 +90,19 @@ private final class Signals: Sendable {
                 Logger(label: "node").warning("SIGHUP: reloading the configuration is not supported yet; restart to apply a change", [:])
             }
         }
-        return Signals(loop: loop, arrived: arrived)
+        return Signals(loop: loop, arrived: arrived, deadline: deadline)
     }
 
-    private init(loop: EventLoop, arrived: AsyncStream<String>) {
+    private init(loop: EventLoop, arrived: AsyncStream<String>, deadline: Deadline) {
         self.loop = loop
         self.arrived = arrived
+        self.deadline = deadline
+    }
+
+    /// The node has stopped: nothing is waited for any more.
+    func stopped() {
+        let deadline = self.deadline
+        self.loop.execute { deadline.timer?.cancel() }
     }
 
     func first() async -> String {

@@ -53,7 +53,7 @@ struct NodeRoute: Sendable {
         self.cursor = try await Self.cursor(route, storage)
         let readAhead = configuration.delivery.readAhead
         let ahead = try self.cursor.openAhead(
-            end: storage.spool.durableEnd, witnesses: [log.witness, await letters.witness].compactMap { $0 })
+            end: storage.spool.durableEnd, witnesses: [log.witness, letters.witness].compactMap { $0 })
         self.source = SpoolSource(
             spool: storage.spool, cursor: self.cursor, executor: loop.executor(), disk: storage.threads.read.executor(),
             configuration: ForebayBuffer.BufferConfiguration(
@@ -105,10 +105,6 @@ struct NodeRoute: Sendable {
     func close() {
         self.source.close()
         for log in self.setAside.logs { log.source.close() }
-    }
-
-    static func age(_ acceptedAt: Int64?) -> Double? {
-        acceptedAt.map { max(0, Double(WallClock.milliseconds - $0) / 1000) }
     }
 
     static let lagHelp = "Events accepted and not settled yet."

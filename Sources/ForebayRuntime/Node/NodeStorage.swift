@@ -42,7 +42,7 @@ package final class NodeStorage: Sendable {
         let lettersSegment = min(sizes.segment, 4 << 20)
         let asideSegment = max(256 << 10, min(sizes.segment, 64 << 20, budget.reserve / 8 / 4096 * 4096))
         let openLetters = { (route: String) throws(ForebayError) in
-            try DeadLetters(route: route, directory: data.folder(.deadLetters, route).path, disk: disk) {
+            try DeadLetters(route: route, directory: data.folder(.deadLetters, route).path, disk: disk, threads: threads) {
                 folder throws(ForebayError) in try open(folder, .deadLetters, lettersSegment)
             }
         }
@@ -118,11 +118,25 @@ package final class NodeStorage: Sendable {
         var empty: [(kind: SideLogFolder.Kind, route: String)] = []
         for (route, log) in self.allDeadLetters where await log.close() { empty.append((.deadLetters, route)) }
         for (route, log) in self.allSetAside where await log.close() { empty.append((.setAside, route)) }
-        self.data.forgetEmpty(empty)
+        let (data, forgotten) = (self.data, empty)
+        await DiskWork(self.threads.read).perform { data.forgetEmpty(forgotten) }
         await self.spool.close()
         self.data.finishStop()
         self.threads.end()
     }
+}
+
+/// What waits for the disk and is no actor's own, on a thread that may.
+private actor DiskWork {
+    private let executor: any SerialExecutor
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+
+    init(_ thread: any WorkThread) {
+        self.executor = thread.executor()
+    }
+
+    func perform(_ work: @Sendable () -> Void) { work() }
 }
 
 extension DataFolderLogs {

@@ -29,6 +29,8 @@ actor RemovedRoutes {
     /// Which routes deliver what they left under former names, by those.
     private let successors: [String: String]
     private let deliveries: Mutex<[Delivery]>
+    /// When what they have was found, monotonic, in ns: nothing of it is delivered, so the oldest of it stays that.
+    private let foundAt = MonotonicClock.nanoseconds
     private let logger = Logger(label: "node")
     private var leaving: Set<String> = []
 
@@ -113,9 +115,13 @@ actor RemovedRoutes {
             return RouteStatus(
                 route: held.route, stage: held.stage, cluster: nil, state: "removed",
                 cursor: held.cursor ?? self.storage.spool.durableEnd, lagEvents: held.lagEvents,
-                oldestEventAgeSeconds: NodeRoute.age(delivery.oldestAcceptedAt), deadLetters: held.deadLetters, setAside: setAside,
+                oldestEventAgeSeconds: delivery.oldestAcceptedAt.map(self.age), deadLetters: held.deadLetters, setAside: setAside,
                 heldBytes: held.spoolBytes + held.setAsideBytes + held.deadLetterBytes)
         }
+    }
+
+    private nonisolated func age(_ acceptedAt: Int64) -> Double {
+        WaitingSince(acceptedAt: acceptedAt, seenAt: self.foundAt).seconds(at: Surroundings.real.time)
     }
 
     nonisolated func logs(of route: String) -> SideLogs? {
@@ -149,7 +155,7 @@ actor RemovedRoutes {
                     state: .waiting, code: unit.code, reason: unit.reason,
                     advice: "the route \(route) is not configured any more: " + Culprit.removedAdvice(route), since: unit.since,
                     events: unit.end - unit.settled, bytes: Int(Double(log.frameBytes) * Double(unit.end - unit.settled) / Double(events)),
-                    oldestEventAgeSeconds: NodeRoute.age(unit.oldestAcceptedAt) ?? 0)
+                    oldestEventAgeSeconds: self.age(unit.oldestAcceptedAt))
             })
     }
 

@@ -24,6 +24,8 @@ package struct DeadLetterEntry: Sendable {
 
 /// The dead letters of one route: a log of the spool's format in a folder of its own, made when the first one comes.
 ///
+/// It lives on a thread that may wait for the disk: opening and listing do.
+///
 /// An entry is the original event (key, value, headers, timestamp as they came) with its id written out and three headers added.
 package actor DeadLetters: DeadLetterLog {
     private enum Header {
@@ -35,6 +37,8 @@ package actor DeadLetters: DeadLetterLog {
 
     package nonisolated let route: String
     private let directory: String
+    private let executor: any SerialExecutor
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
     private let open: @Sendable (String) throws(ForebayError) -> Spool
     private let held = Atomic<UInt64>(0)
     private let bytes = Atomic<Int>(0)
@@ -43,12 +47,15 @@ package actor DeadLetters: DeadLetterLog {
 
     /// - Parameters:
     ///   - directory: of this route's log.
+    ///   - threads: those of its log.
     ///   - open: opens a side log in a folder.
     package init(
-        route: String, directory: String, disk: any Disk = SystemDisk(), open: @escaping @Sendable (String) throws(ForebayError) -> Spool
+        route: String, directory: String, disk: any Disk = SystemDisk(), threads: SpoolThreads,
+        open: @escaping @Sendable (String) throws(ForebayError) -> Spool
     ) throws(ForebayError) {
         self.route = route
         self.directory = directory
+        self.executor = threads.read.executor()
         self.open = open
         if try !Folder(disk).entries(directory).isEmpty {
             let spool = try open(directory)
@@ -100,13 +107,13 @@ package actor DeadLetters: DeadLetterLog {
     /// See ``Spool/fault``.
     package nonisolated var fault: String? { self.spool?.fault }
 
-    package var damage: SpoolDamage { self.spool?.damage ?? SpoolDamage() }
+    package nonisolated var damage: SpoolDamage { self.spool?.damage ?? SpoolDamage() }
 
     package func acknowledgeAlarms() async throws(ForebayError) -> SpoolDamage {
         try await self.spool?.acknowledgeAlarms() ?? SpoolDamage()
     }
 
-    package var witness: LogWitness? { self.spool?.witness }
+    package nonisolated var witness: LogWitness? { self.spool?.witness }
 
     /// Nothing can be appended afterwards.
     ///

@@ -99,12 +99,14 @@ struct RestartTests {
                 let log = try SetAsideLog(directory: data.folder(.setAside, name).path, disk: disk) { folder throws(ForebayError) in
                     try open(folder, .setAside)
                 }
-                let letters = try DeadLetters(route: name, directory: data.folder(.deadLetters, name).path, disk: disk) {
+                let letters = try DeadLetters(
+                    route: name, directory: data.folder(.deadLetters, name).path, disk: disk, threads: self.threads
+                ) {
                     folder throws(ForebayError) in try open(folder, .deadLetters)
                 }
                 let cursor = try await cursor(name)
                 let ahead = try cursor.openAhead(
-                    end: self.spool.durableEnd, witnesses: [log.witness, await letters.witness].compactMap { $0 })
+                    end: self.spool.durableEnd, witnesses: [log.witness, letters.witness].compactMap { $0 })
                 let source = SpoolSource(
                     spool: self.spool, cursor: cursor, executor: loop.executor(), disk: threads.read.executor(),
                     configuration: BufferConfiguration(), surroundings: surroundings, ahead: ahead)

@@ -191,7 +191,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         }
         return SideLogs(
             deadLetters: try DeadLetters(
-                route: route, directory: storage.data.folder(.deadLetters, route).path, disk: configuration.disk
+                route: route, directory: storage.data.folder(.deadLetters, route).path, disk: configuration.disk, threads: threads
             ) { folder throws(ForebayError) in try open(.deadLetters, folder) },
             setAside: try SetAsideLog(directory: storage.data.folder(.setAside, route).path, disk: configuration.disk) {
                 folder throws(ForebayError) in try open(.setAside, folder)
@@ -207,7 +207,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
             let cursor = try await self.cursor(line, storage.spool)
             let logs = storage.logs[known.name]
             let ahead = try cursor.openAhead(
-                end: storage.spool.durableEnd, witnesses: [logs?.setAside?.witness, await logs?.deadLetters.witness].compactMap { $0 })
+                end: storage.spool.durableEnd, witnesses: [logs?.setAside?.witness, logs?.deadLetters.witness].compactMap { $0 })
             let source = SpoolSource(
                 spool: storage.spool, cursor: cursor, executor: delivery.executor(), disk: storage.threads.read.executor(),
                 configuration: BufferConfiguration(readAheadBytes: 256 << 10), surroundings: self.surroundings, ahead: ahead)
