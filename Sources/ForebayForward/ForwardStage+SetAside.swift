@@ -99,11 +99,14 @@ extension ForwardStage {
         }
         self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
         self.roomFailures += 1
-        // After 5 s, and then more and more seldom: each time the cluster is asked.
-        if [5, 10, 20].contains(self.roomFailures) || self.roomFailures % 30 == 0 { self.takeBack() }
+        if Self.asksAgain(after: self.roomFailures) { self.takeBack() }
         // Cancelled: whoever calls looks.
         try? await self.surroundings.time.sleep(milliseconds: 1000)
     }
+
+    /// Where there is no room, a try a second: whether the cluster is to be asked once more about what has to wait. After 5 s, and then more
+    /// and more seldom.
+    static func asksAgain(after failures: Int) -> Bool { [5, 10, 20].contains(failures) || failures % 30 == 0 }
 
     /// What can't be set aside need not be: its topic may be there again.
     private func takeBack() {

@@ -188,20 +188,33 @@ extension ForwardStage {
         }
     }
 
-    /// Writes dead letters. Only when they are durable may the cursor pass the events.
+    /// So many dead letters at most are written at once, and fewer no more often.
+    private static let burials = 64, burialInterval: UInt64 = 100  // ms.
+
+    /// Writes dead letters. Only when they are durable may the cursor pass the events. The first one at once; those that come soon after it
+    /// together, for a group takes a block of the disk at least.
     func buryTheDead() async {
+        var failures = 0, writtenAt: UInt64 = 0
         for await _ in self.deaths.stream {
             while !self.state.deaths.isEmpty {
+                let passed = self.loop.nowMilliseconds - writtenAt
+                if writtenAt > 0, passed < Self.burialInterval, self.state.deaths.count < Self.burials {
+                    try? await self.surroundings.time.sleep(milliseconds: Int(Self.burialInterval - passed))  // Cancelled: see below.
+                    if Task.isCancelled { return }
+                }
                 let deaths = self.nextDeaths()
                 let letters = deaths.map(self.letter)
                 do throws(ForebayError) {
                     let numbers = try await self.deadLetters.append(letters)
                     self.state.deaths.removeFirst(deaths.count)
                     self.hasRoom(for: .deadLetters)
+                    (failures, writtenAt) = (0, self.loop.nowMilliseconds)
                     for (index, death) in deaths.enumerated() { self.buried(death, letters[index], number: numbers[index]) }
                 } catch {
                     self.logger.error("dead letters can't be written; the cursor waits", ["route": self.route, "error": "\(error)"])
                     self.wantsRoom(for: .deadLetters, error)
+                    failures += 1
+                    if Self.asksAgain(after: failures) { self.askAgain() }
                     // Cancelled: the loop above ends.
                     try? await self.surroundings.time.sleep(milliseconds: 1000)
                 }
@@ -211,10 +224,22 @@ extension ForwardStage {
         }
     }
 
+    /// What there is no room for as dead letters need not be any: their topic may have been mended meanwhile.
+    private func askAgain() {
+        guard self.role == .direct else { return }
+        let now = self.loop.nowMilliseconds
+        let dead = self.state.deaths.map(\.flight)
+        self.state.deaths = []
+        self.exchangeSetAside(now: now)
+        let topics = self.state.comeBack(dead, isAlone: true)
+        self.seeChanges()
+        for topic in topics { self.state.placeBack(topic, now: now) }
+    }
+
     /// What goes into the log together: bounded in bytes, too, for what is refused is mostly large, and a group needs room in one segment.
     private func nextDeaths() -> [ForwardState.Death] {
         var bytes = 0
-        let deaths = self.state.deaths.prefix(64).prefix { death in
+        let deaths = self.state.deaths.prefix(Self.burials).prefix { death in
             let isFirst = bytes == 0
             bytes += Int(self.state.flights[UInt32(truncatingIfNeeded: death.flight)].bytes)
             return isFirst || bytes <= self.configuration.setAsideGroup

@@ -48,4 +48,38 @@ struct StageDeadLettersTests {
             #expect(world.letters.calls.map(\.count) == [3, 1, 1, 3] && world.letters.letters.map(\.offset.number) == Array(0..<8))
         }
     }
+
+    @Test(
+        "without room for them they are asked for again: once their topic takes them, none is one, and the cursor goes on; in their order")
+    func mended() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 2, "other": 1]
+            world.letters.failures = .max
+            world.cluster.refusal = { $0.topic == "t" ? .invalidRecord : .none }
+            let end = world.give((0..<90).map { EventFactory.Sample($0 % 3 == 0 ? "other" : "t", key: "k\($0 % 3)", value: "v\($0)") })
+            await world.pass(12_000)
+            #expect(world.source.cursor.number == 0 && world.letters.letters.isEmpty)
+            #expect(world.cluster.takeSent().count { $0.topic == "other" } == 30)
+            world.cluster.refusal = { _ in .none }
+            _ = try await world.settled(end)
+            #expect(world.letters.letters.isEmpty && world.fact("room_code") == nil)
+            let stored = world.cluster.sent.map { Int($0.value!.dropFirst())! }
+            #expect(stored.count == 60 && Set(stored).count == 60)
+            for rest in 1...2 { #expect(stored.filter { $0 % 3 == rest } == stored.filter { $0 % 3 == rest }.sorted(), "by key") }
+        }
+    }
+
+    @Test("the first is written at once; what dies soon after it is written together")
+    func together() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            for number in 0..<40 {
+                world.give([EventFactory.Sample("t", value: "v\(number)", partition: 3)])
+                await world.pass(5)
+            }
+            try await world.settled(40)
+            #expect(world.letters.calls.first?.count == 1 && world.letters.calls.count <= 5, "\(world.letters.calls.map(\.count))")
+            #expect(world.letters.letters.map(\.offset.number) == Array(0..<40))
+        }
+    }
 }

@@ -86,8 +86,9 @@ extension ForwardState {
     /// Events that there is no room for in the log wait at their topics again, before those that are newer: these may wait there, too,
     /// until more is known of the topic. To be placed when it is seen what is still set aside.
     ///
+    /// - Parameter isAlone: each goes by itself.
     /// - Returns: the topics.
-    mutating func comeBack(_ numbers: [UInt64]) -> [Int] {
+    mutating func comeBack(_ numbers: [UInt64], isAlone: Bool = false) -> [Int] {
         var back: [[UInt8]: [UInt64]] = [:]
         for number in numbers {
             let flight = UInt32(truncatingIfNeeded: number)
@@ -101,6 +102,7 @@ extension ForwardState {
             // Others may be forgotten for it: those to which nothing has come back yet.
             let topic = self.topic(of: self.event(of: UInt32(truncatingIfNeeded: older[0])))
             topics.append(topic)
+            if isAlone { for number in older { self.setAlone(UInt32(truncatingIfNeeded: number), topic) } }
             var all = older
             while self.topics[topic].waiting.count > 0 {
                 all.append(self.flights.number(self.topics[topic].waiting.removeFirst(in: self.flights)))
