@@ -221,6 +221,30 @@ import Testing
         let alarms = #"""
             [{"kind":"not_removed","log":"spool","what":"nobody needs it any more, and it can't be removed","file":"/d/spool/segments/3.segment",
               "lost_first":null,"lost_end":null,"topic":null,"noticed_at":"2026-11-21T13:00:00.000Z","advice":"it is tried again"},
+    @Test("a file that held events no one can count: not said to have lost nothing more")
+    func uncountedLoss() async throws {
+        let alarms =
+            #"[{"kind":"damage","log":"setaside/r3","what":"events accepted last may be lost","file":"/d/setaside/r3/segments","uncounted":true,"advice":"look"}]"#
+        let route = #""state":"idle","lag_events":0,"set_aside_events":0,"set_aside_units":0,"last_error":null"#
+        let body = Self.node(route).replacingOccurrences(of: #""culprit":null"#, with: #""culprit":null,"alarms":\#(alarms)"#)
+        let text = try await Self.troubles(of: body)
+        #expect(
+            text.hasPrefix("events of setaside/r3 may be lost, nobody can say how many: a file that held some is damaged or gone\n"),
+            "\(text)")
+    }
+
+    @Test("a clock that is not set is no trouble of the disk")
+    func clockNotSet() async throws {
+        let route = #""state":"idle","lag_events":0,"set_aside_events":0,"set_aside_units":0,"last_error":null"#
+        let body = Self.node(route).replacing(#""ready":true,"reason":null"#, with: #""ready":false,"reason":"clock: it is 1970""#)
+        #expect(
+            try await Self.troubles(of: body) == """
+                new events are refused with 503
+                    why    clock: it is 1970
+                    do     set the clock of this node (timedatectl, NTP); nothing has to be restarted
+                """)
+    }
+
              {"log":"spool","what":"the cursor can't be read","file":"/d/spool/cursors/forward.old","lost_first":null,"lost_end":null,"topic":null,
               "noticed_at":"2026-11-21T13:00:00.000Z","advice":"nothing is lost"},
              {"log":"setaside/default","what":"a segment is gone","file":"segment 4","lost_first":7,"lost_end":19,"topic":"orders",

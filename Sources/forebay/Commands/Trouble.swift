@@ -64,7 +64,11 @@ struct Trouble {
         guard status["phase"]?.text == "running", status["ready"] == .boolean(false), status["buffer"]?["accepting"]?.isTrue ?? false,
             stages.isEmpty, let reason = status["reason"]?.text
         else { return [] }
-        return [Trouble(what: "new events are refused with 503", why: reason, remedy: "see to the disk of data_dir; the log may say more")]
+        let remedy =
+            reason.hasPrefix("clock:")
+            ? "set the clock of this node (timedatectl, NTP); nothing has to be restarted"
+            : "see to the disk of data_dir; the log may say more"
+        return [Trouble(what: "new events are refused with 503", why: reason, remedy: remedy)]
     }
 
     // MARK: What waits
