@@ -3,6 +3,7 @@ import CRDKafka
 /// What a user can do about a failure, in words.
 package struct KafkaAdvice: Sendable {
     private let isScram: Bool
+    private let passwordFile: String?
     private let bootstrap: String
     private let version: Int32
 
@@ -14,6 +15,7 @@ package struct KafkaAdvice: Sendable {
     package init(properties: KafkaProperties, version: Int32) {
         let mechanism = properties["sasl.mechanism"] ?? properties["sasl.mechanisms"] ?? ""
         self.isScram = mechanism.uppercased().hasPrefix("SCRAM")
+        self.passwordFile = KafkaPassword(properties)?.file
         self.bootstrap = properties["bootstrap.servers"] ?? properties["metadata.broker.list"] ?? ""
         self.version = version
     }
@@ -24,10 +26,10 @@ package struct KafkaAdvice: Sendable {
         switch failure.code.raw {
         case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED: return self.authentication
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:
-            return "set sasl.mechanism to one that the brokers' listener offers"
+            return "set sasl.mechanisms to one that the brokers' listener offers"
         case RD_KAFKA_RESP_ERR__SSL:
             return
-                "check ssl.ca.location (the CA that signed the brokers' certificates), the client's certificate and key, and that the port is a TLS listener"
+                "check ssl.ca.location (the CA that signed the brokers' certificates), the client's certificate and key (read at the start), and that the port is a TLS listener"
         case RD_KAFKA_RESP_ERR__RESOLVE: return "check the host names in bootstrap.servers and the brokers' advertised.listeners"
         case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
             return
@@ -63,11 +65,12 @@ package struct KafkaAdvice: Sendable {
     }
 
     private var authentication: String {
-        let usual = "check sasl.username, sasl.password and sasl.mechanism"
+        let password = self.passwordFile.map { "the password in \($0) (read again at each refusal)" } ?? "sasl.password (read at the start)"
+        let usual = "check sasl.username, \(password) and sasl.mechanisms"
         guard self.isScram, self.version < 0x0206_01ff else { return usual }
         let major = self.version >> 24, minor = self.version >> 16 & 0xff, patch = self.version >> 8 & 0xff
         return
             "librdkafka \(major).\(minor).\(patch) can't log in to Kafka 4 by SCRAM, even with the right password (it repeats a nonce, mended in "
-            + "librdkafka 2.6.1): install librdkafka 2.6.1 or later, or use sasl.mechanism PLAIN over TLS; with brokers before Kafka 4, \(usual)"
+            + "librdkafka 2.6.1): install librdkafka 2.6.1 or later, or use sasl.mechanisms PLAIN over TLS; with brokers before Kafka 4, \(usual)"
     }
 }
