@@ -205,6 +205,18 @@ struct StageHealthTests {
 
     @Test("suspects, codes that nobody knows, and times that are refused are told; the latter are shown until they are taken")
     func notes() throws {
+            #expect(world.fact("bound_code") == nil && world.fact("bound_reason") == nil && world.fact("bound_advice") == nil)
+        }
+    }
+
+    @Test("a client without DescribeConfigs is told of once, by the stage that delivers from the spool")
+    func noDescribeConfigs() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1, "u": 1, "v": 1]
+            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: nil, error: .topicAuthorizationFailed) }
+            for topic in ["t", "u", "v"] { try await world.settled(world.give(1, topic)) }
+            let told = world.told("the settings of topics can't be read: batches may be refused as too large, and cost time until they fit")
+            #expect(told.count == 1 && told[0]["topic"] == "t" && told[0]["advice"]?.contains("DescribeConfigs") == true)
         try StageWorld.run {
             $0.configuration.retryLimit = 200
         } _: { world in

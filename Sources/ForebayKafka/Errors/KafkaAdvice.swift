@@ -49,8 +49,11 @@ package struct KafkaAdvice: Sendable {
             return "grant IdempotentWrite on the cluster to this client's principal (Kafka before 2.8 needs it), or Write on its topics"
         case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE: return "bring back the broker that led the partition, or elect another leader"
         case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS: return "bring back brokers until min.insync.replicas of \(name) is met"
-        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-            return "raise max.message.bytes of \(name), or lower max_event for it"
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE: return "raise max.message.bytes of \(name), or lower max_event for it"
+        case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+            return
+                "nothing, where no event is a dead letter: a batch was too large, and its events are not; grant DescribeConfigs on \(name) to "
+                + "this client's principal, and batches are made to fit. For dead letters: raise max.message.bytes or segment.bytes of it"
         case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
             return
                 "\(name) takes no event older than its message.timestamp.before.max.ms, and none further ahead than its message.timestamp.after.max.ms: raise what was passed, or set the clocks of this node, the producers and the brokers"
