@@ -90,11 +90,20 @@ import Testing
             """#)
         #expect(
             try await Self.troubles(of: body) == """
-                forward of route default to cluster main would not be delivered to now; no events wait
+                forward of route default to cluster main can deliver nothing now; no events wait
                     since  2026-11-21T13:07:30.000Z (2 m 30 s ago)
                     why    _TRANSPORT: refused
                     do     check that Kafka runs
                 """)
+        let aside = try await Self.troubles(of: body.replacing(#""set_aside_events":0"#, with: #""set_aside_events":8631"#))
+        #expect(
+            aside.hasPrefix(
+                """
+                forward of route default to cluster main can deliver nothing now; 8,631 events wait, set aside
+                    since  2026-11-21T13:07:30.000Z (2 m 30 s ago)
+                    why    _TRANSPORT: refused
+                    do     check that Kafka runs; events wait meanwhile
+                """), "\(aside)")
     }
 
     @Test("a cursor that waits for room, a clock that was ahead, and what dead letters hold")
@@ -212,15 +221,6 @@ import Testing
         }
     }
 
-    @Test func aRemovedRouteAndWhatTheDiskLost() async throws {
-        let route = #"""
-            "state":"idle","lag_events":0,"set_aside_events":0,"last_error":null},
-            {"route":"old","stage":"forward","cluster":null,"state":"removed","cursor":7,"lag_events":1500,"oldest_event_age_seconds":60.0,
-             "in_flight_events":0,"in_flight_bytes":0,"dead_letters":2,"set_aside_events":3,"set_aside_units":1,"held_bytes":3145728,"last_error":null
-            """#
-        let alarms = #"""
-            [{"kind":"not_removed","log":"spool","what":"nobody needs it any more, and it can't be removed","file":"/d/spool/segments/3.segment",
-              "lost_first":null,"lost_end":null,"topic":null,"noticed_at":"2026-11-21T13:00:00.000Z","advice":"it is tried again"},
     @Test("a file that held events no one can count: not said to have lost nothing more")
     func uncountedLoss() async throws {
         let alarms =
@@ -245,6 +245,15 @@ import Testing
                 """)
     }
 
+    @Test func aRemovedRouteAndWhatTheDiskLost() async throws {
+        let route = #"""
+            "state":"idle","lag_events":0,"set_aside_events":0,"last_error":null},
+            {"route":"old","stage":"forward","cluster":null,"state":"removed","cursor":7,"lag_events":1500,"oldest_event_age_seconds":60.0,
+             "in_flight_events":0,"in_flight_bytes":0,"dead_letters":2,"set_aside_events":3,"set_aside_units":1,"held_bytes":3145728,"last_error":null
+            """#
+        let alarms = #"""
+            [{"kind":"not_removed","log":"spool","what":"nobody needs it any more, and it can't be removed","file":"/d/spool/segments/3.segment",
+              "lost_first":null,"lost_end":null,"topic":null,"noticed_at":"2026-11-21T13:00:00.000Z","advice":"it is tried again"},
              {"log":"spool","what":"the cursor can't be read","file":"/d/spool/cursors/forward.old","lost_first":null,"lost_end":null,"topic":null,
               "noticed_at":"2026-11-21T13:00:00.000Z","advice":"nothing is lost"},
              {"log":"setaside/default","what":"a segment is gone","file":"segment 4","lost_first":7,"lost_end":19,"topic":"orders",
