@@ -1,3 +1,5 @@
+import ForebayCore
+import ForebayNet
 import ForebayTelemetry
 import Synchronization
 import Testing

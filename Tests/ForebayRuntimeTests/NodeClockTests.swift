@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebaySpool
 import ForebayTelemetry
 import ForebayTestKit
 import Foundation
