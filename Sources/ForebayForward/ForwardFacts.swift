@@ -18,6 +18,8 @@ struct ForwardFacts {
     var leaving = 0
     /// Topics that take nothing now, with the reason; the first few.
     var held: [String] = []
+    /// One that can't be set aside either, since too many topics are.
+    var bounded: (topic: String, failure: KafkaFailure, advice: String?)?
     /// A partition that stands still while the cluster answers, with what to do about it; and since when, in ms since 1970.
     var stall: (stall: ForwardState.Stall, reason: String, advice: String?, since: Int64)?
     /// Topics that wait because a broker refuses the time of acceptance; the first few.
@@ -41,6 +43,14 @@ struct ForwardFacts {
             facts.append(Fact("room_reason", .text("\(want.log.trouble): \(want.error)")))
             facts.append(Fact("room_advice", .text(want.advice)))
             facts.append(Fact("room_since", .number(want.since)))
+        }
+        if let (topic, failure, advice) = self.bounded {
+            facts.append(Fact("bound_code", .text("\(failure.code)")))
+            facts.append(
+                Fact("bound_reason", .text("too many topics are set aside to add \(topic), so the route waits: \(failure.reason)")))
+            let remedy =
+                "stop the producer that makes up topic names; deliver some of what is set aside (forebay setaside ls), and the route goes on"
+            facts.append(Fact("bound_advice", .text(advice.map { "\(remedy); or \($0)" } ?? remedy)))
         }
         if let (_, reason, advice, since) = self.stall, self.isUp == true {
             facts.append(Fact("stall_code", .text("\(KafkaErrorCode.timedOut)")))
@@ -130,11 +140,11 @@ extension ForwardStage {
                 shown.inFlight = self.state.flights.count
                 shown.inFlightBytes = self.heldBytes
                 shown.leaving = self.departing.reduce(0) { $0 + $1.flights.count }
-                shown.held = self.heldTopics
             }
             return shown.totals
         }
         self.metrics.inFlight.set(Double(self.state.flights.count))
+        if self.showsHeld || !self.state.held.isEmpty { self.showHeld() }
         if !self.state.deliveries.isEmpty {
             let now = self.surroundings.time.wallMilliseconds
             for (acceptedAt, count) in self.state.deliveries {
@@ -246,10 +256,21 @@ extension ForwardStage {
         self.shown.withLock { $0.refusedTimes = Array(refusedTimes) }
     }
 
-    private var heldTopics: [String] {
-        self.state.held.prefix(5).compactMap { index in
+    /// Which topics take nothing, and whether that is because no more can be set aside.
+    private func showHeld() {
+        self.showsHeld = !self.state.held.isEmpty
+        let held = self.state.held.prefix(5).compactMap { index -> String? in
             guard case .held = self.state.topics[index].phase, let failure = self.state.topics[index].failure else { return nil }
             return "\(self.state.topics[index].name): \(failure.code)"
+        }
+        let bounded = self.state.held.prefix(100).first { self.state.topics[$0].told != nil }.flatMap { index in
+            self.state.topics[index].failure.map { failure in
+                (self.state.topics[index].name, failure, self.advice.text(for: failure, topic: self.state.topics[index].name))
+            }
+        }
+        self.shown.withLock {
+            $0.held = held
+            $0.bounded = bounded
         }
     }
 }

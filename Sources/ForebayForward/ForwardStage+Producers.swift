@@ -113,6 +113,7 @@ extension ForwardStage {
     /// Gives librdkafka what may be sent now.
     func send(now: UInt64) {
         guard !self.state.ready.isEmpty else { return }
+        self.state.wall = self.surroundings.time.wallMilliseconds
         let producers = self.producers
         withUnsafeTemporaryAllocation(byteCount: EventID.length, alignment: 8) { id in
             let derived = UnsafeRawBufferPointer(id)

@@ -129,6 +129,7 @@ extension ForwardStage {
     func askForLimits() async {
         var failures: [String: Int] = [:]
         var unanswered = 0
+        var isForbiddenTold = self.role == .drain  // The other stage of the route tells it.
         for await _ in self.limitsWanted.stream {
             while self.state.limitsWanted, let producer = self.producers[ProducerSlot.main.rawValue]?.producer {
                 let asked = self.state.takeLimitsWanted().map { (index: $0, name: self.state.topics[$0].name) }
@@ -138,6 +139,10 @@ extension ForwardStage {
                 let answers = await producer.limits(of: asked.map(\.name))
                 impatience.cancel()
                 let told = Dictionary(answers.map { ($0.topic, $0) }) { first, _ in first }
+                if !isForbiddenTold, let forbidden = answers.first(where: \.isForbidden) {
+                    isForbiddenTold = true
+                    self.tellForbidden(forbidden)
+                }
                 unanswered = answers.allSatisfy(\.mayBeToldLater) ? unanswered + 1 : 0
                 var later: [(index: Int, name: String)] = []
                 for topic in asked where self.stands(topic) {
@@ -160,6 +165,15 @@ extension ForwardStage {
                 self.turn()
             }
         }
+    }
+
+    private func tellForbidden(_ limit: KafkaTopicLimit) {
+        self.logger.warning(
+            "the settings of topics can't be read: batches may be refused as too large, and cost time until they fit",
+            [
+                "route": self.route, "topic": limit.topic, "code": "\(limit.error)",
+                "advice": "grant DescribeConfigs on the topics to this client's principal",
+            ])
     }
 
     /// A limit that is slow to come (the embedded cluster never tells) must not hold events up; when it comes it still counts.

@@ -64,7 +64,7 @@ extension IngestStage {
     /// The time of day, asked once in a turn of the loop.
     private func wallMilliseconds() -> Int64 {
         let turn = self.loop.nowMilliseconds
-        if self.wallTime.turn != turn { self.wallTime = (turn, WallClock.milliseconds) }
+        if self.wallTime.turn != turn { self.wallTime = (turn, self.clock()) }
         return self.wallTime.now
     }
 
@@ -130,6 +130,7 @@ extension IngestStage {
         switch code {
         case .overloaded:
             Refusal(code, "\(code.busyDetail) (limits.in_flight is \(self.configuration.limits.inFlight) bytes)")
+        case .clockNotSet: Refusal(code, ClockRule.fault(at: self.clock()).map { "\($0); nothing was stored" } ?? code.busyDetail)
         case .unavailable: Refusal(code, self.storage.fault().map { "\($0); nothing was stored" } ?? code.busyDetail)
         default: Refusal(code, code.busyDetail)
         }

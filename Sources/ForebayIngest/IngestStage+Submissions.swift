@@ -10,9 +10,11 @@ extension IngestStage {
         self.willFlush = false
         if self.group.isEmpty { return }
         if !self.held.isEmpty && self.group.weight < self.configuration.batch { return }
+        let acceptedAt = self.clock()
+        guard ClockRule.fault(at: acceptedAt) == nil else { return self.refuseGathered(.clockNotSet) }
         let group = self.group
         self.group = PendingGroup(number: group.number + 1, expecting: group.requests.count)
-        let (batches, bases) = self.sink.gathering.finish(acceptedAt: WallClock.milliseconds)
+        let (batches, bases) = self.sink.gathering.finish(acceptedAt: acceptedAt)
         group.bases = bases
         group.batchCounts = batches.map(\.count)
         self.held.append((Submission(batches: batches, ack: self.token(for: group)), group))
@@ -76,6 +78,10 @@ extension IngestStage {
         let unsent = self.held
         self.held = []
         for (_, group) in unsent { self.refuse(group, code) }
+        self.refuseGathered(code)
+    }
+
+    private func refuseGathered(_ code: ProblemCode) {
         guard !self.group.isEmpty else { return }
         let group = self.group
         self.group = PendingGroup(number: group.number + 1, expecting: 16)

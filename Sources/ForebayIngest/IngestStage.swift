@@ -30,6 +30,7 @@ package actor IngestStage: Stage {
     let waiters: DeliveryWaiters
     private let room: IngestRoom
     let storage: IngestStorage
+    let clock: @Sendable () -> Int64
     private let onOpened: @Sendable () -> Void
     let logger = Logger(label: "ingest")
 
@@ -61,6 +62,7 @@ package actor IngestStage: Stage {
     private var storageKnownAt: UInt64 = 0
     private var isKnownFull = false
     private var hasFault = false
+    private var isClockSet = true
     /// The storage has refused, and not stored since.
     var hasRefused = false
 
@@ -72,12 +74,13 @@ package actor IngestStage: Stage {
     ///   - waiters: of those who wait for Kafka, told by the delivering stages.
     ///   - topics: those with unsettled events; made of the same routes.
     ///   - storage: what the buffer stands on.
+    ///   - clock: the time of day, in milliseconds since 1970.
     ///   - onOpened: called on the loop when requests are taken from now on.
     /// - Throws: `configurationInvalid`, for routes and topics that can't be.
     package init(
         loop: EventLoop, configuration: IngestConfiguration, port: LinkPort<Submission>, room: IngestRoom, server: any RequestAnswering,
         waiters: DeliveryWaiters, topics: UnsettledTopics, metrics: IngestMetrics, storage: IngestStorage = IngestStorage(),
-        onOpened: @escaping @Sendable () -> Void = {}
+        clock: @escaping @Sendable () -> Int64 = { WallClock.milliseconds }, onOpened: @escaping @Sendable () -> Void = {}
     ) throws(ForebayError) {
         let routes = try IngestRoutes(configuration)
         self.loop = loop
@@ -88,13 +91,15 @@ package actor IngestStage: Stage {
         self.waiters = waiters
         self.metrics = metrics
         self.storage = storage
+        self.clock = clock
         self.onOpened = onOpened
         let limits = configuration.limits
         self.state = IngestState(inFlightLimit: limits.inFlight, refusalPause: configuration.refusalPause)
         self.decoder = BodyDecoder(limits)
         self.fields = RequestFields(headerLimit: limits.headersPerEvent)
         self.sink = EventSink(
-            gathering: Gathering(routes: routes.ids, batch: configuration.batch), topics: topics, limit: limits.eventsPerRequest,
+            gathering: Gathering(routes: routes.ids, batch: configuration.batch, clock: clock), topics: topics,
+            limit: limits.eventsPerRequest,
             byteLimit: limits.records)
         self.routes = routes
         self.group = PendingGroup(number: 1, expecting: 16)
@@ -170,8 +175,10 @@ package actor IngestStage: Stage {
             self.storageKnownAt = now
             self.isKnownFull = self.storage.isFull()
             self.hasFault = self.storage.fault() != nil
+            self.isClockSet = ClockRule.fault(at: self.clock()) == nil
         }
         if self.hasFault { return .unavailable }
+        if !self.isClockSet { return .clockNotSet }
         return self.isKnownFull ? .spoolFull : nil
     }
 

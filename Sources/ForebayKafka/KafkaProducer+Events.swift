@@ -63,7 +63,24 @@ extension KafkaProducer {
         let text = String(cString: rd_kafka_event_error_string(event))
         let failure = KafkaFailure(KafkaErrorCode(rd_kafka_event_error(event)), reason: Self.withoutTimes(text))
         self.tell("Kafka client error", failure)
+        if failure.code == .authentication { self.renewPassword() }
         return .failure(failure)
+    }
+
+    /// The login was refused: the password may have been rotated, in its file too.
+    private func renewPassword() {
+        guard let password else { return }
+        let (handle, name, logger) = (self.handle, self.name, self.logger)
+        self.thread.run {
+            guard let renewed = password.renewed() else { return }
+            if let error = rd_kafka_sasl_set_credentials(handle.client, password.user, renewed) {
+                logger.warning(
+                    "the client does not take the new password", ["client": name, "reason": String(cString: rd_kafka_error_string(error))])
+                return rd_kafka_error_destroy(error)
+            }
+            logger.info(
+                "the password's file says another one by now; the client logs in with that", ["client": name, "file": password.file])
+        }
     }
 
     /// Cuts off "(after 348ms in state …, 3 identical error(s) suppressed)", so that equal failures have equal lines and are folded.

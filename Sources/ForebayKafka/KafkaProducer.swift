@@ -26,6 +26,7 @@ package final class KafkaProducer: KafkaProducing {
     let thread: KafkaThread
     let logger: Logger
     let advice: KafkaAdvice
+    let password: KafkaPassword?
     var statistics: KafkaStatisticsGauges?
     var openTopics: Set<OpaquePointer> = []
     var limitRequests: [UInt: (topics: [String], waiting: UnsafeContinuation<[KafkaTopicLimit], Never>)] = [:]
@@ -51,6 +52,8 @@ package final class KafkaProducer: KafkaProducing {
         self.kind = kind
         self.logger = Logger(label: "kafka")
         self.advice = KafkaAdvice(properties: properties)
+        let properties = properties.withSecretsOfNow()
+        self.password = KafkaPassword(properties)
         do {
             let configuration = try properties.configure(Self.overrides(kind, hasStatistics: metrics != nil))
             configuration.enableEvents(

@@ -23,10 +23,23 @@ package struct KafkaProperties: Sendable, Equatable {
     package var client: [String: String]
     /// `clusters.<name>.producer`; it wins.
     package var producer: [String: String]
+    /// The files that secrets among them were read from, by property.
+    package var secretFiles: [String: String]
 
-    package init(client: [String: String], producer: [String: String] = [:]) {
+    package init(client: [String: String], producer: [String: String] = [:], secretFiles: [String: String] = [:]) {
         self.client = client
         self.producer = producer
+        self.secretFiles = secretFiles
+    }
+
+    /// With the secrets that their files hold now; one that can't be read stays as it was.
+    func withSecretsOfNow() -> KafkaProperties {
+        var properties = self
+        for (name, path) in self.secretFiles {
+            guard let secret = KafkaPassword.read(path) else { continue }
+            if properties.producer[name] != nil { properties.producer[name] = secret } else { properties.client[name] = secret }
+        }
+        return properties
     }
 
     /// Whether a property's value must not be shown.

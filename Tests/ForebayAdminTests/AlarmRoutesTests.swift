@@ -25,7 +25,7 @@ struct AlarmRoutesTests {
 
     private static let first =
         #"{"kind":"damage","log":"spool","what":"events can't be read: a segment is gone","file":"segment 4","lost_first":7,"lost_end":9,"#
-        + #""lost_events":1,"topic":null,"noticed_at":"2026-08-01T09:30:00.125Z","advice":"look"}"#
+        + #""lost_events":1,"uncounted":false,"topic":null,"noticed_at":"2026-08-01T09:30:00.125Z","advice":"look"}"#
 
     @Test("they are listed, all or of one log, and nothing is acknowledged by that")
     func list() async {

@@ -16,6 +16,7 @@ struct NodeHealthTests {
             ("buffer: the spool is being opened", { $0.buffer = .opening }),
             ("buffer: full: it accepts again when the backlog has shrunk", { $0.buffer = .full }),
             ("buffer: disk is on fire", { $0.buffer = .failed("disk is on fire") }),
+            ("clock: it is 1970", { $0.clockFault = "it is 1970" }),
             ("listener: not bound yet", { $0.isListening = false }),
             ("stages: buffer is waiting", { $0.missingStages = ["buffer is waiting"] }),
         ]

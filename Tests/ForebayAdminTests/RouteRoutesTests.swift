@@ -108,8 +108,10 @@ struct RouteRoutesTests {
         #expect(
             text.contains(
                 #""alarms":[{"kind":"damage","log":"setaside/old","what":"events of set-aside unit 3 can't be read: a segment is gone","file":"segment 4","#
-                    + #""lost_first":7,"lost_end":9,"lost_events":1,"topic":"t","noticed_at":"2026-08-01T09:30:00.125Z","advice":"look at the disk"},"#
-                    + #"{"kind":"not_removed","log":"spool","what":"it is gone","file":"/d/spool/mark","lost_first":null,"lost_end":null,"lost_events":null,"topic":null,"#
+                    + #""lost_first":7,"lost_end":9,"lost_events":1,"uncounted":false,"#
+                    + #""topic":"t","noticed_at":"2026-08-01T09:30:00.125Z","advice":"look at the disk"},"#
+                    + #"{"kind":"not_removed","log":"spool","what":"it is gone","file":"/d/spool/mark","lost_first":null,"lost_end":null,"#
+                    + #""lost_events":null,"uncounted":false,"topic":null,"#
             ))
         let culprit = try #require(try answer.object()["culprit"] as? [String: Any])
         #expect(culprit["route"] as? String == "old")

@@ -3,6 +3,7 @@ import ForebayRuntime
 import ForebaySpool
 import ForebayTelemetry
 import Foundation
+import Glibc
 import Testing
 
 /// `spool` and `deadletters --dir` on the folder of a node that is down.
@@ -98,6 +99,45 @@ import Testing
         #expect(try await BuiltProgram.run("alarms", "ls", "--dir", folder.path).out == "")
         #expect(try await BuiltProgram.run("spool", "verify", folder.path).code == 0)
         #expect(try await BuiltProgram.run("alarms", "ls", "--dir", folder.path + "/spool").code == 1, "no data_dir")
+    }
+
+    /// The service could not open afterwards what root has written.
+    @Test func rootWritesNothingIntoTheFolderOfAnothersNode() async throws {
+        let folder = try await Self.node()
+        let isRoot = geteuid() == 0
+        // Whoever is not root can't give it away, and is no danger either.
+        if isRoot {
+            for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path) + ["."] {
+                chown("\(folder.path)/\(path)", 65_534, 65_534)
+            }
+        }
+        func owners() throws -> Set<UInt32> {
+            Set(
+                try (FileManager.default.subpathsOfDirectory(atPath: folder.path) + ["."]).map {
+                    var status = stat()
+                    lstat("\(folder.path)/\($0)", &status)
+                    return status.st_uid
+                })
+        }
+        let before = try owners()
+        for command in [
+            ["alarms", "acknowledge", "--dir", folder.path],
+            ["routes", "forget", "gone", "--dir", folder.path, "--config", folder.path + "/f.yaml"],
+        ] {
+            let result = try await BuiltProgram.run(command)
+            if isRoot {
+                let user = String(cString: getpwuid(65_534)!.pointee.pw_name)
+                #expect(result.code == 77 && result.error.contains("is of the user \(user)"), "\(result)")
+                #expect(result.error.contains("runuser -u \(user) -- ") && result.error.contains(command.joined(separator: " ")))
+            } else {
+                #expect(result.code != 77)
+            }
+        }
+        for command in [
+            ["alarms", "ls", "--dir", folder.path], ["routes", "ls", "--dir", folder.path], ["spool", "verify", folder.path],
+            ["routes", "forget", "gone", "--dry-run", "--dir", folder.path, "--config", folder.path + "/f.yaml"],
+        ] { #expect(try await BuiltProgram.run(command).code != 77, "\(command)") }
+        #expect(try owners() == before)
     }
 
     private static func start(_ folder: TemporaryFolder) async throws {

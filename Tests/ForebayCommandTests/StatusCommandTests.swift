@@ -90,11 +90,20 @@ import Testing
             """#)
         #expect(
             try await Self.troubles(of: body) == """
-                forward of route default to cluster main would not be delivered to now; no events wait
+                forward of route default to cluster main can deliver nothing now; no events wait
                     since  2026-11-21T13:07:30.000Z (2 m 30 s ago)
                     why    _TRANSPORT: refused
                     do     check that Kafka runs
                 """)
+        let aside = try await Self.troubles(of: body.replacing(#""set_aside_events":0"#, with: #""set_aside_events":8631"#))
+        #expect(
+            aside.hasPrefix(
+                """
+                forward of route default to cluster main can deliver nothing now; 8,631 events wait, set aside
+                    since  2026-11-21T13:07:30.000Z (2 m 30 s ago)
+                    why    _TRANSPORT: refused
+                    do     check that Kafka runs; events wait meanwhile
+                """), "\(aside)")
     }
 
     @Test("a cursor that waits for room, a clock that was ahead, and what dead letters hold")
@@ -210,6 +219,30 @@ import Testing
             let body = Self.node(route).replacingOccurrences(of: #""culprit":null"#, with: #""culprit":null,"alarms":\#(alarms)"#)
             #expect(try await Self.troubles(of: body).hasPrefix("\(log) is gone: how much was in it is not known any more\n"), "\(file)")
         }
+    }
+
+    @Test("a file that held events no one can count: not said to have lost nothing more")
+    func uncountedLoss() async throws {
+        let alarms =
+            #"[{"kind":"damage","log":"setaside/r3","what":"events accepted last may be lost","file":"/d/setaside/r3/segments","uncounted":true,"advice":"look"}]"#
+        let route = #""state":"idle","lag_events":0,"set_aside_events":0,"set_aside_units":0,"last_error":null"#
+        let body = Self.node(route).replacingOccurrences(of: #""culprit":null"#, with: #""culprit":null,"alarms":\#(alarms)"#)
+        let text = try await Self.troubles(of: body)
+        #expect(
+            text.hasPrefix("events of setaside/r3 may be lost, nobody can say how many: a file that held some is damaged or gone\n"),
+            "\(text)")
+    }
+
+    @Test("a clock that is not set is no trouble of the disk")
+    func clockNotSet() async throws {
+        let route = #""state":"idle","lag_events":0,"set_aside_events":0,"set_aside_units":0,"last_error":null"#
+        let body = Self.node(route).replacing(#""ready":true,"reason":null"#, with: #""ready":false,"reason":"clock: it is 1970""#)
+        #expect(
+            try await Self.troubles(of: body) == """
+                new events are refused with 503
+                    why    clock: it is 1970
+                    do     set the clock of this node (timedatectl, NTP); nothing has to be restarted
+                """)
     }
 
     @Test func aRemovedRouteAndWhatTheDiskLost() async throws {

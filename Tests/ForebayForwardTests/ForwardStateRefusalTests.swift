@@ -195,6 +195,30 @@ struct ForwardStateRefusalTests {
         #expect(leaving.map(\.flights) == [[0, 1], Array(2..<42)])
     }
 
+    @Test("the reason is the topic's: a batch too large is no event's fault, and its neighbours' refusal is theirs too")
+    func crowdOfNeighbours() throws {
+        for (batch, single, told, words) in [
+            (.messageTooLarge, nil, .batchTooLarge, "no batch that large"),
+            (.messageTooLarge, .messageTooLarge, .messageTooLarge, "refused for good"),
+            (.invalidRecord, nil, .invalidRecord, "a batch was refused"), (.invalidRecord, .invalidRecord, .invalidRecord, "for good"),
+            (.invalidTimestamp, nil, .invalidTimestamp, "a batch was refused"),
+        ] as [(KafkaErrorCode, KafkaErrorCode?, KafkaErrorCode, String)] {
+            var driver = Driver { $0.queueLimit = 2000 }
+            driver.admit(40, partition: 1, size: 40)
+            driver.admit(3, partition: 0)
+            driver.learn()
+            driver.pump()
+            self.refuse(&driver, [40], batch)  // Of partition 0: partition 1 was never refused anything.
+            if let single { driver.report([40], single, from: .single) } else { driver.report([40], from: .single) }
+            driver.admit(60, topic: "other")
+            driver.state.checkStalls(now: driver.now)
+            driver.wait(1000)
+            driver.state.checkStalls(now: driver.now)
+            let failure = try #require(driver.state.takeLeaving().first { $0.departure.key == SetAsideKey("t", 1) }).departure.failure
+            #expect(failure.code == told && failure.reason.contains(words), "\(batch): \(failure)")
+        }
+    }
+
     @Test("a look in between at which none is on its way, the drain: nothing gives way")
     func noCrowd() {
         for (role, isFull) in [(ForwardRole.direct, false), (.drain, true)] {

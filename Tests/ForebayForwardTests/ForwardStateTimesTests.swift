@@ -123,6 +123,36 @@ struct ForwardStateTimesTests {
         #expect(driver.topic().redatesThrough == .min && driver.state.deaths.isEmpty)
     }
 
+    @Test("one that waited in the client with its time of delivery until that was too old, too, gets that of now: its topic stays direct")
+    func tooOldAgain() {
+        var driver = self.refused([2 * Self.hour], times: KafkaTimeLimits(before: 1000))
+        driver.report([0], .invalidTimestamp, from: .single)
+        for waited: Int64 in [501, 30_000, 2 * Self.hour] {
+            #expect(self.pump(&driver).map(\.isRedated) == [true], "\(waited)")
+            driver.state.wall += waited  // The brokers are away.
+            driver.report([0], .invalidTimestamp, from: .single)
+            #expect(driver.topic().aside == .none && driver.state.refusedTimes.isEmpty && self.pump(&driver).isEmpty, "not at once")
+            driver.wait(5000)
+        }
+        #expect(self.pump(&driver).map(\.isRedated) == [true])
+        driver.report([0], from: .single)
+        #expect(driver.cursor == 1 && driver.state.deaths.isEmpty)
+    }
+
+    @Test("no time is named to wait for that this node's own clock has passed: the clocks differ then, and that is said")
+    func reasonOfRefusal() throws {
+        for (age, after, words) in [
+            (100, Self.hour, "their clock and this node's differ"), (0, 10, "their clock and this node's differ"),
+            (-Self.hour / 2, Self.hour, "their clock has come near"),
+            (-2 * Self.hour, Self.hour, "their clock has come to \(Timestamp.rfc3339(Self.now + Self.hour))"),
+        ] as [(Int64, Int64, String)] {
+            var driver = self.refused([age], times: KafkaTimeLimits(before: Self.hour, after: after))
+            driver.report([0], .invalidTimestamp, from: .single)
+            let reason = try #require(driver.state.takeLeaving().first).departure.failure.reason
+            #expect(reason.contains(words) && reason.contains("too far ahead") == (age < 0), "\(age): \(reason)")
+        }
+    }
+
     @Test("a producer's own time makes a dead letter, whose reason names the topic's setting")
     func producersOwn() throws {
         for (age, times, words) in [

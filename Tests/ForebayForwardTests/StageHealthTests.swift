@@ -197,9 +197,26 @@ struct StageHealthTests {
                 world.told("topic takes no events now; too many topics are set aside to add it, so its route waits").first)
             #expect(line["topic"] == "bad" && line["code"] == "TOPIC_AUTHORIZATION_FAILED" && line["advice"]?.contains("'bad'") == true)
             #expect(line["reason"] == Self.forbidden.text)
+            #expect(world.fact("bound_code") == .text("TOPIC_AUTHORIZATION_FAILED"))
+            guard case .text(let reason)? = world.fact("bound_reason"), case .text(let advice)? = world.fact("bound_advice") else {
+                throw Unexpected(description: "no bound is told")
+            }
+            #expect(reason.contains("too many topics are set aside to add bad") && advice.contains("forebay setaside ls"))
             world.cluster.errors = [:]
             try await world.settled(2)
             #expect(world.told("topic takes events again").map { $0["topic"] } == ["bad"] && world.fact("held") == nil)
+            #expect(world.fact("bound_code") == nil && world.fact("bound_reason") == nil && world.fact("bound_advice") == nil)
+        }
+    }
+
+    @Test("a client without DescribeConfigs is told of once, by the stage that delivers from the spool")
+    func noDescribeConfigs() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1, "u": 1, "v": 1]
+            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: nil, error: .topicAuthorizationFailed) }
+            for topic in ["t", "u", "v"] { try await world.settled(world.give(1, topic)) }
+            let told = world.told("the settings of topics can't be read: batches may be refused as too large, and cost time until they fit")
+            #expect(told.count == 1 && told[0]["topic"] == "t" && told[0]["advice"]?.contains("DescribeConfigs") == true)
         }
     }
 

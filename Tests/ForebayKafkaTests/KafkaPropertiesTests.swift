@@ -206,13 +206,15 @@ struct KafkaAdviceTests {
     @Test("SCRAM refused with a newer one: it is the password", arguments: [0x0206_01ff, 0x020a_00ff] as [Int32])
     func scramNew(version: Int32) throws {
         let text = try #require(KafkaAdvice(properties: self.scram, version: version).text(for: KafkaFailure(.authentication), topic: nil))
-        #expect(text == "check sasl.username, sasl.password and sasl.mechanism")
+        #expect(text == "check sasl.username, sasl.password (read at the start) and sasl.mechanisms")
     }
 
     @Test("PLAIN refused: it is the password")
     func plain() throws {
         let advice = KafkaAdvice(properties: KafkaProperties(client: ["sasl.mechanisms": "PLAIN"]), version: 0x0200_02ff)
-        #expect(advice.text(for: KafkaFailure(.authentication), topic: nil) == "check sasl.username, sasl.password and sasl.mechanism")
+        #expect(
+            advice.text(for: KafkaFailure(.authentication), topic: nil)
+                == "check sasl.username, sasl.password (read at the start) and sasl.mechanisms")
     }
 
     @Test("names the topic and what to do")

@@ -239,6 +239,10 @@ import Testing
         #expect(try world.load(["f"]).configuration.clusters["main"]?.properties["sasl.password"] == "0ther")
         world.overrides = ["clusters.main.properties.sasl.password_file=/run/pw"]
         #expect(try world.load(["f"]).configuration.clusters["main"]?.properties["sasl.password"] == "s3cret")
+        #expect(try world.load(["f"]).configuration.clusters["main"]?.secretFiles == ["sasl.password": "/run/pw"])
+        world.environment["FOREBAY_CLUSTERS_MAIN_PRODUCER_SASL_PASSWORD"] = "given"
+        #expect(try world.load(["f"]).configuration.clusters["main"]?.secretFiles == [:], "the one that is in force is in no file")
+        world.environment["FOREBAY_CLUSTERS_MAIN_PRODUCER_SASL_PASSWORD"] = nil
         world.overrides = ["clusters.main.properties.sasl.password_file=/run/none"]
         #expect(
             world.problems(["f"]) == ["--set clusters.main.properties.sasl.password_file: cannot read /run/none: No such file or directory"]

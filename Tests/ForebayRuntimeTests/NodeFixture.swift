@@ -50,9 +50,10 @@ enum NodeFixture {
 
     /// The same in a folder that stays.
     static func run(
-        configured configuration: ForebayConfiguration, disk: any Disk = SystemDisk(), _ body: (Node) async throws -> Void
+        configured configuration: ForebayConfiguration, disk: any Disk = SystemDisk(), clock: NodeClock = NodeClock(),
+        _ body: (Node) async throws -> Void
     ) async throws {
-        let node = try await Node.start(configuration, disk: disk)
+        let node = try await Node.start(configuration, disk: disk, clock: clock)
         do { try await body(node) } catch {
             await node.stop()
             throw error

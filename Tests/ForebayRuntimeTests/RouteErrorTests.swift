@@ -52,6 +52,16 @@ import Testing
         #expect(RouteError(of: Self.stage(stall.merging(["error_code": .text("X")]) { $1 }), held: nil)?.code == "X")
     }
 
+    @Test func aTopicThatCantBeSetAsideEither() {
+        let bound: [String: Fact.Value] = [
+            "bound_code": .text("UNKNOWN_TOPIC_OR_PART"), "bound_reason": .text("too many"), "bound_advice": .text("deliver some"),
+        ]
+        let told = RouteError(code: "UNKNOWN_TOPIC_OR_PART", reason: "too many", advice: "deliver some")
+        #expect(RouteError(of: Self.stage(bound), held: "t: UNKNOWN_TOPIC_OR_PART") == told)
+        #expect(RouteError(of: Self.stage(bound.merging(["error_code": .text("X")]) { $1 }), held: "t")?.code == "X")
+        #expect(RouteError(of: Self.stage(bound.merging(["room_code": .text("Y")]) { $1 }), held: "t")?.code == "Y")
+    }
+
     @Test func withoutThem() {
         #expect(RouteError(of: nil, held: "held") == nil)
         #expect(RouteError(of: Self.stage(), held: nil) == nil)

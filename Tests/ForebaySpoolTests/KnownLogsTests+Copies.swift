@@ -58,7 +58,7 @@ extension KnownLogsTests {
                 switch log {
                 case "spool": world.spool.damage
                 case "setaside/x": world.setAside.damage
-                default: await world.letters.damage
+                default: world.letters.damage
                 }
             let lost = damage.missing.reduce(0) { $0 + $1.events }
             #expect(lost == (log == "spool" ? 5 : 3), "start \(start): \(damage)")

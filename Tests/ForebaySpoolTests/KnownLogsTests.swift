@@ -97,6 +97,26 @@ struct KnownLogsTests {
         }
     }
 
+    @Test("a side log that is moved into the data folder of a node that was started once, empty, is read there: that node misses nothing")
+    func movedToAnotherNode() async throws {
+        for isStarted in [true, false] {
+            let (world, other) = (try await Self.filled(), DataFolderWorld())
+            if isStarted {
+                try other.start()
+                await other.stop()
+            }
+            try? FileManager.default.removeItem(atPath: other.data + "/setaside/x")  // Where the start has made one.
+            try FileManager.default.createDirectory(atPath: other.data + "/setaside", withIntermediateDirectories: true)
+            try FileManager.default.moveItem(atPath: world.data + "/setaside/x", toPath: other.data + "/setaside/x")
+            for _ in 0..<2 {
+                try other.start()
+                #expect(Self.alarms(other) == (isStarted ? [] : [Self.spool]), "what an older version left has no registry either")
+                #expect(other.setAside.unit(1) != nil)
+                await other.stop()
+            }
+        }
+    }
+
     @Test("told of, it is known by its place in the data folder, wherever that is")
     func movedDataFolder() async throws {
         let world = try await Self.filled()

@@ -19,6 +19,8 @@ package struct AlarmStatus: Sendable, Equatable {
     package var lostEvents: UInt64?
     /// Of the set-aside unit whose events are lost, where it is known.
     package var topic: String?
+    /// The file held events, and how many of them are lost is not known.
+    package var losesUncounted: Bool
     /// Milliseconds since 1970.
     package var noticedAt: Int64
     /// What to do about it.
@@ -26,7 +28,7 @@ package struct AlarmStatus: Sendable, Equatable {
 
     package init(
         kind: Kind = .damage, log: String, what: String, file: String, lost: Range<UInt64>? = nil, lostEvents: UInt64? = nil,
-        topic: String? = nil, noticedAt: Int64, advice: String
+        topic: String? = nil, losesUncounted: Bool = false, noticedAt: Int64, advice: String
     ) {
         self.kind = kind
         self.log = log
@@ -35,6 +37,7 @@ package struct AlarmStatus: Sendable, Equatable {
         self.lost = lost
         self.lostEvents = lostEvents
         self.topic = topic
+        self.losesUncounted = losesUncounted
         self.noticedAt = noticedAt
         self.advice = advice
     }

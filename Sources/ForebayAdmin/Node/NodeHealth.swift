@@ -21,6 +21,8 @@ package struct NodeHealth: Sendable, Equatable {
     /// How far the start is, for people.
     package var progress: String
     package var buffer: Buffer
+    /// Why the time of day can't be right, and no event is taken.
+    package var clockFault: String?
     /// The ingest listener is bound.
     package var isListening: Bool
     /// The stages that accepting needs and that do not run, with what they say.
@@ -29,11 +31,13 @@ package struct NodeHealth: Sendable, Equatable {
     package var otherStagesDown: [String]
 
     package init(
-        phase: Phase, progress: String = "", buffer: Buffer, isListening: Bool, missingStages: [String] = [], otherStagesDown: [String] = []
+        phase: Phase, progress: String = "", buffer: Buffer, clockFault: String? = nil, isListening: Bool, missingStages: [String] = [],
+        otherStagesDown: [String] = []
     ) {
         self.phase = phase
         self.progress = progress
         self.buffer = buffer
+        self.clockFault = clockFault
         self.isListening = isListening
         self.missingStages = missingStages
         self.otherStagesDown = otherStagesDown
@@ -73,6 +77,7 @@ package struct NodeHealth: Sendable, Equatable {
         return [
             Check(name: "phase", isPassed: self.phase == .running, detail: phase),
             Check(name: "buffer", isPassed: isAccepting, detail: buffer),
+            Check(name: "clock", isPassed: self.clockFault == nil, detail: self.clockFault ?? "set"),
             Check(name: "listener", isPassed: self.isListening, detail: self.isListening ? "bound" : "not bound yet"),
             Check(
                 name: "stages", isPassed: self.missingStages.isEmpty,

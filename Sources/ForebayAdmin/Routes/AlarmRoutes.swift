@@ -38,6 +38,7 @@ extension AdminRoutes {
                     $0.field("lost_first", alarm.lost?.lowerBound)
                     $0.field("lost_end", alarm.lost?.upperBound)
                     $0.field("lost_events", alarm.lostEvents)
+                    $0.field("uncounted", alarm.losesUncounted)
                     $0.field("topic", alarm.topic)
                     $0.field("noticed_at", Timestamp.rfc3339(alarm.noticedAt))
                     $0.field("advice", alarm.advice)

@@ -125,7 +125,7 @@ extension ForwardState {
             if self.partitions[place].aloneLeft > 0 || self.partitions[place].caution > 0 {
                 self.partitions[place].aloneLeft = max(1, self.partitions[place].caution)
             }
-            self.partitions[place].refusal = report.error
+            self.topics[topic].refusal = (report.error, isOfEvent: true)
             self.partitions[place].movedAt = now
             self.recovered(place, now: now)
             self.resumeIfReported(place, now: now)
@@ -149,6 +149,7 @@ extension ForwardState {
         case .unknown:
             // Perhaps one event's fault, perhaps not: none is given up, but each goes alone, so that the others flow.
             self.setAlone(flight, topic)
+            self.topics[topic].refusal = (report.error, isOfEvent: false)
             self.noteOnce(.unknownError(topic: self.topics[topic].name, code: report.error))
         case .wait: break
         }
@@ -164,7 +165,7 @@ extension ForwardState {
         self.partitions[place].caution = isSoon ? min(max(1, self.partitions[place].caution * 2), Self.worthOfProducer) : 1
         self.partitions[place].deliveredTogether = 0
         self.partitions[place].aloneLeft = self.partitions[place].caution
-        self.partitions[place].refusal = code
+        self.topics[self.partitions[place].topic].refusal = (code, isOfEvent: false)
         // Its topic's others get the same events, and each would lose a producer to learn it.
         for other in self.topics[self.partitions[place].topic].partitions {
             self.partitions[other].aloneLeft = max(1, self.partitions[other].aloneLeft)

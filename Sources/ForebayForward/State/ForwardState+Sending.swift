@@ -66,6 +66,7 @@ extension ForwardState {
                 origin: self.batches.origin(self.flights[flight].batch), time: .init(self.flights[flight].flags))
             let refusal = send(outgoing, self.event(of: flight), self.sequence(of: flight))
             guard !refusal.isError else { return self.notTaken(flight, place, slot, refusal, now: now) }
+            if outgoing.time != .itsOwn { self.partitions[place].redatedAt = self.wall }
             self.sent(flight, place, slot, size: size)
         }
     }

@@ -279,7 +279,7 @@ extension ForwardState {
         (emptied.isReady, emptied.stalledAt) = (partition.isReady, partition.stalledAt)
         (emptied.aside, emptied.failure, emptied.isLeaderless) = (partition.aside, partition.failure, partition.isLeaderless)
         emptied.leaving = partition.leaving
-        (emptied.caution, emptied.aloneLeft, emptied.refusal) = (partition.caution, partition.aloneLeft, partition.refusal)
+        (emptied.caution, emptied.aloneLeft) = (partition.caution, partition.aloneLeft)
         self.partitions[place] = emptied
         if self.topics[partition.topic].phase == .probing(partition: place) {
             self.topics[partition.topic].phase = .unknown

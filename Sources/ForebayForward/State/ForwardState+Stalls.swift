@@ -49,10 +49,19 @@ extension ForwardState {
         guard self.isCrowded, wasCrowded else { return }
         self.isCrowded = false
         for place in slow where self.partitions[place].aside == .none {
-            let failure = KafkaFailure(
-                self.partitions[place].refusal.isError ? self.partitions[place].refusal : .invalidRecord,
-                reason: "events were refused for good, so those behind them go one at a time")
-            self.fail(partition: place, failure, byDelivery: true, now: now)
+            let refusal = self.topics[self.partitions[place].topic].refusal
+            self.fail(partition: place, Self.crowd(after: refusal.code, isOfEvent: refusal.isOfEvent), byDelivery: true, now: now)
+        }
+    }
+
+    /// Why a partition's events go alone. Its neighbours' refusals count: they get the same events.
+    private static func crowd(after code: KafkaErrorCode, isOfEvent: Bool) -> KafkaFailure {
+        if isOfEvent { return KafkaFailure(code, reason: "events were refused for good, so those behind them go one at a time") }
+        switch code {
+        // Said of a batch it is said of no event: none is known to be too large.
+        case .none, .messageTooLarge:
+            return KafkaFailure(.batchTooLarge, reason: "the topic takes no batch that large, so its events go one at a time")
+        default: return KafkaFailure(code, reason: "a batch was refused, so its events go one at a time")
         }
     }
 

@@ -5,7 +5,8 @@ import ForebayTelemetry
 /// Times that brokers refuse: a producer's own makes a dead letter; that of acceptance, which is ours, keeps no event from arriving.
 ///
 ///     too old: it waited for Kafka longer than its topic allows, and only gets older --> sent with the time of delivery
-///     ahead of the brokers' clock --> its topic waits: time heals it
+///     so was the time of delivery, when it came --> sent with that of now
+///     ahead of the brokers' clock, or the clocks differ --> its topic waits: time heals it, or somebody who sets a clock
 extension ForwardState {
     /// Whether an event came without a time and so bears that of its acceptance, or one so close that the same can be said of it.
     func hasTimeOfAcceptance(_ flight: UInt32) -> Bool {
@@ -19,8 +20,13 @@ extension ForwardState {
         let topic = self.partitions[place].topic
         let time = self.event(of: flight).timestamp
         let wasRedated = self.flights[flight].flags.contains(.redated)
+        let redatedAt = self.partitions[place].redatedAt
         self.requeue(flight, place, .single)
         self.partitions[place].isHalted = true
+        if wasRedated, self.age(of: redatedAt) > Self.roundTrip, self.isPerhapsTooOld(redatedAt, topic) {
+            // It waited in the client while the brokers were away.
+            return self.resumeIfReported(place, now: now, rests: true)
+        }
         if !wasRedated, self.isPerhapsTooOld(time, topic) {
             self.flights[flight].flags.insert(.redated)
             self.redate(topic, after: time)
@@ -30,7 +36,7 @@ extension ForwardState {
         self.flights[flight].flags.remove(.redated)
         self.topics[topic].redatesThrough = .min
         self.refusedTimes.insert(self.topics[topic].name)
-        let reason = self.reasonOfAhead(time, topic)
+        let reason = self.reasonOfRefusal(of: time, topic)
         self.noteOnce(.timeRefused(topic: self.topics[topic].name, reason: reason))
         self.topics[topic].limitIsStale = true
         self.wantLimit(of: topic)
@@ -47,6 +53,9 @@ extension ForwardState {
         self.flights[flight].flags.insert(.bare)
         return true
     }
+
+    /// Refused within this, a time of delivery was not too old for having waited; ms.
+    private static let roundTrip: Int64 = 250
 
     /// By this node's clock, which need not be the brokers': half of what the topic takes is reason enough to try the time of delivery.
     private func isPerhapsTooOld(_ time: Int64, _ topic: Int) -> Bool {
@@ -65,11 +74,18 @@ extension ForwardState {
         self.noteOnce(.timeReplaced(topic: self.topics[topic].name))
     }
 
-    /// When it will be taken, and what lets it through now.
-    private func reasonOfAhead(_ time: Int64, _ topic: Int) -> String {
+    /// When it will be taken, and what lets it through now. Only a time that lies ahead of our own clock too is one to wait for.
+    private func reasonOfRefusal(of time: Int64, _ topic: Int) -> String {
+        guard time > self.wall else {
+            return
+                "the brokers take neither its time of acceptance, \(Timestamp.rfc3339(time)), nor that of now: their clock and this node's differ "
+                + "by more than message.timestamp.before.max.ms and message.timestamp.after.max.ms of the topic allow"
+        }
         let from = self.topics[topic].times.after.map { time.subtractingReportingOverflow($0) }
         var when = "when their clock has come near"
-        if let from, !from.overflow, from.partialValue > 0 { when = "when their clock has come to \(Timestamp.rfc3339(from.partialValue))" }
+        if let from, !from.overflow, from.partialValue > self.wall {
+            when = "when their clock has come to \(Timestamp.rfc3339(from.partialValue))"
+        }
         return
             "its time of acceptance, \(Timestamp.rfc3339(time)), is too far ahead of the brokers' clock: they take it \(when), or at once with "
             + "a larger message.timestamp.after.max.ms of the topic"

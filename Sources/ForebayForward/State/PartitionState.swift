@@ -34,8 +34,8 @@ struct PartitionState {
     /// To how much that was raised last, and how many it delivered together since: refused again soon, it was too little.
     var caution = 0
     var deliveredTogether = 0
-    /// Why an event of it was refused last.
-    var refusal = KafkaErrorCode.none
+    /// The time of delivery that its event last went out with, alone; ms since 1970.
+    var redatedAt: Int64 = 0
     /// Not before this time; 0 at once.
     var restsUntil: UInt64 = 0
     /// Failures since its last delivery.

@@ -52,6 +52,8 @@ struct TopicState {
     /// `max.message.bytes`, or what refusals taught.
     var limit: Int?
     var limitIsTold = false
+    /// With what code something of it was refused last, and whether that was an event alone or a batch.
+    var refusal: (code: KafkaErrorCode, isOfEvent: Bool) = (.none, false)
     /// Which times it takes, if the cluster tells.
     var times = KafkaTimeLimits()
     /// Events that bear the time of their acceptance, and one up to this, go out with the time of delivery: it takes none as old.

@@ -53,6 +53,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case draining
     case overloaded
     case spoolFull = "spool_full"
+    case clockNotSet = "clock_not_set"
     case unavailable
     case outcomeUnknown = "outcome_unknown"
 
@@ -71,7 +72,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
             .conflictingMembers, .invalidMember, .missingTopic, .refusedByKafka:
             422
         case .tooManyTopics: 429
-        case .starting, .draining, .overloaded, .spoolFull, .unavailable, .outcomeUnknown: 503
+        case .starting, .draining, .overloaded, .spoolFull, .clockNotSet, .unavailable, .outcomeUnknown: 503
         }
     }
 

@@ -24,6 +24,7 @@ extension ProblemCode {
         case .draining: "this node is shutting down; nothing was stored"
         case .overloaded: "too much is in flight on this node; nothing was stored"
         case .spoolFull: "the buffer is full until events are delivered; nothing was stored"
+        case .clockNotSet: "the clock of this node is not set, so events would get a wrong time; nothing was stored"
         case .outcomeUnknown: "a part of this node failed, or its disk did not answer, while the request waited: it may be stored or not"
         default: "the buffer can't take events now; nothing was stored"
         }
@@ -32,7 +33,7 @@ extension ProblemCode {
     /// Seconds before the same request is worth another try, as a range to pick from, so that clients don't come back all at once.
     var retryAfter: ClosedRange<Int>? {
         switch self {
-        case .spoolFull, .tooManyTopics: 5...10
+        case .spoolFull, .tooManyTopics, .clockNotSet: 5...10
         case .starting, .draining, .overloaded, .unavailable, .outcomeUnknown: 1...3
         default: nil
         }

@@ -26,3 +26,17 @@ package enum TimestampRule: String, Sendable {
         "\(time) is \(Timestamp.rfc3339(time)), \(why) (limits.timestamp is near; any takes it)"
     }
 }
+
+/// Whether the node's own clock can be right. What it says becomes the time of events that bring none, and of their acceptance; and Kafka
+/// deletes at once what is older than a topic's retention. A board without a battery starts in 1970, until NTP has set it.
+package enum ClockRule {
+    private static let earliest: Int64 = 1_735_689_600_000  // 2025-01-01T00:00:00Z: this program is younger.
+
+    /// Why it can't be right; none if it may be.
+    ///
+    /// - Parameter now: milliseconds since 1970.
+    package static func fault(at now: Int64) -> String? {
+        guard now < Self.earliest else { return nil }
+        return "the clock of this node says \(Timestamp.rfc3339(now)), which is past: set it, by NTP or timedatectl"
+    }
+}

@@ -19,9 +19,11 @@ final class Gathering {
     private var bodyCount = 0
     private var isOpen = false
 
-    /// - Parameter batch: about how large a batch may grow, in bytes.
-    init(routes: [RouteID], batch: Int) {
-        self.routes = routes.enumerated().map { RouteGathering(number: Int32($0.offset), id: $0.element, batch: batch) }
+    /// - Parameters:
+    ///   - batch: about how large a batch may grow, in bytes.
+    ///   - clock: the time of day, in milliseconds since 1970.
+    init(routes: [RouteID], batch: Int, clock: @escaping @Sendable () -> Int64 = { WallClock.milliseconds }) {
+        self.routes = routes.enumerated().map { RouteGathering(number: Int32($0.offset), id: $0.element, batch: batch, clock: clock) }
     }
 
     /// - Parameter bodyCount: of the request, in bytes: about what it will add.
@@ -74,6 +76,7 @@ private final class RouteGathering {
     let number: Int32
     private let id: RouteID
     private let limit: Int
+    private let clock: @Sendable () -> Int64
     private var builder = BatchBuilder()
     private var sealed: [Batch] = []
     /// The request that touched it last, and how to forget it.
@@ -82,10 +85,11 @@ private final class RouteGathering {
     private var wasEmpty = true
     private var sealedBefore = 0
 
-    init(number: Int32, id: RouteID, batch: Int) {
+    init(number: Int32, id: RouteID, batch: Int, clock: @escaping @Sendable () -> Int64) {
         self.number = number
         self.id = id
         self.limit = batch
+        self.clock = clock
         self.mark = self.builder.mark
     }
 
@@ -127,6 +131,6 @@ private final class RouteGathering {
 
     private func seal() {
         // The time is of the batch's last event: a batch is open for a turn of the loop, a millisecond or so.
-        if let batch = self.builder.finish(route: self.id, acceptedAt: WallClock.milliseconds) { self.sealed.append(batch) }
+        if let batch = self.builder.finish(route: self.id, acceptedAt: self.clock()) { self.sealed.append(batch) }
     }
 }

@@ -50,7 +50,11 @@ package final class UnsettledTopics: @unchecked Sendable {
 
     /// - Parameter settled: by route; of one that is missing nothing is ever settled.
     package init(_ routes: [IngestConfiguration.Route], settled: [String: Settled] = [:]) {
-        self.routes = routes.map { Route(name: $0.name, limit: $0.maximumTopics, settled: settled[$0.name]) }
+        self.routes = routes.map {
+            let settled = settled[$0.name]
+            // Or a start would let in as many again as are set aside already.
+            return Route(name: $0.name, limit: $0.maximumTopics, settled: settled, others: settled?.setAside() ?? [])
+        }
     }
 
     /// Topics that are counted now; some of them may be settled already.

@@ -3,6 +3,7 @@ import CRDKafka
 /// What a user can do about a failure, in words.
 package struct KafkaAdvice: Sendable {
     private let isScram: Bool
+    private let passwordFile: String?
     private let bootstrap: String
     private let version: Int32
 
@@ -14,6 +15,7 @@ package struct KafkaAdvice: Sendable {
     package init(properties: KafkaProperties, version: Int32) {
         let mechanism = properties["sasl.mechanism"] ?? properties["sasl.mechanisms"] ?? ""
         self.isScram = mechanism.uppercased().hasPrefix("SCRAM")
+        self.passwordFile = KafkaPassword(properties)?.file
         self.bootstrap = properties["bootstrap.servers"] ?? properties["metadata.broker.list"] ?? ""
         self.version = version
     }
@@ -24,10 +26,10 @@ package struct KafkaAdvice: Sendable {
         switch failure.code.raw {
         case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED: return self.authentication
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:
-            return "set sasl.mechanism to one that the brokers' listener offers"
+            return "set sasl.mechanisms to one that the brokers' listener offers"
         case RD_KAFKA_RESP_ERR__SSL:
             return
-                "check ssl.ca.location (the CA that signed the brokers' certificates), the client's certificate and key, and that the port is a TLS listener"
+                "check ssl.ca.location (the CA that signed the brokers' certificates), the client's certificate and key (read at the start), and that the port is a TLS listener"
         case RD_KAFKA_RESP_ERR__RESOLVE: return "check the host names in bootstrap.servers and the brokers' advertised.listeners"
         case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
             return
@@ -47,8 +49,11 @@ package struct KafkaAdvice: Sendable {
             return "grant IdempotentWrite on the cluster to this client's principal (Kafka before 2.8 needs it), or Write on its topics"
         case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE: return "bring back the broker that led the partition, or elect another leader"
         case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS: return "bring back brokers until min.insync.replicas of \(name) is met"
-        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-            return "raise max.message.bytes of \(name), or lower max_event for it"
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE: return "raise max.message.bytes of \(name), or lower max_event for it"
+        case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+            return
+                "nothing, where no event is a dead letter: a batch was too large, and its events are not; grant DescribeConfigs on \(name) to "
+                + "this client's principal, and batches are made to fit. For dead letters: raise max.message.bytes or segment.bytes of it"
         case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
             return
                 "\(name) takes no event older than its message.timestamp.before.max.ms, and none further ahead than its message.timestamp.after.max.ms: raise what was passed, or set the clocks of this node, the producers and the brokers"
@@ -63,11 +68,12 @@ package struct KafkaAdvice: Sendable {
     }
 
     private var authentication: String {
-        let usual = "check sasl.username, sasl.password and sasl.mechanism"
+        let password = self.passwordFile.map { "the password in \($0) (read again at each refusal)" } ?? "sasl.password (read at the start)"
+        let usual = "check sasl.username, \(password) and sasl.mechanisms"
         guard self.isScram, self.version < 0x0206_01ff else { return usual }
         let major = self.version >> 24, minor = self.version >> 16 & 0xff, patch = self.version >> 8 & 0xff
         return
             "librdkafka \(major).\(minor).\(patch) can't log in to Kafka 4 by SCRAM, even with the right password (it repeats a nonce, mended in "
-            + "librdkafka 2.6.1): install librdkafka 2.6.1 or later, or use sasl.mechanism PLAIN over TLS; with brokers before Kafka 4, \(usual)"
+            + "librdkafka 2.6.1): install librdkafka 2.6.1 or later, or use sasl.mechanisms PLAIN over TLS; with brokers before Kafka 4, \(usual)"
     }
 }

@@ -51,9 +51,11 @@ struct ConfigurationDecoder {
     private func clusters() -> [String: ClusterConfiguration] {
         var clusters: [String: ClusterConfiguration] = [:]
         for (name, _) in self.settings.names(in: "clusters") {
+            let producer = self.values.properties("clusters", name, "producer")
+            let files = self.values.secretFiles("clusters", name, "properties").filter { producer[$0.key] == nil }
             clusters[name] = ClusterConfiguration(
-                name: name, properties: self.values.properties("clusters", name, "properties"),
-                producer: self.values.properties("clusters", name, "producer"))
+                name: name, properties: self.values.properties("clusters", name, "properties"), producer: producer,
+                secretFiles: files.merging(self.values.secretFiles("clusters", name, "producer")) { $1 })
         }
         return clusters
     }

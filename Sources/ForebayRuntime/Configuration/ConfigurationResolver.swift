@@ -31,7 +31,7 @@ struct ConfigurationResolver {
                 let name = self.isInterpolated(origin) ? try self.interpolation.resolve(file) : file
                 let text = try self.interpolation.readText(name)
                 guard !text.isEmpty else { throw ConfigurationValueProblem(message: "\(name) is empty") }
-                self.keep(path, setting, texts: [text], [.text(text)], [origin])
+                self.keep(path, setting, texts: [text], [.text(text)], [origin], file: name)
             } catch {
                 // As it was written.
                 let given = ConfigurationPath(path.segments.dropLast() + [path.segments.last! + KafkaSecrets.fileSuffix])
@@ -57,12 +57,13 @@ struct ConfigurationResolver {
 
     private mutating func keep(
         _ path: ConfigurationPath, _ setting: ConfigurationSetting, texts: [String], _ values: [ConfigurationValue],
-        _ origins: [ConfigurationOrigin]
+        _ origins: [ConfigurationOrigin], file: String? = nil
     ) {
         self.values.set(
             ResolvedSetting(
-                path: path, key: setting.key, origin: setting.origin, texts: texts, values: values, itemOrigins: origins, given: setting.raw
-            ))
+                path: path, key: setting.key, origin: setting.origin, texts: texts, values: values, itemOrigins: origins,
+                given: setting.raw,
+                file: file))
     }
 
     /// Only files: the shell has had its turn on everything else, and a password in a variable is taken as it is.

@@ -139,8 +139,8 @@ package enum ConfigurationSchema {
             "Topics, prefixes such as \"payments.*\", or \"*\" for all the rest. A topic that no route takes is answered 404."),
         .key(
             "routes.<name>.max_topics", .integer(1...1_000_000), .standard("10000"),
-            "The most topics that may have events which are neither delivered nor dead letters, on this node since its start. An event for one "
-                + "more gets 429; nothing of its request is stored."),
+            "The most topics that may have events which are neither delivered nor dead letters, on this node since its start, with those that are "
+                + "set aside from before. An event for one more gets 429; nothing of its request is stored."),
         .section("routes.<name>.forward", "Delivery in order."),
         .key("routes.<name>.forward.to", .reference(to: "clusters"), .required, example: "main", "The cluster that gets the events."),
         .key(
@@ -160,7 +160,8 @@ package enum ConfigurationSchema {
             "The largest event of this topic. At most limits.event."),
         .key(
             "topics.<topic>.rename", .topic, .optional("the same name"), example: "orders.v2",
-            "What the topic is called in Kafka."),
+            "What the topic is called in Kafka. Counts for events from their acceptance on: what waits already, set aside or in the spool, keeps the "
+                + "name that it got."),
         .key(
             "topics.<topic>.value", .choice(["any", "json"], notYet: []), .standard("any"), example: "json",
             "json: every value must be JSON, also where a request has no Content-Type that says so; key is then found in it."),

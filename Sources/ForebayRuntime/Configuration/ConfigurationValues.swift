@@ -9,6 +9,8 @@ package struct ResolvedSetting: Sendable {
     let itemOrigins: [ConfigurationOrigin]
     /// What was written, where it was given.
     let given: ConfigurationSetting.Raw?
+    /// The file that its value was read from, where it is a secret in one.
+    var file: String?
 
     package var isSecret: Bool {
         if case .property = self.key.type, let property = self.path.segments.last { KafkaSecrets.isSecret(property) } else { false }
@@ -44,6 +46,15 @@ struct ConfigurationValues {
 
     func patterns(_ segments: String...) -> [TopicPattern]? {
         self.settings[ConfigurationPath(segments)]?.values.compactMap { if case .pattern(let pattern) = $0 { pattern } else { nil } }
+    }
+
+    /// The files of the secrets among the properties below a section, by property.
+    func secretFiles(_ segments: String...) -> [String: String] {
+        var files: [String: String] = [:]
+        for (path, setting) in self.settings where path.segments.dropLast() == segments[...] {
+            files[path.segments.last!] = setting.file
+        }
+        return files
     }
 
     /// The properties below a section, by name: `clusters.main.properties`.

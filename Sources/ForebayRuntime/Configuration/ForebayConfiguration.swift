@@ -73,6 +73,8 @@ package struct ClusterConfiguration: Sendable, Equatable {
     package var properties: [String: String]
     /// For producers; they win over `properties`.
     package var producer: [String: String]
+    /// The files that secrets among them were read from, by property: they may be replaced while the node runs.
+    package var secretFiles: [String: String] = [:]
 
     /// What a producer of this cluster is made with.
     package var producerProperties: [String: String] { self.properties.merging(self.producer) { $1 } }

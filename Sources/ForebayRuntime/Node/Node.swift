@@ -42,7 +42,7 @@ package final class Node: Sendable {
     ///   disk.
     package static func start(
         _ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry(), restarts: RestartPolicy = RestartPolicy(),
-        disk: any Disk = SystemDisk()
+        disk: any Disk = SystemDisk(), clock: NodeClock = NodeClock()
     ) async throws -> Node {
         OpenFiles.raiseLimit()
         Allocator.giveBack()
@@ -50,7 +50,7 @@ package final class Node: Sendable {
         let supervisor = Supervisor(policy: restarts, metrics: metrics, surroundings: .real)
         var opened: NodeStorage?
         do {
-            return try await Self.start(configuration, loops, supervisor, metrics, disk, &opened)
+            return try await Self.start(configuration, loops, supervisor, metrics, disk, clock, &opened)
         } catch {
             // What runs already would go on, and complain of what its owner takes away.
             await supervisor.shutdown(within: .seconds(1))
@@ -61,7 +61,7 @@ package final class Node: Sendable {
 
     private static func start(
         _ configuration: ForebayConfiguration, _ loops: Loops, _ supervisor: Supervisor, _ metrics: MetricsRegistry, _ disk: any Disk,
-        _ opened: inout NodeStorage?
+        _ clock: NodeClock, _ opened: inout NodeStorage?
     ) async throws -> Node {
         let observation = NodeObservation(configuration)
         let listeners = try await NodeListeners.make(configuration, loop: loops.edge, metrics: metrics)
@@ -91,7 +91,7 @@ package final class Node: Sendable {
         let storageWatch = StorageWatch(storageHealth, storageFault: { storage.fault }, isFull: { storage.spool.isFull })
         observation.opened(
             NodeObservation.Parts(
-                supervisor: supervisor, storage: storage, storageHealth: storageHealth, routes: routes, removed: removed))
+                supervisor: supervisor, storage: storage, storageHealth: storageHealth, clock: clock, routes: routes, removed: removed))
         let waiters = DeliveryWaiters(limit: configuration.limits.awaitingKafka)
         let room = IngestRoom()
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: configuration.limits.inFlight, room: room.signal)
@@ -109,7 +109,7 @@ package final class Node: Sendable {
             try IngestStage(
                 loop: loops.edge, configuration: configuration.ingest, port: port, room: room, server: answering, waiters: waiters,
                 topics: topics, metrics: ingestMetrics, storage: storageHealth.ingest(isFull: { storage.spool.isFull }),
-                onOpened: { open.yield() })
+                clock: clock.now, onOpened: { open.yield() })
         }
         // Whoever connects is answered by the stage from the first request on.
         await Self.wait(for: ingestOpened, atMost: .seconds(5))
@@ -118,7 +118,7 @@ package final class Node: Sendable {
         observation.listening()
         return Node(
             configuration: configuration, supervisor: supervisor, storage: storage, addresses: (ingest, admin, health),
-            routes: routes, loops: loops, listeners: listeners, observation: observation, storageWatch: storageWatch)
+            routes: routes, loops: loops, listeners: listeners, observation: observation, storageWatch: storageWatch, clock: clock)
     }
 
     private static func wait(for signal: AsyncStream<Void>, atMost limit: Duration) async {
@@ -133,7 +133,7 @@ package final class Node: Sendable {
     private init(
         configuration: ForebayConfiguration, supervisor: Supervisor, storage: NodeStorage,
         addresses: (ingest: String, admin: String, health: String?), routes: [String: NodeRoute], loops: Loops, listeners: NodeListeners,
-        observation: NodeObservation, storageWatch: StorageWatch
+        observation: NodeObservation, storageWatch: StorageWatch, clock: NodeClock
     ) {
         self.configuration = configuration
         self.supervisor = supervisor
@@ -144,7 +144,11 @@ package final class Node: Sendable {
         self.listeners = listeners
         self.observation = observation
         self.storageWatch = storageWatch
-        self.watching = Task { await storageWatch.run() }
+        self.watching = Task {
+            async let watchedClock: Void = clock.run()
+            await storageWatch.run()
+            await watchedClock
+        }
     }
 
     /// Events accepted and not settled yet, of all routes.

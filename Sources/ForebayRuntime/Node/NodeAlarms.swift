@@ -91,7 +91,8 @@ enum NodeAlarms {
             + damage.alarms.map { alarm in
                 AlarmStatus(
                     kind: alarm.kind == .stays ? .notRemoved : .damage, log: log, what: alarm.text, file: alarm.file,
-                    noticedAt: alarm.noticedAt, advice: alarm.kind == .stays ? Self.adviceForStaying : Self.advice(for: alarm.file))
+                    losesUncounted: alarm.holdsEvents, noticedAt: alarm.noticedAt,
+                    advice: alarm.kind == .stays ? Self.adviceForStaying : Self.advice(for: alarm.file))
             }
     }
 

@@ -12,6 +12,7 @@ final class NodeObservation: NodeView {
         let supervisor: Supervisor
         let storage: NodeStorage
         let storageHealth: StorageHealth
+        let clock: NodeClock
         let routes: [String: NodeRoute]
         let removed: RemovedRoutes
     }
@@ -63,7 +64,7 @@ final class NodeObservation: NodeView {
                 parts.storage.spool.isFull ? .full : .accepting
             }
         return NodeHealth(
-            phase: state.phase, progress: state.progress, buffer: buffer, isListening: state.isListening,
+            phase: state.phase, progress: state.progress, buffer: buffer, clockFault: parts.clock.fault, isListening: state.isListening,
             missingStages: down.filter { needed.contains($0.name) }.map(\.text),
             otherStagesDown: down.filter { !needed.contains($0.name) }.map(\.text))
     }

@@ -48,7 +48,8 @@ struct NodeRoute: Sendable {
         else { preconditionFailure("a route without its parts: the configuration was not checked") }
         self.name = route.name
         self.deadLetters = letters
-        self.properties = KafkaProperties(client: cluster.properties, producer: cluster.producer)
+        self.properties = KafkaProperties(
+            client: cluster.properties, producer: cluster.producer, secretFiles: cluster.secretFiles)
         self.bounds = ForwardConfiguration(configuration.delivery)
         self.cursor = try await Self.cursor(route, storage)
         let readAhead = configuration.delivery.readAhead

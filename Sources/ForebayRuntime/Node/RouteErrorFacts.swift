@@ -5,7 +5,7 @@ extension RouteError {
     /// What a stage that runs tells of itself, in its facts `error_code`, `error_reason`, `error_advice`, `error_since`; or why it doesn't.
     ///
     /// A side log that takes nothing, so that a cursor waits, is told of in `room_code` and so on; a partition that stands still while
-    /// others move in `stall_code` and so on.
+    /// others move in `stall_code` and so on; a topic that can't be set aside, because too many are, in `bound_code` and so on.
     ///
     /// - Parameters:
     ///   - held: why it holds everything back, where it does.
@@ -14,6 +14,8 @@ extension RouteError {
         guard let stage else { return nil }
         if let error = Self.told("error", by: stage) ?? ([stage] + drains).lazy.compactMap({ Self.told("room", by: $0) }).first {
             self = error
+        } else if let bound = Self.told("bound", by: stage) {
+            self = bound
         } else if let held {
             self.init(reason: held)
         } else if let stall = Self.told("stall", by: stage) {

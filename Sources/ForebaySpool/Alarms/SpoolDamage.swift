@@ -92,7 +92,7 @@ package struct SpoolAlarm: Sendable, Equatable {
     package internal(set) var text: String
     package let kind: Kind
     /// Whether events may be lost with it.
-    let holdsEvents: Bool
+    package let holdsEvents: Bool
     /// Which log it is that is gone as a whole: should it be there again, it is lost no more.
     let log: SpoolID?
     /// When it was noticed, ms since 1970.

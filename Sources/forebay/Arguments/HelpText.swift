@@ -39,7 +39,7 @@ enum HelpText {
     private static let codes = [
         ("0", "done"), ("1", "it failed, or a check found something"), ("64", "the command line can't be understood"),
         ("69", "something that is needed can't be reached"), ("70", "a mistake of ours, or a disk that failed: starting again mends"),
-        ("78", "the configuration is invalid"),
+        ("77", "root would write into the data folder of another user's node"), ("78", "the configuration is invalid"),
     ]
 
     private static func section(_ command: CommandSpecification, _ path: [String]) -> String {

@@ -18,6 +18,7 @@ enum AlarmsCommand {
         let log = arguments.value("--log")
         let answer: JSONValue
         if let folder = try arguments.folder(["forebay", "alarms", "acknowledge"]) {
+            try FolderOwner.check(folder)
             answer = try Self.node(folder) { try $0.acknowledgeAlarms(log: log) }
         } else {
             var client = try AdminClient(arguments)

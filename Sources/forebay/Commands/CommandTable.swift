@@ -139,7 +139,8 @@ enum CommandTable {
                 action: .run(AlarmsCommand.list)),
             CommandSpecification(
                 name: "acknowledge", summary: "Somebody has seen to it: it is no alarm any more",
-                details: "Prints what that was. What can't be removed just now goes by itself. With --dir, run it as the service's user.",
+                details:
+                    "Prints what that was. What can't be removed just now goes by itself. With --dir, run it as the service's user: root is refused there.",
                 options: Option.nodeOrFolder + [Self.log],
                 examples: [
                     Example(command: "forebay alarms acknowledge", comment: "all, on the node on this machine"),
@@ -172,7 +173,7 @@ enum CommandTable {
                 name: "forget", summary: "Give up what a removed route left: its backlog, what is set aside, dead letters",
                 details:
                     "These events will not be delivered. A route that is configured is refused. What a kill cuts short is finished by the next "
-                    + "call. With --dir, --config says which routes there are; run it as the service's user.",
+                    + "call. With --dir, --config says which routes there are; run it as the service's user: root is refused there.",
                 arguments: [Argument(name: "ROUTE[/STAGE]", help: "The route, or one stage of it, as ls shows them")],
                 options: Option.nodeOrFolder + ConfigurationCommands.options + [
                     Option(name: "--dry-run", value: nil, help: "Only say what would be given up")

@@ -9,7 +9,12 @@ enum NodeCommands {
     ///
     /// - Parameter warnings: what is to be said of the configuration.
     static func run(_ configuration: ForebayConfiguration, warnings: [String]) async throws -> ExitCode {
-        try await NodeProcess.run(configuration, warnings: warnings)
+        do {
+            try await NodeProcess.run(configuration, warnings: warnings)
+        } catch let error as ForebayError where error.code == .spoolFull && error.cause is SystemCallFailure {
+            throw CommandFailure(
+                .failure, "\(error); make room on the disk of \(configuration.node.dataDirectory) (df -h, df -i), then start again")
+        }
         return .ok
     }
 

@@ -49,6 +49,7 @@ enum RoutesCommand {
                     message: "with --dir, --config must say which routes there are: one that is configured is not given up",
                     command: ["forebay", "routes", "forget"])
             }
+            if !isDryRun { try FolderOwner.check(folder) }
             answer = try await FolderRoutes(folder: folder, arguments, world).forget(route, stage: stage, isDryRun: isDryRun)
         } else {
             var client = try AdminClient(arguments)

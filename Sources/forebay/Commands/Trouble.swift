@@ -64,7 +64,11 @@ struct Trouble {
         guard status["phase"]?.text == "running", status["ready"] == .boolean(false), status["buffer"]?["accepting"]?.isTrue ?? false,
             stages.isEmpty, let reason = status["reason"]?.text
         else { return [] }
-        return [Trouble(what: "new events are refused with 503", why: reason, remedy: "see to the disk of data_dir; the log may say more")]
+        let remedy =
+            reason.hasPrefix("clock:")
+            ? "set the clock of this node (timedatectl, NTP); nothing has to be restarted"
+            : "see to the disk of data_dir; the log may say more"
+        return [Trouble(what: "new events are refused with 503", why: reason, remedy: remedy)]
     }
 
     // MARK: What waits
@@ -80,11 +84,13 @@ struct Trouble {
         let reason =
             error.text ?? [error["code"]?.text, error["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": ")
         guard lag > 0 else {
-            // Nothing waits for it: the advice must not say that something does.
-            let advice = error["advice"]?.text.map { $0.replacing("; events wait meanwhile", with: "") }
+            let aside = route["set_aside_events"]?.integer ?? 0
+            // Where nothing waits for it, the advice must not say that something does.
+            let advice = error["advice"]?.text.map { aside > 0 ? $0 : $0.replacing("; events wait meanwhile", with: "") }
             return Trouble(
-                what: "\(name) would not be delivered to now; no events wait", since: error["since"]?.text, why: reason, remedy: advice,
-                isSevere: false)
+                what: "\(name) can deliver nothing now; "
+                    + (aside > 0 ? "\(Self.waiting(aside)), set aside" : "no events wait"),
+                since: error["since"]?.text, why: reason, remedy: advice, isSevere: aside > 0)
         }
         return Trouble(
             what: "\(name) is \(state): \(Self.waiting(lag))\(oldest)",
@@ -185,6 +191,9 @@ struct Trouble {
             + others.map {
                 let log = $0["log"]?.text ?? "a log"
                 if let gone = Self.goneLog($0) { return Self.alarm($0, "\(gone) is gone: how much was in it is not known any more") }
+                if $0["uncounted"]?.isTrue ?? false {
+                    return Self.alarm($0, "events of \(log) may be lost, nobody can say how many: a file that held some is damaged or gone")
+                }
                 return $0["kind"]?.text == "not_removed"
                     ? Self.alarm($0, "a file of \(log) that nobody needs can't be removed, and keeps its room", isSevere: false)
                     : Self.alarm($0, "a file of \(log) is damaged or gone: nothing more than is said here is lost")

@@ -8,6 +8,8 @@ enum ExitCode: Int32 {
     case unavailable = 69
     /// Our mistake.
     case internalError = 70
+    /// It is not for this user to do.
+    case noPermission = 77
     case configurationInvalid = 78
 }
 

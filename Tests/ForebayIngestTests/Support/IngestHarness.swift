@@ -7,6 +7,11 @@ import ForebayTelemetry
 
 /// The ingest stage between a fake server and a fake buffer, which is the test itself: it takes submissions and settles them.
 final class IngestHarness: Sendable {
+    /// Not the closure itself: a trailing one would be taken for it.
+    struct TimeOfDay: Sendable {
+        var now: @Sendable () -> Int64 = { WallClock.milliseconds }
+    }
+
     static let spool = SpoolID(characters: "0123456789ABCDEF")
 
     let loop: EventLoop
@@ -19,10 +24,11 @@ final class IngestHarness: Sendable {
     let configuration: IngestConfiguration
     let storage: IngestStorage
     let topics: UnsettledTopics
+    let clock: TimeOfDay
 
     init(
         bound: Int = 64 << 20, waiters: Int = 1000, storage: IngestStorage = IngestStorage(),
-        settled: [String: UnsettledTopics.Settled] = [:],
+        settled: [String: UnsettledTopics.Settled] = [:], clock: TimeOfDay = TimeOfDay(),
         _ change: (inout IngestConfiguration) -> Void = { _ in }
     ) throws {
         var configuration = IngestConfiguration(routes: [
@@ -37,6 +43,7 @@ final class IngestHarness: Sendable {
         change(&configuration)
         self.configuration = configuration
         self.storage = storage
+        self.clock = clock
         self.topics = UnsettledTopics(configuration.routes, settled: settled)
         self.loop = try EventLoop(label: "ingest-test")
         self.metrics = IngestMetrics(registry: self.registry)
@@ -49,7 +56,7 @@ final class IngestHarness: Sendable {
         try IngestStage(
             loop: self.loop, configuration: self.configuration, port: self.port, room: self.room, server: self.server,
             waiters: self.waiters,
-            topics: self.topics, metrics: self.metrics, storage: self.storage)
+            topics: self.topics, metrics: self.metrics, storage: self.storage, clock: self.clock.now)
     }
 
     /// Sends requests in one turn of the loop, and returns when that turn has ended.
