@@ -106,7 +106,7 @@ extension ForwardStage {
     /// A log takes nothing: shown until it does.
     func wantsRoom(for log: RoomWant.Log, _ error: ForebayError) {
         let now = self.surroundings.time.wallMilliseconds
-        if log == .setAside { self.roomWantedAt = self.loop.nowMilliseconds }
+        self.roomWantedAt[log] = self.loop.nowMilliseconds
         self.shown.withLock { shown in
             let since = shown.roomWants.first { $0.log == log }?.since ?? now
             shown.roomWants.removeAll { $0.log == log }
@@ -116,7 +116,7 @@ extension ForwardStage {
     }
 
     func hasRoom(for log: RoomWant.Log) {
-        if log == .setAside { self.roomWantedAt = nil }
+        self.roomWantedAt[log] = nil
         let isFree = self.shown.withLock { shown in
             shown.roomWants.removeAll { $0.log == log }
             return shown.roomWants.isEmpty
@@ -126,7 +126,7 @@ extension ForwardStage {
 
     /// A run begins, or what wanted room came back from where it went.
     func forgetRoomWants() {
-        self.roomWantedAt = nil
+        self.roomWantedAt = [:]
         self.shown.withLock { $0.roomWants = [] }
         self.metrics.waitsForRoom.set(0)
     }

@@ -104,8 +104,8 @@ extension ForwardStage {
         try? await self.surroundings.time.sleep(milliseconds: 1000)
     }
 
-    /// Where there is no room, a try a second: whether the cluster is to be asked once more about what has to wait. After 5 s, and then more
-    /// and more seldom.
+    /// Where there is no room, a try a second: whether the cluster is to be asked once more about what has to wait. After 5 s, and then
+    /// more and more seldom.
     static func asksAgain(after failures: Int) -> Bool { [5, 10, 20].contains(failures) || failures % 30 == 0 }
 
     /// What can't be set aside need not be: its topic may be there again.

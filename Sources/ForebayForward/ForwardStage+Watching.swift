@@ -14,12 +14,13 @@ extension ForwardStage {
             self.showStall()
             self.watchClock()
             self.turn()
-            // What wanted room may have gone another way: a topic that is there again.
-            if self.departing.isEmpty, let wanted = self.roomWantedAt, self.loop.nowMilliseconds - wanted >= self.roomPatience {
+            // What wanted room may have gone another way: a topic that is there again, or takes its events now.
+            if self.departing.isEmpty, self.hasWaited(for: .setAside) {
                 self.hasRoom(for: .setAside)
                 self.roomFailures = 0
                 if self.role == .direct { self.setAside.wentDirect() }
             }
+            if self.state.deaths.isEmpty, self.hasWaited(for: .deadLetters) { self.hasRoom(for: .deadLetters) }
             self.keepAhead(isFinal: false)
         }
     }
@@ -58,6 +59,10 @@ extension ForwardStage {
 
     /// What went back and can't be delivered yet comes again within so many ms: a topic soon, a partition when it has stood still for long,
     /// what the drain let go of at its next try.
+    private func hasWaited(for log: RoomWant.Log) -> Bool {
+        self.roomWantedAt[log].map { self.loop.nowMilliseconds - $0 >= self.roomPatience } ?? false
+    }
+
     private var roomPatience: UInt64 {
         if self.role == .drain { return 5000 + UInt64(self.configuration.retryLimit) }
         return 5000 + (self.setAside.hasTakenPartitionBack ? UInt64(self.configuration.partitionPatience) : 0)

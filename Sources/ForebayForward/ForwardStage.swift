@@ -55,8 +55,8 @@ package actor ForwardStage: Stage {
     private var idleSince: UInt64?
     /// What this run holds of the budget.
     private(set) var heldBytes = 0
-    /// When something could not be set aside for the last time, in the loop's ms.
-    var roomWantedAt: UInt64?
+    /// When each log was last found without room, in the loop's ms.
+    var roomWantedAt: [RoomWant.Log: UInt64] = [:]
     /// When a client last met a failure, in the loop's ms.
     var clientFailedAt: UInt64?
     /// By how many ms the time of day was ahead of the monotonic one when it was last looked at.
