@@ -132,12 +132,28 @@ struct StageHealthTests {
             $0.configuration.topicsPerRequest = 2
         } _: { world in
             for number in 0..<5 { world.cluster.topics["t\(number)"] = 1 }
-            world.cluster.answersByName = false
+            world.cluster.answersByName = { _ in false }
             world.give((0..<5).map { EventFactory.Sample("t\($0)", value: "v") })
             await world.pass(500)
             #expect(world.cluster.calls.contains { $0.what.contains("metadata of all") } && world.fact("target_up") == .flag(true))
-            world.cluster.answersByName = true
+            world.cluster.answersByName = { _ in true }
             try await world.settled(5)
+        }
+    }
+
+    @Test("a side producer without an answer says nothing of the cluster")
+    func sideProducers() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            try await world.settled(world.give(1))
+            world.cluster.answersByName = { !$0.hasSuffix("/single") }
+            world.cluster.refusal = { $0.producer.hasSuffix("/single") ? .none : .invalidRecord }
+            world.give(1)
+            await world.pass(4000)
+            #expect(world.cluster.calls.contains { $0.what.contains("/single: metadata t") } && world.source.cursor.number == 1)
+            #expect(world.fact("target_up") == .flag(true) && world.fact("error_code") == nil)
+            world.cluster.answersByName = { _ in true }
+            try await world.settled(2)
         }
     }
 
