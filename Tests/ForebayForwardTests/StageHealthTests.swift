@@ -126,6 +126,22 @@ struct StageHealthTests {
         }
     }
 
+    @Test("a run that begins has seen no partition stand still")
+    func standsStillNoMore() throws {
+        try StageWorld.run {
+            $0.configuration.partitionPatience = 3_600_000
+        } _: { world in
+            world.cluster.topics = ["t": 1]
+            world.cluster.delivers = false
+            world.give(1)
+            try await world.until("it is told") { world.fact("stall_code") != nil }
+            await world.stop()
+            world.start()
+            await world.pass(100)
+            #expect(world.fact("stall_code") == nil && world.cluster.sent.count == 2)
+        }
+    }
+
     @Test("that it tells all its topics is an answer, whatever comes of the questions that follow")
     func answersWithAll() throws {
         try StageWorld.run {
@@ -168,6 +184,9 @@ struct StageHealthTests {
             world.give(5, "good")
             await world.pass(200)
             #expect(world.source.cursor.number == 0 && world.source.settledAhead == 5)
+            try await world.until("it is kept", within: 3000) { world.source.ahead != nil }
+            let kept = try #require(world.source.ahead)
+            #expect(kept.kept.ranges == [1..<6] && !kept.isFinal)
             world.cluster.errors = [:]
             try await world.settled(6)
             await world.pass(10)
@@ -175,6 +194,23 @@ struct StageHealthTests {
             await world.stop()
             let error = await world.ended()
             #expect(error is CancellationError, "\(String(describing: error))")
+            #expect(world.source.ahead?.isFinal == true && world.source.ahead?.kept.ranges == [])
+        }
+    }
+
+    @Test("what is kept of events that were set aside stands on the log that has them")
+    func witnesses() throws {
+        try StageWorld.run {
+            $0.configuration.setAsideTopics = 1
+        } _: { world in
+            world.cluster.topics = ["aside": 1, "held": 1]
+            world.cluster.errors = ["aside": Self.forbidden, "held": Self.forbidden]
+            world.give([("aside", "1"), ("held", "2"), ("aside", "3")].map { EventFactory.Sample($0.0, value: $0.1) })
+            try await world.until("it is kept", within: 5000) { world.source.ahead?.kept.ranges == [2..<3] }
+            let witness = try #require(world.setAside.witness)
+            #expect(witness.end == 2 && world.source.ahead?.kept.witnesses.contains(witness) == true)
+            world.cluster.errors = [:]
+            try await world.settled(3)
         }
     }
 

@@ -54,6 +54,29 @@ struct StageTopicsTests {
         }
     }
 
+    @Test("a run that ends lets go at once: of its producers, of the budget, of who waits for it to be drained")
+    func ends() throws {
+        let budget = ForwardBudget(total: 1 << 20)
+        try StageWorld.run {
+            ($0.hasDrain, $0.budget) = (false, budget)
+        } _: { world in
+            world.cluster.topics = ["t": 1]
+            world.cluster.delivers = false
+            world.give(3)
+            await world.pass(50)
+            #expect(!world.cluster.sent.isEmpty && budget.used > 0)
+            let draining = Task(executorPreference: world.process.tasks) { await world.stage.drain() }
+            await world.pass(10)
+            let began = world.now
+            await world.stop()
+            await draining.value
+            await world.stage.drain()
+            #expect(world.now - began < 100 && world.cluster.calls.contains { $0.what == "forward/\(world.route): closed" })
+            let other = budget.join {}
+            #expect(budget.used == 0 && other.take(1) && other.take((1 << 20) - 1), "nobody else has a part in it")
+        }
+    }
+
     @Test("many new topics that the cluster has are asked for in portions, and its listing, which may be long, once")
     func manyNewThere() throws {
         try StageWorld.run {
