@@ -78,7 +78,7 @@ package final class SpoolSource: EventSource {
         let link = Link<Batch>(name: self.spoolCursor.name, bound: self.readAheadBytes)
         self.state.withLock { state in
             (state.source, state.reading, state.failure) = (SourceState(cursor: self.spoolCursor.sequence), link, nil)
-            if state.ahead.sentBelow > state.resentBelow { (state.resentBelow, state.resentBytes) = (state.ahead.sentBelow, .max) }
+            state.resentBelow = max(state.resentBelow, state.ahead.sentBelow)
         }
         self.settled(ahead: 0)
         self.spoolCursor.begin()
@@ -135,7 +135,8 @@ package final class SpoolSource: EventSource {
             defer { self.seeOldest(&state) }
             if batch.first < state.resentBelow {
                 state.resentBytes -= batch.byteCount
-                if state.resentBytes <= 0 { state.resentBelow = min(state.resentBelow, batch.end) }
+                // What is known to have been sent was, also beyond a window.
+                if state.resentBytes <= 0 { state.resentBelow = max(state.ahead.sentBelow, min(state.resentBelow, batch.end)) }
             }
             guard batch.first < state.ahead.end else {
                 state.source.hand(batch)

@@ -196,12 +196,18 @@ struct SpoolSourceTests {
 
     @Test("a reading that fails says why, until the next one begins")
     func failure() async throws {
+        let log = LogCapture()
+        defer { log.close() }
         let world = try SourceWorld(recentBytes: 0)
         let (source, _) = try await world.source("a")
         try await world.commit("a", 3)
         world.disk.fail { call, path in call == .open && path.hasSuffix(".segment") ? EACCES : nil }
         #expect(await SourceWorld.read(source, through: 3).isEmpty)
         #expect(await eventually { source.failure?.description.contains("Permission denied") ?? false })
+        #expect(
+            await eventually {
+                log.records(label: "reader").contains { $0.message == "reading the spool failed" && $0["cursor"] == "forward/a" }
+            })
         world.disk.fail(nil)
         #expect(await SourceWorld.read(source, through: 3) == [0, 1, 2] && source.failure == nil)
         source.close()
