@@ -91,6 +91,8 @@ struct SettledAheadSourceTests {
         do {
             let world = try SourceWorld(recentBytes: 0, segmentSize: 64 << 10, directory: directory)
             let (a, cursor) = try await world.source("a")
+            // While it could be read, it was settled, and that was remembered.
+            if back == .readAgain { a.keep(SettledAhead(ranges: [hole]), isFinal: false) }
             if back == .readAgain { world.disk.fail { call, path in call == .open && path.hasSuffix(name) ? EIO : nil } }
             if back == .newest { try await world.commit("a", 10, size: 5000) }
             last = world.spool.durableEnd
