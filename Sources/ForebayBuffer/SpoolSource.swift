@@ -103,8 +103,7 @@ package final class SpoolSource: EventSource {
             var kept = ahead
             kept.add(state.ahead.ranges)
             // A stage sees what was delivered on both sides of a hole, and not the hole. What it held is had back perhaps.
-            kept.clamp(to: whole)
-            kept.trim(below: self.spoolCursor.sequence, limit: SpoolCursor.aheadLimit)
+            kept.clamp(to: whole, limit: SpoolCursor.aheadLimit)
             state.ahead = kept
             return kept
         }
