@@ -247,13 +247,23 @@ struct SettledAheadSourceTests {
         let second = try SourceWorld(recentBytes: 0, directory: first.copy())
         let (reading, _) = try await second.source("a")
         #expect(reading.resentBelow == 3)
+        /// What a start after a kill takes for sent.
+        func afterKill() async throws -> UInt64 {
+            await second.spool.tidy()
+            let third = try SourceWorld(recentBytes: 0, directory: second.copy())
+            let (source, _) = try await third.source("a")
+            defer { source.close() }
+            await third.spool.close()
+            return source.resentBelow
+        }
+        #expect(try await afterKill() == 10, "nobody knows what the second one sends")
+        _ = await SourceWorld.read(reading, through: 10)
+        reading.keep(SettledAhead(ranges: [5..<6], sentBelow: 4), isFinal: true)
+        #expect(try await afterKill() == 4, "its stage has ended")
         _ = reading.batches()
-        await second.spool.tidy()
-        let third = try SourceWorld(recentBytes: 0, directory: second.copy())
-        let (after, _) = try await third.source("a")
-        #expect(after.resentBelow == 10, "nobody knows")
-        for source in [reading, after] { source.close() }
-        for world in [second, third] { await world.spool.close() }
+        #expect(try await afterKill() == 10, "and begun anew")
+        reading.close()
+        await second.spool.close()
     }
 
     @Test("what stands settled right behind the cursor is passed, and counted, as soon as it is read")

@@ -194,6 +194,29 @@ struct SpoolSourceTests {
         await world.spool.close()
     }
 
+    @Test("a reading goes on by itself behind much that belongs to others, which it passes over in portions")
+    func behindOthers() async throws {
+        let world = try SourceWorld(recentBytes: 0, segmentSize: 64 << 20)
+        let (source, _) = try await world.source("b")
+        // A frame each: their routes take turns.
+        let batches = (0..<9000).map { number in
+            let one = EventFactory.batch([EventFactory.Sample("t", value: "v")], spool: world.spool.id, first: 0)
+            return Batch(
+                lane: one.lane, origin: nil, first: 0, count: 1, route: RouteID(name: number % 2 == 0 ? "a" : "c"), acceptedAt: 1,
+                slab: one.slab, range: one.range)
+        }
+        _ = try await world.spool.commit([Submission(batches: batches, ack: AckToken { _ in })])
+        try await world.commit("b", 1)
+        let read = Happenings<UInt64>()
+        let task = Task {
+            for await batch in source.batches() { read.add(batch.first) }
+        }
+        #expect(await eventually { read.all == [9000] })
+        source.close()
+        task.cancel()
+        await world.spool.close()
+    }
+
     @Test("a reading that fails says why, until the next one begins")
     func failure() async throws {
         let log = LogCapture()

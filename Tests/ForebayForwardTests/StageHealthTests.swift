@@ -168,6 +168,7 @@ struct StageHealthTests {
             await world.pass(4000)
             #expect(world.cluster.calls.contains { $0.what.contains("/single: metadata t") } && world.source.cursor.number == 1)
             #expect(world.fact("target_up") == .flag(true) && world.fact("error_code") == nil)
+            #expect(world.told("the cluster does not answer; events wait").isEmpty && world.told("the cluster answers again").isEmpty)
             world.cluster.answersByName = { _ in true }
             try await world.settled(2)
         }
