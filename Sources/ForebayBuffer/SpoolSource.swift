@@ -94,7 +94,7 @@ package final class SpoolSource: EventSource {
         self.state.withLock { state in
             state.unread = waits ? state.handed ?? state.unread ?? self.fromNow : nil
             (state.source, state.reading, state.failure) = (SourceState(cursor: self.spoolCursor.sequence), link, nil)
-            if state.ahead.sentBelow > state.resentBelow { (state.resentBelow, state.resentBytes) = (state.ahead.sentBelow, .max) }
+            state.resentBelow = max(state.resentBelow, state.ahead.sentBelow)
         }
         self.settled(ahead: 0)
         self.spoolCursor.begin()
@@ -119,8 +119,7 @@ package final class SpoolSource: EventSource {
             var kept = ahead
             kept.add(state.ahead.ranges)
             // A stage sees what was delivered on both sides of a hole, and not the hole. What it held is had back perhaps.
-            kept.clamp(to: whole)
-            kept.trim(below: self.spoolCursor.sequence, limit: SpoolCursor.aheadLimit)
+            kept.clamp(to: whole, limit: SpoolCursor.aheadLimit)
             state.ahead = kept
             return kept
         }
@@ -151,7 +150,8 @@ package final class SpoolSource: EventSource {
             defer { self.seeOldest(&state) }
             if batch.first < state.resentBelow {
                 state.resentBytes -= batch.byteCount
-                if state.resentBytes <= 0 { state.resentBelow = min(state.resentBelow, batch.end) }
+                // What is known to have been sent was, also beyond a window.
+                if state.resentBytes <= 0 { state.resentBelow = max(state.ahead.sentBelow, min(state.resentBelow, batch.end)) }
             }
             guard batch.first < state.ahead.end else {
                 state.source.hand(batch)

@@ -1,11 +1,11 @@
 import ForebayCore
-import ForebaySpool
 import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Testing
 
 @testable import ForebayBuffer
+@testable import ForebaySpool
 
 /// What is settled beyond a cursor, as a source hands out the rest, in this process and the next.
 @Suite("Spool source: settled ahead")
@@ -91,6 +91,8 @@ struct SettledAheadSourceTests {
         do {
             let world = try SourceWorld(recentBytes: 0, segmentSize: 64 << 10, directory: directory)
             let (a, cursor) = try await world.source("a")
+            // While it could be read, it was settled, and that was remembered.
+            if back == .readAgain { a.keep(SettledAhead(ranges: [hole]), isFinal: false) }
             if back == .readAgain { world.disk.fail { call, path in call == .open && path.hasSuffix(name) ? EIO : nil } }
             if back == .newest { try await world.commit("a", 10, size: 5000) }
             last = world.spool.durableEnd
@@ -204,5 +206,82 @@ struct SettledAheadSourceTests {
             source.close()
             await world.spool.close()
         }
+    }
+
+    @Test(
+        "what is known to have been sent was, also where a window's bytes end before it; a run that goes on knows what the one before it sent"
+    )
+    func knownToBeSent() async throws {
+        let first = try SourceWorld(recentBytes: 0)
+        let (source, _) = try await first.source("a")
+        for _ in 0..<3 { try await first.commit("a", 4, size: 100) }
+        _ = await SourceWorld.read(source, through: 12)
+        for (sentBelow, expected) in [(12, 12), (9, 9), (5, 5), (3, 4), (0, 4)] as [(UInt64, UInt64)] {
+            source.keep(SettledAhead(ranges: [2..<3], sentBelow: sentBelow), isFinal: false)
+            await first.spool.tidy()
+            // A kill.
+            let world = try SourceWorld(recentBytes: 0, directory: first.copy())
+            let (again, _) = try await world.source("a", windowBytes: 1)
+            #expect(again.resentBelow == 12)
+            #expect(await SourceWorld.read(again, through: 12).count == 11)
+            #expect(again.resentBelow == expected, "sent below \(sentBelow)")
+            again.keep(SettledAhead(ranges: [2..<3], sentBelow: 12), isFinal: false)
+            _ = again.batches()
+            #expect(again.resentBelow == 12, "by the run before")
+            again.close()
+            await world.spool.close()
+        }
+        source.close()
+        await first.spool.close()
+    }
+
+    @Test("once a stage reads, what it sends is not known to a start after a kill, however the process before it ended")
+    func beginsAnew() async throws {
+        let first = try SourceWorld(recentBytes: 0)
+        let (source, _) = try await first.source("a")
+        try await first.commit("a", 10)
+        _ = await SourceWorld.read(source, through: 10)
+        source.keep(SettledAhead(ranges: [5..<6], sentBelow: 3), isFinal: true)
+        source.close()
+        await first.spool.close()
+        let second = try SourceWorld(recentBytes: 0, directory: first.copy())
+        let (reading, _) = try await second.source("a")
+        #expect(reading.resentBelow == 3)
+        /// What a start after a kill takes for sent.
+        func afterKill() async throws -> UInt64 {
+            await second.spool.tidy()
+            let third = try SourceWorld(recentBytes: 0, directory: second.copy())
+            let (source, _) = try await third.source("a")
+            defer { source.close() }
+            await third.spool.close()
+            return source.resentBelow
+        }
+        #expect(try await afterKill() == 10, "nobody knows what the second one sends")
+        _ = await SourceWorld.read(reading, through: 10)
+        reading.keep(SettledAhead(ranges: [5..<6], sentBelow: 4), isFinal: true)
+        #expect(try await afterKill() == 4, "its stage has ended")
+        _ = reading.batches()
+        #expect(try await afterKill() == 10, "and begun anew")
+        reading.close()
+        await second.spool.close()
+    }
+
+    @Test("what stands settled right behind the cursor is passed, and counted, as soon as it is read")
+    func passedAtOnce() async throws {
+        let world = try SourceWorld(recentBytes: 0)
+        var (source, cursor) = try await world.source("a")
+        try await world.commit("a", 4)
+        try await world.commit("a", 4)
+        source.keep(SettledAhead(ranges: [0..<4, 5..<6]), isFinal: true)
+        source.close()
+        await world.spool.tidy()
+        let again = try SourceWorld(recentBytes: 0, directory: world.copy())
+        (source, cursor) = try await again.source("a")
+        #expect(cursor.sequence == 0 && source.lag == 8)
+        var batches = source.batches().makeAsyncIterator()
+        #expect(await batches.next().map { $0.first..<$0.end } == 4..<5)
+        #expect(cursor.sequence == 4 && source.lag == 4)
+        source.close()
+        for world in [world, again] { await world.spool.close() }
     }
 }

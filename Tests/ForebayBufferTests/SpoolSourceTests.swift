@@ -194,8 +194,33 @@ struct SpoolSourceTests {
         await world.spool.close()
     }
 
+    @Test("a reading goes on by itself behind much that belongs to others, which it passes over in portions")
+    func behindOthers() async throws {
+        let world = try SourceWorld(recentBytes: 0, segmentSize: 64 << 20)
+        let (source, _) = try await world.source("b")
+        // A frame each: their routes take turns.
+        let batches = (0..<9000).map { number in
+            let one = EventFactory.batch([EventFactory.Sample("t", value: "v")], spool: world.spool.id, first: 0)
+            return Batch(
+                lane: one.lane, origin: nil, first: 0, count: 1, route: RouteID(name: number % 2 == 0 ? "a" : "c"), acceptedAt: 1,
+                slab: one.slab, range: one.range)
+        }
+        _ = try await world.spool.commit([Submission(batches: batches, ack: AckToken { _ in })])
+        try await world.commit("b", 1)
+        let read = Happenings<UInt64>()
+        let task = Task {
+            for await batch in source.batches() { read.add(batch.first) }
+        }
+        #expect(await eventually { read.all == [9000] })
+        source.close()
+        task.cancel()
+        await world.spool.close()
+    }
+
     @Test("a reading that fails says why, until the next one begins")
     func failure() async throws {
+        let log = LogCapture()
+        defer { log.close() }
         let world = try SourceWorld(recentBytes: 0)
         let (source, _) = try await world.source("a")
         try await world.commit("a", 3)
@@ -207,6 +232,10 @@ struct SpoolSourceTests {
         let age = try #require(source.oldestAge)
         #expect(await SourceWorld.read(source, through: 3).isEmpty)
         #expect(try #require(source.oldestAge) >= age)
+        #expect(
+            await eventually {
+                log.records(label: "reader").contains { $0.message == "reading the spool failed" && $0["cursor"] == "forward/a" }
+            })
         world.disk.fail(nil)
         #expect(await SourceWorld.read(source, through: 3) == [0, 1, 2] && source.failure == nil)
         #expect(try #require(source.oldestAge) > 1_000_000_000, "accepted in 1970, as is seen now")

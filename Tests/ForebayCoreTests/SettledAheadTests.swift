@@ -41,8 +41,16 @@ struct SettledAheadTests {
             ([10..<11], [10..<11]), ([0..<10, 11..<13], [2..<4, 6..<7, 9..<10, 11..<12]),
         ] as [([Range<UInt64>], [Range<UInt64>])] {
             var ahead = SettledAhead(ranges: [2..<4, 6..<7, 9..<12])
-            ahead.clamp(to: others)
+            ahead.clamp(to: others, limit: 100)
             #expect(ahead.ranges == expected, "\(others)")
+        }
+        // Holes make more ranges of it, which count then.
+        for (limit, ranges, sentBelow) in [
+            (3, [0..<2, 4..<6, 20..<22], 30), (4, [0..<2, 4..<6, 20..<22, 25..<30], 1), (0, [], 30),
+        ] as [(Int, [Range<UInt64>], UInt64)] {
+            var ahead = SettledAhead(ranges: [0..<10, 20..<30], sentBelow: 1)
+            ahead.clamp(to: [0..<2, 4..<6, 20..<22, 25..<40], limit: limit)
+            #expect(ahead.ranges == ranges && ahead.sentBelow == sentBelow, "\(limit)")
         }
     }
 

@@ -123,6 +123,26 @@ struct ForwardStateTests {
         #expect(driver.state.isIdle)
     }
 
+    @Test("what is settled beyond the cursor, and below what something may have been sent all the same")
+    func settledAhead() {
+        var driver = Driver()
+        driver.admit(6)
+        #expect(driver.state.settledAhead == SettledAhead(), "nothing was sent")
+        driver.learn()
+        driver.pump()
+        driver.report([1, 2, 4])
+        driver.admit(2)
+        #expect(driver.state.settledAhead == SettledAhead(ranges: [1..<3, 4..<5], sentBelow: 6))
+        driver.report([0])
+        #expect(driver.cursor == 3 && driver.state.settledAhead == SettledAhead(ranges: [4..<5], sentBelow: 6))
+        // Its reports are missing for good: perhaps they were stored.
+        driver.replace(.main)
+        #expect(driver.state.settledAhead == SettledAhead(ranges: [4..<5], sentBelow: 6))
+        driver.learn()
+        driver.report(driver.pump())
+        #expect(driver.cursor == 8 && driver.state.settledAhead == SettledAhead())
+    }
+
     @Test("rebuilds wait longer each time until something is delivered")
     func rebuildBackoff() {
         var driver = Driver()

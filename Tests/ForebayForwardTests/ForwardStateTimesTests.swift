@@ -74,6 +74,19 @@ struct ForwardStateTimesTests {
         }
     }
 
+    @Test("what goes out with the time of delivery from then on: a tenth less old than the topic takes; where that is not told, an eighth less than it")
+    func redatesThrough() {
+        let minute: Int64 = 60_000
+        for (age, before, through) in [
+            (40 * minute, 30 * minute, 27 * minute), (28 * minute, 30 * minute, 27 * minute), (20 * minute, 30 * minute, 20 * minute),
+            (8 * minute, nil, 7 * minute), (80 * minute, nil, 70 * minute), (40 * minute, 0, 0),
+        ] as [(Int64, Int64?, Int64)] {
+            var driver = self.refused([age], times: KafkaTimeLimits(before: before))
+            driver.report([0], .invalidTimestamp, from: .single)
+            #expect(Self.now - driver.topic().redatesThrough == through, "\(age) of \(String(describing: before))")
+        }
+    }
+
     @Test("one ahead of the brokers' clock waits; the reason names when it is taken, and the setting that lets it through now")
     func ahead() throws {
         let time = Timestamp.rfc3339(Self.now + Self.hour)

@@ -30,8 +30,8 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
     var delay = 0
     /// It tells all its topics.
     var tellsAll = true
-    /// It answers questions for topics by name.
-    var answersByName = true
+    /// Whose questions for topics by name it answers.
+    var answersByName: (_ producer: String) -> Bool = { _ in true }
     /// Answers leave these out.
     var hidden: Set<String> = []
     /// Events are delivered at once; otherwise when ``ScriptedProducer/report(_:_:)`` says so.
@@ -170,7 +170,7 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
     func metadata(of topic: KafkaTopic?, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
         let names = topic.map { [self.open[Int($0.rawValue) - 1]!] } ?? self.open.compactMap { $0 }
         self.cluster.called("\(self.name): metadata \(topic == nil ? "of \(names.count)" : names[0]) \(timeout)")
-        return try await self.answer(names, timeout, isSilent: !self.cluster.answersByName)
+        return try await self.answer(names, timeout, isSilent: !self.cluster.answersByName(self.name))
     }
 
     func metadataOfAllTopics(timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {

@@ -41,9 +41,9 @@ struct SetAsideOnDiskTests {
         var executor: any SerialExecutor { ThreadExecutor(label: "reader") }
 
         /// Events leave the direct stage.
-        func depart(_ topic: String, _ values: [String]) -> (unit: UInt64, batch: Batch) {
+        func depart(_ topic: String, _ values: [String], acceptedAt: Int64 = 5) -> (unit: UInt64, batch: Batch) {
             var departure = SetAsideState.Departure(
-                key: SetAsideKey(topic), partitionCount: 3, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: 5)
+                key: SetAsideKey(topic), partitionCount: 3, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: acceptedAt)
             (departure.count, departure.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
             var generator = SystemRandomNumberGenerator()
             let batch = EventFactory.batch(
@@ -51,8 +51,8 @@ struct SetAsideOnDiskTests {
             return (self.setAside.depart([departure], from: .direct)[0].number, batch)
         }
 
-        func add(_ topic: String, _ values: [String]) async throws {
-            try await self.setAside.append([self.depart(topic, values)], from: .direct, now: 0)
+        func add(_ topic: String, _ values: [String], acceptedAt: Int64 = 5) async throws {
+            try await self.setAside.append([self.depart(topic, values, acceptedAt: acceptedAt)], from: .direct, now: 0)
         }
 
         /// A topic's units are asked for and found.
@@ -121,6 +121,30 @@ struct SetAsideOnDiskTests {
         source.close()
         task.cancel()
         await world.log.close()
+    }
+
+    @Test("logs that hold events of one topic take turns, the oldest events first; what newer ones are added to comes last")
+    func logsInTurns() async throws {
+        let worlds = try (0..<4).map { _ in try World() }
+        for (world, time) in zip(worlds, [20, 5, 10] as [Int64]) { try await world.add("t", ["1", "2"], acceptedAt: time) }
+        try await worlds[1].add("other", ["1"])
+        SetAside.order("t", in: worlds.dropLast().reversed().map(\.setAside), ends: [worlds[3].setAside])
+        try await worlds[3].add("t", ["3", "4"], acceptedAt: 1)
+        for (turn, place) in [1, 2, 0, 3].enumerated() {
+            #expect(worlds.map { $0.setAside.due(now: 1000)["t"] != nil } == (0..<4).map { $0 == place }, "turn \(turn)")
+            worlds[place].find("t")
+            for reading in worlds[place].setAside.takeReading().start {
+                worlds[place].setAside.hasRead(reading.unit, pass: reading.pass, through: 2, acceptedAt: 7)
+                worlds[place].setAside.settle(reading.unit, pass: reading.pass, through: 1)
+                #expect(worlds.allSatisfy { $0.setAside.due(now: 2000)["t"] == nil }, "some of it is left")
+                worlds[place].setAside.settle(reading.unit, pass: reading.pass, through: 2)
+            }
+        }
+        #expect(worlds.map { $0.setAside.topics } == [[], ["other"], [], []])
+        // The next time is as if there had been none.
+        try await worlds[3].add("t", ["5"])
+        #expect(worlds[3].setAside.due(now: 3000)["t"] != nil)
+        for world in worlds { await world.log.close() }
     }
 
     @Test("a unit that can be delivered gets its turn beside long ones")

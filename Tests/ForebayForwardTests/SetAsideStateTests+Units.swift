@@ -29,6 +29,7 @@ extension SetAsideStateTests {
             #expect(changes == ["a": SetAsideTopic(whole: .aside), "b": nil] && !state.hasChanges(for: role))
         }
         #expect(state.waitsForTime && state.due(now: 0) == ["a": false])
+        #expect(!state.waitsForTime, "the only one is being asked for")
         state.found("a", leaderless: [], now: 0)
         #expect(state.units[3]?.read == 2 && state.units[3]?.pass == 1 && state.toRead == [3])
         #expect(state.depart([Self.departure(SetAsideKey("c"))], from: .direct, now: 0) == [5])

@@ -126,18 +126,51 @@ struct StageHealthTests {
         }
     }
 
+    @Test("a run that begins has seen no partition stand still")
+    func standsStillNoMore() throws {
+        try StageWorld.run {
+            $0.configuration.partitionPatience = 3_600_000
+        } _: { world in
+            world.cluster.topics = ["t": 1]
+            world.cluster.delivers = false
+            world.give(1)
+            try await world.until("it is told") { world.fact("stall_code") != nil }
+            await world.stop()
+            world.start()
+            await world.pass(100)
+            #expect(world.fact("stall_code") == nil && world.cluster.sent.count == 2)
+        }
+    }
+
     @Test("that it tells all its topics is an answer, whatever comes of the questions that follow")
     func answersWithAll() throws {
         try StageWorld.run {
             $0.configuration.topicsPerRequest = 2
         } _: { world in
             for number in 0..<5 { world.cluster.topics["t\(number)"] = 1 }
-            world.cluster.answersByName = false
+            world.cluster.answersByName = { _ in false }
             world.give((0..<5).map { EventFactory.Sample("t\($0)", value: "v") })
             await world.pass(500)
             #expect(world.cluster.calls.contains { $0.what.contains("metadata of all") } && world.fact("target_up") == .flag(true))
-            world.cluster.answersByName = true
+            world.cluster.answersByName = { _ in true }
             try await world.settled(5)
+        }
+    }
+
+    @Test("a side producer without an answer says nothing of the cluster")
+    func sideProducers() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            try await world.settled(world.give(1))
+            world.cluster.answersByName = { !$0.hasSuffix("/single") }
+            world.cluster.refusal = { $0.producer.hasSuffix("/single") ? .none : .invalidRecord }
+            world.give(1)
+            await world.pass(4000)
+            #expect(world.cluster.calls.contains { $0.what.contains("/single: metadata t") } && world.source.cursor.number == 1)
+            #expect(world.fact("target_up") == .flag(true) && world.fact("error_code") == nil)
+            #expect(world.told("the cluster does not answer; events wait").isEmpty && world.told("the cluster answers again").isEmpty)
+            world.cluster.answersByName = { _ in true }
+            try await world.settled(2)
         }
     }
 
@@ -152,6 +185,9 @@ struct StageHealthTests {
             world.give(5, "good")
             await world.pass(200)
             #expect(world.source.cursor.number == 0 && world.source.settledAhead == 5)
+            try await world.until("it is kept", within: 3000) { world.source.ahead != nil }
+            let kept = try #require(world.source.ahead)
+            #expect(kept.kept.ranges == [1..<6] && !kept.isFinal)
             world.cluster.errors = [:]
             try await world.settled(6)
             await world.pass(10)
@@ -159,6 +195,23 @@ struct StageHealthTests {
             await world.stop()
             let error = await world.ended()
             #expect(error is CancellationError, "\(String(describing: error))")
+            #expect(world.source.ahead?.isFinal == true && world.source.ahead?.kept.ranges == [])
+        }
+    }
+
+    @Test("what is kept of events that were set aside stands on the log that has them")
+    func witnesses() throws {
+        try StageWorld.run {
+            $0.configuration.setAsideTopics = 1
+        } _: { world in
+            world.cluster.topics = ["aside": 1, "held": 1]
+            world.cluster.errors = ["aside": Self.forbidden, "held": Self.forbidden]
+            world.give([("aside", "1"), ("held", "2"), ("aside", "3")].map { EventFactory.Sample($0.0, value: $0.1) })
+            try await world.until("it is kept", within: 5000) { world.source.ahead?.kept.ranges == [2..<3] }
+            let witness = try #require(world.setAside.witness)
+            #expect(witness.end == 2 && world.source.ahead?.kept.witnesses.contains(witness) == true)
+            world.cluster.errors = [:]
+            try await world.settled(3)
         }
     }
 

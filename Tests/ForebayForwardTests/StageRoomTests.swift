@@ -78,6 +78,26 @@ struct StageRoomTests {
         }
     }
 
+    @Test("a run that begins wants no room yet, whatever the one before it wanted")
+    func forgotten() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["bad": 1]
+            world.cluster.errors = ["bad": Self.forbidden]
+            world.hasRoom.withLock { $0 = false }
+            world.give(1, "bad")
+            try await world.until("it can't be set aside") { world.fact("room_code") != nil }
+            await world.stop()
+            #expect(world.fact("room_code") != nil && world.metric("forebay_delivery_waits_for_room", "stage=\"forward\"") == "1")
+            world.cluster.errors = [:]
+            world.cluster.isSilent = true
+            world.start()
+            await world.pass(100)
+            #expect(world.fact("room_code") == nil && world.metric("forebay_delivery_waits_for_room", "stage=\"forward\"") == "0")
+            world.cluster.isSilent = false
+            try await world.settled(1)
+        }
+    }
+
     @Test("of two logs that want room the one that has for longest is shown, and what one gets says nothing of the other")
     func twoWants() throws {
         try StageWorld.run { world in

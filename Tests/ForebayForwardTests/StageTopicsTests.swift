@@ -26,6 +26,57 @@ struct StageTopicsTests {
         }
     }
 
+    @Test("a run does all that the one before it did, whether that was cancelled in the midst of it or drained")
+    func runsAlike() throws {
+        try StageWorld.run { world in
+            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: 1_000_000, error: .none) }
+            world.cluster.refusal = { $0.value == "refused" ? .invalidRecord : .none }
+            for run in 0..<4 {
+                let (good, bad) = ("good-\(run)", "bad-\(run)")
+                (world.cluster.topics[good], world.cluster.topics[bad]) = (1, 1)
+                world.cluster.errors[bad] = .topicAuthorizationFailed
+                let end = world.give(
+                    [(good, "1"), (bad, "2"), (good, "refused"), (good, "3")].map { EventFactory.Sample($0.0, value: $0.1) })
+                try await world.settled(end)
+                await world.pass(10)
+                #expect(world.setAside.topics.filter { $0.hasPrefix("bad-") }.count == run + 1, "run \(run)")
+                #expect(world.letters.letters.count == run + 1, "run \(run)")
+                #expect(world.cluster.takeCalls().contains("forward/\(world.route): limits \(good)"), "run \(run)")
+                #expect(Set(world.cluster.takeSent().filter { $0.topic == good }.compactMap(\.value)) == ["1", "refused", "3"])
+                for fact in ["in_flight", "in_flight_bytes", "leaving"] { #expect(world.fact(fact) == .number(0), "\(fact) in run \(run)") }
+                #expect(world.fact("target_up") == .flag(true) && world.fact("dead") == .number(1))
+                if run % 2 == 0 { world.give(1, "never") }
+                if run > 0 { await world.stage.drain() }
+                await world.stop()
+                world.start()
+                if run % 2 == 0 { try await world.settled(end + 1) }
+            }
+        }
+    }
+
+    @Test("a run that ends lets go at once: of its producers, of the budget, of who waits for it to be drained")
+    func ends() throws {
+        let budget = ForwardBudget(total: 1 << 20)
+        try StageWorld.run {
+            ($0.hasDrain, $0.budget) = (false, budget)
+        } _: { world in
+            world.cluster.topics = ["t": 1]
+            world.cluster.delivers = false
+            world.give(3)
+            await world.pass(50)
+            #expect(!world.cluster.sent.isEmpty && budget.used > 0)
+            let draining = Task(executorPreference: world.process.tasks) { await world.stage.drain() }
+            await world.pass(10)
+            let began = world.now
+            await world.stop()
+            await draining.value
+            await world.stage.drain()
+            #expect(world.now - began < 100 && world.cluster.calls.contains { $0.what == "forward/\(world.route): closed" })
+            let other = budget.join {}
+            #expect(budget.used == 0 && other.take(1) && other.take((1 << 20) - 1), "nobody else has a part in it")
+        }
+    }
+
     @Test("many new topics that the cluster has are asked for in portions, and its listing, which may be long, once")
     func manyNewThere() throws {
         try StageWorld.run {

@@ -32,8 +32,8 @@ package struct SettledAhead: Sendable, Equatable {
         self.ranges = merged
     }
 
-    /// Leaves only what lies in other ranges, which ascend and do not overlap.
-    package mutating func clamp(to others: [Range<UInt64>]) {
+    /// Leaves only what lies in other ranges, which ascend and do not overlap; and forgets what is beyond so many ranges then.
+    package mutating func clamp(to others: [Range<UInt64>], limit: Int) {
         var left: [Range<UInt64>] = []
         var index = 0
         for range in self.ranges {
@@ -42,6 +42,7 @@ package struct SettledAhead: Sendable, Equatable {
         }
         self.ranges = []
         self.add(left)
+        self.trim(below: 0, limit: limit)
     }
 
     /// Forgets what a cursor has passed, and what is beyond so many ranges: that may come again.

@@ -45,7 +45,7 @@ struct SetAsideTopic: Equatable, Sendable {
     var whole = SetAsideMode.none
     /// Those that are units of their own.
     var partitions: [Int32: SetAsideMode] = [:]
-    /// How many partitions the topic had when one was set aside; 0: not known. Keys keep their places until that is delivered.
+    /// How many partitions the topic had when one was set aside; 0: not known, or none is. Keys keep their places until that is delivered.
     var partitionCount: Int32 = 0
 
     var isEmpty: Bool { self.whole == .none && self.partitions.isEmpty }

@@ -160,7 +160,7 @@ extension ForwardState {
     /// Whether a topic was made anew, with fewer partitions than it had when some of its partitions were set aside. Their keys belong
     /// elsewhere now: all that is newer waits until they are delivered, to where Java's clients would put them.
     func isNarrowed(_ topic: Int, to count: Int) -> Bool {
-        guard let aside = self.asides[self.topics[topic].name], !aside.partitions.isEmpty else { return false }
+        guard let aside = self.asides[self.topics[topic].name] else { return false }
         return Int(aside.partitionCount) > count
     }
 
@@ -174,7 +174,7 @@ extension ForwardState {
 
     /// While some of its partitions are set aside, a topic's keys stay where they are, also if it got more.
     private func keyCount(_ topic: Int, among count: Int) -> Int {
-        guard let aside = self.asides[self.topics[topic].name], !aside.partitions.isEmpty, aside.partitionCount > 0 else { return count }
+        guard let aside = self.asides[self.topics[topic].name], aside.partitionCount > 0 else { return count }
         return min(count, Int(aside.partitionCount))
     }
 

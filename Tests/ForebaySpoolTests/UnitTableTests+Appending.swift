@@ -1,3 +1,4 @@
+import ForebayCore
 import Testing
 
 @testable import ForebaySpool
