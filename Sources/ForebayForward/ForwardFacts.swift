@@ -140,11 +140,12 @@ extension ForwardStage {
                 shown.inFlight = self.state.flights.count
                 shown.inFlightBytes = self.heldBytes
                 shown.leaving = self.departing.reduce(0) { $0 + $1.flights.count }
+                shown.held = self.heldTopics
+                shown.bounded = self.boundedTopic
             }
             return shown.totals
         }
         self.metrics.inFlight.set(Double(self.state.flights.count))
-        if self.showsHeld || !self.state.held.isEmpty { self.showHeld() }
         if !self.state.deliveries.isEmpty {
             let now = self.surroundings.time.wallMilliseconds
             for (acceptedAt, count) in self.state.deliveries {
@@ -256,21 +257,20 @@ extension ForwardStage {
         self.shown.withLock { $0.refusedTimes = Array(refusedTimes) }
     }
 
-    /// Which topics take nothing, and whether that is because no more can be set aside.
-    private func showHeld() {
-        self.showsHeld = !self.state.held.isEmpty
-        let held = self.state.held.prefix(5).compactMap { index -> String? in
+    private var heldTopics: [String] {
+        self.state.held.prefix(5).compactMap { index in
             guard case .held = self.state.topics[index].phase, let failure = self.state.topics[index].failure else { return nil }
             return "\(self.state.topics[index].name): \(failure.code)"
         }
-        let bounded = self.state.held.prefix(100).first { self.state.topics[$0].told != nil }.flatMap { index in
-            self.state.topics[index].failure.map { failure in
-                (self.state.topics[index].name, failure, self.advice.text(for: failure, topic: self.state.topics[index].name))
-            }
+    }
+
+    /// One that is held because no more can be set aside.
+    private var boundedTopic: (topic: String, failure: KafkaFailure, advice: String?)? {
+        for index in self.state.held.prefix(100) where self.state.topics[index].told != nil {
+            guard case .held = self.state.topics[index].phase, let failure = self.state.topics[index].failure else { continue }
+            let name = self.state.topics[index].name
+            return (name, failure, self.advice.text(for: failure, topic: name))
         }
-        self.shown.withLock {
-            $0.held = held
-            $0.bounded = bounded
-        }
+        return nil
     }
 }

@@ -46,8 +46,6 @@ package actor ForwardStage: Stage {
     var heardAt: UInt64 = 0
     /// The target is to be asked whether it is there.
     var wantsAnswer = false
-    /// The facts name topics that are held.
-    var showsHeld = false
     var drained: UnsafeContinuation<Void, Never>?
     private var isRunning = false
     private var isDraining = false

@@ -7,7 +7,21 @@ extension ForebayError {
     /// - Parameter number: its `errno`.
     package static func disk(_ call: String, _ path: String, _ number: Int32) -> ForebayError {
         let code: Code = number == ENOSPC || number == EDQUOT ? .spoolFull : .systemCall
-        return ForebayError(code, recovery: .rewindAndRestart, "\(call) \(path)", cause: SystemCallFailure(code: number))
+        let whose = number == EACCES ? Self.otherOwner(of: path).map { ", which belongs to \($0)" } ?? "" : ""
+        return ForebayError(code, recovery: .rewindAndRestart, "\(call) \(path)\(whose)", cause: SystemCallFailure(code: number))
+    }
+
+    /// Who has a file that this process may not open: mostly root, who ran something by hand.
+    private static func otherOwner(of path: String) -> String? {
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_uid != geteuid() else { return nil }
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        var text = [CChar](repeating: 0, count: 16 << 10)
+        guard getpwuid_r(status.st_uid, &entry, &text, text.count, &found) == 0, let name = found?.pointee.pw_name else {
+            return "the user \(status.st_uid)"
+        }
+        return String(cString: name)
     }
 
     package static func syncFailed(_ call: String, _ path: String, _ number: Int32) -> ForebayError {
