@@ -65,6 +65,22 @@ extension RecoveryTableTests {
         }
     }
 
+    @Test("one that could not be used goes where the one before it went on meanwhile, and marks tell of that")
+    func unusedBesideOneThatWentOn() async throws {
+        let world = try await World(isClean: false)
+        let last = try self.makeUnused(world, base: 6)
+        let mark = try #require(try SlotFile.read(SystemDisk(), world.directory + "/mark", as: .mark, log: last.log))
+        var value = try #require(mark.value)
+        (value.owner, value.sequence) = (4, 7)
+        _ = try SlotFile.take(SystemDisk(), world.directory + "/mark", of: world.directory, as: .mark, log: last.log, mark, value)
+        let inspection = try SpoolInspection(directory: world.directory)
+        #expect(try inspection.verify().problems.isEmpty && inspection.segments.last?.end == 7)
+        let spool = try await world.open()
+        #expect(world.alarms().isEmpty && world.missing().isEmpty && spool.durableEnd == 7 && spool.segmentCount == 4)
+        #expect(!FileManager.default.fileExists(atPath: world.path(5)))
+        await spool.close()
+    }
+
     @Test("one that was never used goes as well where it stands behind the log's only segment")
     func unusedBehindTheOnly() async throws {
         let first = SpoolFixture(segmentSize: 64 << 10)

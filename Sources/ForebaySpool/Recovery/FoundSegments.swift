@@ -78,16 +78,31 @@ struct FoundSegments {
     /// Whether the newest of two was made and never used: it has no frame, and the one before it is not sealed. A crash, or a call that
     /// failed, came between making and use. The one before it may have gone on meanwhile, so that one is the tail.
     ///
-    /// - Parameter marked: everything below it was durable. Behind a newest one that begins below it something has been.
+    /// - Parameter marked: everything below it was durable. Behind a newest one that begins below it something has been, unless that stands
+    ///   in the one before it: then that went on.
     static func isUnused(
         _ newest: (header: SegmentHeader, file: any DiskFile), behind before: (header: SegmentHeader, file: any DiskFile), marked: UInt64
     ) throws(ForebayError) -> Bool {
         let header = newest.header
         // One that was begun behind a lost one leaves sequences out.
-        guard header.version > 1, header.base >= marked, header.knownEnd == header.base,
-            try SegmentFooter.read(from: before.file, size: before.file.size(), salt: before.header.salt, base: before.header.base) == nil
+        guard header.version > 1, header.knownEnd == header.base,
+            try SegmentFooter.read(from: before.file, size: before.file.size(), salt: before.header.salt, base: before.header.base) == nil,
+            try Self.isEmpty(header, newest.file)
         else { return false }
-        return try Self.isEmpty(header, newest.file)
+        return try header.base >= marked ? true : Self.goesOn(before, to: header.base)
+    }
+
+    /// Whether a segment has a frame at or behind a sequence.
+    private static func goesOn(_ segment: (header: SegmentHeader, file: any DiskFile), to sequence: UInt64) throws(ForebayError) -> Bool {
+        var scanner = SegmentScanner(
+            file: segment.file, salt: segment.header.salt, position: segment.header.dataStart, limit: try segment.file.size())
+        while true {
+            switch try scanner.step() {
+            case .gap: continue
+            case .footer, .end: return false
+            case .frame(let frame, _): if frame.base >= sequence { return true }
+            }
+        }
     }
 
     /// Whether a segment has neither a frame nor a footer.

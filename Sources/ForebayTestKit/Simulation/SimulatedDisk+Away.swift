@@ -17,8 +17,7 @@ extension SimulatedDisk {
     /// Of a log that is in use, with those above it. What is left of one that could not be made is made again, whatever became of it.
     private var candidates: [String] {
         var paths: Set<String> = []
-        for (path, folder) in self.inUse where self.folder(path) === folder && !path.contains("/quarantine") && !path.contains("/forgotten")
-        {
+        for (path, folder) in self.inUse where self.folder(path) === folder && !Self.isSpare(path) {
             var path = Substring(path)
             let parent = path.lastIndex(of: "/").map { path[..<$0] } ?? ""
             guard [path, parent].contains(where: { self.folder(String($0))?.entries["registry"] != nil }) else { continue }
@@ -28,6 +27,11 @@ extension SimulatedDisk {
             }
         }
         return paths.sorted()
+    }
+
+    /// What is made again without harm, wherever it went: what is settled ahead is delivered again, the others are of no use to the log.
+    private static func isSpare(_ path: String) -> Bool {
+        path.contains("/quarantine") || path.contains("/forgotten") || path.hasSuffix("/ahead")
     }
 
     /// - Returns: false: none is in use, or one is away already.

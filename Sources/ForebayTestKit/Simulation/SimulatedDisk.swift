@@ -45,6 +45,8 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     var away: FolderAway?
     /// How often a folder was taken away, or put back.
     package internal(set) var moves = 0
+    /// Files and folders that are synced under a lock.
+    package var isLocked: (String) -> Bool = { _ in false }
     /// What was made in the place of a folder that was away.
     package internal(set) var intrusions: [String] = []
 
@@ -160,13 +162,17 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
         self.process!.die(self.death!.kind.rawValue)
     }
 
-    /// A sync's time, in which others go on.
-    func wait() {
+    /// A sync's time, in which others go on: but for those that would wait for the lock under which it is called, and have no thread of
+    /// their own here to do that.
+    func wait(_ path: String) {
         guard let process = self.process else { return }
+        func pass(_ nanoseconds: UInt64) {
+            if self.isLocked(path) { process.machine.advance(nanoseconds: nanoseconds) } else { process.pause(nanoseconds: nanoseconds) }
+        }
         if self.strikes([.syncHangs]) != nil {
-            process.pause(nanoseconds: UInt64.random(in: 1_000_000_000...30_000_000_000, using: &self.chance))
+            pass(UInt64.random(in: 1_000_000_000...30_000_000_000, using: &self.chance))
         } else if Int.random(in: 0..<4, using: &self.chance) == 0 {
-            process.pause(nanoseconds: UInt64.random(in: 50_000...5_000_000, using: &self.chance))
+            pass(UInt64.random(in: 50_000...5_000_000, using: &self.chance))
         } else {
             process.machine.advance(nanoseconds: 100_000)
         }

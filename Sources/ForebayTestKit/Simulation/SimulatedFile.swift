@@ -45,7 +45,7 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
                 self.disk.coverage.hit("fault.diskFull")
                 throw .disk("write", self.path, ENOSPC)
             }
-            if isSynced { self.disk.wait() }
+            if isSynced { self.disk.wait(self.path) }
             self.put(bytes, bytes.count, at: position, isSynced: isSynced)
         }
     }
@@ -80,7 +80,7 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
                 throw .syncFailed(name, self.path, ENOSPC)
             case .some: throw .syncFailed(name, self.path, EIO)
             case nil:
-                self.disk.wait()
+                self.disk.wait(self.path)
                 self.inode.sync()
             }
         }

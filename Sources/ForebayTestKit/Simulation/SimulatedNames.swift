@@ -194,7 +194,7 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             try self.disk.fail([.tooManyFiles], EMFILE, "open", path)
             guard let folder = self.folder(path), !folder.isRemoved else { throw self.missing(path, "open") }
             if self.disk.strikes([.syncLosesData, .syncKeepsData]) != nil { throw .syncFailed("fsync", path, EIO) }
-            self.disk.wait()
+            self.disk.wait(path)
             folder.sync()
         }
     }

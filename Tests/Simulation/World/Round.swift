@@ -27,6 +27,9 @@ package struct Round {
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
         let absences = Absences(disk, model, folder: SimulatedNode.directory, refusedRest: self.plan.refusedRest)
+        // The registry of logs, and tables of units.
+        let registry = "\(SimulatedNode.directory)/registry"
+        disk.isLocked = { $0 == SimulatedNode.directory || $0.hasPrefix(registry) || $0.hasSuffix("/units") }
         disk.onName = { from, to in self.count(from, to, model) }
         disk.onVanished = { file, isNewest in
             absences.removed(file)
