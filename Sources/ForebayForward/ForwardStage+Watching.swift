@@ -57,12 +57,13 @@ extension ForwardStage {
         self.clientFailedAt.map { self.loop.nowMilliseconds - $0 < UInt64(self.configuration.metadataInterval) } ?? false
     }
 
-    /// What went back and can't be delivered yet comes again within so many ms: a topic soon, a partition when it has stood still for long,
-    /// what the drain let go of at its next try.
+    /// Whether a log wanted room, and has not for so long that nothing does any more.
     private func hasWaited(for log: RoomWant.Log) -> Bool {
         self.roomWantedAt[log].map { self.loop.nowMilliseconds - $0 >= self.roomPatience } ?? false
     }
 
+    /// What went back and can't be delivered yet comes again within so many ms: a topic soon, a partition when it has stood still for long,
+    /// what the drain let go of at its next try.
     private var roomPatience: UInt64 {
         if self.role == .drain { return 5000 + UInt64(self.configuration.retryLimit) }
         return 5000 + (self.setAside.hasTakenPartitionBack ? UInt64(self.configuration.partitionPatience) : 0)
