@@ -161,7 +161,7 @@ struct LogTests {
         #expect(world.clock.remaining.count == 2 && spool.segmentCount == 3 && a.syncedSequence == 0)
         world.clock.advance(by: .milliseconds(50))
         #expect(await eventually { spool.segmentCount == 2 })
-        #expect(a.syncedSequence == 5 && b.syncedSequence == 3 && spool.start == 2 && world.clock.remaining.count == 1, "once")
+        #expect(a.syncedSequence == 5 && b.syncedSequence == 3 && spool.start == 2)
         let calls = world.watched.calls().filter { !$0.hasPrefix("open") }
         #expect(
             calls == [
