@@ -70,7 +70,11 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     private func putBack() {
         guard let segment, self.disk.put(segment.bytes, at: segment.path) else { return self.segment = nil }
         self.segment!.isBack = true
-        if segment.line == nil { self.model.hadBack(segment.sequences, written: self.model.numbers(in: segment.bytes).count) }
+        if segment.line == nil {
+            // Also events that nobody was answered for: in one that was not sealed no more than would fit.
+            let end = OnDisk(self.disk, log: "\(self.folder)/spool").sealedEnd(segment.path)
+            self.model.hadBack(segment.sequences, end: end ?? segment.sequences.lowerBound + UInt64(segment.bytes.count / 64))
+        }
         self.model.hadBack = (segment.events, segment.line)
         self.model.coverage.hit("a segment\(segment.line == nil ? "" : " of what is set aside") that was away is back")
         self.model.tell?("\(segment.path) is put back")
@@ -174,9 +178,9 @@ extension Model {
 
     /// - Parameters:
     ///   - sequences: of acknowledged events.
-    ///   - written: events that the file holds, with those that nobody was answered for.
-    func hadBack(_ sequences: Range<UInt64>, written: Int) {
-        let all = sequences.lowerBound..<max(sequences.upperBound, sequences.lowerBound + UInt64(written))
+    ///   - end: of all in the file.
+    func hadBack(_ sequences: Range<UInt64>, end: UInt64) {
+        let all = sequences.lowerBound..<max(sequences.upperBound, end)
         self.losses.hadBack(sequences, late: Losses.Part(sequences: all, below: self.events.count))
     }
 
