@@ -57,16 +57,22 @@ import Testing
                 == true)
     }
 
-    @Test func aNodeDoesNotStartWhereOthersWrite() async throws {
-        let place = try Place(mode: 0o777)
+    /// Of a node with its data there.
+    private static func configuration(_ place: Place, _ more: String = "") throws -> ForebayConfiguration {
         let text = """
             version: 1
             node: { data_dir: "\(place.path)" }
             listeners: { ingest: { address: "127.0.0.1:0" }, admin: { address: "127.0.0.1:0" } }
             clusters: { main: { properties: { bootstrap.servers: "127.0.0.1:1" } } }
             routes: { default: { topics: ["*"], forward: { to: main } } }
+            \(more)
             """
-        let configuration = try ConfigurationWorld(files: ["f": text]).load(["f"]).configuration
+        return try ConfigurationWorld(files: ["f": text]).load(["f"]).configuration
+    }
+
+    @Test func aNodeDoesNotStartWhereOthersWrite() async throws {
+        let place = try Place(mode: 0o777)
+        let configuration = try Self.configuration(place)
         await #expect {
             try await NodeProcess.run(configuration)
         } throws: {
@@ -79,16 +85,8 @@ import Testing
         // Clean it would be 0: the threads hang for longer than a stop may take.
         await #expect(processExitsWith: .exitCode(70)) {
             let place = try Place(mode: 0o700)
-            let text = """
-                version: 1
-                node: { data_dir: "\(place.path)" }
-                listeners: { ingest: { address: "127.0.0.1:0" }, admin: { address: "127.0.0.1:0" } }
-                clusters: { main: { properties: { bootstrap.servers: "127.0.0.1:1" } } }
-                routes: { default: { topics: ["*"], forward: { to: main } } }
-                buffer: { spool: { max_size: 256MiB } }
-                shutdown: { timeout: 1s }
-                """
-            let configuration = try ConfigurationWorld(files: ["f": text]).load(["f"]).configuration
+            let configuration = try DataFolderTests.configuration(
+                place, "buffer: { spool: { max_size: 256MiB } }\nshutdown: { timeout: 1s }")
             try await NodeProcess.run(configuration) { _ in
                 for _ in 0..<ProcessInfo.processInfo.activeProcessorCount {
                     Task.detached { Self.hang(seconds: 25) }

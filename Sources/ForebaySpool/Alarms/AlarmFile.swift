@@ -231,8 +231,7 @@ struct AlarmFile: Sendable {
         }
         var missing = MissingRange(
             sequences: numbers[0]..<numbers[1], segment: numbers[3], position: position, reason: reason, unit: unit, topic: topic,
-            events: numbers[2],
-            isGone: words[0].hasSuffix("gone"))
+            events: numbers[2], isGone: words[0].hasSuffix("gone"))
         missing.noticedAt = at
         return missing
     }

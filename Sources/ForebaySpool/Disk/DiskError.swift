@@ -15,13 +15,7 @@ extension ForebayError {
     private static func otherOwner(of path: String) -> String? {
         var status = stat()
         guard lstat(path, &status) == 0, status.st_uid != geteuid() else { return nil }
-        var entry = passwd()
-        var found: UnsafeMutablePointer<passwd>?
-        var text = [CChar](repeating: 0, count: 16 << 10)
-        guard getpwuid_r(status.st_uid, &entry, &text, text.count, &found) == 0, let name = found?.pointee.pw_name else {
-            return "the user \(status.st_uid)"
-        }
-        return String(cString: name)
+        return UserName.of(status.st_uid) ?? "the user \(status.st_uid)"
     }
 
     package static func syncFailed(_ call: String, _ path: String, _ number: Int32) -> ForebayError {

@@ -1,3 +1,4 @@
+import ForebaySpool
 import Glibc
 
 /// Whose node a data folder is. What root writes there belongs to root, and a node that runs as another user can't open it at its next
@@ -12,7 +13,7 @@ enum FolderOwner {
     static func check(_ folder: String, user: uid_t = geteuid(), arguments: [String] = CommandLine.arguments) throws(CommandFailure) {
         guard user == 0, let owner = Self.owner(of: folder), owner.user != 0 else { return }
         let command = arguments.map(Self.quoted).joined(separator: " ")
-        let name = Self.name(of: owner.user)
+        let name = UserName.of(owner.user)
         let instead = name.map { "runuser -u \($0) -- " } ?? "setpriv --reuid=\(owner.user) --regid=\(owner.group) --clear-groups "
         throw CommandFailure(
             .noPermission,
@@ -26,14 +27,6 @@ enum FolderOwner {
             if stat(path, &status) == 0 { return (status.st_uid, status.st_gid) }
         }
         return nil
-    }
-
-    private static func name(of user: uid_t) -> String? {
-        var entry = passwd()
-        var found: UnsafeMutablePointer<passwd>?
-        var text = [CChar](repeating: 0, count: 16 << 10)
-        guard getpwuid_r(user, &entry, &text, text.count, &found) == 0, let found, let name = found.pointee.pw_name else { return nil }
-        return String(cString: name)
     }
 
     /// For a shell.

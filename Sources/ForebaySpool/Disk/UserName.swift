@@ -1,0 +1,13 @@
+package import Glibc
+
+/// Who a user of the system is.
+package enum UserName {
+    /// None: nobody is known by that number.
+    package static func of(_ user: uid_t) -> String? {
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        var text = [CChar](repeating: 0, count: 16 << 10)
+        guard getpwuid_r(user, &entry, &text, text.count, &found) == 0, let name = found?.pointee.pw_name else { return nil }
+        return String(cString: name)
+    }
+}
