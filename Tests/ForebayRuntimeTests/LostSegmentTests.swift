@@ -20,7 +20,7 @@ struct LostSegmentTests {
             listeners: { ingest: { address: "127.0.0.1:0" }, admin: { address: "127.0.0.1:0" } }
             buffer: { spool: { max_size: 1GiB, segment: 1MiB } }
             delivery: { set_aside: { retry: 100ms, partition_after: 60s } }
-            shutdown: { timeout: 2s }
+            shutdown: { timeout: 200ms }
             clusters:
               one: { properties: { bootstrap.servers: "\(bootstraps[0])" } }
               two: { properties: { bootstrap.servers: "\(bootstraps[1])" } }

@@ -19,7 +19,7 @@ struct OtherStageTests {
             node: { data_dir: "\(self.folder.path)" }
             listeners: { ingest: { address: "127.0.0.1:0" }, admin: { address: "127.0.0.1:0" } }
             buffer: { spool: { max_size: 64MiB, segment: 64KiB } }
-            shutdown: { timeout: 1s }
+            shutdown: { timeout: 200ms }
             clusters: { main: { properties: { bootstrap.servers: "127.0.0.1:1" } } }
             routes:
             \(lines.joined(separator: "\n"))

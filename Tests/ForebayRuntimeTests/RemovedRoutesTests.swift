@@ -30,7 +30,7 @@ struct RemovedRoutesTests {
             listeners: { ingest: { address: "127.0.0.1:0" }, admin: { address: "127.0.0.1:0" } }
             buffer: { spool: { max_size: 1GiB, segment: 1MiB } }
             delivery: { set_aside: { retry: 100ms } }
-            shutdown: { timeout: 1s }
+            shutdown: { timeout: 200ms }
             clusters: { main: { properties: { bootstrap.servers: "\(bootstrap)" } } }
             routes:
             \(lines.joined(separator: "\n"))

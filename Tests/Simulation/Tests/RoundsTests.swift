@@ -10,7 +10,7 @@ struct RoundsTests {
         let pipe = Pipe()
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
             .appendingPathComponent("forebay-simulate")
-        process.arguments = ["--rounds", "300", "--seconds", "25", "--replays", "10", "--any-coverage"]
+        process.arguments = ["--rounds", "300", "--seconds", "15", "--replays", "10", "--any-coverage"]
         process.standardOutput = pipe
         process.standardError = FileHandle.nullDevice
         try process.run()
