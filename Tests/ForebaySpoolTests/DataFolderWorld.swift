@@ -77,9 +77,8 @@ final class DataFolderWorld {
     func stop() async {
         let route = self.letters.route
         let empty = await SideLogs(deadLetters: self.letters, setAside: self.setAside).close()
-        self.logs.forgetEmpty(empty.map { ($0, route) })
         await self.spool.close()
-        self.logs.finishStop()
+        self.logs.finishStop(empty: empty.map { ($0, route) })
         (self.spool, self.setAside, self.letters) = (nil, nil, nil)
     }
 

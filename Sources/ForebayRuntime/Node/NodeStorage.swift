@@ -118,10 +118,8 @@ package final class NodeStorage: Sendable {
         var empty: [(kind: SideLogFolder.Kind, route: String)] = []
         for (route, log) in self.allDeadLetters where await log.close() { empty.append((.deadLetters, route)) }
         for (route, log) in self.allSetAside where await log.close() { empty.append((.setAside, route)) }
-        let (data, forgotten) = (self.data, empty)
-        await DiskWork(self.threads.read).perform { data.forgetEmpty(forgotten) }
         await self.spool.close()
-        self.data.finishStop()
+        await DiskWork(self.threads.read).perform { [data, empty] in data.finishStop(empty: empty) }
         self.threads.end()
     }
 }

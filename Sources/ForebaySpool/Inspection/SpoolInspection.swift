@@ -212,12 +212,10 @@ package struct SpoolInspection {
                 case .footer, .end: break scan
                 case .frame(let frame, let position):
                     guard frame.base < segment.end || !segment.isSealed && segment.number == self.segments.last?.number else { break scan }
-                    guard frame.end > sequence, let payload = try scanner.payload(of: frame, at: position) else { continue }
-                    let batch = Batch(
-                        lane: .spool(header.log), origin: header.origin, first: frame.base, count: frame.count, route: frame.route,
-                        acceptedAt: frame.acceptedAt,
-                        slab: payload.slab, range: payload.range)
-                    if batch.isWellFormed, !body(batch) { return }
+                    guard frame.end > sequence, case .events(let batch) = try scanner.events(of: frame, at: position, in: header) else {
+                        continue
+                    }
+                    guard body(batch) else { return }
                 }
             }
         }
@@ -291,15 +289,8 @@ package struct SpoolInspection {
                 if let end, frame.base >= end { break scan }
                 mark = max(mark, frame.durable)
                 if frame.base > next { miss(next..<frame.base, position, "frames are missing") }
-                let payload = try scanner.payload(of: frame, at: position)
-                if let payload {
-                    let batch = Batch(
-                        lane: .spool(header.log), origin: header.origin, first: frame.base, count: frame.count, route: frame.route,
-                        acceptedAt: frame.acceptedAt,
-                        slab: payload.slab, range: payload.range)
-                    if !batch.isWellFormed { miss(frame.base..<frame.end, position, "the records of a frame do not fit it") }
-                } else {
-                    miss(frame.base..<frame.end, position, "the checksum of a frame is wrong")
+                if case .broken(let reason) = try scanner.events(of: frame, at: position, in: header) {
+                    miss(frame.base..<frame.end, position, reason)
                 }
                 verdict.frames += 1
                 verdict.events += UInt64(frame.count)

@@ -159,17 +159,13 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             defer { self.next = header.end }
             guard self.routes.takes(header.route) else { return nil }
             // The frame's header is sound: it is of a route of ours, all of it.
-            guard let payload = try self.scanner!.payload(of: header, at: position) else {
-                self.miss(self.next..<header.end, segment, position: position, "the checksum of a frame is wrong", isCounted: true)
+            switch try self.scanner!.events(of: header, at: position, in: segment.header) {
+            case .broken(let reason):
+                self.miss(self.next..<header.end, segment, position: position, reason, isCounted: true)
                 return nil
-            }
-            let batch = self.batch(header, segment.header, payload.slab, payload.range)
-            guard batch.isWellFormed else {
-                self.miss(self.next..<header.end, segment, position: position, "the records of a frame do not fit it", isCounted: true)
-                return nil
-            }
             // A cursor may stand inside a frame: what is settled is not sent again.
-            return batch.dropping(below: self.next)
+            case .events(let batch): return batch.dropping(below: self.next)
+            }
         case .gap:
             return nil  // The next frame's base tells what is missing.
         case .footer, .end:
@@ -193,12 +189,5 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         let events = isCounted ? sequences.upperBound - sequences.lowerBound : nil
         self.onMissing(
             MissingRange(sequences: sequences, segment: segment.number, position: position, reason: reason, events: events))
-    }
-
-    private func batch(_ header: FrameHeader, _ segment: SegmentHeader, _ slab: Slab, _ range: Range<Int>) -> Batch {
-        let (kept, keptRange) = slab.lean(range)
-        return Batch(
-            lane: .spool(segment.log), origin: segment.origin, first: header.base, count: header.count, route: header.route,
-            acceptedAt: header.acceptedAt, slab: kept, range: keptRange)
     }
 }

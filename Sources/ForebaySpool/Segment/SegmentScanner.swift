@@ -6,13 +6,19 @@ import ForebayCore
 /// can't read is broken, too.
 struct SegmentScanner {
     enum Step {
-        /// A sound header; ask ``payload(of:at:)`` for the bytes and whether they are sound.
+        /// A sound header; ask ``events(of:at:lane:origin:first:)`` for what stands behind it, and whether that is sound.
         case frame(FrameHeader, position: Int)
         /// No frame can be read here; the next sound header stands at the upper bound.
         case gap(Range<Int>)
         case footer(SegmentFooter)
         /// No sound header from here on.
         case end(position: Int)
+    }
+
+    /// What stands behind a sound header.
+    enum Contents {
+        case events(Batch)
+        case broken(reason: String)
     }
 
     /// The most that is read at once, unless one payload is larger.
@@ -66,6 +72,25 @@ struct SegmentScanner {
         guard FrameHeader.crc(payload: bytes, base: header.base, salt: self.salt) == header.payloadCRC else { return nil }
         let offset = start - self.slabStart
         return (self.slab!, offset..<offset + header.length)
+    }
+
+    /// The events behind a header, or what is wrong with them.
+    ///
+    /// - Parameter first: of the first one, in the lane's count.
+    mutating func events(
+        of header: FrameHeader, at position: Int, lane: Lane, origin: SpoolID?, first: UInt64
+    ) throws(ForebayError) -> Contents {
+        guard let payload = try self.payload(of: header, at: position) else { return .broken(reason: "the checksum of a frame is wrong") }
+        let (slab, range) = payload.slab.lean(payload.range)
+        let batch = Batch(
+            lane: lane, origin: origin, first: first, count: header.count, route: header.route, acceptedAt: header.acceptedAt, slab: slab,
+            range: range)
+        return batch.isWellFormed ? .events(batch) : .broken(reason: "the records of a frame do not fit it")
+    }
+
+    /// The same, by the log's own sequences.
+    mutating func events(of header: FrameHeader, at position: Int, in segment: SegmentHeader) throws(ForebayError) -> Contents {
+        try self.events(of: header, at: position, lane: .spool(segment.log), origin: segment.origin, first: header.base)
     }
 
     private mutating func footer() throws(ForebayError) -> SegmentFooter? {

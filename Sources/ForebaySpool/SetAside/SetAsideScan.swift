@@ -193,20 +193,11 @@ package final class SetAsideScan {
                 unit, expected..<max(expected, frame.ordinal), segment, position, "frames are missing", isGone: !self.hasGap)
             defer { self.pass(unit, to: end, in: segment) }
             let wanted = max(expected, frame.ordinal)..<end
-            guard let payload = try self.scanner!.payload(of: frame, at: position) else {
-                self.miss(unit, wanted, segment, position, "the checksum of a frame is wrong")
-                return nil
-            }
-            let (slab, range) = payload.slab.lean(payload.range)
-            let batch = Batch(
-                lane: .unit(unit), origin: nil, first: frame.ordinal, count: frame.count, route: frame.route, acceptedAt: frame.acceptedAt,
-                slab: slab, range: range)
-            guard batch.isWellFormed else {
-                self.miss(unit, wanted, segment, position, "the records of a frame do not fit it")
-                return nil
-            }
+            switch try self.scanner!.events(of: frame, at: position, lane: .unit(unit), origin: nil, first: frame.ordinal) {
+            case .broken(let reason): self.miss(unit, wanted, segment, position, reason)
             // A cursor may stand inside a frame: what is settled is not sent again.
-            return batch.dropping(below: expected)
+            case .events(let batch): return batch.dropping(below: expected)
+            }
         }
         return nil
     }

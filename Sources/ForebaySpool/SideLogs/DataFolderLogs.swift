@@ -120,19 +120,16 @@ package struct DataFolderLogs: Sendable {
 }
 
 extension DataFolderLogs {
-    /// Side logs were stopped with nothing in them: nobody will miss them at the next start.
-    package func forgetEmpty(_ logs: [(kind: SideLogFolder.Kind, route: String)]) {
+    /// All logs are closed. Waits for the disk.
+    ///
+    /// - Parameter empty: side logs with nothing in them: nobody will miss them at the next start.
+    package func finishStop(empty: [(kind: SideLogFolder.Kind, route: String)]) {
         do throws(ForebayError) {
-            try self.known?.forget(logs.map { self.folder($0.kind, $0.route).path })
+            try self.known?.finishStop(empty: empty.map { self.folder($0.kind, $0.route).path })
         } catch {
-            self.logger.warning("the registry of logs could not be written", ["error": error.description])
+            self.logger.warning("the registry of logs could not be written", ["folder": self.directory, "error": error.description])
         }
     }
-}
-
-extension DataFolderLogs {
-    /// All logs are closed.
-    package func finishStop() { self.known?.finishStop() }
 }
 
 /// The side logs of one route.

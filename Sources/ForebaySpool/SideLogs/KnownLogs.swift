@@ -7,11 +7,15 @@ import Synchronization
 ///
 ///     found, starting ── finishStart: what is missing is told of, and written ──> running: what is opened is entered before it is used
 package final class KnownLogs: Sendable {
+    private struct Opened {
+        let id: SpoolID
+        let view: SpoolView
+    }
+
     private struct State {
         var registry: LogRegistry
         /// What this process has opened so far.
-        var opened: [String: SpoolID] = [:]
-        var views: [String: SpoolView] = [:]
+        var opened: [String: Opened] = [:]
         var isStarting = true
         /// The files don't say what is known here.
         var isUnwritten: Bool
@@ -55,7 +59,7 @@ package final class KnownLogs: Sendable {
     /// Whether a log that this process has had open, so that it is somewhere, is not in its place: nothing is, or something else.
     func isAway(_ path: String) throws(ForebayError) -> Bool {
         let name = self.name(of: path)
-        guard let log = self.state.withLock({ $0.opened[name] }) else { return false }
+        guard let log = self.state.withLock({ $0.opened[name]?.id }) else { return false }
         guard try self.disk.kind(of: "\(path)/segments") == .folder else { return true }
         return try CursorRegistry.read(self.disk, of: path).registry.map { $0.log != log } ?? false
     }
@@ -94,8 +98,8 @@ package final class KnownLogs: Sendable {
     private func opened(_ spool: Spool) throws(ForebayError) {
         let name = self.name(of: spool.configuration.directory)
         let (isStarting, other) = self.state.withLock { state in
-            let other = state.opened.first { $0.key != name && $0.value == spool.id }?.key
-            if other == nil { (state.opened[name], state.views[name]) = (spool.id, spool.view) }
+            let other = state.opened.first { $0.key != name && $0.value.id == spool.id }?.key
+            if other == nil { state.opened[name] = Opened(id: spool.id, view: spool.view) }
             return (state.isStarting, other)
         }
         if let other {
@@ -108,21 +112,23 @@ package final class KnownLogs: Sendable {
 
     private func enterOpened() throws(ForebayError) {
         try self.change { registry, opened in
-            registry.logs = opened
-            registry.ends = self.ends(of: opened)
+            registry.logs = opened.mapValues(\.id)
+            registry.ends = Self.ends(of: opened)
         }
     }
 
-    private func ends(of opened: [String: SpoolID]) -> [String: UInt64] {
-        self.state.withLock { $0.views }.filter { opened[$0.key] != nil }.mapValues { $0.read { $0.durableEnd } }
+    private static func ends(of opened: [String: Opened]) -> [String: UInt64] {
+        opened.mapValues { $0.view.read { $0.durableEnd } }
     }
 
     /// All are closed: how far they went is known to the next start, which so misses the end of one that is older than the others.
-    package func finishStop() {
-        do throws(ForebayError) {
-            try self.change { registry, opened in registry.ends = self.ends(of: opened).filter { registry.logs[$0.key] != nil } }
-        } catch {
-            self.logger.warning("the registry of logs could not be written", ["folder": self.directory, "error": error.description])
+    ///
+    /// - Parameter empty: those with nothing in them; nobody will miss them.
+    func finishStop(empty: [String]) throws(ForebayError) {
+        let names = try self.names(of: empty)
+        try self.change { registry, opened in
+            Self.forget(names, &registry, &opened)
+            registry.ends = Self.ends(of: opened).filter { registry.logs[$0.key] != nil }
         }
     }
 
@@ -132,7 +138,7 @@ package final class KnownLogs: Sendable {
     /// - Throws: nothing on disk knows one of them, and that can't be changed: it could be lost unseen, with all that is accepted from now
     ///   on. For want of room alone what waits in a spool is not held up.
     package func finishStart(_ spool: Spool) throws(ForebayError) {
-        let ids = Set(self.state.withLock { $0.opened.values })
+        let ids = Set(self.state.withLock { $0.opened.values.map(\.id) })
         if self.found.registry != nil, !self.found.isWhole {
             self.logger.warning("one copy of the registry of logs was damaged; it is written anew", ["folder": self.directory])
         }
@@ -143,7 +149,7 @@ package final class KnownLogs: Sendable {
         do throws(ForebayError) {
             try spool.withReserve { () throws(ForebayError) in try self.enterOpened() }
         } catch {
-            let isKnown = self.state.withLock { Set($0.registry.logs.values).isSuperset(of: $0.opened.values) }
+            let isKnown = self.state.withLock { Set($0.registry.logs.values).isSuperset(of: $0.opened.values.map(\.id)) }
             guard isKnown || error.code == .spoolFull && spool.durableEnd > 0 else { throw error }
             // The next log that is opened, or given up, writes it.
             self.logger.warning("the registry of logs could not be written", ["folder": self.directory, "error": error.description])
@@ -183,13 +189,21 @@ package final class KnownLogs: Sendable {
         return "the folder is gone, and \(what) in it"
     }
 
-    /// They are given up, or stopped with nothing in them: nobody will miss them. Durable on return.
-    package func forget(_ paths: [String]) throws(ForebayError) {
+    /// They are given up: nobody will miss them. Durable on return.
+    func forget(_ paths: [String]) throws(ForebayError) {
+        let names = try self.names(of: paths)
+        try self.change { registry, opened in Self.forget(names, &registry, &opened) }
+    }
+
+    private static func forget(_ names: Set<String>, _ registry: inout LogRegistry, _ opened: inout [String: Opened]) {
+        for name in names { (registry.logs[name], registry.ends[name], opened[name]) = (nil, nil, nil) }
+    }
+
+    /// All names of the logs in some folders.
+    private func names(of paths: [String]) throws(ForebayError) -> Set<String> {
         var names = Set(paths.map(self.name))
         for path in paths { names.formUnion(try self.formerNames(of: path)) }
-        try self.change { registry, opened in
-            for name in names { (registry.logs[name], registry.ends[name], opened[name]) = (nil, nil, nil) }
-        }
+        return names
     }
 
     /// The names under which a log is known that has another one since: taken over by a start that did not come to its end. What was
@@ -207,7 +221,7 @@ package final class KnownLogs: Sendable {
 
     /// Changes what stands in the registry, durably, and what counts as opened: one change after the other, so that none enters again what
     /// another takes out.
-    private func change(_ change: (inout LogRegistry, inout [String: SpoolID]) -> Void) throws(ForebayError) {
+    private func change(_ change: (inout LogRegistry, inout [String: Opened]) -> Void) throws(ForebayError) {
         let outcome = self.changing.withLock { _ in
             Result { () throws(ForebayError) in
                 var (registry, opened, isUnwritten) = self.state.withLock { ($0.registry, $0.opened, $0.isUnwritten) }
@@ -220,7 +234,7 @@ package final class KnownLogs: Sendable {
                 }
                 let gone = known.subtracting(opened.keys)
                 self.state.withLock { state in
-                    for name in gone { (state.opened[name], state.views[name]) = (nil, nil) }
+                    for name in gone { state.opened[name] = nil }
                 }
             }
         }

@@ -132,10 +132,9 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let logs = (storage.logs.map { $0 } + storage.removed.map { $0 }).sorted { $0.key < $1.key }
         var empty: [(kind: SideLogFolder.Kind, route: String)] = []
         for (route, logs) in logs { empty += await logs.close().map { ($0, route) } }
-        storage.data.forgetEmpty(empty)
         self.countReleased(spool)
         await spool.close()
-        storage.data.finishStop()
+        storage.data.finishStop(empty: empty)
         threads.end()
     }
 
