@@ -3,6 +3,7 @@ import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -157,4 +158,54 @@ struct SweepTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: world.directory + "/quarantine") == ["00000000000000000002.segment"])
         await log.close()
     }
+
+    @Test("what can't be removed is told of before another thread may remove it: then the alarm goes with it")
+    func toldOfFirst() throws {
+        let watched = WatchedDisk(), clock = OnceAskedClock(), broken = BrokenWord()
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: watched.directory, disk: watched.disk)
+        var configuration = SpoolConfiguration(directory: watched.directory, kind: .setAside, segmentSize: 64 << 10) { broken($0) }
+        (configuration.disk, configuration.surroundings.time) = (watched.disk, clock)
+        let log = spoolID("0123456789ABCDEF")
+        let slots = try SlotFile.make(
+            watched.disk, watched.directory + "/mark", of: watched.directory, as: .mark, log: log, SlotFile.Value(SpoolMark.Value()))
+        let segments = (1...2).map { number in
+            SegmentInfo(
+                header: SegmentHeader(log: log, origin: log, number: number, base: number - 1, salt: number, madeAt: 0),
+                path: "\(watched.directory)/\(number)", end: number, dataEnd: 8192, size: 8192)
+        }
+        for segment in segments { try Data(count: segment.size).write(to: URL(filePath: segment.path)) }
+        let view = SpoolView(
+            SpoolView.State(segments: segments, durableEnd: 2, ordinals: [:], retention: .everything, recent: RecentTail(limit: 0)))
+        let reporter = SpoolReporter(directory: watched.directory, metrics: SpoolMetrics(MetricsRegistry()), time: clock)
+        let sweeper = SegmentSweeper(
+            configuration, view: view, budget: budget, mark: SpoolMark(slots: slots, value: SpoolMark.Value(), budget: budget),
+            reporter: reporter)
+        watched.fail { $0 == "remove 1" ? EMFILE : nil }
+        clock.whenAsked {
+            watched.fail(nil)
+            _ = sweeper.remove(segments[0])
+        }
+        #expect(!sweeper.remove(segments[0]))
+        #expect(sweeper.remove(segments[0]) && reporter.alarms.isEmpty, "\(reporter.alarms)")
+        #expect(view.read { $0.segments.map(\.number) } == [2])
+    }
+}
+
+/// Says the time, and does something else meanwhile, once.
+private final class OnceAskedClock: TimeSource {
+    private let body = Mutex<(@Sendable () -> Void)?>(nil)
+
+    func whenAsked(_ body: @escaping @Sendable () -> Void) { self.body.withLock { $0 = body } }
+
+    var wallMilliseconds: Int64 {
+        self.body.withLock { body in
+            defer { body = nil }
+            return body
+        }?()
+        return 1
+    }
+
+    var monotonicNanoseconds: UInt64 { 1 }
+
+    func sleep(milliseconds: Int) async throws {}
 }

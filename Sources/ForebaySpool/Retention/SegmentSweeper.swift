@@ -152,8 +152,9 @@ struct SegmentSweeper: Sendable {
 
     private func stays(_ segment: SegmentInfo, _ error: ForebayError) {
         if error.code == .syncFailed { self.onDiskFailure(error) }
-        self.view.change { $0.with(segment.number) { $0.isLeaving = false } }
+        // Told of before another may try: what that removes is not told of afterwards.
         self.reporter.stays(segment.path, error)
+        self.view.change { $0.with(segment.number) { $0.isLeaving = false } }
     }
 
     /// Two threads may sweep; one does it.
