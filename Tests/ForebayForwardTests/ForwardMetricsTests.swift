@@ -52,6 +52,16 @@ struct ForwardMetricsTests {
         #expect(found.map { $0.replacing(".0", with: "") } == bounds.map { $0.replacing(".0", with: "") })
     }
 
+    @Test("of as many topics as the registry names, each is asked for once; what is beyond is told of each time", arguments: [500, 501])
+    func keptTopics(count: Int) {
+        let registry = MetricsRegistry()
+        let metrics = ForwardMetrics(registry: registry, route: "r", role: .direct)
+        for _ in 0..<2 { for topic in 0..<count { metrics.delivered(1, bytes: 10, to: "topic-\(topic)") } }
+        let overflow = Self.lines(registry).filter { $0.hasPrefix("forebay_metrics_label_overflow_total") }
+        let expected = ["events", "bytes"].map { #"forebay_metrics_label_overflow_total{metric="forebay_delivery_\#($0)_total"} 2"# }
+        #expect(overflow == (count > 500 ? Set(expected) : []))
+    }
+
     @Test("however many topics there are, all their events are counted")
     func manyTopics() {
         let registry = MetricsRegistry()

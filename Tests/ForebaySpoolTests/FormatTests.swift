@@ -96,6 +96,13 @@ struct FormatTests {
         }
     }
 
+    @Test("for a header no more is read than its two copies: what stands behind them may be on a bad sector")
+    func segmentHeaderAlone() throws {
+        let file = MemoryFile(self.layout().bytes + self.layout().bytes + [UInt8](repeating: 0, count: 8192))
+        file.fail([2, 3])
+        #expect(try SegmentHeader.read(from: file).outcome == .success(self.header()) && file.reads == [0..<8192])
+    }
+
     @Test("of the two copies of a header the sound one counts, and both are asked for")
     func segmentHeaderCopies() throws {
         let sound = self.layout().bytes

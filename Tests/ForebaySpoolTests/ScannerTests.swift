@@ -205,6 +205,19 @@ struct ScannerTests {
         #expect(file.reads[0].count == 16 << 10, "at first less: it may be all that is wanted")
     }
 
+    @Test("bytes that end where what was read ends are not read again: a device may fail the second time")
+    func readOnce() throws {
+        // The first look is at 16 KiB, all of which the frame fills.
+        let segments = (16_000..<16_384).lazy.map { Segment([[(routeA, 1, $0)]]) }
+        let segment = try #require(segments.first { $0.frames[0].header.length == (16 << 10) - SpoolFormat.frameHeader })
+        let file = MemoryFile(segment.bytes + [UInt8](repeating: 0, count: 4096))
+        var scanner = SegmentScanner(file: file, salt: Self.salt, position: 8192, limit: try file.size())
+        guard case .frame(let header, let position) = try scanner.step() else { throw CancellationError() }
+        #expect(file.reads == [8192..<24_576])
+        file.fail([2, 3, 4, 5])
+        #expect(try scanner.payload(of: header, at: position) != nil && file.reads.count == 1)
+    }
+
     // MARK: What a segment holds
 
     private func contents(_ segment: Segment, _ bytes: [UInt8]? = nil, end: UInt64? = nil) throws -> SegmentContents {

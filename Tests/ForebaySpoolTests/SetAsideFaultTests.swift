@@ -167,6 +167,26 @@ struct SetAsideScanTests {
         await log.close()
     }
 
+    @Test("a scan that has passed all sealed segments stands where the newest one begins, and takes over what begins there")
+    func joinedAtTheEnd() async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        let log = try fixture.open()
+        try await log.append(new: [unit(1), unit(2)], [])
+        let large = String(repeating: "l", count: 40_000)
+        // Two events a segment: of unit 1, of unit 2, and in the newest of unit 2 alone.
+        for number in [1, 1, 2, 2, 2] as [UInt64] { try await log.append(new: [], [aside(number, [large])]) }
+        let first = log.scan([1: 0]), second = log.scan([2: 2])
+        repeat { _ = try first.read(upTo: 1 << 20) } while !first.isCaughtUp
+        #expect(first.join(second))
+        try await log.append(new: [], [aside(1, ["more"])])
+        var found: [UInt64: [UInt64]] = [:]
+        repeat {
+            for batch in try first.read(upTo: 1 << 20) { found[batch.route.rawValue, default: []].append(batch.first) }
+        } while !first.isCaughtUp
+        #expect(found == [1: [2], 2: [2]])
+        await log.close()
+    }
+
     @Test("a scan that let go of its memory goes on where it stood")
     func rests() async throws {
         let fixture = SetAsideFixture(segmentSize: 1 << 20)
