@@ -85,9 +85,9 @@ package struct Batch: Sendable {
         self.withUnsafeBytes { bytes in
             var rest = bytes
             var found = 0
-            while let event = Event(at: rest), !event.topic.isEmpty {
+            while let shape = RecordShape(at: rest), shape.idStart > shape.topicStart {
                 found += 1
-                rest = UnsafeRawBufferPointer(rebasing: rest[event.record.count...])
+                rest = UnsafeRawBufferPointer(rebasing: rest[shape.size...])
             }
             return rest.isEmpty && found == self.count
         }

@@ -26,6 +26,51 @@ package enum RecordLayout {
     }
 }
 
+/// Where the parts of a record begin, counted from its start; each ends where the next one begins, the value with the record.
+struct RecordShape {
+    let size: Int
+    let flags: RecordLayout.Flags
+    let partition: Int32?
+    let topicStart: Int, idStart: Int, keyStart: Int, headersStart: Int, valueStart: Int
+
+    /// Of the record at the start of `bytes`; none if its lengths do not fit.
+    @inline(__always)
+    init?(at bytes: UnsafeRawBufferPointer) {
+        guard bytes.count >= RecordLayout.fixed else { return nil }
+        let size = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self)))
+        guard size >= RecordLayout.fixed, size <= bytes.count else { return nil }
+        let flags = RecordLayout.Flags(rawValue: bytes[4])
+        let (topic, id) = (Int(bytes[5]), Int(bytes[6]))
+        var start = RecordLayout.fixed
+        var key = 0, headers = 0
+        var partition: Int32?
+        if flags.contains(.key) {
+            guard start + 4 <= size else { return nil }
+            key = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self)))
+            start += 4
+        }
+        if flags.contains(.partition) {
+            guard start + 4 <= size else { return nil }
+            partition = Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: start, as: Int32.self))
+            start += 4
+        }
+        if flags.contains(.headers) {
+            guard start + 4 <= size else { return nil }
+            headers = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self)))
+            start += 4
+        }
+        self.size = size
+        self.flags = flags
+        self.partition = partition
+        self.topicStart = start
+        self.idStart = start + topic
+        self.keyStart = self.idStart + id
+        self.headersStart = self.keyStart + key
+        self.valueStart = self.headersStart + headers
+        guard self.valueStart <= size else { return nil }
+    }
+}
+
 /// A view of one event in the bytes of a batch. Valid only while the batch is; copy out what must live longer.
 package struct Event {
     /// The whole record, header included.
@@ -46,42 +91,16 @@ package struct Event {
 
     /// Reads the record at the start of `bytes`; none if its lengths do not fit, so bytes from outside can't trap.
     package init?(at bytes: UnsafeRawBufferPointer) {
-        guard bytes.count >= RecordLayout.fixed else { return nil }
-        let size = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self)))
-        guard size >= RecordLayout.fixed, size <= bytes.count else { return nil }
-        let record = UnsafeRawBufferPointer(rebasing: bytes[0..<size])
-        let flags = RecordLayout.Flags(rawValue: record[4])
-        let topicLength = Int(record[5]), idLength = Int(record[6])
-        var position = RecordLayout.fixed
-        var keyLength = 0, headersLength = 0
-        var partition: Int32?
-        let optional = (flags.contains(.key) ? 4 : 0) + (flags.contains(.partition) ? 4 : 0) + (flags.contains(.headers) ? 4 : 0)
-        guard position + optional + topicLength + idLength <= size else { return nil }
-        if flags.contains(.key) {
-            keyLength = Int(UInt32(littleEndian: record.loadUnaligned(fromByteOffset: position, as: UInt32.self)))
-            position += 4
-        }
-        if flags.contains(.partition) {
-            partition = Int32(littleEndian: record.loadUnaligned(fromByteOffset: position, as: Int32.self))
-            position += 4
-        }
-        if flags.contains(.headers) {
-            headersLength = Int(UInt32(littleEndian: record.loadUnaligned(fromByteOffset: position, as: UInt32.self)))
-            position += 4
-        }
-        guard position + topicLength + idLength + keyLength + headersLength <= size else { return nil }
-        func take(_ length: Int) -> UnsafeRawBufferPointer {
-            defer { position += length }
-            return UnsafeRawBufferPointer(start: record.baseAddress! + position, count: length)
-        }
-        self.record = record
-        self.flags = flags
-        self.partition = partition
-        self.topic = take(topicLength)
-        self.id = take(idLength)
-        self.key = flags.contains(.key) ? take(keyLength) : nil
-        self.headers = take(headersLength)
-        self.value = flags.contains(.value) ? take(size - position) : nil
+        guard let shape = RecordShape(at: bytes), let base = bytes.baseAddress else { return nil }
+        func part(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base + start, count: end - start) }
+        self.record = part(0, shape.size)
+        self.flags = shape.flags
+        self.partition = shape.partition
+        self.topic = part(shape.topicStart, shape.idStart)
+        self.id = part(shape.idStart, shape.keyStart)
+        self.key = shape.flags.contains(.key) ? part(shape.keyStart, shape.headersStart) : nil
+        self.headers = part(shape.headersStart, shape.valueStart)
+        self.value = shape.flags.contains(.value) ? part(shape.valueStart, shape.size) : nil
     }
 
     /// Calls `body` with each header's name and value (none: null), in order.
