@@ -33,18 +33,19 @@ extension SimulatedNode {
         }
     }
 
-    /// Tells the model what is set aside when the stages have ended in order.
-    func tellAside(_ routes: [Route]) {
-        guard !self.isStruck, !self.model.isDamaged else { return }
-        for route in routes {
-            guard let log = route.aside?.logs.setAside else { continue }
+    /// What is set aside when the stages have ended in order: the ids, by route. What is known of it by the cursors is durable once the
+    /// spool is closed.
+    func aside(_ routes: [Route]) -> [(route: Route, ids: [String])] {
+        guard !self.isStruck, !self.model.isDamaged else { return [] }
+        return routes.compactMap { route in
+            guard let log = route.aside?.logs.setAside else { return nil }
             let scan = log.scan(Dictionary(uniqueKeysWithValues: log.units.map { ($0.number, $0.settled) }))
             var ids: [String] = []
             repeat {
                 guard let batches = try? scan.read(upTo: 1 << 20) else { break }  // With no fault it can be read.
                 for batch in batches { batch.forEachEvent { event, _ in ids.append(String(decoding: event.id, as: UTF8.self)) } }
             } while !scan.isCaughtUp
-            self.model.rest(ids, of: self.life.lines[route.line].names)
+            return (route, ids)
         }
     }
 

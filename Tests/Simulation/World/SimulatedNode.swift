@@ -124,7 +124,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         if self.isLast { await self.checkRest(watched) }
         if let death = self.life.death?.death { self.process.die(death.kind.rawValue) }
         await supervisor.shutdown(within: .seconds(5))
-        self.tellAside(routes)
+        let aside = self.aside(routes)
         for route in routes {
             route.source.close()
             route.aside?.source.close()
@@ -134,6 +134,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         for (route, logs) in logs { empty += await logs.close().map { ($0, route) } }
         self.countReleased(spool)
         await spool.close()
+        if !self.isStruck { for (route, ids) in aside { self.model.rest(ids, of: self.life.lines[route.line].names) } }
         storage.data.finishStop(empty: empty)
         threads.end()
     }
