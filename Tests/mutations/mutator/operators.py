@@ -66,7 +66,7 @@ def of_tokens(source):
 
         if token.kind == "operator":
             if token.is_binary or token.text in ("..<", "..."):
-                if token.text in COMPARISONS and (token.text[0] != "." or is_range(tokens, place)) and not is_excess(tokens, place):
+                if token.text in COMPARISONS and (token.text[0] != "." or is_range(tokens, place)) and not means_nothing(tokens, place):
                     yield becomes("compare", COMPARISONS[token.text])
                 if token.text == "==":
                     yield becomes("order", ">=")
@@ -85,6 +85,18 @@ def of_tokens(source):
                 yield becomes("min-max", EXTREMES[token.text])
             if token.text in ("true", "false"):
                 yield becomes("bool", "false" if token.text == "true" else "true")
+
+
+def means_nothing(tokens, place):
+    """Whether a comparison is as good with as without what is equal."""
+    return is_excess(tokens, place) or is_order_of_keys(tokens, place)
+
+
+def is_order_of_keys(tokens, place):
+    """`sorted { $0.key < $1.key }`: no two keys of a dictionary are the same."""
+    texts = [token.text for token in tokens[place - 3 : place + 4]]
+    before = [token.text for token in tokens[max(place - 8, 0) : place - 3]]
+    return "sorted" in before and texts == ["$0", ".", "key", "<", "$1", ".", "key"]
 
 
 def is_excess(tokens, place):
