@@ -184,10 +184,10 @@ extension FaultTests {
         #expect(budget.usedBytes == spool.byteCount)
     }
 
-    @Test("the room that the disk has when a refused group was taken back counts at once")
+    @Test("the room that the disk has after a group was refused counts at once")
     func roomOfRefused() async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10), disk = FaultDisk()
-        let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk)
+        let budget = try SpoolBudget(capacity: 16 << 20, directory: fixture.directory, disk: disk)
         let spool = try fixture.open(on: disk, budget: budget)
         try await spool.append("a", ["0"])
         disk.tell((free: 0, total: 1 << 40))
@@ -198,6 +198,14 @@ extension FaultTests {
         }
         await #expect(throws: ForebayError.self) { try await spool.append("a", ["no"]) }
         #expect(budget.roomBesideBallast == 5 << 20)
+        // Also where no new segment can be made.
+        disk.fail { call, path in
+            guard call == .open, path.hasSuffix("/new-2") else { return nil }
+            disk.tell((free: 3 << 20, total: 1 << 40))
+            return EMFILE
+        }
+        await #expect(throws: ForebayError.self) { try await spool.append("a", [String(repeating: "n", count: 80_000)]) }
+        #expect(budget.roomBesideBallast == 3 << 20)
         disk.fail(nil)
         disk.tell(nil)
         await spool.close()

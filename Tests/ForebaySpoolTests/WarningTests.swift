@@ -112,12 +112,18 @@ struct WarningTests {
         let fixture = SpoolFixture(), disk = FaultDisk()
         let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk)
         let spool = try fixture.open(preparesNext: true, on: disk, budget: budget)
-        disk.fail { call, path in call == .write && path.hasSuffix("/prepared-1") ? EMFILE : nil }
+        disk.fail { call, path in
+            guard path.hasSuffix("/prepared-1") else { return nil }
+            if call == .remove { disk.tell((free: 7 << 20, total: 1 << 40)) }
+            return call == .write ? EMFILE : nil
+        }
         await spool.releasePassedSegments()
         #expect(await eventually { !self.told(log, of: fixture.directory).isEmpty })
         #expect(self.messages(log, of: fixture.directory) == ["the next segment could not be prepared"])
         await spool.close()
+        disk.fail(nil)
         #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder).isEmpty && budget.usedBytes == 0)
+        #expect(budget.roomBesideBallast == 7 << 20, "what the disk has now")
     }
 
     @Test("an alarm that can't be written is warned of when that begins, and again when it has been written between")
