@@ -208,4 +208,24 @@ struct SweepTests {
         #expect(spool.start == second.end)
         await spool.close()
     }
+
+    @Test(
+        "a passed segment becomes the next file if it has three quarters of a segment's size; a smaller one goes", arguments: [true, false])
+    func usedAgain(isEnough: Bool) async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10)
+        let spool = try fixture.open(preparesNext: true, cursorSyncInterval: 600_000)
+        let cursor = try await spool.forward("a"), size = fixture.segmentSize
+        await spool.releasePassedSegments()
+        #expect(await eventually { spool.view.roomWithoutNewFile == size }, "the first file is ready")
+        for count in [60_000, 60_000] { try await spool.append("a", [String(repeating: "u", count: count)]) }
+        #expect(await eventually { spool.view.roomWithoutNewFile > size }, "and the second one")
+        for count in [isEnough ? 60_000 : 56_000, 100_000] { try await spool.append("a", [String(repeating: "u", count: count)]) }
+        let segments = spool.view.read { $0.segments }
+        #expect(segments.map(\.size) == [isEnough ? size / 4 * 3 : size / 4 * 3 - 4096, size])
+        cursor.move(to: segments[0].end, settled: segments[0].end)
+        await spool.tidy()
+        let names = try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder).sorted()
+        #expect(names == ["00000000000000000002.segment"] + (isEnough ? ["prepared-3"] : []))
+        await spool.close()
+    }
 }
