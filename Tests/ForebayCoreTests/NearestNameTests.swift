@@ -35,7 +35,7 @@ struct NearestNameTests {
         "how much may be wrong",
         arguments: [
             ("a", "b", true), ("a", "bc", false), ("ab", "cb", true), ("ab", "cd", false), ("abcde", "abcxx", false),
-            ("abcdef", "abcdxx", true),
+            ("abcdef", "abcdxx", true), ("abcd", "badc", false), ("abcd", "bacd", true),
             ("abcdef", "abcxxx", false), ("abcdefghi", "xxxdefghi", true), ("abcdefgh", "xxxdefgh", false), ("", "a", true),
             ("", "ab", false),
             ("TOPIC", "topic", true), ("tpoic", "Topic", true), ("ab", "ba", true), ("abxx", "baxx", true), ("xxab", "xxba", true),

@@ -183,4 +183,46 @@ extension FaultTests {
         await spool.close()
         #expect(budget.usedBytes == spool.byteCount)
     }
+
+    @Test("the room that the disk has after a group was refused counts at once")
+    func roomOfRefused() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10), disk = FaultDisk()
+        let budget = try SpoolBudget(capacity: 16 << 20, directory: fixture.directory, disk: disk)
+        let spool = try fixture.open(on: disk, budget: budget)
+        try await spool.append("a", ["0"])
+        disk.tell((free: 0, total: 1 << 40))
+        disk.fail { call, path in
+            guard path.contains("/segments/") else { return nil }
+            if call == .truncate { disk.tell((free: 5 << 20, total: 1 << 40)) }
+            return call == .write ? ENOSPC : nil
+        }
+        await #expect(throws: ForebayError.self) { try await spool.append("a", ["no"]) }
+        #expect(budget.roomBesideBallast == 5 << 20)
+        // Also where no new segment can be made.
+        disk.fail { call, path in
+            guard call == .open, path.hasSuffix("/new-2") else { return nil }
+            disk.tell((free: 3 << 20, total: 1 << 40))
+            return EMFILE
+        }
+        await #expect(throws: ForebayError.self) { try await spool.append("a", [String(repeating: "n", count: 80_000)]) }
+        #expect(budget.roomBesideBallast == 3 << 20)
+        disk.fail(nil)
+        disk.tell(nil)
+        await spool.close()
+    }
+
+    @Test("a group of several routes that no mark covers is kept whole")
+    func groupOfRoutesIsKept() async throws {
+        let first = SpoolFixture()
+        let spool = try first.open()
+        for group in [["0", "1"], ["2", "3", "4"]] {
+            _ = try await spool.commit([submission([(routeA, group), (routeB, group), (RouteID(name: "c"), group)])])
+        }
+        let fixture = try first.crashed()
+        await spool.close()
+        let again = try fixture.open()
+        #expect(try again.events().map(\.1) == ["0", "1", "0", "1", "0", "1", "2", "3", "4", "2", "3", "4", "2", "3", "4"])
+        #expect(again.durableEnd == 15 && again.damage == SpoolDamage())
+        await again.close()
+    }
 }

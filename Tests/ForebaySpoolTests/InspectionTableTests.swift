@@ -292,6 +292,13 @@ struct InspectionTableTests {
             }
         }
     }
+
+    @Test("a segment that was cut to its header has lost what it had")
+    func cutToItsHeader() async throws {
+        let segments = try await self.made()
+        try self.change(segments[1].path) { $0 = $0.prefix(8192) }
+        #expect(try self.problems() == ["\(self.name(2)) 8192 \(segments[1].base..<segments[1].end) frames are missing"])
+    }
 }
 
 extension SegmentInfo {

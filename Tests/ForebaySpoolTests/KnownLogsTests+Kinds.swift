@@ -169,4 +169,17 @@ extension KnownLogsTests {
             }
         }
     }
+
+    @Test("a spool in which nothing was ever accepted is not missed where the registry is, and the reserve's file or a side log is there")
+    func unusedIsThere() async throws {
+        let world = DataFolderWorld()
+        try world.start()
+        try await world.append(0..<1)
+        await world.stop()
+        for name in LogRegistry.files { try FileManager.default.removeItem(atPath: "\(world.data)/\(name)") }
+        try Data().write(to: URL(filePath: world.data + "/ballast"))
+        try world.start()
+        #expect(Self.alarms(world) == [] && world.spool.durableEnd == 0 && world.letters.count == 1)
+        await world.stop()
+    }
 }

@@ -1,3 +1,5 @@
+import ForebayTelemetry
+import Foundation
 import Glibc
 import Synchronization
 import Testing
@@ -99,5 +101,51 @@ struct ReadPatienceTests {
     func others(_ number: Int32) {
         let device = Device(step: 100)
         #expect(device.call(self.patience(device), failures: .max, number) == (-1, number, 1))
+    }
+
+    @Test("that it waits is told of when it begins, with for how long at most; and that the disk can be read again")
+    func told() {
+        let log = LogCapture()
+        defer { log.close() }
+        let device = Device(step: 100), file = UUID().uuidString
+        let patience = ReadPatience(limit: 2500, calm: 5000, now: { device.now() }, rest: { _ in })
+        func told() -> [String] {
+            log.records(label: "disk").filter { $0["file"] == file && $0.level == .warning }.map { record in
+                record.message.prefix { $0 != "(" && $0 != ";" } + (record["seconds"].map { "\($0) s" } ?? "")
+            }
+        }
+        let (waits, isBack) = ("the disk can't be read 2 s", "the disk can be read again")
+        for (failures, lines) in [(0, []), (1, [waits, isBack]), (5, [waits, isBack]), (.max, [waits]), (3, [])] as [(Int, [String])] {
+            let before = told().count
+            _ = device.call(patience, failures: failures, of: file)
+            #expect(Array(told().dropFirst(before)) == lines, "\(failures)")
+        }
+    }
+
+    @Test("it rests before each further try, and not behind the one that brings something")
+    func restsBefore() {
+        let seen = Mutex("")
+        let patience = ReadPatience(limit: 1000, calm: 5000, pause: 1, now: { 0 }, rest: { _ in seen.withLock { $0 += "rest, " } })
+        let tries = Mutex(0)
+        let answer = patience.call("f") {
+            seen.withLock { $0 += "try, " }
+            return tries.withLock { tries in
+                tries += 1
+                return tries > 2 ? (7, 0) : (-1, EIO)
+            }
+        }
+        #expect(answer == (7, 0) && seen.withLock { $0 } == "try, rest, try, rest, try, ")
+    }
+
+    @Test("a call that succeeds is no failure, whatever errno was left at")
+    func errnoOfEarlier() {
+        let device = Device(step: 100), patience = self.patience(device)
+        #expect(patience.call("f") { (0, EIO) } == (0, EIO) && device.now() == 0)
+        let tries = Mutex(0)
+        let answer = patience.call("f") {
+            tries.withLock { $0 += 1 }
+            return (tries.withLock { $0 } > 1 ? 0 : -1, EIO)
+        }
+        #expect(answer == (0, EIO) && tries.withLock { $0 } == 2)
     }
 }

@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
 import Testing
 
@@ -144,6 +145,21 @@ struct ReaderTests {
         #expect(spool.count(of: cursor, ifEndIs: 2) == 1 && spool.count(of: cursor, ifEndIs: 1) == nil && spool.lag(of: cursor) == 1)
         cursor.move(to: 2, settled: 5)
         #expect(spool.lag(of: cursor) == 0, "never less than none")
+        await spool.close()
+    }
+
+    @Test("a segment that can't be opened may have something that waits, for who has events in it; too many open files say nothing")
+    func waitsUnopened() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10), disk = FaultDisk()
+        let spool = try fixture.open(on: disk)
+        let (a, b) = (try await spool.forward("a"), try await spool.forward("b"))
+        for _ in 0..<5 { try await spool.append("a", [String(repeating: "w", count: 30_000)]) }
+        for (number, isKnown) in [(EIO, true), (ENOENT, true), (EMFILE, false)] {
+            disk.fail { call, path in call == .open && path.hasSuffix(".segment") ? number : nil }
+            if isKnown { #expect(try spool.waits(for: a)) } else { #expect(throws: ForebayError.self) { try spool.waits(for: a) } }
+            #expect(try !spool.waits(for: b))
+        }
+        disk.fail(nil)
         await spool.close()
     }
 }

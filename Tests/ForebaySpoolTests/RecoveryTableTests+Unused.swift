@@ -10,13 +10,15 @@ import Testing
 extension RecoveryTableTests {
     /// A fifth segment without a frame.
     ///
-    /// - Parameter base: where the fourth ended when it was made.
+    /// - Parameters:
+    ///   - base: where the fourth ended when it was made.
+    ///   - version: of the format.
     /// - Returns: the header of the fourth.
     @discardableResult
-    private func makeUnused(_ world: World, base: UInt64 = 7) throws -> SegmentHeader {
+    private func makeUnused(_ world: World, base: UInt64 = 7, version: UInt32 = SpoolFormat.version) throws -> SegmentHeader {
         let last = world.segments[3].header
         var header = SegmentHeader(log: last.log, origin: last.origin, number: 5, base: base, salt: 99, madeAt: 0)
-        (header.previousNumber, header.previousEnd) = (4, base)
+        (header.version, header.previousNumber, header.previousEnd) = (version, 4, base)
         var bytes = Data(count: 8192)
         bytes.withUnsafeMutableBytes { header.encode(to: $0) }
         try bytes.write(to: URL(filePath: world.path(5)))
@@ -49,9 +51,9 @@ extension RecoveryTableTests {
 
     @Test("a segment that was made and never used goes, and is not missed, whenever the process is killed meanwhile")
     func unused() async throws {
-        for isKilled in [false, true] {
+        for (isKilled, version) in [(false, 3), (true, 3), (false, 2)] as [(Bool, UInt32)] {
             let world = try await World(isClean: false)
-            let last = try self.makeUnused(world)
+            let last = try self.makeUnused(world, version: version)
             let mark = try #require(try SlotFile.read(SystemDisk(), world.directory + "/mark", as: .mark, log: last.log))
             var value = try #require(mark.value)
             value.owner = 5
@@ -102,10 +104,12 @@ extension RecoveryTableTests {
         await spool.close()
     }
 
-    @Test("the newest segment is lost, and one behind it was never used: the newest may have gone on meanwhile", arguments: [true, false])
-    func unusedBehindLost(isGone: Bool) async throws {
+    @Test(
+        "the newest segment is lost, and one behind it was never used: the newest may have gone on meanwhile",
+        arguments: [true, false], [3, 2] as [UInt32])
+    func unusedBehindLost(isGone: Bool, version: UInt32) async throws {
         let world = try await World(isClean: false)
-        try self.makeUnused(world, base: 6)
+        try self.makeUnused(world, base: 6, version: version)
         if isGone { try world.remove(world.path(4)) } else { try world.change(world.path(4), Self.damageHeader) }
         for isAgain in [false, true] {
             let spool = try await world.open()

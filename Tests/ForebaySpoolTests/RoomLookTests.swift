@@ -84,4 +84,31 @@ struct RoomLookTests {
         await spool.close()
         threads.end()
     }
+
+    @Test("a cursor that found no room is tried again after the room was looked at, once for all")
+    func retried() async throws {
+        let fixture = SpoolFixture(), disk = FaultDisk(), clock = ManualClock()
+        let spool = try fixture.open(on: disk, cursorSyncInterval: 600_000) { $0.surroundings = .manual(clock, seed: 1) }
+        let cursors = [try await spool.forward("a"), try await spool.forward("b")]
+        await spool.tidy()
+        let seen = Happenings<String>()
+        disk.fail { call, path in
+            if call == .space { seen.add("room") }
+            guard call == .write, path.contains("/cursors/") else { return nil }
+            seen.add("write")
+            return seen.count < 6 ? ENOSPC : nil
+        }
+        try await spool.append("a", ["0"])
+        for cursor in cursors { cursor.move(to: 1, settled: 0) }
+        await spool.tidy()
+        #expect(seen.all == ["write", "write", "write", "write"], "as they moved, and when they were to be synced")
+        await clock.sleepers(atLeast: 3)  // The mark's, the cursors' own, and this one's.
+        clock.advance(by: .seconds(1))
+        #expect(await eventually { seen.count >= 7 })
+        #expect(seen.all.dropFirst(4) == ["room", "write", "write"])
+        #expect(await eventually { cursors.contains { $0.syncedSequence == 1 } })
+        disk.fail(nil)
+        await spool.close()
+        clock.advance(by: .seconds(1000))
+    }
 }

@@ -169,6 +169,24 @@ struct ScannerTests {
         #expect(throws: ForebayError.self) { try self.steps(file) }
     }
 
+    @Test("where it can't read just now it goes on, at the same place, when it can")
+    func triedAgain() throws {
+        // Each header is read for itself, for what lies between is more than is read at once.
+        let segment = Segment([[(routeA, 1, 30_000)], [(routeA, 1, 30_000)], [(routeA, 1, 30_000)]]), file = MemoryFile(segment.bytes)
+        var scanner = SegmentScanner(file: file, salt: Self.salt, position: 8192, limit: segment.bytes.count)
+        for (place, position) in [8192, 40_960, 73_728].enumerated() {
+            file.fail([position / 4096], EMFILE)
+            for _ in 0..<2 { #expect(throws: ForebayError.self) { try scanner.step() } }
+            #expect(scanner.position == position)
+            file.fail([])
+            guard case .frame(let header, position) = try scanner.step() else {
+                Issue.record("the frame at \(position) is not read")
+                return
+            }
+            #expect(header == segment.frames[place].header)
+        }
+    }
+
     @Test("a footer that is not whole is passed over like anything else")
     func brokenFooter() throws {
         var segment = self.three()

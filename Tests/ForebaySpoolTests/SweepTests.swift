@@ -189,6 +189,77 @@ struct SweepTests {
         #expect(sweeper.remove(segments[0]) && reporter.alarms.isEmpty, "\(reporter.alarms)")
         #expect(view.read { $0.segments.map(\.number) } == [2])
     }
+
+    @Test("a mark that can't be written ends the process before anything goes; for want of room what is passed goes all the same")
+    func markFails() async throws {
+        for number in [EIO, ENOSPC] {
+            let fixture = SpoolFixture(segmentSize: 64 << 10), disk = FaultDisk(), broken = BrokenWord()
+            let spool = try fixture.open(on: disk, cursorSyncInterval: 600_000) { $0.onDiskFailure = { broken($0) } }
+            let cursor = try await spool.forward("a")
+            await spool.releasePassedSegments()
+            for number in 0..<4 { try await spool.append("a", ["\(number)" + String(repeating: "m", count: 40_000)]) }
+            let first = spool.view.read { $0.segments[0] }
+            disk.fail { call, path in call == .write && path.contains("/mark") ? number : nil }
+            cursor.move(to: first.end, settled: first.end)
+            Task.detached {
+                await spool.tidy()
+                broken.told.add(ForebayError(.injected, recovery: .stop, "nothing is wrong"))
+            }
+            await broken.told.wait(forCount: 1)
+            #expect(broken.told.all[0].systemCode == (number == EIO ? EIO : nil))
+            #expect(FileManager.default.fileExists(atPath: first.path) == (number == EIO) && (spool.start == first.base) == (number == EIO))
+            disk.fail(nil)
+            if number == ENOSPC { await spool.close() }
+        }
+    }
+
+    @Test("one without a footer that is cut behind one that can't go has one from then on, and is not cut again")
+    func cutWithoutFooter() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10), disk = FaultDisk()
+        let spool = try fixture.open(on: disk, cursorSyncInterval: 600_000)
+        let cursor = try await spool.forward("a")
+        await spool.releasePassedSegments()
+        disk.fail { call, path in call == .truncate && path.hasSuffix("/new-2") ? ENOSPC : nil }
+        for number in 0..<6 { try await spool.append("a", ["\(number)" + String(repeating: "c", count: 40_000)]) }
+        #expect(spool.view.read { $0.segments.map(\.hasFooter) } == [true, false, false])
+        let second = spool.view.read { $0.segments[1] }
+        let cuts = Happenings<Void>()
+        disk.fail { call, path in
+            if call == .write, path == second.path { cuts.add(()) }
+            return call == .remove && path.hasSuffix("1.segment") ? EIO : nil
+        }
+        cursor.move(to: second.end, settled: second.end)
+        for _ in 0..<2 {
+            await spool.tidy()
+            let found = spool.view.read { $0.segments[1] }
+            #expect(found.isHusk && found.hasFooter && found.size == 8192 + 4096 && cuts.count == 2, "the footer in two parts, once")
+            #expect(try Data(contentsOf: URL(filePath: second.path)).count == found.size)
+        }
+        disk.fail(nil)
+        await spool.tidy()
+        #expect(spool.start == second.end)
+        await spool.close()
+    }
+
+    @Test(
+        "a passed segment becomes the next file if it has three quarters of a segment's size; a smaller one goes", arguments: [true, false])
+    func usedAgain(isEnough: Bool) async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10)
+        let spool = try fixture.open(preparesNext: true, cursorSyncInterval: 600_000)
+        let cursor = try await spool.forward("a"), size = fixture.segmentSize
+        await spool.releasePassedSegments()
+        #expect(await eventually { spool.view.roomWithoutNewFile == size }, "the first file is ready")
+        for count in [60_000, 60_000] { try await spool.append("a", [String(repeating: "u", count: count)]) }
+        #expect(await eventually { spool.view.roomWithoutNewFile > size }, "and the second one")
+        for count in [isEnough ? 60_000 : 56_000, 100_000] { try await spool.append("a", [String(repeating: "u", count: count)]) }
+        let segments = spool.view.read { $0.segments }
+        #expect(segments.map(\.size) == [isEnough ? size / 4 * 3 : size / 4 * 3 - 4096, size])
+        cursor.move(to: segments[0].end, settled: segments[0].end)
+        await spool.tidy()
+        let names = try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder).sorted()
+        #expect(names == ["00000000000000000002.segment"] + (isEnough ? ["prepared-3"] : []))
+        await spool.close()
+    }
 }
 
 /// Says the time, and does something else meanwhile, once.

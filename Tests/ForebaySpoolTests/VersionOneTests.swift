@@ -85,6 +85,7 @@ struct VersionOneTests {
             #expect(spool.alarms.isEmpty && spool.missing.isEmpty, "start \(start): \(spool.alarms)")
             _ = try await spool.forward("a")
             await spool.close()
+            #expect(try fixture.segmentFiles().isEmpty, "no segment is begun that tells an older version to keep away")
         }
         #expect(try CursorRegistry.read(SystemDisk(), of: fixture.directory).registry?.cursors.map(\.name) == ["forward/a"])
     }

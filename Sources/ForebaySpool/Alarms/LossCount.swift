@@ -164,7 +164,7 @@ struct LossCount {
                 for entry in segment.routes.entries where known[entry.route] == nil { known[entry.route] = entry.ordinal }
             }
             if segment.number == self.segments.first?.number { return (known, true) }
-            guard segment.header.knownEnd == segment.base, known.count < routes.count else { break }
+            guard segment.header.knownEnd == segment.base, routes.contains(where: { known[$0] == nil }) else { break }
             expected = segment.base
         }
         return (known, false)

@@ -183,7 +183,7 @@ package struct SpoolInspection {
 
     /// Whether its header stays alone to say where the one before it ends, or is about to: nobody needs what it had.
     private func isHusk(_ segment: Segment, _ header: SegmentHeader) throws(ForebayError) -> Bool {
-        if segment.bytes <= header.dataStart { return true }
+        if header.version == 1, segment.bytes <= header.dataStart { return true }
         var scanner = SegmentScanner(
             file: try self.disk.open(segment.file, []), salt: header.salt, position: header.dataStart, limit: segment.bytes)
         guard case .footer(let footer) = try scanner.step() else { return false }

@@ -174,6 +174,19 @@ class Operators(unittest.TestCase):
         self.assertEqual(mutants("x = 32 << 20", "plus-one", "minus-one"), [])
         self.assertEqual(mutants("x = 1.5", "plus-one", "minus-one"), [])
 
+    def test_no_two_keys_are_the_same(self):
+        for line in ("x = a.sorted { $0.key < $1.key }", "for b in a.sorted(by: { $0.key < $1.key }) {}"):
+            self.assertEqual(mutants(line, "compare"), [], line)
+        for line in ("x = a.sorted { $0.value < $1.value }", "x = a.max { $0.key < $1.key }", "x = a.sorted { $0.key < b }"):
+            self.assertEqual(len(mutants(line, "compare")), 1, line)
+
+    def test_an_excess_is_nothing_where_both_are_the_same(self):
+        for line in ("x = a.b > c ? a.b - c : 0", "x += a > b[i] ? a - b[i] : 0", "return s + (a > b ? a - b : 0)"):
+            self.assertEqual(mutants(line, "compare"), [], line)
+        others = ("x = a > b ? a - b : 1", "x = a > b ? a - c : 0", "x = a >= b ? a - b : 0", "x = c && a > b ? a - b : 0")
+        for line in (*others, "x = d + a > b ? a - b : 0"):
+            self.assertEqual(len(mutants(line, "compare")), 1, line)
+
     def test_extremes(self):
         self.assertEqual(mutants("x = min(a, b)", "min-max"), ["x = max(a, b)"])
         self.assertEqual(mutants("x = a.map(b).min()", "min-max"), ["x = a.map(b).max()"])

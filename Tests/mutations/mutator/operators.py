@@ -12,6 +12,8 @@ EXTREMES = {"min": "max", "max": "min"}
 NOTHING = "_ = ()"  # A statement that does nothing, also where a block must not be empty.
 DROPPED_SYNCS = {"fsync", "fdatasync", "sync_file_range", "flush"}
 
+WHOLE_BEHIND = {"=", "+=", "(", "return"}  # What stands behind these is an operand as a whole.
+
 NAMES = {
     "compare": "`<` for `<=`, `==` for `!=`, `..<` for `...`, and the other way round",
     "order": "`>=` for `==`",
@@ -64,7 +66,7 @@ def of_tokens(source):
 
         if token.kind == "operator":
             if token.is_binary or token.text in ("..<", "..."):
-                if token.text in COMPARISONS and (token.text[0] != "." or is_range(tokens, place)):
+                if token.text in COMPARISONS and (token.text[0] != "." or is_range(tokens, place)) and not means_nothing(tokens, place):
                     yield becomes("compare", COMPARISONS[token.text])
                 if token.text == "==":
                     yield becomes("order", ">=")
@@ -83,6 +85,33 @@ def of_tokens(source):
                 yield becomes("min-max", EXTREMES[token.text])
             if token.text in ("true", "false"):
                 yield becomes("bool", "false" if token.text == "true" else "true")
+
+
+def means_nothing(tokens, place):
+    """Whether a comparison is as good with as without what is equal."""
+    return is_excess(tokens, place) or is_order_of_keys(tokens, place)
+
+
+def is_order_of_keys(tokens, place):
+    """`sorted { $0.key < $1.key }`: no two keys of a dictionary are the same."""
+    texts = [token.text for token in tokens[place - 3 : place + 4]]
+    before = [token.text for token in tokens[max(place - 8, 0) : place - 3]]
+    return "sorted" in before and texts == ["$0", ".", "key", "<", "$1", ".", "key"]
+
+
+def is_excess(tokens, place):
+    """Whether it is the `>` of `= a > b ? a - b : 0`: where both are the same, the one is as good as the other."""
+    texts = [token.text for token in tokens[max(place - 12, 0) : place + 36]]
+    at = min(place, 12)
+    if texts[at] != ">" or "?" not in texts[at:]:
+        return False
+    question = texts.index("?", at)
+    other = texts[at + 1 : question]
+    for length in range(1, at):
+        one = texts[at - length : at]
+        if texts[at - length - 1] in WHOLE_BEHIND and texts[question + 1 :][: length + len(other) + 3] == [*one, "-", *other, ":", "0"]:
+            return True
+    return False
 
 
 def is_size(tokens, place):

@@ -1,0 +1,33 @@
+import ForebayCore
+import ForebayTestKit
+import Glibc
+import Testing
+
+@testable import ForebaySpool
+
+/// A clean stop: what still goes on meanwhile, and who may have the log when.
+@Suite("Spool: a clean stop", .timeLimit(.minutes(1)))
+struct StopTests {
+    @Test("a cursor that moves while the last segment is sealed is durable on return, and until then nobody else has the log")
+    func order() async throws {
+        let fixture = SpoolFixture(), disk = FaultDisk()
+        let spool = try fixture.open(on: disk, cursorSyncInterval: 600_000)
+        let cursor = try await spool.forward("a")
+        try await spool.append("a", ["0", "1", "2"])
+        let seen = Happenings<String>(), folder = fixture.directory
+        disk.fail { call, path in
+            if call == .truncate, path.contains("/segments/") {
+                cursor.move(to: 2, settled: 2)
+                seen.add("sealed")
+            }
+            guard call == .sync, path.contains("/cursors/") else { return nil }
+            let other = try? SpoolLock(SystemDisk(), directory: folder)  // Refused while this one has it.
+            seen.add(other == nil ? "synced" : "synced by two")
+            return nil
+        }
+        await spool.close()
+        disk.fail(nil)
+        #expect(seen.all == ["sealed", "synced"] && cursor.syncedSequence == 2)
+        #expect(try SpoolLock(SystemDisk(), directory: folder).holds, "another may have it now")
+    }
+}
