@@ -174,4 +174,33 @@ struct SetAsideOnDiskTests {
         source.close()
         await world.log.close()
     }
+
+    @Test("whoever is woken finds what it is woken for, and who has ended is woken no more")
+    func wakes() async throws {
+        let world = try World()
+        let setAside = world.setAside
+        let (drain, reader) = (Happenings<[UInt64]>(), Happenings<UInt64>())
+        setAside.begin(.drain) { drain.add([setAside.events, UInt64(setAside.state.withLock { $0.held.count })]) }
+        setAside.read { reader.add(setAside.events) }
+        var departure = SetAsideState.Departure(
+            key: SetAsideKey("t"), partitionCount: 1, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: 5)
+        (departure.count, departure.bytes, departure.held) = (2, 2, [(0, 7)])
+        let unit = setAside.depart([departure], from: .direct)[0].number
+        var generator = SystemRandomNumberGenerator()
+        let batch = EventFactory.batch(
+            ["1", "2"].map { .init("t", value: $0, id: $0) }, spool: .random(using: &generator), first: 0)
+        try await setAside.append([(unit, batch)], from: .direct, now: 0)
+        #expect(drain.all.last == [2, 1] && reader.all.last == 2)
+        setAside.reported([(token: 7, isDelivered: false)], by: .direct)
+        #expect(drain.all.last == [2, 0])
+        _ = setAside.due(now: 1000)
+        world.find("t")
+        let reading = try #require(setAside.takeReading().start.first)
+        setAside.hasRead(unit, pass: reading.pass, through: 2, acceptedAt: 5)
+        setAside.readAll([(unit, reading.pass, 2)])
+        let count = drain.count
+        setAside.end(.drain, now: 2000)
+        #expect(drain.count == count && setAside.takeChanges(for: .direct).map(\.topic) == ["t"])
+        await world.log.close()
+    }
 }

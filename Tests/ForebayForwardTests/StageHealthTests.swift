@@ -52,6 +52,7 @@ struct StageHealthTests {
             world.cluster.topics = ["t": 1]
             try await world.settled(world.give(1))
             func opened() -> Int { world.cluster.takeCalls().count { $0.contains("opened as") } }
+            await world.pass(1500)
             _ = opened()
             world.process.machine.wallOffset -= 3_600_000
             await world.pass(5000)
