@@ -79,8 +79,10 @@ struct ReadingThreadTests {
         goesOn.signal()
         #expect(await late.next() == nil)
         #expect(await next.next().map { $0.first..<$0.end } == 0..<4)
-        try source.commit(through: Offset(lane: source.cursor.lane, number: 2))
-        #expect(source.lag == 2)
+        try await world.commit("a", 4)
+        #expect(await next.next().map { $0.first..<$0.end } == 4..<8)
+        try source.commit(through: Offset(lane: source.cursor.lane, number: 4))
+        #expect(source.lag == 4)
         source.close()
         await world.spool.close()
     }
