@@ -191,6 +191,7 @@ struct SetAsideOnDiskTests {
             ["1", "2"].map { .init("t", value: $0, id: $0) }, spool: .random(using: &generator), first: 0)
         try await setAside.append([(unit, batch)], from: .direct, now: 0)
         #expect(drain.all.last == [2, 1] && reader.all.last == 2)
+        #expect(!setAside.admission(of: batch).isAccepted, "what comes from the spool is none of its units'")
         setAside.reported([(token: 7, isDelivered: false)], by: .direct)
         #expect(drain.all.last == [2, 0])
         _ = setAside.due(now: 1000)

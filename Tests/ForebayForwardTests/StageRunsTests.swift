@@ -59,6 +59,22 @@ struct StageRunsTests {
         }
     }
 
+    @Test("what could not be written as a dead letter is sent again after the fifth try")
+    func triesOfLetters() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            world.cluster.refusal = { _ in .invalidRecord }
+            world.letters.failures = .max
+            let end = world.give(1)
+            try await world.until("it can't be written") { !world.letters.times.isEmpty }
+            let sent = world.cluster.sent.count
+            try await world.until("it is sent again") { world.cluster.sent.count > sent }
+            #expect(world.letters.times.count == 5)
+            world.cluster.refusal = { _ in .none }
+            try await world.settled(end)
+        }
+    }
+
     @Test("tries are those to set something aside: after five, ten, twenty and each thirty the cluster is asked once more")
     func tries() {
         #expect((1...125).filter { ForwardStage.asksAgain(after: $0) } == [5, 10, 20, 30, 60, 90, 120])
