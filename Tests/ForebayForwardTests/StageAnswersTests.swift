@@ -93,6 +93,19 @@ struct StageAnswersTests {
         }
     }
 
+    @Test("each time that a limit is asked for, it is asked for once more if it may be told later")
+    func limitsOnceMore() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: nil, error: .timedOut) }
+            try await world.settled(world.give(1))
+            for _ in 0..<2 {
+                #expect(world.cluster.takeCalls().count { $0.contains("limits t") } == 2)
+                await world.pass(305_000)
+            }
+        }
+    }
+
     @Test("many new topics none of which is there are set aside as soon as that is told twice")
     func noneThere() throws {
         try StageWorld.run {
