@@ -15,22 +15,23 @@ extension ForwardStage {
                 if slot == .main { listed = await self.sift(producer, patience, listed) }
                 let asked = self.state.takeWanted(by: slot).map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty || slot == .main && self.wantsAnswer else { break }
-                guard await self.open(asked, slot, of: producer) else { continue }  // Its successor asks for all of them.
+                await self.open(asked, slot, of: producer)
                 var rest = asked[...]
                 var isWhole = true
                 do throws(KafkaFailure) {
                     if asked.isEmpty { try await self.askForAnswer(producer, patience) }
                     while true {
                         rest = rest.drop { !self.stands($0) }  // Forgotten while others were asked for.
+                        // Closed meanwhile: its successor asks for all of them.
                         guard let first = rest.first, self.producers[slot.rawValue]?.producer === producer else { break }
                         // A question is for one topic, or for all that the client has: which may be far more than are asked for.
                         let opened = self.producers[slot.rawValue]?.opened.count ?? 0
-                        let some = rest.count == 1 || rest.count * Self.costOfAsking < opened ? rest.prefix(1) : rest
+                        let some = rest.count * Self.costOfAsking < opened ? rest.prefix(1) : rest
                         let alone = some.count == 1 ? self.openTopic(first.index, slot) : nil
                         let answer = try await producer.metadata(of: alone, timeout: Int32(patience))
                         isWhole = self.learn(answer, some, slot, from: producer) && isWhole
                         rest = rest.dropFirst(some.count)
-                        if !rest.isEmpty { self.turn() }
+                        self.turn()
                     }
                     patience = self.configuration.metadataPatience
                 } catch {
@@ -43,7 +44,6 @@ extension ForwardStage {
                 // As after a failure: whatever an answer leaves out would be asked for again and again at once.
                 if !isWhole { try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry) }
                 if Task.isCancelled { return }
-                self.turn()
             }
         }
     }
@@ -78,19 +78,16 @@ extension ForwardStage {
     }
 
     /// Opens topics, some each turn: librdkafka looks through all that it has for each of them.
-    ///
-    /// - Returns: false if the producer was closed meanwhile.
-    private func open(_ asked: [(index: Int, name: String)], _ slot: ProducerSlot, of producer: any KafkaProducing) async -> Bool {
+    private func open(_ asked: [(index: Int, name: String)], _ slot: ProducerSlot, of producer: any KafkaProducing) async {
         var began = self.surroundings.time.monotonicNanoseconds
         for topic in asked {
             if self.surroundings.time.monotonicNanoseconds - began > Self.openingSlice {
                 await Task.yield()
-                guard self.producers[slot.rawValue]?.producer === producer else { return false }
+                guard self.producers[slot.rawValue]?.producer === producer else { return }
                 began = self.surroundings.time.monotonicNanoseconds
             }
             if self.stands(topic) { _ = self.openTopic(topic.index, slot) }
         }
-        return true
     }
 
     private static let openingSlice: UInt64 = 2_000_000

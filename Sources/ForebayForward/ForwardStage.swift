@@ -157,7 +157,6 @@ package actor ForwardStage: Stage {
         self.failure = nil
         self.isRunning = true
         self.isDraining = false
-        self.idleSince = nil
         self.heldBytes = 0
         (self.aheadSeen, self.aheadKept) = (0, 0)
         self.clientFailedAt = nil
@@ -195,7 +194,6 @@ package actor ForwardStage: Stage {
 
     private func end() {
         self.pulling?.cancel()
-        self.pulling = nil
         self.ticker?.cancel()
         self.ticker = nil
         for slot in ProducerSlot.allCases { self.closeProducer(slot) }

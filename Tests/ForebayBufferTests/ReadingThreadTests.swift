@@ -59,4 +59,31 @@ struct ReadingThreadTests {
         other.close()
         await world.spool.close()
     }
+
+    @Test("what a reading that is over still had on its way is handed to nobody, and counts once when the next one has it")
+    func lateRead() async throws {
+        let world = try SourceWorld(recentBytes: 0)
+        let (source, _) = try await world.source("a")
+        try await world.commit("a", 4)
+        let (hangs, goesOn) = (Happenings<Void>(), DispatchSemaphore(value: 0))
+        world.disk.fail { call, path in
+            guard call == .read, path.contains("/segments/") else { return nil }
+            hangs.add(())
+            goesOn.wait()
+            goesOn.signal()
+            return nil
+        }
+        var late = source.batches().makeAsyncIterator()
+        await hangs.wait(forCount: 1)
+        var next = source.batches().makeAsyncIterator()
+        goesOn.signal()
+        #expect(await late.next() == nil)
+        #expect(await next.next().map { $0.first..<$0.end } == 0..<4)
+        try await world.commit("a", 4)
+        #expect(await next.next().map { $0.first..<$0.end } == 4..<8)
+        try source.commit(through: Offset(lane: source.cursor.lane, number: 4))
+        #expect(source.lag == 4)
+        source.close()
+        await world.spool.close()
+    }
 }

@@ -284,4 +284,35 @@ struct SettledAheadSourceTests {
         source.close()
         for world in [world, again] { await world.spool.close() }
     }
+
+    @Test("what is said to be settled ahead is a run's, and the next begins with nothing of it")
+    func saidByRun() async throws {
+        let world = try SourceWorld(recentBytes: 0)
+        let (source, _) = try await world.source("a")
+        try await world.commit("a", 3)
+        source.settled(ahead: 2)
+        #expect(source.waiting == 1)
+        _ = source.batches()
+        #expect(source.waiting == 3)
+        source.close()
+        await world.spool.close()
+    }
+
+    @Test("what is new was never sent before, also where this run has said that it sent beyond it")
+    func newBehindWindow() async throws {
+        let first = try SourceWorld(recentBytes: 0)
+        _ = try await first.source("a")
+        try await first.commit("a", 4)
+        await first.spool.close()
+        let world = try SourceWorld(recentBytes: 0, directory: first.copy())
+        let (source, _) = try await world.source("a", windowBytes: 1)
+        var batches = source.batches().makeAsyncIterator()
+        #expect(await batches.next().map { $0.first..<$0.end } == 0..<4)
+        source.keep(SettledAhead(sentBelow: 8), isFinal: false)
+        try await world.commit("a", 4)
+        #expect(await batches.next().map { $0.first..<$0.end } == 4..<8)
+        #expect(source.resentBelow == 4)
+        source.close()
+        await world.spool.close()
+    }
 }

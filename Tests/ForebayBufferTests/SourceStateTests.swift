@@ -127,6 +127,15 @@ struct SourceStateTests {
         #expect(state.held == 1 && state.oldestAcceptedAt == 9)
     }
 
+    @Test("what is settled ahead is let go of with the events before it")
+    func letsGoAhead() {
+        var state = SourceState(cursor: 0)
+        state.hand(self.batch(0, 2))
+        _ = state.pass(2..<5)
+        state.hand(self.batch(9, 3))
+        #expect(state.held == 3 && state.settle(through: 2) == SourceState.Move(sequence: 5, settled: 5) && state.held == 1)
+    }
+
     @Test("a reader that looks again at what it has seen moves nothing; at rest it says where it stands")
     func looksAgain() {
         var state = SourceState(cursor: 5)

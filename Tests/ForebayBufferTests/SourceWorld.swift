@@ -37,25 +37,30 @@ final class SourceWorld {
         try? FileManager.default.removeItem(atPath: self.directory)  // A temporary folder.
     }
 
-    /// - Parameter loop: where it hands over; none: a thread of its own.
+    /// - Parameters:
+    ///   - loop: where it hands over; none: a thread of its own.
+    ///   - time: by which it tells ages.
     func source(
         _ route: String, witnesses: [LogWitness] = [], windowBytes: Int = BufferConfiguration().windowBytes,
-        on loop: ThreadExecutor? = nil
+        on loop: ThreadExecutor? = nil, time: any TimeSource = Surroundings.real.time
     ) async throws -> (source: SpoolSource, cursor: SpoolCursor) {
         let cursor = try await self.spool.cursor("forward/\(route)", route: RouteID(name: route))
         let ahead = try cursor.openAhead(end: self.spool.durableEnd, witnesses: witnesses)
         let loop = loop ?? ThreadExecutor(label: "source")
+        var surroundings = Surroundings.real
+        surroundings.time = time
         let source = SpoolSource(
             spool: self.spool, cursor: cursor, executor: loop, disk: self.threads.read.executor(),
-            configuration: BufferConfiguration(windowBytes: windowBytes), surroundings: .real, ahead: ahead)
+            configuration: BufferConfiguration(windowBytes: windowBytes), surroundings: surroundings, ahead: ahead)
         return (source, cursor)
     }
 
-    func commit(_ route: String, _ count: Int, size: Int = 0) async throws {
+    func commit(_ route: String, _ count: Int, size: Int = 0, acceptedAt: Int64 = 1) async throws {
         let samples = (0..<count).map { EventFactory.Sample("t", value: "\($0)" + String(repeating: " ", count: size)) }
         let batch = EventFactory.batch(samples, spool: self.spool.id, first: 0)
         let routed = Batch(
-            lane: batch.lane, origin: nil, first: 0, count: batch.count, route: RouteID(name: route), acceptedAt: 1, slab: batch.slab,
+            lane: batch.lane, origin: nil, first: 0, count: batch.count, route: RouteID(name: route), acceptedAt: acceptedAt,
+            slab: batch.slab,
             range: batch.range)
         _ = try await self.spool.commit([Submission(batches: [routed], ack: AckToken { _ in })])
     }

@@ -81,4 +81,18 @@ extension ForwardBudgetTests {
         first.give(10)
         #expect(told.count == 2, "told once")
     }
+
+    @Test("who is refused is told in the order of places: a place of one who left is its successor's")
+    func order() {
+        let budget = ForwardBudget(total: 1000)
+        let told = Happenings<String>()
+        var first: ForwardBudget.Share? = budget.join {}
+        let second = budget.join { told.add("second") }
+        #expect(first?.take(1) == true)
+        first = nil
+        let third = budget.join { told.add("third") }
+        #expect(second.take(250) && third.take(250) && !second.take(751) && !third.take(751))
+        second.give(1)
+        #expect(told.all == ["third", "second"])
+    }
 }

@@ -41,9 +41,10 @@ struct SetAsideOnDiskTests {
         var executor: any SerialExecutor { ThreadExecutor(label: "reader") }
 
         /// Events leave the direct stage.
-        func depart(_ topic: String, _ values: [String], acceptedAt: Int64 = 5) -> (unit: UInt64, batch: Batch) {
+        func depart(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) -> (unit: UInt64, batch: Batch) {
             var departure = SetAsideState.Departure(
-                key: SetAsideKey(topic), partitionCount: 3, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: acceptedAt)
+                key: SetAsideKey(topic, partition), partitionCount: 3, failure: KafkaFailure(.unknownTopicOrPartition),
+                acceptedAt: acceptedAt)
             (departure.count, departure.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
             var generator = SystemRandomNumberGenerator()
             let batch = EventFactory.batch(
@@ -51,8 +52,9 @@ struct SetAsideOnDiskTests {
             return (self.setAside.depart([departure], from: .direct)[0].number, batch)
         }
 
-        func add(_ topic: String, _ values: [String], acceptedAt: Int64 = 5) async throws {
-            try await self.setAside.append([self.depart(topic, values, acceptedAt: acceptedAt)], from: .direct, now: 0)
+        func add(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) async throws {
+            let leaving = self.depart(topic, values, partition: partition, acceptedAt: acceptedAt)
+            try await self.setAside.append([leaving], from: .direct, now: 0)
         }
 
         /// A topic's units are asked for and found.
@@ -173,5 +175,49 @@ struct SetAsideOnDiskTests {
         #expect(before < 150, "of 330")
         source.close()
         await world.log.close()
+    }
+
+    @Test("whoever is woken finds what it is woken for, and who has ended is woken no more")
+    func wakes() async throws {
+        let world = try World()
+        let setAside = world.setAside
+        let (drain, reader) = (Happenings<[UInt64]>(), Happenings<UInt64>())
+        setAside.begin(.drain) { drain.add([setAside.events, UInt64(setAside.state.withLock { $0.held.count })]) }
+        setAside.read { reader.add(setAside.events) }
+        var departure = SetAsideState.Departure(
+            key: SetAsideKey("t"), partitionCount: 1, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: 5)
+        (departure.count, departure.bytes, departure.held) = (2, 2, [(0, 7)])
+        let unit = setAside.depart([departure], from: .direct)[0].number
+        var generator = SystemRandomNumberGenerator()
+        let batch = EventFactory.batch(
+            ["1", "2"].map { .init("t", value: $0, id: $0) }, spool: .random(using: &generator), first: 0)
+        try await setAside.append([(unit, batch)], from: .direct, now: 0)
+        #expect(drain.all.last == [2, 1] && reader.all.last == 2)
+        #expect(!setAside.admission(of: batch).isAccepted, "what comes from the spool is none of its units'")
+        setAside.reported([(token: 7, isDelivered: false)], by: .direct)
+        #expect(drain.all.last == [2, 0])
+        _ = setAside.due(now: 1000)
+        world.find("t")
+        let reading = try #require(setAside.takeReading().start.first)
+        setAside.hasRead(unit, pass: reading.pass, through: 2, acceptedAt: 5)
+        setAside.readAll([(unit, reading.pass, 2)])
+        let count = drain.count
+        setAside.end(.drain, now: 2000)
+        #expect(drain.count == count && setAside.takeChanges(for: .direct).map(\.topic) == ["t"])
+        await world.log.close()
+    }
+
+    @Test("units of one log that follow each other share a turn, and those of others come between")
+    func sharedTurns() async throws {
+        let (one, other) = (try World(), try World())
+        for (world, partition, acceptedAt) in [(one, nil, 1), (one, 1, 2), (other, 2, 3), (one, 3, 4)] as [(World, Int32?, Int64)] {
+            try await world.add("t", ["v"], partition: partition, acceptedAt: acceptedAt)
+        }
+        SetAside.order("t", in: [other.setAside, one.setAside], ends: [one.setAside])
+        func turns(_ world: World) -> [Int32?: Int] {
+            Dictionary(uniqueKeysWithValues: world.setAside.state.withLock { $0.units.values.map { ($0.key.partition, $0.turn) } })
+        }
+        #expect(turns(one) == [nil: 0, 1: 0, 3: 2] && turns(other) == [2: 1])
+        for world in [one, other] { await world.log.close() }
     }
 }

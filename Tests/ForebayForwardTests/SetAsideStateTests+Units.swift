@@ -316,5 +316,6 @@ extension SetAsideStateTests {
         #expect(state.units[other]?.pending == [.drain: 1] && state.units[other]?.held == 1)
         state.end(.drain, now: 300)
         #expect(state.units.keys.sorted() == [unit] && state.gone.isEmpty, "the log never had the other")
+        #expect(state.toDrop.isEmpty && state.held.isEmpty, "nothing is read any more, and nothing held")
     }
 }

@@ -138,6 +138,7 @@ struct SetAsideStateTests {
         if !isEarly { report() }
         #expect(state.units[unit]?.ahead == [15, 17], "100 is the last of the first group, 102 the second of the other")
         #expect(state.units[unit]?.held == 0 && state.units[unit]?.end == 19 && state.units[unit]?.settled == 0)
+        #expect(state.held.isEmpty, "reported and placed, they are nothing to remember any more")
     }
 
     @Test("while something of a topic that had turns is left, newer events come in the last one; then as if there had been none")
@@ -345,6 +346,7 @@ struct SetAsideStateTests {
         var (state, unit) = Self.state(SetAsideKey("t", 1), count: 1)
         #expect(!Self.drain(&state, at: 100, leaderless: [1]))
         #expect(state.units[unit]?.isWaiting == true && state.units[unit]?.code == "LEADER_NOT_AVAILABLE")
+        #expect(state.due(now: 200) == ["t": false], "no delivery failed, so none is tried alone")
     }
 
     @Test("a stage that ends takes back what it had on its way, and its producers hold nothing")

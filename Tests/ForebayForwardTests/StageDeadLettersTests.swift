@@ -74,6 +74,7 @@ struct StageDeadLettersTests {
     func together() throws {
         try StageWorld.run { world in
             world.cluster.topics = ["t": 1]
+            await world.pass(50)
             for number in 0..<40 {
                 world.give([EventFactory.Sample("t", value: "v\(number)", partition: 3)])
                 await world.pass(5)
@@ -81,6 +82,7 @@ struct StageDeadLettersTests {
             try await world.settled(40)
             #expect(world.letters.calls.first?.count == 1 && world.letters.calls.count <= 5, "\(world.letters.calls.map(\.count))")
             #expect(world.letters.letters.map(\.offset.number) == Array(0..<40))
+            #expect(StageWorld.gaps(world.letters.times).allSatisfy { $0 == 100 }, "\(StageWorld.gaps(world.letters.times)) ms")
         }
     }
 }

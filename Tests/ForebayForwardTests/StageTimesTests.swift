@@ -191,17 +191,19 @@ struct StageTimesTests {
         }
     }
 
-    @Test("topics are opened some in a turn: after two milliseconds others have theirs")
-    func opensInTurns() throws {
+    @Test(
+        "topics are opened some in a turn: after more than two milliseconds others have theirs",
+        arguments: [(1_000_000, [3, 3, 3]), (2_000_000, [2, 2, 2, 2, 1]), (2_000_001, Array(repeating: 1, count: 9))] as [(UInt64, [Int])])
+    func opensInTurns(nanoseconds: UInt64, counts: [Int]) throws {
         try StageWorld.run { world in
             var turns: [Int] = []
             world.cluster.onOpen = {
                 turns.append(world.process.steps)
-                world.process.machine.advance(nanoseconds: 1_000_000)
+                world.process.machine.advance(nanoseconds: nanoseconds)
             }
             for number in 0..<9 { world.cluster.topics["t\(number)"] = 1 }
             try await world.settled(world.give((0..<9).map { EventFactory.Sample("t\($0)", value: "v") }))
-            #expect(Dictionary(grouping: turns) { $0 }.sorted { $0.key < $1.key }.map(\.value.count) == [3, 3, 3])
+            #expect(Dictionary(grouping: turns) { $0 }.sorted { $0.key < $1.key }.map(\.value.count) == counts)
         }
     }
 

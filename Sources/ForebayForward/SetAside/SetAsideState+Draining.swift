@@ -22,7 +22,7 @@ extension SetAsideState {
         for (_, number) in due.sorted(by: { $0 < $1 }).prefix(max(0, room)) {
             let unit = self.units[number]!
             self.units[number]!.phase = .asking
-            topics[unit.key.topic, default: false] = topics[unit.key.topic, default: false] || unit.needsProbe
+            topics[unit.key.topic] = topics[unit.key.topic, default: false] || unit.needsProbe
         }
         return topics
     }
@@ -146,7 +146,7 @@ extension SetAsideState {
     /// Everything of a unit below a position, which was read, is settled.
     mutating func settle(_ number: UInt64, pass: UInt32, through position: UInt64) {
         guard var unit = self.units[number], unit.pass == pass, position > unit.settled else { return }
-        unit.bytes -= Int(Double(unit.bytes) * Double(position - unit.settled) / Double(max(1, unit.events)))
+        unit.bytes -= Int(Double(unit.bytes) * Double(position - unit.settled) / Double(unit.events))
         unit.settled = position
         unit.failures = 0
         unit.needsProbe = false

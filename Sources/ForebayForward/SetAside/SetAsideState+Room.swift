@@ -49,7 +49,7 @@ extension SetAsideState {
             self.nextDue = 0
             if unit.isInLog {
                 self.endIfEmpty(number)
-            } else if unit.events == 0, unit.held == 0 {
+            } else if unit.events == 0 {
                 self.drop(unit)
                 self.takenBack[unit.key] = TakenBack(role: .drain, number: number, events: events, since: unit.since)
             }

@@ -113,7 +113,7 @@ struct SetAsideState {
         return topics.map { ($0, self.view($0)) }
     }
 
-    func hasChanges(for role: ForwardRole) -> Bool { !(self.changed[role]?.isEmpty ?? true) }
+    func hasChanges(for role: ForwardRole) -> Bool { self.changed[role]?.isEmpty == false }
 
     /// A stage begins anew: it knows nothing.
     mutating func begin(_ role: ForwardRole) {
@@ -153,7 +153,7 @@ struct SetAsideState {
     /// Newer events come in the last turn; what the drain can't deliver stays in the one that it is at.
     private func turn(_ topic: String, from role: ForwardRole) -> Int {
         let last = self.lastTurns[topic] ?? 0
-        guard role == .drain, last > 0 else { return last }
+        guard role == .drain else { return last }
         return (self.numbers[topic] ?? []).compactMap { self.units[$0] }.filter(self.isTurn).map(\.turn).min() ?? last
     }
 
@@ -275,8 +275,8 @@ struct SetAsideState {
     mutating func settleAhead(_ number: UInt64) {
         guard var unit = self.units[number] else { return }
         let before = unit.settled
-        while unit.settled < unit.end, unit.ahead.remove(unit.settled) != nil { unit.settled += 1 }
-        if let lost = unit.lost, lost.contains(unit.settled) { unit.settled = min(unit.end, lost.upperBound) }
+        while unit.ahead.remove(unit.settled) != nil { unit.settled += 1 }
+        if let lost = unit.lost, lost.contains(unit.settled) { unit.settled = lost.upperBound }
         self.units[number] = unit
         if unit.settled != before { self.moved.insert(number) }
         self.endIfEmpty(number)
@@ -302,7 +302,7 @@ struct SetAsideState {
         if self.numbers[topic]?.isEmpty == true {
             (self.numbers[topic], self.partitionCounts[topic]) = (nil, nil)
             self.forgetTurns(of: topic)
-            if !self.takenBack.isEmpty { self.wentDirect(.drain, of: topic) }
+            self.wentDirect(.drain, of: topic)
         }
         self.nextDue = 0  // The whole topic's may have waited for it.
         self.changed(topic)

@@ -95,9 +95,10 @@ class Together(unittest.TestCase):
     def test_an_error_elsewhere_in_a_body_is_its_mutants_and_one_elsewhere_in_a_file_is_the_files(self):
         text, places = together.switched(SOURCE, self.sites, {site.mark: n for n, site in enumerate(self.sites, 1)})
         body = places[-1].body
-        self.compiling(self.error(body[1]))
-        program = together.build(self.copy, self.sites)
-        self.assertEqual(set(program.numbers), {place.mark for place in places if place.body != body})
+        for line in (body[1], body[1] + 1):  # Also where its brace closes.
+            self.compiling(self.error(line))
+            program = together.build(self.copy, self.sites)
+            self.assertEqual(set(program.numbers), {place.mark for place in places if place.body != body})
         self.compiling(self.error(1))
         self.assertEqual(together.build(self.copy, self.sites).numbers, {})
 

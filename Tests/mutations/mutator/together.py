@@ -63,7 +63,8 @@ def guilty(errors, places, folder):
     for path, line in errors:
         of_file = places.get(os.path.relpath(path, folder), [])
         own = {place.mark for place in of_file if place.first <= line <= place.last}
-        of_body = {place.mark for place in of_file if place.body[0] <= line <= place.body[1]}
+        # An initializer that leaves something out is told of where its brace closes, behind the body.
+        of_body = {place.mark for place in of_file if place.body[0] <= line <= place.body[1] + 1}
         bad |= own or of_body or {place.mark for place in of_file}
     return bad
 
