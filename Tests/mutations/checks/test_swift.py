@@ -284,6 +284,11 @@ struct S {{
         self.more(a)
     }}
     mutating func more(_ a: Int) {{ self.all.append(a) }}
+    mutating func both() {{ (self.b, self.c) = (1, 2) }}
+    mutating func local() {{
+        var b = 1
+        b += 1
+    }}
     mutating func odd() {{ self.other.go() }}
     mutating func loop() {{ if self.sum > 0 {{ self.loop() }} }}
     var isOpen: Bool {{ self.limit > self.sum }}
@@ -317,6 +322,8 @@ struct T {{
             ("self.loop()", "self.all.append(a)"),
             ("if self.isOpen { self.b = c }", "self.all.append(a)"),
             ("self.b.append(.known(a))", "self.c = d"),
+            ("self.local()", "self.b = c"),
+            ("if a ?? b.map({ $0.c }) ?? d { self.b = c }", "self.sum += 1"),
         ):
             self.assertEqual(swaps(one, other), 0, f"{one}; {other}")
         for one, other in (
@@ -325,6 +332,7 @@ struct T {{
             ("self.add(a)", "self.limit = c"),  # By the property that it looks at.
             ("self.add(a)", "self.more(b)"),
             ("self.loop()", "self.sum = c"),
+            ("self.both()", "self.b = c"),
             ("self.odd()", "self.b = c"),
             ("self.quiet()", "self.b = c"),  # Another type's.
             ("self.b.append(.unknown(a))", "self.c = d"),

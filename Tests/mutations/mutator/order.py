@@ -5,7 +5,7 @@ What isn't known here may do anything, so it is never left alone.
 
 import re
 
-from mutator.functions import Module
+from mutator.functions import Body, Module
 from mutator.swift import ASSIGNMENTS
 
 CONVERSIONS = {f"{sign}Int{width}" for sign in ("", "U") for width in ("", 8, 16, 32, 64)} | {"Double", "String"}
@@ -16,7 +16,7 @@ READS = {
     "number", "part", "load", "loadUnaligned", "min", "max", "map", "compactMap", "flatMap", "filter", "reduce", "contains", "prefix",
     "dropFirst", "dropLast", "aligned", "allocate", "enumerated", "zip", "cut", "counter", "gauge", "histogram", "sorted", "allSatisfy",
     "first", "firstIndex", "init", "precondition", "preconditionFailure", "subtractingReportingOverflow", "withUnsafeBytes", "base",
-    "shift", "origin", "isName", "isKnown", "holds",
+    "shift", "origin", "acceptedAt", "isName", "isKnown", "holds",
 }
 # They change what they belong to, and nothing else.
 CHANGES = {
@@ -132,7 +132,8 @@ def own_effects(source, statement, leaves=None):
             named(source, place, statement, effects, computed)
         elif token.text in ASSIGNMENTS and token.is_binary:
             for path in targets(source, place, statement.first):
-                effects.change(path, token.text)
+                if len(path) > 1 or not isinstance(statement, Body):  # What a function has for itself is nobody's.
+                    effects.change(path, token.text)
         elif token.kind == "string" and "\\(" in token.text:
             effects.words.update(re.findall(r"\w+", token.text))  # Interpolated: looked at.
         elif token.text == "&" and token.kind == "operator" and not token.is_binary:
@@ -151,7 +152,9 @@ def named(source, place, statement, effects, computed):
         effects.is_doubtful = True  # All that it holds.
     if is_own and behind != "." and module.function_of(source, place) and not is_target(source, place, statement):
         effects.is_doubtful = True  # A function that is given to somebody.
-    if name in computed:
+    if is_implicit(source, place):
+        pass
+    elif name in computed:
         bodies = module.properties_named(name)
         if not bodies or name in module.requirements:
             raise Unknown
@@ -188,10 +191,12 @@ def is_closure(source, place, statement):
     tokens = source.tokens
     if place == statement.last or tokens[place + 1].text != "{" or tokens[place].text in ("else", "in", "defer"):
         return False
-    at = place
-    while at > statement.first and tokens[at - 1].text not in ("{", "}"):
-        at -= 1
-    return not any(token.text in ("if", "for", "while", "guard", "switch") for token in tokens[at:place])
+    at = place - 1
+    while at >= statement.first and tokens[at].text != "{" and not (tokens[at].text == "}" and tokens[at + 1].starts_line):
+        if tokens[at].text in ("if", "for", "while", "guard", "switch"):
+            return False
+        at = (source.pairs[at] if tokens[at].text in ("}", ")", "]") else at) - 1
+    return True
 
 
 def called(source, place, statement, effects):
@@ -222,9 +227,13 @@ def called(source, place, statement, effects):
 
 def is_case(source, place):
     """`.a(b)`, of an enumeration."""
-    tokens = source.tokens
-    is_implicit = tokens[place - 1].text == "." and tokens[place - 2].text in ("(", "[", ",", ":", "=", "==", "case", "return")
-    return is_implicit and tokens[place].text in source.module.cases
+    return is_implicit(source, place) and source.tokens[place].text in source.module.cases
+
+
+def is_implicit(source, place):
+    """`.a`, of a type that is not named: a case, or something as constant."""
+    before = source.tokens[place - 2]
+    return source.tokens[place - 1].text == "." and (before.text in ("(", "[", ",", ":", "case", "return") or before.is_binary)
 
 
 def stored_at(source, place):
@@ -281,7 +290,7 @@ def targets(source, sign, first):
     tokens = source.tokens
     if tokens[sign - 1].text == ")":
         words = [tokens[at].text for at in range(source.pairs[sign - 1], sign) if tokens[at].kind == "word"]
-        return [[word] for word in words if word != "self"]
+        return [["", word] for word in words if word != "self"]
     declared = sign - 1
     while declared > first and tokens[declared].kind != "operator" and tokens[declared].text not in ("let", "var", "{", "}", ";"):
         declared = source.pairs.get(declared, declared) - 1
