@@ -144,6 +144,26 @@ struct ForwardStateRefusalTests {
         let again = driver.sent.suffix(5)
         #expect(again.filter { $0.slot == .single }.map(\.number).sorted() == [0, 3])
         #expect(again.filter { $0.slot == .main }.map(\.number) == [6, 7, 8])
+        driver.report([3], from: .single)
+        #expect(driver.pump() == [4, 5] && driver.sent.suffix(2).allSatisfy { $0.slot == .main }, "one was enough")
+    }
+
+    @Test("refused again before 1024 went together it was too soon, and twice as many go alone", arguments: [(1023, 2), (1024, 1)])
+    func soon(together: Int, alone: Int) {
+        var driver = Driver { $0.partitionWindow = 1 << 30 }
+        driver.admit(2)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        driver.report([0], from: .single)
+        #expect(driver.partition(0).caution == 1 && driver.partition(0).aloneLeft == 0)
+        driver.admit(together)
+        let sent = driver.pump()
+        #expect(sent.count == together + 1 && self.slots(driver, sent).allSatisfy { $0 == .main })
+        driver.report(Array(sent.dropLast()))
+        #expect(driver.partition(0).deliveredTogether == together)
+        driver.report([sent.last!], .invalidRecord)
+        #expect(driver.partition(0).aloneLeft == alone && driver.partition(0).deliveredTogether == 0)
     }
 
     // MARK: Long runs
@@ -169,6 +189,39 @@ struct ForwardStateRefusalTests {
         #expect(leaving.map(\.departure.key) == [SetAsideKey("t", 0)] && leaving[0].flights == Array(0..<40))
         #expect(leaving[0].departure.failure.code == .invalidRecord && leaving[0].departure.held.map(\.token) == [0])
         #expect(driver.topic().isIdle)
+    }
+
+    @Test("half of the queue is a crowd, one byte less is none", arguments: [0, 1])
+    func halfOfTheQueue(more: Int) {
+        var sizes = Driver()
+        sizes.admit(1, size: 40)
+        let size = Int(sizes.state.flights[0].bytes)
+        var driver = Driver { $0.queueLimit = 2 * (11 * size + more) }
+        driver.admit(11, size: 40)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        driver.admit(100, topic: "other", size: 40)
+        for _ in 0..<2 { driver.state.checkStalls(now: driver.now) }
+        #expect(!driver.state.wantsMore && driver.state.takeLeaving().map(\.departure.key) == (more == 0 ? [SetAsideKey("t", 0)] : []))
+    }
+
+    @Test("after a crowd has given way it takes two more looks until the next does; what closes is left alone")
+    func nextCrowd() {
+        var driver = Driver { $0.queueLimit = 2000 }
+        driver.admit(20, size: 40)
+        driver.admit(20, partition: 1, size: 40)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        driver.state.partitions[driver.place(1)].aside = .closing
+        driver.admit(60, topic: "other")
+        var left: [[Int32?]] = []
+        for _ in 0..<4 {
+            driver.state.checkStalls(now: driver.now)
+            left.append(driver.state.takeLeaving().map(\.departure.key.partition))
+        }
+        #expect(left == [[], [0], [], []] && driver.partition(1).aside == .closing)
     }
 
     @Test("so do those whose next event is to go alone and waits for room in its producer")

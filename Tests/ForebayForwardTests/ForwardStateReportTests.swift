@@ -89,6 +89,7 @@ struct ForwardStateReportTests {
             #expect(leaving.allSatisfy { $0.departure.key == SetAsideKey("t", isTopics ? nil : 0) })
             let isUnknown = KafkaFate(of: code) == .unknown
             #expect(driver.state.notes.contains(.unknownError(topic: "t", code: code)) == isUnknown, "\(code)")
+            #expect(driver.state.takeWanted(by: .main) == (code == .unknownPartition ? [0] : []), "it has another number of them")
             guard expected != .aside else { continue }
             let rests = expected == .rests || isUnknown
             #expect(driver.partition(0).failures == (rests ? 1 : 0), "\(code)")

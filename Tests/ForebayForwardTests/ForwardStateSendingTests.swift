@@ -163,6 +163,29 @@ struct ForwardStateSendingTests {
         #expect(driver.pump() == [0, 1, 2])
     }
 
+    @Test("what has nothing to send is not looked at")
+    func nothingToLookAt() {
+        var driver = Driver()
+        driver.admit(2)
+        driver.admit(1, partition: 1)
+        driver.learn()
+        driver.pump()
+        driver.report([0])
+        #expect(driver.state.ready.isEmpty)
+        driver.state.see("t", SetAsideTopic(partitions: [1: .closing], partitionCount: 2), at: driver.now)
+        driver.state.see("t", nil, at: driver.now)
+        driver.learn("t", leaders: [1, 1])
+        #expect(driver.state.ready.isEmpty)
+        driver.report([1, 2])
+        #expect(driver.state.ready.isEmpty)
+        driver.admit(1)
+        #expect(driver.pump { _ in .queueFull } == [])
+        driver.state.setAside(topic: 0, KafkaFailure(.topicAuthorizationFailed))
+        driver.pump()
+        driver.state.wakeStalled(.main)
+        #expect(driver.state.ready.isEmpty)
+    }
+
     @Test("after failed reports a partition rests, longer each time, up to its limit; a purge costs no rest")
     func restsAfterReports() {
         var driver = Driver()

@@ -65,7 +65,9 @@ struct ForwardStateTimesTests {
         let minute: Int64 = 60_000
         for (age, before, isOld) in [
             (20 * minute, 30 * minute, true), (20 * minute, 41 * minute, false), (20 * minute, .max, false), (3 * minute, nil, true),
-            (minute / 2, nil, false), (-5 * minute, nil, false), (-5 * minute, minute, false),
+            (minute / 2, nil, false), (-5 * minute, nil, false), (-5 * minute, minute, false), (minute, nil, false),
+            (minute + 1, nil, true),
+            (10 * minute, 20 * minute, false), (10 * minute + 1, 20 * minute, true),
         ] as [(Int64, Int64?, Bool)] {
             var driver = self.refused([age], times: KafkaTimeLimits(before: before))
             driver.report([0], .invalidTimestamp, from: .single)
@@ -74,7 +76,9 @@ struct ForwardStateTimesTests {
         }
     }
 
-    @Test("what goes out with the time of delivery from then on: a tenth less old than the topic takes; where that is not told, an eighth less than it")
+    @Test(
+        "what goes out with the time of delivery from then on: a tenth less old than the topic takes; where that is not told, an eighth less than it"
+    )
     func redatesThrough() {
         let minute: Int64 = 60_000
         for (age, before, through) in [
@@ -150,6 +154,18 @@ struct ForwardStateTimesTests {
         #expect(self.pump(&driver).map(\.isRedated) == [true])
         driver.report([0], from: .single)
         #expect(driver.cursor == 1 && driver.state.deaths.isEmpty)
+    }
+
+    @Test(
+        "a time of delivery that is refused within a round trip was not too old for having waited", arguments: [(250, false), (251, true)])
+    func roundTrip(waited: Int64, isOld: Bool) {
+        var driver = self.refused([2 * Self.hour], times: KafkaTimeLimits(before: 100))
+        driver.report([0], .invalidTimestamp, from: .single)
+        #expect(self.pump(&driver).map(\.isRedated) == [true])
+        driver.state.wall += waited
+        driver.report([0], .invalidTimestamp, from: .single)
+        #expect((driver.topic().aside == .none) == isOld && driver.state.refusedTimes == (isOld ? [] : ["t"]))
+        driver.verify()
     }
 
     @Test("no time is named to wait for that this node's own clock has passed: the clocks differ then, and that is said")
