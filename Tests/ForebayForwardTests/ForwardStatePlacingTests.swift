@@ -151,6 +151,21 @@ struct ForwardStatePlacingTests {
         )
     }
 
+    @Test("one that gives way because a partition is seen set aside is set aside once, and keeps its places until it is delivered")
+    func givesWayOnce() {
+        var driver = Driver()
+        driver.admit(1, partition: 0)
+        driver.learn(partitions: 4)
+        driver.pump()
+        let places = driver.topic().partitions
+        driver.learn("t", leaders: [1, 1])
+        #expect(driver.topic().nextCount == 2)
+        driver.state.see("t", SetAsideTopic(partitions: [3: .aside], partitionCount: 3), at: driver.now)
+        driver.verify()
+        #expect(driver.topic().aside == .aside && driver.state.closedTopics == [0])
+        #expect(driver.topic().partitions == places && driver.topic().keyCount == 4)
+    }
+
     @Test("known from before a start, it is the same: nothing goes direct before the topic's partitions are drained")
     func givesWayFromTheStart() {
         for (remembered, isAside) in [(4, true), (3, false), (2, false)] as [(Int32, Bool)] {

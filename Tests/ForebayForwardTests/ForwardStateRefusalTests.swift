@@ -91,6 +91,20 @@ struct ForwardStateRefusalTests {
         }
     }
 
+    @Test("a record that was refused excuses its own producer, and not the next one")
+    func nextDelay() {
+        var driver = Driver()
+        driver.admit(1)
+        driver.learn()
+        driver.report(driver.pump(), .invalidRecord)
+        for delay in [0, 500] as [UInt64] {
+            driver.state.failed(.main, now: driver.now)
+            driver.state.closed(.main, now: driver.now)
+            #expect(driver.state[.main].phase == .closed(until: driver.now + delay))
+            driver.state.opened(.main)
+        }
+    }
+
     @Test("refused again soon, twice as many go alone; after many that went together, one is enough again")
     func caution() {
         var driver = Driver { $0.partitionWindow = 1 << 30 }

@@ -145,13 +145,15 @@ struct ForwardStateRoomTests {
 
     @Test("what came back to a topic that is set aside again leaves once more, with what waited there")
     func leavesOnceMore() {
-        var driver = Driver()
+        var driver = Driver { $0.idleTopics = 0 }
         driver.state.see("t", SetAsideTopic(whole: .aside), at: driver.now)
         driver.admit(2)
         let left = driver.state.takeLeaving().flatMap(\.flights)
         driver.state.see("t", SetAsideTopic(whole: .closing), at: driver.now)
         driver.admit(1)
         let topics = driver.state.comeBack(left)
+        driver.state.evictIdleTopics()
+        #expect(!driver.topic().isListedIdle, "it has events")
         driver.state.topics[topics[0]].aside = .aside
         driver.state.placeBack(topics[0], now: driver.now)
         driver.verify()

@@ -163,6 +163,23 @@ struct ForwardStateSendingTests {
         #expect(driver.pump() == [0, 1, 2])
     }
 
+    @Test("a partition that waits for its producer is listed there once, however often it is looked at")
+    func stallsOnce() {
+        var driver = Driver()
+        driver.admit(2)
+        driver.learn()
+        driver.state.drain(.main, now: driver.now)
+        for _ in 0..<3 {
+            driver.state.markReady(driver.place(0))
+            #expect(driver.pump().isEmpty && driver.state[.main].stalled == [driver.place(0)])
+        }
+        driver.state.closed(.main, now: driver.now)
+        driver.state.opened(.main)
+        #expect(driver.state[.main].stalled.isEmpty && driver.partition(0).stalledAt == 0)
+        driver.learn()
+        #expect(driver.pump() == [0, 1])
+    }
+
     @Test("what has nothing to send is not looked at")
     func nothingToLookAt() {
         var driver = Driver()
