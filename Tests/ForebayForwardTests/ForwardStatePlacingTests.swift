@@ -109,7 +109,7 @@ struct ForwardStatePlacingTests {
 
     @Test("a count that was not known when a partition was set aside, or is the topic's own, keeps no key back")
     func keyCounts() {
-        for (told, keyCount) in [(0, 4), (4, 4), (3, 3)] as [(Int32, Int)] {
+        for (told, keyCount) in [(0, 4), (4, 4), (3, 3), (1, 1)] as [(Int32, Int)] {
             var driver = Driver()
             driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: told), at: driver.now)
             driver.admit(Self.keyed(1))

@@ -87,6 +87,27 @@ struct ForwardStateRoomTests {
         #expect(driver.state.isIdle)
     }
 
+    @Test("… also where the oldest of a shared partition is the topic's as a whole")
+    func sharedWithWhole() throws {
+        var driver = Driver(.drain)
+        let home = Self.home(among: 3)
+        let key = try #require(
+            (0..<100).map { "key-\($0)" }.first { key in
+                Array(key.utf8).withUnsafeBytes { KafkaPartitioner.partition(of: $0, among: 3) } == (home + 1) % 3
+            })
+        let modes: [Int32: SetAsideMode] = [3: .aside, (home + 1) % 3: .aside]
+        driver.state.see("t", SetAsideTopic(whole: .aside, partitions: modes, partitionCount: 4), at: driver.now)
+        driver.admit(1, unit: 1)
+        driver.admit(1, unit: 2, partition: 3)
+        driver.learn(partitions: 3)
+        driver.admit([EventFactory.Sample("t", key: key, value: "v")], unit: 4)
+        let leaving = driver.state.takeLeaving().flatMap(\.flights)
+        #expect(leaving == [2] && driver.partition(Int(home)).unsettled == 2)
+        driver.state.withdraw(leaving: leaving, delivered: [], Self.full, now: driver.now)
+        driver.verify()
+        #expect(driver.state.refusals.map(\.sparesPartitions) == [true, false])
+    }
+
     @Test("a topic that had nothing else and was forgotten meanwhile is refused all the same; several each once, by name")
     func forgotten() {
         var driver = Driver(.drain) { $0.idleTopics = 1 }
