@@ -137,6 +137,15 @@ struct ContainerTests {
         #expect(!table.holds(model.count))
     }
 
+    @Test("names are spread over the table, so that a search is short")
+    func spread() throws {
+        var table = TopicTable()
+        for index in 0..<100 { Self.withName("topic-\(index)") { table.add($0, at: index) } }
+        let cells = try #require(Mirror(reflecting: table).descendant("cells") as? [Int32])
+        #expect(cells.count { $0 >= 0 } == 100)
+        #expect(cells.split(whereSeparator: { $0 < 0 }).allSatisfy { $0.count < 90 })
+    }
+
     @Test("topics that wait come in their order, however they come and go")
     func waitingTopics() {
         var random = SplitMix(seed: 16)

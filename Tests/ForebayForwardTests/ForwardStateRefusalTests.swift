@@ -207,6 +207,9 @@ struct ForwardStateRefusalTests {
         driver.pump()
         self.refuse(&driver, [0])
         driver.admit(60, topic: "other")
+        driver.admit(1, partition: 1)
+        #expect(driver.pump().contains(105) && driver.partition(1).isAlone, "nothing stands behind it")
+        driver.admit(60, topic: "other")
         #expect(!driver.state.wantsMore && driver.partition(0).queued == 39)
         driver.state.checkStalls(now: driver.now)
         #expect(driver.partition(0).aside == .none)
@@ -218,7 +221,7 @@ struct ForwardStateRefusalTests {
         try #require(leaving.count == 1)
         #expect(leaving.map(\.departure.key) == [SetAsideKey("t", 0)] && leaving[0].flights == Array(0..<40))
         #expect(leaving[0].departure.failure.code == .invalidRecord && leaving[0].departure.held.map(\.token) == [0])
-        #expect(driver.topic().isIdle)
+        #expect(driver.topic().assigned == 1 && driver.partition(1).aside == .none)
     }
 
     @Test("half of the queue is a crowd, one byte less is none", arguments: [0, 1])

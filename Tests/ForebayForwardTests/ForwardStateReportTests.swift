@@ -108,6 +108,16 @@ struct ForwardStateReportTests {
         }
     }
 
+    @Test(
+        "what is set aside by its only report does not rest, nor is it looked at again",
+        arguments: [KafkaErrorCode.notEnoughReplicas, .topicAuthorizationFailed])
+    func asideAtOnce(code: KafkaErrorCode) {
+        var driver = Self.sent(1)
+        driver.report([0], code)
+        #expect(driver.state.takeLeaving().flatMap(\.flights) == [0])
+        #expect(driver.state.resting.isEmpty && driver.state.ready.isEmpty && driver.state.partitions.allSatisfy { $0.failures == 0 })
+    }
+
     @Test("refused events are told as one, by topic and code; errors that no table knows once")
     func notes() {
         var driver = Driver()
