@@ -220,7 +220,7 @@ struct ForwardStateTimesTests {
     func reasonOfRefusal() throws {
         for (age, after, words) in [
             (100, Self.hour, "their clock and this node's differ"), (0, 10, "their clock and this node's differ"),
-            (-Self.hour / 2, Self.hour, "their clock has come near"),
+            (-Self.hour / 2, Self.hour, "their clock has come near"), (-Self.hour, Self.hour, "their clock has come near"),
             (-2 * Self.hour, Self.hour, "their clock has come to \(Timestamp.rfc3339(Self.now + Self.hour))"),
         ] as [(Int64, Int64, String)] {
             var driver = self.refused([age], times: KafkaTimeLimits(before: Self.hour, after: after))
