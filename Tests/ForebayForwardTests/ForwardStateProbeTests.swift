@@ -106,6 +106,20 @@ struct ForwardStateProbeTests {
         #expect(driver.state.names.count == 0)
     }
 
+    @Test("a topic that took events, and failed since at a delivery, is tried with the first that comes")
+    func readyBefore() {
+        var driver = Driver(.drain)
+        driver.state.ask("t", probe: false)
+        driver.learn(partitions: 2)
+        #expect(driver.topic().phase == .ready)
+        driver.state.ask("t", probe: true)
+        driver.admit(2, unit: 1, partition: 1)
+        #expect(driver.topic().phase == .probing(partition: driver.place(1)))
+        driver.pump()
+        driver.learn(partitions: 2)
+        #expect(driver.pump() == [0] && driver.sent.last?.slot == .single)
+    }
+
     @Test("an event of another partition that is delivered meanwhile ends no probe: it may have been sent before the topic failed")
     func others() {
         var driver = Driver { $0.setAsideTopics = 0 }

@@ -314,7 +314,7 @@ struct ForwardStateRefusalTests {
     func noCrowd() {
         for (role, isFull) in [(ForwardRole.direct, false), (.drain, true)] {
             var driver = Driver(role) { $0.queueLimit = 2000 }
-            if role == .direct { driver.admit(40, size: 40) } else { driver.admit(60, unit: 1, partition: 0) }
+            if role == .direct { driver.admit(40, size: 40) } else { driver.admit(200, unit: 1, partition: 0) }
             driver.learn()
             driver.pump()
             self.refuse(&driver, [0])
