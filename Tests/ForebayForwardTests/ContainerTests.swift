@@ -137,6 +137,15 @@ struct ContainerTests {
         #expect(!table.holds(model.count))
     }
 
+    @Test("names are spread over the table, so that a search is short")
+    func spread() throws {
+        var table = TopicTable()
+        for index in 0..<100 { Self.withName("topic-\(index)") { table.add($0, at: index) } }
+        let cells = try #require(Mirror(reflecting: table).descendant("cells") as? [Int32])
+        #expect(cells.count { $0 >= 0 } == 100)
+        #expect(cells.split(whereSeparator: { $0 < 0 }).allSatisfy { $0.count < 90 })
+    }
+
     @Test("topics that wait come in their order, however they come and go")
     func waitingTopics() {
         var random = SplitMix(seed: 16)
@@ -183,6 +192,30 @@ struct ContainerTests {
             #expect(slot.waitsForTime == waits && slot.isOpen == (phase == .open) && !slot.wantsMetadata, "\(phase)")
             slot.wanted.append(0)
             #expect(slot.wantsMetadata)
+            slot.held = 1
+            #expect(slot.waitsForTime == (waits || phase == .draining(until: 5)), "of what it holds the reports are waited for")
+        }
+    }
+
+    @Test("a producer is made when it is needed and its time has come; it is closed when its reports are in, or for long enough not")
+    func opensAndCloses() {
+        for (phase, outstanding, held, opens, closes) in [
+            (.closed(until: 5), 0, 0, 5, nil), (.open, 0, 0, nil, nil), (.failing(until: 5), 1, 0, nil, 5),
+            (.failing(until: 5), 0, 1, nil, 0),
+            (.draining(until: 5), 1, 0, nil, nil), (.draining(until: 5), 0, 0, nil, 0), (.draining(until: 5), 0, 1, nil, 5),
+            (.draining(until: 5), 1, 1, nil, nil), (.renewing(until: 5), 0, 0, nil, 0), (.renewing(until: 5), 1, 0, nil, nil),
+            (.renewing(until: 5), 0, 1, nil, nil),
+        ] as [(ProducerSlotState.Phase, Int, Int, opens: UInt64?, closes: UInt64?)] {
+            for now in [0, 4, 5, 6] as [UInt64] {
+                var slots = [ProducerSlotState](repeating: ProducerSlotState(), count: 3)
+                (slots[1].phase, slots[1].outstanding, slots[1].held) = (phase, outstanding, held)
+                #expect(slots.toOpen(now: now).isEmpty)
+                slots[1].isWanted = true
+                #expect(slots.toOpen(now: now) == (opens.map { now >= $0 } ?? false ? [.small] : []), "\(phase), \(now)")
+                #expect(
+                    slots.toClose(now: now) == (closes.map { now >= $0 } ?? false ? [.small] : []),
+                    "\(phase), \(outstanding), \(held), \(now)")
+            }
         }
     }
 

@@ -239,8 +239,9 @@ struct ForwardStateAsideTests {
         driver.admit(1, partition: 1)
         #expect(driver.state.takeLeaving().map(\.flights) == [[24]] && driver.pump().count == 20)
         #expect(driver.sent.suffix(20).allSatisfy { $0.partition == 0 })
-        driver.state.fail(partition: driver.place(1), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().isEmpty, "it has nothing")
+        driver.report(driver.sent.map(\.number))
+        driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
+        #expect(driver.state.takeLeaving().isEmpty && driver.partition(0).aside == .none, "it has nothing")
     }
 
     @Test("the last event of a topic that was to be placed anew leaves with its partition: what waits is placed")
@@ -254,6 +255,18 @@ struct ForwardStateAsideTests {
         #expect(driver.topic().waiting.count == 1)
         driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
         #expect(driver.topic().partitions.count == 3 && driver.partition(0).aside == .aside && driver.pump() == [1])
+    }
+
+    @Test("what was delivered before those in front of it, or is to be a dead letter, does not leave")
+    func gaps() {
+        var driver = Driver()
+        driver.admit(6)
+        driver.learn()
+        #expect(driver.pump { $0 == 1 ? .messageTooLarge : .none } == [0, 2, 3, 4, 5])
+        driver.report([3])
+        driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
+        driver.verify()
+        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 2, 4, 5]] && driver.state.holds.keys.sorted() == [0, 2, 4, 5])
     }
 
     @Test("an event that left keeps why its partition failed, also for those that follow it")
@@ -306,6 +319,20 @@ struct ForwardStateAsideTests {
         driver.state.see("later", SetAsideTopic(whole: .aside), at: 1000)
         driver.admit(1, topic: "later")
         #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("later")])
+    }
+
+    @Test("what leaves of a partition that was set aside, went direct and is set aside again in one turn leaves together")
+    func onceMore() {
+        var driver = Driver()
+        driver.admit(1)
+        driver.learn()
+        for mode in [SetAsideMode.aside, .closing, .aside] {
+            driver.state.see("t", SetAsideTopic(partitions: [0: mode], partitionCount: 2), at: driver.now)
+            if mode == .closing { driver.state.see("t", nil, at: driver.now) }
+            driver.admit(1)
+        }
+        driver.verify()
+        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 1, 2, 3]] && driver.state.takeLeaving().isEmpty)
     }
 
     @Test("the drain sends what is set aside, whatever it sees; what is drained is closed when it has no events left")

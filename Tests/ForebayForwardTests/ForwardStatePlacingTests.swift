@@ -89,146 +89,33 @@ struct ForwardStatePlacingTests {
         #expect(driver.pump().count == 2 && driver.topic().keyCount == 4)
     }
 
+    @Test("keys that are to spread anew while a number of partitions is waited for spread over that")
+    func keysSpreadOverTheNext() {
+        var driver = Driver()
+        driver.admit(Self.keyed(1))
+        driver.learn(partitions: 2)
+        driver.report(driver.pump())
+        driver.state.see("t", SetAsideTopic(partitions: [7: .aside], partitionCount: 2), at: driver.now)
+        driver.learn("t", leaders: [1, 1, 1, 1])
+        driver.admit(1)
+        let sent = driver.pump()
+        driver.learn("t", leaders: [1, 1, 1, 1, 1, 1])
+        #expect(driver.topic().nextCount == 6 && driver.topic().keyCount == 2)
+        driver.state.see("t", nil, at: driver.now)
+        #expect(driver.topic().nextCount == 6)
+        driver.report(sent)
+        #expect(driver.topic().partitions.count == 6 && driver.topic().keyCount == 6)
+    }
+
     @Test("a count that was not known when a partition was set aside, or is the topic's own, keeps no key back")
     func keyCounts() {
-        for (told, keyCount) in [(0, 4), (4, 4), (3, 3)] as [(Int32, Int)] {
+        for (told, keyCount) in [(0, 4), (4, 4), (3, 3), (1, 1)] as [(Int32, Int)] {
             var driver = Driver()
             driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: told), at: driver.now)
             driver.admit(Self.keyed(1))
             driver.learn(partitions: 4)
             #expect(driver.topic().keyCount == keyCount)
             #expect(driver.partition(1).aside == .aside && driver.partition(0).aside == .none && driver.topic().live == [0, 2, 3])
-        }
-    }
-
-    // MARK: Another number of partitions
-
-    @Test("more partitions without leaders: keyless events that waited go where there is one")
-    func leaderlessGrowth() {
-        var driver = Driver { $0.stickyBytes = 1 }
-        driver.admit(1)
-        driver.learn(partitions: 1)
-        driver.pump()
-        driver.learn("t", leaders: [1, nil, nil])
-        driver.admit((0..<20).map { _ in EventFactory.Sample("t", value: "v") })
-        #expect(driver.topic().waiting.count == 20)
-        driver.report([0])
-        #expect(driver.pump().count == 20 && driver.sent.allSatisfy { $0.partition == 0 })
-        #expect(driver.topic().live == [0] && driver.partition(1).isLeaderless && driver.partition(2).isLeaderless)
-    }
-
-    @Test("the same number again changes nothing; another one is taken back when the cluster says so in time")
-    func counts() {
-        var driver = Driver()
-        driver.admit(2)
-        driver.learn(partitions: 2)
-        driver.pump()
-        let places = driver.topic().partitions
-        driver.state.wantAll()
-        driver.learn(partitions: 2)
-        #expect(driver.topic().nextCount == nil && driver.topic().partitions == places)
-        driver.state.wantAll()
-        driver.learn(partitions: 3)
-        driver.admit(1)
-        #expect(driver.topic().nextCount == 3 && driver.pump().isEmpty)
-        driver.state.wantAll()
-        driver.learn(partitions: 2)
-        #expect(driver.topic().nextCount == nil && driver.topic().partitions == places)
-        #expect(driver.pump() == [2], "what waited for the new places goes to the old ones")
-    }
-
-    @Test("places of partitions that are gone are used again")
-    func placesAreReused() {
-        var driver = Driver()
-        driver.admit(1)
-        driver.learn(partitions: 8)
-        driver.report(driver.pump())
-        for count in [2, 8, 3, 8] {
-            driver.state.wantAll()
-            driver.learn(partitions: count)
-            #expect(driver.topic().partitions.count == count && driver.state.partitions.count == 8)
-            #expect(Set(driver.topic().partitions).isDisjoint(with: driver.state.freePartitions))
-        }
-    }
-
-    @Test("fewer partitions: what is in flight is waited for, then all that is left is placed anew, in its order, before what waited")
-    func recall() {
-        var driver = Driver { $0.partitionWindow = 1 }
-        driver.admit(2, partition: 0)
-        driver.admit(2, partition: 1)
-        driver.admit(Self.keyed(4))
-        driver.learn(partitions: 2)
-        let first = driver.pump()
-        #expect(first.count == 2)
-        driver.learn("t", leaders: [1])
-        driver.admit(Self.keyed(2))
-        driver.report([first[0]], .notLeader)
-        #expect(driver.topic().nextCount == 1 && driver.topic().partitions.count == 2, "one is in flight")
-        driver.report([first[1]], .notLeader)
-        #expect(driver.topic().partitions.count == 1 && driver.topic().assigned > 0)
-        var order: [UInt64] = []
-        for _ in 0..<20 where !driver.state.isIdle {
-            driver.wait(100)
-            order += driver.pump()
-            driver.report(Array(order.suffix(1)))
-            driver.learn(partitions: 1)
-            for death in driver.state.deaths { driver.state.buried(death.flight) }
-            driver.state.deaths = []
-            driver.retire()
-        }
-        #expect(order == [0, 1, 4, 5, 6, 7, 8, 9] && driver.state.totals.dead == 2, "two asked for a partition that is gone")
-    }
-
-    @Test("fewer partitions with nothing in flight: at once; suspects stay suspects, also when they are set aside")
-    func recallOfSuspects() {
-        var driver = Driver()
-        driver.admit(Self.keyed(6))
-        driver.learn(partitions: 4)
-        driver.report(driver.pump(), .invalidRecord)
-        #expect(driver.topic().alone == 6)
-        driver.state.wantAll()
-        driver.learn(partitions: 1)
-        #expect(driver.topic().partitions.count == 1 && driver.topic().alone == 6 && driver.partition(0).queued == 6)
-
-        driver.state.wantAll()
-        driver.learn("t", leaders: [1])
-        driver.pump()
-        var more = Driver()
-        more.admit(Self.keyed(6))
-        more.learn(partitions: 4)
-        more.report(more.pump(), .invalidRecord)
-        more.state.topics[0].limitIsKnown = false  // So that they wait at the topic.
-        more.learn("t", leaders: [1])
-        #expect(more.topic().waiting.count == 6)
-        more.state.fail(topic: 0, KafkaFailure(.topicAuthorizationFailed), byDelivery: false, now: more.now)
-        more.verify()
-        #expect(more.state.takeLeaving().flatMap(\.flights) == [0, 1, 2, 3, 4, 5] && more.topic().alone == 0)
-    }
-
-    @Test("another number of partitions while one of them is tried with an event: another is tried")
-    func probedMeanwhile() {
-        for count in [1, 5] {
-            var driver = Driver { $0.setAsideTopics = 0 }
-            driver.admit(Self.keyed(6))
-            driver.learn(partitions: 3)
-            driver.report(driver.pump(), .topicAuthorizationFailed)
-            driver.wait(10_000)
-            driver.learn(partitions: 3)
-            guard case .probing = driver.topic().phase else {
-                Issue.record("it is not tried")
-                return
-            }
-            driver.state.wantAll()
-            driver.learn(partitions: count)
-            var delivered: Set<UInt64> = []
-            for _ in 0..<30 {
-                let sent = driver.pump()
-                for flight in sent { driver.report([flight], from: driver.sent.last { $0.number == flight }!.slot) }
-                delivered.formUnion(sent)
-                driver.learn(partitions: count)
-                driver.wait(100)
-            }
-            #expect(delivered == Set(0..<6) && driver.topic().partitions.count == count)
         }
     }
 
@@ -262,6 +149,21 @@ struct ForwardStatePlacingTests {
         #expect(
             driver.sent.suffix(6).sorted { $0.number < $1.number }.map(\.partition) == (0..<6).map { Self.partition("key-\($0)", among: 3) }
         )
+    }
+
+    @Test("one that gives way because a partition is seen set aside is set aside once, and keeps its places until it is delivered")
+    func givesWayOnce() {
+        var driver = Driver()
+        driver.admit(1, partition: 0)
+        driver.learn(partitions: 4)
+        driver.pump()
+        let places = driver.topic().partitions
+        driver.learn("t", leaders: [1, 1])
+        #expect(driver.topic().nextCount == 2)
+        driver.state.see("t", SetAsideTopic(partitions: [3: .aside], partitionCount: 3), at: driver.now)
+        driver.verify()
+        #expect(driver.topic().aside == .aside && driver.state.closedTopics == [0])
+        #expect(driver.topic().partitions == places && driver.topic().keyCount == 4)
     }
 
     @Test("known from before a start, it is the same: nothing goes direct before the topic's partitions are drained")

@@ -93,6 +93,58 @@ struct ForwardStateProbeTests {
         #expect(driver.topic().phase == .probing(partition: driver.place(1)))
     }
 
+    @Test("a topic that is refused is not asked for any more: its producer is not made anew for it, and it may be forgotten")
+    func asksNoMore() {
+        var driver = Driver(.drain) { $0.idleTopics = 0 }
+        driver.state.ask("t", probe: true)
+        driver.learn(error: .unknownTopicOrPartition)
+        #expect(driver.state.refusals.map(\.key) == [SetAsideKey("t")] && !driver.topic().isAsked && !driver.topic().needsProbe)
+        driver.state.drain(.main, now: driver.now)
+        driver.state.closed(.main, now: driver.now)
+        #expect(driver.state.slotsToOpen(now: driver.now).isEmpty)
+        driver.state.evictIdleTopics()
+        #expect(driver.state.names.count == 0)
+    }
+
+    @Test("a topic that took events, and failed since at a delivery, is tried with the first that comes")
+    func readyBefore() {
+        var driver = Driver(.drain)
+        driver.state.ask("t", probe: false)
+        driver.learn(partitions: 2)
+        #expect(driver.topic().phase == .ready)
+        driver.state.ask("t", probe: true)
+        driver.admit(2, unit: 1, partition: 1)
+        #expect(driver.topic().phase == .probing(partition: driver.place(1)))
+        driver.pump()
+        driver.learn(partitions: 2)
+        #expect(driver.pump() == [0] && driver.sent.last?.slot == .single)
+    }
+
+    @Test("an event of another partition that is delivered meanwhile ends no probe: it may have been sent before the topic failed")
+    func others() {
+        var driver = Driver { $0.setAsideTopics = 0 }
+        driver.admit(2, partition: 0)
+        driver.admit(2, partition: 1)
+        driver.learn()
+        driver.pump()
+        driver.report([0, 1], .topicAuthorizationFailed)
+        #expect(driver.partition(0).knownProducer == 0 && driver.partition(1).knownProducer == 0, "it may be made anew")
+        driver.report([2])
+        #expect(driver.partition(1).knownProducer == 1 && driver.topic().needsProbe)
+        driver.report([3], .topicAuthorizationFailed)
+        #expect(driver.topic().failures == 1 && driver.partition(1).knownProducer == 1, "while it is held nothing counts")
+        driver.wait(100)
+        driver.learn()
+        driver.pump()
+        driver.learn()
+        #expect(driver.topic().phase == .probing(partition: driver.place(0)) && driver.pump() == [0])
+        driver.state.recovered(driver.place(1), now: driver.now)
+        #expect(driver.topic().phase == .probing(partition: driver.place(0)) && driver.topic().needsProbe)
+        driver.report([0], from: .single)
+        #expect(driver.topic().phase == .ready && driver.topic().failure == nil)
+        #expect(driver.pump().sorted() == [1, 3])
+    }
+
     @Test("what the drain is to ask for is asked again for each unit, known or not, and marks no probe that is not one")
     func asks() {
         var driver = Driver(.drain)

@@ -69,6 +69,7 @@ struct ForwardStateProducerTests {
         idle.state.drain(.main, now: idle.now)
         idle.state.renew(.main, now: idle.now)
         #expect(idle.state[.main].phase == .closed(until: idle.now), "only one that is open")
+        idle.state.renew(.main, now: idle.now)
         idle.state.opened(.main)
         idle.state.drain(.main, now: idle.now)
         idle.state.failed(.main, now: idle.now)

@@ -91,6 +91,20 @@ struct ForwardStateRefusalTests {
         }
     }
 
+    @Test("a record that was refused excuses its own producer, and not the next one")
+    func nextDelay() {
+        var driver = Driver()
+        driver.admit(1)
+        driver.learn()
+        driver.report(driver.pump(), .invalidRecord)
+        for delay in [0, 500] as [UInt64] {
+            driver.state.failed(.main, now: driver.now)
+            driver.state.closed(.main, now: driver.now)
+            #expect(driver.state[.main].phase == .closed(until: driver.now + delay))
+            driver.state.opened(.main)
+        }
+    }
+
     @Test("refused again soon, twice as many go alone; after many that went together, one is enough again")
     func caution() {
         var driver = Driver { $0.partitionWindow = 1 << 30 }
@@ -98,6 +112,7 @@ struct ForwardStateRefusalTests {
         var next: UInt64 = 0
         var left: [Int] = []
         for round in 0..<13 {
+            driver.verifies = round < 7  // Counting hundreds at each of as many steps takes long.
             driver.admit(round == 11 ? 3000 : 5)
             driver.learn()
             var sent = driver.pump()
@@ -144,6 +159,41 @@ struct ForwardStateRefusalTests {
         let again = driver.sent.suffix(5)
         #expect(again.filter { $0.slot == .single }.map(\.number).sorted() == [0, 3])
         #expect(again.filter { $0.slot == .main }.map(\.number) == [6, 7, 8])
+        driver.report([3], from: .single)
+        #expect(driver.pump() == [4, 5] && driver.sent.suffix(2).allSatisfy { $0.slot == .main }, "one was enough")
+    }
+
+    @Test("refused alone, as many go alone anew; each that is delivered is one less")
+    func anew() {
+        var driver = Driver()
+        driver.admit(4)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        let place = driver.place(0)
+        (driver.state.partitions[place].caution, driver.state.partitions[place].aloneLeft) = (4, 2)
+        driver.report([0], .invalidRecord, from: .single)
+        #expect(driver.partition(0).aloneLeft == 4 && driver.pump() == [1])
+        driver.report([1], from: .single)
+        #expect(driver.partition(0).aloneLeft == 3 && driver.pump() == [2])
+    }
+
+    @Test("refused again before 1024 went together it was too soon, and twice as many go alone", arguments: [(1023, 2), (1024, 1)])
+    func soon(together: Int, alone: Int) {
+        var driver = Driver { $0.partitionWindow = 1 << 30 }
+        driver.admit(2)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        driver.report([0], from: .single)
+        #expect(driver.partition(0).caution == 1 && driver.partition(0).aloneLeft == 0)
+        driver.admit(together)
+        let sent = driver.pump()
+        #expect(sent.count == together + 1 && self.slots(driver, sent).allSatisfy { $0 == .main })
+        driver.report(Array(sent.dropLast()))
+        #expect(driver.partition(0).deliveredTogether == together)
+        driver.report([sent.last!], .invalidRecord)
+        #expect(driver.partition(0).aloneLeft == alone && driver.partition(0).deliveredTogether == 0)
     }
 
     // MARK: Long runs
@@ -157,6 +207,9 @@ struct ForwardStateRefusalTests {
         driver.pump()
         self.refuse(&driver, [0])
         driver.admit(60, topic: "other")
+        driver.admit(1, partition: 1)
+        #expect(driver.pump().contains(105) && driver.partition(1).isAlone, "nothing stands behind it")
+        driver.admit(60, topic: "other")
         #expect(!driver.state.wantsMore && driver.partition(0).queued == 39)
         driver.state.checkStalls(now: driver.now)
         #expect(driver.partition(0).aside == .none)
@@ -168,7 +221,45 @@ struct ForwardStateRefusalTests {
         try #require(leaving.count == 1)
         #expect(leaving.map(\.departure.key) == [SetAsideKey("t", 0)] && leaving[0].flights == Array(0..<40))
         #expect(leaving[0].departure.failure.code == .invalidRecord && leaving[0].departure.held.map(\.token) == [0])
-        #expect(driver.topic().isIdle)
+        #expect(driver.topic().assigned == 1 && driver.partition(1).aside == .none)
+    }
+
+    @Test("half of the queue is a crowd, one byte less is none", arguments: [0, 1])
+    func halfOfTheQueue(more: Int) {
+        var sizes = Driver()
+        sizes.admit(1, size: 40)
+        let size = Int(sizes.state.flights[0].bytes)
+        var driver = Driver { $0.queueLimit = 2 * (11 * size + more) }
+        driver.admit(11, size: 40)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        driver.admit(100, topic: "other", size: 40)
+        for _ in 0..<2 { driver.state.checkStalls(now: driver.now) }
+        #expect(!driver.state.wantsMore && driver.state.takeLeaving().map(\.departure.key) == (more == 0 ? [SetAsideKey("t", 0)] : []))
+    }
+
+    @Test("after a crowd has given way it takes two more looks until the next does; what closes is left alone", arguments: [true, false])
+    func nextCrowd(isClosing: Bool) {
+        var driver = Driver { $0.queueLimit = 2000 }
+        driver.admit(20, size: 40)
+        if isClosing { driver.admit(20, partition: 1, size: 40) }
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        if isClosing { driver.state.partitions[driver.place(1)].aside = .closing }
+        driver.admit(60, topic: "other")
+        var left: [[Int32?]] = []
+        for look in 0..<4 {
+            #expect(driver.state[.single].outstanding > 0)
+            driver.state.checkStalls(now: driver.now)
+            left.append(driver.state.takeLeaving().map(\.departure.key.partition))
+            guard look == 1, !isClosing else { continue }
+            driver.admit(20, partition: 1, size: 40)
+            driver.pump()
+            driver.admit(60, topic: "other")
+        }
+        #expect(left == [[], [0], [], isClosing ? [] : [1]])
     }
 
     @Test("so do those whose next event is to go alone and waits for room in its producer")
@@ -223,7 +314,7 @@ struct ForwardStateRefusalTests {
     func noCrowd() {
         for (role, isFull) in [(ForwardRole.direct, false), (.drain, true)] {
             var driver = Driver(role) { $0.queueLimit = 2000 }
-            if role == .direct { driver.admit(40, size: 40) } else { driver.admit(60, unit: 1, partition: 0) }
+            if role == .direct { driver.admit(40, size: 40) } else { driver.admit(200, unit: 1, partition: 0) }
             driver.learn()
             driver.pump()
             self.refuse(&driver, [0])

@@ -89,7 +89,11 @@ struct ForwardStateReportTests {
             #expect(leaving.allSatisfy { $0.departure.key == SetAsideKey("t", isTopics ? nil : 0) })
             let isUnknown = KafkaFate(of: code) == .unknown
             #expect(driver.state.notes.contains(.unknownError(topic: "t", code: code)) == isUnknown, "\(code)")
-            guard expected != .aside else { continue }
+            #expect(driver.state.takeWanted(by: .main) == (code == .unknownPartition ? [0] : []), "it has another number of them")
+            guard expected != .aside else {
+                #expect(driver.state.partitions.allSatisfy { $0.failures == 0 && $0.restsUntil == 0 } && driver.state.resting.isEmpty)
+                continue
+            }
             let rests = expected == .rests || isUnknown
             #expect(driver.partition(0).failures == (rests ? 1 : 0), "\(code)")
             driver.wait(rests ? 100 : 0)
@@ -102,6 +106,16 @@ struct ForwardStateReportTests {
                 #expect(driver.sent.suffix(2).map(\.number) == [0, 1] && driver.sent.last?.slot == .main, "\(code)")
             }
         }
+    }
+
+    @Test(
+        "what is set aside by its only report does not rest, nor is it looked at again",
+        arguments: [KafkaErrorCode.notEnoughReplicas, .topicAuthorizationFailed])
+    func asideAtOnce(code: KafkaErrorCode) {
+        var driver = Self.sent(1)
+        driver.report([0], code)
+        #expect(driver.state.takeLeaving().flatMap(\.flights) == [0])
+        #expect(driver.state.resting.isEmpty && driver.state.ready.isEmpty && driver.state.partitions.allSatisfy { $0.failures == 0 })
     }
 
     @Test("refused events are told as one, by topic and code; errors that no table knows once")

@@ -163,6 +163,46 @@ struct ForwardStateSendingTests {
         #expect(driver.pump() == [0, 1, 2])
     }
 
+    @Test("a partition that waits for its producer is listed there once, however often it is looked at")
+    func stallsOnce() {
+        var driver = Driver()
+        driver.admit(2)
+        driver.learn()
+        driver.state.drain(.main, now: driver.now)
+        for _ in 0..<3 {
+            driver.state.markReady(driver.place(0))
+            #expect(driver.pump().isEmpty && driver.state[.main].stalled == [driver.place(0)])
+        }
+        driver.state.closed(.main, now: driver.now)
+        driver.state.opened(.main)
+        #expect(driver.state[.main].stalled.isEmpty && driver.partition(0).stalledAt == 0)
+        driver.learn()
+        #expect(driver.pump() == [0, 1])
+    }
+
+    @Test("what has nothing to send is not looked at")
+    func nothingToLookAt() {
+        var driver = Driver()
+        driver.admit(2)
+        driver.admit(1, partition: 1)
+        driver.learn()
+        driver.pump()
+        driver.report([0])
+        #expect(driver.state.ready.isEmpty)
+        driver.state.see("t", SetAsideTopic(partitions: [1: .closing], partitionCount: 2), at: driver.now)
+        driver.state.see("t", nil, at: driver.now)
+        driver.learn("t", leaders: [1, 1])
+        #expect(driver.state.ready.isEmpty)
+        driver.report([1, 2])
+        #expect(driver.state.ready.isEmpty)
+        driver.admit(1)
+        #expect(driver.pump { _ in .queueFull } == [])
+        driver.state.setAside(topic: 0, KafkaFailure(.topicAuthorizationFailed))
+        driver.pump()
+        driver.state.wakeStalled(.main)
+        #expect(driver.state.ready.isEmpty)
+    }
+
     @Test("after failed reports a partition rests, longer each time, up to its limit; a purge costs no rest")
     func restsAfterReports() {
         var driver = Driver()

@@ -159,4 +159,58 @@ struct ForwardStateStallTests {
         driver.state.checkStalls(now: 10)
         #expect(driver.state.takeLeaving().isEmpty && driver.state.takeWanted(by: .main).isEmpty)
     }
+
+    // MARK: What an operator is told
+
+    @Test(
+        "a partition that stands still for long, and is not set aside by then, is told: the one that has for longest, whichever part of the look finds it"
+    )
+    func told() {
+        for perLook in [1, 2, 100] {
+            var driver = Driver {
+                $0.partitionPatience = 1_000_000
+                $0.stallTold = 500
+                $0.stallsPerLook = perLook
+            }
+            for (partition, now) in [(0, 1200), (1, 1000), (2, 1100), (3, 900)] as [(Int32, UInt64)] {
+                driver.now = now
+                driver.admit(1, partition: partition)
+                driver.learn(partitions: 4)
+            }
+            let order: [UInt64] = [1500, 1499, 1400, 1399].reversed()
+            #expect(driver.state.stall == nil)
+            for (looked, stall) in zip(order, [nil, (3, 900), (3, 900), (3, 900)] as [(Int32, UInt64)?]) {
+                while !driver.state.checkStalls(now: looked) {
+                    #expect(
+                        driver.state.stall?.partition == (looked == 1399 ? nil : looked == 1400 ? nil : 3), "not before all are looked at")
+                }
+                #expect(
+                    driver.state.stall == stall.map { ForwardState.Stall(topic: "t", partition: $0.0, movedAt: $0.1) },
+                    "\(perLook), \(looked)")
+            }
+            driver.pump()
+            driver.report([3])
+            while !driver.state.checkStalls(now: 1500) {}
+            #expect(driver.state.stall == ForwardState.Stall(topic: "t", partition: 1, movedAt: 1000))
+            driver.report([0, 1, 2])
+            while !driver.state.checkStalls(now: 1500) {}
+            #expect(driver.state.stall == nil)
+        }
+    }
+
+    @Test("of two that stand still for as long the first is told; none that is set aside or closing, and none of the drain")
+    func toldOnly() {
+        for (role, mode, partition) in [
+            (ForwardRole.direct, SetAsideMode.none, 0), (.direct, .closing, 1), (.direct, .aside, 1), (.drain, .none, nil),
+        ] as [(ForwardRole, SetAsideMode, Int32?)] {
+            var driver = Driver(role) { $0.stallTold = 500 }
+            driver.now = 1000
+            driver.admit(1, partition: 0)
+            driver.admit(1, partition: 1)
+            driver.learn()
+            driver.state.partitions[driver.place(0)].aside = mode
+            driver.state.checkStalls(now: 1600)
+            #expect(driver.state.stall?.partition == partition, "\(role), \(mode)")
+        }
+    }
 }

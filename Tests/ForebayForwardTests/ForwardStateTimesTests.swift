@@ -65,7 +65,9 @@ struct ForwardStateTimesTests {
         let minute: Int64 = 60_000
         for (age, before, isOld) in [
             (20 * minute, 30 * minute, true), (20 * minute, 41 * minute, false), (20 * minute, .max, false), (3 * minute, nil, true),
-            (minute / 2, nil, false), (-5 * minute, nil, false), (-5 * minute, minute, false),
+            (minute / 2, nil, false), (-5 * minute, nil, false), (-5 * minute, minute, false), (minute, nil, false),
+            (minute + 1, nil, true),
+            (10 * minute, 20 * minute, false), (10 * minute + 1, 20 * minute, true),
         ] as [(Int64, Int64?, Bool)] {
             var driver = self.refused([age], times: KafkaTimeLimits(before: before))
             driver.report([0], .invalidTimestamp, from: .single)
@@ -74,7 +76,9 @@ struct ForwardStateTimesTests {
         }
     }
 
-    @Test("what goes out with the time of delivery from then on: a tenth less old than the topic takes; where that is not told, an eighth less than it")
+    @Test(
+        "what goes out with the time of delivery from then on: a tenth less old than the topic takes; where that is not told, an eighth less than it"
+    )
     func redatesThrough() {
         let minute: Int64 = 60_000
         for (age, before, through) in [
@@ -152,11 +156,71 @@ struct ForwardStateTimesTests {
         #expect(driver.cursor == 1 && driver.state.deaths.isEmpty)
     }
 
+    @Test(
+        "a time of delivery that is refused within a round trip was not too old for having waited", arguments: [(250, false), (251, true)])
+    func roundTrip(waited: Int64, isOld: Bool) {
+        var driver = self.refused([2 * Self.hour], times: KafkaTimeLimits(before: 100))
+        driver.report([0], .invalidTimestamp, from: .single)
+        #expect(self.pump(&driver).map(\.isRedated) == [true])
+        driver.state.wall += waited
+        driver.report([0], .invalidTimestamp, from: .single)
+        #expect((driver.topic().aside == .none) == isOld && driver.state.refusedTimes == (isOld ? [] : ["t"]))
+        driver.verify()
+    }
+
+    /// What goes out now, with which time.
+    private func times(_ driver: inout Driver, _ answer: (Int) -> KafkaErrorCode = { _ in .none }) -> [ForwardState.Outgoing.Time] {
+        var times: [ForwardState.Outgoing.Time] = []
+        driver.state.pump(now: driver.now) { outgoing, _, _ in
+            times.append(outgoing.time)
+            return answer(times.count - 1)
+        }
+        driver.verify()
+        return times
+    }
+
+    @Test(
+        "too large with a header of ours, whoever says so, it goes out without, at once; too large without, too, it is dead",
+        arguments: [true, false])
+    func bare(isRefusedByBroker: Bool) {
+        var driver = self.refused([2 * Self.hour, 2 * Self.hour], times: KafkaTimeLimits(before: Self.hour))
+        driver.report([0], .invalidTimestamp, from: .single)
+        if isRefusedByBroker {
+            for time in [ForwardState.Outgoing.Time.ofDelivery, .ofDeliveryAlone] {
+                #expect(driver.state.deaths.isEmpty && self.times(&driver) == [time])
+                driver.report([0], .messageTooLarge, from: .single)
+            }
+            #expect(self.times(&driver) == [.ofDelivery], "the one behind it has its header")
+        } else {
+            #expect(self.times(&driver) { $0 < 2 ? .messageTooLarge : .none } == [.ofDelivery, .ofDeliveryAlone, .ofDelivery])
+        }
+        #expect(driver.state.deaths.map(\.flight) == [0] && driver.state.deaths[0].code == .messageTooLarge)
+        #expect(driver.partition(0).redatedAt == Self.now && driver.topic().aside == .none)
+    }
+
+    @Test("one that went without its header keeps to that; with its own time again it has none to leave out")
+    func staysBare() {
+        var driver = self.refused([2 * Self.hour], times: KafkaTimeLimits(before: 1000), setAsideTopics: 0)
+        driver.report([0], .invalidTimestamp, from: .single)
+        #expect(self.times(&driver) { $0 == 0 ? .messageTooLarge : .none } == [.ofDelivery, .ofDeliveryAlone])
+        driver.state.wall += 501
+        driver.report([0], .invalidTimestamp, from: .single)
+        driver.wait(100)
+        #expect(self.times(&driver) == [.ofDeliveryAlone])
+        driver.report([0], .invalidTimestamp, from: .single)
+        driver.wait(5000)
+        driver.learn("t", leaders: [1])
+        driver.state.learnedLimit(nil, times: KafkaTimeLimits(before: 1000), 0, now: driver.now)
+        #expect(self.times(&driver) == [.itsOwn] && driver.state.refusedTimes == ["t"])
+        driver.report([0], from: .single)
+        #expect(driver.state.refusedTimes.isEmpty && driver.state.notes.last == .timeTaken(topic: "t"))
+    }
+
     @Test("no time is named to wait for that this node's own clock has passed: the clocks differ then, and that is said")
     func reasonOfRefusal() throws {
         for (age, after, words) in [
             (100, Self.hour, "their clock and this node's differ"), (0, 10, "their clock and this node's differ"),
-            (-Self.hour / 2, Self.hour, "their clock has come near"),
+            (-Self.hour / 2, Self.hour, "their clock has come near"), (-Self.hour, Self.hour, "their clock has come near"),
             (-2 * Self.hour, Self.hour, "their clock has come to \(Timestamp.rfc3339(Self.now + Self.hour))"),
         ] as [(Int64, Int64, String)] {
             var driver = self.refused([age], times: KafkaTimeLimits(before: Self.hour, after: after))

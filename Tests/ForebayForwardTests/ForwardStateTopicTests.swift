@@ -48,6 +48,72 @@ struct ForwardStateTopicTests {
         #expect(driver.pump() == [1])
     }
 
+    @Test("an answer that comes late, after its topic was held, does not judge what came meanwhile either")
+    func overtakenByHold() {
+        var driver = Driver { $0.setAsideTopics = 0 }
+        driver.admit(1)
+        driver.learn(partitions: 2)
+        driver.report(driver.pump())
+        driver.state.wantAll()
+        #expect(driver.state.takeWanted(by: .main) == [0])
+        driver.admit(1, partition: 2)
+        driver.state.fail(topic: 0, KafkaFailure(.leaderNotAvailable), byDelivery: false, now: driver.now)
+        driver.state.wantAll()
+        #expect(driver.state.takeWanted(by: .main).isEmpty, "its time will ask for it")
+        driver.verify()
+        driver.wait(100)
+        driver.learn("t", leaders: [1, 1])  // The first answer.
+        #expect(driver.state.deaths.isEmpty && driver.state.takeWanted(by: .main) == [0])
+        driver.learn("t", leaders: [1, 1, 1])
+        #expect(driver.pump() == [1])
+    }
+
+    @Test("many new topics are those beyond one request that wait, are not known and not set aside; the drain's are none")
+    func manyNew() {
+        for (role, count, isMany) in [(ForwardRole.direct, 3, false), (.direct, 4, true), (.drain, 4, false)] {
+            var driver = Driver(role) { $0.topicsPerRequest = 3 }
+            driver.admit((0..<count).map { EventFactory.Sample("t\($0)", value: "v") })
+            #expect(driver.state.manyNew() == (isMany ? [0, 1, 2, 3] : []))
+        }
+        for change in 0..<4 {
+            var driver = Driver { $0.topicsPerRequest = 3 }
+            driver.admit((0..<5).map { EventFactory.Sample("t\($0)", value: "v") })
+            switch change {
+            case 0: driver.state.topics[1].learnedAt = 1
+            case 1: driver.state.topics[1].phase = .ready
+            case 2: driver.state.see("t1", SetAsideTopic(whole: .aside), at: driver.now)
+            default: driver.state.topics[1].wantedBy = 0
+            }
+            #expect(driver.state.manyNew() == [0, 2, 3, 4])
+            driver.state.topics[0].learnedAt = 1
+            #expect(driver.state.manyNew().isEmpty, "three are as many as one request is for")
+            driver.state.notListed(1, now: driver.now)
+            #expect(driver.topic("t1").failure == nil && driver.topic("t1").failures == 0, "it is not new")
+        }
+    }
+
+    @Test(
+        "a new topic that the cluster does not list is held, then set aside, and not asked for meanwhile; where no more may be, it is asked for"
+    )
+    func notListed() {
+        for isFull in [false, true] {
+            var driver = Driver { $0.setAsideTopics = isFull ? 0 : 10 }
+            driver.admit(1)
+            driver.state.notListed(0, now: driver.now)
+            driver.verify()
+            #expect(driver.topic().phase == (isFull ? .unknown : .held(until: driver.now + 100)))
+            #expect(driver.state.takeWanted(by: .main) == (isFull ? [0] : []))
+            guard !isFull else { continue }
+            driver.wait(100)
+            #expect(driver.topic().phase == .unknown)
+            driver.state.notListed(0, now: driver.now)
+            #expect(driver.topic().aside == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0])
+            #expect(driver.state.takeWanted(by: .main).isEmpty)
+            driver.state.see("t", nil, at: driver.now)
+            #expect(driver.state.takeWanted(by: .main) == [0])
+        }
+    }
+
     @Test("however many topics one batch names: some are asked for at once, in their order, and topics out of use go meanwhile")
     func manyTopics() {
         var driver = Driver {
@@ -133,6 +199,32 @@ struct ForwardStateTopicTests {
         #expect(driver.state.slotsToOpen(now: driver.now) == [.main], "at once: nothing is wrong with it")
         driver.learn()
         #expect(driver.pump().first == 21)
+    }
+
+    @Test(
+        "… whatever their places; a topic that was forgotten is asked for by none, and what was wanted of its predecessor is not asked twice"
+    )
+    func renewsFirst() {
+        var driver = Driver { $0.idleTopics = 2 }
+        driver.admit((0..<3).map { EventFactory.Sample("new-\($0)", value: "v") })
+        driver.admit(1, topic: "flows")
+        driver.learn("flows", leaders: [1])
+        driver.state.learnedLimit(nil, driver.index("flows"), now: driver.now)
+        driver.pump()
+        driver.replace(.main)
+        #expect(driver.state[.main].wanted.all == [3, 0, 1, 2])
+        #expect(driver.state.takeWanted(by: .main) == [3, 0, 1, 2] && driver.state.takeWanted(by: .main).isEmpty)
+        driver.learn("flows", leaders: [1])
+        driver.report(driver.pump())
+        for number in 0..<3 {
+            driver.learn("new-\(number)", leaders: [1])
+            driver.state.learnedLimit(nil, number, now: driver.now)
+        }
+        for number in 0..<3 { driver.report(driver.pump().filter { $0 == UInt64(number) } + [UInt64(number)]) }
+        driver.state.evictIdleTopics()
+        #expect(driver.state.names.count < 4)
+        driver.replace(.main)
+        #expect(driver.state[.main].wanted.all.allSatisfy { driver.state.names.holds($0) })
     }
 
     @Test("a renewal that would wait for a frozen broker is given up")

@@ -168,7 +168,6 @@ extension ForwardState {
     private mutating func giveWay(_ topic: Int) {
         let failure = KafkaFailure(
             .unknownPartition, reason: "the topic was made anew with fewer partitions: what its former ones hold is delivered first")
-        self.topics[topic].nextCount = nil
         if self.role == .direct { self.setAside(topic: topic, failure) } else { self.withdraw(topic: topic, failure, byDelivery: false) }
     }
 
@@ -181,9 +180,7 @@ extension ForwardState {
     /// Other partitions are set aside, or none any more: among how many its keys are spread may have changed.
     mutating func spreadKeys(_ topic: Int, now: UInt64) {
         let count = self.topics[topic].partitions.count
-        guard count > 0, self.topics[topic].nextCount == nil, self.keyCount(topic, among: count) != self.topics[topic].keyCount else {
-            return
-        }
+        guard self.topics[topic].nextCount == nil, self.keyCount(topic, among: count) != self.topics[topic].keyCount else { return }
         self.setPartitionCount(topic, count, now: now)
     }
 

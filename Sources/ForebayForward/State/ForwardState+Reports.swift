@@ -40,10 +40,8 @@ extension ForwardState {
         }
         self.topics[topic].delivered += 1
         self.topics[topic].deliveredBytes += UInt64(self.flights[flight].bytes)
-        if self.partitions[place].failures > 0 || self.topics[topic].needsProbe || self.topics[topic].failure != nil {
-            self.recovered(place, now: now)
-        }
-        if self[slot].failures > 0 { self[slot].failures = 0 }
+        if self.partitions[place].failures > 0 || self.topics[topic].needsProbe { self.recovered(place, now: now) }
+        self[slot].failures = 0
         if self.partitions[place].isHalted {
             self.resumeIfReported(place, now: now)
         } else if self.partitions[place].queued > 0 {
@@ -114,7 +112,6 @@ extension ForwardState {
         }
         if fate == .refused, slot == .single, report.error == .messageTooLarge, self.goesBare(flight) {
             self.requeue(flight, place, slot)
-            self.partitions[place].isHalted = true
             return self.resumeIfReported(place, now: now)
         }
         if fate == .refused, slot == .single {
@@ -122,9 +119,7 @@ extension ForwardState {
             self.flights[flight].status = .dying
             self.remove(flight, place, slot)
             self.die(flight, topic, report.error, reason: self.reason(flight, topic, report.error))
-            if self.partitions[place].aloneLeft > 0 || self.partitions[place].caution > 0 {
-                self.partitions[place].aloneLeft = max(1, self.partitions[place].caution)
-            }
+            self.partitions[place].aloneLeft = max(self.partitions[place].aloneLeft, self.partitions[place].caution)
             self.topics[topic].refusal = (report.error, isOfEvent: true)
             self.partitions[place].movedAt = now
             self.recovered(place, now: now)
@@ -196,7 +191,7 @@ extension ForwardState {
         guard self.partitions[place].unsettled > 0 else { return }
         self.partitions[place].next = self.partitions[place].oldest
         if rests, self.partitions[place].restsUntil <= now { self.rest(place, now: now) }
-        if self.partitions[place].queued > 0 { self.markReady(place) }
+        self.markReady(place)
     }
 
     mutating func setAlone(_ flight: UInt32, _ topic: Int) {

@@ -132,7 +132,6 @@ extension ForwardState {
         case .refused where code == .messageTooLarge && self.goesBare(flight): self.markReady(place)
         case .refused:
             // Alone by nature: no batch was made yet.
-            self.flights[flight].status = .sent
             self.partitions[place].queued -= 1
             self.partitions[place].outstanding += 1
             self.queuedBytes -= Int(self.flights[flight].bytes)

@@ -22,7 +22,6 @@ extension ForwardState {
         let wasRedated = self.flights[flight].flags.contains(.redated)
         let redatedAt = self.partitions[place].redatedAt
         self.requeue(flight, place, .single)
-        self.partitions[place].isHalted = true
         if wasRedated, self.age(of: redatedAt) > Self.roundTrip, self.isPerhapsTooOld(redatedAt, topic) {
             // It waited in the client while the brokers were away.
             return self.resumeIfReported(place, now: now, rests: true)

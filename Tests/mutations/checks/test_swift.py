@@ -289,6 +289,78 @@ class Operators(unittest.TestCase):
         watched = "struct S {\n    var a: Int { self.b }\n    func f() {\n        self.b = c\n        d = self.a\n    }\n}\n"
         self.assertEqual([change.operator for change in operators.changes(swift.read(watched))].count("swap"), 1)
 
+    TYPE = """
+struct S {{
+    private mutating func add(_ a: Int) {{
+        guard a > 0, self.isOpen else {{ return }}
+        self.sum += a
+        self.more(a)
+    }}
+    mutating func more(_ a: Int) {{ self.all.append(a) }}
+    mutating func both() {{ (self.b, self.c) = (1, 2) }}
+    mutating func local() {{
+        var b = 1
+        b += 1
+    }}
+    mutating func odd() {{ self.other.go() }}
+    mutating func loop() {{ if self.sum > 0 {{ self.loop() }} }}
+    var isOpen: Bool {{ self.limit > self.sum }}
+    mutating func f() {{
+        {}
+        {}
+    }}
+}}
+protocol S {{
+    func needed(_ a: Int)
+}}
+extension S {{
+    func needed(_ a: Int) {{}}
+}}
+struct T {{
+    enum E {{
+        case known(Int)
+    }}
+    func quiet() {{}}
+}}
+"""
+
+    def test_what_a_function_of_the_type_does_is_what_stands_in_it(self):
+        def swaps(one, other):
+            changes = operators.changes(swift.read(self.TYPE.format(one, other)))
+            return sum(change.operator == "swap" and change.text.endswith(one) for change in changes)
+
+        for one, other in (
+            ("self.add(a)", "self.b = c"),
+            ("self.more(a)", "self.sum += 1"),
+            ("self.loop()", "self.all.append(a)"),
+            ("if self.isOpen { self.b = c }", "self.all.append(a)"),
+            ("self.b.append(.known(a))", "self.c = d"),
+            ("self.local()", "self.b = c"),
+            ("if a ?? b.map({ $0.c }) ?? d { self.b = c }", "self.sum += 1"),
+        ):
+            self.assertEqual(swaps(one, other), 0, f"{one}; {other}")
+        for one, other in (
+            ("self.add(a)", "self.sum = c"),
+            ("self.add(a)", "self.all = []"),  # By what it calls.
+            ("self.add(a)", "self.limit = c"),  # By the property that it looks at.
+            ("self.add(a)", "self.more(b)"),
+            ("self.loop()", "self.sum = c"),
+            ("self.both()", "self.b = c"),
+            ("self.odd()", "self.b = c"),
+            ("self.quiet()", "self.b = c"),  # Another type's.
+            ("self.b.append(.unknown(a))", "self.c = d"),
+            ("T.add(a)", "self.b = c"),
+            ("t.add(a)", "self.b = c"),
+            ("self.needed(a)", "self.b = c"),  # Whoever is of the protocol has its own.
+            ("add(a)", "self.b = c"),
+            ("self.add(a)", "self.b = C(self)"),
+            ("self.add(a)", "self.b = self.c.map(self.add)"),
+            ("if self.isOpen { self.b = c }", "self.limit = d"),
+            ("a.b = c", "self.d[e] = a"),  # A copy of it.
+            ("a.b = c", "d.append(a)"),
+        ):
+            self.assertEqual(swaps(one, other), 1, f"{one}; {other}")
+
     def test_answers(self):
         self.assertEqual(
             mutants("if a { return true }\nreturn b.c", "bool", head="func f() -> Bool"),

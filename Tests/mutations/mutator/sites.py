@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mutator import configuration, operators, swift
+from mutator.functions import Module
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,12 @@ def diff(path, before, after):
 
 
 def of_text(text, path, module=""):
-    """The sites of one source."""
-    source = swift.read(text)
-    lines = text.split("\n")
+    """The sites of one source, alone."""
+    return of_source(swift.read(text), path, module)
+
+
+def of_source(source, path, module):
+    text, lines = source.text, source.text.split("\n")
     seen = Counter()
     found = []
     for change in operators.changes(source):
@@ -61,11 +65,15 @@ def of_tree(root, modules=configuration.MODULES):
         files = sorted(file for file in (Path(root) / "Sources" / module).rglob("*.swift") if file.name != configuration.SWITCH)
         if not files:
             raise SystemExit(f"Sources/{module} has no Swift files")
-        found[module] = []
+        sources = {}
         for file in files:
             path = str(file.relative_to(root))
             try:
-                found[module] += of_text(file.read_text(), path, module)
+                sources[path] = swift.read(file.read_text())
             except swift.Unreadable as reason:
                 raise SystemExit(f"{path}: {reason}") from None
+        of_module = Module(sources.values())
+        for source in sources.values():
+            source.module = of_module
+        found[module] = [site for path, source in sources.items() for site in of_source(source, path, module)]
     return found

@@ -75,6 +75,7 @@ class Source:
     tokens: list
     pairs: dict  # the place of a bracket, opening or closing, to its partner's
     blocks: list = field(default_factory=list)
+    module: object = None  # What is known of the functions around it.
 
     def between(self, first, last):
         """The text of the tokens `first` to `last`, both included."""
