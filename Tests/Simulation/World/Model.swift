@@ -241,15 +241,15 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     /// The spool hands events out to be delivered.
     func hand(_ batch: Batch, of names: [String]) {
-        guard !self.isDamaged else { return }
         batch.forEachEvent { event, sequence in
             guard let value = event.value, value.count >= 8 else { return }
             let number = Int(clamping: value.loadUnaligned(as: UInt64.self))
             guard self.events.indices.contains(number) else { return }
             let known = self.events[number]
+            // Also of one that nobody was answered for.
             self.events[number].sequence = sequence
             self.handedBelow[known.line] = max(self.handedBelow[known.line] ?? 0, sequence + 1)
-            guard known.asideOf == names, known.forgetting == .no else { return }
+            guard !self.isDamaged, known.asideOf == names, known.forgetting == .no else { return }
             guard !(self.hasMissedReads?() ?? false) else { return }
             self.violate("event \(number), set aside when a process ended in order, is taken from the spool again at \(sequence)")
         }
