@@ -49,4 +49,43 @@ extension HadBackTests {
         #expect(spool.missing.map(\.sequences) == [lost.base..<lost.end], "\(spool.missing)")
         await spool.close()
     }
+
+    @Test("of a damaged one that was away and is back nothing is cut off, also where nothing of it can be read", arguments: [false, true])
+    func damagedAndBack(isAllLost: Bool) async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try fixture.open { $0.recentBytes = 0 }
+        _ = try await self.open(spool)
+        _ = try await self.append(spool, "old", 14, padding: 12_000)
+        await spool.close()
+        let path = try #require(try fixture.segmentFiles().last)
+        // Whole behind the mark, and then cut in an event.
+        let whole = try Data(contentsOf: URL(filePath: path))
+        let places = (0..<14).compactMap { whole.firstRange(of: Data("old\($0) ".utf8))?.lowerBound }
+        #expect(places.count > 1)
+        let bytes = whole.prefix((isAllLost ? places[0] : places[places.count - 1]) + 3000)
+        try bytes.write(to: URL(filePath: path))
+        spool = try fixture.open { $0.recentBytes = 0 }
+        _ = try await self.open(spool)
+        #expect(!spool.missing.isEmpty)
+        await spool.close()
+        let damaged = try Data(contentsOf: URL(filePath: path))
+        #expect(damaged.starts(with: bytes))
+        try FileManager.default.removeItem(atPath: path)
+        for start in 0..<2 {
+            spool = try fixture.open { $0.recentBytes = 0 }
+            let cursors = try await self.open(spool)
+            _ = try await self.append(spool, "new\(start)-", 9, padding: 12_000)
+            for cursor in cursors { cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor)) }
+            await spool.tidy()
+            await spool.close()
+        }
+        try damaged.write(to: URL(filePath: path))
+        spool = try fixture.open { $0.recentBytes = 0 }
+        _ = try await self.open(spool)
+        await spool.tidy()
+        #expect(!spool.missing.isEmpty && !FileManager.default.fileExists(atPath: path), "nobody needs it")
+        let kept = fixture.directory + "/quarantine/" + URL(filePath: path).lastPathComponent
+        #expect(FileManager.default.contents(atPath: kept)?.starts(with: bytes) == true, "but for whoever looks for its events")
+        await spool.close()
+    }
 }

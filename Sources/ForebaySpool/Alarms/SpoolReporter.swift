@@ -150,7 +150,11 @@ final class SpoolReporter: Sendable {
             self.save()
         }
         let lost = self.holes
-        return segments.filter { segment in lost.contains { $0.overlaps(segment.base..<max(segment.base, segment.end)) } }.map(\.number)
+        return segments.filter { segment in
+            // Of one that is no husk nothing may be readable.
+            let end = max(segment.isHusk ? segment.base : segment.base + 1, segment.end)
+            return lost.contains { $0.overlaps(segment.base..<end) }
+        }.map(\.number)
     }
 
     /// A cursor has gone over sequences of a file that is gone.
