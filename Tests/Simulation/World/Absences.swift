@@ -54,7 +54,9 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
             returns: life + absence.lives)
         self.disk.lose(chosen.path)
         self.model.damaged()
-        if absence.isNewest, line == nil { self.model.isNewestLost = true }
+        if absence.isNewest {
+            if let line { self.model.newestAsideAway = line } else { self.model.isNewestLost = true }
+        }
         self.model.coverage.hit(
             "\(absence.isNewest ? "the newest segment" : "a segment")\(line == nil ? "" : " of what is set aside") is away")
         self.model.tell?("\(chosen.path) is taken away, with \(events.count) events")
@@ -70,6 +72,7 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     private func putBack() {
         guard let segment, self.disk.put(segment.bytes, at: segment.path) else { return self.segment = nil }
         self.segment!.isBack = true
+        self.model.newestAsideAway = nil
         if segment.line == nil {
             // Also events that nobody was answered for: in one that was not sealed no more than would fit.
             let end = OnDisk(self.disk, log: "\(self.folder)/spool").sealedEnd(segment.path)
@@ -155,8 +158,13 @@ extension Model {
     }
 
     /// A start tells of losses that were told of before, too: those alone count of what is back.
-    func isStillTold(_ sequences: [Range<UInt64>]) {
+    ///
+    /// - Parameter begun: where what may be lost begins, by alarms that don't say where it ends.
+    func isStillTold(_ sequences: [Range<UInt64>], begun: [UInt64]) {
         self.losses.told += sequences.map { Losses.Part(sequences: $0, below: self.eventsBefore) }
+        self.losses.told += begun.map {
+            Losses.Part(sequences: $0..<UInt64.max, below: self.losses.begun[$0] ?? self.eventsBefore)
+        }
     }
 
     /// At the end: what an alarm took of a segment that is back is still told, for nobody has acknowledged it.

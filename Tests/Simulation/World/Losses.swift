@@ -12,6 +12,8 @@ struct Losses {
 
     /// In the spool, told in alarms.
     var told: [Part] = []
+    /// Alarms that name only where what may be lost begins, by that: events below a number, which there were when they were told first.
+    private(set) var begun: [UInt64: Int] = [:]
     /// Damage to the last groups before a crash, which no mark covers yet: lost without a word.
     var untold: [Part] = []
     /// Told once, and had back.
@@ -106,7 +108,9 @@ struct Losses {
             self.mixed[String(text[topic.upperBound...].prefix { $0 != ")" })] = before
         }
         guard let sequence = Self.lostFrom(text) else { return }
-        if let line { self.unknownAside[line] = before } else { self.told.append(Part(sequences: sequence..<UInt64.max, below: before)) }
+        guard line == nil else { return self.unknownAside[line!] = before }
+        self.begun[sequence] = self.begun[sequence] ?? before
+        self.told.append(Part(sequences: sequence..<UInt64.max, below: before))
     }
 }
 
@@ -126,6 +130,10 @@ extension Model {
                 self.coverage.hit("alarm: \(Self.kind(text))")
                 if !self.isDamaged { self.violate("a false alarm: \(record["file"] ?? "") \(text)") }
                 if text.hasPrefix("the spool is gone") { self.spoolIsGone() }
+                let file = record["file"] ?? ""
+                if let line = self.newestAsideAway, file.hasSuffix("/mark"), RoundPlan.Line.number(ofSideLog: file) == line {
+                    self.losses.unknownAside[line] = self.eventsBefore
+                }
             default: break
             }
             self.losses.read(record, before: self.eventsBefore, now: self.events.count)

@@ -194,6 +194,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     /// The newest segment of the spool was damaged, and no start has seen it yet.
     var isNewestLost = false
+    /// The same of the log of what is set aside of a line: where its mark can't be read either, nothing tells what is gone.
+    var newestAsideAway: Int?
     /// With the mark gone, too, nothing else tells of the newest segment: where it begins.
     var unmarked: UInt64?
 

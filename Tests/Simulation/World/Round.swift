@@ -47,14 +47,14 @@ package struct Round {
         defer { log.close() }
         var read = 0
         var steps = 0
-        var hasCrashed = false
+        var hasCrashed = false, haveSideLogsCrashed = false
         var crashedAt: UInt64 = 0
         var copies: Set<String> = []
         for (number, planned) in self.plan.lives.enumerated() {
             let isLast = number == self.plan.lives.count - 1
             let life = self.atLeast(planned, number, disk, model)
             self.count(life, after: number > 0 ? self.plan.lives[number - 1] : nil, model)
-            self.damage(life, disk, model, absences, crashedAt: hasCrashed ? crashedAt : nil, &copies)
+            self.damage(life, disk, model, absences, crashedAt: hasCrashed ? crashedAt : nil, haveSideLogsCrashed, &copies)
             absences.before(number, of: self.plan.lives.count, life.absence?.absence)
             self.damageBoth(disk, model)
             self.countCursors(life, disk, model)
@@ -91,6 +91,8 @@ package struct Round {
             // A start that came to nothing has written no mark.
             if isUnclean, node.hasOpened || !hasCrashed { crashedAt = machine.now }
             hasCrashed = isUnclean || hasCrashed && (node.refusal != nil || !node.hasOpened)
+            // A command to a node that is down opens the spool alone.
+            haveSideLogsCrashed = hasCrashed || haveSideLogsCrashed && life.forgetsStopped != nil
             for intrusion in disk.intrusions { model.violate("\(intrusion), which was away") }
             if let refusal = node.refusal { self.refused(refusal, hasStruck: disk.coverage != struck, isLast, model) }
             absences.check()
@@ -114,7 +116,8 @@ package struct Round {
 
     /// What happens to the folder before a start.
     private func damage(
-        _ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, _ absences: Absences, crashedAt: UInt64?, _ copies: inout Set<String>
+        _ life: RoundPlan.Life, _ disk: SimulatedDisk, _ model: Model, _ absences: Absences, crashedAt: UInt64?,
+        _ haveSideLogsCrashed: Bool, _ copies: inout Set<String>
     ) {
         let folder = SimulatedNode.directory
         let newest = OnDisk(disk, log: "\(folder)/spool").segments.last { $0.header != nil }
@@ -130,7 +133,7 @@ package struct Round {
         if let crashedAt, file == tail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
             model.damagedAfterCrash(at: crashedAt, markAge: 3_000_000_000)
         }
-        if crashedAt != nil, let line = RoundPlan.Line.number(ofSideLog: file) { model.mayLoseAside(of: line) }
+        if haveSideLogsCrashed, let line = RoundPlan.Line.number(ofSideLog: file) { model.mayLoseAside(of: line) }
         self.tell?("damage: \(damage) to \(file)")
     }
 

@@ -163,8 +163,8 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let spool = try known.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
         self.hasOpened = true
         self.model.sawSpool()
-        self.model.isStillTold(spool.missing.filter { $0.unit == nil }.map(\.sequences))
-        self.model.isStillTold(spool.alarms.compactMap { Losses.lostFrom($0.text) }.map { $0..<UInt64.max })
+        self.model.isStillTold(
+            spool.missing.filter { $0.unit == nil }.map(\.sequences), begun: spool.alarms.compactMap { Losses.lostFrom($0.text) })
         let routes = self.life.configured.map { line in
             DataFolderLogs.Route(name: self.life.lines[line].name, formerly: self.life.lines[line].formerly)
         }
