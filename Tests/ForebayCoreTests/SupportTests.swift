@@ -93,6 +93,13 @@ struct SupportTests {
         var seen: Set<UInt8> = []
         for _ in 0..<100 { seen.formUnion(SpoolID.random(using: &generator).description.utf8) }
         #expect(seen == Set("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8))
+        struct Always: RandomNumberGenerator {
+            let value: UInt64
+            func next() -> UInt64 { self.value }
+        }
+        var (lowest, highest) = (Always(value: 0), Always(value: .max))
+        #expect(SpoolID.random(using: &lowest).description == String(repeating: "0", count: 16))
+        #expect(SpoolID.random(using: &highest).description == String(repeating: "Z", count: 16), "each digit as often as any other")
         #expect((0..<64).map { Base32.digit($0) } == Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8))
     }
 

@@ -1,6 +1,8 @@
 import ForebayCore
 import ForebayTelemetry
+import ForebayTestKit
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebaySpool
@@ -161,6 +163,24 @@ struct SetAsideHoleTests {
         }
         account.check("acknowledged")
         #expect(Self.units.reduce(0) { $0 + account.missing($1).count } == Self.owners[lost].count)
+    }
+
+    @Test("one that is back and can't be moved away stops a start, but for want of room: what it has is not taken up")
+    func staysInPlace() async throws {
+        let (fixture, _) = try await self.made(), disk = FaultDisk()
+        let path = try fixture.segmentFiles()[1]
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        try FileManager.default.removeItem(atPath: path)
+        var log = try fixture.open()
+        await log.close()
+        try bytes.write(to: URL(filePath: path))
+        disk.fail { call, to in call == .rename && to.contains("/quarantine/") ? EIO : nil }
+        #expect(throws: ForebayError.self) { try fixture.open(on: disk) }
+        #expect(FileManager.default.contents(atPath: path) == bytes)
+        disk.fail { call, to in call == .rename && to.contains("/quarantine/") ? ENOSPC : nil }
+        log = try fixture.open(on: disk)
+        #expect(Self.told(log) == Self.owners[1].count && FileManager.default.contents(atPath: path) == bytes)
+        await log.close()
     }
 
     @Test("the newest, of which no mark tells what it had, is gone and put back", arguments: [false, true], [[], [3], [1, 2, 3, 4]])

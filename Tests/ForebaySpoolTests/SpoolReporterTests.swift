@@ -58,6 +58,10 @@ struct SpoolReporterTests {
         let record = try #require(try world.record())
         #expect(record.missing.map(\.sequences) == reporter.missing.map(\.sequences) && record.losses == 6)
         #expect(record.alarms.map(\.file) == ["/f", "/h"])
+        // More files than losses, too.
+        for file in ["/i", "/j"] { reporter.report(SpoolAlarm(file: file, text: "damaged", holdsEvents: true)) }
+        _ = try world.start()
+        #expect(log.records.last { $0["folder"] == world.folder && $0["losses"] != nil }?["damaged"] == "4")
         let quiet = LogCapture()
         defer { quiet.close() }
         #expect(try reporter.acknowledge().missing.count == 3)

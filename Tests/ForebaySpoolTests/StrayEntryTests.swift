@@ -104,4 +104,18 @@ struct StrayEntryTests {
             #expect(error?.message == "\(path) is not a folder: move away what has that name, then start again")
         }
     }
+
+    @Test("a file that replaces another one and can't be made whole leaves nothing behind, and the other one as it is")
+    func notMade() throws {
+        let watched = WatchedDisk(), path = watched.directory + "/file"
+        try Data("old".utf8).write(to: URL(filePath: path))
+        #expect(throws: ForebayError.self) {
+            try Folder(watched.disk).quarantine(path, of: watched.directory) { place throws(ForebayError) in
+                try watched.disk.open(place, [.write, .create]).write([1, 2, 3], at: 0)
+                throw ForebayError(.injected, recovery: .stop, "half of it")
+            }
+        }
+        #expect(FileManager.default.contents(atPath: path) == Data("old".utf8))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: watched.directory + "/quarantine").isEmpty)
+    }
 }
