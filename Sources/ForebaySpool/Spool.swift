@@ -242,11 +242,14 @@ package final class Spool: Sendable {
     // MARK: The end
 
     /// Cursors synced, the segment sealed: the sign of a clean stop. Nothing can be appended afterwards.
-    package func close() async {
+    ///
+    /// - Parameter last: done before another process may open the log.
+    package func close(_ last: () async -> Void = {}) async {
         // Closed at once, it would not have begun the segment that an older version refuses.
         await self.starting.value
         await self.writer.close()
         await self.keeper.close()
+        await last()
         self.lock.release()
     }
 

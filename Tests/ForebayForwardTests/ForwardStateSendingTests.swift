@@ -87,6 +87,31 @@ struct ForwardStateSendingTests {
         #expect(driver.cursor == 4 && driver.state.totals == ForwardState.Totals(delivered: 3, redelivered: 0, dead: 1))
     }
 
+    @Test("behind an event that librdkafka refuses one that waits for its producer goes when that is there, wherever the ring is by then")
+    func refusedThenStalled() {
+        var driver = Driver()
+        driver.admit(2)
+        driver.learn()
+        driver.state.setAlone(1, driver.index("t"))
+        #expect(driver.pump { $0 == 0 ? .messageTooLarge : .none }.isEmpty, "the other one waits for a producer of its own")
+        driver.state.buried(0)
+        driver.retire()
+        #expect(driver.partition(0).next == 1 && driver.state.flights.head == 1)
+    }
+
+    @Test("the last event in its old place is refused by librdkafka: those that wait for another number of partitions are placed")
+    func refusedBeforeGrowth() {
+        var driver = Driver()
+        driver.admit(1)
+        driver.learn()
+        driver.state.setPartitionCount(driver.index("t"), 4, now: driver.now)
+        driver.admit(1, partition: 3)
+        #expect(driver.topic().waiting.count == 1)
+        driver.pump { $0 == 0 ? .messageTooLarge : .none }
+        #expect(driver.topic().waiting.count == 0 && driver.topic().partitions.count == 4)
+        #expect(driver.sent.map(\.number).last == 1 || driver.pump() == [1])
+    }
+
     @Test("librdkafka's own queue is full: nothing more is given to that producer until reports come, to any partition")
     func queueFull() {
         var driver = Driver()

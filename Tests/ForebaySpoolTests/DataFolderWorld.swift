@@ -77,8 +77,7 @@ final class DataFolderWorld {
     func stop() async {
         let route = self.letters.route
         let empty = await SideLogs(deadLetters: self.letters, setAside: self.setAside).close()
-        await self.spool.close()
-        self.logs.finishStop(empty: empty.map { ($0, route) })
+        await self.spool.close { self.logs.finishStop(empty: empty.map { ($0, route) }) }
         (self.spool, self.setAside, self.letters) = (nil, nil, nil)
     }
 

@@ -132,6 +132,7 @@ extension ForwardState {
         case .refused where code == .messageTooLarge && self.goesBare(flight): self.markReady(place)
         case .refused:
             // Alone by nature: no batch was made yet.
+            self.partitions[place].next = self.flights[flight].next
             self.partitions[place].queued -= 1
             self.partitions[place].outstanding += 1
             self.queuedBytes -= Int(self.flights[flight].bytes)
@@ -140,6 +141,7 @@ extension ForwardState {
             self.remove(flight, place, slot)
             self.die(flight, topic, code, reason: code.text)
             self.markReady(place)
+            self.settledOne(place, now: now)
         case _ where code == .queueFull && self[slot].outstanding > 0:
             self[slot].isFull = true
             self.stall(place, at: slot)

@@ -118,8 +118,9 @@ package final class NodeStorage: Sendable {
         var empty: [(kind: SideLogFolder.Kind, route: String)] = []
         for (route, log) in self.allDeadLetters where await log.close() { empty.append((.deadLetters, route)) }
         for (route, log) in self.allSetAside where await log.close() { empty.append((.setAside, route)) }
-        await self.spool.close()
-        await DiskWork(self.threads.read).perform { [data, empty] in data.finishStop(empty: empty) }
+        await self.spool.close {
+            await DiskWork(self.threads.read).perform { [data, empty] in data.finishStop(empty: empty) }
+        }
         self.threads.end()
     }
 }

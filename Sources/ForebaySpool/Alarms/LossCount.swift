@@ -149,15 +149,17 @@ struct LossCount {
         for segment in self.segments.reversed() where segment.base < sequence {
             if segment.end > sequence {
                 // The hole begins in it.
-                var next = segment.base
+                var next = segment.base, isTorn = false
                 try self.scan(segment, from: segment.base) { frame in
                     guard frame.end <= sequence else { return false }
-                    if frame.base != next { known = [:] }
+                    if frame.base != next { (known, isTorn) = ([:], true) }
                     next = frame.end
                     known[frame.route] = frame.ordinal + UInt64(frame.count)
                     return true
                 }
                 guard next == sequence else { return ([:], false) }
+                // What the segments before it say of a route does not count what it had before the other hole.
+                if isTorn { return (known, false) }
             } else {
                 // A husk does not tell what it had.
                 guard segment.end == expected, segment.hasFooter || !segment.isDamaged, !segment.isHusk else { break }

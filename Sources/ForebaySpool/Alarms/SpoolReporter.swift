@@ -256,6 +256,15 @@ final class SpoolReporter: Sendable {
         self.state.withLock { missing.parts(without: $0.known.missing + $0.known.acknowledged) }
     }
 
+    /// Whether a sequence was told of as lost with a segment, or in it.
+    func isTold(_ sequence: UInt64, of segment: UInt64) -> Bool {
+        self.state.withLock { state in
+            (state.known.missing + state.known.acknowledged).contains {
+                $0.unit == nil && $0.segment == segment && $0.sequences.contains(sequence)
+            }
+        }
+    }
+
     /// Segments in which something can't be read.
     var damagedSegments: [UInt64] {
         self.state.withLock { ($0.known.missing + $0.known.acknowledged).filter { !$0.isGone }.map(\.segment) }

@@ -201,12 +201,15 @@ final class CursorSet: Sendable {
         }
     }
 
-    /// Gives a cursor up: it holds nothing any more.
+    /// Gives a cursor up: it holds nothing any more. What it counted under former names does not come back with one of these either.
     func forget(_ name: String) throws(ForebayError) {
         guard let cursor = self.cursor(name) else { return }
         try self.register { registry in
             registry.remove(name)
-            registry.forgotten[name] = cursor.sequence
+            let former = registry.forgotten.keys.filter { former in
+                Self.stage(of: former) == cursor.stage && cursor.routes.contains(RouteID(name: Self.route(of: former)))
+            }
+            for name in former + [name] { registry.forgotten[name] = max(registry.forgotten[name] ?? 0, cursor.sequence) }
         }
         self.state.withLock { $0.cursors[name] = nil }
         try self.remove(name)

@@ -247,8 +247,9 @@ struct SpoolRecovery {
             // The successor decides what counts here: what stands at or above its base was never acknowledged.
             let contents = try SegmentContents(scanning: file, header, size: size, end: goesOn ? next!.knownEnd : nil)
             contents.apply(to: &info)
-            // One that is back, behind which nothing says how much it had: what can't be read at its end was acknowledged, and is not cut off.
-            info.isDamaged = info.isDamaged || self.kind == .spool && self.reporter.holes.contains { $0.contains(contents.end) }
+            // Of one that is back nothing behind it says how much it had: what can't be read at its end is not cut off if it was acknowledged.
+            let isTold = !goesOn && self.kind != .setAside && self.reporter.isTold(contents.end, of: header.number)
+            info.isDamaged = info.isDamaged || isTold
             checksum = UInt64(contents.checksum)
             SegmentSeal(self.disk).seal(&info, checksum: contents.checksum)
             // Nobody reads a set-aside log sequence by sequence, and no footer says what its units had in it.

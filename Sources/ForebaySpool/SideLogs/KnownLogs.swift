@@ -125,7 +125,13 @@ package final class KnownLogs: Sendable {
     ///
     /// - Parameter empty: those with nothing in them; nobody will miss them.
     func finishStop(empty: [String]) throws(ForebayError) {
-        let names = try self.names(of: empty)
+        var names: Set<String> = []
+        do throws(ForebayError) {
+            names = try self.names(of: empty)
+        } catch {
+            // Those are known for longer than they need be; how far the others went is known all the same.
+            self.logger.warning("empty logs could not be looked at", ["folder": self.directory, "error": error.description])
+        }
         try self.change { registry, opened in
             Self.forget(names, &registry, &opened)
             registry.ends = Self.ends(of: opened).filter { registry.logs[$0.key] != nil }

@@ -48,6 +48,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     /// Bytes of the largest event.
     private(set) var largest = 0
     let machine: SimulatedMachine
+    /// Reads what was logged since. What was lost of a side log is sent again, behind newer events: that is known before these arrive.
+    var catchUp: (() -> Void)?
     var coverage = Coverage()
     /// Tells what happens, for people.
     var tell: ((String) -> Void)?

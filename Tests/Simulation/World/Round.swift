@@ -46,6 +46,11 @@ package struct Round {
         let log = LogCapture()
         defer { log.close() }
         var read = 0
+        model.catchUp = { [unowned model] in
+            let records = log.records
+            defer { read = records.count }
+            model.read(Array(records[read...]))
+        }
         var steps = 0
         var hasCrashed = false, haveSideLogsCrashed = false
         var crashedAt: UInt64 = 0
@@ -70,6 +75,7 @@ package struct Round {
                 model.damagedAfterCrash(at: crashedAt, markAge: 3_000_000_000)
             }
             clusters.reset(isLast: isLast)
+            let begun = log.records.count
             let process = SimulatedProcess(machine: machine, seed: self.plan.seed &+ UInt64(number) &* 0x9E37)
             disk.attach(process, faults: life.faults.map(\.fault), death: life.death?.death)
             let node = SimulatedNode(self.plan, life, process, disk, model, clusters, isLast: isLast)
@@ -77,15 +83,14 @@ package struct Round {
             steps += process.steps
             self.tell?(
                 "life \(number + 1): \(ending), \(disk.calls) calls, \(process.steps) jobs, time \(machine.now / 1_000_000) ms, log of:")
-            let records = log.records
-            for record in records[read...] {
+            for record in log.records[begun...] {
                 self.tell?("  \(record.label): \(record.message) \(record.data.map { "\($0.key)=\($0.value)" })")
             }
-            // What was lost of a side log is sent again, behind newer events: known before these arrive.
-            model.read(Array(records[read...]))
+            model.catchUp?()
             clusters.tell(model)
             model.ended()
-            read = records.count
+            // What the device can't read of a side log's last groups looks torn, too.
+            if haveSideLogsCrashed { for file in disk.badFiles { RoundPlan.Line.number(ofSideLog: file).map(model.mayLoseAside) } }
             let isUnclean = self.end(ending, disk, model)
             if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
             // A start that came to nothing has written no mark.

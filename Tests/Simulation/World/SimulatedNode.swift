@@ -133,9 +133,8 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         var empty: [(kind: SideLogFolder.Kind, route: String)] = []
         for (route, logs) in logs { empty += await logs.close().map { ($0, route) } }
         self.countReleased(spool)
-        await spool.close()
+        await spool.close { storage.data.finishStop(empty: empty) }
         if !self.isStruck { for (route, ids) in aside { self.model.rest(ids, of: self.life.lines[route.line].names) } }
-        storage.data.finishStop(empty: empty)
         threads.end()
     }
 
