@@ -168,11 +168,11 @@ extension ForwardStage {
 
     private func kept(_ group: [Departing]) {
         for part in group {
+            self.metrics.setAside(UInt64(part.flights.count), of: part.topic, code: part.code)
             for flight in part.flights {
                 if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight))) }
                 self.state.setAside(flight)
             }
-            self.metrics.setAside(UInt64(part.flights.count), of: part.topic, code: part.code)
         }
     }
 

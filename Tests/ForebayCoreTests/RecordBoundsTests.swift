@@ -1,4 +1,5 @@
 import ForebayTestKit
+import Glibc
 import Testing
 
 @testable import ForebayCore
@@ -29,8 +30,14 @@ struct RecordBoundsTests {
     private func read<Result>(_ bytes: [UInt8], size: Int, _ body: (Event?) -> Result) -> Result {
         var bytes = bytes
         for place in 0..<4 { bytes[place] = UInt8(truncatingIfNeeded: size >> (8 * place)) }
-        // Of its own, so that a byte too far is one behind the end.
-        return bytes.withUnsafeBytes { body(Event(at: $0)) }
+        // Before a page that nobody may read: a byte too far ends the process.
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let pages = mmap(nil, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
+        defer { munmap(pages, 2 * page) }
+        mprotect(pages + page, page, PROT_NONE)
+        let place = UnsafeMutableRawBufferPointer(start: pages + page - bytes.count, count: bytes.count)
+        place.copyBytes(from: bytes)
+        return body(Event(at: UnsafeRawBufferPointer(place)))
     }
 
     @Test("every kind of record that fits exactly is read, and none that is a byte shorter than its parts", arguments: 0..<16)
@@ -51,6 +58,7 @@ struct RecordBoundsTests {
         let bare = Crafted(flags: crafted.flags, topic: 0, id: 0, key: 0, headers: 0).bytes
         #expect(self.read(bare, size: bare.count) { $0?.record.count == bare.count })
         for size in 0..<bare.count { #expect(self.read(bare, size: size) { $0 == nil }, "says \(size) of \(bare.count)") }
+        for size in 4..<bare.count { #expect(self.read(Array(bare[..<size]), size: size) { $0 == nil }, "cut to \(size) of \(bare.count)") }
         #expect(self.read(bytes, size: bytes.count + 1) { $0 == nil }, "more than there is")
         #expect(self.read(bytes + [1, 2], size: bytes.count + 2) { $0?.value.map { Array($0) } } == (flags & 2 != 0 ? [1, 2] : nil))
     }

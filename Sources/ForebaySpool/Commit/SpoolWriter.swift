@@ -284,8 +284,8 @@ actor SpoolWriter {
     private func dropPrepared() {
         guard let prepared = self.prepared else { return }
         self.prepared = nil
-        self.budget.add(-prepared.size)
         try? self.configuration.disk.remove(prepared.path)  // Taken away at the next start, too.
+        self.budget.add(-prepared.size)
         self.view.releasePrepared()
         self.hasAskedForNext = false
     }

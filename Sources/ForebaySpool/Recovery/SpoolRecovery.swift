@@ -247,7 +247,7 @@ struct SpoolRecovery {
             // The successor decides what counts here: what stands at or above its base was never acknowledged.
             let contents = try SegmentContents(scanning: file, header, size: size, end: goesOn ? next!.knownEnd : nil)
             contents.apply(to: &info)
-            // Of one that is back nothing behind it says how much it had: what can't be read at its end is not cut off if it was acknowledged.
+            // Of one that is back nothing behind it says how much it had: what can't be read at its end is not cut off if it is told of.
             let isTold = !goesOn && self.kind != .setAside && self.reporter.isTold(contents.end, of: header.number)
             info.isDamaged = info.isDamaged || isTold
             checksum = UInt64(contents.checksum)

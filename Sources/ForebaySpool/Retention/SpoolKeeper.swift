@@ -221,9 +221,9 @@ actor SpoolKeeper {
             self.budget.add(prepared.size - size)
             await self.handOver(prepared)
         } catch {
-            self.budget.add(-size)
             self.logger.warning("the next segment could not be prepared", ["error": error.description])
             try? self.configuration.disk.remove(path)  // Taken away at the next start, too.
+            self.budget.add(-size)
             self.view.releasePrepared()
             self.budget.refresh()
         }
