@@ -194,6 +194,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     /// A crash, and damage to a route's side log.
     func mayLoseAside(of line: Int) { self.losses.unknownAside[line] = self.events.count }
 
+    /// What was put in the place of a file of ours, from another log.
+    var foreignFile: String?
     /// The newest segment of the spool was damaged, and no start has seen it yet.
     var isNewestLost = false
     /// The same of the log of what is set aside of a line: where its mark can't be read either, nothing tells what is gone.

@@ -99,7 +99,7 @@ package struct Round {
             // A command to a node that is down opens the spool alone.
             haveSideLogsCrashed = hasCrashed || haveSideLogsCrashed && life.forgetsStopped != nil
             for intrusion in disk.intrusions { model.violate("\(intrusion), which was away") }
-            if let refusal = node.refusal { self.refused(refusal, hasStruck: disk.coverage != struck, isLast, model) }
+            if let refusal = node.refusal { self.refused(refusal, hasStruck: disk.coverage != struck, isLast, disk, model) }
             absences.check()
             if life.looksAfter != nil || isLast { Inspector(disk, model, life.lines, isBesideNode: false).look() }
             if !model.violations.isEmpty { break }
@@ -133,6 +133,7 @@ package struct Round {
         model.damaged()
         if damage.kind == .lostFolder { absences.removed(folder: file) } else { absences.removed(file) }
         if damage.kind == .strayCopy { copies.insert(file) }
+        if damage.kind == .foreignFile { model.foreignFile = file }
         // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
         let tail = disk.files.last { $0.hasPrefix("\(folder)/spool/") && $0.hasSuffix(".segment") && !copies.contains($0) }
         if let crashedAt, file == tail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
@@ -243,9 +244,14 @@ package struct Round {
     }
 
     /// A start may be refused for what strikes it just then, never for what a start has to live with.
-    private func refused(_ error: ForebayError, hasStruck: Bool, _ isLast: Bool, _ model: Model) {
+    private func refused(_ error: ForebayError, hasStruck: Bool, _ isLast: Bool, _ disk: SimulatedDisk, _ model: Model) {
         model.coverage.hit("start refused: \(error.code)")
         self.tell?("the start was refused: \(error)")
+        if error.description.contains(" is a copy of "), let foreign = model.foreignFile {
+            // All that says which log it is came from another one: an operator does what the refusal says.
+            model.coverage.hit("a file of another log is moved away")
+            return disk.lose(foreign)
+        }
         if !hasStruck || isLast { model.violate("the node does not start: \(error)") }
     }
 
