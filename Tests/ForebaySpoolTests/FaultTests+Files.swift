@@ -211,6 +211,21 @@ extension FaultTests {
         await spool.close()
     }
 
+    @Test("a single segment that can't be read may be bad by itself: it is told of as lost, and the log goes on")
+    func onlyOneIsBad() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10), disk = FaultDisk()
+        var spool = try fixture.open()
+        _ = try await spool.commit([submission([(routeA, ["0", "1"])])])
+        await spool.close()
+        let files = try fixture.segmentFiles()
+        disk.fail { call, path in call == .read && path.hasPrefix(files[0]) ? EIO : nil }
+        spool = try fixture.open(on: disk)
+        #expect(files.count == 1 && !spool.alarms.isEmpty)
+        _ = try await spool.commit([submission([(routeA, ["2"])])])
+        #expect(try spool.events().map(\.1) == ["2"])
+        await spool.close()
+    }
+
     @Test("a group of several routes that no mark covers is kept whole")
     func groupOfRoutesIsKept() async throws {
         let first = SpoolFixture()

@@ -15,6 +15,7 @@ struct SweepTests {
         let watched = WatchedDisk()
         let threads = SpoolThreads()
         let broken = BrokenWord()
+        let clock = ManualClock()
         let budget: SpoolBudget
 
         init(capacity: Int = 1 << 30) throws {
@@ -24,12 +25,13 @@ struct SweepTests {
         var directory: String { self.watched.directory + "/log" }
 
         func open() throws -> SetAsideLog {
-            let (threads, budget, disk, broken) = (self.threads, self.budget, self.watched.disk, self.broken)
+            let (threads, budget, disk, broken, clock) = (self.threads, self.budget, self.watched.disk, self.broken, self.clock)
             return try SetAsideLog(directory: self.directory, disk: disk) { folder throws(ForebayError) in
                 var configuration = SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 64 << 10) { broken($0) }
                 configuration.disk = disk
                 configuration.cursorSyncInterval = 600_000
                 configuration.markInterval = 600_000
+                configuration.surroundings = .manual(clock, seed: 1)
                 return try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(MetricsRegistry()))
             }
         }
@@ -188,6 +190,26 @@ struct SweepTests {
         #expect(!sweeper.remove(segments[0]))
         #expect(sweeper.remove(segments[0]) && reporter.alarms.isEmpty, "\(reporter.alarms)")
         #expect(view.read { $0.segments.map(\.number) } == [2])
+    }
+
+    @Test("what can't go when it should is tried again by itself, after a sweep and after a start", arguments: [false, true])
+    func triedAgain(atStart: Bool) async throws {
+        let world = try World()
+        var log = try await self.made(world)
+        log.settle(1, through: 2, oldestAcceptedAt: nil)
+        let oldest = world.directory + "/segments/00000000000000000001.segment"
+        world.watched.fail { $0.hasPrefix("remove ") && $0.hasSuffix("1.segment") ? EMFILE : nil }
+        await log.tidy()
+        if atStart {
+            await log.close()
+            log = try world.open()
+        }
+        #expect(FileManager.default.fileExists(atPath: oldest) && log.damage.alarms.map(\.kind) == [.stays])
+        world.watched.fail(nil)
+        await world.clock.sleepers(atLeast: 1)
+        world.clock.advance(by: .seconds(1))
+        #expect(await eventually { !FileManager.default.fileExists(atPath: oldest) && log.damage.alarms.isEmpty })
+        await log.close()
     }
 
     @Test("a mark that can't be written ends the process before anything goes; for want of room what is passed goes all the same")
