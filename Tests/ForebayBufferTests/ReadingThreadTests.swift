@@ -20,6 +20,19 @@ struct ReadingThreadTests {
         func turn() { self.turns += 1 }
     }
 
+    /// From now on reads of segments hang until they are told to go on, all of them with the first.
+    private func hangReads(_ world: SourceWorld) -> (hangs: Happenings<Void>, goesOn: DispatchSemaphore) {
+        let (hangs, goesOn) = (Happenings<Void>(), DispatchSemaphore(value: 0))
+        world.disk.fail { call, path in
+            guard call == .read, path.contains("/segments/") else { return nil }
+            hangs.add(())
+            goesOn.wait()
+            goesOn.signal()
+            return nil
+        }
+        return (hangs, goesOn)
+    }
+
     @Test("a read of one route's backlog that hangs holds up neither the loop nor what another route has in memory")
     func hangingRead() async throws {
         let world = try SourceWorld(recentBytes: 1 << 20, segmentSize: 1 << 20)
@@ -34,14 +47,7 @@ struct ReadingThreadTests {
         #expect(first.first == 30)
         try other.commit(through: Offset(lane: first.lane, number: first.end))
 
-        let (hangs, goesOn) = (Happenings<Void>(), DispatchSemaphore(value: 0))
-        world.disk.fail { call, path in
-            guard call == .read, path.contains("/segments/") else { return nil }
-            hangs.add(())
-            goesOn.wait()
-            goesOn.signal()
-            return nil
-        }
+        let (hangs, goesOn) = self.hangReads(world)
         var held = backlog.batches().makeAsyncIterator()
         await hangs.wait(forCount: 1)
         let loop = Loop(delivery)
@@ -65,14 +71,7 @@ struct ReadingThreadTests {
         let world = try SourceWorld(recentBytes: 0)
         let (source, _) = try await world.source("a")
         try await world.commit("a", 4)
-        let (hangs, goesOn) = (Happenings<Void>(), DispatchSemaphore(value: 0))
-        world.disk.fail { call, path in
-            guard call == .read, path.contains("/segments/") else { return nil }
-            hangs.add(())
-            goesOn.wait()
-            goesOn.signal()
-            return nil
-        }
+        let (hangs, goesOn) = self.hangReads(world)
         var late = source.batches().makeAsyncIterator()
         await hangs.wait(forCount: 1)
         var next = source.batches().makeAsyncIterator()

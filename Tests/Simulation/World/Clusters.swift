@@ -55,6 +55,7 @@ final class Clusters: @unchecked Sendable {  // Safe because: one thread at a ti
 
     /// Tells the model what has arrived since the last call.
     func tell(_ model: Model) {
+        model.catchUp?()
         for (cluster, kafka) in self.kafkas.enumerated() {
             for record in kafka.log[self.seen[cluster]...] {
                 let line = record.topic.split(separator: "-").dropFirst().first.flatMap { Int($0) } ?? -1

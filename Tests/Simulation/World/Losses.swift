@@ -108,7 +108,7 @@ struct Losses {
             self.mixed[String(text[topic.upperBound...].prefix { $0 != ")" })] = before
         }
         guard let sequence = Self.lostFrom(text) else { return }
-        guard line == nil else { return self.unknownAside[line!] = before }
+        if let line { return self.unknownAside[line] = before }
         self.begun[sequence] = self.begun[sequence] ?? before
         self.told.append(Part(sequences: sequence..<UInt64.max, below: before))
     }

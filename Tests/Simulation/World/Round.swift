@@ -86,7 +86,6 @@ package struct Round {
             for record in log.records[begun...] {
                 self.tell?("  \(record.label): \(record.message) \(record.data.map { "\($0.key)=\($0.value)" })")
             }
-            model.catchUp?()
             clusters.tell(model)
             model.ended()
             // What the device can't read of a side log's last groups looks torn, too.

@@ -17,10 +17,7 @@ extension SimulatedNode {
     func checkPlace(_ route: Route, _ spool: Spool) {
         // Holes count as waiting until they are passed; how many events they held the log can't know.
         guard !self.model.isDamaged else { return }
-        if self.plan.usesKafka {
-            self.model.catchUp?()
-            self.clusters.tell(self.model)
-        }
+        if self.plan.usesKafka { self.clusters.tell(self.model) }
         let (lag, sequence) = (spool.lag(of: route.cursor), route.cursor.sequence)
         let place = self.model.place(of: route.line, at: sequence)
         let elsewhere = route.aside.map { $0.setAside.events + $0.logs.deadLetters.count } ?? 0

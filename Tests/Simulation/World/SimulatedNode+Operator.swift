@@ -58,7 +58,6 @@ extension SimulatedNode {
         guard let line = self.forgotten(place) else { return }
         let found = removed.filter { self.life.lines[line].names.contains($0.route) }
         guard !found.isEmpty else { return self.model.coverage.hit("forget: nothing there") }
-        self.model.catchUp?()
         self.clusters.tell(self.model)
         self.model.beginForgetting(line: line)
         do throws(ForebayError) {
@@ -96,7 +95,6 @@ extension SimulatedNode {
         }
         let storage = try self.open(MetricsRegistry())
         await storage.spool.releasePassedSegments()
-        self.model.catchUp?()
         self.clusters.tell(self.model)
         self.model.beginForgetting(line: line)
         for name in Set(names).sorted() {
