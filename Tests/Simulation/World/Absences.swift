@@ -117,10 +117,14 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
         }
     }
 
-    /// The log may have another name now.
+    /// The log may have another name now. What came from a segment that is back may be set aside: it is not lost then, also where an alarm
+    /// that tells no end goes on telling of it.
     private func isKept(_ file: String) -> Bool {
         guard let segment else { return false }
-        guard segment.line != nil else { return file == segment.path || file.hasPrefix("\(self.folder)/spool/quarantine/") }
+        guard segment.line != nil else {
+            return file == segment.path || file.hasPrefix("\(self.folder)/spool/quarantine/")
+                || file.hasPrefix("\(self.folder)/setaside/") && file.hasSuffix(".segment")
+        }
         guard RoundPlan.Line.number(ofSideLog: file) == segment.line, file.hasPrefix("\(self.folder)/setaside/") else { return false }
         return file.contains("/quarantine/") || file.hasSuffix(segment.path.suffix(28))
     }

@@ -206,7 +206,6 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     /// A start has seen what there is.
     func sawSpool() {
         (self.isNewestLost, self.unmarked) = (false, nil)
-        self.handedBelow = [:]
     }
 
     /// The spool is gone, as a start says.
@@ -224,20 +223,29 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     /// Reads of this process have failed: it may not have found what is settled ahead of a cursor. None: there is no process.
     var hasMissedReads: (() -> Bool)?
-    /// By line, one past the last sequence that this process has handed out.
-    private var handedBelow: [Int: UInt64] = [:]
+    /// Set aside by a process that did not end in order: those after it need not know, from the spool, that they are.
+    private var asideBefore: Set<Int> = []
+    private var endedInOrder = true
 
-    /// A process has ended in order, and these ids are set aside. Of one that an earlier process set aside before it was killed, and that
-    /// this one did not come to, the log of what is set aside knows alone.
+    /// Before a process begins.
+    ///
+    /// - Parameter aside: the segments of what is set aside.
+    func findAside(_ aside: () -> [[UInt8]]) {
+        self.asideBefore = self.endedInOrder || self.isDamaged ? [] : Set(aside().flatMap(self.numbers))
+        self.endedInOrder = false
+    }
+
+    /// A process has ended in order, and these ids are set aside.
     func rest(_ ids: [String], of names: [String]) {
         for id in ids {
-            guard let event = self.eventsOfIDs[id], self.events[event].sequence < self.handedBelow[self.events[event].line] ?? 0 else {
-                continue
-            }
+            guard let event = self.eventsOfIDs[id], !self.asideBefore.contains(event) else { continue }
             self.events[event].asideOf = names
         }
         if !ids.isEmpty { self.coverage.hit("events set aside at a clean stop") }
     }
+
+    /// The process has ended in order, and all of its routes have told what is set aside.
+    func rested() { self.endedInOrder = true }
 
     /// A process is over. What it could not read of what was settled it may have written over with less.
     func ended() {
@@ -254,7 +262,6 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             let known = self.events[number]
             // Also of one that nobody was answered for.
             self.events[number].sequence = sequence
-            self.handedBelow[known.line] = max(self.handedBelow[known.line] ?? 0, sequence + 1)
             guard !self.isDamaged, known.asideOf == names, known.forgetting == .no else { return }
             guard !(self.hasMissedReads?() ?? false) else { return }
             self.violate("event \(number), set aside when a process ended in order, is taken from the spool again at \(sequence)")

@@ -32,13 +32,13 @@ struct OnDisk {
 
     /// Of this log, and those that can't be told from its own, in their order.
     var segments: [Segment] {
-        let prefix = "\(self.folder)/segments/", log = self.registry.first { $0.first == "log" }?.last
+        let prefix = "\(self.folder)/segments/", log = self.log
         return self.disk.files.compactMap { path in
             guard path.hasPrefix(prefix), path.hasSuffix(".segment"), let number = UInt64(path.dropFirst(prefix.count).prefix(20)),
                 path.utf8.count == prefix.utf8.count + 28
             else { return nil }
             let segment = Segment(path: path, number: number, header: self.header(of: path))
-            return segment.isCopy || log != nil && segment.header.map { $0.log != log! } ?? false ? nil : segment
+            return segment.isCopy || segment.header.map { $0.log != log ?? $0.log } ?? false ? nil : segment
         }
     }
 
@@ -111,13 +111,19 @@ struct OnDisk {
         return text[..<last.lowerBound].split(separator: "\n").map { $0.split(separator: " ") }
     }
 
+    /// The log's id; none: it can't be read.
+    private var log: String? { self.registry.first { $0.first == "log" }?.last.map(String.init) }
+
+    /// Another log's don't count.
     private func slots(_ path: String, kind: UInt32, owner: UInt64? = nil) -> [(generation: UInt64, value: UInt64)] {
         guard let bytes = self.disk.contents(of: path) else { return [] }
+        let log = self.log
         return bytes.withUnsafeBytes { bytes in
             [0, 4096].compactMap { place in
                 guard bytes.count >= place + 64, bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self) == 0x4359_4246,
                     bytes.loadUnaligned(fromByteOffset: place + 4, as: UInt32.self) == Self.crc(bytes[place + 8..<place + 64]),
                     bytes.loadUnaligned(fromByteOffset: place + 60, as: UInt32.self) == kind,
+                    log == nil || String(decoding: bytes[place + 16..<place + 32], as: UTF8.self) == log,
                     owner == nil || bytes.loadUnaligned(fromByteOffset: place + 48, as: UInt64.self) == owner
                 else { return nil }
                 return (

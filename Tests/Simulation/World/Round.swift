@@ -66,6 +66,10 @@ package struct Round {
             if life.faults.contains(where: { $0.fault.kind.damages }) { model.damaged() }
             let struck = disk.coverage
             model.began()
+            model.findAside {
+                disk.files.filter { $0.hasPrefix("\(SimulatedNode.directory)/setaside/") && $0.hasSuffix(".segment") }
+                    .compactMap(disk.contents)
+            }
             model.hasMissedReads = {
                 disk.coverage.counts.contains { Self.missesReads.contains($0.key) && struck.counts[$0.key] != $0.value }
             }

@@ -134,7 +134,10 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         for (route, logs) in logs { empty += await logs.close().map { ($0, route) } }
         self.countReleased(spool)
         await spool.close { storage.data.finishStop(empty: empty) }
-        if !self.isStruck { for (route, ids) in aside { self.model.rest(ids, of: self.life.lines[route.line].names) } }
+        if !self.isStruck {
+            for (route, ids) in aside { self.model.rest(ids, of: self.life.lines[route.line].names) }
+            self.model.rested()
+        }
         threads.end()
     }
 
