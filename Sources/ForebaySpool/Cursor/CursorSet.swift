@@ -9,6 +9,7 @@ import Synchronization
 /// - registered, and its file gone or not readable: from the oldest event that is left, with an alarm. Repeats are better than holes.
 /// - its file there, but not registered: left over from a making that a crash cut short.
 /// - given up: taken out of the registry, then removed. Should the name come back, it begins where it was given up.
+/// - given up, and events of its route stand behind that place: their segment was away then. They have a cursor again, as before.
 /// - the registry lost: an event on disk that no cursor counts is kept by one that is made for its route.
 final class CursorSet: Sendable {
     private struct State {
@@ -55,8 +56,26 @@ final class CursorSet: Sendable {
         // Without it what is settled ahead is delivered again. Once it is gone, it may have been moved away: only a start makes it.
         if configuration.kind == .spool { try? Folder(self.disk).make(SettledAheadFile.folder(in: self.directory)) }
         for entry in registry.cursors { try self.attach(entry, identity.cursors[entry.name], identity, view) }
-        if self.isRegistryLost, configuration.kind == .spool { try self.adoptOrphans(view) }
+        if configuration.kind == .spool {
+            try self.takeUpForgotten(view)
+            if self.isRegistryLost { try self.adoptOrphans(view) }
+        }
         if !identity.isUpToDate { try self.mendRegistry(mayFail: !identity.isNew) }
+    }
+
+    /// While its route is away nothing is added to what a cursor counts. So what stands behind the place at which it was given up, because
+    /// nothing was left, was not there then.
+    private func takeUpForgotten(_ view: SpoolView) throws(ForebayError) {
+        let (forgotten, cursors) = self.state.withLock { ($0.registry.forgotten, $0.registry.cursors) }
+        for (name, sequence) in forgotten.sorted(by: { $0.key < $1.key }) {
+            let route = RouteID(name: Self.route(of: name))
+            guard !cursors.contains(where: { Self.stage(of: $0.name) == Self.stage(of: name) && $0.routes.contains(route) }),
+                try LogCensus(view, self.disk).findsEvents(of: [route], from: sequence)
+            else { continue }
+            let cursor = try self.make(name, routes: [route], view)
+            Self.logger.info(
+                "events of a removed route are back: they wait for it", ["cursor": name, "sequence": "\(cursor.sequence)"])
+        }
     }
 
     /// Events of routes that no cursor counts, when nobody knows any more which did: each route has one of its own from now on, until a

@@ -29,6 +29,11 @@ struct LogCensus {
         return first.frame != nil || first.hasHoles
     }
 
+    /// Whether some can be found there.
+    func findsEvents(of routes: [RouteID], from sequence: UInt64) throws(ForebayError) -> Bool {
+        try self.firstFrame(of: routes, from: sequence).frame != nil
+    }
+
     /// - Returns: with it whether anything before it is not there, and how many sequences.
     private func firstFrame(
         of routes: [RouteID], from sequence: UInt64
