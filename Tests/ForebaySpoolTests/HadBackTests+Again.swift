@@ -50,8 +50,10 @@ extension HadBackTests {
         await spool.close()
     }
 
-    @Test("of a damaged one that was away and is back nothing is cut off, also where nothing of it can be read", arguments: [false, true])
-    func damagedAndBack(isAllLost: Bool) async throws {
+    @Test(
+        "of a damaged one that was away and is back nothing is cut off, also where nothing of it can be read",
+        arguments: [false, true], [1, 2])
+    func damagedAndBack(isAllLost: Bool, starts: Int) async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)
         var spool = try fixture.open { $0.recentBytes = 0 }
         _ = try await self.open(spool)
@@ -71,10 +73,11 @@ extension HadBackTests {
         let damaged = try Data(contentsOf: URL(filePath: path))
         #expect(damaged.starts(with: bytes))
         try FileManager.default.removeItem(atPath: path)
-        for start in 0..<2 {
+        // After one start the next segment is there that was made without it, after two it is not.
+        for start in 0..<starts {
             spool = try fixture.open { $0.recentBytes = 0 }
             let cursors = try await self.open(spool)
-            _ = try await self.append(spool, "new\(start)-", 9, padding: 12_000)
+            _ = try await self.append(spool, "new\(start)-", starts == 1 ? 1 : 9, padding: 12_000)
             for cursor in cursors { cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor)) }
             await spool.tidy()
             await spool.close()

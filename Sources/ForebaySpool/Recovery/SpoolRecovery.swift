@@ -322,7 +322,7 @@ struct SpoolRecovery {
         return hole
     }
 
-    /// Those that the next one does not know of and have no frame were never used.
+    /// Those that the next one does not know of and have no frame were never used, but for one of which events were told of as lost.
     private func dropUnknown(_ found: inout FoundSegments) throws(ForebayError) {
         var next: SegmentHeader?
         for segment in found.segments.reversed() {
@@ -330,7 +330,9 @@ struct SpoolRecovery {
                 next = segment.header
                 continue
             }
-            if try FoundSegments.isEmpty(segment.header, self.disk.openFromDevice(segment.path)) {
+            if !self.reporter.isTold(segment.header.base, of: segment.header.number),
+                try FoundSegments.isEmpty(segment.header, self.disk.openFromDevice(segment.path))
+            {
                 self.logger.info("a segment that was never used is removed", ["file": segment.path])
                 try Folder(self.disk).remove(segment.path)
                 found.drop(segment.header.number)
