@@ -52,6 +52,7 @@ struct VersionOneTests {
     @Test("drains whole: every event with its id, in order, from where each cursor stood", arguments: Self.names)
     func drains(_ name: String) async throws {
         let folder = try Folder(name)
+        #expect(try DataFolderInspection(directory: folder.data).verify().problems.isEmpty, "as it was left")
         for start in 0..<2 {
             let spool = try folder.open(folder.data + "/spool", .spool)
             #expect(spool.missing.isEmpty && spool.alarms.isEmpty, "start \(start)")

@@ -28,6 +28,18 @@ package struct SpoolInspection {
         /// Empty where no sequence can be named.
         package let missing: Range<UInt64>
         package let reason: String
+
+        init(file: String, position: Int, missing: Range<UInt64>, reason: String) {
+            self.file = file
+            self.position = position
+            self.missing = missing
+            self.reason = reason
+        }
+
+        /// No place in the file can be named.
+        init(file: String, reason: String) {
+            self.init(file: file, position: 0, missing: 0..<0, reason: reason)
+        }
     }
 
     /// What ``verify()`` found.
@@ -111,7 +123,7 @@ package struct SpoolInspection {
     }
 
     private mutating func note(_ file: String, _ reason: String) {
-        self.unreadable.append(Problem(file: file, position: 0, missing: 0..<0, reason: reason))
+        self.unreadable.append(Problem(file: file, reason: reason))
     }
 
     /// The name of a route, where the registry has it.
