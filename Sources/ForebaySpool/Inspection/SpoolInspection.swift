@@ -199,7 +199,8 @@ package struct SpoolInspection {
         var scanner = SegmentScanner(
             file: try self.disk.open(segment.file, []), salt: header.salt, position: header.dataStart, limit: segment.bytes)
         guard case .footer(let footer) = try scanner.step() else { return false }
-        return footer.end == segment.end && footer.end > header.base
+        // One that was not sealed when the segments were listed may have gone on before.
+        return footer.end >= segment.end
     }
 
     /// Calls `body` with each event from a sequence on, until it returns false.
@@ -293,6 +294,7 @@ package struct SpoolInspection {
             case .footer(let footer):
                 if footer.end != next { miss(next..<max(next, footer.end), footer.dataEnd, "the footer names another end") }
                 mark = max(mark, footer.end)
+                next = max(next, footer.end)
                 break scan
             case .end(let position):
                 last = position
