@@ -58,6 +58,18 @@ extension SpoolReporterTests {
         }
     }
 
+    @Test("holes that are told of together are written at once, if any of them is news")
+    func together() throws {
+        let world = try Saving()
+        world.reporter.report([self.hole(5..<7), self.hole(9..<10)])
+        #expect(try world.record()?.missing.map(\.sequences) == [5..<7, 9..<10] && world.reporter.isSaved)
+        world.reporter.report([self.hole(5..<7), self.hole(12..<13)])
+        #expect(try world.record()?.missing.map(\.sequences) == [5..<7, 9..<10, 12..<13] && world.reporter.isSaved)
+        let generation = try Data(contentsOf: URL(filePath: world.folder + "/alarms"))
+        world.reporter.report([self.hole(5..<7), self.hole(9..<10)])
+        #expect(try Data(contentsOf: URL(filePath: world.folder + "/alarms")) == generation)
+    }
+
     @Test("acknowledging writes what could not be written, and nobody waits for it any more", arguments: [false, true], [false, true])
     func acknowledgedUnwritten(hasFile: Bool, hasHole: Bool) throws {
         let world = try Saving()
