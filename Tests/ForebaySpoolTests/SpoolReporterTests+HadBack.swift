@@ -97,6 +97,17 @@ extension SpoolReporterTests {
         }
     }
 
+    @Test("what was passed is forgotten with the last that is missed, acknowledged or not", arguments: [false, true])
+    func lastIsBack(isAcknowledged: Bool) throws {
+        let world = try Returning()
+        world.reporter.report(SpoolAlarm(file: "/s/2", text: "gone", holdsEvents: true))
+        world.reporter.passed(50..<51, by: [routeA])
+        if isAcknowledged { _ = try world.reporter.acknowledge() }
+        #expect(try world.record()?.passed.count == 1)
+        #expect(world.reporter.hadBack([self.segment(2, 10..<20)], [self.party(60)]).isEmpty)
+        #expect(try world.record()?.passed == [])
+    }
+
     @Test("a segment in a hole that stays told is kept, also where nothing of it can be read; one that was cut to its header is not")
     func keptEmpty() throws {
         let world = try Returning()
