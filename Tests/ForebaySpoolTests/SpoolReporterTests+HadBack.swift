@@ -108,6 +108,21 @@ extension SpoolReporterTests {
         #expect(try world.record()?.passed == [])
     }
 
+    @Test("a sequence was told of with the segment that its hole was in, and with no other, acknowledged or not")
+    func toldOf() throws {
+        let world = try Returning()
+        world.gone(5..<7, 3)
+        world.reporter.report(MissingRange(sequences: 20..<22, segment: 3, position: 0, reason: "planted", unit: 1))
+        for _ in 0..<2 {
+            for (sequence, segment, isTold) in [
+                (5, 3, true), (6, 3, true), (4, 3, false), (7, 3, false), (5, 2, false), (5, 4, false), (20, 3, false),
+            ] as [(UInt64, UInt64, Bool)] {
+                #expect(world.reporter.isTold(sequence, of: segment) == isTold, "\(sequence) of \(segment)")
+            }
+            _ = try world.reporter.acknowledge()
+        }
+    }
+
     @Test("a segment in a hole that stays told is kept, also where nothing of it can be read; one that was cut to its header is not")
     func keptEmpty() throws {
         let world = try Returning()
