@@ -170,7 +170,9 @@ struct AlarmFileTests {
             #expect(found.passed.map(\.sequences.lowerBound) == numbers.map { $0 + UInt64(more) })
             guard more > 0 else { continue }
             let last = try #require(found.alarms.last)
-            #expect(last.file == world.folder + "/segments" && last.text.hasPrefix("more was lost than is kept") && last.noticedAt == Int64(limit))
+            #expect(
+                last.file == world.folder + "/segments" && last.text.hasPrefix("more was lost than is kept")
+                    && last.noticedAt == Int64(limit))
         }
     }
 }

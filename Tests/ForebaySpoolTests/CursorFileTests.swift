@@ -172,7 +172,10 @@ struct CursorFileTests {
         }
     }
 
-    private func cursor(_ broken: BrokenWord = BrokenWord(), moved: Happenings<Void> = Happenings()) throws -> SpoolCursor {
+    private func cursor(
+        _ broken: BrokenWord = BrokenWord(), moved: Happenings<Void> = Happenings(),
+        mayPass: @escaping @Sendable (UInt64) -> Bool = { _ in true }
+    ) throws -> SpoolCursor {
         let value = self.value(5, 2)
         let slots = try SlotFile.make(self.watched.disk, self.path, of: self.watched.directory, as: .cursor, log: self.log, value)
         _ = self.watched.calls()
@@ -181,7 +184,7 @@ struct CursorFileTests {
             routes: [RouteID(name: "orders")])
         return SpoolCursor(
             name: "forward/orders", routes: [RouteID(name: "orders")], slots: slots, value: value, ahead: ahead, budget: try self.budget,
-            moved: { moved.add(()) }, mayPass: { _ in true },
+            moved: { moved.add(()) }, mayPass: mayPass,
             onDiskFailure: { broken($0) })
     }
 
@@ -230,15 +233,32 @@ struct CursorFileTests {
         self.watched.fail { $0 == "write slots" ? ENOSPC : nil }
         cursor.move(to: 6, settled: 1)
         #expect((cursor.sequence, cursor.ordinal) == (6, 3) && moved.count == 1)
+        cursor.rest(at: 6, ordinal: 3)
+        #expect(moved.count == 1)
         #expect(try !cursor.sync() && cursor.syncedSequence == 5 && self.read()?.value == self.value(5, 2))
         self.watched.fail(nil)
         #expect(try cursor.sync() && cursor.syncedSequence == 6 && self.read()?.value == self.value(6, 3))
+        _ = self.watched.calls()
+        #expect(try cursor.sync() && self.watched.calls().isEmpty, "once")
         self.watched.fail { $0 == "sync slots" ? EIO : nil }
         cursor.move(to: 7, settled: 1)
         #expect(throws: ForebayError.self) { try cursor.sync() }
         #expect(cursor.syncedSequence == 6, "what is not durable frees nothing")
         self.watched.fail { $0 == "write slots" ? EIO : nil }
         #expect(await broken.happens { cursor.move(to: 8, settled: 1) } == .systemCall)
+    }
+
+    @Test("what may not be passed yet is not written, and the keeper is told once; as soon as it may be, it is, with the next sync")
+    func held() throws {
+        let (moved, allowed) = (Happenings<Void>(), Happenings<Void>())
+        let cursor = try self.cursor(moved: moved, mayPass: { $0 <= 6 || allowed.count > 0 })
+        cursor.move(to: 6, settled: 1)
+        #expect(try self.read()?.value == self.value(6, 3) && cursor.sync() && moved.count == 1)
+        for sequence in [7, 8] as [UInt64] { cursor.move(to: sequence, settled: 1) }
+        #expect(moved.count == 2, "it knows")
+        #expect(try !cursor.sync() && cursor.syncedSequence == 6 && self.read()?.value == self.value(6, 3))
+        allowed.add(())
+        #expect(try cursor.sync() && cursor.syncedSequence == 8 && self.read()?.value == self.value(8, 5))
     }
 
     // MARK: The mark

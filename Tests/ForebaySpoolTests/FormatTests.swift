@@ -195,6 +195,9 @@ struct FormatTests {
         for place in [24, 40, 48] {
             #expect(isRead((1 << 56) - 1, 8, at: place) && !isRead(1 << 56, 8, at: place) && !isRead(.max, 8, at: place), "at \(place)")
         }
+        for (time, isTime) in [(1 << 53, false), ((1 << 53) - 1, true), (-(1 << 53), false), (1 - (1 << 53), true)] as [(Int64, Bool)] {
+            #expect(isRead(UInt64(bitPattern: time), 8, at: 56) == isTime, "\(time)")
+        }
     }
 
     // MARK: Footers

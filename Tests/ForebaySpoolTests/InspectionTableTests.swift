@@ -198,7 +198,10 @@ struct InspectionTableTests {
             bytes.replaceSubrange(second.dataEnd..<second.dataEnd + footer.count, with: footer)
         }
         #expect(
-            try self.problems().first == "\(self.name(2)) \(second.dataEnd) \(second.end)..<\(second.end + 2) the footer names another end")
+            try self.problems() == [
+                "\(self.name(2)) \(second.dataEnd) \(second.end)..<\(second.end + 2) the footer names another end",
+                "\(self.name(3)) 0 \(second.end)..<\(second.end + 2) the segment before it has the same sequences",
+            ])
     }
 
     @Test("what stands above no mark is a torn tail; what a mark covers and is not there is missing")

@@ -42,6 +42,37 @@ struct RegistryTests {
         #expect(empty.encoded == self.sealed(self.head) && CursorRegistry(decoding: empty.encoded) == empty)
     }
 
+    @Test("what the log is for, and a version that told no kinds")
+    func kind() {
+        for kind in [LogKind.spool, .setAside, .deadLetters] {
+            var registry = CursorRegistry(log: self.log, kind: kind)
+            registry.generation = 12
+            #expect(registry.encoded == self.sealed(self.head + "kind \(kind.rawValue)\n"))
+            #expect(CursorRegistry(decoding: registry.encoded) == registry)
+        }
+        for (line, isRead) in [
+            ("kind spool", true), ("kind none", false), ("kind spool x", false), ("kind", false), ("kinds spool", false),
+        ] {
+            #expect((CursorRegistry(decoding: self.sealed(self.head + line + "\n")) != nil) == isRead, "\(line)")
+        }
+        for version in [2, 3] as [UInt32] {
+            let text = "forebay-registry \(version)\nlog 8N1ZQ5F3W7YKD2RC\ngeneration 12\n"
+            let found = CursorRegistry(decoding: self.sealed(text))
+            #expect(found?.version == version && found?.hasKinds == (version == 3) && found?.encoded == self.sealed(text))
+        }
+    }
+
+    @Test("for what was given up nobody waits, but where another cursor counts it")
+    func settledByNobody() {
+        var registry = CursorRegistry(log: self.log)
+        registry.forgotten = ["forward/old": 9]
+        registry.put(CursorRegistry.Entry(name: "forward/new", routes: [RouteID(name: "new")]))
+        #expect(registry.givenUp.map(\.sequence) == [9] && registry.givenUp.map(\.routes) == [[RouteID(name: "old")]])
+        #expect(registry.givenUp.map(\.stage) == ["forward"] && registry.givenUp[0].ordinal == nil)
+        registry.put(CursorRegistry.Entry(name: "forward/new", routes: [RouteID(name: "new"), RouteID(name: "old")]))
+        #expect(registry.givenUp.isEmpty)
+    }
+
     @Test("any name, byte by byte: what could end a word is written by its code")
     func names() {
         for (name, written) in [

@@ -64,6 +64,9 @@ struct SlotFormatTests {
                 #expect(isRead(kind, 1, 1, 1, number) == (counts || kind == .cursor), "\(kind), owner \(number)")
             }
         }
+        for (time, counts) in [(1 << 53, false), ((1 << 53) - 1, true), (-(1 << 53), false), (1 - (1 << 53), true)] as [(Int64, Bool)] {
+            #expect(isRead(.unit, 1, 1, UInt64(bitPattern: time), 1) == counts, "\(time)")
+        }
     }
 
     private func identity(partition: Int32? = 7, topic: String = "täglich", code: String = "CODE", reason: String = "why")

@@ -2,6 +2,7 @@ import ForebayCore
 import ForebayTelemetry
 import ForebayTestKit
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebaySpool
@@ -52,6 +53,7 @@ struct VersionOneTests {
     @Test("drains whole: every event with its id, in order, from where each cursor stood", arguments: Self.names)
     func drains(_ name: String) async throws {
         let folder = try Folder(name)
+        #expect(try DataFolderInspection(directory: folder.data).verify().problems.isEmpty, "as it was left")
         for start in 0..<2 {
             let spool = try folder.open(folder.data + "/spool", .spool)
             #expect(spool.missing.isEmpty && spool.alarms.isEmpty, "start \(start)")
@@ -68,6 +70,21 @@ struct VersionOneTests {
         // The next start reads it as its own.
         #expect(try CursorRegistry.read(SystemDisk(), of: folder.data + "/spool").registry?.cursors.count == folder.routes().count)
         #expect(try SpoolInspection(directory: folder.data + "/spool").verify().problems.isEmpty)
+    }
+
+    @Test("a segment that was cut to its header has lost nothing, to an inspection as to a start")
+    func cut() async throws {
+        let folder = try Folder("clean"), directory = folder.data + "/spool"
+        let segments = try SpoolInspection(directory: directory).segments
+        try #require(segments.count > 1)
+        #expect(truncate(segments[0].file, 4096) == 0)
+        let found = try SpoolInspection(directory: directory)
+        #expect(found.segments.map(\.end) == segments.map(\.end) && found.segments[0].bytes == 4096)
+        let problems = try found.verify().problems
+        #expect(problems.isEmpty, "\(problems)")
+        let spool = try folder.open(directory, .spool)
+        #expect(spool.damage == SpoolDamage())
+        await spool.close()
     }
 
     @Test("a first start that left a mark alone is not of that version: the next one is a first one, too", arguments: [0, 100, 8192])

@@ -24,6 +24,8 @@ struct SettledAheadFile {
     static let magic: UInt32 = 0x4159_4246
     static let rangeLimit = 65_536
     private static let fixed = 56, witness = 32
+    /// No more than this is read: what is larger is none of ours.
+    private static let sizeLimit = 2 << 20
 
     let disk: any Disk
     let directory: String
@@ -61,8 +63,7 @@ struct SettledAheadFile {
     func read(end: UInt64) throws(ForebayError) -> SpoolCursor.Ahead? {
         guard try self.disk.kind(of: self.path) == .file else { return nil }
         let file = try self.disk.open(self.path, [])
-        let size = min(try file.size(), Self.fixed + 1 << 16 + Self.rangeLimit * 16)
-        let bytes = try file.bytesTolerant(at: 0, count: size)
+        let bytes = try file.bytesTolerant(at: 0, count: min(try file.size(), Self.sizeLimit))
         guard let ahead = bytes.withUnsafeBytes({ self.decode($0) }), ahead.settled.end <= end else { return nil }
         return ahead
     }

@@ -32,8 +32,6 @@ final class SlotFile {
     private let kind: Slot.Kind
     private let log: SpoolID
     private var generation: UInt64
-    /// What is written next; allocated once.
-    private let slot = UnsafeMutableRawBufferPointer.allocate(byteCount: Slot.size, alignment: 8)
 
     /// Makes the file, durably, with the value in both slots. What has the name is written over; what can't be is moved to quarantine.
     static func make(
@@ -123,19 +121,21 @@ final class SlotFile {
         self.kind = kind
         self.log = log
         self.generation = generation
-        self.slot.initializeMemory(as: UInt8.self, repeating: 0)
     }
-
-    deinit { self.slot.deallocate() }
 
     /// Written, not synced: survives the process, not yet a power cut.
     ///
     /// - Throws: what the file said before is still there; the next attempt writes to the same slot.
     func write(_ value: Value) throws(ForebayError) {
         let next = self.generation + 1
-        Slot(self.kind, log: self.log, generation: next, value: value.sequence, ordinal: value.ordinal, owner: value.owner)
-            .encode(to: self.slot.baseAddress!)
-        try self.file.write(UnsafeRawBufferPointer(self.slot), at: Int(next % 2) * SpoolFormat.block)
+        let slot = Slot(self.kind, log: self.log, generation: next, value: value.sequence, ordinal: value.ordinal, owner: value.owner)
+        let outcome = withUnsafeTemporaryAllocation(byteCount: Slot.size, alignment: MemoryLayout<UInt64>.alignment) { bytes in
+            slot.encode(to: bytes.baseAddress!)
+            return Result { () throws(ForebayError) in
+                try self.file.write(UnsafeRawBufferPointer(bytes), at: Int(next % 2) * SpoolFormat.block)
+            }
+        }
+        try outcome.get()
         self.generation = next
     }
 

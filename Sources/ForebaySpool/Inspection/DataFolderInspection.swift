@@ -36,7 +36,7 @@ package struct DataFolderInspection {
         var logs: [SpoolInspection] = []
         for (kind, path) in self.logs where try self.disk.kind(of: path) != nil {
             if let refusal = try LogIdentity.refusal(of: path, as: kind, self.disk) {
-                verdict.problems.append(SpoolInspection.Problem(file: path, position: 0, missing: 0..<0, reason: refusal))
+                verdict.problems.append(SpoolInspection.Problem(file: path, reason: refusal))
                 continue
             }
             logs.append(try SpoolInspection(directory: path, disk: self.disk))
@@ -46,7 +46,7 @@ package struct DataFolderInspection {
         for log in logs { verdict.add(try log.verify(beside: ids)) }
         let isSpoolUsed = logs.contains { $0.kind == .spool && $0.segments.contains { $0.end > 0 } }
         for alarm in try self.missed(beside: ids, isSpoolUsed: isSpoolUsed) {
-            verdict.problems.append(SpoolInspection.Problem(file: alarm.file, position: 0, missing: 0..<0, reason: alarm.text))
+            verdict.problems.append(SpoolInspection.Problem(file: alarm.file, reason: alarm.text))
         }
         return verdict
     }

@@ -19,7 +19,7 @@ extension SpoolInspection {
             } catch {
                 // A version that is not known, say. A call that fails says nothing of the log.
                 if error.code == .spoolUnreadable {
-                    return [Problem(file: self.directory, position: 0, missing: 0..<0, reason: error.message)]
+                    return [Problem(file: self.directory, reason: error.message)]
                 }
                 guard tries > 0, error.isLoss else { throw error }
                 continue
@@ -55,6 +55,6 @@ extension SpoolInspection {
             // Its positions are no sequences.
             let lost = "\(missing.events) events of set-aside unit \(unit) from position \(missing.sequences.lowerBound) on"
             return Problem(file: file, position: missing.position, missing: 0..<0, reason: "\(missing.reason): \(lost) are missing")
-        } + reporter.alarms.map { Problem(file: $0.file, position: 0, missing: 0..<0, reason: $0.text) }
+        } + reporter.alarms.map { Problem(file: $0.file, reason: $0.text) }
     }
 }

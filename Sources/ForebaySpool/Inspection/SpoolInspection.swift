@@ -28,6 +28,18 @@ package struct SpoolInspection {
         /// Empty where no sequence can be named.
         package let missing: Range<UInt64>
         package let reason: String
+
+        init(file: String, position: Int, missing: Range<UInt64>, reason: String) {
+            self.file = file
+            self.position = position
+            self.missing = missing
+            self.reason = reason
+        }
+
+        /// No place in the file can be named.
+        init(file: String, reason: String) {
+            self.init(file: file, position: 0, missing: 0..<0, reason: reason)
+        }
     }
 
     /// What ``verify()`` found.
@@ -111,7 +123,7 @@ package struct SpoolInspection {
     }
 
     private mutating func note(_ file: String, _ reason: String) {
-        self.unreadable.append(Problem(file: file, position: 0, missing: 0..<0, reason: reason))
+        self.unreadable.append(Problem(file: file, reason: reason))
     }
 
     /// The name of a route, where the registry has it.
@@ -187,7 +199,8 @@ package struct SpoolInspection {
         var scanner = SegmentScanner(
             file: try self.disk.open(segment.file, []), salt: header.salt, position: header.dataStart, limit: segment.bytes)
         guard case .footer(let footer) = try scanner.step() else { return false }
-        return footer.end == segment.end && footer.end > header.base
+        // One that was not sealed when the segments were listed may have gone on before.
+        return footer.end >= segment.end
     }
 
     /// Calls `body` with each event from a sequence on, until it returns false.
@@ -281,6 +294,7 @@ package struct SpoolInspection {
             case .footer(let footer):
                 if footer.end != next { miss(next..<max(next, footer.end), footer.dataEnd, "the footer names another end") }
                 mark = max(mark, footer.end)
+                next = max(next, footer.end)
                 break scan
             case .end(let position):
                 last = position
