@@ -68,11 +68,13 @@ struct SegmentFileTests {
 
     @Test("a large file is filled and synced piece by piece")
     func pieces() throws {
+        // Memory that was used before is not clean.
+        for _ in 0..<4 { memset(Slab(capacity: 1 << 20, alignment: SpoolFormat.block).base, 0xAA, 1 << 20) }
         for (size, pieces) in [(1 << 20, 1), ((1 << 20) + 1, 2), (3 << 20, 3), (4096, 1), (1, 1)] {
             let path = self.watched.directory + "/prepared-\(size)"
             let prepared = try PreparedSegment.fill(self.watched.disk, path, size: size)
             #expect(prepared.size == SpoolFormat.aligned(size))
-            #expect(try self.bytes(path).count == prepared.size)
+            #expect(try self.bytes(path) == [UInt8](repeating: 0, count: prepared.size))
             let calls = self.watched.calls().filter { !$0.hasPrefix("open") }
             #expect(calls == (0..<pieces).flatMap { _ in ["write prepared-\(size)", "sync prepared-\(size)"] } + ["sync prepared-\(size)"])
         }
@@ -148,6 +150,8 @@ struct SegmentFileTests {
         let next = try self.commit(writer, [batch(RouteID(name: "c"), ["c0"])])
         #expect(next.map(\.flags) == [[.opensGroup, .closesGroup]] && next.map(\.ordinal) == [0] && next.map(\.base) == [103])
         #expect(writer.index.count == 1, "about one a MiB")
+        let last = batch(RouteID(name: "c"), ["c0"]).byteCount
+        #expect(try self.bytes(self.path())[(12_288 + 64 + last)..<16_384].allSatisfy { $0 == 0 }, "nothing of the group before it")
         let size = try writer.seal()
         #expect(size == 8192 + 3 * 4096)
         let sealed = try self.bytes(self.path())
@@ -217,7 +221,9 @@ struct SegmentFileTests {
         let plan = GroupPlan([Submission(batches: [batch(routeA, ["too much"])], ack: AckToken { _ in })])
         _ = try writer.write(plan, durable: 0, ordinals: [:])
         #expect(writer.position == 12_288 && writer.end == 101, "nothing of it counts")
+        _ = self.watched.calls()
         try writer.withdraw()
+        #expect(self.watched.calls() == ["truncate new-3", "sync new-3"], "durably")
         #expect(try self.bytes(self.path()).count == 12_288)
         self.watched.fail { $0.hasPrefix("truncate") ? EIO : nil }
         #expect(throws: ForebayError.self) { try writer.withdraw() }
