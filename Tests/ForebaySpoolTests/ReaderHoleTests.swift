@@ -33,7 +33,7 @@ struct ReaderHoleTests {
     }
 
     /// Events of a route each, two a segment.
-    private func filled(_ routes: [RouteID], _ fixture: SpoolFixture = SpoolFixture(segmentSize: 64 << 10)) async throws -> Spool {
+    private func filled(_ routes: [RouteID], _ fixture: SpoolFixture) async throws -> Spool {
         let spool = try fixture.open { $0.recentBytes = 0 }
         for route in routes { _ = try await spool.commit([submission([(route, [String(repeating: "h", count: 40_000)])])]) }
         #expect(spool.segmentCount == (routes.count + 1) / 2)
@@ -42,7 +42,8 @@ struct ReaderHoleTests {
 
     @Test("of a sound log it tells nothing, whoever reads, and however often at its end")
     func sound() async throws {
-        let spool = try await self.filled([routeA, routeB, routeA, routeA, routeA, routeA, routeB])
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try await self.filled([routeA, routeB, routeA, routeA, routeA, routeA, routeB], fixture)
         for (routes, expected) in [(.all, Array(0..<7)), (.one(routeA), [0, 2, 3, 4, 5]), (.one(routeB), [1, 6])]
             as [(RouteFilter, [UInt64])]
         {
@@ -55,7 +56,8 @@ struct ReaderHoleTests {
 
     @Test("a frame with a wrong checksum is so many events of its route; where none can be read nobody knows")
     func damaged() async throws {
-        let spool = try await self.filled([routeA, routeA, routeA, routeA, routeA, routeA])
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try await self.filled([routeA, routeA, routeA, routeA, routeA, routeA], fixture)
         let segments = spool.view.read { $0.segments }
         for (place, isCounted) in [(100, true), (30, false)] {
             var bytes = try Data(contentsOf: URL(filePath: segments[1].path))
@@ -123,7 +125,8 @@ struct ReaderHoleTests {
 
     @Test("behind a segment that can't be opened it goes on in the same call")
     func unopenable() async throws {
-        let spool = try await self.filled([routeA, routeA, routeA, routeA, routeA, routeA])
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try await self.filled([routeA, routeA, routeA, routeA, routeA, routeA], fixture)
         let bad = spool.view.read { $0.segments[1] }, disk = FaultDisk()
         disk.fail { call, path in call == .open && path == bad.path ? EIO : nil }
         let told = Told(spool.view, on: disk)
@@ -136,7 +139,8 @@ struct ReaderHoleTests {
     @Test("one that goes just when it is opened is nobody's any more: it is passed in the same call, for whatever reason it can't be had")
     func goneMeanwhile() async throws {
         for number in [ENOENT, EMFILE] {
-            let spool = try await self.filled([routeA, routeA, routeA, routeA, routeA, routeA])
+            let fixture = SpoolFixture(segmentSize: 64 << 10)
+            let spool = try await self.filled([routeA, routeA, routeA, routeA, routeA, routeA], fixture)
             let first = spool.view.read { $0.segments[0] }, disk = FaultDisk(), view = spool.view
             disk.fail { call, path in
                 guard call == .open, path == first.path else { return nil }
@@ -152,7 +156,8 @@ struct ReaderHoleTests {
 
     @Test("of one that is being removed nothing is missed")
     func leaving() async throws {
-        let spool = try await self.filled([routeA, routeA, routeA, routeA])
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try await self.filled([routeA, routeA, routeA, routeA], fixture)
         let first = spool.view.read { $0.segments[0] }, disk = FaultDisk()
         spool.view.change { $0.with(first.number) { $0.isLeaving = true } }
         disk.fail { call, path in call == .open && path == first.path ? EIO : nil }
