@@ -91,6 +91,7 @@ extension FaultTests {
         await spool.close()
         let again = try fixture.open()
         #expect(try again.events().count == 5 && again.damage == SpoolDamage())
+        #expect(again.view.read { $0.segments.map(\.hasFooter) } == [true, true, true], "a start ends it, now that there is room")
         await again.close()
     }
 
@@ -174,8 +175,13 @@ extension FaultTests {
         _ = try await spool.forward("a")
         await spool.releasePassedSegments()
         #expect(await eventually { spool.view.roomWithoutNewFile == fixture.segmentSize }, "one is made ready")
-        disk.fail { call, path in call == .rename && path.hasSuffix(".segment") ? EIO : nil }
+        let view = spool.view, charged = Happenings<Int>()
+        disk.fail { call, path in
+            if call == .remove, path.contains("/prepared-") { charged.add(view.claimPrepared() ? 0 : budget.usedBytes) }
+            return call == .rename && path.hasSuffix(".segment") ? EIO : nil
+        }
         await #expect(throws: ForebayError.self) { try await spool.append("a", ["refused"]) }
+        #expect(charged.all == [fixture.segmentSize], "it takes its room until it is gone")
         #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder).isEmpty && budget.usedBytes == 0)
         disk.fail(nil)
         try await spool.append("a", ["accepted"])
@@ -197,7 +203,7 @@ extension FaultTests {
             return call == .write ? ENOSPC : nil
         }
         await #expect(throws: ForebayError.self) { try await spool.append("a", ["no"]) }
-        #expect(budget.roomBesideBallast == 5 << 20)
+        #expect(budget.roomBesideBallast == 5 << 20 && spool.view.roomWithoutNewFile == 0)
         // Also where no new segment can be made.
         disk.fail { call, path in
             guard call == .open, path.hasSuffix("/new-2") else { return nil }

@@ -265,6 +265,14 @@ struct PlanTests {
         }
     }
 
+    @Test("of what was let go of no place is kept for long, however many are held", arguments: [5, 600])
+    func recentPlaces(held: Int) throws {
+        var tail = RecentTail(limit: 1256 * held)
+        for number in 0..<3000 as Range<UInt64> { tail.append([self.recent(number, 1)]) }
+        let places = try #require(Mirror(reflecting: tail).children.first { $0.label == "batches" }?.value as? [Batch?])
+        #expect(places.count { $0 != nil } == held && places.count <= 2 * held + 512)
+    }
+
     @Test("few bytes of a large slab are copied out of it; many are not")
     func lean() {
         let slab = Slab(capacity: 4000)

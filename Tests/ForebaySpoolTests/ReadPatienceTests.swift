@@ -97,6 +97,44 @@ struct ReadPatienceTests {
         #expect(device.call(patience, failures: 1, of: "i") == (7, 0, 2))
     }
 
+    @Test("by default it waits for 20 s, to the nanosecond, and rests a tenth of a second at a time; a minute later it waits for all again")
+    func defaults() {
+        let state = Mutex((now: UInt64(0), next: [UInt64](), rests: [UInt64]()))
+        let patience = ReadPatience(
+            now: { state.withLock { $0.now } },
+            rest: { time in
+                state.withLock { state in
+                    state.rests.append(time)
+                    state.now = state.next.isEmpty ? state.now + 1 : state.next.removeFirst()
+                }
+            })
+        /// How often it rests for a file that is bad for good, where the time goes on so.
+        func rests(_ times: [UInt64]) -> Int {
+            state.withLock { ($0.rests, $0.now, $0.next) = ([], times[0], Array(times.dropFirst())) }
+            _ = patience.call("f") { (-1, EIO) }
+            return state.withLock { state in
+                #expect(state.rests.allSatisfy { $0 == 100_000_000 })
+                return state.rests.count
+            }
+        }
+        let limit: UInt64 = 20_000_000_000, calm: UInt64 = 60_000_000_000
+        #expect(rests([0, limit - 1, limit]) == 2)
+        #expect(rests([limit - 1 + calm]) == 0)
+        #expect(rests([limit + calm, 2 * limit + calm]) == 1)
+    }
+
+    @Test("another error that comes meanwhile is told at once")
+    func other() {
+        let device = Device(step: 100), tries = Mutex(0)
+        let answer = self.patience(device).call("f") {
+            tries.withLock { tries in
+                tries += 1
+                return (-1, tries == 1 ? EIO : ESTALE)
+            }
+        }
+        #expect(answer == (-1, ESTALE) && tries.withLock { $0 } == 2)
+    }
+
     @Test("other errors are not waited for", arguments: [ENOENT, EINTR, ESTALE, EMFILE])
     func others(_ number: Int32) {
         let device = Device(step: 100)

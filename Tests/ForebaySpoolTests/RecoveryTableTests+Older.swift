@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayTelemetry
+import ForebayTestKit
 import Foundation
 import Testing
 
@@ -47,6 +48,7 @@ extension RecoveryTableTests {
         var spool = try await world.open()
         let told = log.records(label: "spool").filter { $0["folder"] == world.directory && $0.message.hasPrefix("the log was written in") }
         #expect(told.map(\.level) == [.info] && told.allSatisfy { $0.message.contains("version 2; what is new is written in version 3") })
+        #expect(await eventually { spool.view.roomWithoutNewFile > 0 }, "the next segment is there before the first event comes")
         let (segment, receipt) = try await world.append()
         #expect(segment == 5 && world.alarms().count == 1 && world.missing().count == 1)
         await spool.close()

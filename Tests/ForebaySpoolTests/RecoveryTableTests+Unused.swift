@@ -138,4 +138,100 @@ extension RecoveryTableTests {
         #expect(world.missing() == ["7..<8 in 5 at 8192: the log ends below a mark"])
         await spool.close()
     }
+
+    @Test(
+        "a segment without a frame that the mark knows is the newest, and no other one was: where the one before it is gone, that is missed"
+    )
+    func unusedAndMarked() async throws {
+        let world = try await World(isClean: false)
+        let last = try self.makeUnused(world)
+        let mark = try #require(try SlotFile.read(SystemDisk(), world.directory + "/mark", as: .mark, log: last.log))
+        var value = try #require(mark.value)
+        (value.sequence, value.owner) = (7, 5)
+        _ = try SlotFile.take(SystemDisk(), world.directory + "/mark", of: world.directory, as: .mark, log: last.log, mark, value)
+        try world.remove(world.path(4))
+        let spool = try await world.open()
+        #expect(try spool.events().map(\.0) == Array(0..<6))
+        #expect(world.alarms().isEmpty && world.missing() == ["6..<7 in 4 at 0: a segment is gone"])
+        #expect(FileManager.default.fileExists(atPath: world.path(5)))
+        #expect(try await world.append().receipt.origin == world.id)
+        await spool.close()
+    }
+
+    @Test("a newer one that can't be read is the newest that is lost, whatever was never used before it")
+    func unusedBeforeUnreadable() async throws {
+        let world = try await World(isClean: false)
+        try self.makeUnused(world, base: 6)
+        try world.remove(world.path(4))
+        try Data(count: 8192).write(to: URL(filePath: world.path(6)))
+        let spool = try await world.open()
+        #expect(
+            world.alarms() == [
+                "\(Self.name(6)): neither copy of the segment's header can be read",
+                "\(Self.name(6)): the newest segment is gone or can't be read",
+            ])
+        #expect(world.quarantine() == [Self.name(6)])
+        await spool.close()
+    }
+
+    @Test("what can't be read is moved away before what was never used goes: both are seen where the start ends there")
+    func unusedGoesLast() async throws {
+        let world = try await World(isClean: false)
+        try self.makeUnused(world, base: 6)
+        try world.change(world.path(4), Self.damageHeader)
+        try self.killWhileRemoving(world)
+        #expect(world.quarantine() == [Self.name(4)])
+        let spool = try await world.open()
+        #expect(world.alarms().contains("\(Self.name(4)): the newest segment is gone or can't be read"), "\(world.alarms())")
+        await spool.close()
+    }
+
+    /// A log's first segments, as they are when the process is killed before the mark says anything of them.
+    private func makeFirst(_ fixture: SpoolFixture, _ log: SpoolID, number: UInt64, base: UInt64) throws -> String {
+        var header = SegmentHeader(log: log, origin: log, number: number, base: base, salt: 99, madeAt: 0)
+        (header.previousNumber, header.previousEnd) = (number - 1, base)
+        var bytes = Data(count: 8192)
+        bytes.withUnsafeMutableBytes { header.encode(to: $0) }
+        let path = SegmentFile.path(of: number, in: fixture.segmentsFolder)
+        try bytes.write(to: URL(filePath: path))
+        return path
+    }
+
+    @Test("a log's very first segment was made and never used: nothing is missed")
+    func firstIsUnused() async throws {
+        let fixture = SpoolFixture()
+        var spool = try fixture.open()
+        _ = try await spool.forward("a")
+        let log = spool.id
+        await spool.close()
+        _ = try self.makeFirst(fixture, log, number: 1, base: 0)
+        #expect(try SpoolInspection(directory: fixture.directory).segments.map(\.end) == [0])
+        for _ in 0..<2 {
+            spool = try fixture.open()
+            #expect(spool.damage == SpoolDamage() && spool.durableEnd == 0)
+            await spool.close()
+        }
+        spool = try fixture.open()
+        let receipt = try await spool.commit([submission([(routeA, ["0"])])])[0]
+        #expect(receipt.origin == log && receipt.firstSequences == [0])
+        await spool.close()
+    }
+
+    @Test("the log's very first segment is lost, and the second one was never used")
+    func firstIsLost() async throws {
+        let first = SpoolFixture()
+        var spool = try first.open()
+        try await spool.append("a", ["0"])
+        let log = spool.id
+        let fixture = try first.crashed()
+        await spool.close()
+        try FileManager.default.removeItem(atPath: try fixture.segmentFiles()[0])
+        let unused = try self.makeFirst(fixture, log, number: 2, base: 0)
+        spool = try fixture.open()
+        #expect(spool.alarms.map { URL(filePath: $0.file).lastPathComponent } == [Self.name(1)])
+        #expect(!FileManager.default.fileExists(atPath: unused))
+        let receipt = try await spool.commit([submission([(routeA, ["1"])])])[0]
+        #expect(receipt.origin != log && receipt.firstSequences[0] >= SpoolFormat.gap)
+        await spool.close()
+    }
 }

@@ -225,6 +225,8 @@ struct RehearsalDiskTests {
         try file.write([UInt8](repeating: 5, count: 4096), at: 4096)
         #expect(try file.bytes(at: 4096, count: 4096) == [UInt8](repeating: 5, count: 4096))
         #expect(throws: ForebayError.self) { try file.bytes(at: 4095, count: 2) }
+        try file.write([7], at: 8192 + 5)
+        #expect(try file.bytes(at: 8192, count: 4096) == [0, 0, 0, 0, 0, 7] + [UInt8](repeating: 0, count: 10_000 - 8192 - 6))
         faults.fail(nil)
         #expect(try file.bytes(at: 0, count: 4096) == Array(Twins.bytes(10_000)[..<4096]) && file.size() == 10_000)
         #expect(try disk.space(twins.base).total == SystemDisk().space(twins.base).total)

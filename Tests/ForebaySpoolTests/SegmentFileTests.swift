@@ -68,11 +68,16 @@ struct SegmentFileTests {
 
     @Test("a large file is filled and synced piece by piece")
     func pieces() throws {
+        // Memory that was used before is not clean.
+        for _ in 0..<4 {
+            let used = Slab(capacity: 1 << 20, alignment: SpoolFormat.block)
+            withExtendedLifetime(used) { _ = memset(used.base, 0xAA, 1 << 20) }
+        }
         for (size, pieces) in [(1 << 20, 1), ((1 << 20) + 1, 2), (3 << 20, 3), (4096, 1), (1, 1)] {
             let path = self.watched.directory + "/prepared-\(size)"
             let prepared = try PreparedSegment.fill(self.watched.disk, path, size: size)
             #expect(prepared.size == SpoolFormat.aligned(size))
-            #expect(try self.bytes(path).count == prepared.size)
+            #expect(try self.bytes(path) == [UInt8](repeating: 0, count: prepared.size))
             let calls = self.watched.calls().filter { !$0.hasPrefix("open") }
             #expect(calls == (0..<pieces).flatMap { _ in ["write prepared-\(size)", "sync prepared-\(size)"] } + ["sync prepared-\(size)"])
         }
@@ -148,6 +153,8 @@ struct SegmentFileTests {
         let next = try self.commit(writer, [batch(RouteID(name: "c"), ["c0"])])
         #expect(next.map(\.flags) == [[.opensGroup, .closesGroup]] && next.map(\.ordinal) == [0] && next.map(\.base) == [103])
         #expect(writer.index.count == 1, "about one a MiB")
+        let last = batch(RouteID(name: "c"), ["c0"]).byteCount
+        #expect(try self.bytes(self.path())[(12_288 + 64 + last)..<16_384].allSatisfy { $0 == 0 }, "nothing of the group before it")
         let size = try writer.seal()
         #expect(size == 8192 + 3 * 4096)
         let sealed = try self.bytes(self.path())
@@ -217,13 +224,38 @@ struct SegmentFileTests {
         let plan = GroupPlan([Submission(batches: [batch(routeA, ["too much"])], ack: AckToken { _ in })])
         _ = try writer.write(plan, durable: 0, ordinals: [:])
         #expect(writer.position == 12_288 && writer.end == 101, "nothing of it counts")
+        _ = self.watched.calls()
         try writer.withdraw()
+        #expect(self.watched.calls() == ["truncate new-3", "sync new-3"], "durably")
         #expect(try self.bytes(self.path()).count == 12_288)
         self.watched.fail { $0.hasPrefix("truncate") ? EIO : nil }
         #expect(throws: ForebayError.self) { try writer.withdraw() }
         self.watched.fail(nil)
         _ = try self.commit(writer, [batch(routeA, ["next"])])
         #expect(writer.end == 102)
+    }
+
+    @Test("the memory for groups grows with them, and none stays that a large event alone needed")
+    func memory() throws {
+        let usual = 4 << 20
+        let writer = try self.make(capacity: 64 << 20)
+        func memory() throws -> Slab { try #require(Mirror(reflecting: writer).children.first { $0.label == "staging" }?.value as? Slab) }
+        #expect(try memory().capacity == 64 << 10)
+        var before = try memory()
+        for (size, capacity) in [
+            (64 << 10, 64 << 10), (68 << 10, 136 << 10), (136 << 10, 136 << 10), (140 << 10, 280 << 10), (3 << 20, usual), (usual, usual),
+            (4096, usual), (usual + 4096, usual + 4096), (usual + 4096, usual + 4096), (usual, usual), (usual + 8192, usual + 8192),
+            (4096, usual), (4096, usual),
+        ] {
+            // A record has a header, and a topic of five bytes.
+            let value = String(decoding: [UInt8](repeating: 0x6D, count: size - 64 - 16 - 5), as: UTF8.self)
+            let plan = GroupPlan([Submission(batches: [batch(routeA, [value])], ack: AckToken { _ in })])
+            #expect(plan.size == size)
+            _ = try writer.write(plan, durable: 0, ordinals: [:])
+            let now = try memory()
+            #expect(now.capacity == capacity && (now === before) == (capacity == before.capacity), "\(size)")
+            before = now
+        }
     }
 
     @Test("a write that can't sync itself is synced")

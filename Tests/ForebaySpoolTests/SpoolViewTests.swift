@@ -78,5 +78,11 @@ struct SpoolViewTests {
         #expect(wakes == ["0 begins", "1 begins", "0 looks", "1 looks"])
         #expect(view.read { $0.observers.isEmpty })
         view.announce()
+        let late = view.signals()
+        for _ in 0..<3 { view.announce() }
+        for observer in view.read({ Array($0.observers.values) }) { observer.finish() }
+        var count = 0
+        for await _ in late { count += 1 }
+        #expect(count == 1)
     }
 }

@@ -6,14 +6,14 @@ import Testing
 
 extension SystemDiskTests {
     /// Pages of a file that are in memory.
-    private func cached(_ path: String, _ size: Int) throws -> Int {
+    private func cached(_ path: String, _ size: Int) throws -> [Int] {
         let descriptor = open(path, O_RDONLY)
         defer { close(descriptor) }
         let pages = try #require(mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0))
         defer { munmap(pages, size) }
         var found = [UInt8](repeating: 0, count: size / 4096)
         #expect(mincore(pages, size, &found) == 0)
-        return found.count { $0 & 1 == 1 }
+        return found.indices.filter { found[$0] & 1 == 1 }
     }
 
     @Test("what is cached of a file is let go of: it is read from the device next time")
@@ -24,9 +24,10 @@ extension SystemDiskTests {
         let file = try SystemDisk().open(path, [.write, .create])
         try file.write([UInt8](repeating: 7, count: size), at: 0)
         try file.sync()
-        #expect(try self.cached(path, size) == 256)
+        #expect(try self.cached(path, size).count == 256)
         file.dropCache()
-        #expect(try self.cached(path, size) < 16)
+        let kept = try self.cached(path, size)
+        #expect(kept.count < 16 && kept.first != 0, "\(kept)")
         #expect(try file.bytes(at: 0, count: size) == [UInt8](repeating: 7, count: size))
     }
 }

@@ -339,7 +339,7 @@ struct SystemDiskTests {
             Folder.parent(of: "/a/b") == "/a" && Folder.parent(of: "/a") == "/" && Folder.parent(of: "a") == "."
                 && Folder.parent(of: "a/b") == "a")
 
-        for (number, isTold) in [(EACCES, false), (EPERM, false), (EIO, true)] {
+        for (number, isTold) in [(EACCES, false), (EPERM, false), (EIO, true), (ENOSPC, true)] {
             watched.fail { $0 == "syncFolder a" ? number : nil }
             #expect((self.failure { try folder.make(base + "/a/b") } != "none") == isTold, "\(number)")
         }

@@ -73,7 +73,6 @@ actor SpoolWriter {
                 self.logger.info("no new segment could be begun yet", ["error": error.description])
             }
         }
-        self.publishRoom()
     }
 
     // MARK: Committing

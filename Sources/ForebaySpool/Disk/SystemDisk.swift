@@ -29,7 +29,7 @@ package struct SystemDisk: Disk {
 
     /// Where a name is: an entry of its folder.
     private func place(_ path: String) -> DiskPlace {
-        for folder in self.held where path.utf8.count > folder.path.utf8.count && path.hasPrefix(folder.path) {
+        for folder in self.held where path.hasPrefix(folder.path) {
             let rest = path.utf8.dropFirst(folder.path.utf8.count)
             guard rest.first == UInt8(ascii: "/") else { continue }
             return DiskPlace(path, in: folder, name: String(Substring(rest.drop { $0 == UInt8(ascii: "/") })))

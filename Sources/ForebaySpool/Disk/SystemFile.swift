@@ -3,9 +3,9 @@ import Glibc
 
 /// Linux's O_DIRECT, which Glibc hides from Swift behind _GNU_SOURCE.
 #if arch(arm64)
-    private let O_DIRECT: Int32 = 0o200000
+    private let O_DIRECT: Int32 = 1 << 16
 #else
-    private let O_DIRECT: Int32 = 0o40000
+    private let O_DIRECT: Int32 = 1 << 14
 #endif
 
 /// Owns one file descriptor. Short reads and writes and EINTR end here.
@@ -72,13 +72,15 @@ final class SystemFile: DiskFile {
 
     func size() throws(ForebayError) -> Int { Int(try self.status().st_size) }
 
-    func hasName() throws(ForebayError) -> Bool {
-        guard let statx = Self.statx else { return try self.status().st_nlink > 0 }
+    func hasName() throws(ForebayError) -> Bool { try self.links() > 0 }
+
+    private func links() throws(ForebayError) -> UInt {
+        guard let statx = Self.statx else { return UInt(try self.status().st_nlink) }
         return try withUnsafeTemporaryAllocation(byteCount: 256, alignment: 8) { found throws(ForebayError) in
             guard statx(self.descriptor, "", Self.emptyPath, Self.linkCount, found.baseAddress!) == 0 else {
                 throw .disk("statx", self.path, errno)
             }
-            return found.load(fromByteOffset: Self.linkCountOffset, as: UInt32.self) > 0
+            return UInt(found.load(fromByteOffset: Self.linkCountOffset, as: UInt32.self))
         }
     }
 

@@ -7,7 +7,9 @@ package enum UserName {
         var entry = passwd()
         var found: UnsafeMutablePointer<passwd>?
         var text = [CChar](repeating: 0, count: 16 << 10)
-        guard getpwuid_r(user, &entry, &text, text.count, &found) == 0, let name = found?.pointee.pw_name else { return nil }
+        // Where that fails nothing is found.
+        getpwuid_r(user, &entry, &text, text.count, &found)
+        guard let name = found?.pointee.pw_name else { return nil }
         return String(cString: name)
     }
 }

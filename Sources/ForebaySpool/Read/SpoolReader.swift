@@ -48,11 +48,8 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
     /// - Returns: none if memory does not reach back to ``next``.
     package func readMemory(upTo bytes: Int) -> [Batch]? {
         let start = self.next
-        let (found, newest) = self.view.read {
-            ($0.recent.read(from: start, routes: self.routes, upTo: bytes), $0.segments.last?.header)
-        }
-        guard let recent = found else { return nil }
-        if let newest, newest.base < recent.next { self.leaveOut(to: newest) }
+        // Sequences are left out in front of a start's first group alone: never between two that are in memory.
+        guard let recent = self.view.read({ $0.recent.read(from: start, routes: self.routes, upTo: bytes) }) else { return nil }
         self.next = recent.next
         // The place in the file is lost; it is looked up again if the reader falls behind.
         (self.segment, self.scanner) = (nil, nil)

@@ -27,12 +27,10 @@ struct LogIdentity {
         var registry = try CursorRegistry.read(disk, of: directory)
         if let log = registry.registry?.log, !found.segments.isEmpty, !found.segments.contains(where: { $0.header.log == log }) {
             registry.registry = nil  // Another log's, put here by somebody: it says nothing of this one.
-            registry.isWhole = false
         }
         if let itsKind = registry.registry?.kind, itsKind != kind {
             guard found.segments.isEmpty else { throw .plain("\(directory) is \(Self.mistake(itsKind, for: kind))") }
             registry.registry = nil
-            registry.isWhole = false
         }
         self.registry = registry
         let folder = "\(directory)/cursors", markPath = "\(directory)/\(SpoolMark.file)"
@@ -95,7 +93,7 @@ struct LogIdentity {
         var registry = self.knownRegistry
         registry.origin = SpoolID.random(using: &generator)
         try registry.write(disk, to: directory)
-        self.registry = CursorRegistry.Found(registry: registry, isThere: true, isWhole: true)
+        (self.registry.registry, self.registry.isWhole) = (registry, true)
     }
 
     /// The sequences below which something beside the segments says that all was durable.

@@ -173,10 +173,10 @@ struct SpoolRecovery {
         let path = "\(self.directory)/\(SpoolMark.file)"
         guard
             let found = try SlotFile.read(self.disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots),
-            var value = found.value, value.owner > newest || value.sequence < last.knownEnd
+            let said = found.value
         else { return }
-        value.owner = min(value.owner, newest)
-        value.sequence = max(value.sequence, last.knownEnd)
+        let value = SlotFile.Value(
+            sequence: max(said.sequence, last.knownEnd), ordinal: said.ordinal, owner: min(said.owner, newest))
         _ = try SlotFile.take(self.disk, path, of: self.directory, as: .mark, log: identity.log, found, value)
     }
 
@@ -227,8 +227,8 @@ struct SpoolRecovery {
         var checksum: UInt64 = 0
         // Where a segment in between was lost, this one ends where its own events do, so that every reader sees the hole.
         let goesOn = next?.previousNumber == header.number
-        // The newest when it was lost: the next one was made without it. It is back, as it was then.
-        let isBack = next.map { Self.isUnknown(header, to: $0) } ?? false
+        // Or the newest when it was lost: the next one was made without it. It is back, as it was then.
+        let isNewest = next.map { Self.isUnknown(header, to: $0) } ?? true
         if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt, base: header.base) {
             info.end = footer.end
             info.dataEnd = footer.dataEnd
@@ -237,7 +237,7 @@ struct SpoolRecovery {
             info.hasFooter = true
             checksum = footer.checksum
             highest = max(highest, footer.end)
-        } else if next == nil || isBack {
+        } else if isNewest {
             let tail = try TailRecovery(self.disk, header, segment.path, size: size).run(mark: min(highest, next?.knownEnd ?? highest))
             info = tail.info
             checksum = tail.checksum
@@ -261,9 +261,7 @@ struct SpoolRecovery {
             info.end = max(info.base, next.knownEnd)
         }
         if let next, info.end > next.base { outcome.holes.append(self.cut(&info, to: next.base)) }
-        for entry in info.routes.entries {
-            outcome.ordinals[entry.route] = max(outcome.ordinals[entry.route] ?? 0, entry.ordinal)
-        }
+        outcome.ordinals.merge(info.routes.entries.map { ($0.route, $0.ordinal) }, uniquingKeysWith: max)
         outcome.bytes += info.size
         outcome.last = (header.number, checksum)
         outcome.checksums[header.number] = checksum

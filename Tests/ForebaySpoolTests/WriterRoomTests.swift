@@ -1,0 +1,100 @@
+import ForebayCore
+import ForebayTestKit
+import Foundation
+import Glibc
+import Testing
+
+@testable import ForebaySpool
+
+/// What the writer says of the segment that it writes: how much fits, where groups begin; and when it wants the next one.
+@Suite("Spool: the segment that is written", .timeLimit(.minutes(1)))
+struct WriterRoomTests {
+    @Test("each group takes its blocks of the room, and the footer's are kept free")
+    func room() async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10)
+        let spool = try fixture.open()
+        #expect(spool.view.roomWithoutNewFile == 0)
+        for count in 1...3 {
+            try await spool.append("a", ["small"])
+            #expect(spool.view.roomWithoutNewFile == (256 << 10) - 8192 - 4096 - count * 4096)
+        }
+        await spool.close()
+    }
+
+    @Test("readers know the places of groups in the segment that is written as those who come after a restart")
+    func index() async throws {
+        let fixture = SpoolFixture(segmentSize: 8 << 20)
+        var spool = try fixture.open()
+        for _ in 0..<6 { try await spool.append("a", [String(repeating: "i", count: 600_000)]) }
+        let live = spool.view.read { $0.segments.map(\.index) }
+        #expect(live.count == 1 && live[0].map(\.sequence) == [0, 2, 4])
+        await spool.close()
+        spool = try fixture.open()
+        #expect(spool.view.read { $0.segments.map(\.index) } == live)
+        await spool.close()
+    }
+
+    @Test("the next file is wanted when less than half of the room is left, and again when the one that was made could not be used")
+    func wanted() async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10), disk = FaultDisk(), size = 256 << 10
+        let spool = try fixture.open(preparesNext: true, on: disk)
+        let value = String(repeating: "w", count: 60_000)  // Four of them fit.
+        for _ in 0..<2 { try await spool.append("a", [value]) }
+        #expect(await eventually { spool.view.roomWithoutNewFile > size }, "it is made ready")
+        disk.fail { call, path in call == .rename && path.hasSuffix(".segment") ? EIO : nil }
+        try await spool.append("a", ["goes on in this one"])
+        #expect(spool.segmentCount == 1)
+        disk.fail(nil)
+        #expect(await eventually { spool.view.roomWithoutNewFile > size }, "and another one")
+        try await spool.append("a", ["in the next"])
+        #expect(spool.segmentCount == 2)
+        await spool.close()
+    }
+
+    @Test("a file that is still made ready while the log closes is nobody's: it is removed, and its room given back")
+    func closing() async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10), disk = FaultDisk()
+        let budget = try SpoolBudget(capacity: 1 << 30, directory: fixture.directory, disk: disk)
+        let spool = try fixture.open(preparesNext: true, on: disk, budget: budget)
+        try await spool.append("a", ["x"])
+        let made = Happenings<Void>(), closes = DispatchSemaphore(value: 0)
+        disk.fail { call, path in
+            // The segment is ended by a writer that takes nothing more.
+            if call == .truncate, path.hasSuffix(".segment") || path.hasSuffix("/new-1") { closes.signal() }
+            guard call == .sync, path.hasSuffix("/prepared-1"), made.count == 0 else { return nil }
+            made.add(())
+            closes.wait()
+            return nil
+        }
+        await spool.releasePassedSegments()
+        await made.wait(forCount: 1)
+        await spool.close()
+        #expect(await eventually { budget.usedBytes == spool.byteCount })
+        #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder) == [RecoveryTableTests.name(1)])
+    }
+
+    @Test("it is asked for once a segment, and not before half of the room is taken, also where it can't be made")
+    func askedOnce() async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10), disk = FaultDisk(), tried = Happenings<String>()
+        let spool = try fixture.open(preparesNext: true, on: disk)
+        disk.fail { call, path in
+            guard call == .open, path.contains("/prepared-") else { return nil }
+            tried.add(URL(filePath: path).lastPathComponent)
+            return EMFILE
+        }
+        let value = String(repeating: "o", count: 60_000)  // Four of them fit.
+        try await spool.append("a", [value])
+        await spool.tidy()
+        #expect(tried.count == 0)
+        for value in [value, "0", "1", "2", "3"] {
+            try await spool.append("a", [value])
+            await spool.tidy()
+        }
+        #expect(await eventually { tried.count > 0 })
+        #expect(Set(tried.all) == ["prepared-1"])
+        for _ in 0..<4 { try await spool.append("a", [value]) }
+        #expect(spool.segmentCount == 2)
+        #expect(await eventually { Set(tried.all) == ["prepared-1", "prepared-2"] }, "of the next one")
+        await spool.close()
+    }
+}
