@@ -33,6 +33,7 @@ struct RoomLookTests {
         for second in 1...5 {
             for _ in 0..<100 { #expect(spool.isFull) }
             await clock.sleepers(atLeast: others + 1)
+            #expect(clock.remaining.contains(.seconds(1)))
             for _ in 0..<9 {
                 clock.advance(by: .milliseconds(100))
                 for _ in 0..<100 { #expect(spool.isFull) }

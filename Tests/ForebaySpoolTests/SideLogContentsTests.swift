@@ -173,7 +173,9 @@ struct SideLogContentsTests {
         for round in 1...3 {
             try await world.aside("a", round)
             world.watched.fail { $0.hasPrefix("remove forgotten") ? EIO : nil }
-            #expect(throws: ForebayError.self) { try world.folder(.setAside, "a").giveUp() }
+            let used = world.budget.usedBytes
+            #expect(throws: ForebayError.self) { try world.folder(.setAside, "a").giveUp(world.budget) }
+            #expect(world.budget.usedBytes == used, "what is still there still counts")
             world.watched.fail(nil)
         }
         #expect(
