@@ -12,7 +12,7 @@ import Testing
 @Suite("Spool: the keeper", .timeLimit(.minutes(1)))
 struct KeeperTests {
     /// A log whose segments take two events each, on a clock that a test moves.
-    private final class World {
+    final class World {
         let watched = WatchedDisk()
         let clock = ManualClock()
         let broken = BrokenWord()

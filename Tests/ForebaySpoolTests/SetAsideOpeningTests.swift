@@ -13,6 +13,7 @@ struct SetAsideOpeningTests {
     private final class World: Sendable {
         let watched = WatchedDisk()
         let threads = SpoolThreads()
+        let clock = ManualClock()
         let budget: SpoolBudget
 
         init() throws { self.budget = try SpoolBudget(capacity: 1 << 30, directory: self.watched.directory, disk: self.watched.disk) }
@@ -22,12 +23,13 @@ struct SetAsideOpeningTests {
 
         /// - Parameter opening: done before it is opened.
         func log(_ opening: @escaping @Sendable () -> Void = {}) throws -> SetAsideLog {
-            let (threads, budget, disk) = (self.threads, self.budget, self.watched.disk)
+            let (threads, budget, disk, clock) = (self.threads, self.budget, self.watched.disk, self.clock)
             return try SetAsideLog(directory: self.directory, disk: disk) { folder throws(ForebayError) in
                 opening()
                 var configuration = SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 64 << 10) { fatalError("\($0)") }
                 configuration.disk = disk
-                configuration.cursorSyncInterval = 600_000
+                (configuration.cursorSyncInterval, configuration.markInterval) = (600_000, 600_000)
+                configuration.surroundings = .manual(clock, seed: 1)
                 return try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(MetricsRegistry()))
             }
         }
@@ -85,7 +87,31 @@ struct SetAsideOpeningTests {
         world.watched.fail(nil)
         log = try world.log()
         #expect(world.budget.usedBytes == used)
+        await log.tidy()
+        for _ in 0..<100 { await Task.yield() }
+        #expect(!world.clock.remaining.contains(.seconds(1)), "nothing is to be tried again")
         await log.close()
+    }
+
+    @Test("what is known of a unit that is taken from its frames is told, durably, before it is written")
+    func toldFirst() async throws {
+        let world = try World()
+        let log = try world.log()
+        try await log.append(new: [unit(1)], [aside(1, ["x"])])
+        await log.close()
+        try Data(count: 8192).write(to: URL(filePath: world.directory + "/units"))
+        _ = world.watched.calls()
+        let told = LogCapture()
+        defer { told.close() }
+        let isTold = Happenings<Bool>(), units = world.directory + "/units"
+        world.watched.fail { call in
+            if call == "write log/units" { isTold.add(told.records(label: "spool").contains { $0["file"] == units }) }
+            return nil
+        }
+        let again = try world.log()
+        #expect(isTold.all.first == true && again.unit(1)?.end == 1)
+        world.watched.fail(nil)
+        await again.close()
     }
 
     @Test("a unit whose events found no room may be ended then, as one that nothing is on its way to")

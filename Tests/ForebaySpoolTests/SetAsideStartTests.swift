@@ -87,6 +87,11 @@ struct SetAsideStartTests {
         let missing = try #require(log.missing.first)
         #expect(log.missing.count == 1 && missing.sequences == 0..<3 && missing.unit == 1 && missing.segment == 1 && missing.position == 0)
         #expect(missing.reason == "no frame of a set-aside unit can be read")
+        // What is known of it from now on is nothing but that it is over.
+        let pair = Array(try Data(contentsOf: URL(filePath: fixture.tablePath)).prefix(8192))
+        let id = try #require(try SpoolInspection(directory: fixture.directory).id)
+        let known = try #require(pair.withUnsafeBytes { UnitPair(decoding: $0, of: id) })
+        #expect(known.slot.isEnded && known.slot.ordinal == 0 && known.identity?.since == 0 && known.identity?.partitionCount == 0)
         try await log.append(new: [unit(2)], [aside(2, ["x"])])
         await log.tidy()
         #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.directory + "/quarantine").count == 1)

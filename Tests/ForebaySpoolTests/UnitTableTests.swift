@@ -262,6 +262,9 @@ struct UnitTableTests {
             #expect(found.free.map(\.pair) == [1 - kept] && found.free.map(\.generation) == [kept == 0 ? 22 : 11], "\(name)")
             #expect(found.highest == 7 && found.pairCount == 2 && found.units.isEmpty == (first.1 || second.1))
         }
+        let nameless = try inventory(pair(5, settled: 2, isEnded: true, generation: 3, hasIdentity: false)).ended
+        #expect(nameless.map(\.partitionCount) == [0] && nameless.map(\.since) == [0] && nameless.map(\.topic) == [""])
+        #expect(try inventory(pair(5, settled: 0, generation: 3)).units.map(\.end) == [0])
         let mixed = try inventory(
             pair(3, settled: 1, generation: 1), [UInt8](repeating: 0, count: 8192), pair(9, settled: 2, generation: 5, hasIdentity: false))
         #expect(

@@ -107,7 +107,7 @@ struct UnitInventory {
                         SetAsideLog.Unit(
                             number: number, topic: topic, partition: nil, partitionCount: 0, code: "UNKNOWN",
                             reason: "what was known of it is damaged", since: frame.acceptedAt, oldestAcceptedAt: frame.acceptedAt,
-                            settled: max(settled[number] ?? 0, first), end: max(end, settled[number] ?? 0)))
+                            settled: max(settled[number] ?? first, first), end: max(end, settled[number] ?? end)))
                     unknown.remove(number)
                 }
             }
