@@ -71,6 +71,39 @@ extension KeeperTests {
         await world.close()
     }
 
+    @Test("a sync that fails where a passed segment is taken up ends the process, with the file where it is")
+    func takenUpSyncFails() async throws {
+        let size = 256 << 10
+        let world = try World { ($0.preparesNext, $0.segmentSize) = (true, size) }
+        let cursor = try await world.spool.forward("a"), spool = world.spool
+        await spool.releasePassedSegments()
+        #expect(await eventually { spool.view.roomWithoutNewFile == size })
+        for count in [511_000, 10] { try await spool.append("a", [String(repeating: "u", count: count)]) }
+        _ = world.watched.calls()
+        world.watched.fail { $0 == "syncFolder segments" ? EIO : nil }
+        cursor.move(to: 1, settled: 1)
+        Task.detached { await spool.tidy() }
+        await world.broken.told.wait(forCount: 1)
+        #expect(world.broken.told.all[0].code == .syncFailed)
+        #expect(world.watched.calls().suffix(2) == ["rename segments/prepared-2", "syncFolder segments"])
+    }
+
+    @Test("a passed segment of which it can't be known that it is the next file goes by that name, too")
+    func takenUpHalfway() async throws {
+        let size = 256 << 10
+        let world = try World { ($0.preparesNext, $0.segmentSize) = (true, size) }
+        let cursor = try await world.spool.forward("a")
+        await world.spool.releasePassedSegments()
+        #expect(await eventually { world.spool.view.roomWithoutNewFile == size })
+        for count in [511_000, 10] { try await world.spool.append("a", [String(repeating: "u", count: count)]) }
+        world.watched.fail { $0 == "openFolder segments" ? EMFILE : nil }
+        cursor.move(to: 1, settled: 1)
+        await world.spool.tidy()
+        #expect(try self.segments(world) == ["00000000000000000002.segment"])
+        world.watched.fail(nil)
+        await world.close()
+    }
+
     @Test("the reserve is made again with what clearing gives back, by the room that the disk has then")
     func reserveAgain() async throws {
         let world = try World(ballast: 1 << 20)

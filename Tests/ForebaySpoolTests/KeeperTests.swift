@@ -25,7 +25,7 @@ struct KeeperTests {
             self.budget = try SpoolBudget(capacity: 1 << 30, directory: directory, disk: disk, ballast: ballast)
             var configuration = SpoolConfiguration(directory: directory, segmentSize: 64 << 10) { broken($0) }
             (configuration.disk, configuration.preparesNext) = (disk, false)
-            configuration.markInterval = 3_600_000
+            (configuration.markInterval, configuration.cursorSyncInterval) = (3_600_000, 1_800_000)
             configuration.surroundings = .manual(self.clock, seed: 1)
             configure(&configuration)
             self.spool = try Spool.open(configuration, budget: self.budget, threads: self.threads, metrics: SpoolMetrics(MetricsRegistry()))
@@ -51,11 +51,14 @@ struct KeeperTests {
         func expectTriedAgain(_ segment: Int) async {
             self.watched.fail(nil)
             #expect(self.isThere(segment))
-            let isGone = await eventually {
-                self.clock.advance(by: .seconds(1))
-                return !self.isThere(segment)
-            }
-            #expect(isGone)
+            await self.passRetry()
+            #expect(await eventually { !self.isThere(segment) })
+        }
+
+        /// The time of whoever tries again comes; not that of cursors, nor the mark's.
+        func passRetry() async {
+            #expect(await eventually { self.clock.remaining.contains { $0 <= .seconds(1) } }, "nobody tries again")
+            self.clock.advance(by: .seconds(1))
         }
 
         func close() async {
@@ -84,6 +87,26 @@ struct KeeperTests {
         await world.spool.tidy()
         #expect(await eventually { world.clock.remaining.contains(.seconds(1)) })
         await world.expectTriedAgain(2)
+        await world.close()
+    }
+
+    @Test("however often something could not be done, one retry is due; and another where that could not do it either")
+    func oneRetry() async throws {
+        let world = try World()
+        let cursor = try await world.spool.forward("a")
+        await world.spool.releasePassedSegments()
+        try await world.fill(3)
+        world.holdUp()
+        cursor.move(to: 2, settled: 2)
+        for _ in 0..<3 { await world.quiet() }
+        for _ in 0..<2 {
+            #expect(await eventually { world.clock.remaining.contains(.seconds(1)) })
+            await world.quiet()
+            #expect(world.clock.remaining.count { $0 == .seconds(1) } == 1)
+            world.clock.advance(by: .seconds(1))
+        }
+        #expect(await eventually { world.clock.remaining.contains(.seconds(1)) })
+        await world.expectTriedAgain(1)
         await world.close()
     }
 
@@ -150,11 +173,8 @@ struct KeeperTests {
         await world.spool.releasePassedSegments()
         world.watched.fail(nil)
         _ = world.watched.calls()
-        let isWritten = await eventually {
-            world.clock.advance(by: .seconds(1))
-            return world.watched.calls().contains("rename alarms")
-        }
-        #expect(isWritten)
+        await world.passRetry()
+        #expect(await eventually { world.watched.calls().contains("rename alarms") })
         await world.close()
     }
 
@@ -190,6 +210,51 @@ struct KeeperTests {
         #expect(await eventually { world.clock.remaining.isEmpty })
         await spool.close()
         #expect(calls.all.isEmpty, "\(calls.all)")
+        await world.close()
+    }
+
+    @Test("what a clean stop can't do is the next start's: nothing is tried again, or made ready, by a log that was closed")
+    func closedForGood() async throws {
+        let world = try World(ballast: 1 << 20)
+        let cursor = try await world.spool.forward("a")
+        try await world.fill(3)
+        cursor.move(to: 2, settled: 2)
+        await world.quiet()
+        await world.spool.close()
+        world.holdUp()
+        await world.spool.releasePassedSegments()
+        await world.quiet()
+        #expect(world.isThere(1) && !world.clock.remaining.contains { $0 <= .seconds(1) })
+        #expect(!FileManager.default.fileExists(atPath: world.watched.directory + "/ballast"))
+        await world.close()
+    }
+
+    @Test("what can't go at a clean stop is not tried again")
+    func stopHeldUp() async throws {
+        let world = try World()
+        let cursor = try await world.spool.forward("a")
+        await world.spool.releasePassedSegments()
+        try await world.fill(3)
+        world.holdUp()
+        cursor.move(to: 2, settled: 2)
+        await world.spool.close()
+        for _ in 0..<100 { await Task.yield() }
+        #expect(world.isThere(1) && cursor.syncedSequence == 2 && !world.clock.remaining.contains { $0 <= .seconds(1) })
+        await world.close()
+    }
+
+    @Test("cursors that move together are synced together")
+    func together() async throws {
+        let world = try World()
+        let cursors = [try await world.spool.forward("a"), try await world.spool.forward("b")]
+        try await world.fill(1)
+        for cursor in cursors { cursor.move(to: 1, settled: 0) }
+        for _ in 0..<100 { await Task.yield() }
+        #expect(await eventually { world.clock.remaining.contains(.seconds(1800)) })
+        for _ in 0..<100 { await Task.yield() }
+        #expect(world.clock.remaining.count { $0 == .seconds(1800) } == 1)
+        world.clock.advance(by: .seconds(1800))
+        #expect(await eventually { cursors.allSatisfy { $0.syncedSequence == 1 } })
         await world.close()
     }
 
@@ -233,6 +298,16 @@ struct KeeperTests {
         await world.spool.tidy()
         let names = try FileManager.default.contentsOfDirectory(atPath: world.watched.directory + "/segments").sorted()
         #expect(names == ["00000000000000000002.segment"] + (isLess ? ["prepared-2"] : []))
+        #expect(try SlotFile.read(SystemDisk(), world.watched.directory + "/mark", as: .mark, log: nil)?.value?.ordinal == 1, "let go of")
+        // It is done, and there is one file at a time.
+        await world.quiet()
+        #expect(!world.clock.remaining.contains { $0 <= .seconds(1) })
+        if isLess {
+            _ = world.watched.calls()
+            await world.spool.releasePassedSegments()
+            await world.quiet()
+            #expect(!world.watched.calls().contains { $0.contains("prepared-") })
+        }
         await world.close()
     }
 

@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Glibc
@@ -106,5 +107,50 @@ extension KnownLogsTests {
         #expect(!Self.alarms(copy).contains(Self.aside) && !FileManager.default.fileExists(atPath: copy.data + "/setaside/x"))
         #expect(copy.setAside.unit(1)?.end == 1)
         await copy.stop()
+    }
+
+    @Test("a copy of a log that is open is refused as one, also where the registry can't be written")
+    func copyMeanwhile() async throws {
+        let world = DataFolderWorld()
+        try world.start(["y"])
+        try await world.append(0..<1)
+        try await world.commit(0..<1)
+        let (mine, copy) = (world.data + "/setaside/y", world.data + "/setaside/x")
+        try FileManager.default.copyItem(atPath: mine, toPath: copy)
+        world.disk.fail { call, path in call == .write && path.hasSuffix("/data/registry.new") ? EIO : nil }
+        #expect {
+            try SetAsideLog(directory: copy, disk: world.held, open: world.opening(.setAside))
+        } throws: {
+            "\($0)".contains("\(copy) is a copy of \(mine)")
+        }
+        world.disk.fail(nil)
+        await world.stop()
+    }
+
+    @Test("a log that is given up takes no other's name along that is gone")
+    func givenUpAlone() async throws {
+        let world = try await Self.filled()
+        try FileManager.default.removeItem(atPath: world.data + "/deadletters/x")
+        let known = try KnownLogs(in: world.data, disk: SystemDisk())
+        try DataFolderLogs(routes: [], directory: world.data, known: known).folder(.setAside, "x").giveUp(world.budget)
+        try world.start()
+        #expect(Self.alarms(world) == [Self.letters])
+        await world.stop()
+    }
+
+    @Test("an empty log that can't be looked at when the node stops is told; how far the others went is known all the same")
+    func emptyNotLookedAt() async throws {
+        let log = LogCapture()
+        defer { log.close() }
+        let world = try await Self.filled()
+        try world.start(["y"])
+        try await world.commit(4..<6)
+        world.disk.fail { call, path in call == .open && path.contains("/setaside/x/registry") ? EMFILE : nil }
+        world.logs.finishStop(empty: [(.setAside, "x")])
+        let told = log.records(label: "node").filter { $0["folder"] == world.data && $0.message == "empty logs could not be looked at" }
+        #expect(told.map(\.level) == [.warning] && told.first?["error"]?.contains("/setaside/x/registry") == true)
+        world.disk.fail(nil)
+        #expect(try LogRegistry.read(SystemDisk(), of: world.data).registry?.ends["spool"] == 6)
+        await world.stop()
     }
 }

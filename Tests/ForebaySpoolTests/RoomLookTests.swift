@@ -78,7 +78,7 @@ struct RoomLookTests {
         let before = budget.usedBytes
         await spool.releasePassedSegments()
         await begun.wait(forCount: 1)
-        #expect(budget.usedBytes == before + asked)
+        #expect(budget.usedBytes == before + made)
         goesOn.signal()
         #expect(
             await eventually { budget.usedBytes == (fails ? before : before + made) && (fails || spool.view.roomWithoutNewFile > 0) })

@@ -52,6 +52,7 @@ extension SetAsideScanTests {
             #expect(!log.scan([2: position]).join(first))
         }
         #expect(!log.scan([1: 0]).join(log.scan([2: 0])), "nor does one that has not begun, in another segment")
+        #expect(!log.scan([1: 2]).join(log.scan([1: 0])), "or one that has nothing left")
         #expect(first.join(log.scan([2: 4])))
         #expect(try first.all()[2]?.map(\.0) == [4])
         await log.close()
@@ -99,6 +100,23 @@ extension SetAsideScanTests {
         #expect(try dropping.read(upTo: 1).map(\.first) == [0])
         dropping.drop(3)
         #expect(try dropping.all().mapValues { $0.map(\.1) } == [1: ["b"]] && reads.load(ordering: .relaxed) == 3)
+        await log.close()
+    }
+
+    @Test("one that has not begun takes another over that stands up to a MiB behind it, and none further")
+    func joinedWithinAWindow() async throws {
+        let fixture = SetAsideFixture(segmentSize: 4 << 20)
+        let log = try fixture.open()
+        try await log.append(new: [unit(1), unit(2)], [aside(1, ["first"])])
+        // The first one's group ends at 12,288; each of these takes 4096 bytes, one fills up what is left to a MiB.
+        let large = String(repeating: "l", count: (1 << 20) - 12_288 - 200)
+        try await log.append(new: [], [aside(2, [large])])
+        for _ in 0..<2 { try await log.append(new: [], [aside(2, ["small"])]) }
+        let other = log.scan([2: 0])
+        #expect(try other.read(upTo: 1).map(\.first) == [0])
+        #expect(log.scan([1: 0]).join(other), "just a MiB")
+        #expect(try other.read(upTo: 1).map(\.first) == [1])
+        #expect(!log.scan([1: 0]).join(other))
         await log.close()
     }
 }

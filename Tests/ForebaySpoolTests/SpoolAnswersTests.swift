@@ -47,4 +47,15 @@ struct SpoolAnswersTests {
         #expect(spool.lag(of: a) == 1 && spool.count(of: a, ifEndIs: 6) == 3)
         await spool.close()
     }
+
+    @Test("how many events a loss had is told as it was counted; what was not is counted by what stands beside it")
+    func lossesCounted() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        let spool = try await self.filled(fixture)
+        _ = try await spool.forward("a")
+        spool.report(MissingRange(sequences: 0..<2, segment: 1, position: 8192, reason: "planted", events: 1))
+        spool.report(MissingRange(sequences: 2..<4, segment: 2, position: 8192, reason: "planted"))
+        #expect(spool.missing.map(\.events) == [1, 2])
+        await spool.close()
+    }
 }

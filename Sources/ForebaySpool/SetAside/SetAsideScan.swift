@@ -58,7 +58,6 @@ package final class SetAsideScan {
         var weight = 0
         var read = 0, steps = 0
         self.isCaughtUp = self.positions.isEmpty
-        self.refresh()
         while weight < bytes, read < Self.workBytes, steps < Self.workSteps, !self.positions.isEmpty {
             steps += 1
             if self.waiting == 0 {
@@ -122,12 +121,11 @@ package final class SetAsideScan {
     ///
     /// - Returns: false when there is none now.
     private func enterNext() throws(ForebayError) -> Bool {
-        if let segment = self.segment {
+        if self.segment != nil {
             // It may have grown and been sealed since the last look.
             self.refresh()
             if self.waiting > 0 { return true }
             guard self.segment?.isActive == false else { return false }
-            self.next = segment.number + 1
             (self.segment, self.scanner) = (nil, nil)
         }
         for segment in self.candidates {
@@ -140,11 +138,9 @@ package final class SetAsideScan {
             do throws(ForebayError) {
                 file = try self.disk.open(segment.path, [])
             } catch {
-                // Deleted between the look and the opening: nobody needs it.
-                guard self.isStillThere(segment) else { continue }
+                // Of one that was deleted between the look and the opening all is settled: nothing of it is missed.
                 guard error.isLoss else { throw error }
                 self.leave(segment, position: 0)
-                self.next = segment.number + 1
                 continue
             }
             self.segment = segment
@@ -158,10 +154,6 @@ package final class SetAsideScan {
 
     private var candidates: [SegmentInfo] {
         self.view?.read { state in state.segments.filter { $0.number >= self.next && !$0.isLeaving && !$0.isHusk } } ?? []
-    }
-
-    private func isStillThere(_ segment: SegmentInfo) -> Bool {
-        self.view?.read { state in state.segments.contains { $0.number == segment.number && !$0.isLeaving } } ?? false
     }
 
     /// Units with something left in a segment.
