@@ -39,7 +39,7 @@ extension KeeperTests {
         #expect(await eventually { counted.count == 1 && budget.usedBytes == 0 })
         #expect(counted.all == [size])
         world.watched.fail(nil)
-        for _ in 0..<4 { try await world.spool.append("a", [String(repeating: "h", count: 40_000)]) }
+        for _ in 0..<3 { try await world.spool.append("a", [String(repeating: "h", count: 40_000)]) }
         #expect(await eventually { (try? self.segments(world).contains("prepared-2")) == true })
         await world.close()
     }
