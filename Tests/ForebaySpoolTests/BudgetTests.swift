@@ -67,6 +67,7 @@ struct BudgetTests {
         _ = self.watched.calls()
         budget.makeBallast()
         #expect(self.ballastSize == 5 * mib / 2 && budget.usedBytes == 5 * mib / 2, "whole blocks")
+        #expect(FileManager.default.contents(atPath: self.ballast) == Data(count: 5 * mib / 2), "zeros")
         #expect(self.watched.calls() == ["open ballast"] + (0..<3).flatMap { _ in ["write ballast", "sync ballast"] } + ["sync ballast"])
         #expect(budget.roomBesideBallast == 10 * mib + 1 - 5 * mib / 2)
         #expect(budget.room(for: .setAside) == 10 * mib + 1 && budget.room(for: .spool) == 10 * mib + 1 - 5 * mib)
@@ -83,7 +84,8 @@ struct BudgetTests {
         self.watched.fail(nil)
         #expect(budget.giveUpBallast() && self.ballastSize == nil && budget.usedBytes == 0)
         #expect(budget.room(for: .setAside) == 50 * mib, "asked again")
-        #expect(!budget.giveUpBallast(), "once")
+        _ = self.watched.calls()
+        #expect(!budget.giveUpBallast() && self.watched.calls().isEmpty, "once")
         budget.makeBallast()
         #expect(self.ballastSize == 5 * mib / 2)
 
@@ -130,6 +132,10 @@ struct BudgetTests {
         budget.makeBallast()
         #expect(throws: ForebayError.self) { try attempt(.systemCall) }
         #expect(calls == 1 && self.ballastSize == 3 << 20)
+        self.watched.fail { $0 == "remove ballast" ? EIO : nil }
+        #expect(throws: ForebayError.self) { try attempt(.spoolFull, succeedsAt: 2) }
+        #expect(calls == 1 && self.ballastSize == 3 << 20, "it can't be given up")
+        self.watched.fail(nil)
         #expect(try attempt(.spoolFull, succeedsAt: 2) == 2)
         #expect(self.ballastSize == nil && budget.usedBytes == 0)
         let told = log.records(label: "spool").filter { $0["bytes"] == "\(3 << 20)" }

@@ -62,7 +62,7 @@ final class DataFolderWorld {
         try self.known.finishStart(self.spool)
     }
 
-    private func opening(_ kind: LogKind) -> @Sendable (String) throws(ForebayError) -> Spool {
+    func opening(_ kind: LogKind) -> @Sendable (String) throws(ForebayError) -> Spool {
         let (known, threads, budget, held) = (self.known!, self.threads, self.budget!, self.held)
         return { folder throws(ForebayError) in
             var configuration = SpoolConfiguration(directory: folder, kind: kind, segmentSize: 64 << 10) { fatalError("\($0)") }

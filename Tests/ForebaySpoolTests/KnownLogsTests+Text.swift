@@ -24,9 +24,20 @@ extension KnownLogsTests {
             ["forebay-logs 1", "generation 1", "log spool 8N1ZQ5F3W7YKD2RC 1 1"],
             ["forebay-logs 1", "generation 1", "cursor spool 8N1ZQ5F3W7YKD2RC"],
             ["forebay-logs 1", "generation 1", "log %z 8N1ZQ5F3W7YKD2RC"],
+            ["forebay-logs 1", "generation 1 2", "log spool 8N1ZQ5F3W7YKD2RC"], ["forebay-logs 1", "generation"],
+            ["forebay-logs 1", "version 1", "log spool 8N1ZQ5F3W7YKD2RC"],
+            ["forebay-logs 1", "generation 1", "log spool 8N1ZQ5F3W7YKD2RC \(SpoolFormat.highestMark)"],
         ] {
             #expect(LogRegistry(decoding: CheckedText.encode(lines)) == nil, "\(lines)")
         }
+        registry.ends = ["spool": SpoolFormat.highestMark - 1]
+        #expect(LogRegistry(decoding: registry.encoded) == registry)
+        var empty = LogRegistry()
+        empty.generation = 3
+        #expect(LogRegistry(decoding: empty.encoded) == empty && LogRegistry().generation == 0)
+        // The same log under two names: the higher end counts.
+        registry.ends["setaside/a b%"] = 7
+        #expect(registry.knownEnds == [id: SpoolFormat.highestMark - 1])
         for place in registry.encoded.indices {
             var bytes = registry.encoded
             bytes[place] ^= 1

@@ -330,12 +330,14 @@ struct KnownLogsTests {
     func enteredFirst() async throws {
         let world = DataFolderWorld()
         try world.start()
+        let before = world.budget.usedBytes
         world.disk.fail { call, path in call == .rename && path.hasSuffix("/data/registry") ? ENOSPC : nil }
         await #expect(throws: ForebayError.self) { try await world.append(0..<1) }
         world.disk.fail { call, path in call == .write && path.hasSuffix("/registry.copy.new") ? EIO : nil }
         await #expect(throws: ForebayError.self) { try await world.append(0..<1) }
         world.disk.fail(nil)
         let used = world.budget.usedBytes
+        #expect(used == before)
         try await world.append(0..<1)
         #expect(world.budget.usedBytes > used && world.setAside.unit(1)?.end == 1 && world.letters.count == 1)
         #expect(try LogRegistry.read(SystemDisk(), of: world.data).registry?.logs.count == 3)

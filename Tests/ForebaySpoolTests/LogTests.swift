@@ -123,7 +123,7 @@ struct LogTests {
     @Test("some time after a group the mark covers it, whatever comes meanwhile")
     func marks() async throws {
         let world = World()
-        let spool = try world.open { $0.markInterval = 1000 }
+        let spool = try world.open()
         try await self.commit(spool, "0")
         await world.clock.sleepers(atLeast: 1)
         #expect(world.clock.remaining == [.milliseconds(1000)])

@@ -72,8 +72,8 @@ extension SetAsideHoleTests {
         await log.close()
     }
 
-    @Test("the same while the log runs: what can be read again beyond what is known of its unit is not delivered")
-    func readableMeanwhile() async throws {
+    @Test("the same while the log runs: what can be read again beyond what is known of its unit is not delivered", arguments: [1, 2])
+    func readableMeanwhile(lost: Int) async throws {
         let fixture = SetAsideFixture()
         var log = try fixture.open()
         for (number, owner) in ([1, 1, 2, 2] as [UInt64]).enumerated() {
@@ -82,12 +82,13 @@ extension SetAsideHoleTests {
         let crashed = try fixture.crashed()
         await log.close()
         let path = try #require(try crashed.segmentFiles().first)
-        let place = try #require(try Self.frames(in: path).dropFirst().first)
-        try crashed.change(path) { $0[place + 30] ^= 1 }
+        // Of unit 1 the last frame, or both.
+        let places = try Self.frames(in: path).prefix(2).suffix(lost)
+        for place in places { try crashed.change(path) { $0[place + 30] ^= 1 } }
         log = try crashed.open()
-        try crashed.change(path) { $0[place + 30] ^= 1 }
+        for place in places { try crashed.change(path) { $0[place + 30] ^= 1 } }
         let scan = log.scan([1: 0, 2: 0])
-        #expect(try scan.all().mapValues { $0.map(\.1) } == [1: ["0"], 2: ["2", "3"]])
+        #expect(try scan.all().mapValues { $0.map(\.1) } == (lost == 1 ? [1: ["0"], 2: ["2", "3"]] : [2: ["2", "3"]]))
         log.settle(1, through: scan.position(of: 1)!, oldestAcceptedAt: nil)
         await log.close()
     }

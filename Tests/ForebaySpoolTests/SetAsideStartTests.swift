@@ -86,7 +86,12 @@ struct SetAsideStartTests {
         #expect(log.units.isEmpty && log.nextNumber == 2)
         let missing = try #require(log.missing.first)
         #expect(log.missing.count == 1 && missing.sequences == 0..<3 && missing.unit == 1 && missing.segment == 1 && missing.position == 0)
-        #expect(missing.reason == "no frame of a set-aside unit can be read")
+        #expect(missing.reason == "no frame of a set-aside unit can be read" && missing.events == 3)
+        // What is known of it from now on is nothing but that it is over.
+        let pair = Array(try Data(contentsOf: URL(filePath: fixture.tablePath)).prefix(8192))
+        let id = try #require(try SpoolInspection(directory: fixture.directory).id)
+        let known = try #require(pair.withUnsafeBytes { UnitPair(decoding: $0, of: id) })
+        #expect(known.slot.isEnded && known.slot.ordinal == 0 && known.identity?.since == 0 && known.identity?.partitionCount == 0)
         try await log.append(new: [unit(2)], [aside(2, ["x"])])
         await log.tidy()
         #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.directory + "/quarantine").count == 1)
@@ -105,6 +110,23 @@ struct SetAsideStartTests {
         #expect(try scan.all()[2]?.map(\.0) == [2] && scan.position(of: 2) == 3 && log.missing.isEmpty)
         try await log.append(new: [], [aside(2, ["more"])])
         #expect(try scan.all()[2]?.map(\.0) == [3])
+        await log.close()
+    }
+
+    @Test("a scan that waits in the newest segment goes on behind it where that goes under it, with all that was in it")
+    func newestGoes() async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        let log = try fixture.open()
+        try await log.append(new: [unit(1), unit(2)], [aside(1, ["first"])])
+        let scan = log.scan([1: 0])
+        #expect(try scan.values(of: 1) == ["first"])
+        for _ in 0..<5 { try await log.append(new: [], [aside(2, [Self.large])]) }
+        log.settle(1, through: 1, oldestAcceptedAt: nil)
+        log.settle(2, through: 4, oldestAcceptedAt: nil)
+        await log.tidy()
+        #expect(try fixture.segmentFiles().first?.hasSuffix("1.segment") == false)
+        try await log.append(new: [], [aside(1, ["new"])])
+        #expect(try scan.values(of: 1) == ["new"] && log.missing.isEmpty)
         await log.close()
     }
 
@@ -131,6 +153,12 @@ struct SetAsideStartTests {
         } else {
             #expect(try scan.read(upTo: 1).isEmpty && scan.position(of: 1) == 2)
             #expect(log.missing.map(\.sequences) == [0..<2] && log.missing.map(\.reason) == ["frames are missing"])
+            // The log goes on in it: what comes is missing, too, until it can be opened.
+            try await log.append(new: [], [aside(1, ["2"])])
+            #expect(try scan.read(upTo: 1).isEmpty && scan.position(of: 1) == 3 && log.missing.map(\.sequences) == [0..<3])
+            watched.fail(nil)
+            try await log.append(new: [], [aside(1, ["3"])])
+            #expect(try scan.all()[1]?.map(\.0) == [3])
         }
         watched.fail(nil)
         await log.close()

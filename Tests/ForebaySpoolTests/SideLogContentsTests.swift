@@ -82,7 +82,7 @@ struct SideLogContentsTests {
         #expect(SideLogFolder.Kind.allCases.map(\.rawValue) == ["setaside", "deadletters"])
         let files = try world.bytes(found[0].path)
         #expect(try found[0].size() == files.values.reduce(0, +) && files.keys.contains("units"))
-        #expect(try world.folder(.setAside, "none").size() == 0)
+        #expect(try world.folder(.setAside, "none").size() == 0 && world.folder(.deadLetters, "none").eventCount() == 0)
     }
 
     @Test("a log is taken over by its new name, durably; one that waits under that name is not replaced")
@@ -173,7 +173,9 @@ struct SideLogContentsTests {
         for round in 1...3 {
             try await world.aside("a", round)
             world.watched.fail { $0.hasPrefix("remove forgotten") ? EIO : nil }
-            #expect(throws: ForebayError.self) { try world.folder(.setAside, "a").giveUp() }
+            let used = world.budget.usedBytes
+            #expect(throws: ForebayError.self) { try world.folder(.setAside, "a").giveUp(world.budget) }
+            #expect(world.budget.usedBytes == used, "what is still there still counts")
             world.watched.fail(nil)
         }
         #expect(

@@ -148,8 +148,12 @@ struct SlotKindTests {
                 _ = try SlotFile.take(SystemDisk(), path, of: fixture.directory, as: kind, log: id, found, value)
             }
         }
+        let told = LogCapture()
+        defer { told.close() }
         for start in 0..<2 {
             let spool = try fixture.open()
+            let lines = told.records(label: "spool").filter { $0["folder"] == fixture.directory && $0.message.contains("format version") }
+            #expect(lines.map { $0.message.hasPrefix("the log was written in format version 2; ") } == [true], "start \(start): once")
             #expect(spool.alarms.isEmpty && spool.missing.isEmpty, "start \(start)")
             #expect(spool.allCursors.map(\.sequence) == [8, 0] && spool.allCursors.map { spool.lag(of: $0) } == [2, 6], "start \(start)")
             await spool.close()

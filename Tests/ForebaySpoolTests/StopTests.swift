@@ -30,4 +30,19 @@ struct StopTests {
         #expect(seen.all == ["sealed", "synced"] && cursor.syncedSequence == 2)
         #expect(try SpoolLock(SystemDisk(), directory: folder).holds, "another may have it now")
     }
+
+    @Test("what is done last comes when all cursors are durable, and before anybody else may have the log")
+    func last() async throws {
+        let fixture = SpoolFixture()
+        let spool = try fixture.open(cursorSyncInterval: 600_000)
+        let cursor = try await spool.forward("a")
+        try await spool.append("a", ["0", "1"])
+        cursor.move(to: 1, settled: 1)
+        let seen = Happenings<Bool>(), folder = fixture.directory
+        await spool.close {
+            seen.add(cursor.syncedSequence == 1)
+            seen.add((try? SpoolLock(SystemDisk(), directory: folder)) == nil)  // Refused while this one has it.
+        }
+        #expect(seen.all == [true, true])
+    }
 }

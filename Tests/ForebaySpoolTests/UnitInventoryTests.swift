@@ -48,4 +48,29 @@ struct UnitInventoryTests {
         let found = try UnitInventory(table: nil, log: log, segments: [info], disk: SystemDisk())
         #expect(found.units.isEmpty && found.lost == [1])
     }
+
+    @Test("frames of numbers that no unit has are nobody's, and of segments with no others' none is opened")
+    func numbers() async throws {
+        let (log, segment) = try await self.made(1)
+        var info = segment
+        info.routes = RouteTable(
+            [0, SpoolFormat.highestMark - 1, SpoolFormat.highestMark, .max].reduce(into: [:]) { $0[RouteID(rawValue: $1)] = 1 })
+        let found = try UnitInventory(table: nil, log: log, segments: [info], disk: SystemDisk())
+        #expect(found.units.isEmpty && found.lost == [SpoolFormat.highestMark - 1] && found.highest == SpoolFormat.highestMark - 1)
+        let table = try SystemDisk().open(self.fixture.tablePath, [])
+        let gone = SegmentInfo(
+            header: segment.header, path: "/none", end: segment.end, dataEnd: segment.dataEnd, size: segment.size, routes: segment.routes)
+        #expect(try UnitInventory(table: table, log: log, segments: [gone], disk: SystemDisk()).units.map(\.number) == [1, 2])
+    }
+
+    @Test("of units in one segment only those are taken from their frames whose entries are damaged")
+    func damagedAlone() async throws {
+        let (log, segment) = try await self.made(2)
+        let bytes = try Data(contentsOf: URL(filePath: self.fixture.tablePath))
+        #expect(bytes.count == 2 * UnitPair.size)
+        let table = MemoryFile([UInt8](repeating: 0, count: UnitPair.size) + bytes[UnitPair.size...])
+        let found = try UnitInventory(table: table, log: log, segments: [segment], disk: SystemDisk())
+        #expect(found.orphans.map(\.number) == [1] && found.units.map(\.number) == [1, 2] && found.lost.isEmpty)
+        #expect(found.units.map(\.code) == ["UNKNOWN", "UNKNOWN_TOPIC_OR_PART"])
+    }
 }

@@ -9,7 +9,7 @@ import Testing
 /// The table of a set-aside log's units: what is written and synced when, which places are used again, and when a segment is not needed.
 @Suite("Set aside: the table of units", .timeLimit(.minutes(1)))
 struct UnitTableTests {
-    private let watched = WatchedDisk()
+    let watched = WatchedDisk()
     private let log = spoolID("0123456789ABCDEF")
 
     func open(_ broken: BrokenWord = BrokenWord()) throws -> UnitTable {
@@ -52,6 +52,9 @@ struct UnitTableTests {
         for place in 0..<4 {
             let found = Array(blocks[place * 4096..<(place + 1) * 4096]).withUnsafeBytes { UnitIdentity(decoding: $0) }
             #expect(found == UnitIdentity(unit(place < 2 ? 3 : 5, place < 2 ? "a" : "b")))
+            let end = 512 + 40 + "a".utf8.count + "UNKNOWN_TOPIC_OR_PART".utf8.count + "no such topic".utf8.count
+            let rest = Array(blocks[place * 4096 + 64..<place * 4096 + 512]) + blocks[place * 4096 + end..<(place + 1) * 4096]
+            #expect(rest.allSatisfy { $0 == 0 }, "nothing else stands there")
         }
         try table.add([unit(3, "a")])
         try table.add([])
@@ -110,6 +113,8 @@ struct UnitTableTests {
         #expect(table.live.map(\.oldestAcceptedAt) == [7, 1000] && self.watched.calls() == ["write units"])
         table.beginAppend([1])
         table.endAppend([1], [1: (position: 3, acceptedAt: 7)])
+        table.beginAppend([1])
+        table.endAppend([1], [1: (position: 2, acceptedAt: 9)])
         #expect(self.watched.calls().isEmpty)
         table.end(1)
         #expect(table.live.map(\.number) == [2], "nothing is on its way any more")
@@ -159,6 +164,8 @@ struct UnitTableTests {
         #expect(table.forget(present: []) == [2] && table.live.map(\.number) == [3, 4])
         try table.add([unit(5), unit(6)])
         #expect(table.takeGrowth() == 8192, "one place again, and a new one")
+        try table.add([unit(1, "again")])
+        #expect(table.takeGrowth() == 8192, "what a number had once is another's now")
         let again = try self.open()
         #expect(again.live == table.live && again.nextNumber == 7)
     }
@@ -221,7 +228,8 @@ struct UnitTableTests {
         table.end(2)
         try table.sync()
         #expect(table.needs(self.segment(1, [1: 3])) && table.needs(self.segment(2, [2: 1])) && asked.count == 1)
-        #expect(moved.count == 2, "it is to be tried again")
+        table.settle(1, through: 5, oldestAcceptedAt: 77)
+        #expect(moved.count == 2, "it is to be tried again, and was told of once")
         try table.sync()
         #expect(!table.needs(self.segment(1, [1: 5])) && !table.needs(self.segment(2, [2: 1])) && asked.count == 2 && moved.count == 2)
         #expect(try self.open().live.map { [$0.number, $0.settled] } == [[1, 5]])
@@ -254,6 +262,9 @@ struct UnitTableTests {
             #expect(found.free.map(\.pair) == [1 - kept] && found.free.map(\.generation) == [kept == 0 ? 22 : 11], "\(name)")
             #expect(found.highest == 7 && found.pairCount == 2 && found.units.isEmpty == (first.1 || second.1))
         }
+        let nameless = try inventory(pair(5, settled: 2, isEnded: true, generation: 3, hasIdentity: false)).ended
+        #expect(nameless.map(\.partitionCount) == [0] && nameless.map(\.since) == [0] && nameless.map(\.topic) == [""])
+        #expect(try inventory(pair(5, settled: 0, generation: 3)).units.map(\.end) == [0])
         let mixed = try inventory(
             pair(3, settled: 1, generation: 1), [UInt8](repeating: 0, count: 8192), pair(9, settled: 2, generation: 5, hasIdentity: false))
         #expect(
@@ -353,6 +364,7 @@ struct UnitTableTests {
         #expect(table.live.map(\.number) == [1, 2] && table.live.map(\.settled) == [5, 0])
         table.settle(1, through: 9, oldestAcceptedAt: nil)
         try table.sync()
+        #expect(try [0, 1].map { try self.slot($0)?.generation } == [6, 5], "the older of the two is written over")
         _ = self.watched.calls()
         try table.sync()
         #expect(self.watched.calls().isEmpty, "nothing is to be synced")

@@ -52,6 +52,8 @@ struct VersionOneTests {
 
     @Test("drains whole: every event with its id, in order, from where each cursor stood", arguments: Self.names)
     func drains(_ name: String) async throws {
+        let log = LogCapture()
+        defer { log.close() }
         let folder = try Folder(name)
         #expect(try DataFolderInspection(directory: folder.data).verify().problems.isEmpty, "as it was left")
         for start in 0..<2 {
@@ -64,6 +66,10 @@ struct VersionOneTests {
                 try self.compare(events, expected, "\(route), start \(start)")
                 #expect(spool.lag(of: cursor) == UInt64(events.count), "\(route), start \(start)")
             }
+            let told = log.records(label: "spool").filter {
+                $0["folder"] == folder.data + "/spool" && $0.message.contains("format version")
+            }
+            #expect(told.map { $0.message.hasPrefix("the log was written in format version 1; ") } == [true], "start \(start): once")
             await spool.releasePassedSegments()
             await spool.close()
         }

@@ -88,7 +88,7 @@ package actor DeadLetters: DeadLetterLog {
         let receipts = try await spool.commit([Submission(batches: [batch], ack: AckToken { _ in })])
         self.held.wrappingAdd(UInt64(letters.count), ordering: .relaxed)
         self.bytes.store(spool.byteCount, ordering: .relaxed)
-        let first = receipts.first?.firstSequences.first ?? 0
+        let first = receipts[0].firstSequences[0]
         return letters.indices.map { first + UInt64($0) }
     }
 
@@ -101,7 +101,8 @@ package actor DeadLetters: DeadLetterLog {
     /// The sequence behind `after`, which comes from outside; none if there can't be any.
     private static func first(_ after: UInt64?, from start: UInt64) -> UInt64? {
         guard let after else { return start }
-        return after == .max ? nil : after + 1
+        let (next, isBeyond) = after.addingReportingOverflow(1)
+        return isBeyond ? nil : next
     }
 
     /// See ``Spool/fault``.

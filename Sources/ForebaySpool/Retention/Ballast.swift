@@ -36,16 +36,13 @@ final class Ballast: Sendable {
 
     /// - Returns: bytes taken; none if it is there, or could not be made.
     func make() -> Int? {
-        guard self.size > 0, self.held == 0 else { return nil }
+        guard self.size != 0, self.held == 0 else { return nil }
         do throws(ForebayError) {
             let file = try self.disk.open(self.path, [.write, .create, .truncate])
             let piece = 1 << 20
-            let zeros = [UInt8](repeating: 0, count: min(piece, self.size))
-            var position = 0
-            while position < self.size {
-                try file.write(Array(zeros.prefix(self.size - position)), at: position)
+            for position in stride(from: 0, to: self.size, by: piece) {
+                try file.write([UInt8](repeating: 0, count: min(piece, self.size - position)), at: position)
                 try file.syncData()
-                position += min(piece, self.size - position)
             }
             try file.sync()
         } catch {
@@ -62,7 +59,7 @@ final class Ballast: Sendable {
             defer { held = 0 }
             return held
         }
-        guard held > 0 else { return 0 }
+        guard held != 0 else { return 0 }
         do throws(ForebayError) {
             try self.disk.remove(self.path)
         } catch {

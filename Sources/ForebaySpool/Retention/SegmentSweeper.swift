@@ -35,12 +35,10 @@ struct SegmentSweeper: Sendable {
     /// - Returns: false: something could not go that should. To be tried again.
     @discardableResult func sweep(_ units: UnitTable) -> Bool {
         var isDone = self.removeOldest(units)
-        for segment in self.view.read({ $0.segments }).dropFirst().dropLast() {
-            if segment.isActive || segment.isHusk || segment.isDamaged || units.needs(segment) { continue }
+        for segment in self.view.read({ $0.segments }).dropFirst().dropLast() where !units.needs(segment) {
             isDone = self.hollow(segment) && isDone
         }
         let forgotten = units.forget(present: self.view.read { $0.segments })
-        guard !forgotten.isEmpty else { return isDone }
         self.view.change { state in
             for unit in forgotten { state.ordinals[RouteID(rawValue: unit)] = nil }
         }

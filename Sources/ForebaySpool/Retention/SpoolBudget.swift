@@ -71,7 +71,7 @@ package final class SpoolBudget: Sendable {
     /// - Returns: whether there is more room now.
     func giveUpBallast() -> Bool {
         let freed = self.ballast.giveUp()
-        guard freed > 0 else { return false }
+        guard freed != 0 else { return false }
         self.add(-freed)
         self.refresh()
         return true

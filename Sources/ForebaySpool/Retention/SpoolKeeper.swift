@@ -94,8 +94,9 @@ actor SpoolKeeper {
 
     func close() async {
         guard !self.isClosed else { return }
-        await self.syncCursors()
+        // First: nothing is made ready any more, or tried again.
         self.isClosed = true
+        await self.syncCursors()
     }
 
     /// What is done a while after a cursor moved, at once.
@@ -211,15 +212,13 @@ actor SpoolKeeper {
     /// Called at the start and when the active segment is half full. Fills a file with zeros and syncs it, so that the sync of
     /// a group has only data to write, no sizes and no extents.
     func prepareNext() async {
-        let size = self.configuration.segmentSize
+        let size = SpoolFormat.aligned(self.configuration.segmentSize)
         guard self.prepares, self.budget.room(for: self.configuration.kind) >= size, self.view.claimPrepared() else { return }
         let path = self.nextPreparedPath()
         // From now on: filling it takes a while, in which others would take the same room.
         self.budget.add(size)
         do throws(ForebayError) {
-            let prepared = try PreparedSegment.fill(self.configuration.disk, path, size: size)
-            self.budget.add(prepared.size - size)
-            await self.handOver(prepared)
+            await self.handOver(try PreparedSegment.fill(self.configuration.disk, path, size: size))
         } catch {
             self.logger.warning("the next segment could not be prepared", ["error": error.description])
             try? self.configuration.disk.remove(path)  // Taken away at the next start, too.

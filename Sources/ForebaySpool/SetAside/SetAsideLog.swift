@@ -112,7 +112,7 @@ package final class SetAsideLog: Sendable {
             throw error
         }
         // Stored: nothing that comes now may say otherwise. A unit that was empty has a new oldest event.
-        let firsts = batches.map { ($0.unit, (position: before[$0.unit] ?? 0, acceptedAt: $0.batch.acceptedAt)) }
+        let firsts = batches.map { ($0.unit, (position: before[$0.unit]!, acceptedAt: $0.batch.acceptedAt)) }
         units.endAppend(numbers, Dictionary(firsts) { first, _ in first })
         return spool.ends(of: numbers)
     }

@@ -58,7 +58,6 @@ package final class SetAsideScan {
         var weight = 0
         var read = 0, steps = 0
         self.isCaughtUp = self.positions.isEmpty
-        self.refresh()
         while weight < bytes, read < Self.workBytes, steps < Self.workSteps, !self.positions.isEmpty {
             steps += 1
             if self.waiting == 0 {
@@ -106,28 +105,27 @@ package final class SetAsideScan {
         if let segment { self.waiting = self.count(in: segment.routes) }
     }
 
-    /// The segment may have grown.
-    ///
-    /// - Returns: whether more may come; not if it is sealed, or gone: then the open file still has what was in it.
-    @discardableResult private func refresh() -> Bool {
-        guard let number = self.segment?.number else { return false }
-        guard let found = self.view?.read({ state in state.segments.first { $0.number == number } }), !found.isHusk else { return false }
+    /// The segment may have grown, or be gone: then the open file still has what was in it, and nothing more comes.
+    private func refresh() {
+        guard let number = self.segment?.number else { return }
+        guard let found = self.view?.read({ state in state.segments.first { $0.number == number } }), !found.isHusk else {
+            self.segment?.isActive = false
+            return
+        }
         self.segment = found
         self.scanner?.limit = found.dataEnd
         self.waiting = self.count(in: found.routes)
-        return found.isActive
     }
 
     /// Opens the next segment in which a unit has something left.
     ///
     /// - Returns: false when there is none now.
     private func enterNext() throws(ForebayError) -> Bool {
-        if let segment = self.segment {
+        if self.segment != nil {
             // It may have grown and been sealed since the last look.
-            let isActive = self.refresh()
+            self.refresh()
             if self.waiting > 0 { return true }
-            guard !isActive else { return false }
-            self.next = segment.number + 1
+            guard self.segment?.isActive == false else { return false }
             (self.segment, self.scanner) = (nil, nil)
         }
         for segment in self.candidates {
@@ -140,11 +138,9 @@ package final class SetAsideScan {
             do throws(ForebayError) {
                 file = try self.disk.open(segment.path, [])
             } catch {
-                // Deleted between the look and the opening: nobody needs it.
-                guard self.isStillThere(segment) else { continue }
+                // Of one that was deleted between the look and the opening all is settled: nothing of it is missed.
                 guard error.isLoss else { throw error }
                 self.leave(segment, position: 0)
-                self.next = segment.number + 1
                 continue
             }
             self.segment = segment
@@ -158,10 +154,6 @@ package final class SetAsideScan {
 
     private var candidates: [SegmentInfo] {
         self.view?.read { state in state.segments.filter { $0.number >= self.next && !$0.isLeaving && !$0.isHusk } } ?? []
-    }
-
-    private func isStillThere(_ segment: SegmentInfo) -> Bool {
-        self.view?.read { state in state.segments.contains { $0.number == segment.number && !$0.isLeaving } } ?? false
     }
 
     /// Units with something left in a segment.
@@ -221,13 +213,12 @@ package final class SetAsideScan {
         _ unit: UInt64, _ positions: Range<UInt64>, _ segment: SegmentInfo, _ position: Int, _ reason: String, isGone: Bool = false
     ) {
         // What others settled meanwhile may be gone rightly.
-        guard let settled = self.units?.settled(unit), settled < positions.upperBound else { return }
-        let lost = max(settled, positions.lowerBound)..<positions.upperBound
-        guard !lost.isEmpty else { return }
+        guard let settled = self.units?.settled(unit) else { return }
+        let first = max(settled, positions.lowerBound)
+        guard first < positions.upperBound else { return }
         self.onMissing(
             MissingRange(
-                sequences: lost, segment: segment.number, position: position, reason: reason, unit: unit,
-                topic: self.units?.topic(of: unit),
-                events: lost.upperBound - lost.lowerBound, isGone: isGone))
+                sequences: first..<positions.upperBound, segment: segment.number, position: position, reason: reason, unit: unit,
+                topic: self.units?.topic(of: unit), events: positions.upperBound - first, isGone: isGone))
     }
 }

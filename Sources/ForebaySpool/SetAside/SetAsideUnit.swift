@@ -45,8 +45,8 @@ extension String {
         guard self.utf8.count > limit else { return self }
         var kept = self.utf8.prefix(limit)
         // A byte that goes on with a character begun before the limit takes the rest of that character with it.
-        if self.utf8[kept.endIndex] & 0xC0 == 0x80 {
-            while let last = kept.popLast(), last & 0xC0 == 0x80 {}
+        if UTF8.isContinuation(self.utf8[kept.endIndex]) {
+            while let last = kept.popLast(), UTF8.isContinuation(last) {}
         }
         return String(decoding: kept, as: UTF8.self)
     }

@@ -11,7 +11,7 @@ struct UnitInventory {
 
     private(set) var found: [UInt64: Found] = [:]
     private(set) var free: [(pair: Int, generation: UInt64)] = []
-    private(set) var pairCount = 0
+    let pairCount: Int
     private(set) var highest: UInt64 = 0
     /// Units that only their frames speak of: slots damaged. Taken from their first frame on: sent twice rather than lost.
     private(set) var orphans: [SetAsideLog.Unit] = []
@@ -89,7 +89,6 @@ struct UnitInventory {
         var unknown = unknown
         var firsts: [UInt64: UInt64] = [:]
         for segment in segments {
-            guard !unknown.isEmpty else { return }
             guard segment.routes.entries.contains(where: { unknown.contains($0.route.rawValue) }) else { continue }
             var scanner = SegmentScanner(
                 file: try disk.open(segment.path, []), salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd)
@@ -108,7 +107,7 @@ struct UnitInventory {
                         SetAsideLog.Unit(
                             number: number, topic: topic, partition: nil, partitionCount: 0, code: "UNKNOWN",
                             reason: "what was known of it is damaged", since: frame.acceptedAt, oldestAcceptedAt: frame.acceptedAt,
-                            settled: max(settled[number] ?? 0, first), end: max(end, settled[number] ?? 0)))
+                            settled: max(settled[number] ?? first, first), end: max(end, settled[number] ?? end)))
                     unknown.remove(number)
                 }
             }

@@ -38,7 +38,7 @@ struct UnitTableState {
     var makeRoom: (@Sendable () -> Bool)?
     var mayPass: @Sendable (UInt64) -> Bool = { _ in true }
     /// For each segment a unit that needed it when that was last asked: mostly it still does, and no other has to be asked.
-    private var holders: [UInt64: UInt64] = [:]
+    private(set) var holders: [UInt64: UInt64] = [:]
 
     /// A place in the table for a unit that has none yet.
     mutating func place(for unit: SetAsideLog.Unit) -> Entry? {

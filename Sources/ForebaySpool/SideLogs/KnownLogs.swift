@@ -176,9 +176,9 @@ package final class KnownLogs: Sendable {
                     text: "the registry of logs can't be read; it is made anew from the logs that are there: one that is gone is not known")
             )
         }
-        alarms += known.filter { !ids.contains($0.value) }.sorted { $0.key < $1.key }.map { self.alarm($0.key, $0.value) }
-        if self.isSpoolGone, !isSpoolUsed, known[Self.spool] == nil { alarms.append(self.alarm(Self.spool, .none)) }
-        return alarms
+        var gone = known.filter { !ids.contains($0.value) }
+        if self.isSpoolGone, !isSpoolUsed, known[Self.spool] == nil { gone[Self.spool] = SpoolID.none }
+        return alarms + gone.sorted { $0.key < $1.key }.map { self.alarm($0.key, $0.value) }
     }
 
     /// The registry is written without it, so a later start does not miss it once more: it is kept with the alarms.
