@@ -210,8 +210,8 @@ package final class Spool: Sendable {
         }
     }
 
-    /// Gives a cursor up: it holds no segment any more. Durable on return.
-    package func forget(_ cursor: SpoolCursor) async throws(ForebayError) {
+    /// Takes a cursor out, for which nothing is left: it holds no segment any more. Durable on return.
+    func forget(_ cursor: SpoolCursor) async throws(ForebayError) {
         try await self.keeper.forget(cursor.name)
     }
 

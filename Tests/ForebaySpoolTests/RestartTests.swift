@@ -133,7 +133,7 @@ struct RestartTests {
         let held = spool.segmentCount
         let a = try #require(spool.allCursors.first)
         #expect(try spool.waits(for: a) && !spool.waits(for: b))
-        try await spool.forget(a)
+        try await spool.giveUp(a)
         #expect(spool.segmentCount < held)
         await spool.close()
         let again = try fixture.open()
