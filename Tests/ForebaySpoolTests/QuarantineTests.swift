@@ -1,5 +1,7 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebaySpool
@@ -36,6 +38,21 @@ struct QuarantineTests {
         #expect(spool.lag(of: cursor) == 12 && spool.alarms.isEmpty)
         #expect(try spool.events().map(\.0) == Array(0..<12) && spool.missing.isEmpty)
         await spool.close()
+    }
+
+    @Test("what is replaced is kept, also where names can't be exchanged in one step", arguments: [0, EINVAL, ENOSYS])
+    func replaced(number: Int32) throws {
+        let watched = WatchedDisk()
+        let path = watched.directory + "/units"
+        func content(_ path: String) throws -> [UInt8] { try watched.disk.open(path, []).bytes(at: 0, count: 9) }
+        try watched.disk.open(path, [.write, .create]).write([1], at: 0)
+        watched.fail { number != 0 && $0.hasPrefix("exchange ") ? number : nil }
+        try Folder(watched.disk).quarantine(path, of: watched.directory) { place throws(ForebayError) in
+            try watched.disk.open(place, [.write, .create]).write([2], at: 0)
+        }
+        let kept = try #require(try watched.disk.entries(watched.directory + "/quarantine"))
+        #expect(try content(path) == [2] && kept.count == 1)
+        #expect(try kept.map { try content(watched.directory + "/quarantine/" + $0) } == [[1]])
     }
 
     @Test("one that is put back when all have passed its place does no harm")

@@ -21,6 +21,22 @@ extension SetAsideScanTests {
         await log.close()
     }
 
+    @Test("what rots while the log is open is told of where the next event stands, and what stands behind it is read")
+    func rotten() async throws {
+        let fixture = SetAsideFixture()
+        let log = try fixture.open()
+        try await log.append(new: [unit(1), unit(2)], [])
+        for (number, value) in [(1, "a"), (2, "b"), (1, "c"), (1, "d")] as [(UInt64, String)] {
+            try await log.append(new: [], [aside(number, [value])])
+        }
+        // The third group's header.
+        try fixture.change(fixture.segmentFiles()[0]) { $0[4 * 4096 + 30] ^= 1 }
+        let found = try log.scan([1: 0, 2: 0]).all()
+        #expect(found[1]?.map(\.0) == [0, 2] && found[1]?.map(\.1) == ["a", "d"] && found[2]?.map(\.1) == ["b"])
+        #expect(log.missing.map { "\($0.unit ?? 0) \($0.sequences) \($0.reason) \($0.isGone)" } == ["1 1..<2 frames are missing false"])
+        await log.close()
+    }
+
     @Test("a call that has passed over 8 MiB ends, however little of it was wanted")
     func passedOver() async throws {
         let fixture = SetAsideFixture(segmentSize: 32 << 20)
