@@ -91,4 +91,44 @@ extension HadBackTests {
         #expect(FileManager.default.contents(atPath: kept)?.starts(with: bytes) == true, "but for whoever looks for its events")
         await spool.close()
     }
+
+    @Test("of two newest that were lost one after the other, the second has sequences that nothing later gets", arguments: [0, 1, 2])
+    func lostTwiceInARow(idleStarts: Int) async throws {
+        let first = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try first.open { $0.recentBytes = 0 }
+        _ = try await self.open(spool)
+        _ = try await self.append(spool, "old", 6)
+        for cursor in spool.allCursors { cursor.move(to: spool.durableEnd, settled: 2) }
+        await spool.close()
+        try FileManager.default.removeItem(atPath: try #require(try first.segmentFiles().last))
+        spool = try first.open { $0.recentBytes = 0 }
+        _ = try await self.open(spool)
+        let known = try await self.append(spool, "between", 3)
+        // Killed, so that no mark says how far it went.
+        let fixture = try first.crashed()
+        await spool.close()
+        let path = try #require(try fixture.segmentFiles().last)
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        let lost = try #require(try SpoolInspection(directory: fixture.directory).segments.last)
+        try FileManager.default.removeItem(atPath: path)
+        for _ in 0..<idleStarts {
+            await (try fixture.open { $0.recentBytes = 0 }).close()
+        }
+        spool = try fixture.open { $0.recentBytes = 0 }
+        let cursors = try await self.open(spool)
+        _ = try await self.append(spool, "new", 9, padding: 12_000)
+        let newest = try #require(try SpoolInspection(directory: fixture.directory).segments.last)
+        #expect(newest.base >= lost.base + SpoolFormat.gap && newest.base < lost.base + 2 * SpoolFormat.gap, "\(lost.base) \(newest.base)")
+        for cursor in cursors {
+            #expect(try self.waiting(spool, cursor).count == 3)
+            cursor.move(to: spool.durableEnd, settled: 3)
+        }
+        await spool.tidy()
+        await spool.close()
+        try bytes.write(to: URL(filePath: path))
+        spool = try fixture.open { $0.recentBytes = 0 }
+        for cursor in try await self.open(spool) { #expect(try self.waiting(spool, cursor).isEmpty) }
+        #expect(spool.missing.map(\.events) == [UInt64(known.count)], "\(spool.damage)")
+        await spool.close()
+    }
 }

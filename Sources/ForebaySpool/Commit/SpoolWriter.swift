@@ -21,7 +21,7 @@ actor SpoolWriter {
             self.number = outcome.segments.last?.number ?? 0
             self.nextNumber = outcome.nextNumber
             self.end = outcome.durableEnd
-            self.gap = outcome.isNewestLost ? SpoolFormat.gap : 0
+            self.gap = outcome.next - outcome.durableEnd
             self.checksum = outcome.last.checksum
             var generator = chance.generator
             self.origin = outcome.origin ?? (identity.isNew ? identity.log : SpoolID.random(using: &generator))

@@ -8,6 +8,7 @@ import ForebayCore
 ///     generation 12
 ///     kind spool                                           not in version 2
 ///     origin 0B7K3V9QXH2M5TWA                              only since the newest segment was lost once: what ids of new events begin with
+///     begun 1099511627850 4                                where sequences went on then, and the number of the segment behind the lost one
 ///     cursor forward/orders 9d5c0a1f2b3e4d6a               its name, and the ids of the routes whose events it counts
 ///     cursor forward/bills 17f20e9d3c4b5a68 44aa01b2c3d4e5f6
 ///     forgotten forward/old 81920                          given up at this sequence: what lies below never comes back
@@ -17,6 +18,12 @@ struct CursorRegistry: RegistryText, Equatable {
         /// `forward/orders`.
         var name: String
         var routes: [RouteID]
+    }
+
+    /// Where sequences went on behind a newest segment that was lost, and the number of the first segment that could have them.
+    struct Begun: Equatable, Sendable {
+        var sequence: UInt64
+        var segment: UInt64
     }
 
     static let files = ["registry", "registry.copy"]
@@ -29,6 +36,8 @@ struct CursorRegistry: RegistryText, Equatable {
     var kind: LogKind?
     /// What the ids of new events begin with, where it is not the newest segment's origin any more.
     var origin: SpoolID?
+    /// At the last start without the newest segment.
+    var begun: Begun?
     var generation: UInt64 = 0
     var cursors: [Entry] = []
     var forgotten: [String: UInt64] = [:]
@@ -69,6 +78,7 @@ struct CursorRegistry: RegistryText, Equatable {
         var lines = ["\(Self.title) \(self.version)", "log \(self.log)", "generation \(self.generation)"]
         if let kind { lines.append("kind \(kind.rawValue)") }
         if let origin { lines.append("origin \(origin)") }
+        if let begun { lines.append("begun \(begun.sequence) \(begun.segment)") }
         for cursor in self.cursors {
             lines.append(
                 (["cursor", CheckedText.escaped(cursor.name)] + cursor.routes.map { String($0.rawValue, radix: 16) }).joined(separator: " ")
@@ -99,6 +109,12 @@ struct CursorRegistry: RegistryText, Equatable {
             }
             if line.count == 2, line[0] == "kind", let kind = LogKind(rawValue: String(line[1])) {
                 self.kind = kind
+                continue
+            }
+            if line.count == 3, line[0] == "begun", let sequence = UInt64(line[1]), let segment = UInt64(line[2]),
+                sequence < SpoolFormat.highestMark
+            {
+                self.begun = Begun(sequence: sequence, segment: segment)
                 continue
             }
             guard line.count >= 3, let name = CheckedText.unescaped(line[1]) else { return nil }

@@ -96,6 +96,20 @@ struct LogIdentity {
         (self.registry.registry, self.registry.isWhole) = (registry, true)
     }
 
+    /// Where sequences go on behind a newest segment that is lost: nowhere else they did behind one that was lost before, and may be had back.
+    ///
+    /// - Parameter outcome: without that place.
+    mutating func begin(behind outcome: SpoolRecovery.Outcome, _ disk: any Disk, of directory: String) throws(ForebayError) -> UInt64 {
+        var registry = self.knownRegistry
+        // No segment was begun since: it is the same loss.
+        if let begun = registry.begun, begun.segment > outcome.newest, begun.sequence > outcome.durableEnd { return begun.sequence }
+        let sequence = max(outcome.durableEnd, registry.begun?.sequence ?? 0) + SpoolFormat.gap
+        registry.begun = CursorRegistry.Begun(sequence: sequence, segment: outcome.nextNumber)
+        try registry.write(disk, to: directory)
+        (self.registry.registry, self.registry.isWhole) = (registry, true)
+        return sequence
+    }
+
     /// The sequences below which something beside the segments says that all was durable.
     var marks: [UInt64] {
         var marks = self.cursors.values.compactMap { $0.value?.sequence } + (self.registry.registry?.forgotten.values.map { $0 } ?? [])

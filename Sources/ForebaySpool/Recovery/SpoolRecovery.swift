@@ -12,6 +12,8 @@ struct SpoolRecovery {
         var ordinals: [RouteID: UInt64] = [:]
         /// W, with what was kept above it.
         var durableEnd: UInt64 = 0
+        /// Where sequences go on: there, but for a newest segment that was lost.
+        var next: UInt64 = 0
         /// The number of the newest segment that anything knows of, and whether it is gone or can't be read.
         var newest: UInt64 = 0
         var isNewestLost = false
@@ -82,6 +84,7 @@ struct SpoolRecovery {
         }
         outcome.origin = identity.registry.registry?.origin ?? outcome.origin
         self.checkEnd(found, identity, highest, &outcome)
+        outcome.next = outcome.isNewestLost ? try identity.begin(behind: outcome, self.disk, of: self.directory) : outcome.durableEnd
         self.checkBeginning(identity, &outcome)
         if self.kind == .setAside { self.checkChain(&outcome) }
         let parties = self.kind == .spool ? identity.parties : []

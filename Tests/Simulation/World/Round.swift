@@ -136,7 +136,7 @@ package struct Round {
         model.damaged()
         if damage.kind == .lostFolder { absences.removed(folder: file) } else { absences.removed(file) }
         if damage.kind == .strayCopy { copies.insert(file) }
-        if damage.kind == .foreignFile { model.foreignFile = file }
+        if damage.kind == .foreignFile { (model.foreignFile, model.isForeignFileGone) = (file, false) }
         // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
         let tail = disk.files.last { $0.hasPrefix("\(folder)/spool/") && $0.hasSuffix(".segment") && !copies.contains($0) }
         if let crashedAt, file == tail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
@@ -253,7 +253,13 @@ package struct Round {
         if error.description.contains(" is a copy of "), let foreign = model.foreignFile {
             // All that says which log it is came from another one: an operator does what the refusal says.
             model.coverage.hit("a file of another log is moved away")
-            return disk.lose(foreign)
+            guard model.isForeignFileGone, let line = RoundPlan.Line.number(ofSideLog: foreign) else {
+                model.isForeignFileGone = true
+                return disk.lose(foreign)
+            }
+            // By now other files of that log were made anew as the other one's: all of it is moved away.
+            model.mayLoseAside(of: line)
+            return disk.lose(folder: foreign.split(separator: "/").prefix(3).map { "/\($0)" }.joined())
         }
         if !hasStruck || isLast { model.violate("the node does not start: \(error)") }
     }
