@@ -96,7 +96,8 @@ struct LogIdentity {
         (self.registry.registry, self.registry.isWhole) = (registry, true)
     }
 
-    /// Where sequences go on behind a newest segment that is lost: nowhere else they did behind one that was lost before, and may be had back.
+    /// Where sequences go on behind a newest segment that is lost: at no place where they did behind one that was lost before, and may be
+    /// had back.
     ///
     /// - Parameter outcome: without that place.
     mutating func begin(behind outcome: SpoolRecovery.Outcome, _ disk: any Disk, of directory: String) throws(ForebayError) -> UInt64 {

@@ -58,8 +58,8 @@ struct OnDisk {
         }
     }
 
-    /// Whether a mark can be read.
-    var hasMark: Bool { !self.slots("\(self.folder)/mark", kind: 2).isEmpty }
+    /// Whether both slots of the mark can be read: one alone may be the older one, which does not know of the newest segment.
+    var hasWholeMark: Bool { self.slots("\(self.folder)/mark", kind: 2).count == 2 }
 
     /// Whether there is a cursor of a route, by the registry.
     func hasCursor(of route: String) -> Bool { self.registry.contains { $0.prefix(2) == ["cursor", "forward/\(route)"] } }

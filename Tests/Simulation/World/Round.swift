@@ -150,7 +150,7 @@ package struct Round {
     /// for a cursor that has passed all that is left, and a file that can't be read.
     private func damageBoth(_ disk: SimulatedDisk, _ model: Model) {
         let spool = OnDisk(disk, log: "\(SimulatedNode.directory)/spool")
-        guard !spool.hasMark else { return }
+        guard !spool.hasWholeMark else { return }
         guard let newest = spool.segments.last else {
             if model.isNewestLost, spool.highestCursor == 0 { model.mayLose(from: 0) }
             return
