@@ -136,6 +136,9 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
 
     var free: Int { max(0, self.capacity - self.used - self.eaten) }
 
+    /// Whether the call that is made just now ends in a power cut.
+    var isCut: Bool { self.death.map { $0.kind == .powerCut && $0.call == self.calls } ?? false }
+
     // MARK: What each call goes through
 
     func call<Result>(_ call: Call, _ path: String, _ body: () throws(ForebayError) -> Result) throws(ForebayError) -> Result {

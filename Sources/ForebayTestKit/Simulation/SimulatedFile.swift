@@ -29,7 +29,8 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
         try self.disk.call(.write, self.path) { () throws(ForebayError) in
             guard self.options.contains(.write) else { throw .disk("write", self.path, EBADF) }
             try self.check(bytes.baseAddress, position, bytes.count, "write")
-            let isSynced = self.options.contains(.syncsWrites)
+            // A power cut in the middle of it leaves any of its sectors.
+            let isSynced = self.options.contains(.syncsWrites) && !self.disk.isCut
             if self.disk.strikes([.writeFails]) != nil || self.isBad(position, bytes.count) {
                 self.put(bytes, self.anyPart(of: bytes.count), at: position, isSynced: false)
                 throw .disk("write", self.path, EIO)
