@@ -39,6 +39,8 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     package private(set) var calls = 0
     private(set) var faults: [DiskFault] = []
     private var struck: [Int] = []
+    /// Of which this process could not read something, once.
+    package internal(set) var unreadFiles: [String] = []
     private var death: DiskDeath?
     /// Folders in which the process has written, by the paths that they had.
     var inUse: [String: SimulatedFolder] = [:]
@@ -66,6 +68,7 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
         (self.process, self.faults, self.death) = (process, faults, death)
         self.struck = faults.map { _ in 0 }
         self.calls = 0
+        self.unreadFiles = []
         self.eaten = 0
     }
 

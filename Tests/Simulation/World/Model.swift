@@ -196,8 +196,6 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     /// What was put in the place of a file of ours, from another log.
     var foreignFile: String?
-    /// An operator has moved it away.
-    var isForeignFileGone = false
     /// The newest segment of the spool was damaged, and no start has seen it yet.
     var isNewestLost = false
     /// The same of the log of what is set aside of a line: where its mark can't be read either, nothing tells what is gone.

@@ -93,7 +93,9 @@ package struct Round {
             clusters.tell(model)
             model.ended()
             // What the device can't read of a side log's last groups looks torn, too.
-            if haveSideLogsCrashed { for file in disk.badFiles { RoundPlan.Line.number(ofSideLog: file).map(model.mayLoseAside) } }
+            if haveSideLogsCrashed {
+                for file in disk.badFiles + disk.unreadFiles { RoundPlan.Line.number(ofSideLog: file).map(model.mayLoseAside) }
+            }
             let isUnclean = self.end(ending, disk, model)
             if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
             // A start that came to nothing has written no mark.
@@ -136,7 +138,7 @@ package struct Round {
         model.damaged()
         if damage.kind == .lostFolder { absences.removed(folder: file) } else { absences.removed(file) }
         if damage.kind == .strayCopy { copies.insert(file) }
-        if damage.kind == .foreignFile { (model.foreignFile, model.isForeignFileGone) = (file, false) }
+        if damage.kind == .foreignFile { model.foreignFile = file }
         // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
         let tail = disk.files.last { $0.hasPrefix("\(folder)/spool/") && $0.hasSuffix(".segment") && !copies.contains($0) }
         if let crashedAt, file == tail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
@@ -253,11 +255,8 @@ package struct Round {
         if error.description.contains(" is a copy of "), let foreign = model.foreignFile {
             // All that says which log it is came from another one: an operator does what the refusal says.
             model.coverage.hit("a file of another log is moved away")
-            guard model.isForeignFileGone, let line = RoundPlan.Line.number(ofSideLog: foreign) else {
-                model.isForeignFileGone = true
-                return disk.lose(foreign)
-            }
-            // By now other files of that log were made anew as the other one's: all of it is moved away.
+            guard let line = RoundPlan.Line.number(ofSideLog: foreign) else { return disk.lose(foreign) }
+            // Others of that log may have been made anew as the other one's: all of it is.
             model.mayLoseAside(of: line)
             return disk.lose(folder: foreign.split(separator: "/").prefix(3).map { "/\($0)" }.joined())
         }
