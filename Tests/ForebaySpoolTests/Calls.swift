@@ -4,6 +4,7 @@ import ForebayTestKit
 import Foundation
 import Glibc
 import Synchronization
+import Testing
 
 /// A real disk whose calls are written down, and fail where a test says so: `write cursors/forward.a`.
 final class WatchedDisk: Sendable {
@@ -66,5 +67,13 @@ final class BrokenWord: Sendable {
         await ended.wait(forCount: 1)
         if ended.all[0] == nil { self.told.add(ForebayError(.injected, recovery: .stop, "so that nobody waits")) }
         return ended.all[0]
+    }
+}
+
+extension ManualClock {
+    /// The time of whoever tries again comes; not that of cursors, nor the mark's.
+    func passRetry() async {
+        #expect(await eventually { self.remaining.contains { $0 <= .seconds(1) } }, "nobody tries again")
+        self.advance(by: .seconds(1))
     }
 }

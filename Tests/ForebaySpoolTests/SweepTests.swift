@@ -36,11 +36,7 @@ struct SweepTests {
             }
         }
 
-        /// The time of whoever tries again comes; not that of cursors, nor the mark's.
-        func passRetry() async {
-            #expect(await eventually { self.clock.remaining.contains { $0 <= .seconds(1) } }, "nobody tries again")
-            self.clock.advance(by: .seconds(1))
-        }
+        func passRetry() async { await self.clock.passRetry() }
 
         /// Calls that change something, without where they go.
         func changes() -> [String] {

@@ -92,6 +92,11 @@ struct LogIdentity {
         var generator = chance.generator
         var registry = self.knownRegistry
         registry.origin = SpoolID.random(using: &generator)
+        try self.write(registry, disk, directory)
+    }
+
+    private mutating func write(_ changed: CursorRegistry, _ disk: any Disk, _ directory: String) throws(ForebayError) {
+        var registry = changed
         try registry.write(disk, to: directory)
         (self.registry.registry, self.registry.isWhole) = (registry, true)
     }
@@ -106,8 +111,7 @@ struct LogIdentity {
         if let begun = registry.begun, begun.segment > outcome.newest, begun.sequence > outcome.durableEnd { return begun.sequence }
         let sequence = max(outcome.durableEnd, registry.begun?.sequence ?? 0) + SpoolFormat.gap
         registry.begun = CursorRegistry.Begun(sequence: sequence, segment: outcome.nextNumber)
-        try registry.write(disk, to: directory)
-        (self.registry.registry, self.registry.isWhole) = (registry, true)
+        try self.write(registry, disk, directory)
         return sequence
     }
 

@@ -140,7 +140,7 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     var free: Int { max(0, self.capacity - self.used - self.eaten) }
 
     /// Whether the call that is made just now ends in a power cut.
-    var isCut: Bool { self.death.map { $0.kind == .powerCut && $0.call == self.calls } ?? false }
+    var isCut: Bool { self.isDying && self.death?.kind == .powerCut }
 
     // MARK: What each call goes through
 
