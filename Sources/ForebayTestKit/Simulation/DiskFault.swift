@@ -47,7 +47,7 @@ package struct DiskFault: Sendable, Equatable {
 }
 
 /// How a process ends at a call of its disk.
-package struct DiskDeath: Sendable, Equatable {
+package struct DiskDeath: Sendable, Equatable, CustomStringConvertible {
     package enum Kind: String, Sendable, CaseIterable {
         /// kill -9: all that was written stays.
         case kill
@@ -57,9 +57,14 @@ package struct DiskDeath: Sendable, Equatable {
 
     package let kind: Kind
     package let call: Int
+    /// Not before the next write into a segment of the spool.
+    package let isAtWrite: Bool
 
-    package init(kind: Kind, call: Int) {
+    package init(kind: Kind, call: Int, isAtWrite: Bool = false) {
         self.kind = kind
         self.call = call
+        self.isAtWrite = isAtWrite
     }
+
+    package var description: String { "\(self.kind.rawValue) at \(self.isAtWrite ? "a write of the spool from " : "")call \(self.call)" }
 }

@@ -42,6 +42,8 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     /// Of which this process could not read something, once.
     package internal(set) var unreadFiles: [String] = []
     private var death: DiskDeath?
+    /// The call at which the process ends; none: it is not known yet, or it ends by itself.
+    private var lastCall: Int?
     /// Folders in which the process has written, by the paths that they had.
     var inUse: [String: SimulatedFolder] = [:]
     var away: FolderAway?
@@ -69,6 +71,7 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
         self.struck = faults.map { _ in 0 }
         self.calls = 0
         self.unreadFiles = []
+        self.lastCall = death.flatMap { $0.isAtWrite ? nil : $0.call }
         self.eaten = 0
     }
 
@@ -152,7 +155,10 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
         process.machine.note(path)
         process.machine.advance(nanoseconds: 2_000)
         self.lastingFaults(process)
-        let isLast = self.death?.call == self.calls
+        if let death, self.lastCall == nil, self.calls >= death.call, call == .write, path.contains("/spool/segments/") {
+            self.lastCall = self.calls
+        }
+        let isLast = self.isDying
         if isLast, Bool.random(using: &self.chance) { process.die(self.death!.kind.rawValue) }
         let result = try body()
         if isLast { process.die(self.death!.kind.rawValue) }
@@ -160,7 +166,7 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     }
 
     /// Whether this call is the process's last.
-    var isDying: Bool { self.process != nil && self.death?.call == self.calls }
+    var isDying: Bool { self.process != nil && self.lastCall == self.calls }
 
     /// In the middle of a call.
     func maybeDie() {

@@ -124,8 +124,8 @@ final class SimulatedInode {
     /// One of the contents that a power cut may leave.
     func image(_ chance: inout SplitMix) -> [UInt8] {
         guard !self.pending.isEmpty else { return self.device }
-        // How much reaches the device is the whole cut's, not each sector's: now and then all of it, now and then nothing.
-        let share = [0, 10, 50, 90, 100].randomElement(using: &chance)!
+        // How much reaches the device is the whole cut's, not each sector's: now and then nothing, or all of it, or all but one sector.
+        let share = [0, 10, 50, 90, 100, 100, 100].randomElement(using: &chance)!
         var versions: [Int: (count: Int, least: Int)] = [:]
         var sizes = (count: 0, least: 0)
         for change in self.pending {
@@ -146,7 +146,9 @@ final class SimulatedInode {
         }
         let sizesKept = choice(sizes)
         var kept: [Int: Int] = [:]
-        for sector in versions.keys.sorted() { kept[sector] = choice(versions[sector]!) }
+        let sectors = versions.keys.sorted()
+        for sector in sectors { kept[sector] = choice(versions[sector]!) }
+        if share == 100, Int.random(in: 0..<3, using: &chance) > 0, let one = sectors.randomElement(using: &chance) { kept[one] = versions[one]!.least }
         return self.replayed(kept, sizesKept)
     }
 

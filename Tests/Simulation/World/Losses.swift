@@ -18,6 +18,8 @@ struct Losses {
     var untold: [Part] = []
     /// Told once, and had back.
     private var late: [Part] = []
+    /// What of that was told: where nobody can read any more what was told, it is not missed by cursors that have passed it.
+    private var returned: [Part] = []
     /// By line, events of side logs that are said to be lost. Which ones, only their places tell.
     private var aside: [Int: (count: UInt64, below: Int)] = [:]
     /// By line, events below a number that may be lost in a side log, and nothing tells how many.
@@ -61,6 +63,7 @@ struct Losses {
         self.told = self.told.flatMap { part in
             let known = sequences.clamped(to: part.sequences)
             guard !known.isEmpty else { return [part] }
+            self.returned.append(Part(sequences: known, below: part.below))
             return [part.sequences.lowerBound..<known.lowerBound, known.upperBound..<part.sequences.upperBound].filter { !$0.isEmpty }.map {
                 Part(sequences: $0, below: part.below)
             }
@@ -77,9 +80,12 @@ struct Losses {
         case "acknowledged events can't be read any more":
             guard let sequences = Self.sequences(record) else { return }
             let folder = record["folder"] ?? ""
+            let isOpen = record["reason"]?.hasSuffix("more may be lost") ?? false
             if folder.hasSuffix("/spool") {
                 self.told.append(Part(sequences: sequences, below: now))
+                if isOpen { self.told.append(Part(sequences: sequences.lowerBound..<UInt64.max, below: before)) }
             } else if let line = RoundPlan.Line.number(ofSideLog: folder) {
+                if isOpen { self.unknownAside[line] = before }
                 let count = UInt64(record["events"] ?? "") ?? 0
                 self.aside[line] = ((self.aside[line]?.count ?? 0) + count, now)
             }
@@ -106,6 +112,8 @@ struct Losses {
             self.unknownAside[line] = before
         } else if text.hasPrefix("the entry of unit "), let topic = text.firstRange(of: "(topic ") {
             self.mixed[String(text[topic.upperBound...].prefix { $0 != ")" })] = before
+        } else if text.hasPrefix("it can't be read: what was told"), line == nil {
+            self.untold += self.returned
         }
         guard let sequence = Self.lostFrom(text) else { return }
         if let line { return self.unknownAside[line] = before }
@@ -129,7 +137,12 @@ extension Model {
                 let text = record["what"] ?? ""
                 self.coverage.hit("alarm: \(Self.kind(text))")
                 if !self.isDamaged { self.violate("a false alarm: \(record["file"] ?? "") \(text)") }
-                if text.hasPrefix("the spool is gone") { self.spoolIsGone() }
+                let isUnknown = text.hasPrefix("the registry of logs can't be read")
+                if isUnknown, let folderLost, let line = RoundPlan.Line.number(ofSideLog: folderLost) {
+                    self.losses.unknownAside[line] = self.eventsBefore
+                } else if text.hasPrefix("the spool is gone") || isUnknown && self.folderLost != nil {
+                    self.spoolIsGone()
+                }
                 let file = record["file"] ?? ""
                 if let line = self.newestAsideAway, file.hasSuffix("/mark"), RoundPlan.Line.number(ofSideLog: file) == line {
                     self.losses.unknownAside[line] = self.eventsBefore

@@ -203,9 +203,18 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     /// With the mark gone, too, nothing else tells of the newest segment: where it begins.
     var unmarked: UInt64?
 
+    /// The mark of a log that is gone as a whole: where the registry of logs can't be read either, nobody misses it.
+    var folderLost: String?
+
     /// A start has seen what there is.
     func sawSpool() {
         (self.isNewestLost, self.unmarked) = (false, nil)
+    }
+
+    /// A start has missed the logs that are gone.
+    func sawLogs() {
+        self.catchUp?()
+        self.folderLost = nil
     }
 
     /// The spool is gone, as a start says.

@@ -74,10 +74,6 @@ package struct Round {
                 disk.coverage.counts.contains { Self.missesReads.contains($0.key) && struck.counts[$0.key] != $0.value }
             }
             if isLast { disk.heal() }
-            // What the device can't read of the last groups before a crash looks torn, as what is damaged at rest does.
-            if hasCrashed, disk.hasBadSectors || life.faults.contains(where: { $0.fault.kind.failsReads }) {
-                model.damagedAfterCrash(at: crashedAt, markAge: 3_000_000_000)
-            }
             clusters.reset(isLast: isLast)
             let begun = log.records.count
             let process = SimulatedProcess(machine: machine, seed: self.plan.seed &+ UInt64(number) &* 0x9E37)
@@ -92,10 +88,6 @@ package struct Round {
             }
             clusters.tell(model)
             model.ended()
-            // What the device can't read of a side log's last groups looks torn, too.
-            if haveSideLogsCrashed {
-                for file in disk.badFiles + disk.unreadFiles { RoundPlan.Line.number(ofSideLog: file).map(model.mayLoseAside) }
-            }
             let isUnclean = self.end(ending, disk, model)
             if let tell = self.tell { Inspector(disk, model, life.lines, isBesideNode: false).describe().forEach(tell) }
             // A start that came to nothing has written no mark.
@@ -136,7 +128,12 @@ package struct Round {
         model.coverage.hit("damage: \(damage.kind.rawValue)")
         model.coverage.hit("damaged: \(damage.target.rawValue)")
         model.damaged()
-        if damage.kind == .lostFolder { absences.removed(folder: file) } else { absences.removed(file) }
+        if damage.kind == .lostFolder {
+            model.folderLost = file
+            absences.removed(folder: file)
+        } else {
+            absences.removed(file)
+        }
         if damage.kind == .strayCopy { copies.insert(file) }
         if damage.kind == .foreignFile { model.foreignFile = file }
         // The last groups before a crash, which no mark covers yet, look torn when they are damaged. Anything else is seen.
@@ -258,7 +255,9 @@ package struct Round {
             guard let line = RoundPlan.Line.number(ofSideLog: foreign) else { return disk.lose(foreign) }
             // Others of that log may have been made anew as the other one's: all of it is.
             model.mayLoseAside(of: line)
-            return disk.lose(folder: foreign.split(separator: "/").prefix(3).map { "/\($0)" }.joined())
+            // A start may have given it another name since.
+            let named = error.description.split { " ,:".contains($0) }.first { RoundPlan.Line.number(ofSideLog: "\($0)/registry") == line }
+            return disk.lose(folder: named.map(String.init) ?? foreign.split(separator: "/").prefix(3).map { "/\($0)" }.joined())
         }
         if !hasStruck || isLast { model.violate("the node does not start: \(error)") }
     }

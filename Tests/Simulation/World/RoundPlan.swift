@@ -150,7 +150,9 @@ package struct RoundPlan: Sendable {
             for _ in 0..<faults { life.faults.append((self.item(), Self.fault(isDamaged: isDamaged, &chance))) }
             if Int.random(in: 0..<3, using: &chance) > 0 || (number == lifeCount - 1 && deaths == 0) {
                 let kind = DiskDeath.Kind.allCases.randomElement(using: &chance)!
-                life.death = (self.item(), DiskDeath(kind: kind, call: Self.call(&chance)))
+                // A torn group is rare, and where most is decided.
+                let isAtWrite = Bool.random(using: &chance)
+                life.death = (self.item(), DiskDeath(kind: kind, call: Self.call(&chance), isAtWrite: isAtWrite))
                 deaths += 1
             }
             for _ in 0..<[0, 1, 1, 2, 3].randomElement(using: &chance)! {
@@ -356,7 +358,7 @@ extension RoundPlan: CustomStringConvertible {
                     "    [\(request.item)] producer \(request.producer) after \(request.pause) ms: \(events.joined(separator: " "))")
             }
             if life.requests.count > 20 { lines.append("    … \(life.requests.count - 20) requests more") }
-            if let death = life.death { lines.append("    [\(death.item)] \(death.death.kind.rawValue) at call \(death.death.call)") }
+            if let death = life.death { lines.append("    [\(death.item)] \(death.death)") }
         }
         return lines.joined(separator: "\n")
     }

@@ -179,6 +179,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
             for name in try data.removedRoutes() { storage.removed[name] = try self.openLogs(name, configuration, storage, metrics) }
         }
         try known.finishStart(spool)
+        self.model.sawLogs()
         return storage
     }
 
