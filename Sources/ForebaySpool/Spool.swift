@@ -14,6 +14,8 @@ package final class Spool: Sendable {
     private let writer: SpoolWriter
     private let keeper: SpoolKeeper
     private let sweeper: SegmentSweeper
+    /// Where sequences went on at the start.
+    let begun: UInt64
     private let starting: Task<Void, Never>
     private let logger = Logger(label: "spool")
 
@@ -54,6 +56,7 @@ package final class Spool: Sendable {
         self.lock = start.lock
         self.view = start.view
         self.cursors = start.cursors
+        self.begun = start.outcome.next
         let sweeper = SegmentSweeper(configuration, view: self.view, budget: budget, mark: start.mark, reporter: reporter)
         let writer = SpoolWriter(
             executor: threads.commit.executor(), configuration: configuration, id: self.id, view: self.view, budget: budget,
@@ -211,8 +214,10 @@ package final class Spool: Sendable {
     }
 
     /// Takes a cursor out, for which nothing is left: it holds no segment any more. Durable on return.
-    func forget(_ cursor: SpoolCursor) async throws(ForebayError) {
-        try await self.keeper.forget(cursor.name)
+    ///
+    /// - Parameter sequence: see ``CursorSet/forget(_:below:)``.
+    func forget(_ cursor: SpoolCursor, below sequence: UInt64 = 0) async throws(ForebayError) {
+        try await self.keeper.forget(cursor.name, below: sequence)
     }
 
     /// Events of the cursor's routes at or behind it.

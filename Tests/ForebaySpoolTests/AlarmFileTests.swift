@@ -63,11 +63,13 @@ struct AlarmFileTests {
             "lost 9 7 2 3 8192 - 0 r", "lost 7 9 3 3 8192 - 0 r",
             "lost 7 9 2 3 -1 - 0 r", "lost 7 9 2 3 8192 x 0 r", "lost 7 9 x 3 8192 - 0 r", "lost 7 9 2 3 8192 - x r",
             "lost 7 9 2 3 8192 - 0 %f",
-            "kept 7 9 2 3 8192 - 0 r", "damaged 5 a", "damaged 5 a b c", "damaged x a b", "damaged 5 % b", "damaged 5 a %",
-            "un-damaged 5 a b", "passed 4 6", "passed 6 4 9d5c", "passed 4 6 x", "passed 4 6 9d5c -", "passed x 6 9d5c",
+            "damaged 5 a", "damaged 5 a b c", "damaged x a b", "damaged 5 % b", "damaged 5 a %",
+            "passed 4 6", "passed 6 4 9d5c", "passed 4 6 x", "passed 4 6 9d5c -", "passed x 6 9d5c",
         ] {
             #expect(try read(head + [bad]) == nil, "\(bad)")
         }
+        let later = try read(head + ["kept 7 9 2 3 8192 - 0 r", "un-damaged 5 a b", "seen-passed 4 6 1", "damaged 5 a b", "word"])
+        #expect(later?.alarms.map(\.text) == ["b"], "what a later version says beside is passed over")
     }
 
     /// A file of alarms in a folder of its own, by its lines.
@@ -120,7 +122,7 @@ struct AlarmFileTests {
             ("passed 4 4 1", true), ("passed 0 \(highest) 1", true), ("passed 0 \(highest + 1) 1", false), ("passed 4 6 1 2 3", true),
             ("losses \(mark - 1)", true), ("losses \(mark)", false), ("losses 1 2", false), ("losses", false), ("losses x", false),
             ("damaged \((1 << 53) - 1) a b", true), ("damaged \(1 << 53) a b", false), ("damaged 5 a b 0123456789ABCDEF", true),
-            ("damaged 5 a b 0123456789ABCDEF c", false), ("seen-passed 4 6 1", false),
+            ("damaged 5 a b 0123456789ABCDEF c", false),
         ] as [(String, Bool)] {
             #expect(try (world.reading(line) != nil) == isRead, "\(line)")
         }

@@ -92,8 +92,10 @@ extension HadBackTests {
         await spool.close()
     }
 
-    @Test("of two newest that were lost one after the other, the second has sequences that nothing later gets", arguments: [0, 1, 2])
-    func lostTwiceInARow(idleStarts: Int) async throws {
+    @Test(
+        "of two newest that were lost one after the other, the second has sequences that nothing later gets, also where the mark goes with it",
+        arguments: [0, 1, 2], [false, true])
+    func lostTwiceInARow(idleStarts: Int, isMarkLost: Bool) async throws {
         let first = SpoolFixture(segmentSize: 64 << 10)
         var spool = try first.open { $0.recentBytes = 0 }
         _ = try await self.open(spool)
@@ -111,6 +113,7 @@ extension HadBackTests {
         let bytes = try Data(contentsOf: URL(filePath: path))
         let lost = try #require(try SpoolInspection(directory: fixture.directory).segments.last)
         try FileManager.default.removeItem(atPath: path)
+        if isMarkLost { try FileManager.default.removeItem(atPath: fixture.directory + "/mark") }
         for _ in 0..<idleStarts {
             await (try fixture.open { $0.recentBytes = 0 }).close()
         }

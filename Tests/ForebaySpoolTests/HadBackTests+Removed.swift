@@ -1,5 +1,7 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebaySpool
@@ -51,6 +53,130 @@ extension HadBackTests {
         #expect(try self.waiting(spool, cursors[1]).map(\.value) == known.map(\.value))
         #expect(spool.lag(of: cursors[1]) == UInt64(known.count))
         await spool.close()
+    }
+
+    private static let large = String(repeating: "x", count: 12_000)
+
+    /// A log whose newest segment is away, which had the only events of `b`; in segments behind it there are more of `a`, and of `c` if it is
+    /// asked for.
+    ///
+    /// - Returns: where that segment was, and what it had.
+    private func away(isEach: Bool) async throws -> (fixture: SpoolFixture, path: String, bytes: Data) {
+        let first = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try first.open { $0.recentBytes = 0 }
+        _ = try await self.open(spool)
+        try await spool.append("a", [Self.large])
+        await self.settle(spool)
+        await spool.close()
+        spool = try first.open { $0.recentBytes = 0 }
+        _ = try await self.open(spool)
+        try await spool.append("b", ["lost0", "lost1"])
+        // Killed, so that no mark says that there was something.
+        let fixture = try first.crashed()
+        await spool.close()
+        let path = try #require(try fixture.segmentFiles().last)
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        try FileManager.default.removeItem(atPath: path)
+        spool = try fixture.open { $0.recentBytes = 0 }
+        for route in ["a", "c"] { _ = try await spool.forward(route) }
+        #expect(try await spool.removedCursors { $0.route != "b" }.isEmpty, "nothing of it is left")
+        for number in 0..<20 { try await spool.append(isEach && number % 2 == 0 ? "c" : "a", [Self.large]) }
+        await spool.close()
+        return (fixture, path, bytes)
+    }
+
+    @Test(
+        "behind one that is put back others were let go of: nobody misses these, not who waited for it, nor who is new",
+        arguments: ["b", "new", "d"])
+    func letGoBehind(route: String) async throws {
+        let (fixture, path, bytes) = try await self.away(isEach: false)
+        var spool = try fixture.open { $0.recentBytes = 0 }
+        for route in ["a", "c"] { _ = try await spool.forward(route) }
+        await self.settle(spool)
+        await spool.releasePassedSegments()
+        await spool.tidy()
+        #expect(spool.segmentCount == 1)
+        await spool.close()
+        try bytes.write(to: URL(filePath: path))
+        for start in 0..<3 {
+            let problems = try SpoolInspection(directory: fixture.directory).verify().problems
+            #expect(problems.isEmpty, "start \(start): \(problems)")
+            spool = try fixture.open { $0.recentBytes = 0 }
+            for route in ["a", "c"] { _ = try await spool.forward(route) }
+            if start > 0 {
+                let cursor = try await spool.forward(route, formerly: route == "new" ? ["b"] : [])
+                #expect(try spool.waiting(cursor) == (route == "d" ? [] : ["lost0", "lost1"]))
+                #expect(spool.lag(of: cursor) == (route == "d" ? 0 : 2))
+            }
+            _ = try await spool.removedCursors { ["a", "c", route].contains($0.route) }
+            await spool.releasePassedSegments()
+            await spool.tidy()
+            #expect(spool.damage == SpoolDamage(), "start \(start)")
+            await spool.close()
+        }
+        // Should it go again it is missed, and nothing else.
+        try FileManager.default.removeItem(atPath: path)
+        spool = try fixture.open { $0.recentBytes = 0 }
+        #expect(spool.missing.reduce(0) { $0 + $1.events } == 2, "\(spool.missing)")
+        await spool.close()
+    }
+
+    @Test("a route that had its name before gets what one that is put back has, and of its own only what stands with it again")
+    func successorGoesBack() async throws {
+        let (fixture, path, bytes) = try await self.away(isEach: true)
+        func start() async throws -> (Spool, SpoolCursor) {
+            let spool = try fixture.open { $0.recentBytes = 0 }
+            _ = try await spool.forward("a")
+            let cursor = try await spool.forward("c", formerly: ["b"])
+            await spool.releasePassedSegments()
+            return (spool, cursor)
+        }
+        var (spool, cursor) = try await start()
+        cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor))
+        try await spool.append("c", ["waits"])
+        await spool.tidy()
+        await spool.close()
+        try bytes.write(to: URL(filePath: path))
+        (spool, cursor) = try await start()
+        let ahead = try cursor.openAhead(end: spool.durableEnd, witnesses: []).settled
+        let reader = spool.reader(of: cursor)
+        var found: [String] = []
+        while !reader.isCaughtUp {
+            for batch in try reader.read(upTo: 64 << 10) {
+                batch.forEachEvent { event, sequence in
+                    if !ahead.ranges.contains(where: { $0.contains(sequence) }) {
+                        found.append(String(decoding: event.value!, as: UTF8.self))
+                    }
+                }
+            }
+        }
+        #expect(found == ["lost0", "lost1", "waits"] && spool.damage == SpoolDamage(), "\(found.count)")
+        await spool.close()
+    }
+
+    @Test(
+        "a cursor that a start should make, and finds no room for, holds its segments; the next start makes it", arguments: [false, true])
+    func noRoom(isRegistryLost: Bool) async throws {
+        let (fixture, path, bytes) = try await self.away(isEach: false)
+        try bytes.write(to: URL(filePath: path))
+        if isRegistryLost {
+            for file in CursorRegistry.files { try FileManager.default.removeItem(atPath: "\(fixture.directory)/\(file)") }
+        }
+        let disk = FaultDisk()
+        disk.fail { call, path in call == .write && path.contains(isRegistryLost ? "unknown-" : "forward.b") ? ENOSPC : nil }
+        for start in 0..<3 {
+            let spool = try fixture.open(on: start < 2 ? disk : SystemDisk()) { $0.recentBytes = 0 }
+            for route in ["a", "c"] { _ = try await spool.forward(route) }
+            let removed = try await spool.removedCursors { $0.route != "b" && $0.isNamed }
+            for cursor in spool.allCursors where cursor.isNamed && cursor.route != "b" {
+                cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor))
+            }
+            await spool.releasePassedSegments()
+            await spool.tidy()
+            #expect(try removed.map { try spool.waiting($0) } == (start < 2 ? [] : [["lost0", "lost1"]]), "start \(start)")
+            #expect(FileManager.default.fileExists(atPath: path))
+            await spool.close()
+        }
     }
 
     /// Everything is delivered to all.

@@ -22,7 +22,7 @@ extension KnownLogsTests {
             ["forebay-logs 1", "generation 1", "log spool short"], ["forebay-logs 1", "generation 1", "log spool"],
             ["forebay-logs 1", "generation 1", "log spool 8N1ZQ5F3W7YKD2RC x"],
             ["forebay-logs 1", "generation 1", "log spool 8N1ZQ5F3W7YKD2RC 1 1"],
-            ["forebay-logs 1", "generation 1", "cursor spool 8N1ZQ5F3W7YKD2RC"],
+            ["forebay-logs 1", "generation 1", ""],
             ["forebay-logs 1", "generation 1", "log %z 8N1ZQ5F3W7YKD2RC"],
             ["forebay-logs 1", "generation 1 2", "log spool 8N1ZQ5F3W7YKD2RC"], ["forebay-logs 1", "generation"],
             ["forebay-logs 1", "version 1", "log spool 8N1ZQ5F3W7YKD2RC"],
@@ -30,6 +30,8 @@ extension KnownLogsTests {
         ] {
             #expect(LogRegistry(decoding: CheckedText.encode(lines)) == nil, "\(lines)")
         }
+        let later = ["forebay-logs 1", "generation 1", "logs", "cursor x 1", "log spool 8N1ZQ5F3W7YKD2RC"]
+        #expect(LogRegistry(decoding: CheckedText.encode(later))?.logs == ["spool": id], "what a later version says is passed over")
         registry.ends = ["spool": SpoolFormat.highestMark - 1]
         #expect(LogRegistry(decoding: registry.encoded) == registry)
         var empty = LogRegistry()

@@ -15,7 +15,7 @@ extension RecoveryTableTests {
     ///   - version: of the format.
     /// - Returns: the header of the fourth.
     @discardableResult
-    private func makeUnused(_ world: World, base: UInt64 = 7, version: UInt32 = SpoolFormat.version) throws -> SegmentHeader {
+    func makeUnused(_ world: World, base: UInt64 = 7, version: UInt32 = SpoolFormat.version) throws -> SegmentHeader {
         let last = world.segments[3].header
         var header = SegmentHeader(log: last.log, origin: last.origin, number: 5, base: base, salt: 99, madeAt: 0)
         (header.version, header.previousNumber, header.previousEnd) = (version, 4, base)

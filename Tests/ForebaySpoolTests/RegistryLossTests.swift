@@ -111,6 +111,66 @@ struct RegistryLossTests {
         await spool.close()
     }
 
+    @Test("what was kept under a name that nobody knows, and given up by who took it over, does not come back with the name it had")
+    func unknownGivenUp() async throws {
+        let fixture = SpoolFixture()
+        var spool = try fixture.open()
+        for route in ["a", "b", "c"] { _ = try await spool.forward(route) }
+        try await spool.append("a", ["a0"])
+        await spool.close()
+        for name in CursorRegistry.files + ["cursors/forward.a"] {
+            try FileManager.default.removeItem(atPath: fixture.directory + "/" + name)
+        }
+        spool = try fixture.open()
+        let name = "unknown-" + String(RouteID(name: "a").rawValue, radix: 16)
+        let b = try await spool.forward("b", formerly: [name])
+        try await spool.append("c", ["holds all"])
+        try await spool.append("a", ["a1"])
+        #expect(try spool.waiting(b) == ["a0", "a1"])
+        try await spool.giveUp(b)
+        await spool.close()
+        spool = try fixture.open()
+        #expect(try spool.waiting(try await spool.forward("a")).isEmpty)
+        await spool.close()
+    }
+
+    @Test("what was kept under a name that nobody knows waits again when its segment, which was away, is put back")
+    func unknownBack() async throws {
+        let first = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try first.open { $0.recentBytes = 0 }
+        let b = try await spool.forward("b")
+        try await spool.append("b", ["b0"])
+        b.move(to: 1, settled: 1)
+        await spool.close()
+        spool = try first.open { $0.recentBytes = 0 }
+        try await spool.append("a", ["a0"])
+        // Killed, so that no mark says that there was something.
+        let fixture = try first.crashed()
+        await spool.close()
+        for name in CursorRegistry.files { try FileManager.default.removeItem(atPath: fixture.directory + "/" + name) }
+        await (try fixture.open { $0.recentBytes = 0 }).close()
+        // Sealed by that start, which the mark was not told.
+        let path = try #require(try fixture.segmentFiles().last)
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        try FileManager.default.removeItem(atPath: path)
+        for name in ["mark"] { try FileManager.default.removeItem(atPath: fixture.directory + "/" + name) }
+        func start() async throws -> [SpoolCursor] {
+            spool = try fixture.open { $0.recentBytes = 0 }
+            _ = try await spool.forward("b")
+            let removed = try await spool.removedCursors { $0.route == "b" }
+            await spool.releasePassedSegments()
+            return removed
+        }
+        #expect(try await start().isEmpty)
+        await spool.close()
+        try bytes.write(to: URL(filePath: path))
+        for _ in 0..<2 {
+            let removed = try await start()
+            #expect(try removed.map { try spool.waiting($0) } == [["a0"]])
+            await spool.close()
+        }
+    }
+
     @Test(
         "which log it is one slot that is left of it says: the first or the second, of the mark or of a cursor",
         arguments: ["mark", "cursors/forward.a"], [0, 1])

@@ -51,7 +51,7 @@ struct RegistryTests {
             #expect(CursorRegistry(decoding: registry.encoded) == registry)
         }
         for (line, isRead) in [
-            ("kind spool", true), ("kind none", false), ("kind spool x", false), ("kind", false), ("kinds spool", false),
+            ("kind spool", true), ("kind none", false), ("kind spool x", false), ("kind", false),
         ] {
             #expect((CursorRegistry(decoding: self.sealed(self.head + line + "\n")) != nil) == isRead, "\(line)")
         }
@@ -104,13 +104,18 @@ struct RegistryTests {
     }
 
     @Test(
-        "a line that is not understood makes the whole unreadable",
+        "a line that can't be makes the whole unreadable; one that begins with a word of a later version does not",
         arguments: [
             ("origin 0B7K3V9QXH2M5TWA", true), ("origin 0B7K3V9QXH2M5TW", false), ("origin 0B7K3V9QXH2M5TWAA", false),
             ("origin 0B7K3V9QXH2M5TWA x", false), ("cursor a 1", true), ("cursor a", false), ("cursor a 1 2 3", true),
             ("cursor a 1 g", false),
             ("cursor %41 1", true), ("cursor %4 1", false), ("cursor %zz 1", false), ("cursor %ff 1", false), ("cursor % 1", false),
-            ("forgotten a 1", true), ("forgotten a", false), ("forgotten a -1", false), ("forgotten a x", false), ("another a 1", false),
+            ("forgotten a 1", true), ("forgotten a", false), ("forgotten a -1", false), ("forgotten a x", false), ("forgotten % 1", false),
+            ("forgotten a 1 2", false), ("begun 7 2", true), ("begun 7", false), ("begun 7 x", false), ("begun x 2", false),
+            ("begun 7 2 3", false),
+            ("begun \(SpoolFormat.highestMark / 2 - 1) 2", true), ("begun \(SpoolFormat.highestMark / 2) 2", false),
+            ("begun 7 \(SpoolFormat.highestMark / 2)", false), ("incomplete", true), ("incomplete 1", false), ("", false),
+            ("another a 1", true), ("kinds spool", true), ("more", true),
         ])
     func lines(line: String, isRead: Bool) {
         #expect((CursorRegistry(decoding: self.sealed(self.head + line + "\n")) != nil) == isRead)

@@ -216,7 +216,7 @@ struct SettledAheadCursorTests {
         disk.fail(nil)
         #expect(try heir.openAhead(end: spool.durableEnd, witnesses: []).settled == SettledAhead() && spool.lag(of: heir) == 20)
         let told = log.records(label: "spool").filter {
-            $0.message.hasPrefix("what is settled ahead of a cursor could not be written under")
+            $0.message.hasPrefix("what is settled ahead of a cursor could not be written;")
         }
         #expect(told.map { $0["cursor"] } == ["forward/new"] && told.map { $0["from"] } == ["forward/old"])
         #expect(told.first?["error"]?.isEmpty == false)

@@ -108,14 +108,18 @@ extension SpoolReporterTests {
         #expect(try world.record()?.passed == [])
     }
 
-    @Test("a sequence was told of with the segment that its hole was in, and with no other, acknowledged or not")
+    @Test(
+        "a sequence was told of with the segment that its hole was in, and with no other but where several may be gone, acknowledged or not"
+    )
     func toldOf() throws {
         let world = try Returning()
         world.gone(5..<7, 3)
+        world.reporter.report(MissingRange(sequences: 30..<32, segment: 3, position: 0, reason: "planted"))
         world.reporter.report(MissingRange(sequences: 20..<22, segment: 3, position: 0, reason: "planted", unit: 1))
         for _ in 0..<2 {
             for (sequence, segment, isTold) in [
-                (5, 3, true), (6, 3, true), (4, 3, false), (7, 3, false), (5, 2, false), (5, 4, false), (20, 3, false),
+                (5, 3, true), (6, 3, true), (4, 3, false), (7, 3, false), (5, 2, true), (5, 4, true), (4, 2, false),
+                (20, 3, false), (30, 3, true), (31, 3, true), (32, 3, false), (30, 2, false), (30, 4, false),
             ] as [(UInt64, UInt64, Bool)] {
                 #expect(world.reporter.isTold(sequence, of: segment) == isTold, "\(sequence) of \(segment)")
             }

@@ -179,28 +179,21 @@ struct AlarmFile: Sendable {
         else { return nil }
         var record = AlarmRecord()
         for line in words.dropFirst(3) {
-            guard !line.isEmpty else { return nil }
-            if line[0] == "passed" {
+            switch line.first {
+            case "passed":
                 guard let passed = Self.passed(line) else { return nil }
                 record.passed.append(passed)
-                continue
-            }
-            if line[0] == "losses", line.count == 2, let losses = UInt64(line[1]), losses < SpoolFormat.highestMark {
+            case "losses":
+                guard line.count == 2, let losses = UInt64(line[1]), losses < SpoolFormat.highestMark else { return nil }
                 record.losses = losses
-            } else if line[0].hasSuffix("damaged"), let alarm = self.alarm(line) {
-                switch line[0] {
-                case "damaged": record.alarms.append(alarm)
-                case "seen-damaged": record.acknowledgedAlarms.append(alarm)
-                default: return nil
-                }
-            } else if let missing = Self.missing(line) {
-                switch line[0] {
-                case "lost", "gone": record.missing.append(missing)
-                case "seen-lost", "seen-gone": record.acknowledged.append(missing)
-                default: return nil
-                }
-            } else {
-                return nil
+            case "damaged", "seen-damaged":
+                guard let alarm = self.alarm(line) else { return nil }
+                if line[0] == "damaged" { record.alarms.append(alarm) } else { record.acknowledgedAlarms.append(alarm) }
+            case "lost", "gone", "seen-lost", "seen-gone":
+                guard let missing = Self.missing(line) else { return nil }
+                if line[0].hasPrefix("seen") { record.acknowledged.append(missing) } else { record.missing.append(missing) }
+            case nil: return nil
+            default: continue  // A later version's, which lets it be passed over.
             }
         }
         return (record, generation)

@@ -9,6 +9,7 @@ import ForebayCore
 ///     kind spool                                           not in version 2
 ///     origin 0B7K3V9QXH2M5TWA                              only since the newest segment was lost once: what ids of new events begin with
 ///     begun 1099511627850 4                                where sequences went on then, and the number of the segment behind the lost one
+///     incomplete                                           made anew from the cursors' files, by a start that has not come to its end
 ///     cursor forward/orders 9d5c0a1f2b3e4d6a               its name, and the ids of the routes whose events it counts
 ///     cursor forward/bills 17f20e9d3c4b5a68 44aa01b2c3d4e5f6
 ///     forgotten forward/old 81920                          given up at this sequence: what lies below never comes back
@@ -38,6 +39,8 @@ struct CursorRegistry: RegistryText, Equatable {
     var origin: SpoolID?
     /// At the last start without the newest segment.
     var begun: Begun?
+    /// It was made anew from the cursors' files, and no start has come to its end since: there may be events that no cursor counts.
+    var isIncomplete = false
     var generation: UInt64 = 0
     var cursors: [Entry] = []
     var forgotten: [String: UInt64] = [:]
@@ -65,10 +68,10 @@ struct CursorRegistry: RegistryText, Equatable {
     /// What was given up, and no other cursor counts: nobody waits for it.
     var givenUp: [LossCount.Party] {
         let counted = Set(self.cursors.flatMap(\.routes))
-        return self.forgotten.compactMap { name, sequence in
-            let route = RouteID(name: CursorSet.route(of: name))
-            guard !counted.contains(route) else { return nil }
-            return LossCount.Party(stage: CursorSet.stage(of: name), routes: [route], sequence: sequence, ordinal: nil)
+        return self.forgotten.flatMap { name, sequence in
+            CursorSet.routes(ofName: name).filter { !counted.contains($0) }.map { route in
+                LossCount.Party(stage: CursorSet.stage(of: name), routes: [route], sequence: sequence, ordinal: nil)
+            }
         }
     }
 
@@ -79,6 +82,7 @@ struct CursorRegistry: RegistryText, Equatable {
         if let kind { lines.append("kind \(kind.rawValue)") }
         if let origin { lines.append("origin \(origin)") }
         if let begun { lines.append("begun \(begun.sequence) \(begun.segment)") }
+        if self.isIncomplete { lines.append("incomplete") }
         for cursor in self.cursors {
             lines.append(
                 (["cursor", CheckedText.escaped(cursor.name)] + cursor.routes.map { String($0.rawValue, radix: 16) }).joined(separator: " ")
@@ -103,30 +107,38 @@ struct CursorRegistry: RegistryText, Equatable {
         self.log = log
         self.generation = generation
         for line in words.dropFirst(3) {
-            if line.count == 2, line[0] == "origin", let origin = CheckedText.spoolID(line[1]) {
-                self.origin = origin
-                continue
-            }
-            if line.count == 2, line[0] == "kind", let kind = LogKind(rawValue: String(line[1])) {
-                self.kind = kind
-                continue
-            }
-            if line.count == 3, line[0] == "begun", let sequence = UInt64(line[1]), let segment = UInt64(line[2]),
-                sequence < SpoolFormat.highestMark
-            {
-                self.begun = Begun(sequence: sequence, segment: segment)
-                continue
-            }
-            guard line.count >= 3, let name = CheckedText.unescaped(line[1]) else { return nil }
-            if line[0] == "cursor" {
-                let routes = line.dropFirst(2).compactMap { UInt64($0, radix: 16).map(RouteID.init(rawValue:)) }
-                guard routes.count == line.count - 2 else { return nil }
-                self.cursors.append(Entry(name: name, routes: routes))
-            } else if line[0] == "forgotten", let sequence = UInt64(line[2]) {
-                self.forgotten[name] = sequence
-            } else {
-                return nil
-            }
+            guard let word = line.first, self.take(word, line.dropFirst()) else { return nil }
         }
+    }
+
+    /// - Returns: false: that can't be. A word that is not known is a later version's, which lets it be passed over.
+    private mutating func take(_ word: Substring, _ rest: ArraySlice<Substring>) -> Bool {
+        let words = Array(rest)
+        switch word {
+        case "kind":
+            guard words.count == 1, let kind = LogKind(rawValue: String(words[0])) else { return false }
+            self.kind = kind
+        case "origin":
+            guard words.count == 1, let origin = CheckedText.spoolID(words[0]) else { return false }
+            self.origin = origin
+        case "begun":
+            let numbers = words.compactMap { UInt64($0) }.filter { $0 < SpoolFormat.highestMark / 2 }
+            guard words.count == 2, numbers.count == 2 else { return false }
+            self.begun = Begun(sequence: numbers[0], segment: numbers[1])
+        case "incomplete":
+            guard words.isEmpty else { return false }
+            self.isIncomplete = true
+        case "cursor":
+            let routes = words.dropFirst().compactMap { UInt64($0, radix: 16).map(RouteID.init(rawValue:)) }
+            guard let name = words.first.flatMap(CheckedText.unescaped), !routes.isEmpty, routes.count == words.count - 1 else {
+                return false
+            }
+            self.cursors.append(Entry(name: name, routes: routes))
+        case "forgotten":
+            guard words.count == 2, let name = CheckedText.unescaped(words[0]), let sequence = UInt64(words[1]) else { return false }
+            self.forgotten[name] = sequence
+        default: break
+        }
+        return true
     }
 }

@@ -11,10 +11,13 @@ import Synchronization
 /// - given up: taken out of the registry, then removed. Should the name come back, it begins where it was given up.
 /// - given up, and events of its route stand behind that place: their segment was away then. They have a cursor again, as before.
 /// - the registry lost: an event on disk that no cursor counts is kept by one that is made for its route.
+/// - one of these two found no room: what it would hold stays, and the next start makes it.
 final class CursorSet: Sendable {
     private struct State {
         var registry: CursorRegistry
         var cursors: [String: SpoolCursor] = [:]
+        /// Where the first one would stand that found no room.
+        var unmade = UInt64.max
     }
 
     private let disk: any Disk
@@ -63,18 +66,32 @@ final class CursorSet: Sendable {
         if !identity.isUpToDate { try self.mendRegistry(mayFail: !identity.isNew) }
     }
 
+    /// Makes a cursor whose route nobody has asked for, if there is room.
+    private func hold(_ name: String, _ route: RouteID, _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor? {
+        do throws(ForebayError) {
+            return try self.budget.withReserve { () throws(ForebayError) in try self.put(name, [route], sequence, view) }
+        } catch {
+            guard error.code == .spoolFull else { throw error }
+            self.state.withLock { $0.unmade = min($0.unmade, sequence) }
+            Self.logger.warning(
+                "a cursor found no room; the next start makes it, and until then what it would hold stays",
+                ["cursor": name, "sequence": "\(sequence)", "error": error.description])
+            return nil
+        }
+    }
+
     /// While its route is away nothing is added to what a cursor counts. So what stands behind the place at which it was given up, because
     /// nothing was left, was not there then.
     private func takeUpForgotten(_ view: SpoolView) throws(ForebayError) {
-        let (forgotten, cursors) = self.state.withLock { ($0.registry.forgotten, $0.registry.cursors) }
-        for (name, sequence) in forgotten.sorted(by: { $0.key < $1.key }) {
-            let route = RouteID(name: Self.route(of: name))
-            guard !cursors.contains(where: { Self.stage(of: $0.name) == Self.stage(of: name) && $0.routes.contains(route) }),
-                try LogCensus(view, self.disk).findsEvents(of: [route], from: sequence)
-            else { continue }
-            let cursor = try self.make(name, routes: [route], view)
-            Self.logger.info(
-                "events of a removed route are back: they wait for it", ["cursor": name, "sequence": "\(cursor.sequence)"])
+        for (name, sequence) in self.state.withLock({ $0.registry.forgotten }).sorted(by: { $0.key < $1.key }) {
+            let cursors = self.state.withLock { $0.registry.cursors }.filter { Self.stage(of: $0.name) == Self.stage(of: name) }
+            for route in Self.routes(ofName: name) where !cursors.contains(where: { $0.routes.contains(route) }) {
+                guard try LogCensus(view, self.disk).findsEvents(of: [route], from: sequence),
+                    let cursor = try self.hold(name, route, self.place(of: name, [route], view), view)
+                else { continue }
+                Self.logger.info(
+                    "events of a removed route are back: they wait for it", ["cursor": name, "sequence": "\(cursor.sequence)"])
+            }
         }
     }
 
@@ -82,15 +99,12 @@ final class CursorSet: Sendable {
     /// route of its name, or one that had this name before, takes it over, or it is given up.
     private func adoptOrphans(_ view: SpoolView) throws(ForebayError) {
         let forward = self.all.filter { $0.stage == Self.forward }
-        let orphans = Set(view.read { $0.ordinals.keys }).subtracting(forward.flatMap(\.routes))
+        // What was given up since it was lost is known.
+        let forgotten = self.state.withLock { $0.registry.forgotten }.keys.filter { Self.stage(of: $0) == Self.forward }
+        let orphans = Set(view.read { $0.ordinals.keys }).subtracting(forward.flatMap(\.routes) + forgotten.flatMap(Self.routes(ofName:)))
         for route in orphans.sorted(by: { $0.rawValue < $1.rawValue }) {
             let name = Self.unknown(route)
-            let sequence = view.read { $0.start }
-            let cursor = try self.write(name, [route], sequence, view)
-            self.state.withLock { state in
-                state.registry.put(CursorRegistry.Entry(name: name, routes: [route]))
-                state.cursors[name] = cursor
-            }
+            guard let cursor = try self.hold(name, route, view.read { $0.start }, view) else { continue }
             self.reporter.report(
                 SpoolAlarm(
                     file: "\(self.directory)/\(CursorRegistry.files[0])",
@@ -106,12 +120,20 @@ final class CursorSet: Sendable {
         return "\(Self.forward)/unknown-" + String(repeating: "0", count: 16 - hash.count) + hash
     }
 
+    /// Whose events a cursor of that name may have counted: those of the route of that name, or of one whose name was lost.
+    static func routes(ofName name: String) -> [RouteID] {
+        let lost = UInt64(Self.route(of: name).drop { $0 != "-" }.dropFirst(), radix: 16).map(RouteID.init(rawValue:))
+        return [RouteID(name: Self.route(of: name))] + (lost.map { Self.unknown($0) == name ? [$0] : [] } ?? [])
+    }
+
     private func mendRegistry(mayFail: Bool) throws(ForebayError) {
         do throws(ForebayError) {
             // By now every slot has been written anew.
+            let isComplete = self.state.withLock { $0.unmade == .max }
             try self.register { registry in
                 registry.version = SpoolFormat.version
                 registry.kind = self.kind
+                if isComplete { registry.isIncomplete = false }
             }
         } catch {
             guard mayFail, error.code == .spoolFull else { throw error }
@@ -138,23 +160,35 @@ final class CursorSet: Sendable {
     }
 
     /// Everything below it is settled, durably, by every cursor. None: there is no cursor.
-    var lowestSynced: UInt64? { self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min() } }
+    var lowestSynced: UInt64? {
+        self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min().map { min($0, state.unmade) } }
+    }
 
     /// Makes a cursor at the oldest event, or where one of its name was given up; durably.
     func make(_ name: String, routes: [RouteID], _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
-        let forgotten = self.state.withLock { state in
-            ([name] + routes.map(Self.unknown)).compactMap { state.registry.forgotten[$0] }.max() ?? 0
-        }
-        let sequence = min(max(view.read { $0.start }, forgotten), view.read { $0.durableEnd })
-        // Not over what an attempt that found no room may have made and registered: the next start may find only that.
-        let cursor = try self.rewrite(name, routes, sequence, view)
-        try self.register { $0.put(CursorRegistry.Entry(name: name, routes: routes)) }
-        self.state.withLock { $0.cursors[name] = cursor }
+        let sequence = self.place(of: name, routes, view)
+        let cursor = try self.put(name, routes, sequence, view)
         if self.isRegistryLost, sequence < view.read({ $0.durableEnd }) {
             let file = LogIdentity.path(ofCursor: name, in: self.directory)
             self.reporter.report(
                 SpoolAlarm(file: file, text: "the registry was lost, and there is no such cursor: it begins at the oldest event"))
         }
+        return cursor
+    }
+
+    /// Where a new one begins.
+    private func place(of name: String, _ routes: [RouteID], _ view: SpoolView) -> UInt64 {
+        let forgotten = self.state.withLock { state in
+            ([name] + routes.map(Self.unknown)).compactMap { state.registry.forgotten[$0] }.max() ?? 0
+        }
+        return view.read { min(max($0.start, forgotten), $0.durableEnd) }
+    }
+
+    private func put(_ name: String, _ routes: [RouteID], _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
+        // Not over what an attempt that found no room may have made and registered: the next start may find only that.
+        let cursor = try self.rewrite(name, routes, sequence, view)
+        try self.register { $0.put(CursorRegistry.Entry(name: name, routes: routes)) }
+        self.state.withLock { $0.cursors[name] = cursor }
         return cursor
     }
 
@@ -173,6 +207,7 @@ final class CursorSet: Sendable {
             sequence = min(max(sequence, taken), view.read { $0.durableEnd })
         }
         let cursor = try self.rewrite(name, routes, sequence, view)
+        if let known { self.keepAhead(of: known, cursor, view) }
         if old.count == 1, known == nil, parted.isEmpty { self.takeOverAhead(old[0], cursor, view) }
         var rests: [SpoolCursor] = []
         // Their count before the registry: of one with several routes it is not believed at a start, of one with a single route it is.
@@ -211,24 +246,39 @@ final class CursorSet: Sendable {
             (state.durableEnd, cursor.routes.allSatisfy { old.routes.contains($0) || state.ordinals[$0] ?? 0 == 0 })
         }
         guard isNew, let ahead = old.readAhead(end: end) else { return }
+        self.write(ahead, of: cursor, from: old)
+    }
+
+    /// One that goes back for another's events does not deliver its own again where there is none of those: by whole segments.
+    private func keepAhead(of known: SpoolCursor, _ cursor: SpoolCursor, _ view: SpoolView) {
+        let others = cursor.routes.filter { !known.routes.contains($0) }
+        let passed = view.read(\.segments).filter { segment in !segment.isDamaged && !others.contains { segment.routes[$0] != nil } }
+            .map { ($0.base..<max($0.base, $0.end)).clamped(to: cursor.sequence..<max(cursor.sequence, known.sequence)) }
+        let settled = SettledAhead(ranges: passed, sentBelow: known.sequence)
+        if !settled.ranges.isEmpty { self.write(SpoolCursor.Ahead(settled: settled), of: cursor, from: known) }
+    }
+
+    private func write(_ ahead: SpoolCursor.Ahead, of cursor: SpoolCursor, from old: SpoolCursor) {
         do throws(ForebayError) {
             try self.aheadFile(cursor.name, cursor.routes).write(ahead)
         } catch {
             Self.logger.warning(
-                "what is settled ahead of a cursor could not be written under its new name; it is delivered again",
+                "what is settled ahead of a cursor could not be written; it is delivered again",
                 ["cursor": cursor.name, "from": old.name, "error": error.description])
         }
     }
 
     /// Gives a cursor up: it holds nothing any more. What it counted under former names does not come back with one of these either.
-    func forget(_ name: String) throws(ForebayError) {
+    ///
+    /// - Parameter sequence: below it all is given up, what is away at present, too; lower than the cursor: what that is past.
+    func forget(_ name: String, below sequence: UInt64) throws(ForebayError) {
         guard let cursor = self.cursor(name) else { return }
         try self.register { registry in
             registry.remove(name)
             let former = registry.forgotten.keys.filter { former in
-                Self.stage(of: former) == cursor.stage && cursor.routes.contains(RouteID(name: Self.route(of: former)))
+                Self.stage(of: former) == cursor.stage && Self.routes(ofName: former).contains { cursor.routes.contains($0) }
             }
-            for name in former + [name] { registry.forgotten[name] = max(registry.forgotten[name] ?? 0, cursor.sequence) }
+            for name in former + [name] { registry.forgotten[name] = max(registry.forgotten[name] ?? 0, cursor.sequence, sequence) }
         }
         self.state.withLock { $0.cursors[name] = nil }
         try self.remove(name)

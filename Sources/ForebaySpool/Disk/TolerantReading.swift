@@ -8,8 +8,11 @@ extension DiskFile {
     /// - Parameters:
     ///   - buffer: whole blocks from aligned memory, so that the same code reads with O_DIRECT.
     ///   - position: a multiple of a block.
+    ///   - unread: gets the positions of the blocks that could not be read.
     /// - Returns: bytes read; fewer than asked only at the end of the file.
-    func readTolerant(into buffer: UnsafeMutableRawBufferPointer, at position: Int) throws(ForebayError) -> Int {
+    func readTolerant(
+        into buffer: UnsafeMutableRawBufferPointer, at position: Int, unread: inout Set<Int>
+    ) throws(ForebayError) -> Int {
         do throws(ForebayError) {
             return try self.read(into: buffer, at: position)
         } catch {
@@ -26,6 +29,7 @@ extension DiskFile {
             } catch {
                 guard error.systemCode == EIO else { throw error }
                 memset(piece.baseAddress!, 0, piece.count)
+                unread.insert(position + done)
             }
             done += piece.count
         }
@@ -36,7 +40,8 @@ extension DiskFile {
     func bytesTolerant(at position: Int, count: Int) throws(ForebayError) -> [UInt8] {
         let slab = Slab(capacity: SpoolFormat.aligned(max(count, 1)), alignment: SpoolFormat.block)
         let buffer = UnsafeMutableRawBufferPointer(start: slab.base, count: SpoolFormat.aligned(count))
-        let found = try self.readTolerant(into: buffer, at: position)
+        var unread: Set<Int> = []
+        let found = try self.readTolerant(into: buffer, at: position, unread: &unread)
         return Array(UnsafeRawBufferPointer(start: slab.base, count: min(count, found)))
     }
 }

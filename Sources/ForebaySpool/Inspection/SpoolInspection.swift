@@ -70,6 +70,8 @@ package struct SpoolInspection {
     private var routeNames: [RouteID: String] = [:]
     /// Everything below it was acknowledged.
     private var mark: UInt64 = 0
+    /// What lay below it was let go of.
+    private var released: UInt64 = 0
 
     let disk: any Disk
 
@@ -159,6 +161,7 @@ package struct SpoolInspection {
             let segment = self.segments[place]
             verdict.segments += 1
             verdict.bytes += segment.bytes
+            expected = max(expected, min(self.released, segment.base))
             let known = self.headers[place].knownEnd
             if known > expected, !isSetAside {
                 verdict.problems.append(Problem(file: segment.file, position: 0, missing: expected..<known, reason: "a segment is gone"))
@@ -264,7 +267,10 @@ package struct SpoolInspection {
         let folder = "\(self.directory)/cursors"
         let takesOlder = !(registry?.hasKinds ?? areRecent)
         let mark = try SlotFile.read(self.disk, "\(self.directory)/\(SpoolMark.file)", as: .mark, log: id, takesOlder: takesOlder)
-        if let value = mark?.value { self.mark = max(self.mark, value.sequence) }
+        if let value = mark?.value {
+            self.mark = max(self.mark, value.sequence)
+            self.released = value.ordinal
+        }
         for file in try Folder(self.disk).entries(folder) {
             let name = LogIdentity.cursorName(ofFile: file)
             guard registry == nil || registry?.entry(name) != nil else { continue }

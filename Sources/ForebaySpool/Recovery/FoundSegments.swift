@@ -105,13 +105,13 @@ struct FoundSegments {
         }
     }
 
-    /// Whether a segment has neither a frame nor a footer.
+    /// Whether a segment has neither a frame nor a footer, nor can have had one.
     static func isEmpty(_ header: SegmentHeader, _ file: any DiskFile) throws(ForebayError) -> Bool {
         let size = try file.size()
         guard try SegmentFooter.read(from: file, size: size, salt: header.salt, base: header.base) == nil else { return false }
         var scanner = SegmentScanner(file: file, salt: header.salt, position: header.dataStart, limit: size)
-        if case .end = try scanner.step() { return true }
-        return false
+        guard case .end = try scanner.step() else { return false }
+        return !scanner.couldNotRead(header.dataStart..<header.dataStart + SpoolFormat.frameHeader)
     }
 
     /// Takes out the segments of other logs.

@@ -17,7 +17,8 @@ struct LogIdentity {
     var cursors: [String: SlotFile.Found] = [:]
     /// Whether there was nothing that says anything.
     var isNew: Bool
-    /// Whether there must have been a registry, and it can't be read: nobody knows which cursors there were.
+    /// Whether there must have been a registry, and it can't be read, or was made anew since by a start that did not come to its end:
+    /// nobody knows which cursors there were.
     var isRegistryLost: Bool
 
     init(
@@ -47,7 +48,7 @@ struct LogIdentity {
             !found.segments.isEmpty || !found.unreadable.isEmpty || !slots.isEmpty || mark.map { $0.value > 0 || $0.ordinal > 0 } ?? false
         self.isNew = !isNewFormat && !isThere
         self.isVersion1 = !isNewFormat && isThere
-        self.isRegistryLost = isNewFormat && self.registry.registry == nil
+        self.isRegistryLost = isNewFormat && self.registry.registry?.isIncomplete ?? true
         // A segment of this version is made only when all slots have been written anew.
         self.hasOlderSlots = !(self.registry.registry?.hasKinds ?? found.segments.contains { $0.header.version > 2 }) && !self.isNew
         let votes = Dictionary(slots.values.map { ($0.log, 1) }, uniquingKeysWith: +)
@@ -81,6 +82,7 @@ struct LogIdentity {
         var registry = CursorRegistry(log: self.log, kind: self.kind)
         if self.isNew { return registry }
         if self.hasOlderSlots { registry.version = 2 }
+        registry.isIncomplete = self.isRegistryLost
         for name in self.cursors.keys.sorted() {
             registry.put(CursorRegistry.Entry(name: name, routes: [RouteID(name: CursorSet.route(of: name))]))
         }
@@ -107,12 +109,20 @@ struct LogIdentity {
     /// - Parameter outcome: without that place.
     mutating func begin(behind outcome: SpoolRecovery.Outcome, _ disk: any Disk, of directory: String) throws(ForebayError) -> UInt64 {
         var registry = self.knownRegistry
-        // No segment was begun since: it is the same loss.
-        if let begun = registry.begun, begun.segment > outcome.newest, begun.sequence > outcome.durableEnd { return begun.sequence }
+        // It is the same loss. Without the mark nobody knows that.
+        if self.mark?.value != nil, let begun = self.begun(behind: outcome) { return begun }
         let sequence = max(outcome.durableEnd, registry.begun?.sequence ?? 0) + SpoolFormat.gap
         registry.begun = CursorRegistry.Begun(sequence: sequence, segment: outcome.nextNumber)
         try self.write(registry, disk, directory)
         return sequence
+    }
+
+    /// The same, if an earlier start found it, and no segment was begun since.
+    func begun(behind outcome: SpoolRecovery.Outcome) -> UInt64? {
+        guard let begun = self.registry.registry?.begun, begun.segment > outcome.newest, begun.sequence > outcome.durableEnd else {
+            return nil
+        }
+        return begun.sequence
     }
 
     /// The sequences below which something beside the segments says that all was durable.
@@ -120,6 +130,8 @@ struct LogIdentity {
         var marks = self.cursors.values.compactMap { $0.value?.sequence } + (self.registry.registry?.forgotten.values.map { $0 } ?? [])
         if let mark = self.mark?.value { marks += [mark.sequence, mark.ordinal] }
         if self.knownEnd > 0 { marks.append(self.knownEnd) }
+        // Where sequences went on behind a lost segment nothing need have been: what is given up while it is away is given up to there.
+        marks.removeAll { $0 == self.registry.registry?.begun?.sequence }
         // A number that no log comes to is no evidence: going on from there, the log would end where numbers do.
         return marks.filter { $0 < SpoolFormat.highestMark / 2 }
     }
@@ -159,8 +171,8 @@ struct LogIdentity {
         return parties
     }
 
-    /// The version of the format is the present one, in every file.
-    var isUpToDate: Bool { self.registry.isWhole && self.registry.registry?.hasKinds ?? false }
+    /// The version of the format is the present one, in every file, and no cursor is missed.
+    var isUpToDate: Bool { self.registry.isWhole && self.registry.registry?.hasKinds ?? false && !self.isRegistryLost }
 
     private static func newestSlot(_ disk: any Disk, _ path: String, as kind: Slot.Kind) throws(ForebayError) -> Slot? {
         guard try disk.kind(of: path) == .file else { return nil }

@@ -12,11 +12,13 @@ struct SpoolRecovery {
         var ordinals: [RouteID: UInt64] = [:]
         /// W, with what was kept above it.
         var durableEnd: UInt64 = 0
-        /// Where sequences go on: there, but for a newest segment that was lost.
+        /// Where sequences go on: there, but behind a newest segment, or its last groups, that were lost.
         var next: UInt64 = 0
         /// The number of the newest segment that anything knows of, and whether it is gone or can't be read.
         var newest: UInt64 = 0
         var isNewestLost = false
+        /// It is there, and the device does not give what was accepted last.
+        var isTailUnread = false
         /// What the ids of new events begin with; none: nothing tells, so a new one.
         var origin: SpoolID?
         /// By number.
@@ -53,7 +55,11 @@ struct SpoolRecovery {
         if self.kind == .setAside { try self.putBackAside(&found) }
         // Also one that was never used.
         let newestThere = found.segments.last?.header.number ?? 0
-        outcome.newest = max(newestThere, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0)
+        // What an attempt before this one moved away was told of.
+        outcome.newest = max(
+            newestThere, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0, self.reporter.reached.segment)
+        // Without the mark nobody knows whether the one behind a lost one was begun.
+        if identity.mark?.value == nil { outcome.newest = max(outcome.newest, identity.registry.registry?.begun?.segment ?? 0) }
         if outcome.newest == newestThere, try self.endsBelowMark(found, identity) { outcome.newest += 1 }
         let unused = outcome.newest == newestThere ? try self.unusedBehindLost(found, identity) : nil
         if let unused { outcome.newest = unused.header.previousNumber }
@@ -71,20 +77,29 @@ struct SpoolRecovery {
             try Folder(self.disk).quarantine(path, of: self.directory)
         }
         if let unused { try self.drop(unused, from: &found, newest: outcome.newest, identity) }
-        let unusedFrom = max(unused?.header.knownEnd ?? 0, try self.dropUnused(&found, identity))
+        let unusedFrom = max(
+            unused?.header.knownEnd ?? 0, try self.dropUnused(&found, lost: outcome.isNewestLost ? outcome.newest : 0, identity))
         try self.dropUnknown(&found)
-        for segment in found.segments where !segment.isWhole { self.mendHeader(segment) }
+        let chain = SegmentChain(self.disk)
+        // In a set-aside log one that is put back is not taken up.
+        let letGo = self.kind == .setAside ? 0 : identity.released
+        for segment in found.segments where !segment.isWhole { chain.mendHeader(of: segment) }
 
         var highest = max(identity.marks.max() ?? 0, unusedFrom)
         for place in found.segments.indices {
             let next = place + 1 < found.segments.count ? found.segments[place + 1] : nil
             try self.add(found.segments[place], next: next?.header, to: &outcome, highest: &highest)
-            guard let next, Self.isUnknown(found.segments[place].header, to: next.header) else { continue }
-            found.replace(self.join(next, to: outcome))
+            let header = found.segments[place].header
+            guard let next, header.isUnknown(to: next.header) || header.isApart(from: next.header, below: letGo) else { continue }
+            found.replace(chain.join(next, to: outcome))
         }
+        if outcome.isTailUnread { try identity.renewOrigin(self.disk, of: self.directory, chance: chance) }
         outcome.origin = identity.registry.registry?.origin ?? outcome.origin
         self.checkEnd(found, identity, highest, &outcome)
-        outcome.next = outcome.isNewestLost ? try identity.begin(behind: outcome, self.disk, of: self.directory) : outcome.durableEnd
+        outcome.next =
+            outcome.isNewestLost || outcome.isTailUnread
+            ? try identity.begin(behind: outcome, self.disk, of: self.directory)
+            : identity.begun(behind: outcome) ?? outcome.durableEnd
         self.checkBeginning(identity, &outcome)
         if self.kind == .setAside { self.checkChain(&outcome) }
         let parties = self.kind == .spool ? identity.parties : []
@@ -137,8 +152,9 @@ struct SpoolRecovery {
 
     /// Removes newest segments that were never used.
     ///
+    /// - Parameter lost: the number of the newest, if that is lost.
     /// - Returns: everything below it was durable when such a one was made.
-    private func dropUnused(_ found: inout FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> UInt64 {
+    private func dropUnused(_ found: inout FoundSegments, lost: UInt64, _ identity: LogIdentity) throws(ForebayError) -> UInt64 {
         let marked = identity.marks.max() ?? 0
         var durable: UInt64 = 0
         while found.segments.count > 1, let last = found.segments.last {
@@ -146,7 +162,7 @@ struct SpoolRecovery {
             let (file, itsFile) = (try self.disk.openFromDevice(last.path), try self.disk.open(before.path, []))
             guard try FoundSegments.isUnused((last.header, file), behind: (before.header, itsFile), marked: marked) else { break }
             durable = max(durable, last.header.knownEnd)
-            try self.drop(last, from: &found, newest: before.header.number, identity)
+            try self.drop(last, from: &found, newest: max(before.header.number, lost), identity)
         }
         return durable
     }
@@ -178,8 +194,7 @@ struct SpoolRecovery {
             let found = try SlotFile.read(self.disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots),
             let said = found.value
         else { return }
-        let value = SlotFile.Value(
-            sequence: max(said.sequence, last.knownEnd), ordinal: said.ordinal, owner: min(said.owner, newest))
+        let value = SlotFile.Value(sequence: max(said.sequence, last.knownEnd), ordinal: said.ordinal, owner: newest)
         _ = try SlotFile.take(self.disk, path, of: self.directory, as: .mark, log: identity.log, found, value)
     }
 
@@ -187,37 +202,6 @@ struct SpoolRecovery {
     private func footer(of segment: FoundSegments.Segment) throws(ForebayError) -> SegmentFooter? {
         let file = try self.disk.open(segment.path, [])
         return try SegmentFooter.read(from: file, size: try file.size(), salt: segment.header.salt, base: segment.header.base)
-    }
-
-    /// One copy is sound, so both are written anew from it.
-    private func mendHeader(_ segment: FoundSegments.Segment) {
-        self.logger.warning("one copy of a segment's header was damaged; it is written anew from the other", ["file": segment.path])
-        self.write(segment.header, to: segment)
-    }
-
-    /// One that was made without the segment before it, which was put back, names that from now on: so it is missed should it go again.
-    private func join(_ segment: FoundSegments.Segment, to outcome: Outcome) -> SegmentHeader {
-        var header = segment.header
-        (header.previousNumber, header.previousChecksum) = outcome.last
-        header.previousEnd = outcome.segments.last?.end ?? header.previousEnd
-        self.write(header, to: segment)
-        return header
-    }
-
-    private func write(_ header: SegmentHeader, to segment: FoundSegments.Segment) {
-        let blocks = Slab(capacity: header.dataStart, alignment: SpoolFormat.block)
-        header.encode(to: UnsafeMutableRawBufferPointer(start: blocks.base, count: header.dataStart))
-        do throws(ForebayError) {
-            let file = try self.disk.open(segment.path, .write)
-            // One after the other: a crash in between leaves one of them.
-            for copy in stride(from: 0, to: header.dataStart, by: SpoolFormat.block) {
-                try file.write(UnsafeRawBufferPointer(start: blocks.base + copy, count: SpoolFormat.block), at: copy)
-                try file.sync()
-            }
-        } catch {
-            // What stands there still does.
-            self.logger.warning("a segment's header could not be written", ["file": segment.path, "error": error.description])
-        }
     }
 
     private func add(
@@ -231,7 +215,7 @@ struct SpoolRecovery {
         // Where a segment in between was lost, this one ends where its own events do, so that every reader sees the hole.
         let goesOn = next?.previousNumber == header.number
         // Or the newest when it was lost: the next one was made without it. It is back, as it was then.
-        let isNewest = next.map { Self.isUnknown(header, to: $0) } ?? true
+        let isNewest = next.map(header.isUnknown(to:)) ?? true
         if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt, base: header.base) {
             info.end = footer.end
             info.dataEnd = footer.dataEnd
@@ -241,10 +225,12 @@ struct SpoolRecovery {
             checksum = footer.checksum
             highest = max(highest, footer.end)
         } else if isNewest {
-            let tail = try TailRecovery(self.disk, header, segment.path, size: size).run(mark: min(highest, next?.knownEnd ?? highest))
+            let tail = try TailRecovery(self.disk, header, segment.path, size: size).run(
+                mark: min(highest, next?.knownEnd ?? highest), keepsRest: self.reporter.damagedSegments.contains(header.number))
             info = tail.info
             checksum = tail.checksum
             highest = max(highest, tail.info.end)
+            outcome.isTailUnread = next == nil && tail.isUnread
             outcome.holes += tail.missing + (self.kind == .setAside ? Self.holes(tail.gaps, in: info) : [])
         } else if header.version > 1 || size > header.dataStart {
             // The successor decides what counts here: what stands at or above its base was never acknowledged.
@@ -252,7 +238,7 @@ struct SpoolRecovery {
             contents.apply(to: &info)
             // Of one that is back nothing behind it says how much it had: what can't be read at its end is not cut off if it is told of.
             let isTold = !goesOn && self.kind != .setAside && self.reporter.isTold(contents.end, of: header.number)
-            info.isDamaged = info.isDamaged || isTold
+            info.isDamaged = info.isDamaged || isTold || self.reporter.damagedSegments.contains(header.number)
             checksum = UInt64(contents.checksum)
             SegmentSeal(self.disk).seal(&info, checksum: contents.checksum)
             // Nobody reads a set-aside log sequence by sequence, and no footer says what its units had in it.
@@ -279,17 +265,12 @@ struct SpoolRecovery {
         }
     }
 
-    /// Whether a segment was made by somebody who did not know of one with a lower number.
-    private static func isUnknown(_ header: SegmentHeader, to next: SegmentHeader) -> Bool {
-        header.version > 1 && next.version > 1 && next.previousNumber < header.number
-    }
-
     /// A segment of a set-aside log that a start has missed is not taken up again: the units went on without it, and what they got since
     /// has its positions.
     private func putBackAside(_ found: inout FoundSegments) throws(ForebayError) {
         var next: SegmentHeader?
         for segment in found.segments.reversed() {
-            let isUnknown = next.map { Self.isUnknown(segment.header, to: $0) } ?? false
+            let isUnknown = next.map(segment.header.isUnknown(to:)) ?? false
             var isPutBack = self.reporter.wasGone(segment)
             if !isPutBack, isUnknown { isPutBack = try !FoundSegments.isEmpty(segment.header, self.disk.openFromDevice(segment.path)) }
             guard isPutBack else {
@@ -327,7 +308,7 @@ struct SpoolRecovery {
     private func dropUnknown(_ found: inout FoundSegments) throws(ForebayError) {
         var next: SegmentHeader?
         for segment in found.segments.reversed() {
-            guard let behind = next, Self.isUnknown(segment.header, to: behind) else {
+            guard let behind = next, segment.header.isUnknown(to: behind) else {
                 next = segment.header
                 continue
             }

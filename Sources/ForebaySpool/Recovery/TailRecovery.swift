@@ -10,6 +10,8 @@ struct TailRecovery {
         var missing: [MissingRange] = []
         /// Below the mark, in front of frames that can be read: sequences of which no frame is there.
         var gaps: [Range<UInt64>] = []
+        /// Behind all that counts stands what the device does not give: it may be groups that were acknowledged.
+        var isUnread = false
     }
 
     private struct Found {
@@ -43,6 +45,8 @@ struct TailRecovery {
         var covered: ArraySlice<Found>
         /// Whole groups that go on from there.
         var kept: [Found]
+        /// One past the last sequence that is known to have been there behind them, at least one, where the device does not give it.
+        var unreadEnd: UInt64?
     }
 
     private func look(_ file: any DiskFile, mark: UInt64) throws(ForebayError) -> Tail {
@@ -51,8 +55,9 @@ struct TailRecovery {
         mark = Self.raised(mark, toGroupsOf: frames.map(\.header))
         // Payloads below W are verified when they are read.
         let covered = frames.prefix { $0.header.end <= mark }
-        let kept = try self.uncovered(frames.dropFirst(covered.count), from: mark, &scanner)
-        return Tail(frames: frames, mark: mark, covered: covered, kept: kept)
+        var tail = Tail(frames: frames, mark: mark, covered: covered, kept: [])
+        try self.keepUncovered(of: &tail, &scanner)
+        return tail
     }
 
     /// Where it would end after ``run(mark:)``, as far as it tells itself. Changes nothing.
@@ -61,8 +66,10 @@ struct TailRecovery {
         return max(tail.mark, tail.kept.last?.header.end ?? 0)
     }
 
-    /// - Parameter mark: everything below was durable, as far as is known without this segment.
-    func run(mark: UInt64) throws(ForebayError) -> Outcome {
+    /// - Parameters:
+    ///   - mark: everything below was durable, as far as is known without this segment.
+    ///   - keepsRest: nothing is cut off behind what counts, for something of it was told of as lost.
+    func run(mark: UInt64, keepsRest: Bool) throws(ForebayError) -> Outcome {
         let file = try self.disk.openFromDevice(self.path)
         let tail = try self.look(file, mark: mark)
         let (frames, mark, covered, kept) = (tail.frames, tail.mark, tail.covered, tail.kept)
@@ -81,7 +88,17 @@ struct TailRecovery {
         if let first = kept.first { try self.writeAgain(file, first.position..<contents.dataEnd) }
         contents.apply(to: &outcome.info)
         outcome.info.end = max(mark, contents.end)
-        outcome.info.isDamaged = isHoled
+        if let end = tail.unreadEnd {
+            outcome.isUnread = true
+            if end > outcome.info.end {
+                outcome.missing.append(
+                    MissingRange(
+                        sequences: outcome.info.end..<end, segment: self.header.number, position: contents.dataEnd,
+                        reason: "the disk can't read what was accepted last, so more may be lost"))
+            }
+            outcome.info.end = end
+        }
+        outcome.info.isDamaged = isHoled || outcome.isUnread || keepsRest
         outcome.checksum = UInt64(contents.checksum)
         self.logger.info(
             "recovered after an unclean stop",
@@ -111,24 +128,31 @@ struct TailRecovery {
         }
     }
 
-    /// The frames of the whole, sound groups that go on where everything is durable.
-    private func uncovered(_ frames: ArraySlice<Found>, from mark: UInt64, _ scanner: inout SegmentScanner) throws(ForebayError) -> [Found]
-    {
-        var kept: [Found] = []
+    /// Takes the frames of the whole, sound groups that go on where everything is durable.
+    private func keepUncovered(of tail: inout Tail, _ scanner: inout SegmentScanner) throws(ForebayError) {
         var group: [Found] = []
-        var expected = mark
-        for found in frames {
+        var expected = tail.mark
+        // Where the next group, and its next frame, would stand.
+        var place = tail.covered.last.map { SpoolFormat.aligned($0.position + $0.header.span) } ?? self.header.dataStart
+        var reach = place
+        for found in tail.frames.dropFirst(tail.covered.count) {
             let frame = found.header
-            guard frame.base == expected, frame.flags.contains(.opensGroup) == group.isEmpty,
-                try scanner.payload(of: frame, at: found.position) != nil
-            else { break }
-            group.append(found)
+            guard frame.base == expected, frame.flags.contains(.opensGroup) == group.isEmpty else { break }
             expected = frame.end
+            reach = found.position + frame.span
+            guard try scanner.payload(of: frame, at: found.position) != nil else { break }
+            group.append(found)
             guard frame.flags.contains(.closesGroup) else { continue }
-            kept += group
+            tail.kept += group
             group = []
+            place = SpoolFormat.aligned(reach)
+            reach = place
         }
-        return kept
+        // What the device gives, and is no sound group, was never acknowledged.
+        guard scanner.couldNotRead(place..<reach + SpoolFormat.frameHeader) else { return }
+        // Not more at each start: what was told of before is below the mark.
+        let reached = tail.kept.last?.header.end ?? tail.covered.last?.header.end ?? self.header.base
+        tail.unreadEnd = max(expected, reached + 1, tail.frames.last?.header.end ?? 0)
     }
 
     /// What was read is what the device has; whether it would still have it after a power cut nobody knows, as its sync may never have

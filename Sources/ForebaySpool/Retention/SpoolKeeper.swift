@@ -65,9 +65,9 @@ actor SpoolKeeper {
         return try self.cursors.make(name, routes: [route], self.view)
     }
 
-    func forget(_ name: String) async throws(ForebayError) {
+    func forget(_ name: String, below sequence: UInt64) async throws(ForebayError) {
         do throws(ForebayError) {
-            try self.budget.withReserve { () throws(ForebayError) in try self.cursors.forget(name) }
+            try self.budget.withReserve { () throws(ForebayError) in try self.cursors.forget(name, below: sequence) }
         } catch {
             if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
             throw error

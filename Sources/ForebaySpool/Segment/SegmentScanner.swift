@@ -37,6 +37,8 @@ struct SegmentScanner {
     private var slabStart = 0
     private var slabCount = 0
     private var reach = Self.glimpse
+    /// Positions of blocks that the device did not give.
+    private var unread: Set<Int> = []
     /// Bytes read from the disk so far.
     private(set) var bytesRead = 0
 
@@ -51,6 +53,9 @@ struct SegmentScanner {
     mutating func release() {
         (self.slab, self.slabStart, self.slabCount) = (nil, 0, 0)
     }
+
+    /// Whether something of it was looked at, and the device did not give it.
+    func couldNotRead(_ range: Range<Int>) -> Bool { self.unread.contains { range.overlaps($0..<$0 + SpoolFormat.block) } }
 
     /// The frame, footer or gap at ``position``, and moves behind it.
     mutating func step() throws(ForebayError) -> Step {
@@ -136,7 +141,7 @@ struct SegmentScanner {
             let end = SpoolFormat.aligned(min(self.limit, max(position + count, start + self.reach)))
             let slab = Slab(capacity: end - start, alignment: SpoolFormat.block)
             self.slabCount = try self.file.readTolerant(
-                into: UnsafeMutableRawBufferPointer(start: slab.base, count: end - start), at: start)
+                into: UnsafeMutableRawBufferPointer(start: slab.base, count: end - start), at: start, unread: &self.unread)
             (self.slab, self.slabStart) = (slab, start)
             self.bytesRead += end - start
             guard position + count <= start + self.slabCount else { return nil }

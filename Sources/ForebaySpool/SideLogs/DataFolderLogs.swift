@@ -156,10 +156,11 @@ package struct SideLogs: Sendable {
 }
 
 extension Spool {
-    /// Gives up what waits for a cursor, and the cursor: should its name come back, nothing of it does.
+    /// Gives up what waits for a cursor, and the cursor: should its name come back, nothing of it does, nor with a newest segment that is
+    /// lost and may be had back.
     package func giveUp(_ cursor: SpoolCursor) async throws(ForebayError) {
         cursor.move(to: self.durableEnd, settled: self.lag(of: cursor))
-        try await self.forget(cursor)
+        try await self.forget(cursor, below: max(self.durableEnd, self.begun))
     }
 
     /// The cursors that no configured route asks for and that hold something. Those that hold nothing are given up: nothing can be added

@@ -38,8 +38,9 @@ struct LogRegistry: RegistryText, Equatable {
             words[1][0] == "generation", let generation = UInt64(words[1][1]), generation < SpoolFormat.highestMark
         else { return nil }
         self.generation = generation
-        for line in words.dropFirst(2) {
-            guard (3...4).contains(line.count), line[0] == "log", let name = CheckedText.unescaped(line[1]),
+        // Another word is a later version's, which lets it be passed over.
+        for line in words.dropFirst(2) where line.first.map({ $0 == "log" }) ?? true {
+            guard (3...4).contains(line.count), let name = CheckedText.unescaped(line[1]),
                 let log = CheckedText.spoolID(line[2])
             else { return nil }
             self.logs[name] = log

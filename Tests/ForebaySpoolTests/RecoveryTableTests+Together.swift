@@ -1,0 +1,237 @@
+import ForebayCore
+import ForebayTestKit
+import Foundation
+import Glibc
+import Synchronization
+import Testing
+
+@testable import ForebaySpool
+
+/// Several things damaged at one start, or a start that is cut short and the next one.
+extension RecoveryTableTests {
+    /// The disk without a part of a file.
+    private func disk(failing range: Range<Int>, of path: String) -> FaultDisk {
+        let disk = FaultDisk()
+        disk.fail { call, place in
+            guard call == .read, place.hasPrefix(path), let at = place.split(separator: "@").last else { return nil }
+            let numbers = at.split(separator: "+").compactMap { Int($0) }
+            return (numbers[0]..<numbers[0] + numbers[1]).overlaps(range) ? EIO : nil
+        }
+        return disk
+    }
+
+    private func letters(_ spool: Spool, _ cursor: SpoolCursor) throws -> String {
+        String(try spool.waiting(cursor).compactMap(\.first))
+    }
+
+    @Test(
+        "the registry and the newest segment lost at one start, which may be killed: what no cursor counts is kept by later ones, and told of",
+        arguments: [false, true])
+    func registryAndNewest(isKilled: Bool) async throws {
+        let world = try await World()
+        for file in CursorRegistry.files + ["cursors/forward.b"] { try world.remove("\(world.directory)/\(file)") }
+        try world.remove(world.path(4))
+        if isKilled {
+            let disk = FaultDisk()
+            disk.fail { call, path in call == .open && path.contains("unknown-") ? EMFILE : nil }
+            #expect(throws: ForebayError.self) { try world.fixture.open(on: disk) }
+        }
+        for start in 0..<3 {
+            let spool = try await world.open()
+            if start == 0 {
+                let told = world.alarms()
+                #expect(told.contains("registry: the registry of cursors is gone or can't be read"), "\(told)")
+                #expect(
+                    told.contains("registry: the registry was lost, and no cursor counts the events of a route whose name is not known"))
+            }
+            let a = try await spool.forward("a")
+            a.move(to: spool.durableEnd, settled: spool.lag(of: a))
+            let removed = try await spool.removedCursors { $0.route == "a" }
+            await spool.releasePassedSegments()
+            for _ in 0..<3 { await spool.tidy() }
+            #expect(try removed.map { try self.letters(spool, $0) } == ["135"], "start \(start)")
+            await spool.close()
+        }
+    }
+
+    @Test(
+        "what shows that the newest is lost is moved away, and then the start is killed: the next one knows it all the same",
+        arguments: [1, 2])
+    func killedBehindQuarantine(writes: Int) async throws {
+        let world = try await World(isClean: false)
+        try world.change(world.path(4), Self.damageHeader)
+        try world.remove(world.directory + "/mark")
+        let disk = FaultDisk()
+        let count = Atomic<Int>(0)
+        disk.fail { call, path in
+            guard call == .write, path.hasSuffix("/registry.new") else { return nil }
+            return count.add(1, ordering: .relaxed).newValue >= writes ? EIO : nil
+        }
+        #expect(throws: ForebayError.self) { try world.fixture.open(on: disk) }
+        #expect(world.quarantine().isEmpty == (writes == 1))
+        let spool = try await world.open()
+        #expect(world.alarms().contains("\(Self.name(4)): the newest segment is gone or can't be read"), "\(world.alarms())")
+        let (segment, receipt) = try await world.append()
+        #expect(segment == 5 && receipt.firstSequences[0] >= SpoolFormat.gap && receipt.origin != world.id)
+        await spool.close()
+    }
+
+    @Test("the same where one that was never used is what shows it, and the mark is older than both")
+    func killedBehindUnused() async throws {
+        let world = try await World(isClean: false)
+        let last = try self.makeUnused(world)
+        try world.remove(world.path(4))
+        let path = world.directory + "/mark"
+        let mark = try #require(try SlotFile.read(SystemDisk(), path, as: .mark, log: last.log))
+        var value = try #require(mark.value)
+        value.owner = 3
+        _ = try SlotFile.take(SystemDisk(), path, of: world.directory, as: .mark, log: last.log, mark, value)
+        let disk = FaultDisk()
+        disk.fail { call, path in call == .remove && path.hasSuffix("5.segment") ? EIO : nil }
+        #expect(throws: ForebayError.self) { try world.fixture.open(on: disk) }
+        try world.remove(world.path(5))
+        let spool = try await world.open()
+        #expect(world.alarms().contains("\(Self.name(4)): the newest segment is gone or can't be read"), "\(world.alarms())")
+        #expect(try await world.append().receipt.firstSequences[0] >= SpoolFormat.gap)
+        await spool.close()
+    }
+
+    @Test("a route is given up while the newest segment is away: nothing that this has of it comes back, whether it was marked or not")
+    func givenUpMeanwhile() async throws {
+        let world = try await World(isClean: false)
+        let bytes = try Data(contentsOf: URL(filePath: world.path(4)))
+        try world.remove(world.path(4))
+        var spool = try await world.open()
+        let end = spool.durableEnd
+        #expect(end < 7)
+        try await spool.giveUp(try await spool.forward("a"))
+        await spool.close()
+        for _ in 0..<2 {
+            // Where it was given up is no evidence that there was anything.
+            spool = try await world.open()
+            #expect(spool.durableEnd == end && spool.missing.allSatisfy { $0.sequences.upperBound <= 7 }, "\(world.missing())")
+            await spool.close()
+        }
+        try bytes.write(to: URL(filePath: world.path(4)))
+        spool = try await world.open()
+        #expect(try spool.events().map(\.0) == Array(0..<7) && spool.damage == SpoolDamage())
+        #expect(try await spool.removedCursors { $0.route == "b" }.isEmpty)
+        await spool.close()
+    }
+
+    @Test("of two segments that are gone one is put back, of which nothing can be read: it is kept for the operator")
+    func twoGone() async throws {
+        let world = try await World(a: 2, b: 2)
+        let bytes = try Data(contentsOf: URL(filePath: world.path(3)))
+        for number in [3, 4] as [UInt64] { try world.remove(world.path(number)) }
+        var spool = try await world.open()
+        #expect(spool.missing.map(\.segment) == [4] && spool.missing.map(\.sequences) == [4..<7])
+        _ = try await world.append()
+        await spool.close()
+        try bytes.prefix(8192 + 3000).write(to: URL(filePath: world.path(3)))
+        try world.change(world.path(3)) { $0.replaceSubrange(8192..<8292, with: Data(count: 100)) }
+        let damaged = try Data(contentsOf: URL(filePath: world.path(3)))
+        spool = try await world.open()
+        #expect(FileManager.default.fileExists(atPath: world.path(3)))
+        for route in ["a", "b"] {
+            let cursor = try await spool.forward(route)
+            cursor.rest(at: spool.durableEnd, ordinal: cursor.ordinal + spool.lag(of: cursor))
+        }
+        await spool.releasePassedSegments()
+        for _ in 0..<3 { await spool.tidy() }
+        #expect(world.quarantine() == [Self.name(3)] && !spool.missing.isEmpty)
+        let kept = FileManager.default.contents(atPath: "\(world.directory)/quarantine/\(Self.name(3))")
+        #expect(kept?.suffix(2900) == damaged.suffix(2900), "nothing is cut off")
+        await spool.close()
+    }
+
+    @Test(
+        "what was accepted last and the disk can't read is told of, and kept, and its numbers are not given again",
+        arguments: [8192, 12_288, 40_960], [1, 8])
+    func tailUnread(from bad: Int, blocks: Int) async throws {
+        let world = try await World(isClean: false)
+        let path = world.path(4)
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        let disk = self.disk(failing: bad..<bad + blocks * 4096, of: path)
+        var first: UInt64 = 0
+        for start in 0..<3 {
+            let spool = try world.fixture.open(on: disk) { $0.recentBytes = 0 }
+            let missing = spool.missing.map { "\($0.sequences) in \($0.segment) at \($0.position): \($0.reason)" }
+            #expect(missing == ["6..<7 in 4 at 8192: the disk can't read what was accepted last, so more may be lost"], "start \(start)")
+            #expect(try Data(contentsOf: URL(filePath: path)) == bytes, "nothing is cut off")
+            #expect(try spool.events().map(\.0).prefix(6) == [0, 1, 2, 3, 4, 5])
+            if start > 0 {
+                let receipt = try await spool.commit([submission([(routeA, ["more"])])])[0]
+                #expect(receipt.origin != world.id && receipt.firstSequences[0] >= SpoolFormat.gap)
+                first = start == 1 ? receipt.firstSequences[0] : first
+            }
+            await spool.close()
+        }
+        // It can be read again.
+        let spool = try await world.open()
+        #expect(try spool.events().map(\.0) == Array(0..<7) + [first, first + 1], "what is there is served")
+        for route in ["a", "b"] {
+            let cursor = try await spool.forward(route)
+            cursor.rest(at: spool.durableEnd, ordinal: cursor.ordinal + spool.lag(of: cursor))
+        }
+        await spool.releasePassedSegments()
+        for _ in 0..<3 { await spool.tidy() }
+        #expect(world.quarantine() == [Self.name(4)] && !spool.missing.isEmpty, "until somebody acknowledges it")
+        await spool.close()
+    }
+
+    @Test("of a group of several frames all is told that can be named, whichever of them the disk can't read", arguments: 0..<3)
+    func groupUnread(frame: Int) async throws {
+        let first = SpoolFixture(segmentSize: 1 << 20)
+        var spool = try first.open()
+        try await spool.append("a", ["before"])
+        let large = String(repeating: "g", count: 20_000)
+        _ = try await spool.commit([submission([(routeA, [large, large]), (routeB, [large]), (routeA, [large])])])
+        let path = try #require(spool.view.read { $0.segments.last?.path })
+        let fixture = try first.crashed()
+        await spool.close()
+        let copy = path.replacingOccurrences(of: first.directory, with: fixture.directory)
+        let bytes = try Data(contentsOf: URL(filePath: copy))
+        // The second group begins with the second block behind the header's.
+        let starts = [12_288, 12_288 + 40_200, 12_288 + 60_400].map { $0 / 4096 * 4096 }
+        spool = try fixture.open(on: self.disk(failing: starts[frame]..<starts[frame] + 4096, of: copy)) { $0.recentBytes = 0 }
+        #expect(spool.missing.map(\.sequences) == [1..<(frame == 2 ? 4 : 5)] && spool.missing.map(\.position) == [12_288], "\(spool.missing)")
+        #expect(try spool.events().map(\.0).contains(0) && Data(contentsOf: URL(filePath: copy)) == bytes)
+        #expect(try await spool.commit([submission([(routeA, ["more"])])])[0].firstSequences[0] >= SpoolFormat.gap)
+        await spool.close()
+    }
+
+    @Test("what the disk can't read behind a torn tail says nothing: a group stands where the one before it ends")
+    func unreadBehindTheTail() async throws {
+        for (isTorn, bad, isTold) in [
+            (false, 1, true), (false, 2, false), (true, 1, false), (true, 12, false),
+        ] {
+            let world = try await World(isClean: false)
+            let path = world.path(4)
+            let end = world.segments[3].dataEnd
+            try world.change(path) { bytes in
+                bytes += Data(count: 16_384)
+                if isTorn { bytes[8192 + 4] ^= 1 }
+            }
+            let position = isTorn ? 8192 + bad * 4096 : end + (bad - 1) * 4096
+            let disk = self.disk(failing: position..<position + 4096, of: path)
+            let spool = try world.fixture.open(on: disk) { $0.recentBytes = 0 }
+            #expect(spool.missing.isEmpty != isTold, "\(isTorn) \(bad)")
+            #expect(spool.durableEnd == (isTold ? 8 : isTorn ? 6 : 7), "\(isTorn) \(bad)")
+            await spool.close()
+        }
+    }
+
+    @Test("a segment whose first group the disk can't read is not taken for one that was never used")
+    func unreadFirstGroup() async throws {
+        let world = try await World(isClean: false)
+        try self.makeUnused(world)
+        let path = world.path(5)
+        try world.change(path) { $0 += Data(count: 8192) }
+        let disk = self.disk(failing: 8192..<12_288, of: path)
+        let spool = try world.fixture.open(on: disk) { $0.recentBytes = 0 }
+        #expect(spool.missing.map(\.sequences) == [7..<8] && spool.missing.map(\.segment) == [5])
+        #expect(FileManager.default.contents(atPath: path)?.count == 16_384)
+        await spool.close()
+    }
+}
