@@ -1,5 +1,7 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebaySpool
@@ -108,6 +110,30 @@ struct RegistryLossTests {
             #expect(spool.allCursors.map(\.route) == ["b"])
             #expect(try spool.waiting(try await spool.forward("a")).isEmpty, "it does not come back with the name")
         }
+        await spool.close()
+    }
+
+    @Test("what is given up before all that nobody counts has found room does not come back with that")
+    func givenUpWithoutRoom() async throws {
+        let fixture = SpoolFixture()
+        var spool = try fixture.open()
+        for route in ["a", "b", "c"] {
+            _ = try await spool.forward(route)
+            try await spool.append(route, ["\(route)0"])
+        }
+        await spool.close()
+        for name in CursorRegistry.files + ["cursors/forward.b"] {
+            try FileManager.default.removeItem(atPath: fixture.directory + "/" + name)
+        }
+        let disk = FaultDisk()
+        disk.fail { call, path in call == .write && path.contains("unknown-") ? ENOSPC : nil }
+        spool = try fixture.open(on: disk)
+        #expect(spool.allCursors.map(\.route) == ["a", "c"])
+        try await spool.giveUp(try await spool.forward("c"))
+        await spool.close()
+        spool = try fixture.open()
+        let held = spool.allCursors.filter { $0.route != "a" }
+        #expect(try held.map { try spool.waiting($0) } == [["b0"]])
         await spool.close()
     }
 

@@ -71,6 +71,16 @@ struct RegistryTests {
         #expect(registry.givenUp.map(\.stage) == ["forward"] && registry.givenUp[0].ordinal == nil)
         registry.put(CursorRegistry.Entry(name: "forward/new", routes: [RouteID(name: "new"), RouteID(name: "old")]))
         #expect(registry.givenUp.isEmpty)
+        // Kept for a route whose name was lost.
+        registry.forgotten["forward/unknown-00000000000000ff"] = 7
+        let parties = registry.givenUp
+        #expect(parties.map(\.routes) == [[RouteID(name: "unknown-00000000000000ff")], [RouteID(rawValue: 0xFF)]])
+        #expect(parties.map(\.sequence) == [7, 7])
+        for name in [
+            "forward/unknown-ff", "mirror/unknown-00000000000000ff", "forward/unknown-00000000000000fg", "forward/unknown-", "unknown",
+        ] {
+            #expect(CursorSet.routes(ofName: name) == [RouteID(name: CursorSet.route(of: name))], "\(name)")
+        }
     }
 
     @Test("any name, byte by byte: what could end a word is written by its code")

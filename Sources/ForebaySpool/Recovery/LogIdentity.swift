@@ -109,8 +109,8 @@ struct LogIdentity {
     /// - Parameter outcome: without that place.
     mutating func begin(behind outcome: SpoolRecovery.Outcome, _ disk: any Disk, of directory: String) throws(ForebayError) -> UInt64 {
         var registry = self.knownRegistry
-        // It is the same loss. Without the mark nobody knows that.
-        if self.mark?.value != nil, let begun = self.begun(behind: outcome) { return begun }
+        // It is the same loss.
+        if let begun = self.begun(behind: outcome) { return begun }
         let sequence = max(outcome.durableEnd, registry.begun?.sequence ?? 0) + SpoolFormat.gap
         registry.begun = CursorRegistry.Begun(sequence: sequence, segment: outcome.nextNumber)
         try self.write(registry, disk, directory)

@@ -77,12 +77,10 @@ struct SpoolRecovery {
             try Folder(self.disk).quarantine(path, of: self.directory)
         }
         if let unused { try self.drop(unused, from: &found, newest: outcome.newest, identity) }
-        let unusedFrom = max(
-            unused?.header.knownEnd ?? 0, try self.dropUnused(&found, lost: outcome.isNewestLost ? outcome.newest : 0, identity))
+        // Not while the newest is lost: the mark would name a lower one, and that would be missed no more.
+        let unusedFrom = max(unused?.header.knownEnd ?? 0, outcome.isNewestLost ? 0 : try self.dropUnused(&found, identity))
         try self.dropUnknown(&found)
         let chain = SegmentChain(self.disk)
-        // In a set-aside log one that is put back is not taken up.
-        let letGo = self.kind == .setAside ? 0 : identity.released
         for segment in found.segments where !segment.isWhole { chain.mendHeader(of: segment) }
 
         var highest = max(identity.marks.max() ?? 0, unusedFrom)
@@ -90,7 +88,9 @@ struct SpoolRecovery {
             let next = place + 1 < found.segments.count ? found.segments[place + 1] : nil
             try self.add(found.segments[place], next: next?.header, to: &outcome, highest: &highest)
             let header = found.segments[place].header
-            guard let next, header.isUnknown(to: next.header) || header.isApart(from: next.header, below: letGo) else { continue }
+            guard let next, header.isUnknown(to: next.header) || header.isApart(from: next.header, below: identity.released) else {
+                continue
+            }
             found.replace(chain.join(next, to: outcome))
         }
         if outcome.isTailUnread { try identity.renewOrigin(self.disk, of: self.directory, chance: chance) }
@@ -152,9 +152,8 @@ struct SpoolRecovery {
 
     /// Removes newest segments that were never used.
     ///
-    /// - Parameter lost: the number of the newest, if that is lost.
     /// - Returns: everything below it was durable when such a one was made.
-    private func dropUnused(_ found: inout FoundSegments, lost: UInt64, _ identity: LogIdentity) throws(ForebayError) -> UInt64 {
+    private func dropUnused(_ found: inout FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> UInt64 {
         let marked = identity.marks.max() ?? 0
         var durable: UInt64 = 0
         while found.segments.count > 1, let last = found.segments.last {
@@ -162,7 +161,7 @@ struct SpoolRecovery {
             let (file, itsFile) = (try self.disk.openFromDevice(last.path), try self.disk.open(before.path, []))
             guard try FoundSegments.isUnused((last.header, file), behind: (before.header, itsFile), marked: marked) else { break }
             durable = max(durable, last.header.knownEnd)
-            try self.drop(last, from: &found, newest: max(before.header.number, lost), identity)
+            try self.drop(last, from: &found, newest: before.header.number, identity)
         }
         return durable
     }
