@@ -56,12 +56,12 @@ package final class Spool: Sendable {
         self.lock = start.lock
         self.view = start.view
         self.cursors = start.cursors
-        self.begun = start.outcome.next
+        self.begun = start.next
         let sweeper = SegmentSweeper(configuration, view: self.view, budget: budget, mark: start.mark, reporter: reporter)
         let writer = SpoolWriter(
             executor: threads.commit.executor(), configuration: configuration, id: self.id, view: self.view, budget: budget,
             metrics: metrics, mark: start.mark, sweeper: sweeper,
-            tail: SpoolWriter.Tail(start.outcome, start.identity, configuration.surroundings.chance))
+            tail: SpoolWriter.Tail(start))
         let keeper = SpoolKeeper(
             executor: threads.keep.executor(), configuration: configuration, view: self.view, budget: budget, cursors: self.cursors,
             sweeper: sweeper, reporter: reporter, writer: writer)

@@ -2,6 +2,7 @@ import ForebayCore
 import ForebayTestKit
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -121,6 +122,26 @@ extension HadBackTests {
         await spool.close()
     }
 
+    @Test("what can't be read of one behind which others were let go of is told of when it is put back, and not cut off")
+    func letGoBehindUnread() async throws {
+        let (fixture, path, bytes) = try await self.away(isEach: false)
+        var spool = try fixture.open { $0.recentBytes = 0 }
+        for route in ["a", "c"] { _ = try await spool.forward(route) }
+        await self.settle(spool)
+        await spool.releasePassedSegments()
+        await spool.tidy()
+        await spool.close()
+        try bytes.write(to: URL(filePath: path))
+        let disk = FaultDisk()
+        disk.fail { call, place in call == .read && place.hasPrefix(path) && !place.hasSuffix("@0+8192") ? EIO : nil }
+        for start in 0..<3 {
+            spool = try start == 0 ? fixture.open(on: disk) : fixture.open()
+            #expect(spool.missing.map(\.segment) == [2] && spool.missing.map(\.events) == [1], "start \(start): \(spool.missing)")
+            #expect(try Data(contentsOf: URL(filePath: path)) == bytes)
+            await spool.close()
+        }
+    }
+
     @Test("a route that had its name before gets what one that is put back has, and of its own only what stands with it again")
     func successorGoesBack() async throws {
         let (fixture, path, bytes) = try await self.away(isEach: true)
@@ -155,28 +176,78 @@ extension HadBackTests {
     }
 
     @Test(
-        "a cursor that a start should make, and finds no room for, holds its segments; the next start makes it", arguments: [false, true])
+        "a cursor that a start should make, and finds no room for, holds its segments; it is made when there is room",
+        arguments: [false, true])
     func noRoom(isRegistryLost: Bool) async throws {
-        let (fixture, path, bytes) = try await self.away(isEach: false)
-        try bytes.write(to: URL(filePath: path))
-        if isRegistryLost {
-            for file in CursorRegistry.files { try FileManager.default.removeItem(atPath: "\(fixture.directory)/\(file)") }
-        }
-        let disk = FaultDisk()
-        disk.fail { call, path in call == .write && path.contains(isRegistryLost ? "unknown-" : "forward.b") ? ENOSPC : nil }
-        for start in 0..<3 {
-            let spool = try fixture.open(on: start < 2 ? disk : SystemDisk()) { $0.recentBytes = 0 }
-            for route in ["a", "c"] { _ = try await spool.forward(route) }
-            let removed = try await spool.removedCursors { $0.route != "b" && $0.isNamed }
-            for cursor in spool.allCursors where cursor.isNamed && cursor.route != "b" {
-                cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor))
+        for isMadeLater in [false, true] {
+            let (fixture, path, bytes) = try await self.away(isEach: false)
+            try bytes.write(to: URL(filePath: path))
+            if isRegistryLost {
+                for file in CursorRegistry.files { try FileManager.default.removeItem(atPath: "\(fixture.directory)/\(file)") }
             }
-            await spool.releasePassedSegments()
-            await spool.tidy()
-            #expect(try removed.map { try spool.waiting($0) } == (start < 2 ? [] : [["lost0", "lost1"]]), "start \(start)")
-            #expect(FileManager.default.fileExists(atPath: path))
-            await spool.close()
+            let disk = FaultDisk()
+            let isFull = Atomic<Bool>(true)
+            disk.fail { call, path in
+                call == .write && path.contains(isRegistryLost ? "unknown-" : "forward.b") && isFull.load(ordering: .relaxed) ? ENOSPC : nil
+            }
+            for start in 0..<2 {
+                let spool = try fixture.open(on: disk, roomInterval: 60_000) { $0.recentBytes = 0 }
+                var others: [SpoolCursor] = []
+                for route in ["a", "c"] { others.append(try await spool.forward(route)) }
+                for cursor in others { cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor)) }
+                await spool.releasePassedSegments()
+                await spool.tidy()
+                #expect(spool.allCursors.count == 2 && FileManager.default.fileExists(atPath: path), "start \(start)")
+                if isMadeLater {
+                    isFull.store(false, ordering: .relaxed)
+                    await spool.tidy()
+                    let made = spool.allCursors.filter { cursor in !others.contains { $0.name == cursor.name } }
+                    #expect(try made.map { try spool.waiting($0) } == [["lost0", "lost1"]])
+                    for cursor in made { cursor.move(to: spool.durableEnd, settled: 2) }
+                    for _ in 0..<3 { await spool.tidy() }
+                    #expect(!FileManager.default.fileExists(atPath: path), "nothing is held any more")
+                }
+                await spool.close()
+                if isMadeLater { break }
+            }
         }
+    }
+
+    @Test("one that goes back and is killed then does not deliver its own again", arguments: 0..<40)
+    func successorKilled(call: Int) async throws {
+        let (fixture, path, bytes) = try await self.away(isEach: true)
+        var spool = try fixture.open { $0.recentBytes = 0 }
+        _ = try await spool.forward("a")
+        let c = try await spool.forward("c", formerly: ["b"])
+        // Beyond it two are settled, too.
+        let end = spool.durableEnd
+        c.move(to: end - 4, settled: spool.lag(of: c) - 2)
+        c.keep(SettledAhead(ranges: [end - 2..<end]), isFinal: false)
+        await spool.tidy()
+        await spool.close()
+        try bytes.write(to: URL(filePath: path))
+        let disk = FaultDisk()
+        let calls = Atomic<Int>(0)
+        disk.fail { kind, place in
+            guard kind == .write || kind == .rename || kind == .remove,
+                place.contains("/cursors/") || place.contains("/ahead/") || place.contains("/registry")
+            else { return nil }
+            return calls.add(1, ordering: .relaxed).newValue > call ? EIO : nil
+        }
+        // Killed where the first of them fails.
+        if let killed = try? fixture.open(on: disk, { $0.recentBytes = 0 }) {
+            _ = try? await killed.forward("c", formerly: ["b"])
+            await killed.close()
+        }
+        spool = try fixture.open { $0.recentBytes = 0 }
+        _ = try await spool.forward("a")
+        let cursor = try await spool.forward("c", formerly: ["b"])
+        let ahead = try cursor.openAhead(end: spool.durableEnd, witnesses: []).settled
+        let waiting = spool.view.read { $0.segments }.filter { $0.base > cursor.sequence }
+        #expect(
+            cursor.sequence < end - 4 && waiting.dropLast().allSatisfy { segment in ahead.ranges.contains { $0.contains(segment.base) } })
+        #expect(ahead.ranges.contains { $0.contains(end - 1) }, "what it had beyond its place, too")
+        await spool.close()
     }
 
     /// Everything is delivered to all.

@@ -76,6 +76,10 @@ struct RegistryTests {
         let parties = registry.givenUp
         #expect(parties.map(\.routes) == [[RouteID(name: "unknown-00000000000000ff")], [RouteID(rawValue: 0xFF)]])
         #expect(parties.map(\.sequence) == [7, 7])
+        // One that was given up under both names has settled it once.
+        registry.forgotten = ["forward/x": 5, CursorSet.unknown(RouteID(name: "x")): 9, "mirror/x": 3]
+        let both = registry.givenUp.filter { $0.routes == [RouteID(name: "x")] }
+        #expect(both.map(\.sequence).sorted() == [3, 9] && Set(both.map(\.stage)) == ["forward", "mirror"])
         for name in [
             "forward/unknown-ff", "mirror/unknown-00000000000000ff", "forward/unknown-00000000000000fg", "forward/unknown-", "unknown",
         ] {

@@ -257,10 +257,11 @@ final class SpoolReporter: Sendable {
     }
 
     /// Whether a sequence was told of as lost with a segment, or in it. Of several that are gone the range names one.
-    func isTold(_ sequence: UInt64, of segment: UInt64) -> Bool {
+    func isTold(_ sequence: UInt64, of segment: SegmentHeader) -> Bool {
         self.state.withLock { state in
             (state.known.missing + state.known.acknowledged).contains {
-                $0.unit == nil && ($0.segment == segment || $0.isGone) && $0.sequences.contains(sequence)
+                $0.unit == nil && $0.sequences.contains(sequence)
+                    && ($0.segment == segment.number || $0.isGone && $0.sequences.contains(segment.base))
             }
         }
     }

@@ -17,14 +17,15 @@ actor SpoolWriter {
         let checksum: UInt64
         var origin: SpoolID
 
-        init(_ outcome: SpoolRecovery.Outcome, _ identity: LogIdentity, _ chance: any ChanceSource) {
+        init(_ start: SpoolStart) {
+            let outcome = start.outcome
             self.number = outcome.segments.last?.number ?? 0
             self.nextNumber = outcome.nextNumber
             self.end = outcome.durableEnd
-            self.gap = outcome.next - outcome.durableEnd
+            self.gap = start.next - outcome.durableEnd
             self.checksum = outcome.last.checksum
-            var generator = chance.generator
-            self.origin = outcome.origin ?? (identity.isNew ? identity.log : SpoolID.random(using: &generator))
+            var generator = start.configuration.surroundings.chance.generator
+            self.origin = outcome.origin ?? (start.identity.isNew ? start.identity.log : SpoolID.random(using: &generator))
         }
     }
 

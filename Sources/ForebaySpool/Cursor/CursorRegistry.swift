@@ -68,11 +68,19 @@ struct CursorRegistry: RegistryText, Equatable {
     /// What was given up, and no other cursor counts: nobody waits for it.
     var givenUp: [LossCount.Party] {
         let counted = Set(self.cursors.flatMap(\.routes))
-        return self.forgotten.flatMap { name, sequence in
-            CursorSet.routes(ofName: name).filter { !counted.contains($0) }.map { route in
-                LossCount.Party(stage: CursorSet.stage(of: name), routes: [route], sequence: sequence, ordinal: nil)
+        var parties: [LossCount.Party] = []
+        for (name, sequence) in self.forgotten {
+            let stage = CursorSet.stage(of: name)
+            for route in CursorSet.routes(ofName: name) where !counted.contains(route) {
+                // Given up under two names it is settled once.
+                if let place = parties.firstIndex(where: { $0.stage == stage && $0.routes == [route] }) {
+                    parties[place].sequence = max(parties[place].sequence, sequence)
+                } else {
+                    parties.append(LossCount.Party(stage: stage, routes: [route], sequence: sequence, ordinal: nil))
+                }
             }
         }
+        return parties
     }
 
     // MARK: On disk

@@ -11,13 +11,19 @@ import Synchronization
 /// - given up: taken out of the registry, then removed. Should the name come back, it begins where it was given up.
 /// - given up, and events of its route stand behind that place: their segment was away then. They have a cursor again, as before.
 /// - the registry lost: an event on disk that no cursor counts is kept by one that is made for its route.
-/// - one of these two found no room: what it would hold stays, and the next start makes it.
+/// - one of these two found no room: what it would hold stays, and it is made when there is room.
 final class CursorSet: Sendable {
     private struct State {
         var registry: CursorRegistry
         var cursors: [String: SpoolCursor] = [:]
-        /// Where the first one would stand that found no room.
-        var unmade = UInt64.max
+        /// Those that found no room.
+        var unmade: [Unmade] = []
+    }
+
+    private struct Unmade {
+        let name: String
+        let route: RouteID
+        let sequence: UInt64
     }
 
     private let disk: any Disk
@@ -30,7 +36,7 @@ final class CursorSet: Sendable {
     private let moved: @Sendable () -> Void
     /// Held while the registry is written.
     private let changing = Mutex(())
-    private static let logger = Logger(label: "spool")
+    static let logger = Logger(label: "spool")
 
     /// Opens every cursor that is registered, and mends what is damaged.
     ///
@@ -72,12 +78,29 @@ final class CursorSet: Sendable {
             return try self.budget.withReserve { () throws(ForebayError) in try self.put(name, [route], sequence, view) }
         } catch {
             guard error.code == .spoolFull else { throw error }
-            self.state.withLock { $0.unmade = min($0.unmade, sequence) }
+            self.state.withLock { $0.unmade.append(Unmade(name: name, route: route, sequence: sequence)) }
             Self.logger.warning(
-                "a cursor found no room; the next start makes it, and until then what it would hold stays",
+                "a cursor found no room; until there is some, what it would hold stays",
                 ["cursor": name, "sequence": "\(sequence)", "error": error.description])
             return nil
         }
+    }
+
+    /// Makes the cursors that found no room at the start, but for those whose route has one by now.
+    ///
+    /// - Returns: false: there is still no room.
+    func makeUnmade(_ view: SpoolView) throws(ForebayError) -> Bool {
+        while let unmade = self.state.withLock({ $0.unmade.first }) {
+            let isCounted = self.all.contains { $0.stage == Self.stage(of: unmade.name) && $0.routes.contains(unmade.route) }
+            do throws(ForebayError) {
+                if !isCounted { _ = try self.put(unmade.name, [unmade.route], unmade.sequence, view) }
+            } catch {
+                guard error.code == .spoolFull else { throw error }
+                return false
+            }
+            self.state.withLock { _ = $0.unmade.removeFirst() }
+        }
+        return true
     }
 
     /// While its route is away nothing is added to what a cursor counts. So what stands behind the place at which it was given up, because
@@ -86,11 +109,12 @@ final class CursorSet: Sendable {
         for (name, sequence) in self.state.withLock({ $0.registry.forgotten }).sorted(by: { $0.key < $1.key }) {
             let cursors = self.state.withLock { $0.registry.cursors }.filter { Self.stage(of: $0.name) == Self.stage(of: name) }
             for route in Self.routes(ofName: name) where !cursors.contains(where: { $0.routes.contains(route) }) {
-                guard try LogCensus(view, self.disk).findsEvents(of: [route], from: sequence),
-                    let cursor = try self.hold(name, route, self.place(of: name, [route], view), view)
-                else { continue }
-                Self.logger.info(
-                    "events of a removed route are back: they wait for it", ["cursor": name, "sequence": "\(cursor.sequence)"])
+                guard try LogCensus(view, self.disk).findsEvents(of: [route], from: sequence) else { continue }
+                if let cursor = try self.hold(name, route, self.place(of: name, [route], view), view) {
+                    Self.logger.info(
+                        "events of a removed route are back: they wait for it", ["cursor": name, "sequence": "\(cursor.sequence)"])
+                }
+                break  // One name is one cursor's.
             }
         }
     }
@@ -114,22 +138,10 @@ final class CursorSet: Sendable {
         }
     }
 
-    /// The cursor that keeps the events of a route whose name was lost.
-    private static func unknown(_ route: RouteID) -> String {
-        let hash = String(route.rawValue, radix: 16)
-        return "\(Self.forward)/unknown-" + String(repeating: "0", count: 16 - hash.count) + hash
-    }
-
-    /// Whose events a cursor of that name may have counted: those of the route of that name, or of one whose name was lost.
-    static func routes(ofName name: String) -> [RouteID] {
-        let lost = UInt64(Self.route(of: name).drop { $0 != "-" }.dropFirst(), radix: 16).map(RouteID.init(rawValue:))
-        return [RouteID(name: Self.route(of: name))] + (lost.map { Self.unknown($0) == name ? [$0] : [] } ?? [])
-    }
-
     private func mendRegistry(mayFail: Bool) throws(ForebayError) {
         do throws(ForebayError) {
             // By now every slot has been written anew.
-            let isComplete = self.state.withLock { $0.unmade == .max }
+            let isComplete = self.state.withLock { $0.unmade.isEmpty }
             try self.register { registry in
                 registry.version = SpoolFormat.version
                 registry.kind = self.kind
@@ -161,7 +173,9 @@ final class CursorSet: Sendable {
 
     /// Everything below it is settled, durably, by every cursor. None: there is no cursor.
     var lowestSynced: UInt64? {
-        self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min().map { min($0, state.unmade) } }
+        self.state.withLock { state in
+            state.cursors.values.lazy.map(\.syncedSequence).min().map { min($0, state.unmade.map(\.sequence).min() ?? .max) }
+        }
     }
 
     /// Makes a cursor at the oldest event, or where one of its name was given up; durably.
@@ -206,8 +220,9 @@ final class CursorSet: Sendable {
             let taken = self.state.withLock { $0.registry.forgotten[name] } ?? 0
             sequence = min(max(sequence, taken), view.read { $0.durableEnd })
         }
+        // Before it goes back: until it is registered with these routes, that says nothing.
+        if let known { self.keepAhead(of: known, routes, from: sequence, view) }
         let cursor = try self.rewrite(name, routes, sequence, view)
-        if let known { self.keepAhead(of: known, cursor, view) }
         if old.count == 1, known == nil, parted.isEmpty { self.takeOverAhead(old[0], cursor, view) }
         var rests: [SpoolCursor] = []
         // Their count before the registry: of one with several routes it is not believed at a start, of one with a single route it is.
@@ -238,34 +253,6 @@ final class CursorSet: Sendable {
                 ])
         }
         return cursor
-    }
-
-    /// What is settled ahead of a cursor is so under another name, too: where no event of that name is there, of which it says nothing.
-    private func takeOverAhead(_ old: SpoolCursor, _ cursor: SpoolCursor, _ view: SpoolView) {
-        let (end, isNew) = view.read { state in
-            (state.durableEnd, cursor.routes.allSatisfy { old.routes.contains($0) || state.ordinals[$0] ?? 0 == 0 })
-        }
-        guard isNew, let ahead = old.readAhead(end: end) else { return }
-        self.write(ahead, of: cursor, from: old)
-    }
-
-    /// One that goes back for another's events does not deliver its own again where there is none of those: by whole segments.
-    private func keepAhead(of known: SpoolCursor, _ cursor: SpoolCursor, _ view: SpoolView) {
-        let others = cursor.routes.filter { !known.routes.contains($0) }
-        let passed = view.read(\.segments).filter { segment in !segment.isDamaged && !others.contains { segment.routes[$0] != nil } }
-            .map { ($0.base..<max($0.base, $0.end)).clamped(to: cursor.sequence..<max(cursor.sequence, known.sequence)) }
-        let settled = SettledAhead(ranges: passed, sentBelow: known.sequence)
-        if !settled.ranges.isEmpty { self.write(SpoolCursor.Ahead(settled: settled), of: cursor, from: known) }
-    }
-
-    private func write(_ ahead: SpoolCursor.Ahead, of cursor: SpoolCursor, from old: SpoolCursor) {
-        do throws(ForebayError) {
-            try self.aheadFile(cursor.name, cursor.routes).write(ahead)
-        } catch {
-            Self.logger.warning(
-                "what is settled ahead of a cursor could not be written; it is delivered again",
-                ["cursor": cursor.name, "from": old.name, "error": error.description])
-        }
     }
 
     /// Gives a cursor up: it holds nothing any more. What it counted under former names does not come back with one of these either.
@@ -363,7 +350,7 @@ final class CursorSet: Sendable {
             mayPass: { [reporter] in reporter.mayPass($0) }, onDiskFailure: self.onDiskFailure)
     }
 
-    private func aheadFile(_ name: String, _ routes: [RouteID]) -> SettledAheadFile {
+    func aheadFile(_ name: String, _ routes: [RouteID]) -> SettledAheadFile {
         SettledAheadFile(
             disk: self.disk, directory: self.directory, log: self.state.withLock { $0.registry.log }, name: name, routes: routes)
     }
@@ -379,11 +366,4 @@ final class CursorSet: Sendable {
         }
         try outcome.get()
     }
-
-    /// The stage that every route has.
-    private static let forward = "forward"
-
-    static func stage(of name: String) -> Substring { name.prefix { $0 != "/" } }
-
-    static func route(of name: String) -> String { name.split(separator: "/", maxSplits: 1).last.map(String.init) ?? name }
 }

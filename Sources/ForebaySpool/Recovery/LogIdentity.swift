@@ -89,32 +89,41 @@ struct LogIdentity {
         return registry
     }
 
-    /// Ids of new events begin with something new from now on, durably: numbers may have been given that nobody knows of.
-    mutating func renewOrigin(_ disk: any Disk, of directory: String, chance: any ChanceSource) throws(ForebayError) {
+    /// Ids of new events begin with something new from now on: numbers may have been given that nobody knows of. Counts once it is saved.
+    mutating func renewOrigin(chance: any ChanceSource) {
         var generator = chance.generator
         var registry = self.knownRegistry
         registry.origin = SpoolID.random(using: &generator)
-        try self.write(registry, disk, directory)
-    }
-
-    private mutating func write(_ changed: CursorRegistry, _ disk: any Disk, _ directory: String) throws(ForebayError) {
-        var registry = changed
-        try registry.write(disk, to: directory)
-        (self.registry.registry, self.registry.isWhole) = (registry, true)
+        (self.registry.registry, self.registry.isWhole) = (registry, false)
     }
 
     /// Where sequences go on behind a newest segment that is lost: at no place where they did behind one that was lost before, and may be
-    /// had back.
+    /// had back. Counts once it is saved.
     ///
     /// - Parameter outcome: without that place.
-    mutating func begin(behind outcome: SpoolRecovery.Outcome, _ disk: any Disk, of directory: String) throws(ForebayError) -> UInt64 {
-        var registry = self.knownRegistry
+    mutating func begin(behind outcome: SpoolRecovery.Outcome) -> UInt64 {
         // It is the same loss.
         if let begun = self.begun(behind: outcome) { return begun }
-        let sequence = max(outcome.durableEnd, registry.begun?.sequence ?? 0) + SpoolFormat.gap
+        var registry = self.knownRegistry
+        let before = registry.begun?.sequence
+        let sequence = max(outcome.durableEnd, before ?? 0) + SpoolFormat.gap
         registry.begun = CursorRegistry.Begun(sequence: sequence, segment: outcome.nextNumber)
-        try self.write(registry, disk, directory)
+        // What was given up while that one was away was given up to where the next event comes.
+        for (name, place) in registry.forgotten where place == before { registry.forgotten[name] = sequence }
+        (self.registry.registry, self.registry.isWhole) = (registry, false)
         return sequence
+    }
+
+    /// Durably, if there is room. Where there is none the next segment says the same, and until there is one a start finds the same loss.
+    mutating func save(_ disk: any Disk, to directory: String, _ budget: SpoolBudget) throws(ForebayError) {
+        guard !self.registry.isWhole, var registry = self.registry.registry else { return }
+        do throws(ForebayError) {
+            try budget.withReserve { () throws(ForebayError) in try registry.write(disk, to: directory) }
+        } catch {
+            guard error.code == .spoolFull else { throw error }
+            return
+        }
+        (self.registry.registry, self.registry.isWhole) = (registry, true)
     }
 
     /// The same, if an earlier start found it, and no segment was begun since.
@@ -127,20 +136,23 @@ struct LogIdentity {
 
     /// The sequences below which something beside the segments says that all was durable.
     var marks: [UInt64] {
-        var marks = self.cursors.values.compactMap { $0.value?.sequence } + (self.registry.registry?.forgotten.values.map { $0 } ?? [])
+        var marks = self.cursors.values.compactMap { $0.value?.sequence }
+        // Where sequences went on behind a lost segment nothing need have been: what is given up while it is away is given up to there.
+        marks += self.registry.registry?.forgotten.values.filter { $0 != self.registry.registry?.begun?.sequence } ?? []
         if let mark = self.mark?.value { marks += [mark.sequence, mark.ordinal] }
         if self.knownEnd > 0 { marks.append(self.knownEnd) }
-        // Where sequences went on behind a lost segment nothing need have been: what is given up while it is away is given up to there.
-        marks.removeAll { $0 == self.registry.registry?.begun?.sequence }
         // A number that no log comes to is no evidence: going on from there, the log would end where numbers do.
         return marks.filter { $0 < SpoolFormat.highestMark / 2 }
     }
 
-    /// What lay below it was removed because nobody needed it.
+    /// What lay below it was removed because nobody needed it, as the mark says.
     var released: UInt64 {
         guard let released = self.mark?.value?.ordinal, released < SpoolFormat.highestMark / 2 else { return 0 }
         return released
     }
+
+    /// The same, by all that says so.
+    var letGo: UInt64 { max(self.released, self.kind == .spool ? self.lowestCursor : 0) }
 
     /// Where the cursor stands that is furthest back.
     var lowestCursor: UInt64 {

@@ -18,15 +18,16 @@ struct SegmentChain {
 
     /// One that was made without the segment before it, which was put back, names that from now on: so it is missed should it go again. So
     /// does one that was made behind others, which were let go of: nobody misses these.
-    func join(_ segment: FoundSegments.Segment, to outcome: SpoolRecovery.Outcome) -> SegmentHeader {
+    ///
+    /// - Returns: its header, and whether that stands on disk.
+    func join(_ segment: FoundSegments.Segment, to outcome: SpoolRecovery.Outcome) -> (header: SegmentHeader, isWritten: Bool) {
         var header = segment.header
         (header.previousNumber, header.previousChecksum) = outcome.last
         header.previousEnd = outcome.segments.last?.end ?? header.previousEnd
-        self.write(header, to: segment)
-        return header
+        return (header, self.write(header, to: segment))
     }
 
-    private func write(_ header: SegmentHeader, to segment: FoundSegments.Segment) {
+    @discardableResult private func write(_ header: SegmentHeader, to segment: FoundSegments.Segment) -> Bool {
         let blocks = Slab(capacity: header.dataStart, alignment: SpoolFormat.block)
         header.encode(to: UnsafeMutableRawBufferPointer(start: blocks.base, count: header.dataStart))
         do throws(ForebayError) {
@@ -36,9 +37,11 @@ struct SegmentChain {
                 try file.write(UnsafeRawBufferPointer(start: blocks.base + copy, count: SpoolFormat.block), at: copy)
                 try file.sync()
             }
+            return true
         } catch {
             // What stands there still does.
             self.logger.warning("a segment's header could not be written", ["file": segment.path, "error": error.description])
+            return false
         }
     }
 }

@@ -12,13 +12,13 @@ struct SpoolRecovery {
         var ordinals: [RouteID: UInt64] = [:]
         /// W, with what was kept above it.
         var durableEnd: UInt64 = 0
-        /// Where sequences go on: there, but behind a newest segment, or its last groups, that were lost.
-        var next: UInt64 = 0
         /// The number of the newest segment that anything knows of, and whether it is gone or can't be read.
         var newest: UInt64 = 0
         var isNewestLost = false
         /// It is there, and the device does not give what was accepted last.
         var isTailUnread = false
+        /// Every segment on disk names the one before it that is there.
+        var isJoined = true
         /// What the ids of new events begin with; none: nothing tells, so a new one.
         var origin: SpoolID?
         /// By number.
@@ -38,9 +38,11 @@ struct SpoolRecovery {
     private let directory: String
     private let kind: LogKind
     private let reporter: SpoolReporter
+    private let budget: SpoolBudget
     private let logger = Logger(label: "spool")
 
-    init(_ disk: any Disk, of directory: String, _ kind: LogKind, _ reporter: SpoolReporter) {
+    init(_ disk: any Disk, of directory: String, _ kind: LogKind, _ reporter: SpoolReporter, _ budget: SpoolBudget) {
+        self.budget = budget
         self.reporter = reporter
         self.disk = disk
         self.directory = directory
@@ -58,14 +60,17 @@ struct SpoolRecovery {
         // What an attempt before this one moved away was told of.
         outcome.newest = max(
             newestThere, identity.mark?.value?.owner ?? 0, found.unreadable.map(\.number).max() ?? 0, self.reporter.reached.segment)
-        // Without the mark nobody knows whether the one behind a lost one was begun.
-        if identity.mark?.value == nil { outcome.newest = max(outcome.newest, identity.registry.registry?.begun?.segment ?? 0) }
+        // Whether the one behind a lost one was begun nobody knows without the mark, and a cursor that stands in it does.
+        let begun = identity.registry.registry?.begun.flatMap { $0.segment > newestThere ? $0 : nil }
+        if let begun, identity.mark?.value == nil || identity.marks.contains(where: { $0 >= begun.sequence }) {
+            outcome.newest = max(outcome.newest, begun.segment)
+        }
         if outcome.newest == newestThere, try self.endsBelowMark(found, identity) { outcome.newest += 1 }
         let unused = outcome.newest == newestThere ? try self.unusedBehindLost(found, identity) : nil
         if let unused { outcome.newest = unused.header.previousNumber }
         outcome.isNewestLost = unused != nil || outcome.newest > newestThere
         // Before anything that shows it is moved away.
-        if outcome.isNewestLost { try identity.renewOrigin(self.disk, of: self.directory, chance: chance) }
+        if outcome.isNewestLost { try self.renewOrigin(&identity, chance) }
         for segment in foreign {
             self.reporter.report(SpoolAlarm(file: segment.path, text: "a segment of another log; it is moved to quarantine"))
             try Folder(self.disk).quarantine(segment.path, of: self.directory)
@@ -83,23 +88,22 @@ struct SpoolRecovery {
         let chain = SegmentChain(self.disk)
         for segment in found.segments where !segment.isWhole { chain.mendHeader(of: segment) }
 
-        var highest = max(identity.marks.max() ?? 0, unusedFrom)
+        // What was begun behind a lost one, and is away, says nothing of what stood before that.
+        var highest = max(identity.marks.filter { $0 < begun?.sequence ?? .max }.max() ?? 0, unusedFrom)
         for place in found.segments.indices {
             let next = place + 1 < found.segments.count ? found.segments[place + 1] : nil
-            try self.add(found.segments[place], next: next?.header, to: &outcome, highest: &highest)
+            try self.add(found.segments[place], next: next?.header, to: &outcome, highest: &highest, letGo: identity.letGo)
             let header = found.segments[place].header
-            guard let next, header.isUnknown(to: next.header) || header.isApart(from: next.header, below: identity.released) else {
+            guard let next, header.isUnknown(to: next.header) || header.isApart(from: next.header, below: identity.letGo) else {
                 continue
             }
-            found.replace(chain.join(next, to: outcome))
+            let (joined, isWritten) = chain.join(next, to: outcome)
+            found.replace(joined)
+            outcome.isJoined = outcome.isJoined && isWritten
         }
-        if outcome.isTailUnread { try identity.renewOrigin(self.disk, of: self.directory, chance: chance) }
+        if outcome.isTailUnread { try self.renewOrigin(&identity, chance) }
         outcome.origin = identity.registry.registry?.origin ?? outcome.origin
-        self.checkEnd(found, identity, highest, &outcome)
-        outcome.next =
-            outcome.isNewestLost || outcome.isTailUnread
-            ? try identity.begin(behind: outcome, self.disk, of: self.directory)
-            : identity.begun(behind: outcome) ?? outcome.durableEnd
+        self.checkEnd(found, identity, max(highest, identity.marks.max() ?? 0), begun, &outcome)
         self.checkBeginning(identity, &outcome)
         if self.kind == .setAside { self.checkChain(&outcome) }
         let parties = self.kind == .spool ? identity.parties : []
@@ -125,6 +129,11 @@ struct SpoolRecovery {
             }
         }
         return outcome
+    }
+
+    private func renewOrigin(_ identity: inout LogIdentity, _ chance: any ChanceSource) throws(ForebayError) {
+        identity.renewOrigin(chance: chance)
+        try identity.save(self.disk, to: self.directory, self.budget)
     }
 
     /// In a set-aside log, where the units' places say what was settled. That takes a look at every frame: once for each hole.
@@ -204,7 +213,7 @@ struct SpoolRecovery {
     }
 
     private func add(
-        _ segment: FoundSegments.Segment, next: SegmentHeader?, to outcome: inout Outcome, highest: inout UInt64
+        _ segment: FoundSegments.Segment, next: SegmentHeader?, to outcome: inout Outcome, highest: inout UInt64, letGo: UInt64
     ) throws(ForebayError) {
         let header = segment.header
         let file = try self.disk.open(segment.path, [])
@@ -215,6 +224,8 @@ struct SpoolRecovery {
         let goesOn = next?.previousNumber == header.number
         // Or the newest when it was lost: the next one was made without it. It is back, as it was then.
         let isNewest = next.map(header.isUnknown(to:)) ?? true
+        // What was behind it was let go of: nothing but itself says how far it went.
+        let isAlone = next.map { header.isApart(from: $0, below: letGo) } ?? false
         if let footer = try SegmentFooter.read(from: file, size: size, salt: header.salt, base: header.base) {
             info.end = footer.end
             info.dataEnd = footer.dataEnd
@@ -223,9 +234,10 @@ struct SpoolRecovery {
             info.hasFooter = true
             checksum = footer.checksum
             highest = max(highest, footer.end)
-        } else if isNewest {
+        } else if isNewest || isAlone {
             let tail = try TailRecovery(self.disk, header, segment.path, size: size).run(
-                mark: min(highest, next?.knownEnd ?? highest), keepsRest: self.reporter.damagedSegments.contains(header.number))
+                mark: isAlone ? header.base : min(highest, next?.knownEnd ?? highest),
+                keepsRest: self.reporter.damagedSegments.contains(header.number))
             info = tail.info
             checksum = tail.checksum
             highest = max(highest, tail.info.end)
@@ -236,7 +248,7 @@ struct SpoolRecovery {
             let contents = try SegmentContents(scanning: file, header, size: size, end: goesOn ? next!.knownEnd : nil)
             contents.apply(to: &info)
             // Of one that is back nothing behind it says how much it had: what can't be read at its end is not cut off if it is told of.
-            let isTold = !goesOn && self.kind != .setAside && self.reporter.isTold(contents.end, of: header.number)
+            let isTold = !goesOn && self.kind != .setAside && self.reporter.isTold(contents.end, of: header)
             info.isDamaged = info.isDamaged || isTold || self.reporter.damagedSegments.contains(header.number)
             checksum = UInt64(contents.checksum)
             SegmentSeal(self.disk).seal(&info, checksum: contents.checksum)
@@ -311,7 +323,7 @@ struct SpoolRecovery {
                 next = segment.header
                 continue
             }
-            if !self.reporter.isTold(segment.header.base, of: segment.header.number),
+            if !self.reporter.isTold(segment.header.base, of: segment.header),
                 try FoundSegments.isEmpty(segment.header, self.disk.openFromDevice(segment.path))
             {
                 self.logger.info("a segment that was never used is removed", ["file": segment.path])
@@ -324,7 +336,11 @@ struct SpoolRecovery {
     }
 
     /// Whether the newest segment is there, and all that marks cover.
-    private func checkEnd(_ found: FoundSegments, _ identity: LogIdentity, _ highest: UInt64, _ outcome: inout Outcome) {
+    ///
+    /// - Parameter begun: behind a segment that was lost before, and away now.
+    private func checkEnd(
+        _ found: FoundSegments, _ identity: LogIdentity, _ highest: UInt64, _ begun: CursorRegistry.Begun?, _ outcome: inout Outcome
+    ) {
         // Version 1 removed the newest one, too, when nobody needed it.
         let end = outcome.segments.last?.end ?? (identity.isVersion1 ? highest : identity.released)
         // What was told of as lost had its numbers: new segments and events never get these, or a later start would take them for it.
@@ -339,10 +355,12 @@ struct SpoolRecovery {
                         + " get ids of a new kind", holdsEvents: true))
         }
         outcome.nextNumber = max(outcome.newest, found.highestName, told.segment) + 1
-        if outcome.durableEnd > end, !outcome.holes.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
+        // Between what was lost before and what was begun then there was nothing.
+        let first = begun.map { outcome.durableEnd >= $0.sequence ? max(end, $0.sequence) : end } ?? end
+        if outcome.durableEnd > first, !outcome.holes.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
             outcome.holes.append(
                 MissingRange(
-                    sequences: end..<outcome.durableEnd, segment: outcome.newest, position: outcome.segments.last?.dataEnd ?? 0,
+                    sequences: first..<outcome.durableEnd, segment: outcome.newest, position: outcome.segments.last?.dataEnd ?? 0,
                     reason: "the log ends below a mark", isGone: outcome.isNewestLost))
         }
         // A first start makes it before the registry: one that was cut short has neither.
@@ -355,7 +373,7 @@ struct SpoolRecovery {
     /// Whether the oldest segments were removed by us.
     private func checkBeginning(_ identity: LogIdentity, _ outcome: inout Outcome) {
         guard let mark = identity.mark?.value, !identity.isVersion1, mark.owner > 0 else { return }
-        let settled = max(identity.released, self.kind == .spool ? identity.lowestCursor : 0)
+        let settled = identity.letGo
         guard let first = outcome.segments.first, first.header.knownEnd > settled else { return }
         outcome.holes.append(
             MissingRange(

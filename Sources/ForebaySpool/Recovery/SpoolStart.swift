@@ -8,6 +8,8 @@ struct SpoolStart {
     let lock: SpoolLock
     let identity: LogIdentity
     let outcome: SpoolRecovery.Outcome
+    /// Where sequences go on: where all that is durable ends, but behind a newest segment, or its last groups, that were lost.
+    let next: UInt64
     let view: SpoolView
     let mark: SpoolMark
     let cursors: CursorSet
@@ -46,8 +48,8 @@ struct SpoolStart {
         try reporter.remember(
             AlarmFile(disk: disk, directory: directory, log: identity.log, budget: budget), passed: identity.passed,
             firstSegment: found.segments.first?.header.number ?? 0)
-        let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter).run(found, &identity, chance: chance)
-        (self.identity, self.outcome) = (identity, outcome)
+        let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter, budget).run(found, &identity, chance: chance)
+        self.outcome = outcome
         self.view = SpoolView(
             SpoolView.State(
                 segments: Self.segments(outcome), durableEnd: outcome.durableEnd, ordinals: outcome.ordinals,
@@ -55,6 +57,14 @@ struct SpoolStart {
                 recent: RecentTail(limit: configuration.kind == .spool ? configuration.recentBytes : 0)))
         // Before the cursors: with them the registry says that every slot is of the present version.
         self.mark = try Self.openMark(configuration, budget, identity, outcome, isTold: reporter.isSaved)
+        // Behind the mark: without that, what is begun here would be missed should this start be cut short.
+        if outcome.isNewestLost || outcome.isTailUnread {
+            self.next = identity.begin(behind: outcome)
+            try identity.save(disk, to: directory, budget)
+        } else {
+            self.next = identity.begun(behind: outcome) ?? outcome.durableEnd
+        }
+        self.identity = identity
         self.cursors = try CursorSet(configuration, budget, identity, self.view, reporter, moved: moved)
     }
 
@@ -87,6 +97,7 @@ struct SpoolStart {
         // again when it goes.
         value.released = outcome.segments.first?.base ?? max(identity.released, outcome.durableEnd)
         if !isTold { value.released = min(value.released, identity.released) }
+        if !outcome.isJoined { value.released = max(value.released, identity.released) }
         let slot = SlotFile.Value(value)
         // Recovery may have written it.
         let found = try SlotFile.read(disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots)

@@ -90,13 +90,10 @@ struct TailRecovery {
         outcome.info.end = max(mark, contents.end)
         if let end = tail.unreadEnd {
             outcome.isUnread = true
-            if end > outcome.info.end {
-                outcome.missing.append(
-                    MissingRange(
-                        sequences: outcome.info.end..<end, segment: self.header.number, position: contents.dataEnd,
-                        reason: "the disk can't read what was accepted last, so more may be lost"))
-            }
-            outcome.info.end = end
+            outcome.missing.append(
+                MissingRange(
+                    sequences: outcome.info.end..<max(outcome.info.end, end), segment: self.header.number, position: contents.dataEnd,
+                    reason: "the disk can't read what was accepted last, so more may be lost"))
         }
         outcome.info.isDamaged = isHoled || outcome.isUnread || keepsRest
         outcome.checksum = UInt64(contents.checksum)
@@ -140,7 +137,10 @@ struct TailRecovery {
             guard frame.base == expected, frame.flags.contains(.opensGroup) == group.isEmpty else { break }
             expected = frame.end
             reach = found.position + frame.span
-            guard try scanner.payload(of: frame, at: found.position) != nil else { break }
+            guard try scanner.payload(of: frame, at: found.position) != nil else {
+                guard scanner.couldNotRead(found.position..<reach) else { return }
+                break
+            }
             group.append(found)
             guard frame.flags.contains(.closesGroup) else { continue }
             tail.kept += group
@@ -150,9 +150,7 @@ struct TailRecovery {
         }
         // What the device gives, and is no sound group, was never acknowledged.
         guard scanner.couldNotRead(place..<reach + SpoolFormat.frameHeader) else { return }
-        // Not more at each start: what was told of before is below the mark.
-        let reached = tail.kept.last?.header.end ?? tail.covered.last?.header.end ?? self.header.base
-        tail.unreadEnd = max(expected, reached + 1, tail.frames.last?.header.end ?? 0)
+        tail.unreadEnd = max(expected, (tail.kept.last?.header.end ?? tail.mark) + 1, tail.frames.last?.header.end ?? 0)
     }
 
     /// What was read is what the device has; whether it would still have it after a power cut nobody knows, as its sync may never have

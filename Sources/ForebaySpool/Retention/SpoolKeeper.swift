@@ -106,6 +106,7 @@ actor SpoolKeeper {
         var isDone = self.reporter.saveAgain()
         do throws(ForebayError) {
             for cursor in self.cursors.all { isDone = try cursor.sync() && isDone }
+            isDone = try self.cursors.makeUnmade(self.view) && isDone
             if case .units(let units) = retention { try units.sync() }
         } catch {
             self.configuration.onDiskFailure(error)

@@ -148,7 +148,9 @@ final class SimulatedInode {
         var kept: [Int: Int] = [:]
         let sectors = versions.keys.sorted()
         for sector in sectors { kept[sector] = choice(versions[sector]!) }
-        if share == 100, Int.random(in: 0..<3, using: &chance) > 0, let one = sectors.randomElement(using: &chance) { kept[one] = versions[one]!.least }
+        if share == 100, Int.random(in: 0..<3, using: &chance) > 0, let one = sectors.randomElement(using: &chance) {
+            kept[one] = versions[one]!.least
+        }
         return self.replayed(kept, sizesKept)
     }
 
