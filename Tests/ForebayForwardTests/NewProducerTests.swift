@@ -120,6 +120,25 @@ struct NewProducerTests {
         #expect(state.slotsToOpen(now: 60_000) == [.main])
     }
 
+    @Test("what comes to the drain when its producer was made anew meanwhile, for there was nothing then, has one made", arguments: 0..<3)
+    func comesLater(way: Int) {
+        var state = ForwardState(role: .drain, configuration: ForwardConfiguration(), seed: 1)
+        state.ask("t", probe: false)
+        state.opened(.main)
+        for topic in state.takeWanted(by: .main) {
+            state.learned(KafkaMetadata.Topic(name: "t", error: .none, leaders: [1]), topic, from: .main, now: 0)
+        }
+        switch way {
+        case 0: state.renew(.main, now: 0)
+        case 1: state.drain(.main, now: 0)
+        default: state.failed(.main, now: 0)
+        }
+        state.closed(.main, now: 0)
+        #expect(state.slotsToOpen(now: 60_000).isEmpty, "nobody needs one")
+        state.admit(EventFactory.batch([EventFactory.Sample("t", value: "v")], spool: .none, first: 0), now: 0)
+        #expect(state.slotsToOpen(now: 60_000) == [.main])
+    }
+
     @Test("an id is derived from the lane and the sequence of its own batch")
     func origins() {
         var driver = Driver()

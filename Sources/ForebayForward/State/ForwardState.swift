@@ -168,7 +168,10 @@ struct ForwardState {
             self.place(flight, event, topic, now: now)
             offset += size
         }
-        if self.role == .drain, let lastTopic { self.beginProbe(lastTopic) }
+        guard self.role == .drain else { return }
+        // It may have been closed since the cluster was asked for them, for there was nothing then.
+        self[.main].isWanted = true
+        if let lastTopic { self.beginProbe(lastTopic) }
     }
 
     /// The event of a flight; its views are valid while the flight is in the air.
