@@ -186,9 +186,11 @@ extension HadBackTests {
                 for file in CursorRegistry.files { try FileManager.default.removeItem(atPath: "\(fixture.directory)/\(file)") }
             }
             let disk = FaultDisk()
-            let isFull = Atomic<Bool>(true)
+            let error = Atomic<Int32>(ENOSPC)
             disk.fail { call, path in
-                call == .write && path.contains(isRegistryLost ? "unknown-" : "forward.b") && isFull.load(ordering: .relaxed) ? ENOSPC : nil
+                guard call == .write, path.contains(isRegistryLost ? "unknown-" : "forward.b") else { return nil }
+                let number = error.load(ordering: .relaxed)
+                return number == 0 ? nil : number
             }
             for start in 0..<2 {
                 let spool = try fixture.open(on: disk, roomInterval: 60_000) { $0.recentBytes = 0 }
@@ -199,7 +201,10 @@ extension HadBackTests {
                 await spool.tidy()
                 #expect(spool.allCursors.count == 2 && FileManager.default.fileExists(atPath: path), "start \(start)")
                 if isMadeLater {
-                    isFull.store(false, ordering: .relaxed)
+                    error.store(EMFILE, ordering: .relaxed)
+                    await spool.tidy()
+                    #expect(spool.allCursors.count == 2, "no reason to stop")
+                    error.store(0, ordering: .relaxed)
                     await spool.tidy()
                     let made = spool.allCursors.filter { cursor in !others.contains { $0.name == cursor.name } }
                     #expect(try made.map { try spool.waiting($0) } == [["lost0", "lost1"]])
@@ -208,7 +213,11 @@ extension HadBackTests {
                     #expect(!FileManager.default.fileExists(atPath: path), "nothing is held any more")
                 }
                 await spool.close()
-                if isMadeLater { break }
+                guard isMadeLater else { continue }
+                let next = try fixture.open { $0.recentBytes = 0 }
+                #expect(next.alarms.isEmpty, "the registry is whole again: \(next.alarms)")
+                await next.close()
+                break
             }
         }
     }

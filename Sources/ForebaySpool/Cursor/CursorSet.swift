@@ -88,17 +88,20 @@ final class CursorSet: Sendable {
 
     /// Makes the cursors that found no room at the start, but for those whose route has one by now.
     ///
-    /// - Returns: false: there is still no room.
+    /// - Returns: false: it can't be done yet.
     func makeUnmade(_ view: SpoolView) throws(ForebayError) -> Bool {
+        guard self.state.withLock({ !$0.unmade.isEmpty }) else { return true }
         while let unmade = self.state.withLock({ $0.unmade.first }) {
             let isCounted = self.all.contains { $0.stage == Self.stage(of: unmade.name) && $0.routes.contains(unmade.route) }
             do throws(ForebayError) {
                 if !isCounted { _ = try self.put(unmade.name, [unmade.route], unmade.sequence, view) }
+                self.state.withLock { _ = $0.unmade.removeFirst() }
+                if self.state.withLock({ $0.unmade.isEmpty }) { try self.mendRegistry(mayFail: true) }
             } catch {
-                guard error.code == .spoolFull else { throw error }
+                // Too many open files, say, is no reason to stop either.
+                guard error.code != .syncFailed else { throw error }
                 return false
             }
-            self.state.withLock { _ = $0.unmade.removeFirst() }
         }
         return true
     }
