@@ -199,7 +199,9 @@ extension HadBackTests {
                 for cursor in others { cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor)) }
                 await spool.releasePassedSegments()
                 await spool.tidy()
-                #expect(spool.allCursors.count == 2 && FileManager.default.fileExists(atPath: path), "start \(start)")
+                #expect(spool.allCursors.count == 2 && FileManager.default.contents(atPath: path)?.count ?? 0 > 8192, "start \(start)")
+                let large = try fixture.segmentFiles().filter { FileManager.default.contents(atPath: $0)?.count ?? 0 > 16_384 }
+                #expect(large.count <= 2, "what stands behind it gives its room back: \(large)")
                 if isMadeLater {
                     error.store(EMFILE, ordering: .relaxed)
                     await spool.tidy()

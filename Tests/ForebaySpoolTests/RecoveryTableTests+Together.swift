@@ -285,6 +285,58 @@ extension RecoveryTableTests {
         await spool.close()
     }
 
+    @Test("of several that were told of as gone one is back, whose end the disk can't read: that is told of as lost in it, and not cut off")
+    func unreadOfSeveralGone() async throws {
+        let world = try await World()
+        let path = world.path(2)
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        for number in [1, 2, 3] as [UInt64] { try world.remove(world.path(number)) }
+        var spool = try await world.open()
+        #expect(spool.missing.map(\.sequences) == [0..<6])
+        await spool.close()
+        try bytes.write(to: URL(filePath: path))
+        // Its second event, and its footer.
+        let disk = self.disk(failing: 49_152..<1 << 20, of: path)
+        for start in 0..<3 {
+            spool = try world.fixture.open(on: start == 0 ? disk : SystemDisk()) { $0.recentBytes = 0 }
+            #expect(spool.missing.contains { $0.segment == 2 && !$0.isGone && $0.sequences == 3..<4 }, "start \(start): \(world.missing())")
+            #expect(FileManager.default.contents(atPath: path) == bytes, "start \(start)")
+            await spool.close()
+        }
+    }
+
+    @Test(
+        "two newest that are lost one after the other, the second with a mark in it: what stands between them is not missed, at no later start"
+    )
+    func lostOneAfterTheOther() async throws {
+        let world = try await World(a: 7, b: 7)
+        try world.remove(world.path(4))
+        var spool = try await world.open()
+        for _ in 0..<3 { _ = try await world.append() }
+        let first = spool.durableEnd - 3
+        let cursor = try await spool.forward("a")
+        cursor.move(to: first + 1, settled: 1)
+        await spool.tidy()
+        await spool.close()
+        let path = try #require(try world.fixture.segmentFiles().last)
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        try world.remove(path)
+        for start in 0..<3 {
+            spool = try await world.open()
+            for route in ["a", "b"] { _ = try spool.waiting(try await spool.forward(route)) }
+            #expect(
+                spool.missing.allSatisfy { $0.events < 100 && $0.isGone } && !spool.missing.isEmpty, "start \(start): \(world.missing())")
+            if start == 1 { #expect(try await world.append().receipt.firstSequences[0] > first + 100) }
+            await spool.close()
+        }
+        try bytes.write(to: URL(filePath: path))
+        spool = try await world.open()
+        let found = try spool.events().map(\.0)
+        #expect(found.contains(first) && found.contains(first + 2) && found.count == 10, "\(found)")
+        #expect(spool.missing.allSatisfy { $0.events < 100 }, "\(world.missing())")
+        await spool.close()
+    }
+
     @Test("what was given up while one segment is away is given up to there also when another place is begun, and no evidence of anything")
     func givenUpTwice() async throws {
         let world = try await World(isClean: false)

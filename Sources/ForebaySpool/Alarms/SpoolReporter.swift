@@ -111,14 +111,14 @@ final class SpoolReporter: Sendable {
 
     /// Files that were gone are there again: what they hold is not lost, but for what cursors have passed meanwhile.
     ///
-    /// - Parameter parties: where the cursors stand.
+    /// - Parameter holes: what in them can't be read is not gone, but lost in them.
     /// - Returns: the segments that have something of what stays told: nobody reads that any more, so they are to be kept.
-    func hadBack(_ segments: [SegmentInfo], _ parties: [LossCount.Party]) -> [UInt64] {
+    func hadBack(_ segments: [SegmentInfo], holes: [MissingRange] = [], _ parties: [LossCount.Party]) -> [UInt64] {
         let files = Set(segments.map(\.path))
         func range(_ sequences: Range<UInt64>) -> MissingRange {
             MissingRange(sequences: sequences, segment: 0, position: 0, reason: "")
         }
-        let ranges = segments.map { range($0.base..<$0.end) }
+        let ranges = segments.map { range($0.base..<$0.end) } + holes.filter { !$0.isGone }
         let gone = self.state.withLock { $0.known.missing + $0.known.acknowledged }.filter(\.isGone)
         let notBack = gone.flatMap { self.passed($0.sequences, of: segments, parties) }.map(range)
         let unseen = self.passedUnseen(in: segments, parties)

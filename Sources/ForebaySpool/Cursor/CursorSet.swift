@@ -18,6 +18,8 @@ final class CursorSet: Sendable {
         var cursors: [String: SpoolCursor] = [:]
         /// Those that found no room.
         var unmade: [Unmade] = []
+        /// The registry on disk lacks something that could not be written.
+        var isMendDue = false
     }
 
     private struct Unmade {
@@ -86,24 +88,36 @@ final class CursorSet: Sendable {
         }
     }
 
-    /// Makes the cursors that found no room at the start, but for those whose route has one by now.
+    /// Makes the cursors that found no room at the start, but for those whose route has one by now, and writes what the registry lacks.
     ///
     /// - Returns: false: it can't be done yet.
     func makeUnmade(_ view: SpoolView) throws(ForebayError) -> Bool {
-        guard self.state.withLock({ !$0.unmade.isEmpty }) else { return true }
+        guard self.state.withLock({ !$0.unmade.isEmpty || $0.isMendDue }) else { return true }
         while let unmade = self.state.withLock({ $0.unmade.first }) {
             let isCounted = self.all.contains { $0.stage == Self.stage(of: unmade.name) && $0.routes.contains(unmade.route) }
             do throws(ForebayError) {
                 if !isCounted { _ = try self.put(unmade.name, [unmade.route], unmade.sequence, view) }
-                self.state.withLock { _ = $0.unmade.removeFirst() }
-                if self.state.withLock({ $0.unmade.isEmpty }) { try self.mendRegistry(mayFail: true) }
+                self.state.withLock { state in
+                    state.unmade.removeFirst()
+                    state.isMendDue = true
+                }
             } catch {
                 // Too many open files, say, is no reason to stop either.
                 guard error.code != .syncFailed else { throw error }
                 return false
             }
         }
-        return true
+        do throws(ForebayError) { try self.mendRegistry(mayFail: true) } catch {
+            guard error.code != .syncFailed else { throw error }
+        }
+        return self.state.withLock { !$0.isMendDue }
+    }
+
+    /// Whether a segment has something for one that found no room.
+    func isHeld(_ segment: SegmentInfo) -> Bool {
+        self.state.withLock { state in
+            state.unmade.contains { segment.end > $0.sequence && (segment.isDamaged || segment.routes[$0.route] != nil) }
+        }
     }
 
     /// While its route is away nothing is added to what a cursor counts. So what stands behind the place at which it was given up, because
@@ -142,6 +156,10 @@ final class CursorSet: Sendable {
     }
 
     private func mendRegistry(mayFail: Bool) throws(ForebayError) {
+        let isNews = self.state.withLock { state in
+            defer { state.isMendDue = true }
+            return !state.isMendDue
+        }
         do throws(ForebayError) {
             // By now every slot has been written anew.
             let isComplete = self.state.withLock { $0.unmade.isEmpty }
@@ -150,8 +168,10 @@ final class CursorSet: Sendable {
                 registry.kind = self.kind
                 if isComplete { registry.isIncomplete = false }
             }
+            self.state.withLock { $0.isMendDue = false }
         } catch {
             guard mayFail, error.code == .spoolFull else { throw error }
+            guard isNews else { return }
             Self.logger.warning("the registry of cursors could not be written", ["folder": self.directory, "error": error.description])
         }
     }
@@ -176,9 +196,7 @@ final class CursorSet: Sendable {
 
     /// Everything below it is settled, durably, by every cursor. None: there is no cursor.
     var lowestSynced: UInt64? {
-        self.state.withLock { state in
-            state.cursors.values.lazy.map(\.syncedSequence).min().map { min($0, state.unmade.map(\.sequence).min() ?? .max) }
-        }
+        self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min() }
     }
 
     /// Makes a cursor at the oldest event, or where one of its name was given up; durably.

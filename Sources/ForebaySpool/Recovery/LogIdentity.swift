@@ -106,7 +106,7 @@ struct LogIdentity {
         if let begun = self.begun(behind: outcome) { return begun }
         var registry = self.knownRegistry
         let before = registry.begun?.sequence
-        let sequence = max(outcome.durableEnd, before ?? 0) + SpoolFormat.gap
+        let sequence = max(outcome.given, before ?? 0) + SpoolFormat.gap
         registry.begun = CursorRegistry.Begun(sequence: sequence, segment: outcome.nextNumber)
         // What was given up while that one was away was given up to where the next event comes.
         for (name, place) in registry.forgotten where place == before { registry.forgotten[name] = sequence }
@@ -128,7 +128,7 @@ struct LogIdentity {
 
     /// The same, if an earlier start found it, and no segment was begun since.
     func begun(behind outcome: SpoolRecovery.Outcome) -> UInt64? {
-        guard let begun = self.registry.registry?.begun, begun.segment > outcome.newest, begun.sequence > outcome.durableEnd else {
+        guard let begun = self.registry.registry?.begun, begun.segment > outcome.newest, begun.sequence > outcome.given else {
             return nil
         }
         return begun.sequence

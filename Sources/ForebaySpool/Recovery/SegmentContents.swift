@@ -84,6 +84,15 @@ struct SegmentSeal {
         }
     }
 
+    /// In a set-aside log units go on behind what could be read now. What can be read at a later start has the positions of newer events:
+    /// it does not count then.
+    func endDamaged(_ outcome: inout SpoolRecovery.Outcome) {
+        for place in outcome.segments.indices where outcome.segments[place].isDamaged && !outcome.segments[place].hasFooter {
+            self.end(
+                &outcome.segments[place], checksum: UInt32(truncatingIfNeeded: outcome.checksums[outcome.segments[place].number] ?? 0))
+        }
+    }
+
     private func write(
         _ info: inout SegmentInfo, to file: any DiskFile, at position: Int, _ checksum: UInt32
     ) throws(ForebayError) {

@@ -12,6 +12,8 @@ struct SpoolRecovery {
         var ordinals: [RouteID: UInt64] = [:]
         /// W, with what was kept above it.
         var durableEnd: UInt64 = 0
+        /// One past the highest sequence that may have been given.
+        var given: UInt64 = 0
         /// The number of the newest segment that anything knows of, and whether it is gone or can't be read.
         var newest: UInt64 = 0
         var isNewestLost = false
@@ -82,8 +84,8 @@ struct SpoolRecovery {
             try Folder(self.disk).quarantine(path, of: self.directory)
         }
         if let unused { try self.drop(unused, from: &found, newest: outcome.newest, identity) }
-        // Not while the newest is lost: the mark would name a lower one, and that would be missed no more.
-        let unusedFrom = max(unused?.header.knownEnd ?? 0, outcome.isNewestLost ? 0 : try self.dropUnused(&found, identity))
+        let unusedFrom = max(
+            unused?.header.knownEnd ?? 0, try self.dropUnused(&found, lost: outcome.isNewestLost ? outcome.newest : 0, identity))
         try self.dropUnknown(&found)
         let chain = SegmentChain(self.disk)
         for segment in found.segments where !segment.isWhole { chain.mendHeader(of: segment) }
@@ -103,7 +105,7 @@ struct SpoolRecovery {
         }
         if outcome.isTailUnread { try self.renewOrigin(&identity, chance) }
         outcome.origin = identity.registry.registry?.origin ?? outcome.origin
-        self.checkEnd(found, identity, max(highest, identity.marks.max() ?? 0), begun, &outcome)
+        self.checkEnd(found, identity, highest, begun, &outcome)
         self.checkBeginning(identity, &outcome)
         if self.kind == .setAside { self.checkChain(&outcome) }
         let parties = self.kind == .spool ? identity.parties : []
@@ -115,15 +117,9 @@ struct SpoolRecovery {
         let losses = LossCount(segments: outcome.segments, totals: totals, durableEnd: outcome.durableEnd, disk: self.disk)
         if self.kind == .setAside {
             try self.tellLost(outcome.holes, losses, identity.log)
-            // Units go on behind what could be read now. What can be read at a later start has the positions of newer events: it does not
-            // count then.
-            for place in outcome.segments.indices where outcome.segments[place].isDamaged && !outcome.segments[place].hasFooter {
-                SegmentSeal(self.disk).end(
-                    &outcome.segments[place], checksum: UInt32(truncatingIfNeeded: outcome.checksums[outcome.segments[place].number] ?? 0))
-            }
             outcome.kept = self.reporter.damagedSegments
         } else {
-            outcome.kept = self.reporter.hadBack(outcome.segments, parties)
+            outcome.kept = self.reporter.hadBack(outcome.segments, holes: outcome.holes, parties)
             for hole in outcome.holes {
                 self.reporter.report(hole) { range in losses.unsettledOrAll(range, parties) }
             }
@@ -161,8 +157,9 @@ struct SpoolRecovery {
 
     /// Removes newest segments that were never used.
     ///
+    /// - Parameter lost: the number of the newest, if that is lost: it must stay known for the newest.
     /// - Returns: everything below it was durable when such a one was made.
-    private func dropUnused(_ found: inout FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> UInt64 {
+    private func dropUnused(_ found: inout FoundSegments, lost: UInt64, _ identity: LogIdentity) throws(ForebayError) -> UInt64 {
         let marked = identity.marks.max() ?? 0
         var durable: UInt64 = 0
         while found.segments.count > 1, let last = found.segments.last {
@@ -170,7 +167,7 @@ struct SpoolRecovery {
             let (file, itsFile) = (try self.disk.openFromDevice(last.path), try self.disk.open(before.path, []))
             guard try FoundSegments.isUnused((last.header, file), behind: (before.header, itsFile), marked: marked) else { break }
             durable = max(durable, last.header.knownEnd)
-            try self.drop(last, from: &found, newest: before.header.number, identity)
+            try self.drop(last, from: &found, newest: max(before.header.number, lost), identity)
         }
         return durable
     }
@@ -345,7 +342,9 @@ struct SpoolRecovery {
         let end = outcome.segments.last?.end ?? (identity.isVersion1 ? highest : identity.released)
         // What was told of as lost had its numbers: new segments and events never get these, or a later start would take them for it.
         let told = self.reporter.reached
-        outcome.durableEnd = max(highest, end, told.sequence)
+        outcome.given = max(highest, end, told.sequence, identity.marks.max() ?? 0)
+        // The other numbers that were given are below the place where sequences go on then.
+        outcome.durableEnd = begun == nil ? outcome.given : max(highest, end)
         if outcome.isNewestLost {
             self.reporter.report(
                 SpoolAlarm(
@@ -355,19 +354,24 @@ struct SpoolRecovery {
                         + " get ids of a new kind", holdsEvents: true))
         }
         outcome.nextNumber = max(outcome.newest, found.highestName, told.segment) + 1
+        if outcome.durableEnd > end, !outcome.holes.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
+            outcome.holes.append(self.hole(end..<outcome.durableEnd, outcome))
+        }
         // Between what was lost before and what was begun then there was nothing.
-        let first = begun.map { outcome.durableEnd >= $0.sequence ? max(end, $0.sequence) : end } ?? end
-        if outcome.durableEnd > first, !outcome.holes.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
-            outcome.holes.append(
-                MissingRange(
-                    sequences: first..<outcome.durableEnd, segment: outcome.newest, position: outcome.segments.last?.dataEnd ?? 0,
-                    reason: "the log ends below a mark", isGone: outcome.isNewestLost))
+        if let begun, let marked = identity.marks.max(), marked > begun.sequence {
+            outcome.holes.append(self.hole(begun.sequence..<marked, outcome))
         }
         // A first start makes it before the registry: one that was cut short has neither.
         if !identity.isNew, !identity.isVersion1, identity.mark?.value == nil {
             self.reporter.report(
                 SpoolAlarm(file: "\(self.directory)/\(SpoolMark.file)", text: "it is gone or can't be read; it is made anew"))
         }
+    }
+
+    private func hole(_ sequences: Range<UInt64>, _ outcome: Outcome) -> MissingRange {
+        MissingRange(
+            sequences: sequences, segment: outcome.newest, position: outcome.segments.last?.dataEnd ?? 0,
+            reason: "the log ends below a mark", isGone: outcome.isNewestLost)
     }
 
     /// Whether the oldest segments were removed by us.

@@ -48,13 +48,7 @@ struct SpoolStart {
         try reporter.remember(
             AlarmFile(disk: disk, directory: directory, log: identity.log, budget: budget), passed: identity.passed,
             firstSegment: found.segments.first?.header.number ?? 0)
-        let outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter, budget).run(found, &identity, chance: chance)
-        self.outcome = outcome
-        self.view = SpoolView(
-            SpoolView.State(
-                segments: Self.segments(outcome), durableEnd: outcome.durableEnd, ordinals: outcome.ordinals,
-                retention: configuration.kind == .spool ? .cursors : .everything,
-                recent: RecentTail(limit: configuration.kind == .spool ? configuration.recentBytes : 0)))
+        var outcome = try SpoolRecovery(disk, of: directory, configuration.kind, reporter, budget).run(found, &identity, chance: chance)
         // Before the cursors: with them the registry says that every slot is of the present version.
         self.mark = try Self.openMark(configuration, budget, identity, outcome, isTold: reporter.isSaved)
         // Behind the mark: without that, what is begun here would be missed should this start be cut short.
@@ -64,7 +58,13 @@ struct SpoolStart {
         } else {
             self.next = identity.begun(behind: outcome) ?? outcome.durableEnd
         }
-        self.identity = identity
+        if configuration.kind == .setAside { SegmentSeal(disk).endDamaged(&outcome) }
+        (self.identity, self.outcome) = (identity, outcome)
+        self.view = SpoolView(
+            SpoolView.State(
+                segments: Self.segments(outcome), durableEnd: outcome.durableEnd, ordinals: outcome.ordinals,
+                retention: configuration.kind == .spool ? .cursors : .everything,
+                recent: RecentTail(limit: configuration.kind == .spool ? configuration.recentBytes : 0)))
         self.cursors = try CursorSet(configuration, budget, identity, self.view, reporter, moved: moved)
     }
 

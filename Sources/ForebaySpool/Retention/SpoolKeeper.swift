@@ -77,8 +77,12 @@ actor SpoolKeeper {
 
     func release() async {
         self.isReleased = true
-        if !self.reporter.saveAgain() { self.tryAgain() }
-        if await !self.clearPassedSegments() { self.tryAgain() }
+        var isDone = self.reporter.saveAgain()
+        do throws(ForebayError) { isDone = try self.cursors.makeUnmade(self.view) && isDone } catch {
+            self.configuration.onDiskFailure(error)
+        }
+        isDone = await self.clearPassedSegments() && isDone
+        if !isDone { self.tryAgain() }
     }
 
     /// A cursor moved: it and what moves soon after are synced together.
@@ -149,7 +153,9 @@ actor SpoolKeeper {
         var isHeldUp = false
         while let segment = self.passedSegment(behind: last) {
             last = segment
-            if isHeldUp {
+            if self.cursors.isHeld(segment) {
+                isHeldUp = true
+            } else if isHeldUp {
                 _ = self.sweeper.hollow(segment)
             } else {
                 isHeldUp = await !self.clear(segment)
