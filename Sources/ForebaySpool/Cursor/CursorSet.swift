@@ -195,9 +195,7 @@ final class CursorSet: Sendable {
     }
 
     /// Everything below it is settled, durably, by every cursor. None: there is no cursor.
-    var lowestSynced: UInt64? {
-        self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min() }
-    }
+    var lowestSynced: UInt64? { self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min() } }
 
     /// Makes a cursor at the oldest event, or where one of its name was given up; durably.
     func make(_ name: String, routes: [RouteID], _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
