@@ -151,7 +151,8 @@ class Connection:
         base = f"{self.options.first // 100_000_000}.{self.number}.{self.generation}"
         self.keys = [f"{base}.{k}" for k in range(self.options.keys)]
         if self.options.odd_keys:
-            self.keys = [key + "".join(self.random.choices(ODD, k=self.random.randrange(24))) for key in self.keys]
+            # With a mark behind the number, or a key could be another one, with more behind it.
+            self.keys = [f"{key}:" + "".join(self.random.choices(ODD, k=self.random.randrange(24))) for key in self.keys]
         self.reached = [0] * len(self.keys)
         self.generation += 1
 
