@@ -113,6 +113,28 @@ struct RegistryLossTests {
         await spool.close()
     }
 
+    @Test("a copy of a cursor's file is no cursor when the registry is lost; what has no other has one made for it")
+    func copiedCursor() async throws {
+        let fixture = SpoolFixture()
+        var spool = try fixture.open()
+        for route in ["a", "b"] {
+            _ = try await spool.forward(route)
+            try await spool.append(route, ["\(route)0"])
+        }
+        await spool.close()
+        let folder = fixture.directory + "/cursors/"
+        let bytes = try Data(contentsOf: URL(filePath: folder + "forward.a"))
+        for name in ["old-forward.a", "forward.a.bak", "forward.b"] { try bytes.write(to: URL(filePath: folder + name)) }
+        for name in CursorRegistry.files { try FileManager.default.removeItem(atPath: fixture.directory + "/" + name) }
+        for _ in 0..<2 {
+            spool = try fixture.open()
+            let others = spool.allCursors.filter { $0.name != "forward/a" }
+            #expect(others.count == 1 && others[0].routes == [RouteID(name: "b")], "\(others.map(\.name))")
+            #expect(try spool.waiting(others[0]) == ["b0"])
+            await spool.close()
+        }
+    }
+
     @Test("what is given up before all that nobody counts has found room does not come back with that")
     func givenUpWithoutRoom() async throws {
         let fixture = SpoolFixture()

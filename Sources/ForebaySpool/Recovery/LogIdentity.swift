@@ -15,6 +15,8 @@ struct LogIdentity {
     var knownEnd: UInt64 = 0
     /// The cursors' files of this log, by name.
     var cursors: [String: SlotFile.Found] = [:]
+    /// Names of files of cursors in which another cursor's slot stands: copies of it.
+    private var copies: Set<String> = []
     /// Whether there was nothing that says anything.
     var isNew: Bool
     /// Whether there must have been a registry, and it can't be read, or was made anew since by a start that did not come to its end:
@@ -59,6 +61,7 @@ struct LogIdentity {
         self.mark = try SlotFile.read(disk, markPath, as: .mark, log: self.log, takesOlder: self.hasOlderSlots)
         for file in files {
             let name = Self.cursorName(ofFile: file)
+            if let owner = slots[file]?.owner, owner != 0, owner != SpoolCursor.owner(name) { self.copies.insert(name) }
             self.cursors[name] = try SlotFile.read(
                 disk, "\(folder)/\(file)", as: .cursor, log: self.log, owner: SpoolCursor.owner(name), takesOlder: self.hasOlderSlots)
         }
@@ -83,7 +86,7 @@ struct LogIdentity {
         if self.isNew { return registry }
         if self.hasOlderSlots { registry.version = 2 }
         registry.isIncomplete = self.isRegistryLost
-        for name in self.cursors.keys.sorted() {
+        for name in self.cursors.keys.sorted() where !self.copies.contains(name) {
             registry.put(CursorRegistry.Entry(name: name, routes: [RouteID(name: CursorSet.route(of: name))]))
         }
         return registry
