@@ -14,19 +14,26 @@ struct FolderAway {
 extension SimulatedDisk {
     package var isFolderAway: Bool { self.away != nil }
 
-    /// Of a log that is in use, with those above it. What is left of one that could not be made is made again, whatever became of it.
+    /// Of a log that is in use, with those above it. What is left of one that could not be made is made again, whatever became of it: so of a
+    /// side log only where something is in it.
     private var candidates: [String] {
         var paths: Set<String> = []
         for (path, folder) in self.inUse where self.folder(path) === folder && !Self.isSpare(path) {
             var path = Substring(path)
             let parent = path.lastIndex(of: "/").map { path[..<$0] } ?? ""
-            guard [path, parent].contains(where: { self.folder(String($0))?.entries["registry"] != nil }) else { continue }
+            guard [path, parent].contains(where: { self.folder(String($0)).map(Self.isLog) ?? false }) else { continue }
             while let slash = path.lastIndex(of: "/") {
                 paths.insert(String(path))
                 path = path[..<slash]
             }
         }
         return paths.sorted()
+    }
+
+    private static func isLog(_ folder: SimulatedFolder) -> Bool {
+        guard folder.entries["registry"] != nil else { return false }
+        guard folder.entries["units"] != nil, case .folder(let segments) = folder.entries["segments"] else { return true }
+        return !segments.entries.isEmpty
     }
 
     /// What is made again without harm, wherever it went: what is settled ahead is delivered again, the others are of no use to the log.

@@ -61,7 +61,7 @@ package struct Round {
             self.count(life, after: number > 0 ? self.plan.lives[number - 1] : nil, model)
             self.damage(life, disk, model, absences, crashedAt: hasCrashed ? crashedAt : nil, haveSideLogsCrashed, &copies)
             absences.before(number, of: self.plan.lives.count, life.absence?.absence)
-            self.damageBoth(disk, model)
+            self.damageBoth(disk, model, failsReads: life.faults.contains { $0.fault.kind.failsReads })
             self.countCursors(life, disk, model)
             if life.faults.contains(where: { $0.fault.kind.damages }) { model.damaged() }
             let struck = disk.coverage
@@ -147,9 +147,11 @@ package struct Round {
 
     /// With the newest segment and the mark both gone, before a start has seen either, nothing tells that there was more than is left, but
     /// for a cursor that has passed all that is left, and a file that can't be read.
-    private func damageBoth(_ disk: SimulatedDisk, _ model: Model) {
+    ///
+    /// - Parameter failsReads: the start may not read the mark, or the newer half of it.
+    private func damageBoth(_ disk: SimulatedDisk, _ model: Model, failsReads: Bool) {
         let spool = OnDisk(disk, log: "\(SimulatedNode.directory)/spool")
-        guard !spool.hasWholeMark else { return }
+        guard !spool.hasWholeMark || failsReads else { return }
         guard let newest = spool.segments.last else {
             if model.isNewestLost, spool.highestCursor == 0 { model.mayLose(from: 0) }
             return
