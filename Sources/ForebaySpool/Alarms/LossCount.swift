@@ -55,7 +55,12 @@ struct LossCount {
     func lost(
         in holes: [MissingRange], _ units: UnitInventory, untold: (MissingRange) -> [MissingRange]
     ) throws(ForebayError) -> [MissingRange] {
-        let live = units.units
+        // That one is taken from its first frame on disk settles nothing of what was before that.
+        let live = units.units.map { unit in
+            var unit = unit
+            if units.unsettled.contains(unit.number) { unit.settled = 0 }
+            return unit
+        }
         let known = live + units.ended
         let gaps = try self.gaps(of: live, beside: holes)
         var lost = gaps

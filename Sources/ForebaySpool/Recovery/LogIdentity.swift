@@ -117,8 +117,8 @@ struct LogIdentity {
         return sequence
     }
 
-    /// Durably; in a spool, if there is room. Where there is none the next segment says the same, and until there is one a start finds the same
-    /// loss. A side log goes on without what is lost, so it is to be known first.
+    /// Durably; in a spool, if there is room. Where there is none the next segment says the same, and until there is one a start finds the
+    /// same loss. A side log goes on without what is lost, so it is to be known first.
     mutating func save(_ disk: any Disk, to directory: String, _ budget: SpoolBudget) throws(ForebayError) {
         guard !self.registry.isWhole, var registry = self.registry.registry else { return }
         do throws(ForebayError) {

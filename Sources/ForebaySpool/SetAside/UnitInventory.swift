@@ -15,6 +15,8 @@ struct UnitInventory {
     private(set) var highest: UInt64 = 0
     /// Units that only their frames speak of: slots damaged. Taken from their first frame on: sent twice rather than lost.
     private(set) var orphans: [SetAsideLog.Unit] = []
+    /// Those of them of which nothing says how far they are settled.
+    private(set) var unsettled: Set<UInt64> = []
     /// Numbers of which not one frame can be read.
     private(set) var lost: [UInt64] = []
 
@@ -103,6 +105,7 @@ struct UnitInventory {
                     let first = firsts[number] ?? frame.ordinal
                     firsts[number] = first
                     guard let payload = try scanner.payload(of: frame, at: position), let topic = Self.topic(payload) else { continue }
+                    if settled[number] == nil { self.unsettled.insert(number) }
                     self.orphans.append(
                         SetAsideLog.Unit(
                             number: number, topic: topic, partition: nil, partitionCount: 0, code: "UNKNOWN",

@@ -14,8 +14,8 @@ struct FolderAway {
 extension SimulatedDisk {
     package var isFolderAway: Bool { self.away != nil }
 
-    /// Of a log that is in use, with those above it. What is left of one that could not be made is made again, whatever became of it: so of a
-    /// side log only where something is in it.
+    /// Of a log that is in use, with those above it. What is left of one that could not be made is made again, whatever became of it: so of
+    /// a side log only where something is in it.
     private var candidates: [String] {
         var paths: Set<String> = []
         for (path, folder) in self.inUse where self.folder(path) === folder && !Self.isSpare(path) {
