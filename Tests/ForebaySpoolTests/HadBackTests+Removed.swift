@@ -86,12 +86,10 @@ extension HadBackTests {
         return (fixture, path, bytes)
     }
 
-    @Test(
-        "behind one that is put back others were let go of: nobody misses these, not who waited for it, nor who is new",
-        arguments: ["b", "new", "d"])
-    func letGoBehind(route: String) async throws {
+    /// The same, put back when all that was behind it has been let go of but for the newest.
+    private func backBehindLetGo() async throws -> (fixture: SpoolFixture, path: String, bytes: Data) {
         let (fixture, path, bytes) = try await self.away(isEach: false)
-        var spool = try fixture.open { $0.recentBytes = 0 }
+        let spool = try fixture.open { $0.recentBytes = 0 }
         for route in ["a", "c"] { _ = try await spool.forward(route) }
         await self.settle(spool)
         await spool.releasePassedSegments()
@@ -99,10 +97,18 @@ extension HadBackTests {
         #expect(spool.segmentCount == 1)
         await spool.close()
         try bytes.write(to: URL(filePath: path))
+        return (fixture, path, bytes)
+    }
+
+    @Test(
+        "behind one that is put back others were let go of: nobody misses these, not who waited for it, nor who is new",
+        arguments: ["b", "new", "d"])
+    func letGoBehind(route: String) async throws {
+        let (fixture, path, _) = try await self.backBehindLetGo()
         for start in 0..<3 {
             let problems = try SpoolInspection(directory: fixture.directory).verify().problems
             #expect(problems.isEmpty, "start \(start): \(problems)")
-            spool = try fixture.open { $0.recentBytes = 0 }
+            let spool = try fixture.open { $0.recentBytes = 0 }
             for route in ["a", "c"] { _ = try await spool.forward(route) }
             if start > 0 {
                 let cursor = try await spool.forward(route, formerly: route == "new" ? ["b"] : [])
@@ -117,25 +123,18 @@ extension HadBackTests {
         }
         // Should it go again it is missed, and nothing else.
         try FileManager.default.removeItem(atPath: path)
-        spool = try fixture.open { $0.recentBytes = 0 }
+        let spool = try fixture.open { $0.recentBytes = 0 }
         #expect(spool.missing.reduce(0) { $0 + $1.events } == 2, "\(spool.missing)")
         await spool.close()
     }
 
     @Test("what can't be read of one behind which others were let go of is told of when it is put back, and not cut off")
     func letGoBehindUnread() async throws {
-        let (fixture, path, bytes) = try await self.away(isEach: false)
-        var spool = try fixture.open { $0.recentBytes = 0 }
-        for route in ["a", "c"] { _ = try await spool.forward(route) }
-        await self.settle(spool)
-        await spool.releasePassedSegments()
-        await spool.tidy()
-        await spool.close()
-        try bytes.write(to: URL(filePath: path))
+        let (fixture, path, bytes) = try await self.backBehindLetGo()
         let disk = FaultDisk()
         disk.fail { call, place in call == .read && place.hasPrefix(path) && !place.hasSuffix("@0+8192") ? EIO : nil }
         for start in 0..<3 {
-            spool = try start == 0 ? fixture.open(on: disk) : fixture.open()
+            let spool = try start == 0 ? fixture.open(on: disk) : fixture.open()
             #expect(spool.missing.map(\.segment) == [2] && spool.missing.map(\.events) == [1], "start \(start): \(spool.missing)")
             #expect(try Data(contentsOf: URL(filePath: path)) == bytes)
             await spool.close()

@@ -87,18 +87,16 @@ struct SpoolRecovery {
         let unusedFrom = max(
             unused?.header.knownEnd ?? 0, try self.dropUnused(&found, lost: outcome.isNewestLost ? outcome.newest : 0, identity))
         try self.dropUnknown(&found)
-        let chain = SegmentChain(self.disk)
+        let (chain, letGo) = (SegmentChain(self.disk), identity.letGo)
         for segment in found.segments where !segment.isWhole { chain.mendHeader(of: segment) }
 
         // What was begun behind a lost one, and is away, says nothing of what stood before that.
         var highest = max(identity.marks.filter { $0 < begun?.sequence ?? .max }.max() ?? 0, unusedFrom)
         for place in found.segments.indices {
             let next = place + 1 < found.segments.count ? found.segments[place + 1] : nil
-            try self.add(found.segments[place], next: next?.header, to: &outcome, highest: &highest, letGo: identity.letGo)
+            try self.add(found.segments[place], next: next?.header, to: &outcome, highest: &highest, letGo: letGo)
             let header = found.segments[place].header
-            guard let next, header.isUnknown(to: next.header) || header.isApart(from: next.header, below: identity.letGo) else {
-                continue
-            }
+            guard let next, header.isUnknown(to: next.header) || header.isApart(from: next.header, below: letGo) else { continue }
             let (joined, isWritten) = chain.join(next, to: outcome)
             found.replace(joined)
             outcome.isJoined = outcome.isJoined && isWritten
