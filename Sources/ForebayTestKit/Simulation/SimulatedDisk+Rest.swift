@@ -3,12 +3,6 @@ extension SimulatedDisk {
     /// Paths of all files, sorted.
     package var files: [String] { self.root.files(at: "").map(\.path) }
 
-    /// Whether some sector can't be read any more.
-    package var hasBadSectors: Bool { !self.badFiles.isEmpty }
-
-    /// Those of which some sector can't be read any more.
-    package var badFiles: [String] { self.root.files(at: "").filter { !$0.inode.bad.isEmpty }.map(\.path) }
-
     /// Bytes that all files take which have a name.
     package var bytesOfFiles: Int { self.root.files(at: "").reduce(0) { $0 + $1.inode.allocated } }
 

@@ -39,8 +39,6 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     package private(set) var calls = 0
     private(set) var faults: [DiskFault] = []
     private var struck: [Int] = []
-    /// Of which this process could not read something, once.
-    package internal(set) var unreadFiles: [String] = []
     private var death: DiskDeath?
     /// The call at which the process ends; none: it is not known yet, or it ends by itself.
     private var lastCall: Int?
@@ -70,7 +68,6 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
         (self.process, self.faults, self.death) = (process, faults, death)
         self.struck = faults.map { _ in 0 }
         self.calls = 0
-        self.unreadFiles = []
         self.lastCall = death.flatMap { $0.isAtWrite ? nil : $0.call }
         self.eaten = 0
     }

@@ -61,9 +61,7 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
                 let first = Int.random(in: sectors, using: &self.disk.chance) / 8 * 8
                 self.inode.bad.formUnion(first..<first + 8)  // A device's unit of failing is 4 KiB.
             }
-            let fails = self.disk.strikes([.readFails]) != nil
-            if fails { self.disk.unreadFiles.append(self.path) }
-            if fails || self.isBad(position, count) { throw .disk("read", self.path, EIO) }
+            if self.disk.strikes([.readFails]) != nil || self.isBad(position, count) { throw .disk("read", self.path, EIO) }
             return self.inode.read(into: buffer, at: position, isDirect: isDirect)
         }
     }
