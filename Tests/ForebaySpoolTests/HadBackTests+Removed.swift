@@ -223,6 +223,32 @@ extension HadBackTests {
         }
     }
 
+    @Test("of two cursors that a start found no room for the second is made also while the first can't be")
+    func roomForOne() async throws {
+        let fixture = SpoolFixture()
+        var spool = try fixture.open()
+        for route in ["a", "b"] { try await spool.append(route, ["of \(route)"]) }
+        await spool.close()
+        for file in CursorRegistry.files { try FileManager.default.removeItem(atPath: "\(fixture.directory)/\(file)") }
+        let disk = FaultDisk()
+        let failing = Mutex(["unknown-"])
+        disk.fail { call, path in
+            call == .write && failing.withLock { $0.contains { path.contains("/cursors/") && path.contains($0) } } ? ENOSPC : nil
+        }
+        spool = try fixture.open(on: disk, roomInterval: 60_000)
+        #expect(spool.allCursors.isEmpty)
+        let names = [routeA, routeB].sorted { $0.rawValue < $1.rawValue }.map(CursorSet.unknown)
+        for left in [[names[0].split(separator: "/").last.map(String.init)!], []] {
+            failing.withLock { $0 = left }
+            await spool.tidy()
+            #expect(spool.allCursors.map(\.name).sorted() == names.dropFirst(left.count).sorted())
+        }
+        await spool.close()
+        let next = try fixture.open()
+        #expect(next.alarms.isEmpty && next.allCursors.count == 2, "\(next.alarms)")
+        await next.close()
+    }
+
     @Test("one that goes back and is killed then does not deliver its own again", arguments: 0..<40)
     func successorKilled(call: Int) async throws {
         let (fixture, path, bytes) = try await self.away(isEach: true)

@@ -229,4 +229,37 @@ extension RecoveryTableTests {
             await spool.close()
         }
     }
+
+    @Test("of a segment whose end the disk can't read nothing is cut off when the one behind it is gone")
+    func endUnreadBesideGone() async throws {
+        let world = try await World()
+        let path = world.path(2)
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        try world.remove(world.path(3))
+        // Its second event, and its footer.
+        let disk = self.disk(failing: 49_152..<1 << 20, of: path)
+        for isRead in [false, true] {
+            let spool = try world.fixture.open(on: isRead ? SystemDisk() : disk) { $0.recentBytes = 0 }
+            #expect(try spool.events().map(\.0) == (isRead ? [0, 1, 2, 3, 6] : [0, 1, 2, 6]))
+            #expect(spool.missing.contains { $0.sequences.contains(4) } && FileManager.default.contents(atPath: path) == bytes)
+            await spool.close()
+        }
+    }
+
+    @Test("the newest is lost, and one is put back that had been let go of: what was let go of between them is not missed")
+    func oldBesideNewestLost() async throws {
+        let world = try await World(a: 4, b: 5)
+        let bytes = try Data(contentsOf: URL(filePath: world.path(1)))
+        var spool = try await world.open()
+        for route in ["a", "b"] { _ = try await spool.forward(route) }
+        await spool.releasePassedSegments()
+        for _ in 0..<3 { await spool.tidy() }
+        #expect(spool.start == 4)
+        await spool.close()
+        try bytes.write(to: URL(filePath: world.path(1)))
+        for number in [3, 4] as [UInt64] { try world.remove(world.path(number)) }
+        spool = try await world.open()
+        #expect(spool.missing.map(\.sequences) == [4..<7], "\(world.missing())")
+        await spool.close()
+    }
 }

@@ -10,7 +10,7 @@ import Testing
 /// Several things damaged at one start, or a start that is cut short and the next one.
 extension RecoveryTableTests {
     /// The disk without a part of a file.
-    private func disk(failing range: Range<Int>, of path: String) -> FaultDisk {
+    func disk(failing range: Range<Int>, of path: String) -> FaultDisk {
         let disk = FaultDisk()
         disk.fail { call, place in
             call == .read && place.hasPrefix(path) && Self.range(place).overlaps(range) ? EIO : nil
@@ -19,7 +19,7 @@ extension RecoveryTableTests {
     }
 
     /// Of a read, as a rule gets it.
-    private static func range(_ place: String) -> Range<Int> {
+    static func range(_ place: String) -> Range<Int> {
         let numbers = (place.split(separator: "@").last ?? "").split(separator: "+").compactMap { Int($0) }
         return numbers.count == 2 ? numbers[0]..<numbers[0] + numbers[1] : 0..<0
     }

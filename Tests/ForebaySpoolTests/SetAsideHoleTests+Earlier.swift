@@ -89,4 +89,22 @@ extension SetAsideHoleTests {
         for start in 0..<3 { #expect(try log.scan([UInt64(start) + 10: 0]).values(of: UInt64(start) + 10) == ["new \(start)"]) }
         await log.close()
     }
+
+    @Test("a unit whose entry is lost with its older segment settles nothing of that: what it had there is told of, and the rest comes")
+    func entryAndSegment() async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        let large = String(repeating: "s", count: 9_000)
+        var log = try fixture.open()
+        for number in 0..<9 { try await log.append(new: number == 0 ? [unit(1)] : [], [aside(1, ["\(number)" + large])]) }
+        await log.close()
+        try FileManager.default.removeItem(atPath: try fixture.segmentFiles()[0])
+        try FileManager.default.removeItem(atPath: fixture.tablePath)
+        for start in 0..<2 {
+            log = try fixture.open()
+            #expect(log.missing.map(\.sequences) == [0..<6] && log.missing.map(\.unit) == [1], "start \(start): \(log.missing)")
+            let found = try log.scan([1: try #require(log.unit(1)).settled]).all()[1] ?? []
+            #expect(found.map(\.0) == [6, 7, 8], "start \(start)")
+            await log.close()
+        }
+    }
 }

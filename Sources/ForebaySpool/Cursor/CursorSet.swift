@@ -93,24 +93,24 @@ final class CursorSet: Sendable {
     /// - Returns: false: it can't be done yet.
     func makeUnmade(_ view: SpoolView) throws(ForebayError) -> Bool {
         guard self.state.withLock({ !$0.unmade.isEmpty || $0.isMendDue }) else { return true }
-        while let unmade = self.state.withLock({ $0.unmade.first }) {
+        for unmade in self.state.withLock({ $0.unmade }) {
             let isCounted = self.all.contains { $0.stage == Self.stage(of: unmade.name) && $0.routes.contains(unmade.route) }
             do throws(ForebayError) {
                 if !isCounted { _ = try self.put(unmade.name, [unmade.route], unmade.sequence, view) }
                 self.state.withLock { state in
-                    state.unmade.removeFirst()
+                    state.unmade.removeAll { $0.name == unmade.name }
                     state.isMendDue = true
                 }
             } catch {
                 // Too many open files, say, is no reason to stop either.
                 guard error.code != .syncFailed else { throw error }
-                return false
             }
         }
+        guard self.state.withLock({ $0.isMendDue }) else { return false }
         do throws(ForebayError) { try self.mendRegistry(mayFail: true) } catch {
             guard error.code != .syncFailed else { throw error }
         }
-        return self.state.withLock { !$0.isMendDue }
+        return self.state.withLock { !$0.isMendDue && $0.unmade.isEmpty }
     }
 
     /// Whether a segment has something for one that found no room.

@@ -21,7 +21,12 @@ struct SegmentContents {
         scan: while true {
             switch try scanner.step() {
             case .gap: self.hasHoles = true
-            case .footer, .end: break scan
+            case .footer: break scan
+            case .end(let position):
+                // What would stand here next nothing else tells.
+                let next = position..<position + SpoolFormat.frameHeader
+                self.hasHoles = self.hasHoles || end == nil && scanner.couldNotRead(next)
+                break scan
             case .frame(let frame, let position):
                 if let end, frame.base >= end { break scan }
                 self.add(frame, at: position)

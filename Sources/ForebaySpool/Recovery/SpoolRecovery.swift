@@ -337,7 +337,8 @@ struct SpoolRecovery {
         _ found: FoundSegments, _ identity: LogIdentity, _ highest: UInt64, _ begun: CursorRegistry.Begun?, _ outcome: inout Outcome
     ) {
         // Version 1 removed the newest one, too, when nobody needed it.
-        let end = outcome.segments.last?.end ?? (identity.isVersion1 ? highest : identity.released)
+        let last = outcome.segments.last?.end
+        let end = identity.isVersion1 ? last ?? highest : max(last ?? 0, identity.released)
         // What was told of as lost had its numbers: new segments and events never get these, or a later start would take them for it.
         let told = self.reporter.reached
         outcome.given = max(highest, end, told.sequence, identity.marks.max() ?? 0)
