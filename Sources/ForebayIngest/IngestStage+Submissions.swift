@@ -101,11 +101,7 @@ extension IngestStage {
                     let ticket = waiters.expect(sequences: sequences) { settlements in
                         loop.execute { self.assumeIsolated { $0.settled(wait, settlements) } }
                     }
-                    let refused = wait.ticket.withLock { own in
-                        defer { own = ticket }
-                        return own
-                    }
-                    if let refused { waiters.forget(refused) }  // Numbered before, in a group that had no room.
+                    wait.ticket.withLock { $0 = ticket }
                 }
             }
         }

@@ -145,6 +145,36 @@ struct BatchTests {
         #expect(again?.count == nil)
     }
 
+    @Test("a batch takes no more memory along than four times its bytes, and a builder keeps no more than it began with")
+    func lean() {
+        var builder = BatchBuilder()
+        func append(_ bytes: Int, to builder: inout BatchBuilder) {
+            [UInt8](repeating: 7, count: bytes).withUnsafeBytes { value in
+                Array("t".utf8).withUnsafeBytes { topic in
+                    builder.append(EventFields(topic: topic, value: value, timestamp: 5))
+                }
+            }
+        }
+        var made: [Batch] = []
+        for (bytes, isTakenBack) in [0, 10, 4000, 4096, 16_000, 70_000, 10, 1 << 20, 10].map({ ($0, false) }) + [
+            (1 << 20, true), (9, false),
+        ] {
+            let start = builder.mark
+            append(bytes, to: &builder)
+            if isTakenBack {
+                builder.rollback(to: start)
+                append(11, to: &builder)
+            }
+            guard let batch = builder.finish(route: RouteID(name: "r"), acceptedAt: 1) else { continue }
+            #expect(batch.slab.capacity <= 4 * batch.byteCount && batch.isWellFormed, "\(bytes)")
+            batch.forEachEvent { event, _ in
+                #expect(event.value?.count == (isTakenBack ? 11 : bytes) && event.value?.allSatisfy { $0 == 7 } ?? false)
+            }
+            made.append(batch)
+        }
+        #expect(made.count == 11 && Set(made.map { ObjectIdentifier($0.slab) }).count == 11)
+    }
+
     @Test("records copied from one batch to another stay the same")
     func copied() throws {
         var generator = SplitMix(seed: 4)

@@ -54,7 +54,7 @@ struct LogTests {
         _ = try await spool.commit([submission([(route, [value])])])
     }
 
-    @Test("a group is numbered, written, synced and only then acknowledged; the first one makes its segment")
+    @Test("a group is written, synced, numbered and only then acknowledged; the first one makes its segment")
     func commits() async throws {
         let world = World()
         let spool = try world.open()
@@ -72,8 +72,9 @@ struct LogTests {
         #expect(
             seen.all[0].filter { !$0.hasPrefix("open") } == [
                 "write segments/new-1", "sync segments/new-1", "rename \(name)", "syncFolder segments", "write mark", "sync mark",
+                "write segments/new-1",
             ])
-        #expect(world.watched.calls().filter { !$0.hasPrefix("sync") } == ["write segments/new-1"])
+        #expect(world.watched.calls().isEmpty)
         #expect(spool.durableEnd == 3 && spool.start == 0 && spool.segmentCount == 1)
         #expect(try await spool.commit([]).isEmpty)
         let empty = try await spool.commit([Submission(batches: [], ack: AckToken { _ in }), submission([])])

@@ -21,6 +21,26 @@ struct WriterRoomTests {
         await spool.close()
     }
 
+    @Test("a group that finds no room has no numbers: those that it would have had are told with the group that gets them")
+    func numbers() async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10), disk = FaultDisk()
+        let spool = try fixture.open(on: disk)
+        try await spool.append("a", ["before"])
+        let numbers = Happenings<String>()
+        func submission(_ name: String) -> Submission {
+            Submission(
+                batches: [batch(routeA, [name]), batch(routeB, [name])],
+                ack: AckToken(onNumbered: { numbers.add("\(name) \($0)") }) { _ in })
+        }
+        disk.fail { call, path in call == .write && path.contains("/segments/") ? ENOSPC : nil }
+        let error = await #expect(throws: ForebayError.self) { _ = try await spool.commit([submission("one"), submission("two")]) }
+        #expect(error?.code == .spoolFull && numbers.all.isEmpty)
+        disk.fail(nil)
+        for name in ["one", "two"] { _ = try await spool.commit([submission(name)]) }
+        #expect(numbers.all == ["one [1, 2]", "two [3, 4]"])
+        await spool.close()
+    }
+
     @Test("readers know the places of groups in the segment that is written as those who come after a restart")
     func index() async throws {
         let fixture = SpoolFixture(segmentSize: 8 << 20)

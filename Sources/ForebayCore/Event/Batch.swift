@@ -95,5 +95,6 @@ package struct Batch: Sendable {
 }
 
 extension Batch: Weighted {
-    package var weight: Int { self.byteCount }
+    /// With what keeping it costs.
+    package var weight: Int { self.byteCount + 256 }
 }

@@ -27,7 +27,7 @@ package struct EventFields {
     }
 }
 
-/// Gathers events of one route into one run of bytes; what it holds becomes a ``Batch`` without a copy.
+/// Gathers events of one route into one run of bytes; what it holds becomes a ``Batch`` without a copy, unless it is little.
 package struct BatchBuilder: ~Copyable {
     /// A place to go back to, when a request turns out to be bad in the middle.
     package struct Mark: Sendable {
@@ -105,10 +105,10 @@ package struct BatchBuilder: ~Copyable {
     /// Hands over what was gathered, not numbered yet, and begins anew. None if there is nothing.
     package mutating func finish(route: RouteID, acceptedAt: Int64) -> Batch? {
         guard self.count > 0 else { return nil }
+        let (slab, range) = self.slab.lean(0..<self.byteCount)
         let batch = Batch(
-            lane: .spool(.none), origin: nil, first: 0, count: self.count, route: route, acceptedAt: acceptedAt, slab: self.slab,
-            range: 0..<self.byteCount)
-        self.slab = Slab(capacity: self.initialCapacity)
+            lane: .spool(.none), origin: nil, first: 0, count: self.count, route: route, acceptedAt: acceptedAt, slab: slab, range: range)
+        if slab === self.slab || self.slab.capacity > self.initialCapacity { self.slab = Slab(capacity: self.initialCapacity) }
         self.byteCount = 0
         self.count = 0
         return batch

@@ -28,7 +28,8 @@ package final class AckToken: Sendable {
     private let onNumbered: (@Sendable ([UInt64]) -> Void)?
 
     /// - Parameters:
-    ///   - onNumbered: told the first sequence of each batch before anything is written or can be delivered; on the commit thread.
+    ///   - onNumbered: told the first sequence of each batch once all is durable, before anything of it can be delivered; on the commit
+    ///     thread.
     ///   - settle: told the outcome; on any thread.
     package init(
         onNumbered: (@Sendable (_ firstSequences: [UInt64]) -> Void)? = nil, settle: @escaping @Sendable (AckOutcome) -> Void

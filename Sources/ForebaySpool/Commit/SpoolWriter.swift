@@ -90,8 +90,6 @@ actor SpoolWriter {
         let size = plan.size
         let active = try self.segment(toFit: size)
         let firstSequences = plan.places.map { places in places.map { active.end + $0 } }
-        for (submission, sequences) in zip(submissions, firstSequences) { submission.ack.numbered(sequences) }
-
         let began = self.configuration.surroundings.time.monotonicNanoseconds
         let headers: [FrameHeader]
         do throws(ForebayError) {
@@ -114,6 +112,7 @@ actor SpoolWriter {
         self.metrics.synced(nanoseconds: took, bytes: size, events: plan.eventCount)
 
         active.advance(headers, size: size)
+        for (submission, sequences) in zip(submissions, firstSequences) { submission.ack.numbered(sequences) }
         self.publish(active, headers, plan.batches(headers, of: active.header))
         self.publishRoom()
         self.askForNext()
