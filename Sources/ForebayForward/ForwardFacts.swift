@@ -166,8 +166,8 @@ extension ForwardStage {
     func targetAnswered() {
         self.heardAt = self.loop.nowMilliseconds
         self.wantsAnswer = false
-        guard self.role == .direct else { return }
         let away = self.health.answered(at: self.surroundings.time.wallMilliseconds)
+        guard self.role == .direct else { return }
         self.showHealth()
         guard let away else { return }
         self.logger.info("the cluster answers again", ["route": self.route, "seconds": "\(away / 1000)"])
@@ -175,18 +175,16 @@ extension ForwardStage {
 
     /// The cluster was asked and did not answer.
     func targetFailed(_ failure: KafkaFailure) {
-        guard self.role == .direct else { return }
         self.health.failed(failure, at: self.surroundings.time.wallMilliseconds)
-        self.tellHealth()
+        if self.role == .direct { self.tellHealth() }
     }
 
     /// The client met a failure that it goes on trying.
     func clientFailed(_ failure: KafkaFailure) {
         self.clientFailedAt = self.loop.nowMilliseconds
-        guard self.role == .direct else { return }
         let before = self.health.trouble?.failure.code
         self.health.heard(failure, at: self.surroundings.time.wallMilliseconds)
-        guard self.health.trouble?.failure.code != before else { return }
+        guard self.role == .direct, self.health.trouble?.failure.code != before else { return }
         self.tellHealth()
         self.wantsAnswer = true  // So that its return is seen, though nothing may be sent meanwhile.
         self.wanted[ProducerSlot.main.rawValue].notify()

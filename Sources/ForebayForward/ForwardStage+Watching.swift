@@ -45,7 +45,9 @@ extension ForwardStage {
         let time = self.surroundings.time
         let ahead = time.wallMilliseconds - Int64(clamping: time.monotonicNanoseconds / 1_000_000)
         defer { self.wallAhead = ahead }
-        guard let before = self.wallAhead, before - ahead > 2000, self.health.isUp != true || self.mayMissBroker else { return }
+        guard let before = self.wallAhead, before - ahead > 2000, self.producers.contains(where: { $0 != nil }),
+            self.health.isUp != true || self.mayMissBroker
+        else { return }
         self.logger.warning(
             "the clock was set back while the cluster, or a broker of it, is away; its producers are made anew",
             ["route": self.route, "milliseconds": "\(before - ahead)"])
