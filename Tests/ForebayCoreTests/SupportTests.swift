@@ -235,6 +235,19 @@ struct SupportTests {
         #expect(grown.contains { $0 < 1000 }, "\(grown)")
     }
 
+    @Test("what a file system says is free can be added to what is there, whatever it says")
+    func room() {
+        for (blocks, unit, free) in [
+            (0, 4096, 0), (100, 512, 51_200), (100, 4096, 409_600), (1 << 53, 1024, Int.max / 8), ((1 << 43) - 1, 1 << 20, Int.max / 8),
+            (1 << 52, 4096, Int.max / 8), (.max, 1, Int.max / 8), (.max, .max, Int.max / 8),
+            ((1 << 40) + 1, 1 << 10, (1 << 50) + (1 << 10)),
+        ] as [(UInt, UInt, Int)] {
+            var status = statvfs()
+            (status.f_bavail, status.f_blocks, status.f_frsize) = (blocks, blocks, unit)
+            #expect(status.room == (free, free), "\(blocks) blocks of \(unit)")
+        }
+    }
+
     @Test("the oldest has waited since it was accepted, by the time of day, and for as long as it was seen, whatever that says")
     func waits() {
         struct Times: TimeSource {

@@ -28,8 +28,7 @@ package struct DataFolder: Sendable {
         self.exists = place == path
         self.place = place
         self.open = place == path ? Self.openFolder(path, depth: 4) : nil
-        let free = UInt64(system.f_bavail).multipliedReportingOverflow(by: UInt64(system.f_frsize))
-        self.room = Int(clamping: free.overflow ? .max : free.partialValue) + (place == path ? Self.bytes(in: path, depth: 4) : 0)
+        self.room = system.room.free + (place == path ? Self.bytes(in: path, depth: 4) : 0)
     }
 
     /// Why a node must not use it; none if it may.

@@ -152,9 +152,7 @@ package struct SystemDisk: Disk {
         try self.inFolder(path, "statvfs") { descriptor throws(ForebayError) in
             var status = statvfs()
             guard fstatvfs(descriptor, &status) == 0 else { throw .disk("statvfs", path, errno) }
-            let unit = UInt(status.f_frsize)
-            // Some network file systems claim more bytes than an Int counts.
-            return (Int(clamping: UInt(status.f_bavail) &* unit), Int(clamping: UInt(status.f_blocks) &* unit))
+            return status.room
         }
     }
 
