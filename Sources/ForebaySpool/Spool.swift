@@ -117,7 +117,7 @@ package final class Spool: Sendable {
     /// now and then.
     package var isFull: Bool {
         let room = self.budget.room(for: self.configuration.kind)
-        let newFiles = room >= self.configuration.leastSegment ? room : 0
+        let newFiles = room >= self.configuration.leastSegment && !self.view.takesNoFile ? room : 0
         let isFull = self.view.roomWithoutNewFile + newFiles < min(self.configuration.segmentSize / 4, 8 << 20)
         if isFull, self.view.wantsLookForRoom() {
             let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)

@@ -41,6 +41,52 @@ struct WriterRoomTests {
         await spool.close()
     }
 
+    @Test(
+        "a disk that takes no new file, however many bytes it says are free, is full; it is tried again each second",
+        arguments: [ENOSPC, EDQUOT])
+    func noFile(reason: Int32) async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10), disk = FaultDisk()
+        let spool = try fixture.open(on: disk, roomInterval: 10)
+        let value = String(repeating: "w", count: 60_000)  // Four of them fit.
+        for _ in 0..<4 { try await spool.append("a", [value]) }
+        #expect(!spool.isFull)
+        disk.fail { call, path in call == .open && (path.contains("/new-") || path.contains("/prepared-")) ? reason : nil }
+        let looks = Happenings<Void>()
+        for _ in 0..<2 {
+            let error = await #expect(throws: ForebayError.self) { try await spool.append("a", [value]) }
+            #expect(error?.code == .spoolFull && spool.isFull)
+        }
+        disk.fail { call, path in
+            guard call == .open, path.contains("/new-") || path.contains("/prepared-") else { return nil }
+            looks.add(())
+            return reason
+        }
+        await looks.wait(forCount: 4)
+        #expect(spool.isFull)
+        disk.fail(nil)
+        #expect(await eventually { !spool.isFull })
+        try await spool.append("a", [value])
+        #expect(spool.segmentCount == 2 && !spool.isFull)
+        let files = try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder)
+        #expect(files.allSatisfy { $0.hasSuffix(".segment") }, "\(files)")
+        await spool.close()
+    }
+
+    @Test("where a group that was refused can't be taken back nothing is written over it: the next goes into the next segment")
+    func notTakenBack() async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10), disk = FaultDisk()
+        let spool = try fixture.open(on: disk, roomInterval: 10)
+        try await spool.append("a", ["before"])
+        disk.fail { call, path in (call == .write || call == .truncate) && path.contains("/segments/") ? ENOSPC : nil }
+        await #expect(throws: ForebayError.self) { try await spool.append("a", ["refused"]) }
+        disk.fail(nil)
+        #expect(spool.view.roomWithoutNewFile == 0)
+        #expect(await eventually { !spool.isFull })
+        try await spool.append("a", ["after"])
+        #expect(try spool.segmentCount == 2 && spool.events().map(\.1) == ["before", "after"])
+        await spool.close()
+    }
+
     @Test("readers know the places of groups in the segment that is written as those who come after a restart")
     func index() async throws {
         let fixture = SpoolFixture(segmentSize: 8 << 20)

@@ -100,7 +100,8 @@ actor SpoolWriter {
         } catch  where error.code == .spoolFull {
             self.withdraw(from: active)
             self.budget.refresh()
-            // Room that the disk did not give is none, until it has some again.
+            // What the disk did not give is none, until it has some again.
+            self.view.setTakesNoFile(true)
             self.view.setRoom(self.prepared?.size ?? 0)
             throw error
         } catch {
@@ -118,6 +119,12 @@ actor SpoolWriter {
         self.askForNext()
         self.scheduleMark()
         return firstSequences.map { DurableReceipt(origin: active.header.origin, firstSequences: $0) }
+    }
+
+    /// The disk takes files again.
+    func gotRoom() {
+        self.view.setTakesNoFile(false)
+        self.publishRoom()
     }
 
     private func withdraw(from active: SegmentWriter) {
@@ -190,6 +197,7 @@ actor SpoolWriter {
             if prepared != nil { self.dropPrepared() }
             if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
             self.budget.refresh()
+            if error.code == .spoolFull { self.view.setTakesNoFile(true) }
             throw error
         }
         if prepared != nil {
@@ -214,7 +222,7 @@ actor SpoolWriter {
             mark.durable = next.header.knownEnd
         }
         self.hasAskedForNext = false
-        self.publishRoom()
+        self.gotRoom()
         if prepared == nil { self.sweepIfFull() }
         return next
     }

@@ -268,6 +268,16 @@ actor SpoolKeeper {
         self.view.lookedForRoom()
         guard !self.isClosed else { return }
         self.budget.refresh()
+        if self.view.takesNoFile, self.takesFile() { await self.writer.gotRoom() }
         self.makeBallast()
+    }
+
+    /// What a file system says is free need not be for us: an inode for the file, a quota.
+    private func takesFile() -> Bool {
+        let path = self.nextPreparedPath()
+        defer { try? self.configuration.disk.remove(path) }  // Taken away at the next start, too.
+        // Whatever fails: the next look tries again.
+        return (try? PreparedSegment.fill(self.configuration.disk, path, size: max(SpoolFormat.block, self.configuration.leastSegment)))
+            != nil
     }
 }

@@ -15,6 +15,8 @@ final class SegmentWriter {
     private(set) var index: [SegmentFooter.IndexEntry] = []
     private(set) var checksum: UInt32 = 0
     private(set) var ordinals: [RouteID: UInt64] = [:]
+    /// Something of a group that was refused stands behind ``position``, and can't be taken back: nothing may be written over its beginning.
+    private var holdsRefused = false
     private var staging: Slab
     private static let usualStaging = 4 << 20
 
@@ -71,7 +73,7 @@ final class SegmentWriter {
 
     /// Whether a group of `size` bytes fits, with the footer behind it.
     func fits(_ size: Int) -> Bool {
-        self.position + size + self.footerRoom <= self.capacity
+        !self.holdsRefused && self.position + size + self.footerRoom <= self.capacity
     }
 
     /// Beside the group there is room for the header and the footer, and for some small groups more.
@@ -79,7 +81,7 @@ final class SegmentWriter {
         max(segmentSize, groupSize + (72 << 10))
     }
 
-    var room: Int { max(0, self.capacity - self.footerRoom - self.position) }
+    var room: Int { self.holdsRefused ? 0 : max(0, self.capacity - self.footerRoom - self.position) }
 
     private var footerRoom: Int {
         SpoolFormat.aligned(SegmentFooter.fixed + 16 * (self.index.count + self.ordinals.count + 64) + 16)
@@ -140,8 +142,10 @@ final class SegmentWriter {
     /// A write that ran out of room: the file ends again where its sound data does, durably. Of a small group all may stand there where a
     /// file system's blocks are smaller than ours, and what was refused must not come after a power cut.
     func withdraw() throws(ForebayError) {
+        self.holdsRefused = true
         try self.file.truncate(to: self.position)
         try self.file.sync()
+        self.holdsRefused = false
     }
 
     /// Ends the segment: footer, and the file cut to its length, synced.
