@@ -2,6 +2,7 @@ import ForebayCore
 import ForebayTestKit
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -61,14 +62,78 @@ struct WriterRoomTests {
             looks.add(())
             return reason
         }
-        await looks.wait(forCount: 4)
-        #expect(spool.isFull)
+        #expect(await eventually { spool.isFull && looks.count >= 4 })
         disk.fail(nil)
         #expect(await eventually { !spool.isFull })
         try await spool.append("a", [value])
         #expect(spool.segmentCount == 2 && !spool.isFull)
         let files = try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder)
         #expect(files.allSatisfy { $0.hasSuffix(".segment") }, "\(files)")
+        await spool.close()
+    }
+
+    /// Everything that is there is settled by its route.
+    private func settled(_ spool: Spool) async throws {
+        let cursor = try await spool.forward("a")
+        await spool.releasePassedSegments()
+        cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor))
+        await spool.tidy()
+    }
+
+    @Test(
+        "the newest segment makes room, too, when all of it is settled: a lower max_size than it takes stops nothing",
+        arguments: [false, true])
+    func lowered(isWaiting: Bool) async throws {
+        let fixture = SpoolFixture(segmentSize: 2 << 20)
+        var spool = try fixture.open()
+        try await spool.append("a", [String(repeating: "l", count: 900_000)])
+        if !isWaiting { try await self.settled(spool) }
+        await spool.close()
+        let budget = try SpoolBudget(capacity: 640 << 10, directory: fixture.directory)
+        spool = try fixture.open(roomInterval: 10, budget: budget) { $0.segmentSize = 64 << 10 }
+        #expect(spool.isFull)
+        if isWaiting {
+            await spool.releasePassedSegments()
+            #expect(await !eventually(within: .milliseconds(100)) { !spool.isFull }, "it is needed")
+        }
+        try await self.settled(spool)
+        #expect(await eventually { !spool.isFull && budget.usedBytes < 200 << 10 })
+        for _ in 0..<20 { try await spool.append("a", [String(repeating: "m", count: 10_000)]) }
+        #expect(try spool.events(from: 1).count == 20 && spool.missing.isEmpty)
+        await spool.close()
+        spool = try fixture.open()
+        #expect(try spool.damage == SpoolDamage() && spool.events(from: 1).count == 20)
+        await spool.close()
+    }
+
+    @Test("the same where others have filled the disk: the reserve gives the room for its successor")
+    func filled() async throws {
+        let fixture = SpoolFixture(segmentSize: 256 << 10), disk = FaultDisk()
+        let budget = try SpoolBudget(capacity: 1 << 20, directory: fixture.directory, disk: disk, ballast: 128 << 10)
+        let spool = try fixture.open(on: disk, roomInterval: 10, budget: budget)
+        await spool.releasePassedSegments()
+        let ballast = fixture.directory + "/ballast"
+        #expect(await eventually { FileManager.default.fileExists(atPath: ballast) })
+        try await spool.append("a", ["0"])
+        disk.tell((free: 0, total: 1 << 40))
+        let given = Mutex(false)
+        disk.fail { call, path in
+            if call == .remove, path == ballast { given.withLock { $0 = true } }
+            return call == .write && path.hasSuffix("/new-2") && !given.withLock { $0 } ? ENOSPC : nil
+        }
+        for _ in 0..<4 { try await spool.append("a", [String(repeating: "f", count: 60_000)]) }
+        await #expect(throws: ForebayError.self) { try await spool.append("a", [String(repeating: "n", count: 60_000)]) }
+        #expect(spool.isFull)
+        try await self.settled(spool)
+        #expect(!given.withLock { $0 } && spool.segmentCount == 1)
+        #expect(
+            await eventually {
+                _ = spool.isFull; return spool.start == 5 && spool.segmentCount == 1
+            })
+        #expect(given.withLock { $0 })
+        disk.tell((free: 192 << 10, total: 1 << 40))
+        try await spool.append("a", ["on it goes"])
+        #expect(try spool.events(from: 5).map(\.1) == ["on it goes"])
         await spool.close()
     }
 

@@ -185,14 +185,31 @@ actor SpoolWriter {
         }
     }
 
+    /// There is no room for another segment, but perhaps in the newest, of which all is settled: it goes as soon as it has a successor.
+    ///
+    /// - Parameter settled: everything below it is, durably.
+    /// - Returns: whether it has one now.
+    func leaveNewest(settled: UInt64) -> Bool {
+        let isShort = self.budget.room(for: self.configuration.kind) < self.configuration.leastSegment || self.view.takesNoFile
+        guard isShort, !self.isClosed, let newest = self.view.read({ $0.segments.last }), newest.base < newest.end, newest.end <= settled
+        else { return false }
+        do throws(ForebayError) { try self.roll(toFit: 0, leaving: newest) } catch {
+            self.logger.info("the newest segment is settled, and can't be left yet", ["error": error.description])
+            return false
+        }
+        return true
+    }
+
     /// Begins the next segment, and seals the one before it.
-    @discardableResult private func roll(toFit size: Int) throws(ForebayError) -> SegmentWriter {
+    ///
+    /// - Parameter settled: the newest, if it goes then.
+    @discardableResult private func roll(toFit size: Int, leaving settled: SegmentInfo? = nil) throws(ForebayError) -> SegmentWriter {
         var prepared = self.prepared
         if let found = prepared, found.size < SegmentWriter.capacity(for: size, segmentSize: 0) { prepared = nil }
-        let capacity = if let prepared { prepared.size } else { try self.capacity(toFit: size) }
+        let capacity = if let prepared { prepared.size } else { try self.capacity(toFit: size, leaving: settled?.size ?? 0) }
         let next: SegmentWriter
         do throws(ForebayError) {
-            next = try self.withReserve { () throws(ForebayError) in try self.make(prepared, capacity: capacity) }
+            next = try self.withReserve(settled != nil) { () throws(ForebayError) in try self.make(prepared, capacity: capacity) }
         } catch {
             if prepared != nil { self.dropPrepared() }
             if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
@@ -227,9 +244,12 @@ actor SpoolWriter {
         return next
     }
 
-    /// Dead letters and what is set aside must go on where the disk is full: others may have taken what was free.
-    private func withReserve<Result>(_ body: () throws(ForebayError) -> Result) throws(ForebayError) -> Result {
-        try self.configuration.kind.isSideLog ? self.budget.withReserve(body) : body()
+    /// Dead letters and what is set aside must go on where the disk is full: others may have taken what was free. So must what gives room
+    /// back.
+    private func withReserve<Result>(
+        _ givesRoom: Bool = false, _ body: () throws(ForebayError) -> Result
+    ) throws(ForebayError) -> Result {
+        try self.configuration.kind.isSideLog || givesRoom ? self.budget.withReserve(body) : body()
     }
 
     private func make(_ prepared: PreparedSegment?, capacity: Int) throws(ForebayError) -> SegmentWriter {
@@ -253,13 +273,13 @@ actor SpoolWriter {
     }
 
     /// Bytes that a new segment may take: less than usual where room is short.
-    private func capacity(toFit size: Int) throws(ForebayError) -> Int {
+    private func capacity(toFit size: Int, leaving settled: Int) throws(ForebayError) -> Int {
         let kind = self.configuration.kind
         let usual = SegmentWriter.capacity(for: size, segmentSize: self.configuration.segmentSize)
         let least = SegmentWriter.capacity(for: size, segmentSize: self.configuration.leastSegment)
         if self.budget.room(for: kind) < usual { self.makeRoom() }
         if kind.isSideLog, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }
-        let room = self.budget.room(for: kind) + self.spentOnSettled
+        let room = self.budget.room(for: kind) + self.spentOnSettled + settled
         guard room >= least else { throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment") }
         return min(usual, room / SpoolFormat.block * SpoolFormat.block)
     }

@@ -269,6 +269,11 @@ actor SpoolKeeper {
         guard !self.isClosed else { return }
         self.budget.refresh()
         if self.view.takesNoFile, self.takesFile() { await self.writer.gotRoom() }
+        if self.isReleased, case .cursors = self.view.read({ $0.retention }), let settled = self.cursors.lowestSynced,
+            await self.writer.leaveNewest(settled: settled), await !self.clearPassedSegments()
+        {
+            self.tryAgain()
+        }
         self.makeBallast()
     }
 
