@@ -30,6 +30,8 @@ import Testing
         let result = try await BuiltProgram.run(["demo", "--tail"] + ports, environment: ["TMPDIR": folder.path]) { process, out in
             // Two events in its Kafka: it runs.
             out.waitForLines(with: " @", count: 2)
+            // What others take for a wish to open their log anew ends nothing.
+            for signal in [SIGUSR1, SIGUSR2, SIGALRM] { kill(process, signal) }
             kill(process, SIGHUP)
         }
         #expect(result.code == 0)

@@ -79,6 +79,11 @@ struct RemovedRoutesTests {
             let held = try await node.routes("routes", "routes")
             #expect(held.map { $0["route"] as? String } == ["a", "b", "c", "d", "gone"])
             #expect(held.map { $0["state"] as? String } == ["configured", "removed", "removed", "configured", "removed"])
+            // Both say the same of one that is configured.
+            for (field, route) in [("lag_events", "a"), ("dead_letter_bytes", "a"), ("dead_letter_bytes", "d"), ("dead_letters", "d")] {
+                let said = [routes, held].map { $0.first { $0["route"] as? String == route }?[field] as? Int }
+                #expect(said[0] == said[1] && said[0] != nil, "\(field) of \(route): \(said)")
+            }
             #expect(
                 try await node.text("/metrics").split(separator: "\n").contains(
                     #"forebay_delivery_lag_events{route="b",stage="forward"} 7"#))

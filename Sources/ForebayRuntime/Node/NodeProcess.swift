@@ -85,6 +85,13 @@ private final class Signals: Sendable {
                     deadline.timer = loop.timer(after: Int(patience.components.seconds + 2) * 1000) { DiskFailure.leaveUnfinished() }
                 }
             }
+            // To others these mean to open their log anew, say: nobody ends a node by them.
+            for (number, name) in [(SIGUSR1, "SIGUSR1"), (SIGUSR2, "SIGUSR2"), (SIGALRM, "SIGALRM")] {
+                _ = try loop.signal(number) {
+                    Logger(label: "node").warning(
+                        "\(name) means nothing here; the log goes to stderr, and there is no file to open anew", [:])
+                }
+            }
             if endsOnHangup { return }
             _ = try loop.signal(SIGHUP) {
                 Logger(label: "node").warning("SIGHUP: reloading the configuration is not supported yet; restart to apply a change", [:])

@@ -1,4 +1,5 @@
 import ForebayAdmin
+import ForebayBuffer
 import ForebayCore
 import ForebayForward
 import ForebaySpool
@@ -173,10 +174,9 @@ actor RemovedRoutes {
             all.append(
                 RouteHolding(
                     route: name, stage: Self.forward, isConfigured: true, cursor: route.cursor.sequence,
-                    lagEvents: self.storage.spool.lag(of: route.cursor), setAsideEvents: route.setAside.events,
-                    deadLetters: self.storage.deadLetters[name]?.count ?? 0, spoolBytes: held.bytes,
-                    setAsideBytes: asideBytes,
-                    deadLetterBytes: try self.data.folder(.deadLetters, name).size()))
+                    lagEvents: route.source.waiting, setAsideEvents: route.setAside.events,
+                    deadLetters: self.storage.deadLetters[name]?.count ?? 0, spoolBytes: held.bytes, setAsideBytes: asideBytes,
+                    deadLetterBytes: self.storage.deadLetters[name]?.byteCount ?? 0))
         }
         return all.sorted { ($0.route, $0.stage) < ($1.route, $1.stage) }
     }

@@ -15,7 +15,7 @@ final class SegmentWriter {
     private(set) var index: [SegmentFooter.IndexEntry] = []
     private(set) var checksum: UInt32 = 0
     private(set) var ordinals: [RouteID: UInt64] = [:]
-    /// Something of a group that was refused stands behind ``position``, and can't be taken back: nothing may be written over its beginning.
+    /// Something of a group that was refused stands behind ``position`` and can't be taken back: nothing may be written over its beginning.
     private var holdsRefused = false
     private var staging: Slab
     private static let usualStaging = 4 << 20

@@ -183,10 +183,10 @@ struct Trouble {
             // Nodes of an earlier version tell of the range alone.
             let count = alarm["lost_events"]?.integer.map { (partialValue: $0, overflow: false) } ?? end.subtractingReportingOverflow(first)
             let topic = alarm["topic"]?.text.map { " of topic \($0)" } ?? ""
+            let lost = count.overflow ? "some" : Shown.count(count.partialValue)
             return Self.alarm(
                 alarm,
-                "\(count.overflow ? "some" : Shown.count(count.partialValue)) events\(topic) are lost to damage of the disk (from \(first) on)"
-            )
+                "\(lost) \(lost == "1" ? "event\(topic) is" : "events\(topic) are") lost to damage of the disk (from \(first) on)")
         }
             + others.map {
                 let log = $0["log"]?.text ?? "a log"
@@ -221,8 +221,10 @@ struct Trouble {
             let (first, end) = (missing["first"]?.integer ?? 0, missing["end"]?.integer ?? 0)
             // The range is one past the last; a number from outside may have nothing in front of it.
             let last = end.subtractingReportingOverflow(1)
+            let isOne = last.partialValue == first
+            let events = isOne ? "event \(first) is" : "events \(first) to \(last.overflow ? end : last.partialValue) are"
             return Trouble(
-                what: "events \(first) to \(last.overflow ? end : last.partialValue) are lost to damage of the disk",
+                what: "\(events) lost to damage of the disk",
                 why: "\(missing["file"]?.text ?? "?"): \(missing["reason"]?.text ?? "?")",
                 remedy: "look at the disk; 'forebay spool verify' with the data_dir tells more, and producers may send them again")
         }
