@@ -53,6 +53,9 @@ package struct HTTPTimes: Sendable {
     /// …and no longer than this, nor more bytes than ``lingerBytes``.
     package var linger: UInt64 = 30_000
     package var lingerBytes = 1 << 20
+    /// …or than this, where ``HTTPCaps/longLingering`` has a place: a client that writes all of its body before it reads does not see the
+    /// answer sooner.
+    package var longLingerBytes = 1 << 20
 
     package init() {}
 }
@@ -66,6 +69,9 @@ package struct HTTPCaps: Sendable {
     /// At a cap, the connection that has been quiet longest and waits for no answer makes room for the new one: for a server that must
     /// answer probes whatever else is connected to it. (Elsewhere a client could lose a request that is on its way.)
     package var quietMakeRoom = false
+    /// Connections that may send more than ``HTTPTimes/lingerBytes`` after a refusal, at a time: what they send costs its reading. One
+    /// address has a quarter of the places, unless ``connectionsPerAddress`` is 0.
+    package var longLingering = 64
 
     package init() {}
 }

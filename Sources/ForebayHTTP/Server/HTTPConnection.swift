@@ -31,7 +31,10 @@ final class HTTPConnection: TCPSocketDelegate {
     var isDirty = false
     /// Its address's to say. See ``AddressAccount``.
     var turn = AddressAccount.Turn.free
+    private var hasLingered = false
     private var dropped = 0
+    /// It has one of the places for those that may send more after a refusal.
+    private var lingersLong = false
     private var accounted = 0
 
     init(server: HTTPServer, socket: TCPSocket, address: PeerAddress, account: AddressAccount, slot: UInt32, generation: UInt32) {
@@ -91,6 +94,8 @@ final class HTTPConnection: TCPSocketDelegate {
         self.phase = .closed
         self.finishReading()
         self.countHeld()
+        if self.hasLingered { self.server.lingering -= 1 }
+        if self.lingersLong { self.server.endedLongLinger(self.account) }
         self.account.closed(self)
         self.server.removed(self, self.account)
     }
@@ -126,6 +131,8 @@ final class HTTPConnection: TCPSocketDelegate {
 
     private func linger() {
         self.phase = .lingering
+        self.hasLingered = true
+        self.server.lingering += 1
         self.clock.lingerBegan(at: self.now)
         self.socket.shutdown()
         self.socket.startReading()
@@ -136,8 +143,15 @@ final class HTTPConnection: TCPSocketDelegate {
         guard self.phase != .closed else { return }
         self.dropped += count
         self.clock.bytesCame(at: self.now)
-        if self.dropped > self.server.configuration.times.lingerBytes { return self.cut("linger") }
+        guard self.mayDropMore else { return self.cut("linger") }
         self.setDeadline()
+    }
+
+    private var mayDropMore: Bool {
+        let times = self.server.configuration.times
+        if self.dropped <= times.lingerBytes { return true }
+        if !self.lingersLong { self.lingersLong = self.server.mayLingerLong(self.account) }
+        return self.lingersLong && self.dropped <= times.longLingerBytes
     }
 
     // MARK: Turns

@@ -23,6 +23,8 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     private var isFlushing = false
     /// What all connections hold, counted against `limits.memory`.
     var held = 0
+    var lingering = 0 { didSet { self.metrics.lingering.set(Double(self.lingering)) } }
+    private var longLingering = 0
     private(set) var isDraining = false
     private var sweep: Timer?
     private var closedWaiters: [CheckedContinuation<Void, Never>] = []
@@ -213,6 +215,21 @@ extension HTTPServer {
         _ = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, 0x4000 /* MSG_NOSIGNAL */) }
         Glibc.close(descriptor)
         self.metrics.closed.increment()
+    }
+
+    /// Takes a place for a connection that has sent much after a refusal, if one is free.
+    func mayLingerLong(_ account: AddressAccount) -> Bool {
+        let caps = self.configuration.caps
+        let share = caps.connectionsPerAddress == 0 ? caps.longLingering : (caps.longLingering + 3) / 4
+        guard self.longLingering < caps.longLingering, account.longLingering < share else { return false }
+        self.longLingering += 1
+        account.longLingering += 1
+        return true
+    }
+
+    func endedLongLinger(_ account: AddressAccount) {
+        self.longLingering -= 1
+        account.longLingering -= 1
     }
 
     func removed(_ connection: HTTPConnection, _ account: AddressAccount) {
