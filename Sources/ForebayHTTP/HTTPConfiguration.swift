@@ -36,6 +36,9 @@ package struct HTTPLimits: Sendable {
 
 /// How long a client may take.
 package struct HTTPTimes: Sendable {
+    /// What a client that sends a request can be too slow for.
+    enum Bound { case header, bodyRate, request }
+
     /// From the first byte of a request to the end of its fields.
     package var header: UInt64 = 10_000
     /// After this, a body must have come at ``minimumBodyRate`` on average.

@@ -48,6 +48,21 @@ struct CrowdedNodeTests {
         #expect(!configuration.ingestHTTP.caps.quietMakeRoom, "a request may be on its way")
     }
 
+    @Test("the producers' bounds in time are those of the page")
+    func producersBounds() throws {
+        let page = try ConfigurationFile.read(#filePath.components(separatedBy: "/Tests/")[0] + "/docs/reference/http-api.md")
+        let lines = String(decoding: page, as: UTF8.self).components(separatedBy: "\n")
+        let times = try NodeFixture.configuration(in: NodeFixture.folder()).ingestHTTP.times
+        #expect(times.bodyGrace == 5_000)
+        for (what, value) in [
+            ("to the end of its header", "\(times.header / 1000) s"), ("from its sixth second", "\(times.minimumBodyRate) bytes a second"),
+            ("`limits.request_timeout`", "\(times.request / 1000) s"), ("`limits.idle_timeout`", "\(times.idle / 1000) s"),
+            ("nothing of its answer", "\(times.writeStall / 1000) s"),
+        ] {
+            #expect(lines.contains { $0.hasPrefix("| ") && $0.contains(what) && $0.hasSuffix("| \(value) |") }, "\(what)")
+        }
+    }
+
     private static let held = #"forebay_http_held_bytes{listener="ingest"}"#
 
     private static func post(_ bytes: Int) -> String {

@@ -61,11 +61,16 @@ extension HTTPRefusal {
             detail: "Chunk headers and trailers have more than \(limits.chunkOverhead) bytes and 8 for each byte of the body.")
     }
 
-    static func timeout(_ times: HTTPTimes) -> HTTPRefusal {
-        HTTPRefusal(
-            status: 408, code: "request_timeout",
-            detail: "The request did not come in time (limits.request_timeout is \(times.request) ms). Nothing of it was stored.",
-            isRetryable: true)
+    /// - Parameter bound: the one that was passed.
+    static func timeout(_ times: HTTPTimes, _ bound: HTTPTimes.Bound) -> HTTPRefusal {
+        let why =
+            switch bound {
+            case .header: "The header of the request did not end within \(times.header) ms."
+            case .bodyRate:
+                "After its first \(times.bodyGrace) ms, the body came with fewer than \(times.minimumBodyRate) bytes a second on average."
+            case .request: "The request did not come in time (limits.request_timeout is \(times.request) ms)."
+            }
+        return HTTPRefusal(status: 408, code: "request_timeout", detail: why + " Nothing of it was stored.", isRetryable: true)
     }
 
     static func memory(_ limits: HTTPLimits) -> HTTPRefusal {

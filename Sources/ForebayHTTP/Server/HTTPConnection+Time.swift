@@ -94,9 +94,9 @@ extension HTTPConnection {
         case .head, .body:
             if self.server.isReadingPaused {
                 self.clock.restart(at: now)
-            } else if self.isTooSlow(now) {
+            } else if let bound = self.passedBound(now) {
                 // It was we who did not read: it may try again at once, when its address has less on its way.
-                return self.turn == .waiting ? self.refuseForMemory() : self.timeOut()
+                return self.turn == .waiting ? self.refuseForMemory() : self.timeOut(bound)
             }
             self.clock.rateCheck = Swift.max(self.clock.rateCheck, now + 1000)
         }
@@ -111,20 +111,26 @@ extension HTTPConnection {
         self.setDeadline()
     }
 
-    private func isTooSlow(_ now: UInt64) -> Bool {
-        guard let began = self.clock.requestBegan else { return false }
-        if now >= began + self.times.request { return true }
-        guard let bodyBegan = self.clock.bodyBegan else { return now >= began + self.times.header }
+    /// The bound that the client is too slow for, if it is.
+    private func passedBound(_ now: UInt64) -> HTTPTimes.Bound? {
+        guard let began = self.clock.requestBegan else { return nil }
+        guard let bodyBegan = self.clock.bodyBegan else {
+            // The shorter one counts, as in the deadline.
+            let (limit, bound): (UInt64, HTTPTimes.Bound) =
+                self.times.request < self.times.header ? (self.times.request, .request) : (self.times.header, .header)
+            return now >= began + limit ? bound : nil
+        }
+        if now >= began + self.times.request { return .request }
         let elapsed = now - bodyBegan
-        return elapsed >= self.times.bodyGrace && self.reader.bodyReceived * 1000 < self.times.minimumBodyRate * elapsed
+        return elapsed >= self.times.bodyGrace && self.reader.bodyReceived * 1000 < self.times.minimumBodyRate * elapsed ? .bodyRate : nil
     }
 
-    private func timeOut() {
+    private func timeOut(_ bound: HTTPTimes.Bound) {
         self.server.metrics.cut(self.reader.stage == .body ? "slow_body" : "slow_header")
         // A body that is only passed over: its request has been answered.
         if self.reader.stage == .body && self.reader.heldID == nil { return self.close() }
         let id = self.reader.heldID ?? self.open(nil)
         self.reader.finish()
-        self.refuse(id, .timeout(self.times))
+        self.refuse(id, .timeout(self.times, bound))
     }
 }
