@@ -1,4 +1,5 @@
 import ForebayHTTP
+import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Testing
@@ -60,6 +61,26 @@ struct CrowdedNodeTests {
             ("nothing of its answer", "\(times.writeStall / 1000) s"),
         ] {
             #expect(lines.contains { $0.hasPrefix("| ") && $0.contains(what) && $0.hasSuffix("| \(value) |") }, "\(what)")
+        }
+    }
+
+    @Test("producers that are turned away at the door are in the log, and in the metric that the page alerts on from the start")
+    func turnedAway() async throws {
+        let series = #"forebay_http_refused_total{code="too_many_connections",listener="ingest"}"#
+        let page = try ConfigurationFile.read(#filePath.components(separatedBy: "/Tests/")[0] + "/docs/how-to/run-in-production.md")
+        #expect(String(decoding: page, as: UTF8.self).contains(#"rate(forebay_http_refused_total{listener="ingest",code=~"too_m.*"}[5m])"#))
+        let log = LogCapture()
+        defer { log.close() }
+        try await NodeFixture.run("limits: { connections_per_address: 2 }") { node, _ in
+            #expect(try await NodeFixture.metric(series, of: node) == 0)
+            #expect(try await NodeFixture.metric(series.replacing("many_connections", with: "much_in_flight"), of: node) == 0)
+            let holders = try (0..<2).map { _ in try PlainConnection(node.ingestAddress, from: 77) }
+            let status = try await NodeFixture.blocking { try PlainConnection(node.ingestAddress, from: 77).answer().status }
+            #expect(status == 503)
+            withExtendedLifetime(holders) {}
+            #expect(try await NodeFixture.metric(series, of: node) == 1)
+            let told = log.records(label: "http/ingest").filter { $0["address"] == "127.0.0.77" }
+            #expect(told.map { $0["limit"] } == ["2"])
         }
     }
 

@@ -73,6 +73,9 @@ extension HTTPRefusal {
         return HTTPRefusal(status: 408, code: "request_timeout", detail: why + " Nothing of it was stored.", isRetryable: true)
     }
 
+    /// Those of the refusals with 503.
+    static let unavailableCodes = ["too_much_in_flight", "too_many_connections"]
+
     static func memory(_ limits: HTTPLimits) -> HTTPRefusal {
         HTTPRefusal(
             status: 503, code: "too_much_in_flight",

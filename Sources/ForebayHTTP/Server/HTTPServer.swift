@@ -148,7 +148,7 @@ extension HTTPServer {
         if caps.connectionsPerAddress > 0, let known, known.connections >= caps.connectionsPerAddress,
             !(caps.quietMakeRoom && self.closeQuietest(of: address))
         {
-            return self.turnAway(descriptor)
+            return self.turnAway(descriptor, address)
         }
         let (slot, generation) = self.connections.reserveSlot()
         // The connection may be broken before it begins: there is nobody to tell why.
@@ -198,9 +198,12 @@ extension HTTPServer {
     }
 
     /// One address has too many: a plain answer without ever reading, and the end.
-    private func turnAway(_ descriptor: CInt) {
+    private func turnAway(_ descriptor: CInt, _ address: PeerAddress) {
         let refusal = HTTPRefusal.connections(self.configuration.caps)
         self.metrics.refused(refusal.code)
+        self.logger.warning(
+            "connection refused: there are too many of its address",
+            ["code": refusal.code, "address": address.description, "limit": "\(self.configuration.caps.connectionsPerAddress)"])
         let response = ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
         let bytes = response.fields.withUnsafeBytes { fields in
             response.body.withUnsafeBytes { body in
