@@ -49,6 +49,9 @@ package struct HTTPTimes: Sendable {
     package var request: UInt64 = 30_000
     /// Between requests. Longer than the 60 s after which common proxies give a connection up, so that they do it first.
     package var idle: UInt64 = 75_000
+    /// From the connection's begin without a byte, until it makes room for another at ``HTTPCaps/connections``. A request that is on its
+    /// way for so long was lost by the network more than once.
+    package var silence: UInt64 = 5_000
     /// Without the client taking any of its answer.
     package var writeStall: UInt64 = 30_000
     /// After a refusal what the client still sends is read and dropped, until it is silent this long…
@@ -65,7 +68,7 @@ package struct HTTPTimes: Sendable {
 
 /// How many connections there may be. Cut to what the process may open, less some for its own files.
 package struct HTTPCaps: Sendable {
-    /// Past it, new ones wait in the system's queue.
+    /// Past it, one on which nothing has come for ``HTTPTimes/silence`` makes room, or else new ones wait in the system's queue.
     package var connections = 16_384
     /// Past it, new ones get 503. Zero: no cap, for a server behind a proxy.
     package var connectionsPerAddress = 4_096

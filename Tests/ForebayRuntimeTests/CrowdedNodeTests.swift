@@ -47,6 +47,7 @@ struct CrowdedNodeTests {
             #expect(http.times.idle < configuration.ingestHTTP.times.idle && http.times.header < configuration.ingestHTTP.times.header)
         }
         #expect(!configuration.ingestHTTP.caps.quietMakeRoom, "a request may be on its way")
+        #expect(configuration.ingestHTTP.times.silence == 5_000, "as the reference of the configuration says")
     }
 
     @Test("the producers' bounds in time are those of the page")

@@ -2,6 +2,7 @@ import ForebayNet
 
 /// The moments that a connection's deadlines are counted from, in the loop's milliseconds.
 struct ConnectionClock {
+    private(set) var opened: UInt64 = 0
     /// The first byte of the request that is coming; nil between requests.
     fileprivate(set) var requestBegan: UInt64?
     fileprivate(set) var bodyBegan: UInt64?
@@ -17,7 +18,7 @@ struct ConnectionClock {
     fileprivate var lingerSince: UInt64 = 0
 
     mutating func began(at now: UInt64) {
-        (self.idleSince, self.lastBytes, self.lastTaken) = (now, now, now)
+        (self.opened, self.idleSince, self.lastBytes, self.lastTaken) = (now, now, now, now)
     }
 
     mutating func bytesCame(at now: UInt64) { self.lastBytes = now }

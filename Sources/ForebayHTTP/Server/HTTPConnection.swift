@@ -31,6 +31,7 @@ final class HTTPConnection: TCPSocketDelegate {
     var isDirty = false
     /// Its address's to say. See ``AddressAccount``.
     var turn = AddressAccount.Turn.free
+    private var hasSpoken = false
     private var hasLingered = false
     private var dropped = 0
     /// It has one of the places for those that may send more after a refusal.
@@ -55,6 +56,7 @@ final class HTTPConnection: TCPSocketDelegate {
 
     func received(_ bytes: UnsafeRawBufferPointer) {
         guard self.phase == .open else { return self.drop(bytes.count) }
+        self.hasSpoken = true
         self.clock.bytesCame(at: self.now)
         self.isReceiving = true
         self.reader.receive(bytes, self)
@@ -183,6 +185,9 @@ final class HTTPConnection: TCPSocketDelegate {
 
     /// It waits for no answer and has none to send: it is idle, or its request is not whole.
     var isQuiet: Bool { self.phase == .open && self.reader.heldID == nil && self.answers.outstanding == 0 && self.socket.unsentBytes == 0 }
+
+    /// Nothing of a request has come on it, ever.
+    var isSilent: Bool { self.phase == .open && !self.hasSpoken }
 
     /// After anything that moved: how much is held, read on or not, when to look again.
     private func settle() {

@@ -28,7 +28,10 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     private(set) var isDraining = false
     private var sweep: Timer?
     private var closedWaiters: [CheckedContinuation<Void, Never>] = []
-    private let connectionCap: Int
+    let connectionCap: Int
+    /// At the cap, and nobody makes room.
+    private var isFull = false
+    var silent = SilentConnections()
     let logger: Logger
 
     package init(loop: EventLoop, configuration: HTTPConfiguration, metrics: HTTPMetrics, handler: any HTTPHandler) {
@@ -163,25 +166,12 @@ extension HTTPServer {
             server: self, socket: socket, address: address, account: account, slot: slot, generation: generation)
         self.connections.insert(connection, at: slot)
         self.metrics.open.set(Double(self.connections.count))
-        guard self.connections.count >= self.connectionCap, !(caps.quietMakeRoom && self.closeQuietest(of: nil, but: connection)) else {
-            return
-        }
-        // Full: the next ones wait in the system's queue.
+        if !caps.quietMakeRoom { self.silent.append(connection, open: self.connections) }
+        guard self.connections.count >= self.connectionCap else { return }
+        self.isFull = !self.makesRoom(for: connection)
+        guard self.isFull else { return }
+        // The next ones wait in the system's queue.
         for listener in self.listeners { listener.pause() }
-    }
-
-    /// Makes room for a connection. Looks at all, so it is for servers with few.
-    ///
-    /// - Parameter address: whose; none: anybody's.
-    /// - Returns: false if all wait for answers.
-    private func closeQuietest(of address: PeerAddress?, but newest: HTTPConnection? = nil) -> Bool {
-        let quiet = self.connections.all.filter {
-            $0.isQuiet && $0 !== newest && (address == nil || $0.address == address)
-        }
-        guard let quietest = quiet.min(by: { $0.clock.lastBytes < $1.clock.lastBytes }) else { return false }
-        self.metrics.cut("made_room")
-        quietest.close()
-        return true
     }
 
     /// A connection wants more than all may hold together. Whose address holds most gives up its largest part: who sends little is not
@@ -241,7 +231,10 @@ extension HTTPServer {
         self.metrics.closed.increment()
         self.metrics.open.set(Double(self.connections.count))
         for id in connection.unanswered { self.handler.dropped(id) }
-        if self.connections.count < self.connectionCap { for listener in self.listeners { listener.resume() } }
+        if self.connections.count < self.connectionCap {
+            self.isFull = false
+            for listener in self.listeners { listener.resume() }
+        }
         guard self.connections.count == 0, !self.closedWaiters.isEmpty else { return }
         let waiters = self.closedWaiters
         self.closedWaiters = []
@@ -283,6 +276,7 @@ extension HTTPServer {
     private func lookAtTheTime() {
         self.date.update()
         self.metrics.held.set(Double(self.held))
+        if self.isFull { self.closeSilent() }
         for connection in self.connections.expired(at: self.loop.nowMilliseconds) { connection.expired() }
     }
 }
