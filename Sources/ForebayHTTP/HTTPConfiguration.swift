@@ -80,4 +80,14 @@ package struct HTTPCaps: Sendable {
     package var longLingering = 64
 
     package init() {}
+
+    /// What is left of them where the process may open so many files: some are for logs, spool and Kafka. An address keeps its part.
+    package func fitting(openFiles: Int) -> HTTPCaps {
+        var caps = self
+        caps.connections = Swift.min(self.connections, Swift.max(16, openFiles - 256))
+        guard caps.connections < self.connections, self.connectionsPerAddress > 0 else { return caps }
+        let part = Double(self.connectionsPerAddress) / Double(self.connections) * Double(caps.connections)
+        caps.connectionsPerAddress = Swift.min(caps.connections, Int(part.rounded(.up)))
+        return caps
+    }
 }

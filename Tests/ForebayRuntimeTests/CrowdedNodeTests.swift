@@ -85,6 +85,19 @@ struct CrowdedNodeTests {
         }
     }
 
+    @Test("a limit of open files that leaves fewer connections than configured is told, one that does not is not")
+    func openFiles() throws {
+        let caps = try NodeFixture.configuration(in: NodeFixture.folder()).ingestHTTP.caps
+        let log = LogCapture()
+        defer { log.close() }
+        OpenFiles.tell(65_536, caps)
+        OpenFiles.tell(1_111, caps)
+        let told = log.records(label: "node").filter { $0["open_files"] != nil }
+        let line = try #require(told.first { $0["open_files"] == "1111" })
+        #expect(line["connections"] == "855" && line["limits.connections"] == "16384" && line["connections_per_address"] == "214")
+        #expect(!told.contains { $0["open_files"] == "65536" })
+    }
+
     private static let held = #"forebay_http_held_bytes{listener="ingest"}"#
 
     private static func post(_ bytes: Int) -> String {

@@ -6,7 +6,7 @@ extension HTTPServer {
     /// The last free place was taken: closes a connection that loses nothing by it, so that there is one for the next.
     func makesRoom(for newest: HTTPConnection) -> Bool {
         let found = self.configuration.caps.quietMakeRoom ? self.closeQuietest(of: nil, but: newest) : self.closeSilent(but: newest)
-        let limit: KeyValuePairs = ["limit": "\(self.connectionCap)"]
+        let limit: KeyValuePairs = ["limit": "\(self.configuration.caps.connections)"]
         if found {
             self.logger.warning("the limit of connections is reached; the quiet make room", limit)
         } else {

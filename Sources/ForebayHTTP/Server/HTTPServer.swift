@@ -28,7 +28,6 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     private(set) var isDraining = false
     private var sweep: Timer?
     private var closedWaiters: [CheckedContinuation<Void, Never>] = []
-    let connectionCap: Int
     /// At the cap, and nobody makes room.
     private var isFull = false
     var silent = SilentConnections()
@@ -36,11 +35,12 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
 
     package init(loop: EventLoop, configuration: HTTPConfiguration, metrics: HTTPMetrics, handler: any HTTPHandler) {
         self.loop = loop
-        self.configuration = configuration
+        var fitted = configuration
+        fitted.caps = configuration.caps.fitting(openFiles: Self.descriptorLimit())
+        self.configuration = fitted
         self.metrics = metrics
         self.handler = handler
         self.scratch = HeadScratch(limits: configuration.limits)
-        self.connectionCap = Swift.min(configuration.caps.connections, Self.descriptorsToSpare())
         self.logger = Logger(label: "http/\(configuration.name)")
     }
 
@@ -167,7 +167,7 @@ extension HTTPServer {
         self.connections.insert(connection, at: slot)
         self.metrics.open.set(Double(self.connections.count))
         if !caps.quietMakeRoom { self.silent.append(connection, open: self.connections) }
-        guard self.connections.count >= self.connectionCap else { return }
+        guard self.connections.count >= self.configuration.caps.connections else { return }
         self.isFull = !self.makesRoom(for: connection)
         guard self.isFull else { return }
         // The next ones wait in the system's queue.
@@ -231,7 +231,7 @@ extension HTTPServer {
         self.metrics.closed.increment()
         self.metrics.open.set(Double(self.connections.count))
         for id in connection.unanswered { self.handler.dropped(id) }
-        if self.connections.count < self.connectionCap {
+        if self.connections.count < self.configuration.caps.connections {
             self.isFull = false
             for listener in self.listeners { listener.resume() }
         }
@@ -241,11 +241,11 @@ extension HTTPServer {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// What the process may open, less some for logs, spool and Kafka.
-    private static func descriptorsToSpare() -> Int {
+    /// What the process may open.
+    private static func descriptorLimit() -> Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
-        return Swift.max(16, Int(clamping: limit.rlim_cur) - 256)
+        return Int(clamping: limit.rlim_cur)
     }
 }
 
