@@ -21,6 +21,7 @@ extension HTTPRefusal {
     static let control = malformed("bad_field", "A header field holds a control character.")
     static let folded = malformed("folded_field", "A header field is continued on a second line.")
     static let fieldName = malformed("bad_field", "A header field has no name, or one with characters that a name may not have.")
+    static let noColon = malformed("bad_field", "A line of the header has no colon.")
     static let host = malformed("bad_host", "A request has one Host field that names a host and perhaps a port.")
     static let duplicate = malformed("duplicate_field", "A header field that may stand once stands twice.")
     static let contentLength = malformed("bad_content_length", "Content-Length is one decimal number.")
