@@ -20,6 +20,8 @@ package struct HTTPLimits: Sendable {
     package var target = 8 << 10
     /// What a chunked body may spend on chunk headers and trailers, beside 8 bytes for each of its own.
     package var chunkOverhead = 16 << 10
+    /// Fields whose names begin so (in lower case) are refused in a trailer, where nobody reads them. Empty: none.
+    package var headerOnly: StaticString = ""
     /// Requests of one connection that wait for their answers; then it is not read.
     package var pipelined = 32
     /// Answers that a client has not taken yet; then it is not read.

@@ -28,6 +28,8 @@ extension HTTPRefusal {
     static let transferEncoding = malformed(
         "bad_transfer_encoding", "Transfer-Encoding is one chunked, in HTTP/1.1, and without Content-Length.")
     static let parser = malformed("bad_request", "The request is not valid HTTP/1.1.")
+    static let trailer = malformed(
+        "field_in_trailer", "A field that stands in the trailer of a chunked body is read in the header alone.")
     static let chunk = malformed("bad_chunk", "The chunked body is not framed as HTTP/1.1 asks.")
 
     static let method = HTTPRefusal(status: 501, code: "method_unknown", detail: "This server does not know the method.")

@@ -45,6 +45,7 @@ extension ForebayConfiguration {
     var ingestHTTP: HTTPConfiguration {
         var http = HTTPConfiguration(name: "ingest")
         http.limits.header = self.limits.header
+        http.limits.headerOnly = "forebay-"
         http.limits.memory = self.limits.inFlight
         // Behind a proxy all producers have one address.
         http.limits.memoryPerAddress = self.limits.connectionsPerAddress == 0 ? self.limits.inFlight : self.limits.inFlight / 4
