@@ -25,15 +25,19 @@ package final class HTTPMetrics {
         self.open = gauge("forebay_http_connections", "Open connections.")
         self.lingering = gauge("forebay_http_connections_lingering", "Connections that wait for a refused client to stop sending.")
         self.held = gauge("forebay_http_held_bytes", "Memory held for unfinished requests and unread answers.")
+        // These tell that producers are refused. Who watches a rate sees the first one only of a counter that was there before.
+        for code in HTTPRefusal.unavailableCodes { self.refused[code] = self.refusals(code) }
     }
 
     /// Refused by the HTTP layer itself. The codes are those of ``HTTPRefusal``: few, and constant.
     func refused(_ code: String) {
-        Self.count(&self.refused, code) {
-            self.registry.counter(
-                "forebay_http_refused_total", help: "Requests refused before a handler saw them.",
-                labels: ["listener": self.listener, "code": $0])
-        }
+        Self.count(&self.refused, code, make: self.refusals)
+    }
+
+    private func refusals(_ code: String) -> Counter {
+        self.registry.counter(
+            "forebay_http_refused_total", help: "Requests refused before a handler saw them.",
+            labels: ["listener": self.listener, "code": code])
     }
 
     /// Cut off without an answer.

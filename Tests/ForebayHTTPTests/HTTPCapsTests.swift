@@ -24,6 +24,30 @@ struct HTTPCapsTests {
         try await server.stop()
     }
 
+    @Test(
+        "a limit of open files that leaves fewer connections leaves an address its part of them",
+        arguments: [
+            (16_384, 4_096, 65_536, 16_384, 4_096), (16_384, 4_096, 1_024, 768, 192), (16_384, 4_096, 128, 16, 4), (16_384, 0, 128, 16, 0),
+            (1_000, 1, 300, 44, 1), (100, 5_000, 128, 16, 16),
+        ])
+    func openFiles(_ all: Int, _ address: Int, _ files: Int, _ allLeft: Int, _ addressLeft: Int) {
+        var caps = HTTPCaps()
+        (caps.connections, caps.connectionsPerAddress) = (all, address)
+        let left = caps.fitting(openFiles: files)
+        #expect(left.connections == allLeft && left.connectionsPerAddress == addressLeft)
+    }
+
+    @Test("a server keeps to what this process may open")
+    func fitsTheProcess() async throws {
+        let server = try await TestServer {
+            $0.caps.connections = 1 << 40
+            $0.caps.connectionsPerAddress = 1 << 39
+        }
+        let caps = server.server.configuration.caps
+        #expect(caps.connections < 1 << 40 && caps.connectionsPerAddress <= caps.connections)
+        try await server.stop()
+    }
+
     @Test("past the cap of one address a connection gets 503 with Retry-After")
     func addressIsCapped() async throws {
         let server = try await TestServer { $0.caps.connectionsPerAddress = 2 }

@@ -347,42 +347,4 @@ struct HTTPServerTests {
         #expect(handler.seen.map(\.method) == ["GET"])
         try await server.stop()
     }
-
-    @Test(
-        "a body over the handler's limit gets 413 and the end, and the client sees it although it goes on sending",
-        arguments: [true, false])
-    func lingers(isChunked: Bool) async throws {
-        let handler = EchoHandler()
-        handler.judge = { _ in .accept(bodyLimit: 1000) }
-        let server = try await TestServer(handler: handler)
-        let client = try server.connect()
-        let size = 900_000
-        if isChunked {
-            try await client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\(String(size, radix: 16))\r\n")
-        } else {
-            try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(size)\r\n\r\n")
-        }
-        // All of it, before the answer is looked at: a server that closed at once would reset the connection and with it the answer.
-        for _ in 0..<9 { try await client.send([UInt8](repeating: 0x61, count: size / 9)) }
-        let answer = try await client.readAnswer()
-        #expect(answer.status == 413)
-        #expect(answer.field("Connection") == "close")
-        #expect(answer.field("Content-Type") == "application/problem+json")
-        #expect(answer.text.contains("\"code\":\"body_too_large\""))
-        #expect(answer.text.contains("\"request_id\":\""))
-        #expect(try await client.read().isEmpty)
-        #expect(handler.seen.isEmpty)
-        try await server.stop()
-    }
-
-    @Test("whoever goes on sending without end after a refusal is cut off")
-    func lingersBounded() async throws {
-        let server = try await TestServer { $0.times.lingerBytes = 100_000 }
-        let client = try server.connect()
-        try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
-        await #expect(throws: RawClient.Failure.self) {
-            for _ in 0..<10_000 { try await client.send([UInt8](repeating: 0x61, count: 10_000)) }
-        }
-        try await server.stop()
-    }
 }

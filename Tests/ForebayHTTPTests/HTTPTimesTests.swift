@@ -20,6 +20,7 @@ struct HTTPTimesTests {
         let answer = try await client.readAnswer()
         trickle.cancel()
         #expect(answer.status == 408)
+        #expect(answer.text.contains("header") && answer.text.contains(" 300 ms") && !answer.text.contains("limits."))
         #expect(answer.field("Connection") == "close")
         #expect(server.handler.seen.isEmpty)
         try await server.stop()
@@ -83,10 +84,22 @@ struct HTTPTimesTests {
                 await pace(20)
             }
         }
-        #expect(try await client.readAnswer().status == 408)
+        let answer = try await client.readAnswer()
+        #expect(answer.status == 408)
+        #expect(answer.text.contains(" 500 ms") && answer.text.contains("1000 bytes a second") && !answer.text.contains("limits."))
         #expect(ContinuousClock.now - began > .milliseconds(400))
         trickle.cancel()
         #expect(server.handler.seen.isEmpty)
+        try await server.stop()
+    }
+
+    @Test("where limits.request_timeout is shorter than the time for a header, it is the one that is named")
+    func shortRequestTime() async throws {
+        let server = try await TestServer { $0.times.request = 200 }
+        let client = try server.connect()
+        try await client.send("GET / HT")
+        let answer = try await client.readAnswer()
+        #expect(answer.status == 408 && answer.text.contains("limits.request_timeout is 200 ms"))
         try await server.stop()
     }
 
@@ -104,7 +117,9 @@ struct HTTPTimesTests {
                 await pace(20)
             }
         }
-        #expect(try await client.readAnswer().status == 408)
+        let answer = try await client.readAnswer()
+        #expect(answer.status == 408)
+        #expect(answer.text.contains("limits.request_timeout is 600 ms"))
         trickle.cancel()
         try await server.stop()
     }

@@ -24,6 +24,7 @@ enum Seen: Equatable, CustomStringConvertible {
 /// Stands where a connection would, without a socket, and notes what the reader tells it.
 final class RecordingSink: RequestSink {
     var seen: [Seen] = []
+    var refusal: HTTPRefusal?
     var mayBegin = true
     var verdict: (borrowing HTTPRequestHead) -> HTTPVerdict = { _ in .accept(bodyLimit: 1 << 20) }
     private var sequence: UInt32 = 0
@@ -39,7 +40,10 @@ final class RecordingSink: RequestSink {
         self.seen.append(.request(method: head.method.name, path: head.pathText, body: Array(body)))
     }
 
-    func refuse(_ id: RequestID, _ refusal: HTTPRefusal) { self.seen.append(.refused(refusal.status, code: refusal.code)) }
+    func refuse(_ id: RequestID, _ refusal: HTTPRefusal) {
+        self.seen.append(.refused(refusal.status, code: refusal.code))
+        self.refusal = refusal
+    }
     func answer(_ id: RequestID, _ response: HTTPResponse) { self.seen.append(.answered(response.status)) }
     func inviteBody() { self.seen.append(.invited) }
 }

@@ -95,6 +95,8 @@ struct BodyDecoderTests {
             ("application/vnd.kafka.json.v2+json", .unsupportedMediaType), ("application/vnd.kafka.v2+json", .unsupportedMediaType),
             ("application/vnd.forebay.v2+json", .unsupportedMediaType), ("Application/Vnd.Forebay.V1+Avro; a=b", .unsupportedMediaType),
             ("application/cloudevents+json", .cloudEventsUnsupported), ("application/cloudevents-batch+json", .cloudEventsUnsupported),
+            ("application/json, text/plain", .unsupportedMediaType), ("text/plain,application/json", .unsupportedMediaType),
+            ("application/json;a=\"b\\\"\", text/plain", .unsupportedMediaType), ("text/plain;a=b,", .unsupportedMediaType),
             ("application/json; charset=utf-16", .unsupportedCharset),
             ("application/x-ndjson;a=b; Charset=\"latin1\"", .unsupportedCharset),
         ] as [(String, ProblemCode)])
@@ -104,7 +106,10 @@ struct BodyDecoderTests {
 
     @Test(
         "case and parameters of a type don't matter",
-        arguments: ["APPLICATION/JSON", "application/json;charset=utf-8", "application/json ; x=y; CHARSET=\"UTF-8\""])
+        arguments: [
+            "APPLICATION/JSON", "application/json;charset=utf-8", "application/json ; x=y; CHARSET=\"UTF-8\"",
+            "application/json; x=\"a,\\\",b\"",
+        ])
     func typeSpelling(_ type: String) {
         #expect(Decoding().decode("[1]", type: type) == Self.events("1"))
     }

@@ -34,6 +34,14 @@ struct EnvelopeTests {
         ] {
             #expect(Self.decode(body) == .events([tombstone]))
         }
+        for body in [
+            #"{"key":"k","key_base64":null,"value":1,"value_base64":null}"#,
+            #"{"key_base64":null,"key":"k","value_base64":null,"value":1}"#,
+            #"{"key":null,"key_base64":"aw==","value":null,"value_base64":"MQ=="}"#,
+            #"{"key_base64":"aw==","key":null,"value_base64":"MQ==","value":null}"#,
+        ] {
+            #expect(Self.decode(body) == .events([SeenEvent(value: "1", key: "k")]))
+        }
         #expect(Self.decode("{}") == .events([SeenEvent(value: nil)]))
         #expect(Self.decode("[]") == .events([]))
     }
@@ -57,7 +65,8 @@ struct EnvelopeTests {
             (#"{"valeu":1}"#, .unknownMember, "/valeu"), (#"{"a/b~":1}"#, .unknownMember, "/a~1b~0"),
             (#"{"topic":"t"}"#, .unknownMember, "/topic"),
             (#"{"value":1,"value":1}"#, .repeatedMember, "/value"),
-            (#"{"value":1,"value_base64":null}"#, .conflictingMembers, "/value_base64"),
+            (#"{"value":1,"value_base64":""}"#, .conflictingMembers, "/value_base64"),
+            (#"{"value":null,"value":1}"#, .repeatedMember, "/value"),
             (#"{"key_base64":"","key":"a"}"#, .conflictingMembers, "/key_base64"), (#"{"key":1}"#, .invalidMember, "/key"),
             (#"{"id":[]}"#, .invalidMember, "/id"),
             (#"{"id":""}"#, .invalidID, "/id"), (#"{"id":"a\u0000"}"#, .invalidID, "/id"), (#"{"key":"\ud800"}"#, .invalidText, "/key"),

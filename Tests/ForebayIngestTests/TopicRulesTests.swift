@@ -58,4 +58,14 @@ struct TopicRulesTests {
             envelope
                 == (isTaken ? .events([SeenEvent(value: "1").with { $0.timestamp = time }]) : .refused(.invalidTimestamp, 0, "/timestamp")))
     }
+
+    @Test("a timestamp that is refused is shown as a date, as far as RFC 3339 has years")
+    func shown() {
+        for (time, date) in [
+            (1_795_266_062, "1970-01-21T18:41:06.062Z"), (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000, "after the year 9999"), (.max, "after the year 9999"),
+        ] as [(Int64, String)] {
+            #expect(TimestampRule.near.fault(in: time, now: Decoding.now)?.hasPrefix("\(time) is \(date), ") == true)
+        }
+    }
 }

@@ -134,6 +134,9 @@ struct SocketTests {
         #expect(v4(0x7F00_0001) != v4(0x7F00_0002))
         #expect(v6([0x2001, 0xDB8, 0, 1, 1, 2, 3, 4]) == v6([0x2001, 0xDB8, 0, 1, 9, 9, 9, 9]))
         #expect(v6([0x2001, 0xDB8, 0, 1, 1, 2, 3, 4]) != v6([0x2001, 0xDB8, 0, 2, 1, 2, 3, 4]))
+        #expect(v4(0xC000_0201).description == "192.0.2.1" && v6([0, 0, 0, 0, 0, 0xFFFF, 0x7F00, 1]).description == "127.0.0.1")
+        #expect(v6([0x2001, 0xDB8, 0, 1, 1, 2, 3, 4]).description == "2001:db8:0:1::/64")
+        #expect(v6([0, 0, 0, 0, 0, 0, 0, 1]).description == "::/64")
     }
 
     @Test("output keeps its bytes while it grows and is sent in parts, and gives its memory back")

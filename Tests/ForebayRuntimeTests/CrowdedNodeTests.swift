@@ -1,4 +1,5 @@
 import ForebayHTTP
+import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Testing
@@ -46,6 +47,55 @@ struct CrowdedNodeTests {
             #expect(http.times.idle < configuration.ingestHTTP.times.idle && http.times.header < configuration.ingestHTTP.times.header)
         }
         #expect(!configuration.ingestHTTP.caps.quietMakeRoom, "a request may be on its way")
+        #expect(configuration.ingestHTTP.times.silence == 5_000, "as the reference of the configuration says")
+    }
+
+    @Test("the producers' bounds in time are those of the page")
+    func producersBounds() throws {
+        let page = try ConfigurationFile.read(#filePath.components(separatedBy: "/Tests/")[0] + "/docs/reference/http-api.md")
+        let lines = String(decoding: page, as: UTF8.self).components(separatedBy: "\n")
+        let times = try NodeFixture.configuration(in: NodeFixture.folder()).ingestHTTP.times
+        #expect(times.bodyGrace == 5_000)
+        for (what, value) in [
+            ("to the end of its header", "\(times.header / 1000) s"), ("from its sixth second", "\(times.minimumBodyRate) bytes a second"),
+            ("`limits.request_timeout`", "\(times.request / 1000) s"), ("`limits.idle_timeout`", "\(times.idle / 1000) s"),
+            ("nothing of its answer", "\(times.writeStall / 1000) s"),
+        ] {
+            #expect(lines.contains { $0.hasPrefix("| ") && $0.contains(what) && $0.hasSuffix("| \(value) |") }, "\(what)")
+        }
+    }
+
+    @Test("producers that are turned away at the door are in the log, and in the metric that the page alerts on from the start")
+    func turnedAway() async throws {
+        let series = #"forebay_http_refused_total{code="too_many_connections",listener="ingest"}"#
+        let page = try ConfigurationFile.read(#filePath.components(separatedBy: "/Tests/")[0] + "/docs/how-to/run-in-production.md")
+        #expect(String(decoding: page, as: UTF8.self).contains(#"rate(forebay_http_refused_total{listener="ingest",code=~"too_m.*"}[5m])"#))
+        let log = LogCapture()
+        defer { log.close() }
+        try await NodeFixture.run("limits: { connections_per_address: 2 }") { node, _ in
+            #expect(try await NodeFixture.metric(series, of: node) == 0)
+            #expect(try await NodeFixture.metric(series.replacing("many_connections", with: "much_in_flight"), of: node) == 0)
+            let holders = try (0..<2).map { _ in try PlainConnection(node.ingestAddress, from: 77) }
+            let status = try await NodeFixture.blocking { try PlainConnection(node.ingestAddress, from: 77).answer().status }
+            #expect(status == 503)
+            withExtendedLifetime(holders) {}
+            #expect(try await NodeFixture.metric(series, of: node) == 1)
+            let told = log.records(label: "http/ingest").filter { $0["address"] == "127.0.0.77" }
+            #expect(told.map { $0["limit"] } == ["2"])
+        }
+    }
+
+    @Test("a limit of open files that leaves fewer connections than configured is told, one that does not is not")
+    func openFiles() throws {
+        let caps = try NodeFixture.configuration(in: NodeFixture.folder()).ingestHTTP.caps
+        let log = LogCapture()
+        defer { log.close() }
+        OpenFiles.tell(65_536, caps)
+        OpenFiles.tell(1_111, caps)
+        let told = log.records(label: "node").filter { $0["open_files"] != nil }
+        let line = try #require(told.first { $0["open_files"] == "1111" })
+        #expect(line["connections"] == "855" && line["limits.connections"] == "16384" && line["connections_per_address"] == "214")
+        #expect(!told.contains { $0["open_files"] == "65536" })
     }
 
     private static let held = #"forebay_http_held_bytes{listener="ingest"}"#

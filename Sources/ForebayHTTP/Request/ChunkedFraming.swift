@@ -2,7 +2,8 @@
 ///
 ///     *( size [ ";" extension ] CRLF data CRLF ) "0" [ ";" extension ] CRLF *( trailer CRLF ) CRLF
 ///
-/// Extensions and trailers are checked, bounded and dropped. A size has at most 16 digits, an extension no blanks.
+/// Extensions and trailers are checked, bounded and dropped, but for trailers that the header alone may have. A size has at most 16 digits,
+/// an extension no blanks.
 struct ChunkedFraming {
     enum Outcome {
         case more
@@ -24,6 +25,8 @@ struct ChunkedFraming {
     private(set) var bodyCount: UInt64 = 0
     private var overhead: UInt64 = 0
     private var trailerCount = 0
+    /// How much of the name that is coming is the beginning of ``HTTPLimits/headerOnly``; none: it is another name.
+    private var matched: Int?
 
     /// - Parameter bodyLimit: The most bytes of data; a chunk that would pass it is refused at its size.
     mutating func consume(
@@ -144,8 +147,14 @@ struct ChunkedFraming {
             self.trailerCount += 1
             guard byte.isTokenByte, self.trailerCount <= limits.fields else { return byte.isTokenByte ? .tooManyFields(limits) : .chunk }
             self.state = .trailerName
+            self.matched = 0
+            return self.match(byte, limits)
         case .trailerName:
-            if byte == UInt8(ascii: ":") { self.state = .trailerValue } else if !byte.isTokenByte { return .chunk }
+            if byte == UInt8(ascii: ":") {
+                self.state = .trailerValue
+            } else {
+                return byte.isTokenByte ? self.match(byte, limits) : .chunk
+            }
         case .trailerValue:
             if byte == 0x0D { self.state = .trailerLF } else if byte < 0x20 && byte != 0x09 || byte == 0x7F { return .chunk }
         case .trailerLF: return self.expect(byte, 0x0A, then: .trailerStart)
@@ -154,5 +163,13 @@ struct ChunkedFraming {
             self.isComplete = true
         }
         return nil
+    }
+
+    /// The next byte of a trailer's name.
+    private mutating func match(_ byte: UInt8, _ limits: HTTPLimits) -> HTTPRefusal? {
+        let prefix = limits.headerOnly
+        guard let matched, matched < prefix.utf8CodeUnitCount else { return nil }
+        self.matched = byte.lowercased == prefix.utf8Start[matched] ? matched + 1 : nil
+        return self.matched == prefix.utf8CodeUnitCount ? .trailer : nil
     }
 }

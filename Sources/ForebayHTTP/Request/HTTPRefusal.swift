@@ -21,12 +21,15 @@ extension HTTPRefusal {
     static let control = malformed("bad_field", "A header field holds a control character.")
     static let folded = malformed("folded_field", "A header field is continued on a second line.")
     static let fieldName = malformed("bad_field", "A header field has no name, or one with characters that a name may not have.")
+    static let noColon = malformed("bad_field", "A line of the header has no colon.")
     static let host = malformed("bad_host", "A request has one Host field that names a host and perhaps a port.")
     static let duplicate = malformed("duplicate_field", "A header field that may stand once stands twice.")
     static let contentLength = malformed("bad_content_length", "Content-Length is one decimal number.")
     static let transferEncoding = malformed(
         "bad_transfer_encoding", "Transfer-Encoding is one chunked, in HTTP/1.1, and without Content-Length.")
     static let parser = malformed("bad_request", "The request is not valid HTTP/1.1.")
+    static let trailer = malformed(
+        "field_in_trailer", "A field that stands in the trailer of a chunked body is read in the header alone.")
     static let chunk = malformed("bad_chunk", "The chunked body is not framed as HTTP/1.1 asks.")
 
     static let method = HTTPRefusal(status: 501, code: "method_unknown", detail: "This server does not know the method.")
@@ -61,12 +64,20 @@ extension HTTPRefusal {
             detail: "Chunk headers and trailers have more than \(limits.chunkOverhead) bytes and 8 for each byte of the body.")
     }
 
-    static func timeout(_ times: HTTPTimes) -> HTTPRefusal {
-        HTTPRefusal(
-            status: 408, code: "request_timeout",
-            detail: "The request did not come in time (limits.request_timeout is \(times.request) ms). Nothing of it was stored.",
-            isRetryable: true)
+    /// - Parameter bound: the one that was passed.
+    static func timeout(_ times: HTTPTimes, _ bound: HTTPTimes.Bound) -> HTTPRefusal {
+        let why =
+            switch bound {
+            case .header: "The header of the request did not end within \(times.header) ms."
+            case .bodyRate:
+                "After its first \(times.bodyGrace) ms, the body came with fewer than \(times.minimumBodyRate) bytes a second on average."
+            case .request: "The request did not come in time (limits.request_timeout is \(times.request) ms)."
+            }
+        return HTTPRefusal(status: 408, code: "request_timeout", detail: why + " Nothing of it was stored.", isRetryable: true)
     }
+
+    /// Those of the refusals with 503.
+    static let unavailableCodes = ["too_much_in_flight", "too_many_connections"]
 
     static func memory(_ limits: HTTPLimits) -> HTTPRefusal {
         HTTPRefusal(

@@ -75,14 +75,14 @@ struct HeaderFraming {
         var index = 0
         while index < self.count && self.classes.isToken(self.base[index]) { index += 1 }
         if index > Self.longestMethod { return .refused(.method) }
-        guard index < self.count else { return .incomplete }
+        guard !self.isCut(index) else { return .incomplete }
         let methodEnd = index
         guard methodEnd > 0, self.base[index] == 0x20 else { return .refused(self.notALine(index)) }
         index += 1
         let targetStart = index
         index = self.skipVisible(index)
         if index - targetStart > self.scratch.limits.target { return .refused(.targetTooLong(self.scratch.limits)) }
-        guard index < self.count else { return .incomplete }
+        guard !self.isCut(index) else { return .incomplete }
         let targetEnd = index
         guard targetEnd > targetStart, self.base[index] == 0x20 else { return .refused(self.notALine(index)) }
         index += 1
@@ -96,9 +96,14 @@ struct HeaderFraming {
     }
 
     /// A line that ends early or with a lone LF or CR; or any other byte that doesn't belong.
-    private func notALine(_ index: Int) -> HTTPRefusal {
-        self.base[index] == 0x0A || self.base[index] == 0x0D ? .lineEnd : .requestLine
+    private func notALine(_ index: Int) -> HTTPRefusal { self.isLoneLineEnd(index) ? .lineEnd : .requestLine }
+
+    private func isLoneLineEnd(_ index: Int) -> Bool {
+        self.base[index] == 0x0A || self.base[index] == 0x0D && self.base[index + 1] != 0x0A
     }
+
+    /// A CR behind which nothing has come yet: nobody knows if its line ends there.
+    private func isCut(_ index: Int) -> Bool { index == self.count || index + 1 == self.count && self.base[index] == 0x0D }
 
     private mutating func requestParts(method: Range<Int>, target: Range<Int>, version: Range<Int>) -> Line {
         switch self.bytes(version) {
@@ -136,7 +141,7 @@ struct HeaderFraming {
         }
         var index = start
         while index < self.count && self.classes.isToken(self.base[index]) { index += 1 }
-        guard index < self.count else { return .incomplete }
+        guard !self.isCut(index) else { return .incomplete }
         guard index > start, self.base[index] == UInt8(ascii: ":") else { return .refused(self.notAName(start, index)) }
         let nameEnd = index
         index = self.skipText(index + 1)
@@ -153,7 +158,8 @@ struct HeaderFraming {
 
     private func notAName(_ start: Int, _ index: Int) -> HTTPRefusal {
         if index == start && self.base[start].isBlank { return .folded }
-        return self.base[index] == 0x0A || self.base[index] == 0x0D ? .lineEnd : .fieldName
+        if self.isLoneLineEnd(index) { return .lineEnd }
+        return self.base[index] == 0x0D ? .noColon : .fieldName
     }
 
     private func notAValue(_ index: Int) -> HTTPRefusal {

@@ -12,6 +12,8 @@ final class AddressAccount {
     private let share: Int
     private(set) var connections = 0
     private(set) var held = 0
+    /// Connections that send much after a refusal. See ``HTTPCaps/longLingering``.
+    var longLingering = 0
     private var leader: HTTPConnection?
     /// In the order in which they came to wait.
     private var waiting: [HTTPConnection] = []

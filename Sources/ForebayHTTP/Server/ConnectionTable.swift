@@ -55,9 +55,12 @@ final class ConnectionTable {
     }
 
     @inline(__always)
-    func find(_ id: RequestID) -> HTTPConnection? {
-        let slot = Int(id.slot)
-        guard slot < self.used, self.slots[slot].generation == id.generation else { return nil }
+    func find(_ id: RequestID) -> HTTPConnection? { self.find(slot: id.slot, generation: id.generation) }
+
+    @inline(__always)
+    func find(slot: UInt32, generation: UInt32) -> HTTPConnection? {
+        let slot = Int(slot)
+        guard slot < self.used, self.slots[slot].generation == generation else { return nil }
         return self.slots[slot].connection?.takeUnretainedValue()
     }
 

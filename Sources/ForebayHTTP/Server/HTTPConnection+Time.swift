@@ -2,6 +2,7 @@ import ForebayNet
 
 /// The moments that a connection's deadlines are counted from, in the loop's milliseconds.
 struct ConnectionClock {
+    private(set) var opened: UInt64 = 0
     /// The first byte of the request that is coming; nil between requests.
     fileprivate(set) var requestBegan: UInt64?
     fileprivate(set) var bodyBegan: UInt64?
@@ -17,7 +18,7 @@ struct ConnectionClock {
     fileprivate var lingerSince: UInt64 = 0
 
     mutating func began(at now: UInt64) {
-        (self.idleSince, self.lastBytes, self.lastTaken) = (now, now, now)
+        (self.opened, self.idleSince, self.lastBytes, self.lastTaken) = (now, now, now, now)
     }
 
     mutating func bytesCame(at now: UInt64) { self.lastBytes = now }
@@ -94,9 +95,9 @@ extension HTTPConnection {
         case .head, .body:
             if self.server.isReadingPaused {
                 self.clock.restart(at: now)
-            } else if self.isTooSlow(now) {
+            } else if let bound = self.passedBound(now) {
                 // It was we who did not read: it may try again at once, when its address has less on its way.
-                return self.turn == .waiting ? self.refuseForMemory() : self.timeOut()
+                return self.turn == .waiting ? self.refuseForMemory() : self.timeOut(bound)
             }
             self.clock.rateCheck = Swift.max(self.clock.rateCheck, now + 1000)
         }
@@ -111,20 +112,26 @@ extension HTTPConnection {
         self.setDeadline()
     }
 
-    private func isTooSlow(_ now: UInt64) -> Bool {
-        guard let began = self.clock.requestBegan else { return false }
-        if now >= began + self.times.request { return true }
-        guard let bodyBegan = self.clock.bodyBegan else { return now >= began + self.times.header }
+    /// The bound that the client is too slow for, if it is.
+    private func passedBound(_ now: UInt64) -> HTTPTimes.Bound? {
+        guard let began = self.clock.requestBegan else { return nil }
+        guard let bodyBegan = self.clock.bodyBegan else {
+            // The shorter one counts, as in the deadline.
+            let (limit, bound): (UInt64, HTTPTimes.Bound) =
+                self.times.request < self.times.header ? (self.times.request, .request) : (self.times.header, .header)
+            return now >= began + limit ? bound : nil
+        }
+        if now >= began + self.times.request { return .request }
         let elapsed = now - bodyBegan
-        return elapsed >= self.times.bodyGrace && self.reader.bodyReceived * 1000 < self.times.minimumBodyRate * elapsed
+        return elapsed >= self.times.bodyGrace && self.reader.bodyReceived * 1000 < self.times.minimumBodyRate * elapsed ? .bodyRate : nil
     }
 
-    private func timeOut() {
+    private func timeOut(_ bound: HTTPTimes.Bound) {
         self.server.metrics.cut(self.reader.stage == .body ? "slow_body" : "slow_header")
         // A body that is only passed over: its request has been answered.
         if self.reader.stage == .body && self.reader.heldID == nil { return self.close() }
         let id = self.reader.heldID ?? self.open(nil)
         self.reader.finish()
-        self.refuse(id, .timeout(self.times))
+        self.refuse(id, .timeout(self.times, bound))
     }
 }

@@ -31,7 +31,11 @@ final class HTTPConnection: TCPSocketDelegate {
     var isDirty = false
     /// Its address's to say. See ``AddressAccount``.
     var turn = AddressAccount.Turn.free
+    private var hasSpoken = false
+    private var hasLingered = false
     private var dropped = 0
+    /// It has one of the places for those that may send more after a refusal.
+    private var lingersLong = false
     private var accounted = 0
 
     init(server: HTTPServer, socket: TCPSocket, address: PeerAddress, account: AddressAccount, slot: UInt32, generation: UInt32) {
@@ -52,6 +56,7 @@ final class HTTPConnection: TCPSocketDelegate {
 
     func received(_ bytes: UnsafeRawBufferPointer) {
         guard self.phase == .open else { return self.drop(bytes.count) }
+        self.hasSpoken = true
         self.clock.bytesCame(at: self.now)
         self.isReceiving = true
         self.reader.receive(bytes, self)
@@ -91,6 +96,8 @@ final class HTTPConnection: TCPSocketDelegate {
         self.phase = .closed
         self.finishReading()
         self.countHeld()
+        if self.hasLingered { self.server.lingering -= 1 }
+        if self.lingersLong { self.server.endedLongLinger(self.account) }
         self.account.closed(self)
         self.server.removed(self, self.account)
     }
@@ -126,6 +133,8 @@ final class HTTPConnection: TCPSocketDelegate {
 
     private func linger() {
         self.phase = .lingering
+        self.hasLingered = true
+        self.server.lingering += 1
         self.clock.lingerBegan(at: self.now)
         self.socket.shutdown()
         self.socket.startReading()
@@ -136,8 +145,15 @@ final class HTTPConnection: TCPSocketDelegate {
         guard self.phase != .closed else { return }
         self.dropped += count
         self.clock.bytesCame(at: self.now)
-        if self.dropped > self.server.configuration.times.lingerBytes { return self.cut("linger") }
+        guard self.mayDropMore else { return self.cut("linger") }
         self.setDeadline()
+    }
+
+    private var mayDropMore: Bool {
+        let times = self.server.configuration.times
+        if self.dropped <= times.lingerBytes { return true }
+        if !self.lingersLong { self.lingersLong = self.server.mayLingerLong(self.account) }
+        return self.lingersLong && self.dropped <= times.longLingerBytes
     }
 
     // MARK: Turns
@@ -169,6 +185,9 @@ final class HTTPConnection: TCPSocketDelegate {
 
     /// It waits for no answer and has none to send: it is idle, or its request is not whole.
     var isQuiet: Bool { self.phase == .open && self.reader.heldID == nil && self.answers.outstanding == 0 && self.socket.unsentBytes == 0 }
+
+    /// Nothing of a request has come on it, ever.
+    var isSilent: Bool { self.phase == .open && !self.hasSpoken }
 
     /// After anything that moved: how much is held, read on or not, when to look again.
     private func settle() {

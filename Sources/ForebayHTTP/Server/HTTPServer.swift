@@ -23,19 +23,24 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     private var isFlushing = false
     /// What all connections hold, counted against `limits.memory`.
     var held = 0
+    var lingering = 0 { didSet { self.metrics.lingering.set(Double(self.lingering)) } }
+    private var longLingering = 0
     private(set) var isDraining = false
     private var sweep: Timer?
     private var closedWaiters: [CheckedContinuation<Void, Never>] = []
-    private let connectionCap: Int
+    /// At the cap, and nobody makes room.
+    private var isFull = false
+    var silent = SilentConnections()
     let logger: Logger
 
     package init(loop: EventLoop, configuration: HTTPConfiguration, metrics: HTTPMetrics, handler: any HTTPHandler) {
         self.loop = loop
-        self.configuration = configuration
+        var fitted = configuration
+        fitted.caps = configuration.caps.fitting(openFiles: Self.descriptorLimit())
+        self.configuration = fitted
         self.metrics = metrics
         self.handler = handler
         self.scratch = HeadScratch(limits: configuration.limits)
-        self.connectionCap = Swift.min(configuration.caps.connections, Self.descriptorsToSpare())
         self.logger = Logger(label: "http/\(configuration.name)")
     }
 
@@ -146,7 +151,7 @@ extension HTTPServer {
         if caps.connectionsPerAddress > 0, let known, known.connections >= caps.connectionsPerAddress,
             !(caps.quietMakeRoom && self.closeQuietest(of: address))
         {
-            return self.turnAway(descriptor)
+            return self.turnAway(descriptor, address)
         }
         let (slot, generation) = self.connections.reserveSlot()
         // The connection may be broken before it begins: there is nobody to tell why.
@@ -161,25 +166,12 @@ extension HTTPServer {
             server: self, socket: socket, address: address, account: account, slot: slot, generation: generation)
         self.connections.insert(connection, at: slot)
         self.metrics.open.set(Double(self.connections.count))
-        guard self.connections.count >= self.connectionCap, !(caps.quietMakeRoom && self.closeQuietest(of: nil, but: connection)) else {
-            return
-        }
-        // Full: the next ones wait in the system's queue.
+        if !caps.quietMakeRoom { self.silent.append(connection, open: self.connections) }
+        guard self.connections.count >= self.configuration.caps.connections else { return }
+        self.isFull = !self.makesRoom(for: connection)
+        guard self.isFull else { return }
+        // The next ones wait in the system's queue.
         for listener in self.listeners { listener.pause() }
-    }
-
-    /// Makes room for a connection. Looks at all, so it is for servers with few.
-    ///
-    /// - Parameter address: whose; none: anybody's.
-    /// - Returns: false if all wait for answers.
-    private func closeQuietest(of address: PeerAddress?, but newest: HTTPConnection? = nil) -> Bool {
-        let quiet = self.connections.all.filter {
-            $0.isQuiet && $0 !== newest && (address == nil || $0.address == address)
-        }
-        guard let quietest = quiet.min(by: { $0.clock.lastBytes < $1.clock.lastBytes }) else { return false }
-        self.metrics.cut("made_room")
-        quietest.close()
-        return true
     }
 
     /// A connection wants more than all may hold together. Whose address holds most gives up its largest part: who sends little is not
@@ -196,9 +188,12 @@ extension HTTPServer {
     }
 
     /// One address has too many: a plain answer without ever reading, and the end.
-    private func turnAway(_ descriptor: CInt) {
+    private func turnAway(_ descriptor: CInt, _ address: PeerAddress) {
         let refusal = HTTPRefusal.connections(self.configuration.caps)
         self.metrics.refused(refusal.code)
+        self.logger.warning(
+            "connection refused: there are too many of its address",
+            ["code": refusal.code, "address": address.description, "limit": "\(self.configuration.caps.connectionsPerAddress)"])
         let response = ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
         let bytes = response.fields.withUnsafeBytes { fields in
             response.body.withUnsafeBytes { body in
@@ -215,24 +210,42 @@ extension HTTPServer {
         self.metrics.closed.increment()
     }
 
+    /// Takes a place for a connection that has sent much after a refusal, if one is free.
+    func mayLingerLong(_ account: AddressAccount) -> Bool {
+        let caps = self.configuration.caps
+        let share = caps.connectionsPerAddress == 0 ? caps.longLingering : (caps.longLingering + 3) / 4
+        guard self.longLingering < caps.longLingering, account.longLingering < share else { return false }
+        self.longLingering += 1
+        account.longLingering += 1
+        return true
+    }
+
+    func endedLongLinger(_ account: AddressAccount) {
+        self.longLingering -= 1
+        account.longLingering -= 1
+    }
+
     func removed(_ connection: HTTPConnection, _ account: AddressAccount) {
         self.connections.remove(connection.slot)
         if account.connections == 0 { self.accounts[connection.address] = nil }
         self.metrics.closed.increment()
         self.metrics.open.set(Double(self.connections.count))
         for id in connection.unanswered { self.handler.dropped(id) }
-        if self.connections.count < self.connectionCap { for listener in self.listeners { listener.resume() } }
+        if self.connections.count < self.configuration.caps.connections {
+            self.isFull = false
+            for listener in self.listeners { listener.resume() }
+        }
         guard self.connections.count == 0, !self.closedWaiters.isEmpty else { return }
         let waiters = self.closedWaiters
         self.closedWaiters = []
         for waiter in waiters { waiter.resume() }
     }
 
-    /// What the process may open, less some for logs, spool and Kafka.
-    private static func descriptorsToSpare() -> Int {
+    /// What the process may open.
+    private static func descriptorLimit() -> Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
-        return Swift.max(16, Int(clamping: limit.rlim_cur) - 256)
+        return Int(clamping: limit.rlim_cur)
     }
 }
 
@@ -263,6 +276,7 @@ extension HTTPServer {
     private func lookAtTheTime() {
         self.date.update()
         self.metrics.held.set(Double(self.held))
+        if self.isFull { self.closeSilent() }
         for connection in self.connections.expired(at: self.loop.nowMilliseconds) { connection.expired() }
     }
 }

@@ -16,12 +16,29 @@ enum BodyKind: Equatable {
     /// - Parameter type: the header's value as it came.
     /// - Throws: 415 for the types that are reserved, named, so that nothing accepted today means something else tomorrow.
     init(contentType type: UnsafeRawBufferPointer) throws(Refusal) {
+        if Self.isList(type) { throw Refusal(.unsupportedMediaType, "Content-Type is one media type, and not the list \(type.text())") }
         let semicolon = type.offset(of: UInt8(ascii: ";")) ?? type.count
         let name = type.slice(0..<semicolon).trimmed()
         self = try Self.named(name)
         if self != .raw, semicolon < type.count {
             try Self.checkCharset(type.slice(semicolon..<type.count))
         }
+    }
+
+    /// A comma that stands in no quotes: two fields that somebody joined, or what belongs into Accept.
+    private static func isList(_ type: UnsafeRawBufferPointer) -> Bool {
+        guard type.offset(of: UInt8(ascii: ",")) != nil else { return false }
+        var (isQuoted, isEscaped) = (false, false)
+        for byte in type {
+            switch byte {
+            case _ where isEscaped: isEscaped = false
+            case UInt8(ascii: "\\") where isQuoted: isEscaped = true
+            case UInt8(ascii: "\""): isQuoted.toggle()
+            case UInt8(ascii: ",") where !isQuoted: return true
+            default: break
+            }
+        }
+        return false
     }
 
     private static func named(_ name: UnsafeRawBufferPointer) throws(Refusal) -> Self {

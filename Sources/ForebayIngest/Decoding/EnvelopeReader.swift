@@ -19,6 +19,8 @@ struct EnvelopeReader: ~Copyable {
 
     private let headerLimit: Int
     private var seen: UInt16 = 0
+    /// Those of them that are not null.
+    private var given: UInt16 = 0
     private var name = JSONUnescaper()
     private var topicText = JSONUnescaper()
     private var idText = JSONUnescaper()
@@ -70,6 +72,7 @@ struct EnvelopeReader: ~Copyable {
         self.partition = nil
         self.headers.removeAll()
         self.seen = 0
+        self.given = 0
     }
 
     private mutating func take(
@@ -80,13 +83,14 @@ struct EnvelopeReader: ~Copyable {
             throw Refusal(.repeatedMember, "\(member.name) stands there twice", event: index, pointer: member.pointer)
         }
         self.seen |= member.rawValue
-        for (one, other) in [(EnvelopeMember.key, EnvelopeMember.keyBase64), (.value, .valueBase64)]
-        where self.seen & one.rawValue != 0 && self.seen & other.rawValue != 0 {
-            throw Refusal(.conflictingMembers, "\(one.name) and \(other.name) exclude each other", event: index, pointer: other.pointer)
-        }
         let value = text[found.value]
         let kind = JSONKind(first: value[0])
         if kind == .null { return }
+        self.given |= member.rawValue
+        for (one, other) in [(EnvelopeMember.key, EnvelopeMember.keyBase64), (.value, .valueBase64)]
+        where self.given & one.rawValue != 0 && self.given & other.rawValue != 0 {
+            throw Refusal(.conflictingMembers, "\(one.name) and \(other.name) exclude each other", event: index, pointer: other.pointer)
+        }
         switch member {
         case .value:
             self.value = value

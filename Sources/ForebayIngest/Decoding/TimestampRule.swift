@@ -9,6 +9,7 @@ package enum TimestampRule: String, Sendable {
     case any
 
     private static let earliest: Int64 = 946_684_800_000  // 2000-01-01T00:00:00Z
+    private static let lastOfRFC3339: Int64 = 253_402_300_799_999  // 9999-12-31T23:59:59.999Z
     private static let ahead: Int64 = 86_400_000
 
     /// Why a timestamp is not taken; none if it is.
@@ -23,7 +24,9 @@ package enum TimestampRule: String, Sendable {
     }
 
     private func fault(_ time: Int64, _ why: String) -> String {
-        "\(time) is \(Timestamp.rfc3339(time)), \(why) (limits.timestamp is near; any takes it)"
+        // RFC 3339 has years of four digits.
+        let date = time > Self.lastOfRFC3339 ? "after the year 9999" : Timestamp.rfc3339(time)
+        return "\(time) is \(date), \(why) (limits.timestamp is near; any takes it)"
     }
 }
 

@@ -23,3 +23,15 @@ package struct PeerAddress: Hashable, Sendable {
         }
     }
 }
+
+extension PeerAddress: CustomStringConvertible {
+    /// `192.0.2.1`, `2001:db8:0:1::/64`.
+    package var description: String {
+        // IPv6 has networks of zeros, too: its loopback address is in one. No client has 0.0.0.0.
+        if self.high == 0 && self.low != 0 {
+            return withUnsafeBytes(of: UInt32(truncatingIfNeeded: self.low)) { $0.map { "\($0)" }.joined(separator: ".") }
+        }
+        let groups = (0..<4).map { String(UInt16(truncatingIfNeeded: self.high.bigEndian >> (48 - 16 * $0)), radix: 16) }
+        return (self.high == 0 ? "" : groups.joined(separator: ":")) + "::/64"
+    }
+}

@@ -107,6 +107,14 @@ package final class TCPSocket: LoopHandle {
         self.gate.isShut ? UnsafeMutableRawBufferPointer(start: nil, count: 0) : self.loop.readBuffer
     }
 
+    /// Bytes have come that were not read yet.
+    package var hasUnreadBytes: Bool {
+        var descriptor: CInt = -1
+        uv_fileno(self.raw.assumingMemoryBound(to: uv_handle_t.self), &descriptor)
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, CInt(MSG_PEEK | MSG_DONTWAIT)) > 0
+    }
+
     fileprivate func didRead(_ count: Int) {
         if count > 0 {
             self.delegate?.received(UnsafeRawBufferPointer(rebasing: self.loop.readBuffer[..<count]))

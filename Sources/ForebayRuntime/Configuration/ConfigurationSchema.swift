@@ -69,7 +69,9 @@ package enum ConfigurationSchema {
             "How long a connection may stay open without a request. Keep it above that of a proxy in front."),
         .key(
             "limits.connections", .integer(1...1_000_000), .standard("16384"),
-            "The most connections at a time; more wait in the system's queue. The limit of open files is raised to fit."),
+            "The most connections at a time. At the limit one on which nothing has come for 5 s makes room; where there is none, more wait "
+                + "in the system's queue. The limit of open files is raised to fit; where the system allows fewer, a warning at the start says "
+                + "how many connections are left, and limits.connections_per_address is cut in proportion."),
         .key(
             "limits.connections_per_address", .integer(0...1_000_000), .standard("4096"),
             "The most connections from one address; more get 503. 0 is no cap, for a node behind a proxy; then one address may also take "

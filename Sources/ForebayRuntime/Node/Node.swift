@@ -44,7 +44,7 @@ package final class Node: Sendable {
         _ configuration: ForebayConfiguration, metrics: MetricsRegistry = MetricsRegistry(), restarts: RestartPolicy = RestartPolicy(),
         disk: any Disk = SystemDisk(), clock: NodeClock = NodeClock()
     ) async throws -> Node {
-        OpenFiles.raiseLimit()
+        OpenFiles.tell(OpenFiles.raiseLimit(), configuration.ingestHTTP.caps)
         Allocator.giveBack()
         let loops = Loops(edge: try EventLoop(label: "fb-edge"), delivery: try EventLoop(label: "fb-delivery"))
         let supervisor = Supervisor(policy: restarts, metrics: metrics, surroundings: .real)

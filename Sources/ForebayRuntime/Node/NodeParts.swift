@@ -45,11 +45,13 @@ extension ForebayConfiguration {
     var ingestHTTP: HTTPConfiguration {
         var http = HTTPConfiguration(name: "ingest")
         http.limits.header = self.limits.header
+        http.limits.headerOnly = "forebay-"
         http.limits.memory = self.limits.inFlight
         // Behind a proxy all producers have one address.
         http.limits.memoryPerAddress = self.limits.connectionsPerAddress == 0 ? self.limits.inFlight : self.limits.inFlight / 4
         http.times.request = UInt64(self.limits.requestTimeoutMilliseconds)
         http.times.idle = UInt64(self.limits.idleTimeoutMilliseconds)
+        http.times.longLingerBytes = Swift.max(http.times.lingerBytes, 4 * self.limits.body)
         http.caps.connections = self.limits.connections
         http.caps.connectionsPerAddress = self.limits.connectionsPerAddress
         return http
