@@ -28,7 +28,7 @@ package actor IngestStage: Stage {
     let server: any RequestAnswering
     let metrics: IngestMetrics
     let waiters: DeliveryWaiters
-    private let room: IngestRoom
+    private let room: Wake
     let storage: IngestStorage
     let clock: @Sendable () -> Int64
     private let onOpened: @Sendable () -> Void
@@ -70,7 +70,7 @@ package actor IngestStage: Stage {
 
     /// - Parameters:
     ///   - loop: the edge loop, on which `server` lives too.
-    ///   - port: to the buffer; its room signal is `room.signal`.
+    ///   - port: to the buffer; its room signal is `room.call`.
     ///   - waiters: of those who wait for Kafka, told by the delivering stages.
     ///   - topics: those with unsettled events; made of the same routes.
     ///   - storage: what the buffer stands on.
@@ -78,7 +78,7 @@ package actor IngestStage: Stage {
     ///   - onOpened: called on the loop when requests are taken from now on.
     /// - Throws: `configurationInvalid`, for routes and topics that can't be.
     package init(
-        loop: EventLoop, configuration: IngestConfiguration, port: LinkPort<Submission>, room: IngestRoom, server: any RequestAnswering,
+        loop: EventLoop, configuration: IngestConfiguration, port: LinkPort<Submission>, room: Wake, server: any RequestAnswering,
         waiters: DeliveryWaiters, topics: UnsettledTopics, metrics: IngestMetrics, storage: IngestStorage = IngestStorage(),
         clock: @escaping @Sendable () -> Int64 = { WallClock.milliseconds }, onOpened: @escaping @Sendable () -> Void = {}
     ) throws(ForebayError) {
@@ -138,7 +138,7 @@ package actor IngestStage: Stage {
         self.loop.preconditionOnLoop()
         self.state.opened()
         let loop = self.loop
-        self.room.listen { [weak self] in
+        self.room.set { [weak self] in
             guard let self else { return }
             loop.execute { self.assumeIsolated { $0.offerHeld() } }
         }

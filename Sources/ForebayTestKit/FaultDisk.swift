@@ -16,7 +16,12 @@ package final class FaultDisk: Disk {
 
     /// One for all disks that hold folders of this one.
     private final class Rules: Sendable {
-        let rule = Mutex<Rule?>(nil)
+        // In a struct: see ``Wake``.
+        struct Failing {
+            var rule: Rule?
+        }
+
+        let failing = Mutex(Failing())
         let told = Mutex<(free: Int, total: Int)?>(nil)
     }
 
@@ -35,7 +40,7 @@ package final class FaultDisk: Disk {
 
     /// From now on; none: nothing fails.
     package func fail(_ rule: Rule?) {
-        self.rules.rule.withLock { $0 = rule }
+        self.rules.failing.withLock { $0.rule = rule }
     }
 
     /// What ``space(_:)`` says from now on; none: the truth.
@@ -44,7 +49,7 @@ package final class FaultDisk: Disk {
     }
 
     fileprivate func check(_ call: Call, _ path: String) throws(ForebayError) {
-        guard let number = self.rules.rule.withLock({ $0 })?(call, path) else { return }
+        guard let number = self.rules.failing.withLock({ $0.rule })?(call, path) else { return }
         if call == .sync || call == .syncFolder { throw .syncFailed("sync", path, number) }
         throw .disk("\(call)", path, number)
     }

@@ -235,6 +235,17 @@ struct SupportTests {
         #expect(grown.contains { $0 < 1000 }, "\(grown)")
     }
 
+    @Test("a call through a target that is set later is as cheap and as deep the millionth time as the first")
+    func wake() {
+        let wake = Wake(), count = Atomic<Int>(0)
+        wake.call()
+        wake.set { count.add(1, ordering: .relaxed) }
+        for _ in 0..<300_000 { wake.call() }
+        wake.set(nil)
+        wake.call()
+        #expect(count.load(ordering: .relaxed) == 300_000)
+    }
+
     @Test("what a file system says is free can be added to what is there, whatever it says")
     func room() {
         for (blocks, unit, free) in [

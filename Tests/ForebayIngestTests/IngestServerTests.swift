@@ -68,8 +68,8 @@ struct IngestServerTests {
         #expect(early[0].status == 503)
         #expect(early[0].body.contains("\"code\":\"starting\""))
 
-        let room = IngestRoom()
-        let link = LinkPort<Submission>(name: "ingest", bound: 1 << 20, room: { room.signal() })
+        let room = Wake()
+        let link = LinkPort<Submission>(name: "ingest", bound: 1 << 20, room: { room.call() })
         let configuration = IngestConfiguration(routes: [.init(name: "all", topics: ["*"])])
         let stage = try IngestStage(
             loop: loop, configuration: configuration, port: link, room: room, server: server, waiters: DeliveryWaiters(limit: 10),

@@ -10,7 +10,12 @@ import Testing
 final class WatchedDisk: Sendable {
     let disk = FaultDisk()
     let directory = NSTemporaryDirectory() + "forebay-watched-" + UUID().uuidString
-    private let state = Mutex<(calls: [String], failing: (@Sendable (String) -> Int32?)?)>(([], nil))
+    private struct State {
+        var calls: [String] = []
+        var failing: (@Sendable (String) -> Int32?)?
+    }
+
+    private let state = Mutex(State())
 
     init() {
         // Made by the caller's own disk: nothing of it is written down.

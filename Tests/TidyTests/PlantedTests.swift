@@ -32,6 +32,17 @@ struct PlantedTests {
         }
     }
 
+    @Test("closures that a Mutex wraps anew at each look")
+    func wrappedClosures() {
+        for (text, isAllowed) in [
+            ("let target = Mutex<(@Sendable () -> Void)?>(nil)", false), ("let a = Mutex<(calls: [Int], rule: ((Int) -> Int)?)>(x)", false),
+            ("let a = Mutex<(calls: [Int], last: Int)>(x)", true), ("let a = Mutex<[Int: @Sendable () -> Void]>([:])", true),
+            ("let target = Mutex(Target())", true),
+        ] {
+            #expect(self.found(Rules.wrappedClosures, "Sources/ForebayCore/A.swift", text).isEmpty == isAllowed, "\(text)")
+        }
+    }
+
     @Test(
         "streams without a bound",
         arguments: [

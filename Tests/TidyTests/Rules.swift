@@ -12,7 +12,7 @@ struct Violation: Equatable, CustomStringConvertible {
 enum Rules {
     static let all: [@Sendable (SourceFile) -> [Violation]] = [
         Self.imports, Self.unboundedStreams, Self.sleepingTests, Self.uncheckedSendable, Self.silentTry, Self.foundation, Self.length,
-        Self.width,
+        Self.width, Self.wrappedClosures,
         Self.stateFiles, Self.traps, Self.surroundings,
     ]
 
@@ -55,6 +55,12 @@ enum Rules {
         return file.lineNumbers(withWord: ["sleep", "usleep", "nanosleep"])
             .filter { !file.code[$0 - 1].contains("func sleep(") }  // A clock of our own.
             .map { Violation(path: file.path, line: $0, reason: "tests don't sleep") }
+    }
+
+    /// A closure that is a Mutex's value, or part of its tuple, is wrapped anew at each look: calls get slower and deeper until the stack ends.
+    static func wrappedClosures(_ file: SourceFile) -> [Violation] {
+        file.lineNumbers(with: "Mutex<(").filter { file.code[$0 - 1].contains("->") }
+            .map { Violation(path: file.path, line: $0, reason: "a closure as a Mutex's value; put it in a struct, or use Wake") }
     }
 
     /// `@unchecked Sendable` says why it is safe.

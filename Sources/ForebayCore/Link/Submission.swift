@@ -24,7 +24,11 @@ package enum AckOutcome: Sendable {
 
 /// Completes those who wait for a submission, exactly once. Dropped unresolved, it says ``AckOutcome/unknown``: nobody hangs.
 package final class AckToken: Sendable {
-    private let settle: Mutex<(@Sendable (AckOutcome) -> Void)?>
+    private struct Waiting {
+        var settle: (@Sendable (AckOutcome) -> Void)?
+    }
+
+    private let waiting: Mutex<Waiting>
     private let onNumbered: (@Sendable ([UInt64]) -> Void)?
 
     /// - Parameters:
@@ -35,7 +39,7 @@ package final class AckToken: Sendable {
         onNumbered: (@Sendable (_ firstSequences: [UInt64]) -> Void)? = nil, settle: @escaping @Sendable (AckOutcome) -> Void
     ) {
         self.onNumbered = onNumbered
-        self.settle = Mutex(settle)
+        self.waiting = Mutex(Waiting(settle: settle))
     }
 
     deinit { self.finish(.unknown) }
@@ -53,9 +57,9 @@ package final class AckToken: Sendable {
     }
 
     private func finish(_ outcome: AckOutcome) {
-        let settle = self.settle.withLock { waiting in
-            defer { waiting = nil }
-            return waiting
+        let settle = self.waiting.withLock { waiting in
+            defer { waiting.settle = nil }
+            return waiting.settle
         }
         settle?(outcome)
     }

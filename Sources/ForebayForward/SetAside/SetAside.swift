@@ -42,7 +42,7 @@ package final class SetAside: Sendable {
     private let logger = Logger(label: "setaside")
     let state: Mutex<SetAsideState>
     private let stages = Mutex<[ForwardRole: @Sendable () -> Void]>([:])
-    private let reader = Mutex<(@Sendable () -> Void)?>(nil)
+    private let reader = Wake()
     /// Whose turn it is next, when one is over here.
     let followers = Mutex<[SetAsideTurn: [@Sendable () -> Void]]>([:])
 
@@ -160,7 +160,7 @@ package final class SetAside: Sendable {
             }
         }
         self.wake(.drain)
-        self.reader.withLock { $0 }?()
+        self.reader.call()
     }
 
     /// Events that could not be appended go back to their stage, where that may be.
@@ -227,7 +227,7 @@ package final class SetAside: Sendable {
 
     /// - Parameter wake: called when there may be more to read.
     func read(wake: @escaping @Sendable () -> Void) {
-        self.reader.withLock { $0 = wake }
+        self.reader.set(wake)
     }
 
     /// Units not to be read any more, and those to be read, from their settled ends on.
@@ -281,7 +281,7 @@ package final class SetAside: Sendable {
         }
         for note in effects.notes { self.tell(note) }
         for role in effects.wakes { self.wake(role) }
-        if effects.hasReading { self.reader.withLock { $0 }?() }
+        if effects.hasReading { self.reader.call() }
         return result
     }
 

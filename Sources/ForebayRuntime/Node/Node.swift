@@ -93,8 +93,8 @@ package final class Node: Sendable {
             NodeObservation.Parts(
                 supervisor: supervisor, storage: storage, storageHealth: storageHealth, clock: clock, routes: routes, removed: removed))
         let waiters = DeliveryWaiters(limit: configuration.limits.awaitingKafka)
-        let room = IngestRoom()
-        let port = LinkPort<Submission>(name: "ingest-buffer", bound: configuration.limits.inFlight, room: room.signal)
+        let room = Wake()
+        let port = LinkPort<Submission>(name: "ingest-buffer", bound: configuration.limits.inFlight, room: room.call)
         await supervisor.start("buffer") {
             BufferStage(loop: loops.edge, port: port, spool: storage.spool, configuration: ForebayBuffer.BufferConfiguration())
         }

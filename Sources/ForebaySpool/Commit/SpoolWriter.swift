@@ -197,6 +197,7 @@ actor SpoolWriter {
             self.logger.info("the newest segment is settled, and can't be left yet", ["error": error.description])
             return false
         }
+        self.logger.info("the newest segment was left, for all of it is settled and there is no room for another", ["file": newest.path])
         return true
     }
 

@@ -18,7 +18,7 @@ final class IngestHarness: Sendable {
     let server = FakeServer()
     let registry = MetricsRegistry()
     let metrics: IngestMetrics
-    let room = IngestRoom()
+    let room = Wake()
     let port: LinkPort<Submission>
     let waiters: DeliveryWaiters
     let configuration: IngestConfiguration
@@ -49,7 +49,7 @@ final class IngestHarness: Sendable {
         self.metrics = IngestMetrics(registry: self.registry)
         self.waiters = DeliveryWaiters(limit: waiters)
         let room = self.room
-        self.port = LinkPort(name: "ingest", bound: bound, room: { room.signal() })
+        self.port = LinkPort(name: "ingest", bound: bound, room: { room.call() })
     }
 
     func stage() throws -> IngestStage {
