@@ -52,8 +52,8 @@ struct ForwardFacts {
                 "stop the producer that makes up topic names; deliver some of what is set aside (forebay setaside ls), and the route goes on"
             facts.append(Fact("bound_advice", .text(advice.map { "\(remedy); or \($0)" } ?? remedy)))
         }
-        if let (_, reason, advice, since) = self.stall, self.isUp == true {
-            facts.append(Fact("stall_code", .text("\(KafkaErrorCode.timedOut)")))
+        if let (stall, reason, advice, since) = self.stall, self.isUp == true {
+            facts.append(Fact("stall_code", .text("\(stall.code)")))
             facts.append(Fact("stall_reason", .text(reason)))
             if let advice { facts.append(Fact("stall_advice", .text(advice))) }
             facts.append(Fact("stall_since", .number(since)))

@@ -34,7 +34,7 @@ extension ForwardStage {
                 stall,
                 "partition \(stall.partition) of topic \(stall.topic) takes nothing, though the cluster answers; it is set aside after "
                     + "delivery.set_aside.partition_after (\(self.configuration.partitionPatience / 1000) s)",
-                self.advice.text(for: KafkaFailure(.timedOut), topic: stall.topic), self.surroundings.time.wallMilliseconds - silent
+                self.advice.text(for: KafkaFailure(stall.code), topic: stall.topic), self.surroundings.time.wallMilliseconds - silent
             )
         }
         self.shown.withLock { $0.stall = shown }
