@@ -199,6 +199,11 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
 
     func limits(of topics: [String]) async -> [KafkaTopicLimit] {
         self.cluster.called("\(self.name): limits \(topics.joined(separator: ","))")
+        if self.cluster.isSilent {
+            // Cancelled: closed, and nobody waits.
+            try? await self.cluster.time.sleep(milliseconds: 1500)
+            return topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: self.isClosed ? .destroyed : .timedOut) }
+        }
         while self.cluster.limit == nil, !self.isClosed {
             // Cancelled: closed soon.
             try? await self.cluster.time.sleep(milliseconds: 10)

@@ -16,6 +16,9 @@ package struct KafkaErrorCode: RawRepresentable, Hashable, Sendable, CustomStrin
 
     package var isError: Bool { self.rawValue != 0 }
 
+    /// It came from a broker, which may also say that all is well or that it does not know what is wrong; otherwise it is the client's own.
+    package var isOfBroker: Bool { self.rawValue > RD_KAFKA_RESP_ERR__END.rawValue }
+
     /// `MSG_SIZE_TOO_LARGE`; librdkafka's own begin with an underscore. Stable: what dead letters and metrics show.
     package var description: String { String(cString: rd_kafka_err2name(self.raw)) }
 
