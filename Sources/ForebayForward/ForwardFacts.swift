@@ -192,12 +192,14 @@ extension ForwardStage {
         self.wanted[ProducerSlot.main.rawValue].notify()
     }
 
-    /// Told each time it fails: equal lines are folded.
-    private func tellHealth() {
+    /// Tells what is new of the target's trouble: a reason once, not each time it is met again.
+    func tellHealth() {
         self.showHealth()
-        guard let failure = self.health.trouble?.failure else { return }
+        guard self.role == .direct, let trouble = self.health.trouble, trouble.failure != self.troubleTold else { return }
+        self.troubleTold = trouble.failure
+        let failure = trouble.failure
         self.logger.warning(
-            TargetHealth.message(for: failure),
+            TargetHealth.message(for: failure, isOfProducers: trouble.isOfProducers),
             [
                 "route": self.route, "code": "\(failure.code)", "reason": failure.reason,
                 "advice": self.advice.text(for: failure, topic: nil) ?? "",
@@ -206,6 +208,7 @@ extension ForwardStage {
 
     private func showHealth() {
         let (isUp, trouble) = (self.health.isUp, self.health.trouble)
+        if trouble == nil { self.troubleTold = nil }
         self.metrics.targetUp?.set(isUp == true ? 1 : 0)
         let advice = trouble.flatMap { self.advice.text(for: $0.failure, topic: nil) }
         self.shown.withLock {

@@ -63,7 +63,9 @@ package struct KafkaAdvice: Sendable {
         case RD_KAFKA_RESP_ERR_INVALID_RECORD: return "a compacted topic takes no event without a key"
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, RD_KAFKA_RESP_ERR__BAD_COMPRESSION: return "choose another compression.type"
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
-            return "the brokers are too old for idempotent producing (Kafka 0.11 and later)"
+            return
+                "the cluster offers no idempotent producer, which order and single delivery rest on: use Kafka 0.11 or later, or a service that has"
+                + " it, and leave api.version.request and broker.version.fallback out; events wait meanwhile"
         case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION: return "Kafka takes no topic of this name"
         case RD_KAFKA_RESP_ERR_POLICY_VIOLATION: return "the cluster's policy refuses it; ask its operators"
         default: return nil
