@@ -89,7 +89,8 @@ extension TargetHealthTests {
         health.heard(closed, at: 600)
         #expect(health.trouble?.failure == closed)
         health.failed(Self.silent, at: 700)
-        #expect(health.trouble?.failure == closed)
+        health.failed(KafkaFailure(.transport), at: 750)
+        #expect(health.trouble?.failure == closed && health.trouble?.heardAt == 600, "that no broker could be asked says less")
         health.heard(Self.refused, at: 800)
         #expect(health.trouble?.failure == Self.refused && health.trouble?.since == 300)
     }
@@ -121,7 +122,7 @@ extension TargetHealthTests {
     @Test("that nobody answers says least, a broker's refusal most")
     func ranks() {
         let byRank: [[KafkaErrorCode]] = [
-            [.timedOut, .allBrokersDown], [.transport, .unknownServerError],
+            [.timedOut, .allBrokersDown, .transport], [.unknownServerError, .criticalSystemResource],
             [.resolve, .authentication, .ssl, .clusterAuthorizationFailed],
         ]
         for (low, lower) in byRank.enumerated() {

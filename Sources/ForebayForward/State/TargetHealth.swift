@@ -78,7 +78,7 @@ struct TargetHealth {
 
     /// Whether two failures tell the same, of whichever broker or address. librdkafka's words begin with these, and end with the cause.
     private static func isSame(_ one: KafkaFailure, _ other: KafkaFailure) -> Bool {
-        guard one.code == other.code else { return false }
+        guard one.code == other.code, Self.rank(one) == Self.rank(other) else { return false }
         return Self.rank(one) == 0 || Self.cause(one) == Self.cause(other)
     }
 
@@ -92,6 +92,7 @@ struct TargetHealth {
         return switch failure.code {
         case .resolve: 2
         case .timedOut, .allBrokersDown: 0
+        case .transport where failure.reason == failure.code.text: 0  // Of a question: no broker could be asked, whatever the cause.
         default: 1
         }
     }
