@@ -162,6 +162,8 @@ extension ForwardStage {
             case .reports(let reports): self.take(reports, from: slot, now: now)
             case .fatal(let failure): self.producerFailed(slot, failure, now: now)
             case .failure(let failure): self.clientFailed(failure)
+            case .throttled(let milliseconds, let broker):
+                self.health.throttled(for: milliseconds, by: broker, at: self.surroundings.time.wallMilliseconds)
             }
         }
         if self.state.totals.delivered != delivered {

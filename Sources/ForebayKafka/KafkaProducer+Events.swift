@@ -23,6 +23,7 @@ extension KafkaProducer {
             default: break
             }
         }
+        if let (milliseconds, broker) = self.throttle.take() { handle(.throttled(milliseconds: milliseconds, broker: broker)) }
     }
 
     /// What is looked for stands at the beginning; behind it come all topics, which may be many MB.

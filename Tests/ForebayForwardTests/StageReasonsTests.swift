@@ -32,6 +32,24 @@ struct StageReasonsTests {
         }
     }
 
+    @Test("a cluster that does not answer for a quota's sake is told as that, with what to do")
+    func quota() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            try await world.settled(world.give(1))
+            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            producer.throttle(5000)
+            await world.pass(5)
+            #expect(world.fact("target_up") == .flag(true) && world.fact("error_code") == nil)
+            world.cluster.isSilent = true
+            producer.fail(KafkaFailure(.allBrokersDown))
+            await world.pass(5)
+            #expect(world.fact("error_code") == .text("THROTTLING_QUOTA_EXCEEDED"))
+            let told = world.told("a quota of the cluster holds this client up; events wait")
+            #expect(told.count == 1 && told[0]["advice"]?.contains("producer_byte_rate") == true)
+        }
+    }
+
     @Test("producers that fail one after the other are told of, and a cluster that answers besides is not up; until one lasts or delivers")
     func producersFail() throws {
         for delivers in [true, false] {

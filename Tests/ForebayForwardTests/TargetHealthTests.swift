@@ -119,6 +119,24 @@ extension TargetHealthTests {
         #expect(health.answered(at: 5100) == 5000 && health.isUp == true && health.trouble == nil)
     }
 
+    @Test(
+        "a quota explains that nobody answers while it holds the client up, and a while after; not what a broker says",
+        arguments: [22_999, 23_000])
+    func quota(after: Int64) {
+        var health = TargetHealth()
+        health.throttled(for: 3000, by: "k:1/1", at: 0)
+        #expect(health.trouble == nil && health.isUp == nil, "it answers yet")
+        _ = health.answered(at: 10)
+        health.throttled(for: 1, by: "k:1/1", at: 1)
+        health.failed(Self.silent, at: after)
+        #expect(health.trouble?.failure.code == (after < 23_000 ? .throttled : .timedOut))
+        health.throttled(for: 3000, by: "k:1/1", at: after)
+        health.heard(Self.down, at: after + 1)
+        #expect(health.trouble?.failure.reason == "k:1/1: a quota of the cluster holds this client up")
+        health.heard(Self.login, at: after + 2)
+        #expect(health.trouble?.failure == Self.login)
+    }
+
     @Test("that nobody answers says least, a broker's refusal most")
     func ranks() {
         let byRank: [[KafkaErrorCode]] = [
@@ -151,7 +169,7 @@ extension TargetHealthTests {
     func messages() {
         let messages: [(KafkaErrorCode, String)] = [
             (.authentication, "login"), (.saslAuthenticationFailed, "login"), (.ssl, "TLS"), (.clusterAuthorizationFailed, "produce"),
-            (.timedOut, "does not answer"), (.transport, "does not answer"),
+            (.throttled, "quota"), (.timedOut, "does not answer"), (.transport, "does not answer"),
         ]
         for (code, words) in messages { #expect(TargetHealth.message(for: KafkaFailure(code)).contains(words), "\(code)") }
     }

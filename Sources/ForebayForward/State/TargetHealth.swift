@@ -24,6 +24,11 @@ struct TargetHealth {
     /// What a broker said before the cluster was found to be away.
     private var hint: (failure: KafkaFailure, at: Int64)?
 
+    /// A quota of the cluster, and until when it explains that nobody answers.
+    private var throttle: (failure: KafkaFailure, until: Int64)?
+
+    /// Questions that a broker does not read for a quota's sake are given up some time after it reads again; ms.
+    private static let afterThrottle: Int64 = 20_000
     /// A cause that nothing has confirmed for so long gives way to any other; ms.
     private static let staleAfter: Int64 = 60_000
     /// As long to one that says something: librdkafka repeats one that lasts every 30 s.
@@ -40,6 +45,8 @@ struct TargetHealth {
     /// The cluster was asked and did not answer.
     mutating func failed(_ failure: KafkaFailure, at wall: Int64) {
         self.isUp = false
+        var failure = failure
+        if Self.rank(failure) == 0, let throttle, wall < throttle.until { failure = throttle.failure }
         guard let before = self.trouble else {
             var cause = failure
             if let hint, wall - hint.at < Self.staleAfter, Self.rank(hint.failure) > Self.rank(failure) { cause = hint.failure }
@@ -52,6 +59,12 @@ struct TargetHealth {
         } else if rank > 0 && rank >= rankBefore || wall - before.heardAt >= (rank > 0 ? Self.unheardAfter : Self.staleAfter) {
             self.trouble = Trouble(failure: failure, since: before.since, heardAt: wall)
         }
+    }
+
+    /// A broker reads nothing from this client for so many ms, by a quota. As long as it answers in time, that is none of our business.
+    mutating func throttled(for milliseconds: Int, by broker: String, at wall: Int64) {
+        let failure = KafkaFailure(.throttled, reason: "\(broker): a quota of the cluster holds this client up")
+        self.throttle = (failure, max(self.throttle?.until ?? 0, wall + Int64(milliseconds) + Self.afterThrottle))
     }
 
     /// A producer failed for good, as did the one before it, and none delivered anything in between.
@@ -90,7 +103,7 @@ struct TargetHealth {
     private static func rank(_ failure: KafkaFailure) -> Int {
         if case .hold(.cluster) = KafkaFate(of: failure.code) { return 2 }
         return switch failure.code {
-        case .resolve: 2
+        case .resolve, .throttled: 2
         case .timedOut, .allBrokersDown: 0
         case .transport where failure.reason == failure.code.text: 0  // Of a question: no broker could be asked, whatever the cause.
         default: 1
@@ -103,6 +116,7 @@ struct TargetHealth {
         case .authentication, .saslAuthenticationFailed: "the cluster refuses this client's login; events wait"
         case .ssl: "no TLS connection to the cluster; events wait"
         case .clusterAuthorizationFailed: "the cluster does not let this client produce; events wait"
+        case .throttled: "a quota of the cluster holds this client up; events wait"
         default: isOfProducers ? "each producer fails before it delivers; events wait" : "the cluster does not answer; events wait"
         }
     }

@@ -39,6 +39,9 @@ package struct KafkaAdvice: Sendable {
                 "what answers at \(self.bootstrap) is no Kafka, or a TLS listener while security.protocol is without TLS: check the address and"
                 + " security.protocol; no size has to be raised"
         case RD_KAFKA_RESP_ERR__TIMED_OUT: return "look after the broker that leads the partition of \(name); its events wait meanwhile"
+        case RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED:
+            return
+                "raise the quota of this client's user or client.id (producer_byte_rate, request_percentage), or let it take its time; events wait"
         case RD_KAFKA_RESP_ERR__QUEUE_FULL:
             return
                 "leave queue.buffering.max.kbytes out, or raise it above the size of the largest event, and restart; its events wait meanwhile"
