@@ -52,8 +52,8 @@ struct ForwardFacts {
                 "stop the producer that makes up topic names; deliver some of what is set aside (forebay setaside ls), and the route goes on"
             facts.append(Fact("bound_advice", .text(advice.map { "\(remedy); or \($0)" } ?? remedy)))
         }
-        if let (_, reason, advice, since) = self.stall, self.isUp == true {
-            facts.append(Fact("stall_code", .text("\(KafkaErrorCode.timedOut)")))
+        if let (stall, reason, advice, since) = self.stall, self.isUp == true {
+            facts.append(Fact("stall_code", .text("\(stall.code)")))
             facts.append(Fact("stall_reason", .text(reason)))
             if let advice { facts.append(Fact("stall_advice", .text(advice))) }
             facts.append(Fact("stall_since", .number(since)))
@@ -190,12 +190,14 @@ extension ForwardStage {
         self.wanted[ProducerSlot.main.rawValue].notify()
     }
 
-    /// Told each time it fails: equal lines are folded.
-    private func tellHealth() {
+    /// Tells what is new of the target's trouble: a reason once, not each time it is met again.
+    func tellHealth() {
         self.showHealth()
-        guard let failure = self.health.trouble?.failure else { return }
+        guard self.role == .direct, let trouble = self.health.trouble, trouble.failure != self.troubleTold else { return }
+        self.troubleTold = trouble.failure
+        let failure = trouble.failure
         self.logger.warning(
-            TargetHealth.message(for: failure),
+            TargetHealth.message(for: failure, isOfProducers: trouble.isOfProducers),
             [
                 "route": self.route, "code": "\(failure.code)", "reason": failure.reason,
                 "advice": self.advice.text(for: failure, topic: nil) ?? "",
@@ -204,6 +206,7 @@ extension ForwardStage {
 
     private func showHealth() {
         let (isUp, trouble) = (self.health.isUp, self.health.trouble)
+        if trouble == nil { self.troubleTold = nil }
         self.metrics.targetUp?.set(isUp == true ? 1 : 0)
         let advice = trouble.flatMap { self.advice.text(for: $0.failure, topic: nil) }
         self.shown.withLock {

@@ -10,13 +10,16 @@ final class OpenProducer {
     /// All that it was ever given.
     var opened: Set<String> = []
     let kind: KafkaProducer.Kind
+    /// In the loop's ms.
+    let openedAt: UInt64
     /// When it is looked at again whether it has too many topics: at a time, in the loop's ms, and at a number of them.
     var reviewAt: UInt64
     var reviewAtTopics = 0
 
-    init(producer: any KafkaProducing, kind: KafkaProducer.Kind, reviewAt: UInt64) {
+    init(producer: any KafkaProducing, kind: KafkaProducer.Kind, openedAt: UInt64, reviewAt: UInt64) {
         self.producer = producer
         self.kind = kind
+        self.openedAt = openedAt
         self.reviewAt = reviewAt
     }
 }
@@ -68,7 +71,7 @@ extension ForwardStage {
                 name: name, kind: kind, properties: self.properties, metrics: slot == .main && self.role == .direct ? self.registry : nil
             ) { [weak self] in self?.assumeIsolated { $0.poll(slot) } }
             self.producers[slot.rawValue] = OpenProducer(
-                producer: producer, kind: kind, reviewAt: now + UInt64(self.configuration.renewalInterval))
+                producer: producer, kind: kind, openedAt: now, reviewAt: now + UInt64(self.configuration.renewalInterval))
             self.state.opened(slot)
         } catch {
             // Whatever it is: the properties were good at the start, so it may be better the next time.
@@ -159,9 +162,16 @@ extension ForwardStage {
             case .reports(let reports): self.take(reports, from: slot, now: now)
             case .fatal(let failure): self.producerFailed(slot, failure, now: now)
             case .failure(let failure): self.clientFailed(failure)
+            case .throttled(let milliseconds, let broker):
+                self.health.throttled(for: milliseconds, by: broker, at: self.surroundings.time.wallMilliseconds)
             }
         }
-        if self.state.totals.delivered != delivered { self.targetAnswered() }
+        if self.state.totals.delivered != delivered {
+            self.health.producersLast()
+            self.targetAnswered()
+        } else if self.role == .direct, self.health.trouble != nil {
+            self.tellHealth()
+        }
         self.turn()
     }
 
@@ -185,5 +195,8 @@ extension ForwardStage {
         self.logger.warning(
             "producer failed, it will be made anew",
             ["route": self.route, "producer": "\(slot)", "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
+        // One alone is mended by the next one, and so are those that refused records cost. Poll tells of it.
+        guard slot == .main, self.state[slot].failures > 1 else { return }
+        self.health.producersFail(failure, at: self.surroundings.time.wallMilliseconds)
     }
 }

@@ -70,10 +70,19 @@ extension ForwardStage {
         return listed
     }
 
-    /// Asks whether the cluster is there, by the name of a topic that it knows: no topic comes to be by that.
+    /// Asks whether the cluster is there, in a way that makes no topic: a question for metadata that names one, which somebody has deleted,
+    /// makes it again where brokers do so.
+    ///
+    /// By the settings of a topic in use, if it was there before: whatever a broker says of them is an answer. Without one, or while it is
+    /// away, by all topics: the settings are the controller's to tell, and that one alone may be missing.
     private func askForAnswer(_ producer: any KafkaProducing, _ patience: Int) async throws(KafkaFailure) {
-        let known = self.state.topics.indices.first { self.state.names.holds($0) && self.state.topics[$0].isKnown(by: .main) }
-        _ = try await producer.metadata(of: known.flatMap { self.openTopic($0, .main) }, timeout: Int32(patience))
+        if self.health.isUp == true,
+            let known = self.state.topics.indices.first(where: { self.state.names.holds($0) && self.state.topics[$0].isKnown(by: .main) }),
+            await producer.limits(of: [self.state.topics[known].name]).contains(where: \.isOfBroker)
+        {
+            return self.targetAnswered()
+        }
+        _ = try await producer.metadataOfAllTopics(timeout: Int32(patience))
         self.targetAnswered()
     }
 

@@ -12,6 +12,7 @@ extension ForwardStage {
             do { try await self.surroundings.time.sleep(milliseconds: interval) } catch { return }
             while !self.state.checkStalls(now: self.loop.nowMilliseconds) { await Task.yield() }
             self.showStall()
+            self.seeProducersLast()
             self.watchClock()
             self.turn()
             // What wanted room may have gone another way: a topic that is there again, or takes its events now.
@@ -34,10 +35,21 @@ extension ForwardStage {
                 stall,
                 "partition \(stall.partition) of topic \(stall.topic) takes nothing, though the cluster answers; it is set aside after "
                     + "delivery.set_aside.partition_after (\(self.configuration.partitionPatience / 1000) s)",
-                self.advice.text(for: KafkaFailure(.timedOut), topic: stall.topic), self.surroundings.time.wallMilliseconds - silent
+                self.advice.text(for: KafkaFailure(stall.code), topic: stall.topic), self.surroundings.time.wallMilliseconds - silent
             )
         }
         self.shown.withLock { $0.stall = shown }
+    }
+
+    /// A producer that lasts for longer than those that failed one after the other tells that this is over, also where there is nothing to
+    /// deliver.
+    private func seeProducersLast() {
+        guard self.health.trouble?.isOfProducers == true, self.state[.main].isOpen,
+            let open = self.producers[ProducerSlot.main.rawValue],
+            self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, open.openedAt) >= 2 * UInt64(self.configuration.holdLimit)
+        else { return }
+        self.health.producersLast()
+        self.wantsAnswer = self.role == .direct
     }
 
     /// librdkafka waits by the time of day: a client that waits to connect again when that is set back would wait for as long as that was.
@@ -73,7 +85,7 @@ extension ForwardStage {
 
     /// Asks a cluster that has been silent for a while whether it is there.
     ///
-    /// Seldom while no topic is in use: it has to tell of all of them then, and librdkafka tells when its connection is gone.
+    /// Seldom while no topic is in use: it has to tell of all of its own then, and librdkafka tells when its connection is gone.
     func watchTarget() async {
         guard self.role == .direct else { return }
         while true {

@@ -42,6 +42,8 @@ package actor ForwardStage: Stage {
     /// Events on their way into the set-aside log.
     var departing: [Departing] = []
     var health = TargetHealth()
+    /// What was last told of its trouble, while it lasts.
+    var troubleTold: KafkaFailure?
     /// When the target last answered, or took an event, in the loop's ms.
     var heardAt: UInt64 = 0
     /// The target is to be asked whether it is there.

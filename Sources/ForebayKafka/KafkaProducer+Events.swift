@@ -23,6 +23,7 @@ extension KafkaProducer {
             default: break
             }
         }
+        if let (milliseconds, broker) = self.throttle.take() { handle(.throttled(milliseconds: milliseconds, broker: broker)) }
     }
 
     /// What is looked for stands at the beginning; behind it come all topics, which may be many MB.
@@ -83,6 +84,11 @@ extension KafkaProducer {
         }
     }
 
+    /// Brokers close connections that were idle, or when they stop. If nobody takes the next one, that failure comes with a cause.
+    static func isConnectionsEnd(_ failure: KafkaFailure) -> Bool {
+        failure.code == .transport && failure.reason.hasSuffix(": Disconnected")
+    }
+
     /// Cuts off "(after 348ms in state …, 3 identical error(s) suppressed)", so that equal failures have equal lines and are folded.
     static func withoutTimes(_ text: String) -> String {
         guard text.hasSuffix(")"), let times = text.ranges(of: " (after ").last else { return text }
@@ -90,6 +96,10 @@ extension KafkaProducer {
     }
 
     private func tell(_ message: String, _ failure: KafkaFailure) {
+        guard !Self.isConnectionsEnd(failure) else {
+            return self.logger.info(
+                "a broker closed a connection", ["client": self.name, "code": "\(failure.code)", "reason": failure.reason])
+        }
         let advice = self.advice.text(for: failure, topic: nil) ?? ""
         self.logger.warning(message, ["client": self.name, "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
     }

@@ -27,6 +27,7 @@ package final class KafkaProducer: KafkaProducing {
     let logger: Logger
     let advice: KafkaAdvice
     let password: KafkaPassword?
+    let throttle = KafkaThrottle()
     var statistics: KafkaStatisticsGauges?
     var openTopics: Set<OpaquePointer> = []
     var limitRequests: [UInt: (topics: [String], waiting: UnsafeContinuation<[KafkaTopicLimit], Never>)] = [:]
@@ -58,6 +59,7 @@ package final class KafkaProducer: KafkaProducing {
             let configuration = try properties.configure(Self.overrides(kind, hasStatistics: metrics != nil))
             configuration.enableEvents(
                 RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS | RD_KAFKA_EVENT_LOG)
+            configuration.watch(self.throttle)
             self.thread = try KafkaThread(name: "kafka-wait")
             do {
                 self.handle = try KafkaClientHandle(starting: configuration)
@@ -135,10 +137,10 @@ package final class KafkaProducer: KafkaProducing {
         for topic in self.openTopics { rd_kafka_topic_destroy(topic) }
         self.openTopics = []
         self.statistics?.clear()
-        let handle = self.handle
+        let (handle, throttle) = (self.handle, self.throttle)
         self.thread.run {
             handle.destroy()
-            withExtendedLifetime(payloads) {}
+            withExtendedLifetime((payloads, throttle)) {}
         }
         self.thread.end()
     }

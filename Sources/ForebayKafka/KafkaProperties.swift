@@ -99,7 +99,7 @@ package struct KafkaProperties: Sendable, Equatable {
     private func refusals() -> [Problem] {
         self.inOrder.compactMap { section, name, value in
             guard let rule = KafkaPropertyRules.rule(for: name), !rule.allows(value) else { return nil }
-            let remedy = "remove it, or set it to \(rule.value)"
+            let remedy = rule.value.isEmpty ? "remove it" : "remove it, or set it to \(rule.value)"
             return Problem(section: section, name: name, message: "\(name) is Forebay's own: \(rule.reason); \(remedy)")
         }
     }

@@ -24,11 +24,19 @@ package enum KafkaPropertyRules {
         Rule(names: ["message.send.max.retries", "retries"], value: "2147483647", reason: "events wait for Kafka as long as it takes"),
         Rule(names: ["transactional.id"], value: "", reason: "Forebay does not use transactions"),
         Rule(names: ["partitioner"], value: "murmur2_random", reason: "Forebay picks partitions itself, as Java's clients do"),
+        Rule(names: ["topic.blacklist"], value: "", reason: "events of a topic that librdkafka ignores would wait for ever"),
+        Rule(names: ["internal.termination.signal"], value: "0", reason: "librdkafka would send that signal to this process"),
+        Rule(names: ["test.mock.num.brokers"], value: "0", reason: "events would go to a cluster in memory, and be lost with it"),
         Rule(names: ["delivery.report.only.error"], value: "false", reason: "an event is delivered only when its report says so"),
         Rule(
             names: ["enable.auto.commit", "auto.commit.enable"], value: "false",
             reason: "offsets are committed only when the events are settled"),
         Rule(names: ["enable.auto.offset.store"], value: "false", reason: "offsets are committed only when the events are settled"),
+    ]
+
+    private static let unset = [
+        "transactional.id", "enable.auto.commit", "enable.auto.offset.store", "topic.blacklist", "internal.termination.signal",
+        "test.mock.num.brokers",
     ]
 
     static func rule(for name: String) -> Rule? {
@@ -56,10 +64,8 @@ package enum KafkaPropertyRules {
         ("statistics.interval.ms", "5000"),
     ]
 
-    /// Set after the user's. Rules of consumers are not a producer's to set.
+    /// Set after the user's. Rules of consumers are not a producer's to set, and some values mean that a property is not set.
     static let fixed: [(String, String)] =
-        rules.filter { !["transactional.id", "enable.auto.commit", "enable.auto.offset.store"].contains($0.names[0]) }.map {
-            ($0.names[0], $0.value)
-        }
+        rules.filter { !Self.unset.contains($0.names[0]) }.map { ($0.names[0], $0.value) }
         + [("log.queue", "true")]
 }

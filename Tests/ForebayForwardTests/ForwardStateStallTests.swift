@@ -78,6 +78,40 @@ struct ForwardStateStallTests {
         #expect(leaving.map(\.departure.failure) == [KafkaFailure(.leaderNotAvailable, reason: "the partition has no leader")])
     }
 
+    @Test(
+        "an event that the client does not take, though it holds nothing, is no broker's silence: that is what it is set aside for",
+        arguments: [ForwardRole.direct, .drain])
+    func notTaken(role: ForwardRole) {
+        var driver = Driver(role) { ($0.partitionPatience, $0.stallTold, $0.metadataRetry) = (1000, 500, 100) }
+        driver.now = 1000
+        if role == .drain { driver.admit(2, unit: 1, partition: 0) } else { driver.admit(2) }
+        driver.learn()
+        #expect(driver.pump { _ in .queueFull }.isEmpty)
+        driver.now = 1900
+        driver.learn("t", leaders: [1, 1])
+        driver.state.checkStalls(now: 1900)
+        #expect(driver.state.stall?.code == (role == .direct ? .queueFull : nil))
+        driver.state.checkStalls(now: 2000)
+        let failures = driver.state.takeLeaving().map(\.departure.failure) + driver.state.refusals.map(\.failure)
+        #expect(failures.map(\.code) == [.queueFull] && failures[0].reason.contains("queue.buffering.max.kbytes"))
+    }
+
+    @Test("an event that was taken after all waits for its broker")
+    func takenAfterAll() {
+        var driver = Driver { ($0.partitionPatience, $0.metadataRetry) = (1000, 100) }
+        driver.now = 1000
+        driver.admit(2)
+        driver.learn()
+        #expect(driver.pump { _ in .queueFull }.isEmpty)
+        driver.wait(100)
+        #expect(driver.pump() == [0, 1])
+        driver.report([0])
+        driver.wait(900)
+        driver.learn("t", leaders: [1, 1])
+        driver.state.checkStalls(now: 2200)
+        #expect(driver.state.takeLeaving().map(\.departure.failure.code) == [.timedOut])
+    }
+
     @Test("in the drain a partition without a leader does not wait, and one that fills the queue has a tenth of the patience")
     func drain() {
         var driver = Driver(.drain) {

@@ -89,6 +89,7 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
         case reports([KafkaReport])
         case fatal(KafkaFailure)
         case failure(KafkaFailure)
+        case throttled(Int)
     }
 
     let name: String
@@ -148,6 +149,8 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
 
     func fail(fatally failure: KafkaFailure) { self.tell(.fatal(failure)) }
 
+    func throttle(_ milliseconds: Int) { self.tell(.throttled(milliseconds)) }
+
     func fail(_ failure: KafkaFailure) { self.tell(.failure(failure)) }
 
     private func tell(_ what: Told) {
@@ -161,6 +164,7 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
             case .reports(let reports): reports.withUnsafeBufferPointer { handle(.reports($0)) }
             case .fatal(let failure): handle(.fatal(failure))
             case .failure(let failure): handle(.failure(failure))
+            case .throttled(let milliseconds): handle(.throttled(milliseconds: milliseconds, broker: "k:1/1"))
             }
         }
     }
@@ -199,6 +203,11 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
 
     func limits(of topics: [String]) async -> [KafkaTopicLimit] {
         self.cluster.called("\(self.name): limits \(topics.joined(separator: ","))")
+        if self.cluster.isSilent {
+            // Cancelled: closed, and nobody waits.
+            try? await self.cluster.time.sleep(milliseconds: 1500)
+            return topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: self.isClosed ? .destroyed : .timedOut) }
+        }
         while self.cluster.limit == nil, !self.isClosed {
             // Cancelled: closed soon.
             try? await self.cluster.time.sleep(milliseconds: 10)

@@ -95,7 +95,9 @@ struct StageAnswersTests {
 
     @Test("each time that a limit is asked for, it is asked for once more if it may be told later")
     func limitsOnceMore() throws {
-        try StageWorld.run { world in
+        try StageWorld.run {
+            $0.configuration.targetInterval = 1_000_000  // Else it is asked for to see whether the cluster is there.
+        } _: { world in
             world.cluster.topics = ["t": 1]
             world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: nil, error: .timedOut) }
             try await world.settled(world.give(1))

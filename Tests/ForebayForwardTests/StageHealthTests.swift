@@ -35,7 +35,7 @@ struct StageHealthTests {
             let line = try #require(world.told("the cluster refuses this client's login; events wait").first)
             #expect(line["code"] == "_AUTHENTICATION" && line["reason"] == "wrong password" && line["advice"] == advice)
             let asked = world.cluster.calls.last
-            #expect(asked?.what == "forward/\(world.route): metadata t 2000", "its return is looked for at once")
+            #expect(asked?.what == "forward/\(world.route): metadata of all 2000", "its return is looked for at once")
             let lines = world.told("the cluster refuses this client's login; events wait").count
             producer.fail(KafkaFailure(.allBrokersDown))
             await world.pass(5)

@@ -222,7 +222,9 @@ struct StageTimesTests {
 
     @Test("topics in use are asked for every five minutes, and their limits; side producers that nothing needs are closed then")
     func refresh() throws {
-        try StageWorld.run { world in
+        try StageWorld.run {
+            $0.configuration.targetInterval = 1_000_000  // Else limits are asked for to see whether the cluster is there.
+        } _: { world in
             world.cluster.topics = ["t": 1]
             world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: 5000, error: .none) }
             try await world.settled(world.give(1))
@@ -250,18 +252,28 @@ struct StageTimesTests {
         try StageWorld.run { world in
             await world.pass(100)
             #expect(
-                world.cluster.takeCalls().contains("forward/\(world.route): metadata of 0 2000") && world.fact("target_up") == .flag(true))
+                world.cluster.takeCalls().contains("forward/\(world.route): metadata of all 2000") && world.fact("target_up") == .flag(true)
+            )
             await world.pass(299_000)
             #expect(world.cluster.takeCalls().isEmpty)
             await world.pass(20_000)
-            #expect(world.cluster.takeCalls() == ["forward/\(world.route): metadata of 0 2000"])
+            #expect(world.cluster.takeCalls() == ["forward/\(world.route): metadata of all 2000"])
 
             world.cluster.topics = ["t": 1]
             try await world.settled(world.give(1))
             _ = world.cluster.takeCalls()
             await world.pass(100_000)
             let asked = world.cluster.takeCalls()
-            #expect((3...7).contains(asked.count) && asked.allSatisfy { $0 == "forward/\(world.route): metadata t 2000" }, "\(asked)")
+            #expect((3...7).contains(asked.count) && asked.allSatisfy { $0 == "forward/\(world.route): limits t" }, "\(asked)")
+            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: nil, error: .unknownTopicOrPartition) }
+            await world.pass(100_000)
+            #expect(
+                world.cluster.takeCalls().allSatisfy { $0.hasSuffix(": limits t") } && world.fact("target_up") == .flag(true),
+                "a topic that was deleted meanwhile is no outage, and none is made")
+            world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: nil, error: .timedOut) }
+            await world.pass(40_000)
+            #expect(world.cluster.takeCalls().contains("forward/\(world.route): metadata of all 2000"), "the controller alone is away")
+            #expect(world.fact("target_up") == .flag(true))
             world.cluster.isSilent = true
             try await world.until("it is down", within: 40_000) { world.fact("target_up") == .flag(false) }
             #expect(world.metric("forebay_target_up") == "0")

@@ -73,7 +73,7 @@ extension TargetHealthTests {
         #expect(fresh.trouble?.failure == (counts ? Self.login : Self.refused), "a less telling one takes over when it is old")
     }
 
-    @Test("of equally telling ones the newer counts before the outage, and the older during it, until nothing confirms it")
+    @Test("of equally telling ones the newer counts; the same again, of whichever broker, is nothing new")
     func equals() {
         let other = KafkaFailure(.criticalSystemResource, reason: "broker 2")
         var health = TargetHealth()
@@ -81,23 +81,66 @@ extension TargetHealthTests {
         health.heard(other, at: 200)
         health.failed(Self.down, at: 300)
         #expect(health.trouble?.failure == other)
-        health.failed(Self.refused, at: 60_299)
-        #expect(health.trouble?.failure == other && health.trouble?.heardAt == 300)
-        health.failed(Self.refused, at: 60_300)
-        #expect(health.trouble?.failure == Self.refused && health.trouble?.since == 300 && health.trouble?.heardAt == 60_300)
+        health.failed(Self.refused, at: 400)
+        #expect(health.trouble?.failure == Self.refused && health.trouble?.since == 300 && health.trouble?.heardAt == 400)
+        health.heard(KafkaFailure(.transport, reason: "broker 2: connection refused"), at: 500)
+        #expect(health.trouble?.failure == Self.refused && health.trouble?.heardAt == 500)
+        let closed = KafkaFailure(.transport, reason: "broker 1: Disconnected while requesting ApiVersion: a TLS listener?")
+        health.heard(closed, at: 600)
+        #expect(health.trouble?.failure == closed)
+        health.failed(Self.silent, at: 700)
+        health.failed(KafkaFailure(.transport), at: 750)
+        #expect(health.trouble?.failure == closed && health.trouble?.heardAt == 600, "that no broker could be asked says less")
+        health.heard(Self.refused, at: 800)
+        #expect(health.trouble?.failure == Self.refused && health.trouble?.since == 300)
+    }
 
-        var told = TargetHealth()
-        told.heard(Self.refused, at: 100)
-        told.failed(other, at: 200)
-        #expect(told.trouble?.failure == other, "what failed says as much as the hint")
-        told.failed(KafkaFailure(.criticalSystemResource, reason: "broker 3"), at: 300)
-        #expect(told.trouble?.failure == other && told.trouble?.heardAt == 300, "the same again")
+    @Test("what says something takes the place of what says more, when librdkafka would have repeated that", arguments: [34_999, 35_000])
+    func unheard(age: Int64) {
+        var health = TargetHealth()
+        health.failed(Self.login, at: 100)
+        health.heard(Self.refused, at: 100 + age)
+        #expect(health.trouble?.failure == (age < 35_000 ? Self.login : Self.refused))
+    }
+
+    @Test("producers that fail one after the other are an outage whatever is answered, until one delivers or lasts")
+    func producers() {
+        let fatal = KafkaFailure(.fatal, reason: "Idempotent producer not supported")
+        var health = TargetHealth()
+        #expect(health.answered(at: 50) == nil)
+        health.producersFail(fatal, at: 100)
+        #expect(health.answered(at: 150) == nil && health.isUp == false && health.trouble?.failure == fatal)
+        health.heard(Self.login, at: 200)
+        health.failed(Self.silent, at: 300)
+        health.producersFail(fatal, at: 5000)
+        #expect(health.trouble?.failure == fatal && health.trouble?.since == 100 && health.trouble?.heardAt == 5000)
+        #expect(TargetHealth.message(for: fatal, isOfProducers: true).contains("fails before it delivers"))
+        health.producersLast()
+        #expect(health.answered(at: 5100) == 5000 && health.isUp == true && health.trouble == nil)
+    }
+
+    @Test(
+        "a quota explains that nobody answers while it holds the client up, and a while after; not what a broker says",
+        arguments: [22_999, 23_000])
+    func quota(after: Int64) {
+        var health = TargetHealth()
+        health.throttled(for: 3000, by: "k:1/1", at: 0)
+        #expect(health.trouble == nil && health.isUp == nil, "it answers yet")
+        _ = health.answered(at: 10)
+        health.throttled(for: 1, by: "k:1/1", at: 1)
+        health.failed(Self.silent, at: after)
+        #expect(health.trouble?.failure.code == (after < 23_000 ? .throttled : .timedOut))
+        health.throttled(for: 3000, by: "k:1/1", at: after)
+        health.heard(Self.down, at: after + 1)
+        #expect(health.trouble?.failure.reason == "k:1/1: a quota of the cluster holds this client up")
+        health.heard(Self.login, at: after + 2)
+        #expect(health.trouble?.failure == Self.login)
     }
 
     @Test("that nobody answers says least, a broker's refusal most")
     func ranks() {
         let byRank: [[KafkaErrorCode]] = [
-            [.timedOut, .allBrokersDown], [.transport, .unknownServerError],
+            [.timedOut, .allBrokersDown, .transport], [.unknownServerError, .criticalSystemResource],
             [.resolve, .authentication, .ssl, .clusterAuthorizationFailed],
         ]
         for (low, lower) in byRank.enumerated() {
@@ -106,7 +149,7 @@ extension TargetHealthTests {
                     var health = TargetHealth()
                     health.failed(KafkaFailure(one), at: 0)
                     health.failed(KafkaFailure(other), at: 1)
-                    #expect(health.trouble?.failure.code == (high > low ? other : one), "\(one), \(other)")
+                    #expect(health.trouble?.failure.code == (high > low || high == low && high > 0 ? other : one), "\(one), \(other)")
                 }
             }
         }
@@ -126,7 +169,7 @@ extension TargetHealthTests {
     func messages() {
         let messages: [(KafkaErrorCode, String)] = [
             (.authentication, "login"), (.saslAuthenticationFailed, "login"), (.ssl, "TLS"), (.clusterAuthorizationFailed, "produce"),
-            (.timedOut, "does not answer"), (.transport, "does not answer"),
+            (.throttled, "quota"), (.timedOut, "does not answer"), (.transport, "does not answer"),
         ]
         for (code, words) in messages { #expect(TargetHealth.message(for: KafkaFailure(code)).contains(words), "\(code)") }
     }

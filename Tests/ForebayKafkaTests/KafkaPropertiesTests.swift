@@ -40,7 +40,8 @@ struct KafkaPropertiesTests {
             ("message.timeout.ms", "300000"), ("delivery.timeout.ms", "1000"), ("retries", "3"), ("message.send.max.retries", "0"),
             ("transactional.id", "t"), ("partitioner", "consistent"), ("delivery.report.only.error", "true"),
             ("enable.auto.commit", "true"),
-            ("enable.auto.offset.store", "true"),
+            ("enable.auto.offset.store", "true"), ("internal.termination.signal", "9"), ("topic.blacklist", "mm,x.*"),
+            ("test.mock.num.brokers", "3"),
         ])
     func refused(name: String, value: String) throws {
         let inClient = Self.problems([name: value]), inProducer = Self.problems(producer: [name: value])
@@ -55,7 +56,8 @@ struct KafkaPropertiesTests {
             ("acks", "all"), ("acks", "-1"), ("request.required.acks", "-1"), ("enable.idempotence", "true"),
             ("enable.gapless.guarantee", "true"),
             ("message.timeout.ms", "0"), ("delivery.timeout.ms", "0"), ("retries", "2147483647"), ("partitioner", "murmur2_random"),
-            ("delivery.report.only.error", "false"), ("enable.auto.commit", "false"),
+            ("delivery.report.only.error", "false"), ("enable.auto.commit", "false"), ("internal.termination.signal", "0"),
+            ("topic.blacklist", ""),
         ])
     func equalIsAccepted(name: String, value: String) {
         #expect(Self.problems([name: value]).isEmpty)
@@ -234,6 +236,15 @@ struct KafkaWordsTests {
         #expect(KafkaProducer.withoutTimes(failure + " (after 348ms in state CONNECT)") == failure)
         #expect(KafkaProducer.withoutTimes(failure + " (after 0ms in state CONNECT, 1 identical error(s) suppressed)") == failure)
         #expect(KafkaProducer.withoutTimes("SASL refused (broker 1)") == "SASL refused (broker 1)")
+    }
+
+    @Test("a connection that a broker closed is no failure yet; one that it does not open, or closes at a question, is")
+    func ends() {
+        func isEnd(_ code: KafkaErrorCode, _ reason: String) -> Bool { KafkaProducer.isConnectionsEnd(KafkaFailure(code, reason: reason)) }
+        #expect(isEnd(.transport, "k1:9092/1: Disconnected"))
+        #expect(!isEnd(.transport, "k1:9092/1: Disconnected while requesting ApiVersion: might be caused by incorrect security.protocol"))
+        #expect(!isEnd(.transport, "k1:9092/1: Connect to ipv4#10.0.0.1:9092 failed: Connection refused"))
+        #expect(!isEnd(.allBrokersDown, "k1:9092/1: Disconnected"))
     }
 }
 

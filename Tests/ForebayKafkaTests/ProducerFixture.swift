@@ -98,6 +98,7 @@ actor ProducerFixture {
             case .reports(let reports): for report in reports { self.reports.add(report) }
             case .fatal(let failure): self.fatal.add(failure)
             case .failure(let failure): self.failures.add(failure)
+            case .throttled: break
             }
         }
     }

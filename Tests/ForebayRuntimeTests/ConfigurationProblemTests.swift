@@ -281,6 +281,20 @@ import Testing
         #expect(try warnings("linger.ms: 9999", "delivery: { set_aside: { partition_after: 9s } }\n").count == 1)
     }
 
+    @Test func aQueueOfLibrdkafkaThatNoEventFitsInto() {
+        func problems(_ kbytes: Int, _ more: String = "") -> [String] {
+            let text =
+                "version: 1\nclusters: { main: { properties: { bootstrap.servers: 'k:1', queue.buffering.max.kbytes: \(kbytes) } } }\n"
+                + "routes: { r: { topics: ['*'], forward: { to: main } } }\n" + more
+            return ConfigurationWorld(files: ["f": text]).problems(["f"])
+        }
+        let found = problems(959)
+        #expect(
+            found.count == 1 && found[0].contains(" clusters.main.properties.queue.buffering.max.kbytes: must be at least 960, found 959"))
+        #expect(problems(960).isEmpty)
+        #expect(problems(1024, "limits: { event: 1048577 }\n").map { $0.contains("at least 1025") } == [true])
+    }
+
     @Test func dataFoldersThatCanNotBeMeant() throws {
         for (path, isWrong) in [("/", true), ("//", true), ("/.", true), ("~", true), ("~/data", true), ("/data", false), ("./~x", false)] {
             let problems = ConfigurationWorld(files: ["f": minimal + "\nnode: { data_dir: '\(path)' }\n"]).problems(["f"])

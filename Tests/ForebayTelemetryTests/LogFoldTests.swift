@@ -18,7 +18,7 @@ struct LogFoldTests {
 
         let summaries = fold.summaries(at: LogFold.window)
 
-        #expect(summaries == [.init(record: record, repeats: .init(count: 512, isVarious: false))])
+        #expect(summaries == [.init(record: record, repeats: .init(count: 512, isVarious: false, last: 512))])
     }
 
     @Test("what goes on is said once a window, what stopped is written anew when it comes again")
@@ -56,7 +56,7 @@ struct LogFoldTests {
 
         let summaries = fold.summaries(at: LogFold.window)
 
-        #expect(summaries == [.init(record: self.warning("refused"), repeats: .init(count: 990, isVarious: true))])
+        #expect(summaries == [.init(record: self.warning("refused"), repeats: .init(count: 990, isVarious: true, last: 0))])
         // A new window makes room for what is new.
         #expect(fold.admit(self.warning("refused", ["port": "new"]), at: LogFold.window + 1))
     }
@@ -67,6 +67,24 @@ struct LogFoldTests {
         for index in 0..<30 { _ = fold.admit(self.warning("refused", ["topic": index % 3 == 0 ? "a" : "b"]), at: 0) }
         let counts = fold.summaries(at: LogFold.window).map { ($0.record["topic"]!, $0.repeats.count) }
         #expect(counts.sorted { $0.0 < $1.0 }.map(\.1) == [9, 19])
+    }
+
+    @Test("an info of the same logger and route comes behind what was counted; what comes again after it is new")
+    func recovery() {
+        let fold = Folding()
+        func away(_ route: String) -> LogRecord { self.warning("away", ["route": route]) }
+        for route in ["a", "b"] {
+            #expect(fold.admit(away(route), at: 0))
+            for time in 1...3 { #expect(!fold.admit(away(route), at: Int64(time))) }
+        }
+        #expect(fold.summaries(before: LogRecord(.info, "other", "back", ["route": "a"])).isEmpty)
+        #expect(fold.summaries(before: LogRecord(.debug, "spool", "asked", ["route": "a"])).isEmpty)
+        #expect(fold.summaries(before: LogRecord(.info, "spool", "back")).isEmpty)
+        let told = fold.summaries(before: LogRecord(.info, "spool", "back", ["route": "a"]))
+        #expect(told == [.init(record: away("a"), repeats: .init(count: 3, isVarious: false, last: 3))])
+        #expect(fold.summaries(before: LogRecord(.info, "spool", "back", ["route": "a"])).isEmpty)
+        #expect(fold.admit(away("a"), at: 5) && !fold.admit(away("b"), at: 5))
+        #expect(fold.summaries(at: LogFold.window).map { "\($0.record["route"]!) \($0.repeats.count) \($0.repeats.last)" } == ["b 4 5"])
     }
 
     @Test("the end of the process says all counts at once")
@@ -93,4 +111,5 @@ private final class Folding {
     private var fold = LogFold()
     func admit(_ record: LogRecord, at now: Int64) -> Bool { self.fold.admit(record, at: now) }
     func summaries(at now: Int64, all: Bool = false) -> [LogFold.Summary] { self.fold.summaries(at: now, all: all) }
+    func summaries(before record: LogRecord) -> [LogFold.Summary] { self.fold.summaries(before: record) }
 }

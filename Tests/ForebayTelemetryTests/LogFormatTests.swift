@@ -18,7 +18,9 @@ struct LogFormatTests {
             self.line(.json, record)
                 == #"{"ts":"2026-08-01T09:30:00.125Z","level":"warning","logger":"spool","msg":"torn tail cut","segment":"00000003","bytes":"512"}"#
                 + "\n")
-        #expect(self.line(.json, record, repeated: .init(count: 512, isVarious: false)).hasSuffix(#""bytes":"512","repeated":512}"# + "\n"))
+        #expect(
+            self.line(.json, record, repeated: .init(count: 512, isVarious: false, last: self.instant)).hasSuffix(
+                #""bytes":"512","repeated":512,"last":"2026-08-01T09:30:00.125Z"}"# + "\n"))
     }
 
     @Test("text, exact")
@@ -29,8 +31,9 @@ struct LogFormatTests {
                 == #"2026-08-01T09:30:00.125Z ERROR kafka: broker refused broker=k1:9092 error="not authorised, \"sorry\"" empty="""# + "\n"
         )
         #expect(
-            self.line(.text(colour: false), LogRecord(.info, "a", "b"), repeated: .init(count: 512, isVarious: true))
-                == "2026-08-01T09:30:00.125Z INFO  a: b (repeated 512 times with other data)\n")
+            self.line(
+                .text(colour: false), LogRecord(.info, "a", "b"), repeated: .init(count: 512, isVarious: true, last: self.instant - 1))
+                == "2026-08-01T09:30:00.125Z INFO  a: b (repeated 512 times with other data, last at 2026-08-01T09:30:00.124Z)\n")
     }
 
     @Test("colour only where it was asked for")

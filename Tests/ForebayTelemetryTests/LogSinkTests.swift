@@ -60,6 +60,23 @@ struct LogSinkTests {
         #expect(lines[1]["error"] as? String == "EIO")
     }
 
+    @Test("a recovery is the last word: what was folded before it stands before it, with the time of its last")
+    func recovery() throws {
+        let pipe = LoggedPipe()
+        let sink = LogSink(descriptor: pipe.writing, format: .json)
+        let logger = Logger(label: "test", sink: sink)
+        for _ in 0..<3 { logger.warning("away", ["route": "r"]) }
+        let before = Timestamp.now()
+        logger.info("back", ["route": "r"])
+        sink.flush()
+
+        let lines = try pipe.lines().map(parsedJSON)
+
+        #expect(lines.map { $0["msg"] as? String } == ["away", "away", "back"])
+        #expect(lines[1]["repeated"] as? Int == 2)
+        #expect(try #require(lines[1]["last"] as? String) <= Timestamp.rfc3339(before + 1))
+    }
+
     @Test(
         "a reader that hangs stops nobody: lines are kept, then dropped and counted; nothing is torn when it reads again",
         arguments: [true, false])

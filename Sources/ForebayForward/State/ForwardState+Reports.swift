@@ -107,6 +107,7 @@ extension ForwardState {
     private mutating func failed(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot, _ report: KafkaReport, now: UInt64) {
         let topic = self.partitions[place].topic
         let fate = KafkaFate(of: report.error)
+        self.partitions[place].notTaken = .none
         if fate == .refused, slot == .single, report.error == .invalidTimestamp, self.hasTimeOfAcceptance(flight) {
             return self.timeRefused(flight, place, now: now)
         }

@@ -154,6 +154,7 @@ extension ForwardState {
             self.want(topic, by: slot)
             self.rest(place, now: now)
         case .wait, .unknown:
+            if self[slot].outstanding + self[slot].held == 0 { self.partitions[place].notTaken = code }
             self.rest(place, now: now)
         }
     }

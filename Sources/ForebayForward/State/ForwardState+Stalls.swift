@@ -7,6 +7,7 @@ extension ForwardState {
         let partition: Int32
         /// When it last moved.
         let movedAt: UInt64
+        var code = KafkaErrorCode.timedOut
     }
 
     /// Looks for partitions that have not moved for long although the cluster answers.
@@ -69,7 +70,9 @@ extension ForwardState {
         guard self.role == .direct, partition.aside == .none, silent >= UInt64(self.configuration.stallTold),
             partition.movedAt < self.stallSeen?.movedAt ?? .max
         else { return }
-        self.stallSeen = Stall(topic: self.topics[partition.topic].name, partition: partition.number, movedAt: partition.movedAt)
+        self.stallSeen = Stall(
+            topic: self.topics[partition.topic].name, partition: partition.number, movedAt: partition.movedAt,
+            code: partition.notTaken.isError ? partition.notTaken : .timedOut)
     }
 
     private mutating func checkStall(of place: Int, patience: UInt64, now: UInt64) {
@@ -85,10 +88,16 @@ extension ForwardState {
         guard learned >= partition.movedAt + patience / 4 || partition.isLeaderless,
             now - min(now, learned) <= UInt64(self.configuration.partitionPatience) / 2
         else { return }
-        let failure =
-            partition.isLeaderless
-            ? KafkaFailure(.leaderNotAvailable, reason: "the partition has no leader")
-            : KafkaFailure(.timedOut, reason: "no delivery for \(silent / 1000) s, though the cluster answers")
-        self.fail(partition: place, failure, byDelivery: false, now: now)
+        self.fail(partition: place, Self.cause(of: partition, silent: silent), byDelivery: false, now: now)
+    }
+
+    private static func cause(of partition: PartitionState, silent: UInt64) -> KafkaFailure {
+        if partition.isLeaderless { return KafkaFailure(.leaderNotAvailable, reason: "the partition has no leader") }
+        switch partition.notTaken {
+        case .none: return KafkaFailure(.timedOut, reason: "no delivery for \(silent / 1000) s, though the cluster answers")
+        case .queueFull:
+            return KafkaFailure(.queueFull, reason: "an event is larger than all that this client may hold (queue.buffering.max.kbytes)")
+        default: return KafkaFailure(partition.notTaken, reason: "this client does not take the event: \(partition.notTaken.text)")
+        }
     }
 }

@@ -294,6 +294,7 @@ extension ForwardState {
     /// An event was settled at a partition or topic that had failed.
     mutating func recovered(_ place: Int, now: UInt64) {
         self.partitions[place].failures = 0
+        self.partitions[place].notTaken = .none
         let topic = self.partitions[place].topic
         guard self.topics[topic].needsProbe else { return }
         switch self.topics[topic].phase {

@@ -40,6 +40,8 @@ struct PartitionState {
     var restsUntil: UInt64 = 0
     /// Failures since its last delivery.
     var failures = 0
+    /// Why the client did not take its next event, though it had nothing else to do; that of the last try.
+    var notTaken = KafkaErrorCode.none
     /// When it last settled an event, or got its first one.
     var movedAt: UInt64 = 0
     /// It has no leader: nothing is sent.

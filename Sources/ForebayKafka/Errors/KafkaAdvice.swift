@@ -39,6 +39,12 @@ package struct KafkaAdvice: Sendable {
                 "what answers at \(self.bootstrap) is no Kafka, or a TLS listener while security.protocol is without TLS: check the address and"
                 + " security.protocol; no size has to be raised"
         case RD_KAFKA_RESP_ERR__TIMED_OUT: return "look after the broker that leads the partition of \(name); its events wait meanwhile"
+        case RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED:
+            return
+                "raise the quota of this client's user or client.id (producer_byte_rate, request_percentage), or let it take its time; events wait"
+        case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+            return
+                "leave queue.buffering.max.kbytes out, or raise it above the size of the largest event, and restart; its events wait meanwhile"
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
             let usual = "create \(name), or grant Describe on it if it exists; its events wait meanwhile"
             guard let topic, topic.contains(where: { $0 == "." || $0 == "_" }) else { return usual }
@@ -60,7 +66,9 @@ package struct KafkaAdvice: Sendable {
         case RD_KAFKA_RESP_ERR_INVALID_RECORD: return "a compacted topic takes no event without a key"
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, RD_KAFKA_RESP_ERR__BAD_COMPRESSION: return "choose another compression.type"
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
-            return "the brokers are too old for idempotent producing (Kafka 0.11 and later)"
+            return
+                "the cluster offers no idempotent producer, which order and single delivery rest on: use Kafka 0.11 or later, or a service that has"
+                + " it, and leave api.version.request and broker.version.fallback out; events wait meanwhile"
         case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION: return "Kafka takes no topic of this name"
         case RD_KAFKA_RESP_ERR_POLICY_VIOLATION: return "the cluster's policy refuses it; ask its operators"
         default: return nil

@@ -16,6 +16,9 @@ package struct KafkaErrorCode: RawRepresentable, Hashable, Sendable, CustomStrin
 
     package var isError: Bool { self.rawValue != 0 }
 
+    /// It came from a broker, which may also say that all is well or that it does not know what is wrong; otherwise it is the client's own.
+    package var isOfBroker: Bool { self.rawValue > RD_KAFKA_RESP_ERR__END.rawValue }
+
     /// `MSG_SIZE_TOO_LARGE`; librdkafka's own begin with an underscore. Stable: what dead letters and metrics show.
     package var description: String { String(cString: rd_kafka_err2name(self.raw)) }
 
@@ -66,6 +69,7 @@ package struct KafkaErrorCode: RawRepresentable, Hashable, Sendable, CustomStrin
     package static let authentication = KafkaErrorCode(RD_KAFKA_RESP_ERR__AUTHENTICATION)
     package static let saslAuthenticationFailed = KafkaErrorCode(RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED)
     package static let criticalSystemResource = KafkaErrorCode(RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE)
+    package static let throttled = KafkaErrorCode(RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED)
     package static let ssl = KafkaErrorCode(RD_KAFKA_RESP_ERR__SSL)
     package static let resolve = KafkaErrorCode(RD_KAFKA_RESP_ERR__RESOLVE)
     package static let invalidTopic = KafkaErrorCode(RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION)

@@ -31,6 +31,14 @@ struct KafkaConfHandle: ~Copyable {
         rd_kafka_conf_set_events(self.raw, events)
     }
 
+    func setThrottle(
+        _ opaque: UnsafeMutableRawPointer,
+        _ call: @convention(c) (OpaquePointer?, UnsafePointer<CChar>?, Int32, Int32, UnsafeMutableRawPointer?) -> Void
+    ) {
+        rd_kafka_conf_set_opaque(self.raw, opaque)
+        rd_kafka_conf_set_throttle_cb(self.raw, call)
+    }
+
     /// Starts a producer: its threads run from here on.
     ///
     /// - Throws: what librdkafka finds wrong with the properties together, or with the files that they name.

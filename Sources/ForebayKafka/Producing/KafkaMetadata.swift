@@ -45,6 +45,9 @@ package struct KafkaTopicLimit: Sendable, Equatable {
     /// Without a limit: whether to ask again, or the cluster won't tell (no permission, no such request).
     package var mayBeToldLater: Bool { self.bytes == nil && KafkaFate(of: self.error) == .wait }
 
+    /// A broker said this, whatever it is; otherwise the client did, for none answered.
+    package var isOfBroker: Bool { self.error.isOfBroker }
+
     /// This client has no DescribeConfigs on it.
     package var isForbidden: Bool { self.bytes == nil && self.error == .topicAuthorizationFailed }
 

@@ -24,4 +24,6 @@ package enum KafkaSignal {
     case fatal(KafkaFailure)
     /// Something failed that librdkafka goes on trying; already logged.
     case failure(KafkaFailure)
+    /// By a quota: the broker reads nothing from this client for so long.
+    case throttled(milliseconds: Int, broker: String)
 }

@@ -294,6 +294,16 @@ struct ConfigurationChecks {
                     "\(most) is less than limits.event (\(ByteCount.text(event))): larger events are accepted, and become dead letters; leave it"
                         + " out, the brokers know the limits of their topics, or lower limits.event"))
         }
+        if let event = self.values.number("limits", "event"), let most = properties["queue.buffering.max.kbytes"].flatMap({ Int($0) }),
+            most < (event + 1023) / 1024
+        {
+            let place = setting("queue.buffering.max.kbytes")
+            self.problems.append(
+                ConfigurationProblem(
+                    place.origin, place.path,
+                    "must be at least \((event + 1023) / 1024), found \(most): librdkafka never takes an event that is larger than all that it"
+                        + " may hold, and limits.event is \(ByteCount.text(event)); leave it out, Forebay bounds what librdkafka holds"))
+        }
         for name in ["linger.ms", "queue.buffering.max.ms"] {
             guard let linger = properties[name].flatMap({ Double($0) }),
                 let patience = self.values.number("delivery", "set_aside", "partition_after"), linger >= Double(patience)

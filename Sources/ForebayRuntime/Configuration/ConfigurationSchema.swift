@@ -105,7 +105,7 @@ package enum ConfigurationSchema {
             "The same for producers only; it wins over properties."),
         .key(
             "clusters.<name>.producer.<property>", .property, .optional("librdkafka's default"), example: "zstd",
-            "A property for producers, such as compression.type or linger.ms."),
+            "A property for producers, such as compression.type or linger.ms. queue.buffering.max.kbytes may not be below limits.event."),
         .names("clusters.<name>.consumer", of: "<property>", example: "", isNeeded: false, "The same for consumers only."),
         .notYet("clusters.<name>.consumer.<property>", "Properties for consumers; nothing consumes from Kafka."),
     ]

@@ -50,7 +50,7 @@ actor ClusterProbe {
         self.producer?.poll { signal in
             switch signal {
             case .fatal(let failure), .failure(let failure): self.lastFailure = failure
-            case .reports: break
+            case .reports, .throttled: break
             }
         }
     }

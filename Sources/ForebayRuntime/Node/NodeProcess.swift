@@ -40,6 +40,7 @@ package enum NodeProcess {
         logger.info("draining", ["signal": name])
         guard await node.stop() else { DiskFailure.leaveUnfinished() }
         signals.stopped()
+        LogSink.shared.flush()  // Repeats of what went before; nothing comes behind the last line.
         logger.info("stopped", [:])
         LogSink.shared.flush()
     }

@@ -48,12 +48,13 @@ enum LogStyle: Equatable {
             $0.field("msg", record.message)
             for field in record.data {
                 // Two members of one name would be read differently by every store.
-                let taken = ["ts", "level", "logger", "msg", "repeated", "various"].contains(field.key)
+                let taken = ["ts", "level", "logger", "msg", "repeated", "various", "last"].contains(field.key)
                 $0.field(taken ? "data." + field.key : field.key, field.value)
             }
             if let repeated {
                 $0.field("repeated", repeated.count)
                 if repeated.isVarious { $0.field("various", true) }
+                $0.field("last", Timestamp.rfc3339(repeated.last))
             }
         }
         return json.bytes + [UInt8(ascii: "\n")]
@@ -75,7 +76,8 @@ enum LogStyle: Equatable {
         }
         if let repeated {
             let times = repeated.count == 1 ? "once more" : "\(repeated.count) times"
-            paint(" (repeated \(times)\(repeated.isVarious ? " with other data" : ""))", "2")
+            paint(
+                " (repeated \(times)\(repeated.isVarious ? " with other data" : ""), last at \(Timestamp.rfc3339(repeated.last)))", "2")
         }
         return Array(line.utf8) + [UInt8(ascii: "\n")]
     }

@@ -62,6 +62,7 @@ package final class LogSink: Sendable {
             guard level >= state.level else { return }
             let now = Timestamp.monotonic()
             self.emitSummaries(&state, at: now)
+            self.emit(&state, state.fold.summaries(before: record), at: now)
             guard !folds || state.fold.admit(record, at: now) else { return }
             self.emit(&state, state.style.line(record, at: Timestamp.now()))
         }
@@ -120,8 +121,16 @@ package final class LogSink: Sendable {
     }
 
     private func emitSummaries(_ state: inout State, at now: Int64, all: Bool = false) {
-        for summary in state.fold.summaries(at: now, all: all) {
-            self.emit(&state, state.style.line(summary.record, at: Timestamp.now(), repeated: summary.repeats))
+        self.emit(&state, state.fold.summaries(at: now, all: all), at: now)
+    }
+
+    private func emit(_ state: inout State, _ summaries: [LogFold.Summary], at now: Int64) {
+        guard !summaries.isEmpty else { return }
+        let wall = Timestamp.now()
+        for summary in summaries {
+            var repeats = summary.repeats
+            repeats.last += wall - now
+            self.emit(&state, state.style.line(summary.record, at: wall, repeated: repeats))
         }
     }
 
