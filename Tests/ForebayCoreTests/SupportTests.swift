@@ -1,5 +1,6 @@
 import ForebayTestKit
 import Glibc
+import Synchronization
 import Testing
 
 @testable import ForebayCore

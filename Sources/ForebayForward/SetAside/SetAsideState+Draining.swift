@@ -9,13 +9,19 @@ extension SetAsideState {
         self.nextDue = .max
         var room = self.configuration.drainedUnits
         var due: [(until: UInt64, number: UInt64)] = []
-        for (number, unit) in self.units {
-            guard case .waiting(let until) = unit.phase else {
+        // There may be thousands, of which nearly all wait for a later time: these are not copied.
+        for index in self.units.indices {
+            guard case .waiting(let until) = self.units.values[index].phase else {
                 room -= 1
                 continue
             }
+            guard until <= now else {
+                self.nextDue = min(self.nextDue, until)
+                continue
+            }
+            let (number, unit) = self.units[index]
             guard unit.held == 0, unit.end > unit.settled, self.isTurn(of: unit), !self.isBehindPartitions(unit) else { continue }
-            if until <= now { due.append((until, number)) } else { self.nextDue = min(self.nextDue, until) }
+            due.append((until, number))
         }
         if due.count > room { self.nextDue = now + 20 }  // As soon as others are done.
         var topics: [String: Bool] = [:]
