@@ -289,14 +289,18 @@ struct SweepTests {
 
 /// Says the time, and does something else meanwhile, once.
 private final class OnceAskedClock: TimeSource {
-    private let body = Mutex<(@Sendable () -> Void)?>(nil)
+    private struct Asked {
+        var body: (@Sendable () -> Void)?
+    }
 
-    func whenAsked(_ body: @escaping @Sendable () -> Void) { self.body.withLock { $0 = body } }
+    private let asked = Mutex(Asked())
+
+    func whenAsked(_ body: @escaping @Sendable () -> Void) { self.asked.withLock { $0.body = body } }
 
     var wallMilliseconds: Int64 {
-        self.body.withLock { body in
-            defer { body = nil }
-            return body
+        self.asked.withLock { asked in
+            defer { asked.body = nil }
+            return asked.body
         }?()
         return 1
     }
