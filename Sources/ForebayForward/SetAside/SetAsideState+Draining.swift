@@ -24,6 +24,7 @@ extension SetAsideState {
             due.append((until, number))
         }
         if due.count > room { self.nextDue = now + 20 }  // As soon as others are done.
+        if self.nextDue != .max { self.nextDue = max(self.nextDue, now + self.lookInterval) }
         var topics: [String: Bool] = [:]
         for (_, number) in due.sorted(by: { $0 < $1 }).prefix(max(0, room)) {
             let unit = self.units[number]!
@@ -32,6 +33,9 @@ extension SetAsideState {
         }
         return topics
     }
+
+    /// A look costs as much as there are units, and of thousands one is nearly always due; ms.
+    private var lookInterval: UInt64 { UInt64(self.units.count / 500) }
 
     /// Whether any unit waits for a time.
     var waitsForTime: Bool { self.nextDue != .max }
@@ -100,7 +104,7 @@ extension SetAsideState {
         unit.failures += 1
         unit.needsProbe = byDelivery
         (unit.code, unit.reason) = ("\(failure.code)", failure.reason)
-        self.nextDue = min(self.nextDue, now)
+        self.nextDue = min(self.nextDue, now + self.lookInterval)
         unit.phase = .waiting(
             until: now
                 + ForwardConfiguration.delay(self.configuration.holdDelay, failures: unit.failures, limit: self.configuration.retryLimit))

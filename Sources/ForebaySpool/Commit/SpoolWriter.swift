@@ -168,7 +168,7 @@ actor SpoolWriter {
     func take(_ prepared: PreparedSegment) -> Bool {
         guard !self.isClosed, self.prepared == nil else { return false }
         self.prepared = prepared
-        self.publishRoom()
+        self.gotRoom()
         return true
     }
 
@@ -193,10 +193,7 @@ actor SpoolWriter {
         let isShort = self.budget.room(for: self.configuration.kind) < self.configuration.leastSegment || self.view.takesNoFile
         guard isShort, !self.isClosed, let newest = self.view.read({ $0.segments.last }), newest.base < newest.end, newest.end <= settled
         else { return false }
-        do throws(ForebayError) { try self.roll(toFit: 0, leaving: newest) } catch {
-            self.logger.info("the newest segment is settled, and can't be left yet", ["error": error.description])
-            return false
-        }
+        do throws(ForebayError) { try self.roll(toFit: 0, leaving: newest) } catch { return false }  // Others have to make room first.
         self.logger.info("the newest segment was left, for all of it is settled and there is no room for another", ["file": newest.path])
         return true
     }
