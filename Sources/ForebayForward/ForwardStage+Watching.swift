@@ -44,10 +44,12 @@ extension ForwardStage {
     /// A producer that lasts for longer than those that failed one after the other tells that this is over, also where there is nothing to
     /// deliver.
     private func seeProducersLast() {
-        guard self.health.trouble?.isOfProducers == true, self.state[.main].isOpen,
+        guard self.state[.main].failures > 0, self.state[.main].isOpen,
             let open = self.producers[ProducerSlot.main.rawValue],
             self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, open.openedAt) >= 2 * UInt64(self.configuration.holdLimit)
         else { return }
+        self.state[.main].failures = 0
+        guard self.health.trouble?.isOfProducers == true else { return }
         self.health.producersLast()
         self.wantsAnswer = self.role == .direct
     }
@@ -85,7 +87,7 @@ extension ForwardStage {
 
     /// Asks a cluster that has been silent for a while whether it is there.
     ///
-    /// Seldom while no topic is in use: it has to tell of all of its own then, and librdkafka tells when its connection is gone.
+    /// Seldom while no topic is in use: it has to tell of all of its topics then, and librdkafka tells when its connection is gone.
     func watchTarget() async {
         guard self.role == .direct else { return }
         while true {

@@ -118,7 +118,11 @@ extension IngestStage {
     // MARK: Answers
 
     private func settle(_ group: PendingGroup, _ outcome: AckOutcome) {
-        guard !group.isSettled else { return }
+        guard !group.isSettled else {
+            // Refused as late before its events had numbers: nobody waits for these.
+            for wait in group.waits { self.forget(wait) }
+            return
+        }
         switch outcome {
         case .durable(let receipt):
             self.sink.topics.settled(group.uses, end: group.end(receipt.firstSequences))

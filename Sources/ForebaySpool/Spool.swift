@@ -118,8 +118,8 @@ package final class Spool: Sendable {
     package var isFull: Bool {
         let room = self.budget.room(for: self.configuration.kind)
         let newFiles = room >= self.configuration.leastSegment && !self.view.takesNoFile ? room : 0
-        let isFull = self.view.roomWithoutNewFile + newFiles < min(self.configuration.segmentSize / 4, 8 << 20)
-        if isFull, self.view.wantsLookForRoom() {
+        let isFull = self.view.roomWithoutNewFile + newFiles < self.configuration.leastRoom
+        if isFull || self.view.takesNoFile, self.view.wantsLookForRoom() {
             let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)
             Task(preferring: tasks) { await keeper.lookForRoom() }
         }

@@ -38,6 +38,9 @@ package struct SpoolConfiguration: Sendable {
     /// Which stay what they were when the log was opened. A side log has no cursors.
     var held: [String] { [self.directory, self.segments] + (self.kind == .spool ? ["\(self.directory)/cursors"] : []) }
 
+    /// With less room for groups that are on their way no new ones are to come.
+    var leastRoom: Int { min(self.segmentSize / 4, 8 << 20) }
+
     /// The smallest segment that is worth its file: a side log takes what it can get.
     var leastSegment: Int { self.kind.isSideLog ? 0 : min(self.segmentSize, max(64 << 10, self.segmentSize / 16)) }
 }

@@ -122,7 +122,7 @@ actor SpoolWriter {
     }
 
     /// The disk takes files again.
-    func gotRoom() {
+    func takesFiles() {
         self.view.setTakesNoFile(false)
         self.publishRoom()
     }
@@ -168,7 +168,7 @@ actor SpoolWriter {
     func take(_ prepared: PreparedSegment) -> Bool {
         guard !self.isClosed, self.prepared == nil else { return false }
         self.prepared = prepared
-        self.gotRoom()
+        self.takesFiles()
         return true
     }
 
@@ -185,14 +185,11 @@ actor SpoolWriter {
         }
     }
 
-    /// There is no room for another segment, but perhaps in the newest, of which all is settled: it goes as soon as it has a successor.
+    /// Begins the next segment so that the newest can go, of which all is settled. There may be no room for both.
     ///
-    /// - Parameter settled: everything below it is, durably.
-    /// - Returns: whether it has one now.
-    func leaveNewest(settled: UInt64) -> Bool {
-        let isShort = self.budget.room(for: self.configuration.kind) < self.configuration.leastSegment || self.view.takesNoFile
-        guard isShort, !self.isClosed, let newest = self.view.read({ $0.segments.last }), newest.base < newest.end, newest.end <= settled
-        else { return false }
+    /// - Returns: false: it can't be, or has more by now.
+    func leave(_ newest: SegmentInfo) -> Bool {
+        guard !self.isClosed, self.tail.number == newest.number, self.tail.end == newest.end else { return false }
         do throws(ForebayError) { try self.roll(toFit: 0, leaving: newest) } catch { return false }  // Others have to make room first.
         self.logger.info("the newest segment was left, for all of it is settled and there is no room for another", ["file": newest.path])
         return true
@@ -237,8 +234,11 @@ actor SpoolWriter {
             mark.durable = next.header.knownEnd
         }
         self.hasAskedForNext = false
-        self.gotRoom()
-        if prepared == nil { self.sweepIfFull() }
+        self.publishRoom()
+        if prepared == nil {
+            self.view.setTakesNoFile(false)
+            self.sweepIfFull()
+        }
         return next
     }
 

@@ -61,7 +61,7 @@ final class SpoolView: Sendable {
     private let state: Mutex<State>
     /// Bytes of groups that fit without a new file.
     private let room = Atomic<Int>(0)
-    private let isOutOfFiles = Atomic<Bool>(false)
+    private let hasNoFile = Atomic<Bool>(false)
     private let isPreparedClaimed = Atomic<Bool>(false)
     private let isLookingForRoom = Atomic<Bool>(false)
 
@@ -83,11 +83,11 @@ final class SpoolView: Sendable {
         self.room.store(bytes, ordering: .relaxed)
     }
 
-    /// The disk takes no new file, however many bytes it says are free: no inode is left, a quota is used up, others were quicker.
-    var takesNoFile: Bool { self.isOutOfFiles.load(ordering: .relaxed) }
+    /// The disk gave no room, however many bytes it says are free: no inode is left, a quota is used up, others were quicker.
+    var takesNoFile: Bool { self.hasNoFile.load(ordering: .relaxed) }
 
     func setTakesNoFile(_ takesNoFile: Bool) {
-        self.isOutOfFiles.store(takesNoFile, ordering: .relaxed)
+        self.hasNoFile.store(takesNoFile, ordering: .relaxed)
     }
 
     /// Whoever gets it may make the one ``PreparedSegment`` there is at a time.

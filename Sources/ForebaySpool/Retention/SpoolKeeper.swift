@@ -261,20 +261,28 @@ actor SpoolKeeper {
         self.budget.makeBallast()
     }
 
-    /// There is no room: looks again after a while, for as long as somebody asks. Others write on the disk, and delete.
+    /// There is no room: looks again after a while, for as long as somebody asks, and leaves the newest segment if that makes some. Others
+    /// write on the disk, and delete.
     func lookForRoom() async {
         // Never cancelled.
         try? await self.configuration.surroundings.time.sleep(milliseconds: self.configuration.roomInterval)
-        self.view.lookedForRoom()
+        defer { self.view.lookedForRoom() }
         guard !self.isClosed else { return }
         self.budget.refresh()
-        if self.view.takesNoFile, self.takesFile() { await self.writer.gotRoom() }
-        if self.isReleased, case .cursors = self.view.read({ $0.retention }), let settled = self.cursors.lowestSynced,
-            await self.writer.leaveNewest(settled: settled), await !self.clearPassedSegments()
-        {
-            self.tryAgain()
-        }
+        let hasRoom = self.budget.room(for: self.configuration.kind) >= self.configuration.leastSegment
+        if hasRoom, self.view.takesNoFile, self.takesFile() { await self.writer.takesFiles() }
+        let isFull = self.view.roomWithoutNewFile < self.configuration.leastRoom
+        if isFull, !hasRoom || self.view.takesNoFile { await self.leaveNewest() }
         self.makeBallast()
+    }
+
+    /// The newest goes only behind a successor, for which there may be no room until it goes.
+    private func leaveNewest() async {
+        guard self.isReleased, case .cursors = self.view.read({ $0.retention }), let settled = self.cursors.lowestSynced,
+            let newest = self.view.read({ $0.segments.last }), newest.base < newest.end, newest.end <= settled, !newest.isDamaged,
+            !self.cursors.isHeld(newest), await self.writer.leave(newest)
+        else { return }
+        if await !self.clearPassedSegments() { self.tryAgain() }
     }
 
     /// What a file system says is free need not be for us: an inode for the file, a quota.

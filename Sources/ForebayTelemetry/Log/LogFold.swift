@@ -5,7 +5,7 @@
 ///       other data ───────> written, up to 10 different ones; the rest is counted together
 ///     window over, something counted ──> one line for each count ("repeated 512 times"), a new window
 ///     window over, nothing counted ────> forgotten
-///     an info of the same logger and route ──> what was counted is said before it, and all forgotten: it may tell that it is over
+///     an info of the same logger, route and client ──> what was counted of it is said before that, and forgotten: it may be over
 ///
 /// No timer: time comes with the calls. A struct that decides: no clock, no I/O.
 struct LogFold {
@@ -78,13 +78,15 @@ struct LogFold {
     /// What was counted, and is to be said before a record that may tell that it is over. Should it come again, it is new.
     mutating func summaries(before record: LogRecord) -> [Summary] {
         guard record.level == .info, self.entries.keys.contains(where: { $0.label == record.label }) else { return [] }
-        let route = record["route"]
+        func isOfTheSame(_ data: [LogRecord.Field]) -> Bool {
+            ["route", "client"].allSatisfy { data.value(of: $0) == record[$0] }
+        }
         var result: [Summary] = []
         for (key, entry) in self.entries where key.label == record.label {
             var told = entry, rest = entry
             told.others = 0
-            told.variants = entry.variants.filter { $0.data.value(of: "route") == route }
-            rest.variants = entry.variants.filter { $0.data.value(of: "route") != route }
+            told.variants = entry.variants.filter { isOfTheSame($0.data) }
+            rest.variants = entry.variants.filter { !isOfTheSame($0.data) }
             result += told.summaries(key.level, key.label, key.message)
             self.entries[key] = rest.variants.isEmpty && rest.others == 0 ? nil : rest
         }
