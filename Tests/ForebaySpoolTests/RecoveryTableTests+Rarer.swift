@@ -262,4 +262,18 @@ extension RecoveryTableTests {
         #expect(spool.missing.map(\.sequences) == [4..<7], "\(world.missing())")
         await spool.close()
     }
+
+    @Test("a last group that was read, and can't be a moment later, stops no start")
+    func badBetween() async throws {
+        let world = try await World(isClean: false)
+        let disk = FaultDisk(), reads = Happenings<String>(), path = world.path(4)
+        disk.fail { call, place in
+            guard call == .read, place.hasPrefix(path), place.hasSuffix("@8192+40960") else { return nil }
+            reads.add(place)
+            return EIO
+        }
+        let spool = try world.fixture.open(on: disk) { $0.recentBytes = 0 }
+        #expect(reads.count > 0 && spool.durableEnd == 7 && spool.missing.isEmpty)
+        await spool.close()
+    }
 }

@@ -107,4 +107,44 @@ extension SetAsideHoleTests {
             await log.close()
         }
     }
+
+    @Test("with the mark gone, too, an oldest segment that is missed and put back is kept for the operator")
+    func markAndOldest() async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        let large = String(repeating: "s", count: 9_000)
+        var log = try fixture.open()
+        for number in 0..<15 { try await log.append(new: number == 0 ? [unit(1)] : [], [aside(1, ["\(number)" + large])]) }
+        await log.close()
+        let path = try fixture.segmentFiles()[0]
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        for file in [path, fixture.directory + "/mark"] { try FileManager.default.removeItem(atPath: file) }
+        log = try fixture.open()
+        #expect(log.missing.reduce(0) { $0 + $1.events } == 6, "\(log.missing)")
+        await log.close()
+        try bytes.write(to: URL(filePath: path))
+        log = try fixture.open()
+        let kept = try FileManager.default.contentsOfDirectory(atPath: fixture.directory + "/quarantine")
+        #expect(kept == [path.split(separator: "/").last.map(String.init)!])
+        await log.close()
+    }
+
+    @Test("with the mark gone what was let go of at the beginning is not missed", arguments: [false, true])
+    func markGone(isEnded: Bool) async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        let large = String(repeating: "s", count: 9_000)
+        var log = try fixture.open()
+        for number in 0..<15 { try await log.append(new: number == 0 ? [unit(1), unit(2)] : [], [aside(1, ["\(number)" + large])]) }
+        try await log.append(new: [], [aside(2, ["other"])])
+        log.settle(1, through: isEnded ? 15 : 12, oldestAcceptedAt: nil)
+        if isEnded { log.end(1) }
+        await log.tidy()
+        await log.close()
+        #expect(try fixture.segmentFiles().first?.hasSuffix("1.segment") == false)
+        try FileManager.default.removeItem(atPath: fixture.directory + "/mark")
+        for _ in 0..<2 {
+            log = try fixture.open()
+            #expect(log.missing.isEmpty, "\(log.missing)")
+            await log.close()
+        }
+    }
 }

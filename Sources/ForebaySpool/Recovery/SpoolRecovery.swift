@@ -373,9 +373,9 @@ struct SpoolRecovery {
             reason: "the log ends below a mark", isGone: outcome.isNewestLost)
     }
 
-    /// Whether the oldest segments were removed by us.
+    /// Whether the oldest segments were removed by us. Without a mark the units of a set-aside log tell.
     private func checkBeginning(_ identity: LogIdentity, _ outcome: inout Outcome) {
-        guard let mark = identity.mark?.value, !identity.isVersion1, mark.owner > 0 else { return }
+        guard !identity.isVersion1, identity.mark?.value.map({ $0.owner > 0 }) ?? (self.kind == .setAside) else { return }
         let settled = identity.letGo
         guard let first = outcome.segments.first, first.header.knownEnd > settled else { return }
         outcome.holes.append(

@@ -162,11 +162,11 @@ struct TailRecovery {
             let count = min(SegmentScanner.window, range.upperBound - position)
             let piece = Slab(capacity: count, alignment: SpoolFormat.block)
             let bytes = UnsafeMutableRawBufferPointer(start: piece.base, count: count)
-            guard try file.read(into: bytes, at: position) == count else { break }
             do throws(ForebayError) {
+                guard try file.read(into: bytes, at: position) == count else { break }
                 try target.write(UnsafeRawBufferPointer(bytes), at: position)
             } catch {
-                // No room for a copy-on-write, a sector that takes nothing more: it stays what was read from the device.
+                // No room for a copy-on-write, a sector that takes nothing more, or gives nothing more: it stays what it is on the device.
                 self.logger.warning("the last groups could not be written again", ["file": self.path, "error": error.description])
                 break
             }
