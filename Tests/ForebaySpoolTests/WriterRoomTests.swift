@@ -106,6 +106,31 @@ struct WriterRoomTests {
         await spool.close()
     }
 
+    @Test("the newest is not let go of before it is known that it has a successor")
+    func successorKnown() async throws {
+        let fixture = SpoolFixture(segmentSize: 2 << 20), disk = FaultDisk()
+        var spool = try fixture.open()
+        try await spool.append("a", [String(repeating: "l", count: 900_000)])
+        try await self.settled(spool)
+        await spool.close()
+        let budget = try SpoolBudget(capacity: 640 << 10, directory: fixture.directory)
+        spool = try fixture.open(on: disk, roomInterval: 10, budget: budget) { $0.segmentSize = 64 << 10 }
+        disk.fail { call, path in call == .write && path.hasSuffix("/mark") ? ENOSPC : nil }
+        await spool.releasePassedSegments()
+        #expect(
+            await eventually {
+                _ = spool.isFull; return spool.segmentCount == 2
+            })
+        for _ in 0..<3 { await spool.tidy() }
+        #expect(spool.segmentCount == 2)
+        let crashed = try fixture.crashed().open()
+        #expect(crashed.damage == SpoolDamage())
+        await crashed.close()
+        disk.fail(nil)
+        #expect(await eventually { spool.segmentCount == 1 })
+        await spool.close()
+    }
+
     @Test("the same where others have filled the disk: the reserve gives the room for its successor")
     func filled() async throws {
         let fixture = SpoolFixture(segmentSize: 256 << 10), disk = FaultDisk()

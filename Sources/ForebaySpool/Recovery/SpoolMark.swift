@@ -30,6 +30,9 @@ final class SpoolMark: Sendable {
         self.state = Mutex(State(slots: slots, value: value))
     }
 
+    /// See ``Value/newest``.
+    var newest: UInt64 { self.state.withLock { $0.value.newest } }
+
     /// Changes the mark, durably.
     ///
     /// - Throws: `spool_full` on a file system that copies what is written over, with the reserve spent: nothing is changed then.

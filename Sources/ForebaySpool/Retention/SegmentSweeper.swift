@@ -62,12 +62,17 @@ struct SegmentSweeper: Sendable {
 
     /// Before it goes it is known that it goes: without that, it would be missed.
     func released(through end: UInt64) throws(ForebayError) {
+        let newest = self.view.read { $0.segments.last }
         do throws(ForebayError) {
-            try self.mark.set { $0.released = max($0.released, end) }
+            try self.mark.set { mark in
+                mark.released = max(mark.released, end)
+                mark.newest = max(mark.newest, newest?.number ?? 0)
+            }
         } catch {
             guard error.code == .spoolFull else { self.onDiskFailure(error) }
-            // Every cursor of a spool says so, too, and what goes makes the room that is missing here.
-            guard self.kind == .spool else { throw error }
+            // Every cursor of a spool says so, too, and what goes makes the room that is missing here. But of a newest segment without
+            // events nothing else tells that it is not the one before it that is missed.
+            guard self.kind == .spool, newest.map({ $0.base < $0.end || $0.number <= self.mark.newest }) ?? true else { throw error }
         }
     }
 
