@@ -130,6 +130,27 @@ struct SupervisorShutdownTests {
         for script in scripts { script.release() }
     }
 
+    @Test("who drains until the time is nearly over has a moment left to end")
+    func momentToEnd() async {
+        let script = StageScript(drainHangs: true)
+        let supervisor = self.supervisor()
+        await supervisor.start("a") { script.make() }
+        await script.events.wait(forCount: 2)
+        let ended = Happenings<Void>()
+        Task {
+            await supervisor.shutdown(within: .seconds(30))
+            ended.add(())
+        }
+        await self.clock.sleepers(atLeast: 1)
+        self.clock.advance(by: .milliseconds(28_999))
+        #expect(!script.events.all.contains(.cancelled(1)))
+        self.clock.advance(by: .milliseconds(1))
+        await ended.wait(forCount: 1)
+        #expect(script.events.all.contains(.cancelled(1)))
+        #expect(await supervisor.reports().map(\.state) == [.finished])
+        script.release()
+    }
+
     @Test("a child that stopped for good does not delay the shutdown")
     func stopped() async {
         let script = StageScript([.fail(ForebayError(.injected, recovery: .stop, "planted"))])

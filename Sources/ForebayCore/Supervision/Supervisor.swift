@@ -82,11 +82,14 @@ package actor Supervisor {
     /// `timeout` together.
     package func shutdown(within timeout: Duration) async {
         self.state.stop()
-        let deadline = self.now + UInt64(max(0, timeout / .milliseconds(1)))
+        let patience = UInt64(max(0, timeout / .milliseconds(1)))
+        let deadline = self.now + patience
+        // Who drains to the end still has to end: what it settled last is to be known.
+        let drained = deadline - min(1000, patience / 10)
         for members in self.groups.reversed() {
             await withTaskGroup(of: Void.self) { group in
                 for index in members {
-                    group.addTask(executorPreference: self.surroundings.tasks) { await self.takeDown(index, by: deadline) }
+                    group.addTask(executorPreference: self.surroundings.tasks) { await self.takeDown(index, drained: drained, by: deadline) }
                 }
             }
         }
@@ -105,9 +108,9 @@ package actor Supervisor {
         return groups
     }
 
-    private func takeDown(_ index: Int, by deadline: UInt64) async {
+    private func takeDown(_ index: Int, drained: UInt64, by deadline: UInt64) async {
         if let stage = self.children[index].stage {
-            await self.bounded(until: deadline) { await stage.drain() }
+            await self.bounded(until: drained) { await stage.drain() }
         }
         self.children[index].run?.cancel()
         self.children[index].task?.cancel()
