@@ -88,10 +88,11 @@ enum SpoolCommand {
     private static func text(_ problem: SpoolInspection.Problem) -> String {
         let missing = problem.missing
         let range =
-            missing.isEmpty
-            ? ""
-            : missing.count == 1
-                ? ": event \(missing.lowerBound) is missing" : ": events \(missing.lowerBound) to \(missing.upperBound - 1) are missing"
+            switch missing.upperBound - missing.lowerBound {
+            case 0: ""
+            case 1: ": event \(missing.lowerBound) is missing"
+            default: ": events \(missing.lowerBound) to \(missing.upperBound - 1) are missing"
+            }
         return "\(problem.file) at \(problem.position): \(problem.reason)\(range)"
     }
 
