@@ -14,8 +14,8 @@ struct FolderAway {
 extension SimulatedDisk {
     package var isFolderAway: Bool { self.away != nil }
 
-    /// Of a log that is in use, with those above it. What is left of one that could not be made is made again, whatever became of it: so of
-    /// a side log only where something is in it.
+    /// Of a log that is in use, with those above it. What is left of one that could not be made is made again, whatever became of it: so
+    /// only where something is in it.
     private var candidates: [String] {
         var paths: Set<String> = []
         for (path, folder) in self.inUse where self.folder(path) === folder && !Self.isSpare(path) {
@@ -31,8 +31,7 @@ extension SimulatedDisk {
     }
 
     private static func isLog(_ folder: SimulatedFolder) -> Bool {
-        guard folder.entries["registry"] != nil else { return false }
-        guard folder.entries["units"] != nil, case .folder(let segments) = folder.entries["segments"] else { return true }
+        guard folder.entries["registry"] != nil, case .folder(let segments) = folder.entries["segments"] else { return false }
         return !segments.entries.isEmpty
     }
 

@@ -93,7 +93,10 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
 
     /// - Parameter mark: in a folder that is gone with all that was in it.
     func removed(folder mark: String) {
-        if let segment, mark.hasSuffix("/mark"), segment.path.hasPrefix(mark.dropLast("mark".count)) { self.lose() }
+        guard let segment, mark.hasSuffix("/mark") else { return }
+        // A side log may have another name by now.
+        let isRenamed = segment.line != nil && RoundPlan.Line.number(ofSideLog: mark) == segment.line
+        if isRenamed || segment.path.hasPrefix(mark.dropLast("mark".count)) { self.lose() }
     }
 
     private func lose() {
