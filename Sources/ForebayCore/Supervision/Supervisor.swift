@@ -89,7 +89,9 @@ package actor Supervisor {
         for members in self.groups.reversed() {
             await withTaskGroup(of: Void.self) { group in
                 for index in members {
-                    group.addTask(executorPreference: self.surroundings.tasks) { await self.takeDown(index, drained: drained, by: deadline) }
+                    group.addTask(executorPreference: self.surroundings.tasks) {
+                        await self.takeDown(index, drained: drained, by: deadline)
+                    }
                 }
             }
         }
