@@ -176,7 +176,7 @@ extension ForwardStage {
     /// The cluster was asked and did not answer.
     func targetFailed(_ failure: KafkaFailure) {
         self.health.failed(failure, at: self.surroundings.time.wallMilliseconds)
-        if self.role == .direct { self.tellHealth() }
+        self.tellHealth()
     }
 
     /// The client met a failure that it goes on trying.
@@ -190,10 +190,12 @@ extension ForwardStage {
         self.wanted[ProducerSlot.main.rawValue].notify()
     }
 
-    /// Tells what is new of the target's trouble: a reason once, not each time it is met again.
+    /// Tells what is new of the target's trouble: a reason once, not each time it is met again. For both stages of the route the direct one
+    /// does.
     func tellHealth() {
+        guard self.role == .direct else { return }
         self.showHealth()
-        guard self.role == .direct, let trouble = self.health.trouble, trouble.failure != self.troubleTold else { return }
+        guard let trouble = self.health.trouble, trouble.failure != self.troubleTold else { return }
         self.troubleTold = trouble.failure
         let failure = trouble.failure
         self.logger.warning(

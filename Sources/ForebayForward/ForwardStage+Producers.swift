@@ -169,7 +169,7 @@ extension ForwardStage {
         if self.state.totals.delivered != delivered {
             self.health.producersLast()
             self.targetAnswered()
-        } else if self.role == .direct, self.health.trouble != nil {
+        } else if self.health.trouble != nil {
             self.tellHealth()
         }
         self.turn()

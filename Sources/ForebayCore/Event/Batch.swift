@@ -95,6 +95,8 @@ package struct Batch: Sendable {
 }
 
 extension Batch: Weighted {
-    /// With what keeping it costs.
-    package var weight: Int { self.byteCount + 256 }
+    /// What keeping one takes beside its bytes, about.
+    package static let overhead = 256
+
+    package var weight: Int { self.byteCount + Self.overhead }
 }

@@ -62,5 +62,5 @@ struct RecentTail: Sendable {
     }
 
     /// What is held: a slab counts once, with the piece at its head.
-    private static func weight(_ batch: Batch) -> Int { (batch.range.lowerBound == 0 ? batch.slab.capacity : 0) + 256 }
+    private static func weight(_ batch: Batch) -> Int { (batch.range.lowerBound == 0 ? batch.slab.capacity : 0) + Batch.overhead }
 }
