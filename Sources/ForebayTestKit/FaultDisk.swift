@@ -16,13 +16,12 @@ package final class FaultDisk: Disk {
 
     /// One for all disks that hold folders of this one.
     private final class Rules: Sendable {
-        // In a struct: see ``Wake``.
-        struct Failing {
+        struct State {
             var rule: Rule?
+            var told: (free: Int, total: Int)?
         }
 
-        let failing = Mutex(Failing())
-        let told = Mutex<(free: Int, total: Int)?>(nil)
+        let state = Mutex(State())
     }
 
     private let disk: any Disk
@@ -40,16 +39,16 @@ package final class FaultDisk: Disk {
 
     /// From now on; none: nothing fails.
     package func fail(_ rule: Rule?) {
-        self.rules.failing.withLock { $0.rule = rule }
+        self.rules.state.withLock { $0.rule = rule }
     }
 
     /// What ``space(_:)`` says from now on; none: the truth.
     package func tell(_ space: (free: Int, total: Int)?) {
-        self.rules.told.withLock { $0 = space }
+        self.rules.state.withLock { $0.told = space }
     }
 
     fileprivate func check(_ call: Call, _ path: String) throws(ForebayError) {
-        guard let number = self.rules.failing.withLock({ $0.rule })?(call, path) else { return }
+        guard let number = self.rules.state.withLock({ $0.rule })?(call, path) else { return }
         if call == .sync || call == .syncFolder { throw .syncFailed("sync", path, number) }
         throw .disk("\(call)", path, number)
     }
@@ -104,7 +103,7 @@ package final class FaultDisk: Disk {
 
     package func space(_ path: String) throws(ForebayError) -> (free: Int, total: Int) {
         try self.check(.space, path)
-        if let told = self.rules.told.withLock({ $0 }) { return told }
+        if let told = self.rules.state.withLock({ $0.told }) { return told }
         return try self.disk.space(path)
     }
 }

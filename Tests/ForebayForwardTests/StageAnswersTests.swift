@@ -44,7 +44,7 @@ struct StageAnswersTests {
             try StageWorld.run { world in
                 for number in 0..<40 { world.cluster.topics["t\(number)"] = 1 }
                 try await world.settled(world.give((0..<38).map { EventFactory.Sample("t\($0)", value: "v") }))
-                let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+                let producer = try world.producer
                 (world.cluster.delay, world.cluster.isSilent) = (1500, isSilent)
                 let end = world.give((38..<40).map { EventFactory.Sample("t\($0)", value: "v") })
                 await world.pass(100)

@@ -305,7 +305,7 @@ struct StageAsideTests {
             world.give([EventFactory.Sample("t", value: "v0", partition: 0), EventFactory.Sample("t", value: "v1", partition: 1)])
             try await world.until("both are sent") { world.cluster.sent.count == 2 }
             let began = world.now
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             producer.report([1])
             try await world.until("it is set aside", within: 10_000) { !world.setAside.isEmpty }
             #expect((2990...3800).contains(world.now - began), "\(world.now - began)")
@@ -330,7 +330,7 @@ struct StageAsideTests {
             world.cluster.delivers = false
             world.give(3)
             try await world.until("they are sent") { world.cluster.sent.count == 4 }
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             try await world.until("they are set aside", within: 10_000) { world.setAside.events == 3 }
             producer.report([1])
             await world.pass(100)
@@ -353,7 +353,7 @@ struct StageAsideTests {
             world.cluster.delivers = false
             world.give(1)
             try await world.until("it is sent") { world.cluster.sent.count == 1 }
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             world.cluster.delivers = true
             try await world.until("it is closed", within: 10_000) { producer.isClosed }
             try await world.until("it is drained") { world.cluster.sent.count == 2 && world.setAside.isEmpty }

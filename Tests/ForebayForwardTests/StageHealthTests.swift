@@ -18,7 +18,7 @@ struct StageHealthTests {
         try StageWorld.run { world in
             world.cluster.topics = ["t": 1]
             try await world.settled(world.give(1))
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             producer.fail(KafkaFailure(.authentication, reason: "wrong password"))
             await world.pass(5)
             #expect(world.fact("error_code") == nil && world.fact("target_up") == .flag(true), "one broker is not the cluster")
@@ -67,7 +67,7 @@ struct StageHealthTests {
                 #expect(opened() == 0 && world.told(told).isEmpty)
             }
             world.cluster.isSilent = true
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             producer.fail(KafkaFailure(.allBrokersDown))
             await world.pass(5000)
             for (step, isMadeAnew) in [(3_600_000, false), (-1000, false), (-3_600_000, true), (-86_400_000, true)] as [(Int64, Bool)] {
@@ -87,7 +87,7 @@ struct StageHealthTests {
             world.cluster.topics = ["t": 1]
             try await world.settled(world.give(1))
             func opened() -> Int { world.cluster.takeCalls().count { $0.contains("opened as") } }
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             producer.fail(KafkaFailure(.transport))
             await world.pass(5000)
             #expect(world.fact("target_up") == .flag(true))
@@ -121,7 +121,7 @@ struct StageHealthTests {
             #expect(reason.hasPrefix("partition 0 of topic t takes nothing, though the cluster answers") && reason.hasSuffix("(3600 s)"))
             let ago = world.process.surroundings.time.wallMilliseconds - since
             #expect((30_000...31_100).contains(ago), "\(ago)")
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             world.cluster.isSilent = true
             producer.fail(KafkaFailure(.allBrokersDown))
             await world.pass(100)
@@ -232,7 +232,7 @@ struct StageHealthTests {
             world.cluster.delivers = false
             world.give(1)
             try await world.until("it is sent") { world.cluster.sent.count == 1 }
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             world.cluster.isSilent = true
             producer.fail(KafkaFailure(.allBrokersDown))
             await world.pass(3)

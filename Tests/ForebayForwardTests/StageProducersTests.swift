@@ -23,7 +23,7 @@ struct StageProducersTests {
             await world.pass(1000)
             #expect(world.cluster.sent.count == 3, "nothing tells of room")
             world.cluster.delivers = true
-            try #require(world.cluster.producers["forward/\(world.route)"]).report()
+            try world.producer.report()
             #expect(try await world.settled(6) < 10)
         }
     }

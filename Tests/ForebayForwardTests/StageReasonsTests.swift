@@ -14,7 +14,7 @@ struct StageReasonsTests {
         try StageWorld.run { world in
             world.cluster.topics = ["t": 1]
             try await world.settled(world.give(1))
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             let refused = KafkaFailure(.transport, reason: "k:1/1: Connect to k:1 failed: Connection refused")
             let closed = KafkaFailure(.transport, reason: "k:1/1: Disconnected while requesting ApiVersion: a TLS listener?")
             func reasons() -> [String?] { world.told("the cluster does not answer; events wait").map { $0["reason"] } }
@@ -37,7 +37,7 @@ struct StageReasonsTests {
         try StageWorld.run { world in
             world.cluster.topics = ["t": 1]
             try await world.settled(world.give(1))
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             producer.throttle(5000)
             await world.pass(5)
             #expect(world.fact("target_up") == .flag(true) && world.fact("error_code") == nil)

@@ -85,7 +85,7 @@ struct StageRunsTests {
         try StageWorld.run { world in
             world.cluster.topics = ["t": 1]
             try await world.settled(world.give(1))
-            try #require(world.cluster.producers["forward/\(world.route)"]).fail(KafkaFailure(.transport))
+            try world.producer.fail(KafkaFailure(.transport))
             await world.pass(1500)
             await world.stop()
             world.start()
@@ -146,7 +146,7 @@ struct StageRunsTests {
             try await world.settled(world.give(1))
             await world.pass(1500)
             world.cluster.isSilent = true
-            try #require(world.cluster.producers["forward/\(world.route)"]).fail(KafkaFailure(.allBrokersDown))
+            try world.producer.fail(KafkaFailure(.allBrokersDown))
             await world.pass(20)
             #expect(world.fact("target_up") == .flag(false))
             _ = world.cluster.takeCalls()

@@ -55,7 +55,7 @@ struct StageTimesTests {
             world.cluster.delivers = false
             world.give(4)
             try await world.until("all are sent") { world.cluster.sent.count == 1 }
-            try #require(world.cluster.producers["forward/\(world.route)"]).report()
+            try world.producer.report()
             try await world.until("the others follow the first") { world.cluster.sent.count == 4 }
             await world.pass(2)
             #expect(world.fact("in_flight") == .number(3) && world.metric("forebay_delivery_in_flight_events", "forward") == "3")
@@ -63,12 +63,12 @@ struct StageTimesTests {
             #expect(bytes > 3 * 256 && world.setting.budget.used == Int(bytes))
             await world.stop()
             #expect(world.setting.budget.used == 0, "a run that has ended holds nothing")
-            let closed = try #require(world.cluster.producers["forward/\(world.route)"])
+            let closed = try world.producer
             #expect(closed.isClosed && closed.kept.map(\.count) == [4], "its producer may still read them")
             world.start()
             try await world.until("all are sent again") { world.cluster.sent.count == 5 }
             world.cluster.delivers = true
-            try #require(world.cluster.producers["forward/\(world.route)"]).report()
+            try world.producer.report()
             try await world.settled(4)
             await world.pass(5)
             #expect(
@@ -91,7 +91,7 @@ struct StageTimesTests {
             world.give(10)
             await world.pass(100)
             #expect(world.fact("in_flight") == .number(10), "the second batch waits")
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             world.cluster.delivers = true
             producer.report()
             try await world.settled(20)
@@ -343,7 +343,7 @@ struct StageTimesTests {
             world.cluster.delivers = false
             world.give(3)
             try await world.until("they are sent") { world.cluster.sent.count == 4 }
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             let began = world.now
             let stage = world.stage
             let drained = Task(executorPreference: world.process.tasks) {
@@ -372,7 +372,7 @@ struct StageTimesTests {
             let stage = world.stage
             let drained = Task(executorPreference: world.process.tasks) { await stage.drain() }
             await world.pass(300)
-            try #require(world.cluster.producers["forward/\(world.route)"]).report()
+            try world.producer.report()
             await drained.value
             #expect((300...320).contains(world.now - began))
             await stage.drain()

@@ -19,7 +19,7 @@ struct StageTopicsTests {
             try await world.settled(501)
             let calls = world.cluster.takeCalls().filter { $0.hasPrefix("forward/\(world.route): ") }
             #expect(calls.filter { $0.contains("metadata of all") }.count == 2, "a topic may be just being created")
-            let producer = try #require(world.cluster.producers["forward/\(world.route)"])
+            let producer = try world.producer
             #expect(Set(producer.open.compactMap { $0 }) == ["there", "t5"])
             #expect(Set(world.cluster.sent.map(\.topic)) == ["there", "t5"] && world.setAside.unitCount == 499)
             #expect(world.told("the cluster does not answer; events wait").isEmpty)

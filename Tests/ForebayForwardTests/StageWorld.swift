@@ -248,6 +248,9 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
 
     func fact(_ name: String, of stage: ForwardStage? = nil) -> Fact.Value? { (stage ?? self.stage).facts.first { $0.name == name }?.value }
 
+    /// The main one of the route's direct stage, which is open.
+    var producer: ScriptedProducer { get throws { try #require(self.cluster.producers["forward/\(self.route)"]) } }
+
     /// Lines of this route with a message.
     func told(_ message: String) -> [LogRecord] { self.log.records.filter { $0.message == message && $0["route"] == self.route } }
 

@@ -5,6 +5,16 @@ import Testing
 @testable import ForebaySpool
 
 extension SetAsideHoleTests {
+    /// A log with so many events of one unit, six a segment.
+    private func made(_ count: Int) async throws -> SetAsideFixture {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        let log = try fixture.open()
+        let large = String(repeating: "s", count: 9_000)
+        for number in 0..<count { try await log.append(new: number == 0 ? [unit(1)] : [], [aside(1, ["\(number)" + large])]) }
+        await log.close()
+        return fixture
+    }
+
     @Test(
         "what an earlier hole took is not the share of a later one: a unit's last events in that are told, too",
         arguments: [0, 1], [false, true])
@@ -68,13 +78,9 @@ extension SetAsideHoleTests {
 
     @Test("where the newest is lost, and then the one behind it and the mark, too, what is newer is not taken for what was lost")
     func newestTwice() async throws {
-        let fixture = SetAsideFixture(segmentSize: 64 << 10)
-        let large = String(repeating: "s", count: 9_000)
-        var log = try fixture.open()
-        for number in 0..<18 { try await log.append(new: number == 0 ? [unit(1)] : [], [aside(1, ["\(number)" + large])]) }
-        await log.close()
+        let fixture = try await self.made(18)
         try FileManager.default.removeItem(atPath: try #require(try fixture.segmentFiles().last))
-        log = try fixture.open()
+        var log = try fixture.open()
         try await log.append(new: [], [aside(1, ["lost"])])
         await log.close()
         try FileManager.default.removeItem(atPath: try #require(try fixture.segmentFiles().last))
@@ -92,15 +98,11 @@ extension SetAsideHoleTests {
 
     @Test("a unit whose entry is lost with its older segment settles nothing of that: what it had there is told of, and the rest comes")
     func entryAndSegment() async throws {
-        let fixture = SetAsideFixture(segmentSize: 64 << 10)
-        let large = String(repeating: "s", count: 9_000)
-        var log = try fixture.open()
-        for number in 0..<9 { try await log.append(new: number == 0 ? [unit(1)] : [], [aside(1, ["\(number)" + large])]) }
-        await log.close()
+        let fixture = try await self.made(9)
         try FileManager.default.removeItem(atPath: try fixture.segmentFiles()[0])
         try FileManager.default.removeItem(atPath: fixture.tablePath)
         for start in 0..<2 {
-            log = try fixture.open()
+            let log = try fixture.open()
             #expect(log.missing.map(\.sequences) == [0..<6] && log.missing.map(\.unit) == [1], "start \(start): \(log.missing)")
             let found = try log.scan([1: try #require(log.unit(1)).settled]).all()[1] ?? []
             #expect(found.map(\.0) == [6, 7, 8], "start \(start)")
@@ -110,15 +112,11 @@ extension SetAsideHoleTests {
 
     @Test("with the mark gone, too, an oldest segment that is missed and put back is kept for the operator")
     func markAndOldest() async throws {
-        let fixture = SetAsideFixture(segmentSize: 64 << 10)
-        let large = String(repeating: "s", count: 9_000)
-        var log = try fixture.open()
-        for number in 0..<15 { try await log.append(new: number == 0 ? [unit(1)] : [], [aside(1, ["\(number)" + large])]) }
-        await log.close()
+        let fixture = try await self.made(15)
         let path = try fixture.segmentFiles()[0]
         let bytes = try Data(contentsOf: URL(filePath: path))
         for file in [path, fixture.directory + "/mark"] { try FileManager.default.removeItem(atPath: file) }
-        log = try fixture.open()
+        var log = try fixture.open()
         #expect(log.missing.reduce(0) { $0 + $1.events } == 6, "\(log.missing)")
         await log.close()
         try bytes.write(to: URL(filePath: path))
