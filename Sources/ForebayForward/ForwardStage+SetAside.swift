@@ -83,7 +83,11 @@ extension ForwardStage {
                 } catch {
                     self.departing = group + self.departing
                     self.wantsRoom(for: .setAside, error)
-                    await self.notKept(error)
+                    self.notKept(error)
+                    // Before anything is waited for: what was let go of is not to be followed by what comes behind it.
+                    self.turn()
+                    // Cancelled: it is looked at below.
+                    if self.role == .direct { try? await self.surroundings.time.sleep(milliseconds: 1000) }
                 }
                 if Task.isCancelled { return }
                 self.turn()
@@ -91,7 +95,7 @@ extension ForwardStage {
         }
     }
 
-    private func notKept(_ error: ForebayError) async {
+    private func notKept(_ error: ForebayError) {
         guard self.role == .direct else {
             self.logger.warning(
                 "events of a partition can't be set aside apart; their topic waits", ["route": self.route, "error": "\(error)"])
@@ -100,8 +104,6 @@ extension ForwardStage {
         self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
         self.roomFailures += 1
         if Self.asksAgain(after: self.roomFailures) { self.takeBack() }
-        // Cancelled: whoever calls looks.
-        try? await self.surroundings.time.sleep(milliseconds: 1000)
     }
 
     /// Where there is no room, a try a second: whether the cluster is to be asked once more about what has to wait. After 5 s, and then
