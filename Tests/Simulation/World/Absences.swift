@@ -109,7 +109,7 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     /// After a life.
     func check() {
         guard let segment, segment.isBack, !segment.isLost else { return }
-        let missing = segment.events.filter { self.model.isMissing($0) && (segment.line != nil || self.model.isTold($0)) }
+        let missing = segment.events.filter { self.model.isMissing($0) && (segment.line != nil || self.model.isTold(ofSegment: $0)) }
         guard !missing.isEmpty else { return }
         let which = segment.line == nil ? "a segment" : "a segment of what is set aside"
         self.model.coverage.hit("events of \(which) that is back stay told")
@@ -207,4 +207,7 @@ extension Model {
 
     /// Whether an event is told of as lost, in the spool.
     func isTold(_ event: Int) -> Bool { self.losses.isTold(event, at: self.events[event].sequence) }
+
+    /// The same, of its segment in the spool.
+    func isTold(ofSegment event: Int) -> Bool { self.losses.isTold(event, self.events[event]) }
 }

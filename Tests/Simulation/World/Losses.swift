@@ -30,6 +30,19 @@ struct Losses {
 
     func isTold(_ event: Int, at sequence: UInt64) -> Bool { self.told.contains { event < $0.below && $0.sequences.contains(sequence) } }
 
+    /// The same, but for an alarm without an end where the event may be lost in its side log instead, where the spool had rightly let go of it.
+    func isTold(_ event: Int, _ known: Model.KnownEvent) -> Bool {
+        let mayBeAside = self.mayBeAside(event, known)
+        return self.told.contains { part in
+            event < part.below && part.sequences.contains(known.sequence) && !(mayBeAside && part.sequences.upperBound == .max)
+        }
+    }
+
+    /// Whether an event may be one of those that a side log lost.
+    private func mayBeAside(_ event: Int, _ known: Model.KnownEvent) -> Bool {
+        event < max(self.aside[known.line]?.below ?? 0, self.unknownAside[known.line] ?? 0)
+    }
+
     func mayBeUntold(_ event: Int, at sequence: UInt64) -> Bool {
         self.untold.contains { event < $0.below && $0.sequences.contains(sequence) }
     }
@@ -40,10 +53,7 @@ struct Losses {
     /// What is lost of a side log is sent again if it is still in the spool, and so behind newer events.
     func mayBeLate(_ event: Int, _ known: Model.KnownEvent) -> Bool {
         self.late.contains { event < $0.below && $0.sequences.contains(known.sequence) }
-            || event
-                < max(
-                    self.aside[known.line]?.below ?? 0, self.unknownAside[known.line] ?? 0,
-                    self.mixed["topic-\(known.line)-\(known.topic)"] ?? 0)
+            || self.mayBeAside(event, known) || event < self.mixed["topic-\(known.line)-\(known.topic)"] ?? 0
     }
 
     /// - Parameter all: the events that never arrived.
