@@ -73,6 +73,38 @@ struct SetAsideFaultTests {
         await log.close()
     }
 
+    @Test("last events that the disk can't read, and can't be told of durably, stop a start: what it does would hide them from the next")
+    func untold() async throws {
+        let fixture = SetAsideFixture()
+        let log = try fixture.open()
+        try await log.append(new: [unit(1)], [aside(1, ["1"])])
+        try await log.append(new: [], [aside(1, ["2"])])
+        let crashed = try fixture.crashed()
+        await log.close()
+        let path = try #require(try crashed.segmentFiles().last), bytes = try Data(contentsOf: URL(filePath: path))
+        let bad = 8192 + 4096..<8192 + 8192, disk = FaultDisk()
+        func fail(telling: Int32?) {
+            disk.fail { call, place in
+                if call == .read, place.hasPrefix(path), RecoveryTableTests.range(place).overlaps(bad) { return EIO }
+                return call == .write && place.hasSuffix("/alarms.new") ? telling : nil
+            }
+        }
+        for code in [EIO, ENOSPC] {
+            fail(telling: code)
+            #expect(throws: ForebayError.self) { try crashed.open(on: disk) }
+            #expect(try Data(contentsOf: URL(filePath: path)) == bytes)
+        }
+        let readable = try crashed.crashed().open()
+        #expect(readable.missing.isEmpty && readable.unit(1)?.end == 2)
+        await readable.close()
+        fail(telling: nil)
+        for _ in 0..<2 {
+            let told = try crashed.open(on: disk)
+            #expect(told.missing.map(\.events) == [1] && told.unit(1)?.end == 1)
+            await told.close()
+        }
+    }
+
     @Test("a table that can't be written for another reason ends the process: the next start makes it anew", arguments: 0..<3)
     func broken(_ place: Int) async throws {
         switch place {

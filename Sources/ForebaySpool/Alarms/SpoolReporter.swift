@@ -377,6 +377,12 @@ final class SpoolReporter: Sendable {
         return self.isSaved
     }
 
+    /// Before a start does what hides from the next one what it has told of.
+    func requireSaved() throws(ForebayError) {
+        guard !self.saveAgain(), let failure = self.state.withLock({ $0.unsaved.lastFailure }) else { return }
+        throw failure
+    }
+
     /// A file that nobody needs any more can't be removed just now: an alarm until it is ``gone(_:)``.
     func stays(_ file: String, _ error: ForebayError) {
         let alarm = SpoolAlarm(

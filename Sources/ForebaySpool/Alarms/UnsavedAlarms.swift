@@ -19,7 +19,7 @@ struct UnsavedAlarms: Sendable {
     private var pending: Pending?
     /// Something was not tried yet.
     private(set) var isDue = false
-    private var lastFailure: ForebayError?
+    private(set) var lastFailure: ForebayError?
 
     var isEmpty: Bool { self.pending == nil }
 

@@ -90,9 +90,10 @@ struct SegmentSeal {
     }
 
     /// In a set-aside log units go on behind what could be read now. What can be read at a later start has the positions of newer events:
-    /// it does not count then.
-    func endDamaged(_ outcome: inout SpoolRecovery.Outcome) {
+    /// it does not count then, and is told of no more.
+    func endDamaged(_ outcome: inout SpoolRecovery.Outcome, _ reporter: SpoolReporter) throws(ForebayError) {
         for place in outcome.segments.indices where outcome.segments[place].isDamaged && !outcome.segments[place].hasFooter {
+            try reporter.requireSaved()
             self.end(
                 &outcome.segments[place], checksum: UInt32(truncatingIfNeeded: outcome.checksums[outcome.segments[place].number] ?? 0))
         }

@@ -58,7 +58,7 @@ struct SpoolStart {
         } else {
             self.next = identity.begun(behind: outcome) ?? outcome.durableEnd
         }
-        if configuration.kind == .setAside { SegmentSeal(disk).endDamaged(&outcome) }
+        if configuration.kind == .setAside { try SegmentSeal(disk).endDamaged(&outcome, reporter) }
         (self.identity, self.outcome) = (identity, outcome)
         self.view = SpoolView(
             SpoolView.State(
