@@ -28,7 +28,7 @@ extension ForwardStage {
                         let opened = self.producers[slot.rawValue]?.opened.count ?? 0
                         let some = rest.count * Self.costOfAsking < opened ? rest.prefix(1) : rest
                         let alone = some.count == 1 ? self.openTopic(first.index, slot) : nil
-                        let answer = try await producer.metadata(of: alone, timeout: Int32(patience))
+                        let answer = try await producer.metadata(of: alone, timeout: Int32(patience)).get()
                         isWhole = self.learn(answer, some, slot, from: producer) && isWhole
                         rest = rest.dropFirst(some.count)
                         self.turn()
@@ -61,7 +61,7 @@ extension ForwardStage {
     private func sift(_ producer: any KafkaProducing, _ patience: Int, _ listed: Set<String>) async -> Set<String> {
         let new = self.state.manyNew().map { (index: $0, name: self.state.topics[$0].name) }
         // Without an answer: the question that follows tells why.
-        guard !new.allSatisfy({ listed.contains($0.name) }), let answer = try? await producer.metadataOfAllTopics(timeout: Int32(patience))
+        guard !new.allSatisfy({ listed.contains($0.name) }), let answer = try? await producer.metadataOfAllTopics(timeout: Int32(patience)).get()
         else { return listed }
         self.targetAnswered()
         let listed = Set(answer.topics.map(\.name)), now = self.loop.nowMilliseconds
@@ -82,7 +82,7 @@ extension ForwardStage {
         {
             return self.targetAnswered()
         }
-        _ = try await producer.metadataOfAllTopics(timeout: Int32(patience))
+        _ = try await producer.metadataOfAllTopics(timeout: Int32(patience)).get()
         self.targetAnswered()
     }
 

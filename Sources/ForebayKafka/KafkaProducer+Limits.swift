@@ -8,7 +8,7 @@ extension KafkaProducer {
     ///
     /// Comes back with what ``poll(_:)`` reads, so polling must go on. One answer for each topic, also when the producer is closed
     /// meanwhile.
-    package func limits(of topics: [String]) async -> [KafkaTopicLimit] {
+    nonisolated(nonsending) package func limits(of topics: [String]) async -> [KafkaTopicLimit] {
         guard !self.isClosed, !topics.isEmpty else { return Self.untold(topics, .destroyed) }
         self.lastLimitRequest += 1
         let request = self.lastLimitRequest

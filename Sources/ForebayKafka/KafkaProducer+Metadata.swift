@@ -5,29 +5,31 @@ extension KafkaProducer {
     /// Asks the cluster for one open topic, or for all of them; librdkafka learns the answer too. Creates topics where the brokers do so.
     ///
     /// - Parameter timeout: milliseconds; the client's threads may live on for so long when it is closed meanwhile.
-    /// - Throws: ``KafkaFailure``: `_TRANSPORT` when no broker can be reached, `_TIMED_OUT`, `_DESTROY` when the producer is closed first.
-    package func metadata(of topic: KafkaTopic? = nil, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
-        try await self.metadata(timeout: timeout) { handle in
+    /// - Returns: a failure of `_TRANSPORT` when no broker can be reached, `_TIMED_OUT`, `_DESTROY` when the producer is closed first.
+    nonisolated(nonsending) package func metadata(
+        of topic: KafkaTopic? = nil, timeout: Int32
+    ) async -> Result<KafkaMetadata, KafkaFailure> {
+        await self.metadata(timeout: timeout) { handle in
             // The thread may outlive our own use of the topic: it holds a reference of its own.
             MetadataRequest(handle: handle, topic: topic.flatMap { rd_kafka_topic_new(handle.client, rd_kafka_topic_name($0.raw), nil) })
         }
     }
 
     /// Asks the cluster for every topic that this client may see. Creates none.
-    package func metadataOfAllTopics(timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
-        try await self.metadata(timeout: timeout) { MetadataRequest(handle: $0, topic: nil, isForAll: true) }
+    nonisolated(nonsending) package func metadataOfAllTopics(timeout: Int32) async -> Result<KafkaMetadata, KafkaFailure> {
+        await self.metadata(timeout: timeout) { MetadataRequest(handle: $0, topic: nil, isForAll: true) }
     }
 
-    private func metadata(
+    nonisolated(nonsending) private func metadata(
         timeout: Int32, _ request: (KafkaClientHandle) -> MetadataRequest
-    ) async throws(KafkaFailure) -> KafkaMetadata {
-        guard !self.isClosed else { throw KafkaFailure(.destroyed) }
+    ) async -> Result<KafkaMetadata, KafkaFailure> {
+        guard !self.isClosed else { return .failure(KafkaFailure(.destroyed)) }
         let request = request(self.handle)
         let answer = MetadataAnswer()
         self.metadataAnswers.removeAll { $0.isGiven }
         self.metadataAnswers.append(answer)
         self.thread.run { answer.give(request.perform(timeout: timeout)) }
-        return try await answer.wait().get()
+        return await answer.wait()
     }
 }
 
@@ -63,7 +65,7 @@ final class MetadataAnswer: Sendable {
         waiting?.resume(returning: value)
     }
 
-    func wait() async -> Value {
+    nonisolated(nonsending) func wait() async -> Value {
         await withUnsafeContinuation { waiting in
             let given = self.state.withLock { state -> Value? in
                 if case .given(let value) = state { return value }

@@ -92,7 +92,9 @@ package final class Spool: Sendable {
     ///
     /// - Returns: a receipt for each, in order.
     /// - Throws: `spool_full`, or that no new segment can be made just now; nothing is stored then.
-    package func commit(_ submissions: [Submission]) async throws(ForebayError) -> [DurableReceipt] {
+    package func commit(
+        _ submissions: [Submission], isolation: isolated (any Actor)? = #isolation
+    ) async throws(ForebayError) -> [DurableReceipt] {
         try await self.writer.commit(submissions)
     }
 

@@ -171,23 +171,25 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
 
     // MARK: Questions
 
-    func metadata(of topic: KafkaTopic?, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
+    nonisolated(nonsending) func metadata(of topic: KafkaTopic?, timeout: Int32) async -> Result<KafkaMetadata, KafkaFailure> {
         let names = topic.map { [self.open[Int($0.rawValue) - 1]!] } ?? self.open.compactMap { $0 }
         self.cluster.called("\(self.name): metadata \(topic == nil ? "of \(names.count)" : names[0]) \(timeout)")
-        return try await self.answer(names, timeout, isSilent: !self.cluster.answersByName(self.name))
+        return await self.answer(names, timeout, isSilent: !self.cluster.answersByName(self.name))
     }
 
-    func metadataOfAllTopics(timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
+    nonisolated(nonsending) func metadataOfAllTopics(timeout: Int32) async -> Result<KafkaMetadata, KafkaFailure> {
         self.cluster.called("\(self.name): metadata of all \(timeout)")
-        guard self.cluster.tellsAll else { throw KafkaFailure(.timedOut) }
-        return try await self.answer(self.cluster.topics.keys.sorted(), timeout)
+        guard self.cluster.tellsAll else { return .failure(KafkaFailure(.timedOut)) }
+        return await self.answer(self.cluster.topics.keys.sorted(), timeout)
     }
 
-    private func answer(_ names: [String], _ timeout: Int32, isSilent: Bool = false) async throws(KafkaFailure) -> KafkaMetadata {
+    nonisolated(nonsending) private func answer(
+        _ names: [String], _ timeout: Int32, isSilent: Bool = false
+    ) async -> Result<KafkaMetadata, KafkaFailure> {
         if self.cluster.isSilent || isSilent {
             // Cancelled: closed, and nobody waits.
             try? await self.cluster.time.sleep(milliseconds: Int(timeout))
-            throw KafkaFailure(self.isClosed ? .destroyed : .timedOut)
+            return .failure(KafkaFailure(self.isClosed ? .destroyed : .timedOut))
         }
         if self.cluster.delay > 0 { try? await self.cluster.time.sleep(milliseconds: self.cluster.delay) }  // Never cancelled.
         let answers = names.filter { !self.cluster.hidden.contains($0) }.map { name in
@@ -198,10 +200,10 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
                     self.cluster.leaderless[name]?.contains(partition) == true ? nil : 1
                 })
         }
-        return KafkaMetadata(brokers: 1, topics: answers)
+        return .success(KafkaMetadata(brokers: 1, topics: answers))
     }
 
-    func limits(of topics: [String]) async -> [KafkaTopicLimit] {
+    nonisolated(nonsending) func limits(of topics: [String]) async -> [KafkaTopicLimit] {
         self.cluster.called("\(self.name): limits \(topics.joined(separator: ","))")
         if self.cluster.isSilent {
             // Cancelled: closed, and nobody waits.

@@ -31,10 +31,10 @@ actor ProducerFixture {
     }
 
     func metadata(of name: String, timeout: Int32 = 5000) async throws -> KafkaMetadata {
-        try await self.producer!.metadata(of: self.topic(name), timeout: timeout)
+        try await self.producer!.metadata(of: self.topic(name), timeout: timeout).get()
     }
 
-    func metadataOfAllTopics() async throws -> KafkaMetadata { try await self.producer!.metadataOfAllTopics(timeout: 5000) }
+    func metadataOfAllTopics() async throws -> KafkaMetadata { try await self.producer!.metadataOfAllTopics(timeout: 5000).get() }
 
     /// Sends, asks for metadata and limits, and closes before any of it can be answered.
     ///

@@ -43,6 +43,19 @@ struct PlantedTests {
         }
     }
 
+    @Test("functions that throw on their caller's actor")
+    func throwingOnCallersActor() {
+        for (text, isAllowed) in [
+            ("nonisolated(nonsending) func f() async throws {}", false),
+            ("nonisolated(nonsending) func f(\n) async throws(E) -> Int {}", false),
+            ("nonisolated(nonsending) func f() async -> Result<Int, E> {}\nfunc g() async throws {}", true),
+            ("func f(isolation: isolated (any Actor)? = #isolation) async throws {}", true),
+        ] {
+            #expect(
+                self.found(Rules.throwingOnCallersActor, "Sources/ForebayCore/A.swift", text) == (isAllowed ? [] : [1]), "\(text)")
+        }
+    }
+
     @Test(
         "streams without a bound",
         arguments: [

@@ -12,7 +12,7 @@ struct Violation: Equatable, CustomStringConvertible {
 enum Rules {
     static let all: [@Sendable (SourceFile) -> [Violation]] = [
         Self.imports, Self.unboundedStreams, Self.sleepingTests, Self.uncheckedSendable, Self.silentTry, Self.foundation, Self.length,
-        Self.width, Self.wrappedClosures,
+        Self.width, Self.wrappedClosures, Self.throwingOnCallersActor,
         Self.stateFiles, Self.traps, Self.surroundings,
     ]
 
@@ -61,6 +61,17 @@ enum Rules {
     static func wrappedClosures(_ file: SourceFile) -> [Violation] {
         file.lineNumbers(with: "Mutex<(").filter { file.code[$0 - 1].contains("->") }
             .map { Violation(path: file.path, line: $0, reason: "a closure as a Mutex's value; put it in a struct, or use Wake") }
+    }
+
+    /// Swift before 6.4 (swiftlang/swift#88259) lets a function that runs on its caller's actor throw from another thread: the caller's
+    /// `catch` runs there. Such a one returns a `Result`, or takes `isolation: isolated (any Actor)? = #isolation`.
+    static func throwingOnCallersActor(_ file: SourceFile) -> [Violation] {
+        let code = file.code.joined(separator: "\n")
+        let throwing = code.matches(of: /nonisolated\(nonsending\)[^{}]*?\basync\s+throws\b/)
+        return throwing.map { match in
+            let line = code[..<match.range.lowerBound].count { $0 == "\n" } + 1
+            return Violation(path: file.path, line: line, reason: "it may throw from another thread than its caller's actor's")
+        }
     }
 
     /// `@unchecked Sendable` says why it is safe.

@@ -68,7 +68,7 @@ package final class Link<Element: Weighted>: Sendable {
     ///   in both cases the element is not queued.
     @specialized(where Element == Batch)
     @specialized(where Element == Submission)
-    package func send(_ element: Element) async throws {
+    package func send(_ element: Element, isolation: isolated (any Actor)? = #isolation) async throws {
         let id = self.state.withLock { $0.nextID() }
         defer { self.state.withLock { $0.ended(id: id) } }
         try await withTaskCancellationHandler {

@@ -22,16 +22,16 @@ package protocol KafkaProducing: AnyObject {
     /// Asks the cluster for one open topic, or for all of them; the producer learns the answer too. Creates topics where the brokers do so.
     ///
     /// - Parameter timeout: milliseconds.
-    /// - Throws: ``KafkaFailure``: `_TRANSPORT` when no broker can be reached, `_TIMED_OUT`, `_DESTROY` when the producer is closed first.
-    func metadata(of topic: KafkaTopic?, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata
+    /// - Returns: a failure of `_TRANSPORT` when no broker can be reached, `_TIMED_OUT`, `_DESTROY` when the producer is closed first.
+    nonisolated(nonsending) func metadata(of topic: KafkaTopic?, timeout: Int32) async -> Result<KafkaMetadata, KafkaFailure>
 
     /// Asks the cluster for every topic that this client may see. Creates none, and takes none into use.
     ///
-    /// - Throws: as ``metadata(of:timeout:)``.
-    func metadataOfAllTopics(timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata
+    /// - Returns: as ``metadata(of:timeout:)``.
+    nonisolated(nonsending) func metadataOfAllTopics(timeout: Int32) async -> Result<KafkaMetadata, KafkaFailure>
 
     /// Asks for `max.message.bytes` of topics. One answer for each, also when the producer is closed meanwhile.
-    func limits(of topics: [String]) async -> [KafkaTopicLimit]
+    nonisolated(nonsending) func limits(of topics: [String]) async -> [KafkaTopicLimit]
 
     /// Ends the producer: what is queued or in flight is given up, without reports. Returns at once.
     ///

@@ -32,11 +32,11 @@ actor ClusterProbe {
                 self.producer = nil
                 producer.close()
             }
-            let shown = try await producer.metadataOfAllTopics(timeout: 5000)
+            let shown = try await producer.metadataOfAllTopics(timeout: 5000).get()
             var topics = shown.topics
             for name in Set(names).subtracting(topics.map(\.name)).sorted() {
                 guard let topic = producer.open(topic: name) else { continue }
-                topics += try await producer.metadata(of: topic, timeout: 5000).topics
+                topics += try await producer.metadata(of: topic, timeout: 5000).get().topics
             }
             return .success(KafkaMetadata(brokers: shown.brokers, topics: topics))
         } catch let failure as KafkaFailure {

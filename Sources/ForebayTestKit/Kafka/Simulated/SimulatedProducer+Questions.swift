@@ -26,21 +26,19 @@ struct SimulatedQuestion {
 extension SimulatedProducer {
     private static let limitTimeout: UInt64 = 1500
 
-    func metadata(of topic: KafkaTopic?, timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
-        guard !self.isClosed else { throw KafkaFailure(.destroyed) }
+    nonisolated(nonsending) func metadata(of topic: KafkaTopic?, timeout: Int32) async -> Result<KafkaMetadata, KafkaFailure> {
+        guard !self.isClosed else { return .failure(KafkaFailure(.destroyed)) }
         let names = topic.map { self.name(of: $0).map { [$0] } ?? [] } ?? self.openTopics
-        let answer = await withUnsafeContinuation { waiting in self.ask(.metadata(names, waiting), timeout: UInt64(timeout)) }
-        return try answer.get()
+        return await withUnsafeContinuation { waiting in self.ask(.metadata(names, waiting), timeout: UInt64(timeout)) }
     }
 
-    func metadataOfAllTopics(timeout: Int32) async throws(KafkaFailure) -> KafkaMetadata {
-        guard !self.isClosed else { throw KafkaFailure(.destroyed) }
+    nonisolated(nonsending) func metadataOfAllTopics(timeout: Int32) async -> Result<KafkaMetadata, KafkaFailure> {
+        guard !self.isClosed else { return .failure(KafkaFailure(.destroyed)) }
         let names = self.kafka.topics.keys.sorted()
-        let answer = await withUnsafeContinuation { waiting in self.ask(.metadata(names, waiting), timeout: UInt64(timeout)) }
-        return try answer.get()
+        return await withUnsafeContinuation { waiting in self.ask(.metadata(names, waiting), timeout: UInt64(timeout)) }
     }
 
-    func limits(of topics: [String]) async -> [KafkaTopicLimit] {
+    nonisolated(nonsending) func limits(of topics: [String]) async -> [KafkaTopicLimit] {
         guard !self.isClosed, !topics.isEmpty else {
             return topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: .destroyed) }
         }
