@@ -61,7 +61,8 @@ extension ForwardStage {
     private func sift(_ producer: any KafkaProducing, _ patience: Int, _ listed: Set<String>) async -> Set<String> {
         let new = self.state.manyNew().map { (index: $0, name: self.state.topics[$0].name) }
         // Without an answer: the question that follows tells why.
-        guard !new.allSatisfy({ listed.contains($0.name) }), let answer = try? await producer.metadataOfAllTopics(timeout: Int32(patience)).get()
+        guard !new.allSatisfy({ listed.contains($0.name) }),
+            case .success(let answer) = await producer.metadataOfAllTopics(timeout: Int32(patience))
         else { return listed }
         self.targetAnswered()
         let listed = Set(answer.topics.map(\.name)), now = self.loop.nowMilliseconds

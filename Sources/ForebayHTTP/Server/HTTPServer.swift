@@ -111,7 +111,7 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
 
     /// Accepts no more connections, closes those that are idle, and the others with their last answers. Returns when all are closed, which
     /// the caller bounds by ``close()``.
-    package func drain() async {
+    nonisolated(nonsending) package func drain() async {
         self.loop.preconditionOnLoop()
         self.isDraining = true
         self.closeListeners()
@@ -120,7 +120,7 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     }
 
     /// Closes everything at once; unanswered requests are dropped.
-    package func close() async {
+    nonisolated(nonsending) package func close() async {
         self.loop.preconditionOnLoop()
         self.isDraining = true
         self.closeListeners()
@@ -130,7 +130,7 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
         self.sweep = nil
     }
 
-    private func untilClosed() async {
+    nonisolated(nonsending) private func untilClosed() async {
         guard self.connections.count > 0 else { return }
         await withCheckedContinuation { self.closedWaiters.append($0) }
     }
