@@ -3,7 +3,7 @@ import PackageDescription
 
 /// Every target of ours is held to the same rules: Swift 6 concurrency, no warnings.
 ///
-/// Not `NonisolatedNonsendingByDefault`: up to Swift 6.3 such a function may throw from another thread than its caller's actor's
+/// Not `NonisolatedNonsendingByDefault`: in Swift 6.3.1 such a function may throw from another thread than its caller's actor's
 /// (swiftlang/swift#88259).
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),

@@ -27,6 +27,11 @@ package actor BufferStage: Stage {
         self.state = BufferState(groupBytes: configuration.groupBytes)
     }
 
+    /// Also one that never ran takes nothing, and whoever sends to it is told so.
+    deinit {
+        self.port.disconnect(self.link)
+    }
+
     package func run() async throws {
         defer { self.port.disconnect(self.link) }
         for await first in self.link.stream() {

@@ -76,7 +76,9 @@ extension ForwardStage {
                 let group = self.takeGroup()
                 do throws(ForebayError) {
                     let batches = group.flatMap { part in self.batches(of: part.flights, part.unit).map { (part.unit, $0) } }
-                    try await self.setAside.append(batches, from: self.role, now: self.loop.nowMilliseconds)
+                    let now = self.loop.nowMilliseconds
+                    let stored = try await self.setAside.append(batches)
+                    self.setAside.stored(stored, from: self.role, now: now)
                     self.kept(group)
                     self.roomFailures = 0
                     self.hasRoom(for: .setAside)

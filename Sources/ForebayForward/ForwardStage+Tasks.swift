@@ -13,6 +13,8 @@ extension ForwardStage {
             var listed: Set<String> = []
             while let producer = self.producers[slot.rawValue]?.producer, self.state[slot].isOpen {
                 if slot == .main { listed = await self.sift(producer, patience, listed) }
+                // Closed meanwhile: its successor asks for what is wanted.
+                guard self.producers[slot.rawValue]?.producer === producer else { continue }
                 let asked = self.state.takeWanted(by: slot).map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty || slot == .main && self.wantsAnswer else { break }
                 await self.open(asked, slot, of: producer)

@@ -193,6 +193,20 @@ struct BufferStageTests {
         }
     }
 
+    @Test("what waits for a stage that never runs, and has no successor, is unknown to those who wait")
+    func neverRuns() async throws {
+        try await self.withStage { _, port, spool in
+            let waiting = Outcome()
+            do {
+                let never = BufferStage(
+                    loop: try EventLoop(label: "never"), port: port, spool: spool, configuration: BufferConfiguration())
+                #expect(port.offer(self.submission(waiting)) == .accepted && never.facts.count == 3)
+            }
+            while waiting.value.withLock({ $0 }) == nil { await Task.yield() }
+            #expect(waiting.value.withLock { $0 } == "unknown" && spool.durableEnd == 0)
+        }
+    }
+
     @Test("what waits in the link of a stage that dies is unknown to those who wait, and its successor takes new ones")
     func dies() async throws {
         try await self.withStage { stage, port, spool in

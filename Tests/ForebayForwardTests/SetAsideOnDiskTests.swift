@@ -54,7 +54,7 @@ struct SetAsideOnDiskTests {
 
         func add(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) async throws {
             let leaving = self.depart(topic, values, partition: partition, acceptedAt: acceptedAt)
-            try await self.setAside.append([leaving], from: .direct, now: 0)
+            self.setAside.stored(try await self.setAside.append([leaving]), from: .direct, now: 0)
         }
 
         /// A topic's units are asked for and found.
@@ -77,7 +77,7 @@ struct SetAsideOnDiskTests {
         let more = topics.map { world.depart($0, ["3"]) }
         for reading in readings { setAside.settle(reading.unit, pass: reading.pass, through: 2) }
         world.disk.fail { call, path in call == .write && path.hasSuffix("/units") ? ENOSPC : nil }
-        try await setAside.append(more, from: .direct, now: 0)
+        setAside.stored(try await setAside.append(more), from: .direct, now: 0)
         #expect(setAside.events == 3 && world.log.units.map(\.end) == [3, 3, 3])
         try await world.add("b", ["4"])
         world.disk.fail(nil)
@@ -191,7 +191,7 @@ struct SetAsideOnDiskTests {
         var generator = SystemRandomNumberGenerator()
         let batch = EventFactory.batch(
             ["1", "2"].map { .init("t", value: $0, id: $0) }, spool: .random(using: &generator), first: 0)
-        try await setAside.append([(unit, batch)], from: .direct, now: 0)
+        setAside.stored(try await setAside.append([(unit, batch)]), from: .direct, now: 0)
         #expect(drain.all.last == [2, 1] && reader.all.last == 2)
         #expect(!setAside.admission(of: batch).isAccepted, "what comes from the spool is none of its units'")
         setAside.reported([(token: 7, isDelivered: false)], by: .direct)

@@ -89,6 +89,26 @@ struct StageTopicsTests {
         }
     }
 
+    @Test("topics that are new are asked for by a producer's successor, also where it was made while the one before waited for a listing")
+    func successorAsks() throws {
+        try StageWorld.run {
+            $0.configuration.topicsPerRequest = 10
+            $0.configuration.openedTopics = 30
+            $0.configuration.idleTopics = 2
+            $0.configuration.renewalInterval = 5000
+        } _: { world in
+            for number in 0..<100 { world.cluster.topics["t\(number)"] = 1 }
+            for number in 0..<35 { try await world.settled(world.give(1, "t\(number)")) }
+            _ = world.cluster.takeCalls()
+            world.cluster.delay = 6000
+            try await world.settled(world.give((40..<65).map { EventFactory.Sample("t\($0)", value: "v") }))
+            let calls = world.cluster.takeCalls().filter { $0.hasPrefix("forward/\(world.route): ") }
+            let opened = calls.firstIndex { $0.hasSuffix("opened as bulk with metrics") }
+            let listed = calls.firstIndex { $0.contains("metadata of all") }
+            #expect(try #require(listed) < #require(opened))
+        }
+    }
+
     @Test("a cluster that does not tell its topics is asked for all new ones by name; where no more may be set aside, too")
     func manyNewByName() throws {
         for isFull in [false, true] {

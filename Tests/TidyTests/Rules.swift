@@ -63,7 +63,7 @@ enum Rules {
             .map { Violation(path: file.path, line: $0, reason: "a closure as a Mutex's value; put it in a struct, or use Wake") }
     }
 
-    /// Swift before 6.4 (swiftlang/swift#88259) lets a function that runs on its caller's actor throw from another thread: the caller's
+    /// Swift 6.3.1 (swiftlang/swift#88259) lets a function that runs on its caller's actor throw from another thread: the caller's
     /// `catch` runs there. Such a one returns a `Result`, or takes `isolation: isolated (any Actor)? = #isolation`.
     static func throwingOnCallersActor(_ file: SourceFile) -> [Violation] {
         let code = file.code.joined(separator: "\n")

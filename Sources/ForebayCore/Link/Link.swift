@@ -69,6 +69,7 @@ package final class Link<Element: Weighted>: Sendable {
     @specialized(where Element == Batch)
     @specialized(where Element == Submission)
     package func send(_ element: Element, isolation: isolated (any Actor)? = #isolation) async throws {
+        if try self.sendNow(element) { return }
         let id = self.state.withLock { $0.nextID() }
         defer { self.state.withLock { $0.ended(id: id) } }
         try await withTaskCancellationHandler {
@@ -95,6 +96,22 @@ package final class Link<Element: Weighted>: Sendable {
             sender?.resume(throwing: CancellationError())
             self.wake(admitted, signalRoom: false)
         }
+    }
+
+    /// Where there is room nobody waits, and nobody changes threads: what is given to a cancellation handler runs on Swift's pool.
+    ///
+    /// - Returns: false if the link is full.
+    @specialized(where Element == Batch)
+    @specialized(where Element == Submission)
+    private func sendNow(_ element: Element) throws -> Bool {
+        try Task.checkCancellation()
+        switch self.state.withLock({ $0.put(element, isOffer: false) }) {
+        case .handed(let consumer): consumer.resume(returning: element)
+        case .queued: break
+        case .finished: throw LinkFinished()
+        case .wait: return false
+        }
+        return true
     }
 
     /// The consumer's face. Ask for a fresh one after a cancellation: a stream that was cancelled is dead, the link is not.

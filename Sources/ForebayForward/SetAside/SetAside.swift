@@ -145,8 +145,9 @@ package final class SetAside: Sendable {
     /// Makes events durable in the log: only then may a cursor pass them.
     ///
     /// - Parameter batches: of a unit each, their records with their ids written out.
+    /// - Returns: what ``stored(_:from:now:)`` is to be told in the same turn in which the cursor may pass them.
     /// - Throws: `spool_full`; nothing is stored then.
-    func append(_ batches: [(unit: UInt64, batch: Batch)], from role: ForwardRole, now: UInt64) async throws(ForebayError) {
+    func append(_ batches: [(unit: UInt64, batch: Batch)]) async throws(ForebayError) -> [Stored] {
         let new = self.state.withLock { state in Set(batches.map(\.unit)).compactMap { state.units[$0] }.filter { !$0.isInLog } }
         let ends = try await self.log.append(
             new: new.map { unit in
@@ -154,10 +155,25 @@ package final class SetAside: Sendable {
                     number: unit.number, topic: unit.key.topic, partition: unit.key.partition, partitionCount: unit.partitionCount,
                     code: unit.code, reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt, settled: 0, end: 0)
             }, batches)
+        return Dictionary(batches.map { ($0.unit, $0.batch.count) }, uniquingKeysWith: +).map { unit, count in
+            Stored(unit: unit, count: count, end: ends[unit] ?? 0)
+        }
+    }
+
+    /// What a group that is durable has of one unit.
+    struct Stored {
+        fileprivate let unit: UInt64
+        fileprivate let count: Int
+        /// One past its last event in the log.
+        fileprivate let end: UInt64
+    }
+
+    /// A group is durable.
+    ///
+    /// - Parameter now: when it left.
+    func stored(_ group: [Stored], from role: ForwardRole, now: UInt64) {
         self.change { state in
-            for (unit, count) in Dictionary(batches.map { ($0.unit, $0.batch.count) }, uniquingKeysWith: +) {
-                state.stored(unit, count: count, end: ends[unit] ?? 0, from: role, now: now)
-            }
+            for part in group { state.stored(part.unit, count: part.count, end: part.end, from: role, now: now) }
         }
         self.wake(.drain)
         self.reader.call()

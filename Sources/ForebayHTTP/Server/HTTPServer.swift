@@ -126,6 +126,7 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
         self.closeListeners()
         for connection in self.connections.all { connection.close() }
         await self.untilClosed()
+        self.loop.preconditionOnLoop()
         self.sweep?.cancel()
         self.sweep = nil
     }

@@ -62,7 +62,9 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     /// Runs `body` on the loop and brings back what it returns.
     ///
     /// - Throws: What `body` throws; `loop_ended` if it can't run any more.
-    package func perform<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    package func perform<Result: Sendable>(
+        isolation: isolated (any Actor)? = #isolation, _ body: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
         try await withUnsafeThrowingContinuation { continuation in
             let isTaken = self.append(.body { continuation.resume(with: Swift.Result { try body() }) })
             if !isTaken { continuation.resume(throwing: ForebayError("loop_ended", recovery: .stop, "the event loop has ended")) }
@@ -77,7 +79,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
 
     /// Runs what was given before, closes what is still open on the loop, and ends the thread.
     /// Not from an actor on this loop: it would wait for itself.
-    package func stop() async {
+    nonisolated(nonsending) package func stop() async {
         precondition(!self.isOnLoop, "a loop can't wait for its own end")
         self.execute { self.isStopping = true }
         await self.ended.wait()

@@ -49,8 +49,10 @@ package final class Node: Sendable {
         let loops = Loops(edge: try EventLoop(label: "fb-edge"), delivery: try EventLoop(label: "fb-delivery"))
         let supervisor = Supervisor(policy: restarts, metrics: metrics, surroundings: .real)
         var opened: NodeStorage?
+        let thread = ThreadExecutor(label: "fb-start")
+        defer { thread.end() }
         do {
-            return try await Self.start(configuration, loops, supervisor, metrics, disk, clock, &opened)
+            return try await Self.start(configuration, loops, supervisor, metrics, disk, clock, &opened, on: DiskWork(thread))
         } catch {
             // What runs already would go on, and complain of what its owner takes away.
             await supervisor.shutdown(within: .seconds(1))
@@ -61,7 +63,7 @@ package final class Node: Sendable {
 
     private static func start(
         _ configuration: ForebayConfiguration, _ loops: Loops, _ supervisor: Supervisor, _ metrics: MetricsRegistry, _ disk: any Disk,
-        _ clock: NodeClock, _ opened: inout NodeStorage?
+        _ clock: NodeClock, _ opened: inout NodeStorage?, on thread: isolated DiskWork
     ) async throws -> Node {
         let observation = NodeObservation(configuration)
         let listeners = try await NodeListeners.make(configuration, loop: loops.edge, metrics: metrics)

@@ -18,13 +18,14 @@ struct NodeRoute: Sendable {
     private let bounds: ForwardConfiguration
 
     static func all(
-        _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop, _ metrics: MetricsRegistry
+        _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop, _ metrics: MetricsRegistry,
+        isolation: isolated (any Actor)? = #isolation
     ) async throws -> [String: NodeRoute] {
         // All before any is used: a cursor that counted the events of a name that is in use again is another one afterwards.
         for route in configuration.routes { _ = try await Self.cursor(route, storage) }
         var routes: [String: NodeRoute] = [:]
         for route in configuration.routes {
-            routes[route.name] = try await NodeRoute(route, configuration, storage, loop)
+            routes[route.name] = try NodeRoute(route, await Self.cursor(route, storage), configuration, storage, loop)
             routes[route.name]?.register(metrics)
         }
         NodeSetAside.order(routes.mapValues(\.setAside), configuration)
@@ -41,8 +42,9 @@ struct NodeRoute: Sendable {
     }
 
     private init(
-        _ route: RouteConfiguration, _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop
-    ) async throws {
+        _ route: RouteConfiguration, _ cursor: SpoolCursor, _ configuration: ForebayConfiguration, _ storage: NodeStorage,
+        _ loop: EventLoop
+    ) throws {
         guard let cluster = configuration.clusters[route.forward.to], let letters = storage.deadLetters[route.name],
             let log = storage.setAside[route.name]
         else { preconditionFailure("a route without its parts: the configuration was not checked") }
@@ -51,7 +53,7 @@ struct NodeRoute: Sendable {
         self.properties = KafkaProperties(
             client: cluster.properties, producer: cluster.producer, secretFiles: cluster.secretFiles)
         self.bounds = ForwardConfiguration(configuration.delivery)
-        self.cursor = try await Self.cursor(route, storage)
+        self.cursor = cursor
         let readAhead = configuration.delivery.readAhead
         let ahead = try self.cursor.openAhead(
             end: storage.spool.durableEnd, witnesses: [log.witness, letters.witness].compactMap { $0 })

@@ -119,23 +119,10 @@ package final class NodeStorage: Sendable {
         for (route, log) in self.allDeadLetters where await log.close() { empty.append((.deadLetters, route)) }
         for (route, log) in self.allSetAside where await log.close() { empty.append((.setAside, route)) }
         await self.spool.close {
-            await DiskWork(self.threads.read).perform { [data, empty] in data.finishStop(empty: empty) }
+            await DiskWork(self.threads.read.executor()).perform { [data, empty] in data.finishStop(empty: empty) }
         }
         self.threads.end()
     }
-}
-
-/// What waits for the disk and is no actor's own, on a thread that may.
-private actor DiskWork {
-    private let executor: any SerialExecutor
-
-    nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
-
-    init(_ thread: any WorkThread) {
-        self.executor = thread.executor()
-    }
-
-    func perform(_ work: @Sendable () -> Void) { work() }
 }
 
 extension DataFolderLogs {

@@ -42,7 +42,9 @@ actor RemovedRoutes {
 
     /// After all routes have their cursors. The log says at each start what is there; a cursor that holds nothing is given up here: nothing
     /// can be added to it while its route is gone.
-    static func find(_ configuration: ForebayConfiguration, _ storage: NodeStorage) async throws(ForebayError) -> RemovedRoutes {
+    static func find(
+        _ configuration: ForebayConfiguration, _ storage: NodeStorage, isolation: isolated (any Actor)? = #isolation
+    ) async throws(ForebayError) -> RemovedRoutes {
         let configured = Set(configuration.routes.map(\.name))
         let data = storage.data
         var deliveries: [Delivery] = []

@@ -110,7 +110,8 @@ package struct DataFolderLogs: Sendable {
     ///
     /// - Parameter logs: the side logs, where they are open.
     package func giveUp(
-        _ route: String, _ cursor: SpoolCursor?, of spool: Spool, withSideLogs: Bool, closing logs: SideLogs? = nil, _ budget: SpoolBudget
+        _ route: String, _ cursor: SpoolCursor?, of spool: Spool, withSideLogs: Bool, closing logs: SideLogs? = nil,
+        _ budget: SpoolBudget, isolation: isolated (any Actor)? = #isolation
     ) async throws(ForebayError) {
         if let cursor { try await spool.giveUp(cursor) }
         guard withSideLogs else { return }
@@ -158,14 +159,16 @@ package struct SideLogs: Sendable {
 extension Spool {
     /// Gives up what waits for a cursor, and the cursor: should its name come back, nothing of it does, nor with a newest segment that is
     /// lost and may be had back.
-    package func giveUp(_ cursor: SpoolCursor) async throws(ForebayError) {
+    package func giveUp(_ cursor: SpoolCursor, isolation: isolated (any Actor)? = #isolation) async throws(ForebayError) {
         cursor.move(to: self.durableEnd, settled: self.lag(of: cursor))
         try await self.forget(cursor, below: max(self.durableEnd, self.begun))
     }
 
     /// The cursors that no configured route asks for and that hold something. Those that hold nothing are given up: nothing can be added
     /// to them while their route is gone. At a start, after all routes have their cursors.
-    package func removedCursors(_ isConfigured: (SpoolCursor) -> Bool) async throws(ForebayError) -> [SpoolCursor] {
+    package func removedCursors(
+        isolation: isolated (any Actor)? = #isolation, _ isConfigured: (SpoolCursor) -> Bool
+    ) async throws(ForebayError) -> [SpoolCursor] {
         var held: [SpoolCursor] = []
         for cursor in self.allCursors where !isConfigured(cursor) {
             if try self.waits(for: cursor) { held.append(cursor) } else { try await self.forget(cursor) }
