@@ -152,6 +152,36 @@ struct CursorSetTests {
         #expect(throws: ForebayError.self, "a new log is not known without it") { try new.open(on: disk) }
     }
 
+    @Test("events that come where all segments are gone are counted behind what a cursor has settled: they wait, and are seen to")
+    func segmentsGone() async throws {
+        var spool = try self.fixture.open()
+        var cursor = try await spool.forward("a")
+        for _ in 0..<3 { try await spool.append("a", ["settled"]) }
+        cursor.move(to: 3, settled: 3)
+        await spool.close()
+        for path in try self.fixture.segmentFiles() { try FileManager.default.removeItem(atPath: path) }
+        spool = try self.fixture.open()
+        cursor = try await spool.forward("a")
+        for number in 1...2 as ClosedRange<UInt64> {
+            try await spool.append("a", ["new"])
+            #expect(cursor.ordinal == 3 && spool.lag(of: cursor) == number)
+        }
+        await spool.close()
+    }
+
+    @Test("a stage's new cursor takes nothing from those of other stages on its route, whichever name comes first")
+    func ofOtherStages() async throws {
+        let spool = try self.fixture.open()
+        for _ in 0..<3 { try await spool.append("a", ["x"]) }
+        var cursors: [SpoolCursor] = []
+        for stage in ["mirror", "archive", "forward", "zip"] {
+            cursors.append(try await spool.cursor("\(stage)/a", route: routeA))
+            #expect(cursors.allSatisfy { $0.routes == [routeA] && spool.lag(of: $0) == 3 }, "\(stage)")
+        }
+        #expect(spool.allCursors.count == 4)
+        await spool.close()
+    }
+
     @Test("a name that is given up changes nothing of others that were: each begins where it was given up itself")
     func givenUpApart() async throws {
         let spool = try self.fixture.open()
