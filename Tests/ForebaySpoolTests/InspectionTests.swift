@@ -9,6 +9,23 @@ import Testing
 
 @Suite("Spool: inspection and dead letters")
 struct InspectionTests {
+    @Test("a cursor's file that nobody registered, as one of a route that was given up, is no cursor")
+    func unregistered() async throws {
+        let fixture = SpoolFixture()
+        var spool = try fixture.open()
+        for name in ["a", "b"] { _ = try await spool.forward(name) }
+        try await spool.append("a", ["x"])
+        await spool.close()
+        let path = URL(filePath: fixture.directory + "/cursors/forward.b"), bytes = try Data(contentsOf: path)
+        spool = try fixture.open()
+        for name in ["a", "b"] { _ = try await spool.forward(name) }
+        try await spool.giveUp(spool.forward("b"))
+        await spool.close()
+        try bytes.write(to: path)
+        let inspection = try SpoolInspection(directory: fixture.directory)
+        #expect(inspection.cursors.map(\.name) == ["forward/a"])
+    }
+
     @Test("a sound spool verifies, also beside a running owner")
     func sound() async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)
