@@ -27,6 +27,16 @@ struct LogIdentityTests {
         }
     }
 
+    @Test("a cursor's file that was cut behind its first slot says which log it is, to the byte", arguments: [64, 63])
+    func cut(size: Int) async throws {
+        let (world, other) = (try await World(), try await World())
+        for name in LogRegistry.files + ["mark"] { try world.remove("\(world.directory)/\(name)") }
+        try FileManager.default.copyItem(
+            atPath: other.directory + "/cursors/forward.a", toPath: world.directory + "/cursors/forward.c")
+        for name in ["a", "b"] { try world.change(world.directory + "/cursors/forward.\(name)") { $0 = $0.prefix(size) } }
+        #expect(try self.identity(world).log == (size == 64 ? world.id : other.id))
+    }
+
     @Test("a mark that no log comes to says nothing, to the number")
     func highest() async throws {
         let world = try await World()
