@@ -79,7 +79,7 @@ struct ContainerTests {
             held[number] = batch
             let entry = queue[number]
             #expect(entry.firstFlight == UInt64(number) * 2 && entry.endFlight == UInt64(number) * 2 + 1 && entry.cost == Int(number))
-            #expect(queue.shift(number) == first - UInt64(number) * 2 && entry.next == nil)
+            #expect(queue.place(of: UInt64(number) * 2, in: number) == first && entry.next == nil)
             #expect(queue.partition(number) == (number % 4 == 0 ? 3 : nil) && queue.origin(number) == (number % 5 == 0 ? nil : spool))
             #expect(queue.base(number) == UnsafeRawPointer(batch.slab.base + batch.range.lowerBound))
             if number > 0, held[number - 1] != nil {

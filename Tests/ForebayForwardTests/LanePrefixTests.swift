@@ -94,6 +94,52 @@ struct LanePrefixTests {
         #expect(state.commits.map(\.number) == [first], "all is settled")
     }
 
+    @Test(
+        "where a lane has holes its cursor stands at the next event that is not settled, and at the end of what a batch covers",
+        arguments: 0..<20)
+    func holes(seed: UInt64) {
+        var random = SplitMix(seed: seed)
+        var state = ForwardState(configuration: ForwardConfiguration(), seed: seed)
+        state.opened(.main)
+        var places: [UInt64] = []
+        var first: UInt64 = 50
+        for _ in 0..<5 {
+            let end = first + UInt64.random(in: 1...9, using: &random)
+            let own = (first..<end).filter { _ in Bool.random(using: &random) }
+            let samples = (own.isEmpty ? [first] : own).map { EventFactory.Sample("topic", value: "\($0)", partition: Int32($0 % 3)) }
+            let plain = EventFactory.batch(samples, spool: .none, first: 0)
+            state.admit(
+                Batch(
+                    lane: .partition(topic: "front", 1, generation: 2), origin: nil, first: first, count: own.count,
+                    holes: HoledPlaces(distances: own.map { UInt32($0 - first) }, length: end - first), route: plain.route, acceptedAt: 1,
+                    slab: plain.slab, range: own.isEmpty ? 0..<0 : plain.range), now: 100)
+            (places, first) = (places + own, end)
+        }
+        for topic in state.takeWanted(by: .main) {
+            state.learned(KafkaMetadata.Topic(name: "topic", error: .none, leaders: [1, 1, 1]), topic, from: .main, now: 100)
+        }
+        for topic in state.takeLimitsWanted() { state.learnedLimit(nil, topic, now: 100) }
+        for place in state.partitions.indices { state.partitions[place].knownProducer = state[.main].number }
+        var sent: [(flight: UInt64, place: UInt64)] = []
+        state.pump(now: 100) { outgoing, event, place in
+            #expect(String(decoding: event.value!, as: UTF8.self) == "\(place)")
+            sent.append((outgoing.flight, place))
+            return .none
+        }
+        #expect(sent.map(\.place).sorted() == places)
+        var waiting = Set(places)
+        for event in sent.shuffled(using: &random) {
+            let report = KafkaReport(token: event.flight, offset: 0, partition: 0, error: .none, mayBeStored: false)
+            _ = state.report(report, from: .main, now: 100)
+            waiting.remove(event.place)
+            state.retire()
+            let cursor = state.commits.last?.number ?? 50
+            #expect(waiting.min().map { cursor <= $0 && !places.contains { $0 < cursor && waiting.contains($0) } } ?? (cursor == first))
+        }
+        state.retire()
+        #expect(state.commits.map(\.number) == [first] && state.isIdle)
+    }
+
     @Test("a unit that stands still delays nobody else's cursor, and gives back the bytes of others")
     func apart() {
         var drain = Drain()

@@ -6,9 +6,11 @@ package struct Batch: Sendable {
     package let lane: Lane
     /// What the ids of those events begin with that came without one (``EventID``). None: each has one, or no log has numbered them yet.
     package let origin: SpoolID?
-    /// The sequence of the first event; 0 until the spool has numbered it.
+    /// Where the places begin that it covers, and the first event stands unless there is a hole; 0 until the spool has numbered it.
     package let first: UInt64
     package let count: Int
+    /// Where its events stand, if there are holes between them; none: they follow each other from `first` on.
+    package let holes: HoledPlaces?
     package let route: RouteID
     /// Milliseconds since 1970.
     package let acceptedAt: Int64
@@ -17,12 +19,15 @@ package struct Batch: Sendable {
     package let range: Range<Int>
 
     package init(
-        lane: Lane, origin: SpoolID?, first: UInt64, count: Int, route: RouteID, acceptedAt: Int64, slab: Slab, range: Range<Int>
+        lane: Lane, origin: SpoolID?, first: UInt64, count: Int, holes: HoledPlaces? = nil, route: RouteID, acceptedAt: Int64, slab: Slab,
+        range: Range<Int>
     ) {
+        if let holes { precondition(holes.distances.count == count, "as many places as events") }
         self.lane = lane
         self.origin = origin
         self.first = first
         self.count = count
+        self.holes = holes
         self.route = route
         self.acceptedAt = acceptedAt
         self.slab = slab
@@ -31,8 +36,19 @@ package struct Batch: Sendable {
 
     package var byteCount: Int { self.range.count }
 
-    /// One past the sequence of the last event.
-    package var end: UInt64 { self.first + UInt64(self.count) }
+    /// One past the last place that it covers: where a cursor stands that has passed all of it.
+    package var end: UInt64 { self.holes.map { self.first + $0.length } ?? self.first + UInt64(self.count) }
+
+    /// Where one of its events stands in the lane.
+    package func place(of index: Int) -> UInt64 {
+        self.holes.map { self.first + UInt64($0.distances[index]) } ?? self.first + UInt64(index)
+    }
+
+    /// How many of its events stand below a place.
+    package func count(below place: UInt64) -> Int {
+        guard place > self.first else { return 0 }
+        return self.holes.map { $0.count(below: place - self.first) } ?? Int(min(UInt64(self.count), place - self.first))
+    }
 
     package func withUnsafeBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
@@ -41,42 +57,44 @@ package struct Batch: Sendable {
         return try body(UnsafeRawBufferPointer(start: self.slab.base + self.range.lowerBound, count: self.range.count))
     }
 
-    /// Calls `body` with each event in order and its sequence.
-    package func forEachEvent(_ body: (_ event: Event, _ sequence: UInt64) -> Void) {
+    /// Calls `body` with each event in order and its place.
+    package func forEachEvent(_ body: (_ event: Event, _ place: UInt64) -> Void) {
         self.withUnsafeBytes { bytes in
             var rest = bytes
-            var sequence = self.first
+            var index = 0
             while let event = Event(at: rest) {
-                body(event, sequence)
+                body(event, self.place(of: index))
                 rest = UnsafeRawBufferPointer(rebasing: rest[event.record.count...])
-                sequence += 1
+                index += 1
             }
         }
     }
 
-    /// The batch without its events below `sequence`, on the same slab.
-    package func dropping(below sequence: UInt64) -> Batch {
-        guard sequence > self.first else { return self }
-        return self.split(at: sequence).rest
+    /// The batch without its events below a place, on the same slab.
+    package func dropping(below place: UInt64) -> Batch {
+        guard place > self.first else { return self }
+        return self.split(at: place).rest
     }
 
-    /// The events below `sequence`, and the others, on the same slab.
-    package func split(at sequence: UInt64) -> (head: Batch, rest: Batch) {
+    /// The events below a place, and the others, on the same slab.
+    package func split(at place: UInt64) -> (head: Batch, rest: Batch) {
         var start = self.range.lowerBound
-        let count = min(UInt64(self.count), max(sequence, self.first) - self.first)
+        let count = self.count(below: place)
         for _ in 0..<count {
             let rest = UnsafeRawBufferPointer(start: self.slab.base + start, count: self.range.upperBound - start)
             guard let event = Event(at: rest) else { break }
             start += event.record.count
         }
-        func part(_ first: UInt64, _ count: Int, _ range: Range<Int>) -> Batch {
+        func part(_ first: UInt64, _ count: Int, _ holes: HoledPlaces?, _ range: Range<Int>) -> Batch {
             Batch(
-                lane: self.lane, origin: self.origin, first: first, count: count, route: self.route, acceptedAt: self.acceptedAt,
-                slab: self.slab, range: range)
+                lane: self.lane, origin: self.origin, first: first, count: count, holes: holes, route: self.route,
+                acceptedAt: self.acceptedAt, slab: self.slab, range: range)
         }
+        let middle = self.holes == nil ? self.first + UInt64(count) : min(max(place, self.first), self.end)
+        let holes = self.holes?.split(at: middle - self.first, count: count)
         return (
-            part(self.first, Int(count), self.range.lowerBound..<start),
-            part(self.first + count, self.count - Int(count), start..<self.range.upperBound)
+            part(self.first, count, holes?.head, self.range.lowerBound..<start),
+            part(middle, self.count - count, holes?.rest, start..<self.range.upperBound)
         )
     }
 

@@ -9,14 +9,17 @@ struct BatchQueue {
         /// What it holds of the budget.
         let cost: Int
         let base: UnsafeRawPointer
-        /// What a flight's number and its sequence differ by.
+        /// What a flight's number and its place in the lane differ by, if there are no holes.
         let shift: UInt64
+        let hasHoles: Bool
         /// Of a partition that was set aside as a unit: where its events go, whatever their keys say.
         let partition: Int32?
         /// The batch behind it in its lane.
         var next: UInt32?
 
         var endFlight: UInt64 { self.firstFlight + UInt64(self.batch.count) }
+
+        func place(of flight: UInt64) -> UInt64 { self.batch.place(of: Int(flight - self.firstFlight)) }
     }
 
     private var entries: [Entry?] = Array(repeating: nil, count: 64)
@@ -36,9 +39,12 @@ struct BatchQueue {
         self.entries[Int(number) & (self.entries.count - 1)].unsafelyUnwrapped.base
     }
 
+    /// Where the event of a flight stands in its lane.
     @inline(__always)
-    func shift(_ number: UInt32) -> UInt64 {
-        self.entries[Int(number) & (self.entries.count - 1)].unsafelyUnwrapped.shift
+    func place(of flight: UInt64, in number: UInt32) -> UInt64 {
+        let index = Int(number) & (self.entries.count - 1)
+        guard self.entries[index].unsafelyUnwrapped.hasHoles else { return flight &+ self.entries[index].unsafelyUnwrapped.shift }
+        return self[number].place(of: flight)
     }
 
     @inline(__always)
@@ -58,7 +64,8 @@ struct BatchQueue {
         if self.count == self.entries.count { self.grow() }
         let base = UnsafeRawPointer(batch.slab.base + batch.range.lowerBound)
         self.entries[Int(self.tail) & (self.entries.count - 1)] = Entry(
-            batch: batch, firstFlight: firstFlight, cost: cost, base: base, shift: batch.first &- firstFlight, partition: partition)
+            batch: batch, firstFlight: firstFlight, cost: cost, base: base, shift: batch.first &- firstFlight,
+            hasHoles: batch.holes != nil, partition: partition)
         self.tail &+= 1
         return self.tail &- 1
     }

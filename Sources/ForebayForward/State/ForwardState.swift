@@ -154,7 +154,7 @@ struct ForwardState {
         }
         let base = self.batches.base(number)
         var offset = 0
-        let resent = resentBelow > batch.first ? Int(min(UInt64(batch.count), resentBelow - batch.first)) : 0
+        let resent = batch.count(below: resentBelow)
         for index in 0..<batch.count {
             let bytes = UnsafeRawBufferPointer(start: base + offset, count: batch.byteCount - offset)
             guard let event = Event(at: bytes) else { preconditionFailure("the source gave a batch that is not well formed") }
@@ -184,7 +184,7 @@ struct ForwardState {
 
     @inline(__always)
     func sequence(of flight: UInt32) -> UInt64 {
-        self.flights.number(flight) &+ self.batches.shift(self.flights[flight].batch)
+        self.batches.place(of: self.flights.number(flight), in: self.flights[flight].batch)
     }
 
     /// Where the event of a flight stands in its source.

@@ -34,8 +34,7 @@ struct LanePrefix {
             let entry = batches[self.first]
             let before = self.head
             while self.head < entry.endFlight, flights[UInt32(truncatingIfNeeded: self.head)].status == .settled { self.head += 1 }
-            if self.head != before { end = entry.batch.first + (self.head - entry.firstFlight) }
-            guard self.head == entry.endFlight else { return end }
+            guard self.head == entry.endFlight else { return self.head == before ? end : entry.place(of: self.head) }
             end = entry.batch.end
             whole(entry)
             batches.remove(self.first)
