@@ -45,16 +45,18 @@ let package = Package(
         library("ForebayHTTP", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "CLLHTTP"]),
         library("ForebayYAML", ["ForebayCore", "CYAML"]),
 
+        library("ForebayDelivery", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayKafka", "ForebaySpool"]),
+
         library("ForebayIngest", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayHTTP"]),
         library("ForebayBuffer", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool"]),
-        library("ForebayForward", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayKafka", "ForebaySpool"]),
+        library("ForebayForward", ["ForebayCore", "ForebayDelivery"]),
 
         library("ForebayAdmin", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayHTTP"]),
         library(
             "ForebayRuntime",
             [
                 "ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP", "ForebayYAML",
-                "ForebayIngest", "ForebayBuffer", "ForebayForward", "ForebayAdmin",
+                "ForebayDelivery", "ForebayIngest", "ForebayBuffer", "ForebayForward", "ForebayAdmin",
             ]),
         .executableTarget(
             name: "forebay", dependencies: ["ForebayRuntime", "ForebayCore", "ForebayTelemetry", "ForebayHTTP", "ForebaySpool"],
@@ -64,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "DrainBenchmark",
             dependencies: [
-                "ForebayForward", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit",
+                "ForebayDelivery", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit",
             ],
             path: "Benchmarks/Drain", swiftSettings: settings),
         tests("ForebayTelemetryTests", ["ForebayTelemetry"]),
@@ -77,8 +79,8 @@ let package = Package(
         tests("ForebayIngestTests", ["ForebayIngest", "ForebayTestKit"]),
         tests("ForebayBufferTests", ["ForebayBuffer", "ForebayCore", "ForebayNet", "ForebaySpool", "ForebayTelemetry", "ForebayTestKit"]),
         tests(
-            "ForebayForwardTests",
-            ["ForebayForward", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
+            "ForebayDeliveryTests",
+            ["ForebayDelivery", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
         tests(
             "ForebayRuntimeTests",
@@ -96,7 +98,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayKafka", "ForebayCore", "ForebayTelemetry", "ForebayTestKit",
+                "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayDelivery", "ForebayKafka", "ForebayCore", "ForebayTelemetry",
+                "ForebayTestKit",
             ],
             path: "Tests/Simulation/World", swiftSettings: settings),
         .executableTarget(
@@ -105,8 +108,8 @@ let package = Package(
         .testTarget(
             name: "SimulationTests",
             dependencies: [
-                "Simulation", "forebay-simulate", "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayKafka", "ForebayCore",
-                "ForebayTelemetry", "ForebayTestKit",
+                "Simulation", "forebay-simulate", "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayDelivery", "ForebayKafka",
+                "ForebayCore", "ForebayTelemetry", "ForebayTestKit",
             ],
             path: "Tests/Simulation/Tests", swiftSettings: settings),
         tests("TidyTests", []),

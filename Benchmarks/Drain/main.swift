@@ -1,5 +1,5 @@
 import ForebayCore
-import ForebayForward
+import ForebayDelivery
 import ForebayKafka
 import ForebayNet
 import ForebaySpool
@@ -14,7 +14,7 @@ guard arguments.count >= 5, let total = UInt64(arguments[3]), let size = Int(arg
     exit(64)
 }
 var properties = ["bootstrap.servers": arguments[1]]
-var configuration = ForwardConfiguration()
+var configuration = DeliverySettings()
 var window = 32 << 20
 for pair in arguments[5...] {
     let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
@@ -47,9 +47,9 @@ let log = try SetAsideLog(directory: "/nonexistent") { folder throws(ForebayErro
     throw ForebayError(.spoolFull, recovery: .retry, "the benchmark's topic can't be delivered to")
 }
 let setAside = SetAside(route: "bench", log: log, properties: known, configuration: configuration, surroundings: .real)
-let stage = ForwardStage(
+let stage = DeliveryEngine(
     .direct, route: "bench", source: source, producers: KafkaProducers(loop: loop), properties: known, deadLetters: deadLetters,
-    setAside: setAside, waiters: DeliveryWaiters(limit: 1000), budget: ForwardBudget(total: window), configuration: configuration,
+    setAside: setAside, waiters: DeliveryWaiters(limit: 1000), budget: DeliveryBudget(total: window), configuration: configuration,
     loop: loop, metrics: registry, surroundings: .real)
 let began = MonotonicClock.nanoseconds
 let run = Task { try await stage.run() }

@@ -7,6 +7,7 @@ enum Layers {
         ["ForebayCore"],
         ["ForebayNet"],
         ["ForebaySpool", "ForebayKafka", "ForebayRedis", "ForebayHTTP", "ForebayYAML"],
+        ["ForebayDelivery"],
         ["ForebayIngest", "ForebayBuffer", "ForebayFailover", "ForebayForward", "ForebayMirror", "ForebayArchive"],
         ["ForebayAdmin"],
         ["ForebayRuntime"],
@@ -39,7 +40,7 @@ enum Layers {
         if Self.isBenchmark(target) { return nil }
         guard let row = Self.row(of: module) else { return "\(module) has no place in the layers" }
         if target == Self.testKit {
-            return row < Self.rows.firstIndex { $0.contains("ForebayIngest") }!
+            return row < Self.rows.firstIndex { $0.contains("ForebayDelivery") }!
                 ? nil : "\(module) is a stage or above; the test kit knows none"
         }
         guard let own = Self.row(of: target) else { return "\(target) has no place in the layers" }

@@ -15,10 +15,10 @@ struct PlantedTests {
             ("Sources/ForebayIngest/A.swift", "import ForebayBuffer", false),
             ("Sources/ForebayIngest/A.swift", "@preconcurrency import ForebayHTTP", true),
             ("Sources/ForebayKafka/A.swift", "import CRDKafka", true),
-            ("Sources/ForebayForward/A.swift", "import CRDKafka", false),
+            ("Sources/ForebayDelivery/A.swift", "import CRDKafka", false),
             ("Sources/ForebayTestKit/A.swift", "internal import CRDKafka", false),
             ("Sources/ForebayTestKit/A.swift", "import ForebayKafka", true),
-            ("Sources/ForebayTestKit/A.swift", "import ForebayForward", false),
+            ("Sources/ForebayTestKit/A.swift", "import ForebayDelivery", false),
             ("Sources/ForebayRuntime/A.swift", "import ForebayTestKit", false),
             ("Sources/ForebayHTTP/A.swift", "import CUV", false),
             ("Sources/ForebaySpool/A.swift", "import struct ForebayKafka.Thing", false),
@@ -110,10 +110,10 @@ struct PlantedTests {
             "init(loop: EventLoop)", "ThreadExecutor(label: \"a\")",
         ])
     func outside(text: String) {
-        for path in ["ForebayForward/A.swift", "ForebayForward/State/A.swift", "ForebayBuffer/A.swift", "ForebayCore/Link/A.swift"] {
+        for path in ["ForebayDelivery/A.swift", "ForebayDelivery/State/A.swift", "ForebayBuffer/A.swift", "ForebayCore/Link/A.swift"] {
             #expect(self.found(Rules.surroundings, "Sources/" + path, "\n" + text) == [2], "\(text)")
         }
-        for path in ["Sources/ForebayNet/A.swift", "Sources/ForebayCore/Support/A.swift", "Tests/ForebayForwardTests/A.swift"] {
+        for path in ["Sources/ForebayNet/A.swift", "Sources/ForebayCore/Support/A.swift", "Tests/ForebayDeliveryTests/A.swift"] {
             #expect(self.found(Rules.surroundings, path, text).isEmpty, "\(text)")
         }
         #expect(self.found(Rules.surroundings, "Sources/ForebayBuffer/A.swift", "// " + text).isEmpty)
@@ -128,7 +128,7 @@ struct PlantedTests {
             "list.randomElement(using: &generator)", "LoopTask { }", "import ForebayNet  // EventLoop",
         ])
     func surroundings(text: String) {
-        #expect(self.found(Rules.surroundings, "Sources/ForebayForward/A.swift", text).isEmpty, "\(text)")
+        #expect(self.found(Rules.surroundings, "Sources/ForebayDelivery/A.swift", text).isEmpty, "\(text)")
     }
 
     @Test("@unchecked Sendable without its reason")
@@ -180,10 +180,10 @@ struct PlantedTests {
         for text in [
             "mutating func a() async {", "await b()", "let now = ContinuousClock.now", "import Glibc", "private let log = Logger(label: x)",
         ] {
-            #expect(self.found(Rules.stateFiles, "Sources/ForebayForward/ForwardState.swift", text) == [1], "\(text)")
-            #expect(self.found(Rules.stateFiles, "Sources/ForebayForward/ForwardStage.swift", text).isEmpty)
+            #expect(self.found(Rules.stateFiles, "Sources/ForebayDelivery/DeliveryState.swift", text) == [1], "\(text)")
+            #expect(self.found(Rules.stateFiles, "Sources/ForebayDelivery/DeliveryEngine.swift", text).isEmpty)
         }
-        #expect(self.found(Rules.stateFiles, "Sources/ForebayForward/ForwardState.swift", "/// no async, no clock\nstruct A {}").isEmpty)
+        #expect(self.found(Rules.stateFiles, "Sources/ForebayDelivery/DeliveryState.swift", "/// no async, no clock\nstruct A {}").isEmpty)
     }
 
     @Test("traps")
@@ -256,10 +256,10 @@ struct PlantedTests {
 
     @Test("a stage without its four files")
     func stageShape() {
-        let names = ["ForwardStage", "ForwardState", "ForwardConfiguration", "ForwardMetrics"]
-        let files = names.map { SourceFile(path: "Sources/ForebayForward/\($0).swift", text: "") }
+        let names = ["DeliveryEngine", "DeliveryState", "DeliverySettings", "DeliveryMetrics"]
+        let files = names.map { SourceFile(path: "Sources/ForebayDelivery/\($0).swift", text: "") }
         #expect(WholeTreeRules.stageShape(files).isEmpty)
-        #expect(WholeTreeRules.stageShape(Array(files.dropLast())).map(\.reason) == ["has no ForwardMetrics.swift beside it"])
+        #expect(WholeTreeRules.stageShape(Array(files.dropLast())).map(\.reason) == ["has no DeliveryMetrics.swift beside it"])
     }
 
     @Test("comments and strings are no code; lines keep their numbers")

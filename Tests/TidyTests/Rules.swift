@@ -154,7 +154,7 @@ enum Rules {
     }
 
     /// What can run in a simulation, by folder.
-    private static let simulated = ["ForebaySpool", "ForebayForward", "ForebayBuffer", "ForebayCore/Supervision", "ForebayCore/Link"]
+    private static let simulated = ["ForebaySpool", "ForebayDelivery", "ForebayBuffer", "ForebayCore/Supervision", "ForebayCore/Link"]
 
     // MARK: Tools
 
@@ -193,11 +193,11 @@ enum Excuses {
         "Tests/Simulation/World/ModelForward.swift": "simulated time, which takes none",
         "Tests/Simulation/World/SimulatedNode.swift": "simulated time, which takes none",
         "Sources/ForebayTestKit/Kafka/Command.swift": "A watchdog: kills a command that hangs.",
-        "Tests/ForebayForwardTests/RouteRound.swift": "sleeps in simulated time, which takes none",
-        "Tests/ForebayForwardTests/ScriptedCluster.swift": "simulated time, which takes none",
-        "Tests/ForebayForwardTests/StageWorld.swift": "simulated time, which takes none",
+        "Tests/ForebayDeliveryTests/RouteRound.swift": "sleeps in simulated time, which takes none",
+        "Tests/ForebayDeliveryTests/ScriptedCluster.swift": "simulated time, which takes none",
+        "Tests/ForebayDeliveryTests/StageWorld.swift": "simulated time, which takes none",
         "Tests/ForebayKafkaTests/ProducerContractTests.swift": "what a client has written to a frozen broker gives no signal",
-        "Tests/ForebayForwardTests/RealKafkaTests.swift": "How long a broker stays frozen is what is tested; nothing waits for luck.",
+        "Tests/ForebayDeliveryTests/RealKafkaTests.swift": "How long a broker stays frozen is what is tested; nothing waits for luck.",
         "Tests/ForebayCoreTests/SupportTests.swift": "the process's own clock: that time passes is what is tested",
         "Sources/ForebayTestKit/Kafka/Waiting.swift": "polls other processes, which give no signal, up to a deadline",
         "Tests/ForebayHTTPTests/HTTPTimesTests.swift": "plays the slow client: that time passes is what is tested",

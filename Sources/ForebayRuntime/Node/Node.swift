@@ -1,7 +1,7 @@
 import ForebayAdmin
 import ForebayBuffer
 package import ForebayCore
-import ForebayForward
+import ForebayDelivery
 import ForebayHTTP
 import ForebayIngest
 import ForebayKafka
@@ -100,7 +100,7 @@ package final class Node: Sendable {
         await supervisor.start("buffer") {
             BufferStage(loop: loops.edge, port: port, spool: storage.spool, configuration: ForebayBuffer.BufferConfiguration())
         }
-        let budget = ForwardBudget(total: configuration.delivery.window)
+        let budget = DeliveryBudget(total: configuration.delivery.window)
         for route in routes.values { await route.start(supervisor, waiters, budget, loops.delivery, metrics) }
         let ingestMetrics = IngestMetrics(registry: metrics)
         let topics = UnsettledTopics(configuration.ingest.routes, settled: routes.mapValues(\.settled))

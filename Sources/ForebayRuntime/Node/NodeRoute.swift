@@ -1,5 +1,6 @@
 import ForebayBuffer
 import ForebayCore
+import ForebayDelivery
 import ForebayForward
 import ForebayIngest
 import ForebayKafka
@@ -15,7 +16,7 @@ struct NodeRoute: Sendable {
     let cursor: SpoolCursor
     private let deadLetters: DeadLetters
     private let properties: KafkaProperties
-    private let bounds: ForwardConfiguration
+    private let bounds: DeliverySettings
 
     static func all(
         _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop, _ metrics: MetricsRegistry,
@@ -52,7 +53,7 @@ struct NodeRoute: Sendable {
         self.deadLetters = letters
         self.properties = KafkaProperties(
             client: cluster.properties, producer: cluster.producer, secretFiles: cluster.secretFiles)
-        self.bounds = ForwardConfiguration(configuration.delivery)
+        self.bounds = DeliverySettings(configuration.delivery)
         self.cursor = cursor
         let readAhead = configuration.delivery.readAhead
         let ahead = try self.cursor.openAhead(
@@ -74,7 +75,7 @@ struct NodeRoute: Sendable {
 
     /// Starts the stages: one delivers what comes from the spool, the others drain what is set aside, one for each log.
     func start(
-        _ supervisor: Supervisor, _ waiters: DeliveryWaiters, _ budget: ForwardBudget, _ loop: EventLoop, _ metrics: MetricsRegistry
+        _ supervisor: Supervisor, _ waiters: DeliveryWaiters, _ budget: DeliveryBudget, _ loop: EventLoop, _ metrics: MetricsRegistry
     ) async {
         await supervisor.start("forward/\(self.name)", group: "delivery") {
             self.stage(.direct, self.source, self.setAside.own, waiters, budget, loop, metrics)
@@ -83,19 +84,20 @@ struct NodeRoute: Sendable {
         let nobody = DeliveryWaiters(limit: 0)
         for log in self.setAside.logs {
             await supervisor.start("setaside/\(log.name)", group: "delivery") {
-                self.stage(.drain, log.source, log, nobody, budget, loop, metrics)
+                self.stage(.aside, log.source, log, nobody, budget, loop, metrics)
             }
         }
     }
 
     private func stage(
-        _ role: ForwardRole, _ source: any EventSource, _ log: NodeSetAside.Log, _ waiters: DeliveryWaiters, _ budget: ForwardBudget,
+        _ way: DeliveryWay, _ source: any EventSource, _ log: NodeSetAside.Log, _ waiters: DeliveryWaiters, _ budget: DeliveryBudget,
         _ loop: EventLoop, _ metrics: MetricsRegistry
     ) -> ForwardStage {
         ForwardStage(
-            role, route: log.name, source: source, producers: KafkaProducers(loop: loop), properties: self.properties,
-            deadLetters: self.deadLetters, setAside: log.setAside, waiters: waiters, budget: budget, configuration: self.bounds,
-            loop: loop, metrics: metrics, surroundings: .real)
+            DeliveryEngine(
+                way, route: log.name, source: source, producers: KafkaProducers(loop: loop), properties: self.properties,
+                deadLetters: self.deadLetters, setAside: log.setAside, waiters: waiters, budget: budget, configuration: self.bounds,
+                loop: loop, metrics: metrics, surroundings: .real))
     }
 
     /// What ingest asks before it takes further topics.
@@ -134,7 +136,7 @@ struct NodeRoute: Sendable {
     }
 }
 
-extension ForwardConfiguration {
+extension DeliverySettings {
     init(_ delivery: DeliveryConfiguration) {
         self.init()
         self.partitionWindow = delivery.partitionWindow

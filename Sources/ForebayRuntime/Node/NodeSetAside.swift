@@ -1,4 +1,4 @@
-import ForebayForward
+import ForebayDelivery
 
 /// What of one route is set aside: in its own log, and in those that it left under former names and could not make its own. Each log has
 /// a stage that drains it.

@@ -1,7 +1,7 @@
 import ForebayAdmin
 import ForebayBuffer
 import ForebayCore
-import ForebayForward
+import ForebayDelivery
 import ForebaySpool
 import ForebayTelemetry
 import Synchronization

@@ -1,5 +1,6 @@
 import ForebayBuffer
 import ForebayCore
+import ForebayDelivery
 import ForebayForward
 import ForebayKafka
 import ForebaySpool
@@ -112,17 +113,18 @@ struct RestartTests {
                     configuration: BufferConfiguration(), surroundings: surroundings, ahead: ahead)
                 let properties = KafkaProperties(client: ["bootstrap.servers": "simulated:9092"])
                 let setAside = SetAside(
-                    route: name, log: log, properties: properties, configuration: ForwardConfiguration(), surroundings: surroundings)
+                    route: name, log: log, properties: properties, configuration: DeliverySettings(), surroundings: surroundings)
                 let drain = SetAsideSource(
                     setAside, executor: threads.read.executor(), readAheadBytes: 1 << 20, surroundings: surroundings)
                 self.routes[name] = Route(source: source, setAside: setAside, log: log, letters: letters, drain: drain)
-                for (role, source) in [(ForwardRole.direct, source as any EventSource), (.drain, drain)] {
+                for (way, source) in [(DeliveryWay.direct, source as any EventSource), (.aside, drain)] {
                     let (kafka, registry) = (world.kafka, self.metrics)
-                    await self.supervisor.start("\(role.stageName)/\(name)") {
+                    await self.supervisor.start("\(way.stageName)/\(name)") {
                         ForwardStage(
-                            role, route: name, source: source, producers: SimulatedProducers(kafka, loop: loop), properties: properties,
-                            deadLetters: letters, setAside: setAside, waiters: DeliveryWaiters(limit: 0), budget: ForwardBudget(),
-                            configuration: ForwardConfiguration(), loop: loop, metrics: registry, surroundings: surroundings)
+                            DeliveryEngine(
+                                way, route: name, source: source, producers: SimulatedProducers(kafka, loop: loop), properties: properties,
+                                deadLetters: letters, setAside: setAside, waiters: DeliveryWaiters(limit: 0), budget: DeliveryBudget(),
+                                configuration: DeliverySettings(), loop: loop, metrics: registry, surroundings: surroundings))
                     }
                 }
             }

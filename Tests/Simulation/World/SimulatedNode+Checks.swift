@@ -1,5 +1,5 @@
 import ForebayCore
-import ForebayForward
+import ForebayDelivery
 import ForebaySpool
 import ForebayTestKit
 
@@ -9,7 +9,7 @@ extension SimulatedNode {
         let routes: [Route]
         let spool: Spool
         let budget: SpoolBudget
-        let forward: ForwardBudget
+        let forward: DeliveryBudget
         let port: LinkPort<Submission>
     }
 

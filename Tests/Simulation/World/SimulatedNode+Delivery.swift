@@ -1,5 +1,6 @@
 import ForebayBuffer
 import ForebayCore
+import ForebayDelivery
 import ForebayForward
 import ForebayKafka
 import ForebaySpool
@@ -9,8 +10,8 @@ import ForebayTestKit
 /// How a node delivers, and what goes wrong with Kafka meanwhile.
 extension SimulatedNode {
     static let properties = KafkaProperties(client: ["bootstrap.servers": "simulated:9092"])
-    static let bounds: ForwardConfiguration = {
-        var bounds = ForwardConfiguration()
+    static let bounds: DeliverySettings = {
+        var bounds = DeliverySettings()
         bounds.partitionWindow = 32 << 10
         bounds.queueLimit = 64 << 10
         bounds.setAsideGroup = 32 << 10
@@ -18,17 +19,19 @@ extension SimulatedNode {
     }()
 
     func startForward(
-        _ route: Route, _ aside: Aside, _ supervisor: Supervisor, _ budget: ForwardBudget, _ loop: SimulatedLoop, _ metrics: MetricsRegistry
+        _ route: Route, _ aside: Aside, _ supervisor: Supervisor, _ budget: DeliveryBudget, _ loop: SimulatedLoop,
+        _ metrics: MetricsRegistry
     ) async {
         let producers = SimulatedProducers(self.clusters.kafkas[route.cluster], loop: loop)
         let surroundings = self.surroundings
         let watched = WatchedSource(route.source, names: self.life.lines[route.line].names, model: self.model)
-        for (role, source, name) in [(ForwardRole.direct, watched as any EventSource, "forward"), (.drain, aside.source, "setaside")] {
+        for (way, source, name) in [(DeliveryWay.direct, watched as any EventSource, "forward"), (.aside, aside.source, "setaside")] {
             await supervisor.start("\(name)/\(route.name)") {
                 ForwardStage(
-                    role, route: route.name, source: source, producers: producers, properties: Self.properties,
-                    deadLetters: aside.logs.deadLetters, setAside: aside.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
-                    configuration: Self.bounds, loop: loop, metrics: metrics, surroundings: surroundings)
+                    DeliveryEngine(
+                        way, route: route.name, source: source, producers: producers, properties: Self.properties,
+                        deadLetters: aside.logs.deadLetters, setAside: aside.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
+                        configuration: Self.bounds, loop: loop, metrics: metrics, surroundings: surroundings))
             }
         }
     }

@@ -1,6 +1,6 @@
 import ForebayBuffer
 import ForebayCore
-import ForebayForward
+import ForebayDelivery
 import ForebayKafka
 import ForebaySpool
 import ForebayTelemetry
@@ -103,7 +103,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let supervisor = Supervisor(metrics: metrics, surroundings: self.surroundings)
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: 4 << 20)
         await supervisor.start("buffer") { BufferStage(loop: edge, port: port, spool: spool, configuration: BufferConfiguration()) }
-        let forwardBudget = ForwardBudget(total: 1 << 20)
+        let forwardBudget = DeliveryBudget(total: 1 << 20)
         for route in routes {
             if let aside = route.aside {
                 await self.startForward(route, aside, supervisor, forwardBudget, delivery, metrics)

@@ -5,10 +5,10 @@ MODULES = {
     "ForebayCore": ["ForebayCoreTests", "ForebaySpoolTests", "ForebayBufferTests", "SimulationTests"],
     "ForebaySpool": ["ForebaySpoolTests", "ForebayBufferTests", "SimulationTests"],
     "ForebayBuffer": ["ForebayBufferTests", "SimulationTests"],
-    "ForebayForward": ["ForebayForwardTests", "SimulationTests"],
+    "ForebayDelivery": ["ForebayDeliveryTests", "SimulationTests"],
 }
 # Modules that are not changed mechanically, but that a patch may touch.
-TESTS_OF_OTHERS = {"ForebayKafka": ["ForebayKafkaTests", "ForebayForwardTests"]}
+TESTS_OF_OTHERS = {"ForebayKafka": ["ForebayKafkaTests", "ForebayDeliveryTests"]}
 
 # Calls that no test can miss: what only ends the process when we are wrong already, and what is only told to a developer. Warnings and
 # errors are not among them: they are the alarms that operators are promised.

@@ -1,0 +1,27 @@
+import ForebayCore
+
+/// What a stage tells its source: how far all is settled, and what beyond that is.
+extension DeliveryEngine {
+    func moveCursor() {
+        if self.way == .direct { self.source.settled(ahead: self.state.settledAheadCount) }
+        do throws(ForebayError) {
+            for end in self.state.commits { try self.source.commit(through: end) }
+            self.state.commits.removeAll(keepingCapacity: true)
+        } catch {
+            self.fail(error)
+        }
+    }
+
+    /// Has the source remember what is settled beyond its cursor: where that stands still, and when the run is over. Else each restart
+    /// would deliver and set aside the same events once more, for as long as an older one waits.
+    func keepAhead(isFinal: Bool) {
+        guard self.way == .direct else { return }
+        let (head, settled) = (self.state.flights.head, self.state.totals.settled)
+        defer { self.aheadSeen = head }
+        guard isFinal || head == self.aheadSeen && settled != self.aheadKept else { return }
+        self.aheadKept = settled
+        var ahead = self.state.settledAhead
+        ahead.witnesses = [self.setAside.witness, self.deadLetters.witness].compactMap { $0 }
+        self.source.keep(ahead, isFinal: isFinal)
+    }
+}

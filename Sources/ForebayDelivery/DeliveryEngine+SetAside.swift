@@ -1,0 +1,224 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTelemetry
+
+/// Events of one unit on their way into the set-aside log.
+struct Departing {
+    let unit: UInt64
+    let topic: String
+    /// Why the unit is set aside.
+    let code: String
+    var flights: ArraySlice<UInt64>
+}
+
+/// What a stage exchanges with ``SetAside``: all within a turn, so that neither stage ever acts on what the other has changed.
+extension DeliveryEngine {
+    /// Tells what left, was reported, refused or found, and takes what the other stage changed.
+    func exchangeSetAside(now: UInt64) {
+        self.state.boundHeld(now: now)
+        self.depart()
+        if !self.state.refusals.isEmpty || !self.state.withheld.isEmpty {
+            let (refusals, withheld) = (self.state.refusals, self.state.withheld)
+            (self.state.refusals, self.state.withheld) = ([], [])
+            self.setAside.failed(refusals, withheld: withheld, now: now)
+        }
+        if !self.state.heldReports.isEmpty {
+            let reports = self.state.heldReports
+            self.state.heldReports = []
+            self.setAside.reported(reports, by: self.way)
+        }
+        if self.way == .aside {
+            let found = self.state.found
+            self.state.found = []
+            if !found.isEmpty { self.setAside.found(found, now: now) }
+            for (topic, probe) in self.setAside.due(now: now) { self.state.ask(topic, probe: probe) }
+        }
+        self.seeChanges()
+        self.depart()
+    }
+
+    private func depart() {
+        guard !self.state.leaving.isEmpty else { return }
+        let leaving = self.state.takeLeaving()
+        let units = self.setAside.depart(leaving.map(\.departure), from: self.way)
+        for (group, unit) in zip(leaving, units) {
+            self.departing.append(
+                Departing(unit: unit.number, topic: group.departure.key.topic, code: unit.code, flights: group.flights[...]))
+        }
+    }
+
+    func seeChanges() {
+        for (topic, now) in self.setAside.takeChanges(for: self.way) { self.state.see(topic, now, at: self.loop.nowMilliseconds) }
+    }
+
+    /// Whether a batch is still to be delivered, and where, if it was set aside as a partition. What comes from the spool always is.
+    func partition(ofUnitOf batch: Batch) -> (isAccepted: Bool, partition: Int32?) {
+        self.way == .direct ? (true, nil) : self.setAside.admission(of: batch)
+    }
+
+    /// The run is over: what it had not settled comes again from its cursor.
+    func leaveSetAside() {
+        self.departing = []
+        self.setAside.end(self.way, now: self.loop.nowMilliseconds)
+    }
+
+    // MARK: Tasks
+
+    /// Turns when the other stage, or the log, has something new.
+    func followChanges() async {
+        for await _ in self.changes.stream { self.turn() }
+    }
+
+    /// Appends what leaves to the set-aside log. Only when it is durable may the cursor pass it.
+    func keepWhatLeaves() async {
+        for await _ in self.departures.stream {
+            while !self.departing.isEmpty {
+                let group = self.takeGroup()
+                do throws(ForebayError) {
+                    let batches = group.flatMap { part in self.batches(of: part.flights, part.unit).map { (part.unit, $0) } }
+                    let now = self.loop.nowMilliseconds
+                    let stored = try await self.setAside.append(batches)
+                    self.setAside.stored(stored, from: self.way, now: now)
+                    self.kept(group)
+                    self.roomFailures = 0
+                    self.hasRoom(for: .setAside)
+                } catch {
+                    self.departing = group + self.departing
+                    self.wantsRoom(for: .setAside, error)
+                    self.notKept(error)
+                    // Before anything is waited for: what was let go of is not to be followed by what comes behind it.
+                    self.turn()
+                    // Cancelled: it is looked at below.
+                    if self.way == .direct { try? await self.surroundings.time.sleep(milliseconds: 1000) }
+                }
+                if Task.isCancelled { return }
+                self.turn()
+            }
+        }
+    }
+
+    private func notKept(_ error: ForebayError) {
+        guard self.way == .direct else {
+            self.logger.warning(
+                "events of a partition can't be set aside apart; their topic waits", ["route": self.route, "error": "\(error)"])
+            return self.letGo()
+        }
+        self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
+        self.roomFailures += 1
+        if Self.asksAgain(after: self.roomFailures) { self.takeBack() }
+    }
+
+    /// Where there is no room, a try a second: whether the cluster is to be asked once more about what has to wait. After 5 s, and then
+    /// more and more seldom.
+    static func asksAgain(after failures: Int) -> Bool { [5, 10, 20].contains(failures) || failures % 30 == 0 }
+
+    /// What can't be set aside need not be: its topic may be there again.
+    private func takeBack() {
+        let now = self.loop.nowMilliseconds
+        self.exchangeSetAside(now: now)
+        let (units, delivered) = self.setAside.takeBack(Set(self.departing.map(\.unit)), from: self.way)
+        guard !units.isEmpty else { return }
+        let back = self.departing.filter { units.contains($0.unit) }.flatMap(\.flights)
+        self.departing.removeAll { units.contains($0.unit) }
+        for flight in back where delivered.contains(flight) {
+            if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight))) }
+            self.state.settleDelivered(flight)
+        }
+        let topics = self.state.comeBack(back.filter { !delivered.contains($0) })
+        self.seeChanges()
+        for topic in topics { self.state.placeBack(topic, now: now) }
+    }
+
+    /// What the drain can't set aside apart stands in the log already: it is tried again later, and what else is set aside goes on.
+    private func letGo() {
+        let now = self.loop.nowMilliseconds
+        self.exchangeSetAside(now: now)
+        let parts = self.departing
+        self.departing = []
+        var bytes: [UInt64: Int] = [:]
+        for part in parts {
+            bytes[part.unit, default: 0] += part.flights.reduce(0) {
+                $0 + Int(self.state.flights[UInt32(truncatingIfNeeded: $1)].bytes)
+            }
+        }
+        let delivered = self.setAside.letGo(bytes)
+        for (code, parts) in Dictionary(grouping: parts, by: \.code) {
+            let failure = KafkaFailure(
+                KafkaErrorCode(name: code) ?? .leaderNotAvailable,
+                reason: "a partition of it takes nothing, and there is no room to set its events aside apart")
+            self.state.withdraw(leaving: parts.flatMap(\.flights), delivered: delivered, failure, now: now)
+        }
+    }
+
+    /// What goes into the log together: bounded in bytes and units, each unit's events in their order.
+    private func takeGroup() -> [Departing] {
+        var group: [Departing] = []
+        var room = self.configuration.setAsideGroup
+        var whole = 0
+        while room > 0, whole < self.departing.count, group.count < self.configuration.setAsideGroupUnits {
+            var part = self.departing[whole]
+            let count = part.flights.prefix { flight in
+                defer { room -= Int(self.state.flights[UInt32(truncatingIfNeeded: flight)].bytes) }
+                return room > 0
+            }.count
+            self.departing[whole].flights = part.flights.dropFirst(count)
+            if count == part.flights.count { whole += 1 }
+            part.flights = part.flights.prefix(count)
+            group.append(part)
+        }
+        self.departing.removeFirst(whole)
+        return group
+    }
+
+    private func kept(_ group: [Departing]) {
+        for part in group {
+            self.metrics.setAside(UInt64(part.flights.count), of: part.topic, code: part.code)
+            for flight in part.flights {
+                if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight))) }
+                self.state.setAside(flight)
+            }
+        }
+    }
+
+    /// The events as they came, with their ids written out: a batch for each run of events that were accepted about together.
+    private func batches(of flights: ArraySlice<UInt64>, _ unit: UInt64) -> [Batch] {
+        var batches: [Batch] = []
+        var rest = flights
+        while let first = rest.first {
+            let acceptedAt = self.acceptedAt(first)
+            // The log keeps one time of acceptance for a batch, by which the drain tells our times from the producers'.
+            let run = rest.prefix { flight in
+                let (difference, isBeyond) = self.acceptedAt(flight).subtractingReportingOverflow(acceptedAt)
+                return !isBeyond && difference.magnitude <= 1000
+            }
+            if let batch = self.batch(of: run, unit) { batches.append(batch) }
+            rest = rest.dropFirst(run.count)
+        }
+        return batches
+    }
+
+    private func acceptedAt(_ flight: UInt64) -> Int64 {
+        self.state.batches[self.state.flights[UInt32(truncatingIfNeeded: flight)].batch].batch.acceptedAt
+    }
+
+    private func batch(of flights: ArraySlice<UInt64>, _ unit: UInt64) -> Batch? {
+        guard let first = flights.first else { return nil }
+        var builder = BatchBuilder()
+        withUnsafeTemporaryAllocation(byteCount: EventID.length, alignment: 8) { id in
+            for number in flights {
+                let flight = UInt32(truncatingIfNeeded: number)
+                let event = self.state.event(of: flight)
+                guard event.id.isEmpty, let origin = self.state.origin(of: flight) else {
+                    builder.append(record: event.record)
+                    continue
+                }
+                EventID.write(origin: origin, sequence: self.state.sequence(of: flight), to: id.baseAddress!)
+                var fields = EventFields(topic: event.topic, value: event.value, timestamp: event.timestamp)
+                (fields.key, fields.partition, fields.headers) = (event.key, event.partition, event.headers)
+                fields.id = UnsafeRawBufferPointer(id)
+                builder.append(fields)
+            }
+        }
+        return builder.finish(route: RouteID(rawValue: unit), acceptedAt: self.acceptedAt(first))
+    }
+}

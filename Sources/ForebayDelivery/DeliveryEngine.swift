@@ -1,0 +1,299 @@
+package import ForebayCore
+package import ForebayKafka
+package import ForebayTelemetry
+import Synchronization
+
+/// Delivers one route's events to the main Kafka, in order, and moves the route's cursor behind what is settled.
+///
+/// Each route has two: one takes the events from the spool, and sets aside what can't be delivered now; the other drains that. Their
+/// producers are apart, so that what stalls one does not silence the other.
+///
+/// It pulls batches from its source, gives their events to librdkafka partition by partition, and takes the reports. What is sent when,
+/// and what a failed report means, ``DeliveryState`` decides. It waits for Kafka as long as it takes.
+package actor DeliveryEngine {
+    nonisolated let loop: any StageLoop
+    private nonisolated let executor: any SerialExecutor
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+    package nonisolated let route: String
+    nonisolated let way: DeliveryWay
+
+    let surroundings: Surroundings
+    let source: any EventSource
+    let producerSource: any KafkaProducerSource
+    let properties: KafkaProperties
+    let deadLetters: any DeadLetterLog
+    let setAside: SetAside
+    let waiters: DeliveryWaiters
+    let budget: DeliveryBudget
+    let configuration: DeliverySettings
+    let metrics: DeliveryMetrics
+    let registry: MetricsRegistry
+    let advice: KafkaAdvice
+    let logger: Logger
+    let shown = Mutex(DeliveryFacts())
+
+    var state: DeliveryState
+    var producers = [OpenProducer?](repeating: nil, count: ProducerSlot.allCases.count)
+    var share: DeliveryBudget.Share?
+    /// Why the run must end.
+    var failure: ForebayError?
+    var ticker: (any StageTimer)?
+    var pulling: Task<Void, Never>?
+    /// Events on their way into the set-aside log.
+    var departing: [Departing] = []
+    var health = TargetHealth()
+    /// What was last told of its trouble, while it lasts.
+    var troubleTold: KafkaFailure?
+    /// When the target last answered, or took an event, in the loop's ms.
+    var heardAt: UInt64 = 0
+    /// The target is to be asked whether it is there.
+    var wantsAnswer = false
+    var drained: UnsafeContinuation<Void, Never>?
+    private var isRunning = false
+    private var isDraining = false
+    /// Since when the drain has had nothing to do, in the loop's ms.
+    private var idleSince: UInt64?
+    /// What this run holds of the budget.
+    private(set) var heldBytes = 0
+    /// When each log was last found without room, in the loop's ms.
+    var roomWantedAt: [RoomWant.Log: UInt64] = [:]
+    /// When a client last met a failure, in the loop's ms.
+    var clientFailedAt: UInt64?
+    /// By how many ms the time of day was ahead of the monotonic one when it was last looked at.
+    var wallAhead: Int64?
+    /// Attempts to set something aside, since there was room last.
+    var roomFailures = 0
+    /// The oldest flight when that was last looked at, and how many were settled when what is ahead was last kept.
+    var aheadSeen: UInt64 = 0, aheadKept: UInt64 = 0
+
+    // One task each waits for these, while the stage runs.
+    var room = Wakeup()
+    var wanted = ProducerSlot.allCases.map { _ in Wakeup() }
+    var limitsWanted = Wakeup()
+    var deaths = Wakeup()
+    var departures = Wakeup()
+    var changes = Wakeup()
+    var ended = Wakeup()
+
+    /// - Parameters:
+    ///   - route: its name; for logs and metrics.
+    ///   - setAside: shared by the route's two stages.
+    ///   - properties: of the target cluster, validated.
+    ///   - budget: one for all routes.
+    ///   - producers: those that it opens are polled on `loop`.
+    ///   - loop: the delivery loop: the actor lives on it.
+    package init(
+        _ way: DeliveryWay, route: String, source: any EventSource, producers: any KafkaProducerSource, properties: KafkaProperties,
+        deadLetters: any DeadLetterLog, setAside: SetAside, waiters: DeliveryWaiters, budget: DeliveryBudget,
+        configuration: DeliverySettings, loop: any StageLoop, metrics: MetricsRegistry, surroundings: Surroundings
+    ) {
+        self.way = way
+        self.setAside = setAside
+        self.loop = loop
+        self.executor = loop.executor()
+        self.surroundings = surroundings
+        self.route = route
+        self.source = source
+        self.producerSource = producers
+        self.properties = properties
+        self.deadLetters = deadLetters
+        self.waiters = waiters
+        self.budget = budget
+        self.configuration = configuration.adjusted(to: properties)
+        self.registry = metrics
+        self.metrics = DeliveryMetrics(registry: metrics, route: route, way: way)
+        self.advice = KafkaAdvice(properties: properties)
+        self.logger = Logger(label: way.stageName)
+        self.state = DeliveryState(way: way, configuration: self.configuration, seed: surroundings.chance.next())
+    }
+
+    /// Delivers until the task is cancelled, or the source ends and all of it is settled.
+    ///
+    /// Begins at the source's cursor each time. Kafka being away is no error.
+    ///
+    /// - Throws: ``ForebayError``: a producer that can't be started, or a cursor that can't be moved.
+    package func run() async throws {
+        self.begin()
+        await withTaskGroup(of: Void.self) { group in
+            for slot in ProducerSlot.allCases { group.addTask { await self.askForMetadata(slot) } }
+            group.addTask { await self.askForLimits() }
+            group.addTask { await self.buryTheDead() }
+            group.addTask { await self.keepWhatLeaves() }
+            group.addTask { await self.followChanges() }
+            group.addTask { await self.watchStalls() }
+            group.addTask { await self.refresh() }
+            group.addTask { await self.watchTarget() }
+            self.pulling = Task(preferring: self.surroundings.tasks) { await self.pull() }
+            self.turn()
+            for await _ in self.ended.stream { break }
+            self.end()  // Before the tasks are waited for: with their producers gone, none waits for an answer.
+            group.cancelAll()
+        }
+        self.keepAhead(isFinal: true)
+        self.leaveSetAside()
+        if let failure { throw failure }
+        try Task.checkCancellation()
+    }
+
+    /// Pulls nothing more, and waits for the reports of what was sent, as long as the cluster gives any.
+    package func drain() async {
+        guard self.isRunning else { return }
+        self.isDraining = true
+        self.pulling?.cancel()
+        guard !self.state.isIdle else { return }
+        var delivered = self.state.totals.delivered
+        let patience = self.loop.timer(every: self.configuration.drainPatience) { [weak self] in
+            self?.assumeIsolated { stage in
+                defer { delivered = stage.state.totals.delivered }
+                if stage.state.totals.delivered == delivered { stage.finishDrain() }
+            }
+        }
+        await withUnsafeContinuation { self.drained = $0 }
+        patience.cancel()
+    }
+
+    package nonisolated var facts: [Fact] { self.shown.withLock { $0.facts } }
+
+    private func begin() {
+        self.state = DeliveryState(way: self.way, configuration: self.configuration, seed: self.surroundings.chance.next())
+        self.failure = nil
+        self.isRunning = true
+        self.isDraining = false
+        self.heldBytes = 0
+        (self.aheadSeen, self.aheadKept) = (0, 0)
+        self.clientFailedAt = nil
+        self.shown.withLock { $0.stall = nil }
+        self.wantsAnswer = self.way == .direct
+        self.forgetRoomWants()
+        self.roomFailures = 0
+        (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
+        (self.departures, self.changes) = (Wakeup(), Wakeup())
+        self.wanted = ProducerSlot.allCases.map { _ in Wakeup() }
+        let changes = self.changes
+        self.setAside.begin(self.way) { changes.notify() }
+        if self.way == .direct { self.joinBudget() }
+    }
+
+    private func joinBudget() {
+        let room = self.room
+        self.share = self.budget.join { room.notify() }
+    }
+
+    /// The drain has producers and a share of the memory only while there is something to drain.
+    private func comeOrGo(now: UInt64) {
+        guard self.way == .aside else { return }
+        if !self.setAside.isEmpty || !self.state.isIdle {
+            self.idleSince = nil
+            if self.share == nil { self.joinBudget() }
+        } else if let idleSince {
+            guard now - idleSince >= self.configuration.drainIdle else { return }
+            self.share = nil
+            for slot in ProducerSlot.allCases { self.state.drain(slot, now: now) }
+        } else {
+            self.idleSince = now
+        }
+    }
+
+    private func end() {
+        self.pulling?.cancel()
+        self.ticker?.cancel()
+        self.ticker = nil
+        for slot in ProducerSlot.allCases { self.closeProducer(slot) }
+        self.finishDrain()
+        self.share = nil
+        self.isRunning = false
+    }
+
+    private func finishDrain() {
+        self.drained?.resume()
+        self.drained = nil
+    }
+
+    // MARK: Pulling
+
+    private func pull() async {
+        var room = self.room.stream.makeAsyncIterator()
+        var batches = self.source.batches().makeAsyncIterator()
+        while !Task.isCancelled {
+            while !self.state.wantsMore {
+                guard await room.next(isolation: self) != nil else { return }
+            }
+            guard let batch = await batches.next(isolation: self) else { return self.sourceEnded() }
+            guard !Task.isCancelled else { return }
+            guard self.partition(ofUnitOf: batch).isAccepted else { continue }
+            while let share, !share.take(self.configuration.cost(of: batch)) {
+                guard await room.next(isolation: self) != nil else { return }
+            }
+            guard !Task.isCancelled else { return }  // Not admitted: it is still behind the cursor.
+            self.heldBytes += self.configuration.cost(of: batch)
+            let unit = self.partition(ofUnitOf: batch)
+            if unit.isAccepted {
+                self.seeChanges()
+                self.state.admit(
+                    batch, partition: unit.partition, resentBelow: self.source.resentBelow, now: self.loop.nowMilliseconds)
+            } else {
+                self.state.released += self.configuration.cost(of: batch)  // Its unit was given up meanwhile.
+            }
+            self.turn()
+        }
+    }
+
+    private func sourceEnded() {
+        guard !Task.isCancelled, !self.isDraining else { return }
+        let cause = self.source.failure
+        let what =
+            cause == nil ? "the source of route '\(self.route)' ended" : "the events of route '\(self.route)' can't be read from the disk"
+        self.fail(ForebayError(.linkFinished, recovery: .rewindAndRestart, what, cause: cause))
+    }
+
+    func fail(_ error: ForebayError) {
+        if self.failure == nil { self.failure = error }
+        self.ended.notify()
+    }
+
+    // MARK: After anything that changes the state
+
+    /// Does what the state asks for: producers, sending, the cursor, the tasks that wait.
+    func turn() {
+        guard self.isRunning else { return }
+        let now = self.loop.nowMilliseconds
+        self.comeOrGo(now: now)
+        self.exchangeSetAside(now: now)
+        self.closeTopics()
+        self.tendProducers(now: now)
+        self.send(now: now)
+        self.state.retire()
+        self.moveCursor()
+        if self.state.released > 0 {
+            self.share?.give(self.state.released)
+            self.heldBytes -= self.state.released
+            self.state.released = 0
+        }
+        if !self.state.deaths.isEmpty { self.deaths.notify() }
+        if !self.departing.isEmpty { self.departures.notify() }
+        if !self.state.heldReports.isEmpty { self.changes.notify() }
+        if self.state.limitsWanted { self.limitsWanted.notify() }
+        for slot in ProducerSlot.allCases where self.state[slot].wantsMetadata || slot == .main && self.wantsAnswer {
+            self.wanted[slot.rawValue].notify()
+        }
+        if !self.state.notes.isEmpty { self.tellNotes() }
+        if self.state.wantsMore { self.room.notify() }
+        if self.state.isIdle { self.finishDrain() }
+        self.schedule(now: now)
+        self.count()
+    }
+
+    /// A timer runs only while something waits for a time.
+    private func schedule(now: UInt64) {
+        guard self.ticker == nil,
+            self.state.tick(now: now) || !self.state.ready.isEmpty || self.way == .aside && self.setAside.waitsForTime
+        else { return }
+        self.ticker = self.loop.timer(after: 50) { [weak self] in
+            self?.assumeIsolated { stage in
+                stage.ticker = nil
+                _ = stage.state.tick(now: stage.loop.nowMilliseconds)
+                stage.turn()
+            }
+        }
+    }
+}

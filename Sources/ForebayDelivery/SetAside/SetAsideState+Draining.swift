@@ -1,0 +1,169 @@
+import ForebayKafka
+
+/// Out of the log: which units are tried when, what was read of them, and what of it is settled.
+extension SetAsideState {
+    /// The topics whose units are to be tried now, and whether one event is to go alone first: the last try failed at a delivery, so that
+    /// the topic's being there says little.
+    mutating func due(now: UInt64) -> [String: Bool] {
+        guard now >= self.nextDue else { return [:] }
+        self.nextDue = .max
+        var room = self.configuration.drainedUnits
+        var due: [(until: UInt64, number: UInt64)] = []
+        // There may be thousands, of which nearly all wait for a later time: these are not copied.
+        for index in self.units.indices {
+            guard case .waiting(let until) = self.units.values[index].phase else {
+                room -= 1
+                continue
+            }
+            guard until <= now else {
+                self.nextDue = min(self.nextDue, until)
+                continue
+            }
+            let (number, unit) = self.units[index]
+            guard unit.held == 0, unit.end > unit.settled, self.isTurn(of: unit), !self.isBehindPartitions(unit) else { continue }
+            due.append((until, number))
+        }
+        if due.count > room { self.nextDue = now + 20 }  // As soon as others are done.
+        if self.nextDue != .max { self.nextDue = max(self.nextDue, now + self.lookInterval) }
+        var topics: [String: Bool] = [:]
+        for (_, number) in due.sorted(by: { $0 < $1 }).prefix(max(0, room)) {
+            let unit = self.units[number]!
+            self.units[number]!.phase = .asking
+            topics[unit.key.topic] = topics[unit.key.topic, default: false] || unit.needsProbe
+        }
+        return topics
+    }
+
+    /// A look costs as much as there are units, and of thousands one is nearly always due; ms.
+    private var lookInterval: UInt64 { UInt64(self.units.count / 500) }
+
+    /// Whether any unit waits for a time.
+    var waitsForTime: Bool { self.nextDue != .max }
+
+    /// Whether a unit of a whole topic has to wait for those of its partitions: these remember more partitions than the topic has now, so
+    /// their keys are spread anew, and it holds newer events of the same keys.
+    func isBehindPartitions(_ unit: SetAsideUnit) -> Bool {
+        guard unit.key.partition == nil, let count = self.partitionCounts[unit.key.topic] else { return false }
+        return self.isNarrowed(unit.key.topic, to: count, turn: unit.turn)
+    }
+
+    private func isNarrowed(_ topic: String, to count: Int, turn: Int) -> Bool {
+        (self.numbers[topic] ?? []).contains { number in
+            guard let unit = self.units[number], unit.key.partition != nil, unit.turn == turn else { return false }
+            return Int(unit.partitionCount) > count
+        }
+    }
+
+    /// The cluster knows a topic.
+    mutating func found(_ found: DeliveryState.Found, now: UInt64) {
+        let topic = found.topic
+        if self.numbers[topic] != nil, self.partitionCounts[topic] != found.partitionCount {
+            self.partitionCounts[topic] = found.partitionCount
+            self.nextDue = 0
+        }
+        for number in self.numbers[topic] ?? [] {
+            guard let unit = self.units[number], unit.phase == .asking else { continue }
+            if self.isBehindPartitions(unit) {
+                self.units[number]!.phase = .waiting(until: now)
+                continue
+            }
+            if let partition = unit.key.partition, !found.leaderless.isEmpty {
+                // Whose keys are spread anew needs all of them.
+                guard !found.leaderless.contains(partition), !self.isNarrowed(topic, to: found.partitionCount, turn: unit.turn) else {
+                    self.retry(number, KafkaFailure(.leaderNotAvailable), byDelivery: false, now: now)
+                    continue
+                }
+            }
+            self.units[number]!.phase = .draining
+            self.units[number]!.ahead = []  // Sent again with those before them.
+            self.units[number]!.pass += 1
+            self.units[number]!.read = unit.settled
+            self.units[number]!.readTimes = []
+            self.units[number]!.lost = nil
+            self.toRead.append(number)
+        }
+    }
+
+    /// A unit, or all of a topic, can't be delivered now.
+    ///
+    /// - Parameters:
+    ///   - byDelivery: events were refused; the cluster knows the topic all the same.
+    ///   - sparesPartitions: of a topic only what was set aside as a whole.
+    mutating func failed(_ key: SetAsideKey, _ failure: KafkaFailure, byDelivery: Bool, sparesPartitions: Bool = false, now: UInt64) {
+        for number in self.numbers[key.topic] ?? [] {
+            guard let unit = self.units[number], !unit.isWaiting, unit.key == key || key.partition == nil && !sparesPartitions else {
+                continue
+            }
+            self.retry(number, failure, byDelivery: byDelivery, now: now)
+        }
+    }
+
+    private mutating func retry(_ number: UInt64, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
+        guard var unit = self.units[number] else { return }
+        if unit.phase == .closing { self.changed(unit.key.topic) }
+        unit.failures += 1
+        unit.needsProbe = byDelivery
+        (unit.code, unit.reason) = ("\(failure.code)", failure.reason)
+        self.nextDue = min(self.nextDue, now + self.lookInterval)
+        unit.phase = .waiting(
+            until: now
+                + DeliverySettings.delay(self.configuration.holdDelay, failures: unit.failures, limit: self.configuration.retryLimit))
+        unit.pass += 1
+        self.units[number] = unit
+        self.toDrop.append(number)
+    }
+
+    /// Whether a batch that was read still counts.
+    func accepts(unit: UInt64, pass: UInt32) -> Bool {
+        guard let unit = self.units[unit] else { return false }
+        return unit.pass == pass && (unit.phase == .draining || unit.phase == .closing)
+    }
+
+    /// A pass has reached the end of the log: what is read whole is closed, so that newer events stop following it.
+    mutating func readAll(_ ends: [(unit: UInt64, pass: UInt32, position: UInt64)]) {
+        for (number, pass, position) in ends {
+            guard let before = self.units[number], before.pass == pass else { continue }
+            if position > before.read { self.skip(number, to: position) }
+            guard let unit = self.units[number], unit.phase == .draining, unit.read >= unit.end else { continue }
+            // What drains of the whole topic may still come behind a partition.
+            if unit.key.partition != nil, let whole = self.unit(SetAsideKey(unit.key.topic), turn: unit.turn) {
+                guard self.isBehindPartitions(self.units[whole]!) else { continue }
+            }
+            self.units[number]!.phase = .closing
+            self.changed(unit.key.topic)
+        }
+    }
+
+    /// The last events of a unit can't be read any more: the log has told of it, and they are passed like settled ones.
+    private mutating func skip(_ number: UInt64, to position: UInt64) {
+        guard var unit = self.units[number] else { return }
+        // What was handed out between two such is settled by itself, and with it what is missing before it.
+        unit.lost = (unit.lost.flatMap { $0.upperBound == unit.read ? $0.lowerBound : nil } ?? unit.read)..<position
+        unit.read = position
+        unit.end = max(unit.end, position)
+        self.units[number] = unit
+        self.settleAhead(number)
+    }
+
+    /// What was read is in the log, also if the word that it was stored is still to come.
+    mutating func hasRead(_ number: UInt64, pass: UInt32, through position: UInt64, acceptedAt: Int64) {
+        guard let unit = self.units[number], unit.pass == pass else { return }
+        self.units[number]!.read = position
+        self.units[number]!.end = max(unit.end, position)
+        self.units[number]!.readTimes.append((position, acceptedAt))
+    }
+
+    /// Everything of a unit below a position, which was read, is settled.
+    mutating func settle(_ number: UInt64, pass: UInt32, through position: UInt64) {
+        guard var unit = self.units[number], unit.pass == pass, position > unit.settled else { return }
+        unit.bytes -= Int(Double(unit.bytes) * Double(position - unit.settled) / Double(unit.events))
+        unit.settled = position
+        unit.failures = 0
+        unit.needsProbe = false
+        while let first = unit.readTimes.first, first.end <= position { unit.readTimes.removeFirst() }
+        if let next = unit.readTimes.first { unit.oldestAcceptedAt = next.acceptedAt }
+        self.units[number] = unit
+        self.moved.insert(number)
+        self.settleAhead(number)
+    }
+}

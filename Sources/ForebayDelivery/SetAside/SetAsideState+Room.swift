@@ -1,0 +1,73 @@
+/// What there is no room for in the log.
+extension SetAsideState {
+    /// There is no room to set these aside. Where nothing of a unit is in the log, nor with a producer, its events go back to the stage
+    /// that they left: its topic or partition may be there again, and nobody else asks for it.
+    ///
+    /// - Returns: the units that are gone so, and the tokens of their events that a producer delivered after they had left.
+    mutating func takeBack(_ numbers: Set<UInt64>, from way: DeliveryWay) -> (units: Set<UInt64>, delivered: Set<UInt64>) {
+        let own = numbers.filter { number in
+            // What a producer has is not only here.
+            guard let unit = self.units[number], !unit.isInLog, unit.held == 0, unit.pendingCount == unit.pending[way] ?? 0 else {
+                return false
+            }
+            guard self.waits[unit.key.topic] == nil else { return false }
+            return self.numbers[unit.key.topic]?.contains { self.units[$0]!.turn < unit.turn } != true
+        }
+        // Newer events of a partition's keys may be among those of the whole topic: the partition's must not come behind them.
+        let taken = own.filter { number in
+            guard let unit = self.units[number], unit.key.partition != nil else { return true }
+            return self.unit(SetAsideKey(unit.key.topic), turn: unit.turn).map(own.contains) ?? true
+        }
+        var delivered: Set<UInt64> = []
+        for number in taken {
+            let unit = self.units[number]!
+            let key = unit.key
+            for (_, token) in unit.pendingHeld[way] ?? []
+            where self.held.removeValue(forKey: Token(way: way, number: token))?.isDelivered ?? false { delivered.insert(token) }
+            self.drop(unit)
+            self.takenBack[key] = TakenBack(way: way, number: number, events: unit.events, since: unit.since)
+        }
+        return (taken, delivered)
+    }
+
+    /// There is no room for what the drain had on its way, and it stands in the log already. The drain reads it again where it has read it.
+    ///
+    /// - Parameter units: where it was on its way to, and how many bytes.
+    /// - Returns: the tokens of its events that a producer delivered after they had left.
+    mutating func letGo(_ units: [UInt64: Int]) -> Set<UInt64> {
+        var delivered: Set<UInt64> = []
+        for (number, bytes) in units {
+            guard var unit = self.units[number] else { continue }
+            for (_, token) in unit.pendingHeld[.aside] ?? [] {
+                guard let held = self.held.removeValue(forKey: Token(way: .aside, number: token)) else { continue }
+                if held.isDelivered { delivered.insert(token) } else { unit.held -= 1 }
+            }
+            let events = unit.events
+            (unit.pending[.aside], unit.pendingHeld[.aside]) = (nil, nil)
+            unit.bytes -= bytes
+            self.units[number] = unit
+            self.nextDue = 0
+            if unit.isInLog {
+                self.endIfEmpty(number)
+            } else if unit.events == 0 {
+                self.drop(unit)
+                self.takenBack[unit.key] = TakenBack(way: .aside, number: number, events: events, since: unit.since)
+            }
+        }
+        return delivered
+    }
+
+    /// Whether a partition's events went back, and nobody was told yet that they go direct.
+    var hasTakenPartitionBack: Bool { self.takenBack.contains { $0.key.partition != nil && $0.value.way == .direct } }
+
+    /// What went back to its stage has not come again for a while.
+    ///
+    /// - Parameter topic: one whose events are all delivered; none: of all.
+    mutating func wentDirect(_ way: DeliveryWay, of topic: String? = nil) {
+        for (key, unit) in self.takenBack where unit.way == way && (topic == nil || key.topic == topic) {
+            self.notes.append(.left(key, events: unit.events, since: unit.since))
+            self.gone.append(unit.number)
+            self.takenBack[key] = nil
+        }
+    }
+}

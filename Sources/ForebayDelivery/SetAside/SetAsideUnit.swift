@@ -1,0 +1,68 @@
+/// One unit as the stages see it: its place in the log, and who is at it.
+///
+///     waiting --time over, no producer holds any of it--> asking --its topic is there--> draining --all is read--> closing --all is
+///        ^                                                  |                              |                         | settled--> gone
+///        `--------------------------------- not now --------+------------------------------+-------------------------'
+///
+/// Positions count the unit's own events from 0:
+///
+///     0 ... settled | ... ahead ... | end: durable | pending: on their way into the log
+///
+/// `end` is what the log says, when it has stored something or when a reader found it there, whichever comes first: never a count.
+struct SetAsideUnit {
+    enum Phase: Equatable {
+        case waiting(until: UInt64)
+        /// The cluster is asked for its topic.
+        case asking
+        case draining
+        case closing
+    }
+
+    let number: UInt64
+    let key: SetAsideKey
+    /// Of its topic when it was set aside; 0: not known.
+    let partitionCount: Int32
+    var code: String
+    var reason: String
+    /// ms since 1970.
+    let since: Int64
+    /// When its first event that is not settled was accepted, ms since 1970.
+    var oldestAcceptedAt: Int64
+    /// Since when it is seen to be that, monotonic, in ns; none: from now on.
+    var oldestSeenAt: UInt64?
+    var settled: UInt64 = 0
+    var end: UInt64 = 0
+    /// How many are on their way into the log, by the stage that they leave. Where they will stand only the log knows, once they do.
+    var pending: [DeliveryWay: Int] = [:]
+    /// Of those, the ones that a producer was given before: which, counted from the first that is on its way, and their tokens.
+    var pendingHeld: [DeliveryWay: [(index: Int, token: UInt64)]] = [:]
+    /// Of what is not settled, about.
+    var bytes = 0
+    /// Where several logs have events of its topic: which comes when.
+    var turn = 0
+    /// The log has it in its table.
+    var isInLog = false
+    var phase = Phase.waiting(until: 0)
+    /// Tries since its last delivery.
+    var failures = 0
+    /// The last try failed at a delivery: the topic being there does not say that it takes events.
+    var needsProbe = false
+    /// Of its events, those that a producer was given before they were set aside, and has not reported.
+    var held = 0
+    /// Settled ahead of those before them.
+    var ahead: Set<UInt64> = []
+    /// Which try to deliver it this is: what an earlier one read or settles late does not count.
+    var pass: UInt32 = 0
+    /// How far this pass has read, and when what it read and has not settled was accepted.
+    var read: UInt64 = 0
+    var readTimes: [(end: UInt64, acceptedAt: Int64)] = []
+    /// Behind what this pass handed out: can't be read any more.
+    var lost: Range<UInt64>?
+
+    var pendingCount: Int { self.pending.values.reduce(0, +) }
+    /// In the log and not settled.
+    var durable: UInt64 { self.end - self.settled }
+    var events: UInt64 { self.durable + UInt64(self.pendingCount) }
+
+    var isWaiting: Bool { if case .waiting = self.phase { true } else { false } }
+}

@@ -1,0 +1,103 @@
+import ForebayKafka
+
+/// Partitions that stand still although the cluster answers.
+extension DeliveryState {
+    struct Stall: Equatable {
+        let topic: String
+        let partition: Int32
+        /// When it last moved.
+        let movedAt: UInt64
+        var code = KafkaErrorCode.timedOut
+    }
+
+    /// Looks for partitions that have not moved for long although the cluster answers.
+    ///
+    /// A tenth of the patience is left to one that fills the drain's queue: it is read again later, and others wait for their turn.
+    ///
+    /// - Returns: whether all were looked at; otherwise the next call goes on.
+    @discardableResult
+    mutating func checkStalls(now: UInt64) -> Bool {
+        let isCrowded = self.way == .aside && !self.wantsMore
+        let patience = UInt64(self.configuration.partitionPatience)
+        let first = self.stallsLookedAt < self.partitions.count ? self.stallsLookedAt : 0
+        if first == 0 {
+            self.clearCrowd(now: now)
+            self.stallSeen = nil
+        }
+        let end = min(self.partitions.count, first + self.configuration.stallsPerLook)
+        self.stallsLookedAt = end
+        for place in first..<end where self.partitions[place].unsettled > 0 {
+            self.checkStall(of: place, patience: isCrowded ? patience / 10 : patience, now: now)
+        }
+        if end == self.partitions.count { self.stall = self.stallSeen }
+        return end == self.partitions.count
+    }
+
+    /// Partitions whose events go alone, since some were refused, give way when they fill the queue from one look to the next: what can be
+    /// delivered at once stands behind them. The drain goes on with them, alone as well.
+    private mutating func clearCrowd(now: UInt64) {
+        guard self.way == .direct, !self.wantsMore, self[.single].outstanding > 0 else {
+            self.isCrowded = false
+            return
+        }
+        let slow = self.partitions.indices.filter {
+            self.partitions[$0].queued > 0 && (self.partitions[$0].aloneLeft > 0 || self.partitions[$0].isAlone)
+        }
+        var bytes = 0
+        for place in slow { self.forEachUnsettled(of: place) { bytes += Int($0.flights[$1].bytes) } }
+        let wasCrowded = self.isCrowded
+        self.isCrowded = bytes >= self.configuration.queueLimit / 2
+        guard self.isCrowded, wasCrowded else { return }
+        self.isCrowded = false
+        for place in slow where self.partitions[place].aside == .none {
+            let refusal = self.topics[self.partitions[place].topic].refusal
+            self.fail(partition: place, Self.crowd(after: refusal.code, isOfEvent: refusal.isOfEvent), byDelivery: true, now: now)
+        }
+    }
+
+    /// Why a partition's events go alone. Its neighbours' refusals count: they get the same events.
+    private static func crowd(after code: KafkaErrorCode, isOfEvent: Bool) -> KafkaFailure {
+        if isOfEvent { return KafkaFailure(code, reason: "events were refused for good, so those behind them go one at a time") }
+        switch code {
+        // Said of a batch it is said of no event: none is known to be too large.
+        case .none, .messageTooLarge:
+            return KafkaFailure(.batchTooLarge, reason: "the topic takes no batch that large, so its events go one at a time")
+        default: return KafkaFailure(code, reason: "a batch was refused, so its events go one at a time")
+        }
+    }
+
+    private mutating func note(_ partition: PartitionState, silent: UInt64) {
+        guard self.way == .direct, partition.aside == .none, silent >= UInt64(self.configuration.stallTold),
+            partition.movedAt < self.stallSeen?.movedAt ?? .max
+        else { return }
+        self.stallSeen = Stall(
+            topic: self.topics[partition.topic].name, partition: partition.number, movedAt: partition.movedAt,
+            code: partition.notTaken.isError ? partition.notTaken : .timedOut)
+    }
+
+    private mutating func checkStall(of place: Int, patience: UInt64, now: UInt64) {
+        let partition = self.partitions[place]
+        guard partition.aside != .closing || self.way == .aside else { return }
+        let silent = now - min(now, partition.movedAt)
+        let learned = self.topics[partition.topic].learnedAt
+        if silent > patience / 4 || partition.isLeaderless, now - min(now, learned) >= UInt64(self.configuration.metadataRetry) {
+            self.want(partition.topic, by: .main)
+        }
+        guard silent >= patience || self.way == .aside && partition.isLeaderless else { return self.note(partition, silent: silent) }
+        // An answer from within the silence tells that the cluster is there; without one all of it may be away.
+        guard learned >= partition.movedAt + patience / 4 || partition.isLeaderless,
+            now - min(now, learned) <= UInt64(self.configuration.partitionPatience) / 2
+        else { return }
+        self.fail(partition: place, Self.cause(of: partition, silent: silent), byDelivery: false, now: now)
+    }
+
+    private static func cause(of partition: PartitionState, silent: UInt64) -> KafkaFailure {
+        if partition.isLeaderless { return KafkaFailure(.leaderNotAvailable, reason: "the partition has no leader") }
+        switch partition.notTaken {
+        case .none: return KafkaFailure(.timedOut, reason: "no delivery for \(silent / 1000) s, though the cluster answers")
+        case .queueFull:
+            return KafkaFailure(.queueFull, reason: "an event is larger than all that this client may hold (queue.buffering.max.kbytes)")
+        default: return KafkaFailure(partition.notTaken, reason: "this client does not take the event: \(partition.notTaken.text)")
+        }
+    }
+}

@@ -1,0 +1,332 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTestKit
+import Testing
+
+@testable import ForebayDelivery
+
+/// Events that brokers refuse for good, one after the other.
+@Suite("Forward state: runs of refused events")
+struct DeliveryStateRefusalTests {
+    /// The main producer's batch is refused; what stands behind it comes back, and its successor is there.
+    private func refuse(_ driver: inout Driver, _ batch: [UInt64], _ code: KafkaErrorCode = .invalidRecord) {
+        let behind = Set(driver.sent.filter { $0.slot == .main }.map(\.number)).sorted().filter { flight in
+            !batch.contains(flight) && driver.state.flights.contains(flight)
+                && driver.state.flights[UInt32(truncatingIfNeeded: flight)].status == .sent
+        }
+        driver.report(batch, code)
+        driver.state.failed(.main, now: driver.now)
+        driver.report(behind, .purgedInQueue)
+        for slot in driver.state.slotsToClose(now: driver.now) { driver.state.closed(slot, now: driver.now) }
+        driver.pump()
+        driver.learn()
+        driver.pump()
+    }
+
+    private func slots(_ driver: Driver, _ flights: [UInt64]) -> [ProducerSlot] {
+        flights.map { flight in driver.sent.last { $0.number == flight }!.slot }
+    }
+
+    @Test("a run costs one producer: those behind the first go alone, in their order, until one is delivered")
+    func run() {
+        var driver = Driver()
+        driver.admit(8)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        for flight in 0..<5 as Range<UInt64> {
+            #expect(flight == 0 || driver.pump() == [flight])
+            #expect(self.slots(driver, [flight]) == [.single])
+            driver.report([flight], .invalidRecord, from: .single)
+        }
+        #expect(driver.state.deaths.map(\.flight) == [0, 1, 2, 3, 4] && driver.state[.main].isOpen)
+        #expect(driver.pump() == [5] && self.slots(driver, [5]) == [.single])
+        driver.report([5], from: .single)
+        let rest = driver.pump()
+        #expect(rest == [6, 7] && self.slots(driver, rest) == [.main, .main])
+    }
+
+    @Test("what goes alone and finds no partition any more, for it is gone or set aside, goes alone no longer", arguments: [true, false])
+    func aloneNoLonger(isGone: Bool) {
+        var driver = Driver()
+        driver.admit(1, partition: 2)
+        driver.learn(partitions: 3)
+        driver.pump()
+        driver.report([0], .invalidRecord)
+        #expect(driver.topic().alone == 1)
+        // Fewer partitions: it leaves its place.
+        driver.state.topics[0].nextCount = 1
+        driver.state.recallIfSettled(0)
+        #expect(driver.topic().waiting.count == 1)
+        driver.state.topics[0].nextCount = nil
+        if !isGone { driver.state.see("t", SetAsideTopic(partitions: [2: .aside], partitionCount: 3), at: driver.now) }
+        driver.state.wantAll()
+        driver.learn(partitions: isGone ? 2 : 3)
+        #expect(driver.state.deaths.map(\.code) == (isGone ? [.unknownPartition] : []))
+        #expect(driver.state.leaving.map(\.flights) == (isGone ? [] : [[0]]))
+        driver.verify()
+        #expect(driver.topic().alone == 0)
+    }
+
+    @Test("a record that is refused does not make its producer's successor come later each time; other fatal errors do")
+    func delays() {
+        for isRefusal in [true, false] {
+            var driver = Driver()
+            var delays: [UInt64] = []
+            for round in 0..<4 as Range<UInt64> {
+                driver.admit(1, topic: "t\(round)")
+                driver.learn()
+                driver.pump()
+                driver.report([round], isRefusal ? .invalidRecord : .outOfOrderSequence)
+                driver.state.failed(.main, now: driver.now)
+                driver.state.closed(.main, now: driver.now)
+                guard case .closed(let until) = driver.state[.main].phase else {
+                    Issue.record("it is not closed")
+                    return
+                }
+                delays.append(until - driver.now)
+                driver.wait(10_000)
+            }
+            #expect(delays == (isRefusal ? [0, 0, 0, 0] : [500, 1000, 2000, 4000]))
+        }
+    }
+
+    @Test("a record that was refused excuses its own producer, and not the next one")
+    func nextDelay() {
+        var driver = Driver()
+        driver.admit(1)
+        driver.learn()
+        driver.report(driver.pump(), .invalidRecord)
+        for delay in [0, 500] as [UInt64] {
+            driver.state.failed(.main, now: driver.now)
+            driver.state.closed(.main, now: driver.now)
+            #expect(driver.state[.main].phase == .closed(until: driver.now + delay))
+            driver.state.opened(.main)
+        }
+    }
+
+    @Test("refused again soon, twice as many go alone; after many that went together, one is enough again")
+    func caution() {
+        var driver = Driver { $0.partitionWindow = 1 << 30 }
+        driver.learn()
+        var next: UInt64 = 0
+        var left: [Int] = []
+        for round in 0..<13 {
+            driver.verifies = round < 7  // Counting hundreds at each of as many steps takes long.
+            driver.admit(round == 11 ? 3000 : 5)
+            driver.learn()
+            var sent = driver.pump()
+            #expect(self.slots(driver, sent).allSatisfy { $0 == .main }, "round \(round)")
+            if round == 11 {
+                driver.report(Array(sent.dropLast(2)))
+                sent = Array(sent.suffix(2))
+            }
+            next = sent[0]
+            self.refuse(&driver, [next])
+            left.append(driver.partition(0).aloneLeft)
+            driver.admit(left.last! + 5)
+            var first = true
+            while driver.partition(0).unsettled > 0 {
+                let flights = driver.sent.suffix(1).map(\.number).filter {
+                    driver.state.flights.contains($0) && driver.state.flights[UInt32(truncatingIfNeeded: $0)].status == .sent
+                }
+                let flight = flights.isEmpty ? driver.pump() : flights
+                guard let one = flight.first else {
+                    Issue.record("it stands still in round \(round)")
+                    return
+                }
+                let slot = self.slots(driver, [one])[0]
+                if slot == .main {
+                    driver.report(flight)
+                } else {
+                    driver.report([one], first ? .invalidRecord : .none, from: .single)
+                }
+                first = false
+            }
+        }
+        #expect(left == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1, 2])
+    }
+
+    @Test("the other partitions of its topic begin with one alone; other topics go on together")
+    func siblings() {
+        var driver = Driver()
+        driver.admit(3, partition: 0)
+        driver.admit(3, partition: 1)
+        driver.admit(3, topic: "other")
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        let again = driver.sent.suffix(5)
+        #expect(again.filter { $0.slot == .single }.map(\.number).sorted() == [0, 3])
+        #expect(again.filter { $0.slot == .main }.map(\.number) == [6, 7, 8])
+        driver.report([3], from: .single)
+        #expect(driver.pump() == [4, 5] && driver.sent.suffix(2).allSatisfy { $0.slot == .main }, "one was enough")
+    }
+
+    @Test("refused alone, as many go alone anew; each that is delivered is one less")
+    func anew() {
+        var driver = Driver()
+        driver.admit(4)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        let place = driver.place(0)
+        (driver.state.partitions[place].caution, driver.state.partitions[place].aloneLeft) = (4, 2)
+        driver.report([0], .invalidRecord, from: .single)
+        #expect(driver.partition(0).aloneLeft == 4 && driver.pump() == [1])
+        driver.report([1], from: .single)
+        #expect(driver.partition(0).aloneLeft == 3 && driver.pump() == [2])
+    }
+
+    @Test("refused again before 1024 went together it was too soon, and twice as many go alone", arguments: [(1023, 2), (1024, 1)])
+    func soon(together: Int, alone: Int) {
+        var driver = Driver { $0.partitionWindow = 1 << 30 }
+        driver.admit(2)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        driver.report([0], from: .single)
+        #expect(driver.partition(0).caution == 1 && driver.partition(0).aloneLeft == 0)
+        driver.admit(together)
+        let sent = driver.pump()
+        #expect(sent.count == together + 1 && self.slots(driver, sent).allSatisfy { $0 == .main })
+        driver.report(Array(sent.dropLast()))
+        #expect(driver.partition(0).deliveredTogether == together)
+        driver.report([sent.last!], .invalidRecord)
+        #expect(driver.partition(0).aloneLeft == alone && driver.partition(0).deliveredTogether == 0)
+    }
+
+    // MARK: Long runs
+
+    @Test("events that go alone and fill the queue from one look to the next make room for those behind; what flows never does")
+    func crowd() throws {
+        var driver = Driver { $0.queueLimit = 2000 }
+        driver.admit(40, size: 40)
+        driver.admit(5, topic: "other")
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        driver.admit(60, topic: "other")
+        driver.admit(1, partition: 1)
+        #expect(driver.pump().contains(105) && driver.partition(1).isAlone, "nothing stands behind it")
+        driver.admit(60, topic: "other")
+        #expect(!driver.state.wantsMore && driver.partition(0).queued == 39)
+        driver.state.checkStalls(now: driver.now)
+        #expect(driver.partition(0).aside == .none)
+        driver.wait(1000)
+        driver.state.checkStalls(now: driver.now)
+        driver.verify()
+        #expect(driver.partition(0).aside == .aside && driver.partition(0, of: "other").aside == .none)
+        let leaving = driver.state.takeLeaving()
+        try #require(leaving.count == 1)
+        #expect(leaving.map(\.departure.key) == [SetAsideKey("t", 0)] && leaving[0].flights == Array(0..<40))
+        #expect(leaving[0].departure.failure.code == .invalidRecord && leaving[0].departure.held.map(\.token) == [0])
+        #expect(driver.topic().assigned == 1 && driver.partition(1).aside == .none)
+    }
+
+    @Test("half of the queue is a crowd, one byte less is none", arguments: [0, 1])
+    func halfOfTheQueue(more: Int) {
+        var sizes = Driver()
+        sizes.admit(1, size: 40)
+        let size = Int(sizes.state.flights[0].bytes)
+        var driver = Driver { $0.queueLimit = 2 * (11 * size + more) }
+        driver.admit(11, size: 40)
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        driver.admit(100, topic: "other", size: 40)
+        for _ in 0..<2 { driver.state.checkStalls(now: driver.now) }
+        #expect(!driver.state.wantsMore && driver.state.takeLeaving().map(\.departure.key) == (more == 0 ? [SetAsideKey("t", 0)] : []))
+    }
+
+    @Test("after a crowd has given way it takes two more looks until the next does; what closes is left alone", arguments: [true, false])
+    func nextCrowd(isClosing: Bool) {
+        var driver = Driver { $0.queueLimit = 2000 }
+        driver.admit(20, size: 40)
+        if isClosing { driver.admit(20, partition: 1, size: 40) }
+        driver.learn()
+        driver.pump()
+        self.refuse(&driver, [0])
+        if isClosing { driver.state.partitions[driver.place(1)].aside = .closing }
+        driver.admit(60, topic: "other")
+        var left: [[Int32?]] = []
+        for look in 0..<4 {
+            #expect(driver.state[.single].outstanding > 0)
+            driver.state.checkStalls(now: driver.now)
+            left.append(driver.state.takeLeaving().map(\.departure.key.partition))
+            guard look == 1, !isClosing else { continue }
+            driver.admit(20, partition: 1, size: 40)
+            driver.pump()
+            driver.admit(60, topic: "other")
+        }
+        #expect(left == [[], [0], [], isClosing ? [] : [1]])
+    }
+
+    @Test("so do those whose next event is to go alone and waits for room in its producer")
+    func crowdThatWaits() {
+        var driver = Driver { $0.queueLimit = 4000 }
+        driver.admit(2)
+        driver.admit(40, partition: 1, size: 40)
+        driver.learn()
+        driver.pump()
+        driver.report([0], .invalidRecord)
+        driver.state.failed(.main, now: driver.now)
+        driver.report(Array(1..<42), .purgedInQueue)
+        for slot in driver.state.slotsToClose(now: driver.now) { driver.state.closed(slot, now: driver.now) }
+        driver.pump()
+        driver.learn()
+        #expect(driver.pump { $0 == 0 ? .none : .queueFull } == [0])
+        #expect(driver.partition(0).isAlone && !driver.partition(1).isAlone && driver.partition(1).aloneLeft == 1)
+        driver.admit(60, topic: "other", size: 30)
+        #expect(!driver.state.wantsMore)
+        for _ in 0..<2 { driver.state.checkStalls(now: driver.now) }
+        driver.verify()
+        let leaving = driver.state.takeLeaving()
+        #expect(leaving.map(\.departure.key) == [SetAsideKey("t", 0), SetAsideKey("t", 1)])
+        #expect(leaving.map(\.flights) == [[0, 1], Array(2..<42)])
+    }
+
+    @Test("the reason is the topic's: a batch too large is no event's fault, and its neighbours' refusal is theirs too")
+    func crowdOfNeighbours() throws {
+        for (batch, single, told, words) in [
+            (.messageTooLarge, nil, .batchTooLarge, "no batch that large"),
+            (.messageTooLarge, .messageTooLarge, .messageTooLarge, "refused for good"),
+            (.invalidRecord, nil, .invalidRecord, "a batch was refused"), (.invalidRecord, .invalidRecord, .invalidRecord, "for good"),
+            (.invalidTimestamp, nil, .invalidTimestamp, "a batch was refused"),
+        ] as [(KafkaErrorCode, KafkaErrorCode?, KafkaErrorCode, String)] {
+            var driver = Driver { $0.queueLimit = 2000 }
+            driver.admit(40, partition: 1, size: 40)
+            driver.admit(3, partition: 0)
+            driver.learn()
+            driver.pump()
+            self.refuse(&driver, [40], batch)  // Of partition 0: partition 1 was never refused anything.
+            if let single { driver.report([40], single, from: .single) } else { driver.report([40], from: .single) }
+            driver.admit(60, topic: "other")
+            driver.state.checkStalls(now: driver.now)
+            driver.wait(1000)
+            driver.state.checkStalls(now: driver.now)
+            let failure = try #require(driver.state.takeLeaving().first { $0.departure.key == SetAsideKey("t", 1) }).departure.failure
+            #expect(failure.code == told && failure.reason.contains(words), "\(batch): \(failure)")
+        }
+    }
+
+    @Test("a look in between at which none is on its way, the drain: nothing gives way")
+    func noCrowd() {
+        for (way, isFull) in [(DeliveryWay.direct, false), (.aside, true)] {
+            var driver = Driver(way) { $0.queueLimit = 2000 }
+            if way == .direct { driver.admit(40, size: 40) } else { driver.admit(200, unit: 1, partition: 0) }
+            driver.learn()
+            driver.pump()
+            self.refuse(&driver, [0])
+            driver.state.checkStalls(now: driver.now)
+            driver.wait(1000)
+            if !isFull {
+                driver.report([0], .invalidRecord, from: .single)
+                driver.state.checkStalls(now: driver.now)  // Nothing is on its way.
+                driver.pump()
+            }
+            driver.state.checkStalls(now: driver.now)
+            #expect(driver.partition(0).aside == .none && driver.state.takeLeaving().isEmpty && driver.state.refusals.isEmpty)
+        }
+    }
+}

@@ -1,0 +1,223 @@
+import ForebayCore
+import ForebayKafka
+import ForebayNet
+import ForebaySpool
+import ForebayTelemetry
+import ForebayTestKit
+import Foundation
+import Synchronization
+import Testing
+
+@testable import ForebayDelivery
+
+/// What is set aside, over its log on a disk that fails as a test says.
+@Suite("Set aside on disk", .timeLimit(.minutes(1)))
+struct SetAsideOnDiskTests {
+    private final class World: Sendable {
+        let disk = FaultDisk()
+        let log: SetAsideLog
+        let setAside: SetAside
+        private let threads = SpoolThreads()
+        private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("forebay-aside-\(UUID().uuidString)").path
+
+        init() throws {
+            let (disk, threads) = (self.disk, self.threads)
+            let budget = try SpoolBudget(capacity: 1 << 30, directory: self.folder, disk: disk)
+            let metrics = SpoolMetrics(MetricsRegistry())
+            self.log = try SetAsideLog(directory: self.folder + "/log", disk: disk) { folder throws(ForebayError) in
+                var configuration = SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 4 << 20) { fatalError("\($0)") }
+                configuration.disk = disk
+                return try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
+            }
+            self.setAside = SetAside(
+                route: "r", log: self.log, properties: KafkaProperties(client: ["bootstrap.servers": "127.0.0.1:1"]),
+                configuration: DeliverySettings(), surroundings: .real)
+            self.setAside.begin(.direct) {}
+            self.setAside.begin(.aside) {}
+        }
+
+        deinit { try? FileManager.default.removeItem(atPath: self.folder) }  // A courtesy.
+
+        var executor: any SerialExecutor { ThreadExecutor(label: "reader") }
+
+        /// Events leave the direct stage.
+        func depart(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) -> (unit: UInt64, batch: Batch) {
+            var departure = SetAsideState.Departure(
+                key: SetAsideKey(topic, partition), partitionCount: 3, failure: KafkaFailure(.unknownTopicOrPartition),
+                acceptedAt: acceptedAt)
+            (departure.count, departure.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
+            var generator = SystemRandomNumberGenerator()
+            let batch = EventFactory.batch(
+                values.map { .init(topic, value: $0, id: String($0.prefix(8))) }, spool: .random(using: &generator), first: 0)
+            return (self.setAside.depart([departure], from: .direct)[0].number, batch)
+        }
+
+        func add(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) async throws {
+            let leaving = self.depart(topic, values, partition: partition, acceptedAt: acceptedAt)
+            self.setAside.stored(try await self.setAside.append([leaving]), from: .direct, now: 0)
+        }
+
+        /// A topic's units are asked for and found.
+        func find(_ topic: String) {
+            self.setAside.found([DeliveryState.Found(topic: topic, leaderless: [], partitionCount: .max)], now: 1000)
+        }
+    }
+
+    @Test("units whose slots can't be written while they are drained and appended to: each event counts once, and none is left behind")
+    func fullTable() async throws {
+        let world = try World()
+        let setAside = world.setAside
+        let topics = ["a", "b", "c"]
+        for topic in topics { try await world.add(topic, ["1", "2"]) }
+        _ = setAside.due(now: 1000)
+        for topic in topics { world.find(topic) }
+        let readings = setAside.takeReading().start.sorted { $0.unit < $1.unit }
+        for reading in readings { setAside.hasRead(reading.unit, pass: reading.pass, through: 2, acceptedAt: 7) }
+        // More is on its way into the log while the drain settles what was there, and the disk is full.
+        let more = topics.map { world.depart($0, ["3"]) }
+        for reading in readings { setAside.settle(reading.unit, pass: reading.pass, through: 2) }
+        world.disk.fail { call, path in call == .write && path.hasSuffix("/units") ? ENOSPC : nil }
+        setAside.stored(try await setAside.append(more), from: .direct, now: 0)
+        #expect(setAside.events == 3 && world.log.units.map(\.end) == [3, 3, 3])
+        try await world.add("b", ["4"])
+        world.disk.fail(nil)
+        try await world.add("c", ["4"])
+        for (reading, end) in zip(readings, [3, 4, 4] as [UInt64]) {
+            setAside.hasRead(reading.unit, pass: reading.pass, through: end, acceptedAt: 7)
+            setAside.settle(reading.unit, pass: reading.pass, through: 3)
+        }
+        #expect(setAside.topics == ["b", "c"] && world.log.units.map(\.number) == readings.dropFirst().map(\.unit))
+        for reading in readings { setAside.settle(reading.unit, pass: reading.pass, through: 4) }
+        #expect(setAside.isEmpty && world.log.units.isEmpty)
+        await world.log.close()
+    }
+
+    @Test("every unit that can be delivered is read, however many others take their time, near to it in the log or far")
+    func manyPasses() async throws {
+        let world = try World()
+        let filling = String(repeating: "f", count: 100_000)
+        for number in 0..<12 {
+            try await world.add("t\(number)", ["first"])
+            // Far from the next one, in a segment of its own.
+            if number % 3 == 0 { for _ in 0..<50 { try await world.add("filling", [filling]) } }
+        }
+        #expect(world.setAside.due(now: 1000).count == 13)
+        let source = SetAsideSource(world.setAside, executor: world.executor, readAheadBytes: 1 << 20, surroundings: .real)
+        let read = Happenings<String>()
+        let task = Task {
+            for await batch in source.batches() {
+                batch.forEachEvent { event, _ in read.add(String(decoding: event.topic, as: UTF8.self)) }
+            }
+        }
+        for number in 0..<12 {
+            // What was read of the others is with their brokers, and not settled.
+            world.find("t\(number)")
+            #expect(await eventually { read.all.contains("t\(number)") }, "unit \(number)")
+        }
+        // They are read on, each in its turn.
+        for number in [7, 0, 11] {
+            try await world.add("t\(number)", ["second"])
+            #expect(await eventually { read.all.count { $0 == "t\(number)" } == 2 }, "unit \(number)")
+        }
+        #expect(read.all.count == 15, "nothing twice")
+        source.close()
+        task.cancel()
+        await world.log.close()
+    }
+
+    @Test("logs that hold events of one topic take turns, the oldest events first; what newer ones are added to comes last")
+    func logsInTurns() async throws {
+        let worlds = try (0..<4).map { _ in try World() }
+        for (world, time) in zip(worlds, [20, 5, 10] as [Int64]) { try await world.add("t", ["1", "2"], acceptedAt: time) }
+        try await worlds[1].add("other", ["1"])
+        SetAside.order("t", in: worlds.dropLast().reversed().map(\.setAside), ends: [worlds[3].setAside])
+        try await worlds[3].add("t", ["3", "4"], acceptedAt: 1)
+        for (turn, place) in [1, 2, 0, 3].enumerated() {
+            #expect(worlds.map { $0.setAside.due(now: 1000)["t"] != nil } == (0..<4).map { $0 == place }, "turn \(turn)")
+            worlds[place].find("t")
+            for reading in worlds[place].setAside.takeReading().start {
+                worlds[place].setAside.hasRead(reading.unit, pass: reading.pass, through: 2, acceptedAt: 7)
+                worlds[place].setAside.settle(reading.unit, pass: reading.pass, through: 1)
+                #expect(worlds.allSatisfy { $0.setAside.due(now: 2000)["t"] == nil }, "some of it is left")
+                worlds[place].setAside.settle(reading.unit, pass: reading.pass, through: 2)
+            }
+        }
+        #expect(worlds.map { $0.setAside.topics } == [[], ["other"], [], []])
+        // The next time is as if there had been none.
+        try await worlds[3].add("t", ["5"])
+        #expect(worlds[3].setAside.due(now: 3000)["t"] != nil)
+        for world in worlds { await world.log.close() }
+    }
+
+    @Test("a unit that can be delivered gets its turn beside long ones")
+    func turns() async throws {
+        let world = try World()
+        let filling = String(repeating: "f", count: 100_000)
+        for _ in 0..<60 { for number in 0..<6 { try await world.add("long\(number)", [filling]) } }
+        try await world.add("short", ["only"])
+        _ = world.setAside.due(now: 1000)
+        let source = SetAsideSource(world.setAside, executor: world.executor, readAheadBytes: 128 << 10, surroundings: .real)
+        var batches = source.batches().makeAsyncIterator()
+        // Those begin one after the other, each with much to read.
+        for number in 0..<6 {
+            world.find("long\(number)")
+            for _ in 0..<5 { _ = await batches.next() }
+        }
+        world.find("short")
+        var before = 0
+        while let batch = await batches.next() {
+            var isShort = false
+            batch.forEachEvent { event, _ in isShort = event.topic.elementsEqual("short".utf8) }
+            if isShort { break }
+            before += 1
+        }
+        // A turn is 256 KiB of the data, or 8 MiB of others' that it passes over, of the 36 MiB that stand before it.
+        #expect(before < 150, "of 330")
+        source.close()
+        await world.log.close()
+    }
+
+    @Test("whoever is woken finds what it is woken for, and who has ended is woken no more")
+    func wakes() async throws {
+        let world = try World()
+        let setAside = world.setAside
+        let (drain, reader) = (Happenings<[UInt64]>(), Happenings<UInt64>())
+        setAside.begin(.aside) { drain.add([setAside.events, UInt64(setAside.state.withLock { $0.held.count })]) }
+        setAside.read { reader.add(setAside.events) }
+        var departure = SetAsideState.Departure(
+            key: SetAsideKey("t"), partitionCount: 1, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: 5)
+        (departure.count, departure.bytes, departure.held) = (2, 2, [(0, 7)])
+        let unit = setAside.depart([departure], from: .direct)[0].number
+        var generator = SystemRandomNumberGenerator()
+        let batch = EventFactory.batch(
+            ["1", "2"].map { .init("t", value: $0, id: $0) }, spool: .random(using: &generator), first: 0)
+        setAside.stored(try await setAside.append([(unit, batch)]), from: .direct, now: 0)
+        #expect(drain.all.last == [2, 1] && reader.all.last == 2)
+        #expect(!setAside.admission(of: batch).isAccepted, "what comes from the spool is none of its units'")
+        setAside.reported([(token: 7, isDelivered: false)], by: .direct)
+        #expect(drain.all.last == [2, 0])
+        _ = setAside.due(now: 1000)
+        world.find("t")
+        let reading = try #require(setAside.takeReading().start.first)
+        setAside.hasRead(unit, pass: reading.pass, through: 2, acceptedAt: 5)
+        setAside.readAll([(unit, reading.pass, 2)])
+        let count = drain.count
+        setAside.end(.aside, now: 2000)
+        #expect(drain.count == count && setAside.takeChanges(for: .direct).map(\.topic) == ["t"])
+        await world.log.close()
+    }
+
+    @Test("units of one log that follow each other share a turn, and those of others come between")
+    func sharedTurns() async throws {
+        let (one, other) = (try World(), try World())
+        for (world, partition, acceptedAt) in [(one, nil, 1), (one, 1, 2), (other, 2, 3), (one, 3, 4)] as [(World, Int32?, Int64)] {
+            try await world.add("t", ["v"], partition: partition, acceptedAt: acceptedAt)
+        }
+        SetAside.order("t", in: [other.setAside, one.setAside], ends: [one.setAside])
+        func turns(_ world: World) -> [Int32?: Int] {
+            Dictionary(uniqueKeysWithValues: world.setAside.state.withLock { $0.units.values.map { ($0.key.partition, $0.turn) } })
+        }
+        #expect(turns(one) == [nil: 0, 1: 0, 3: 2] && turns(other) == [2: 1])
+        for world in [one, other] { await world.log.close() }
+    }
+}

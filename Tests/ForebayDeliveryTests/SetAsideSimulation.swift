@@ -1,0 +1,400 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTestKit
+
+@testable import ForebayDelivery
+
+/// A route's two states, what they share, and a log in memory, against a ``SimulatedCluster``; keeps the books that the promise is checked by.
+struct SetAsideSimulation {
+    struct Broken: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// Bugs that the checks must catch.
+    enum Plant {
+        case none
+        /// The cursor passes an event that is on its way into the log.
+        case cursorBeforeSync
+        /// Newer events go direct while older ones of their unit are in the log.
+        case newerGoDirect
+        /// The drain sends what a producer of the direct stage still holds.
+        case drainHeld
+    }
+
+    /// One event as the producer gave it.
+    struct Sample {
+        let topic: String
+        let key: String?
+    }
+
+    struct Unit {
+        var events: [Int] = []
+        /// Where the newest pass stands.
+        var position: UInt64 = 0
+        var pass: UInt32 = 0
+        var isRead = false
+    }
+
+    let plant: Plant
+    let configuration: DeliverySettings
+    var cluster: SimulatedCluster
+    var states: [DeliveryWay: DeliveryState] = [:]
+    var shared: SetAsideState
+    var now: UInt64 = 1
+    var samples: [Sample] = []
+    /// How far the direct stage has been given events, and its cursor.
+    var admitted = 0
+    var cursor = 0
+    var buried: Set<Int> = []
+    var unburied: [DeliveryWay: [DeliveryState.Death]] = [.direct: [], .aside: []]
+    var parting: [DeliveryWay: [(flight: UInt64, unit: UInt64, event: Int)]] = [.direct: [], .aside: []]
+    /// The log, by unit: what is durable.
+    var units: [UInt64: Unit] = [:]
+    var everAside: Set<Int> = []
+    var unitsSeen = 0
+    var remade = 0
+    /// A unit of a whole topic waited for those of its partitions.
+    var hasWaited = false
+    var awaySince: UInt64 = 0
+    /// At times the log takes nothing of the drain's; how often the drain let go of something for that.
+    var mayLackRoom = false
+    var lacksRoom = false
+    var letsGo = 0
+    /// Whether the accounts are looked at after every step, which takes its time.
+    var looks = false
+
+    init(seed: UInt64, plant: Plant = .none) {
+        self.plant = plant
+        var configuration = DeliverySettings()
+        configuration.partitionWindow = 4000
+        configuration.queueLimit = 60_000
+        configuration.holdLimit = 1000
+        configuration.retryLimit = 1000
+        configuration.partitionPatience = 800
+        configuration.heldBytes = 40_000
+        self.configuration = configuration
+        self.cluster = SimulatedCluster(seed: seed)
+        for topic in 0..<4 { self.cluster.partitionCounts["topic-\(topic)"] = 3 }
+        self.shared = SetAsideState(configuration: configuration)
+        for way in [DeliveryWay.direct, .aside] { self.begin(way) }
+    }
+
+    private mutating func begin(_ way: DeliveryWay) {
+        self.states[way] = DeliveryState(way: way, configuration: self.configuration, seed: self.cluster.random.next())
+        self.shared.begin(way)
+    }
+
+    /// - Throws: ``Broken`` when the promise is.
+    mutating func run(batches: Int) throws {
+        for _ in 0..<batches {
+            if self.states[.direct]!.wantsMore { self.admit() }
+            for _ in 0..<self.number(1...40) { try self.step() }
+            self.disturb()
+            if self.number(0...40) == 0 { self.end(.direct) }
+            if self.number(0...40) == 0 { self.end(.aside) }
+        }
+        self.cluster.heal()
+        self.lacksRoom = false
+        try self.settle()
+        try self.checkTheEnd()
+    }
+
+    mutating func settle() throws {
+        var steps = 0
+        while self.cursor < self.samples.count || !self.shared.isEmpty || self.states.values.contains(where: { !$0.isIdle }) {
+            if self.admitted < self.samples.count, self.states[.direct]!.wantsMore { self.admit() }
+            try self.step()
+            steps += 1
+            guard steps < 60_000 else { throw Broken(description: "it never settles: \(self.stuck)") }
+        }
+    }
+
+    mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self.cluster.random) }
+
+    private mutating func disturb() {
+        let topic = "topic-\(self.number(0...3))"
+        let place = "\(topic)/\(self.number(0...2))"
+        if self.mayLackRoom, self.number(0...3) == 0 { self.lacksRoom = self.number(0...3) > 0 }
+        switch self.number(0...40) {
+        case 0: self.cluster.missing.insert(topic)
+        case 1: self.cluster.forbidden.insert(topic)
+        case 2, 3: self.cluster.frozen.insert(place)
+        case 4: self.cluster.leaderless.insert(place)
+        case 5:
+            self.cluster.isAway = true
+            self.awaySince = self.now
+        case 6: self.cluster.partitionCounts[topic]! += self.cluster.partitionCounts[topic]! < 6 ? 1 : 0
+        case 7...14: self.cluster.heal()
+        case 15, 16:
+            let count = self.cluster.partitionCounts[topic]!
+            if count > 1 {
+                self.cluster.remake(topic, partitions: self.number(1...count - 1))
+                self.remade += 1
+            }
+        default: break
+        }
+    }
+
+    /// A stage fails and is made anew, at its cursor.
+    mutating func end(_ way: DeliveryWay) {
+        self.cluster.producers[way] = [SimulatedCluster.Producer](repeating: .init(), count: 3)
+        self.parting[way] = []
+        self.unburied[way] = []
+        self.shared.end(way, now: self.now)
+        self.drainEffects()
+        if way == .direct { self.admitted = self.cursor }
+        self.begin(way)
+    }
+
+    // MARK: Events
+
+    mutating func admit() {
+        let first = self.admitted
+        let run = self.number(0...15) == 0 ? "topic-\(self.number(0...3))" : nil  // All of it is refused.
+        while self.samples.count < first + self.number(1...60) {
+            let event = self.samples.count
+            let topic = "topic-\(self.number(0...3))"
+            if topic == run || self.number(0...150) == 0 { self.cluster.poison.insert(event) }
+            self.samples.append(
+                Sample(topic: topic, key: self.number(0...3) == 0 ? nil : "key-\(self.number(0...15))"))
+        }
+        let events = Array(first..<min(self.samples.count, first + 60))
+        self.admitted = first + events.count
+        self.see(.direct)
+        self.states[.direct]!.admit(self.batch(events, .spool(.none), UInt64(first)), now: self.now)
+    }
+
+    private func batch(_ events: [Int], _ lane: Lane, _ first: UInt64) -> Batch {
+        let batch = EventFactory.batch(
+            events.map { EventFactory.Sample(self.samples[$0].topic, key: self.samples[$0].key, value: "v\($0)", timestamp: 1) },
+            spool: .none, first: first)
+        return Batch(
+            lane: lane, origin: nil, first: first, count: batch.count, route: batch.route, acceptedAt: batch.acceptedAt, slab: batch.slab,
+            range: batch.range)
+    }
+
+    private static func number(of event: Event) -> Int {
+        Int(String(decoding: event.value!, as: UTF8.self).dropFirst())!
+    }
+
+    // MARK: One step
+
+    mutating func step() throws {
+        self.now += UInt64(self.number(1...30))
+        for way in [DeliveryWay.direct, .aside] {
+            if self.number(0...10) == 0 { self.states[way]!.checkStalls(now: self.now) }
+            try self.turn(way)
+            self.cluster.step(way, &self.states[way]!, now: self.now)
+            try self.turn(way)
+        }
+        if !self.hasWaited { self.hasWaited = self.shared.units.values.contains(where: self.shared.isBehindPartitions) }
+        if self.number(0...3) == 0 { try self.store(self.number(0...1) == 0 ? .direct : .aside) }
+        self.read()
+    }
+
+    /// As ``DeliveryEngine/turn()`` does.
+    private mutating func turn(_ way: DeliveryWay) throws {
+        try self.exchange(way)
+        _ = self.states[way]!.tick(now: self.now)
+        for slot in self.states[way]!.slotsToClose(now: self.now) {
+            self.cluster.producers[way]![slot.rawValue] = .init()
+            self.states[way]!.closed(slot, now: self.now)
+        }
+        for slot in self.states[way]!.slotsToOpen(now: self.now) { self.states[way]!.opened(slot) }
+        self.learn(way)
+        try self.exchange(way)
+        try self.pump(way)
+        if self.looks { try self.look(way, afterSending: true) }
+        self.bury(way)
+        self.states[way]!.retire()
+        if self.looks { try self.look(way) }
+        for end in self.states[way]!.commits { try self.commit(end) }
+        self.states[way]!.commits = []
+        if self.number(0...9) == 0 { try self.checkLanes(way) }
+        self.states[way]!.notes = []
+        self.states[way]!.closedTopics = []
+    }
+
+    private mutating func learn(_ way: DeliveryWay) {
+        guard !self.cluster.isAway else { return }
+        for slot in ProducerSlot.allCases where self.states[way]![slot].isOpen && self.states[way]![slot].wantsMetadata {
+            for topic in self.states[way]!.takeWanted(by: slot) {
+                let answer = self.cluster.metadata(of: self.states[way]!.topics[topic].name)
+                self.states[way]!.learned(answer, topic, from: slot, now: self.now)
+            }
+        }
+        for topic in self.states[way]!.takeLimitsWanted() { self.states[way]!.learnedLimit(1_048_588, topic, now: self.now) }
+    }
+
+    private mutating func pump(_ way: DeliveryWay) throws {
+        var broken: Broken?
+        let names = self.states[way]!.topics.map(\.name)
+        let isHeldChecked = way == .aside
+        var cluster = self.cluster
+        self.states[way]!.pump(now: self.now) { outgoing, event, _ in
+            let number = Self.number(of: event)
+            let message = SimulatedCluster.Message(
+                token: outgoing.flight, event: number, topic: names[outgoing.topic], partition: outgoing.partition)
+            if isHeldChecked, cluster.holds(message, .direct) {
+                broken = Broken(description: "the drain sends \(number), which a producer of the direct stage holds")
+            }
+            return cluster.send(message, way, outgoing.slot)
+        }
+        self.cluster = cluster
+        if let broken { throw broken }
+    }
+
+    private mutating func bury(_ way: DeliveryWay) {
+        self.unburied[way]! += self.states[way]!.deaths
+        self.states[way]!.deaths = []
+        guard self.number(0...5) == 0 else { return }
+        for death in self.unburied[way]! {
+            self.buried.insert(Self.number(of: self.states[way]!.event(of: UInt32(truncatingIfNeeded: death.flight))))
+            self.states[way]!.buried(death.flight)
+        }
+        self.unburied[way] = []
+    }
+
+    private mutating func commit(_ end: Offset) throws {
+        switch end.lane {
+        case .unit(let number, let pass): self.shared.settle(number, pass: pass, through: end.number)
+        default: try self.commit(through: Int(end.number))
+        }
+        self.drainEffects()
+    }
+
+    /// The cursor may pass only what is stored, durably dead, or durable in the log.
+    private mutating func commit(through end: Int) throws {
+        guard end >= self.cursor else { throw Broken(description: "the cursor moved back from \(self.cursor) to \(end)") }
+        for event in self.cursor..<end
+        where !self.cluster.stored.contains(event) && !self.buried.contains(event) && !self.everAside.contains(event) {
+            throw Broken(description: "the cursor passed \(event), which is neither stored, nor dead, nor set aside")
+        }
+        self.cursor = end
+    }
+
+    // MARK: The exchange, as the stage does it
+
+    mutating func exchange(_ way: DeliveryWay) throws {
+        self.states[way]!.boundHeld(now: self.now)
+        try self.depart(way)
+        for refusal in self.states[way]!.refusals {
+            self.shared.failed(
+                refusal.key, refusal.failure, byDelivery: refusal.byDelivery, sparesPartitions: refusal.sparesPartitions, now: self.now)
+        }
+        for (token, offset) in self.states[way]!.withheld {
+            if case .unit(let unit, _) = offset.lane { self.shared.keepHeld(token, unit: unit, position: offset.number) }
+        }
+        for report in self.states[way]!.heldReports { self.shared.reported(report.token, by: way, isDelivered: report.isDelivered) }
+        (self.states[way]!.refusals, self.states[way]!.withheld, self.states[way]!.heldReports) = ([], [], [])
+        if way == .aside {
+            for found in self.states[way]!.found { self.shared.found(found, now: self.now) }
+            self.states[way]!.found = []
+            for (topic, probe) in self.shared.due(now: self.now) { self.states[way]!.ask(topic, probe: probe) }
+        }
+        self.see(way)
+        try self.depart(way)
+        self.drainEffects()
+    }
+
+    private mutating func see(_ way: DeliveryWay) {
+        for (topic, now) in self.shared.takeChanges(for: way) {
+            self.states[way]!.see(topic, self.plant == .newerGoDirect && way == .direct ? nil : now, at: self.now)
+        }
+    }
+
+    private mutating func depart(_ way: DeliveryWay) throws {
+        let leaving = self.states[way]!.takeLeaving()
+        guard !leaving.isEmpty else { return }
+        let isNew = !leaving.allSatisfy { self.shared.unit($0.departure.key) != nil }
+        guard !isNew || !self.cluster.isAway || self.now - self.awaySince < UInt64(self.configuration.partitionPatience) else {
+            throw Broken(description: "\(leaving[0].departure.key) was set aside while the whole cluster is away")
+        }
+        let departures = leaving.map { group in
+            var told = group.departure
+            if self.plant == .drainHeld { told.held = [] }
+            return told
+        }
+        let numbers = self.shared.depart(departures, from: way, now: 0)
+        for (group, unit) in zip(leaving, numbers) {
+            for flight in group.flights {
+                let number = Self.number(of: self.states[way]!.event(of: UInt32(truncatingIfNeeded: flight)))
+                self.parting[way]!.append((flight, unit, number))
+                if self.plant == .cursorBeforeSync { self.states[way]!.setAside(flight) }
+            }
+        }
+    }
+
+    /// The log's sync: a prefix of what is on its way becomes durable.
+    private mutating func store(_ way: DeliveryWay) throws {
+        if self.lacksRoom, way == .aside { return try self.letGo() }
+        let taken = self.parting[way]!.prefix(self.number(1...50))
+        for (flight, unit, event) in taken {
+            self.units[unit, default: Unit()].events.append(event)
+            self.everAside.insert(event)
+            self.shared.stored(unit, count: 1, from: way, now: self.now)
+            self.states[way]!.setAside(flight)
+        }
+        self.parting[way]!.removeFirst(taken.count)
+        self.unitsSeen = max(self.unitsSeen, self.units.count)
+        self.drainEffects()
+    }
+
+    /// The reader: hands some of each unit that drains to the drain's state.
+    private mutating func read() {
+        for number in self.shared.toRead {
+            guard let unit = self.shared.units[number] else { continue }
+            self.units[number]!.position = unit.settled
+            self.units[number]!.pass = unit.pass
+            self.units[number]!.isRead = true
+        }
+        for number in self.shared.toDrop { self.units[number]?.isRead = false }
+        for number in self.shared.toRead { self.units[number]?.isRead = self.shared.units[number] != nil }
+        (self.shared.toRead, self.shared.toDrop) = ([], [])
+        for (number, unit) in self.units.sorted(by: { $0.key < $1.key }) where unit.isRead {
+            guard self.states[.aside]!.wantsMore, self.shared.accepts(unit: number, pass: unit.pass) else { continue }
+            let events = Array(unit.events[Int(unit.position)...].prefix(self.number(1...30)))
+            guard !events.isEmpty else {
+                self.shared.readAll([(number, unit.pass, unit.position)])
+                continue
+            }
+            let batch = self.batch(events, .unit(number, pass: unit.pass), unit.position)
+            self.units[number]!.position = batch.end
+            self.shared.hasRead(number, pass: unit.pass, through: batch.end, acceptedAt: 0)
+            self.see(.aside)
+            self.states[.aside]!.admit(batch, partition: self.shared.units[number]!.key.partition, now: self.now)
+        }
+        self.drainEffects()
+    }
+
+    private mutating func drainEffects() {
+        for number in self.shared.gone { self.units[number] = nil }
+        (self.shared.gone, self.shared.moved, self.shared.notes) = ([], [], [])
+    }
+
+    // MARK: The end
+
+    func checkTheEnd() throws {
+        guard self.buried == self.cluster.poison.filter({ $0 < self.samples.count }) else {
+            throw Broken(description: "dead: \(self.buried.sorted()), poison: \(self.cluster.poison.sorted())")
+        }
+        if let lost = self.samples.indices.first(where: { !self.cluster.stored.contains($0) && !self.buried.contains($0) }) {
+            throw Broken(description: "\(lost) is lost")
+        }
+        var last: [String: Int] = [:], seen: Set<Int> = []
+        for message in self.cluster.log where seen.insert(message.event).inserted {
+            guard let key = self.samples[message.event].key.map({ "\(message.topic) \($0)" }) else { continue }
+            if let before = last[key], before > message.event {
+                throw Broken(description: "\(message.event) of \(key) came first after \(before)")
+            }
+            last[key] = message.event
+        }
+        for (way, state) in self.states {
+            guard state.queuedBytes == 0, state.slots.allSatisfy({ $0.outstanding == 0 }), state.holds.isEmpty, state.pinned.isEmpty else {
+                throw Broken(
+                    description: "accounts of \(way) do not balance: \(state.queuedBytes) B queued, \(state.slots.map(\.outstanding)) "
+                        + "outstanding, \(state.holds.count) held, \(state.pinned.count) pinned")
+            }
+        }
+    }
+}
