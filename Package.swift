@@ -80,7 +80,10 @@ let package = Package(
         tests("ForebayBufferTests", ["ForebayBuffer", "ForebayCore", "ForebayNet", "ForebaySpool", "ForebayTelemetry", "ForebayTestKit"]),
         tests(
             "ForebayDeliveryTests",
-            ["ForebayDelivery", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
+            [
+                "ForebayForward", "ForebayDelivery", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry",
+                "ForebayTestKit",
+            ]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
         tests(
             "ForebayRuntimeTests",

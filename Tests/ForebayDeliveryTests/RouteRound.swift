@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayDelivery
+import ForebayForward
 import ForebayKafka
 import ForebaySpool
 import ForebayTelemetry
@@ -148,11 +149,12 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         let supervisor = Supervisor(policy: RestartPolicy(first: 10, limit: 500), metrics: metrics, surroundings: surroundings)
         for (way, source) in [(.direct, source), (.aside, drainSource)] as [(DeliveryWay, any EventSource)] {
             await supervisor.start(way.stageName) {
-                DeliveryEngine(
-                    way, route: "r", source: source, producers: producers, properties: properties, deadLetters: letters,
-                    setAside: setAside,
-                    waiters: DeliveryWaiters(limit: 0), budget: window, configuration: known, loop: loop, metrics: metrics,
-                    surroundings: surroundings)
+                ForwardStage(
+                    DeliveryEngine(
+                        way, route: "r", source: source, producers: producers, properties: properties, deadLetters: letters,
+                        setAside: setAside,
+                        waiters: DeliveryWaiters(limit: 0), budget: window, configuration: known, loop: loop, metrics: metrics,
+                        surroundings: surroundings))
             }
         }
         await self.disturb(supervisor, surroundings, process, isLast: isLast)
