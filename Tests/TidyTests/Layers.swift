@@ -29,6 +29,8 @@ enum Layers {
     /// Of the toolchain.
     static let system: Set<String> = ["Swift", "Synchronization", "Glibc", "Musl", "Darwin"]
 
+    static func isStage(_ target: String) -> Bool { Self.rows.first { $0.contains("ForebayForward") }!.contains(target) }
+
     static func row(of target: String) -> Int? { Self.rows.firstIndex { $0.contains(target) } }
 
     /// Why `target` may not import `module`; none if it may. Of a target under Sources.

@@ -254,12 +254,24 @@ struct PlantedTests {
             ])
     }
 
-    @Test("a stage without its four files")
-    func stageShape() {
-        let names = ["DeliveryEngine", "DeliveryState", "DeliverySettings", "DeliveryMetrics"]
-        let files = names.map { SourceFile(path: "Sources/ForebayDelivery/\($0).swift", text: "") }
-        #expect(WholeTreeRules.stageShape(files).isEmpty)
-        #expect(WholeTreeRules.stageShape(Array(files.dropLast())).map(\.reason) == ["has no DeliveryMetrics.swift beside it"])
+    @Test(
+        "a stage or an engine without its four files",
+        arguments: [
+            ("ForebayDelivery", ["FlowEngine", "FlowState", "FlowSettings", "FlowMetrics"], []),
+            ("ForebayDelivery", ["FlowEngine", "FlowState", "FlowSettings"], ["has no FlowMetrics.swift beside it"]),
+            ("ForebayIngest", ["FlowStage", "FlowState", "FlowConfiguration", "FlowMetrics"], []),
+            ("ForebayIngest", ["FlowStage", "FlowState", "FlowMetrics"], ["has no FlowConfiguration.swift beside it"]),
+            ("ForebayCore", ["FlowStage"], []),
+        ])
+    func stageShape(target: String, names: [String], reasons: [String]) {
+        let files = names.map { SourceFile(path: "Sources/\(target)/\($0).swift", text: "") }
+        #expect(WholeTreeRules.stageShape(files).map(\.reason) == reasons)
+    }
+
+    @Test("a stage over an engine needs no state of its own")
+    func thinStage() {
+        let stage = SourceFile(path: "Sources/ForebayMirror/MirrorStage.swift", text: "package import ForebayDelivery")
+        #expect(WholeTreeRules.stageShape([stage]).isEmpty)
     }
 
     @Test("comments and strings are no code; lines keep their numbers")

@@ -24,18 +24,28 @@ enum WholeTreeRules {
         }
     }
 
-    /// A stage has its four files: knowing one is knowing all.
+    /// A stage has its four files, and so has an engine: knowing one is knowing all. A stage over an engine has no state of its own.
     static func stageShape(_ files: [SourceFile]) -> [Violation] {
-        let stages = files.filter { !$0.isTest && Layers.rows[5].contains($0.target) && $0.name.hasSuffix("Stage.swift") }
-        return stages.flatMap { stage in
-            let noun = stage.name.dropLast("Stage.swift".count)
-            return ["State", "Configuration", "Metrics"].compactMap { part -> Violation? in
-                let name = "\(noun)\(part).swift"
-                guard Excuses.stageShape[name] == nil, !files.contains(where: { $0.target == stage.target && $0.name == name }) else {
+        files.filter { !$0.isTest }.flatMap { file -> [Violation] in
+            let (kind, parts): (String, [String])
+            if file.name.hasSuffix("Engine.swift") {
+                (kind, parts) = ("Engine", ["State", "Settings", "Metrics"])
+            } else if Layers.isStage(file.target), file.name.hasSuffix("Stage.swift"), !Self.standsOnAnEngine(file) {
+                (kind, parts) = ("Stage", ["State", "Configuration", "Metrics"])
+            } else {
+                return []
+            }
+            return parts.compactMap { part -> Violation? in
+                let name = "\(file.name.dropLast("\(kind).swift".count))\(part).swift"
+                guard Excuses.stageShape[name] == nil, !files.contains(where: { $0.target == file.target && $0.name == name }) else {
                     return nil
                 }
-                return Violation(path: stage.path, line: 0, reason: "has no \(name) beside it")
+                return Violation(path: file.path, line: 0, reason: "has no \(name) beside it")
             }
         }
+    }
+
+    private static func standsOnAnEngine(_ stage: SourceFile) -> Bool {
+        stage.code.contains { $0.contains("import ForebayDelivery") }
     }
 }
