@@ -3,10 +3,9 @@ import ForebayCore
 /// What a stage tells its source: how far all is settled, and what beyond that is.
 extension DeliveryEngine {
     func moveCursor() {
-        if self.way == .direct { self.source.settled(ahead: self.state.settledAheadCount) }
+        if self.way == .direct { self.source.settled(ahead: self.state.window.settledAheadCount) }
         do throws(ForebayError) {
-            for end in self.state.commits { try self.source.commit(through: end) }
-            self.state.commits.removeAll(keepingCapacity: true)
+            try self.state.window.commit { end throws(ForebayError) in try self.source.commit(through: end) }
         } catch {
             self.fail(error)
         }
@@ -16,11 +15,11 @@ extension DeliveryEngine {
     /// would deliver and set aside the same events once more, for as long as an older one waits.
     func keepAhead(isFinal: Bool) {
         guard self.way == .direct else { return }
-        let (head, settled) = (self.state.flights.head, self.state.totals.settled)
+        let (head, settled) = (self.state.window.head, self.state.totals.settled)
         defer { self.aheadSeen = head }
         guard isFinal || head == self.aheadSeen && settled != self.aheadKept else { return }
         self.aheadKept = settled
-        var ahead = self.state.settledAhead
+        var ahead = self.state.window.settledAhead
         ahead.witnesses = [self.setAside.witness, self.deadLetters.witness].compactMap { $0 }
         self.source.keep(ahead, isFinal: isFinal)
     }

@@ -27,29 +27,29 @@ final class OpenProducer {
 extension DeliveryEngine {
     /// Closes the producers that are done, and makes those that are needed.
     func tendProducers(now: UInt64) {
-        if let size = self.state.smallBatchSize, let small = self.producers[ProducerSlot.small.rawValue],
+        if let size = self.state.topics.smallBatchSize, let small = self.producers[ProducerSlot.small.rawValue],
             small.kind != .small(batchSize: size)
         {
             self.state.drain(.small, now: now)
         }
         for slot in ProducerSlot.allCases { self.renewIfOutgrown(slot, now: now) }
-        for slot in self.state.slotsToClose(now: now) {
-            if case .failing = self.state[slot].phase {
+        for slot in self.state.producers.toClose(now: now) {
+            if case .failing = self.state.producers[slot].phase {
                 self.metrics.rebuilds.increment()
             }
             self.closeProducer(slot)
             self.state.closed(slot, now: now)
         }
-        for slot in self.state.slotsToOpen(now: now) { self.openProducer(slot, now: now) }
+        for slot in self.state.producers.toOpen(now: now) { self.openProducer(slot, now: now) }
     }
 
     /// librdkafka never forgets a topic, and looks through all of them for each that is opened or answered for: a client that has seen many
     /// topics, and has no use for most of them, is made anew.
     private func renewIfOutgrown(_ slot: ProducerSlot, now: UInt64) {
-        guard let open = self.producers[slot.rawValue], open.opened.count > self.configuration.openedTopics, self.state[slot].isOpen,
-            open.reviewAt <= now || open.opened.count > max(2 * self.configuration.openedTopics, open.reviewAtTopics)
+        guard let open = self.producers[slot.rawValue], open.opened.count > self.settings.openedTopics, self.state.producers[slot].isOpen,
+            open.reviewAt <= now || open.opened.count > max(2 * self.settings.openedTopics, open.reviewAtTopics)
         else { return }
-        open.reviewAt = now + UInt64(self.configuration.renewalInterval)
+        open.reviewAt = now + UInt64(self.settings.renewalInterval)
         open.reviewAtTopics = open.opened.count + open.opened.count / 2
         guard open.opened.count > 2 * self.state.knownTopics(by: slot) else { return }
         self.logger.debug(
@@ -64,14 +64,14 @@ extension DeliveryEngine {
                 switch slot {
                 case .main: .bulk
                 case .single: .single
-                case .small: .small(batchSize: self.state.smallBatchSize ?? self.configuration.batchSize)
+                case .small: .small(batchSize: self.state.topics.smallBatchSize ?? self.settings.batchSize)
                 }
             let name = "\(self.way.stageName)/\(self.route)" + (slot == .main ? "" : "/\(slot)")
             let producer = try self.producerSource.open(
                 name: name, kind: kind, properties: self.properties, metrics: slot == .main && self.way == .direct ? self.registry : nil
             ) { [weak self] in self?.assumeIsolated { $0.poll(slot) } }
             self.producers[slot.rawValue] = OpenProducer(
-                producer: producer, kind: kind, openedAt: now, reviewAt: now + UInt64(self.configuration.renewalInterval))
+                producer: producer, kind: kind, openedAt: now, reviewAt: now + UInt64(self.settings.renewalInterval))
             self.state.opened(slot)
         } catch {
             // Whatever it is: the properties were good at the start, so it may be better the next time.
@@ -82,14 +82,14 @@ extension DeliveryEngine {
     func closeProducer(_ slot: ProducerSlot) {
         guard let open = self.producers[slot.rawValue] else { return }
         self.producers[slot.rawValue] = nil
-        open.producer.close(keeping: self.state.batches.all + self.state.pinnedBatches)
+        open.producer.close(keeping: self.state.window.allBatches + self.state.stale.batches)
     }
 
     func closeTopics() {
-        for topic in self.state.closedTopics {
+        for topic in self.state.actions.closedTopics {
             for slot in self.producers.indices { self.closeTopic(topic, slot) }
         }
-        self.state.closedTopics = []
+        self.state.actions.closedTopics = []
     }
 
     private func closeTopic(_ topic: Int, _ slot: Int) {
@@ -102,7 +102,7 @@ extension DeliveryEngine {
     func openTopic(_ topic: Int, _ slot: ProducerSlot) -> KafkaTopic? {
         // Before the index is looked up: it may be another topic's since, and must not lend it the handle of the one before.
         self.closeTopics()
-        guard let open = self.producers[slot.rawValue], self.state.names.holds(topic) else { return nil }
+        guard let open = self.producers[slot.rawValue], self.state.topics.holds(topic) else { return nil }
         if topic < open.topics.count, let handle = open.topics[topic] { return handle }
         guard let handle = open.producer.open(topic: self.state.topics[topic].name) else { return nil }
         while open.topics.count <= topic { open.topics.append(nil) }
@@ -115,8 +115,8 @@ extension DeliveryEngine {
 
     /// Gives librdkafka what may be sent now.
     func send(now: UInt64) {
-        guard !self.state.ready.isEmpty else { return }
-        self.state.wall = self.surroundings.time.wallMilliseconds
+        guard self.state.partitions.hasReady else { return }
+        self.state.refusedTimes.wall = self.surroundings.time.wallMilliseconds
         let producers = self.producers
         withUnsafeTemporaryAllocation(byteCount: EventID.length, alignment: 8) { id in
             let derived = UnsafeRawBufferPointer(id)
@@ -156,7 +156,7 @@ extension DeliveryEngine {
         guard let open = self.producers[slot.rawValue] else { return }
         let now = self.loop.nowMilliseconds
         let delivered = self.state.totals.delivered
-        self.state.wall = self.surroundings.time.wallMilliseconds
+        self.state.refusedTimes.wall = self.surroundings.time.wallMilliseconds
         open.producer.poll { signal in
             switch signal {
             case .reports(let reports): self.take(reports, from: slot, now: now)
@@ -182,7 +182,7 @@ extension DeliveryEngine {
         } else {
             for report in reports {
                 guard self.state.report(report, from: slot, now: now) else { continue }
-                let place = self.state.offset(of: UInt32(truncatingIfNeeded: report.token))
+                let place = self.state.window.offset(of: UInt32(truncatingIfNeeded: report.token))
                 self.waiters.settled(place, .record(partition: report.partition, offset: report.offset))
             }
         }
@@ -196,7 +196,7 @@ extension DeliveryEngine {
             "producer failed, it will be made anew",
             ["route": self.route, "producer": "\(slot)", "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
         // One alone is mended by the next one, and so are those that refused records cost. Poll tells of it.
-        guard slot == .main, self.state[slot].failures > 1 else { return }
+        guard slot == .main, self.state.producers[slot].failures > 1 else { return }
         self.health.producersFail(failure, at: self.surroundings.time.wallMilliseconds)
     }
 }

@@ -17,19 +17,19 @@ extension DeliveryEngine {
     func exchangeSetAside(now: UInt64) {
         self.state.boundHeld(now: now)
         self.depart()
-        if !self.state.refusals.isEmpty || !self.state.withheld.isEmpty {
-            let (refusals, withheld) = (self.state.refusals, self.state.withheld)
-            (self.state.refusals, self.state.withheld) = ([], [])
+        if !self.state.actions.refusals.isEmpty || !self.state.actions.withheld.isEmpty {
+            let (refusals, withheld) = (self.state.actions.refusals, self.state.actions.withheld)
+            (self.state.actions.refusals, self.state.actions.withheld) = ([], [])
             self.setAside.failed(refusals, withheld: withheld, now: now)
         }
-        if !self.state.heldReports.isEmpty {
-            let reports = self.state.heldReports
-            self.state.heldReports = []
+        if !self.state.actions.heldReports.isEmpty {
+            let reports = self.state.actions.heldReports
+            self.state.actions.heldReports = []
             self.setAside.reported(reports, by: self.way)
         }
         if self.way == .aside {
-            let found = self.state.found
-            self.state.found = []
+            let found = self.state.actions.found
+            self.state.actions.found = []
             if !found.isEmpty { self.setAside.found(found, now: now) }
             for (topic, probe) in self.setAside.due(now: now) { self.state.ask(topic, probe: probe) }
         }
@@ -38,7 +38,7 @@ extension DeliveryEngine {
     }
 
     private func depart() {
-        guard !self.state.leaving.isEmpty else { return }
+        guard !self.state.actions.leaving.isEmpty else { return }
         let leaving = self.state.takeLeaving()
         let units = self.setAside.depart(leaving.map(\.departure), from: self.way)
         for (group, unit) in zip(leaving, units) {
@@ -121,7 +121,7 @@ extension DeliveryEngine {
         let back = self.departing.filter { units.contains($0.unit) }.flatMap(\.flights)
         self.departing.removeAll { units.contains($0.unit) }
         for flight in back where delivered.contains(flight) {
-            if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight))) }
+            if !self.waiters.isEmpty { self.waiters.setAside(self.state.window.offset(of: UInt32(truncatingIfNeeded: flight))) }
             self.state.settleDelivered(flight)
         }
         let topics = self.state.comeBack(back.filter { !delivered.contains($0) })
@@ -138,7 +138,7 @@ extension DeliveryEngine {
         var bytes: [UInt64: Int] = [:]
         for part in parts {
             bytes[part.unit, default: 0] += part.flights.reduce(0) {
-                $0 + Int(self.state.flights[UInt32(truncatingIfNeeded: $1)].bytes)
+                $0 + Int(self.state.window[UInt32(truncatingIfNeeded: $1)].bytes)
             }
         }
         let delivered = self.setAside.letGo(bytes)
@@ -153,12 +153,12 @@ extension DeliveryEngine {
     /// What goes into the log together: bounded in bytes and units, each unit's events in their order.
     private func takeGroup() -> [Departing] {
         var group: [Departing] = []
-        var room = self.configuration.setAsideGroup
+        var room = self.settings.setAsideGroup
         var whole = 0
-        while room > 0, whole < self.departing.count, group.count < self.configuration.setAsideGroupUnits {
+        while room > 0, whole < self.departing.count, group.count < self.settings.setAsideGroupUnits {
             var part = self.departing[whole]
             let count = part.flights.prefix { flight in
-                defer { room -= Int(self.state.flights[UInt32(truncatingIfNeeded: flight)].bytes) }
+                defer { room -= Int(self.state.window[UInt32(truncatingIfNeeded: flight)].bytes) }
                 return room > 0
             }.count
             self.departing[whole].flights = part.flights.dropFirst(count)
@@ -174,7 +174,7 @@ extension DeliveryEngine {
         for part in group {
             self.metrics.setAside(UInt64(part.flights.count), of: part.topic, code: part.code)
             for flight in part.flights {
-                if !self.waiters.isEmpty { self.waiters.setAside(self.state.offset(of: UInt32(truncatingIfNeeded: flight))) }
+                if !self.waiters.isEmpty { self.waiters.setAside(self.state.window.offset(of: UInt32(truncatingIfNeeded: flight))) }
                 self.state.setAside(flight)
             }
         }
@@ -198,7 +198,7 @@ extension DeliveryEngine {
     }
 
     private func acceptedAt(_ flight: UInt64) -> Int64 {
-        self.state.batches[self.state.flights[UInt32(truncatingIfNeeded: flight)].batch].batch.acceptedAt
+        self.state.window.acceptedAt(UInt32(truncatingIfNeeded: flight))
     }
 
     private func batch(of flights: ArraySlice<UInt64>, _ unit: UInt64) -> Batch? {
@@ -207,12 +207,12 @@ extension DeliveryEngine {
         withUnsafeTemporaryAllocation(byteCount: EventID.length, alignment: 8) { id in
             for number in flights {
                 let flight = UInt32(truncatingIfNeeded: number)
-                let event = self.state.event(of: flight)
-                guard event.id.isEmpty, let origin = self.state.origin(of: flight) else {
+                let event = self.state.window.event(of: flight)
+                guard event.id.isEmpty, let origin = self.state.window.origin(of: flight) else {
                     builder.append(record: event.record)
                     continue
                 }
-                EventID.write(origin: origin, sequence: self.state.sequence(of: flight), to: id.baseAddress!)
+                EventID.write(origin: origin, sequence: self.state.window.sequence(of: flight), to: id.baseAddress!)
                 var fields = EventFields(topic: event.topic, value: event.value, timestamp: event.timestamp)
                 (fields.key, fields.partition, fields.headers) = (event.key, event.partition, event.headers)
                 fields.id = UnsafeRawBufferPointer(id)

@@ -8,10 +8,10 @@ extension DeliveryEngine {
     ///
     /// Short of patience at first: librdkafka asks any broker, and the one that does not answer may be the very reason for asking.
     func askForMetadata(_ slot: ProducerSlot) async {
-        var patience = self.configuration.metadataPatience
+        var patience = self.settings.metadataPatience
         for await _ in self.wanted[slot.rawValue].stream {
             var listed: Set<String> = []
-            while let producer = self.producers[slot.rawValue]?.producer, self.state[slot].isOpen {
+            while let producer = self.producers[slot.rawValue]?.producer, self.state.producers[slot].isOpen {
                 if slot == .main { listed = await self.sift(producer, patience, listed) }
                 // Closed meanwhile: its successor asks for what is wanted.
                 guard self.producers[slot.rawValue]?.producer === producer else { continue }
@@ -35,16 +35,16 @@ extension DeliveryEngine {
                         rest = rest.dropFirst(some.count)
                         self.turn()
                     }
-                    patience = self.configuration.metadataPatience
+                    patience = self.settings.metadataPatience
                 } catch {
                     guard self.producers[slot.rawValue]?.producer === producer else { continue }  // Closed while it asked.
                     patience = min(patience * 2, 10_000)
                     self.notLearned(rest, slot, error)
                     // Cancelled: the loop above ends.
-                    try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry)
+                    try? await self.surroundings.time.sleep(milliseconds: self.settings.metadataRetry)
                 }
                 // As after a failure: whatever an answer leaves out would be asked for again and again at once.
-                if !isWhole { try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry) }
+                if !isWhole { try? await self.surroundings.time.sleep(milliseconds: self.settings.metadataRetry) }
                 if Task.isCancelled { return }
             }
         }
@@ -52,7 +52,7 @@ extension DeliveryEngine {
 
     /// Whether an index still is the topic that it was before a suspension.
     private func stands(_ asked: (index: Int, name: String)) -> Bool {
-        self.state.names.holds(asked.index) && self.state.topics[asked.index].name == asked.name
+        self.state.topics.holds(asked.index) && self.state.topics[asked.index].name == asked.name
     }
 
     /// Of many new topics, those that the cluster does not have are not asked for by name.
@@ -80,7 +80,7 @@ extension DeliveryEngine {
     /// away, by all topics: the settings are the controller's to tell, and that one alone may be missing.
     private func askForAnswer(_ producer: any KafkaProducing, _ patience: Int) async throws(KafkaFailure) {
         if self.health.isUp == true,
-            let known = self.state.topics.indices.first(where: { self.state.names.holds($0) && self.state.topics[$0].isKnown(by: .main) }),
+            let known = self.state.topics.indices.first(where: { self.state.topics.holds($0) && self.state.topics[$0].isKnown(by: .main) }),
             await producer.limits(of: [self.state.topics[known].name]).contains(where: \.isOfBroker)
         {
             return self.targetAnswered()
@@ -118,7 +118,7 @@ extension DeliveryEngine {
         for known in asked where self.stands(known) {
             if let topic = topics[known.name] {
                 self.state.learned(topic, known.index, from: slot, now: now)
-            } else if self.state.topics[known.index].aside == .none {
+            } else if self.state.topics[known.index].aside.mode == .none {
                 missing.append(known.index)
             }
         }
@@ -140,7 +140,7 @@ extension DeliveryEngine {
         var unanswered = 0
         var isForbiddenTold = self.way == .aside  // The other stage of the route tells it.
         for await _ in self.limitsWanted.stream {
-            while self.state.limitsWanted, let producer = self.producers[ProducerSlot.main.rawValue]?.producer {
+            while !self.state.topics.limitsWanted.isEmpty, let producer = self.producers[ProducerSlot.main.rawValue]?.producer {
                 let asked = self.state.takeLimitsWanted().map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty else { break }
                 if unanswered > 1 { self.goOn(withoutLimitsOf: asked) }  // Their events need not find out as well that nobody tells.
@@ -167,8 +167,8 @@ extension DeliveryEngine {
                 }
                 if !later.isEmpty {
                     // Cancelled: the loop above ends.
-                    try? await self.surroundings.time.sleep(milliseconds: self.configuration.metadataRetry)
-                    for topic in later where self.stands(topic) { self.state.wantLimit(of: topic.index) }
+                    try? await self.surroundings.time.sleep(milliseconds: self.settings.metadataRetry)
+                    for topic in later where self.stands(topic) { self.state.topics.wantLimit(of: topic.index) }
                 }
                 if Task.isCancelled { return }
                 self.turn()
@@ -187,13 +187,13 @@ extension DeliveryEngine {
 
     /// A limit that is slow to come (the embedded cluster never tells) must not hold events up; when it comes it still counts.
     private func goOnWithoutLimits(of asked: [(index: Int, name: String)]) async {
-        do { try await self.surroundings.time.sleep(milliseconds: self.configuration.limitPatience) } catch { return }
+        do { try await self.surroundings.time.sleep(milliseconds: self.settings.limitPatience) } catch { return }
         self.goOn(withoutLimitsOf: asked)
     }
 
     private func goOn(withoutLimitsOf asked: [(index: Int, name: String)]) {
-        for topic in asked where self.stands(topic) && !self.state.topics[topic.index].limitIsKnown {
-            let times = self.state.topics[topic.index].times
+        for topic in asked where self.stands(topic) && !self.state.topics[topic.index].limits.isKnown {
+            let times = self.state.topics[topic.index].limits.times
             self.state.learnedLimit(nil, times: times, topic.index, now: self.loop.nowMilliseconds)
         }
         self.turn()
@@ -202,7 +202,7 @@ extension DeliveryEngine {
     /// Asks for all topics anew every few minutes.
     func refresh() async {
         while true {
-            do { try await self.surroundings.time.sleep(milliseconds: self.configuration.metadataInterval) } catch { return }
+            do { try await self.surroundings.time.sleep(milliseconds: self.settings.metadataInterval) } catch { return }
             self.state.wantAll()
             for slot in [ProducerSlot.single, .small] where self.state.isUnused(slot) {
                 self.state.drain(slot, now: self.loop.nowMilliseconds)
@@ -219,9 +219,9 @@ extension DeliveryEngine {
     func buryTheDead() async {
         var failures = 0, writtenAt: UInt64 = 0
         for await _ in self.deaths.stream {
-            while !self.state.deaths.isEmpty {
+            while !self.state.actions.deaths.isEmpty {
                 let passed = self.loop.nowMilliseconds - writtenAt
-                if writtenAt > 0, passed < Self.burialInterval, self.state.deaths.count < Self.burials {
+                if writtenAt > 0, passed < Self.burialInterval, self.state.actions.deaths.count < Self.burials {
                     try? await self.surroundings.time.sleep(milliseconds: Int(Self.burialInterval - passed))  // Cancelled: see below.
                     if Task.isCancelled { return }
                 }
@@ -229,7 +229,7 @@ extension DeliveryEngine {
                 let letters = deaths.map(self.letter)
                 do throws(ForebayError) {
                     let numbers = try await self.deadLetters.append(letters)
-                    self.state.deaths.removeFirst(deaths.count)
+                    self.state.actions.deaths.removeFirst(deaths.count)
                     self.hasRoom(for: .deadLetters)
                     (failures, writtenAt) = (0, self.loop.nowMilliseconds)
                     for (index, death) in deaths.enumerated() { self.buried(death, letters[index], number: numbers[index]) }
@@ -251,8 +251,8 @@ extension DeliveryEngine {
     private func askAgain() {
         guard self.way == .direct else { return }
         let now = self.loop.nowMilliseconds
-        let dead = self.state.deaths.map(\.flight)
-        self.state.deaths = []
+        let dead = self.state.actions.deaths.map(\.flight)
+        self.state.actions.deaths = []
         self.exchangeSetAside(now: now)
         let topics = self.state.comeBack(dead, isAlone: true)
         self.seeChanges()
@@ -260,22 +260,24 @@ extension DeliveryEngine {
     }
 
     /// What goes into the log together: bounded in bytes, too, for what is refused is mostly large, and a group needs room in one segment.
-    private func nextDeaths() -> [DeliveryState.Death] {
+    private func nextDeaths() -> [DeliveryActions.Death] {
         var bytes = 0
-        let deaths = self.state.deaths.prefix(Self.burials).prefix { death in
+        let deaths = self.state.actions.deaths.prefix(Self.burials).prefix { death in
             let isFirst = bytes == 0
-            bytes += Int(self.state.flights[UInt32(truncatingIfNeeded: death.flight)].bytes)
-            return isFirst || bytes <= self.configuration.setAsideGroup
+            bytes += Int(self.state.window[UInt32(truncatingIfNeeded: death.flight)].bytes)
+            return isFirst || bytes <= self.settings.setAsideGroup
         }
         return Array(deaths)
     }
 
-    private func letter(_ death: DeliveryState.Death) -> DeadLetter {
+    private func letter(_ death: DeliveryActions.Death) -> DeadLetter {
         let flight = UInt32(truncatingIfNeeded: death.flight)
-        let event = self.state.event(of: flight)
-        let offset = self.state.offset(of: flight)
+        let event = self.state.window.event(of: flight)
+        let offset = self.state.window.offset(of: flight)
         let id =
-            if event.id.isEmpty, let origin = self.state.origin(of: flight) { EventID.text(origin: origin, sequence: offset.number) } else {
+            if event.id.isEmpty, let origin = self.state.window.origin(of: flight) {
+                EventID.text(origin: origin, sequence: offset.number)
+            } else {
                 String(decoding: event.id, as: UTF8.self)
             }
         return DeadLetter(
@@ -283,7 +285,7 @@ extension DeliveryEngine {
             record: Array(event.record))
     }
 
-    private func buried(_ death: DeliveryState.Death, _ letter: DeadLetter, number: UInt64) {
+    private func buried(_ death: DeliveryActions.Death, _ letter: DeadLetter, number: UInt64) {
         self.state.buried(death.flight)
         self.metrics.died(letter.topic, code: letter.code)
         self.waiters.settled(letter.offset, .dead(code: letter.code, letter: number))

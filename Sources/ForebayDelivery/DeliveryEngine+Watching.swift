@@ -7,7 +7,7 @@ import Synchronization
 extension DeliveryEngine {
     /// Looks for partitions that stand still.
     func watchStalls() async {
-        let interval = max(10, min(1000, self.configuration.partitionPatience / 4))
+        let interval = max(10, min(1000, self.settings.partitionPatience / 4))
         while true {
             do { try await self.surroundings.time.sleep(milliseconds: interval) } catch { return }
             while !self.state.checkStalls(now: self.loop.nowMilliseconds) { await Task.yield() }
@@ -21,20 +21,20 @@ extension DeliveryEngine {
                 self.roomFailures = 0
                 if self.way == .direct { self.setAside.wentDirect() }
             }
-            if self.state.deaths.isEmpty, self.hasWaited(for: .deadLetters) { self.hasRoom(for: .deadLetters) }
+            if self.state.actions.deaths.isEmpty, self.hasWaited(for: .deadLetters) { self.hasRoom(for: .deadLetters) }
             self.keepAhead(isFinal: false)
         }
     }
 
     /// Nobody else tells of a partition that waits for long before it is set aside.
     private func showStall() {
-        guard self.way == .direct, self.shown.withLock({ $0.stall?.stall != self.state.stall }) else { return }
-        let shown = self.state.stall.map { stall in
+        guard self.way == .direct, self.shown.withLock({ $0.stall?.stall != self.state.stalls.longest }) else { return }
+        let shown = self.state.stalls.longest.map { stall in
             let silent = Int64(clamping: self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, stall.movedAt))
             return (
                 stall,
                 "partition \(stall.partition) of topic \(stall.topic) takes nothing, though the cluster answers; it is set aside after "
-                    + "delivery.set_aside.partition_after (\(self.configuration.partitionPatience / 1000) s)",
+                    + "delivery.set_aside.partition_after (\(self.settings.partitionPatience / 1000) s)",
                 self.advice.text(for: KafkaFailure(stall.code), topic: stall.topic), self.surroundings.time.wallMilliseconds - silent
             )
         }
@@ -44,11 +44,11 @@ extension DeliveryEngine {
     /// A producer that lasts for longer than those that failed one after the other tells that this is over, also where there is nothing to
     /// deliver.
     private func seeProducersLast() {
-        guard self.state[.main].failures > 0, self.state[.main].isOpen,
+        guard self.state.producers[.main].failures > 0, self.state.producers[.main].isOpen,
             let open = self.producers[ProducerSlot.main.rawValue],
-            self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, open.openedAt) >= 2 * UInt64(self.configuration.holdLimit)
+            self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, open.openedAt) >= 2 * UInt64(self.settings.holdLimit)
         else { return }
-        self.state[.main].failures = 0
+        self.state.producers[.main].failures = 0
         guard self.health.trouble?.isOfProducers == true else { return }
         self.health.producersLast()
         self.wantsAnswer = self.way == .direct
@@ -70,7 +70,7 @@ extension DeliveryEngine {
 
     /// A client that failed a while ago may still miss one broker, though the others answer.
     private var mayMissBroker: Bool {
-        self.clientFailedAt.map { self.loop.nowMilliseconds - $0 < UInt64(self.configuration.metadataInterval) } ?? false
+        self.clientFailedAt.map { self.loop.nowMilliseconds - $0 < UInt64(self.settings.metadataInterval) } ?? false
     }
 
     /// Whether a log wanted room, and has not for so long that nothing does any more.
@@ -81,8 +81,8 @@ extension DeliveryEngine {
     /// What went back and can't be delivered yet comes again within so many ms: a topic soon, a partition when it has stood still for long,
     /// what the drain let go of at its next try.
     private var roomPatience: UInt64 {
-        if self.way == .aside { return 5000 + UInt64(self.configuration.retryLimit) }
-        return 5000 + (self.setAside.hasTakenPartitionBack ? UInt64(self.configuration.partitionPatience) : 0)
+        if self.way == .aside { return 5000 + UInt64(self.settings.retryLimit) }
+        return 5000 + (self.setAside.hasTakenPartitionBack ? UInt64(self.settings.partitionPatience) : 0)
     }
 
     /// Asks a cluster that has been silent for a while whether it is there.
@@ -91,10 +91,10 @@ extension DeliveryEngine {
     func watchTarget() async {
         guard self.way == .direct else { return }
         while true {
-            do { try await self.surroundings.time.sleep(milliseconds: self.configuration.targetInterval) } catch { return }
+            do { try await self.surroundings.time.sleep(milliseconds: self.settings.targetInterval) } catch { return }
             let silent = self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, self.heardAt)
             let isIdle = self.state.knownTopics(by: .main) == 0
-            guard silent >= UInt64(isIdle ? self.configuration.metadataInterval : self.configuration.targetInterval) else { continue }
+            guard silent >= UInt64(isIdle ? self.settings.metadataInterval : self.settings.targetInterval) else { continue }
             self.wantsAnswer = true
             self.wanted[ProducerSlot.main.rawValue].notify()
         }

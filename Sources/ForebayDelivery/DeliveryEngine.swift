@@ -25,7 +25,7 @@ package actor DeliveryEngine {
     let setAside: SetAside
     let waiters: DeliveryWaiters
     let budget: DeliveryBudget
-    let configuration: DeliverySettings
+    let settings: DeliverySettings
     let metrics: DeliveryMetrics
     let registry: MetricsRegistry
     let advice: KafkaAdvice
@@ -85,7 +85,7 @@ package actor DeliveryEngine {
     package init(
         _ way: DeliveryWay, route: String, source: any EventSource, producers: any KafkaProducerSource, properties: KafkaProperties,
         deadLetters: any DeadLetterLog, setAside: SetAside, waiters: DeliveryWaiters, budget: DeliveryBudget,
-        configuration: DeliverySettings, loop: any StageLoop, metrics: MetricsRegistry, surroundings: Surroundings
+        settings: DeliverySettings, loop: any StageLoop, metrics: MetricsRegistry, surroundings: Surroundings
     ) {
         self.way = way
         self.setAside = setAside
@@ -99,12 +99,12 @@ package actor DeliveryEngine {
         self.deadLetters = deadLetters
         self.waiters = waiters
         self.budget = budget
-        self.configuration = configuration.adjusted(to: properties)
+        self.settings = settings.adjusted(to: properties)
         self.registry = metrics
         self.metrics = DeliveryMetrics(registry: metrics, route: route, way: way)
         self.advice = KafkaAdvice(properties: properties)
         self.logger = Logger(label: way.stageName)
-        self.state = DeliveryState(way: way, configuration: self.configuration, seed: surroundings.chance.next())
+        self.state = DeliveryState(way: way, settings: self.settings, seed: surroundings.chance.next())
     }
 
     /// Delivers until the task is cancelled, or the source ends and all of it is settled.
@@ -142,7 +142,7 @@ package actor DeliveryEngine {
         self.pulling?.cancel()
         guard !self.state.isIdle else { return }
         var delivered = self.state.totals.delivered
-        let patience = self.loop.timer(every: self.configuration.drainPatience) { [weak self] in
+        let patience = self.loop.timer(every: self.settings.drainPatience) { [weak self] in
             self?.assumeIsolated { stage in
                 defer { delivered = stage.state.totals.delivered }
                 if stage.state.totals.delivered == delivered { stage.finishDrain() }
@@ -155,7 +155,7 @@ package actor DeliveryEngine {
     package nonisolated var facts: [Fact] { self.shown.withLock { $0.facts } }
 
     private func begin() {
-        self.state = DeliveryState(way: self.way, configuration: self.configuration, seed: self.surroundings.chance.next())
+        self.state = DeliveryState(way: self.way, settings: self.settings, seed: self.surroundings.chance.next())
         self.failure = nil
         self.isRunning = true
         self.isDraining = false
@@ -186,7 +186,7 @@ package actor DeliveryEngine {
             self.idleSince = nil
             if self.share == nil { self.joinBudget() }
         } else if let idleSince {
-            guard now - idleSince >= self.configuration.drainIdle else { return }
+            guard now - idleSince >= self.settings.drainIdle else { return }
             self.share = nil
             for slot in ProducerSlot.allCases { self.state.drain(slot, now: now) }
         } else {
@@ -221,18 +221,18 @@ package actor DeliveryEngine {
             guard let batch = await batches.next(isolation: self) else { return self.sourceEnded() }
             guard !Task.isCancelled else { return }
             guard self.partition(ofUnitOf: batch).isAccepted else { continue }
-            while let share, !share.take(self.configuration.cost(of: batch)) {
+            while let share, !share.take(self.settings.cost(of: batch)) {
                 guard await room.next(isolation: self) != nil else { return }
             }
             guard !Task.isCancelled else { return }  // Not admitted: it is still behind the cursor.
-            self.heldBytes += self.configuration.cost(of: batch)
+            self.heldBytes += self.settings.cost(of: batch)
             let unit = self.partition(ofUnitOf: batch)
             if unit.isAccepted {
                 self.seeChanges()
                 self.state.admit(
                     batch, partition: unit.partition, resentBelow: self.source.resentBelow, now: self.loop.nowMilliseconds)
             } else {
-                self.state.released += self.configuration.cost(of: batch)  // Its unit was given up meanwhile.
+                self.state.window.release(self.settings.cost(of: batch))  // Its unit was given up meanwhile.
             }
             self.turn()
         }
@@ -262,21 +262,21 @@ package actor DeliveryEngine {
         self.closeTopics()
         self.tendProducers(now: now)
         self.send(now: now)
-        self.state.retire()
+        self.state.window.retire()
         self.moveCursor()
-        if self.state.released > 0 {
-            self.share?.give(self.state.released)
-            self.heldBytes -= self.state.released
-            self.state.released = 0
+        let released = self.state.window.takeReleased()
+        if released > 0 {
+            self.share?.give(released)
+            self.heldBytes -= released
         }
-        if !self.state.deaths.isEmpty { self.deaths.notify() }
+        if !self.state.actions.deaths.isEmpty { self.deaths.notify() }
         if !self.departing.isEmpty { self.departures.notify() }
-        if !self.state.heldReports.isEmpty { self.changes.notify() }
-        if self.state.limitsWanted { self.limitsWanted.notify() }
-        for slot in ProducerSlot.allCases where self.state[slot].wantsMetadata || slot == .main && self.wantsAnswer {
+        if !self.state.actions.heldReports.isEmpty { self.changes.notify() }
+        if !self.state.topics.limitsWanted.isEmpty { self.limitsWanted.notify() }
+        for slot in ProducerSlot.allCases where self.state.producers[slot].wantsMetadata || slot == .main && self.wantsAnswer {
             self.wanted[slot.rawValue].notify()
         }
-        if !self.state.notes.isEmpty { self.tellNotes() }
+        if !self.state.actions.notes.isEmpty { self.tellNotes() }
         if self.state.wantsMore { self.room.notify() }
         if self.state.isIdle { self.finishDrain() }
         self.schedule(now: now)
@@ -286,7 +286,7 @@ package actor DeliveryEngine {
     /// A timer runs only while something waits for a time.
     private func schedule(now: UInt64) {
         guard self.ticker == nil,
-            self.state.tick(now: now) || !self.state.ready.isEmpty || self.way == .aside && self.setAside.waitsForTime
+            self.state.tick(now: now) || self.state.partitions.hasReady || self.way == .aside && self.setAside.waitsForTime
         else { return }
         self.ticker = self.loop.timer(after: 50) { [weak self] in
             self?.assumeIsolated { stage in

@@ -21,7 +21,7 @@ struct DeliveryFacts {
     /// One that can't be set aside either, since too many topics are.
     var bounded: (topic: String, failure: KafkaFailure, advice: String?)?
     /// A partition that stands still while the cluster answers, with what to do about it; and since when, in ms since 1970.
-    var stall: (stall: DeliveryState.Stall, reason: String, advice: String?, since: Int64)?
+    var stall: (stall: StallWatch.Stall, reason: String, advice: String?, since: Int64)?
     /// Topics that wait because a broker refuses the time of acceptance; the first few.
     var refusedTimes: [String] = []
 
@@ -137,7 +137,7 @@ extension DeliveryEngine {
         let before = self.shown.withLock { shown in
             defer {
                 shown.totals = totals
-                shown.inFlight = self.state.flights.count
+                shown.inFlight = self.state.window.count
                 shown.inFlightBytes = self.heldBytes
                 shown.leaving = self.departing.reduce(0) { $0 + $1.flights.count }
                 shown.held = self.heldTopics
@@ -145,14 +145,14 @@ extension DeliveryEngine {
             }
             return shown.totals
         }
-        self.metrics.inFlight.set(Double(self.state.flights.count))
-        if !self.state.deliveries.isEmpty {
+        self.metrics.inFlight.set(Double(self.state.window.count))
+        if !self.state.actions.deliveries.isEmpty {
             let now = self.surroundings.time.wallMilliseconds
-            for (acceptedAt, count) in self.state.deliveries {
+            for (acceptedAt, count) in self.state.actions.deliveries {
                 // As floating point: what is on disk may say anything.
                 self.metrics.endToEnd.observe(max(0, Double(now) - Double(acceptedAt)) / 1000, count: count)
             }
-            self.state.deliveries.removeAll(keepingCapacity: true)
+            self.state.actions.deliveries.removeAll(keepingCapacity: true)
         }
         // A new run counts from 0 again.
         let base = totals.delivered >= before.delivered ? before : DeliveryState.Totals()
@@ -221,7 +221,7 @@ extension DeliveryEngine {
 
     /// One line for each change that an operator may want to know, with what to do about it.
     func tellNotes() {
-        for note in self.state.notes {
+        for note in self.state.actions.notes {
             switch note {
             case .held(let topic, let failure):
                 let advice = self.advice.text(for: failure, topic: topic) ?? ""
@@ -255,22 +255,22 @@ extension DeliveryEngine {
                     ])
             }
         }
-        self.state.notes = []
-        let refusedTimes = self.state.refusedTimes.sorted().prefix(5)
+        self.state.actions.notes = []
+        let refusedTimes = self.state.refusedTimes.topics.sorted().prefix(5)
         self.shown.withLock { $0.refusedTimes = Array(refusedTimes) }
     }
 
     private var heldTopics: [String] {
-        self.state.held.prefix(5).compactMap { index in
-            guard case .held = self.state.topics[index].phase, let failure = self.state.topics[index].failure else { return nil }
+        self.state.topics.held.topics.prefix(5).compactMap { index in
+            guard case .held = self.state.topics[index].phase, let failure = self.state.topics[index].trouble.failure else { return nil }
             return "\(self.state.topics[index].name): \(failure.code)"
         }
     }
 
     /// One that is held because no more can be set aside.
     private var boundedTopic: (topic: String, failure: KafkaFailure, advice: String?)? {
-        for index in self.state.held.prefix(100) where self.state.topics[index].told != nil {
-            guard case .held = self.state.topics[index].phase, let failure = self.state.topics[index].failure else { continue }
+        for index in self.state.topics.held.topics.prefix(100) where self.state.topics[index].trouble.told != nil {
+            guard case .held = self.state.topics[index].phase, let failure = self.state.topics[index].trouble.failure else { continue }
             let name = self.state.topics[index].name
             return (name, failure, self.advice.text(for: failure, topic: name))
         }

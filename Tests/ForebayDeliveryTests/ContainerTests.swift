@@ -46,16 +46,16 @@ struct ContainerTests {
 
     @Test("flights are linked in the order in which they came")
     func queue() {
-        var ring = FlightRing(capacity: 8)
+        var window = InFlightWindow(eventOverhead: 0)
         var queue = FlightQueue()
         for number in 0..<6 {
-            let flight = ring.append(Flight(batch: 0, record: 0, bytes: 0, place: 0))
-            if number != 2 { queue.append(flight, in: &ring) }
+            let flight = window.append(Flight(batch: 0, record: 0, bytes: 0, place: 0))
+            if number != 2 { queue.append(flight, in: &window) }
             #expect(queue.count == number + (number < 2 ? 1 : 0) && queue.first == 0)
         }
-        #expect((0..<5).map { _ in queue.removeFirst(in: ring) } == [0, 1, 3, 4, 5] && queue.count == 0)
-        queue.append(2, in: &ring)
-        #expect(queue.first == 2 && queue.last == 2 && queue.removeFirst(in: ring) == 2)
+        #expect(queue.removeFirst(in: window) == 0 && queue.removeAll(in: window) == [1, 3, 4, 5] && queue.count == 0)
+        queue.append(2, in: &window)
+        #expect(queue.first == 2 && queue.count == 1 && queue.removeFirst(in: window) == 2)
     }
 
     // MARK: Batches
@@ -101,7 +101,7 @@ struct ContainerTests {
     @Test("names find their topics again, however many there are; those that are removed are found no more, and their places are free")
     func names() {
         var random = SplitMix(seed: 15)
-        var table = TopicTable()
+        var table = TopicNames()
         var model: [Int: String] = [:]
         func check() {
             #expect(table.count == model.count)
@@ -139,7 +139,7 @@ struct ContainerTests {
 
     @Test("names are spread over the table, so that a search is short")
     func spread() throws {
-        var table = TopicTable()
+        var table = TopicNames()
         for index in 0..<100 { Self.withName("topic-\(index)") { table.add($0, at: index) } }
         let cells = try #require(Mirror(reflecting: table).descendant("cells") as? [Int32])
         #expect(cells.count { $0 >= 0 } == 100)
@@ -173,9 +173,11 @@ struct ContainerTests {
         #expect(ProducerSlot.allCases.map { topic.isKnown(by: $0) } == [false, true, true])
         topic.setKnown(by: .small, false)
         #expect(ProducerSlot.allCases.map { topic.isKnown(by: $0) } == [false, false, true])
-        topic.assigned = 1
+        var window = InFlightWindow(eventOverhead: 0)
+        topic.events.assigned = 1
         #expect(!topic.isIdle)
-        (topic.assigned, topic.waiting.count) = (0, 1)
+        topic.events.assigned = 0
+        topic.events.waiting.append(window.append(Flight(batch: 0, record: 0, bytes: 0, place: 0)), in: &window)
         #expect(!topic.isIdle)
         #expect(ProducerSlot.allCases.map(\.bit) == [1, 2, 4])
     }
@@ -207,13 +209,13 @@ struct ContainerTests {
             (.renewing(until: 5), 0, 1, nil, nil),
         ] as [(ProducerSlotState.Phase, Int, Int, opens: UInt64?, closes: UInt64?)] {
             for now in [0, 4, 5, 6] as [UInt64] {
-                var slots = [ProducerSlotState](repeating: ProducerSlotState(), count: 3)
-                (slots[1].phase, slots[1].outstanding, slots[1].held) = (phase, outstanding, held)
-                #expect(slots.toOpen(now: now).isEmpty)
-                slots[1].isWanted = true
-                #expect(slots.toOpen(now: now) == (opens.map { now >= $0 } ?? false ? [.small] : []), "\(phase), \(now)")
+                var pool = ProducerPool()
+                (pool[.small].phase, pool[.small].outstanding, pool[.small].held) = (phase, outstanding, held)
+                #expect(pool.toOpen(now: now).isEmpty)
+                pool[.small].isWanted = true
+                #expect(pool.toOpen(now: now) == (opens.map { now >= $0 } ?? false ? [.small] : []), "\(phase), \(now)")
                 #expect(
-                    slots.toClose(now: now) == (closes.map { now >= $0 } ?? false ? [.small] : []),
+                    pool.toClose(now: now) == (closes.map { now >= $0 } ?? false ? [.small] : []),
                     "\(phase), \(outstanding), \(held), \(now)")
             }
         }
@@ -221,7 +223,7 @@ struct ContainerTests {
 
     @Test("random numbers are those of the published SplitMix64, so that a seed means the same everywhere")
     func splitMix() {
-        var generator = SplitMix64(seed: 1_234_567)
+        var generator = SplitMix(seed: 1_234_567)
         #expect(
             (0..<5).map { _ in generator.next() } == [
                 6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423, 4_593_380_528_125_082_431,

@@ -42,9 +42,9 @@ struct DeliveryStateAsideTests {
         driver.pump()
         driver.learn("t", leaders: [1, 1, 1, 1])
         driver.admit(Self.keyed(2), acceptedAt: 44)
-        #expect(driver.topic().waiting.count == 2)
+        #expect(driver.topic().events.waiting.count == 2)
         let held = driver.sent.filter { $0.number < 4 }.map(\.number).sorted()
-        let bytes = [0, 1, 2, 3, 5, 6].reduce(0) { $0 + Int(driver.state.flights[$1].bytes) }
+        let bytes = [0, 1, 2, 3, 5, 6].reduce(0) { $0 + Int(driver.state.window[$1].bytes) }
 
         driver.state.fail(topic: driver.index("t"), Self.forbidden, byDelivery: false, now: driver.now)
         driver.verify()
@@ -54,11 +54,14 @@ struct DeliveryStateAsideTests {
         #expect(departure.key == SetAsideKey("t") && departure.failure == Self.forbidden && departure.partitionCount == 3)
         #expect(departure.acceptedAt == 33 && departure.count == 6 && departure.bytes == bytes)
         #expect(departure.held.map(\.token) == held && departure.held.map(\.index) == held.map { Int($0) })
-        #expect(driver.state.closedTopics == [driver.index("t")] && driver.topic().isListedIdle && driver.topic().wantedBy == 0)
-        #expect(driver.topic().phase == .unknown && driver.topic().knownBy == 0 && driver.topic().nextCount == nil)
-        #expect(driver.topic().failures == 0 && driver.topic().failure == Self.forbidden && driver.topic().aside == .aside)
+        #expect(
+            driver.state.actions.closedTopics == [driver.index("t")] && driver.topic().use.isListedIdle
+                && driver.topic().producers.wantedBy == 0)
+        #expect(driver.topic().phase == .unknown && driver.topic().producers.knownBy == 0 && driver.topic().metadata.nextCount == nil)
+        #expect(
+            driver.topic().trouble.failures == 0 && driver.topic().trouble.failure == Self.forbidden && driver.topic().aside.mode == .aside)
         #expect(driver.state.asides == ["t": SetAsideTopic(whole: .aside)])
-        #expect(driver.state.takeLeaving().isEmpty && driver.topic().leaving == nil)
+        #expect(driver.state.takeLeaving().isEmpty && driver.topic().aside.leaving == nil)
     }
 
     @Test("newer events of what is set aside follow it, those of one turn together; the cluster is not asked for it")
@@ -122,11 +125,11 @@ struct DeliveryStateAsideTests {
             driver.learn()
             for number in 1...tries {
                 driver.state.fail(topic: 0, KafkaFailure(code), byDelivery: byDelivery, now: driver.now)
-                #expect((driver.topic().aside == .aside) == (number == tries), "\(code)")
+                #expect((driver.topic().aside.mode == .aside) == (number == tries), "\(code)")
                 guard number < tries else { continue }
-                #expect(driver.topic().phase == .held(until: driver.now + 100) && driver.topic().needsProbe == byDelivery)
+                #expect(driver.topic().phase == .held(until: driver.now + 100) && driver.topic().trouble.needsProbe == byDelivery)
                 driver.state.fail(topic: 0, KafkaFailure(code), byDelivery: byDelivery, now: driver.now)
-                #expect(driver.topic().failures == number, "while it is held nothing counts")
+                #expect(driver.topic().trouble.failures == number, "while it is held nothing counts")
                 driver.learn("t", leaders: [1, 1])
                 #expect(driver.topic().phase == .held(until: driver.now + 100), "an answer that came meanwhile neither")
                 driver.wait(99)
@@ -145,8 +148,8 @@ struct DeliveryStateAsideTests {
             driver.admit(1)
             let answer = KafkaMetadata.Topic(name: "t", error: error, leaders: [])
             driver.state.learned(answer, driver.state.takeWanted(by: .main)[0], from: .main, now: driver.now)
-            #expect(driver.topic().failure == KafkaFailure(error.isError ? error : .leaderNotAvailable))
-            #expect((driver.topic().aside == .aside) == error.isError)
+            #expect(driver.topic().trouble.failure == KafkaFailure(error.isError ? error : .leaderNotAvailable))
+            #expect((driver.topic().aside.mode == .aside) == error.isError)
         }
     }
 
@@ -160,15 +163,15 @@ struct DeliveryStateAsideTests {
         driver.learn()
         driver.state.fail(topic: driver.index("a"), Self.forbidden, byDelivery: false, now: driver.now)
         driver.state.fail(partition: driver.place(0, of: "b"), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.asides.keys.sorted() == ["a", "b"] && driver.state.notes.isEmpty)
+        #expect(driver.state.asides.keys.sorted() == ["a", "b"] && driver.state.actions.notes.isEmpty)
         _ = driver.state.takeLeaving()
         driver.state.fail(partition: driver.place(1, of: "b"), Self.silent, byDelivery: false, now: driver.now)
         #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("b", 1)])
         driver.state.fail(topic: driver.index("c"), Self.forbidden, byDelivery: true, now: driver.now)
         #expect(driver.topic("c").phase == .held(until: driver.now + 100) && driver.state.takeLeaving().isEmpty)
-        #expect(driver.state.notes == [.held(topic: "c", Self.forbidden)] && driver.topic("c").told == Self.forbidden.code)
+        #expect(driver.state.actions.notes == [.held(topic: "c", Self.forbidden)] && driver.topic("c").trouble.told == Self.forbidden.code)
         driver.state.fail(partition: driver.place(0, of: "c"), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().isEmpty && driver.partition(0, of: "c").aside == .none)
+        #expect(driver.state.takeLeaving().isEmpty && driver.partition(0, of: "c").aside.mode == .none)
     }
 
     @Test("a topic that is held is told once for each reason: at once, or after three tries if it is perhaps being created")
@@ -179,15 +182,18 @@ struct DeliveryStateAsideTests {
             driver.learn()
             for number in 1...5 {
                 driver.state.fail(topic: 0, KafkaFailure(code), byDelivery: false, now: driver.now)
-                #expect(driver.state.notes.count == (number >= tries ? 1 : 0), "\(code), \(number)")
+                #expect(driver.state.actions.notes.count == (number >= tries ? 1 : 0), "\(code), \(number)")
                 driver.wait(5000)
             }
             driver.state.fail(topic: 0, KafkaFailure(.invalidTopic), byDelivery: false, now: driver.now)
-            #expect(driver.state.notes.last == .held(topic: "t", KafkaFailure(.invalidTopic)) && driver.state.notes.count == 2)
+            #expect(
+                driver.state.actions.notes.last == .held(topic: "t", KafkaFailure(.invalidTopic)) && driver.state.actions.notes.count == 2)
             driver.wait(5000)
             driver.learn()
-            #expect(driver.state.notes.last == .released(topic: "t") && driver.topic().told == nil && driver.topic().failure == nil)
-            #expect(driver.topic().failures == 0 && driver.pump() == [0])
+            #expect(
+                driver.state.actions.notes.last == .released(topic: "t") && driver.topic().trouble.told == nil
+                    && driver.topic().trouble.failure == nil)
+            #expect(driver.topic().trouble.failures == 0 && driver.pump() == [0])
         }
     }
 
@@ -199,7 +205,7 @@ struct DeliveryStateAsideTests {
             driver.learn()
             if isSent { driver.pump() }
             driver.state.fail(topic: 0, Self.forbidden, byDelivery: byDelivery, now: driver.now)
-            #expect(driver.state.closedTopics == (closes ? [0] : []) && (driver.topic().knownBy == 0) == closes)
+            #expect(driver.state.actions.closedTopics == (closes ? [0] : []) && (driver.topic().producers.knownBy == 0) == closes)
         }
     }
 
@@ -212,10 +218,10 @@ struct DeliveryStateAsideTests {
             driver.now = 100 + UInt64(number) * 30
             driver.state.fail(topic: number, Self.forbidden, byDelivery: false, now: driver.now)
         }
-        #expect(driver.state.held == [0, 1, 2] && driver.state.nextHeldUntil == 200)
-        #expect(driver.wait(39) && driver.state.held.count == 3)  // 199
-        #expect(driver.wait(1) && driver.state.held == [1, 2] && driver.state.nextHeldUntil == 230)
-        #expect(driver.wait(60) == false && driver.state.held.isEmpty && driver.state.nextHeldUntil == .max)
+        #expect(driver.state.topics.held.topics == [0, 1, 2] && driver.state.topics.held.nextUntil == 200)
+        #expect(driver.wait(39) && driver.state.topics.held.topics.count == 3)  // 199
+        #expect(driver.wait(1) && driver.state.topics.held.topics == [1, 2] && driver.state.topics.held.nextUntil == 230)
+        #expect(driver.wait(60) == false && driver.state.topics.held.topics.isEmpty && driver.state.topics.held.nextUntil == .max)
         #expect(driver.state.takeWanted(by: .main) == [0, 1, 2])
     }
 
@@ -233,7 +239,7 @@ struct DeliveryStateAsideTests {
         #expect(
             leaving.map(\.flights) == [[2, 3]] && leaving[0].departure.key == SetAsideKey("t", 1) && leaving[0].place == driver.place(1))
         #expect(leaving[0].departure.failure == Self.silent && leaving[0].departure.partitionCount == 2)
-        #expect(driver.partition(1).aside == .aside && driver.topic().live == [0] && driver.topic().phase == .ready)
+        #expect(driver.partition(1).aside.mode == .aside && driver.topic().metadata.live == [0] && driver.topic().phase == .ready)
         #expect(driver.state.asides == ["t": SetAsideTopic(partitions: [1: .aside], partitionCount: 2)])
         driver.admit((0..<20).map { _ in EventFactory.Sample("t", value: "v") })
         driver.admit(1, partition: 1)
@@ -241,7 +247,7 @@ struct DeliveryStateAsideTests {
         #expect(driver.sent.suffix(20).allSatisfy { $0.partition == 0 })
         driver.report(driver.sent.map(\.number))
         driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().isEmpty && driver.partition(0).aside == .none, "it has nothing")
+        #expect(driver.state.takeLeaving().isEmpty && driver.partition(0).aside.mode == .none, "it has nothing")
     }
 
     @Test("the last event of a topic that was to be placed anew leaves with its partition: what waits is placed")
@@ -252,9 +258,9 @@ struct DeliveryStateAsideTests {
         driver.pump()
         driver.learn("t", leaders: [1, 1, 1])
         driver.admit(1, partition: 2)
-        #expect(driver.topic().waiting.count == 1)
+        #expect(driver.topic().events.waiting.count == 1)
         driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.topic().partitions.count == 3 && driver.partition(0).aside == .aside && driver.pump() == [1])
+        #expect(driver.topic().metadata.partitions.count == 3 && driver.partition(0).aside.mode == .aside && driver.pump() == [1])
     }
 
     @Test("what was delivered before those in front of it, or is to be a dead letter, does not leave")
@@ -266,7 +272,7 @@ struct DeliveryStateAsideTests {
         driver.report([3])
         driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
         driver.verify()
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 2, 4, 5]] && driver.state.holds.keys.sorted() == [0, 2, 4, 5])
+        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 2, 4, 5]] && driver.state.stale.tokens.sorted() == [0, 2, 4, 5])
     }
 
     @Test("an event that left keeps why its partition failed, also for those that follow it")
@@ -295,24 +301,25 @@ struct DeliveryStateAsideTests {
         driver.pump()
         driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: 2), at: 500)
         driver.verify()
-        #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("t", 1)] && driver.topic().live == [0])
+        #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("t", 1)] && driver.topic().metadata.live == [0])
         #expect(driver.partition(0).movedAt == 100, "nothing happened to the other")
         driver.state.see("t", SetAsideTopic(partitions: [1: .closing], partitionCount: 2), at: 600)
         driver.admit(1, partition: 1)
-        #expect(driver.pump().isEmpty && driver.topic().live == [0])
+        #expect(driver.pump().isEmpty && driver.topic().metadata.live == [0])
         driver.state.see("t", nil, at: 700)
-        #expect(driver.partition(1).movedAt == 700 && driver.pump() == [2] && driver.topic().live == [0, 1])
+        #expect(driver.partition(1).movedAt == 700 && driver.pump() == [2] && driver.topic().metadata.live == [0, 1])
 
         driver.state.see("t", SetAsideTopic(whole: .aside), at: 800)
         driver.verify()
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 2]] && driver.state.closedTopics == [0])
+        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 2]] && driver.state.actions.closedTopics == [0])
         driver.state.see("t", SetAsideTopic(whole: .closing), at: 900)
         driver.admit(1)
-        #expect(driver.state.takeLeaving().isEmpty && driver.topic().waiting.count == 1 && driver.state.takeWanted(by: .main).isEmpty)
-        driver.state.topics[0].failure = Self.forbidden
-        driver.state.topics[0].failures = 3
+        #expect(
+            driver.state.takeLeaving().isEmpty && driver.topic().events.waiting.count == 1 && driver.state.takeWanted(by: .main).isEmpty)
+        driver.state.topics[0].trouble.failure = Self.forbidden
+        driver.state.topics[0].trouble.failures = 3
         driver.state.see("t", nil, at: 1000)
-        #expect(driver.topic().failure == nil && driver.topic().failures == 0 && driver.state.asides.isEmpty)
+        #expect(driver.topic().trouble.failure == nil && driver.topic().trouble.failures == 0 && driver.state.asides.isEmpty)
         driver.learn()
         #expect(driver.pump() == [3])
         driver.state.see("nobody", nil, at: 1000)
@@ -341,15 +348,15 @@ struct DeliveryStateAsideTests {
         driver.state.see("t", SetAsideTopic(whole: .aside), at: driver.now)
         driver.admit(2, unit: 1)
         driver.learn()
-        #expect(driver.topic().aside == .none && driver.pump() == [0, 1] && driver.state.takeLeaving().isEmpty)
+        #expect(driver.topic().aside.mode == .none && driver.pump() == [0, 1] && driver.state.takeLeaving().isEmpty)
         driver.report([0])
         driver.state.see("t", nil, at: driver.now)
-        #expect(driver.state.closedTopics.isEmpty, "an event of it is on its way")
+        #expect(driver.state.actions.closedTopics.isEmpty, "an event of it is on its way")
         driver.report([1])
         driver.state.see("t", SetAsideTopic(whole: .closing), at: driver.now)
-        #expect(driver.state.closedTopics.isEmpty)
+        #expect(driver.state.actions.closedTopics.isEmpty)
         driver.state.see("t", nil, at: driver.now)
-        #expect(driver.state.closedTopics == [0] && driver.topic().knownBy == 0 && driver.topic().isListedIdle)
+        #expect(driver.state.actions.closedTopics == [0] && driver.topic().producers.knownBy == 0 && driver.topic().use.isListedIdle)
     }
 
     // MARK: The drain lets go
@@ -363,11 +370,11 @@ struct DeliveryStateAsideTests {
         driver.state.fail(topic: 0, Self.forbidden, byDelivery: true, now: driver.now)
         driver.retire()
         #expect(
-            driver.state.refusals == [DeliveryState.Refusal(key: SetAsideKey("t"), failure: Self.forbidden, byDelivery: true)])
-        #expect(driver.state.withheld.map(\.token) == [0])
-        #expect(driver.state.withheld.map(\.offset) == [Offset(lane: .unit(7, pass: 1), number: 40)])
-        #expect(driver.state.isIdle && driver.state.commits.map(\.number) == [43] && driver.state.closedTopics == [0])
-        #expect(driver.state.takeLeaving().isEmpty && driver.topic().phase == .unknown && driver.state.held.isEmpty)
+            driver.state.actions.refusals == [DeliveryActions.Refusal(key: SetAsideKey("t"), failure: Self.forbidden, byDelivery: true)])
+        #expect(driver.state.actions.withheld.map(\.token) == [0])
+        #expect(driver.state.actions.withheld.map(\.offset) == [Offset(lane: .unit(7, pass: 1), number: 40)])
+        #expect(driver.state.isIdle && driver.state.window.commits.map(\.number) == [43] && driver.state.actions.closedTopics == [0])
+        #expect(driver.state.takeLeaving().isEmpty && driver.topic().phase == .unknown && driver.state.topics.held.topics.isEmpty)
     }
 
     @Test("a partition that is a unit is let go of alone; one that stalls within its topic becomes a unit")
@@ -379,15 +386,17 @@ struct DeliveryStateAsideTests {
         driver.pump()
         driver.state.fail(partition: driver.place(1), Self.silent, byDelivery: false, now: driver.now)
         driver.verify()
-        #expect(driver.state.refusals == [DeliveryState.Refusal(key: SetAsideKey("t", 1), failure: Self.silent, byDelivery: false)])
-        #expect(driver.state.withheld.map(\.token) == [0, 1] && driver.state.takeLeaving().isEmpty && driver.topic().phase == .ready)
-        let place = driver.topic("u").partitions.first { driver.state.partitions[$0].unsettled > 0 }!
+        #expect(
+            driver.state.actions.refusals == [DeliveryActions.Refusal(key: SetAsideKey("t", 1), failure: Self.silent, byDelivery: false)])
+        #expect(
+            driver.state.actions.withheld.map(\.token) == [0, 1] && driver.state.takeLeaving().isEmpty && driver.topic().phase == .ready)
+        let place = driver.topic("u").metadata.partitions.first { driver.state.partitions[$0].events.unsettled > 0 }!
         driver.state.fail(partition: place, Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().map(\.departure.key.topic) == ["u"] && driver.state.refusals.count == 1)
+        #expect(driver.state.takeLeaving().map(\.departure.key.topic) == ["u"] && driver.state.actions.refusals.count == 1)
         driver.admit(1, unit: 9, topic: "w")
         driver.learn(partitions: 2)
         driver.pump()
-        let other = driver.topic("w").partitions.first { driver.state.partitions[$0].unsettled > 0 }!
+        let other = driver.topic("w").metadata.partitions.first { driver.state.partitions[$0].events.unsettled > 0 }!
         driver.state.fail(partition: other, Self.silent, byDelivery: false, now: driver.now)
         #expect(driver.state.takeLeaving().isEmpty && driver.state.takeWanted(by: .main) == [driver.index("w")], "too many: asked again")
     }

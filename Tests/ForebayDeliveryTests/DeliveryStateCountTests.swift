@@ -19,10 +19,10 @@ struct DeliveryStateCountTests {
         driver.pump()
         driver.learn("t", leaders: [1, nil, nil])
         driver.admit((0..<20).map { _ in EventFactory.Sample("t", value: "v") })
-        #expect(driver.topic().waiting.count == 20)
+        #expect(driver.topic().events.waiting.count == 20)
         driver.report([0])
         #expect(driver.pump().count == 20 && driver.sent.allSatisfy { $0.partition == 0 })
-        #expect(driver.topic().live == [0] && driver.partition(1).isLeaderless && driver.partition(2).isLeaderless)
+        #expect(driver.topic().metadata.live == [0] && driver.partition(1).isLeaderless && driver.partition(2).isLeaderless)
     }
 
     @Test("the same number again changes nothing; another one is taken back when the cluster says so in time")
@@ -31,17 +31,17 @@ struct DeliveryStateCountTests {
         driver.admit(2)
         driver.learn(partitions: 2)
         driver.pump()
-        let places = driver.topic().partitions
+        let places = driver.topic().metadata.partitions
         driver.state.wantAll()
         driver.learn(partitions: 2)
-        #expect(driver.topic().nextCount == nil && driver.topic().partitions == places)
+        #expect(driver.topic().metadata.nextCount == nil && driver.topic().metadata.partitions == places)
         driver.state.wantAll()
         driver.learn(partitions: 3)
         driver.admit(1)
-        #expect(driver.topic().nextCount == 3 && driver.pump().isEmpty)
+        #expect(driver.topic().metadata.nextCount == 3 && driver.pump().isEmpty)
         driver.state.wantAll()
         driver.learn(partitions: 2)
-        #expect(driver.topic().nextCount == nil && driver.topic().partitions == places)
+        #expect(driver.topic().metadata.nextCount == nil && driver.topic().metadata.partitions == places)
         #expect(driver.pump() == [2], "what waited for the new places goes to the old ones")
     }
 
@@ -54,8 +54,8 @@ struct DeliveryStateCountTests {
         for count in [2, 8, 3, 8] {
             driver.state.wantAll()
             driver.learn(partitions: count)
-            #expect(driver.topic().partitions.count == count && driver.state.partitions.count == 8)
-            #expect(Set(driver.topic().partitions).isDisjoint(with: driver.state.freePartitions))
+            #expect(driver.topic().metadata.partitions.count == count && driver.state.partitions.places.count == 8)
+            #expect(Set(driver.topic().metadata.partitions).isDisjoint(with: driver.state.partitions.free))
         }
     }
 
@@ -71,17 +71,17 @@ struct DeliveryStateCountTests {
         driver.learn("t", leaders: [1])
         driver.admit(Self.keyed(2))
         driver.report([first[0]], .notLeader)
-        #expect(driver.topic().nextCount == 1 && driver.topic().partitions.count == 2, "one is in flight")
+        #expect(driver.topic().metadata.nextCount == 1 && driver.topic().metadata.partitions.count == 2, "one is in flight")
         driver.report([first[1]], .notLeader)
-        #expect(driver.topic().partitions.count == 1 && driver.topic().assigned > 0)
+        #expect(driver.topic().metadata.partitions.count == 1 && driver.topic().events.assigned > 0)
         var order: [UInt64] = []
         for _ in 0..<20 where !driver.state.isIdle {
             driver.wait(100)
             order += driver.pump()
             driver.report(Array(order.suffix(1)))
             driver.learn(partitions: 1)
-            for death in driver.state.deaths { driver.state.buried(death.flight) }
-            driver.state.deaths = []
+            for death in driver.state.actions.deaths { driver.state.buried(death.flight) }
+            driver.state.actions.deaths = []
             driver.retire()
         }
         #expect(order == [0, 1, 4, 5, 6, 7, 8, 9] && driver.state.totals.dead == 2, "two asked for a partition that is gone")
@@ -93,10 +93,10 @@ struct DeliveryStateCountTests {
         driver.admit(Self.keyed(6))
         driver.learn(partitions: 4)
         driver.report(driver.pump(), .invalidRecord)
-        #expect(driver.topic().alone == 6)
+        #expect(driver.topic().events.alone == 6)
         driver.state.wantAll()
         driver.learn(partitions: 1)
-        #expect(driver.topic().partitions.count == 1 && driver.topic().alone == 6 && driver.partition(0).queued == 6)
+        #expect(driver.topic().metadata.partitions.count == 1 && driver.topic().events.alone == 6 && driver.partition(0).events.queued == 6)
 
         driver.state.wantAll()
         driver.learn("t", leaders: [1])
@@ -105,12 +105,12 @@ struct DeliveryStateCountTests {
         more.admit(Self.keyed(6))
         more.learn(partitions: 4)
         more.report(more.pump(), .invalidRecord)
-        more.state.topics[0].limitIsKnown = false  // So that they wait at the topic.
+        more.state.topics[0].limits.isKnown = false  // So that they wait at the topic.
         more.learn("t", leaders: [1])
-        #expect(more.topic().waiting.count == 6)
+        #expect(more.topic().events.waiting.count == 6)
         more.state.fail(topic: 0, KafkaFailure(.topicAuthorizationFailed), byDelivery: false, now: more.now)
         more.verify()
-        #expect(more.state.takeLeaving().flatMap(\.flights) == [0, 1, 2, 3, 4, 5] && more.topic().alone == 0)
+        #expect(more.state.takeLeaving().flatMap(\.flights) == [0, 1, 2, 3, 4, 5] && more.topic().events.alone == 0)
     }
 
     @Test("another number of partitions while one of them is tried with an event: another is tried")
@@ -136,7 +136,7 @@ struct DeliveryStateCountTests {
                 driver.learn(partitions: count)
                 driver.wait(100)
             }
-            #expect(delivered == Set(0..<6) && driver.topic().partitions.count == count)
+            #expect(delivered == Set(0..<6) && driver.topic().metadata.partitions.count == count)
         }
     }
 
@@ -153,9 +153,9 @@ struct DeliveryStateCountTests {
         let probe = driver.pump()
         #expect(probe.count == 1 && driver.sent.last?.slot == .single)
         driver.learn("t", leaders: [1])
-        #expect(driver.topic().partitions.count == 3 && driver.state.takeWanted(by: .main).isEmpty)
+        #expect(driver.topic().metadata.partitions.count == 3 && driver.state.takeWanted(by: .main).isEmpty)
         driver.report(probe, .timedOut, from: .single)
-        #expect(driver.topic().partitions.count == 1 && driver.topic().phase == .unknown)
+        #expect(driver.topic().metadata.partitions.count == 1 && driver.topic().phase == .unknown)
         #expect(driver.state.takeWanted(by: .main) == [0])
         driver.learn("t", leaders: [1])
         #expect(driver.topic().phase == .probing(partition: driver.place(0)))
@@ -170,7 +170,7 @@ struct DeliveryStateCountTests {
         driver.learn("t", leaders: [Int32?](repeating: 1, count: 50))
         driver.admit([EventFactory.Sample("t", value: "v")])
         driver.state.setAside(partition: driver.place(0), KafkaFailure(.timedOut), now: driver.now)
-        #expect(driver.topic().partitions.count == 50)
+        #expect(driver.topic().metadata.partitions.count == 50)
         driver.admit((0..<5).map { _ in EventFactory.Sample("t", value: "v") })
         driver.pump()
         #expect(Set(driver.sent.suffix(6).map(\.partition)).count == 1)

@@ -23,8 +23,9 @@ struct DeliveryStatePlacingTests {
         for partition in [-1, 0, 2, 3] as [Int32] { driver.admit(1, partition: partition) }
         driver.learn(partitions: 3)
         #expect(driver.pump().sorted() == [1, 2])
-        #expect(driver.state.deaths.map(\.flight) == [0, 3] && driver.state.deaths.allSatisfy { $0.code == .unknownPartition })
-        #expect(driver.state.deaths.map(\.reason) == [-1, 3].map { "the event asks for partition \($0), and the topic has 3" })
+        #expect(
+            driver.state.actions.deaths.map(\.flight) == [0, 3] && driver.state.actions.deaths.allSatisfy { $0.code == .unknownPartition })
+        #expect(driver.state.actions.deaths.map(\.reason) == [-1, 3].map { "the event asks for partition \($0), and the topic has 3" })
     }
 
     @Test("who asks for a partition that is not known yet holds those behind it in its topic, and nobody else, until the answer")
@@ -37,10 +38,10 @@ struct DeliveryStatePlacingTests {
         driver.admit(1, partition: 5)
         driver.admit(1, partition: 0)
         driver.admit(1, topic: "other")
-        #expect(driver.pump() == [4] && driver.topic().waiting.count == 2)
+        #expect(driver.pump() == [4] && driver.topic().events.waiting.count == 2)
         #expect(driver.state.takeWanted(by: .main) == [driver.index("t")])
         driver.learn("t", leaders: [1, 1])
-        #expect(driver.state.deaths.map(\.flight) == [2] && driver.pump() == [3])
+        #expect(driver.state.actions.deaths.map(\.flight) == [2] && driver.pump() == [3])
     }
 
     // MARK: Keys, while partitions are set aside
@@ -54,14 +55,14 @@ struct DeliveryStatePlacingTests {
         driver.state.see("t", SetAsideTopic(partitions: [7: .aside], partitionCount: 2), at: driver.now)
         driver.state.wantAll()
         driver.learn(partitions: 5)
-        #expect(driver.topic().keyCount == 2 && driver.topic().partitions.count == 5)
+        #expect(driver.topic().metadata.keyCount == 2 && driver.topic().metadata.partitions.count == 5)
         driver.admit(Self.keyed(20))
         driver.report(driver.pump())
         #expect(
             driver.sent.suffix(20).sorted { $0.number < $1.number }.map(\.partition)
                 == (0..<20).map { Self.partition("key-\($0)", among: 2) })
         driver.state.see("t", nil, at: driver.now)
-        #expect(driver.topic().keyCount == 5)
+        #expect(driver.topic().metadata.keyCount == 5)
         driver.admit(Self.keyed(20))
         driver.pump()
         #expect(
@@ -84,9 +85,9 @@ struct DeliveryStatePlacingTests {
         let again = driver.pump()
         driver.state.see("t", nil, at: driver.now)
         driver.admit(Self.keyed(2))
-        #expect(driver.pump().isEmpty && driver.topic().nextCount == 4)
+        #expect(driver.pump().isEmpty && driver.topic().metadata.nextCount == 4)
         driver.report(again)
-        #expect(driver.pump().count == 2 && driver.topic().keyCount == 4)
+        #expect(driver.pump().count == 2 && driver.topic().metadata.keyCount == 4)
     }
 
     @Test("keys that are to spread anew while a number of partitions is waited for spread over that")
@@ -100,11 +101,11 @@ struct DeliveryStatePlacingTests {
         driver.admit(1)
         let sent = driver.pump()
         driver.learn("t", leaders: [1, 1, 1, 1, 1, 1])
-        #expect(driver.topic().nextCount == 6 && driver.topic().keyCount == 2)
+        #expect(driver.topic().metadata.nextCount == 6 && driver.topic().metadata.keyCount == 2)
         driver.state.see("t", nil, at: driver.now)
-        #expect(driver.topic().nextCount == 6)
+        #expect(driver.topic().metadata.nextCount == 6)
         driver.report(sent)
-        #expect(driver.topic().partitions.count == 6 && driver.topic().keyCount == 6)
+        #expect(driver.topic().metadata.partitions.count == 6 && driver.topic().metadata.keyCount == 6)
     }
 
     @Test("a count that was not known when a partition was set aside, or is the topic's own, keeps no key back")
@@ -114,8 +115,10 @@ struct DeliveryStatePlacingTests {
             driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: told), at: driver.now)
             driver.admit(Self.keyed(1))
             driver.learn(partitions: 4)
-            #expect(driver.topic().keyCount == keyCount)
-            #expect(driver.partition(1).aside == .aside && driver.partition(0).aside == .none && driver.topic().live == [0, 2, 3])
+            #expect(driver.topic().metadata.keyCount == keyCount)
+            #expect(
+                driver.partition(1).aside.mode == .aside && driver.partition(0).aside.mode == .none
+                    && driver.topic().metadata.live == [0, 2, 3])
         }
     }
 
@@ -132,7 +135,7 @@ struct DeliveryStatePlacingTests {
         let ofPartition = driver.state.takeLeaving().flatMap(\.flights)
         driver.admit(Self.keyed(2))
         driver.learn("t", leaders: [1, 1, 1])
-        #expect(driver.topic().aside == .aside && driver.topic("other").aside == .none)
+        #expect(driver.topic().aside.mode == .aside && driver.topic("other").aside.mode == .none)
         let leaving = driver.state.takeLeaving()
         #expect(leaving.map(\.departure.key).contains(SetAsideKey("t")))
         let whole = leaving.filter { $0.departure.key == SetAsideKey("t") }.flatMap(\.flights)
@@ -157,13 +160,13 @@ struct DeliveryStatePlacingTests {
         driver.admit(1, partition: 0)
         driver.learn(partitions: 4)
         driver.pump()
-        let places = driver.topic().partitions
+        let places = driver.topic().metadata.partitions
         driver.learn("t", leaders: [1, 1])
-        #expect(driver.topic().nextCount == 2)
+        #expect(driver.topic().metadata.nextCount == 2)
         driver.state.see("t", SetAsideTopic(partitions: [3: .aside], partitionCount: 3), at: driver.now)
         driver.verify()
-        #expect(driver.topic().aside == .aside && driver.state.closedTopics == [0])
-        #expect(driver.topic().partitions == places && driver.topic().keyCount == 4)
+        #expect(driver.topic().aside.mode == .aside && driver.state.actions.closedTopics == [0])
+        #expect(driver.topic().metadata.partitions == places && driver.topic().metadata.keyCount == 4)
     }
 
     @Test("known from before a start, it is the same: nothing goes direct before the topic's partitions are drained")
@@ -173,7 +176,7 @@ struct DeliveryStatePlacingTests {
             driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: remembered), at: driver.now)
             driver.admit(Self.keyed(9))
             driver.learn(partitions: 3)
-            #expect((driver.topic().aside == .aside) == isAside)
+            #expect((driver.topic().aside.mode == .aside) == isAside)
             #expect(driver.pump().isEmpty == isAside)
         }
     }
@@ -195,8 +198,8 @@ struct DeliveryStatePlacingTests {
         let sent = late.pump()
         #expect(sent.count == 6 && Set(late.sent.map(\.partition)) == [2, 3])
         late.learn("t", leaders: [1, 1, 1])
-        #expect(late.state.refusals.map(\.key) == [SetAsideKey("t")] && late.state.withheld.map(\.token) == sent.sorted())
-        #expect(late.state.isIdle || late.state.flights.count == 6, "settled: they stand in the log")
+        #expect(late.state.actions.refusals.map(\.key) == [SetAsideKey("t")] && late.state.actions.withheld.map(\.token) == sent.sorted())
+        #expect(late.state.isIdle || late.state.window.count == 6, "settled: they stand in the log")
     }
 
     @Test("a partition that fails while units share it gives up the whole topic, not one of them")
@@ -207,14 +210,14 @@ struct DeliveryStatePlacingTests {
         driver.admit(2, unit: 2, partition: 2)
         driver.learn(partitions: 1)
         driver.report(driver.pump(), .notEnoughReplicas)
-        #expect(Set(driver.state.refusals.map(\.key)) == [SetAsideKey("t")])
+        #expect(Set(driver.state.actions.refusals.map(\.key)) == [SetAsideKey("t")])
     }
 
     // MARK: Producers that brokers forget
 
     @Test("a partition that was silent for more than ten minutes knows no producer any more", arguments: [(600_000, 5), (600_001, 1)])
     func producerMemory(silence: UInt64, sent: Int) {
-        var state = DeliveryState(configuration: DeliverySettings(), seed: 1)
+        var state = DeliveryState(settings: DeliverySettings(), seed: 1)
         state.opened(.main)
         var now: UInt64 = 1000
         func admit(_ count: Int, _ first: UInt64) {
@@ -271,7 +274,7 @@ struct DeliveryStatePlacingTests {
             driver.admit(2, unit: 1, from: 1)
             let leaving = driver.state.takeLeaving()
             #expect(leaving.map(\.departure.key) == [SetAsideKey("t", home)] && leaving.map(\.flights) == [[1, 2]])
-            #expect(driver.state.queuedBytes == Int(driver.state.flights[0].bytes))
+            #expect(driver.state.window.queuedBytes == Int(driver.state.window[0].bytes))
         }
         var direct = Driver()
         direct.admit(Self.keyed(1))

@@ -15,9 +15,9 @@ struct DeliveryStateProbeTests {
     func probe() {
         var driver = Driver(.aside)
         driver.state.ask("t", probe: true)
-        #expect(driver.state[.main].isWanted && driver.topic().isAsked && driver.topic().needsProbe)
+        #expect(driver.state.producers[.main].isWanted && driver.topic().metadata.isAsked && driver.topic().trouble.needsProbe)
         driver.learn(partitions: 2)
-        #expect(driver.topic().phase == .unknown && !driver.topic().isAsked && driver.state.found.map(\.topic) == ["t"])
+        #expect(driver.topic().phase == .unknown && !driver.topic().metadata.isAsked && driver.state.actions.found.map(\.topic) == ["t"])
         driver.admit(2, unit: 1, partition: 0)
         driver.admit(2, unit: 2, partition: 1)
         #expect(driver.topic().phase == .probing(partition: driver.place(0)))
@@ -28,7 +28,7 @@ struct DeliveryStateProbeTests {
         driver.learn("t", leaders: [1, 1])
         #expect(driver.topic().phase == .probing(partition: driver.place(0)), "an answer does not end it")
         driver.report([0], from: .single)
-        #expect(driver.topic().phase == .ready && !driver.topic().needsProbe && driver.pump().sorted() == [1, 2, 3])
+        #expect(driver.topic().phase == .ready && !driver.topic().trouble.needsProbe && driver.pump().sorted() == [1, 2, 3])
         #expect(driver.sent.suffix(3).allSatisfy { $0.slot == .main })
     }
 
@@ -40,10 +40,10 @@ struct DeliveryStateProbeTests {
         #expect(asked == [0])
         driver.learn("t", leaders: [1, 1])
         driver.admit(2, unit: 1, partition: 1)
-        #expect(driver.topic().waiting.count == 2 && driver.topic().phase == .unknown && driver.pump().isEmpty)
+        #expect(driver.topic().events.waiting.count == 2 && driver.topic().phase == .unknown && driver.pump().isEmpty)
         driver.state.learnedLimit(1 << 20, 0, now: driver.now)
         driver.verify()
-        #expect(driver.topic().waiting.count == 0 && driver.topic().phase == .probing(partition: driver.place(1)))
+        #expect(driver.topic().events.waiting.count == 0 && driver.topic().phase == .probing(partition: driver.place(1)))
         driver.pump()
         driver.learn()
         #expect(driver.pump() == [0] && driver.sent.last?.slot == .single)
@@ -63,8 +63,10 @@ struct DeliveryStateProbeTests {
         driver.pump()
         driver.learn(partitions: 2)
         driver.report(driver.pump(), .topicAuthorizationFailed, from: .single)
-        #expect(driver.state.refusals.map(\.key) == [SetAsideKey("t", 0), SetAsideKey("t")] && driver.state.refusals[1].byDelivery)
-        #expect(driver.state.isIdle && !driver.topic().needsProbe)
+        #expect(
+            driver.state.actions.refusals.map(\.key) == [SetAsideKey("t", 0), SetAsideKey("t")]
+                && driver.state.actions.refusals[1].byDelivery)
+        #expect(driver.state.isIdle && !driver.topic().trouble.needsProbe)
     }
 
     @Test("a probe that was refused for its own sake is one that was taken")
@@ -98,12 +100,14 @@ struct DeliveryStateProbeTests {
         var driver = Driver(.aside) { $0.idleTopics = 0 }
         driver.state.ask("t", probe: true)
         driver.learn(error: .unknownTopicOrPartition)
-        #expect(driver.state.refusals.map(\.key) == [SetAsideKey("t")] && !driver.topic().isAsked && !driver.topic().needsProbe)
+        #expect(
+            driver.state.actions.refusals.map(\.key) == [SetAsideKey("t")] && !driver.topic().metadata.isAsked
+                && !driver.topic().trouble.needsProbe)
         driver.state.drain(.main, now: driver.now)
         driver.state.closed(.main, now: driver.now)
-        #expect(driver.state.slotsToOpen(now: driver.now).isEmpty)
-        driver.state.evictIdleTopics()
-        #expect(driver.state.names.count == 0)
+        #expect(driver.state.producers.toOpen(now: driver.now).isEmpty)
+        driver.state.forgetIdleTopics()
+        #expect(driver.state.topics.count == 0)
     }
 
     @Test("a topic that took events, and failed since at a delivery, is tried with the first that comes")
@@ -128,20 +132,20 @@ struct DeliveryStateProbeTests {
         driver.learn()
         driver.pump()
         driver.report([0, 1], .topicAuthorizationFailed)
-        #expect(driver.partition(0).knownProducer == 0 && driver.partition(1).knownProducer == 0, "it may be made anew")
+        #expect(driver.partition(0).producer.known == 0 && driver.partition(1).producer.known == 0, "it may be made anew")
         driver.report([2])
-        #expect(driver.partition(1).knownProducer == 1 && driver.topic().needsProbe)
+        #expect(driver.partition(1).producer.known == 1 && driver.topic().trouble.needsProbe)
         driver.report([3], .topicAuthorizationFailed)
-        #expect(driver.topic().failures == 1 && driver.partition(1).knownProducer == 1, "while it is held nothing counts")
+        #expect(driver.topic().trouble.failures == 1 && driver.partition(1).producer.known == 1, "while it is held nothing counts")
         driver.wait(100)
         driver.learn()
         driver.pump()
         driver.learn()
         #expect(driver.topic().phase == .probing(partition: driver.place(0)) && driver.pump() == [0])
         driver.state.recovered(driver.place(1), now: driver.now)
-        #expect(driver.topic().phase == .probing(partition: driver.place(0)) && driver.topic().needsProbe)
+        #expect(driver.topic().phase == .probing(partition: driver.place(0)) && driver.topic().trouble.needsProbe)
         driver.report([0], from: .single)
-        #expect(driver.topic().phase == .ready && driver.topic().failure == nil)
+        #expect(driver.topic().phase == .ready && driver.topic().trouble.failure == nil)
         #expect(driver.pump().sorted() == [1, 3])
     }
 
@@ -150,14 +154,16 @@ struct DeliveryStateProbeTests {
         var driver = Driver(.aside)
         driver.state.ask("t", probe: false)
         driver.learn(partitions: 2)
-        #expect(driver.topic().phase == .ready && driver.state.found.map(\.leaderless) == [[]])
+        #expect(driver.topic().phase == .ready && driver.state.actions.found.map(\.leaderless) == [[]])
         driver.state.ask("t", probe: false)
-        #expect(!driver.topic().needsProbe && driver.topic().isAsked)
-        driver.state.found = []
+        #expect(!driver.topic().trouble.needsProbe && driver.topic().metadata.isAsked)
+        driver.state.actions.found = []
         let topic = driver.state.takeWanted(by: .main)
         #expect(topic == [0])
         driver.learn("t", leaders: [nil, 1])
-        #expect(driver.state.found.map(\.topic) == ["t"] && driver.state.found.map(\.leaderless) == [[0]] && !driver.topic().isAsked)
+        #expect(
+            driver.state.actions.found.map(\.topic) == ["t"] && driver.state.actions.found.map(\.leaderless) == [[0]]
+                && !driver.topic().metadata.isAsked)
         driver.admit(1, unit: 1, partition: 0)
         driver.admit(1, unit: 2, partition: 1)
         #expect(driver.pump() == [1])

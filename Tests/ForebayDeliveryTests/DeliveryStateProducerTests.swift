@@ -9,13 +9,13 @@ import Testing
 struct DeliveryStateProducerTests {
     @Test("the direct stage opens its main producer at once, the drain when it needs it; side producers only then")
     func opens() {
-        var state = DeliveryState(configuration: DeliverySettings(), seed: 1)
-        #expect(state.slotsToOpen(now: 0) == [.main])
+        var state = DeliveryState(settings: DeliverySettings(), seed: 1)
+        #expect(state.producers.toOpen(now: 0) == [.main])
         state.opened(.main)
-        #expect(state.slotsToOpen(now: 0).isEmpty && state[.main].number == 1 && state[.main].isOpen && state.lastProducer == 1)
+        #expect(state.producers.toOpen(now: 0).isEmpty && state.producers[.main].number == 1 && state.producers[.main].isOpen)
         state.opened(.single)
-        #expect(state[.single].number == 2)
-        #expect(DeliveryState(way: .aside, configuration: DeliverySettings(), seed: 1).slotsToOpen(now: 0).isEmpty)
+        #expect(state.producers[.single].number == 2)
+        #expect(DeliveryState(way: .aside, settings: DeliverySettings(), seed: 1).producers.toOpen(now: 0).isEmpty)
     }
 
     @Test("a failed producer is closed when its reports are in, or at the end of its patience; its successor comes after the delay")
@@ -25,20 +25,22 @@ struct DeliveryStateProducerTests {
         driver.learn()
         driver.pump()
         driver.state.failed(.main, now: 100)
-        #expect(driver.state[.main].phase == .failing(until: 1100))
+        #expect(driver.state.producers[.main].phase == .failing(until: 1100))
         driver.state.failed(.main, now: 500)
-        #expect(driver.state[.main].phase == .failing(until: 1100) && driver.state[.main].failures == 1, "told twice, it failed once")
-        #expect(driver.state.slotsToClose(now: 1099).isEmpty && driver.state.slotsToClose(now: 1100) == [.main])
+        #expect(
+            driver.state.producers[.main].phase == .failing(until: 1100) && driver.state.producers[.main].failures == 1,
+            "told twice, it failed once")
+        #expect(driver.state.producers.toClose(now: 1099).isEmpty && driver.state.producers.toClose(now: 1100) == [.main])
         driver.report([0])
-        #expect(driver.state[.main].failures == 0 && driver.state.slotsToClose(now: 1000) == [.main])
+        #expect(driver.state.producers[.main].failures == 0 && driver.state.producers.toClose(now: 1000) == [.main])
         driver.state.closed(.main, now: 1000)
-        #expect(driver.state[.main].phase == .closed(until: 1000), "it delivered meanwhile")
+        #expect(driver.state.producers[.main].phase == .closed(until: 1000), "it delivered meanwhile")
         driver.state.opened(.main)
         driver.state.failed(.main, now: 2000)
         driver.state.closed(.main, now: 2000)
-        #expect(driver.state.slotsToOpen(now: 2499).isEmpty && driver.state.slotsToOpen(now: 2500) == [.main])
+        #expect(driver.state.producers.toOpen(now: 2499).isEmpty && driver.state.producers.toOpen(now: 2500) == [.main])
         driver.state.failed(.main, now: 2600)
-        #expect(driver.state[.main].failures == 1, "closed, it can't fail")
+        #expect(driver.state.producers[.main].failures == 1, "closed, it can't fail")
     }
 
     @Test("drained, a producer is closed when its reports are in, whatever the time; renewed, it goes on after its patience")
@@ -51,29 +53,30 @@ struct DeliveryStateProducerTests {
             if isRenewed { driver.state.renew(.main, now: driver.now) } else { driver.state.drain(.main, now: driver.now) }
             driver.admit(1)
             #expect(driver.pump().isEmpty)
-            #expect(driver.state.slotsToClose(now: driver.now + 100_000).isEmpty)
+            #expect(driver.state.producers.toClose(now: driver.now + 100_000).isEmpty)
             driver.wait(999)
-            #expect(!driver.state[.main].isOpen)
+            #expect(!driver.state.producers[.main].isOpen)
             driver.wait(1)
-            #expect(driver.state[.main].isOpen == isRenewed)
+            #expect(driver.state.producers[.main].isOpen == isRenewed)
             #expect(driver.pump() == (isRenewed ? [1] : []))
             driver.report([0])
-            #expect(driver.state.slotsToClose(now: driver.now) == (isRenewed ? [] : [.main]))
+            #expect(driver.state.producers.toClose(now: driver.now) == (isRenewed ? [] : [.main]))
         }
         var idle = Driver()
         idle.state.renew(.main, now: idle.now)
         idle.wait(5000)
         #expect(
-            idle.state[.main].phase == .renewing(until: 1100) && idle.state.slotsToClose(now: idle.now) == [.main], "nothing is missing")
+            idle.state.producers[.main].phase == .renewing(until: 1100) && idle.state.producers.toClose(now: idle.now) == [.main],
+            "nothing is missing")
         idle.state.closed(.main, now: idle.now)
         idle.state.drain(.main, now: idle.now)
         idle.state.renew(.main, now: idle.now)
-        #expect(idle.state[.main].phase == .closed(until: idle.now), "only one that is open")
+        #expect(idle.state.producers[.main].phase == .closed(until: idle.now), "only one that is open")
         idle.state.renew(.main, now: idle.now)
         idle.state.opened(.main)
         idle.state.drain(.main, now: idle.now)
         idle.state.failed(.main, now: idle.now)
-        #expect(idle.state[.main].phase == .failing(until: idle.now + 1000))
+        #expect(idle.state.producers[.main].phase == .failing(until: idle.now + 1000))
     }
 
     @Test("what a producer only holds keeps it for a while: renewed, it goes on; drained, it is closed")
@@ -84,15 +87,15 @@ struct DeliveryStateProducerTests {
             driver.learn()
             driver.pump()
             driver.state.setAside(topic: 0, KafkaFailure(.topicAuthorizationFailed))
-            #expect(driver.state[.main].outstanding == 0 && driver.state[.main].held == 2)
+            #expect(driver.state.producers[.main].outstanding == 0 && driver.state.producers[.main].held == 2)
             if isRenewed { driver.state.renew(.main, now: driver.now) } else { driver.state.drain(.main, now: driver.now) }
-            #expect(driver.state.slotsToClose(now: driver.now).isEmpty && driver.state[.main].waitsForTime)
+            #expect(driver.state.producers.toClose(now: driver.now).isEmpty && driver.state.producers[.main].waitsForTime)
             driver.report([0])
-            #expect(driver.state.slotsToClose(now: driver.now + 999).isEmpty)
+            #expect(driver.state.producers.toClose(now: driver.now + 999).isEmpty)
             if isReported { driver.report([1]) }
             driver.wait(1000)
-            #expect(driver.state.slotsToClose(now: driver.now) == (isRenewed && !isReported ? [] : [.main]))
-            #expect(driver.state[.main].isOpen == (isRenewed && !isReported))
+            #expect(driver.state.producers.toClose(now: driver.now) == (isRenewed && !isReported ? [] : [.main]))
+            #expect(driver.state.producers[.main].isOpen == (isRenewed && !isReported))
         }
     }
 
@@ -103,9 +106,9 @@ struct DeliveryStateProducerTests {
         driver.admit(1, topic: "new")
         driver.learn()
         driver.pump { $0 == 1 ? .queueFull : .none }
-        #expect(driver.state[.main].isFull)
+        #expect(driver.state.producers[.main].isFull)
         driver.replace(.main)
-        #expect(!driver.state[.main].isFull && driver.state[.main].isOpen && driver.state.knownTopics(by: .main) == 0)
+        #expect(!driver.state.producers[.main].isFull && driver.state.producers[.main].isOpen && driver.state.knownTopics(by: .main) == 0)
         #expect(driver.state.takeWanted(by: .main) == [0, 1])
         for topic in [0, 1] {
             let answer = KafkaMetadata.Topic(name: driver.state.topics[topic].name, error: .none, leaders: [1, 1])
@@ -144,16 +147,16 @@ struct DeliveryStateProducerTests {
             driver.state.drain(slot, now: driver.now)
             driver.state.closed(slot, now: driver.now)
         }
-        #expect(driver.state.slotsToOpen(now: driver.now) == [.main])
+        #expect(driver.state.producers.toOpen(now: driver.now) == [.main])
 
         var drain = Driver(.aside)
         drain.state.drain(.main, now: drain.now)
         drain.state.closed(.main, now: drain.now)
-        #expect(drain.state.slotsToOpen(now: drain.now).isEmpty)
+        #expect(drain.state.producers.toOpen(now: drain.now).isEmpty)
         drain.state.opened(.main)
         drain.admit(1, unit: 1)
         drain.state.drain(.main, now: drain.now)
         drain.state.closed(.main, now: drain.now)
-        #expect(drain.state.slotsToOpen(now: drain.now) == [.main])
+        #expect(drain.state.producers.toOpen(now: drain.now) == [.main])
     }
 }

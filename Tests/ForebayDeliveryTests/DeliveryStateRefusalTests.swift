@@ -11,13 +11,13 @@ struct DeliveryStateRefusalTests {
     /// The main producer's batch is refused; what stands behind it comes back, and its successor is there.
     private func refuse(_ driver: inout Driver, _ batch: [UInt64], _ code: KafkaErrorCode = .invalidRecord) {
         let behind = Set(driver.sent.filter { $0.slot == .main }.map(\.number)).sorted().filter { flight in
-            !batch.contains(flight) && driver.state.flights.contains(flight)
-                && driver.state.flights[UInt32(truncatingIfNeeded: flight)].status == .sent
+            !batch.contains(flight) && driver.state.window.contains(flight)
+                && driver.state.window[UInt32(truncatingIfNeeded: flight)].status == .sent
         }
         driver.report(batch, code)
         driver.state.failed(.main, now: driver.now)
         driver.report(behind, .purgedInQueue)
-        for slot in driver.state.slotsToClose(now: driver.now) { driver.state.closed(slot, now: driver.now) }
+        for slot in driver.state.producers.toClose(now: driver.now) { driver.state.closed(slot, now: driver.now) }
         driver.pump()
         driver.learn()
         driver.pump()
@@ -39,7 +39,7 @@ struct DeliveryStateRefusalTests {
             #expect(self.slots(driver, [flight]) == [.single])
             driver.report([flight], .invalidRecord, from: .single)
         }
-        #expect(driver.state.deaths.map(\.flight) == [0, 1, 2, 3, 4] && driver.state[.main].isOpen)
+        #expect(driver.state.actions.deaths.map(\.flight) == [0, 1, 2, 3, 4] && driver.state.producers[.main].isOpen)
         #expect(driver.pump() == [5] && self.slots(driver, [5]) == [.single])
         driver.report([5], from: .single)
         let rest = driver.pump()
@@ -53,19 +53,19 @@ struct DeliveryStateRefusalTests {
         driver.learn(partitions: 3)
         driver.pump()
         driver.report([0], .invalidRecord)
-        #expect(driver.topic().alone == 1)
+        #expect(driver.topic().events.alone == 1)
         // Fewer partitions: it leaves its place.
-        driver.state.topics[0].nextCount = 1
+        driver.state.topics[0].metadata.nextCount = 1
         driver.state.recallIfSettled(0)
-        #expect(driver.topic().waiting.count == 1)
-        driver.state.topics[0].nextCount = nil
+        #expect(driver.topic().events.waiting.count == 1)
+        driver.state.topics[0].metadata.nextCount = nil
         if !isGone { driver.state.see("t", SetAsideTopic(partitions: [2: .aside], partitionCount: 3), at: driver.now) }
         driver.state.wantAll()
         driver.learn(partitions: isGone ? 2 : 3)
-        #expect(driver.state.deaths.map(\.code) == (isGone ? [.unknownPartition] : []))
-        #expect(driver.state.leaving.map(\.flights) == (isGone ? [] : [[0]]))
+        #expect(driver.state.actions.deaths.map(\.code) == (isGone ? [.unknownPartition] : []))
+        #expect(driver.state.actions.leaving.map(\.flights) == (isGone ? [] : [[0]]))
         driver.verify()
-        #expect(driver.topic().alone == 0)
+        #expect(driver.topic().events.alone == 0)
     }
 
     @Test("a record that is refused does not make its producer's successor come later each time; other fatal errors do")
@@ -80,7 +80,7 @@ struct DeliveryStateRefusalTests {
                 driver.report([round], isRefusal ? .invalidRecord : .outOfOrderSequence)
                 driver.state.failed(.main, now: driver.now)
                 driver.state.closed(.main, now: driver.now)
-                guard case .closed(let until) = driver.state[.main].phase else {
+                guard case .closed(let until) = driver.state.producers[.main].phase else {
                     Issue.record("it is not closed")
                     return
                 }
@@ -100,7 +100,7 @@ struct DeliveryStateRefusalTests {
         for delay in [0, 500] as [UInt64] {
             driver.state.failed(.main, now: driver.now)
             driver.state.closed(.main, now: driver.now)
-            #expect(driver.state[.main].phase == .closed(until: driver.now + delay))
+            #expect(driver.state.producers[.main].phase == .closed(until: driver.now + delay))
             driver.state.opened(.main)
         }
     }
@@ -123,12 +123,12 @@ struct DeliveryStateRefusalTests {
             }
             next = sent[0]
             self.refuse(&driver, [next])
-            left.append(driver.partition(0).aloneLeft)
+            left.append(driver.partition(0).caution.aloneLeft)
             driver.admit(left.last! + 5)
             var first = true
-            while driver.partition(0).unsettled > 0 {
+            while driver.partition(0).events.unsettled > 0 {
                 let flights = driver.sent.suffix(1).map(\.number).filter {
-                    driver.state.flights.contains($0) && driver.state.flights[UInt32(truncatingIfNeeded: $0)].status == .sent
+                    driver.state.window.contains($0) && driver.state.window[UInt32(truncatingIfNeeded: $0)].status == .sent
                 }
                 let flight = flights.isEmpty ? driver.pump() : flights
                 guard let one = flight.first else {
@@ -171,11 +171,11 @@ struct DeliveryStateRefusalTests {
         driver.pump()
         self.refuse(&driver, [0])
         let place = driver.place(0)
-        (driver.state.partitions[place].caution, driver.state.partitions[place].aloneLeft) = (4, 2)
+        (driver.state.partitions[place].caution.level, driver.state.partitions[place].caution.aloneLeft) = (4, 2)
         driver.report([0], .invalidRecord, from: .single)
-        #expect(driver.partition(0).aloneLeft == 4 && driver.pump() == [1])
+        #expect(driver.partition(0).caution.aloneLeft == 4 && driver.pump() == [1])
         driver.report([1], from: .single)
-        #expect(driver.partition(0).aloneLeft == 3 && driver.pump() == [2])
+        #expect(driver.partition(0).caution.aloneLeft == 3 && driver.pump() == [2])
     }
 
     @Test("refused again before 1024 went together it was too soon, and twice as many go alone", arguments: [(1023, 2), (1024, 1)])
@@ -186,14 +186,14 @@ struct DeliveryStateRefusalTests {
         driver.pump()
         self.refuse(&driver, [0])
         driver.report([0], from: .single)
-        #expect(driver.partition(0).caution == 1 && driver.partition(0).aloneLeft == 0)
+        #expect(driver.partition(0).caution.level == 1 && driver.partition(0).caution.aloneLeft == 0)
         driver.admit(together)
         let sent = driver.pump()
         #expect(sent.count == together + 1 && self.slots(driver, sent).allSatisfy { $0 == .main })
         driver.report(Array(sent.dropLast()))
-        #expect(driver.partition(0).deliveredTogether == together)
+        #expect(driver.partition(0).caution.deliveredTogether == together)
         driver.report([sent.last!], .invalidRecord)
-        #expect(driver.partition(0).aloneLeft == alone && driver.partition(0).deliveredTogether == 0)
+        #expect(driver.partition(0).caution.aloneLeft == alone && driver.partition(0).caution.deliveredTogether == 0)
     }
 
     // MARK: Long runs
@@ -208,27 +208,27 @@ struct DeliveryStateRefusalTests {
         self.refuse(&driver, [0])
         driver.admit(60, topic: "other")
         driver.admit(1, partition: 1)
-        #expect(driver.pump().contains(105) && driver.partition(1).isAlone, "nothing stands behind it")
+        #expect(driver.pump().contains(105) && driver.partition(1).producer.isAlone, "nothing stands behind it")
         driver.admit(60, topic: "other")
-        #expect(!driver.state.wantsMore && driver.partition(0).queued == 39)
+        #expect(!driver.state.wantsMore && driver.partition(0).events.queued == 39)
         driver.state.checkStalls(now: driver.now)
-        #expect(driver.partition(0).aside == .none)
+        #expect(driver.partition(0).aside.mode == .none)
         driver.wait(1000)
         driver.state.checkStalls(now: driver.now)
         driver.verify()
-        #expect(driver.partition(0).aside == .aside && driver.partition(0, of: "other").aside == .none)
+        #expect(driver.partition(0).aside.mode == .aside && driver.partition(0, of: "other").aside.mode == .none)
         let leaving = driver.state.takeLeaving()
         try #require(leaving.count == 1)
         #expect(leaving.map(\.departure.key) == [SetAsideKey("t", 0)] && leaving[0].flights == Array(0..<40))
         #expect(leaving[0].departure.failure.code == .invalidRecord && leaving[0].departure.held.map(\.token) == [0])
-        #expect(driver.topic().assigned == 1 && driver.partition(1).aside == .none)
+        #expect(driver.topic().events.assigned == 1 && driver.partition(1).aside.mode == .none)
     }
 
     @Test("half of the queue is a crowd, one byte less is none", arguments: [0, 1])
     func halfOfTheQueue(more: Int) {
         var sizes = Driver()
         sizes.admit(1, size: 40)
-        let size = Int(sizes.state.flights[0].bytes)
+        let size = Int(sizes.state.window[0].bytes)
         var driver = Driver { $0.queueLimit = 2 * (11 * size + more) }
         driver.admit(11, size: 40)
         driver.learn()
@@ -247,11 +247,11 @@ struct DeliveryStateRefusalTests {
         driver.learn()
         driver.pump()
         self.refuse(&driver, [0])
-        if isClosing { driver.state.partitions[driver.place(1)].aside = .closing }
+        if isClosing { driver.state.partitions[driver.place(1)].aside.mode = .closing }
         driver.admit(60, topic: "other")
         var left: [[Int32?]] = []
         for look in 0..<4 {
-            #expect(driver.state[.single].outstanding > 0)
+            #expect(driver.state.producers[.single].outstanding > 0)
             driver.state.checkStalls(now: driver.now)
             left.append(driver.state.takeLeaving().map(\.departure.key.partition))
             guard look == 1, !isClosing else { continue }
@@ -272,11 +272,11 @@ struct DeliveryStateRefusalTests {
         driver.report([0], .invalidRecord)
         driver.state.failed(.main, now: driver.now)
         driver.report(Array(1..<42), .purgedInQueue)
-        for slot in driver.state.slotsToClose(now: driver.now) { driver.state.closed(slot, now: driver.now) }
+        for slot in driver.state.producers.toClose(now: driver.now) { driver.state.closed(slot, now: driver.now) }
         driver.pump()
         driver.learn()
         #expect(driver.pump { $0 == 0 ? .none : .queueFull } == [0])
-        #expect(driver.partition(0).isAlone && !driver.partition(1).isAlone && driver.partition(1).aloneLeft == 1)
+        #expect(driver.partition(0).producer.isAlone && !driver.partition(1).producer.isAlone && driver.partition(1).caution.aloneLeft == 1)
         driver.admit(60, topic: "other", size: 30)
         #expect(!driver.state.wantsMore)
         for _ in 0..<2 { driver.state.checkStalls(now: driver.now) }
@@ -326,7 +326,7 @@ struct DeliveryStateRefusalTests {
                 driver.pump()
             }
             driver.state.checkStalls(now: driver.now)
-            #expect(driver.partition(0).aside == .none && driver.state.takeLeaving().isEmpty && driver.state.refusals.isEmpty)
+            #expect(driver.partition(0).aside.mode == .none && driver.state.takeLeaving().isEmpty && driver.state.actions.refusals.isEmpty)
         }
     }
 }

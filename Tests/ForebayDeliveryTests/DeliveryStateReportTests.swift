@@ -26,13 +26,13 @@ struct DeliveryStateReportTests {
         driver.admit([EventFactory.Sample("a", value: "333", partition: 1)], acceptedAt: 88)
         driver.learn()
         driver.pump()
-        let bytes = (0..<3).map { UInt64(driver.state.flights[$0].bytes) }
+        let bytes = (0..<3).map { UInt64(driver.state.window[$0].bytes) }
         for flight in [2, 0] as [UInt64] {
             let report = KafkaReport(token: flight, offset: 0, partition: 0, error: .none, mayBeStored: true)
             let isDelivered = driver.state.report(report, from: .main, now: driver.now)
             #expect(isDelivered)
         }
-        #expect(driver.state.deliveries.map(\.acceptedAt) == [88, 77] && driver.state.deliveries.map(\.count) == [1, 1])
+        #expect(driver.state.actions.deliveries.map(\.acceptedAt) == [88, 77] && driver.state.actions.deliveries.map(\.count) == [1, 1])
         driver.retire()
         let first = driver.state.takeDelivered()
         #expect(first.map(\.topic) == ["a"] && first[0].events == 2 && first[0].bytes == bytes[0] + bytes[2])
@@ -43,7 +43,7 @@ struct DeliveryStateReportTests {
         driver.retire()
         let second = driver.state.takeDelivered()
         #expect(second.map(\.topic) == ["b"] && second[0].events == 1 && second[0].bytes == bytes[1])
-        #expect(driver.state.deliveries.map(\.acceptedAt) == [88, 77] && driver.state.deliveries.map(\.count) == [1, 2])
+        #expect(driver.state.actions.deliveries.map(\.acceptedAt) == [88, 77] && driver.state.actions.deliveries.map(\.count) == [1, 2])
         #expect(driver.state.totals.delivered == 3)
         let isDeliveredAgain = driver.state.report(report, from: .main, now: driver.now)
         #expect(!isDeliveredAgain && driver.state.totals.delivered == 3, "a report counts once")
@@ -81,21 +81,23 @@ struct DeliveryStateReportTests {
         for (code, expected) in fates {
             var driver = Self.sent(2)
             driver.report([0, 1], code)
-            #expect(driver.state.deaths.isEmpty && driver.topic().alone == (expected == .alone ? 2 : 0), "\(code)")
+            #expect(driver.state.actions.deaths.isEmpty && driver.topic().events.alone == (expected == .alone ? 2 : 0), "\(code)")
             let leaving = driver.state.takeLeaving()
             #expect(leaving.flatMap(\.flights) == (expected == .aside ? [0, 1] : []), "\(code)")
             #expect(leaving.allSatisfy { $0.departure.failure.code == code })
             let isTopics = KafkaFate(of: code) == .hold(.topic)
             #expect(leaving.allSatisfy { $0.departure.key == SetAsideKey("t", isTopics ? nil : 0) })
             let isUnknown = KafkaFate(of: code) == .unknown
-            #expect(driver.state.notes.contains(.unknownError(topic: "t", code: code)) == isUnknown, "\(code)")
+            #expect(driver.state.actions.notes.contains(.unknownError(topic: "t", code: code)) == isUnknown, "\(code)")
             #expect(driver.state.takeWanted(by: .main) == (code == .unknownPartition ? [0] : []), "it has another number of them")
             guard expected != .aside else {
-                #expect(driver.state.partitions.allSatisfy { $0.failures == 0 && $0.restsUntil == 0 } && driver.state.resting.isEmpty)
+                #expect(
+                    driver.state.partitions.all.allSatisfy { $0.retry.failures == 0 && $0.retry.restsUntil == 0 }
+                        && driver.state.partitions.resting.isEmpty)
                 continue
             }
             let rests = expected == .rests || isUnknown
-            #expect(driver.partition(0).failures == (rests ? 1 : 0), "\(code)")
+            #expect(driver.partition(0).retry.failures == (rests ? 1 : 0), "\(code)")
             driver.wait(rests ? 100 : 0)
             driver.pump()
             driver.learn()
@@ -115,7 +117,9 @@ struct DeliveryStateReportTests {
         var driver = Self.sent(1)
         driver.report([0], code)
         #expect(driver.state.takeLeaving().flatMap(\.flights) == [0])
-        #expect(driver.state.resting.isEmpty && driver.state.ready.isEmpty && driver.state.partitions.allSatisfy { $0.failures == 0 })
+        #expect(
+            driver.state.partitions.resting.isEmpty && driver.state.partitions.ready.isEmpty
+                && driver.state.partitions.all.allSatisfy { $0.retry.failures == 0 })
     }
 
     @Test("refused events are told as one, by topic and code; errors that no table knows once")
@@ -129,13 +133,13 @@ struct DeliveryStateReportTests {
         driver.report([2], .invalidRecord)
         driver.report([3, 4], .invalidRecord)
         #expect(
-            driver.state.notes == [
+            driver.state.actions.notes == [
                 .suspects(topic: "t", count: 2, code: .invalidTimestamp), .suspects(topic: "t", count: 1, code: .invalidRecord),
                 .suspects(topic: "u", count: 2, code: .invalidRecord),
             ])
         var unknown = Self.sent(3)
         unknown.report([0, 1, 2], .unknownServerError)
-        #expect(unknown.state.notes == [.unknownError(topic: "t", code: .unknownServerError)])
+        #expect(unknown.state.actions.notes == [.unknownError(topic: "t", code: .unknownServerError)])
     }
 
     @Test("refused alone, it is dead, with what the broker said; what no table knows is never dead, alone or not")
@@ -147,12 +151,12 @@ struct DeliveryStateReportTests {
             driver.learn()
             #expect(driver.pump() == [0])
             driver.report([0], code, from: .single)
-            #expect(driver.state.deaths.map(\.flight) == (isDead ? [0] : []))
-            #expect(driver.partition(0).failures == (isDead ? 0 : 1))
+            #expect(driver.state.actions.deaths.map(\.flight) == (isDead ? [0] : []))
+            #expect(driver.partition(0).retry.failures == (isDead ? 0 : 1))
             driver.wait(100)
             #expect(driver.pump() == (isDead ? [1] : [0]))
             guard isDead else { continue }
-            #expect(driver.state.deaths[0].code == code && driver.state.deaths[0].reason == code.text)
+            #expect(driver.state.actions.deaths[0].code == code && driver.state.actions.deaths[0].reason == code.text)
             driver.report([1], from: .single)
             #expect(driver.cursor == 0 && driver.state.totals.dead == 0)
             driver.state.buried(0)
@@ -167,13 +171,13 @@ struct DeliveryStateReportTests {
         driver.report([0, 1], .timedOut)
         driver.wait(100)
         driver.report(driver.pump(), .invalidRecord)
-        #expect(driver.partition(0).failures == 1)
+        #expect(driver.partition(0).retry.failures == 1)
         driver.pump()
         driver.learn()
         #expect(driver.pump() == [0])
         driver.now += 5000
         driver.report([0], .invalidRecord, from: .single)
-        #expect(driver.partition(0).movedAt == driver.now && driver.partition(0).failures == 0)
+        #expect(driver.partition(0).movedAt == driver.now && driver.partition(0).retry.failures == 0)
     }
 
     @Test("a topic that has more partitions now is placed anew when its last event dies, not while it waits")
@@ -188,9 +192,9 @@ struct DeliveryStateReportTests {
             driver.pump()
             driver.state.wantAll()
             driver.learn(partitions: 3)
-            #expect(driver.topic().partitions.count == 1 && driver.topic().nextCount == 3)
+            #expect(driver.topic().metadata.partitions.count == 1 && driver.topic().metadata.nextCount == 3)
             driver.report([0], code, from: .single)
-            #expect(driver.topic().partitions.count == (code == .invalidRecord ? 3 : 1))
+            #expect(driver.topic().metadata.partitions.count == (code == .invalidRecord ? 3 : 1))
         }
     }
 
@@ -212,17 +216,17 @@ struct DeliveryStateReportTests {
             driver.learn()
             #expect(driver.pump() == [0])
             driver.report([0], .invalidTimestamp, from: .single)
-            #expect(driver.state.deaths.count == (isOurs ? 0 : 1), "\(time)")
-            #expect(driver.state.refusedTimes == (isOurs ? ["t"] : []))
+            #expect(driver.state.actions.deaths.count == (isOurs ? 0 : 1), "\(time)")
+            #expect(driver.state.refusedTimes.topics == (isOurs ? ["t"] : []))
             guard isOurs else { continue }
-            #expect(driver.partition(0).restsUntil == driver.now + 100)
+            #expect(driver.partition(0).retry.restsUntil == driver.now + 100)
             guard case .held = driver.topic().phase else {
                 Issue.record("it is \(driver.topic().phase)")
                 continue
             }
             #expect(
-                driver.topic().needsProbe
-                    && driver.state.notes.filter { if case .timeRefused("t", _) = $0 { true } else { false } }.count == 1)
+                driver.topic().trouble.needsProbe
+                    && driver.state.actions.notes.filter { if case .timeRefused("t", _) = $0 { true } else { false } }.count == 1)
         }
     }
 
@@ -236,13 +240,13 @@ struct DeliveryStateReportTests {
         driver.learn()
         driver.pump()
         driver.report([0], .invalidTimestamp, from: .single)
-        driver.state.notes = []
+        driver.state.actions.notes = []
         driver.state.see("t", SetAsideTopic(whole: .closing), at: driver.now)
-        #expect(driver.state.refusedTimes == ["t"] && driver.state.notes.isEmpty)
+        #expect(driver.state.refusedTimes.topics == ["t"] && driver.state.actions.notes.isEmpty)
         driver.state.see("t", nil, at: driver.now)
-        #expect(driver.state.refusedTimes.isEmpty && driver.state.notes == [.timeTaken(topic: "t")])
+        #expect(driver.state.refusedTimes.topics.isEmpty && driver.state.actions.notes == [.timeTaken(topic: "t")])
         driver.state.see("t", nil, at: driver.now)
-        #expect(driver.state.notes.count == 1)
+        #expect(driver.state.actions.notes.count == 1)
     }
 
     // MARK: What was settled otherwise
@@ -257,7 +261,7 @@ struct DeliveryStateReportTests {
         let leaving = driver.state.takeLeaving()
         #expect(leaving.map(\.flights) == [[0, 1, 2]] && leaving[0].departure.held.map(\.index) == [0, 1, 2])
         #expect(leaving[0].departure.held.map(\.token) == [0, 1, 2] && leaving[0].departure.count == 3)
-        #expect(driver.state.pinnedBatches.map(\.count) == [3] && driver.state[.main].outstanding == 1)
+        #expect(driver.state.stale.batches.map(\.count) == [3] && driver.state.producers[.main].outstanding == 1)
         for flight in 0..<3 as Range<UInt64> { driver.state.setAside(flight) }
         driver.retire()
         #expect(driver.cursor == 3, "it is safe elsewhere")
@@ -266,37 +270,38 @@ struct DeliveryStateReportTests {
         driver.report([1], .purgedInQueue)
         #expect(driver.state.totals.delivered == 1)
         driver.report([3])
-        #expect(driver.state.heldReports.map(\.token) == [0, 1] && driver.state.heldReports.map(\.isDelivered) == [true, false])
-        #expect(driver.state.totals.delivered == 2 && driver.state.pinnedBatches.count == 1)
+        #expect(
+            driver.state.actions.heldReports.map(\.token) == [0, 1] && driver.state.actions.heldReports.map(\.isDelivered) == [true, false])
+        #expect(driver.state.totals.delivered == 2 && driver.state.stale.batches.count == 1)
         driver.report([1])
-        #expect(driver.state.heldReports.count == 2, "told once")
+        #expect(driver.state.actions.heldReports.count == 2, "told once")
         driver.state.failed(.main, now: driver.now)
         driver.state.closed(.main, now: driver.now)
         driver.verify()
-        #expect(driver.state.heldReports.map(\.token) == [0, 1, 2] && driver.state.heldReports.last?.isDelivered == false)
-        #expect(driver.state.pinnedBatches.isEmpty && driver.state.holds.isEmpty)
+        #expect(driver.state.actions.heldReports.map(\.token) == [0, 1, 2] && driver.state.actions.heldReports.last?.isDelivered == false)
+        #expect(driver.state.stale.batches.isEmpty && driver.state.stale.isEmpty)
     }
 
     @Test("what is held has a bound in bytes: beyond it the producers that hold it are made anew", arguments: [0, 1])
     func bound(less: Int) {
         var sizes = Driver()
         sizes.admit(2)
-        let size = sizes.state.batches.all[0].byteCount
+        let size = sizes.state.window.allBatches[0].byteCount
         var driver = Self.sent(2) { $0.heldBytes = 2 * size - less }
         driver.admit(2, partition: 1)
         driver.admit(2, topic: "u")
         driver.learn()
         driver.pump()
         driver.state.boundHeld(now: driver.now)
-        #expect(driver.state[.main].isOpen, "what is merely in flight is not held")
+        #expect(driver.state.producers[.main].isOpen, "what is merely in flight is not held")
         for partition in 0...1 {
             driver.state.fail(partition: driver.place(partition), KafkaFailure(.timedOut), byDelivery: false, now: driver.now)
             driver.state.boundHeld(now: driver.now)
             let isOver = partition == 1 && less == 1
-            #expect(driver.state[.main].phase == (isOver ? .failing(until: driver.now + 1000) : .open))
+            #expect(driver.state.producers[.main].phase == (isOver ? .failing(until: driver.now + 1000) : .open))
         }
         driver.state.boundHeld(now: driver.now + 500)
-        if less == 1 { #expect(driver.state[.main].phase == .failing(until: driver.now + 1000), "its time does not begin anew") }
+        if less == 1 { #expect(driver.state.producers[.main].phase == .failing(until: driver.now + 1000), "its time does not begin anew") }
         driver.verify()
     }
 
@@ -310,10 +315,10 @@ struct DeliveryStateReportTests {
         driver.learn()
         #expect(driver.pump() == [0])
         driver.state.fail(partition: driver.place(0), KafkaFailure(.timedOut), byDelivery: false, now: driver.now)
-        #expect(driver.state.holds.keys.sorted() == [0] && driver.state.takeLeaving().map(\.flights) == [[0, 1]])
+        #expect(driver.state.stale.tokens.sorted() == [0] && driver.state.takeLeaving().map(\.flights) == [[0, 1]])
         driver.replace(.main)
-        #expect(driver.state.holds.keys.sorted() == [0] && driver.state.heldReports.isEmpty)
+        #expect(driver.state.stale.tokens.sorted() == [0] && driver.state.actions.heldReports.isEmpty)
         driver.replace(.single)
-        #expect(driver.state.holds.isEmpty && driver.state.heldReports.map(\.token) == [0])
+        #expect(driver.state.stale.isEmpty && driver.state.actions.heldReports.map(\.token) == [0])
     }
 }

@@ -37,18 +37,19 @@ struct DeliveryStateRoomTests {
         driver.state.withdraw(leaving: leaving, delivered: [leaving[1]], Self.full, now: driver.now)
         driver.verify()
         #expect(
-            driver.state.refusals
-                == [DeliveryState.Refusal(key: SetAsideKey("t"), failure: Self.full, byDelivery: false, sparesPartitions: true)])
-        #expect(driver.state.withheld.map(\.token) == [leaving[1], 0])
-        #expect(driver.state.withheld.map(\.offset) == [2, 0].map { Offset(lane: .unit(1, pass: 1), number: $0) })
-        #expect(driver.state.heldReports.map(\.token) == [leaving[1]] && driver.state.heldReports.map(\.isDelivered) == [true])
-        #expect(driver.state.closedTopics == (withOthers ? [] : [0]) && driver.topic().isIdle == !withOthers)
+            driver.state.actions.refusals
+                == [DeliveryActions.Refusal(key: SetAsideKey("t"), failure: Self.full, byDelivery: false, sparesPartitions: true)])
+        #expect(driver.state.actions.withheld.map(\.token) == [leaving[1], 0])
+        #expect(driver.state.actions.withheld.map(\.offset) == [2, 0].map { Offset(lane: .unit(1, pass: 1), number: $0) })
+        #expect(
+            driver.state.actions.heldReports.map(\.token) == [leaving[1]] && driver.state.actions.heldReports.map(\.isDelivered) == [true])
+        #expect(driver.state.actions.closedTopics == (withOthers ? [] : [0]) && driver.topic().isIdle == !withOthers)
         driver.retire()
-        #expect(driver.state.commits.filter { $0.lane == .unit(1, pass: 1) }.map(\.number) == [3])
+        #expect(driver.state.window.commits.filter { $0.lane == .unit(1, pass: 1) }.map(\.number) == [3])
         guard withOthers else { return }
-        #expect(driver.topic().phase == .ready && driver.partition(Int(others)).outstanding == 2)
+        #expect(driver.topic().phase == .ready && driver.partition(Int(others)).events.outstanding == 2)
         driver.report([1, 2])
-        #expect(driver.state.commits.filter { $0.lane == .unit(2, pass: 1) }.map(\.number) == [2])
+        #expect(driver.state.window.commits.filter { $0.lane == .unit(2, pass: 1) }.map(\.number) == [2])
     }
 
     @Test("what waits at the topic is told apart, too; with its last event another number of partitions counts")
@@ -60,10 +61,12 @@ struct DeliveryStateRoomTests {
         driver.admit(1, unit: 2, partition: others)
         driver.admit(1, unit: 1, from: 4)
         driver.admit(1, unit: 2, from: 1, partition: others)
-        #expect(driver.topic().waiting.count == 4 && driver.topic().nextCount == 5)
+        #expect(driver.topic().events.waiting.count == 4 && driver.topic().metadata.nextCount == 5)
         driver.state.withdraw(leaving: leaving, delivered: [], Self.full, now: driver.now)
         driver.verify()
-        #expect(driver.topic().partitions.count == 5 && driver.topic().waiting.count == 0 && driver.state.withheld.map(\.token) == [0])
+        #expect(
+            driver.topic().metadata.partitions.count == 5 && driver.topic().events.waiting.count == 0
+                && driver.state.actions.withheld.map(\.token) == [0])
         #expect(driver.pump() == [4, 6] && driver.sent.suffix(2).allSatisfy { $0.partition == others })
     }
 
@@ -78,11 +81,11 @@ struct DeliveryStateRoomTests {
         driver.learn(partitions: 3)
         driver.admit(1, unit: 1)
         let leaving = driver.state.takeLeaving().flatMap(\.flights)
-        #expect(leaving == [2] && driver.partition(Int(home)).unsettled == 2)
+        #expect(leaving == [2] && driver.partition(Int(home)).events.unsettled == 2)
         driver.state.withdraw(leaving: leaving, delivered: [], Self.full, now: driver.now)
         driver.verify()
-        #expect(driver.state.refusals.map(\.sparesPartitions) == [true, false])
-        #expect(driver.state.refusals.allSatisfy { $0.key == SetAsideKey("t") && $0.failure == Self.full && !$0.byDelivery })
+        #expect(driver.state.actions.refusals.map(\.sparesPartitions) == [true, false])
+        #expect(driver.state.actions.refusals.allSatisfy { $0.key == SetAsideKey("t") && $0.failure == Self.full && !$0.byDelivery })
         driver.retire()
         #expect(driver.state.isIdle)
     }
@@ -102,10 +105,10 @@ struct DeliveryStateRoomTests {
         driver.learn(partitions: 3)
         driver.admit([EventFactory.Sample("t", key: key, value: "v")], unit: 4)
         let leaving = driver.state.takeLeaving().flatMap(\.flights)
-        #expect(leaving == [2] && driver.partition(Int(home)).unsettled == 2)
+        #expect(leaving == [2] && driver.partition(Int(home)).events.unsettled == 2)
         driver.state.withdraw(leaving: leaving, delivered: [], Self.full, now: driver.now)
         driver.verify()
-        #expect(driver.state.refusals.map(\.sparesPartitions) == [true, false])
+        #expect(driver.state.actions.refusals.map(\.sparesPartitions) == [true, false])
     }
 
     @Test("a topic that had nothing else and was forgotten meanwhile is refused all the same; several each once, by name")
@@ -120,11 +123,11 @@ struct DeliveryStateRoomTests {
         for topic in ["b", "a", "b"] { driver.admit([EventFactory.Sample(topic, key: "k", value: "v")], unit: topic == "a" ? 3 : 4) }
         let leaving = driver.state.takeLeaving().flatMap(\.flights).sorted()
         #expect(leaving.count == 3)
-        for _ in 0..<3 { driver.state.evictIdleTopics() }
-        #expect(driver.state.names.count == 0)
+        for _ in 0..<3 { driver.state.forgetIdleTopics() }
+        #expect(driver.state.topics.count == 0)
         driver.state.withdraw(leaving: leaving, delivered: [], Self.full, now: driver.now)
         driver.verify()
-        #expect(driver.state.refusals.map(\.key) == [SetAsideKey("a"), SetAsideKey("b")])
+        #expect(driver.state.actions.refusals.map(\.key) == [SetAsideKey("a"), SetAsideKey("b")])
         driver.retire()
         #expect(driver.state.isIdle)
     }
@@ -141,15 +144,15 @@ struct DeliveryStateRoomTests {
             for topic in ["b", "a", "b", "a"] { driver.admit(1, topic: topic) }
             let left = driver.state.takeLeaving().flatMap(\.flights)
             #expect(Set(left) == [0, 1, 2, 3])
-            for _ in 0..<3 { driver.state.evictIdleTopics() }
+            for _ in 0..<3 { driver.state.forgetIdleTopics() }
             for topic in ["b", "a"] { driver.state.see(topic, nil, at: driver.now) }
             _ = driver.state.takeWanted(by: .main)
-            #expect(driver.state.names.count == 0)
+            #expect(driver.state.topics.count == 0)
             let topics = driver.state.comeBack(left.sorted(), isAlone: isAlone)
             driver.verify()
             #expect(topics == topics.sorted() && Set(topics) == [driver.index("a"), driver.index("b")])
-            #expect(["a", "b"].map { driver.topic($0).alone } == (isAlone ? [2, 2] : [0, 0]))
-            #expect(driver.state[.main].wanted.all == [driver.index("b"), driver.index("a")])
+            #expect(["a", "b"].map { driver.topic($0).events.alone } == (isAlone ? [2, 2] : [0, 0]))
+            #expect(driver.state.producers[.main].wanted.all == [driver.index("b"), driver.index("a")])
             for topic in topics { driver.state.placeBack(topic, now: driver.now) }
             driver.learn()
             var sent = driver.pump()
@@ -173,11 +176,11 @@ struct DeliveryStateRoomTests {
         driver.state.see("t", SetAsideTopic(whole: .closing), at: driver.now)
         driver.admit(1)
         let topics = driver.state.comeBack(left)
-        driver.state.evictIdleTopics()
-        #expect(!driver.topic().isListedIdle, "it has events")
-        driver.state.topics[topics[0]].aside = .aside
+        driver.state.forgetIdleTopics()
+        #expect(!driver.topic().use.isListedIdle, "it has events")
+        driver.state.topics[topics[0]].aside.mode = .aside
         driver.state.placeBack(topics[0], now: driver.now)
         driver.verify()
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 1, 2]] && driver.topic().isIdle && driver.topic().isListedIdle)
+        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 1, 2]] && driver.topic().isIdle && driver.topic().use.isListedIdle)
     }
 }

@@ -13,13 +13,13 @@ struct DeliveryStateSendingTests {
     func window(more: Int) {
         var sizes = Driver()
         sizes.admit(1)
-        let size = Int(sizes.state.flights[0].bytes)
+        let size = Int(sizes.state.window[0].bytes)
         var driver = Driver { $0.partitionWindow = 3 * size }
         driver.admit(2)
         driver.admit(2, size: 10 + more)
         driver.learn()
         #expect(driver.pump().count == (more == 0 ? 3 : 2))
-        #expect(driver.partition(0).outstandingBytes == (more == 0 ? 3 : 2) * size)
+        #expect(driver.partition(0).events.outstandingBytes == (more == 0 ? 3 : 2) * size)
         driver.report([0])
         #expect(driver.pump().count == 1, "as many as were reported")
     }
@@ -28,7 +28,7 @@ struct DeliveryStateSendingTests {
     func wantsMore() {
         var sizes = Driver()
         sizes.admit(1)
-        let size = Int(sizes.state.flights[0].bytes)
+        let size = Int(sizes.state.window[0].bytes)
         for (limit, wantsMore) in [(2 * size + 1, true), (2 * size, false), (2 * size - 1, false)] {
             var driver = Driver { $0.queueLimit = limit }
             driver.admit(2)
@@ -41,9 +41,9 @@ struct DeliveryStateSendingTests {
         var driver = Driver { $0.eventOverhead = 1000 }
         driver.admit(3)
         driver.learn()
-        let bytes = 3 * Int(driver.state.flights[0].bytes)
+        let bytes = 3 * Int(driver.state.window[0].bytes)
         driver.report(driver.pump())
-        #expect(driver.state.released == bytes + 3000)
+        #expect(driver.state.window.released == bytes + 3000)
 
         var cheap = Driver { $0.eventOverhead = 3 }
         cheap.admit(2)
@@ -51,7 +51,7 @@ struct DeliveryStateSendingTests {
         cheap.pump()
         cheap.report([1])
         cheap.report([0])
-        #expect(cheap.state.released == bytes / 3 * 2 + 6)
+        #expect(cheap.state.window.released == bytes / 3 * 2 + 6)
     }
 
     @Test("a queue that never empties is sent in its order, however often the ring of flights comes round")
@@ -62,7 +62,7 @@ struct DeliveryStateSendingTests {
         driver.learn()
         var reported: UInt64 = 0
         for _ in 0..<2500 {
-            if driver.state.flights.count < 60 { driver.admit(20) }
+            if driver.state.window.count < 60 { driver.admit(20) }
             driver.pump()
             driver.report([reported])
             reported += 1
@@ -78,8 +78,9 @@ struct DeliveryStateSendingTests {
         driver.admit(4)
         driver.learn()
         #expect(driver.pump { $0 == 1 ? .messageTooLarge : .none } == [0, 2, 3])
-        #expect(driver.state.deaths.map(\.flight) == [1] && driver.state.deaths[0].code == .messageTooLarge)
-        #expect(driver.state.deaths[0].reason == KafkaErrorCode.messageTooLarge.text && driver.state[.main].outstanding == 3)
+        #expect(driver.state.actions.deaths.map(\.flight) == [1] && driver.state.actions.deaths[0].code == .messageTooLarge)
+        #expect(
+            driver.state.actions.deaths[0].reason == KafkaErrorCode.messageTooLarge.text && driver.state.producers[.main].outstanding == 3)
         driver.report([0, 2, 3])
         #expect(driver.cursor == 1)
         driver.state.buried(1)
@@ -96,7 +97,7 @@ struct DeliveryStateSendingTests {
         #expect(driver.pump { $0 == 0 ? .messageTooLarge : .none }.isEmpty, "the other one waits for a producer of its own")
         driver.state.buried(0)
         driver.retire()
-        #expect(driver.partition(0).next == 1 && driver.state.flights.head == 1)
+        #expect(driver.partition(0).events.next == 1 && driver.state.window.head == 1)
     }
 
     @Test("the last event in its old place is refused by librdkafka: those that wait for another number of partitions are placed")
@@ -106,9 +107,9 @@ struct DeliveryStateSendingTests {
         driver.learn()
         driver.state.setPartitionCount(driver.index("t"), 4, now: driver.now)
         driver.admit(1, partition: 3)
-        #expect(driver.topic().waiting.count == 1)
+        #expect(driver.topic().events.waiting.count == 1)
         driver.pump { $0 == 0 ? .messageTooLarge : .none }
-        #expect(driver.topic().waiting.count == 0 && driver.topic().partitions.count == 4)
+        #expect(driver.topic().events.waiting.count == 0 && driver.topic().metadata.partitions.count == 4)
         #expect(driver.sent.map(\.number).last == 1 || driver.pump() == [1])
     }
 
@@ -123,15 +124,15 @@ struct DeliveryStateSendingTests {
             asked += 1
             return number == 1 ? .queueFull : .none
         }
-        #expect(sent == [0] && asked == 2 && driver.state[.main].isFull, "the other partition was not even tried")
+        #expect(sent == [0] && asked == 2 && driver.state.producers[.main].isFull, "the other partition was not even tried")
         #expect(driver.pump().isEmpty)
         driver.state.reportsTaken(from: .small)
         #expect(driver.pump().isEmpty, "another one's reports")
         driver.report([0])
         driver.state.reportsTaken(from: .main)
-        #expect(!driver.state[.main].isFull && Set(driver.pump()) == [1, 2, 3])
+        #expect(!driver.state.producers[.main].isFull && Set(driver.pump()) == [1, 2, 3])
         driver.state.reportsTaken(from: .main)
-        #expect(driver.state.ready.isEmpty, "nothing to do")
+        #expect(driver.state.partitions.ready.isEmpty, "nothing to do")
     }
 
     @Test(
@@ -145,10 +146,12 @@ struct DeliveryStateSendingTests {
         var delay: UInt64 = 100
         for failures in 1...6 {
             #expect(driver.pump { _ in code }.isEmpty)
-            #expect(driver.partition(0).failures == failures && driver.partition(0).restsUntil == driver.now + delay)
-            #expect(driver.topic().isKnown(by: .main) == !isTopics && driver.state[.main].wantsMetadata == isTopics, "asked for at once")
+            #expect(driver.partition(0).retry.failures == failures && driver.partition(0).retry.restsUntil == driver.now + delay)
+            #expect(
+                driver.topic().isKnown(by: .main) == !isTopics && driver.state.producers[.main].wantsMetadata == isTopics,
+                "asked for at once")
             #expect(driver.wait(delay - 1) == true, "it waits for a time")
-            #expect(driver.state.ready.isEmpty)
+            #expect(driver.state.partitions.ready.isEmpty)
             driver.wait(1)
             if isTopics {
                 #expect(driver.pump().isEmpty, "the topic is asked for again first")
@@ -159,7 +162,7 @@ struct DeliveryStateSendingTests {
         #expect(driver.pump() == [0, 1])
         #expect(driver.wait(0) == false)
         driver.report([0])
-        #expect(driver.partition(0).failures == 0)
+        #expect(driver.partition(0).retry.failures == 0)
     }
 
     @Test("a producer that has failed gets nothing more; its partitions go on with its successor")
@@ -168,7 +171,7 @@ struct DeliveryStateSendingTests {
         driver.admit(3)
         driver.learn()
         #expect(driver.pump { $0 == 1 ? .fatal : .none } == [0])
-        #expect(driver.partition(0).restsUntil == 0 && driver.pump().isEmpty, "no time makes up for it")
+        #expect(driver.partition(0).retry.restsUntil == 0 && driver.pump().isEmpty, "no time makes up for it")
         driver.report([0])
         driver.replace(.main)
         driver.learn()
@@ -183,7 +186,7 @@ struct DeliveryStateSendingTests {
         #expect(driver.pump { $0 == 2 ? .timedOut : .none } == [0, 1])
         driver.now += 50
         driver.report([0, 1], .timedOut)
-        #expect(driver.partition(0).failures == 1 && driver.partition(0).restsUntil == 200)
+        #expect(driver.partition(0).retry.failures == 1 && driver.partition(0).retry.restsUntil == 200)
         driver.wait(50)
         #expect(driver.pump() == [0, 1, 2])
     }
@@ -195,12 +198,12 @@ struct DeliveryStateSendingTests {
         driver.learn()
         driver.state.drain(.main, now: driver.now)
         for _ in 0..<3 {
-            driver.state.markReady(driver.place(0))
-            #expect(driver.pump().isEmpty && driver.state[.main].stalled == [driver.place(0)])
+            driver.state.partitions.markReady(driver.place(0))
+            #expect(driver.pump().isEmpty && driver.state.producers[.main].stalled == [driver.place(0)])
         }
         driver.state.closed(.main, now: driver.now)
         driver.state.opened(.main)
-        #expect(driver.state[.main].stalled.isEmpty && driver.partition(0).stalledAt == 0)
+        #expect(driver.state.producers[.main].stalled.isEmpty && driver.partition(0).producer.stalledAt == 0)
         driver.learn()
         #expect(driver.pump() == [0, 1])
     }
@@ -213,19 +216,19 @@ struct DeliveryStateSendingTests {
         driver.learn()
         driver.pump()
         driver.report([0])
-        #expect(driver.state.ready.isEmpty)
+        #expect(driver.state.partitions.ready.isEmpty)
         driver.state.see("t", SetAsideTopic(partitions: [1: .closing], partitionCount: 2), at: driver.now)
         driver.state.see("t", nil, at: driver.now)
         driver.learn("t", leaders: [1, 1])
-        #expect(driver.state.ready.isEmpty)
+        #expect(driver.state.partitions.ready.isEmpty)
         driver.report([1, 2])
-        #expect(driver.state.ready.isEmpty)
+        #expect(driver.state.partitions.ready.isEmpty)
         driver.admit(1)
         #expect(driver.pump { _ in .queueFull } == [])
         driver.state.setAside(topic: 0, KafkaFailure(.topicAuthorizationFailed))
         driver.pump()
         driver.state.wakeStalled(.main)
-        #expect(driver.state.ready.isEmpty)
+        #expect(driver.state.partitions.ready.isEmpty)
     }
 
     @Test("after failed reports a partition rests, longer each time, up to its limit; a purge costs no rest")
@@ -236,7 +239,7 @@ struct DeliveryStateSendingTests {
         var delays: [UInt64] = []
         for _ in 0..<7 {
             driver.report(driver.pump(), .timedOut)
-            delays.append(driver.partition(0).restsUntil - driver.now)
+            delays.append(driver.partition(0).retry.restsUntil - driver.now)
             driver.wait(delays.last!)
         }
         #expect(delays == [100, 200, 400, 800, 1600, 2000, 2000])
@@ -246,7 +249,7 @@ struct DeliveryStateSendingTests {
         #expect(driver.pump() == [0, 1])
         driver.report([0])
         driver.report([1], .timedOut)
-        #expect(driver.partition(0).restsUntil == driver.now + 100, "a delivery ends the row of failures")
+        #expect(driver.partition(0).retry.restsUntil == driver.now + 100, "a delivery ends the row of failures")
     }
 
     // MARK: Keyless events
@@ -255,7 +258,7 @@ struct DeliveryStateSendingTests {
     func sticky() {
         var sizes = Driver()
         sizes.admit([EventFactory.Sample("t", value: "value")])
-        let size = Int(sizes.state.flights[0].bytes)
+        let size = Int(sizes.state.window[0].bytes)
         for (bytes, run) in [(3 * size, 3), (3 * size - 1, 3), (3 * size + 1, 4), (1, 1)] {
             var driver = Driver { $0.stickyBytes = bytes }
             driver.admit((0..<60 * run).map { _ in EventFactory.Sample("t", value: "value") })
@@ -275,10 +278,10 @@ struct DeliveryStateSendingTests {
         driver.admit(1000, partition: 0)
         driver.learn(partitions: 2)
         driver.admit((0..<400).map { _ in EventFactory.Sample("t", value: "v") })
-        let heavy = driver.partition(0).queued - 1000
+        let heavy = driver.partition(0).events.queued - 1000
         #expect((60...140).contains(heavy), "where both choices fell on it: \(heavy) of 400")
         var partition = PartitionState(topic: 0, number: 0)
-        (partition.queued, partition.outstandingBytes) = (3, 1000)
+        (partition.events.queued, partition.events.outstandingBytes) = (3, 1000)
         #expect(partition.load == 1768)
     }
 
@@ -287,7 +290,7 @@ struct DeliveryStateSendingTests {
         var driver = Driver()
         driver.admit([EventFactory.Sample("t", value: "v")])
         driver.learn(partitions: 3)
-        let first = Int(driver.state.topics[0].sticky.partition)
+        let first = Int(driver.state.topics[0].events.sticky.partition)
         driver.report(driver.pump())
         var leaders = [Int32?](repeating: 1, count: 3)
         leaders[first] = nil
@@ -300,7 +303,7 @@ struct DeliveryStateSendingTests {
         let topic = dark.state.takeWanted(by: .main)[0]
         dark.state.learnedLimit(nil, topic, now: dark.now)
         dark.learn("t", leaders: [nil, nil, nil])
-        #expect((0..<3).allSatisfy { dark.partition($0).queued > 5 } && dark.pump().isEmpty)
+        #expect((0..<3).allSatisfy { dark.partition($0).events.queued > 5 } && dark.pump().isEmpty)
         dark.learn("t", leaders: [1, 1, 1])
         #expect(dark.pump().count == 60)
     }
@@ -326,14 +329,14 @@ struct DeliveryStateSendingTests {
     func suspectBySize() {
         var sizes = Driver()
         sizes.admit(1, size: 1000)
-        let size = Int(sizes.state.flights[0].bytes)
+        let size = Int(sizes.state.window[0].bytes)
         for (limit, isAlone) in [(size + 128, false), (size + 127, true)] {
             for isCompressed in [true, false] {
                 var driver = Driver { $0.isCompressed = isCompressed }
                 driver.learn()
                 driver.admit(1, size: 1000)
                 driver.learn(limit: limit)
-                #expect(driver.topic().alone == (isAlone && !isCompressed ? 1 : 0))
+                #expect(driver.topic().events.alone == (isAlone && !isCompressed ? 1 : 0))
             }
         }
     }
@@ -348,7 +351,7 @@ struct DeliveryStateSendingTests {
             driver.learn(limit: limit)
             driver.pump()
             #expect(driver.sent.map(\.slot) == [slot])
-            #expect(driver.state.smallBatchSize == (slot == .small ? 999_871 : nil))
+            #expect(driver.state.topics.smallBatchSize == (slot == .small ? 999_871 : nil))
         }
         var driver = Driver()
         driver.admit(1, topic: "a")
@@ -357,10 +360,10 @@ struct DeliveryStateSendingTests {
         driver.learn(limit: 3000)
         driver.admit(1, topic: "c")
         driver.learn(limit: 4000)
-        #expect(driver.state.smallBatchSize == 2872, "the smallest counts")
+        #expect(driver.state.topics.smallBatchSize == 2872, "the smallest counts")
         driver.state.learnedLimit(6000, driver.index("b"), now: driver.now)
-        #expect(driver.state.smallBatchSize == 3872, "and no longer than it is so")
+        #expect(driver.state.topics.smallBatchSize == 3872, "and no longer than it is so")
         driver.state.learnedLimit(100, driver.index("b"), now: driver.now)
-        #expect(driver.state.smallBatchSize == 1)
+        #expect(driver.state.topics.smallBatchSize == 1)
     }
 }

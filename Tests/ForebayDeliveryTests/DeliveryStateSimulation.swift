@@ -19,7 +19,7 @@ struct DeliverySimulation {
     var admitted: UInt64 = 0
     var cursor: UInt64 = 0
     var buried: Set<UInt64> = []
-    var unburied: [(deaths: [DeliveryState.Death], at: UInt64)] = []
+    var unburied: [(deaths: [DeliveryActions.Death], at: UInt64)] = []
     var keys: [UInt64: String] = [:]
     var partitionCounts = [3, 3, 3]
     /// Producers that were made anew.
@@ -34,7 +34,7 @@ struct DeliverySimulation {
         configuration.queueLimit = 60_000
         configuration.holdLimit = 2000
         configuration.setAsideTopics = 0  // ``SetAsideSimulation`` has it.
-        self.state = DeliveryState(configuration: configuration, seed: seed)
+        self.state = DeliveryState(settings: configuration, seed: seed)
         self.kafka = StateKafka(seed: seed, plant: plant)
     }
 
@@ -63,15 +63,15 @@ struct DeliverySimulation {
 
     /// What a seed that hangs is judged by.
     private var stuck: String {
-        let topics = self.state.topics.map {
-            "\($0.name) \($0.phase) known \($0.knownBy) wanted \($0.wantedBy) waiting \($0.waiting.count) of \($0.assigned), next count \(String(describing: $0.nextCount))"
+        let topics = self.state.topics.all.map {
+            "\($0.name) \($0.phase) known \($0.producers.knownBy) wanted \($0.producers.wantedBy) waiting \($0.events.waiting.count) of \($0.events.assigned), next count \(String(describing: $0.metadata.nextCount))"
         }
-        let partitions = self.state.partitions.filter { $0.unsettled > 0 }.map {
-            "\($0.topic)/\($0.number): unsettled \($0.unsettled) queued \($0.queued) out \($0.outstanding) halted \($0.isHalted) alone \($0.isAlone) "
-                + "stalled \($0.stalledAt) ready \($0.isReady) rests \($0.restsUntil) slot \($0.slot)"
+        let partitions = self.state.partitions.all.filter { $0.events.unsettled > 0 }.map {
+            "\($0.topic)/\($0.number): unsettled \($0.events.unsettled) queued \($0.events.queued) out \($0.events.outstanding) halted \($0.producer.isHalted) alone \($0.producer.isAlone) "
+                + "stalled \($0.producer.stalledAt) ready \($0.isReady) rests \($0.retry.restsUntil) slot \($0.producer.slot)"
         }
-        let slots = self.state.slots.map { "\($0.phase) out \($0.outstanding) full \($0.isFull) stalled \($0.stalled)" }
-        return "at \(self.now), \(self.state.flights.count) flights\n" + (topics + partitions + slots).joined(separator: "\n")
+        let slots = self.state.producers.all.map { "\($0.phase) out \($0.outstanding) full \($0.isFull) stalled \($0.stalled)" }
+        return "at \(self.now), \(self.state.window.count) flights\n" + (topics + partitions + slots).joined(separator: "\n")
     }
 
     /// Events of one topic each, which are refused, or not.
@@ -116,11 +116,11 @@ struct DeliverySimulation {
         if self.looks { try self.look(afterSending: true) }
         self.kafka.step(&self.state, now: self.now)
         self.bury()
-        self.state.retire()
+        self.state.window.retire()
         if self.looks { try self.look() }
-        for end in self.state.commits { try self.commit(end.number) }
-        self.state.commits = []
-        self.state.notes = []
+        for end in self.state.window.commits { try self.commit(end.number) }
+        self.state.window.commit { _ in }
+        self.state.actions.notes = []
     }
 
     private func look(afterSending: Bool = false) throws {
@@ -129,16 +129,16 @@ struct DeliverySimulation {
     }
 
     private mutating func tendProducers() {
-        for slot in self.state.slotsToClose(now: self.now) {
+        for slot in self.state.producers.toClose(now: self.now) {
             self.kafka.producers[slot.rawValue] = StateKafka.Producer()
             self.rebuilds += 1
             self.state.closed(slot, now: self.now)
         }
-        for slot in self.state.slotsToOpen(now: self.now) { self.state.opened(slot) }
+        for slot in self.state.producers.toOpen(now: self.now) { self.state.opened(slot) }
     }
 
     private mutating func learn() {
-        for slot in ProducerSlot.allCases where self.state[slot].isOpen && self.state[slot].wantsMetadata {
+        for slot in ProducerSlot.allCases where self.state.producers[slot].isOpen && self.state.producers[slot].wantsMetadata {
             for topic in self.state.takeWanted(by: slot) {
                 let name = self.state.topics[topic].name
                 let count = self.partitionCounts[Int(String(name.last!))!]
@@ -161,13 +161,13 @@ struct DeliverySimulation {
     }
 
     private mutating func bury() {
-        if !self.state.deaths.isEmpty {
-            self.unburied.append((self.state.deaths, self.now + UInt64.random(in: 0...200, using: &self.kafka.random)))
-            self.state.deaths = []
+        if !self.state.actions.deaths.isEmpty {
+            self.unburied.append((self.state.actions.deaths, self.now + UInt64.random(in: 0...200, using: &self.kafka.random)))
+            self.state.actions.deaths = []
         }
         for (deaths, at) in self.unburied where at <= self.now {
             for death in deaths {
-                self.buried.insert(self.state.sequence(of: UInt32(truncatingIfNeeded: death.flight)))
+                self.buried.insert(self.state.window.sequence(of: UInt32(truncatingIfNeeded: death.flight)))
                 self.state.buried(death.flight)
             }
         }
@@ -196,10 +196,11 @@ struct DeliverySimulation {
             }
             last[key] = record.sequence
         }
-        guard self.state.queuedBytes == 0, self.state.slots.allSatisfy({ $0.outstanding == 0 }) else {
+        guard self.state.window.queuedBytes == 0, self.state.producers.all.allSatisfy({ $0.outstanding == 0 }) else {
             throw Broken(
                 description:
-                    "accounts do not balance: \(self.state.queuedBytes) B queued, \(self.state.slots.map(\.outstanding)) outstanding")
+                    "accounts do not balance: \(self.state.window.queuedBytes) B queued, \(self.state.producers.all.map(\.outstanding)) outstanding"
+            )
         }
     }
 }

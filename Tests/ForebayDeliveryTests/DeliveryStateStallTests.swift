@@ -90,9 +90,9 @@ struct DeliveryStateStallTests {
         driver.now = 1900
         driver.learn("t", leaders: [1, 1])
         driver.state.checkStalls(now: 1900)
-        #expect(driver.state.stall?.code == (way == .direct ? .queueFull : nil))
+        #expect(driver.state.stalls.longest?.code == (way == .direct ? .queueFull : nil))
         driver.state.checkStalls(now: 2000)
-        let failures = driver.state.takeLeaving().map(\.departure.failure) + driver.state.refusals.map(\.failure)
+        let failures = driver.state.takeLeaving().map(\.departure.failure) + driver.state.actions.refusals.map(\.failure)
         #expect(failures.map(\.code) == [.queueFull] && failures[0].reason.contains("queue.buffering.max.kbytes"))
     }
 
@@ -125,8 +125,8 @@ struct DeliveryStateStallTests {
         driver.now = 1010
         driver.learn("t", leaders: [nil, 1])
         driver.state.checkStalls(now: 1010)
-        #expect(driver.state.refusals.map(\.key) == [SetAsideKey("t", 0)])
-        #expect(driver.state.refusals.map(\.failure.code) == [.leaderNotAvailable])
+        #expect(driver.state.actions.refusals.map(\.key) == [SetAsideKey("t", 0)])
+        #expect(driver.state.actions.refusals.map(\.failure.code) == [.leaderNotAvailable])
 
         let cases: [(isCrowded: Bool, learned: UInt64, looked: UInt64, isRefused: Bool)] = [
             (true, 1050, 1099, false), (true, 1050, 1100, true), (true, 1024, 1100, false), (true, 1025, 1100, true),
@@ -145,7 +145,9 @@ struct DeliveryStateStallTests {
             crowded.now = learned
             crowded.learn("t", leaders: [1, 1])
             crowded.state.checkStalls(now: looked)
-            #expect(crowded.state.refusals.count == (isRefused ? 1 : 0), "crowded \(isCrowded), learned \(learned), looked at \(looked)")
+            #expect(
+                crowded.state.actions.refusals.count == (isRefused ? 1 : 0), "crowded \(isCrowded), learned \(learned), looked at \(looked)"
+            )
         }
     }
 
@@ -153,7 +155,7 @@ struct DeliveryStateStallTests {
     func closing() {
         for way in [DeliveryWay.direct, .aside] {
             var driver = Self.sent(way)
-            driver.state.partitions[driver.place(0)].aside = .closing
+            driver.state.partitions[driver.place(0)].aside.mode = .closing
             Self.learnedAt(1900, &driver)
             driver.report([1])
             driver.state.checkStalls(now: 2300)
@@ -181,7 +183,7 @@ struct DeliveryStateStallTests {
             left.append(driver.state.takeLeaving().map(\.departure.key.partition))
         }
         #expect(left == [[0, 1, 2], [3, 4, 5], [6], []] && isAll == [false, false, true, false])
-        #expect(driver.state.stallsLookedAt == 3)
+        #expect(driver.state.stalls.lookedAt == 3)
         var empty = Driver()
         let isDone = empty.state.checkStalls(now: 5)
         #expect(isDone)
@@ -212,23 +214,24 @@ struct DeliveryStateStallTests {
                 driver.learn(partitions: 4)
             }
             let order: [UInt64] = [1500, 1499, 1400, 1399].reversed()
-            #expect(driver.state.stall == nil)
+            #expect(driver.state.stalls.longest == nil)
             for (looked, stall) in zip(order, [nil, (3, 900), (3, 900), (3, 900)] as [(Int32, UInt64)?]) {
                 while !driver.state.checkStalls(now: looked) {
                     #expect(
-                        driver.state.stall?.partition == (looked == 1399 ? nil : looked == 1400 ? nil : 3), "not before all are looked at")
+                        driver.state.stalls.longest?.partition == (looked == 1399 ? nil : looked == 1400 ? nil : 3),
+                        "not before all are looked at")
                 }
                 #expect(
-                    driver.state.stall == stall.map { DeliveryState.Stall(topic: "t", partition: $0.0, movedAt: $0.1) },
+                    driver.state.stalls.longest == stall.map { StallWatch.Stall(topic: "t", partition: $0.0, movedAt: $0.1) },
                     "\(perLook), \(looked)")
             }
             driver.pump()
             driver.report([3])
             while !driver.state.checkStalls(now: 1500) {}
-            #expect(driver.state.stall == DeliveryState.Stall(topic: "t", partition: 1, movedAt: 1000))
+            #expect(driver.state.stalls.longest == StallWatch.Stall(topic: "t", partition: 1, movedAt: 1000))
             driver.report([0, 1, 2])
             while !driver.state.checkStalls(now: 1500) {}
-            #expect(driver.state.stall == nil)
+            #expect(driver.state.stalls.longest == nil)
         }
     }
 
@@ -242,9 +245,9 @@ struct DeliveryStateStallTests {
             driver.admit(1, partition: 0)
             driver.admit(1, partition: 1)
             driver.learn()
-            driver.state.partitions[driver.place(0)].aside = mode
+            driver.state.partitions[driver.place(0)].aside.mode = mode
             driver.state.checkStalls(now: 1600)
-            #expect(driver.state.stall?.partition == partition, "\(way), \(mode)")
+            #expect(driver.state.stalls.longest?.partition == partition, "\(way), \(mode)")
         }
     }
 }

@@ -26,9 +26,9 @@ struct DeliveryStateTests {
         driver.pump()
 
         driver.report([1, 2, 4])
-        #expect(driver.cursor == 0 && driver.state.released == 0)
+        #expect(driver.cursor == 0 && driver.state.window.released == 0)
         driver.report([0])
-        #expect(driver.cursor == 3 && driver.state.released > 0)
+        #expect(driver.cursor == 3 && driver.state.window.released > 0)
         driver.report([3])
         #expect(driver.cursor == 5)
         driver.report([5])
@@ -81,7 +81,7 @@ struct DeliveryStateTests {
         driver.report([0, 1, 2], .invalidTimestamp)
         driver.state.failed(.main, now: driver.now)
         driver.report([3, 4], .purgedInQueue)
-        #expect(driver.state.slotsToClose(now: driver.now) == [.main])
+        #expect(driver.state.producers.toClose(now: driver.now) == [.main])
         driver.state.closed(.main, now: driver.now)
         driver.pump()  // The suspects ask for the single producer.
         driver.learn()
@@ -90,7 +90,7 @@ struct DeliveryStateTests {
         driver.report([0], from: .single)
         #expect(driver.pump() == [1])
         driver.report([1], .invalidTimestamp, from: .single)
-        #expect(driver.state.deaths.map(\.flight) == [1])
+        #expect(driver.state.actions.deaths.map(\.flight) == [1])
         #expect(driver.pump() == [2])
         driver.report([2], from: .single)
         #expect(driver.pump() == [3, 4], "by the main producer's successor, which came at once")
@@ -98,7 +98,7 @@ struct DeliveryStateTests {
         driver.report([3, 4])
         #expect(driver.cursor == 1, "the dead letter is not durable")
         driver.state.buried(1)
-        driver.state.retire()
+        driver.state.window.retire()
         #expect(driver.cursor == 5)
     }
 
@@ -110,11 +110,11 @@ struct DeliveryStateTests {
         driver.pump()
         driver.report([0])
         driver.state.failed(.main, now: driver.now)
-        #expect(driver.state.slotsToClose(now: driver.now).isEmpty)
+        #expect(driver.state.producers.toClose(now: driver.now).isEmpty)
         driver.now += 1000
-        #expect(driver.state.slotsToClose(now: driver.now) == [.main])
+        #expect(driver.state.producers.toClose(now: driver.now) == [.main])
         driver.state.closed(.main, now: driver.now)
-        #expect(driver.state.slotsToOpen(now: driver.now).isEmpty)
+        #expect(driver.state.producers.toOpen(now: driver.now).isEmpty)
         driver.now += 500
         driver.learn()
         #expect(driver.pump() == [1, 2])
@@ -127,20 +127,20 @@ struct DeliveryStateTests {
     func settledAhead() {
         var driver = Driver()
         driver.admit(6)
-        #expect(driver.state.settledAhead == SettledAhead(), "nothing was sent")
+        #expect(driver.state.window.settledAhead == SettledAhead(), "nothing was sent")
         driver.learn()
         driver.pump()
         driver.report([1, 2, 4])
         driver.admit(2)
-        #expect(driver.state.settledAhead == SettledAhead(ranges: [1..<3, 4..<5], sentBelow: 6))
+        #expect(driver.state.window.settledAhead == SettledAhead(ranges: [1..<3, 4..<5], sentBelow: 6))
         driver.report([0])
-        #expect(driver.cursor == 3 && driver.state.settledAhead == SettledAhead(ranges: [4..<5], sentBelow: 6))
+        #expect(driver.cursor == 3 && driver.state.window.settledAhead == SettledAhead(ranges: [4..<5], sentBelow: 6))
         // Its reports are missing for good: perhaps they were stored.
         driver.replace(.main)
-        #expect(driver.state.settledAhead == SettledAhead(ranges: [4..<5], sentBelow: 6))
+        #expect(driver.state.window.settledAhead == SettledAhead(ranges: [4..<5], sentBelow: 6))
         driver.learn()
         driver.report(driver.pump())
-        #expect(driver.cursor == 8 && driver.state.settledAhead == SettledAhead())
+        #expect(driver.cursor == 8 && driver.state.window.settledAhead == SettledAhead())
     }
 
     @Test("rebuilds wait longer each time until something is delivered")
@@ -150,7 +150,7 @@ struct DeliveryStateTests {
         for _ in 0..<9 {
             driver.state.failed(.main, now: driver.now)
             driver.state.closed(.main, now: driver.now)
-            guard case .closed(let until) = driver.state[.main].phase else { return }
+            guard case .closed(let until) = driver.state.producers[.main].phase else { return }
             delays.append(until - driver.now)
             driver.now = until
             driver.state.opened(.main)
@@ -165,8 +165,8 @@ struct DeliveryStateTests {
         var driver = Driver { $0.setAsideTopics = 0 }
         driver.admit(2, topic: "absent")
         driver.learn(error: .unknownTopicOrPartition)
-        #expect(driver.state.closedTopics == [0])
-        #expect(driver.state.notes.isEmpty, "it may be on its way")
+        #expect(driver.state.actions.closedTopics == [0])
+        #expect(driver.state.actions.notes.isEmpty, "it may be on its way")
         driver.admit(1)
         driver.learn()
         #expect(driver.pump() == [2])
@@ -180,12 +180,12 @@ struct DeliveryStateTests {
         driver.now += 100
         _ = driver.state.tick(now: driver.now)
         driver.learn(error: .unknownTopicOrPartition)
-        #expect(driver.state.notes == [.held(topic: "absent", KafkaFailure(.unknownTopicOrPartition))])
+        #expect(driver.state.actions.notes == [.held(topic: "absent", KafkaFailure(.unknownTopicOrPartition))])
         driver.now += 400
         _ = driver.state.tick(now: driver.now)
         driver.learn()
         #expect(driver.pump() == [0, 1])
-        #expect(driver.state.notes.last == .released(topic: "absent"))
+        #expect(driver.state.actions.notes.last == .released(topic: "absent"))
     }
 
     @Test(
@@ -215,7 +215,7 @@ struct DeliveryStateTests {
         #expect(driver.pump() == [0])
         driver.report([0], from: .single)
         #expect(Set(driver.pump()) == [1, 2, 3] && driver.sent.suffix(3).allSatisfy { $0.slot == .main })
-        #expect(driver.state.deaths.isEmpty)
+        #expect(driver.state.actions.deaths.isEmpty)
     }
 
     @Test("more partitions: events in their old places are settled before a key may move")

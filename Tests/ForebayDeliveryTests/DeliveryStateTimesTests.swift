@@ -14,7 +14,7 @@ struct DeliveryStateTimesTests {
     /// Events of one partition whose batch was refused, and the first of which goes alone now; accepted so long ago each.
     private func refused(_ ages: [Int64], times: KafkaTimeLimits, isOurs: Bool = true, setAsideTopics: Int = 10) -> Driver {
         var driver = Driver { $0.setAsideTopics = setAsideTopics }
-        driver.state.wall = Self.now
+        driver.state.refusedTimes.wall = Self.now
         for age in ages {
             driver.admit(
                 [EventFactory.Sample("t", value: "v", partition: 0, timestamp: Self.now - age)],
@@ -48,12 +48,12 @@ struct DeliveryStateTimesTests {
     func tooOld(before: Int64?) {
         var driver = self.refused([2, 2, 2, 0].map { $0 * Self.hour }, times: KafkaTimeLimits(before: before))
         driver.report([0], .invalidTimestamp, from: .single)
-        #expect(driver.topic().aside == .none && driver.state.deaths.isEmpty)
-        #expect(driver.state.notes.contains(.timeReplaced(topic: "t")))
+        #expect(driver.topic().aside.mode == .none && driver.state.actions.deaths.isEmpty)
+        #expect(driver.state.actions.notes.contains(.timeReplaced(topic: "t")))
         let again = self.pump(&driver)
         #expect(again.map(\.flight) == [0] && again.map(\.isRedated) == [true])
         driver.report([0], from: .single)
-        driver.state.partitions[driver.place(0)].knownProducer = driver.state[.main].number
+        driver.state.partitions[driver.place(0)].producer.known = driver.state.producers[.main].number
         let rest = self.pump(&driver)
         #expect(rest.map(\.flight) == [1, 2, 3] && rest.map(\.isRedated) == [true, true, false], "together, and the fresh one as it is")
         driver.report([1, 2, 3])
@@ -71,8 +71,8 @@ struct DeliveryStateTimesTests {
         ] as [(Int64, Int64?, Bool)] {
             var driver = self.refused([age], times: KafkaTimeLimits(before: before))
             driver.report([0], .invalidTimestamp, from: .single)
-            #expect((driver.topic().aside == .none) == isOld, "\(age) of \(String(describing: before))")
-            #expect((driver.state.refusedTimes == ["t"]) != isOld && driver.state.deaths.isEmpty)
+            #expect((driver.topic().aside.mode == .none) == isOld, "\(age) of \(String(describing: before))")
+            #expect((driver.state.refusedTimes.topics == ["t"]) != isOld && driver.state.actions.deaths.isEmpty)
         }
     }
 
@@ -87,7 +87,7 @@ struct DeliveryStateTimesTests {
         ] as [(Int64, Int64?, Int64)] {
             var driver = self.refused([age], times: KafkaTimeLimits(before: before))
             driver.report([0], .invalidTimestamp, from: .single)
-            #expect(Self.now - driver.topic().redatesThrough == through, "\(age) of \(String(describing: before))")
+            #expect(Self.now - driver.topic().limits.redatesThrough == through, "\(age) of \(String(describing: before))")
         }
     }
 
@@ -104,7 +104,7 @@ struct DeliveryStateTimesTests {
             #expect(leaving.flatMap(\.flights) == [0, 1] && leaving[0].departure.failure.code == .invalidTimestamp)
             let reason = leaving[0].departure.failure.reason
             #expect(reason.contains(time) && reason.contains("clock has come \(when)"), "\(reason)")
-            #expect(reason.contains("message.timestamp.after.max.ms") && driver.state.limitsWanted)
+            #expect(reason.contains("message.timestamp.after.max.ms") && !driver.state.topics.limitsWanted.isEmpty)
         }
     }
 
@@ -124,7 +124,7 @@ struct DeliveryStateTimesTests {
             }
             #expect(driver.state.takeLimitsWanted() == [0])
             driver.state.learnedLimit(nil, times: KafkaTimeLimits(after: 2 * Self.hour), 0, now: driver.now)
-            #expect(driver.topic().times.after == 2 * Self.hour && !driver.topic().limitIsStale)
+            #expect(driver.topic().limits.times.after == 2 * Self.hour && !driver.topic().limits.isStale)
             driver.learn("t", leaders: [1])
             #expect(driver.state.takeLimitsWanted().isEmpty)
         }
@@ -136,8 +136,8 @@ struct DeliveryStateTimesTests {
         driver.report([0], .invalidTimestamp, from: .single)
         #expect(self.pump(&driver).map(\.isRedated) == [true])
         driver.report([0], .invalidTimestamp, from: .single)
-        #expect(driver.topic().aside == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0, 1])
-        #expect(driver.topic().redatesThrough == .min && driver.state.deaths.isEmpty)
+        #expect(driver.topic().aside.mode == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0, 1])
+        #expect(driver.topic().limits.redatesThrough == .min && driver.state.actions.deaths.isEmpty)
     }
 
     @Test("one that waited in the client with its time of delivery until that was too old, too, gets that of now: its topic stays direct")
@@ -146,14 +146,15 @@ struct DeliveryStateTimesTests {
         driver.report([0], .invalidTimestamp, from: .single)
         for waited: Int64 in [501, 30_000, 2 * Self.hour] {
             #expect(self.pump(&driver).map(\.isRedated) == [true], "\(waited)")
-            driver.state.wall += waited  // The brokers are away.
+            driver.state.refusedTimes.wall += waited  // The brokers are away.
             driver.report([0], .invalidTimestamp, from: .single)
-            #expect(driver.topic().aside == .none && driver.state.refusedTimes.isEmpty && self.pump(&driver).isEmpty, "not at once")
+            #expect(
+                driver.topic().aside.mode == .none && driver.state.refusedTimes.topics.isEmpty && self.pump(&driver).isEmpty, "not at once")
             driver.wait(5000)
         }
         #expect(self.pump(&driver).map(\.isRedated) == [true])
         driver.report([0], from: .single)
-        #expect(driver.cursor == 1 && driver.state.deaths.isEmpty)
+        #expect(driver.cursor == 1 && driver.state.actions.deaths.isEmpty)
     }
 
     @Test(
@@ -162,9 +163,9 @@ struct DeliveryStateTimesTests {
         var driver = self.refused([2 * Self.hour], times: KafkaTimeLimits(before: 100))
         driver.report([0], .invalidTimestamp, from: .single)
         #expect(self.pump(&driver).map(\.isRedated) == [true])
-        driver.state.wall += waited
+        driver.state.refusedTimes.wall += waited
         driver.report([0], .invalidTimestamp, from: .single)
-        #expect((driver.topic().aside == .none) == isOld && driver.state.refusedTimes == (isOld ? [] : ["t"]))
+        #expect((driver.topic().aside.mode == .none) == isOld && driver.state.refusedTimes.topics == (isOld ? [] : ["t"]))
         driver.verify()
     }
 
@@ -187,15 +188,15 @@ struct DeliveryStateTimesTests {
         driver.report([0], .invalidTimestamp, from: .single)
         if isRefusedByBroker {
             for time in [DeliveryState.Outgoing.Time.ofDelivery, .ofDeliveryAlone] {
-                #expect(driver.state.deaths.isEmpty && self.times(&driver) == [time])
+                #expect(driver.state.actions.deaths.isEmpty && self.times(&driver) == [time])
                 driver.report([0], .messageTooLarge, from: .single)
             }
             #expect(self.times(&driver) == [.ofDelivery], "the one behind it has its header")
         } else {
             #expect(self.times(&driver) { $0 < 2 ? .messageTooLarge : .none } == [.ofDelivery, .ofDeliveryAlone, .ofDelivery])
         }
-        #expect(driver.state.deaths.map(\.flight) == [0] && driver.state.deaths[0].code == .messageTooLarge)
-        #expect(driver.partition(0).redatedAt == Self.now && driver.topic().aside == .none)
+        #expect(driver.state.actions.deaths.map(\.flight) == [0] && driver.state.actions.deaths[0].code == .messageTooLarge)
+        #expect(driver.partition(0).redatedAt == Self.now && driver.topic().aside.mode == .none)
     }
 
     @Test("one that went without its header keeps to that; with its own time again it has none to leave out")
@@ -203,7 +204,7 @@ struct DeliveryStateTimesTests {
         var driver = self.refused([2 * Self.hour], times: KafkaTimeLimits(before: 1000), setAsideTopics: 0)
         driver.report([0], .invalidTimestamp, from: .single)
         #expect(self.times(&driver) { $0 == 0 ? .messageTooLarge : .none } == [.ofDelivery, .ofDeliveryAlone])
-        driver.state.wall += 501
+        driver.state.refusedTimes.wall += 501
         driver.report([0], .invalidTimestamp, from: .single)
         driver.wait(100)
         #expect(self.times(&driver) == [.ofDeliveryAlone])
@@ -211,9 +212,9 @@ struct DeliveryStateTimesTests {
         driver.wait(5000)
         driver.learn("t", leaders: [1])
         driver.state.learnedLimit(nil, times: KafkaTimeLimits(before: 1000), 0, now: driver.now)
-        #expect(self.times(&driver) == [.itsOwn] && driver.state.refusedTimes == ["t"])
+        #expect(self.times(&driver) == [.itsOwn] && driver.state.refusedTimes.topics == ["t"])
         driver.report([0], from: .single)
-        #expect(driver.state.refusedTimes.isEmpty && driver.state.notes.last == .timeTaken(topic: "t"))
+        #expect(driver.state.refusedTimes.topics.isEmpty && driver.state.actions.notes.last == .timeTaken(topic: "t"))
     }
 
     @Test("no time is named to wait for that this node's own clock has passed: the clocks differ then, and that is said")
@@ -239,9 +240,11 @@ struct DeliveryStateTimesTests {
         ] {
             var driver = self.refused([age, age], times: times, isOurs: false)
             driver.report([0], .invalidTimestamp, from: .single)
-            try #require(driver.state.deaths.map(\.flight) == [0])
-            #expect(driver.state.deaths[0].reason.contains(words), "\(driver.state.deaths)")
-            #expect(driver.state.deaths[0].reason.contains(Timestamp.rfc3339(Self.now - age)) && driver.state.refusedTimes.isEmpty)
+            try #require(driver.state.actions.deaths.map(\.flight) == [0])
+            #expect(driver.state.actions.deaths[0].reason.contains(words), "\(driver.state.actions.deaths)")
+            #expect(
+                driver.state.actions.deaths[0].reason.contains(Timestamp.rfc3339(Self.now - age))
+                    && driver.state.refusedTimes.topics.isEmpty)
         }
     }
 }

@@ -15,7 +15,7 @@ struct DeliveryStateTopicTests {
         driver.report(driver.pump())
         driver.admit(1, partition: 7)
         driver.admit(1, partition: 1)
-        #expect(driver.pump().isEmpty && driver.state.deaths.isEmpty, "the cluster was asked before it came")
+        #expect(driver.pump().isEmpty && driver.state.actions.deaths.isEmpty, "the cluster was asked before it came")
         driver.learn(partitions: 8)
         #expect(Set(driver.pump()) == [1, 2])
         driver.report([1, 2])
@@ -23,11 +23,11 @@ struct DeliveryStateTopicTests {
 
         driver.admit(1, partition: 8)
         driver.admit(1, partition: 8)
-        #expect(driver.state.deaths.isEmpty)
+        #expect(driver.state.actions.deaths.isEmpty)
         driver.learn(partitions: 8)
-        #expect(driver.state.deaths.map(\.code) == [.unknownPartition, .unknownPartition])
+        #expect(driver.state.actions.deaths.map(\.code) == [.unknownPartition, .unknownPartition])
         driver.admit(1, partition: -1)
-        #expect(driver.state.deaths.count == 3, "no cluster has that one")
+        #expect(driver.state.actions.deaths.count == 3, "no cluster has that one")
     }
 
     @Test("an answer to a question that was asked before an event came does not judge it")
@@ -43,7 +43,7 @@ struct DeliveryStateTopicTests {
         for topic in asked {
             driver.state.learned(KafkaMetadata.Topic(name: "t", error: .none, leaders: leaders), topic, from: .main, now: driver.now)
         }
-        #expect(driver.state.deaths.isEmpty)
+        #expect(driver.state.actions.deaths.isEmpty)
         driver.learn(partitions: 3)
         #expect(driver.pump() == [1])
     }
@@ -63,7 +63,7 @@ struct DeliveryStateTopicTests {
         driver.verify()
         driver.wait(100)
         driver.learn("t", leaders: [1, 1])  // The first answer.
-        #expect(driver.state.deaths.isEmpty && driver.state.takeWanted(by: .main) == [0])
+        #expect(driver.state.actions.deaths.isEmpty && driver.state.takeWanted(by: .main) == [0])
         driver.learn("t", leaders: [1, 1, 1])
         #expect(driver.pump() == [1])
     }
@@ -79,16 +79,16 @@ struct DeliveryStateTopicTests {
             var driver = Driver { $0.topicsPerRequest = 3 }
             driver.admit((0..<5).map { EventFactory.Sample("t\($0)", value: "v") })
             switch change {
-            case 0: driver.state.topics[1].learnedAt = 1
+            case 0: driver.state.topics[1].metadata.learnedAt = 1
             case 1: driver.state.topics[1].phase = .ready
             case 2: driver.state.see("t1", SetAsideTopic(whole: .aside), at: driver.now)
-            default: driver.state.topics[1].wantedBy = 0
+            default: driver.state.topics[1].producers.wantedBy = 0
             }
             #expect(driver.state.manyNew() == [0, 2, 3, 4])
-            driver.state.topics[0].learnedAt = 1
+            driver.state.topics[0].metadata.learnedAt = 1
             #expect(driver.state.manyNew().isEmpty, "three are as many as one request is for")
             driver.state.notListed(1, now: driver.now)
-            #expect(driver.topic("t1").failure == nil && driver.topic("t1").failures == 0, "it is not new")
+            #expect(driver.topic("t1").trouble.failure == nil && driver.topic("t1").trouble.failures == 0, "it is not new")
         }
     }
 
@@ -107,7 +107,7 @@ struct DeliveryStateTopicTests {
             driver.wait(100)
             #expect(driver.topic().phase == .unknown)
             driver.state.notListed(0, now: driver.now)
-            #expect(driver.topic().aside == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0])
+            #expect(driver.topic().aside.mode == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0])
             #expect(driver.state.takeWanted(by: .main).isEmpty)
             driver.state.see("t", nil, at: driver.now)
             #expect(driver.state.takeWanted(by: .main) == [0])
@@ -137,7 +137,7 @@ struct DeliveryStateTopicTests {
             most = max(most, driver.state.knownTopics(by: .main))
         }
         #expect(driver.state.isIdle && driver.sent.map(\.number) == Array(0..<5000))
-        #expect(most < 1000 && driver.state.names.count < 1000, "those that were done with were forgotten")
+        #expect(most < 1000 && driver.state.topics.count < 1000, "those that were done with were forgotten")
     }
 
     @Test("however often a topic is wanted before it is asked for, it is asked for once, by each producer that needs it")
@@ -148,7 +148,7 @@ struct DeliveryStateTopicTests {
             driver.state.wantAll()
             driver.state.want(1, by: .single)
         }
-        #expect(driver.state[.main].wanted.all == [0, 1] && driver.state[.single].wanted.all == [1])
+        #expect(driver.state.producers[.main].wanted.all == [0, 1] && driver.state.producers[.single].wanted.all == [1])
         #expect(driver.state.manyNew().isEmpty, "two are not many")
         #expect(driver.state.takeWanted(by: .single) == [1] && driver.state.takeWanted(by: .main) == [0, 1])
         driver.state.wantAll()
@@ -166,19 +166,22 @@ struct DeliveryStateTopicTests {
         for (round, isAnew) in [(1, false), (2, true)] {
             driver.state.fail(topic: driver.index("u"), forbidden, byDelivery: false, now: driver.now)
             driver.state.fail(topic: driver.index("t"), forbidden, byDelivery: false, now: driver.now)
-            #expect(driver.state.notes == [.held(topic: "t", forbidden)] && driver.topic("u").aside == .aside, "round \(round)")
-            driver.state.notes = []
+            #expect(
+                driver.state.actions.notes == [.held(topic: "t", forbidden)] && driver.topic("u").aside.mode == .aside, "round \(round)")
+            driver.state.actions.notes = []
             driver.state.see("u", nil, at: driver.now)
             driver.wait(10_000)
             let asked = driver.state.takeWanted(by: .main)
             #expect(Set(asked) == Set([driver.index("t"), driver.index("u")]))
             driver.state.fail(topic: driver.index("t"), forbidden, byDelivery: false, now: driver.now)
-            #expect(driver.topic("t").aside == .aside && driver.state.notes.isEmpty)
+            #expect(driver.topic("t").aside.mode == .aside && driver.state.actions.notes.isEmpty)
             driver.state.see("t", nil, at: driver.now)
-            #expect(driver.state.notes == [.released(topic: "t")] && driver.topic("t").failure == nil && driver.topic("t").failures == 0)
-            driver.state.notes = []
+            #expect(
+                driver.state.actions.notes == [.released(topic: "t")] && driver.topic("t").trouble.failure == nil
+                    && driver.topic("t").trouble.failures == 0)
+            driver.state.actions.notes = []
             driver.state.see("t", nil, at: driver.now)
-            #expect(driver.state.notes.isEmpty, "once")
+            #expect(driver.state.actions.notes.isEmpty, "once")
             if !isAnew { for topic in ["u", "t"] { driver.learn(topic, leaders: [1, 1]) } }
         }
     }
@@ -192,11 +195,11 @@ struct DeliveryStateTopicTests {
         driver.admit((0..<20).map { EventFactory.Sample("new-\($0)", value: "v") })
         driver.state.renew(.main, now: driver.now)
         driver.admit(1, topic: "flows")
-        #expect(driver.pump().isEmpty && driver.state.slotsToClose(now: driver.now).isEmpty)
+        #expect(driver.pump().isEmpty && driver.state.producers.toClose(now: driver.now).isEmpty)
         driver.report([0])
-        #expect(driver.state.slotsToClose(now: driver.now) == [.main])
+        #expect(driver.state.producers.toClose(now: driver.now) == [.main])
         driver.state.closed(.main, now: driver.now)
-        #expect(driver.state.slotsToOpen(now: driver.now) == [.main], "at once: nothing is wrong with it")
+        #expect(driver.state.producers.toOpen(now: driver.now) == [.main], "at once: nothing is wrong with it")
         driver.learn()
         #expect(driver.pump().first == 21)
     }
@@ -212,7 +215,7 @@ struct DeliveryStateTopicTests {
         driver.state.learnedLimit(nil, driver.index("flows"), now: driver.now)
         driver.pump()
         driver.replace(.main)
-        #expect(driver.state[.main].wanted.all == [3, 0, 1, 2])
+        #expect(driver.state.producers[.main].wanted.all == [3, 0, 1, 2])
         #expect(driver.state.takeWanted(by: .main) == [3, 0, 1, 2] && driver.state.takeWanted(by: .main).isEmpty)
         driver.learn("flows", leaders: [1])
         driver.report(driver.pump())
@@ -221,10 +224,10 @@ struct DeliveryStateTopicTests {
             driver.state.learnedLimit(nil, number, now: driver.now)
         }
         for number in 0..<3 { driver.report(driver.pump().filter { $0 == UInt64(number) } + [UInt64(number)]) }
-        driver.state.evictIdleTopics()
-        #expect(driver.state.names.count < 4)
+        driver.state.forgetIdleTopics()
+        #expect(driver.state.topics.count < 4)
         driver.replace(.main)
-        #expect(driver.state[.main].wanted.all.allSatisfy { driver.state.names.holds($0) })
+        #expect(driver.state.producers[.main].wanted.all.allSatisfy { driver.state.topics.holds($0) })
     }
 
     @Test("a renewal that would wait for a frozen broker is given up")
@@ -260,8 +263,8 @@ struct DeliveryStateTopicTests {
             driver.learn(partitions: 1)
             #expect(driver.pump() == [0])
             driver.report([0], .invalidTimestamp, from: .single)
-            #expect(driver.state.deaths.map(\.flight) == (isOurs ? [] : [0]))
-            #expect(driver.state.notes.contains { if case .timeRefused("t", _) = $0 { true } else { false } } == isOurs)
+            #expect(driver.state.actions.deaths.map(\.flight) == (isOurs ? [] : [0]))
+            #expect(driver.state.actions.notes.contains { if case .timeRefused("t", _) = $0 { true } else { false } } == isOurs)
             #expect(driver.state.takeLeaving().flatMap(\.flights) == (isOurs ? [0, 1] : []))
         }
     }
@@ -277,11 +280,11 @@ struct DeliveryStateTopicTests {
         driver.learn()
         for _ in 0..<12 {
             driver.report(driver.pump(), .timedOut)
-            #expect(driver.state.partitions.allSatisfy { $0.restsUntil <= driver.now + 2000 })
+            #expect(driver.state.partitions.all.allSatisfy { $0.retry.restsUntil <= driver.now + 2000 })
             driver.now += 2000
             _ = driver.state.tick(now: driver.now)
         }
-        let absent = driver.state.topics.firstIndex { $0.name == "absent" }!
+        let absent = driver.state.topics.all.firstIndex { $0.name == "absent" }!
         for _ in 0..<12 {
             driver.state.fail(topic: absent, KafkaFailure(.unknownTopicOrPartition), byDelivery: false, now: driver.now)
             guard case .held(let until) = driver.state.topics[absent].phase else { continue }
@@ -299,8 +302,8 @@ struct DeliveryStateTopicTests {
             driver.learn()
             driver.report(driver.pump())
         }
-        #expect(driver.state.topics.count <= 5)
-        #expect(!driver.state.closedTopics.isEmpty)
+        #expect(driver.state.topics.indices.count <= 5)
+        #expect(!driver.state.actions.closedTopics.isEmpty)
         #expect(driver.state.isIdle && driver.cursor == 12)
         driver.admit(1, topic: "topic-0")
         driver.learn()
@@ -314,7 +317,7 @@ struct DeliveryStateTopicTests {
         driver.learn(limit: 20_000)
         driver.admit(1, topic: "b", size: 9000)
         driver.learn(limit: 8000)
-        #expect(driver.state.smallBatchSize == 7872)
+        #expect(driver.state.topics.smallBatchSize == 7872)
         driver.pump()
         driver.learn(limit: 8000)
         driver.pump()
@@ -327,9 +330,9 @@ struct DeliveryStateTopicTests {
         driver.admit(2)
         driver.learn(limit: nil)
         driver.pump()
-        #expect(driver.state.topics[0].slot == .main)
+        #expect(driver.state.topics[0].producers.slot == .main)
         driver.report([0, 1], .messageTooLarge)
-        #expect(driver.state.topics[0].slot == .small && driver.state.topics[0].limit == 250_000)
-        #expect(driver.state.limitsWanted)
+        #expect(driver.state.topics[0].producers.slot == .small && driver.state.topics[0].limits.bytes == 250_000)
+        #expect(!driver.state.topics.limitsWanted.isEmpty)
     }
 }

@@ -49,7 +49,7 @@ struct FlightTests {
     func load() {
         var partition = PartitionState(topic: 0, number: 0)
         #expect(partition.load == 0)
-        (partition.outstandingBytes, partition.queued) = (1000, 3)
+        (partition.events.outstandingBytes, partition.events.queued) = (1000, 3)
         #expect(partition.load == 1768)
     }
 }

@@ -13,76 +13,82 @@ extension DeliveryState {
             if !isTrue { broken.append(what()) }
         }
         var seen: Set<UInt64> = []
-        var outstanding = [Int](repeating: 0, count: self.slots.count)
-        for topic in self.topics.indices where self.names.holds(topic) {
+        var outstanding = [Int](repeating: 0, count: ProducerSlot.allCases.count)
+        for topic in self.topics.indices where self.topics.holds(topic) {
             let known = self.topics[topic]
             var assigned = 0, alone = 0
-            for (number, place) in known.partitions.enumerated() {
+            for (number, place) in known.metadata.partitions.enumerated() {
                 let partition = self.partitions[place], name = "\(known.name)/\(number)"
                 check(partition.topic == topic && partition.number == Int32(number), "\(name) is the place of another partition")
                 let flights = self.unsettledFlights(of: place)
-                let sent = flights.filter { self.flights[$0].status == .sent }
-                let queued = flights.filter { self.flights[$0].status == .queued }
+                let sent = flights.filter { self.window[$0].status == .sent }
+                let queued = flights.filter { self.window[$0].status == .queued }
                 check(sent.count + queued.count == flights.count, "\(name) holds events that have left it")
-                check(partition.queued == queued.count, "\(name) says \(partition.queued) queued, and has \(queued.count)")
-                check(partition.outstanding == sent.count, "\(name) says \(partition.outstanding) outstanding, and has \(sent.count)")
-                let bytes = sent.reduce(0) { $0 + Int(self.flights[$1].bytes) }
-                check(partition.outstandingBytes == bytes, "\(name) says \(partition.outstandingBytes) B outstanding of \(bytes)")
+                check(partition.events.queued == queued.count, "\(name) says \(partition.events.queued) queued, and has \(queued.count)")
                 check(
-                    partition.isAlone == (!sent.isEmpty && partition.slot == .single),
-                    "\(name): alone \(partition.isAlone), \(sent.count) sent to \(partition.slot)")
-                check(!partition.isAlone || sent.count == 1, "\(name): \(sent.count) were sent alone at once")
-                check(!partition.isHalted || !sent.isEmpty, "\(name) waits for reports that were all made")
-                let numbers = flights.map(self.flights.number)
+                    partition.events.outstanding == sent.count,
+                    "\(name) says \(partition.events.outstanding) outstanding, and has \(sent.count)")
+                let bytes = sent.reduce(0) { $0 + Int(self.window[$1].bytes) }
+                check(
+                    partition.events.outstandingBytes == bytes,
+                    "\(name) says \(partition.events.outstandingBytes) B outstanding of \(bytes)")
+                check(
+                    partition.producer.isAlone == (!sent.isEmpty && partition.producer.slot == .single),
+                    "\(name): alone \(partition.producer.isAlone), \(sent.count) sent to \(partition.producer.slot)")
+                check(!partition.producer.isAlone || sent.count == 1, "\(name): \(sent.count) were sent alone at once")
+                check(!partition.producer.isHalted || !sent.isEmpty, "\(name) waits for reports that were all made")
+                let numbers = flights.map(self.window.number)
                 check(numbers == numbers.sorted(), "\(name) has its events in another order: \(numbers)")
                 check(seen.isDisjoint(with: numbers), "\(name) has events of another place")
                 seen.formUnion(numbers)
-                check(flights.allSatisfy { self.flights[$0].place == UInt32(place) }, "\(name) holds events of another place")
-                check(numbers.isEmpty || self.flights.number(partition.newest) >= numbers.last!, "\(name): another newest")
-                if !partition.isHalted, let first = queued.first { check(self.firstQueued(place) == first, "\(name) passes over \(first)") }
-                check(!partition.isReady || self.ready.contains(place), "\(name) is not looked at")
-                for slot in ProducerSlot.allCases where partition.stalledAt & slot.bit != 0 {
-                    check(self[slot].stalled.contains(place), "\(name) is not woken by \(slot)")
+                check(flights.allSatisfy { self.window[$0].place == UInt32(place) }, "\(name) holds events of another place")
+                check(numbers.isEmpty || self.window.number(partition.events.newest) >= numbers.last!, "\(name): another newest")
+                if !partition.producer.isHalted, let first = queued.first {
+                    check(self.firstQueued(place) == first, "\(name) passes over \(first)")
+                }
+                check(!partition.isReady || self.partitions.ready.contains(place), "\(name) is not looked at")
+                for slot in ProducerSlot.allCases where partition.producer.stalledAt & slot.bit != 0 {
+                    check(self.producers[slot].stalled.contains(place), "\(name) is not woken by \(slot)")
                 }
                 assigned += flights.count
-                alone += flights.count { self.flights[$0].flags.contains(.alone) }
-                outstanding[partition.slot.rawValue] += sent.count
+                alone += flights.count { self.window[$0].flags.contains(.alone) }
+                outstanding[partition.producer.slot.rawValue] += sent.count
             }
             let waiting = self.waitingFlights(of: topic)
-            check(waiting.allSatisfy { self.flights[$0].status == .queued }, "\(known.name): what has left it waits for a partition")
-            let numbers = waiting.map(self.flights.number)
+            check(waiting.allSatisfy { self.window[$0].status == .queued }, "\(known.name): what has left it waits for a partition")
+            let numbers = waiting.map(self.window.number)
             check(numbers == numbers.sorted() && seen.isDisjoint(with: numbers), "\(known.name) waits in another order: \(numbers)")
             check(
-                waiting.allSatisfy { self.names.isName(self.event(of: $0).topic, of: topic) }, "\(known.name): another topic's events wait")
+                waiting.allSatisfy { self.topics.isName(self.window.event(of: $0).topic, of: topic) },
+                "\(known.name): another topic's events wait")
             seen.formUnion(numbers)
-            alone += waiting.count { self.flights[$0].flags.contains(.alone) }
-            check(known.assigned == assigned, "\(known.name) says \(known.assigned) have a partition, and \(assigned) do")
-            check(known.alone == alone, "\(known.name) says \(known.alone) go alone, and \(alone) do")
+            alone += waiting.count { self.window[$0].flags.contains(.alone) }
+            check(known.events.assigned == assigned, "\(known.name) says \(known.events.assigned) have a partition, and \(assigned) do")
+            check(known.events.alone == alone, "\(known.name) says \(known.events.alone) go alone, and \(alone) do")
             broken += self.brokenLists(of: topic)
         }
         for slot in ProducerSlot.allCases {
             let count = outstanding[slot.rawValue]
-            check(self[slot].outstanding == count, "\(slot) says \(self[slot].outstanding) outstanding, and has \(count)")
+            check(
+                self.producers[slot].outstanding == count, "\(slot) says \(self.producers[slot].outstanding) outstanding, and has \(count)")
         }
         var queuedBytes = 0, settled: UInt64 = 0
-        for number in self.flights.head..<self.flights.tail {
-            let flight = self.flights[UInt32(truncatingIfNeeded: number)]
+        for number in self.window.head..<self.window.tail {
+            let flight = self.window[UInt32(truncatingIfNeeded: number)]
             if flight.status == .queued { queuedBytes += Int(flight.bytes) }
             if flight.status == .settled { settled += 1 }
             let isListed = flight.status == .queued || flight.status == .sent
             check(isListed == seen.contains(number), "\(number) is \(flight.status), and listed: \(seen.contains(number))")
         }
-        check(self.settledAheadCount == settled, "it says \(self.settledAheadCount) are settled beyond the oldest, and \(settled) are")
-        check(self.queuedBytes == queuedBytes, "it says \(self.queuedBytes) B queued, and has \(queuedBytes)")
-        for (batch, pinned) in self.pinned {
-            let count = self.holds.values.count { $0.batch == batch }
-            check(pinned.count == count && count > 0, "batch \(batch) is kept for \(pinned.count), and \(count) hold it")
-        }
+        check(
+            self.window.settledAheadCount == settled,
+            "it says \(self.window.settledAheadCount) are settled beyond the oldest, and \(settled) are")
+        check(self.window.queuedBytes == queuedBytes, "it says \(self.window.queuedBytes) B queued, and has \(queuedBytes)")
         for slot in ProducerSlot.allCases {
-            let count = self.holds.values.count { $0.slot == slot }
-            check(self[slot].held == count, "\(slot) says it holds \(self[slot].held), and holds \(count)")
+            let count = self.stale.count(of: slot)
+            check(self.producers[slot].held == count, "\(slot) says it holds \(self.producers[slot].held), and holds \(count)")
         }
-        check(self.holds.values.allSatisfy { self.pinned[$0.batch] != nil }, "a batch that is held is not kept")
+        check(self.stale.isEmpty == self.stale.batches.isEmpty, "batches are kept for nothing, or what is held is not kept")
         return broken
     }
 
@@ -90,12 +96,12 @@ extension DeliveryState {
     private func brokenLists(of topic: Int) -> [String] {
         let known = self.topics[topic]
         var broken: [String] = []
-        for slot in ProducerSlot.allCases where known.wantedBy & slot.bit != 0 {
-            if !self[slot].wanted.contains(topic) { broken.append("\(known.name) is not asked for by \(slot)") }
+        for slot in ProducerSlot.allCases where known.producers.wantedBy & slot.bit != 0 {
+            if !self.producers[slot].wanted.contains(topic) { broken.append("\(known.name) is not asked for by \(slot)") }
         }
-        if known.isLimitWanted, !self.limitsWantedOf.contains(topic) { broken.append("\(known.name): its limit is not asked for") }
-        if known.isListedIdle, !self.idleTopics.contains(topic) { broken.append("\(known.name) is not listed as idle") }
-        if case .held(let until) = known.phase, !self.held.contains(topic) || self.nextHeldUntil > until {
+        if known.limits.isWanted, !self.topics.limitsWanted.contains(topic) { broken.append("\(known.name): its limit is not asked for") }
+        if known.use.isListedIdle, !self.topics.idle.contains(topic) { broken.append("\(known.name) is not listed as idle") }
+        if case .held(let until) = known.phase, !self.topics.held.topics.contains(topic) || self.topics.held.nextUntil > until {
             broken.append("\(known.name) is held for ever")
         }
         return broken
@@ -103,27 +109,28 @@ extension DeliveryState {
 
     /// Budget that the batches and flights in it hold, by the prices of ``DeliverySettings``.
     var heldBudget: Int {
-        let flight = min(MemoryLayout<Flight>.stride, self.configuration.eventOverhead)
-        return self.flights.count * flight + self.batches.all.reduce(0) { $0 + self.cost(of: $1) - $1.count * flight }
+        let flight = min(MemoryLayout<Flight>.stride, self.settings.eventOverhead)
+        return self.window.count * flight + self.window.allBatches.reduce(0) { $0 + self.settings.cost(of: $1) - $1.count * flight }
     }
 
     // MARK: After sending
 
     /// Events that nothing holds up, and that were not sent all the same: to be asked after ``pump(now:_:)``.
     func leftBehind(now: UInt64) -> [String] {
-        self.topics.indices.filter(self.names.holds).flatMap { topic in
-            self.topics[topic].partitions.filter { self.partitions[$0].queued > 0 && !self.mayWait($0, topic, now: now) }.map {
-                "\(self.topics[topic].name)/\(self.partitions[$0].number) has \(self.partitions[$0].queued) events that nothing holds up"
-            }
+        self.topics.indices.filter { self.topics.holds($0) }.flatMap { topic in
+            self.topics[topic].metadata.partitions.filter { self.partitions[$0].events.queued > 0 && !self.mayWait($0, topic, now: now) }
+                .map {
+                    "\(self.topics[topic].name)/\(self.partitions[$0].number) has \(self.partitions[$0].events.queued) events that nothing holds up"
+                }
         }
     }
 
     private func mayWait(_ place: Int, _ topic: Int, now: UInt64) -> Bool {
         let partition = self.partitions[place]
-        if partition.isHalted || partition.isAlone || partition.isLeaderless { return true }
-        if self.way == .direct, partition.aside != .none { return true }
-        if partition.restsUntil > now { return self.resting.contains(place) }
-        var isAlone = self.flights[self.firstQueued(place)].flags.contains(.alone)
+        if partition.producer.isHalted || partition.producer.isAlone || partition.isLeaderless { return true }
+        if self.way == .direct, partition.aside.mode != .none { return true }
+        if partition.retry.restsUntil > now { return self.partitions.resting.contains(place) }
+        var isAlone = self.window[self.firstQueued(place)].flags.contains(.alone)
         switch self.topics[topic].phase {
         case .unknown, .held: return true
         case .probing(let probe):
@@ -131,48 +138,60 @@ extension DeliveryState {
             isAlone = true
         case .ready: break
         }
-        let slot = isAlone ? ProducerSlot.single : self.topics[topic].slot
-        if partition.outstanding > 0 {
-            if isAlone || partition.slot != slot || partition.knownProducer != self[slot].number { return true }
-            let size = Int(self.flights[self.firstQueued(place)].bytes)
-            if partition.outstandingBytes + size > self.configuration.partitionWindow { return true }
+        let slot = isAlone ? ProducerSlot.single : self.topics[topic].producers.slot
+        if partition.events.outstanding > 0 {
+            if isAlone || partition.producer.slot != slot || partition.producer.known != self.producers[slot].number { return true }
+            let size = Int(self.window[self.firstQueued(place)].bytes)
+            if partition.events.outstandingBytes + size > self.settings.partitionWindow { return true }
         }
-        return partition.stalledAt & slot.bit != 0 && self[slot].isWanted
+        return partition.producer.stalledAt & slot.bit != 0 && self.producers[slot].isWanted
     }
 
     // MARK: Walks
 
     private func unsettledFlights(of place: Int) -> [UInt32] {
         var flights: [UInt32] = []
-        var flight = self.partitions[place].oldest
-        for _ in 0..<self.partitions[place].unsettled {
+        var flight = self.partitions[place].events.oldest
+        for _ in 0..<self.partitions[place].events.unsettled {
             var steps = 0
-            while self.flights[flight].status == .settled || self.flights[flight].status == .dying {
-                flight = self.flights[flight].next
+            while self.window[flight].status == .settled || self.window[flight].status == .dying {
+                flight = self.window[flight].next
                 steps += 1
-                if steps > self.flights.count { return flights }
+                if steps > self.window.count { return flights }
             }
             flights.append(flight)
-            flight = self.flights[flight].next
+            flight = self.window[flight].next
         }
         return flights
     }
 
     private func waitingFlights(of topic: Int) -> [UInt32] {
         var flights: [UInt32] = []
-        var flight = self.topics[topic].waiting.first
-        for _ in 0..<self.topics[topic].waiting.count {
+        var flight = self.topics[topic].events.waiting.first
+        for _ in 0..<self.topics[topic].events.waiting.count {
             flights.append(flight)
-            flight = self.flights[flight].next
+            flight = self.window[flight].next
         }
         return flights
     }
 
     private func firstQueued(_ place: Int) -> UInt32 {
-        var flight = self.partitions[place].next
-        for _ in 0..<self.flights.count where self.flights[flight].status != .queued { flight = self.flights[flight].next }
+        var flight = self.partitions[place].events.next
+        for _ in 0..<self.window.count where self.window[flight].status != .queued { flight = self.window[flight].next }
         return flight
     }
+}
+
+extension PartitionQueues {
+    var all: [PartitionState] { self.places.map { self[$0] } }
+}
+
+extension TopicTable {
+    var all: [TopicState] { self.indices.map { self[$0] } }
+}
+
+extension ProducerPool {
+    var all: [ProducerSlotState] { ProducerSlot.allCases.map { self[$0] } }
 }
 
 extension WaitingTopics {

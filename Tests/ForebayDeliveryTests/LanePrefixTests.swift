@@ -9,7 +9,7 @@ import Testing
 struct LanePrefixTests {
     /// A drain's state with events of units, each in a topic of its own.
     private struct Drain {
-        var state = DeliveryState(way: .aside, configuration: DeliverySettings(), seed: 1)
+        var state = DeliveryState(way: .aside, settings: DeliverySettings(), seed: 1)
         var positions: [UInt64: UInt64] = [:]
         var now: UInt64 = 100
 
@@ -32,7 +32,7 @@ struct LanePrefixTests {
                 self.state.learned(answer, topic, from: .main, now: self.now)
             }
             for topic in self.state.takeLimitsWanted() { self.state.learnedLimit(nil, topic, now: self.now) }
-            for place in self.state.partitions.indices { self.state.partitions[place].knownProducer = self.state[.main].number }
+            for place in self.state.partitions.places { self.state.partitions[place].producer.known = self.state.producers[.main].number }
             self.state.pump(now: self.now) { _, _, _ in .none }
         }
 
@@ -42,10 +42,10 @@ struct LanePrefixTests {
                 _ = self.state.report(
                     KafkaReport(token: flight, offset: 0, partition: 0, error: .none, mayBeStored: true), from: .main, now: self.now)
             }
-            self.state.retire()
-            defer { self.state.commits = [] }
+            self.state.window.retire()
+            defer { self.state.window.commit { _ in } }
             return Dictionary(
-                uniqueKeysWithValues: self.state.commits.map { offset in
+                uniqueKeysWithValues: self.state.window.commits.map { offset in
                     guard case .unit(let unit, _) = offset.lane else { fatalError("a lane of another kind") }
                     return (unit, offset.number)
                 })
@@ -57,7 +57,7 @@ struct LanePrefixTests {
         var generator = SplitMix(seed: seed)
         let spool = SpoolID.random(using: &generator)
         let origins = (0..<3).map { _ in SpoolID.random(using: &generator) }
-        var state = DeliveryState(configuration: DeliverySettings(), seed: seed)
+        var state = DeliveryState(settings: DeliverySettings(), seed: seed)
         state.opened(.main)
         var ids: [String] = []
         // The newest segment was lost twice. The sequences go on, the last time with a gap.
@@ -75,7 +75,7 @@ struct LanePrefixTests {
             state.learned(answer, topic, from: .main, now: 100)
         }
         for topic in state.takeLimitsWanted() { state.learnedLimit(nil, topic, now: 100) }
-        for place in state.partitions.indices { state.partitions[place].knownProducer = state[.main].number }
+        for place in state.partitions.places { state.partitions[place].producer.known = state.producers[.main].number }
         var sent: [(flight: UInt64, sequence: UInt64, id: String)] = []
         state.pump(now: 100) { outgoing, _, sequence in
             sent.append((outgoing.flight, sequence, outgoing.origin.map { EventID.text(origin: $0, sequence: sequence) } ?? ""))
@@ -87,11 +87,13 @@ struct LanePrefixTests {
             let report = KafkaReport(token: event.flight, offset: 0, partition: 0, error: .none, mayBeStored: false)
             _ = state.report(report, from: .main, now: 100)
             waiting.remove(event.sequence)
-            state.retire()
-            #expect(state.commits.count <= 1 && state.commits.allSatisfy { $0.lane == .spool(spool) })
-            #expect(state.commits.allSatisfy { commit in waiting.allSatisfy { $0 >= commit.number } }, "\(state.commits), \(waiting)")
+            state.window.retire()
+            #expect(state.window.commits.count <= 1 && state.window.commits.allSatisfy { $0.lane == .spool(spool) })
+            #expect(
+                state.window.commits.allSatisfy { commit in waiting.allSatisfy { $0 >= commit.number } },
+                "\(state.window.commits), \(waiting)")
         }
-        #expect(state.commits.map(\.number) == [first], "all is settled")
+        #expect(state.window.commits.map(\.number) == [first], "all is settled")
     }
 
     @Test(
@@ -99,7 +101,7 @@ struct LanePrefixTests {
         arguments: 0..<20)
     func holes(seed: UInt64) {
         var random = SplitMix(seed: seed)
-        var state = DeliveryState(configuration: DeliverySettings(), seed: seed)
+        var state = DeliveryState(settings: DeliverySettings(), seed: seed)
         state.opened(.main)
         var places: [UInt64] = []
         var first: UInt64 = 50
@@ -119,7 +121,7 @@ struct LanePrefixTests {
             state.learned(KafkaMetadata.Topic(name: "topic", error: .none, leaders: [1, 1, 1]), topic, from: .main, now: 100)
         }
         for topic in state.takeLimitsWanted() { state.learnedLimit(nil, topic, now: 100) }
-        for place in state.partitions.indices { state.partitions[place].knownProducer = state[.main].number }
+        for place in state.partitions.places { state.partitions[place].producer.known = state.producers[.main].number }
         var sent: [(flight: UInt64, place: UInt64)] = []
         state.pump(now: 100) { outgoing, event, place in
             #expect(String(decoding: event.value!, as: UTF8.self) == "\(place)")
@@ -132,12 +134,12 @@ struct LanePrefixTests {
             let report = KafkaReport(token: event.flight, offset: 0, partition: 0, error: .none, mayBeStored: false)
             _ = state.report(report, from: .main, now: 100)
             waiting.remove(event.place)
-            state.retire()
-            let cursor = state.commits.last?.number ?? 50
+            state.window.retire()
+            let cursor = state.window.commits.last?.number ?? 50
             #expect(waiting.min().map { cursor <= $0 && !places.contains { $0 < cursor && waiting.contains($0) } } ?? (cursor == first))
         }
-        state.retire()
-        #expect(state.commits.map(\.number) == [first] && state.isIdle)
+        state.window.retire()
+        #expect(state.window.commits.map(\.number) == [first] && state.isIdle)
     }
 
     @Test("a unit that stands still delays nobody else's cursor, and gives back the bytes of others")
@@ -147,15 +149,15 @@ struct LanePrefixTests {
         drain.admit(unit: 2, 4)  // 3...6
         drain.admit(unit: 3, 2)  // 7, 8
         drain.admit(unit: 2, 2)  // 9, 10
-        let whole = drain.state.released
+        let whole = drain.state.window.released
 
         #expect(drain.report([3, 4]) == [2: 2], "also within a batch")
-        #expect(drain.state.released == whole)
+        #expect(drain.state.window.released == whole)
         #expect(drain.report([7, 8]) == [3: 2])
-        #expect(drain.state.released > whole + 2 * 200, "its bytes, though its flights stay in the ring")
+        #expect(drain.state.window.released > whole + 2 * 200, "its bytes, though its flights stay in the ring")
         #expect(drain.report([9, 10]).isEmpty, "not before those in front of it in its lane")
         #expect(drain.report([5, 6]) == [2: 6])
-        #expect(drain.state.batches.all.count == 1)
+        #expect(drain.state.window.allBatches.count == 1)
     }
 
     @Test("what was taken of the budget is given back to the byte, in whatever order events are settled", arguments: 0..<20)
@@ -165,11 +167,11 @@ struct LanePrefixTests {
         var cost = 0, count: UInt64 = 0
         for _ in 0..<40 {
             let unit = UInt64.random(in: 1...5, using: &random), events = Int.random(in: 1...9, using: &random)
-            let before = drain.state.flights.tail
+            let before = drain.state.window.tail
             drain.admit(unit: unit, events)
-            count += drain.state.flights.tail - before
+            count += drain.state.window.tail - before
         }
-        for batch in drain.state.batches.all { cost += drain.state.cost(of: batch) }
+        for batch in drain.state.window.allBatches { cost += drain.state.settings.cost(of: batch) }
         var ends: [UInt64: UInt64] = [:]
         for flight in (0..<count).shuffled(using: &random) {
             for (unit, end) in drain.report([flight]) {
@@ -177,8 +179,8 @@ struct LanePrefixTests {
                 ends[unit] = end
             }
         }
-        #expect(ends == drain.positions && drain.state.isIdle && drain.state.released == cost)
-        #expect(drain.state.batches.isEmpty && drain.state.deliveries.reduce(0) { $0 + $1.count } == count)
+        #expect(ends == drain.positions && drain.state.isIdle && drain.state.window.released == cost)
+        #expect(drain.state.window.allBatches.isEmpty && drain.state.actions.deliveries.reduce(0) { $0 + $1.count } == count)
     }
 
     @Test("a unit that is to be tried while the producer fails gets its successor, though the drain has nothing else to do")
@@ -187,7 +189,7 @@ struct LanePrefixTests {
         drain.state.failed(.main, now: drain.now)
         drain.state.ask("topic-1", probe: false)
         drain.state.closed(.main, now: drain.now)
-        #expect(drain.state.slotsToOpen(now: drain.now + 5000) == [.main])
+        #expect(drain.state.producers.toOpen(now: drain.now + 5000) == [.main])
     }
 
     @Test("a batch of an earlier pass has a lane of its own")
@@ -197,7 +199,7 @@ struct LanePrefixTests {
         drain.positions[1] = 0
         drain.admit(unit: 1, pass: 2, 2)
         _ = drain.report([2, 3])
-        #expect(drain.state.batches.all.count == 1)
+        #expect(drain.state.window.allBatches.count == 1)
         _ = drain.report([0, 1])
         #expect(drain.state.isIdle)
     }

@@ -9,7 +9,7 @@ import Testing
 @Suite("Forward state: new producers")
 struct NewProducerTests {
     private struct Driver {
-        var state = DeliveryState(configuration: DeliverySettings(), seed: 1)
+        var state = DeliveryState(settings: DeliverySettings(), seed: 1)
         var now: UInt64 = 100
         var first: UInt64 = 0
         let spool: SpoolID
@@ -28,7 +28,7 @@ struct NewProducerTests {
         }
 
         mutating func learn(partitions: Int = 2) {
-            for slot in self.state.slotsToOpen(now: self.now) { self.state.opened(slot) }
+            for slot in self.state.producers.toOpen(now: self.now) { self.state.opened(slot) }
             for topic in self.state.takeWanted(by: .main) {
                 let answer = KafkaMetadata.Topic(name: "t", error: .none, leaders: [Int32?](repeating: 1, count: partitions))
                 self.state.learned(answer, topic, from: .main, now: self.now)
@@ -51,7 +51,7 @@ struct NewProducerTests {
                 let report = KafkaReport(token: flight, offset: 0, partition: 0, error: code, mayBeStored: false)
                 _ = self.state.report(report, from: .main, now: self.now)
             }
-            self.state.retire()
+            self.state.window.retire()
         }
     }
 
@@ -111,18 +111,18 @@ struct NewProducerTests {
 
     @Test("a topic that the drain is to ask for while its producer fails is asked for by the next one")
     func askedWhileFailing() {
-        var state = DeliveryState(way: .aside, configuration: DeliverySettings(), seed: 1)
+        var state = DeliveryState(way: .aside, settings: DeliverySettings(), seed: 1)
         state.ask("t", probe: false)
         state.opened(.main)
         state.failed(.main, now: 0)
         state.ask("u", probe: false)
         state.closed(.main, now: 0)
-        #expect(state.slotsToOpen(now: 60_000) == [.main])
+        #expect(state.producers.toOpen(now: 60_000) == [.main])
     }
 
     @Test("what comes to the drain when its producer was made anew meanwhile, for there was nothing then, has one made", arguments: 0..<3)
     func comesLater(way: Int) {
-        var state = DeliveryState(way: .aside, configuration: DeliverySettings(), seed: 1)
+        var state = DeliveryState(way: .aside, settings: DeliverySettings(), seed: 1)
         state.ask("t", probe: false)
         state.opened(.main)
         for topic in state.takeWanted(by: .main) {
@@ -134,9 +134,9 @@ struct NewProducerTests {
         default: state.failed(.main, now: 0)
         }
         state.closed(.main, now: 0)
-        #expect(state.slotsToOpen(now: 60_000).isEmpty, "nobody needs one")
+        #expect(state.producers.toOpen(now: 60_000).isEmpty, "nobody needs one")
         state.admit(EventFactory.batch([EventFactory.Sample("t", value: "v")], spool: .none, first: 0), now: 0)
-        #expect(state.slotsToOpen(now: 60_000) == [.main])
+        #expect(state.producers.toOpen(now: 60_000) == [.main])
     }
 
     @Test("an id is derived from the lane and the sequence of its own batch")
@@ -153,7 +153,7 @@ struct NewProducerTests {
         for (flight, (spool, first)) in places.enumerated() {
             #expect(driver.pump().map(\.id) == [EventID.text(origin: spool, sequence: first)])
             driver.report([UInt64(flight)])
-            driver.state.partitions[0].knownProducer = 0
+            driver.state.partitions[0].producer.known = 0
         }
     }
 }

@@ -153,7 +153,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
                     DeliveryEngine(
                         way, route: "r", source: source, producers: producers, properties: properties, deadLetters: letters,
                         setAside: setAside,
-                        waiters: DeliveryWaiters(limit: 0), budget: window, configuration: known, loop: loop, metrics: metrics,
+                        waiters: DeliveryWaiters(limit: 0), budget: window, settings: known, loop: loop, metrics: metrics,
                         surroundings: surroundings))
             }
         }

@@ -59,7 +59,7 @@ struct SetAsideOnDiskTests {
 
         /// A topic's units are asked for and found.
         func find(_ topic: String) {
-            self.setAside.found([DeliveryState.Found(topic: topic, leaderless: [], partitionCount: .max)], now: 1000)
+            self.setAside.found([DeliveryActions.Found(topic: topic, leaderless: [], partitionCount: .max)], now: 1000)
         }
     }
 

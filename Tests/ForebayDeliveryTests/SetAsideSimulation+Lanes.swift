@@ -8,10 +8,10 @@ extension SetAsideSimulation {
     func checkLanes(_ way: DeliveryWay) throws {
         let state = self.states[way]!
         var seen: Set<Lane> = []
-        for number in state.flights.head..<state.flights.tail {
+        for number in state.window.head..<state.window.tail {
             let flight = UInt32(truncatingIfNeeded: number)
-            guard state.flights[flight].status != .settled else { continue }
-            let offset = state.offset(of: flight)
+            guard state.window[flight].status != .settled else { continue }
+            let offset = state.window.offset(of: flight)
             guard seen.insert(offset.lane).inserted else { continue }
             switch offset.lane {
             case .unit(let unit, let pass):
@@ -41,16 +41,18 @@ extension SetAsideSimulation {
                     + "\(unit.read) pass \(unit.pass)")
         }
         for (way, state) in self.states {
-            lines.append("\(way): \(state.flights.count) flights, \(self.parting[way]!.count) parting")
-            lines += state.topics.map {
-                "\($0.name) \($0.phase) aside \($0.aside) known \($0.knownBy) wanted \($0.wantedBy) waiting \($0.waiting.count) of \($0.assigned), "
-                    + "next count \(String(describing: $0.nextCount)) limit \($0.limitIsKnown) probe \($0.needsProbe)"
+            lines.append("\(way): \(state.window.count) flights, \(self.parting[way]!.count) parting")
+            lines += state.topics.all.map {
+                "\($0.name) \($0.phase) aside \($0.aside.mode) known \($0.producers.knownBy) wanted \($0.producers.wantedBy) waiting \($0.events.waiting.count) of \($0.events.assigned), "
+                    + "next count \(String(describing: $0.metadata.nextCount)) limit \($0.limits.isKnown) probe \($0.trouble.needsProbe)"
             }
-            lines += state.partitions.filter { $0.unsettled > 0 }.map {
-                "\($0.topic)/\($0.number): unsettled \($0.unsettled) queued \($0.queued) out \($0.outstanding) halted \($0.isHalted) alone "
-                    + "\($0.isAlone) stalled \($0.stalledAt) ready \($0.isReady) rests \($0.restsUntil) aside \($0.aside) leaderless \($0.isLeaderless)"
+            lines += state.partitions.all.filter { $0.events.unsettled > 0 }.map {
+                "\($0.topic)/\($0.number): unsettled \($0.events.unsettled) queued \($0.events.queued) out \($0.events.outstanding) halted \($0.producer.isHalted) alone "
+                    + "\($0.producer.isAlone) stalled \($0.producer.stalledAt) ready \($0.isReady) rests \($0.retry.restsUntil) aside \($0.aside.mode) leaderless \($0.isLeaderless)"
             }
-            lines += state.slots.map { "\($0.phase) out \($0.outstanding) full \($0.isFull) stalled \($0.stalled) wanted \($0.isWanted)" }
+            lines += state.producers.all.map {
+                "\($0.phase) out \($0.outstanding) full \($0.isFull) stalled \($0.stalled) wanted \($0.isWanted)"
+            }
         }
         return lines.joined(separator: "\n")
     }

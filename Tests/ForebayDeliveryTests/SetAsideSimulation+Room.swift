@@ -10,7 +10,7 @@ extension SetAsideSimulation {
         guard !parts.isEmpty else { return }
         self.parting[.aside] = []
         self.letsGo += 1
-        let bytes = parts.map { ($0.unit, Int(self.states[.aside]!.flights[UInt32(truncatingIfNeeded: $0.flight)].bytes)) }
+        let bytes = parts.map { ($0.unit, Int(self.states[.aside]!.window[UInt32(truncatingIfNeeded: $0.flight)].bytes)) }
         let delivered = self.shared.letGo(Dictionary(bytes, uniquingKeysWith: +))
         self.states[.aside]!.withdraw(
             leaving: parts.map(\.flight), delivered: delivered, KafkaFailure(.leaderNotAvailable), now: self.now)

@@ -46,7 +46,7 @@ struct SetAsideSimulation {
     var admitted = 0
     var cursor = 0
     var buried: Set<Int> = []
-    var unburied: [DeliveryWay: [DeliveryState.Death]] = [.direct: [], .aside: []]
+    var unburied: [DeliveryWay: [DeliveryActions.Death]] = [.direct: [], .aside: []]
     var parting: [DeliveryWay: [(flight: UInt64, unit: UInt64, event: Int)]] = [.direct: [], .aside: []]
     /// The log, by unit: what is durable.
     var units: [UInt64: Unit] = [:]
@@ -80,7 +80,7 @@ struct SetAsideSimulation {
     }
 
     private mutating func begin(_ way: DeliveryWay) {
-        self.states[way] = DeliveryState(way: way, configuration: self.configuration, seed: self.cluster.random.next())
+        self.states[way] = DeliveryState(way: way, settings: self.configuration, seed: self.cluster.random.next())
         self.shared.begin(way)
     }
 
@@ -196,28 +196,29 @@ struct SetAsideSimulation {
     private mutating func turn(_ way: DeliveryWay) throws {
         try self.exchange(way)
         _ = self.states[way]!.tick(now: self.now)
-        for slot in self.states[way]!.slotsToClose(now: self.now) {
+        for slot in self.states[way]!.producers.toClose(now: self.now) {
             self.cluster.producers[way]![slot.rawValue] = .init()
             self.states[way]!.closed(slot, now: self.now)
         }
-        for slot in self.states[way]!.slotsToOpen(now: self.now) { self.states[way]!.opened(slot) }
+        for slot in self.states[way]!.producers.toOpen(now: self.now) { self.states[way]!.opened(slot) }
         self.learn(way)
         try self.exchange(way)
         try self.pump(way)
         if self.looks { try self.look(way, afterSending: true) }
         self.bury(way)
-        self.states[way]!.retire()
+        self.states[way]!.window.retire()
         if self.looks { try self.look(way) }
-        for end in self.states[way]!.commits { try self.commit(end) }
-        self.states[way]!.commits = []
+        for end in self.states[way]!.window.commits { try self.commit(end) }
+        self.states[way]!.window.commit { _ in }
         if self.number(0...9) == 0 { try self.checkLanes(way) }
-        self.states[way]!.notes = []
-        self.states[way]!.closedTopics = []
+        self.states[way]!.actions.notes = []
+        self.states[way]!.actions.closedTopics = []
     }
 
     private mutating func learn(_ way: DeliveryWay) {
         guard !self.cluster.isAway else { return }
-        for slot in ProducerSlot.allCases where self.states[way]![slot].isOpen && self.states[way]![slot].wantsMetadata {
+        for slot in ProducerSlot.allCases where self.states[way]!.producers[slot].isOpen && self.states[way]!.producers[slot].wantsMetadata
+        {
             for topic in self.states[way]!.takeWanted(by: slot) {
                 let answer = self.cluster.metadata(of: self.states[way]!.topics[topic].name)
                 self.states[way]!.learned(answer, topic, from: slot, now: self.now)
@@ -228,7 +229,7 @@ struct SetAsideSimulation {
 
     private mutating func pump(_ way: DeliveryWay) throws {
         var broken: Broken?
-        let names = self.states[way]!.topics.map(\.name)
+        let names = self.states[way]!.topics.all.map(\.name)
         let isHeldChecked = way == .aside
         var cluster = self.cluster
         self.states[way]!.pump(now: self.now) { outgoing, event, _ in
@@ -245,11 +246,11 @@ struct SetAsideSimulation {
     }
 
     private mutating func bury(_ way: DeliveryWay) {
-        self.unburied[way]! += self.states[way]!.deaths
-        self.states[way]!.deaths = []
+        self.unburied[way]! += self.states[way]!.actions.deaths
+        self.states[way]!.actions.deaths = []
         guard self.number(0...5) == 0 else { return }
         for death in self.unburied[way]! {
-            self.buried.insert(Self.number(of: self.states[way]!.event(of: UInt32(truncatingIfNeeded: death.flight))))
+            self.buried.insert(Self.number(of: self.states[way]!.window.event(of: UInt32(truncatingIfNeeded: death.flight))))
             self.states[way]!.buried(death.flight)
         }
         self.unburied[way] = []
@@ -278,18 +279,18 @@ struct SetAsideSimulation {
     mutating func exchange(_ way: DeliveryWay) throws {
         self.states[way]!.boundHeld(now: self.now)
         try self.depart(way)
-        for refusal in self.states[way]!.refusals {
+        for refusal in self.states[way]!.actions.refusals {
             self.shared.failed(
                 refusal.key, refusal.failure, byDelivery: refusal.byDelivery, sparesPartitions: refusal.sparesPartitions, now: self.now)
         }
-        for (token, offset) in self.states[way]!.withheld {
+        for (token, offset) in self.states[way]!.actions.withheld {
             if case .unit(let unit, _) = offset.lane { self.shared.keepHeld(token, unit: unit, position: offset.number) }
         }
-        for report in self.states[way]!.heldReports { self.shared.reported(report.token, by: way, isDelivered: report.isDelivered) }
-        (self.states[way]!.refusals, self.states[way]!.withheld, self.states[way]!.heldReports) = ([], [], [])
+        for report in self.states[way]!.actions.heldReports { self.shared.reported(report.token, by: way, isDelivered: report.isDelivered) }
+        (self.states[way]!.actions.refusals, self.states[way]!.actions.withheld, self.states[way]!.actions.heldReports) = ([], [], [])
         if way == .aside {
-            for found in self.states[way]!.found { self.shared.found(found, now: self.now) }
-            self.states[way]!.found = []
+            for found in self.states[way]!.actions.found { self.shared.found(found, now: self.now) }
+            self.states[way]!.actions.found = []
             for (topic, probe) in self.shared.due(now: self.now) { self.states[way]!.ask(topic, probe: probe) }
         }
         self.see(way)
@@ -318,7 +319,7 @@ struct SetAsideSimulation {
         let numbers = self.shared.depart(departures, from: way, now: 0)
         for (group, unit) in zip(leaving, numbers) {
             for flight in group.flights {
-                let number = Self.number(of: self.states[way]!.event(of: UInt32(truncatingIfNeeded: flight)))
+                let number = Self.number(of: self.states[way]!.window.event(of: UInt32(truncatingIfNeeded: flight)))
                 self.parting[way]!.append((flight, unit, number))
                 if self.plant == .cursorBeforeSync { self.states[way]!.setAside(flight) }
             }
@@ -390,10 +391,13 @@ struct SetAsideSimulation {
             last[key] = message.event
         }
         for (way, state) in self.states {
-            guard state.queuedBytes == 0, state.slots.allSatisfy({ $0.outstanding == 0 }), state.holds.isEmpty, state.pinned.isEmpty else {
+            guard state.window.queuedBytes == 0, state.producers.all.allSatisfy({ $0.outstanding == 0 }), state.stale.isEmpty,
+                state.stale.batches.isEmpty
+            else {
                 throw Broken(
-                    description: "accounts of \(way) do not balance: \(state.queuedBytes) B queued, \(state.slots.map(\.outstanding)) "
-                        + "outstanding, \(state.holds.count) held, \(state.pinned.count) pinned")
+                    description:
+                        "accounts of \(way) do not balance: \(state.window.queuedBytes) B queued, \(state.producers.all.map(\.outstanding)) "
+                        + "outstanding, \(state.stale.tokens.count) held, \(state.stale.batches.count) pinned")
             }
         }
     }

@@ -19,7 +19,7 @@ struct SetAsideStateNarrowTests {
     }
 
     private func find(_ state: inout SetAsideState, _ topic: String = "t", leaderless: Set<Int32> = [], partitions: Int, now: UInt64) {
-        state.found(DeliveryState.Found(topic: topic, leaderless: leaderless, partitionCount: partitions), now: now)
+        state.found(DeliveryActions.Found(topic: topic, leaderless: leaderless, partitionCount: partitions), now: now)
     }
 
     private func draining(_ state: SetAsideState) -> Set<SetAsideKey> {

@@ -97,10 +97,10 @@ extension SetAsideStateTests {
             state.stored(unit, count: 1, from: .direct, now: 0)
         }
         #expect(state.due(now: 0) == ["t": false])
-        state.found(DeliveryState.Found(topic: "t", leaderless: [], partitionCount: 2), now: 0)
+        state.found(DeliveryActions.Found(topic: "t", leaderless: [], partitionCount: 2), now: 0)
         #expect(state.units[state.unit(key)!]?.phase == .waiting(until: 0) && state.due(now: 0).isEmpty && !state.waitsForTime)
         var other = state
-        other.found(DeliveryState.Found(topic: "t", leaderless: [], partitionCount: 3), now: 0)
+        other.found(DeliveryActions.Found(topic: "t", leaderless: [], partitionCount: 3), now: 0)
         #expect(other.due(now: 0) == ["t": false], "another count")
         let part = state.unit(SetAsideKey("t", 2))!
         state.hasRead(part, pass: 1, through: 1, acceptedAt: 7)
@@ -224,7 +224,7 @@ extension SetAsideStateTests {
                 state.wait(for: SetAsideTurn(topic: "t", place: place), Self.failure)
             }
             _ = state.due(now: 1000)
-            state.found(DeliveryState.Found(topic: "t", leaderless: [], partitionCount: 2), now: 1000)
+            state.found(DeliveryActions.Found(topic: "t", leaderless: [], partitionCount: 2), now: 1000)
             #expect((state.units[units[0]]?.phase == .draining) == isDraining, "a partition in turn \(place)")
         }
     }

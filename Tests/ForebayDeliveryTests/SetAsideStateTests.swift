@@ -371,6 +371,6 @@ extension SetAsideState {
 extension SetAsideState {
     /// The cluster knows a topic, with as many partitions as ever.
     mutating func found(_ topic: String, leaderless: Set<Int32>, now: UInt64) {
-        self.found(DeliveryState.Found(topic: topic, leaderless: leaderless, partitionCount: .max), now: now)
+        self.found(DeliveryActions.Found(topic: topic, leaderless: leaderless, partitionCount: .max), now: now)
     }
 }

@@ -287,7 +287,7 @@ struct StageAsideTests {
             #expect(world.cluster.producers[name]?.isClosed == false)
             try await world.until("it goes", within: 5000) { world.cluster.producers[name]?.isClosed == true }
             #expect((29_990...32_000).contains(world.now - drained), "\(world.now - drained)")
-            #expect(await world.aside.look { $0.share == nil && $0.state.slotsToOpen(now: .max).isEmpty })
+            #expect(await world.aside.look { $0.share == nil && $0.state.producers.toOpen(now: .max).isEmpty })
             world.cluster.errors = ["bad": Self.forbidden]
             try await world.settled(world.give(1, "bad"))
             world.cluster.errors = [:]

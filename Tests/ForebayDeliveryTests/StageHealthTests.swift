@@ -340,7 +340,7 @@ struct StageHealthTests {
         facts.trouble = (KafkaFailure(.ssl, reason: "no certificate"), "trust it", 5)
         let older = ForebayError(.spoolFull, recovery: .retry, "no room"), newer = ForebayError(.systemCall, recovery: .retry, "no file")
         facts.roomWants = [RoomWant(log: .deadLetters, error: newer, since: 9), RoomWant(log: .setAside, error: older, since: 8)]
-        facts.stall = (DeliveryState.Stall(topic: "t", partition: 3, movedAt: 1), "it stands still", "look at its leader", 7)
+        facts.stall = (StallWatch.Stall(topic: "t", partition: 3, movedAt: 1), "it stands still", "look at its leader", 7)
         let trouble = [
             Fact("error_code", .text("_SSL")), Fact("error_reason", .text("no certificate")), Fact("error_advice", .text("trust it")),
             Fact("error_since", .number(5)),

@@ -166,7 +166,7 @@ struct StageProducersTests {
     @Test("an index that is nobody's has no handle, and who gets it next does not find the one of who had it")
     func freedIndex() throws {
         try StageWorld.run {
-            $0.configuration.idleTopics = 2
+            $0.configuration.idleTopics = 1
         } _: { world in
             for number in 0..<2 {
                 world.cluster.topics["t\(number)"] = 1
@@ -174,11 +174,9 @@ struct StageProducersTests {
             }
             world.cluster.topics["next"] = 1
             let isOpened = await world.stage.look { stage in
-                let index = stage.state.topics.firstIndex { $0.name == "t0" }!
-                stage.state.idleTopics.append(index)
-                stage.state.idleTopics.append(index)
-                stage.state.evictIdleTopics()
-                return !stage.state.names.holds(index) && stage.openTopic(index, .main) != nil
+                let index = stage.state.topics.all.firstIndex { $0.name == "t0" }!
+                stage.state.forgetIdleTopics()
+                return !stage.state.topics.holds(index) && stage.openTopic(index, .main) != nil
             }
             #expect(!isOpened)
             try await world.settled(world.give(1, "next"))

@@ -296,15 +296,17 @@ struct StageRoomTests {
         let samples = (0..<4).map { EventFactory.Sample("t", value: "v", partition: Int32($0 % 2)) }
         driver.admit(samples, unit: 1)
         driver.pump()
-        #expect(driver.state.leaving.map(\.flights) == [[4, 6]])
+        #expect(driver.state.actions.leaving.map(\.flights) == [[4, 6]])
         _ = driver.state.takeLeaving()
         driver.state.withdraw(leaving: [4, 6], delivered: [], KafkaFailure(.leaderNotAvailable), now: driver.now)
         driver.verify()
-        #expect(driver.state.refusals.map(\.key) == [SetAsideKey("t")] && driver.state.refusals.allSatisfy(\.sparesPartitions))
-        #expect(driver.state.withheld.map(\.offset.number) == [0, 2], "given to a producer already")
-        #expect((3..<7).allSatisfy { driver.state.flights[$0].status == .settled })
+        #expect(
+            driver.state.actions.refusals.map(\.key) == [SetAsideKey("t")] && driver.state.actions.refusals.allSatisfy(\.sparesPartitions))
+        #expect(driver.state.actions.withheld.map(\.offset.number) == [0, 2], "given to a producer already")
+        #expect((3..<7).allSatisfy { driver.state.window[$0].status == .settled })
         driver.report([0, 1, 2])
-        #expect(driver.state.totals.delivered == 3 && driver.state.commits.contains { $0.lane == .unit(2, pass: 1) && $0.number == 3 })
+        #expect(
+            driver.state.totals.delivered == 3 && driver.state.window.commits.contains { $0.lane == .unit(2, pass: 1) && $0.number == 3 })
     }
 
     @Test("each time that room is short it is asked again as soon as the first time")

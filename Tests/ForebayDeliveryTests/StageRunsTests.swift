@@ -131,7 +131,7 @@ struct StageRunsTests {
             world.give(1, "bad")
             world.give(3, "good")
             try await world.until("it is kept", within: 3000) { world.source.ahead?.kept.ranges == [21..<24] }
-            #expect(await world.stage.look { $0.state.commits.isEmpty })
+            #expect(await world.stage.look { $0.state.window.commits.isEmpty })
         }
     }
 

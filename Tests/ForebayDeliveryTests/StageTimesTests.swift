@@ -323,10 +323,10 @@ struct StageTimesTests {
             world.cluster.topics = ["t": 1]
             world.cluster.limit = nil
             try await world.settled(world.give(1))
-            #expect(await world.stage.look { $0.state.topics[0].limit } == nil)
+            #expect(await world.stage.look { $0.state.topics[0].limits.bytes } == nil)
             world.cluster.limit = { KafkaTopicLimit(topic: $0, bytes: 4000, error: .none) }
             await world.pass(50)
-            #expect(await world.stage.look { $0.state.topics[0].limit } == 4000)
+            #expect(await world.stage.look { $0.state.topics[0].limits.bytes } == 4000)
             try await world.settled(world.give(1))
             #expect(world.cluster.sent.map(\.producer) == ["forward/\(world.route)", "forward/\(world.route)/small"])
             #expect(world.cluster.calls.contains { $0.what == "forward/\(world.route)/small: opened as small(batchSize: 3872)" })

@@ -21,7 +21,7 @@ struct Driver {
     init(_ way: DeliveryWay = .direct, _ configure: (inout DeliverySettings) -> Void = { _ in }) {
         var configuration = DeliverySettings()
         configure(&configuration)
-        self.state = DeliveryState(way: way, configuration: configuration, seed: 1)
+        self.state = DeliveryState(way: way, settings: configuration, seed: 1)
         self.state.opened(.main)
     }
 
@@ -31,7 +31,7 @@ struct Driver {
 
     mutating func admit(_ batch: Batch, partition: Int32? = nil) {
         self.admitted = batch.end
-        self.budget += self.state.cost(of: batch)
+        self.budget += self.state.settings.cost(of: batch)
         self.state.admit(batch, partition: partition, now: self.now)
         self.verify()
     }
@@ -58,7 +58,9 @@ struct Driver {
     func verify(sourceLocation: SourceLocation = #_sourceLocation) {
         guard self.verifies else { return }
         #expect(self.state.brokenAccounts() == [], sourceLocation: sourceLocation)
-        #expect(self.state.heldBudget == self.budget - self.state.released, "the budget does not balance", sourceLocation: sourceLocation)
+        #expect(
+            self.state.heldBudget == self.budget - self.state.window.released, "the budget does not balance", sourceLocation: sourceLocation
+        )
     }
 
     /// Events of one partition.
@@ -69,8 +71,8 @@ struct Driver {
 
     /// Answers whatever is asked of the cluster.
     mutating func learn(partitions: Int = 2, limit: Int? = nil, error: KafkaErrorCode = .none) {
-        for slot in self.state.slotsToOpen(now: self.now) { self.state.opened(slot) }
-        for slot in ProducerSlot.allCases where self.state[slot].isOpen {
+        for slot in self.state.producers.toOpen(now: self.now) { self.state.opened(slot) }
+        for slot in ProducerSlot.allCases where self.state.producers[slot].isOpen {
             for topic in self.state.takeWanted(by: slot) {
                 let leaders = error.isError ? [] : [Int32?](repeating: 1, count: partitions)
                 let answer = KafkaMetadata.Topic(name: self.state.topics[topic].name, error: error, leaders: leaders)
@@ -89,11 +91,11 @@ struct Driver {
     }
 
     func index(_ topic: String) -> Int {
-        self.state.topics.indices.first { self.state.topics[$0].name == topic && self.state.names.holds($0) }!
+        self.state.topics.indices.first { self.state.topics[$0].name == topic && self.state.topics.holds($0) }!
     }
 
     /// The place of a topic's partition.
-    func place(_ partition: Int, of topic: String = "t") -> Int { self.state.topics[self.index(topic)].partitions[partition] }
+    func place(_ partition: Int, of topic: String = "t") -> Int { self.state.topics[self.index(topic)].metadata.partitions[partition] }
 
     func partition(_ number: Int, of topic: String = "t") -> PartitionState { self.state.partitions[self.place(number, of: topic)] }
 
@@ -129,9 +131,9 @@ struct Driver {
 
     /// All partitions know the producers: ``NewProducerTests`` has those that don't.
     private mutating func introduce() {
-        for place in self.state.partitions.indices {
-            let slot = self.state.topics[self.state.partitions[place].topic].slot
-            self.state.partitions[place].knownProducer = self.state[slot].number
+        for place in self.state.partitions.places {
+            let slot = self.state.topics[self.state.partitions[place].topic].producers.slot
+            self.state.partitions[place].producer.known = self.state.producers[slot].number
         }
     }
 
@@ -146,7 +148,7 @@ struct Driver {
     }
 
     mutating func retire() {
-        self.state.retire()
+        self.state.window.retire()
         self.verify()
     }
 
@@ -156,8 +158,8 @@ struct Driver {
         self.state.closed(slot, now: self.now)
         self.verify()
         self.wait(10_000)
-        for slot in self.state.slotsToOpen(now: self.now) { self.state.opened(slot) }
+        for slot in self.state.producers.toOpen(now: self.now) { self.state.opened(slot) }
     }
 
-    var cursor: UInt64 { self.state.commits.last?.number ?? 0 }
+    var cursor: UInt64 { self.state.window.commits.last?.number ?? 0 }
 }

@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayKafka
 import ForebayTestKit
 import Foundation

@@ -1,3 +1,4 @@
+import ForebayCore
 import Foundation
 import Testing
 

@@ -212,7 +212,7 @@ package final class SetAside: Sendable {
 
     var waitsForTime: Bool { self.state.withLock { $0.waitsForTime } }
 
-    func found(_ topics: [DeliveryState.Found], now: UInt64) {
+    func found(_ topics: [DeliveryActions.Found], now: UInt64) {
         self.change { state in
             for found in topics { state.found(found, now: now) }
         }
@@ -220,7 +220,7 @@ package final class SetAside: Sendable {
 
     /// The drain could not go on with some units, and what its producers still hold of them.
     func failed(
-        _ refusals: [DeliveryState.Refusal], withheld: [(token: UInt64, offset: Offset)], now: UInt64
+        _ refusals: [DeliveryActions.Refusal], withheld: [(token: UInt64, offset: Offset)], now: UInt64
     ) {
         self.change { state in
             for refusal in refusals {

@@ -55,7 +55,7 @@ extension SetAsideState {
     }
 
     /// The cluster knows a topic.
-    mutating func found(_ found: DeliveryState.Found, now: UInt64) {
+    mutating func found(_ found: DeliveryActions.Found, now: UInt64) {
         let topic = found.topic
         if self.numbers[topic] != nil, self.partitionCounts[topic] != found.partitionCount {
             self.partitionCounts[topic] = found.partitionCount

@@ -13,90 +13,68 @@ extension DeliveryState {
     /// - Returns: whether the event is delivered by it.
     @inline(__always)
     mutating func report(_ report: KafkaReport, from slot: ProducerSlot, now: UInt64) -> Bool {
-        let flight = UInt32(truncatingIfNeeded: report.token)
-        guard self.flights.contains(report.token), self.flights[flight].status == .sent else {
+        guard let flight = self.window.sentFlight(report.token) else {
             self.reportHeld(report)  // It was settled otherwise meanwhile.
             return false
         }
-        let place = Int(self.flights[flight].place)
+        let place = Int(self.window[flight].place)
         guard !report.error.isError else {
             self.failed(flight, place, slot, report, now: now)
             return false
         }
-        self.delivered(acceptedAt: self.batches.acceptedAt(self.flights[flight].batch))
-        self.settle(flight)
+        self.delivered(acceptedAt: self.window.acceptedAt(flight))
+        self.window.settle(flight)
         self.remove(flight, place, slot)
         self.partitions[place].movedAt = now
-        self.partitions[place].knownProducer = self[slot].number
+        self.partitions[place].producer.known = self.producers[slot].number
         if slot != .single {
-            self.partitions[place].deliveredTogether += 1
-        } else if self.partitions[place].aloneLeft > 0 {
-            self.partitions[place].aloneLeft -= 1
+            self.partitions[place].caution.deliveredTogether += 1
+        } else if self.partitions[place].caution.aloneLeft > 0 {
+            self.partitions[place].caution.aloneLeft -= 1
         }
         let topic = self.partitions[place].topic
-        if self.topics[topic].delivered == 0 {
-            self.deliveredTopics.append(topic)
-            self.listIfIdle(topic)
+        if self.topics[topic].events.delivered == 0 {
+            self.actions.deliveredTopics.append(topic)
+            self.topics.listIfIdle(topic)
         }
-        self.topics[topic].delivered += 1
-        self.topics[topic].deliveredBytes += UInt64(self.flights[flight].bytes)
-        if self.partitions[place].failures > 0 || self.topics[topic].needsProbe { self.recovered(place, now: now) }
-        self[slot].failures = 0
-        if self.partitions[place].isHalted {
+        self.topics[topic].events.delivered += 1
+        self.topics[topic].events.deliveredBytes += UInt64(self.window[flight].bytes)
+        if self.partitions[place].retry.failures > 0 || self.topics[topic].trouble.needsProbe { self.recovered(place, now: now) }
+        self.producers[slot].failures = 0
+        if self.partitions[place].producer.isHalted {
             self.resumeIfReported(place, now: now)
-        } else if self.partitions[place].queued > 0 {
-            self.markReady(place)
+        } else if self.partitions[place].events.queued > 0 {
+            self.partitions.markReady(place)
         }
         self.settledOne(place, now: now)
         return true
     }
 
-    @inline(__always)
-    mutating func delivered(acceptedAt: Int64) {
-        self.totals.delivered += 1
-        if let last = self.deliveries.indices.last, self.deliveries[last].acceptedAt == acceptedAt {
-            self.deliveries[last].count += 1
-        } else {
-            self.deliveries.append((acceptedAt, 1))
-        }
-    }
-
-    /// What was delivered since this was asked last, by topic.
-    mutating func takeDelivered() -> [(topic: String, events: UInt64, bytes: UInt64)] {
-        let taken = self.deliveredTopics.map { (self.topics[$0].name, self.topics[$0].delivered, self.topics[$0].deliveredBytes) }
-        for topic in self.deliveredTopics { (self.topics[topic].delivered, self.topics[topic].deliveredBytes) = (0, 0) }
-        self.deliveredTopics.removeAll(keepingCapacity: true)
-        return taken
-    }
-
     /// Reports came, so librdkafka has room again.
     mutating func reportsTaken(from slot: ProducerSlot) {
-        guard self[slot].isFull else { return }
-        self[slot].isFull = false
+        guard self.producers[slot].isFull else { return }
+        self.producers[slot].isFull = false
         self.wakeStalled(slot)
     }
 
-    /// Takes a sent flight out of its partition's account; its status says already that it is settled or dying.
+    /// Takes a sent flight out of all accounts but the window's; its status says already that it is settled or dying.
     @inline(__always)
     mutating func remove(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot) {
-        self.partitions[place].outstanding -= 1
-        self.partitions[place].outstandingBytes -= Int(self.flights[flight].bytes)
-        self.partitions[place].isAlone = false
-        self.partitions[place].unsettled -= 1
-        self[slot].outstanding -= 1
-        let topic = self.partitions[place].topic
-        self.topics[topic].assigned -= 1
-        if self.flights[flight].flags.contains(.alone) { self.topics[topic].alone -= 1 }
-        guard self.partitions[place].unsettled > 0, self.partitions[place].oldest == flight else { return }
-        var oldest = self.flights[flight].next
-        while self.flights[oldest].status == .settled || self.flights[oldest].status == .dying { oldest = self.flights[oldest].next }
-        self.partitions[place].oldest = oldest
+        self.partitions.removeSent(flight, of: place, in: &self.window)
+        self.producers[slot].outstanding -= 1
+        self.unassign(flight, self.partitions[place].topic)
+    }
+
+    @inline(__always)
+    mutating func unassign(_ flight: UInt32, _ topic: Int) {
+        self.topics[topic].events.assigned -= 1
+        if self.window[flight].flags.contains(.alone) { self.topics[topic].events.alone -= 1 }
     }
 
     @inline(__always)
     mutating func settledOne(_ place: Int, now: UInt64) {
         let topic = self.partitions[place].topic
-        if self.topics[topic].nextCount != nil {
+        if self.topics[topic].metadata.nextCount != nil {
             self.recallIfSettled(topic)
             self.applyCount(topic, now: now)
         }
@@ -107,7 +85,7 @@ extension DeliveryState {
     private mutating func failed(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot, _ report: KafkaReport, now: UInt64) {
         let topic = self.partitions[place].topic
         let fate = KafkaFate(of: report.error)
-        self.partitions[place].notTaken = .none
+        self.partitions[place].retry.notTaken = .none
         if fate == .refused, slot == .single, report.error == .invalidTimestamp, self.hasTimeOfAcceptance(flight) {
             return self.timeRefused(flight, place, now: now)
         }
@@ -115,27 +93,15 @@ extension DeliveryState {
             self.requeue(flight, place, slot)
             return self.resumeIfReported(place, now: now)
         }
-        if fate == .refused, slot == .single {
-            // Refused alone: it is the event's own fault.
-            self.flights[flight].status = .dying
-            self.remove(flight, place, slot)
-            self.die(flight, topic, report.error, reason: self.reason(flight, topic, report.error))
-            self.partitions[place].aloneLeft = max(self.partitions[place].aloneLeft, self.partitions[place].caution)
-            self.topics[topic].refusal = (report.error, isOfEvent: true)
-            self.partitions[place].movedAt = now
-            self.recovered(place, now: now)
-            self.resumeIfReported(place, now: now)
-            self.settledOne(place, now: now)
-            return
-        }
-        if report.mayBeStored { self.flights[flight].flags.insert(.mayBeStored) }
-        if fate == .refused, !self.partitions[place].isHalted { self.beCautious(place, report.error, slot) }
+        if fate == .refused, slot == .single { return self.refusedAlone(flight, place, report.error, now: now) }
+        if report.mayBeStored { self.window[flight].flags.insert(.mayBeStored) }
+        if fate == .refused, !self.partitions[place].producer.isHalted { self.beCautious(place, report.error, slot) }
         self.requeue(flight, place, slot)
-        self.partitions[place].isHalted = true
+        self.partitions[place].producer.isHalted = true
         switch fate {
         case .refused:
             self.setAlone(flight, topic)
-            self.note(suspectOf: topic, report.error)
+            self.actions.note(suspectOf: self.topics[topic].name, report.error)
             if report.error == .messageTooLarge { self.tooLarge(topic, from: slot) }
         case .hold(.topic): self.fail(topic: topic, KafkaFailure(report.error), byDelivery: true, now: now)
         case .hold(.partition):
@@ -145,11 +111,24 @@ extension DeliveryState {
         case .unknown:
             // Perhaps one event's fault, perhaps not: none is given up, but each goes alone, so that the others flow.
             self.setAlone(flight, topic)
-            self.topics[topic].refusal = (report.error, isOfEvent: false)
-            self.noteOnce(.unknownError(topic: self.topics[topic].name, code: report.error))
+            self.topics[topic].trouble.refusal = (report.error, isOfEvent: false)
+            self.actions.noteOnce(.unknownError(topic: self.topics[topic].name, code: report.error))
         case .wait: break
         }
         self.resumeIfReported(place, now: now, rests: fate != .refused && !Self.isPurge(report.error))
+        self.settledOne(place, now: now)
+    }
+
+    /// It is the event's own fault.
+    private mutating func refusedAlone(_ flight: UInt32, _ place: Int, _ code: KafkaErrorCode, now: UInt64) {
+        let topic = self.partitions[place].topic
+        self.die(flight, topic, code, reason: self.reason(flight, topic, code))
+        self.remove(flight, place, .single)
+        self.partitions[place].caution.aloneLeft = max(self.partitions[place].caution.aloneLeft, self.partitions[place].caution.level)
+        self.topics[topic].trouble.refusal = (code, isOfEvent: true)
+        self.partitions[place].movedAt = now
+        self.recovered(place, now: now)
+        self.resumeIfReported(place, now: now)
         self.settledOne(place, now: now)
     }
 
@@ -157,16 +136,16 @@ extension DeliveryState {
     /// better. Where that was too little it is twice as much the next time: events that go alone cost their own partition some time, a
     /// producer costs all of the route's.
     private mutating func beCautious(_ place: Int, _ code: KafkaErrorCode, _ slot: ProducerSlot) {
-        let isSoon = self.partitions[place].deliveredTogether < Self.worthOfProducer
-        self.partitions[place].caution = isSoon ? min(max(1, self.partitions[place].caution * 2), Self.worthOfProducer) : 1
-        self.partitions[place].deliveredTogether = 0
-        self.partitions[place].aloneLeft = self.partitions[place].caution
-        self.topics[self.partitions[place].topic].refusal = (code, isOfEvent: false)
+        let before = self.partitions[place].caution
+        let level = before.deliveredTogether < Self.worthOfProducer ? min(max(1, before.level * 2), Self.worthOfProducer) : 1
+        self.partitions[place].caution = PartitionState.Caution(aloneLeft: level, level: level)
+        let topic = self.partitions[place].topic
+        self.topics[topic].trouble.refusal = (code, isOfEvent: false)
         // Its topic's others get the same events, and each would lose a producer to learn it.
-        for other in self.topics[self.partitions[place].topic].partitions {
-            self.partitions[other].aloneLeft = max(1, self.partitions[other].aloneLeft)
+        for other in self.topics[topic].metadata.partitions {
+            self.partitions[other].caution.aloneLeft = max(1, self.partitions[other].caution.aloneLeft)
         }
-        self[slot].hasRefused = true
+        self.producers[slot].hasRefused = true
     }
 
     /// A new producer costs its route about as much time as so many events that go alone cost their partition.
@@ -176,50 +155,27 @@ extension DeliveryState {
 
     /// A flight that was sent is queued again, before those behind it.
     mutating func requeue(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot) {
-        self.flights[flight].status = .queued
-        self.partitions[place].outstanding -= 1
-        self.partitions[place].outstandingBytes -= Int(self.flights[flight].bytes)
-        self.partitions[place].isAlone = false
-        self.partitions[place].queued += 1
-        self[slot].outstanding -= 1
-        self.queuedBytes += Int(self.flights[flight].bytes)
+        self.partitions.requeue(flight, of: place, in: &self.window)
+        self.producers[slot].outstanding -= 1
     }
 
     /// When all reports of a halted partition are in, it begins again at its oldest flight.
     mutating func resumeIfReported(_ place: Int, now: UInt64, rests: Bool = false) {
-        guard self.partitions[place].outstanding == 0 else { return }
-        self.partitions[place].isHalted = false
-        guard self.partitions[place].unsettled > 0 else { return }
-        self.partitions[place].next = self.partitions[place].oldest
-        if rests, self.partitions[place].restsUntil <= now { self.rest(place, now: now) }
-        self.markReady(place)
+        guard self.partitions[place].events.outstanding == 0, self.partitions.resume(place) else { return }
+        if rests, self.partitions[place].retry.restsUntil <= now { self.rest(place, now: now) }
+        self.partitions.markReady(place)
     }
 
     mutating func setAlone(_ flight: UInt32, _ topic: Int) {
-        guard !self.flights[flight].flags.contains(.alone) else { return }
-        self.flights[flight].flags.insert(.alone)
-        self.topics[topic].alone += 1
+        guard !self.window[flight].flags.contains(.alone) else { return }
+        self.window[flight].flags.insert(.alone)
+        self.topics[topic].events.alone += 1
     }
 
-    /// The flight is out of all accounts; it is settled when its dead letter is durable.
+    /// It is settled when its dead letter is durable.
     mutating func die(_ flight: UInt32, _ topic: Int, _ code: KafkaErrorCode, reason: String) {
-        self.listIfIdle(topic)
-        self.flights[flight].status = .dying
-        self.deaths.append(Death(flight: self.flights.number(flight), code: code, reason: reason))
-    }
-
-    // MARK: Notes
-
-    private mutating func note(suspectOf topic: Int, _ code: KafkaErrorCode) {
-        let name = self.topics[topic].name
-        if case .suspects(name, let count, code)? = self.notes.last {
-            self.notes[self.notes.count - 1] = .suspects(topic: name, count: count + 1, code: code)
-        } else {
-            self.notes.append(.suspects(topic: name, count: 1, code: code))
-        }
-    }
-
-    mutating func noteOnce(_ note: Note) {
-        if !self.notes.contains(note) { self.notes.append(note) }
+        self.topics.listIfIdle(topic)
+        self.window.depart(flight, as: .dying)
+        self.actions.deaths.append(DeliveryActions.Death(flight: self.window.number(flight), code: code, reason: reason))
     }
 }

@@ -2,14 +2,6 @@ import ForebayKafka
 
 /// Partitions that stand still although the cluster answers.
 extension DeliveryState {
-    struct Stall: Equatable {
-        let topic: String
-        let partition: Int32
-        /// When it last moved.
-        let movedAt: UInt64
-        var code = KafkaErrorCode.timedOut
-    }
-
     /// Looks for partitions that have not moved for long although the cluster answers.
     ///
     /// A tenth of the patience is left to one that fills the drain's queue: it is read again later, and others wait for their turn.
@@ -18,40 +10,32 @@ extension DeliveryState {
     @discardableResult
     mutating func checkStalls(now: UInt64) -> Bool {
         let isCrowded = self.way == .aside && !self.wantsMore
-        let patience = UInt64(self.configuration.partitionPatience)
-        let first = self.stallsLookedAt < self.partitions.count ? self.stallsLookedAt : 0
-        if first == 0 {
-            self.clearCrowd(now: now)
-            self.stallSeen = nil
-        }
-        let end = min(self.partitions.count, first + self.configuration.stallsPerLook)
-        self.stallsLookedAt = end
-        for place in first..<end where self.partitions[place].unsettled > 0 {
+        let patience = UInt64(self.settings.partitionPatience)
+        let (places, isFirst) = self.stalls.look(among: self.partitions.places.count, atMost: self.settings.stallsPerLook)
+        if isFirst { self.clearCrowd(now: now) }
+        for place in places where self.partitions[place].events.unsettled > 0 {
             self.checkStall(of: place, patience: isCrowded ? patience / 10 : patience, now: now)
         }
-        if end == self.partitions.count { self.stall = self.stallSeen }
-        return end == self.partitions.count
+        return self.stalls.endLook(among: self.partitions.places.count)
     }
 
     /// Partitions whose events go alone, since some were refused, give way when they fill the queue from one look to the next: what can be
     /// delivered at once stands behind them. The drain goes on with them, alone as well.
     private mutating func clearCrowd(now: UInt64) {
-        guard self.way == .direct, !self.wantsMore, self[.single].outstanding > 0 else {
-            self.isCrowded = false
-            return
-        }
-        let slow = self.partitions.indices.filter {
-            self.partitions[$0].queued > 0 && (self.partitions[$0].aloneLeft > 0 || self.partitions[$0].isAlone)
-        }
-        var bytes = 0
-        for place in slow { self.forEachUnsettled(of: place) { bytes += Int($0.flights[$1].bytes) } }
-        let wasCrowded = self.isCrowded
-        self.isCrowded = bytes >= self.configuration.queueLimit / 2
-        guard self.isCrowded, wasCrowded else { return }
-        self.isCrowded = false
-        for place in slow where self.partitions[place].aside == .none {
-            let refusal = self.topics[self.partitions[place].topic].refusal
+        let slow = self.slowPartitions
+        let bytes = slow.flatMap { self.partitions.unsettled(of: $0, in: self.window) }.reduce(0) { $0 + Int(self.window[$1].bytes) }
+        guard self.stalls.crowded(!slow.isEmpty && bytes >= self.settings.queueLimit / 2) else { return }
+        for place in slow where self.partitions[place].aside.mode == .none {
+            let refusal = self.topics[self.partitions[place].topic].trouble.refusal
             self.fail(partition: place, Self.crowd(after: refusal.code, isOfEvent: refusal.isOfEvent), byDelivery: true, now: now)
+        }
+    }
+
+    private var slowPartitions: [Int] {
+        guard self.way == .direct, !self.wantsMore, self.producers[.single].outstanding > 0 else { return [] }
+        return self.partitions.places.filter {
+            self.partitions[$0].events.queued > 0
+                && (self.partitions[$0].caution.aloneLeft > 0 || self.partitions[$0].producer.isAlone)
         }
     }
 
@@ -67,37 +51,37 @@ extension DeliveryState {
     }
 
     private mutating func note(_ partition: PartitionState, silent: UInt64) {
-        guard self.way == .direct, partition.aside == .none, silent >= UInt64(self.configuration.stallTold),
-            partition.movedAt < self.stallSeen?.movedAt ?? .max
-        else { return }
-        self.stallSeen = Stall(
-            topic: self.topics[partition.topic].name, partition: partition.number, movedAt: partition.movedAt,
-            code: partition.notTaken.isError ? partition.notTaken : .timedOut)
+        guard self.way == .direct, partition.aside.mode == .none, silent >= UInt64(self.settings.stallTold) else { return }
+        self.stalls.see(
+            StallWatch.Stall(
+                topic: self.topics[partition.topic].name, partition: partition.number, movedAt: partition.movedAt,
+                code: partition.retry.notTaken.isError ? partition.retry.notTaken : .timedOut))
     }
 
     private mutating func checkStall(of place: Int, patience: UInt64, now: UInt64) {
         let partition = self.partitions[place]
-        guard partition.aside != .closing || self.way == .aside else { return }
+        guard partition.aside.mode != .closing || self.way == .aside else { return }
         let silent = now - min(now, partition.movedAt)
-        let learned = self.topics[partition.topic].learnedAt
-        if silent > patience / 4 || partition.isLeaderless, now - min(now, learned) >= UInt64(self.configuration.metadataRetry) {
+        let learned = self.topics[partition.topic].metadata.learnedAt
+        if silent > patience / 4 || partition.isLeaderless, now - min(now, learned) >= UInt64(self.settings.metadataRetry) {
             self.want(partition.topic, by: .main)
         }
         guard silent >= patience || self.way == .aside && partition.isLeaderless else { return self.note(partition, silent: silent) }
         // An answer from within the silence tells that the cluster is there; without one all of it may be away.
         guard learned >= partition.movedAt + patience / 4 || partition.isLeaderless,
-            now - min(now, learned) <= UInt64(self.configuration.partitionPatience) / 2
+            now - min(now, learned) <= UInt64(self.settings.partitionPatience) / 2
         else { return }
         self.fail(partition: place, Self.cause(of: partition, silent: silent), byDelivery: false, now: now)
     }
 
     private static func cause(of partition: PartitionState, silent: UInt64) -> KafkaFailure {
         if partition.isLeaderless { return KafkaFailure(.leaderNotAvailable, reason: "the partition has no leader") }
-        switch partition.notTaken {
+        let code = partition.retry.notTaken
+        switch code {
         case .none: return KafkaFailure(.timedOut, reason: "no delivery for \(silent / 1000) s, though the cluster answers")
         case .queueFull:
             return KafkaFailure(.queueFull, reason: "an event is larger than all that this client may hold (queue.buffering.max.kbytes)")
-        default: return KafkaFailure(partition.notTaken, reason: "this client does not take the event: \(partition.notTaken.text)")
+        default: return KafkaFailure(code, reason: "this client does not take the event: \(code.text)")
         }
     }
 }

@@ -96,7 +96,7 @@ struct NodeRoute: Sendable {
         ForwardStage(
             DeliveryEngine(
                 way, route: log.name, source: source, producers: KafkaProducers(loop: loop), properties: self.properties,
-                deadLetters: self.deadLetters, setAside: log.setAside, waiters: waiters, budget: budget, configuration: self.bounds,
+                deadLetters: self.deadLetters, setAside: log.setAside, waiters: waiters, budget: budget, settings: self.bounds,
                 loop: loop, metrics: metrics, surroundings: .real))
     }
 

@@ -1,3 +1,4 @@
+import ForebayCore
 /// A folder of a ``SimulatedDisk``: its entries as programs see them, and those that are durable.
 ///
 /// Without a sync of the folder a power cut keeps the first few of its operations, in order, how many is anybody's guess, and each folder

@@ -1,3 +1,4 @@
+import ForebayCore
 /// A file of a ``SimulatedDisk``: what programs see of it, and what would be left after a power cut.
 ///
 /// A sync makes all changes durable. Without one, after a cut, each sector holds any of its contents since the last sync (a write reaches

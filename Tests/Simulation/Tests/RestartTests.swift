@@ -124,7 +124,7 @@ struct RestartTests {
                             DeliveryEngine(
                                 way, route: name, source: source, producers: SimulatedProducers(kafka, loop: loop), properties: properties,
                                 deadLetters: letters, setAside: setAside, waiters: DeliveryWaiters(limit: 0), budget: DeliveryBudget(),
-                                configuration: DeliverySettings(), loop: loop, metrics: registry, surroundings: surroundings))
+                                settings: DeliverySettings(), loop: loop, metrics: registry, surroundings: surroundings))
                     }
                 }
             }

@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayTestKit
 
 /// What happens to the files of a node that is down: by a failing device, or by hand.

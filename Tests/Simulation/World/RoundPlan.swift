@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayTestKit
 
 /// All that a round will try, decided by its seed before it begins. Each part has a number, so that a failure can be tried with fewer of

@@ -31,7 +31,7 @@ extension SimulatedNode {
                     DeliveryEngine(
                         way, route: route.name, source: source, producers: producers, properties: Self.properties,
                         deadLetters: aside.logs.deadLetters, setAside: aside.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
-                        configuration: Self.bounds, loop: loop, metrics: metrics, surroundings: surroundings))
+                        settings: Self.bounds, loop: loop, metrics: metrics, surroundings: surroundings))
             }
         }
     }

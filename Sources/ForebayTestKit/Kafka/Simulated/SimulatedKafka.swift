@@ -1,3 +1,4 @@
+package import ForebayCore
 package import ForebayKafka
 
 /// A cluster in memory: brokers, topics, and what stands in each partition. What it does, and when, its seed and the clock of its

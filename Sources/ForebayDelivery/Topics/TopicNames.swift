@@ -1,7 +1,7 @@
 import Glibc
 
 /// Topics by the bytes of their names, without making a string per event.
-struct TopicTable {
+struct TopicNames {
     /// Indices into `names` by their hashes; below 0: free. Their number is a power of two, at least twice that of the names.
     private var cells = [Int32](repeating: .min, count: 1 << 6)
     private var names: [[UInt8]] = []

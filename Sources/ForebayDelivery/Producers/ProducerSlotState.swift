@@ -1,15 +1,3 @@
-/// Which of a route's producers. Each partition has events in at most one at a time.
-enum ProducerSlot: Int, CaseIterable, Sendable {
-    /// Everything that nothing is known against.
-    case main
-    /// Topics whose `max.message.bytes` is smaller than the main producer's batches.
-    case small
-    /// Events that go alone: suspects, and those that ask whether a topic takes events again.
-    case single
-
-    var bit: UInt8 { 1 << UInt8(self.rawValue) }
-}
-
 /// The life of one producer.
 ///
 ///     closed --delay over and needed--> open --fatal--> failing --reports in, or patience over--> closed
@@ -57,28 +45,6 @@ struct ProducerSlotState {
         case .failing, .renewing: true
         case .draining: self.held > 0
         case .open: false
-        }
-    }
-}
-
-extension [ProducerSlotState] {
-    /// The producers to be made now.
-    func toOpen(now: UInt64) -> [ProducerSlot] {
-        ProducerSlot.allCases.filter { slot in
-            guard case .closed(let until) = self[slot.rawValue].phase, until <= now else { return false }
-            return self[slot.rawValue].isWanted
-        }
-    }
-
-    /// The producers to be closed now: their reports are in, or were waited for long enough.
-    func toClose(now: UInt64) -> [ProducerSlot] {
-        ProducerSlot.allCases.filter { slot in
-            switch self[slot.rawValue].phase {
-            case .failing(let until): self[slot.rawValue].outstanding == 0 || until <= now
-            case .draining(let until): self[slot.rawValue].outstanding == 0 && (self[slot.rawValue].held == 0 || until <= now)
-            case .renewing: self[slot.rawValue].outstanding == 0 && self[slot.rawValue].held == 0
-            case .open, .closed: false
-            }
         }
     }
 }
