@@ -79,7 +79,7 @@ struct StageAnswersTests {
         }
     }
 
-    @Test("a broker that does not answer, and is asked again and again for it was sent to last, gives way to one that does", arguments: 1...3)
+    @Test("a broker that does not answer, though it was sent to last, gives way to one that does", arguments: 1...3)
     func frozenBroker(number: Int) throws {
         try StageWorld.run { world in
             world.cluster.brokers = [1, 2, 3]
