@@ -40,8 +40,9 @@ extension DeliveryEngine {
                     guard self.producers[slot.rawValue]?.producer === producer else { continue }  // Closed while it asked.
                     patience = min(patience * 2, 10_000)
                     self.notLearned(rest, slot, error)
+                    let isFound = error.code == .timedOut ? await self.findBroker(producer, slot) : false
                     // Cancelled: the loop above ends.
-                    try? await self.surroundings.time.sleep(milliseconds: self.settings.metadataRetry)
+                    if !isFound { try? await self.surroundings.time.sleep(milliseconds: self.settings.metadataRetry) }
                 }
                 // As after a failure: whatever an answer leaves out would be asked for again and again at once.
                 if !isWhole { try? await self.surroundings.time.sleep(milliseconds: self.settings.metadataRetry) }
@@ -49,6 +50,26 @@ extension DeliveryEngine {
             }
         }
     }
+
+    /// Finds a broker that answers, so that the next question goes there: librdkafka puts it to the one that it sent to last, and that may
+    /// be the very one that did not answer.
+    ///
+    /// - Returns: whether there is one. A few are tried, others the next time.
+    private func findBroker(_ producer: any KafkaProducing, _ slot: ProducerSlot) async -> Bool {
+        guard self.brokers.count > 1, let topic = self.state.topics.indices.first(where: { self.state.topics.holds($0) }) else {
+            return false
+        }
+        let name = self.state.topics[topic].name
+        for _ in 0..<Self.brokersTried {
+            guard let broker = self.brokers.first else { return false }
+            self.brokers = self.brokers.dropFirst() + [broker]
+            if await producer.limits(of: [name], by: broker).contains(where: \.isOfBroker) { return true }
+            guard self.producers[slot.rawValue]?.producer === producer else { return false }
+        }
+        return false
+    }
+
+    private static let brokersTried = 3
 
     /// Whether an index still is the topic that it was before a suspension.
     private func stands(_ asked: (index: Int, name: String)) -> Bool {
@@ -67,6 +88,7 @@ extension DeliveryEngine {
             case .success(let answer) = await producer.metadataOfAllTopics(timeout: Int32(patience))
         else { return listed }
         self.targetAnswered()
+        self.brokers = answer.brokers
         let listed = Set(answer.topics.map(\.name)), now = self.loop.nowMilliseconds
         for topic in new where self.stands(topic) && !listed.contains(topic.name) { self.state.notListed(topic.index, now: now) }
         self.turn()
@@ -85,7 +107,7 @@ extension DeliveryEngine {
         {
             return self.targetAnswered()
         }
-        _ = try await producer.metadataOfAllTopics(timeout: Int32(patience)).get()
+        self.brokers = try await producer.metadataOfAllTopics(timeout: Int32(patience)).get().brokers
         self.targetAnswered()
     }
 
@@ -111,6 +133,7 @@ extension DeliveryEngine {
         _ answer: KafkaMetadata, _ asked: ArraySlice<(index: Int, name: String)>, _ slot: ProducerSlot, from producer: any KafkaProducing
     ) -> Bool {
         self.targetAnswered()
+        self.brokers = answer.brokers
         guard self.producers[slot.rawValue]?.producer === producer else { return true }  // Its successor asks for itself.
         let now = self.loop.nowMilliseconds
         let topics = Dictionary(answer.topics.map { ($0.name, $0) }) { first, _ in first }

@@ -48,6 +48,8 @@ package actor DeliveryEngine {
     var heardAt: UInt64 = 0
     /// The target is to be asked whether it is there.
     var wantsAnswer = false
+    /// The ids of its brokers, by its last answer; those first that are to be asked first when one does not answer.
+    var brokers: [Int32] = []
     var drained: UnsafeContinuation<Void, Never>?
     private var isRunning = false
     private var isDraining = false

@@ -8,7 +8,7 @@ extension KafkaProducer {
     ///
     /// Comes back with what ``poll(_:)`` reads, so polling must go on. One answer for each topic, also when the producer is closed
     /// meanwhile.
-    nonisolated(nonsending) package func limits(of topics: [String]) async -> [KafkaTopicLimit] {
+    nonisolated(nonsending) package func limits(of topics: [String], by broker: Int32?) async -> [KafkaTopicLimit] {
         guard !self.isClosed, !topics.isEmpty else { return Self.untold(topics, .destroyed) }
         self.lastLimitRequest += 1
         let request = self.lastLimitRequest
@@ -16,17 +16,18 @@ extension KafkaProducer {
             // Others may have run on the loop since it was asked for: the client may be gone.
             guard !self.isClosed else { return waiting.resume(returning: Self.untold(topics, .destroyed)) }
             self.limitRequests[request] = (topics, waiting)
-            self.describe(topics, request: request)
+            self.describe(topics, by: broker, request: request)
         }
     }
 
-    private func describe(_ topics: [String], request: UInt) {
+    private func describe(_ topics: [String], by broker: Int32?, request: UInt) {
         var resources = topics.map { rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, $0) }
         defer { rd_kafka_ConfigResource_destroy_array(&resources, resources.count) }
         let options = rd_kafka_AdminOptions_new(self.handle.client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS)
         defer { rd_kafka_AdminOptions_destroy(options) }
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
             _ = rd_kafka_AdminOptions_set_request_timeout(options, Self.limitTimeout, text.baseAddress, text.count)
+            if let broker { _ = rd_kafka_AdminOptions_set_broker(options, broker, text.baseAddress, text.count) }
         }
         rd_kafka_AdminOptions_set_opaque(options, UnsafeMutableRawPointer(bitPattern: request))
         rd_kafka_DescribeConfigs(self.handle.client, &resources, resources.count, options, self.handle.events)

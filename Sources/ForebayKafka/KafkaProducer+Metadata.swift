@@ -89,7 +89,8 @@ private struct MetadataRequest: @unchecked Sendable {  // Safe because: librdkaf
         guard error == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else { return .failure(KafkaFailure(KafkaErrorCode(error))) }
         defer { rd_kafka_metadata_destroy(answer) }
         let topics = UnsafeBufferPointer(start: answer.pointee.topics, count: Int(answer.pointee.topic_cnt))
-        return .success(KafkaMetadata(brokers: Int(answer.pointee.broker_cnt), topics: topics.map(Self.topic)))
+        let brokers = UnsafeBufferPointer(start: answer.pointee.brokers, count: Int(answer.pointee.broker_cnt))
+        return .success(KafkaMetadata(brokers: brokers.map(\.id), topics: topics.map(Self.topic)))
     }
 
     private static func topic(_ raw: rd_kafka_metadata_topic) -> KafkaMetadata.Topic {

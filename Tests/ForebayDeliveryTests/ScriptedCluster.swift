@@ -26,6 +26,8 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
     var limit: ((String) -> KafkaTopicLimit)? = { KafkaTopicLimit(topic: $0, bytes: nil, error: .topicAuthorizationFailed) }
     /// It answers no question.
     var isSilent = false
+    /// Its brokers, those of them that answer no question, and the one that was asked last, which is asked again.
+    var brokers: [Int32] = [1], frozen: Set<Int32> = [], sentTo: Int32 = 1
     /// How long its answers take, in ms.
     var delay = 0
     /// It tells all its topics.
@@ -186,7 +188,7 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
     nonisolated(nonsending) private func answer(
         _ names: [String], _ timeout: Int32, isSilent: Bool = false
     ) async -> Result<KafkaMetadata, KafkaFailure> {
-        if self.cluster.isSilent || isSilent {
+        if self.cluster.isSilent || isSilent || self.cluster.frozen.contains(self.cluster.sentTo) {
             // Cancelled: closed, and nobody waits.
             try? await self.cluster.time.sleep(milliseconds: Int(timeout))
             return .failure(KafkaFailure(self.isClosed ? .destroyed : .timedOut))
@@ -200,12 +202,13 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
                     self.cluster.leaderless[name]?.contains(partition) == true ? nil : 1
                 })
         }
-        return .success(KafkaMetadata(brokers: 1, topics: answers))
+        return .success(KafkaMetadata(brokers: self.cluster.brokers, topics: answers))
     }
 
-    nonisolated(nonsending) func limits(of topics: [String]) async -> [KafkaTopicLimit] {
-        self.cluster.called("\(self.name): limits \(topics.joined(separator: ","))")
-        if self.cluster.isSilent {
+    nonisolated(nonsending) func limits(of topics: [String], by broker: Int32?) async -> [KafkaTopicLimit] {
+        self.cluster.called("\(self.name): limits \(topics.joined(separator: ","))" + (broker.map { " by \($0)" } ?? ""))
+        if let broker { self.cluster.sentTo = broker }
+        if self.cluster.isSilent || broker.map(self.cluster.frozen.contains) == true {
             // Cancelled: closed, and nobody waits.
             try? await self.cluster.time.sleep(milliseconds: 1500)
             return topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: self.isClosed ? .destroyed : .timedOut) }

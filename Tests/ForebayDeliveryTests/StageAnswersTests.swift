@@ -79,6 +79,43 @@ struct StageAnswersTests {
         }
     }
 
+    @Test("a broker that does not answer, though it was sent to last, gives way to one that does", arguments: 1...3)
+    func frozenBroker(number: Int) throws {
+        try StageWorld.run { world in
+            world.cluster.brokers = [1, 2, 3]
+            world.cluster.topics = ["t": 1, "u": 1, "v": 1]
+            try await world.settled(world.give(1, "t"))
+            world.cluster.frozen = [Int32(number)]
+            for topic in ["u", "v"] {
+                world.cluster.sentTo = Int32(number)
+                _ = world.cluster.takeCalls()
+                let took = try await world.settled(world.give(1, topic))
+                #expect((2000...3600).contains(took), "its patience, and perhaps that of one try: \(took)")
+                let tried = world.cluster.takeCalls().filter { $0.contains(" by ") }
+                #expect((1...2).contains(tried.count), "\(tried)")
+            }
+            #expect(world.fact("target_up") == .flag(true))
+        }
+    }
+
+    @Test("where no broker answers a few are tried each time, and it is asked again after a while")
+    func allFrozen() throws {
+        try StageWorld.run { world in
+            world.cluster.brokers = [1, 2, 3, 4, 5]
+            world.cluster.topics = ["t": 1, "u": 1]
+            try await world.settled(world.give(1, "t"))
+            world.cluster.frozen = Set(world.cluster.brokers)
+            _ = world.cluster.takeCalls()
+            let end = world.give(1, "u")
+            await world.pass(15_000)
+            let tried = world.cluster.takeCalls().filter { $0.hasPrefix("forward/\(world.route): ") && !$0.contains("of all") }
+                .filter { $0.contains(" by ") || $0.contains("metadata") }.map { String($0.split(separator: " ").last!) }
+            #expect(tried == ["2000", "1", "2", "3", "4000", "4", "5", "1"], "\(tried)")
+            world.cluster.frozen = [2]
+            try await world.settled(end)
+        }
+    }
+
     @Test("an answer ends that none came: the next limit that is not told is waited for as long as the first")
     func limitsAfterAnswer() throws {
         try StageWorld.run { world in

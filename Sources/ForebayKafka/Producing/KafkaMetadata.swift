@@ -13,10 +13,11 @@ package struct KafkaMetadata: Sendable, Equatable {
         }
     }
 
-    package let brokers: Int
+    /// The ids of those that the cluster knows.
+    package let brokers: [Int32]
     package let topics: [Topic]
 
-    package init(brokers: Int, topics: [Topic]) {
+    package init(brokers: [Int32], topics: [Topic]) {
         self.brokers = brokers
         self.topics = topics
     }

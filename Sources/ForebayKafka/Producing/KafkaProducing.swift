@@ -31,12 +31,20 @@ package protocol KafkaProducing: AnyObject {
     nonisolated(nonsending) func metadataOfAllTopics(timeout: Int32) async -> Result<KafkaMetadata, KafkaFailure>
 
     /// Asks for `max.message.bytes` of topics. One answer for each, also when the producer is closed meanwhile.
-    nonisolated(nonsending) func limits(of topics: [String]) async -> [KafkaTopicLimit]
+    ///
+    /// - Parameter broker: the one to ask, by its id; without one, whoever the cluster wants to be asked.
+    nonisolated(nonsending) func limits(of topics: [String], by broker: Int32?) async -> [KafkaTopicLimit]
 
     /// Ends the producer: what is queued or in flight is given up, without reports. Returns at once.
     ///
     /// - Parameter payloads: what holds the values not reported yet; kept until the producer has let go of them.
     func close(keeping payloads: [Batch])
+}
+
+extension KafkaProducing {
+    nonisolated(nonsending) package func limits(of topics: [String]) async -> [KafkaTopicLimit] {
+        await self.limits(of: topics, by: nil)
+    }
 }
 
 /// Where producers come from.

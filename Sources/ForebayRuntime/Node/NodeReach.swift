@@ -53,7 +53,7 @@ package enum NodeReach {
         switch await probe.ask(properties, about: topics) {
         case .success(let metadata):
             let brokers = Reached(
-                what: what, found: "\(metadata.brokers) \(metadata.brokers == 1 ? "broker" : "brokers")", verdict: .good)
+                what: what, found: "\(metadata.brokers.count) \(metadata.brokers.count == 1 ? "broker" : "brokers")", verdict: .good)
             return [brokers] + (topics.isEmpty ? [] : self.topics(topics, of: "topics of \(what)", metadata))
         case .failure(let error):
             return [Reached(what: what, found: error.description, verdict: .failed)]

@@ -6,7 +6,7 @@ one frozen, drawn by the seed. Silence is seen by a consumer that reads along.
 
 import time
 
-from rig.support import until
+from rig.support import Failure, until
 from rig.watch import Arrivals
 
 ROUNDS = {"ci": 1, "long": 8}
@@ -16,8 +16,10 @@ PACE = {"connections": 4, "batch": 60, "keys": 30, "every": 50}  # 4,800 events 
 
 
 def run(rig):
-    # How long Kafka itself takes to see that a broker is gone is not under test: by default 9 s, as often as the controller goes with it.
-    kafka = rig.kafka(brokers=3, settings={"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500})
+    # How long Kafka itself takes to see that a broker is gone is not under test: by default 9 s, as often as the controller goes with it. Nor
+    # is how long brokers wait for a frozen controller, by default 30 s, before they ask another one for ids for new producers.
+    kafka = rig.kafka(brokers=3, settings={"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500,
+                                           "controller.socket.timeout.ms": 2000})
     kafka.warm()
     kafka.create("single", assignment=[[1], [2], [3]])
     kafka.create("triple", assignment=[[1, 2, 3], [2, 3, 1], [3, 1, 2]])
@@ -31,10 +33,10 @@ def run(rig):
         for how, hit, mend in (("killed", kafka.kill, kafka.start), ("frozen", kafka.freeze, kafka.thaw)):
             until("everything flows at its pace", lambda: paced(arrivals, lanes), 90, every=0.5)
             victim = rig.random.choice(list(kafka.nodes))
+            led = [lane for lane, leader in kafka.leaders(TOPICS).items() if leader != victim]
             began = time.monotonic()
             hit(victim)
-            led = [lane for lane in lanes if lane[1] != victim - 1]
-            worst = max(worst, holds(rig, arrivals, victim, how, began, led))
+            worst = max(worst, holds(rig, node, arrivals, victim, how, began, led))
             orphan = f"single/{victim - 1}"
             until(f"{orphan} is set aside", lambda: orphan in node.units(), 30)
             mend(victim)
@@ -57,18 +59,33 @@ def paced(arrivals, lanes):
     return steady and 0.9 < arrivals.rate(lanes, now - WINDOW, now) / offered < 1.1
 
 
-def holds(rig, arrivals, victim, how, began, led):
+def holds(rig, node, arrivals, victim, how, began, led):
     """The longest silence of a partition that another broker leads, which must end in time; then its rate."""
-    until("the time is over", lambda: time.monotonic() > began + QUIET + WINDOW, QUIET + WINDOW + 1)
+    counted = []
+    for end in (began + QUIET, began + QUIET + WINDOW):
+        until("the time is over", lambda end=end: time.monotonic() > end, QUIET + WINDOW + 1)
+        counted.append([node.metric("forebay_delivery_events_total", stage="forward", topic=topic) for topic in TOPICS])
     silences = {lane: arrivals.silence(lane, began, began + QUIET + WINDOW) for lane in arrivals.seen}
     others = [lane for lane in arrivals.seen if lane not in led]
     said = ", ".join(f"{topic}/{partition} {silences[topic, partition]:.1f} s" for topic, partition in (*led, *others))
-    rig.say(f"broker {victim} {how}; longest silences: {said} (the last two were its own)")
+    rig.say(f"broker {victim} {how}; longest silences: {said} (the last {len(others)} were its own)")
     longest = max(silences[lane] for lane in led)
-    rig.check(f"with a broker {how}, what others lead flows again within {QUIET} s", longest <= QUIET, said)
-    for topic in TOPICS:
-        lanes = [lane for lane in led if lane[0] == topic]
-        before, after = arrivals.rate(lanes, began - WINDOW, began), arrivals.rate(lanes, began + QUIET, began + QUIET + WINDOW)
-        rig.say(f"{topic}: {after:,.0f} events/s, {before:,.0f} before")
-        rig.check(f"with a broker {how}, what others lead of {topic} keeps its rate", after >= 0.9 * before, (after, before))
+    try:
+        rig.check(f"with a broker {how}, what others lead flows again within {QUIET} s", longest <= QUIET, said)
+        for topic in TOPICS:
+            lanes = [lane for lane in led if lane[0] == topic]
+            before, after = arrivals.rate(lanes, began - WINDOW, began), arrivals.rate(lanes, began + QUIET, began + QUIET + WINDOW)
+            rig.say(f"{topic}: {after:,.0f} events/s, {before:,.0f} before")
+            rig.check(f"with a broker {how}, what others lead of {topic} keeps its rate", after >= 0.9 * before, (after, before))
+    except Failure:
+        tell(rig, arrivals, began, counted)
+        raise
     return longest
+
+
+def tell(rig, arrivals, began, counted):
+    """What tells whether the node stood still, or the consumer that reads along."""
+    for lane in arrivals.seen:
+        seconds = [arrivals.rate([lane], began + at, began + at + 1) for at in range(-2, QUIET + WINDOW)]
+        rig.say(f"{lane[0]}/{lane[1]} by seconds: {' '.join(f'{rate:.0f}' for rate in seconds)}")
+    rig.say(f"delivered after {QUIET} s and {WINDOW} s later, by the node's own count of {', '.join(TOPICS)}: {counted}")

@@ -183,6 +183,11 @@ class Kafka:
         found = self.admin.list_topics(topic, timeout=5).topics[topic].partitions
         return len(found) == partitions and all(p.leader >= 0 for p in found.values())
 
+    def leaders(self, topics):
+        """By (topic, partition); -1: none."""
+        found = self.admin.list_topics(timeout=10).topics
+        return {(topic, number): partition.leader for topic in topics for number, partition in found[topic].partitions.items()}
+
     def deny(self, user, topic, seen=False):
         """Forbids writing. A topic with rules of its own is hidden from all who are in none of them; `seen` lets the user see it all the same."""
         rules = [self._rule(user, topic, AclOperation.WRITE, AclPermissionType.DENY)]

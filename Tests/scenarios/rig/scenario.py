@@ -13,7 +13,7 @@ from .checker import Checker
 from .kafka import Kafka
 from .load import Load
 from .node import Node
-from .support import ROOT, Failure, until
+from .support import ROOT, Failure, tail, until
 
 WINDOW = 32 << 20  # delivery.md §4: what may be in flight, all routes together
 
@@ -28,7 +28,7 @@ class Rig:
         self.folder.mkdir(parents=True)
         self.account = self.folder / "account"
         self.account.mkdir()
-        self.closing, self.notes, self.began = [], [], time.monotonic()
+        self.closing, self.notes, self.nodes, self.began = [], [], [], time.monotonic()
 
     def say(self, text):
         print(f"  {time.monotonic() - self.began:6.1f} s  {text}", flush=True)
@@ -55,6 +55,7 @@ class Rig:
         options.setdefault("topics", {"events": {"key": "$.k"}})
         node = Node(self.folder / f"node-{len(self.closing)}", clusters, **options)
         self.closing.append(node.close)
+        self.nodes.append(node)
         return node
 
     def load(self, node, topic="events", **options):
@@ -65,6 +66,9 @@ class Rig:
     def close(self, failed):
         for close in reversed(self.closing):
             close()
+        for node in self.nodes if failed else ():
+            print(f"  the last of {node.log}:")
+            print("".join(f"    {line[:400]}\n" for line in tail(node.log).splitlines()), end="")
         if failed or self.keep:
             print(f"  left in {self.folder}")
         else:

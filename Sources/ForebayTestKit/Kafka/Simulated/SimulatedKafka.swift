@@ -260,7 +260,7 @@ package final class SimulatedKafka: @unchecked Sendable {
             if topic.error.isError { return KafkaMetadata.Topic(name: name, error: topic.error, leaders: []) }
             return KafkaMetadata.Topic(name: name, error: .none, leaders: topic.partitions.map(\.leader))
         }
-        return KafkaMetadata(brokers: self.brokers.values.count { $0.isUp }, topics: topics)
+        return KafkaMetadata(brokers: self.brokers.keys.filter { self.brokers[$0]!.isUp }.sorted(), topics: topics)
     }
 
     func limit(of name: String) -> KafkaTopicLimit {

@@ -41,6 +41,7 @@ extension SimulatedProducer {
                 }
                 let last = self.connections[leader]!.requests.last?.due ?? 0
                 self.connections[leader]!.requests.append((batch, max(last, now + self.kafka.delay())))
+                self.sentTo = leader
                 moved = true
             }
             if queue.leader == nil, !queue.isIdle { self.refresh(queue, now: now) }

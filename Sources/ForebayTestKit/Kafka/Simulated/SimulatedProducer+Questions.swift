@@ -10,6 +10,8 @@ struct SimulatedQuestion {
 
     let kind: Kind
     let deadline: UInt64
+    /// The one that is to be asked; none: any.
+    let wanted: Int32?
     /// Of the broker that was asked; none could be reached.
     var broker: Int32?
     var due: UInt64
@@ -38,25 +40,29 @@ extension SimulatedProducer {
         return await withUnsafeContinuation { waiting in self.ask(.metadata(names, waiting), timeout: UInt64(timeout)) }
     }
 
-    nonisolated(nonsending) func limits(of topics: [String]) async -> [KafkaTopicLimit] {
+    nonisolated(nonsending) func limits(of topics: [String], by broker: Int32?) async -> [KafkaTopicLimit] {
         guard !self.isClosed, !topics.isEmpty else {
             return topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: .destroyed) }
         }
-        return await withUnsafeContinuation { waiting in self.ask(.limits(topics, waiting), timeout: Self.limitTimeout) }
+        return await withUnsafeContinuation { waiting in self.ask(.limits(topics, waiting), of: broker, timeout: Self.limitTimeout) }
     }
 
-    private func ask(_ kind: SimulatedQuestion.Kind, timeout: UInt64) {
+    private func ask(_ kind: SimulatedQuestion.Kind, of broker: Int32? = nil, timeout: UInt64) {
         let now = self.loop.nowMilliseconds
-        let question = SimulatedQuestion(kind: kind, deadline: now + timeout, broker: self.anyBroker, due: now + self.kafka.delay())
+        let question = SimulatedQuestion(
+            kind: kind, deadline: now + timeout, wanted: broker, broker: self.reachable(broker), due: now + self.kafka.delay())
         // Others may have run on the loop since it was asked for.
         guard !self.isClosed else { return question.end(KafkaFailure(.destroyed)) }
         self.asked.append(question)
         self.startTicking()
     }
 
-    /// Any that can be reached, and so a frozen one too.
-    private var anyBroker: Int32? {
-        self.kafka.brokers.keys.sorted().filter { self.kafka.brokers[$0]!.isUp }.randomElement(using: &self.kafka.random)
+    /// The one that is wanted; else the one that was sent to last, as librdkafka does, and so a frozen one too; else any.
+    private func reachable(_ wanted: Int32?) -> Int32? {
+        let up = self.kafka.brokers.keys.sorted().filter { self.kafka.brokers[$0]!.isUp && $0 == wanted ?? $0 }
+        let chosen = up.contains { $0 == self.sentTo } ? self.sentTo : up.randomElement(using: &self.kafka.random)
+        if let chosen { self.sentTo = chosen }
+        return chosen
     }
 
     /// - Returns: whether anything was answered.
@@ -67,7 +73,7 @@ extension SimulatedProducer {
         for var question in asked {
             if let broker = question.broker, !self.kafka.brokers[broker]!.isUp { question.broker = nil }
             if question.broker == nil {
-                question.broker = self.anyBroker
+                question.broker = self.reachable(question.wanted)
                 question.due = now + self.kafka.delay()
             }
             if let broker = question.broker, question.due <= now, !self.kafka.brokers[broker]!.isFrozen {

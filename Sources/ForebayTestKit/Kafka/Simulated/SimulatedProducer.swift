@@ -68,6 +68,8 @@ final class SimulatedProducer: KafkaProducing {
     private var places: [String: Int] = [:]
     var connections: [Int32: Connection] = [:]
     var asked: [SimulatedQuestion] = []
+    /// The broker that it sent something to last.
+    var sentTo: Int32?
     private var told: [Told] = []
     private var isWaking = false
     private var ticker: (any StageTimer)?
