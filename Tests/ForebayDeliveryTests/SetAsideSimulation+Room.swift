@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayKafka
 
 @testable import ForebayDelivery
@@ -15,5 +16,17 @@ extension SetAsideSimulation {
         self.states[.aside]!.withdraw(
             leaving: parts.map(\.flight), delivered: delivered, KafkaFailure(.leaderNotAvailable), now: self.now)
         try self.exchange(.aside)
+    }
+
+    /// Dead letters become durable now and then.
+    mutating func bury(_ way: DeliveryWay) {
+        self.unburied[way]! += self.states[way]!.actions.deaths
+        self.states[way]!.actions.deaths = []
+        guard self.number(0...5) == 0 else { return }
+        for death in self.unburied[way]! {
+            self.buried.insert(Self.number(of: self.states[way]!.window.event(of: UInt32(truncatingIfNeeded: death.flight))))
+            self.states[way]!.buried(death.flight)
+        }
+        self.unburied[way] = []
     }
 }

@@ -173,7 +173,7 @@ struct SetAsideSimulation {
             range: batch.range)
     }
 
-    private static func number(of event: Event) -> Int {
+    static func number(of event: Event) -> Int {
         Int(String(decoding: event.value!, as: UTF8.self).dropFirst())!
     }
 
@@ -243,17 +243,6 @@ struct SetAsideSimulation {
         }
         self.cluster = cluster
         if let broken { throw broken }
-    }
-
-    private mutating func bury(_ way: DeliveryWay) {
-        self.unburied[way]! += self.states[way]!.actions.deaths
-        self.states[way]!.actions.deaths = []
-        guard self.number(0...5) == 0 else { return }
-        for death in self.unburied[way]! {
-            self.buried.insert(Self.number(of: self.states[way]!.window.event(of: UInt32(truncatingIfNeeded: death.flight))))
-            self.states[way]!.buried(death.flight)
-        }
-        self.unburied[way] = []
     }
 
     private mutating func commit(_ end: Offset) throws {
