@@ -59,7 +59,6 @@ enum Excuses {
         "Tests/ForebayHTTPTests/SmugglingCases.swift",
         "Tests/ForebayIngestTests/IngestFlowTests.swift",
         "Tests/ForebayIngestTests/IngestRequestTests.swift",
-        "Tests/ForebayRuntimeTests/RemovedRoutesTests.swift",
         "Tests/ForebaySpoolTests/ClearingTests.swift",
         "Tests/ForebaySpoolTests/FaultTests.swift",
         "Tests/ForebaySpoolTests/FormatTests.swift",
