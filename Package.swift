@@ -52,14 +52,18 @@ let package = Package(
         library("ForebayForward", ["ForebayCore", "ForebayDelivery"]),
 
         library("ForebayAdmin", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayHTTP"]),
+        library("ForebayConfig", ["ForebayCore", "ForebayTelemetry", "ForebayKafka", "ForebayYAML", "ForebayIngest"]),
         library(
             "ForebayRuntime",
             [
-                "ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP", "ForebayYAML",
-                "ForebayDelivery", "ForebayIngest", "ForebayBuffer", "ForebayForward", "ForebayAdmin",
+                "ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP", "ForebayDelivery",
+                "ForebayIngest", "ForebayBuffer", "ForebayForward", "ForebayAdmin", "ForebayConfig",
             ]),
         .executableTarget(
-            name: "forebay", dependencies: ["ForebayRuntime", "ForebayCore", "ForebayTelemetry", "ForebayHTTP", "ForebaySpool"],
+            name: "forebay",
+            dependencies: [
+                "ForebayRuntime", "ForebayConfig", "ForebayCore", "ForebayTelemetry", "ForebayHTTP", "ForebaySpool", "ForebayIngest",
+            ],
             swiftSettings: settings),
 
         library("ForebayTestKit", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP"]),
@@ -85,17 +89,21 @@ let package = Package(
                 "ForebayTestKit",
             ]),
         tests("ForebayAdminTests", ["ForebayAdmin", "ForebayTestKit"]),
+        // Configurations from texts, for the tests of the configuration and of all that is made with one.
+        .target(
+            name: "ConfigurationWorld", dependencies: ["ForebayConfig"], path: "Tests/ConfigurationWorld", swiftSettings: settings),
+        tests("ForebayConfigTests", ["ForebayConfig", "ConfigurationWorld", "ForebayIngest", "ForebayTelemetry"]),
         tests(
             "ForebayRuntimeTests",
             [
-                "ForebayRuntime", "ForebayCore", "ForebayHTTP", "ForebayIngest", "ForebayKafka", "ForebaySpool", "ForebayTelemetry",
-                "ForebayTestKit",
+                "ForebayRuntime", "ForebayConfig", "ConfigurationWorld", "ForebayCore", "ForebayHTTP", "ForebayIngest", "ForebayKafka",
+                "ForebaySpool", "ForebayTelemetry", "ForebayTestKit",
             ]),
         tests(
             "ForebayCommandTests",
             [
-                "forebay", "ForebayRuntime", "ForebayHTTP", "ForebayKafka", "ForebaySpool", "ForebayCore", "ForebayTelemetry",
-                "ForebayTestKit",
+                "forebay", "ForebayRuntime", "ForebayConfig", "ForebayHTTP", "ForebayKafka", "ForebaySpool", "ForebayCore",
+                "ForebayTelemetry", "ForebayTestKit",
             ]),
         // The real spool and stages on a simulated disk, clock and Kafka: the world, a bounded form of it as tests, and the command.
         .target(

@@ -1,5 +1,6 @@
 """A backlog: fills it, starts on it, drains it."""
 
+import itertools
 import subprocess
 import time
 
@@ -8,6 +9,9 @@ from rig.support import until
 
 from .bench import NOWHERE
 from .peers import KAFKA_PROPERTIES
+
+# Of topics: each run has its own.
+NUMBERS = itertools.count(1)
 
 
 def filled(bench, node, topic="bench", size=None):
@@ -36,10 +40,9 @@ def forget_pages():
         pass
 
 
-def spool_drain(bench, kafka, program=None, count=[0]):
+def spool_drain(bench, kafka, program=None):
     """Records per second of a backlog that stood in the spool when Kafka came; the binary under test unless another is named."""
-    count[0] += 1
-    topic = f"ours-{count[0]}"
+    topic = f"ours-{next(NUMBERS)}"
     kafka.create(topic, 6)
     node = bench.node(topic, NOWHERE, topics={topic: {"key": "$.k"}}, program=program).start()
     bench.wrk(node.port, 16, bench.seconds, batch=True, topic=topic)

@@ -1,5 +1,6 @@
 """This build against an earlier one (EARLIER_BINARY): rates in pairs, instructions under callgrind, and a route that idles beside a backlog."""
 
+import itertools
 import os
 import re
 import shutil
@@ -119,7 +120,8 @@ def of_event(bench, name, counts, events):
     each = {build: statistics.median(values) / events for build, values in counts.items()}
     ratio = each["this"] / each["earlier"]
     runs = {build: [round(value / events) for value in values] for build, values in counts.items()}
-    bench.say(f"{name}: {each['this']:,.0f} instructions{' an event' if events > 1 else ''}, earlier {each['earlier']:,.0f}: {ratio:.3f}; runs {runs}")
+    per = " an event" if events > 1 else ""
+    bench.say(f"{name}: {each['this']:,.0f} instructions{per}, earlier {each['earlier']:,.0f}: {ratio:.3f}; runs {runs}")
     return {"each": each, "ratio": ratio, "runs": runs}
 
 
@@ -131,9 +133,8 @@ def instructions(bench, programs, kafka):
         bench.end(node)
         return total
 
-    def drained(program, events, number=[0]):
-        number[0] += 1
-        topic = f"counted-{number[0]}"
+    def drained(program, events):
+        topic = f"counted-{next(numbers)}"
         kafka.create(topic, 6)
         node = bench.node(topic, NOWHERE, topics={topic: {"key": "$.k"}}, program=program).start()
         posts(bench, node.port, events, True, topic)
@@ -143,6 +144,7 @@ def instructions(bench, programs, kafka):
         bench.end(node)
         return total
 
+    numbers = itertools.count(1)
     ways = {"singles": lambda p, n: posted(p, False, n), "ndjson": lambda p, n: posted(p, True, n), "drain": drained}
     found = {}
     for name, way in ways.items():

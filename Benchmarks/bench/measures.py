@@ -1,5 +1,6 @@
 """The measures, one function each: what the issue asks, what came out, whether the goal is met."""
 
+import itertools
 import statistics
 import subprocess
 import time
@@ -11,6 +12,8 @@ from .backlog import arrival_rate, filled, first_ack, spool_drain
 from .bench import NOWHERE, Failure, Lags, Resident, Skip, drained, median_ratio
 
 MIB = 1 << 20
+# Of topics: each run has its own.
+NUMBERS = itertools.count(1)
 
 
 def optional(bench, make):
@@ -73,9 +76,8 @@ def drain(bench):
     """Spool to Kafka, against librdkafka alone with the same properties, key and id header."""
     kafka = bench.kafka()
 
-    def theirs(count=[0]):
-        count[0] += 1
-        topic = f"theirs-{count[0]}"
+    def theirs():
+        topic = f"theirs-{next(NUMBERS)}"
         kafka.create(topic, 6)
         rate = peers.producer(bench, kafka, topic, 400_000 * bench.seconds)
         kafka.admin.delete_topics([topic])[topic].result(30)
@@ -102,10 +104,9 @@ def setaside(bench):
     return result
 
 
-def aside_drain(bench, kafka, count=[0]):
+def aside_drain(bench, kafka):
     """Records per second of a backlog that was set aside because its topic was missing, from the topic's creation on."""
-    count[0] += 1
-    topic = f"aside-{count[0]}"
+    topic = f"aside-{next(NUMBERS)}"
     node = bench.node(topic, kafka.client_properties(), topics={topic: {"key": "$.k"}}, producer=peers.KAFKA_PROPERTIES,
                       delivery={"set_aside": {"retry": "1s"}}).start()
     bench.wrk(node.port, 16, bench.seconds, batch=True, topic=topic)

@@ -23,9 +23,17 @@ def git(*arguments):
     return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True).stdout.strip()
 
 
+def bound(goal):
+    return f"{'at most' if goal['at_most'] else 'at least'} {goal['goal']:g}"
+
+
+def rates(result, unit):
+    return ", ".join(f"{name} {rate:,.0f} {unit}" for name, rate in result["rates"].items())
+
+
 def table(goals):
     rows = [("", "measured", "goal", "")] + [
-        (g["name"], f"{g['value']:.2f}", f"{'at most' if g['at_most'] else 'at least'} {g['goal']:g}", "met" if g["met"] else "MISSED") for g in goals]
+        (g["name"], f"{g['value']:.2f}", bound(g), "met" if g["met"] else "MISSED") for g in goals]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
@@ -51,11 +59,12 @@ def page(results, skipped):
         "Load generator, forebay, Kafka and the peers share these cores; all that is compared ran in turn, in random order, in one run. "
         "Figures are medians, ratios are medians of the ratios of pairs. Compare ratios, not rates, between machines.", "",
         "| measure | measured | goal | |", "|---|---|---|---|",
-        *(f"| {g['name']} | {g['value']:.2f} | {'at most' if g['at_most'] else 'at least'} {g['goal']:g} | {'met' if g['met'] else '**missed**'} |" for g in goals), ""]
+        *(f"| {g['name']} | {g['value']:.2f} | {bound(g)} | {'met' if g['met'] else '**missed**'} |" for g in goals), ""]
     if rows := results.get("singles", {}).get("rows"):
         names = list(rows[0]["rates"])
         lines += ["## Durable single POSTs (200 B), requests per second, and of nginx", "",
-                  "nginx and edge hello store nothing; edge durable and direct are bare C with group commit on the same libraries, without checks or recovery.", "",
+                  "nginx and edge hello store nothing; edge durable and direct are bare C with group commit on the same libraries, "
+                  "without checks or recovery.", "",
                   "| connections | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|",
                   *(f"| {r['connections']} | " + " | ".join(f"{r['rates'][n]:,.0f} ({r['ratios'][n]:.2f})" for n in names) + " |" for r in rows), ""]
         if varied := results["singles"].get("varied"):
@@ -64,15 +73,16 @@ def page(results, skipped):
                       f"forebay {varied['rates']['forebay']:,.0f} ({varied['ratio']:.2f}).", ""]
     if result := results.get("ndjson"):
         lines += ["## Durable NDJSON (1,000 x 200 B, JSON checked)", "",
-                  f"{result['events_per_second']:,.0f} events/s; the disk alone takes {result['disk_bytes_per_second'] / 1e6:,.0f} MB/s in synced writes of 1 MiB.", ""]
+                  f"{result['events_per_second']:,.0f} events/s; the disk alone takes {result['disk_bytes_per_second'] / 1e6:,.0f} MB/s "
+                  "in synced writes of 1 MiB.", ""]
     if result := results.get("drain"):
-        lines += ["## Spool to Kafka", "", ", ".join(f"{name} {rate:,.0f} records/s" for name, rate in result["rates"].items()) + ".", ""]
+        lines += ["## Spool to Kafka", "", f"{rates(result, 'records/s')}.", ""]
     if result := results.get("setaside"):
         lines += ["## What was set aside, to Kafka", "",
-                  "From the side log, and from the spool: " + ", ".join(f"{n} {rate:,.0f} records/s" for n, rate in result["rates"].items()) + ".", ""]
+                  f"From the side log, and from the spool: {rates(result, 'records/s')}.", ""]
     if result := results.get("endtoend"):
         lines += ["## HTTP to Kafka", "", "Rate of what was accepted and delivered, the time to drain the rest included.", "",
-                  *(f"- {name}: " + ", ".join(f"{n} {rate:,.0f} events/s" for n, rate in row["rates"].items()) for name, row in result["rows"].items()), ""]
+                  *(f"- {name}: {rates(row, 'events/s')}" for name, row in result["rows"].items()), ""]
     if result := results.get("latency"):
         middle = sorted(result["runs"], key=lambda run: run["p99"])[len(result["runs"]) // 2]
         lines += ["## The answer's latency, Kafka delivering", "",
@@ -85,9 +95,10 @@ def page(results, skipped):
                     f"{row['ratio']:.3f} | {' '.join(f'{ratio:.2f}' for ratio in row['ratios'])} |" for name, row in result["rates"].items()), "",
                   "Instructions under callgrind, of one event; of a whole start with the backlog, first ack included. The median of three runs.", "",
                   "| measure | this | earlier | ratio |", "|---|---|---|---|",
-                  *(f"| {name} | {row['each']['this']:,.0f} | {row['each']['earlier']:,.0f} | {row['ratio']:.3f} |" for name, row in result["instructions"].items()), "",
-                  "From a POST on an idle route to a consumer, in ms, median (worst): alone; while 4 GiB of another route wait; first thing after a kill -9, "
-                  "with an event waiting from before the other route's 4 GiB.", "",
+                  *(f"| {name} | {row['each']['this']:,.0f} | {row['each']['earlier']:,.0f} | {row['ratio']:.3f} |"
+                    for name, row in result["instructions"].items()), "",
+                  "From a POST on an idle route to a consumer, in ms, median (worst): alone; while 4 GiB of another route wait; "
+                  "first thing after a kill -9, with an event waiting from before the other route's 4 GiB.", "",
                   "| build | alone | running | behind |", "|---|---|---|---|",
                   *(f"| {build} | " + " | ".join(f"{statistics.median(ms):.1f} ({max(ms):.1f})" for ms in found.values()) + " |"
                     for build, found in result["idle"].items()), ""]

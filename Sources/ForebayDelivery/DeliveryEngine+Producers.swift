@@ -163,13 +163,13 @@ extension DeliveryEngine {
             case .fatal(let failure): self.producerFailed(slot, failure, now: now)
             case .failure(let failure): self.clientFailed(failure)
             case .throttled(let milliseconds, let broker):
-                self.health.throttled(for: milliseconds, by: broker, at: self.surroundings.time.wallMilliseconds)
+                self.target.health.throttled(for: milliseconds, by: broker, at: self.surroundings.time.wallMilliseconds)
             }
         }
         if self.state.totals.delivered != delivered {
-            self.health.producersLast()
+            self.target.health.producersLast()
             self.targetAnswered()
-        } else if self.health.trouble != nil {
+        } else if self.target.health.trouble != nil {
             self.tellHealth()
         }
         self.turn()
@@ -197,6 +197,6 @@ extension DeliveryEngine {
             ["route": self.route, "producer": "\(slot)", "code": "\(failure.code)", "reason": failure.reason, "advice": advice])
         // One alone is mended by the next one, and so are those that refused records cost. Poll tells of it.
         guard slot == .main, self.state.producers[slot].failures > 1 else { return }
-        self.health.producersFail(failure, at: self.surroundings.time.wallMilliseconds)
+        self.target.health.producersFail(failure, at: self.surroundings.time.wallMilliseconds)
     }
 }

@@ -66,12 +66,12 @@ extension DeliveryEngine {
 
     /// Turns when the other stage, or the log, has something new.
     func followChanges() async {
-        for await _ in self.changes.stream { self.turn() }
+        for await _ in self.wakeups.changes.stream { self.turn() }
     }
 
     /// Appends what leaves to the set-aside log. Only when it is durable may the cursor pass it.
     func keepWhatLeaves() async {
-        for await _ in self.departures.stream {
+        for await _ in self.wakeups.departures.stream {
             while !self.departing.isEmpty {
                 let group = self.takeGroup()
                 do throws(ForebayError) {

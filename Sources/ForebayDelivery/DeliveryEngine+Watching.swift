@@ -49,9 +49,9 @@ extension DeliveryEngine {
             self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, open.openedAt) >= 2 * UInt64(self.settings.holdLimit)
         else { return }
         self.state.producers[.main].failures = 0
-        guard self.health.trouble?.isOfProducers == true else { return }
-        self.health.producersLast()
-        self.wantsAnswer = self.way == .direct
+        guard self.target.health.trouble?.isOfProducers == true else { return }
+        self.target.health.producersLast()
+        self.target.wantsAnswer = self.way == .direct
     }
 
     /// librdkafka waits by the time of day: a client that waits to connect again when that is set back would wait for as long as that was.
@@ -60,7 +60,7 @@ extension DeliveryEngine {
         let ahead = time.wallMilliseconds - Int64(clamping: time.monotonicNanoseconds / 1_000_000)
         defer { self.wallAhead = ahead }
         guard let before = self.wallAhead, before - ahead > 2000, self.producers.contains(where: { $0 != nil }),
-            self.health.isUp != true || self.mayMissBroker
+            self.target.health.isUp != true || self.mayMissBroker
         else { return }
         self.logger.warning(
             "the clock was set back while the cluster, or a broker of it, is away; its producers are made anew",
@@ -70,7 +70,7 @@ extension DeliveryEngine {
 
     /// A client that failed a while ago may still miss one broker, though the others answer.
     private var mayMissBroker: Bool {
-        self.clientFailedAt.map { self.loop.nowMilliseconds - $0 < UInt64(self.settings.metadataInterval) } ?? false
+        self.target.clientFailedAt.map { self.loop.nowMilliseconds - $0 < UInt64(self.settings.metadataInterval) } ?? false
     }
 
     /// Whether a log wanted room, and has not for so long that nothing does any more.
@@ -92,11 +92,11 @@ extension DeliveryEngine {
         guard self.way == .direct else { return }
         while true {
             do { try await self.surroundings.time.sleep(milliseconds: self.settings.targetInterval) } catch { return }
-            let silent = self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, self.heardAt)
+            let silent = self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, self.target.heardAt)
             let isIdle = self.state.knownTopics(by: .main) == 0
             guard silent >= UInt64(isIdle ? self.settings.metadataInterval : self.settings.targetInterval) else { continue }
-            self.wantsAnswer = true
-            self.wanted[ProducerSlot.main.rawValue].notify()
+            self.target.wantsAnswer = true
+            self.wakeups.wanted[ProducerSlot.main.rawValue].notify()
         }
     }
 }

@@ -41,15 +41,7 @@ package actor DeliveryEngine {
     var pulling: Task<Void, Never>?
     /// Events on their way into the set-aside log.
     var departing: [Departing] = []
-    var health = TargetHealth()
-    /// What was last told of its trouble, while it lasts.
-    var troubleTold: KafkaFailure?
-    /// When the target last answered, or took an event, in the loop's ms.
-    var heardAt: UInt64 = 0
-    /// The target is to be asked whether it is there.
-    var wantsAnswer = false
-    /// The ids of its brokers, by its last answer; those first that are to be asked first when one does not answer.
-    var brokers: [Int32] = []
+    var target = TargetWatch()
     var drained: UnsafeContinuation<Void, Never>?
     private var isRunning = false
     private var isDraining = false
@@ -59,8 +51,6 @@ package actor DeliveryEngine {
     private(set) var heldBytes = 0
     /// When each log was last found without room, in the loop's ms.
     var roomWantedAt: [RoomWant.Log: UInt64] = [:]
-    /// When a client last met a failure, in the loop's ms.
-    var clientFailedAt: UInt64?
     /// By how many ms the time of day was ahead of the monotonic one when it was last looked at.
     var wallAhead: Int64?
     /// Attempts to set something aside, since there was room last.
@@ -68,14 +58,7 @@ package actor DeliveryEngine {
     /// The oldest flight when that was last looked at, and how many were settled when what is ahead was last kept.
     var aheadSeen: UInt64 = 0, aheadKept: UInt64 = 0
 
-    // One task each waits for these, while the stage runs.
-    var room = Wakeup()
-    var wanted = ProducerSlot.allCases.map { _ in Wakeup() }
-    var limitsWanted = Wakeup()
-    var deaths = Wakeup()
-    var departures = Wakeup()
-    var changes = Wakeup()
-    var ended = Wakeup()
+    var wakeups = Wakeups()
 
     /// - Parameters:
     ///   - route: its name; for logs and metrics.
@@ -127,7 +110,7 @@ package actor DeliveryEngine {
             group.addTask { await self.watchTarget() }
             self.pulling = Task(preferring: self.surroundings.tasks) { await self.pull() }
             self.turn()
-            for await _ in self.ended.stream { break }
+            for await _ in self.wakeups.ended.stream { break }
             self.end()  // Before the tasks are waited for: with their producers gone, none waits for an answer.
             group.cancelAll()
         }
@@ -163,21 +146,19 @@ package actor DeliveryEngine {
         self.isDraining = false
         self.heldBytes = 0
         (self.aheadSeen, self.aheadKept) = (0, 0)
-        self.clientFailedAt = nil
+        self.target.clientFailedAt = nil
         self.shown.withLock { $0.stall = nil }
-        self.wantsAnswer = self.way == .direct
+        self.target.wantsAnswer = self.way == .direct
         self.forgetRoomWants()
         self.roomFailures = 0
-        (self.room, self.limitsWanted, self.deaths, self.ended) = (Wakeup(), Wakeup(), Wakeup(), Wakeup())
-        (self.departures, self.changes) = (Wakeup(), Wakeup())
-        self.wanted = ProducerSlot.allCases.map { _ in Wakeup() }
-        let changes = self.changes
+        self.wakeups = Wakeups()
+        let changes = self.wakeups.changes
         self.setAside.begin(self.way) { changes.notify() }
         if self.way == .direct { self.joinBudget() }
     }
 
     private func joinBudget() {
-        let room = self.room
+        let room = self.wakeups.room
         self.share = self.budget.join { room.notify() }
     }
 
@@ -214,7 +195,7 @@ package actor DeliveryEngine {
     // MARK: Pulling
 
     private func pull() async {
-        var room = self.room.stream.makeAsyncIterator()
+        var room = self.wakeups.room.stream.makeAsyncIterator()
         var batches = self.source.batches().makeAsyncIterator()
         while !Task.isCancelled {
             while !self.state.wantsMore {
@@ -250,7 +231,7 @@ package actor DeliveryEngine {
 
     func fail(_ error: ForebayError) {
         if self.failure == nil { self.failure = error }
-        self.ended.notify()
+        self.wakeups.ended.notify()
     }
 
     // MARK: After anything that changes the state
@@ -271,15 +252,15 @@ package actor DeliveryEngine {
             self.share?.give(released)
             self.heldBytes -= released
         }
-        if !self.state.actions.deaths.isEmpty { self.deaths.notify() }
-        if !self.departing.isEmpty { self.departures.notify() }
-        if !self.state.actions.heldReports.isEmpty { self.changes.notify() }
-        if !self.state.topics.limitsWanted.isEmpty { self.limitsWanted.notify() }
-        for slot in ProducerSlot.allCases where self.state.producers[slot].wantsMetadata || slot == .main && self.wantsAnswer {
-            self.wanted[slot.rawValue].notify()
+        if !self.state.actions.deaths.isEmpty { self.wakeups.deaths.notify() }
+        if !self.departing.isEmpty { self.wakeups.departures.notify() }
+        if !self.state.actions.heldReports.isEmpty { self.wakeups.changes.notify() }
+        if !self.state.topics.limitsWanted.isEmpty { self.wakeups.limitsWanted.notify() }
+        for slot in ProducerSlot.allCases where self.state.producers[slot].wantsMetadata || slot == .main && self.target.wantsAnswer {
+            self.wakeups.wanted[slot.rawValue].notify()
         }
         if !self.state.actions.notes.isEmpty { self.tellNotes() }
-        if self.state.wantsMore { self.room.notify() }
+        if self.state.wantsMore { self.wakeups.room.notify() }
         if self.state.isIdle { self.finishDrain() }
         self.schedule(now: now)
         self.count()

@@ -164,9 +164,9 @@ extension DeliveryEngine {
 
     /// The cluster answered, or took an event.
     func targetAnswered() {
-        self.heardAt = self.loop.nowMilliseconds
-        self.wantsAnswer = false
-        let away = self.health.answered(at: self.surroundings.time.wallMilliseconds)
+        self.target.heardAt = self.loop.nowMilliseconds
+        self.target.wantsAnswer = false
+        let away = self.target.health.answered(at: self.surroundings.time.wallMilliseconds)
         guard self.way == .direct else { return }
         self.showHealth()
         guard let away else { return }
@@ -175,19 +175,19 @@ extension DeliveryEngine {
 
     /// The cluster was asked and did not answer.
     func targetFailed(_ failure: KafkaFailure) {
-        self.health.failed(failure, at: self.surroundings.time.wallMilliseconds)
+        self.target.health.failed(failure, at: self.surroundings.time.wallMilliseconds)
         self.tellHealth()
     }
 
     /// The client met a failure that it goes on trying.
     func clientFailed(_ failure: KafkaFailure) {
-        self.clientFailedAt = self.loop.nowMilliseconds
-        let before = self.health.trouble?.failure.code
-        self.health.heard(failure, at: self.surroundings.time.wallMilliseconds)
-        guard self.way == .direct, self.health.trouble?.failure.code != before else { return }
+        self.target.clientFailedAt = self.loop.nowMilliseconds
+        let before = self.target.health.trouble?.failure.code
+        self.target.health.heard(failure, at: self.surroundings.time.wallMilliseconds)
+        guard self.way == .direct, self.target.health.trouble?.failure.code != before else { return }
         self.tellHealth()
-        self.wantsAnswer = true  // So that its return is seen, though nothing may be sent meanwhile.
-        self.wanted[ProducerSlot.main.rawValue].notify()
+        self.target.wantsAnswer = true  // So that its return is seen, though nothing may be sent meanwhile.
+        self.wakeups.wanted[ProducerSlot.main.rawValue].notify()
     }
 
     /// Tells what is new of the target's trouble: a reason once, not each time it is met again. For both stages of the route the direct one
@@ -195,8 +195,8 @@ extension DeliveryEngine {
     func tellHealth() {
         guard self.way == .direct else { return }
         self.showHealth()
-        guard let trouble = self.health.trouble, trouble.failure != self.troubleTold else { return }
-        self.troubleTold = trouble.failure
+        guard let trouble = self.target.health.trouble, trouble.failure != self.target.told else { return }
+        self.target.told = trouble.failure
         let failure = trouble.failure
         self.logger.warning(
             TargetHealth.message(for: failure, isOfProducers: trouble.isOfProducers),
@@ -207,8 +207,8 @@ extension DeliveryEngine {
     }
 
     private func showHealth() {
-        let (isUp, trouble) = (self.health.isUp, self.health.trouble)
-        if trouble == nil { self.troubleTold = nil }
+        let (isUp, trouble) = (self.target.health.isUp, self.target.health.trouble)
+        if trouble == nil { self.target.told = nil }
         self.metrics.targetUp?.set(isUp == true ? 1 : 0)
         let advice = trouble.flatMap { self.advice.text(for: $0.failure, topic: nil) }
         self.shown.withLock {

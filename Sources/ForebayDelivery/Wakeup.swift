@@ -11,3 +11,14 @@ struct Wakeup {
         self.source.yield()
     }
 }
+
+/// What the tasks of an engine's run wait for, one task each.
+struct Wakeups {
+    let room = Wakeup()
+    let wanted = ProducerSlot.allCases.map { _ in Wakeup() }
+    let limitsWanted = Wakeup()
+    let deaths = Wakeup()
+    let departures = Wakeup()
+    let changes = Wakeup()
+    let ended = Wakeup()
+}

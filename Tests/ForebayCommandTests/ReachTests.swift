@@ -1,3 +1,4 @@
+import ForebayConfig
 import ForebayKafka
 import ForebayRuntime
 import ForebayTestKit

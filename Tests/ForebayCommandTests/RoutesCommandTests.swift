@@ -1,3 +1,4 @@
+import ForebayConfig
 import ForebayCore
 import ForebayRuntime
 import ForebaySpool

@@ -122,7 +122,9 @@ struct AckTests {
         let second = waiters.expect(sequences: [2, 3]) { _ in settled.add("second") }
         first.map(waiters.forget)
         #expect(!waiters.isEmpty)
-        for number in [1, 2, 3] as [UInt64] { waiters.settled(Offset(lane: .spool(.none), number: number), .record(partition: 0, offset: 0)) }
+        for number in [1, 2, 3] as [UInt64] {
+            waiters.settled(Offset(lane: .spool(.none), number: number), .record(partition: 0, offset: 0))
+        }
         #expect(settled.all == ["second"] && waiters.isEmpty && second != nil)
     }
 

@@ -1,3 +1,4 @@
+import ForebayConfig
 import ForebayHTTP
 import ForebayTelemetry
 import ForebayTestKit

@@ -1,3 +1,4 @@
+import ForebayConfig
 import ForebayCore
 import ForebayTelemetry
 import ForebayTestKit

@@ -1,3 +1,5 @@
+import ConfigurationWorld
+import ForebayConfig
 import ForebayTelemetry
 import Foundation
 import Testing

@@ -1,3 +1,5 @@
+import ConfigurationWorld
+import ForebayConfig
 import ForebayTestKit
 import Foundation
 import Testing
@@ -50,7 +52,7 @@ import Testing
             #expect(loaded.warnings.isEmpty, "\(block.page)")
             // What it sets is set, and by it.
             for key in keys {
-                #expect(loaded.settings.contains { $0.key.pattern.first == key && $0.given != nil }, "\(block.page): \(key)")
+                #expect(loaded.settings.contains { $0.key.pattern.first == key && $0.origin != .builtIn }, "\(block.page): \(key)")
             }
             ports[block.page] = loaded.configuration.listeners.health?.address.port ?? ports[block.page]
         }

@@ -1,3 +1,5 @@
+import ConfigurationWorld
+import ForebayConfig
 import ForebayCore
 import ForebayHTTP
 import ForebayKafka
@@ -12,12 +14,12 @@ import Testing
 /// Nodes whose routes are taken out, renamed and put back between their starts.
 @Suite("Routes: removed, renamed, given up", .timeLimit(.minutes(3)))
 struct RemovedRoutesTests {
-    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("forebay-removed-\(UUID().uuidString)").path
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("forebay-removed-\(UUID().uuidString)").path
 
     // MARK: A node
 
     /// - Parameter routes: their topics are called like them, unless said otherwise.
-    private func configuration(_ routes: [String], bootstrap: String = "127.0.0.1:1") throws -> ForebayConfiguration {
+    func configuration(_ routes: [String], bootstrap: String = "127.0.0.1:1") throws -> ForebayConfiguration {
         let lines = routes.map { route in
             let words = route.split(separator: " ").map(String.init)
             let formerly = words.count > 1 ? ", formerly: [\(words.dropFirst().joined(separator: ", "))]" : ""
@@ -39,7 +41,7 @@ struct RemovedRoutesTests {
     }
 
     /// Starts a node, and stops it behind the body.
-    private func run(_ routes: [String], bootstrap: String = "127.0.0.1:1", _ body: (Asking) async throws -> Void) async throws {
+    func run(_ routes: [String], bootstrap: String = "127.0.0.1:1", _ body: (Asking) async throws -> Void) async throws {
         let node = try await Node.start(try self.configuration(routes, bootstrap: bootstrap))
         do {
             try await body(try Asking(node))
@@ -51,11 +53,11 @@ struct RemovedRoutesTests {
     }
 
     /// Sets events aside, and gives others up, as the route's stages would have.
-    private func leave(_ route: String, aside: Int, dead: Int) async throws {
+    func leave(_ route: String, aside: Int, dead: Int) async throws {
         try await NodeFixture.leave(route, in: try self.configuration([route]), aside: aside, dead: dead)
     }
 
-    private func cleanUp() { try? FileManager.default.removeItem(atPath: self.folder) }  // A courtesy.
+    func cleanUp() { try? FileManager.default.removeItem(atPath: self.folder) }  // A courtesy.
 
     // MARK: Removed
 
@@ -186,152 +188,10 @@ struct RemovedRoutesTests {
             #expect(lags == [0, 2, 5])
         }
     }
-
-    // MARK: Renamed
-
-    @Test("former names: backlog, what is set aside and dead letters go over once, there and back, and all of it is delivered")
-    func formerNames() async throws {
-        try #require(KafkaConsumer.isAvailable, "kcat is not installed")
-        defer { self.cleanUp() }
-        try await self.run(["one", "two", "other"]) { node in
-            for (topic, count) in [("one", 5), ("two", 7), ("other", 2)] { try await node.post(topic, count) }
-        }
-        try await self.leave("one", aside: 3, dead: 2)
-        try await self.leave("two", aside: 4, dead: 0)
-        try await self.run(["other", "new one two"]) { node in
-            try await node.post("new", 1)
-            let routes = try await node.routes("status", "routes")
-            #expect(routes.map { $0["route"] as? String } == ["other", "new"])
-            #expect(routes.map { $0["lag_events"] as? Int } == [2, 13])
-            #expect(routes.map { $0["set_aside_events"] as? Int } == [0, 7], "in two logs")
-            #expect(routes.map { $0["dead_letters"] as? Int } == [0, 2])
-        }
-        // Back under the first name; and the second is a route of its own again, which takes back what is left of it.
-        try await self.run(["two", "one new", "other"]) { node in
-            let routes = try await node.routes("status", "routes")
-            #expect(routes.map { $0["route"] as? String } == ["two", "one", "other"])
-            #expect(routes.map { $0["lag_events"] as? Int } == [7, 6, 2])
-            #expect(routes.map { $0["set_aside_events"] as? Int } == [4, 3, 0])
-            #expect(routes.map { $0["dead_letters"] as? Int } == [0, 2, 0])
-        }
-        let cluster = try KafkaMockCluster()
-        for topic in ["one", "two", "other", "new", "aside-one", "aside-two"] { cluster.create(topic: topic, partitions: 1) }
-        try await self.run(["other", "last one", "two"], bootstrap: cluster.bootstrap) { node in
-            #expect(
-                await eventually(within: .seconds(30)) {
-                    let routes = (try? await node.routes("status", "routes")) ?? []
-                    return routes.count == 3 && routes.allSatisfy { $0["lag_events"] as? Int == 0 && $0["set_aside_events"] as? Int == 0 }
-                })
-        }
-        for (topic, count) in [("one", 5), ("two", 7), ("other", 2), ("new", 1), ("aside-one", 3), ("aside-two", 4)] {
-            let values = try await KafkaConsumer(bootstrap: cluster.bootstrap).read(topic).compactMap(\.value)
-            #expect(values.count == count && Set(values).count == count, "\(topic): \(values)")
-        }
-        #expect(FileManager.default.fileExists(atPath: self.folder + "/deadletters/last/segments"))
-    }
-
-    @Test("two routes of which one was the other's former name: each delivers its own, once, in either order", arguments: [false, true])
-    func formerNameInUse(isReversed: Bool) async throws {
-        try #require(KafkaConsumer.isAvailable, "kcat is not installed")
-        defer { self.cleanUp() }
-        try await self.run(["a"]) { try await $0.post("a", 3) }
-        try await self.run(["b a"]) { try await $0.post("b", 2) }
-        let cluster = try KafkaMockCluster()
-        for topic in ["a", "b"] { cluster.create(topic: topic, partitions: 1) }
-        try await self.run(isReversed ? ["b", "a"] : ["a", "b"], bootstrap: cluster.bootstrap) { node in
-            try await node.post("a", 1)
-            try await node.post("b", 1)
-            #expect(
-                await eventually(within: .seconds(30)) {
-                    ((try? await node.routes("status", "routes")) ?? []).map { $0["lag_events"] as? Int } == [0, 0]
-                })
-        }
-        for (topic, count) in [("a", 4), ("b", 3)] {
-            let values = try await KafkaConsumer(bootstrap: cluster.bootstrap).read(topic).compactMap(\.value)
-            #expect(values.count == count, "\(topic): \(values)")
-        }
-    }
-
-    // MARK: Damage
-
-    @Test("what is damaged in the spool and in every side log, also a removed route's, is in status with what to do")
-    func alarms() async throws {
-        defer { self.cleanUp() }
-        try await self.run(["a", "b"]) { node in
-            try await node.post("a", 2)
-            try await node.post("b", 3)
-        }
-        try await self.leave("a", aside: 2, dead: 1)
-        try await self.leave("b", aside: 3, dead: 2)
-        func damage(_ path: String, _ body: (inout Data) -> Void) throws {
-            let url = URL(filePath: "\(self.folder)/\(path)")
-            var bytes = try Data(contentsOf: url)
-            body(&bytes)
-            try bytes.write(to: url)
-        }
-        try damage("spool/cursors/forward.a") { $0 = Data("garbage".utf8) }
-        try damage("setaside/a/units") { $0.replaceSubrange(0..<$0.count, with: Data(count: $0.count)) }
-        let letters = try FileManager.default.contentsOfDirectory(atPath: self.folder + "/deadletters/b/segments").first {
-            $0.hasSuffix(".segment")
-        }
-        try damage("deadletters/b/segments/\(try #require(letters))") { $0[8192 + 100] ^= 1 }
-        try await self.run(["a"]) { node in
-            // What can't be read is noticed when somebody reads it.
-            _ = try await node.text("/admin/v1/deadletters?route=b")
-            let alarms = try await node.routes("status", "alarms")
-            let spool = try #require(alarms.first { $0["log"] as? String == "spool" })
-            #expect((spool["file"] as? String)?.hasSuffix("cursors/forward.a") == true && spool["lost_end"] is NSNull)
-            #expect((spool["advice"] as? String)?.contains("nothing is lost") == true && (spool["noticed_at"] as? String ?? "") > "2026")
-            let aside = try #require(alarms.first { $0["log"] as? String == "setaside/a" })
-            #expect((aside["file"] as? String)?.hasSuffix("setaside/a/units") == true)
-            let dead = try #require(alarms.first { $0["log"] as? String == "deadletters/b" })
-            #expect(dead["lost_first"] as? Int == 0 && dead["lost_end"] as? Int == 2)
-            #expect((dead["advice"] as? String)?.contains("after-damage.md") == true)
-            let metrics = try await node.text("/metrics")
-            #expect(metrics.contains("forebay_buffer_corruption_total \(alarms.count)"), "\(alarms)")
-        }
-    }
-
-    @Test("a log that is gone as a whole is in status, of a removed route, too; nobody is told that nothing is lost")
-    func logsGone() async throws {
-        defer { self.cleanUp() }
-        try await self.run(["a", "b"]) { node in try await node.post("a", 2) }
-        try await self.leave("a", aside: 2, dead: 1)
-        try await self.leave("b", aside: 3, dead: 2)
-        for name in ["spool", "setaside/a", "deadletters/b"] { try FileManager.default.removeItem(atPath: "\(self.folder)/\(name)") }
-        try await self.run(["a"]) { node in
-            let alarms = try await node.routes("status", "alarms")
-            let files = alarms.compactMap { ($0["file"] as? String)?.dropFirst(self.folder.count + 1) }.sorted()
-            #expect(files == ["deadletters/b", "setaside/a", "spool"])
-            for alarm in alarms {
-                #expect((alarm["what"] as? String)?.contains("gone") == true)
-                #expect((alarm["advice"] as? String)?.hasPrefix("what waited in it is lost, unless it is had back") == true)
-            }
-            try await node.post("a", 1)
-        }
-        for count in [3, 0] {
-            try await self.run(["a"]) { node in
-                let alarms = try await node.routes("status", "alarms")
-                #expect(alarms.count == count, "until somebody acknowledges it")
-            }
-            _ = try StoppedNode(directory: self.folder, configuration: nil).acknowledgeAlarms(log: nil)
-        }
-    }
-
-    @Test("a spool whose lock was taken away accepts nothing, and says why")
-    func lockGone() async throws {
-        defer { self.cleanUp() }
-        try await self.run(["a"]) { node in
-            try await node.post("a", 1)
-            try FileManager.default.removeItem(atPath: self.folder + "/spool/lock")
-            #expect(await eventually { (try? await node.status(posting: "a")) == 503 })
-            #expect(try await node.text("/readyz").contains("was removed"))
-        }
-    }
 }
 
 /// Asks a node, on a thread of its own: the client blocks.
-private actor Asking {
+actor Asking {
     private let thread = ThreadExecutor(label: "asking")
     private var admin: HTTPClient
     private var ingest: HTTPClient

@@ -1,3 +1,5 @@
+import ConfigurationWorld
+import ForebayConfig
 import ForebayCore
 import ForebayHTTP
 import ForebayKafka

@@ -1,3 +1,5 @@
+import ConfigurationWorld
+import ForebayConfig
 import ForebayKafka
 import ForebaySpool
 import ForebayTestKit

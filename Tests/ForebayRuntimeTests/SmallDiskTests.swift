@@ -1,3 +1,4 @@
+import ForebayConfig
 import ForebayTelemetry
 import ForebayTestKit
 import Foundation

@@ -10,6 +10,7 @@ enum Layers {
         ["ForebayDelivery"],
         ["ForebayIngest", "ForebayBuffer", "ForebayFailover", "ForebayForward", "ForebayMirror", "ForebayArchive"],
         ["ForebayAdmin"],
+        ["ForebayConfig"],
         ["ForebayRuntime"],
         ["forebay"],
     ]
@@ -17,8 +18,10 @@ enum Layers {
     /// Beside everything; tests alone may import it, and it must not know a stage.
     static let testKit = "ForebayTestKit"
 
-    /// What measures, and what simulates: they stand above everything and may use it all.
-    static func isBenchmark(_ target: String) -> Bool { target.hasSuffix("Benchmark") || target == "Simulation" }
+    /// What measures, what simulates, and what tests are made with: they stand above everything and may use it all.
+    static func isAbove(_ target: String) -> Bool {
+        target.hasSuffix("Benchmark") || ["Simulation", "ConfigurationWorld"].contains(target)
+    }
 
     /// C has one door.
     static let doors = [
@@ -39,7 +42,7 @@ enum Layers {
         if let door = Self.doors[module] {
             return door == target ? nil : "\(module) has one importer, \(door)"
         }
-        if Self.isBenchmark(target) { return nil }
+        if Self.isAbove(target) { return nil }
         guard let row = Self.row(of: module) else { return "\(module) has no place in the layers" }
         if target == Self.testKit {
             return row < Self.rows.firstIndex { $0.contains("ForebayDelivery") }!

@@ -72,6 +72,23 @@ struct SourceFile {
 enum Tree {
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
+    /// Every file and folder of the repository, what git and builds keep for themselves apart.
+    static let entries: Set<String> = {
+        var found: Set<String> = []
+        let walk = FileManager.default.enumerator(at: Self.root, includingPropertiesForKeys: nil)
+        while let entry = walk?.nextObject() as? URL {
+            let path = String(entry.path.dropFirst(Self.root.path.count + 1))
+            if [".git", ".build"].contains(path) { walk?.skipDescendants() } else { found.insert(path) }
+        }
+        return found
+    }()
+
+    /// The pages, by path.
+    static func pages() throws -> [String: String] {
+        let paths = Self.entries.filter { $0.hasSuffix(".md") }
+        return Dictionary(uniqueKeysWithValues: try paths.map { ($0, try Self.text($0)) })
+    }
+
     static func text(_ path: String) throws -> String {
         try String(contentsOf: Self.root.appendingPathComponent(path), encoding: .utf8)
     }

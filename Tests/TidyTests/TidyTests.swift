@@ -30,6 +30,30 @@ struct TidyTests {
         #expect(MetricNames.differences(made: made, told: MetricNames.told(in: try Tree.text("docs/reference/metrics.md"))) == [])
     }
 
+    @Test("every link of a page leads somewhere, to a heading too")
+    func links() throws {
+        let pages = try Tree.pages()
+        #expect(pages.count > 15 && pages.values.contains { $0.contains("](") }, "the pages were not found")
+        for violation in Pages.brokenLinks(pages, Tree.entries) { Issue.record("\(violation)") }
+    }
+
+    @Test("every path that a page or a script tells is there")
+    func paths() throws {
+        let scripts = Tree.entries.filter { path in
+            ["c", "h", "py"].contains { path.hasSuffix("." + $0) } || ["dev/", ".ci/"].contains { path.hasPrefix($0) }
+        }
+        #expect(scripts.count > 50, "the scripts were not found")
+        let told = try scripts.map { ($0, try Tree.text($0)) } + Tree.pages()
+        for violation in told.flatMap({ Pages.missingPaths($0, Pages.told($0, $1), Tree.entries) }) { Issue.record("\(violation)") }
+    }
+
+    @Test("every ``name`` in a comment is declared")
+    func references() throws {
+        let files = try Tree.files(under: "Sources", "Tests", "Benchmarks")
+        let declarations = Declarations(files)
+        for violation in files.flatMap(declarations.dangling) { Issue.record("\(violation)") }
+    }
+
     @Test("every target under Sources has a place in the layers")
     func everyTarget() throws {
         let targets = Set(try Tree.files(under: "Sources").map(\.target)).subtracting([Layers.testKit])
@@ -48,7 +72,18 @@ struct TidyTests {
         let files = try Tree.files(under: "Sources", "Tests")
         let paths = Set(files.map(\.path))
         for path in Excuses.sleeping.keys { #expect(paths.contains(path)) }
-        for path in Excuses.length.keys { #expect(paths.contains(path)) }
+        for path in Excuses.length {
+            let file = try #require(files.first { $0.path == path }, "\(path) is not there any more: take its excuse away")
+            #expect(file.lines.count > Rules.longest, "\(path) is short enough: take its excuse away")
+        }
+        let owners = files.filter { $0.path.hasPrefix("Sources/") }.flatMap(StoredProperties.owners)
+        let counts = Dictionary(owners.map { ($0.name, $0.count) }, uniquingKeysWith: max)
+        #expect(counts.count > 50, "the types were not found")
+        for (name, most) in Excuses.storedProperties {
+            let count = counts[name] ?? 0
+            #expect(count > Rules.mostStored, "\(name) is small enough: take its excuse away")
+            #expect(count >= most, "\(name) has become smaller: lower its excuse to \(count)")
+        }
         for target in Excuses.foundation.keys { #expect(files.contains { $0.target == target }) }
     }
 }

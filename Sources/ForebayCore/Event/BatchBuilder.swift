@@ -1,32 +1,5 @@
 import Glibc
 
-/// What a builder is told of one event. The pointers need to live during the call only.
-package struct EventFields {
-    package var topic: UnsafeRawBufferPointer
-    package var key: UnsafeRawBufferPointer?
-    /// None: a tombstone.
-    package var value: UnsafeRawBufferPointer?
-    /// The producer's own id, at most 255 bytes; empty: derived.
-    package var id = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// Milliseconds since 1970.
-    package var timestamp: Int64
-    package var partition: Int32?
-    /// Encoded as ``RecordLayout`` says.
-    package var headers = UnsafeRawBufferPointer(start: nil, count: 0)
-
-    package init(topic: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer?, timestamp: Int64) {
-        self.topic = topic
-        self.value = value
-        self.timestamp = timestamp
-    }
-
-    /// The size of the record that ``BatchBuilder/append(_:)`` will write.
-    package var recordSize: Int {
-        RecordLayout.fixed + (self.key == nil ? 0 : 4) + (self.partition == nil ? 0 : 4) + (self.headers.isEmpty ? 0 : 4)
-            + self.topic.count + self.id.count + (self.key?.count ?? 0) + self.headers.count + (self.value?.count ?? 0)
-    }
-}
-
 /// Gathers events of one route into one run of bytes; what it holds becomes a ``Batch`` without a copy, unless it is little.
 package struct BatchBuilder: ~Copyable {
     /// A place to go back to, when a request turns out to be bad in the middle.
@@ -121,9 +94,4 @@ package struct BatchBuilder: ~Copyable {
         memcpy(grown.base, self.slab.base, self.byteCount)
         self.slab = grown
     }
-}
-
-extension SpoolID {
-    /// Of a batch that no spool has numbered yet.
-    package static let none = [UInt8](repeating: UInt8(ascii: "0"), count: Self.length).withUnsafeBytes { SpoolID(characters: $0) }
 }

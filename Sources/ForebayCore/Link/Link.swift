@@ -1,15 +1,5 @@
 import Synchronization
 
-/// What `offer` answers.
-package enum Offer: Sendable {
-    case accepted
-    case full
-    case finished
-}
-
-/// The other side of a link has ended: rewind to the cursor and ask for a new link.
-package struct LinkFinished: Error, Sendable {}
-
 /// Carries elements from one stage to the next: bounded in bytes, pulled, with an `AsyncStream` as its face.
 ///
 /// - A cancelled sender's element is *not* queued. A cancelled consumer loses nothing, and the link stays open.

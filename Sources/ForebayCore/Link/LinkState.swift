@@ -1,9 +1,3 @@
-/// What travels over a link: its bound counts bytes.
-package protocol Weighted: Sendable {
-    /// In bytes.
-    var weight: Int { get }
-}
-
 /// Decides for a ``Link``: who may queue, who must wait, who is woken.
 ///
 ///     open --finish--> finishing --last element taken--> finished

@@ -1,14 +1,5 @@
 import Synchronization
 
-/// How the target cluster settled one event.
-package enum Settlement: Sendable, Equatable {
-    case record(partition: Int32, offset: Int64)
-    /// In the dead letters, with the error's name and the number under which it stands there.
-    case dead(code: String, letter: UInt64)
-
-    package var isRefusal: Bool { if case .dead = self { true } else { false } }
-}
-
 /// The requests that wait for Kafka (`?ack=kafka`), by sequences of the spool. Bounded; survives a restart of any stage.
 package final class DeliveryWaiters: Sendable {
     private final class Request: Sendable {

@@ -22,9 +22,3 @@ package protocol StageLoop: AnyObject, Sendable {
     @discardableResult
     func timer(every milliseconds: Int, _ body: @escaping () -> Void) -> LoopTimer
 }
-
-/// Runs until it is cancelled, or once, whether or not anyone keeps a reference.
-package protocol StageTimer: AnyObject {
-    /// On the loop; harmless when called again.
-    func cancel()
-}

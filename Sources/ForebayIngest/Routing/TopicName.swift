@@ -14,6 +14,9 @@ package enum TopicName {
         return name.withUTF8 { self.isValid(UnsafeRawBufferPointer($0)) }
     }
 
+    /// Of a topic's name, or of the beginning of one.
+    package static func hasValidCharacters(_ text: String) -> Bool { !text.isEmpty && text.utf8.allSatisfy(self.isAllowed) }
+
     /// Kafka's own topics, such as `__consumer_offsets`: whoever writes there breaks the cluster.
     static func isReserved(_ name: UnsafeRawBufferPointer) -> Bool {
         name.count >= 2 && name[0] == UInt8(ascii: "_") && name[1] == UInt8(ascii: "_")

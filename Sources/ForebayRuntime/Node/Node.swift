@@ -1,5 +1,6 @@
 import ForebayAdmin
 import ForebayBuffer
+package import ForebayConfig
 package import ForebayCore
 import ForebayDelivery
 import ForebayHTTP

@@ -1,3 +1,4 @@
+package import ForebayConfig
 import ForebayCore
 import ForebayHTTP
 import ForebayKafka

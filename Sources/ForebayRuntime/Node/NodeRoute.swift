@@ -1,4 +1,5 @@
 import ForebayBuffer
+import ForebayConfig
 import ForebayCore
 import ForebayDelivery
 import ForebayForward

@@ -1,3 +1,4 @@
+import ForebayConfig
 import ForebayDelivery
 
 /// What of one route is set aside: in its own log, and in those that it left under former names and could not make its own. Each log has

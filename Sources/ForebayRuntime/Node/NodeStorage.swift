@@ -1,4 +1,5 @@
 import ForebayBuffer
+package import ForebayConfig
 package import ForebayCore
 import ForebayNet
 package import ForebaySpool

@@ -1,5 +1,6 @@
 import ForebayAdmin
 import ForebayBuffer
+import ForebayConfig
 import ForebayCore
 import ForebayDelivery
 import ForebaySpool

@@ -1,4 +1,5 @@
 import ForebayAdmin
+package import ForebayConfig
 package import ForebayCore
 import ForebaySpool
 import ForebayTelemetry

@@ -12,7 +12,7 @@ import ForebayCore
 ///       segments/prepared-<n>         the next segment, filled with zeros in the background
 ///       segments/new-<n>              a segment that has no name yet
 ///       quarantine/                   what can't be read, until removed by hand
-///       units                         in a set-aside log only: the table of its units, see ``UnitSlot``
+///       units                         in a set-aside log only: the table of its units, see ``UnitIdentity``
 ///
 /// A segment: the header in two copies, a block of 4096 bytes each; groups; and once sealed a footer. Groups and footer begin at
 /// multiples of 4096, so a group never touches a block that holds acknowledged data. A group is the frames of one sync.

@@ -2,7 +2,7 @@ import ForebayCore
 import Glibc
 import Synchronization
 
-/// The units of a set-aside log and where each one's cursor stands: in memory, and in the file `units` (``UnitSlot`` has the layout).
+/// The units of a set-aside log and where each one's cursor stands: in memory, and in the file `units` (``UnitIdentity`` has the layout).
 ///
 /// One descriptor for any number of units. A cursor that moves is one small write on the calling thread, an event loop, and never
 /// waits for a sync: that is the keeper's, some 100 ms later, and what holds a segment is the synced place.

@@ -1,3 +1,4 @@
+import ForebayConfig
 import ForebayRuntime
 
 /// Every command there is. Help and docs/reference/cli.md are made from it; `dev/docs` writes the page anew.

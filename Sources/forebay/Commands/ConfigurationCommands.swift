@@ -1,3 +1,4 @@
+import ForebayConfig
 import ForebayRuntime
 import ForebayTelemetry
 

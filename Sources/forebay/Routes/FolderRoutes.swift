@@ -1,3 +1,4 @@
+import ForebayConfig
 import ForebayRuntime
 
 /// In the folder of a node that is down.

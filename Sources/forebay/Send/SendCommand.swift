@@ -1,5 +1,6 @@
 import ForebayCore
 import ForebayHTTP
+import ForebayIngest
 import ForebayRuntime
 import Glibc
 

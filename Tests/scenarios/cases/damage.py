@@ -1,4 +1,4 @@
-"""Files of the spool damaged, lost or strange at a start: all that is left arrives, what does not is named, no id is given out twice, nothing crashes.
+"""Files of the spool damaged, lost or strange at a start: all that is left arrives, what does not is named, no id is given twice, nothing crashes.
 
 Each case has a node of its own with two routes: a backlog is built while Kafka is away, the node ends, something happens to its files, and it starts
 with Kafka there. What is then missing must lie in the ranges that status names, and the alarm metric must have risen. A round is every case.

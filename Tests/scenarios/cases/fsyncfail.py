@@ -1,6 +1,7 @@
 """A sync or a write of the spool fails (strace injects EIO): no 2xx for what was not durable, the process exits, a restart mends, 0 lost.
 
-Round by round another call fails, a sync, a write (the spool syncs by O_DSYNC) or either; the n-th, drawn by the seed; alone or together with all that follow.
+Round by round another call fails, a sync, a write (the spool syncs by O_DSYNC) or either; the n-th, drawn by the seed; alone or together
+with all that follow.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Killed at random instants under load, with five routes that change: nothing acknowledged is lost, every request is whole or absent, keys stay in order.
+"""Killed at random instants under load, with five routes that change: nothing acknowledged is lost, requests are whole or absent, keys stay in order.
 
 The load never stops; forebay is killed (SIGKILL) between 20 ms and 1.5 s after it was started, ready or not, and started again at once.
 In every fourth cycle the cluster in use is frozen from the start to the kill, so that cursors lag far behind. Before every second start the routes

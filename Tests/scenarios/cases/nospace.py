@@ -1,4 +1,4 @@
-"""No space at the wrong moment: a disk that somebody else fills and frees, a start on a full one, a roll that finds none: it refuses, delivers, and goes on.
+"""No space at the wrong moment: a disk that others fill and free, a start on a full one, a roll that finds none: it refuses, delivers, goes on.
 
 Each case has a node of its own with three routes, one of them idle, on an ext4 image of its own (needs root and loop devices) where the disk is what
 runs full. A round is every case.
@@ -40,7 +40,8 @@ class Trial:
         self.topics = [f"{name}-{route}" for route in ROUTES]
         for topic in self.topics:
             kafka.create(topic, 3)
-        self.node = rig.node(kafka, data=mount / name, spool={"max_size": "10GiB", "segment": "4MiB"}, topics={t: {"key": "$.k"} for t in self.topics},
+        self.node = rig.node(kafka, data=mount / name, spool={"max_size": "10GiB", "segment": "4MiB"},
+                             topics={t: {"key": "$.k"} for t in self.topics},
                              routes={route: {"topics": [t], "forward": {"to": "main"}} for route, t in zip(ROUTES, self.topics)}).away()
         self.node.configuration["shutdown"] = {"timeout": "1s"}
         self.loads = [rig.load(self.node, topic, batch=5, connections=2, pause=10) for topic in self.topics[:2]]

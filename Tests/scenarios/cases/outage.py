@@ -1,7 +1,7 @@
 """Both clusters stopped under load: every POST answers 202 until the spool is full, then 503 with Retry-After; Kafka back, all drains by itself.
 
-A round is one outage, ten seconds longer than the spool takes to be full. Every second one ends with restarts: with other routes, then with all again.
-Until the clusters are back one route is idle, one set aside, and one far behind.
+A round is one outage, ten seconds longer than the spool takes to be full. Every second one ends with restarts: with other routes, then
+with all again. Until the clusters are back one route is idle, one set aside, and one far behind.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Thousands of events in a row are refused for good, for three reasons at once: the sound topics of their route keep their rate, all of them die in order.
+"""Thousands of events in a row are refused for good, for three reasons at once: the sound topics of their route keep their rate, all die in order.
 
 A round posts a run of each kind, keyed over several partitions and without a key, and some good ones behind it, which must arrive.
 """

@@ -56,7 +56,8 @@ def refusing(rig, node, every, part):
     others = {path.name for path in node.data.glob("*/*/segments/*")}
     names = {Path(path).name for path in node.segments()[:-1]} - others
     paths = [word for name in sorted(names) for word in ("-P", name)]
-    return tracing.attached(rig, node, rig.folder / f"trace-{part}", "-e", "trace=openat", "-e", f"inject=openat:error=EMFILE:when={every}+{every}", *paths)
+    fault = f"inject=openat:error=EMFILE:when={every}+{every}"
+    return tracing.attached(rig, node, rig.folder / f"trace-{part}", "-e", "trace=openat", "-e", fault, *paths)
 
 
 def restarts(node):

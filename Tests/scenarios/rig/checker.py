@@ -63,7 +63,8 @@ class Checker:
     """Feed `see` with every record, each partition in the order of its offsets, and `bury` with the dead letters; then `verdict`."""
 
     def __init__(self, requests, copies=1, window=None, topics=None):
-        """`copies`: how many of an event can be explained: one for each start of the product or of its producer. `window`: bytes in flight, None for no bound on a repeat's distance.
+        """`copies`: how many of an event can be explained: one for each start of the product or of its producer.
+        `window`: bytes in flight, None for no bound on a repeat's distance.
         `topics`: from the producer's topic to the one in Kafka, where they differ."""
         self.requests, self.most, self.window, self.topics = requests, copies, window, topics or {}
         self.result = Verdict()

@@ -97,7 +97,8 @@ class World:
         until("it has started", lambda: self.node.alive() and self.node.get("/startupz")[0] == 200, 60)
 
     def interlude(self, keeping=("steady",)):
-        """Once with other routes, then with all of them; the clusters serve. What is there is delivered, what a removed route held when it is back."""
+        """Once with other routes, then with all of them; the clusters serve. What is there is delivered,
+        what a removed route held when it is back."""
         self.change(keeping)
         self.restart()
         self.settle()

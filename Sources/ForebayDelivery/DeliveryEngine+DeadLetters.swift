@@ -1,0 +1,93 @@
+import ForebayCore
+import ForebayKafka
+import ForebayTelemetry
+
+/// What brokers refused for good.
+extension DeliveryEngine {
+    /// So many dead letters at most are written at once, and fewer no more often.
+    private static let burials = 64, burialInterval: UInt64 = 100  // ms.
+
+    /// Writes dead letters. Only when they are durable may the cursor pass the events. The first one at once; those that come soon after it
+    /// together, for a group takes a block of the disk at least.
+    func buryTheDead() async {
+        var failures = 0, writtenAt: UInt64 = 0
+        for await _ in self.wakeups.deaths.stream {
+            while !self.state.actions.deaths.isEmpty {
+                let passed = self.loop.nowMilliseconds - writtenAt
+                if writtenAt > 0, passed < Self.burialInterval, self.state.actions.deaths.count < Self.burials {
+                    try? await self.surroundings.time.sleep(milliseconds: Int(Self.burialInterval - passed))  // Cancelled: see below.
+                    if Task.isCancelled { return }
+                }
+                let deaths = self.nextDeaths()
+                let letters = deaths.map(self.letter)
+                do throws(ForebayError) {
+                    let numbers = try await self.deadLetters.append(letters)
+                    self.state.actions.deaths.removeFirst(deaths.count)
+                    self.hasRoom(for: .deadLetters)
+                    (failures, writtenAt) = (0, self.loop.nowMilliseconds)
+                    for (index, death) in deaths.enumerated() { self.buried(death, letters[index], number: numbers[index]) }
+                } catch {
+                    self.logger.error("dead letters can't be written; the cursor waits", ["route": self.route, "error": "\(error)"])
+                    self.wantsRoom(for: .deadLetters, error)
+                    failures += 1
+                    if Self.asksAgain(after: failures) { self.askAgain() }
+                    // Cancelled: the loop above ends.
+                    try? await self.surroundings.time.sleep(milliseconds: 1000)
+                }
+                if Task.isCancelled { return }
+                self.turn()
+            }
+        }
+    }
+
+    /// What there is no room for as dead letters need not be any: their topic may have been mended meanwhile.
+    private func askAgain() {
+        guard self.way == .direct else { return }
+        let now = self.loop.nowMilliseconds
+        let dead = self.state.actions.deaths.map(\.flight)
+        self.state.actions.deaths = []
+        self.exchangeSetAside(now: now)
+        let topics = self.state.comeBack(dead, isAlone: true)
+        self.seeChanges()
+        for topic in topics { self.state.placeBack(topic, now: now) }
+    }
+
+    /// What goes into the log together: bounded in bytes, too, for what is refused is mostly large, and a group needs room in one segment.
+    private func nextDeaths() -> [DeliveryActions.Death] {
+        var bytes = 0
+        let deaths = self.state.actions.deaths.prefix(Self.burials).prefix { death in
+            let isFirst = bytes == 0
+            bytes += Int(self.state.window[UInt32(truncatingIfNeeded: death.flight)].bytes)
+            return isFirst || bytes <= self.settings.setAsideGroup
+        }
+        return Array(deaths)
+    }
+
+    private func letter(_ death: DeliveryActions.Death) -> DeadLetter {
+        let flight = UInt32(truncatingIfNeeded: death.flight)
+        let event = self.state.window.event(of: flight)
+        let offset = self.state.window.offset(of: flight)
+        let id =
+            if event.id.isEmpty, let origin = self.state.window.origin(of: flight) {
+                EventID.text(origin: origin, sequence: offset.number)
+            } else {
+                String(decoding: event.id, as: UTF8.self)
+            }
+        return DeadLetter(
+            topic: String(decoding: event.topic, as: UTF8.self), code: "\(death.code)", reason: death.reason, eventID: id, offset: offset,
+            record: Array(event.record))
+    }
+
+    private func buried(_ death: DeliveryActions.Death, _ letter: DeadLetter, number: UInt64) {
+        self.state.buried(death.flight)
+        self.metrics.died(letter.topic, code: letter.code)
+        self.waiters.settled(letter.offset, .dead(code: letter.code, letter: number))
+        let advice = self.advice.text(for: KafkaFailure(death.code), topic: letter.topic) ?? ""
+        self.logger.warning(
+            "event refused for good, it is in the dead letters",
+            [
+                "route": self.route, "topic": letter.topic, "id": letter.eventID, "code": letter.code, "reason": letter.reason,
+                "advice": advice,
+            ])
+    }
+}

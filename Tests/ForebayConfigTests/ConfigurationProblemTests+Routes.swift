@@ -1,0 +1,93 @@
+import ConfigurationWorld
+import Testing
+
+@testable import ForebayConfig
+
+/// Routes and topics that can't be meant, or not together.
+extension ConfigurationProblemTests {
+    @Test func routesThatCollide() {
+        let text = """
+            version: 1
+            clusters: { main: { properties: { bootstrap.servers: k } } }
+            routes:
+              a: { topics: [orders, "pay.*", orders], forward: { to: main } }
+              b: { topics: ["pay.*", "or ders", "*"], forward: { to: main, fallback: main } }
+              c: { topics: [], forward: { to: main }, mirror: { to: main } }
+              "not a name": { topics: [x], forward: { to: main } }
+            """
+        #expect(
+            ConfigurationWorld(files: ["f": text]).problems(["f"]) == [
+                "f:4:34 routes.a.topics: \"orders\" is taken by this route already, at f:4:17",
+                "f:5:26 routes.b.topics: expected a topic, a prefix such as \"payments.*\", or \"*\", found \"or ders\"",
+                "f:5:64 routes.b.forward.fallback: not supported yet: A second cluster for when the first is down",
+                "f:6:16 routes.c.topics: an empty list takes no topic",
+                "f:6:43 routes.c.mirror: not supported yet: A copy in a backup cluster",
+                "f:7:3 routes.not a name: not a name (letters, digits, '_', '-', at most 64)",
+            ])
+        let second = text.replacing("\"or ders\", ", with: "")
+        #expect(
+            ConfigurationWorld(files: ["f": second]).problems(["f"]).contains(
+                "f:5:17 routes.b.topics: \"pay.*\" is taken by route a already, at f:4:25"))
+    }
+
+    @Test func topicsThatNoRouteTakes() {
+        let text = """
+            version: 1
+            clusters: { main: { properties: { bootstrap.servers: k } } }
+            routes: { a: { topics: [orders, "pay.*"], forward: { to: main } } }
+            topics: { order: { key: $.id }, pay.eu: { key: $.id }, orders: {} }
+            """
+        #expect(
+            ConfigurationWorld(files: ["f": text]).problems(["f"]) == [
+                "f:4:11 topics.order: no route takes this topic; did you mean \"orders\"?"
+            ])
+    }
+
+    @Test func routesAreFolders() throws {
+        func text(_ name: String) -> String { minimal.replacing("default:", with: "\"\(name)\":") }
+        for name in [".", "..", "a/b", "a b", String(repeating: "x", count: 65)] {
+            let found = ConfigurationWorld(files: ["f": text(name)]).problems(["f"])
+            #expect(
+                found.contains { $0.hasPrefix("f:5:3 routes") && $0.hasSuffix("not a name (letters, digits, '_', '-', at most 64)") },
+                "\(name)")
+        }
+        // Those with a dot exist, so they go on.
+        let dotted = try ConfigurationWorld(files: ["f": text("team.orders")]).load(["f"])
+        #expect(dotted.configuration.routes.map(\.name) == ["team.orders"])
+        #expect(
+            dotted.warnings.map(\.description) == [
+                "f:5:3 routes.team.orders: a route's name should be of letters, digits, '_' and '-' alone; "
+                    + "give it another, and this one under formerly"
+            ])
+        #expect(try ConfigurationWorld(files: ["f": text("Team_1-x")]).load(["f"]).warnings.isEmpty)
+    }
+
+    private static func routes(_ a: String, _ b: String) -> String {
+        """
+        version: 1
+        clusters: { main: { properties: { bootstrap.servers: k } } }
+        routes:
+          a: { topics: [x], forward: { to: main }, formerly: \(a) }
+          b: { topics: [y], forward: { to: main }, formerly: \(b) }
+        """
+    }
+
+    @Test func formerNames() throws {
+        let loaded = try ConfigurationWorld(files: ["f": Self.routes("[old, older.one]", "[]")]).load(["f"])
+        #expect(loaded.configuration.routes.map(\.formerly) == [["old", "older.one"], []])
+        #expect(try load("").configuration.routes[0].formerly.isEmpty)
+        #expect(try load("", set: ["routes.default.formerly=x,y"]).configuration.routes[0].formerly == ["x", "y"])
+    }
+
+    @Test(arguments: [
+        ("[b]", "[]", "f:4:55 routes.a.formerly: \"b\" is a route still; rename that one first, or take it out"),
+        ("[a]", "[]", "f:4:55 routes.a.formerly: \"a\" is a route still; rename that one first, or take it out"),
+        ("[old]", "[new, old]", "f:5:60 routes.b.formerly: \"old\" is taken over by route a already"),
+        ("[]", "[old, old]", "f:5:60 routes.b.formerly: \"old\" stands here twice"),
+        ("[..]", "[]", "f:4:55 routes.a.formerly: \"..\" is not a name (letters, digits, '_', '-', at most 64)"),
+        ("old", "[]", "f:4:54 routes.a.formerly: expected a list of routes' names, found \"old\""),
+    ])
+    func formerNamesThatCannotBe(_ a: String, _ b: String, _ problem: String) {
+        #expect(ConfigurationWorld(files: ["f": Self.routes(a, b)]).problems(["f"]) == [problem])
+    }
+}

@@ -1,0 +1,72 @@
+import Testing
+
+/// What points somewhere.
+extension PlantedTests {
+    @Test("links that lead nowhere, to no file or no heading")
+    func links() {
+        let pages = [
+            "README.md": """
+            # One `two`: three's, [four](docs/a.md)
+            ## Again
+            ## Again
+            [a](docs/a.md) [b](docs/a.md#a-b) [c](docs) [d](#again-1) [e](https://example.org/no) [f](#one-two-threes-four)
+            [g](docs/b.md)
+            [h](docs/a.md#b)
+            ```
+            [in a block](nowhere)
+            ```
+            [i](#again-2) ![j](docs/a.png)
+            """,
+            "docs/a.md": "# A b\n```\n# B\n```\n[up](../README.md#again) [beside](./a.md)\n[k](README.md)",
+        ]
+        let found = Pages.brokenLinks(pages, ["README.md", "docs", "docs/a.md", "docs/b"]).map { "\($0.path):\($0.line): \($0.reason)" }
+        #expect(
+            found == [
+                "README.md:5: docs/b.md leads to no file", "README.md:6: docs/a.md#b: docs/a.md has no such heading",
+                "README.md:10: #again-2: README.md has no such heading", "README.md:10: docs/a.png leads to no file",
+                "docs/a.md:6: README.md leads to no file",
+            ])
+    }
+
+    @Test("paths that are not there")
+    func paths() {
+        func found(_ path: String, _ text: String) -> [String] {
+            Pages.missingPaths(path, Pages.told(path, text), ["dev", "dev/test", "Sources/A", "Sources/A/B+C.swift"])
+                .map { "\($0.line) \($0.reason.prefix { $0 != " " })" }
+        }
+        #expect(found("docs/a.md", "Run `dev/test`, see Sources/A/ and Sources/A/B+C.swift.").isEmpty)
+        #expect(found("docs/a.md", "\nRun `dev/tests`, see Sources/A/B.swift.") == ["2 dev/tests", "2 Sources/A/B.swift"])
+        #expect(found("docs/a.md", "/dev/null, x/Tests/y, Sources/<name>/X.swift, Tests/*.swift, docs/…").isEmpty)
+        #expect(found("dev/a", "cd Tests/x  # as Tests/y has it") == ["1 Tests/y"])
+        #expect(found("Sources/A/x.c", "f(\"Tests/x\");  // of Tests/y") == ["1 Tests/y"])
+        let source = "let a = \"Sources/No.swift\"  // As Sources/ForebayCore/No.swift has it, not Sources/ForebayCore/Link/Link.swift."
+        let violations = Rules.paths(SourceFile(path: "Sources/A.swift", text: "\n" + source))
+        #expect(violations.map { "\($0.line) \($0.reason)" } == ["2 Sources/ForebayCore/No.swift is not there"])
+    }
+
+    @Test("names in comments that nothing declares")
+    func references() {
+        let link = """
+            /// ``Port``, ``Port/send(_:)``, ``Port/Kind/open``, ``State/isIdle``, ``both``
+            /// ``Pot``
+            /// ``Port/sent(_:)``
+            /// ``Other/send(_:)``
+            package final class Port {
+                enum Kind { case open, shut }
+                func send(_ a: Int) {}
+                let (one, both) = (1, 2)  // ``Here`` as anywhere
+            }
+            let text = "``No``"
+            """
+        let files = [
+            SourceFile(path: "Sources/A/Port.swift", text: link),
+            SourceFile(path: "Sources/A/State.swift", text: "struct Other {}\nextension Outer.State { var isIdle: Bool { true } }"),
+        ]
+        let declarations = Declarations(files)
+        #expect(
+            files.flatMap(declarations.dangling).map { "\($0.line) \($0.reason)" } == [
+                "2 ``Pot`` is declared nowhere", "3 ``Port/sent(_:)``: no sent there", "4 ``Other/send(_:)``: no send there",
+                "8 ``Here`` is declared nowhere",
+            ])
+    }
+}
