@@ -17,6 +17,7 @@ package final class SetAsideScan {
     private let view: SpoolView?
     private let units: UnitTable?
     private let disk: any Disk
+    private let metrics: SpoolMetrics?
     private let onMissing: (MissingRange) -> Void
     /// Everything of a unit below it was returned, settled by others, or is missing.
     private var positions: [UInt64: UInt64]
@@ -31,9 +32,13 @@ package final class SetAsideScan {
     /// Whether the last ``read(upTo:)`` came to the end of what was durable.
     package private(set) var isCaughtUp = false
 
-    init(view: SpoolView, disk: any Disk, units: UnitTable, positions: [UInt64: UInt64], onMissing: @escaping (MissingRange) -> Void) {
+    init(
+        view: SpoolView, disk: any Disk, metrics: SpoolMetrics, units: UnitTable, positions: [UInt64: UInt64],
+        onMissing: @escaping (MissingRange) -> Void
+    ) {
         self.view = view
         self.disk = disk
+        self.metrics = metrics
         self.units = units
         self.onMissing = onMissing
         self.positions = positions.filter { units.settled($0.key) != nil }
@@ -45,6 +50,7 @@ package final class SetAsideScan {
     init() {
         self.view = nil
         self.disk = SystemDisk()
+        self.metrics = nil
         self.units = nil
         self.onMissing = { _ in }
         self.positions = [:]
@@ -81,7 +87,7 @@ package final class SetAsideScan {
     package func join(_ other: SetAsideScan) -> Bool {
         let (place, further) = (self.place, other.place)
         // From the place that is not so far everything that either waits for lies ahead; what a unit has had is passed over.
-        guard place.segment == further.segment, (0...SegmentScanner.window).contains(further.position - place.position) else {
+        guard place.segment == further.segment, (0...SegmentWindow.size).contains(further.position - place.position) else {
             return false
         }
         self.positions.merge(other.positions) { mine, _ in mine }
@@ -144,7 +150,8 @@ package final class SetAsideScan {
                 continue
             }
             self.segment = segment
-            self.scanner = SegmentScanner(file: file, salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd)
+            self.scanner = SegmentScanner(
+                file: file, salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd, counter: self.metrics?.read)
             self.waiting = waiting
             self.hasGap = false
             return true

@@ -1,0 +1,111 @@
+import ForebayCore
+import ForebayTelemetry
+import ForebayTestKit
+import Foundation
+import Synchronization
+import Testing
+
+@testable import ForebaySpool
+
+/// A spool with nothing in memory, whose readers' calls on the disk are counted.
+final class SharedReadWorld {
+    /// A reader, and what it was given and told.
+    final class Reading {
+        fileprivate(set) var reader: SpoolReader!
+        private(set) var events: [String] = []
+        fileprivate(set) var missing: [Range<UInt64>] = []
+        var next: UInt64 { self.reader.next }
+
+        /// One turn.
+        func turn(upTo bytes: Int = 256 << 10, isPatient: Bool = true) throws {
+            for batch in try self.reader.readDisk(upTo: bytes, isPatient: isPatient) {
+                batch.forEachEvent { event, sequence in
+                    self.events.append("\(sequence)=\(String(decoding: event.value!.prefix(12), as: UTF8.self))")
+                }
+            }
+        }
+
+        func finish() throws {
+            while !self.reader.isCaughtUp { try self.turn() }
+            try self.turn()
+        }
+    }
+
+    let fixture: SpoolFixture
+    let disk = FaultDisk()
+    let spool: Spool
+    private let cache: ReadCache
+    private let calls = Calls()
+
+    /// What the disk was asked for, and where it fails.
+    private final class Calls: Sendable {
+        let reads = Mutex<[String]>([])
+        let failing = Mutex<(@Sendable (_ file: String, _ blocks: Range<Int>) -> Int32?)?>(nil)
+    }
+
+    init(segmentSize: Int = 2 << 20, shared: Int = 16 << 20) throws {
+        self.fixture = SpoolFixture(segmentSize: segmentSize)
+        self.cache = ReadCache(limit: shared)
+        self.spool = try self.fixture.open(on: self.disk) { $0.recentBytes = 0 }
+        self.disk.fail { [calls] call, path in
+            guard call == .read, path.contains("/segments/") else { return nil }
+            let name = path.split(separator: "/").last!
+            let parts = name.split { "@+".contains($0) }
+            let (start, count) = (Int(parts[1])!, Int(parts[2])!)
+            calls.reads.withLock { $0.append(String(name)) }
+            return calls.failing.withLock { $0 }?(String(parts[0]), start / 4096..<(start + count) / 4096)
+        }
+    }
+
+    func reading(_ route: RouteID? = nil, from sequence: UInt64 = 0) -> Reading {
+        let reading = Reading()
+        reading.reader = SpoolReader(
+            view: self.spool.view, disk: self.disk, cache: self.cache, metrics: self.spool.metrics,
+            routes: route.map { .one($0) } ?? .all, from: sequence,
+            onMissing: { [unowned reading] in reading.missing.append($0.sequences) },
+            onLeftOut: { _ in })
+        return reading
+    }
+
+    /// From now on reads of these blocks fail so.
+    func fail(_ rule: (@Sendable (_ file: String, _ blocks: Range<Int>) -> Int32?)?) { self.calls.failing.withLock { $0 = rule } }
+
+    /// Calls that read segments since the last time, as `N.segment@position+count`.
+    func takeReads() -> [String] {
+        self.calls.reads.withLock { reads in
+            defer { reads = [] }
+            return reads
+        }
+    }
+
+    /// Bytes of those calls.
+    func takeBytes() -> Int { self.takeReads().reduce(0) { $0 + Int($1.split(separator: "+").last!)! } }
+
+    var sharedBytes: Int { self.cache.byteCount }
+
+    /// What the metric says.
+    var counted: Int {
+        let line = self.fixture.metrics.render().split(separator: "\n").first { $0.hasPrefix("forebay_spool_read_bytes_total") }
+        return line.flatMap { Int($0.split(separator: " ").last!) } ?? -1
+    }
+
+    /// Groups of one frame for each route, of so many events of so many bytes.
+    func fill(_ groups: Int, _ routes: [RouteID] = [routeA], events: Int = 4, size: Int = 10_000) async throws {
+        let value = String(repeating: "s", count: size)
+        let batches = routes.map { batch($0, (0..<events).map { "\($0) " + value }) }
+        for _ in 0..<groups { _ = try await self.spool.commit([Submission(batches: batches, ack: AckToken { _ in })]) }
+    }
+
+    var segmentBytes: Int { self.spool.view.read { state in state.segments.reduce(0) { $0 + $1.dataEnd - $1.header.dataStart } } }
+
+    /// Changes a byte on the disk, under everybody.
+    func flip(_ segment: UInt64, at position: Int) throws {
+        let path = try #require(self.spool.view.read { state in state.segments.first { $0.number == segment }?.path })
+        let file = try #require(FileHandle(forUpdatingAtPath: path))
+        try file.seek(toOffset: UInt64(position))
+        let byte = try #require(try file.read(upToCount: 1)?.first)
+        try file.seek(toOffset: UInt64(position))
+        try file.write(contentsOf: Data([byte ^ 0xFF]))
+        try file.close()
+    }
+}
