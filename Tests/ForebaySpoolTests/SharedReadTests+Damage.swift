@@ -31,11 +31,11 @@ struct SharedReadDamageTests {
         let segment = world.spool.view.read { $0.segments[1] }
         let frame = try self.frames(world, segment)[5]
         try world.flip(segment.number, at: frame.position + place)
-        let readings = (0..<3).map { _ in world.reading() }
+        let readings = try (0..<3).map { _ in try world.reading() }
         try self.finish(readings)
         for reading in readings {
             #expect(reading.missing == [frame.header.base..<frame.header.end])
-            #expect(reading.events.count == 396 && reading.events == readings[0].events)
+            #expect(reading.events.count == 396 && reading.hasSame(as: readings[0]))
         }
         await world.spool.close()
     }
@@ -44,7 +44,7 @@ struct SharedReadDamageTests {
     func flippedMeanwhile() async throws {
         let world = try SharedReadWorld(segmentSize: 2 << 20)
         try await world.fill(100)
-        let (first, second) = (world.reading(), world.reading())
+        let (first, second) = (try world.reading(), try world.reading())
         try first.turn()
         let segment = world.spool.view.read { $0.segments[0] }
         for frame in try self.frames(world, segment) { try world.flip(segment.number, at: frame.position + 70) }
@@ -64,11 +64,13 @@ struct SharedReadDamageTests {
         file.bytes = layout.bytes
         for place in [layout.position + 20, layout.position + 70] {
             let cache = ReadCache(limit: 1 << 20), segment = ReadCache.Segment(number: 1, salt: 5)
+            let others = (cache.attend(), cache.attend())
+            defer { withExtendedLifetime(others) {} }
             var bad = layout.bytes
             bad[place] ^= 1
             let slab = Slab(capacity: bad.count, alignment: 4096)
             bad.withUnsafeBytes { slab.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-            cache.put(ReadCache.Part(slab: slab, range: 0..<bad.count), of: segment)
+            _ = cache.put(ReadCache.Part(slab: slab, range: 0..<bad.count), of: segment)
             var scanner = SegmentScanner(
                 file: file, salt: 5, position: layout.position, limit: bad.count, sharing: .init(cache: cache, segment: segment))
             guard case .frame(let header, _) = try scanner.step() else {
@@ -102,14 +104,14 @@ struct SharedReadDamageTests {
         let frame = try self.frames(world, segment)[5]
         let (name, block) = (segment.path.split(separator: "/").last.map(String.init)!, frame.position / 4096 + 2)
         world.fail { file, blocks in file == name && blocks.contains(block) ? EIO : nil }
-        let readings = (0..<3).map { _ in world.reading() }
+        let readings = try (0..<3).map { _ in try world.reading() }
         try self.finish(readings)
         for reading in readings { #expect(reading.missing == [frame.header.base..<frame.header.end] && reading.events.count == 396) }
         let asked = world.takeReads().filter { $0.hasPrefix("\(name)@\(block * 4096)+4096") }
         #expect(asked.count >= 3)
         // It gives it again.
         world.fail(nil)
-        let later = world.reading()
+        let later = try world.reading()
         try later.finish()
         #expect(later.events.count == 400 && later.missing.isEmpty)
         await world.spool.close()
@@ -122,7 +124,7 @@ struct SharedReadDamageTests {
         let segment = world.spool.view.read { $0.segments[1] }
         let name = segment.path.split(separator: "/").last.map(String.init)!
         world.fail { file, _ in file == name ? EIO : nil }
-        let readings = (0..<2).map { _ in world.reading() }
+        let readings = try (0..<2).map { _ in try world.reading() }
         for reading in readings {
             var failures = 0
             while failures < 2 {
@@ -141,7 +143,7 @@ struct SharedReadDamageTests {
         try readings[1].finish()
         #expect(readings[1].events.count == 400 && readings[1].missing.isEmpty)
         // One that waits, in vain, passes it.
-        let last = world.reading()
+        let last = try world.reading()
         try last.finish()
         #expect(last.missing.reduce(0) { $0 + $1.count } == Int(segment.end - segment.base))
         await world.spool.close()
@@ -149,11 +151,11 @@ struct SharedReadDamageTests {
 
     @Test("a segment that is removed while some read it: who has it open reads on, who has not is told, with and without what is shared")
     func removed() async throws {
-        var found: [[String]] = []
+        var found: [[UInt64]] = []
         for shared in [0, 16 << 20] {
             let world = try SharedReadWorld(segmentSize: 2 << 20, shared: shared)
             try await world.fill(100)
-            let (first, second) = (world.reading(), world.reading())
+            let (first, second) = (try world.reading(), try world.reading())
             try first.turn()
             let segments = world.spool.view.read { $0.segments }
             try FileManager.default.removeItem(atPath: segments[0].path)
@@ -180,7 +182,11 @@ struct ReadCacheTests {
     @Test("whole wishes only, of that segment: not of one with the same number, nor of one with the same salt")
     func found() {
         let cache = ReadCache(limit: 1 << 20), segment = ReadCache.Segment(number: 3, salt: 7)
-        cache.put(self.part(8192..<16_384), of: segment)
+        let first = cache.attend()
+        #expect(!cache.put(self.part(8192..<16_384), of: segment) && cache.find(segment, 8192, 1) == nil, "nobody else is there")
+        let others = (first, cache.attend())
+        defer { withExtendedLifetime(others) {} }
+        _ = cache.put(self.part(8192..<16_384), of: segment)
         for (position, count, isThere) in [
             (8192, 8192, true), (8192, 1, true), (16_383, 1, true), (16_384, 0, true), (8191, 2, false), (16_000, 1000, false),
             (16_384, 1, false), (0, 64, false),
@@ -189,34 +195,53 @@ struct ReadCacheTests {
         }
         #expect(cache.find(ReadCache.Segment(number: 3, salt: 8), 8192, 1) == nil)
         #expect(cache.find(ReadCache.Segment(number: 4, salt: 7), 8192, 1) == nil)
-        cache.put(self.part(12_288..<20_480), of: segment)
-        cache.put(self.part(12_288..<16_384), of: segment)
+        _ = cache.put(self.part(12_288..<20_480), of: segment)
+        _ = cache.put(self.part(12_288..<16_384), of: segment)
         #expect(cache.find(segment, 12_288, 64)?.range == 12_288..<20_480, "the one that reaches furthest")
     }
 
     @Test("the oldest goes first; what somebody has is found as long as he has it; what is larger than all is not held")
     func bound() {
         let cache = ReadCache(limit: 3 * 4096), segment = ReadCache.Segment(number: 1, salt: 1)
+        let others = (cache.attend(), cache.attend())
+        defer { withExtendedLifetime(others) {} }
         var kept = [self.part(0..<4096)]
-        cache.put(kept[0], of: segment)
+        _ = cache.put(kept[0], of: segment)
         for place in 1..<10 {
-            cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment)
+            _ = cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment)
             #expect(cache.byteCount == min(place + 1, 3) * 4096)
         }
         #expect((0..<10).filter { cache.find(segment, $0 * 4096, 4096) != nil } == [0, 7, 8, 9])
         kept = []
         #expect(cache.find(segment, 0, 1) == nil)
-        cache.put(self.part(0..<5 * 4096), of: segment)
+        _ = cache.put(self.part(0..<5 * 4096), of: segment)
         #expect(cache.byteCount == 0 && cache.find(segment, 0, 1) == nil)
         let none = ReadCache(limit: 0), part = self.part(0..<4096)
-        none.put(part, of: segment)
-        #expect(none.find(segment, 0, 1) == nil && none.byteCount == 0)
+        #expect(!none.put(part, of: segment) && none.find(segment, 0, 1) == nil && none.byteCount == 0)
+    }
+
+    @Test("memory that nobody has any more is read into again, and not found meanwhile")
+    func again() throws {
+        let cache = ReadCache(limit: 3 * 4096), segment = ReadCache.Segment(number: 1, salt: 1)
+        let others = (cache.attend(), cache.attend())
+        defer { withExtendedLifetime(others) {} }
+        for place in 0..<3 { _ = cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment) }
+        let kept = try #require(cache.find(segment, 4096, 4096))
+        let spare = try #require(cache.makeRoom(for: 4096))
+        #expect(cache.find(segment, 0, 1) == nil && cache.byteCount == 2 * 4096)
+        #expect(cache.makeRoom(for: 4096) == nil, "there is room")
+        _ = cache.put(ReadCache.Part(slab: spare, range: 12_288..<16_384), of: segment)
+        #expect(cache.makeRoom(for: 4096) == nil && cache.find(segment, 4096, 1) != nil, "somebody has it")
+        #expect(cache.makeRoom(for: 3 * 4096) == nil && cache.byteCount == 0, "it is too small")
+        withExtendedLifetime(kept) {}
     }
 
     @Test("however many there are, the newest are known, and the count of bytes is right")
     func many() {
         let cache = ReadCache(limit: 2000 * 4096), segment = ReadCache.Segment(number: 1, salt: 1)
-        for place in 0..<5000 { cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment) }
+        let others = (cache.attend(), cache.attend())
+        defer { withExtendedLifetime(others) {} }
+        for place in 0..<5000 { _ = cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment) }
         let known = (0..<5000).filter { cache.find(segment, $0 * 4096, 4096) != nil }
         #expect(known.count >= 256 && known.count <= 512 && known == Array((5000 - known.count)..<5000))
         #expect(cache.byteCount == known.count * 4096)
@@ -225,6 +250,8 @@ struct ReadCacheTests {
     @Test("what lies beyond the limit of the one who read it is for nobody: it may be written yet")
     func beyondLimit() throws {
         let cache = ReadCache(limit: 1 << 20)
+        let others = (cache.attend(), cache.attend())
+        defer { withExtendedLifetime(others) {} }
         let sharing = SegmentWindow.Sharing(cache: cache, segment: ReadCache.Segment(number: 1, salt: 1))
         let file = MemoryFile([UInt8](repeating: 1, count: 32_768))
         var early = SegmentWindow(file: file, sharing: sharing, isTolerant: true, counter: nil, limit: 10_000)

@@ -12,16 +12,21 @@ final class SharedReadWorld {
     /// A reader, and what it was given and told.
     final class Reading {
         fileprivate(set) var reader: SpoolReader!
-        private(set) var events: [String] = []
+        /// Their sequences.
+        private(set) var events: [UInt64] = []
+        /// Of all their bytes.
+        private var checksum: UInt32 = 0
         fileprivate(set) var missing: [Range<UInt64>] = []
         var next: UInt64 { self.reader.next }
+
+        /// Whether another was given the same.
+        func hasSame(as other: Reading) -> Bool { self.events == other.events && self.checksum == other.checksum }
 
         /// One turn.
         func turn(upTo bytes: Int = 256 << 10, isPatient: Bool = true) throws {
             for batch in try self.reader.readDisk(upTo: bytes, isPatient: isPatient) {
-                batch.forEachEvent { event, sequence in
-                    self.events.append("\(sequence)=\(String(decoding: event.value!.prefix(12), as: UTF8.self))")
-                }
+                self.events += batch.first..<batch.end
+                self.checksum = batch.withUnsafeBytes { SpoolFormat.crc($0, from: self.checksum) }
             }
         }
 
@@ -57,13 +62,15 @@ final class SharedReadWorld {
         }
     }
 
-    func reading(_ route: RouteID? = nil, from sequence: UInt64 = 0) -> Reading {
+    /// One that reads the disk from now on.
+    func reading(_ route: RouteID? = nil, from sequence: UInt64 = 0) throws -> Reading {
         let reading = Reading()
         reading.reader = SpoolReader(
             view: self.spool.view, disk: self.disk, cache: self.cache, metrics: self.spool.metrics,
             routes: route.map { .one($0) } ?? .all, from: sequence,
             onMissing: { [unowned reading] in reading.missing.append($0.sequences) },
             onLeftOut: { _ in })
+        try reading.turn(upTo: 0)
         return reading
     }
 

@@ -4,7 +4,7 @@ import Synchronization
 /// The parts of segments that were read from the disk last: readers who are near to each other read and check each part once together.
 ///
 /// Who needs a part asks here before the disk, and who had to read one leaves it here; nobody ever waits for another. It holds a bounded
-/// number of bytes, the oldest go first, and all go when nobody reads the disk any more; what it let go of is found for as long as somebody
+/// number of bytes while two or more read, the oldest go first; what it let go of is found for as long as somebody
 /// else has the memory, as a delivery has with its batches in flight, so another follows it through its whole window for nothing. A part is
 /// known by its segment's number and salt and holds only what was durable when it was read, which never changes; a reader looks no further
 /// than its own durable mark. Only what the device gave whole comes here, and what looks damaged in a part that another has read is read
@@ -19,7 +19,7 @@ final class ReadCache: Sendable {
 
     /// A run of a segment's bytes, in memory that nobody writes again.
     struct Part: Sendable {
-        let slab: Slab
+        var slab: Slab
         /// Where it lies in the file; the slab begins with its lower bound.
         let range: Range<Int>
         let sound: SoundFrames
@@ -37,9 +37,15 @@ final class ReadCache: Sendable {
         let segment: Segment
         let range: Range<Int>
         let sound: SoundFrames
-        weak var memory: Slab?
+        let memory: Memory
+    }
+
+    private final class Memory {
+        weak var slab: Slab?
         /// None: it was let go of.
         var held: Slab?
+
+        init(_ slab: Slab) { (self.slab, self.held) = (slab, slab) }
     }
 
     private struct State {
@@ -68,51 +74,65 @@ final class ReadCache: Sendable {
     func find(_ segment: Segment, _ position: Int, _ count: Int) -> Part? {
         self.state.withLock { state in
             var found: Part?
-            for index in state.entries.indices.reversed() {
-                guard state.entries[index].segment == segment else { continue }
-                let range = state.entries[index].range
-                guard position >= range.lowerBound, range.upperBound - position >= count else { continue }
-                guard range.upperBound > found?.range.upperBound ?? 0, let slab = state.entries[index].memory else { continue }
-                found = Part(slab: slab, range: range, sound: state.entries[index].sound)
+            for entry in state.entries.reversed() {
+                guard position >= entry.range.lowerBound, entry.range.upperBound - position >= count, entry.segment == segment,
+                    entry.range.upperBound > found?.range.upperBound ?? 0, let slab = entry.memory.slab
+                else { continue }
+                found = Part(slab: slab, range: entry.range, sound: entry.sound)
             }
             return found
         }
     }
 
-    func put(_ part: Part, of segment: Segment) {
-        guard self.limit > 0, !part.range.isEmpty else { return }
-        // Memory is given back outside of the lock.
-        let dropped = self.state.withLock { state -> [Entry] in
-            state.entries.append(
-                Entry(segment: segment, range: part.range, sound: part.sound, memory: part.slab, held: part.slab))
-            state.bytes += part.slab.capacity
-            var dropped: [Entry] = []
-            while state.bytes > self.limit { dropped.append(Self.letGo(&state)) }
-            if state.entries.count > Self.most { dropped += Self.prune(&state) }
-            return dropped
+    /// Lets go of the oldest until there is room for so many bytes.
+    ///
+    /// - Returns: memory that nobody else has any more, to read into: what comes fresh from the kernel costs more than the reading.
+    func makeRoom(for bytes: Int) -> Slab? {
+        self.state.withLock { state in
+            var spare: Slab?
+            while state.bytes + bytes > self.limit, state.head < state.entries.count {
+                let memory = state.entries[state.head].memory
+                state.bytes -= memory.held?.capacity ?? 0
+                if isKnownUniquelyReferenced(&memory.held), let slab = memory.held, slab.capacity >= bytes {
+                    // Whoever writes to it is the only one who has it.
+                    (spare, memory.slab) = (slab, nil)
+                }
+                memory.held = nil
+                state.head += 1
+            }
+            return spare
         }
-        withExtendedLifetime(dropped) {}
     }
 
-    private static func letGo(_ state: inout State) -> Entry {
-        let entry = state.entries[state.head]
-        state.bytes -= entry.held?.capacity ?? 0
-        state.entries[state.head].held = nil
-        state.head += 1
-        return entry
+    /// Leaves a part for the others, if there are any.
+    ///
+    /// - Returns: whether it may be found now.
+    func put(_ part: Part, of segment: Segment) -> Bool {
+        guard self.limit > 0, !part.range.isEmpty else { return false }
+        _ = self.makeRoom(for: part.slab.capacity)
+        return self.state.withLock { state in
+            guard state.readers > 1 else { return false }
+            let memory = Memory(part.slab)
+            state.entries.append(Entry(segment: segment, range: part.range, sound: part.sound, memory: memory))
+            if part.slab.capacity > self.limit {
+                state.head = state.entries.count
+                memory.held = nil
+            }
+            state.bytes += memory.held?.capacity ?? 0
+            if state.entries.count > Self.most { Self.prune(&state) }
+            return true
+        }
     }
 
     /// Forgets those that nobody has any more, or else the older half.
-    private static func prune(_ state: inout State) -> [Entry] {
-        let before = state.entries
-        state.entries = before[..<state.head].filter { $0.memory != nil } + before[state.head...]
-        state.head -= before.count - state.entries.count
-        guard state.entries.count > Self.most / 2 else { return [] }
-        let excess = state.entries.count - Self.most / 2
-        while state.head < excess { _ = self.letGo(&state) }
+    private static func prune(_ state: inout State) {
+        let count = state.entries.count
+        state.entries = state.entries[..<state.head].filter { $0.memory.slab != nil } + state.entries[state.head...]
+        state.head -= count - state.entries.count
+        let excess = max(0, state.entries.count - Self.most / 2)
+        for entry in state.entries[min(state.head, excess)..<excess] { state.bytes -= entry.memory.held?.capacity ?? 0 }
         state.entries.removeFirst(excess)
-        state.head -= excess
-        return before
+        state.head = max(0, state.head - excess)
     }
 
     // MARK: Who reads
@@ -132,13 +152,10 @@ final class ReadCache: Sendable {
     }
 
     private func leave() {
-        let dropped = self.state.withLock { state -> [Entry] in
+        self.state.withLock { state in
             state.readers -= 1
-            guard state.readers == 0 else { return [] }
-            defer { (state.entries, state.head, state.bytes) = ([], 0, 0) }
-            return state.entries
+            if state.readers == 0 { (state.entries, state.head, state.bytes) = ([], 0, 0) }
         }
-        withExtendedLifetime(dropped) {}
     }
 }
 

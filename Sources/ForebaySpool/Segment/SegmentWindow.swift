@@ -31,6 +31,8 @@ struct SegmentWindow {
     private var part: ReadCache.Part?
     /// Whether all of it was read here, not by another.
     private var isOwn = true
+    /// Whether others may find it.
+    private var isShared = false
     private var isDistrusting = false
     private var reach = Self.glimpse
     /// Positions of blocks that the device did not give.
@@ -97,12 +99,12 @@ struct SegmentWindow {
     // MARK: What was found sound
 
     func isSound(_ frame: Int) -> Bool {
-        guard self.sharing != nil, let part, part.range.contains(frame) else { return false }
+        guard self.isShared, let part, part.range.contains(frame) else { return false }
         return part.sound.has(frame - part.range.lowerBound)
     }
 
     func markSound(_ frame: Int) {
-        guard self.sharing != nil, let part, part.range.contains(frame) else { return }
+        guard self.isShared, let part, part.range.contains(frame) else { return }
         part.sound.add(frame - part.range.lowerBound, in: part.range.count)
     }
 
@@ -115,7 +117,7 @@ struct SegmentWindow {
         defer { self.isDistrusting = false }
         if trusting, !self.isDistrusting, let sharing, let found = sharing.cache.find(sharing.segment, position, count) {
             self.part = found
-            self.isOwn = false
+            (self.isOwn, self.isShared) = (false, true)
             self.bytesTaken += found.range.count
             return
         }
@@ -127,21 +129,34 @@ struct SegmentWindow {
     }
 
     private mutating func read(_ start: Int, _ end: Int) throws(ForebayError) {
-        let slab = Slab(capacity: end - start, alignment: SpoolFormat.block)
+        let slab = self.memory(for: end - start)
         let carried = self.carry(start, into: slab)
+        let isOwn = self.isOwn || carried == 0
+        if slab === self.part?.slab { self.part = nil }
         let buffer = UnsafeMutableRawBufferPointer(start: slab.base + carried, count: end - start - carried)
         let count =
             self.isTolerant
             ? try self.file.readTolerant(into: buffer, at: start + carried, unread: &self.unread)
             : try self.file.read(into: buffer, at: start + carried)
         self.bytesRead += count
-        self.counter?.increment(by: UInt64(count))
         self.bytesTaken += count
+        self.counter?.increment(by: UInt64(count))
         let part = ReadCache.Part(slab: slab, range: start..<start + carried + count)
-        (self.part, self.isOwn) = (part, self.isOwn || carried == 0)
+        (self.part, self.isOwn, self.isShared) = (part, isOwn, false)
         // What lies beyond the limit may be written yet.
         guard let sharing, part.range.upperBound <= self.limit, !self.couldNotRead(part.range) else { return }
-        sharing.cache.put(part, of: sharing.segment)
+        self.isShared = sharing.cache.put(part, of: sharing.segment)
+    }
+
+    /// Memory to read into: what this one had, or the cache, where nobody else has it any more.
+    private mutating func memory(for bytes: Int) -> Slab {
+        if !self.isShared, let had = self.part?.slab.capacity, had >= bytes, bytes > had / 2,
+            isKnownUniquelyReferenced(&self.part!.slab)
+        {
+            return self.part!.slab
+        }
+        let capacity = bytes > Self.size / 2 ? max(bytes, Self.size) : bytes
+        return self.sharing?.cache.makeRoom(for: capacity) ?? Slab(capacity: capacity, alignment: SpoolFormat.block)
     }
 
     /// Whole blocks from the end of this part that the next one begins with.
@@ -149,7 +164,7 @@ struct SegmentWindow {
         guard let part, part.range.contains(start), !self.couldNotRead(part.range) else { return 0 }
         let count = min(part.range.upperBound / SpoolFormat.block * SpoolFormat.block - start, slab.capacity)
         guard count > 0 else { return 0 }
-        memcpy(slab.base, part.slab.base + (start - part.range.lowerBound), count)
+        memmove(slab.base, part.slab.base + (start - part.range.lowerBound), count)
         return count
     }
 }
