@@ -2,10 +2,10 @@ package import ForebayCore
 
 /// The threads that serve all logs of a node: one commits, one looks after files, one reads backlogs, one does what may take longer.
 ///
-/// One thread reads for all cursors. It copies and checks several GiB a second, more than a node can deliver; a disk that is slower than that
+/// One thread reads for all cursors. It copies and checks two GiB a second and more, beyond what a node can deliver; a disk that is slower
 /// gives no more to several who jump between places than to one who reads on; and in turns of about a MiB, readers who are near to each
 /// other stay so, and read once together (``ReadCache``). So a reader waits for another's disk as long as a read or two takes. Where the
-/// device fails, and is waited for, it does so on the thread beside it, where it holds up nobody who can read.
+/// device fails, and is waited for, that is on the thread beside it, where it holds up nobody who can read.
 package struct SpoolThreads: Sendable {
     let commit: any WorkThread
     let keep: any WorkThread

@@ -44,8 +44,12 @@ final class SharedReadWorld {
 
     /// What the disk was asked for, and where it fails.
     private final class Calls: Sendable {
-        let reads = Mutex<[String]>([])
-        let failing = Mutex<(@Sendable (_ file: String, _ blocks: Range<Int>) -> Int32?)?>(nil)
+        struct State {
+            var reads: [String] = []
+            var failing: (@Sendable (_ file: String, _ blocks: Range<Int>) -> Int32?)?
+        }
+
+        let state = Mutex(State())
     }
 
     init(segmentSize: Int = 2 << 20, shared: Int = 16 << 20) throws {
@@ -57,8 +61,11 @@ final class SharedReadWorld {
             let name = path.split(separator: "/").last!
             let parts = name.split { "@+".contains($0) }
             let (start, count) = (Int(parts[1])!, Int(parts[2])!)
-            calls.reads.withLock { $0.append(String(name)) }
-            return calls.failing.withLock { $0 }?(String(parts[0]), start / 4096..<(start + count) / 4096)
+            let failing = calls.state.withLock { state in
+                state.reads.append(String(name))
+                return state.failing
+            }
+            return failing?(String(parts[0]), start / 4096..<(start + count) / 4096)
         }
     }
 
@@ -75,13 +82,13 @@ final class SharedReadWorld {
     }
 
     /// From now on reads of these blocks fail so.
-    func fail(_ rule: (@Sendable (_ file: String, _ blocks: Range<Int>) -> Int32?)?) { self.calls.failing.withLock { $0 = rule } }
+    func fail(_ rule: (@Sendable (_ file: String, _ blocks: Range<Int>) -> Int32?)?) { self.calls.state.withLock { $0.failing = rule } }
 
     /// Calls that read segments since the last time, as `N.segment@position+count`.
     func takeReads() -> [String] {
-        self.calls.reads.withLock { reads in
-            defer { reads = [] }
-            return reads
+        self.calls.state.withLock { state in
+            defer { state.reads = [] }
+            return state.reads
         }
     }
 
