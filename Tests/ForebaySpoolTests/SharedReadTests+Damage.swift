@@ -236,6 +236,21 @@ struct ReadCacheTests {
         withExtendedLifetime(kept) {}
     }
 
+    @Test("nobody reads into memory in which another may find what stood there")
+    func notInto() throws {
+        let cache = ReadCache(limit: 4096), segment = ReadCache.Segment(number: 1, salt: 1)
+        let others = (cache.attend(), cache.attend())
+        defer { withExtendedLifetime(others) {} }
+        let file = MemoryFile((0..<64).flatMap { [UInt8](repeating: $0, count: 4096) })
+        var window = SegmentWindow(
+            file: file, sharing: SegmentWindow.Sharing(cache: cache, segment: segment), isTolerant: true, counter: nil, limit: 64 * 4096)
+        #expect(try window.bytes(at: 2 * 4096, count: 64)?.first == 2)
+        #expect(cache.find(segment, 2 * 4096, 64) != nil && cache.byteCount == 0, "it is more than all: found, and not held")
+        #expect(try window.bytes(at: 40 * 4096, count: 64)?.first == 40)
+        let found = cache.find(segment, 2 * 4096, 64)
+        #expect(found == nil || found?.slab.base.load(as: UInt8.self) == 2)
+    }
+
     @Test("however many there are, the newest are known, and the count of bytes is right")
     func many() {
         let cache = ReadCache(limit: 2000 * 4096), segment = ReadCache.Segment(number: 1, salt: 1)

@@ -13,6 +13,8 @@ package final class SetAsideScan {
 
     /// Where much that belongs to others lies between, one call ends after so much: whoever shares the thread gets its turn.
     private static let workBytes = 8 << 20, workSteps = 4096
+    /// So near behind another, one can as well read for both.
+    private static let near = 1 << 20
 
     private let view: SpoolView?
     private let units: UnitTable?
@@ -87,7 +89,7 @@ package final class SetAsideScan {
     package func join(_ other: SetAsideScan) -> Bool {
         let (place, further) = (self.place, other.place)
         // From the place that is not so far everything that either waits for lies ahead; what a unit has had is passed over.
-        guard place.segment == further.segment, (0...SegmentWindow.size).contains(further.position - place.position) else {
+        guard place.segment == further.segment, (0...Self.near).contains(further.position - place.position) else {
             return false
         }
         self.positions.merge(other.positions) { mine, _ in mine }
