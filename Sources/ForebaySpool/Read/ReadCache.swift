@@ -3,13 +3,13 @@ import Synchronization
 
 /// The parts of segments that were read from the disk last: readers who are near to each other read and check each part once together.
 ///
-/// Who needs a part asks here before the disk, and who had to read one leaves it here; nobody ever waits for another. It holds a bounded
-/// number of bytes while two or more read, the oldest go first; what it let go of is found for as long as somebody
-/// else has the memory, as a delivery has with its batches in flight, so another follows it through its whole window for nothing. A part is
-/// known by its segment's number and salt and holds only what was durable when it was read, which never changes; a reader looks no further
-/// than its own durable mark. Only what the device gave whole comes here, and what looks damaged in a part that another has read is read
-/// from the disk again: so damage and failures are told to each reader by the disk itself, and tried again by each. A frame that one reader
-/// has found sound is marked in its part, and not checked again.
+/// Who needs a part asks here before the disk, and who had to read one leaves it here; nobody ever waits for another. A bounded number of
+/// bytes is held while two or more read, the oldest go first; what was let go of is found for as long as somebody has the memory, as a
+/// delivery has with its batches in flight, so another follows it through its whole window for nothing. A part is known by its segment's
+/// number and salt and holds only what was durable when it was read, which never changes; a reader looks no further than its own durable
+/// mark. Only what the device gave whole comes here, and what looks damaged in a part that another has read is read from the disk again: so
+/// damage and failures are told to each reader by the disk itself, and tried again by each. A frame that one reader has found sound is
+/// marked in its part, and not checked again.
 final class ReadCache: Sendable {
     /// Numbers are used again when a log is made anew; salts are random.
     struct Segment: Sendable, Equatable {
