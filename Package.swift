@@ -73,6 +73,9 @@ let package = Package(
                 "ForebayDelivery", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit",
             ],
             path: "Benchmarks/Drain", swiftSettings: settings),
+        .executableTarget(
+            name: "ReadBenchmark", dependencies: ["ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"],
+            path: "Benchmarks/Read", swiftSettings: settings),
         tests("ForebayTelemetryTests", ["ForebayTelemetry"]),
         tests("ForebayCoreTests", ["ForebayCore", "ForebayTestKit"]),
         tests("ForebayNetTests", ["ForebayNet", "ForebayTestKit"]),

@@ -14,6 +14,8 @@ package final class Spool: Sendable {
     private let writer: SpoolWriter
     private let keeper: SpoolKeeper
     private let sweeper: SegmentSweeper
+    let metrics: SpoolMetrics
+    private let cache: ReadCache
     /// Where sequences went on at the start.
     let begun: UInt64
     private let starting: Task<Void, Never>
@@ -57,6 +59,9 @@ package final class Spool: Sendable {
         self.view = start.view
         self.cursors = start.cursors
         self.begun = start.next
+        self.metrics = metrics
+        // Side logs have a reader at a time.
+        self.cache = ReadCache(limit: configuration.kind == .spool ? configuration.sharedReadBytes : 0)
         let sweeper = SegmentSweeper(configuration, view: self.view, budget: budget, mark: start.mark, reporter: reporter)
         let writer = SpoolWriter(
             executor: threads.commit.executor(), configuration: configuration, id: self.id, view: self.view, budget: budget,
@@ -112,6 +117,9 @@ package final class Spool: Sendable {
 
     /// Bytes of batches that stay in memory for readers that keep up.
     package var recentBytes: Int { self.view.read { $0.recent.byteCount } }
+
+    /// Bytes that were read from the disk and stay in memory for other readers.
+    package var sharedReadBytes: Int { self.cache.byteCount }
 
     package var segmentCount: Int { self.view.read { $0.segments.count } }
 
@@ -184,7 +192,8 @@ package final class Spool: Sendable {
         onLeftOut: @escaping (Range<UInt64>) -> Void = { _ in }
     ) -> SpoolReader {
         SpoolReader(
-            view: self.view, disk: self.configuration.disk, routes: routes, from: sequence, onMissing: onMissing, onLeftOut: onLeftOut)
+            view: self.view, disk: self.configuration.disk, cache: self.cache, metrics: self.metrics, routes: routes, from: sequence,
+            onMissing: onMissing, onLeftOut: onLeftOut)
     }
 
     // MARK: Cursors

@@ -55,7 +55,7 @@ package actor DeadLetters: DeadLetterLog {
     ) throws(ForebayError) {
         self.route = route
         self.directory = directory
-        self.executor = threads.read.executor()
+        self.executor = threads.wait.executor()
         self.open = open
         if try !Folder(disk).entries(directory).isEmpty {
             let spool = try open(directory)

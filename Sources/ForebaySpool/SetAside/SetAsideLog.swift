@@ -140,7 +140,9 @@ package final class SetAsideLog: Sendable {
     package func scan(_ positions: [UInt64: UInt64]) -> SetAsideScan {
         guard let store = self.opened else { return SetAsideScan() }
         let spool = store.spool
-        return SetAsideScan(view: spool.view, disk: spool.configuration.disk, units: store.units, positions: positions) { [weak spool] in
+        return SetAsideScan(
+            view: spool.view, disk: spool.configuration.disk, metrics: spool.metrics, units: store.units, positions: positions
+        ) { [weak spool] in
             spool?.report($0)
         }
     }
