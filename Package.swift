@@ -59,7 +59,8 @@ let package = Package(
                 "ForebayDelivery", "ForebayIngest", "ForebayBuffer", "ForebayForward", "ForebayAdmin",
             ]),
         .executableTarget(
-            name: "forebay", dependencies: ["ForebayRuntime", "ForebayCore", "ForebayTelemetry", "ForebayHTTP", "ForebaySpool"],
+            name: "forebay",
+            dependencies: ["ForebayRuntime", "ForebayAdmin", "ForebayCore", "ForebayTelemetry", "ForebayHTTP", "ForebaySpool"],
             swiftSettings: settings),
 
         library("ForebayTestKit", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP"]),
