@@ -13,8 +13,10 @@ extension SetAsideSimulation {
         }
         var last: [String: Int] = [:], seen: Set<Int> = []
         for message in self.cluster.log where seen.insert(message.event).inserted {
-            // What was removed, or moved elsewhere, and comes again from the spool has no place any more among those of its topic.
+            // What was removed, or moved elsewhere, and comes again from the spool has no place any more among those of its topic; nor has
+            // what was moved away and back.
             let isAtHome = message.topic == self.samples[message.event].topic
+            if self.hand.movedAgain.contains(message.event) { continue }
             if self.hand.everRemoved.contains(message.event) || isAtHome && self.hand.everMoved.contains(message.event) { continue }
             let sample = self.samples[message.event]
             guard let key = sample.key.map({ "\(message.topic) \(sample.topic) \($0)" }) else { continue }

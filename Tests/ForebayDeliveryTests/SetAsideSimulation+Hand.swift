@@ -22,7 +22,7 @@ extension SetAsideSimulation {
         /// Brought and not durable yet.
         var brought: [(unit: UInt64, event: Int)] = []
         var waiting: [SetAsideTurn] = []
-        var removed: Set<Int> = [], everRemoved: Set<Int> = [], everMoved: Set<Int> = []
+        var removed: Set<Int> = [], everRemoved: Set<Int> = [], everMoved: Set<Int> = [], movedAgain: Set<Int> = []
         var removals = 0, moves = 0, replays = 0
 
         var isBusy: Bool { self.action != nil || !self.brought.isEmpty }
@@ -99,6 +99,7 @@ extension SetAsideSimulation {
                 guard let unit = self.shared.units[number], let end = self.hand.ends[number], unit.settled < end else { continue }
                 let place = min(end, unit.settled + UInt64(self.number(1...20)))
                 let events = self.units[number]!.events[Int(unit.settled)..<Int(place)]
+                self.hand.movedAgain.formUnion(self.hand.everMoved.intersection(events))
                 self.hand.everMoved.formUnion(events)
                 self.bring(Array(events), to: topic, turn: turn)
                 self.storeBrought(all: true)
@@ -146,5 +147,12 @@ extension SetAsideSimulation {
             self.shared.stored(unit, count: 1, from: .hand, now: 0)
             self.drainEffects()
         }
+    }
+}
+
+extension SetAsideState {
+    /// In any turn; or what is newer than moved events waits for these.
+    func hasUnit(of key: SetAsideKey) -> Bool {
+        self.waits[key.topic] != nil || self.numbers[key.topic]?.contains { self.units[$0]?.key == key } ?? false
     }
 }

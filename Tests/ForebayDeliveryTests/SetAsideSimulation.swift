@@ -312,7 +312,7 @@ struct SetAsideSimulation {
     private mutating func depart(_ way: DeliveryWay) throws {
         let leaving = self.states[way]!.takeLeaving()
         guard !leaving.isEmpty else { return }
-        let isNew = !leaving.allSatisfy { self.shared.unit($0.departure.key) != nil }
+        let isNew = !leaving.allSatisfy { self.shared.hasUnit(of: $0.departure.key) }
         guard !isNew || !self.cluster.isAway || self.now - self.awaySince < UInt64(self.configuration.partitionPatience) else {
             throw Broken(description: "\(leaving[0].departure.key) was set aside while the whole cluster is away")
         }
