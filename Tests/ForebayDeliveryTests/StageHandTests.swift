@@ -149,7 +149,7 @@ struct StageHandTests {
                 end = give("t", number..<number + 1)
                 await world.pass(1)
             }
-            #expect(try await moved.map(\.positions) == [0..<90])
+            #expect(try await moved.taken.map(\.positions) == [0..<90])
             try await world.settled(end)
             #expect(world.setAside.topics == ["t"])
             world.cluster.errors = [:]
@@ -172,14 +172,14 @@ struct StageHandTests {
             world.cluster.errors = ["bad": Self.forbidden]
             try await world.settled(world.give((0..<4).map { EventFactory.Sample("bad", key: "k", value: "b\($0)") }))
             let executor = ThreadlessExecutor(world)
-            #expect(try await world.setAside.move(.init(topic: "no"), to: "t", executor: executor.executor) == [])
+            #expect(try await world.setAside.move(.init(topic: "no"), to: "t", executor: executor.executor).taken == [])
             #expect(world.setAside.topics == ["bad"])
             world.cluster.delivers = false
             world.cluster.errors = [:]
             try await world.until("the drain has sent some", within: 40_000) { !world.cluster.sent.isEmpty }
             world.cluster.delivers = true
             let early = world.cluster.sent.count
-            #expect(try await world.setAside.move(.init(topic: "bad"), to: "t", executor: executor.executor).map(\.events) == [4])
+            #expect(try await world.setAside.move(.init(topic: "bad"), to: "t", executor: executor.executor).taken.map(\.events) == [4])
             try await world.until("all of it is there", within: 90_000) { Self.values(world, "t").count == 4 }
             #expect(Self.values(world, "t") == ["b0", "b1", "b2", "b3"])
             #expect(Self.values(world, "bad").count == early, "what was sent before may arrive there, too")

@@ -106,7 +106,7 @@ package struct LetterSelection: Sendable, Equatable {
     ///   - at: when it was given up.
     ///   - now: ages are counted from here.
     package func holds(number: UInt64, topic: String, code: String, id: String, at: Int64, now: Int64) -> Bool {
-        if at > self.asOf ?? now { return false }
+        if let asOf, at > asOf { return false }
         if !self.numbers.isEmpty, !self.numbers.contains(where: { $0.contains(number) }) { return false }
         if !self.ids.isEmpty, !self.ids.contains(id) { return false }
         if !self.topics.isEmpty, !self.topics.contains(topic) { return false }

@@ -64,11 +64,12 @@ extension SetAside {
     /// there before it goes here, so a crash in between repeats some and loses none.
     ///
     /// - Parameter executor: of a thread that may wait for the disk.
+    /// - Returns: what was moved, and why that is not all, if it is not.
     package func move(
         _ selection: Selection, to topic: String, executor: any SerialExecutor
-    ) async throws(ForebayError) -> [Taken] {
+    ) async throws(ForebayError) -> (taken: [Taken], failure: ForebayError?) {
         let numbers = try await self.take(Self.meant(selection, topic))
-        guard !numbers.isEmpty else { return [] }
+        guard !numbers.isEmpty else { return ([], nil) }
         let turn = self.change { $0.openTurn(of: topic) }
         let reader = MoveReader(executor: executor)
         var moved: [Taken] = []
@@ -87,8 +88,7 @@ extension SetAside {
         self.change { $0.release(numbers) }
         self.closeTurn(turn, of: topic)
         await self.sync()
-        if let failure { throw failure }
-        return moved
+        return (moved, failure)
     }
 
     private func move(

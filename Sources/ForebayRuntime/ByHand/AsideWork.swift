@@ -23,11 +23,12 @@ struct AsideWork: Sendable {
         let meant = SetAside.Selection(topic: self.selection.topic, partition: self.selection.partition)
         for target in targets {
             do throws(ForebayError) {
-                let taken = try await self.run(meant, target)
+                let (taken, failure) = try await self.run(meant, target)
                 outcome.units += taken.map {
                     AsideOutcome.Unit(route: target.route, unit: $0.key.description, code: $0.code, events: $0.events)
                 }
                 if !self.selection.isDryRun { self.tell(taken, target) }
+                if let failure { throw failure }
             } catch {
                 return .failed(outcome, code: error.code.description, detail: error.description)
             }
@@ -35,12 +36,15 @@ struct AsideWork: Sendable {
         return outcome.units.isEmpty ? .nothing(self.selection) : .done(outcome)
     }
 
-    private func run(_ meant: SetAside.Selection, _ target: AsideTarget) async throws(ForebayError) -> [SetAside.Taken] {
+    /// - Returns: what was taken, and why that is not all, if it is not.
+    private func run(
+        _ meant: SetAside.Selection, _ target: AsideTarget
+    ) async throws(ForebayError) -> (taken: [SetAside.Taken], failure: ForebayError?) {
         switch self.action {
         case .remove:
-            return self.selection.isDryRun ? target.setAside.found(meant) : try await target.setAside.remove(meant)
+            return (self.selection.isDryRun ? target.setAside.found(meant) : try await target.setAside.remove(meant), nil)
         case .move(let topic):
-            if self.selection.isDryRun { return target.setAside.found(meant, movingTo: topic) }
+            if self.selection.isDryRun { return (target.setAside.found(meant, movingTo: topic), nil) }
             return try await target.setAside.move(meant, to: topic, executor: self.executor)
         }
     }
