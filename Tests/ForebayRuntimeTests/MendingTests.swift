@@ -12,18 +12,34 @@ import Testing
 /// Dead letters and what is set aside, mended over the admin API of a whole node: several routes, one of which is not configured any more.
 @Suite("A node that is mended", .timeLimit(.minutes(1)))
 struct MendingTests {
-    private static let both = "routes: { a: { topics: [a, b], forward: { to: main } }, old: { topics: [old], forward: { to: main } } }"
-    private static let left = "routes: { a: { topics: [a, b], forward: { to: main } }, c: { topics: [c], forward: { to: main } } }"
+    /// - Parameter routes: each takes the topic that is called like it.
+    private static func configuration(
+        _ routes: [String], in folder: URL, cluster: String = "127.0.0.1:1"
+    ) throws -> ForebayConfiguration {
+        let lines = routes.map { "  \($0): { topics: [\($0)], forward: { to: main } }" }
+        let text = """
+            version: 1
+            node: { data_dir: "\(folder.path)" }
+            listeners: { ingest: { address: "127.0.0.1:0" }, admin: { address: "127.0.0.1:0" } }
+            buffer: { spool: { max_size: 1GiB, segment: 1MiB } }
+            delivery: { set_aside: { retry: 100ms } }
+            shutdown: { timeout: 200ms }
+            clusters: { main: { properties: { bootstrap.servers: "\(cluster)" } } }
+            routes:
+            \(lines.joined(separator: "\n"))
+            """
+        return try ConfigurationWorld(files: ["f": text]).load(["f"]).configuration
+    }
 
     /// A node with five dead letters and four events set aside of the route `a`, three and two of the route `old`, which is configured
     /// no more.
     private func run(cluster: String = "127.0.0.1:1", _ body: (Node, URL) async throws -> Void) async throws {
         let folder = NodeFixture.folder()
         defer { try? FileManager.default.removeItem(at: folder) }  // Cleaning up is a courtesy.
-        let before = try NodeFixture.configuration(Self.both, in: folder, cluster: cluster)
+        let before = try Self.configuration(["a", "old"], in: folder, cluster: cluster)
         try await NodeFixture.leave("a", in: before, aside: 4, dead: 5)
         try await NodeFixture.leave("old", in: before, aside: 2, dead: 3)
-        let after = try NodeFixture.configuration(Self.left, in: folder, cluster: cluster)
+        let after = try Self.configuration(["a", "c"], in: folder, cluster: cluster)
         try await NodeFixture.run(configured: after) { try await body($0, folder) }
     }
 
@@ -74,7 +90,7 @@ struct MendingTests {
     }
 
     private func restart(in folder: URL) async throws {
-        let node = try await Node.start(NodeFixture.configuration(Self.both, in: folder))
+        let node = try await Node.start(Self.configuration(["a", "old"], in: folder))
         let counts = try await self.counts(node)
         #expect(counts == ["a": 0, "old": 2])
         let replayed = try await self.ask(node, "POST", "deadletters/replay", "all=true").text
