@@ -81,6 +81,18 @@ import Testing
         #expect(try await BuiltProgram.run("setaside", "rm", "a", "--url", server.url).code == 1)
     }
 
+    @Test func anEnvelopeHasNothingThatAProducerMayNotSend() async throws {
+        let server = ScriptedServer { _, _ in
+            let headers = #"[{"name":"own","value":"1"},{"name":"forebay-replayed-at","value":"2026-11-30T08:12:09.120Z"}]"#
+            let letter =
+                #"{"sequence":3,"topic":"t","code":"C","reason":"r","id":"i","at":"","timestamp":5,"key":null,"headers":\#(headers),"value":"{}"}"#
+            return ScriptedAnswer(status: 200, body: #"{"route":"r","dead_letters":[\#(letter)],"next":null}"#)
+        }
+        defer { server.stop() }
+        let shown = try await BuiltProgram.run("deadletters", "show", "r", "3", "--envelope", "--url", server.url)
+        #expect(shown.out == #"{"topic": "t", "id": "i", "value": {}, "headers": {"own": "1"}, "timestamp": 5}"# + "\n")
+    }
+
     // MARK: Of a node that is down
 
     /// A data folder with dead letters of some topics, and something set aside.
@@ -137,6 +149,7 @@ import Testing
 
         let replayed = try await BuiltProgram.run("deadletters", "replay", "--topic", "even", "--dir", folder.path)
         #expect(replayed.code == 0 && replayed.out.contains("3 dead letters are replayed: set aside"), "\(replayed)")
+        #expect(replayed.error.isEmpty && removed.error.isEmpty, "\(replayed.error)")
         #expect(try self.numbers(folder) == [3, 5] && self.units(folder) == ["even": 3])
         let listed = try await BuiltProgram.run("setaside", "ls", "--dir", folder.path)
         #expect(listed.out.contains("REPLAYED"))
@@ -152,6 +165,7 @@ import Testing
 
         let moved = try await BuiltProgram.run("setaside", "move", "even", "--to", "odd", "--dir", folder.path)
         #expect(moved.code == 0 && moved.out.hasPrefix("3 events are moved to odd\n"), "\(moved)")
+        #expect(moved.error.isEmpty, "\(moved.error)")
         #expect(try self.units(folder) == ["odd": 5])
         let same = try await BuiltProgram.run("setaside", "move", "odd", "--to", "odd", "--dir", folder.path)
         #expect(same.code == 1 && same.error.contains("is not a topic's name"))

@@ -16,6 +16,8 @@ struct AsideWork: Sendable {
     let selection: AsideSelection
     /// Of a thread that may wait for the disk.
     let executor: any SerialExecutor
+    /// Whether the log is told; a command tells whoever gave it.
+    var isLogged = true
 
     func run(_ targets: [AsideTarget]) async -> AsideAnswer {
         var outcome = AsideOutcome(self.action, isDryRun: self.selection.isDryRun)
@@ -27,7 +29,7 @@ struct AsideWork: Sendable {
                 outcome.units += taken.map {
                     AsideOutcome.Unit(route: target.route, unit: $0.key.description, code: $0.code, events: $0.events)
                 }
-                if !self.selection.isDryRun { self.tell(taken, target) }
+                if !self.selection.isDryRun, self.isLogged { self.tell(taken, target) }
                 if let failure { throw failure }
             } catch {
                 return .failed(outcome, code: error.code.description, detail: error.description)

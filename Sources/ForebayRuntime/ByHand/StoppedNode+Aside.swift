@@ -20,7 +20,7 @@ extension StoppedNode {
             logs.append(log)
             targets.append(AsideTarget(route: name, setAside: .undelivered(name, log)))
         }
-        let answer = await AsideWork(action: action, selection: selection, executor: folder.executor).run(targets)
+        let answer = await AsideWork(action: action, selection: selection, executor: folder.executor, isLogged: false).run(targets)
         for log in logs { await log.close() }
         return answer
     }
