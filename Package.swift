@@ -62,7 +62,8 @@ let package = Package(
         .executableTarget(
             name: "forebay",
             dependencies: [
-                "ForebayRuntime", "ForebayConfig", "ForebayCore", "ForebayTelemetry", "ForebayHTTP", "ForebaySpool", "ForebayIngest",
+                "ForebayRuntime", "ForebayConfig", "ForebayAdmin", "ForebayCore", "ForebayTelemetry", "ForebayHTTP", "ForebaySpool",
+                "ForebayIngest",
             ],
             swiftSettings: settings),
 

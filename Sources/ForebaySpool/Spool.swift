@@ -7,13 +7,13 @@ package final class Spool: Sendable {
     package let id: SpoolID
     package let configuration: SpoolConfiguration
     let budget: SpoolBudget
-    private let reporter: SpoolReporter
+    let reporter: SpoolReporter
     private let lock: SpoolLock
     let view: SpoolView
     private let cursors: CursorSet
     private let writer: SpoolWriter
-    private let keeper: SpoolKeeper
-    private let sweeper: SegmentSweeper
+    let keeper: SpoolKeeper
+    let sweeper: SegmentSweeper
     let metrics: SpoolMetrics
     private let cache: ReadCache
     /// Where sequences went on at the start.
@@ -109,8 +109,8 @@ package final class Spool: Sendable {
     /// The first event still on disk.
     package var start: UInt64 { self.view.read { $0.start } }
 
-    /// Sequences of the segments that are there.
-    var sequenceCount: UInt64 { self.view.read { state in state.segments.reduce(0) { $0 + ($1.end - $1.base) } } }
+    /// Sequences of the segments that are there, but for those that were cut to their header.
+    var sequenceCount: UInt64 { self.view.read { state in state.segments.reduce(0) { $0 + ($1.isHusk ? 0 : $1.end - $1.base) } } }
 
     /// Bytes of the segments' files.
     package var byteCount: Int { self.view.read { state in state.segments.reduce(0) { $0 + $1.size } } }

@@ -96,6 +96,12 @@ actor SpoolKeeper {
         await self.syncCursors()
     }
 
+    /// Runs what waits for the disk on the thread that may.
+    func perform(_ work: @Sendable () throws(ForebayError) -> Void) throws(ForebayError) {
+        guard !self.isClosed else { throw .closed }
+        try work()
+    }
+
     func close() async {
         guard !self.isClosed else { return }
         // First: nothing is made ready any more, or tried again.
@@ -117,8 +123,7 @@ actor SpoolKeeper {
         }
         switch retention {
         case .cursors: isDone = await self.clearPassedSegments() && isDone
-        case .units(let units): isDone = self.sweeper.sweep(units) && isDone
-        case .everything: break
+        case .units, .letters, .everything: isDone = retention.holder.map { self.sweeper.sweep($0) } ?? true && isDone
         }
         if !isDone { self.tryAgain() }
     }
