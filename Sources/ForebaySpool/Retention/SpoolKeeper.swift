@@ -292,10 +292,9 @@ actor SpoolKeeper {
 
     /// What a file system says is free need not be for us: an inode for the file, a quota.
     private func takesFile() -> Bool {
-        let path = self.nextPreparedPath()
-        defer { try? self.configuration.disk.remove(path) }  // Taken away at the next start, too.
+        let (disk, path) = (self.configuration.disk, self.nextPreparedPath())
+        defer { try? disk.remove(path) }  // Taken away at the next start, too.
         // Whatever fails: the next look tries again.
-        return (try? PreparedSegment.fill(self.configuration.disk, path, size: max(SpoolFormat.block, self.configuration.leastSegment)))
-            != nil
+        return (try? PreparedSegment.fill(disk, path, size: max(SpoolFormat.block, self.configuration.leastSegment))) != nil
     }
 }
