@@ -6,7 +6,7 @@ import Testing
 @Suite("Set aside against a simulated cluster")
 struct SetAsideSimulationTests {
     /// A longer run: `FOREBAY_SIMULATION_SEEDS=5000`.
-    private static let seeds = ProcessInfo.processInfo.environment["FOREBAY_SIMULATION_SEEDS"].flatMap { Int($0) } ?? 60
+    private static let seeds = ProcessInfo.processInfo.environment["FOREBAY_SIMULATION_SEEDS"].flatMap { Int($0) } ?? 40
 
     @Test(
         "nothing is lost, and keys stay in order, while topics and partitions come and go, the cluster is away, and stages fail",
