@@ -108,7 +108,7 @@ package struct AsideOutcome: Sendable, Equatable {
 }
 
 /// What came of it.
-package enum AsideAnswer: Sendable, Equatable {
+package enum AsideAnswer: OperatorAnswer, Equatable {
     case done(AsideOutcome)
     case unknownRoute(String)
     /// Nothing of it is set aside.
@@ -119,26 +119,24 @@ package enum AsideAnswer: Sendable, Equatable {
     /// It had to end early, with what was done until then.
     case failed(AsideOutcome, code: String, detail: String)
 
-    /// Why not all was done; none if it was.
-    package var refusal: (status: Int, code: String, detail: String)? {
+    package var result: Result<JSONWriter, Refusal> {
         switch self {
-        case .done: return nil
-        case .unknownRoute(let route): return (404, "unknown_route", "There is no route '\(route)'.")
+        case .done(let outcome): return .success(outcome.document)
+        case .unknownRoute(let route): return .failure(Refusal(404, "unknown_route", "There is no route '\(route)'."))
         case .nothing(let selection):
             let what = selection.unit.map { "of '\($0)'" } ?? "at all"
             let place = selection.route.map { " of the route '\($0)'" } ?? ""
-            return (404, "nothing_set_aside", "Nothing \(what)\(place) is set aside.")
+            return .failure(Refusal(404, "nothing_set_aside", "Nothing \(what)\(place) is set aside."))
         case .invalidTopic(let topic):
-            return (
-                400, "invalid_topic",
+            let detail =
                 "'\(topic)' is not a topic's name (letters, digits, '.', '_', '-', at most 249), or it is the one that they are in."
-            )
-        case .busy: return (409, "setaside_busy", "What is set aside is being removed or moved already; one at a time.")
-        case .starting: return (503, "starting", "The node is opening its disk.")
+            return .failure(Refusal(400, "invalid_topic", detail))
+        case .busy:
+            return .failure(Refusal(409, "setaside_busy", "What is set aside is being removed or moved already; one at a time."))
+        case .starting: return .failure(Refusal(503, "starting", "The node is opening its disk."))
         case .failed(let outcome, let code, let detail):
             let done = outcome.events == 0 ? "Nothing was \(outcome.action.done)" : "Only \(outcome.events) were \(outcome.action.done)"
-            let status = ["spool_full", "too_many_set_aside", "unavailable"].contains(code) ? 503 : 500
-            return (status, code, "\(done): \(detail).")
+            return .failure(Refusal(afterError: code, "\(done): \(detail)."))
         }
     }
 }

@@ -84,7 +84,7 @@ package struct LetterOutcome: Sendable, Equatable {
 }
 
 /// What came of it.
-package enum LetterAnswer: Sendable, Equatable {
+package enum LetterAnswer: OperatorAnswer, Equatable {
     case done(LetterOutcome)
     case unknown(DeliveryName, known: [String])
     case notConfigured(DeliveryName)
@@ -95,20 +95,18 @@ package enum LetterAnswer: Sendable, Equatable {
     /// It had to end early, with what was done until then.
     case failed(LetterOutcome, code: String, detail: String)
 
-    /// Why not all was done; none if it was.
-    package var refusal: (status: Int, code: String, detail: String)? {
+    package var result: Result<JSONWriter, Refusal> {
         switch self {
-        case .done: return nil
+        case .done(let outcome): return .success(outcome.document)
         case .unknown(let delivery, let known):
             let others = known.isEmpty ? "there are none at all" : "there are some of \(known.joined(separator: ", "))"
-            return (404, "unknown_route", "There are no dead letters of '\(delivery)'; \(others).")
-        case .notConfigured(let delivery): return (409, "route_not_configured", LetterOutcome.reason(delivery))
-        case .busy: return (409, "dead_letters_busy", "Dead letters are being replayed or removed already; one at a time.")
-        case .starting: return (503, "starting", "The node is opening its disk.")
+            return .failure(Refusal(404, "unknown_route", "There are no dead letters of '\(delivery)'; \(others)."))
+        case .notConfigured(let delivery): return .failure(Refusal(409, "route_not_configured", LetterOutcome.reason(delivery)))
+        case .busy: return .failure(Refusal(409, "dead_letters_busy", "Dead letters are being replayed or removed already; one at a time."))
+        case .starting: return .failure(Refusal(503, "starting", "The node is opening its disk."))
         case .failed(let outcome, let code, let detail):
             let done = outcome.letters == 0 ? "Nothing was \(outcome.action.done)" : "Only \(outcome.letters) were \(outcome.action.done)"
-            let status = code == "too_many_pieces" ? 409 : ["spool_full", "too_many_set_aside", "unavailable"].contains(code) ? 503 : 500
-            return (status, code, "\(done): \(detail).")
+            return .failure(Refusal(afterError: code, "\(done): \(detail)."))
         }
     }
 }

@@ -51,30 +51,30 @@ package enum ForgetOutcome: Sendable, Equatable {
     case starting
 
     /// Why nothing was given up; none if it was.
-    package func refusal(of route: String) -> (status: Int, code: String, detail: String)? {
+    package func refusal(of route: String) -> Refusal? {
         switch self {
         case .forgotten: return nil
         case .unknown(let known):
             let names = known.joined(separator: ", ")
             let others = known.isEmpty ? "nothing is left of any removed route" : "there is something left of \(names)"
-            return (404, "unknown_route", "Nothing is left of a route '\(route)' that is not configured; \(others).")
+            return Refusal(404, "unknown_route", "Nothing is left of a route '\(route)' that is not configured; \(others).")
         case .unknownStage(let stage, let known):
-            return (
+            return Refusal(
                 404, "unknown_stage",
                 "Nothing is left of a stage '\(stage)' of route '\(route)'; there is something left of its \(known.joined(separator: ", "))."
             )
         case .configured:
-            return (
+            return Refusal(
                 409, "route_configured",
                 "The route '\(route)' is configured: what it holds will be delivered. Take it out of the configuration first, and restart."
             )
         case .takenOver(let other):
-            return (
+            return Refusal(
                 409, "route_configured",
                 "What '\(route)' left is taken over by route '\(other)', which names it under formerly. Take it out there first."
             )
-        case .starting: return (503, "starting", "The node is opening its disk.")
-        case .busy: return (409, "route_busy", "The route '\(route)' is being given up already.")
+        case .starting: return Refusal(503, "starting", "The node is opening its disk.")
+        case .busy: return Refusal(409, "route_busy", "The route '\(route)' is being given up already.")
         }
     }
 }

@@ -1,3 +1,4 @@
+import ForebayCore
 package import ForebayHTTP
 package import ForebayTelemetry
 
@@ -99,6 +100,18 @@ package struct AdminRoutes: Sendable {
         guard let route = Self.route(at: request.path) else { return Self.refusal(.get, request.path)! }
         if let refusal = Self.refusal(request, parameters: route.parameters, repeatable: route.repeatable) { return refusal }
         return await route.answer(self, request)
+    }
+
+    /// What came of something that an operator has the node do.
+    static func answer<Answer: OperatorAnswer>(_ work: () async throws(ForebayError) -> Answer) async -> HTTPResponse {
+        do throws(ForebayError) {
+            switch try await work().result {
+            case .success(let document): return .json(document)
+            case .failure(let refusal): return .refused(refusal)
+            }
+        } catch {
+            return .failed(error)
+        }
     }
 
     private static func refusal(

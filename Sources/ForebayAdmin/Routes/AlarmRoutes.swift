@@ -16,7 +16,7 @@ extension AdminRoutes {
             }
             return .json(Self.document(of: found, isSeen ? "acknowledged" : "alarms"))
         } catch {
-            return ProblemDetails(status: 500, code: error.code.description, detail: error.description).response(to: nil)
+            return .failed(error)
         }
     }
 

@@ -30,7 +30,7 @@ extension AdminRoutes {
             }
             return Self.answer(route, page)
         } catch {
-            return ProblemDetails(status: 500, code: error.code.description, detail: error.description).response(to: nil)
+            return .failed(error)
         }
     }
 

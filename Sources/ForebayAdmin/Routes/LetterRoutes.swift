@@ -20,13 +20,6 @@ extension AdminRoutes {
         } catch {
             return .badParameter(error.parameter, error.wanted)
         }
-        do throws(ForebayError) {
-            let answer = try await self.node.work(action, selection)
-            if case .done(let outcome) = answer { return .json(outcome.document) }
-            let refusal = answer.refusal ?? (500, "internal", "")
-            return ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
-        } catch {
-            return ProblemDetails(status: 500, code: error.code.description, detail: error.description).response(to: nil)
-        }
+        return await Self.answer { () throws(ForebayError) in try await self.node.work(action, selection) }
     }
 }

@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayHTTP
 
 extension AdminRequest {
@@ -20,6 +21,14 @@ extension HTTPResponse {
 
     static func unknownRoute(_ route: String) -> HTTPResponse {
         ProblemDetails(status: 404, code: "unknown_route", detail: "There is no route '\(route)'.").response(to: nil)
+    }
+
+    static func refused(_ refusal: Refusal) -> HTTPResponse {
+        ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
+    }
+
+    static func failed(_ error: ForebayError) -> HTTPResponse {
+        ProblemDetails(status: 500, code: error.code.description, detail: error.description).response(to: nil)
     }
 }
 

@@ -12,7 +12,7 @@ extension AdminRoutes {
             guard let routes = try await self.node.routes() else { return Self.refusal(ForgetOutcome.starting, "") }
             return .json(Self.document(of: routes))
         } catch {
-            return Self.failure(error)
+            return .failed(error)
         }
     }
 
@@ -35,17 +35,12 @@ extension AdminRoutes {
             }
             return .json(Self.document(of: held, forgotten: isDryRun))
         } catch {
-            return Self.failure(error)
+            return .failed(error)
         }
     }
 
     private static func refusal(_ outcome: ForgetOutcome, _ route: String) -> HTTPResponse {
-        let refusal = outcome.refusal(of: route) ?? (500, "internal", "")
-        return ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
-    }
-
-    private static func failure(_ error: ForebayError) -> HTTPResponse {
-        ProblemDetails(status: 500, code: error.code.description, detail: error.description).response(to: nil)
+        .refused(outcome.refusal(of: route) ?? Refusal(500, "internal", ""))
     }
 
     /// What `GET` answers; also what is told of a node that is down.

@@ -27,14 +27,7 @@ extension AdminRoutes {
         } catch {
             return .badParameter(error.parameter, error.wanted)
         }
-        do throws(ForebayError) {
-            let answer = try await self.node.mend(action, selection)
-            if case .done(let outcome) = answer { return .json(outcome.document) }
-            let refusal = answer.refusal ?? (500, "internal", "")
-            return ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
-        } catch {
-            return ProblemDetails(status: 500, code: error.code.description, detail: error.description).response(to: nil)
-        }
+        return await Self.answer { () throws(ForebayError) in try await self.node.mend(action, selection) }
     }
 
     /// What is set aside of each route, or of the one asked for: its units by name, cut at `limit`, and how much it is in all.

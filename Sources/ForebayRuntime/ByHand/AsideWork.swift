@@ -21,8 +21,8 @@ struct AsideWork: Sendable {
     var isLogged = true
 
     func run(_ targets: [AsideTarget]) async -> AsideAnswer {
+        if let refusal = Self.refusal(self.action, self.selection) { return refusal }
         var outcome = AsideOutcome(self.action, isDryRun: self.selection.isDryRun)
-        if case .move(let topic) = self.action, !TopicName.isValid(topic) || topic == self.selection.topic { return .invalidTopic(topic) }
         let meant = SetAside.Selection(topic: self.selection.topic, partition: self.selection.partition)
         for target in targets {
             do throws(ForebayError) {
@@ -37,6 +37,12 @@ struct AsideWork: Sendable {
             }
         }
         return outcome.units.isEmpty ? .nothing(self.selection) : .done(outcome)
+    }
+
+    /// Why it can't be done, whatever is set aside; none if it can.
+    static func refusal(_ action: AsideSelection.Action, _ selection: AsideSelection) -> AsideAnswer? {
+        guard case .move(let topic) = action, !TopicName.isValid(topic) || topic == selection.topic else { return nil }
+        return .invalidTopic(topic)
     }
 
     /// - Returns: what was taken, and why that is not all, if it is not.

@@ -4,13 +4,12 @@ import ForebayDelivery
 import ForebayKafka
 import ForebaySpool
 import ForebayTelemetry
-import Synchronization
 
 /// What an operator does with what is set aside on a running node.
 final class NodeAside: Sendable {
     private let storage: NodeStorage
     private let routes: [String: NodeRoute]
-    private let isBusy = Mutex(false)
+    private let turn = OneAtATime()
     private let removed: [String: Counter]
     private let moved: [String: Counter]
 
@@ -27,8 +26,8 @@ final class NodeAside: Sendable {
 
     /// - Parameter removed: where what is left of routes that are not configured any more is still known.
     func mend(_ action: AsideSelection.Action, _ selection: AsideSelection, _ removed: RemovedRoutes) async -> AsideAnswer {
-        guard selection.isDryRun || self.isBusy.withLock({ self.take(&$0) }) else { return .busy }
-        defer { if !selection.isDryRun { self.isBusy.withLock { $0 = false } } }
+        guard selection.isDryRun || self.turn.enter() else { return .busy }
+        defer { if !selection.isDryRun { self.turn.leave() } }
         let targets = self.targets(selection.route, removed)
         if let route = selection.route, targets.isEmpty { return .unknownRoute(route) }
         let work = AsideWork(action: action, selection: selection, executor: self.storage.threads.read.executor())
@@ -38,11 +37,6 @@ final class NodeAside: Sendable {
         default: break
         }
         return answer
-    }
-
-    private func take(_ isBusy: inout Bool) -> Bool {
-        defer { isBusy = true }
-        return !isBusy
     }
 
     private func targets(_ route: String?, _ removed: RemovedRoutes) -> [AsideTarget] {

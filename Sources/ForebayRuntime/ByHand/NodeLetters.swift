@@ -2,7 +2,6 @@ import ForebayAdmin
 import ForebayCore
 import ForebaySpool
 import ForebayTelemetry
-import Synchronization
 
 /// What an operator does with the dead letters of a running node.
 final class NodeLetters: Sendable {
@@ -11,7 +10,7 @@ final class NodeLetters: Sendable {
 
     private let storage: NodeStorage
     private let routes: [String: NodeRoute]
-    private let isBusy = Mutex(false)
+    private let turn = OneAtATime()
     private let replayed: [String: Counter]
     private let removed: [String: Counter]
 
@@ -29,8 +28,8 @@ final class NodeLetters: Sendable {
 
     /// - Parameter removed: where what is left of routes that are not configured any more is still known.
     func work(_ action: LetterAction, _ selection: LetterSelection, _ removed: RemovedRoutes) async -> LetterAnswer {
-        guard selection.isDryRun || self.isBusy.withLock({ self.take(&$0) }) else { return .busy }
-        defer { if !selection.isDryRun { self.isBusy.withLock { $0 = false } } }
+        guard selection.isDryRun || self.turn.enter() else { return .busy }
+        defer { if !selection.isDryRun { self.turn.leave() } }
         var targets = self.targets(removed)
         if let delivery = selection.delivery {
             let known = targets.filter { $0.letters.count > 0 }.map(\.name.description)
@@ -50,11 +49,6 @@ final class NodeLetters: Sendable {
             self.count(outcome)
             return .failed(outcome, code: error.code.description, detail: error.description)
         }
-    }
-
-    private func take(_ isBusy: inout Bool) -> Bool {
-        defer { isBusy = true }
-        return !isBusy
     }
 
     private func targets(_ removed: RemovedRoutes) -> [LetterTarget] {

@@ -1,7 +1,6 @@
 package import ForebayAdmin
 package import ForebayCore
 import ForebayDelivery
-import ForebayIngest
 import ForebaySpool
 
 extension StoppedNode {
@@ -10,7 +9,7 @@ extension StoppedNode {
         let names = try SideLogFolder.all(.setAside, in: self.directory).map(\.route).sorted()
         let meant = names.filter { selection.route == nil || $0 == selection.route }
         if let route = selection.route, meant.isEmpty { return .unknownRoute(route) }
-        if case .move(let topic) = action, !TopicName.isValid(topic) || topic == selection.topic { return .invalidTopic(topic) }
+        if let refusal = AsideWork.refusal(action, selection) { return refusal }
         if selection.isDryRun { return try self.look(action, selection, meant) }
         let folder = try OwnedDataFolder(self.directory, onDiskFailure: DiskFailure.leave)
         defer { folder.release() }
@@ -37,8 +36,7 @@ extension StoppedNode {
             where unit.end > unit.settled && unit.topic == selection.topic ?? unit.topic && unit.topic != target
                 && (selection.partition == nil || unit.partition == selection.partition)
             {
-                let shown = unit.partition.map { "\(unit.topic)/\($0)" } ?? unit.topic
-                outcome.units.append(.init(route: name, unit: shown, code: unit.code, events: unit.end - unit.settled))
+                outcome.units.append(.init(route: name, unit: unit.name, code: unit.code, events: unit.end - unit.settled))
             }
         }
         return outcome.units.isEmpty ? .nothing(selection) : .done(outcome)

@@ -178,7 +178,8 @@ final class NodeObservation: NodeView {
     private func route(_ route: RouteConfiguration, _ stages: [StageReport], _ parts: Parts) -> RouteStatus? {
         guard let known = parts.routes[route.name] else { return nil }
         let source = known.source
-        let stage = stages.first { $0.name == "forward/\(route.name)" }
+        let name = DeliveryName(.forward, of: route.name).cursor
+        let stage = stages.first { $0.name == name }
         let lag = source.waiting
         let isUp = stage?.facts.first { $0.name == "target_up" }?.value == .flag(true)
         let held = stage?.facts.first { $0.name == "held" }.flatMap { fact in if case .text(let text) = fact.value { text } else { nil } }

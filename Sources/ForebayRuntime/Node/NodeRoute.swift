@@ -40,7 +40,8 @@ struct NodeRoute: Sendable {
 
     private static func cursor(_ route: RouteConfiguration, _ storage: NodeStorage) async throws(ForebayError) -> SpoolCursor {
         try await storage.spool.cursor(
-            "forward/\(route.name)", route: RouteID(name: route.name), formerly: route.formerly.map { "forward/\($0)" })
+            DeliveryName(.forward, of: route.name).cursor, route: RouteID(name: route.name),
+            formerly: route.formerly.map { DeliveryName(.forward, of: $0).cursor })
     }
 
     private init(
@@ -78,7 +79,7 @@ struct NodeRoute: Sendable {
     func start(
         _ supervisor: Supervisor, _ waiters: DeliveryWaiters, _ budget: DeliveryBudget, _ loop: EventLoop, _ metrics: MetricsRegistry
     ) async {
-        await supervisor.start("forward/\(self.name)", group: "delivery") {
+        await supervisor.start(DeliveryName(.forward, of: self.name).cursor, group: "delivery") {
             self.stage(.direct, self.source, self.setAside.own, waiters, budget, loop, metrics)
         }
         // Whoever asked to wait for Kafka was answered when the event was set aside.

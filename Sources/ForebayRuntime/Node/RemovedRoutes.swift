@@ -157,7 +157,7 @@ actor RemovedRoutes {
             route: route, totals: SetAsideTotals(units: units.count, events: events, bytes: log.frameBytes),
             units: units.prefix(limit).map { unit in
                 SetAsideUnitView(
-                    unit: unit.partition.map { "\(unit.topic)/\($0)" } ?? unit.topic, topic: unit.topic, partition: unit.partition,
+                    unit: unit.name, topic: unit.topic, partition: unit.partition,
                     state: .waiting, code: unit.code, reason: unit.reason,
                     advice: "the route \(route) is not configured any more: " + Culprit.removedAdvice(route), since: unit.since,
                     events: unit.end - unit.settled, bytes: Int(Double(log.frameBytes) * Double(unit.end - unit.settled) / Double(events)),

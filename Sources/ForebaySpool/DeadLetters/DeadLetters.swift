@@ -48,8 +48,7 @@ package actor DeadLetters: DeadLetterLog {
         if try !Folder(disk).entries(directory).isEmpty {
             let store = try Store(open(directory))
             self.opened.withLock { $0 = store }
-            self.held.store(store.spool.letterCount(store.removed), ordering: .relaxed)
-            self.bytes.store(store.spool.byteCount + store.removed.byteCount, ordering: .relaxed)
+            self.count(store)
         }
     }
 
@@ -80,7 +79,7 @@ package actor DeadLetters: DeadLetterLog {
         return letters.indices.map { first + UInt64($0) }
     }
 
-    private func count(_ store: Store) {
+    private nonisolated func count(_ store: Store) {
         self.held.store(store.spool.letterCount(store.removed), ordering: .relaxed)
         self.bytes.store(store.spool.byteCount + store.removed.byteCount, ordering: .relaxed)
     }

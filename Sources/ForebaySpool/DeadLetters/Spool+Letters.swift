@@ -16,7 +16,6 @@ extension Spool {
     }
 
     /// Removes letters, durably on return.
-    ///
     func remove(_ ranges: [Range<UInt64>], _ removed: RemovedLetters) async throws(ForebayError) {
         // Beside the commits: it may be much, and none of it hurries.
         try await self.keeper.perform { () throws(ForebayError) in

@@ -21,6 +21,9 @@ extension SetAsideLog {
         /// One past its last durable event.
         package var end: UInt64
 
+        /// `orders`, `orders/3`.
+        package var name: String { self.partition.map { "\(self.topic)/\($0)" } ?? self.topic }
+
         package init(
             number: UInt64, topic: String, partition: Int32?, partitionCount: Int32, code: String, reason: String, since: Int64,
             oldestAcceptedAt: Int64, settled: UInt64 = 0, end: UInt64 = 0

@@ -34,10 +34,7 @@ enum AlarmsCommand {
     private static func node(_ folder: String, _ ask: (StoppedNode) throws -> [UInt8]) throws -> JSONValue {
         // It says so if this is no folder of a node.
         _ = try RouteFolders(folder: folder, kind: "setaside")
-        guard let value = JSONValue(try ask(StoppedNode(directory: folder, configuration: nil))) else {
-            throw CommandFailure(.internalError, "an answer that is no JSON")
-        }
-        return value
+        return try JSONValue(answer: ask(StoppedNode(directory: folder, configuration: nil)))
     }
 
     private static func show(

@@ -1,6 +1,5 @@
 import ForebayAdmin
 import ForebayRuntime
-import ForebayTelemetry
 
 /// `forebay deadletters replay|rm`, of a running node or in the folder of one that is down.
 enum LetterCommands {
@@ -28,7 +27,7 @@ enum LetterCommands {
             // It says so if this is no folder of a node.
             _ = try RouteFolders(folder: folder, kind: "deadletters")
             if !selection.isDryRun { try FolderOwner.check(folder) }
-            answer = try await Self.work(action, selection, folder)
+            answer = try JSONValue(of: await StoppedNode(directory: folder, configuration: nil).work(action, selection))
         } else {
             var client = try AdminClient(arguments)
             answer = try Self.ask(action, form, selection.isDryRun, &client, world)
@@ -66,13 +65,6 @@ enum LetterCommands {
         case "delivery": "ROUTE takes \(fault.wanted)"
         case let name: "--\(name.replacing("_", with: "-")) takes \(fault.wanted)"
         }
-    }
-
-    private static func work(_ action: LetterAction, _ selection: LetterSelection, _ folder: String) async throws -> JSONValue {
-        let answer = try await StoppedNode(directory: folder, configuration: nil).work(action, selection)
-        guard case .done(let outcome) = answer else { throw CommandFailure(.failure, answer.refusal?.detail ?? "") }
-        guard let value = JSONValue(outcome.document.bytes) else { throw CommandFailure(.internalError, "an answer that is no JSON") }
-        return value
     }
 
     /// A node works some seconds at most for one request: it is asked until nothing is left of what there was at first.

@@ -13,17 +13,12 @@ struct FolderRoutes {
         self.node = StoppedNode(directory: folder, configuration: configuration)
     }
 
-    func list() throws -> JSONValue { try Self.value(self.node.routes()) }
+    func list() throws -> JSONValue { try JSONValue(answer: self.node.routes()) }
 
     func forget(_ route: String, stage: String?, isDryRun: Bool) async throws -> JSONValue {
         switch try await self.node.forget(route, stage: stage, isDryRun: isDryRun) {
-        case .document(let bytes): return try Self.value(bytes)
+        case .document(let bytes): return try JSONValue(answer: bytes)
         case .refusal(let reason): throw CommandFailure(.failure, reason)
         }
-    }
-
-    private static func value(_ bytes: [UInt8]) throws -> JSONValue {
-        guard let value = JSONValue(bytes) else { throw CommandFailure(.internalError, "an answer that is no JSON") }
-        return value
     }
 }

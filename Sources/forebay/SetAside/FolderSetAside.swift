@@ -27,7 +27,7 @@ struct FolderSetAside {
     private static func unit(_ unit: SetAsideLog.Unit) -> JSONValue {
         let age = max(0, Double(WallClock.milliseconds) - Double(unit.oldestAcceptedAt)) / 1000
         return [
-            "unit": .string(unit.partition.map { "\(unit.topic)/\($0)" } ?? unit.topic), "topic": .string(unit.topic),
+            "unit": .string(unit.name), "topic": .string(unit.topic),
             "partition": unit.partition.map { .number($0) } ?? .null, "state": "waiting", "code": .string(unit.code),
             "reason": .string(unit.reason), "advice": .null, "since": .string(Shown.time(unit.since)),
             "events": .number(unit.end - unit.settled), "bytes": .null, "oldest_event_age_seconds": .number("\(age)"),

@@ -1,6 +1,5 @@
 import ForebayAdmin
 import ForebayRuntime
-import ForebayTelemetry
 
 /// `forebay setaside rm|move`, of a running node or in the folder of one that is down.
 enum MendCommands {
@@ -35,7 +34,7 @@ enum MendCommands {
             // It says so if this is no folder of a node.
             _ = try RouteFolders(folder: folder, kind: "setaside")
             if !selection.isDryRun { try FolderOwner.check(folder) }
-            answer = try await Self.mend(action, selection, folder)
+            answer = try JSONValue(of: await StoppedNode(directory: folder, configuration: nil).mend(action, selection))
         } else {
             var client = try AdminClient(arguments)
             if case .move(let topic) = action {
@@ -60,13 +59,6 @@ enum MendCommands {
         case "route" where !form.contains { $0.name == "route" }: "--all goes with --route ROUTE: one route at a time"
         case let name: "--\(name) takes \(fault.wanted)"
         }
-    }
-
-    private static func mend(_ action: AsideSelection.Action, _ selection: AsideSelection, _ folder: String) async throws -> JSONValue {
-        let answer = try await StoppedNode(directory: folder, configuration: nil).mend(action, selection)
-        guard case .done(let outcome) = answer else { throw CommandFailure(.failure, answer.refusal?.detail ?? "") }
-        guard let value = JSONValue(outcome.document.bytes) else { throw CommandFailure(.internalError, "an answer that is no JSON") }
-        return value
     }
 
     private static func show(_ action: AsideSelection.Action, _ answer: JSONValue, _ terminal: Terminal) throws {
