@@ -6,8 +6,17 @@ extension DeliveryEngine {
         if self.way == .direct { self.source.settled(ahead: self.state.window.settledAheadCount) }
         do throws(ForebayError) {
             try self.state.window.commit { end throws(ForebayError) in try self.source.commit(through: end) }
+            for lane in self.state.window.takeGivenBack() { self.source.released(lane) }
         } catch {
             self.fail(error)
+        }
+    }
+
+    /// Lanes that go to somebody else. Apart from the batches: they go also while nothing more is pulled.
+    func followLanes() async {
+        for await change in self.source.laneChanges() {
+            self.state.close(change, now: self.loop.nowMilliseconds)
+            self.turn()
         }
     }
 

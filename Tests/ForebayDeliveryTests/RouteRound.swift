@@ -364,6 +364,8 @@ private struct CheckedSource: EventSource {
         self.moved(end.number)
     }
 
+    func load(_ lane: Lane) -> UInt64? { self.inner.load(lane) }
+    func flush() async { await self.inner.flush() }
     var cursor: Offset { self.inner.cursor }
     var lag: UInt64 { self.inner.lag }
 }

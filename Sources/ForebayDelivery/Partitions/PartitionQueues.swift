@@ -150,6 +150,12 @@ struct PartitionQueues {
         self.remove(flight, place, &window)
     }
 
+    /// An event that is queued anywhere in it is not this partition's any more; its status says so already.
+    mutating func drop(_ flight: UInt32, of place: Int, in window: inout InFlightWindow) {
+        self.states[place].events.queued -= 1
+        self.remove(flight, place, &window)
+    }
+
     @inline(__always)
     private mutating func unsend(_ flight: UInt32, _ place: Int, _ window: inout InFlightWindow) {
         self.states[place].events.outstanding -= 1

@@ -277,6 +277,12 @@ package final class SetAside: Sendable {
         self.change { $0.settle(number, pass: pass, through: position) }
     }
 
+    /// How far a unit is settled; none: it is not there.
+    func settled(_ number: UInt64) -> UInt64? { self.state.withLock { $0.units[number]?.settled } }
+
+    /// What is settled is so durably on return.
+    func flush() async { await self.log.syncCursors() }
+
     // MARK: Effects
 
     func change<Result>(_ body: (inout SetAsideState) -> Result) -> Result {

@@ -174,9 +174,9 @@ package final class SetAsideLog: Sendable {
         try Folder(disk).entries(directory)
     }
 
-    /// What the keeper does some 100 ms after a cursor moved, at once.
-    func tidy() async {
-        await self.opened?.spool.tidy()
+    /// Syncs where units are settled, at once and not only within 100 ms.
+    package func syncCursors() async {
+        await self.opened?.spool.syncCursors()
     }
 
     private var opened: Store? { self.store.withLock { $0 } }

@@ -62,6 +62,10 @@ package final class MemorySource: EventSource {
         for waiter in waiters { waiter.resume() }
     }
 
+    package func load(_ lane: Lane) -> UInt64? { lane == .spool(self.spool) ? self.cursor.number : nil }
+
+    package func flush() async {}
+
     package var cursor: Offset { Offset(lane: .spool(self.spool), number: self.state.withLock { $0.cursor }) }
     package var lag: UInt64 { self.state.withLock { $0.next - $0.cursor } }
     package var commits: [UInt64] { self.state.withLock { $0.commits } }
