@@ -117,6 +117,8 @@ package final class SpoolSource: EventSource {
 
     package func flush() async { await self.spool.syncCursors() }
 
+    package var keepsAhead: Bool { true }
+
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {
         let whole = self.spool.wholeRanges(from: self.spoolCursor.sequence)
         let ahead = self.state.withLock { state in

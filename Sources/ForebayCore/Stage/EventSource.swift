@@ -18,6 +18,9 @@ package protocol EventSource: CursorStore {
     /// Events of this source not settled yet.
     var lag: UInt64 { get }
 
+    /// Whether it remembers what is settled beyond its cursor. A source with one lane may.
+    var keepsAhead: Bool { get }
+
     /// Events beyond the cursor that are settled: not handed out again, and not by the next process if it can be written in time. Cheap.
     ///
     /// - Parameter isFinal: the run has ended, and nothing is sent until ``batches()`` is called again.
@@ -40,6 +43,8 @@ extension EventSource {
     package func counts(_ lane: Lane) -> Bool { true }
 
     package func released(_ lane: Lane) {}
+
+    package var keepsAhead: Bool { false }
 
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {}
 

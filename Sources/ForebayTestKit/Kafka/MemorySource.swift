@@ -70,6 +70,8 @@ package final class MemorySource: EventSource {
     package var lag: UInt64 { self.state.withLock { $0.next - $0.cursor } }
     package var commits: [UInt64] { self.state.withLock { $0.commits } }
 
+    package var keepsAhead: Bool { true }
+
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {
         self.state.withLock { $0.ahead = (ahead, isFinal) }
     }
