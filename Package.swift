@@ -62,7 +62,8 @@ let package = Package(
         .executableTarget(
             name: "forebay",
             dependencies: [
-                "ForebayRuntime", "ForebayConfig", "ForebayCore", "ForebayTelemetry", "ForebayHTTP", "ForebaySpool", "ForebayIngest",
+                "ForebayRuntime", "ForebayConfig", "ForebayAdmin", "ForebayCore", "ForebayTelemetry", "ForebayHTTP", "ForebaySpool",
+                "ForebayIngest",
             ],
             swiftSettings: settings),
 
@@ -73,6 +74,9 @@ let package = Package(
                 "ForebayDelivery", "ForebayKafka", "ForebayNet", "ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit",
             ],
             path: "Benchmarks/Drain", swiftSettings: settings),
+        .executableTarget(
+            name: "ReadBenchmark", dependencies: ["ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"],
+            path: "Benchmarks/Read", swiftSettings: settings),
         tests("ForebayTelemetryTests", ["ForebayTelemetry"]),
         tests("ForebayCoreTests", ["ForebayCore", "ForebayTestKit"]),
         tests("ForebayNetTests", ["ForebayNet", "ForebayTestKit"]),

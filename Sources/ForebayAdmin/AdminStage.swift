@@ -123,10 +123,11 @@ final class AdminHandler: HTTPHandler {
 
     func head(_ request: borrowing HTTPRequestHead) -> HTTPVerdict {
         if let refusal = self.rule.refusal(of: request) { return .refuse(refusal) }
-        return AdminRoutes.refusal(request.method, request.pathText).map { .refuse($0) } ?? .accept(bodyLimit: 0)
+        return AdminRoutes.refusal(request.method, request.pathText).map { .refuse($0) }
+            ?? .accept(bodyLimit: AdminRoutes.bodyLimit(request.method, request.pathText))
     }
 
     func request(_ id: RequestID, _ request: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer) {
-        self.stage.request(id, AdminRequest(request), of: self.server)
+        self.stage.request(id, AdminRequest(request, body), of: self.server)
     }
 }

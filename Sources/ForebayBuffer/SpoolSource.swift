@@ -37,16 +37,18 @@ package final class SpoolSource: EventSource {
 
     /// - Parameters:
     ///   - executor: of the stage's loop: what is still in memory is handed over there; this source's alone.
-    ///   - disk: of a thread that may wait for the disk; this source's alone.
+    ///   - threads: of the spool: what is not in memory any more is read there.
     ///   - ahead: what the process before wrote down; none: nobody knows what it sent.
     package init(
-        spool: Spool, cursor: SpoolCursor, executor: any SerialExecutor, disk: any SerialExecutor, configuration: BufferConfiguration,
+        spool: Spool, cursor: SpoolCursor, executor: any SerialExecutor, threads: SpoolThreads, configuration: BufferConfiguration,
         surroundings: Surroundings, ahead: SpoolCursor.Ahead = SpoolCursor.Ahead()
     ) {
         self.spool = spool
         self.spoolCursor = cursor
         self.readAheadBytes = configuration.readAheadBytes
-        self.reader = ReaderActor(executor: executor, disk: BacklogReader(executor: disk))
+        self.reader = ReaderActor(
+            executor: executor, disk: BacklogReader(executor: threads.read.executor(), isPatient: false),
+            patient: BacklogReader(executor: threads.wait.executor(), isPatient: true))
         self.surroundings = surroundings
         self.state = Mutex(
             State(
@@ -222,15 +224,17 @@ package final class SpoolSource: EventSource {
     /// Reads what is not in memory any more, on a thread of its own: a cold disk holds up nobody else.
     private actor BacklogReader {
         private let executor: any SerialExecutor
+        private let isPatient: Bool
 
         nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
-        init(executor: any SerialExecutor) {
+        init(executor: any SerialExecutor, isPatient: Bool) {
             self.executor = executor
+            self.isPatient = isPatient
         }
 
         func read(_ reader: SpoolReader, upTo bytes: Int) throws(ForebayError) -> [Batch] {
-            try reader.readDisk(upTo: bytes)
+            try reader.readDisk(upTo: bytes, isPatient: self.isPatient)
         }
     }
 
@@ -239,14 +243,15 @@ package final class SpoolSource: EventSource {
         private static let step = 1 << 20
 
         private let executor: any SerialExecutor
-        private let disk: BacklogReader
+        private let disk, patient: BacklogReader
         private let logger = Logger(label: "reader")
 
         nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
-        init(executor: any SerialExecutor, disk: BacklogReader) {
+        init(executor: any SerialExecutor, disk: BacklogReader, patient: BacklogReader) {
             self.executor = executor
             self.disk = disk
+            self.patient = patient
         }
 
         func read(into link: Link<Batch>, for source: SpoolSource) async {
@@ -260,7 +265,7 @@ package final class SpoolSource: EventSource {
                         if let recent = reader.readMemory(upTo: Self.step) {
                             batches = recent
                         } else {
-                            batches = try await self.disk.read(reader, upTo: Self.step)
+                            batches = try await self.readDisk(reader)
                         }
                         for batch in batches {
                             for unsettled in try source.hand(batch, of: link) { try await link.send(unsettled) }
@@ -276,6 +281,18 @@ package final class SpoolSource: EventSource {
                 source.failed(error, link)
                 self.logger.error("reading the spool failed", ["cursor": cursor.name, "error": "\(error)"])
             }
+        }
+
+        /// Where the device fails, others that read elsewhere don't wait for it.
+        private func readDisk(_ reader: SpoolReader) async throws(ForebayError) -> [Batch] {
+            if !reader.needsPatience {
+                do throws(ForebayError) {
+                    return try await self.disk.read(reader, upTo: Self.step)
+                } catch {
+                    guard error.isUnread else { throw error }
+                }
+            }
+            return try await self.patient.read(reader, upTo: Self.step)
         }
     }
 }

@@ -28,6 +28,7 @@ extension DeliveryEngine {
             self.setAside.reported(reports, by: self.way)
         }
         if self.way == .aside {
+            self.letGoOfRecalled()
             let found = self.state.actions.found
             self.state.actions.found = []
             if !found.isEmpty { self.setAside.found(found, now: now) }

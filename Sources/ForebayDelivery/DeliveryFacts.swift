@@ -82,9 +82,8 @@ struct RoomWant {
                 "make room on the disk of data_dir (bytes and inodes: df -h, df -i), or raise buffer.spool.max_size and restart; what is asked for"
                     + " again, and there, needs no room"
             case .deadLetters:
-                "mend what refuses them (the topic's settings): they are asked for again; or raise buffer.spool.max_size and restart, or make room"
-                    + " on the disk of data_dir (df -h, df -i); dead letters stay where they are, and take room, until this version has a command"
-                    + " that removes them"
+                "mend what refuses them (the topic's settings): they are asked for again; or remove old ones ('forebay deadletters rm'), raise"
+                    + " buffer.spool.max_size and restart, or make room on the disk of data_dir (df -h, df -i)"
             }
         }
     }

@@ -2,7 +2,7 @@
 package enum LogKind: String, Sendable {
     /// A segment goes when every cursor is durably past it.
     case spool
-    /// Nothing goes.
+    /// A segment goes when every letter in it was removed by command, in any order of segments.
     case deadLetters = "deadletters"
     /// A segment goes when every unit with frames in it is durably past those, in any order of segments.
     case setAside = "setaside"

@@ -7,13 +7,15 @@ package final class Spool: Sendable {
     package let id: SpoolID
     package let configuration: SpoolConfiguration
     let budget: SpoolBudget
-    private let reporter: SpoolReporter
+    let reporter: SpoolReporter
     private let lock: SpoolLock
     let view: SpoolView
     private let cursors: CursorSet
     private let writer: SpoolWriter
-    private let keeper: SpoolKeeper
-    private let sweeper: SegmentSweeper
+    let keeper: SpoolKeeper
+    let sweeper: SegmentSweeper
+    let metrics: SpoolMetrics
+    private let cache: ReadCache
     /// Where sequences went on at the start.
     let begun: UInt64
     private let starting: Task<Void, Never>
@@ -57,6 +59,9 @@ package final class Spool: Sendable {
         self.view = start.view
         self.cursors = start.cursors
         self.begun = start.next
+        self.metrics = metrics
+        // Side logs have a reader at a time.
+        self.cache = ReadCache(limit: configuration.kind == .spool ? configuration.sharedReadBytes : 0)
         let sweeper = SegmentSweeper(configuration, view: self.view, budget: budget, mark: start.mark, reporter: reporter)
         let writer = SpoolWriter(
             executor: threads.commit.executor(), configuration: configuration, id: self.id, view: self.view, budget: budget,
@@ -104,14 +109,17 @@ package final class Spool: Sendable {
     /// The first event still on disk.
     package var start: UInt64 { self.view.read { $0.start } }
 
-    /// Sequences of the segments that are there.
-    var sequenceCount: UInt64 { self.view.read { state in state.segments.reduce(0) { $0 + ($1.end - $1.base) } } }
+    /// Sequences of the segments that are there, but for those that were cut to their header.
+    var sequenceCount: UInt64 { self.view.read { state in state.segments.reduce(0) { $0 + ($1.isHusk ? 0 : $1.end - $1.base) } } }
 
     /// Bytes of the segments' files.
     package var byteCount: Int { self.view.read { state in state.segments.reduce(0) { $0 + $1.size } } }
 
     /// Bytes of batches that stay in memory for readers that keep up.
     package var recentBytes: Int { self.view.read { $0.recent.byteCount } }
+
+    /// Bytes that were read from the disk and stay in memory for other readers.
+    package var sharedReadBytes: Int { self.cache.byteCount }
 
     package var segmentCount: Int { self.view.read { $0.segments.count } }
 
@@ -184,7 +192,8 @@ package final class Spool: Sendable {
         onLeftOut: @escaping (Range<UInt64>) -> Void = { _ in }
     ) -> SpoolReader {
         SpoolReader(
-            view: self.view, disk: self.configuration.disk, routes: routes, from: sequence, onMissing: onMissing, onLeftOut: onLeftOut)
+            view: self.view, disk: self.configuration.disk, cache: self.cache, metrics: self.metrics, routes: routes, from: sequence,
+            onMissing: onMissing, onLeftOut: onLeftOut)
     }
 
     // MARK: Cursors

@@ -15,6 +15,8 @@ package struct SpoolConfiguration: Sendable {
     package var roomInterval = 1000
     /// Bytes of the newest batches that stay in memory for readers that keep up.
     package var recentBytes = 16 << 20
+    /// Bytes of what was read from the disk last that stay in memory for other readers, while two or more read it.
+    package var sharedReadBytes = 16 << 20
     /// Whether the next segment is filled with zeros ahead: nearly doubles the sync rate, costs its room.
     package var preparesNext = true
     package var disk: any Disk = SystemDisk()

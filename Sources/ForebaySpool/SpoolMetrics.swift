@@ -5,6 +5,8 @@ package struct SpoolMetrics: Sendable {
     private let sync: Histogram
     private let groupEvents: Histogram
     private let bytes: Counter
+    /// Of the readers.
+    let read: Counter
     let corruption: Counter
 
     package init(_ registry: MetricsRegistry) {
@@ -15,6 +17,8 @@ package struct SpoolMetrics: Sendable {
             "forebay_spool_group_events", help: "Events made durable by one sync.",
             bounds: [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536])
         self.bytes = registry.counter("forebay_spool_written_bytes_total", help: "Bytes written to the spool, padding included.")
+        self.read = registry.counter(
+            "forebay_spool_read_bytes_total", help: "Bytes read from segments to deliver them; what several read together counts once.")
         self.corruption = registry.counter(
             "forebay_buffer_corruption_total", help: "Ranges of acknowledged events that could not be read any more.")
     }

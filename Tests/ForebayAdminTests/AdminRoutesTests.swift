@@ -164,7 +164,7 @@ struct AdminRoutesTests {
             (AdminRequest(method: .post, path: "/admin/v1/reload"), 501, "not_yet_supported"),
             (AdminRequest(method: .post, path: "/admin/v1/targets/orders/switch"), 501, "not_yet_supported"),
             (AdminRequest(method: .post, path: "/admin/v1/status"), 405, "method_not_allowed"),
-            (AdminRequest(method: .delete, path: "/admin/v1/deadletters"), 405, "method_not_allowed"),
+            (AdminRequest(method: .delete, path: "/admin/v1/setaside/units"), 404, "not_found"),
             (AdminRequest(path: "/admin/v1/status", query: [("pretty", "1")]), 400, "unknown_parameter"),
         ]
         for (request, status, code) in cases {

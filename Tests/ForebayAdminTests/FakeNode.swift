@@ -35,6 +35,54 @@ final class FakeNode: NodeView {
         return Array(self.letters.filter { letter in after.map { letter.sequence > $0 } ?? true }.prefix(limit))
     }
 
+    /// What was asked of dead letters, as `replay topic=orders`, with `?` behind it if it was only asked about.
+    let worked = Mutex<[String]>([])
+
+    func work(_ action: LetterAction, _ selection: LetterSelection) async throws(ForebayError) -> LetterAnswer {
+        self.worked.withLock { $0.append("\(action.rawValue) \(selection.text)" + (selection.isDryRun ? "?" : "")) }
+        switch selection.delivery?.route {
+        case "broken"?: throw ForebayError(.systemCall, recovery: .retry, "the disk does not answer")
+        case "busy"?: return .busy
+        case "starting"?: return .starting
+        case "old"?: return .notConfigured(DeliveryName(.forward, of: "old"))
+        case "full"?:
+            var outcome = LetterOutcome(action, isDryRun: false, asOf: 9)
+            outcome.groups[.init(delivery: DeliveryName(.forward, of: "full"), topic: "t", code: "c")] = 3
+            return .failed(outcome, code: "spool_full", detail: "no room")
+        case nil, "orders"?: break
+        default: return .unknown(selection.delivery!, known: ["orders"])
+        }
+        var outcome = LetterOutcome(action, isDryRun: selection.isDryRun, asOf: selection.asOf ?? 1000)
+        for letter in self.letters
+        where selection.holds(
+            number: letter.sequence, topic: letter.topic, code: letter.code, id: letter.eventID, at: letter.at, now: 1_785_576_600_125)
+        {
+            outcome.groups[.init(delivery: DeliveryName(.forward, of: "orders"), topic: letter.topic, code: letter.code), default: 0] += 1
+        }
+        return .done(outcome)
+    }
+
+    func mend(_ action: AsideSelection.Action, _ selection: AsideSelection) async throws(ForebayError) -> AsideAnswer {
+        self.worked.withLock { $0.append("\(action) \(selection.unit ?? "-")" + (selection.isDryRun ? "?" : "")) }
+        switch selection.route {
+        case "broken"?: throw ForebayError(.systemCall, recovery: .retry, "the disk does not answer")
+        case "busy"?: return .busy
+        case "starting"?: return .starting
+        case "nobody"?: return .unknownRoute("nobody")
+        default: break
+        }
+        if case .move("a/b") = action { return .invalidTopic("a/b") }
+        var outcome = AsideOutcome(action, isDryRun: selection.isDryRun)
+        for route in self.aside where route.route == selection.route ?? route.route {
+            for unit in route.units
+            where unit.topic == selection.topic ?? unit.topic && (selection.partition == nil || unit.partition == selection.partition) {
+                outcome.units.append(.init(route: route.route, unit: unit.unit, code: unit.code, events: unit.events))
+            }
+        }
+        if selection.route == "full" { return .failed(outcome, code: "spool_full", detail: "no room") }
+        return outcome.units.isEmpty ? .nothing(selection) : .done(outcome)
+    }
+
     func setAside(route: String?, limit: Int) -> [SetAsideRouteView]? {
         let found = self.aside.filter { route == nil || $0.route == route }.map { route in
             SetAsideRouteView(route: route.route, totals: route.totals, units: Array(route.units.prefix(limit)))

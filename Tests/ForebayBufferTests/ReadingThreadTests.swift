@@ -2,6 +2,7 @@ import ForebayCore
 import ForebaySpool
 import ForebayTestKit
 import Foundation
+import Glibc
 import Testing
 
 @testable import ForebayBuffer
@@ -62,6 +63,40 @@ struct ReadingThreadTests {
         var read = 0
         while read < 30 { read += Int(try #require(await held.next()).count) }
         backlog.close()
+        other.close()
+        await world.spool.close()
+    }
+
+    @Test("where the device fails, and is waited for, only those wait who need it; they go on when it gives")
+    func failingDevice() async throws {
+        let world = try SourceWorld(recentBytes: 0, segmentSize: 1 << 20)
+        for _ in 0..<12 { try await world.commit("a", 1, size: 100_000) }
+        let (first, failed) = (world.spool.durableEnd, Happenings<Void>())
+        for _ in 0..<30 { try await world.commit("b", 1, size: 100_000) }
+        for _ in 0..<12 { try await world.commit("a", 1, size: 100_000) }
+        let (source, cursor) = try await world.source("a")
+        let (other, _) = try await world.source("b")
+        let goesOn = DispatchSemaphore(value: 0)
+        // What the first segment's reader asks for fails at once, and then hangs, as a device does that is waited for.
+        world.disk.fail { call, path in
+            guard call == .read, path.contains("00001.segment@") else { return nil }
+            failed.add(())
+            if failed.count == 1 { return EIO }
+            goesOn.wait()
+            goesOn.signal()
+            return nil
+        }
+        var held = source.batches().makeAsyncIterator()
+        await failed.wait(forCount: 2)
+        var events = other.batches().makeAsyncIterator()
+        var read = 0
+        while read < 30 { read += Int(try #require(await events.next()).count) }
+        #expect(cursor.sequence == 0 && first == 12)
+        goesOn.signal()
+        read = 0
+        while read < 24 { read += Int(try #require(await held.next()).count) }
+        #expect(world.spool.missing.isEmpty)
+        source.close()
         other.close()
         await world.spool.close()
     }

@@ -50,7 +50,7 @@ final class SourceWorld {
         var surroundings = Surroundings.real
         surroundings.time = time
         let source = SpoolSource(
-            spool: self.spool, cursor: cursor, executor: loop, disk: self.threads.read.executor(),
+            spool: self.spool, cursor: cursor, executor: loop, threads: self.threads,
             configuration: BufferConfiguration(windowBytes: windowBytes), surroundings: surroundings, ahead: ahead)
         return (source, cursor)
     }

@@ -44,7 +44,7 @@ import Testing
                     do     'forebay setaside ls --url \(server.url)' says why, and what to do
 
                 2 dead letters: Kafka refused these events for good
-                    do     'forebay deadletters ls --url \(server.url)' lists them, with the reasons
+                    do     'forebay deadletters ls --url \(server.url)' lists them, with the reasons; 'forebay deadletters replay' sends them once more, 'rm' removes them
 
                 ROUTE    STAGE    CLUSTER  STATE       BEHIND  OLDEST  IN FLIGHT  ASIDE  DEAD
                 default  forward  main     waiting  1,234,567       -          0  1,500     2

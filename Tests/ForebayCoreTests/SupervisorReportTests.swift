@@ -54,6 +54,7 @@ struct SupervisorReportTests {
         let start = self.clock.wallMilliseconds
         await supervisor.start("a") { script.make() }
         #expect(await self.states(supervisor, [.waiting]))
+        await self.clock.sleepers(atLeast: 1)
         #expect(await supervisor.reports().map(\.since) == [start])
         self.clock.advance(by: .seconds(7))
         #expect(await self.states(supervisor, [.running]))
@@ -92,6 +93,7 @@ struct SupervisorReportTests {
         #expect(await !supervisor.fail("a", with: self.error(.rewindAndRestart, "again")), "it is on its way")
         script.release()
         #expect(await self.states(supervisor, [.waiting]))
+        await self.clock.sleepers(atLeast: 1)
         #expect(await supervisor.reports().map(\.lastError) == ["on purpose"])
         #expect(await !supervisor.fail("a", with: self.error(.stop)), "it does not run")
         self.clock.advance(by: .seconds(1))

@@ -219,7 +219,8 @@ extension SetAsideState {
             if unit.ahead.contains(where: { $0 < unit.settled || $0 >= unit.end + UInt64(unit.pendingCount) }) {
                 broken.append("\(name) has settled ahead what is not its own: \(unit.ahead)")
             }
-            if case .waiting(let until) = unit.phase, unit.held == 0, unit.durable > 0, !self.isBehindPartitions(unit),
+            if case .waiting(let until) = unit.phase, unit.held == 0, unit.durable > 0, !self.isBehindPartitions(unit), !unit.isTaken,
+                self.isTurn(of: unit),
                 self.nextDue > max(until, now + 20)
             {
                 broken.append("\(name) waits until \(until), and is looked at \(self.nextDue)")

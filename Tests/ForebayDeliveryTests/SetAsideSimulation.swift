@@ -62,6 +62,8 @@ struct SetAsideSimulation {
     var letsGo = 0
     /// Whether the accounts are looked at after every step, which takes its time.
     var looks = false
+    /// What an operator is at.
+    var hand = Hand()
 
     init(seed: UInt64, plant: Plant = .none) {
         self.plant = plant
@@ -94,14 +96,16 @@ struct SetAsideSimulation {
             if self.number(0...40) == 0 { self.end(.aside) }
         }
         self.cluster.heal()
-        self.lacksRoom = false
+        (self.lacksRoom, self.hand.isOver) = (false, true)
         try self.settle()
         try self.checkTheEnd()
     }
 
     mutating func settle() throws {
         var steps = 0
-        while self.cursor < self.samples.count || !self.shared.isEmpty || self.states.values.contains(where: { !$0.isIdle }) {
+        while self.hand.isBusy || self.cursor < self.samples.count || !self.shared.isEmpty
+            || self.states.values.contains(where: { !$0.isIdle })
+        {
             if self.admitted < self.samples.count, self.states[.direct]!.wantsMore { self.admit() }
             try self.step()
             steps += 1
@@ -166,7 +170,7 @@ struct SetAsideSimulation {
 
     private func batch(_ events: [Int], _ lane: Lane, _ first: UInt64) -> Batch {
         let batch = EventFactory.batch(
-            events.map { EventFactory.Sample(self.samples[$0].topic, key: self.samples[$0].key, value: "v\($0)", timestamp: 1) },
+            events.map { EventFactory.Sample(self.topic(of: $0, on: lane), key: self.samples[$0].key, value: "v\($0)", timestamp: 1) },
             spool: .none, first: first)
         return Batch(
             lane: lane, origin: nil, first: first, count: batch.count, route: batch.route, acceptedAt: batch.acceptedAt, slab: batch.slab,
@@ -189,6 +193,7 @@ struct SetAsideSimulation {
         }
         if !self.hasWaited { self.hasWaited = self.shared.units.values.contains(where: self.shared.isBehindPartitions) }
         if self.number(0...3) == 0 { try self.store(self.number(0...1) == 0 ? .direct : .aside) }
+        self.workByHand()
         self.read()
     }
 
@@ -278,6 +283,7 @@ struct SetAsideSimulation {
         for report in self.states[way]!.actions.heldReports { self.shared.reported(report.token, by: way, isDelivered: report.isDelivered) }
         (self.states[way]!.actions.refusals, self.states[way]!.actions.withheld, self.states[way]!.actions.heldReports) = ([], [], [])
         if way == .aside {
+            self.letGoOfRecalled()
             for found in self.states[way]!.actions.found { self.shared.found(found, now: self.now) }
             self.states[way]!.actions.found = []
             for (topic, probe) in self.shared.due(now: self.now) { self.states[way]!.ask(topic, probe: probe) }
@@ -296,7 +302,7 @@ struct SetAsideSimulation {
     private mutating func depart(_ way: DeliveryWay) throws {
         let leaving = self.states[way]!.takeLeaving()
         guard !leaving.isEmpty else { return }
-        let isNew = !leaving.allSatisfy { self.shared.unit($0.departure.key) != nil }
+        let isNew = !leaving.allSatisfy { self.shared.hasUnit(of: $0.departure.key) }
         guard !isNew || !self.cluster.isAway || self.now - self.awaySince < UInt64(self.configuration.partitionPatience) else {
             throw Broken(description: "\(leaving[0].departure.key) was set aside while the whole cluster is away")
         }
@@ -321,6 +327,7 @@ struct SetAsideSimulation {
         let taken = self.parting[way]!.prefix(self.number(1...50))
         for (flight, unit, event) in taken {
             self.units[unit, default: Unit()].events.append(event)
+            self.hand.removed.remove(event)  // It came again from the spool.
             self.everAside.insert(event)
             self.shared.stored(unit, count: 1, from: way, now: self.now)
             self.states[way]!.setAside(flight)
@@ -357,37 +364,9 @@ struct SetAsideSimulation {
         self.drainEffects()
     }
 
-    private mutating func drainEffects() {
+    mutating func drainEffects() {
         for number in self.shared.gone { self.units[number] = nil }
+        self.beginTurns()
         (self.shared.gone, self.shared.moved, self.shared.notes) = ([], [], [])
-    }
-
-    // MARK: The end
-
-    func checkTheEnd() throws {
-        guard self.buried == self.cluster.poison.filter({ $0 < self.samples.count }) else {
-            throw Broken(description: "dead: \(self.buried.sorted()), poison: \(self.cluster.poison.sorted())")
-        }
-        if let lost = self.samples.indices.first(where: { !self.cluster.stored.contains($0) && !self.buried.contains($0) }) {
-            throw Broken(description: "\(lost) is lost")
-        }
-        var last: [String: Int] = [:], seen: Set<Int> = []
-        for message in self.cluster.log where seen.insert(message.event).inserted {
-            guard let key = self.samples[message.event].key.map({ "\(message.topic) \($0)" }) else { continue }
-            if let before = last[key], before > message.event {
-                throw Broken(description: "\(message.event) of \(key) came first after \(before)")
-            }
-            last[key] = message.event
-        }
-        for (way, state) in self.states {
-            guard state.window.queuedBytes == 0, state.producers.all.allSatisfy({ $0.outstanding == 0 }), state.stale.isEmpty,
-                state.stale.batches.isEmpty
-            else {
-                throw Broken(
-                    description:
-                        "accounts of \(way) do not balance: \(state.window.queuedBytes) B queued, \(state.producers.all.map(\.outstanding)) "
-                        + "outstanding, \(state.stale.tokens.count) held, \(state.stale.batches.count) pinned")
-            }
-        }
     }
 }

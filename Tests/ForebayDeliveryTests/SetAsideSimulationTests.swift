@@ -34,6 +34,22 @@ struct SetAsideSimulationTests {
         #expect(letsGo > Self.seeds / 2, "else it shows nothing")
     }
 
+    @Test(
+        "nor by an operator, who removes and moves what is set aside and brings events once more, whatever else goes on", arguments: 0..<4)
+    func byHand(part: Int) async {
+        var (removals, moves, replays) = (0, 0, 0)
+        for seed in stride(from: 2000 + part, to: 2000 + Self.seeds, by: 4) {
+            var simulation = SetAsideSimulation(seed: UInt64(seed))
+            (simulation.hand.isThere, simulation.looks, simulation.mayLackRoom) = (true, seed % 20 == 0, seed % 3 == 0)
+            do { try simulation.run(batches: simulation.looks ? 15 : 80) } catch { Issue.record("seed \(seed): \(error)") }
+            (removals, moves, replays) = (
+                removals + simulation.hand.removals, moves + simulation.hand.moves, replays + simulation.hand.replays
+            )
+            await Task.yield()
+        }
+        #expect(removals > 10 && moves > 5 && replays > 10, "else it shows nothing")
+    }
+
     @Test("all accounts hold after every step, and whatever waits has something to wait for", arguments: 100..<103)
     func accounts(seed: Int) {
         var simulation = SetAsideSimulation(seed: UInt64(seed))

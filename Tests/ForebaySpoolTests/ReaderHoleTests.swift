@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Glibc
@@ -17,7 +18,8 @@ struct ReaderHoleTests {
 
         init(_ view: SpoolView, on disk: any Disk = SystemDisk(), _ routes: RouteFilter = .all) {
             self.reader = SpoolReader(
-                view: view, disk: disk, routes: routes, from: 0, onMissing: { [unowned self] in self.missing.append($0) },
+                view: view, disk: disk, cache: ReadCache(limit: 0), metrics: SpoolMetrics(MetricsRegistry()), routes: routes, from: 0,
+                onMissing: { [unowned self] in self.missing.append($0) },
                 onLeftOut: { [unowned self] in self.leftOut.append($0) })
         }
 

@@ -172,9 +172,9 @@ struct ScannerTests {
     @Test("where it can't read just now it goes on, at the same place, when it can")
     func triedAgain() throws {
         // Each header is read for itself, for what lies between is more than is read at once.
-        let segment = Segment([[(routeA, 1, 30_000)], [(routeA, 1, 30_000)], [(routeA, 1, 30_000)]]), file = MemoryFile(segment.bytes)
+        let segment = Segment([[(routeA, 1, 100_000)], [(routeA, 1, 100_000)], [(routeA, 1, 100_000)]]), file = MemoryFile(segment.bytes)
         var scanner = SegmentScanner(file: file, salt: Self.salt, position: 8192, limit: segment.bytes.count)
-        for (place, position) in [8192, 40_960, 73_728].enumerated() {
+        for (place, position) in [8192, 110_592, 212_992].enumerated() {
             file.fail([position / 4096], EMFILE)
             for _ in 0..<2 { #expect(throws: ForebayError.self) { try scanner.step() } }
             #expect(scanner.position == position)
@@ -219,7 +219,7 @@ struct ScannerTests {
         while case .frame(let header, let position) = try scanner.step() { #expect(try scanner.payload(of: header, at: position) != nil) }
         let size = try file.size() - 8192
         #expect(scanner.bytesRead >= size && scanner.bytesRead < size + (256 << 10), "each byte about once")
-        #expect(file.reads.count < 24 && file.reads.allSatisfy { $0.count <= 1 << 20 }, "a MiB at once at most")
+        #expect(file.reads.count < 24 && file.reads.allSatisfy { $0.count <= SegmentWindow.size }, "about a MiB at once")
         #expect(file.reads[0].count == 16 << 10, "at first less: it may be all that is wanted")
     }
 

@@ -42,10 +42,12 @@ extension SetAsideScanTests {
         let fixture = SetAsideFixture(segmentSize: 32 << 20)
         let log = try fixture.open()
         try await log.append(new: (1...75).map { unit($0, "topic\($0)") }, [])
-        // Each is jumped over with a read of 16 KiB: before one as much as a call takes is not read yet, before the other just so much.
+        // They are read through, about a MiB at a time: before one that is less than as much as a call takes, before the other more.
         let value = String(repeating: "v", count: 20_000)
-        for _ in 0..<7 { try await log.append(new: [], (1...73).map { aside($0, [value]) }) }
-        try await log.append(new: [], [aside(74, [value]), aside(75, [value])])
+        for _ in 0..<5 { try await log.append(new: [], (1...73).map { aside($0, [value]) }) }
+        try await log.append(new: [], [aside(74, [value])])
+        for _ in 0..<2 { try await log.append(new: [], (1...73).map { aside($0, [value]) }) }
+        try await log.append(new: [], [aside(75, [value])])
         #expect(try log.scan([74: 0]).read(upTo: 1).map(\.route.rawValue) == [74])
         let scan = log.scan([75: 0])
         #expect(try scan.read(upTo: 1).isEmpty && !scan.isCaughtUp)

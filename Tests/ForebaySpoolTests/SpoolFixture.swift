@@ -18,6 +18,11 @@ final class SpoolFixture {
         self.budgetCapacity = capacity
     }
 
+    /// Of a folder that is there.
+    init(in directory: String) {
+        (self.directory, self.segmentSize, self.budgetCapacity) = (directory, 1 << 20, 1 << 30)
+    }
+
     deinit {
         // Cleaning up is a courtesy.
         try? FileManager.default.removeItem(atPath: self.directory)  // Tests hold their fixture to the end.

@@ -1,3 +1,4 @@
+import ForebayCore
 import Foundation
 import Glibc
 import Testing
@@ -29,5 +30,14 @@ extension SystemDiskTests {
         let kept = try self.cached(path, size)
         #expect(kept.count < 16 && kept.first != 0, "\(kept)")
         #expect(try file.bytes(at: 0, count: size) == [UInt8](repeating: 7, count: size))
+    }
+
+    @Test("a device that fails is not waited for where somebody else waits")
+    func impatient() throws {
+        // At 0 nothing is mapped, which is EIO to whoever reads it.
+        let file = try SystemDisk().open("/proc/self/mem", .impatient)
+        let began = ContinuousClock.now
+        for _ in 0..<3 { #expect { try file.bytes(at: 0, count: 64) } throws: { ($0 as? ForebayError)?.isUnread == true } }
+        #expect(ContinuousClock.now - began < .seconds(10))
     }
 }

@@ -29,6 +29,6 @@ struct ThreadTests {
         var surroundings = Surroundings.real
         surroundings.executors = threads
         SpoolThreads(surroundings).end()
-        #expect(threads.ended.all.sorted() == ["fb-commit", "fb-keeper", "fb-reader"])
+        #expect(threads.ended.all.sorted() == ["fb-commit", "fb-keeper", "fb-patient", "fb-reader"])
     }
 }

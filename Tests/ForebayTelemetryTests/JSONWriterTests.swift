@@ -1,4 +1,3 @@
-import ForebayCore
 import Foundation
 import Testing
 

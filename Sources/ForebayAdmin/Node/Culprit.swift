@@ -65,7 +65,7 @@ package struct Culprit: Sendable, Equatable {
             route, stage: "deadletters", lagEvents: route.lagEvents, state: route.state, lastError: nil,
             message:
                 "dead letters take most of the room, those of route \(route.route) \(route.deadLetterBytes) bytes (\(route.deadLetters)):"
-                + " they stay until they are removed, which this version has no command for; raise buffer.spool.max_size")
+                + " they stay until they are replayed or removed ('forebay deadletters replay' or 'rm'), or raise buffer.spool.max_size")
     }
 
     private init(_ route: RouteStatus, stage: String, lagEvents: UInt64, state: String, lastError: String?, message: String) {

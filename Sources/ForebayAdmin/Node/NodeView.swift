@@ -16,10 +16,16 @@ package protocol NodeView: Sendable {
     /// - Returns: none if there is no such route.
     func deadLetters(route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]?
 
+    /// Replays or removes dead letters, durably; what one call has no time for is left to another.
+    func work(_ action: LetterAction, _ selection: LetterSelection) async throws(ForebayError) -> LetterAnswer
+
     /// What is set aside of a route, or of each (none), at most `limit` units of one.
     ///
     /// - Returns: none if there is no such route.
     func setAside(route: String?, limit: Int) -> [SetAsideRouteView]?
+
+    /// Removes or moves what is set aside, durably.
+    func mend(_ action: AsideSelection.Action, _ selection: AsideSelection) async throws(ForebayError) -> AsideAnswer
 
     /// What every route holds on disk, also those that are not configured any more.
     ///

@@ -4,9 +4,11 @@ package import ForebayHTTP
 package struct AdminRequest: Sendable {
     package let method: HTTPMethod
     package let path: String
-    /// Decoded, in order.
+    /// Of the query and of a form in the body, decoded, in order.
     package let query: [(name: String, value: String)]
     package let accept: String
+    /// The type of a body that is no form.
+    package var strangeType: String?
 
     package init(method: HTTPMethod = .get, path: String, query: [(name: String, value: String)] = [], accept: String = "") {
         self.method = method
@@ -15,14 +17,32 @@ package struct AdminRequest: Sendable {
         self.accept = accept
     }
 
-    init(_ head: borrowing HTTPRequestHead) {
+    init(_ head: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) {
         self.method = head.method
         self.path = head.pathText
-        self.query = QueryText.pairs(String(decoding: head.query, as: UTF8.self))
+        var query = QueryText.pairs(String(decoding: head.query, as: UTF8.self))
         self.accept = head.headerText("accept") ?? ""
+        if !body.isEmpty {
+            let type = head.headerText("content-type") ?? Self.form
+            if type.prefix(while: { $0 != ";" }).trimmingSpaces.lowercased() == Self.form {
+                query += QueryText.pairs(String(decoding: body, as: UTF8.self).trimmingSpaces)
+            } else {
+                self.strangeType = type
+            }
+        }
+        self.query = query
     }
 
+    static let form = "application/x-www-form-urlencoded"
+
     func value(_ name: String) -> String? { self.query.first { $0.name == name }?.value }
+}
+
+extension StringProtocol {
+    fileprivate var trimmingSpaces: String {
+        let isSpace: (Character) -> Bool = { $0.isWhitespace }
+        return String(self.drop(while: isSpace).reversed().drop(while: isSpace).reversed())
+    }
 }
 
 /// The part of a URL behind the question mark.

@@ -7,6 +7,10 @@ package struct AdminRoutes: Sendable {
     struct Route: Sendable {
         var allow = AdminRoutes.allow
         let parameters: Set<String>
+        /// Those that may be given several times.
+        var repeatable: Set<String> = []
+        /// Methods that take parameters in a body, too, as a form.
+        var formMethods: Set<String> = []
         let answer: @Sendable (AdminRoutes, AdminRequest) async -> HTTPResponse
     }
 
@@ -33,8 +37,19 @@ package struct AdminRoutes: Sendable {
         "/admin/v1/status": Route(parameters: []) { routes, _ in await routes.status() },
         "/admin/v1/stages": Route(parameters: []) { routes, _ in await routes.stages() },
         "/admin/v1/buffers": Route(parameters: []) { routes, _ in await routes.buffers() },
-        "/admin/v1/deadletters": Route(parameters: ["route", "limit", "after"]) { await $0.deadLetters($1) },
-        "/admin/v1/setaside": Route(parameters: ["route", "limit"]) { $0.setAside($1) },
+        "/admin/v1/deadletters": Route(
+            allow: Self.letterMethods, parameters: LetterSelection.parameters.union(["route", "limit", "after"]),
+            repeatable: LetterSelection.repeatable, formMethods: ["DELETE"]
+        ) { await $0.deadLettersOrRemoval($1) },
+        "/admin/v1/deadletters/replay": Route(
+            allow: "POST, OPTIONS", parameters: LetterSelection.parameters, repeatable: LetterSelection.repeatable, formMethods: ["POST"]
+        ) { await $0.replay($1) },
+        "/admin/v1/setaside": Route(
+            allow: Self.letterMethods, parameters: AsideSelection.parameters.union(["limit"]), formMethods: ["DELETE"]
+        ) { await $0.setAsideOrRemoval($1) },
+        "/admin/v1/setaside/move": Route(
+            allow: "POST, OPTIONS", parameters: AsideSelection.parameters.union(["to"]), formMethods: ["POST"]
+        ) { await $0.move($1) },
         "/admin/v1/alarms": Route(allow: Self.alarmMethods, parameters: ["log"]) { await $0.alarms($1) },
         "/admin/v1/routes": Route(parameters: []) { await $0.routes($1) },
     ]
@@ -47,7 +62,7 @@ package struct AdminRoutes: Sendable {
 
     /// Parts of the contract that a later version brings. Refused by name, so that nobody takes silence for an effect.
     private static let later = [
-        "/openapi.json", "/admin/v1/targets", "/admin/v1/reload", "/admin/v1/drain", "/admin/v1/config", "/admin/v1/deadletters/replay",
+        "/openapi.json", "/admin/v1/targets", "/admin/v1/reload", "/admin/v1/drain", "/admin/v1/config",
     ]
 
     /// Why a request is refused before its body is read; none if it is not.
@@ -69,19 +84,36 @@ package struct AdminRoutes: Sendable {
         return isAllowed ? nil : ProblemDetails.methodNotAllowed(allow: route.allow).response(to: nil)
     }
 
+    /// Bytes of a form.
+    static let bodyLimit = 64 << 10
+
+    /// How much of a body is read.
+    package static func bodyLimit(_ method: HTTPMethod, _ path: String) -> Int {
+        self.route(at: path).map { $0.formMethods.contains(method.name) } ?? false ? self.bodyLimit : 0
+    }
+
     /// The answer. Not on the caller's executor: rendering thousands of series must not hold an event loop.
     @concurrent
     package func answer(_ request: AdminRequest) async -> HTTPResponse {
         if let refusal = Self.refusal(request.method, request.path) { return refusal }
         guard let route = Self.route(at: request.path) else { return Self.refusal(.get, request.path)! }
-        if let refusal = Self.refusal(request, parameters: route.parameters) { return refusal }
+        if let refusal = Self.refusal(request, parameters: route.parameters, repeatable: route.repeatable) { return refusal }
         return await route.answer(self, request)
     }
 
-    private static func refusal(_ request: AdminRequest, parameters: Set<String>) -> HTTPResponse? {
+    private static func refusal(
+        _ request: AdminRequest, parameters: Set<String>, repeatable: Set<String> = []
+    ) -> HTTPResponse? {
+        if let type = request.strangeType {
+            return ProblemDetails(
+                status: 415, code: "unsupported_media_type", detail: "A body here is a form, of \(AdminRequest.form), and not of \(type)."
+            ).response(to: nil)
+        }
         guard let unknown = request.query.first(where: { !parameters.contains($0.name) }) else {
             let counts = Dictionary(request.query.map { ($0.name, 1) }, uniquingKeysWith: +)
-            guard let repeated = request.query.first(where: { counts[$0.name, default: 0] > 1 }) else { return nil }
+            guard let repeated = request.query.first(where: { counts[$0.name, default: 0] > 1 && !repeatable.contains($0.name) }) else {
+                return nil
+            }
             return .badParameter(repeated.name, "given once")
         }
         return ProblemDetails(status: 400, code: "unknown_parameter", detail: "\(request.path) takes no parameter '\(unknown.name)'.")

@@ -14,6 +14,9 @@ extension AdminRoutes {
     /// Without `route`: how many each route has. With it: a page of entries behind `after`, and `next`, which is the `after` of the next
     /// page.
     func deadLetters(_ request: AdminRequest) async -> HTTPResponse {
+        if let name = request.query.first(where: { !["route", "limit", "after"].contains($0.name) })?.name {
+            return .badParameter(name, "left out with GET, which takes route, limit and after")
+        }
         guard let route = request.value("route") else { return self.deadLetterCounts(request) }
         guard let limit = request.limit(or: 50, atMost: Self.deadLetterLimit) else { return .badLimit(atMost: Self.deadLetterLimit) }
         var after: UInt64?

@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayHTTP
 import ForebayTelemetry
 
@@ -6,8 +7,41 @@ extension AdminRoutes {
     static let setAsideDefault = 1000
     static let setAsideLimit = 5000
 
+    /// `GET`: a list. `DELETE`: what is meant is removed.
+    func setAsideOrRemoval(_ request: AdminRequest) async -> HTTPResponse {
+        guard request.method == .delete else { return self.setAside(request) }
+        if request.value("limit") != nil { return .badParameter("limit", "left out with DELETE") }
+        return await self.mend(.remove, request)
+    }
+
+    /// `POST …/move`: what is meant goes to another topic.
+    func move(_ request: AdminRequest) async -> HTTPResponse {
+        guard let topic = request.value("to") else { return .badParameter("to", "the topic where they are to go") }
+        return await self.mend(.move(topic), request)
+    }
+
+    private func mend(_ action: AsideSelection.Action, _ request: AdminRequest) async -> HTTPResponse {
+        let selection: AsideSelection
+        do throws(LetterSelection.Fault) {
+            selection = try AsideSelection(request.query)
+        } catch {
+            return .badParameter(error.parameter, error.wanted)
+        }
+        do throws(ForebayError) {
+            let answer = try await self.node.mend(action, selection)
+            if case .done(let outcome) = answer { return .json(outcome.document) }
+            let refusal = answer.refusal ?? (500, "internal", "")
+            return ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
+        } catch {
+            return ProblemDetails(status: 500, code: error.code.description, detail: error.description).response(to: nil)
+        }
+    }
+
     /// What is set aside of each route, or of the one asked for: its units by name, cut at `limit`, and how much it is in all.
     func setAside(_ request: AdminRequest) -> HTTPResponse {
+        if let name = request.query.first(where: { !["route", "limit"].contains($0.name) })?.name {
+            return .badParameter(name, "left out with GET, which takes route and limit")
+        }
         guard let limit = request.limit(or: Self.setAsideDefault, atMost: Self.setAsideLimit) else {
             return .badLimit(atMost: Self.setAsideLimit)
         }

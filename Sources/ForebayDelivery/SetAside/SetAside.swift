@@ -37,7 +37,7 @@ package final class SetAside: Sendable {
 
     package let route: String
     private let log: SetAsideLog
-    private let time: any TimeSource
+    let time: any TimeSource
     private let advice: KafkaAdvice
     private let logger = Logger(label: "setaside")
     let state: Mutex<SetAsideState>
@@ -47,7 +47,8 @@ package final class SetAside: Sendable {
     let followers = Mutex<[SetAsideTurn: [@Sendable () -> Void]]>([:])
 
     package init(
-        route: String, log: SetAsideLog, properties: KafkaProperties, configuration: DeliverySettings, surroundings: Surroundings
+        route: String, log: SetAsideLog, properties: KafkaProperties, configuration: DeliverySettings, surroundings: Surroundings,
+        isQuiet: Bool = false
     ) {
         self.route = route
         self.log = log
@@ -67,7 +68,7 @@ package final class SetAside: Sendable {
             return known
         }
         self.state = Mutex(SetAsideState(configuration: configuration, units: units, nextNumber: log.nextNumber))
-        if events > 0 {
+        if events > 0, !isQuiet {
             self.logger.warning(
                 "events are set aside from before the start", ["route": route, "units": "\(units.count)", "events": "\(events)"])
         }
@@ -238,6 +239,24 @@ package final class SetAside: Sendable {
         guard case .unit(let number, let pass) = batch.lane else { return (false, nil) }
         return self.state.withLock { state in (state.accepts(unit: number, pass: pass), state.units[number]?.key.partition) }
     }
+
+    /// Topics that the drain is to let go of, because an operator wants their units.
+    func takeRecalled() -> Set<String> {
+        self.state.withLock { state in
+            defer { state.recalled = [] }
+            return state.recalled
+        }
+    }
+
+    func recalled(_ topic: String, withheld: [(token: UInt64, offset: Offset)]) {
+        let held = withheld.compactMap { token, offset -> (token: UInt64, unit: UInt64, position: UInt64)? in
+            guard case .unit(let unit, _) = offset.lane else { return nil }
+            return (token, unit, offset.number)
+        }
+        self.change { $0.recalled(topic, withheld: held) }
+    }
+
+    func wakeDrain() { self.wake(.aside) }
 
     // MARK: For the reader
 

@@ -25,6 +25,8 @@ package enum DeliveryWay: UInt8, Hashable, Sendable {
     case direct
     /// From the set-aside log, what can be delivered again.
     case aside
+    /// No stage: what an operator brings into the set-aside log.
+    case hand
 
     /// In logs, metrics and the supervisor's reports.
     package var stageName: String { self == .direct ? "forward" : "setaside" }

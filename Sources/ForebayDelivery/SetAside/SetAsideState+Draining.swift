@@ -20,7 +20,9 @@ extension SetAsideState {
                 continue
             }
             let (number, unit) = self.units[index]
-            guard unit.held == 0, unit.end > unit.settled, self.isTurn(of: unit), !self.isBehindPartitions(unit) else { continue }
+            guard unit.held == 0, unit.end > unit.settled, !unit.isTaken, self.isTurn(of: unit), !self.isBehindPartitions(unit) else {
+                continue
+            }
             due.append((until, number))
         }
         if due.count > room { self.nextDue = now + 20 }  // As soon as others are done.

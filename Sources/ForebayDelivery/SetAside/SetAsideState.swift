@@ -17,6 +17,10 @@ struct SetAsideState {
         let key: SetAsideKey
         let partitionCount: Int32
         let failure: KafkaFailure
+        /// In the place of the failure's, of what an operator brings: nothing has failed.
+        var code: String?
+        /// In which turn they come, where not in the last.
+        var turn: Int?
         /// Of the first.
         let acceptedAt: Int64
         var count = 0
@@ -71,11 +75,11 @@ struct SetAsideState {
     var moved: Set<UInt64> = []
     var notes: [Note] = []
     /// The turns that are still to come, by topic, and why they are.
-    private(set) var waits: [String: [Int: KafkaFailure]] = [:]
+    var waits: [String: [Int: KafkaFailure]] = [:]
     /// Units that could not be made durable and went back to their stage: their numbers are theirs if they come again.
     var takenBack: [SetAsideKey: TakenBack] = [:]
     /// In which turn newer events are, where it is not the first.
-    private var lastTurns: [String: Int] = [:]
+    var lastTurns: [String: Int] = [:]
     /// Turns that are over: none of their units are left.
     var left: [SetAsideTurn] = []
     /// Topics that each way is to look at again.
@@ -86,6 +90,8 @@ struct SetAsideState {
     var toRead: [UInt64] = []
     /// Units that were given up by the drain while reading.
     var toDrop: [UInt64] = []
+    /// Topics whose units an operator wants, and the drain is to let go of.
+    var recalled: Set<String> = []
 
     init(configuration: DeliverySettings, units: [SetAsideUnit] = [], nextNumber: UInt64 = 1) {
         self.configuration = configuration
@@ -183,7 +189,7 @@ struct SetAsideState {
     /// - Returns: the number of each departure's unit.
     mutating func depart(_ departures: [Departure], from way: DeliveryWay, now: Int64) -> [UInt64] {
         departures.map { departure in
-            let turn = self.turn(departure.key.topic, from: way)
+            let turn = departure.turn ?? self.turn(departure.key.topic, from: way)
             let number = self.unit(departure.key, turn: turn) ?? self.enter(departure, turn, now: now)
             let before = self.units[number]!.pending[way] ?? 0
             for (index, token) in departure.held {
@@ -201,15 +207,17 @@ struct SetAsideState {
         let known = self.takenBack.removeValue(forKey: departure.key)
         let number = known?.number ?? self.nextNumber
         if known == nil { self.nextNumber += 1 }
-        let failure = self.waits[departure.key.topic]?[turn] ?? departure.failure
+        let wait = self.waits[departure.key.topic]?[turn]
+        let failure = wait ?? departure.failure
         var unit = SetAsideUnit(
-            number: number, key: departure.key, partitionCount: departure.partitionCount, code: "\(failure.code)",
+            number: number, key: departure.key, partitionCount: departure.partitionCount,
+            code: (wait == nil ? departure.code : nil) ?? (failure.code.isError ? "\(failure.code)" : SetAside.moved),
             reason: failure.reason, since: now, oldestAcceptedAt: departure.acceptedAt)
         unit.turn = turn
         self.units[number] = unit
         self.numbers[departure.key.topic, default: []].append(number)
         self.changed(departure.key.topic)
-        if known == nil { self.notes.append(.entered(departure.key, failure)) }
+        if known == nil, departure.code == nil { self.notes.append(.entered(departure.key, failure)) }
         return number
     }
 
@@ -263,9 +271,11 @@ struct SetAsideState {
         self.held[token] = nil
         self.units[held.unit]!.held -= 1
         self.nextDue = 0
-        guard isDelivered else { return }
+        // Only of a unit that an operator has emptied nothing is left then.
+        guard isDelivered else { return self.endIfEmpty(held.unit) }
         if let position = held.position {
-            self.units[held.unit]!.ahead.insert(position)
+            // Below its settled end it was removed by hand, or moved.
+            if position >= self.units[held.unit]!.settled { self.units[held.unit]!.ahead.insert(position) }
             self.settleAhead(held.unit)
         } else {
             self.held[token] = Held(unit: held.unit, isDelivered: true)
@@ -328,6 +338,6 @@ struct SetAsideState {
             }
             self.endIfEmpty(number)
         }
-        if way == .aside { (self.toRead, self.toDrop) = ([], []) }
+        if way == .aside { (self.toRead, self.toDrop, self.recalled) = ([], [], []) }
     }
 }

@@ -43,6 +43,8 @@ struct SetAsideUnit {
     /// The log has it in its table.
     var isInLog = false
     var phase = Phase.waiting(until: 0)
+    /// An operator is at it: it is not tried meanwhile.
+    var isTaken = false
     /// Tries since its last delivery.
     var failures = 0
     /// The last try failed at a delivery: the topic being there does not say that it takes events.

@@ -94,7 +94,8 @@ package final class Node: Sendable {
         let storageWatch = StorageWatch(storageHealth, storageFault: { storage.fault }, isFull: { storage.spool.isFull })
         observation.opened(
             NodeObservation.Parts(
-                supervisor: supervisor, storage: storage, storageHealth: storageHealth, clock: clock, routes: routes, removed: removed))
+                supervisor: supervisor, storage: storage, storageHealth: storageHealth, clock: clock, routes: routes, removed: removed,
+                letters: NodeLetters(storage, routes, metrics), aside: NodeAside(storage, routes, metrics)))
         let waiters = DeliveryWaiters(limit: configuration.limits.awaitingKafka)
         let room = Wake()
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: configuration.limits.inFlight, room: room.call)

@@ -16,6 +16,8 @@ final class NodeObservation: NodeView {
         let clock: NodeClock
         let routes: [String: NodeRoute]
         let removed: RemovedRoutes
+        let letters: NodeLetters
+        let aside: NodeAside
     }
 
     private struct State: Sendable {
@@ -97,6 +99,16 @@ final class NodeObservation: NodeView {
                 sequence: entry.sequence, topic: entry.topic, code: entry.code, reason: entry.reason, eventID: entry.eventID, at: entry.at,
                 timestamp: entry.timestamp, partition: entry.partition, key: entry.key, value: entry.value, headers: entry.headers)
         }
+    }
+
+    func work(_ action: LetterAction, _ selection: LetterSelection) async throws(ForebayError) -> LetterAnswer {
+        guard let parts = self.state.withLock({ $0.parts }) else { return .starting }
+        return await parts.letters.work(action, selection, parts.removed)
+    }
+
+    func mend(_ action: AsideSelection.Action, _ selection: AsideSelection) async throws(ForebayError) -> AsideAnswer {
+        guard let parts = self.state.withLock({ $0.parts }) else { return .starting }
+        return await parts.aside.mend(action, selection, parts.removed)
     }
 
     func setAside(route: String?, limit: Int) -> [SetAsideRouteView]? {

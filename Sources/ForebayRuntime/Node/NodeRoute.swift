@@ -60,7 +60,7 @@ struct NodeRoute: Sendable {
         let ahead = try self.cursor.openAhead(
             end: storage.spool.durableEnd, witnesses: [log.witness, letters.witness].compactMap { $0 })
         self.source = SpoolSource(
-            spool: storage.spool, cursor: self.cursor, executor: loop.executor(), disk: storage.threads.read.executor(),
+            spool: storage.spool, cursor: self.cursor, executor: loop.executor(), threads: storage.threads,
             configuration: ForebayBuffer.BufferConfiguration(
                 readAheadBytes: readAhead, windowBytes: configuration.delivery.window), surroundings: .real, ahead: ahead)
         let (properties, bounds) = (self.properties, self.bounds)
@@ -70,7 +70,7 @@ struct NodeRoute: Sendable {
                 return NodeSetAside.Log(
                     name: name, setAside: setAside,
                     source: SetAsideSource(
-                        setAside, executor: storage.threads.read.executor(), readAheadBytes: readAhead, surroundings: .real))
+                        setAside, executor: storage.threads.wait.executor(), readAheadBytes: readAhead, surroundings: .real))
             })
     }
 

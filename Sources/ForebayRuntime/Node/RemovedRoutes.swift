@@ -12,6 +12,8 @@ import Synchronization
 actor RemovedRoutes {
     /// One stage of a route.
     private struct Delivery: Sendable {
+        /// What the log of dead letters had when it was looked at: some may be removed since.
+        let letterBytes: Int
         let route: String
         let stage: String
         /// None: there is none, or what it held was given up.
@@ -19,7 +21,7 @@ actor RemovedRoutes {
         /// Of the stage that has them.
         let logs: SideLogs?
         let oldestAcceptedAt: Int64?
-        /// Bytes of the side logs; nobody adds to them.
+        /// Bytes of the side logs, as they were found; nobody adds to them.
         let setAsideBytes: Int
         let deadLetterBytes: Int
     }
@@ -53,7 +55,7 @@ actor RemovedRoutes {
         func add(_ route: String, _ stage: String, _ cursor: SpoolCursor?, _ logs: SideLogs?) throws(ForebayError) {
             deliveries.append(
                 Delivery(
-                    route: route, stage: stage, cursor: cursor, logs: logs,
+                    letterBytes: logs?.deadLetters.byteCount ?? 0, route: route, stage: stage, cursor: cursor, logs: logs,
                     oldestAcceptedAt: try cursor.flatMap { cursor throws(ForebayError) in try storage.spool.oldestAcceptedAt(of: cursor) },
                     setAsideBytes: logs?.setAside == nil ? 0 : try data.folder(.setAside, route).size(),
                     deadLetterBytes: logs == nil ? 0 : try data.folder(.deadLetters, route).size()))
@@ -70,7 +72,7 @@ actor RemovedRoutes {
     }
 
     private init(_ storage: NodeStorage, _ data: DataFolderLogs, _ configured: Set<String>, _ deliveries: [Delivery]) {
-        self.executor = storage.threads.read.executor()
+        self.executor = storage.threads.wait.executor()
         self.storage = storage
         self.data = data
         self.configured = configured
@@ -100,12 +102,12 @@ actor RemovedRoutes {
 
     private nonisolated func holding(_ delivery: Delivery) -> RouteHolding {
         let held = delivery.cursor.map(self.storage.spool.held)
+        let deadLetterBytes = max(0, delivery.deadLetterBytes - delivery.letterBytes + (delivery.logs?.deadLetters.byteCount ?? 0))
         return RouteHolding(
             route: delivery.route, stage: delivery.stage, isConfigured: false, cursor: delivery.cursor?.sequence,
             lagEvents: delivery.cursor.map(self.storage.spool.lag) ?? 0, setAsideEvents: delivery.logs?.setAsideEvents ?? 0,
             deadLetters: delivery.logs?.deadLetters.count ?? 0, spoolBytes: held?.bytes ?? 0, setAsideBytes: delivery.setAsideBytes,
-            deadLetterBytes: delivery.deadLetterBytes,
-            freedBytes: (held?.bytesAlone ?? 0) + delivery.setAsideBytes + delivery.deadLetterBytes)
+            deadLetterBytes: deadLetterBytes, freedBytes: (held?.bytesAlone ?? 0) + delivery.setAsideBytes + deadLetterBytes)
     }
 
     /// Those of which something waits, as `status` shows them.

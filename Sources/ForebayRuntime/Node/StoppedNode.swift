@@ -13,7 +13,7 @@ package struct StoppedNode: Sendable {
         case refusal(String)
     }
 
-    private let directory: String
+    let directory: String
     /// None: which routes there are is not known.
     private let configuration: ForebayConfiguration?
 

@@ -237,7 +237,7 @@ actor SpoolWriter {
         self.publishRoom()
         if prepared == nil {
             self.view.setTakesNoFile(false)
-            self.sweepIfFull()
+            self.sweepBehindNew()
         }
         return next
     }
@@ -284,26 +284,29 @@ actor SpoolWriter {
 
     /// The budget is spent, but perhaps on what is settled: a log whose last segment is full of that would wait for ever.
     private func makeRoom() {
-        guard case .units(let units) = self.view.read({ $0.retention }) else { return }
-        do throws(ForebayError) { try units.sync() } catch { self.configuration.onDiskFailure(error) }
-        self.sweeper.sweep(units)
+        guard let holder = self.view.read({ $0.retention }).holder else { return }
+        if let units = holder as? UnitTable {
+            do throws(ForebayError) { try units.sync() } catch { self.configuration.onDiskFailure(error) }
+        }
+        self.sweeper.sweep(holder)
     }
 
-    /// Bytes of the newest segment of a set-aside log that go as soon as it has a successor.
+    /// Bytes of the newest segment of a side log that go as soon as it has a successor.
     private var spentOnSettled: Int {
         let segments = self.view.read { $0.segments }
-        guard case .units(let units) = self.view.read({ $0.retention }), let last = segments.last, !last.isHusk, !units.needs(last) else {
+        guard let holder = self.view.read({ $0.retention }).holder, let last = segments.last, !last.isHusk, !holder.needs(last) else {
             return 0
         }
         // Behind one that stays, its header stays, too.
         return segments.count == 1 ? last.size : last.size - last.header.dataStart
     }
 
-    private func sweepIfFull() {
-        guard case .units(let units) = self.view.read({ $0.retention }),
-            self.budget.room(for: self.configuration.kind) < self.configuration.segmentSize
-        else { return }
-        self.sweeper.sweep(units)
+    /// Also where all letters of the one before were removed: nobody else comes by then.
+    private func sweepBehindNew() {
+        let retention = self.view.read { $0.retention }
+        guard let holder = retention.holder else { return }
+        if case .units = retention, self.budget.room(for: self.configuration.kind) >= self.configuration.segmentSize { return }
+        self.sweeper.sweep(holder)
     }
 
     private func dropPrepared() {

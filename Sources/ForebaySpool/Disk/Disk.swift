@@ -84,6 +84,8 @@ package struct OpenOptions: OptionSet, Sendable {
     package static let direct = OpenOptions(rawValue: 16)
     /// Each write is synced as ``DiskFile/syncData()`` would.
     package static let syncsWrites = OpenOptions(rawValue: 32)
+    /// EIO is told at once: who opened it waits for the device elsewhere (``ReadPatience``).
+    package static let impatient = OpenOptions(rawValue: 64)
 }
 
 /// One open file; closed when the last reference goes.

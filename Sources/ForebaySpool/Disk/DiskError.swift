@@ -26,6 +26,9 @@ extension ForebayError {
     /// folder may be away for a moment (``Disk/holding(_:)``).
     var isLoss: Bool { self.systemCode == ENOENT || self.systemCode == EIO }
 
+    /// The device did not give it. In a moment it may (``ReadPatience``).
+    package var isUnread: Bool { self.systemCode == EIO }
+
     /// The `errno` of the call that failed, if it was one.
     var systemCode: Int32? { (self.cause as? SystemCallFailure)?.code }
 }

@@ -12,6 +12,7 @@ import Glibc
 final class SystemFile: DiskFile {
     let descriptor: Int32
     let path: String
+    private let isImpatient: Bool
 
     init(_ place: DiskPlace, _ options: OpenOptions) throws(ForebayError) {
         var flags: Int32 = O_CLOEXEC | O_NOFOLLOW | (options.contains(.write) ? O_RDWR : O_RDONLY)
@@ -22,7 +23,8 @@ final class SystemFile: DiskFile {
         if options.contains(.syncsWrites) { flags |= O_DSYNC }
         let open = { (Int(openat(place.descriptor, place.name, flags, 0o640)), errno) }
         // Who writes must not wait so long, and loses nothing by a failure.
-        let opened = options.contains(.write) ? open() : ReadPatience.shared.call(place.path, open)
+        self.isImpatient = options.contains(.impatient)
+        let opened = options.contains(.write) || self.isImpatient ? open() : ReadPatience.shared.call(place.path, open)
         guard opened.0 >= 0 else { throw place.failure("open", opened.1) }
         self.descriptor = Int32(opened.0)
         self.path = place.path
@@ -45,9 +47,10 @@ final class SystemFile: DiskFile {
     func read(into buffer: UnsafeMutableRawBufferPointer, at position: Int) throws(ForebayError) -> Int {
         var done = 0
         while done < buffer.count {
-            let (count, number) = ReadPatience.shared.call(self.path) {
+            let call = {
                 (pread(self.descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(position + done)), errno)
             }
+            let (count, number) = self.isImpatient ? call() : ReadPatience.shared.call(self.path, call)
             if count < 0 {
                 if number == EINTR { continue }
                 throw .disk("read", self.path, number)

@@ -45,6 +45,11 @@ extension SpoolInspection {
             let recovery = SetAsideRecovery(configuration: configuration, log: start.identity.log, view: start.view, reporter: reporter)
             _ = try recovery.run()
         }
+        if self.kind == .deadLetters {
+            _ = try RemovedLetters(
+                configuration.disk, directory: self.directory, log: start.identity.log, end: start.outcome.durableEnd,
+                report: { reporter.report($0) })
+        }
         // As ``KnownLogs/finishStart(_:)``: the spool has the alarms of all of them.
         reporter.hadBack(logs)
         return reporter.missing.map { missing in

@@ -206,6 +206,8 @@ package struct SpoolInspection {
         return footer.end >= segment.end
     }
 
+    func isHusk(at place: Int) throws(ForebayError) -> Bool { try self.isHusk(self.segments[place], self.headers[place]) }
+
     /// Calls `body` with each event from a sequence on, until it returns false.
     package func dump(from sequence: UInt64, _ body: (Event, _ sequence: UInt64, _ batch: Batch) -> Bool) throws(ForebayError) {
         try self.batches(from: sequence) { batch in

@@ -28,4 +28,10 @@ enum RouteFilter: Sendable {
         case .several(let several): several.contains { routes[$0] != nil }
         }
     }
+
+    /// Whether a frame is the last one of ours in a segment that has come to its end.
+    func isLast(_ frame: FrameHeader, in segment: SegmentInfo) -> Bool {
+        guard case .one(let one) = self, !segment.isActive, !segment.isDamaged else { return false }
+        return segment.routes[one] == frame.ordinal + UInt64(frame.count)
+    }
 }

@@ -4,28 +4,40 @@ import ForebayTelemetry
 /// Reads one route's events (or all) in order, from a sequence up to the durable mark. Not shared; never writes.
 ///
 /// Every payload's CRC is verified. What can't be read is reported once as a ``MissingRange`` and passed. Of others' events it reads the
-/// headers alone, and of segments that have nothing for it not even those; what one call does is bounded all the same.
+/// headers alone where that saves reading, and of segments that have nothing for it (or nothing more) not even those; what one call does is
+/// bounded all the same. What others have read just now it has from them (``ReadCache``).
 package final class SpoolReader: @unchecked Sendable {  // Safe because: one task uses it, on one thread after the other.
-    /// Bytes from the disk, and steps, after which a call comes back though it has found nothing yet.
-    private static let workBytes = 8 << 20, workSteps = 4096
+    /// Bytes, and steps, after which a call comes back though it has found nothing yet: whoever shares the thread gets its turn, and those
+    /// who read the same stay near to each other.
+    private static let workBytes = 2 << 20, workSteps = 4096
 
     private let view: SpoolView
     private let disk: any Disk
     private let routes: RouteFilter
+    private let cache: ReadCache
+    private let metrics: SpoolMetrics
     private let onMissing: (MissingRange) -> Void
     /// Called with sequences that were left out behind a lost newest segment, when they are gone over: what it had of them nobody knows.
     private let onLeftOut: (Range<UInt64>) -> Void
     private var segment: SegmentInfo?
     private var scanner: SegmentScanner?
+    /// Whether its file was opened by one who waits for the device.
+    private var isPatient = true
+    /// The segment in which the device failed.
+    private var failing: UInt64?
+    /// While it reads the disk.
+    private var attendance: ReadCache.Attendance?
     /// Everything below it was returned, belongs to others, or is missing.
     package private(set) var next: UInt64
 
     init(
-        view: SpoolView, disk: any Disk, routes: RouteFilter, from sequence: UInt64, onMissing: @escaping (MissingRange) -> Void,
-        onLeftOut: @escaping (Range<UInt64>) -> Void
+        view: SpoolView, disk: any Disk, cache: ReadCache, metrics: SpoolMetrics, routes: RouteFilter, from sequence: UInt64,
+        onMissing: @escaping (MissingRange) -> Void, onLeftOut: @escaping (Range<UInt64>) -> Void
     ) {
         self.view = view
         self.disk = disk
+        self.cache = cache
+        self.metrics = metrics
         self.routes = routes
         self.next = sequence
         self.onMissing = onMissing
@@ -43,6 +55,13 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
     /// Whether there was nothing more to read a moment ago.
     package var isCaughtUp: Bool { self.next >= self.view.read { $0.durableEnd } }
 
+    /// Whether the device failed in the segment that is to be read: whoever would not wait for it gets no further.
+    package var needsPatience: Bool {
+        guard let failing = self.failing else { return false }
+        if self.view.segment(holding: self.next)?.number != failing { self.failing = nil }
+        return self.failing != nil
+    }
+
     /// What is still in memory, without waiting.
     ///
     /// - Returns: none if memory does not reach back to ``next``.
@@ -52,25 +71,41 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         guard let recent = self.view.read({ $0.recent.read(from: start, routes: self.routes, upTo: bytes) }) else { return nil }
         self.next = recent.next
         // The place in the file is lost; it is looked up again if the reader falls behind.
-        (self.segment, self.scanner) = (nil, nil)
+        (self.segment, self.scanner, self.attendance) = (nil, nil, nil)
         guard let first = recent.batches.first, first.first < start else { return recent.batches }
         return [first.dropping(below: start)] + recent.batches.dropFirst()
     }
 
     /// From the segments. Waits for the disk.
-    package func readDisk(upTo bytes: Int) throws(ForebayError) -> [Batch] {
+    ///
+    /// - Parameter isPatient: whether a device that gives EIO is waited for, and what it does not give at last is passed as lost. If not,
+    ///   that is thrown, and nothing has happened.
+    package func readDisk(upTo bytes: Int, isPatient: Bool = true) throws(ForebayError) -> [Batch] {
+        if self.attendance == nil { self.attendance = self.cache.attend() }
+        if self.isPatient != isPatient { (self.segment, self.scanner) = (nil, nil) }
+        self.isPatient = isPatient
         var batches: [Batch] = []
-        var weight = 0
-        var read = 0, steps = 0
-        while weight < bytes, read < Self.workBytes, steps < Self.workSteps {
+        var weight = 0, work = 0, steps = 0
+        while weight < bytes, work < Self.workBytes, steps < Self.workSteps {
             steps += 1
-            guard try self.enterSegment() else { break }
-            let before = self.scanner?.bytesRead ?? 0
-            let batch = try self.readFrame()
-            read += (self.scanner?.bytesRead ?? before) - before
-            guard let batch else { continue }
-            batches.append(batch)
-            weight += batch.byteCount
+            do throws(ForebayError) {
+                guard try self.enterSegment() else {
+                    self.attendance = nil
+                    break
+                }
+                let before = self.scanner?.bytesTaken ?? 0
+                let batch = try self.readFrame()
+                work += (self.scanner?.bytesTaken ?? before) - before
+                guard let batch else { continue }
+                batches.append(batch)
+                weight += batch.byteCount
+            } catch {
+                (self.segment, self.scanner) = (nil, nil)
+                if !isPatient, error.isUnread { self.failing = self.view.segment(holding: self.next)?.number }
+                // What was read before it is not lost; the next call meets it again.
+                guard batches.isEmpty else { break }
+                throw error
+            }
         }
         return batches
     }
@@ -107,8 +142,9 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         } else {
             let file: any DiskFile
             do throws(ForebayError) {
-                file = try self.disk.open(segment.path, [])
+                file = try self.disk.open(segment.path, self.isPatient ? [] : .impatient)
             } catch {
+                guard self.isPatient || !error.isUnread else { throw error }
                 (self.segment, self.scanner) = (nil, nil)
                 // A segment may be deleted between the look and the opening, when its cursor was moved by others.
                 guard self.view.segment(holding: self.next)?.number == segment.number else { return true }
@@ -118,7 +154,10 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
                 return true
             }
             self.scanner = SegmentScanner(
-                file: file, salt: segment.salt, position: segment.position(of: self.next), limit: segment.dataEnd)
+                file: file, salt: segment.salt, position: segment.position(of: self.next), limit: segment.dataEnd,
+                sharing: SegmentWindow.Sharing(
+                    cache: self.cache, segment: ReadCache.Segment(number: segment.number, salt: segment.salt)),
+                isTolerant: self.isPatient, counter: self.metrics.read)
         }
         self.segment = segment
         return true
@@ -153,15 +192,22 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
                 self.miss(self.next..<header.base, segment, position: position, "frames are missing")
                 self.next = header.base
             }
-            defer { self.next = header.end }
-            guard self.routes.takes(header.route) else { return nil }
+            guard self.routes.takes(header.route) else {
+                self.next = header.end
+                return nil
+            }
             // The frame's header is sound: it is of a route of ours, all of it.
-            switch try self.scanner!.events(of: header, at: position, in: segment.header) {
+            let contents = try self.scanner!.events(of: header, at: position, in: segment.header)
+            let start = self.next
+            self.next = header.end
+            switch contents {
             case .broken(let reason):
-                self.miss(self.next..<header.end, segment, position: position, reason, isCounted: true)
+                self.miss(start..<header.end, segment, position: position, reason, isCounted: true)
                 return nil
             // A cursor may stand inside a frame: what is settled is not sent again.
-            case .events(let batch): return batch.dropping(below: self.next)
+            case .events(let batch):
+                if self.routes.isLast(header, in: segment) { self.pass(segment) }
+                return batch.dropping(below: start)
             }
         case .gap:
             return nil  // The next frame's base tells what is missing.
@@ -169,6 +215,12 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             self.leave(segment, position: self.scanner!.position)
             return nil
         }
+    }
+
+    /// What follows in it is others'.
+    private func pass(_ segment: SegmentInfo) {
+        self.next = max(self.next, segment.end)
+        (self.segment, self.scanner) = (nil, nil)
     }
 
     private func leave(_ segment: SegmentInfo, position: Int) {

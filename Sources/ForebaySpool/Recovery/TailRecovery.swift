@@ -159,7 +159,7 @@ struct TailRecovery {
         let target = try self.disk.open(self.path, .write)
         var position = range.lowerBound
         while position < range.upperBound {
-            let count = min(SegmentScanner.window, range.upperBound - position)
+            let count = min(SpoolFormat.framePayload, range.upperBound - position)
             let piece = Slab(capacity: count, alignment: SpoolFormat.block)
             let bytes = UnsafeMutableRawBufferPointer(start: piece.base, count: count)
             do throws(ForebayError) {

@@ -1,7 +1,7 @@
 import ForebayCore
 import Glibc
 
-/// Lets go of segments that nobody needs: the keeper's hand, and that of the writer of a set-aside log that finds no room.
+/// Lets go of segments that nobody needs: the keeper's hand, and that of the writer of a side log that finds no room.
 ///
 /// The oldest are removed. One behind a segment that stays is cut to its header, which takes its place until it is the oldest: so a number
 /// that is missing is always a loss. One stays because somebody still needs it, or because it can't be removed just now: that holds up no
@@ -28,28 +28,28 @@ struct SegmentSweeper: Sendable {
         self.reporter = reporter
     }
 
-    // MARK: What is set aside
+    // MARK: What is set aside, and dead letters
 
-    /// Lets go of all that no unit needs. Blocks on the disk.
+    /// Lets go of all that no unit needs, or of which every letter was removed. Blocks on the disk.
     ///
     /// - Returns: false: something could not go that should. To be tried again.
-    @discardableResult func sweep(_ units: UnitTable) -> Bool {
-        var isDone = self.removeOldest(units)
-        for segment in self.view.read({ $0.segments }).dropFirst().dropLast() where !units.needs(segment) {
+    @discardableResult func sweep(_ holder: any SegmentHolder) -> Bool {
+        var isDone = self.removeOldest(holder)
+        for segment in self.view.read({ $0.segments }).dropFirst().dropLast() where !holder.needs(segment) {
             isDone = self.hollow(segment) && isDone
         }
-        let forgotten = units.forget(present: self.view.read { $0.segments })
+        let forgotten = holder.forget(present: self.view.read { $0.segments })
         self.view.change { state in
             for unit in forgotten { state.ordinals[RouteID(rawValue: unit)] = nil }
         }
         return isDone
     }
 
-    private func removeOldest(_ units: UnitTable) -> Bool {
+    private func removeOldest(_ holder: any SegmentHolder) -> Bool {
         var removed = false
         defer { if removed { self.budget.refresh() } }
         // The newest stays: it has the log's place. So does one behind a hole of which no alarm is written: without it nothing shows that.
-        while let oldest = self.view.read({ $0.segments.dropLast().first }), !oldest.isActive, !oldest.isLeaving, !units.needs(oldest),
+        while let oldest = self.view.read({ $0.segments.dropLast().first }), !oldest.isActive, !oldest.isLeaving, !holder.needs(oldest),
             self.reporter.mayPass(oldest.end)
         {
             guard self.remove(oldest) else { return false }

@@ -96,6 +96,12 @@ actor SpoolKeeper {
         await self.syncCursors()
     }
 
+    /// Runs what waits for the disk on the thread that may.
+    func perform(_ work: @Sendable () throws(ForebayError) -> Void) throws(ForebayError) {
+        guard !self.isClosed else { throw .closed }
+        try work()
+    }
+
     func close() async {
         guard !self.isClosed else { return }
         // First: nothing is made ready any more, or tried again.
@@ -117,8 +123,7 @@ actor SpoolKeeper {
         }
         switch retention {
         case .cursors: isDone = await self.clearPassedSegments() && isDone
-        case .units(let units): isDone = self.sweeper.sweep(units) && isDone
-        case .everything: break
+        case .units, .letters, .everything: isDone = retention.holder.map { self.sweeper.sweep($0) } ?? true && isDone
         }
         if !isDone { self.tryAgain() }
     }
@@ -287,10 +292,9 @@ actor SpoolKeeper {
 
     /// What a file system says is free need not be for us: an inode for the file, a quota.
     private func takesFile() -> Bool {
-        let path = self.nextPreparedPath()
-        defer { try? self.configuration.disk.remove(path) }  // Taken away at the next start, too.
+        let (disk, path) = (self.configuration.disk, self.nextPreparedPath())
+        defer { try? disk.remove(path) }  // Taken away at the next start, too.
         // Whatever fails: the next look tries again.
-        return (try? PreparedSegment.fill(self.configuration.disk, path, size: max(SpoolFormat.block, self.configuration.leastSegment)))
-            != nil
+        return (try? PreparedSegment.fill(disk, path, size: max(SpoolFormat.block, self.configuration.leastSegment))) != nil
     }
 }

@@ -2,8 +2,30 @@
 enum SpoolRetention: Sendable {
     /// When every cursor is durably past it: the spool.
     case cursors
-    /// Never: dead letters.
+    /// Never: nobody has said yet who needs what.
     case everything
     /// When every unit with frames in it is durably past those, in any order of segments: what is set aside.
     case units(UnitTable)
+    /// When every letter in it was removed, in any order of segments: dead letters.
+    case letters(RemovedLetters)
+
+    /// Who needs segments in any order.
+    var holder: (any SegmentHolder)? {
+        switch self {
+        case .cursors, .everything: nil
+        case .units(let units): units
+        case .letters(let removed): removed
+        }
+    }
+}
+
+/// Says which segments of a log are still needed, whatever stands before them.
+protocol SegmentHolder: Sendable {
+    func needs(_ segment: SegmentInfo) -> Bool
+
+    /// Lets go of what no segment has anything of any more.
+    ///
+    /// - Parameter segments: all that are on disk.
+    /// - Returns: the units that are over.
+    func forget(present segments: [SegmentInfo]) -> [UInt64]
 }

@@ -78,12 +78,12 @@ package final class SetAsideLog: Sendable {
     /// None: it holds nothing yet.
     package var witness: LogWitness? { self.opened?.spool.witness }
 
-    /// Makes new units known, then the batches durable as one group. One caller at a time for a unit.
+    /// Makes new units known, then the batches durable as one group.
     ///
     /// - Parameters:
     ///   - new: may be known already.
     ///   - batches: of units that are known and not ended, nor will be while this runs. Those of one unit stay in order.
-    /// - Returns: one past each unit's last event.
+    /// - Returns: one past each unit's last event of these batches.
     /// - Throws: `spool_full`; nothing is stored then, though new units may be known.
     @discardableResult
     package func append(new: [Unit], _ batches: [(unit: UInt64, batch: Batch)]) async throws(ForebayError) -> [UInt64: UInt64] {
@@ -99,22 +99,26 @@ package final class SetAsideLog: Sendable {
         guard !batches.isEmpty else { return [:] }
         let numbers = Set(batches.map(\.unit))
         units.beginAppend(numbers)
-        let before = spool.ends(of: numbers)
         let routed = batches.map { unit, batch in
             Batch(
                 lane: batch.lane, origin: batch.origin, first: batch.first, count: batch.count, route: RouteID(rawValue: unit),
                 acceptedAt: batch.acceptedAt, slab: batch.slab, range: batch.range)
         }
+        // Others append to the same unit meanwhile: where these stand is known on the commit thread alone, when they do.
+        let before = Mutex<[UInt64: UInt64]>([:])
+        let token = AckToken(onNumbered: { _ in before.withLock { $0 = spool.ends(of: numbers) } }, settle: { _ in })
         do throws(ForebayError) {
-            _ = try await spool.commit([Submission(batches: routed, ack: AckToken { _ in })])
+            _ = try await spool.commit([Submission(batches: routed, ack: token)])
         } catch {
             units.endAppend(numbers, [:])
             throw error
         }
         // Stored: nothing that comes now may say otherwise. A unit that was empty has a new oldest event.
-        let firsts = batches.map { ($0.unit, (position: before[$0.unit]!, acceptedAt: $0.batch.acceptedAt)) }
+        var ends = before.withLock { $0 }
+        let firsts = batches.map { ($0.unit, (position: ends[$0.unit]!, acceptedAt: $0.batch.acceptedAt)) }
         units.endAppend(numbers, Dictionary(firsts) { first, _ in first })
-        return spool.ends(of: numbers)
+        for (unit, batch) in batches { ends[unit]! += UInt64(batch.count) }
+        return ends
     }
 
     /// Moves a unit's cursor forward: written at once (survives kill -9), synced within 100 ms (survives a power cut); on a full disk that
@@ -140,7 +144,9 @@ package final class SetAsideLog: Sendable {
     package func scan(_ positions: [UInt64: UInt64]) -> SetAsideScan {
         guard let store = self.opened else { return SetAsideScan() }
         let spool = store.spool
-        return SetAsideScan(view: spool.view, disk: spool.configuration.disk, units: store.units, positions: positions) { [weak spool] in
+        return SetAsideScan(
+            view: spool.view, disk: spool.configuration.disk, metrics: spool.metrics, units: store.units, positions: positions
+        ) { [weak spool] in
             spool?.report($0)
         }
     }
@@ -174,7 +180,7 @@ package final class SetAsideLog: Sendable {
         try Folder(disk).entries(directory)
     }
 
-    /// Syncs where units are settled, at once and not only within 100 ms.
+    /// What was settled and ended is durable on return, but where the disk has no room for it; and not only within 100 ms.
     package func syncCursors() async {
         await self.opened?.spool.syncCursors()
     }

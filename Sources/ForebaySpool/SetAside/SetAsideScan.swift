@@ -13,10 +13,13 @@ package final class SetAsideScan {
 
     /// Where much that belongs to others lies between, one call ends after so much: whoever shares the thread gets its turn.
     private static let workBytes = 8 << 20, workSteps = 4096
+    /// So near behind another, one can as well read for both.
+    private static let near = 1 << 20
 
     private let view: SpoolView?
     private let units: UnitTable?
     private let disk: any Disk
+    private let metrics: SpoolMetrics?
     private let onMissing: (MissingRange) -> Void
     /// Everything of a unit below it was returned, settled by others, or is missing.
     private var positions: [UInt64: UInt64]
@@ -31,9 +34,13 @@ package final class SetAsideScan {
     /// Whether the last ``read(upTo:)`` came to the end of what was durable.
     package private(set) var isCaughtUp = false
 
-    init(view: SpoolView, disk: any Disk, units: UnitTable, positions: [UInt64: UInt64], onMissing: @escaping (MissingRange) -> Void) {
+    init(
+        view: SpoolView, disk: any Disk, metrics: SpoolMetrics, units: UnitTable, positions: [UInt64: UInt64],
+        onMissing: @escaping (MissingRange) -> Void
+    ) {
         self.view = view
         self.disk = disk
+        self.metrics = metrics
         self.units = units
         self.onMissing = onMissing
         self.positions = positions.filter { units.settled($0.key) != nil }
@@ -45,6 +52,7 @@ package final class SetAsideScan {
     init() {
         self.view = nil
         self.disk = SystemDisk()
+        self.metrics = nil
         self.units = nil
         self.onMissing = { _ in }
         self.positions = [:]
@@ -81,7 +89,7 @@ package final class SetAsideScan {
     package func join(_ other: SetAsideScan) -> Bool {
         let (place, further) = (self.place, other.place)
         // From the place that is not so far everything that either waits for lies ahead; what a unit has had is passed over.
-        guard place.segment == further.segment, (0...SegmentScanner.window).contains(further.position - place.position) else {
+        guard place.segment == further.segment, (0...Self.near).contains(further.position - place.position) else {
             return false
         }
         self.positions.merge(other.positions) { mine, _ in mine }
@@ -144,7 +152,8 @@ package final class SetAsideScan {
                 continue
             }
             self.segment = segment
-            self.scanner = SegmentScanner(file: file, salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd)
+            self.scanner = SegmentScanner(
+                file: file, salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd, counter: self.metrics?.read)
             self.waiting = waiting
             self.hasGap = false
             return true

@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// On a file system that copies what is written over, a full disk can't take that write. Nobody is told, since nothing is wrong with the
 /// events: it is written by the first sync that finds room, and holds its segments until then.
-final class UnitTable: Sendable {
+final class UnitTable: SegmentHolder {
     static let file = "units"
 
     private let log: SpoolID

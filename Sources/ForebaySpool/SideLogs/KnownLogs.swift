@@ -81,6 +81,20 @@ package final class KnownLogs: Sendable {
         return spool
     }
 
+    /// Opens one log, or makes it, while the others stay closed: no start, which would miss those.
+    func openAlone(
+        _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics
+    ) throws(ForebayError) -> Spool {
+        var configuration = configuration
+        configuration.knownEnds = self.state.withLock { $0.registry.knownEnds }
+        let spool = try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
+        // Without a registry the next start makes one of all that is there.
+        guard self.found.registry != nil else { return spool }
+        let name = self.name(of: configuration.directory)
+        try budget.withReserve { () throws(ForebayError) in try self.change { registry, _ in registry.logs[name] = spool.id } }
+        return spool
+    }
+
     /// A spool that no registry names is gone, which nothing tells once a new one has its place: so it is entered before that is made, with
     /// an id that none has, and a start that is cut short leaves it missed.
     private func noteGone(_ budget: SpoolBudget) {

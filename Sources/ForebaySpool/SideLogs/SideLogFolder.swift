@@ -64,7 +64,7 @@ package struct SideLogFolder: Sendable {
         case .setAside:
             return try SetAsideLog.list(directory: self.path, disk: self.disk).reduce(0) { $0 + $1.end - min($1.settled, $1.end) }
         case .deadLetters:
-            return try SpoolInspection(directory: self.path, disk: self.disk).segments.reduce(0) { $0 + $1.end - $1.base }
+            return try SpoolInspection(directory: self.path, disk: self.disk).letterCount()
         }
     }
 
@@ -159,7 +159,7 @@ package struct SideLogFolder: Sendable {
             switch try disk.kind(of: entry) {
             case .folder?: found += try self.files(under: entry, disk)
             case .file?:
-                let counts = name == UnitTable.file || path.hasSuffix("/segments")
+                let counts = name == UnitTable.file || RemovedLettersFile.files.contains(name) || path.hasSuffix("/segments")
                 // Of one that can't be looked at (in quarantine, say) the size is not known, and nothing else hangs on it.
                 guard let size = try? disk.open(entry, []).size() else { continue }
                 found.append((size, counts))

@@ -24,8 +24,19 @@ struct AdminClient: ~Copyable {
         return try self.ask("DELETE", target).value
     }
 
-    private mutating func ask(_ method: String, _ target: String) throws -> (bytes: [UInt8], value: JSONValue) {
-        let response = try self.client.send(HTTPClientRequest(method: method, target: target, headers: [("Accept", "application/json")]))
+    /// What is asked for stands in the body, as a form: a list of it may be long.
+    mutating func send(_ method: String, _ target: String, form: [(name: String, value: String)]) throws -> JSONValue {
+        self.client.answerTimeout = 300_000
+        let body = form.map { "\($0.name)=\(Self.escaped($0.value))" }.joined(separator: "&")
+        return try self.ask(method, target, Array(body.utf8)).value
+    }
+
+    private mutating func ask(
+        _ method: String, _ target: String, _ form: [UInt8] = []
+    ) throws -> (bytes: [UInt8], value: JSONValue) {
+        var headers = [(name: "Accept", value: "application/json")]
+        if !form.isEmpty { headers.append(("Content-Type", "application/x-www-form-urlencoded")) }
+        let response = try self.client.send(HTTPClientRequest(method: method, target: target, headers: headers, body: form))
         let value = JSONValue(response.body)
         guard response.status == 200 else {
             let code: ExitCode = response.status == 503 ? .unavailable : .failure

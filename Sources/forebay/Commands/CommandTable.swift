@@ -189,64 +189,6 @@ enum CommandTable {
                 action: .run(RoutesCommand.forget)),
         ]))
 
-    private static let deadletters = CommandSpecification(
-        name: "deadletters", summary: "Look at events that the brokers refused for good",
-        action: .group([
-            CommandSpecification(
-                name: "ls", summary: "List dead letters",
-                options: Option.nodeOrFolder + [
-                    Option(name: "--route", value: "ROUTE", help: "Of one route only"),
-                    Option(name: "--limit", value: "N", help: "At most so many for each route; default 100"),
-                ],
-                examples: [
-                    Example(command: "forebay deadletters ls", comment: "of the node on this machine"),
-                    Example(command: "forebay deadletters ls --dir \(Self.folder)", comment: "of a node that is down"),
-                ],
-                action: .run(DeadLettersCommand.list)),
-            CommandSpecification(
-                name: "show", summary: "Show one dead letter, its value included",
-                arguments: [
-                    Argument(name: "ROUTE", help: "The route, as ls shows it"),
-                    Argument(name: "NUMBER", help: "Its number, as ls shows it"),
-                ],
-                options: Option.nodeOrFolder + [
-                    Option(name: "--value", value: nil, help: "The value alone, byte for byte"),
-                    Option(
-                        name: "--envelope", value: nil,
-                        help: "As it can be posted again: with key, headers, id, timestamp and partition, for POST /v1/events"),
-                ],
-                examples: [
-                    Example(command: "forebay deadletters show orders 17", comment: "number 17 of the route orders"),
-                    Example(
-                        command: "forebay deadletters show orders 17 --envelope | curl --data-binary @- "
-                            + "-H 'Content-Type: application/vnd.forebay.v1+json' http://127.0.0.1:8080/v1/events",
-                        comment: "post it again"),
-                ],
-                action: .run(DeadLettersCommand.show)),
-            Self.notYet("replay"), Self.notYet("rm"),
-        ]))
-
-    private static let setaside = CommandSpecification(
-        name: "setaside", summary: "Look at events that can't be delivered now",
-        action: .group([
-            CommandSpecification(
-                name: "ls", summary: "List what is set aside, why, and what to do about it",
-                details:
-                    "A unit is a topic (orders), or one partition of it (orders/3). Its events are delivered by themselves, in order, when Kafka "
-                    + "takes them. With --dir, what is waiting is known, and neither its size nor what to do.",
-                options: Option.nodeOrFolder + [
-                    Option(name: "--route", value: "ROUTE", help: "Of one route only"),
-                    Option(
-                        name: "--limit", value: "N",
-                        help: "At most so many units of each route, up to \(SetAsideCommand.bound); default \(SetAsideCommand.limit)"),
-                ],
-                examples: [
-                    Example(command: "forebay setaside ls", comment: "of the node on this machine"),
-                    Example(command: "forebay setaside ls --dir \(Self.folder)", comment: "of a node that is down"),
-                ],
-                action: .run(SetAsideCommand.list))
-        ]))
-
     private static let spool = CommandSpecification(
         name: "spool", summary: "Inspect a spool's folder",
         details: "Works beside a running node: nothing is locked or changed. DIR is the spool's folder, or the data_dir that it is in.",
@@ -297,5 +239,5 @@ enum CommandTable {
     }
 
     /// Where the service unit has it.
-    private static let folder = "/var/lib/forebay/forebay-data"
+    static let folder = "/var/lib/forebay/forebay-data"
 }

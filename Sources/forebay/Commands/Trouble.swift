@@ -240,7 +240,9 @@ struct Trouble {
                 what: (dead == 1
                     ? "1 dead letter: Kafka refused this event for good"
                     : "\(Shown.count(dead)) dead letters: Kafka refused these events for good") + room,
-                remedy: "\(hint("deadletters ls")) lists them, with the reasons", isSevere: false)
+                remedy:
+                    "\(hint("deadletters ls")) lists them, with the reasons; 'forebay deadletters replay' sends them once more, 'rm' removes them",
+                isSevere: false)
         ]
     }
 

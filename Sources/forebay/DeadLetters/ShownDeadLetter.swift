@@ -60,7 +60,8 @@ struct ShownDeadLetter {
         if !self["id"].isEmpty { members.append("\"id\": " + JSONText.quoted(self["id"])) }
         if let key = self.bytes("key") { members.append(EventText.text("key", key)) }
         members.append(Self.member(value: self.bytes("value")))
-        let headers = self.entry["headers"]?.items ?? []
+        // Those are Forebay's own, which a producer may not send: when it was replayed before.
+        let headers = (self.entry["headers"]?.items ?? []).filter { $0["name"]?.text?.lowercased().hasPrefix("forebay-") != true }
         if !headers.isEmpty {
             var texts: [String] = []
             for header in headers {

@@ -109,13 +109,13 @@ struct RestartTests {
                 let ahead = try cursor.openAhead(
                     end: self.spool.durableEnd, witnesses: [log.witness, letters.witness].compactMap { $0 })
                 let source = SpoolSource(
-                    spool: self.spool, cursor: cursor, executor: loop.executor(), disk: threads.read.executor(),
+                    spool: self.spool, cursor: cursor, executor: loop.executor(), threads: threads,
                     configuration: BufferConfiguration(), surroundings: surroundings, ahead: ahead)
                 let properties = KafkaProperties(client: ["bootstrap.servers": "simulated:9092"])
                 let setAside = SetAside(
                     route: name, log: log, properties: properties, configuration: DeliverySettings(), surroundings: surroundings)
                 let drain = SetAsideSource(
-                    setAside, executor: threads.read.executor(), readAheadBytes: 1 << 20, surroundings: surroundings)
+                    setAside, executor: threads.wait.executor(), readAheadBytes: 1 << 20, surroundings: surroundings)
                 self.routes[name] = Route(source: source, setAside: setAside, log: log, letters: letters, drain: drain)
                 for (way, source) in [(DeliveryWay.direct, source as any EventSource), (.aside, drain)] {
                     let (kafka, registry) = (world.kafka, self.metrics)

@@ -96,6 +96,7 @@ package struct RoundPlan: Sendable {
     let diskSize: Int
     let supportsDirect: Bool
     let recentBytes: Int
+    let sharedReadBytes: Int
     let preparesNext: Bool
     /// Whether the real forward stages deliver to a simulated Kafka, or a stage that takes everything.
     let usesKafka: Bool
@@ -121,6 +122,7 @@ package struct RoundPlan: Sendable {
         self.diskSize = self.maxSize * [1, 2, 2, 4].randomElement(using: &chance)!
         self.supportsDirect = Int.random(in: 0..<4, using: &chance) > 0
         self.recentBytes = [0, 4 << 10, 64 << 10, 16 << 20].randomElement(using: &chance)!
+        self.sharedReadBytes = [0, 16 << 10, 256 << 10, 16 << 20].randomElement(using: &chance)!
         self.preparesNext = Int.random(in: 0..<4, using: &chance) > 0
         self.refusedRest = Int.random(in: 0..<3, using: &chance) == 0 ? Int.random(in: 0..<50, using: &chance) : nil
         self.setsAside = self.usesKafka && Int.random(in: 0..<3, using: &chance) == 0
@@ -331,7 +333,7 @@ extension RoundPlan: CustomStringConvertible {
     package var description: String {
         var lines = [
             "seed \(self.seed): segments of \(self.segmentSize >> 10) KiB, max_size \(self.maxSize >> 10) KiB, disk \(self.diskSize >> 10) KiB,"
-                + " O_DIRECT \(self.supportsDirect), recent \(self.recentBytes >> 10) KiB, prepares \(self.preparesNext),"
+                + " O_DIRECT \(self.supportsDirect), recent \(self.recentBytes >> 10) KiB, shared \(self.sharedReadBytes >> 10) KiB, prepares \(self.preparesNext),"
                 + " Kafka \(self.usesKafka), refused \(self.refusedRest.map { "rest \($0)" } ?? "none")"
         ]
         for (number, life) in self.lives.enumerated() {

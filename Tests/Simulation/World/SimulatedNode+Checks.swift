@@ -47,6 +47,10 @@ extension SimulatedNode {
         if watched.spool.recentBytes > self.plan.recentBytes + 64 * largest {
             self.model.violate("\(watched.spool.recentBytes) bytes stay in memory for readers, \(self.plan.recentBytes) are allowed")
         }
+        if watched.spool.sharedReadBytes > self.plan.sharedReadBytes {
+            self.model.violate("\(watched.spool.sharedReadBytes) bytes stay for other readers, \(self.plan.sharedReadBytes) are allowed")
+        }
+        if watched.spool.sharedReadBytes > 0 { self.model.coverage.hit("parts of segments stay for other readers") }
         guard !self.model.isDamaged, self.disk.calls % 8 == 0 else { return }
         // Beside the segments there are small files of each log, and of each cursor.
         let others = (2 * watched.routes.count + 2) * (48 << 10) + 16 * (16 << 10)

@@ -161,6 +161,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         configuration.disk = disk
         configuration.surroundings = self.surroundings
         configuration.recentBytes = self.plan.recentBytes
+        configuration.sharedReadBytes = self.plan.sharedReadBytes
         configuration.preparesNext = self.plan.preparesNext && self.life.forgetsStopped == nil
         let spool = try known.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
         self.hasOpened = true
@@ -212,7 +213,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
             let ahead = try cursor.openAhead(
                 end: storage.spool.durableEnd, witnesses: [logs?.setAside?.witness, logs?.deadLetters.witness].compactMap { $0 })
             let source = SpoolSource(
-                spool: storage.spool, cursor: cursor, executor: delivery.executor(), disk: storage.threads.read.executor(),
+                spool: storage.spool, cursor: cursor, executor: delivery.executor(), threads: storage.threads,
                 configuration: BufferConfiguration(readAheadBytes: 256 << 10), surroundings: self.surroundings, ahead: ahead)
             let aside = storage.logs[known.name].flatMap { self.aside(known.name, $0, storage) }
             routes.append(
@@ -234,7 +235,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let setAside = SetAside(
             route: name, log: log, properties: Self.properties, configuration: Self.bounds, surroundings: self.surroundings)
         let source = SetAsideSource(
-            setAside, executor: storage.threads.read.executor(), readAheadBytes: 256 << 10, surroundings: self.surroundings)
+            setAside, executor: storage.threads.wait.executor(), readAheadBytes: 256 << 10, surroundings: self.surroundings)
         return Aside(logs: logs, setAside: setAside, source: source)
     }
 }

@@ -1,0 +1,144 @@
+package import ForebayTelemetry
+
+/// What is done with what is set aside, and of which units.
+package struct AsideSelection: Sendable, Equatable {
+    package enum Action: Sendable, Equatable {
+        case remove
+        /// To this topic.
+        case move(String)
+
+        /// `removed`.
+        package var done: String { self == .remove ? "removed" : "moved" }
+    }
+
+    /// Of this route alone; none: of all.
+    package var route: String?
+    /// None: of all topics.
+    package var topic: String?
+    /// None: the whole topic, with those of its partitions that are units of their own.
+    package var partition: Int32?
+    package var isDryRun = false
+
+    package init() {}
+
+    package static let parameters: Set<String> = ["route", "unit", "all", "dry_run"]
+
+    /// - Parameter pairs: of names in ``parameters``; others are passed over.
+    package init(_ pairs: [(name: String, value: String)]) throws(LetterSelection.Fault) {
+        var isAll = false
+        for (name, value) in pairs {
+            switch name {
+            case "route":
+                guard !value.isEmpty else { throw LetterSelection.Fault(parameter: name, wanted: "a route") }
+                self.route = value
+            case "unit": try self.take(unit: value)
+            case "all": isAll = try LetterSelection.flag(name, value)
+            case "dry_run": self.isDryRun = try LetterSelection.flag(name, value)
+            default: continue
+            }
+        }
+        guard isAll != (self.topic != nil) else {
+            throw LetterSelection.Fault(
+                parameter: isAll ? "all" : "unit",
+                wanted: isAll ? "left out beside unit" : "a topic, or one partition of it as in orders/3; or all must be true, with a route"
+            )
+        }
+        guard !isAll || self.route != nil else {
+            throw LetterSelection.Fault(parameter: "route", wanted: "given with all: one route at a time")
+        }
+    }
+
+    private mutating func take(unit: String) throws(LetterSelection.Fault) {
+        let parts = unit.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let partition = parts.count > 1 ? UInt64(digits: parts[1]).flatMap { Int32(exactly: $0) } : nil
+        guard !parts[0].isEmpty, parts.count == 1 || partition != nil else {
+            throw LetterSelection.Fault(parameter: "unit", wanted: "a topic, or one partition of it as in orders/3")
+        }
+        (self.topic, self.partition) = (parts[0], partition)
+    }
+
+    /// In words, for messages: `orders/3`.
+    package var unit: String? { self.topic.map { topic in self.partition.map { "\(topic)/\($0)" } ?? topic } }
+}
+
+/// What was done with what is set aside, or would be.
+package struct AsideOutcome: Sendable, Equatable {
+    package struct Unit: Sendable, Equatable {
+        package let route: String
+        package let unit: String
+        package let code: String
+        package let events: UInt64
+
+        package init(route: String, unit: String, code: String, events: UInt64) {
+            (self.route, self.unit, self.code, self.events) = (route, unit, code, events)
+        }
+    }
+
+    package let action: AsideSelection.Action
+    package let isDryRun: Bool
+    package var units: [Unit] = []
+
+    package init(_ action: AsideSelection.Action, isDryRun: Bool) { (self.action, self.isDryRun) = (action, isDryRun) }
+
+    package var events: UInt64 { self.units.reduce(0) { $0 + $1.events } }
+
+    /// Units in one answer.
+    private static let unitLimit = 5000
+
+    /// What is answered; also what is told of a node that is down.
+    package var document: JSONWriter {
+        var json = JSONWriter(reserving: 1024)
+        json.object {
+            $0.field("dry_run", self.isDryRun)
+            $0.field(self.action.done, self.events)
+            if case .move(let topic) = self.action { $0.field("to", topic) }
+            $0.array("units") { json in
+                for unit in self.units.prefix(Self.unitLimit) {
+                    json.object {
+                        $0.field("route", unit.route)
+                        $0.field("unit", unit.unit)
+                        $0.field("code", unit.code)
+                        $0.field("events", unit.events)
+                    }
+                }
+            }
+        }
+        return json
+    }
+}
+
+/// What came of it.
+package enum AsideAnswer: Sendable, Equatable {
+    case done(AsideOutcome)
+    case unknownRoute(String)
+    /// Nothing of it is set aside.
+    case nothing(AsideSelection)
+    case invalidTopic(String)
+    case busy
+    case starting
+    /// It had to end early, with what was done until then.
+    case failed(AsideOutcome, code: String, detail: String)
+
+    /// Why not all was done; none if it was.
+    package var refusal: (status: Int, code: String, detail: String)? {
+        switch self {
+        case .done: return nil
+        case .unknownRoute(let route): return (404, "unknown_route", "There is no route '\(route)'.")
+        case .nothing(let selection):
+            let what = selection.unit.map { "of '\($0)'" } ?? "at all"
+            let place = selection.route.map { " of the route '\($0)'" } ?? ""
+            return (404, "nothing_set_aside", "Nothing \(what)\(place) is set aside.")
+        case .invalidTopic(let topic):
+            return (
+                400, "invalid_topic",
+                "'\(topic)' is not a topic's name (letters, digits, '.', '_', '-', at most 249), or it is the one that they are in."
+            )
+        case .busy: return (409, "setaside_busy", "What is set aside is being removed or moved already; one at a time.")
+        case .starting: return (503, "starting", "The node is opening its disk.")
+        case .failed(let outcome, let code, let detail):
+            let done = outcome.events == 0 ? "Nothing was \(outcome.action.done)" : "Only \(outcome.events) were \(outcome.action.done)"
+            let status = ["spool_full", "too_many_set_aside", "unavailable"].contains(code) ? 503 : 500
+            return (status, code, "\(done): \(detail).")
+        }
+    }
+}

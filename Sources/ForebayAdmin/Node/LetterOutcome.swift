@@ -1,0 +1,114 @@
+package import ForebayCore
+package import ForebayTelemetry
+
+/// What was done with dead letters, or would be.
+package struct LetterOutcome: Sendable, Equatable {
+    /// Of one topic, refused with one code.
+    package struct Group: Sendable, Hashable {
+        package let delivery: DeliveryName
+        package let topic: String
+        package let code: String
+
+        package init(delivery: DeliveryName, topic: String, code: String) {
+            self.delivery = delivery
+            self.topic = topic
+            self.code = code
+        }
+    }
+
+    package let action: LetterAction
+    package let isDryRun: Bool
+    /// See ``LetterSelection/asOf``.
+    package let asOf: Int64
+    /// How many of each.
+    package var groups: [Group: UInt64] = [:]
+    /// The time for one request was over: there may be more.
+    package var hasMore = false
+    /// Letters that can't be replayed, for their route is not configured any more.
+    package var kept: [DeliveryName: UInt64] = [:]
+
+    package init(_ action: LetterAction, isDryRun: Bool, asOf: Int64) {
+        self.action = action
+        self.isDryRun = isDryRun
+        self.asOf = asOf
+    }
+
+    package var letters: UInt64 { self.groups.values.reduce(0, +) }
+
+    /// Of one delivery.
+    package func letters(of delivery: DeliveryName) -> UInt64 {
+        self.groups.reduce(0) { $0 + ($1.key.delivery == delivery ? $1.value : 0) }
+    }
+
+    /// Groups in one answer; the largest come first.
+    private static let groupLimit = 500
+
+    /// What is answered; also what is told of a node that is down.
+    package var document: JSONWriter {
+        let groups = self.groups.sorted {
+            ($1.value, $0.key.delivery, $0.key.topic, $0.key.code) < ($0.value, $1.key.delivery, $1.key.topic, $1.key.code)
+        }
+        var json = JSONWriter(reserving: 1024)
+        json.object {
+            $0.field("dry_run", self.isDryRun)
+            $0.field(self.action.done, self.letters)
+            $0.array("letters") { json in
+                for (group, count) in groups.prefix(Self.groupLimit) {
+                    json.object {
+                        $0.field("delivery", group.delivery.description)
+                        $0.field("topic", group.topic)
+                        $0.field("code", group.code)
+                        $0.field("count", count)
+                    }
+                }
+            }
+            $0.array("kept") { json in
+                for (delivery, count) in self.kept.sorted(by: { $0.key < $1.key }) {
+                    json.object {
+                        $0.field("delivery", delivery.description)
+                        $0.field("count", count)
+                        $0.field("reason", Self.reason(delivery))
+                    }
+                }
+            }
+            $0.field("as_of", self.asOf)
+            $0.field("more", self.hasMore)
+        }
+        return json
+    }
+
+    static func reason(_ delivery: DeliveryName) -> String {
+        "The route '\(delivery.route)' is not configured any more, so nobody would deliver them: configure it again, or a route that names "
+            + "it under formerly; or remove them."
+    }
+}
+
+/// What came of it.
+package enum LetterAnswer: Sendable, Equatable {
+    case done(LetterOutcome)
+    case unknown(DeliveryName, known: [String])
+    case notConfigured(DeliveryName)
+    /// Somebody else is at it.
+    case busy
+    /// The disk is being opened.
+    case starting
+    /// It had to end early, with what was done until then.
+    case failed(LetterOutcome, code: String, detail: String)
+
+    /// Why not all was done; none if it was.
+    package var refusal: (status: Int, code: String, detail: String)? {
+        switch self {
+        case .done: return nil
+        case .unknown(let delivery, let known):
+            let others = known.isEmpty ? "there are none at all" : "there are some of \(known.joined(separator: ", "))"
+            return (404, "unknown_route", "There are no dead letters of '\(delivery)'; \(others).")
+        case .notConfigured(let delivery): return (409, "route_not_configured", LetterOutcome.reason(delivery))
+        case .busy: return (409, "dead_letters_busy", "Dead letters are being replayed or removed already; one at a time.")
+        case .starting: return (503, "starting", "The node is opening its disk.")
+        case .failed(let outcome, let code, let detail):
+            let done = outcome.letters == 0 ? "Nothing was \(outcome.action.done)" : "Only \(outcome.letters) were \(outcome.action.done)"
+            let status = code == "too_many_pieces" ? 409 : ["spool_full", "too_many_set_aside", "unavailable"].contains(code) ? 503 : 500
+            return (status, code, "\(done): \(detail).")
+        }
+    }
+}

@@ -1,0 +1,13 @@
+/// What an operator takes out of the drain's hands.
+extension DeliveryEngine {
+    /// Lets go of the topics whose units an operator wants, as of those that can't be delivered now: what was read and not sent is
+    /// dropped, and what producers have is held until they report it.
+    func letGoOfRecalled() {
+        for topic in self.setAside.takeRecalled() {
+            self.state.recall(topic)
+            let withheld = self.state.actions.withheld
+            self.state.actions.withheld = []
+            self.setAside.recalled(topic, withheld: withheld)
+        }
+    }
+}

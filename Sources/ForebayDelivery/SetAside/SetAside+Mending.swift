@@ -1,0 +1,204 @@
+package import ForebayCore
+import ForebaySpool
+import Synchronization
+
+/// What an operator takes out of what is set aside: for names that Kafka will never take.
+extension SetAside {
+    /// Units that are meant.
+    package struct Selection: Sendable, Equatable {
+        /// None: all of the route.
+        package var topic: String?
+        /// None: the whole topic, with those of its partitions that are units of their own.
+        package var partition: Int32?
+
+        package init(topic: String? = nil, partition: Int32? = nil) {
+            self.topic = topic
+            self.partition = partition
+        }
+    }
+
+    /// What was taken out of one unit.
+    package struct Taken: Sendable, Equatable {
+        package let key: SetAsideKey
+        package let code: String
+        /// By the unit's own positions; some of them may be lost, or delivered already.
+        package let positions: Range<UInt64>
+
+        package var events: UInt64 { self.positions.upperBound - self.positions.lowerBound }
+    }
+
+    /// How long the drain may take to let go, in ms: it does in its next turn.
+    private static let patience = 10_000
+
+    /// What is there to be removed, or moved elsewhere.
+    ///
+    /// - Parameter topic: where to.
+    package func found(_ selection: Selection, movingTo topic: String? = nil) -> [Taken] {
+        self.state.withLock { state in
+            state.numbers(Self.meant(selection, topic)).compactMap { number in
+                state.units[number].flatMap { Self.taken($0, through: $0.end) }
+            }
+        }
+    }
+
+    /// Removes what stands in the log of the units that are meant; durable on return. What comes to them meanwhile stays, and what a
+    /// producer has already may still be delivered.
+    package func remove(_ selection: Selection) async throws(ForebayError) -> [Taken] {
+        let numbers = try await self.take(Self.meant(selection, nil))
+        let now = self.time.wallMilliseconds
+        let taken = self.change { state in
+            let taken = numbers.compactMap { number in
+                let taken = state.units[number].flatMap { Self.taken($0, through: $0.end) }
+                if let taken { state.settleByHand(number, through: taken.positions.upperBound, now: now) }
+                return taken
+            }
+            state.release(numbers)
+            return taken
+        }
+        await self.flush()
+        return taken
+    }
+
+    /// Moves what stands in the log of the units that are meant to another topic: behind what is set aside of that already, before what
+    /// comes to it from now on. Each event keeps its id, key, headers, times and partition, if its producer asked for one. It is durable
+    /// there before it goes here, so a crash in between repeats some and loses none.
+    ///
+    /// - Parameter executor: of a thread that may wait for the disk.
+    /// - Returns: what was moved, and why that is not all, if it is not.
+    package func move(
+        _ selection: Selection, to topic: String, executor: any SerialExecutor
+    ) async throws(ForebayError) -> (taken: [Taken], failure: ForebayError?) {
+        let numbers = try await self.take(Self.meant(selection, topic))
+        guard !numbers.isEmpty else { return ([], nil) }
+        let turn = self.change { $0.openTurn(of: topic) }
+        let reader = MoveReader(executor: executor)
+        var moved: [Taken] = []
+        var failure: ForebayError?
+        for number in numbers {
+            guard let unit = self.state.withLock({ $0.units[number] }), let all = Self.taken(unit, through: unit.end) else { continue }
+            do throws(ForebayError) {
+                try await self.move(number, all, unit.ahead, to: topic, turn, reader)
+            } catch {
+                failure = error
+            }
+            let reached = self.state.withLock { $0.units[number]?.settled } ?? all.positions.upperBound
+            if let part = Self.taken(unit, through: reached) { moved.append(part) }
+            if failure != nil { break }
+        }
+        self.change { $0.release(numbers) }
+        self.closeTurn(turn, of: topic)
+        await self.flush()
+        return (moved, failure)
+    }
+
+    private func move(
+        _ number: UInt64, _ all: Taken, _ delivered: Set<UInt64>, to topic: String, _ turn: Int, _ reader: MoveReader
+    ) async throws(ForebayError) {
+        await reader.begin(self.scan([number: all.positions.lowerBound]), unit: number, end: all.positions.upperBound, topic, delivered)
+        while let piece = try await reader.next() {
+            if !piece.batches.isEmpty {
+                try await self.bring(
+                    piece.batches.map { (topic: topic, batch: $0) }, code: Self.moved, reason: "events were moved here by command",
+                    turn: turn)
+            }
+            let now = self.time.wallMilliseconds
+            self.change { $0.settleByHand(number, through: piece.end, now: now) }
+        }
+    }
+
+    private static func meant(_ selection: Selection, _ target: String?) -> SetAsideState.Meant {
+        SetAsideState.Meant(topic: selection.topic, partition: selection.partition, except: target)
+    }
+
+    private static func taken(_ unit: SetAsideUnit, through end: UInt64) -> Taken? {
+        guard end > unit.settled else { return nil }
+        return Taken(key: unit.key, code: unit.code, positions: unit.settled..<end)
+    }
+
+    /// Takes units out of the drain's hands.
+    private func take(_ meant: SetAsideState.Meant) async throws(ForebayError) -> [UInt64] {
+        let numbers = self.change { state in
+            let numbers = state.numbers(meant)
+            state.take(numbers)
+            return numbers
+        }
+        let begun = self.time.monotonicNanoseconds
+        while !self.state.withLock({ $0.areTaken(numbers) }) {
+            self.wakeDrain()
+            let isOver = self.time.monotonicNanoseconds - begun > UInt64(Self.patience) * 1_000_000
+            let isCancelled: Bool
+            do {
+                try await self.time.sleep(milliseconds: 2)
+                isCancelled = false
+            } catch {
+                isCancelled = true
+            }
+            guard !isOver, !isCancelled else {
+                self.change { $0.release(numbers) }
+                throw ForebayError(
+                    .unavailable, recovery: .retry, "what is set aside is being delivered just now, and is not let go of; try again")
+            }
+        }
+        return numbers
+    }
+
+    private func closeTurn(_ turn: Int, of topic: String) {
+        let (own, next) = (SetAsideTurn(topic: topic, place: turn), SetAsideTurn(topic: topic, place: turn + 1))
+        self.followers.withLock { followers in followers[own, default: []].append { [weak self] in self?.change { $0.begin(next) } } }
+        guard !self.state.withLock({ $0.hasUnits(of: topic, turn: turn) }) else { return }
+        for follower in self.followers.withLock({ $0.removeValue(forKey: own) }) ?? [] { follower() }
+    }
+}
+
+/// Reads a unit's events and gives them another topic, on a thread that may wait for the disk.
+private actor MoveReader {
+    struct Piece: Sendable {
+        let batches: [Batch]
+        /// All below it has been read.
+        let end: UInt64
+    }
+
+    private static let bytes = 1 << 20
+
+    private let executor: any SerialExecutor
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+    private var scan: SetAsideScan?
+    private var unit: UInt64 = 0
+    private var end: UInt64 = 0
+    private var topic: [UInt8] = []
+    private var delivered: Set<UInt64> = []
+
+    init(executor: any SerialExecutor) { self.executor = executor }
+
+    /// - Parameter delivered: positions that need not be moved.
+    func begin(_ scan: sending SetAsideScan, unit: UInt64, end: UInt64, _ topic: String, _ delivered: Set<UInt64>) {
+        (self.scan, self.unit, self.end, self.topic, self.delivered) = (scan, unit, end, Array(topic.utf8), delivered)
+    }
+
+    /// - Returns: none: all is read.
+    func next() throws(ForebayError) -> Piece? {
+        guard let scan = self.scan else { return nil }
+        var batches: [Batch] = []
+        for batch in try scan.read(upTo: Self.bytes) {
+            if let renamed = self.renamed(batch) { batches.append(renamed) }
+        }
+        let place = scan.position(of: self.unit) ?? self.end
+        // What can't be read at its end is told of, and passed.
+        let isDone = place >= self.end || scan.isCaughtUp
+        if isDone { self.scan = nil }
+        return Piece(batches: batches, end: isDone ? self.end : place)
+    }
+
+    private func renamed(_ batch: Batch) -> Batch? {
+        var builder = BatchBuilder(initialCapacity: max(1024, batch.byteCount + batch.count * self.topic.count))
+        batch.forEachEvent { event, position in
+            guard position < self.end, !self.delivered.contains(position) else { return }
+            self.topic.withUnsafeBytes { topic in
+                var fields = EventFields(topic: topic, value: event.value, timestamp: event.timestamp)
+                (fields.key, fields.partition, fields.id, fields.headers) = (event.key, event.partition, event.id, event.headers)
+                builder.append(fields)
+            }
+        }
+        return builder.finish(route: RouteID(rawValue: 0), acceptedAt: batch.acceptedAt)
+    }
+}

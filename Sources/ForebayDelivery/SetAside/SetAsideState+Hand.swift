@@ -1,0 +1,122 @@
+import ForebayKafka
+
+/// What an operator brings into the log, and takes out of it.
+///
+///     waiting, asking ──────────────┐
+///     draining, closing ── recall ──┴─ take ──> taken: waiting, and not tried ── remove, moved ──> released: tried again, or gone
+///
+/// Events that come to a unit while it is taken stand behind what is removed or moved, and stay.
+extension SetAsideState {
+    /// Units that an operator means.
+    struct Meant {
+        /// None: of all topics.
+        var topic: String?
+        /// None: all of the topic.
+        var partition: Int32?
+        /// Not of this one.
+        var except: String?
+    }
+
+    /// Those of partitions first: what is of the whole topic may hold newer events of their keys.
+    func numbers(_ meant: Meant) -> [UInt64] {
+        let units = self.units.values.filter { unit in
+            (meant.topic == nil || unit.key.topic == meant.topic) && (meant.partition == nil || unit.key.partition == meant.partition)
+                && unit.key.topic != meant.except
+        }
+        return units.sorted {
+            ($0.key.topic, $0.turn, $0.key.partition ?? .max, $0.number) < ($1.key.topic, $1.turn, $1.key.partition ?? .max, $1.number)
+        }.map(\.number)
+    }
+
+    // MARK: Out of the drain's hands
+
+    /// From now on these are not tried. Those that are being drained are recalled first.
+    mutating func take(_ numbers: [UInt64]) {
+        for number in numbers {
+            guard let unit = self.units[number] else { continue }
+            self.units[number]!.isTaken = true
+            switch unit.phase {
+            case .waiting: break
+            case .asking: self.units[number]!.phase = .waiting(until: 0)
+            case .draining, .closing: self.recalled.insert(unit.key.topic)
+            }
+        }
+    }
+
+    /// Whether none of them is in the drain's hands.
+    func areTaken(_ numbers: [UInt64]) -> Bool { numbers.allSatisfy { self.units[$0]?.isWaiting ?? true } }
+
+    /// They are tried again.
+    mutating func release(_ numbers: [UInt64]) {
+        for number in numbers { self.units[number]?.isTaken = false }
+        self.nextDue = 0
+    }
+
+    /// The drain has let go of a topic.
+    ///
+    /// - Parameter withheld: what its producers have of it.
+    mutating func recalled(_ topic: String, withheld: [(token: UInt64, unit: UInt64, position: UInt64)]) {
+        for number in self.numbers[topic] ?? [] {
+            guard let unit = self.units[number], !unit.isWaiting else { continue }
+            if unit.phase == .closing { self.changed(topic) }
+            self.units[number]!.phase = .waiting(until: 0)
+            self.units[number]!.pass += 1
+            self.toDrop.append(number)
+        }
+        self.nextDue = 0
+        for held in withheld { self.keepHeld(held.token, unit: held.unit, position: held.position) }
+    }
+
+    // MARK: Out of the log
+
+    /// All that a unit has in the log below a position is settled, by hand: it was removed, or stands elsewhere. Only of one that is taken.
+    ///
+    /// - Parameter now: of what comes behind it nobody knows when it was accepted.
+    mutating func settleByHand(_ number: UInt64, through position: UInt64, now: Int64) {
+        guard var unit = self.units[number], unit.isTaken, unit.isWaiting, position > unit.settled, position <= unit.end else { return }
+        unit.bytes -= Int(Double(unit.bytes) * Double(position - unit.settled) / Double(max(1, unit.events)))
+        unit.settled = position
+        unit.ahead = unit.ahead.filter { $0 >= position }
+        unit.lost = nil
+        unit.readTimes = []
+        if unit.settled == unit.end { unit.oldestAcceptedAt = now }
+        self.units[number] = unit
+        self.moved.insert(number)
+        self.settleAhead(number)
+    }
+
+    // MARK: Into the log
+
+    /// What comes to a topic from now on has a turn of its own, behind what is brought.
+    ///
+    /// - Returns: the turn of what is brought, which is that of what is there already.
+    mutating func openTurn(of topic: String) -> Int {
+        let place = self.lastTurns[topic] ?? 0
+        self.lastTurns[topic] = place + 1
+        self.waits[topic, default: [:]][place + 1] = KafkaFailure(.none, reason: "events that were moved to this topic come first")
+        self.changed(topic)
+        return place
+    }
+
+    /// Whether anything of a turn is left.
+    func hasUnits(of topic: String, turn: Int) -> Bool {
+        self.numbers[topic]?.contains { self.units[$0]?.turn == turn } ?? false
+    }
+
+    /// Events that were brought could not be made durable: whoever brought them has them still.
+    mutating func notBrought(_ number: UInt64, count: Int, bytes: Int) {
+        guard var unit = self.units[number] else { return }
+        let left = (unit.pending[.hand] ?? 0) - count
+        unit.pending[.hand] = left > 0 ? left : nil
+        unit.bytes -= bytes
+        self.units[number] = unit
+        guard unit.events == 0, unit.held == 0 else { return }
+        guard unit.isInLog else {
+            // The log may know it already, without any event.
+            self.drop(unit)
+            self.gone.append(number)
+            return
+        }
+        self.endIfEmpty(number)
+    }
+}

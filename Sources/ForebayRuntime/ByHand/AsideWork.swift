@@ -1,0 +1,67 @@
+import ForebayAdmin
+import ForebayCore
+import ForebayDelivery
+import ForebayIngest
+import ForebaySpool
+import ForebayTelemetry
+
+/// What of one log is set aside, as an operator names it.
+struct AsideTarget: Sendable {
+    let route: String
+    let setAside: SetAside
+}
+
+/// Removes or moves what is set aside.
+struct AsideWork: Sendable {
+    let action: AsideSelection.Action
+    let selection: AsideSelection
+    /// Of a thread that may wait for the disk.
+    let executor: any SerialExecutor
+    /// Whether the log is told; a command tells whoever gave it.
+    var isLogged = true
+
+    func run(_ targets: [AsideTarget]) async -> AsideAnswer {
+        var outcome = AsideOutcome(self.action, isDryRun: self.selection.isDryRun)
+        if case .move(let topic) = self.action, !TopicName.isValid(topic) || topic == self.selection.topic { return .invalidTopic(topic) }
+        let meant = SetAside.Selection(topic: self.selection.topic, partition: self.selection.partition)
+        for target in targets {
+            do throws(ForebayError) {
+                let (taken, failure) = try await self.run(meant, target)
+                outcome.units += taken.map {
+                    AsideOutcome.Unit(route: target.route, unit: $0.key.description, code: $0.code, events: $0.events)
+                }
+                if !self.selection.isDryRun, self.isLogged { self.tell(taken, target) }
+                if let failure { throw failure }
+            } catch {
+                return .failed(outcome, code: error.code.description, detail: error.description)
+            }
+        }
+        return outcome.units.isEmpty ? .nothing(self.selection) : .done(outcome)
+    }
+
+    /// - Returns: what was taken, and why that is not all, if it is not.
+    private func run(
+        _ meant: SetAside.Selection, _ target: AsideTarget
+    ) async throws(ForebayError) -> (taken: [SetAside.Taken], failure: ForebayError?) {
+        switch self.action {
+        case .remove:
+            return (self.selection.isDryRun ? target.setAside.found(meant) : try await target.setAside.remove(meant), nil)
+        case .move(let topic):
+            if self.selection.isDryRun { return (target.setAside.found(meant, movingTo: topic), nil) }
+            return try await target.setAside.move(meant, to: topic, executor: self.executor)
+        }
+    }
+
+    private func tell(_ taken: [SetAside.Taken], _ target: AsideTarget) {
+        for unit in taken {
+            var to = ""
+            if case .move(let topic) = self.action { to = topic }
+            Logger(label: "setaside").warning(
+                "events that were set aside are \(self.action.done) by command",
+                [
+                    "route": target.route, "unit": unit.key.description, "events": "\(unit.events)",
+                    "positions": "\(unit.positions.lowerBound)-\(unit.positions.upperBound - 1)", "to": to,
+                ], folds: false)
+        }
+    }
+}

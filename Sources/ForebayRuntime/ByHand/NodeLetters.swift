@@ -1,0 +1,78 @@
+import ForebayAdmin
+import ForebayCore
+import ForebaySpool
+import ForebayTelemetry
+import Synchronization
+
+/// What an operator does with the dead letters of a running node.
+final class NodeLetters: Sendable {
+    /// How long one request works: whoever wants more asks again.
+    private static let patience: UInt64 = 5_000_000_000
+
+    private let storage: NodeStorage
+    private let routes: [String: NodeRoute]
+    private let isBusy = Mutex(false)
+    private let replayed: [String: Counter]
+    private let removed: [String: Counter]
+
+    init(_ storage: NodeStorage, _ routes: [String: NodeRoute], _ metrics: MetricsRegistry) {
+        self.storage = storage
+        self.routes = routes
+        func counters(_ name: String, _ help: String, of names: some Sequence<String>) -> [String: Counter] {
+            Dictionary(uniqueKeysWithValues: names.map { ($0, metrics.counter(name, help: help, labels: ["route": $0])) })
+        }
+        self.replayed = counters(
+            "forebay_dead_letters_replayed_total", "Dead letters that an operator had sent once more.", of: routes.keys)
+        self.removed = counters(
+            "forebay_dead_letters_removed_total", "Dead letters that an operator removed.", of: storage.allDeadLetters.keys)
+    }
+
+    /// - Parameter removed: where what is left of routes that are not configured any more is still known.
+    func work(_ action: LetterAction, _ selection: LetterSelection, _ removed: RemovedRoutes) async -> LetterAnswer {
+        guard selection.isDryRun || self.isBusy.withLock({ self.take(&$0) }) else { return .busy }
+        defer { if !selection.isDryRun { self.isBusy.withLock { $0 = false } } }
+        var targets = self.targets(removed)
+        if let delivery = selection.delivery {
+            let known = targets.filter { $0.letters.count > 0 }.map(\.name.description)
+            targets = targets.filter { $0.name == delivery }
+            guard let target = targets.first else { return .unknown(delivery, known: known) }
+            if action == .replay, target.setAside == nil { return .notConfigured(delivery) }
+        }
+        let (now, begun) = (WallClock.milliseconds, MonotonicClock.nanoseconds)
+        let work = LetterWork(
+            action: action, selection: selection, now: now, isOver: { MonotonicClock.nanoseconds - begun > Self.patience })
+        var outcome = LetterOutcome(action, isDryRun: selection.isDryRun, asOf: min(selection.asOf ?? now, now))
+        do throws(ForebayError) {
+            try await work.run(targets, &outcome)
+            self.count(outcome)
+            return .done(outcome)
+        } catch {
+            self.count(outcome)
+            return .failed(outcome, code: error.code.description, detail: error.description)
+        }
+    }
+
+    private func take(_ isBusy: inout Bool) -> Bool {
+        defer { isBusy = true }
+        return !isBusy
+    }
+
+    private func targets(_ removed: RemovedRoutes) -> [LetterTarget] {
+        var targets = self.routes.compactMap { name, route in
+            self.storage.deadLetters[name].map {
+                LetterTarget(name: DeliveryName(folder: name), letters: $0, setAside: route.setAside.own.setAside)
+            }
+        }
+        for name in removed.names where self.routes[name] == nil {
+            guard let letters = removed.logs(of: name)?.deadLetters else { continue }
+            targets.append(LetterTarget(name: DeliveryName(folder: name), letters: letters, setAside: nil))
+        }
+        return targets.sorted { $0.name < $1.name }
+    }
+
+    private func count(_ outcome: LetterOutcome) {
+        guard !outcome.isDryRun else { return }
+        let counters = outcome.action == .replay ? self.replayed : self.removed
+        for (group, count) in outcome.groups { counters[group.delivery.folder]?.increment(by: count) }
+    }
+}

@@ -1,0 +1,46 @@
+package import ForebayAdmin
+package import ForebayCore
+import ForebayDelivery
+import ForebayIngest
+import ForebaySpool
+
+extension StoppedNode {
+    /// What `DELETE /admin/v1/setaside` and `POST /admin/v1/setaside/move` do. Takes the lock, unless it only says what would be done.
+    package func mend(_ action: AsideSelection.Action, _ selection: AsideSelection) async throws(ForebayError) -> AsideAnswer {
+        let names = try SideLogFolder.all(.setAside, in: self.directory).map(\.route).sorted()
+        let meant = names.filter { selection.route == nil || $0 == selection.route }
+        if let route = selection.route, meant.isEmpty { return .unknownRoute(route) }
+        if case .move(let topic) = action, !TopicName.isValid(topic) || topic == selection.topic { return .invalidTopic(topic) }
+        if selection.isDryRun { return try self.look(action, selection, meant) }
+        let folder = try OwnedDataFolder(self.directory, onDiskFailure: DiskFailure.leave)
+        defer { folder.release() }
+        var targets: [AsideTarget] = []
+        var logs: [SetAsideLog] = []
+        for name in meant {
+            let log = try folder.setAside(name)
+            logs.append(log)
+            targets.append(AsideTarget(route: name, setAside: .undelivered(name, log)))
+        }
+        let answer = await AsideWork(action: action, selection: selection, executor: folder.executor, isLogged: false).run(targets)
+        for log in logs { await log.close() }
+        return answer
+    }
+
+    private func look(
+        _ action: AsideSelection.Action, _ selection: AsideSelection, _ names: [String]
+    ) throws(ForebayError) -> AsideAnswer {
+        var outcome = AsideOutcome(action, isDryRun: true)
+        var target: String?
+        if case .move(let topic) = action { target = topic }
+        for name in names {
+            for unit in try SetAsideLog.list(directory: "\(self.directory)/\(SideLogFolder.Kind.setAside.rawValue)/\(name)")
+            where unit.end > unit.settled && unit.topic == selection.topic ?? unit.topic && unit.topic != target
+                && (selection.partition == nil || unit.partition == selection.partition)
+            {
+                let shown = unit.partition.map { "\(unit.topic)/\($0)" } ?? unit.topic
+                outcome.units.append(.init(route: name, unit: shown, code: unit.code, events: unit.end - unit.settled))
+            }
+        }
+        return outcome.units.isEmpty ? .nothing(selection) : .done(outcome)
+    }
+}

@@ -1,0 +1,152 @@
+import ForebayKafka
+import Testing
+
+@testable import ForebayDelivery
+
+/// What an operator brings and takes, in every phase of a unit, with events in the drain's hands, on their way, and held.
+@Suite("Set-aside state: by hand")
+struct SetAsideStateHandTests {
+    private typealias Tests = SetAsideStateTests
+
+    private static let all = SetAsideState.Meant()
+
+    /// Removes all that a unit has in the log, as an operator does.
+    private static func remove(_ state: inout SetAsideState, _ number: UInt64) {
+        state.take([number])
+        if !state.recalled.isEmpty { state.recalled("t", withheld: []) }
+        state.recalled = []
+        #expect(state.areTaken([number]))
+        state.settleByHand(number, through: state.units[number]!.end, now: 9)
+        state.release([number])
+    }
+
+    @Test("a unit that waits, is asked for, is drained, or is closed, is taken, and gone with what it has", arguments: 0..<4)
+    func phases(phase: Int) {
+        var (state, unit) = Tests.state(count: 5)
+        if phase > 0 { #expect(state.due(now: 1000) == ["t": false]) }
+        if phase > 1 { state.found("t", leaderless: [], now: 1000) }
+        let pass = state.units[unit]!.pass
+        if phase > 2 {
+            state.hasRead(unit, pass: pass, through: 5, acceptedAt: 7)
+            state.readAll([(unit, pass, 5)])
+            state.settle(unit, pass: pass, through: 2)
+            #expect(state.units[unit]?.phase == .closing)
+        }
+        state.take([unit])
+        #expect(state.recalled == (phase > 1 ? ["t"] : []) && state.areTaken([unit]) == (phase < 2))
+        if phase > 1 {
+            state.settleByHand(unit, through: 5, now: 9)
+            #expect(state.units[unit]?.settled == (phase == 3 ? 2 : 0), "not while the drain has it")
+            state.recalled("t", withheld: [])
+        }
+        #expect(state.due(now: 90_000).isEmpty, "it is not tried meanwhile")
+        #expect(!state.accepts(unit: unit, pass: pass), "what was read of it counts no more")
+        state.settle(unit, pass: pass, through: 3)
+        state.readAll([(unit, pass, 5)])
+        #expect(state.units[unit]?.settled == (phase == 3 ? 2 : 0) || phase < 2)
+        state.settleByHand(unit, through: 5, now: 9)
+        state.release([unit])
+        #expect(state.gone == [unit] && state.isEmpty && state.toDrop.contains(unit))
+        #expect(state.takeChanges(for: .direct).map(\.now) == [nil], "its topic goes direct again")
+    }
+
+    @Test("what is on its way into the log stays, and is drained; what was there is not read again")
+    func pending() {
+        var (state, unit) = Tests.state(count: 5)
+        _ = state.depart([Tests.departure(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
+        Self.remove(&state, unit)
+        #expect(state.units[unit]?.settled == 5 && state.units[unit]?.events == 2 && state.gone.isEmpty)
+        state.stored(unit, count: 2, end: 7, from: .direct, now: 0)
+        #expect(Tests.drain(&state, at: 1000))
+        #expect(state.units[unit]?.read == 5)
+        let pass = state.units[unit]!.pass
+        state.hasRead(unit, pass: pass, through: 7, acceptedAt: 7)
+        state.settle(unit, pass: pass, through: 7)
+        #expect(state.gone == [unit])
+    }
+
+    @Test("what a producer holds keeps an emptied unit until it is reported, delivered or not; newer events queue behind it until then")
+    func held() {
+        for isDelivered in [true, false] {
+            var (state, unit) = Tests.state(count: 5, held: 2)
+            Self.remove(&state, unit)
+            #expect(state.units[unit]?.events == 0 && state.units[unit]?.held == 2 && state.gone.isEmpty)
+            #expect(state.due(now: 90_000).isEmpty)
+            state.reported(100, by: .direct, isDelivered: isDelivered)
+            #expect(state.gone.isEmpty && state.units[unit]?.ahead.isEmpty == true)
+            state.reported(101, by: .direct, isDelivered: isDelivered)
+            #expect(state.gone == [unit] && state.isEmpty)
+        }
+        // Of the drain's producers.
+        var (state, unit) = Tests.state(count: 5)
+        #expect(Tests.drain(&state, at: 1000))
+        state.take([unit])
+        state.recalled("t", withheld: [(7, unit, 0), (8, unit, 1)])
+        state.settleByHand(unit, through: 5, now: 9)
+        state.release([unit])
+        #expect(state.units[unit]?.held == 2 && state.gone.isEmpty)
+        state.end(.aside, now: 0)
+        #expect(state.gone == [unit], "its producers are gone, and with them what they held")
+    }
+
+    @Test("only what is meant is taken: a topic with its partitions, a partition, all but the target; partitions first")
+    func meant() {
+        var state = SetAsideState(configuration: DeliverySettings())
+        let keys = [SetAsideKey("t"), SetAsideKey("t", 1), SetAsideKey("u", 1), SetAsideKey("t", 0)]
+        let numbers = state.depart(keys.map { Tests.departure($0) }, from: .direct, now: 0)
+        for number in numbers { state.stored(number, count: 1, from: .direct, now: 0) }
+        func found(_ topic: String?, _ partition: Int32? = nil, except: String? = nil) -> [UInt64] {
+            state.numbers(SetAsideState.Meant(topic: topic, partition: partition, except: except))
+        }
+        #expect(found("t") == [numbers[3], numbers[1], numbers[0]])
+        #expect(found("t", 1) == [numbers[1]] && found("t", 2) == [] && found("v") == [])
+        #expect(found(nil) == [numbers[3], numbers[1], numbers[0], numbers[2]])
+        #expect(found(nil, except: "t") == [numbers[2]])
+        Self.remove(&state, numbers[1])
+        #expect(Set(state.units.keys) == Set([numbers[0], numbers[2], numbers[3]]))
+        #expect(Set(state.due(now: 1000).keys) == ["t", "u"], "the others are tried")
+    }
+
+    @Test("what is brought stands in the unit's turn; what comes to the topic meanwhile has the next one, and waits for it")
+    func turns() {
+        var (state, old) = Tests.state(count: 2)
+        let turn = state.openTurn(of: "t")
+        var departure = Tests.departure(SetAsideKey("t"), count: 3)
+        (departure.code, departure.turn) = (SetAside.moved, turn)
+        #expect(state.depart([departure], from: .hand, now: 0) == [old], "behind what is there")
+        let newer = state.depart([Tests.departure(SetAsideKey("t"), count: 4)], from: .direct, now: 0)[0]
+        #expect(newer != old && state.units[newer]?.turn == turn + 1)
+        state.stored(newer, count: 4, from: .direct, now: 0)
+        state.stored(old, count: 3, end: 5, from: .hand, now: 0)
+        #expect(state.takeChanges(for: .direct).first?.now?.whole == .aside)
+        #expect(Tests.drain(&state, at: 1000) && state.toRead == [old], "in its turn")
+        let pass = state.units[old]!.pass
+        state.hasRead(old, pass: pass, through: 5, acceptedAt: 7)
+        state.settle(old, pass: pass, through: 5)
+        #expect(state.left == [SetAsideTurn(topic: "t", place: turn)] && state.gone == [old])
+        #expect(state.due(now: 90_000).isEmpty && state.takeChanges(for: .direct).first?.now?.whole == .aside)
+        state.begin(SetAsideTurn(topic: "t", place: turn + 1))
+        state.toRead = []
+        #expect(Tests.drain(&state, at: 90_000) && state.toRead == [newer])
+    }
+
+    @Test("what could not be brought leaves nothing behind: a new unit is gone, one that was there is as it was")
+    func notBrought() {
+        for isKnown in [false, true] {
+            var state = SetAsideState(configuration: DeliverySettings())
+            if isKnown { (state, _) = Tests.state(count: 2) }
+            var departure = Tests.departure(SetAsideKey("t"), count: 3)
+            departure.code = SetAside.replayed
+            let bytes = state.units.values.first?.bytes ?? 0
+            let number = state.depart([departure], from: .hand, now: 0)[0]
+            #expect(state.units[number]?.code == (isKnown ? "\(Tests.failure.code)" : "REPLAYED"))
+            state.notBrought(number, count: 3, bytes: departure.bytes)
+            #expect(state.units[number]?.events == (isKnown ? 2 : nil) && state.units[number]?.bytes ?? 0 == bytes)
+            #expect(state.isEmpty == !isKnown && state.gone == (isKnown ? [] : [number]))
+            // Others bring to it at the same time.
+            let again = state.depart([departure, departure], from: .hand, now: 0)
+            state.notBrought(again[0], count: 3, bytes: departure.bytes)
+            #expect(state.units[again[1]]?.pending[.hand] == 3)
+        }
+    }
+}

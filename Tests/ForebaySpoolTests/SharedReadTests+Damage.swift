@@ -1,0 +1,297 @@
+import ForebayCore
+import ForebayTestKit
+import Foundation
+import Glibc
+import Testing
+
+@testable import ForebaySpool
+
+/// What readers that read together are told of, each for itself.
+@Suite("Spool: readers that read together, and damage")
+struct SharedReadDamageTests {
+    /// Positions of the frames of a segment.
+    private func frames(_ world: SharedReadWorld, _ segment: SegmentInfo) throws -> [(header: FrameHeader, position: Int)] {
+        var scanner = SegmentScanner(
+            file: try SystemDisk().open(segment.path, []), salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd)
+        var found: [(FrameHeader, Int)] = []
+        while case .frame(let header, let position) = try scanner.step() { found.append((header, position)) }
+        return found
+    }
+
+    private func finish(_ readings: [SharedReadWorld.Reading]) throws {
+        while readings.contains(where: { !$0.reader.isCaughtUp }) {
+            for reading in readings where !reading.reader.isCaughtUp { try reading.turn() }
+        }
+    }
+
+    @Test("a byte that is wrong, in a payload or a header, is told to each once, the same way", arguments: [70, 20])
+    func flipped(place: Int) async throws {
+        let world = try SharedReadWorld(segmentSize: 2 << 20)
+        try await world.fill(100)
+        let segment = world.spool.view.read { $0.segments[1] }
+        let frame = try self.frames(world, segment)[5]
+        try world.flip(segment.number, at: frame.position + place)
+        let readings = try (0..<3).map { _ in try world.reading() }
+        try self.finish(readings)
+        for reading in readings {
+            #expect(reading.missing == [frame.header.base..<frame.header.end])
+            #expect(reading.events.count == 396 && reading.hasSame(as: readings[0]))
+        }
+        await world.spool.close()
+    }
+
+    @Test("what comes to be damaged while one has it in memory is served from there, or told of; never neither")
+    func flippedMeanwhile() async throws {
+        let world = try SharedReadWorld(segmentSize: 2 << 20)
+        try await world.fill(100)
+        let (first, second) = (try world.reading(), try world.reading())
+        try first.turn()
+        let segment = world.spool.view.read { $0.segments[0] }
+        for frame in try self.frames(world, segment) { try world.flip(segment.number, at: frame.position + 70) }
+        try second.finish()
+        try first.finish()
+        for reading in [first, second] {
+            let missing = reading.missing.reduce(0) { $0 + $1.count }
+            #expect(reading.events.count + missing == 400 && missing > 0 && reading.events.count >= first.events.count / 2)
+        }
+        await world.spool.close()
+    }
+
+    @Test("what looks damaged in memory alone is read again, and served")
+    func damagedInMemory() throws {
+        let file = MemoryFile([])
+        let layout = try Self.layout()
+        file.bytes = layout.bytes
+        for place in [layout.position + 20, layout.position + 70] {
+            let cache = ReadCache(limit: 1 << 20), segment = ReadCache.Segment(number: 1, salt: 5)
+            let others = (cache.attend(), cache.attend())
+            defer { withExtendedLifetime(others) {} }
+            var bad = layout.bytes
+            bad[place] ^= 1
+            let slab = Slab(capacity: bad.count, alignment: 4096)
+            bad.withUnsafeBytes { slab.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+            _ = cache.put(ReadCache.Part(slab: slab, range: 0..<bad.count), of: segment)
+            var scanner = SegmentScanner(
+                file: file, salt: 5, position: layout.position, limit: bad.count, sharing: .init(cache: cache, segment: segment))
+            guard case .frame(let header, _) = try scanner.step() else {
+                Issue.record("the header is on the disk")
+                continue
+            }
+            #expect(try scanner.payload(of: header, at: layout.position) != nil)
+            #expect(scanner.bytesRead > 0)
+        }
+    }
+
+    /// One frame in a block of its own.
+    private static func layout() throws -> (bytes: [UInt8], position: Int) {
+        var bytes = [UInt8](repeating: 0, count: 16_384)
+        let payload = batch(routeA, ["value"]).withUnsafeBytes { Array($0) }
+        var header = FrameHeader(
+            length: payload.count, count: 1, flags: [.opensGroup, .closesGroup], base: 0, route: routeA, ordinal: 0, durable: 0,
+            acceptedAt: 1)
+        bytes.withUnsafeMutableBytes { target in
+            payload.withUnsafeBytes { header.encode(to: target.baseAddress! + 8192, payload: $0, salt: 5) }
+        }
+        bytes.replaceSubrange(8256..<8256 + payload.count, with: payload)
+        return (bytes, 8192)
+    }
+
+    @Test("a block that the device does not give is told to each, and each asks for it")
+    func unread() async throws {
+        let world = try SharedReadWorld(segmentSize: 2 << 20)
+        try await world.fill(100)
+        let segment = world.spool.view.read { $0.segments[1] }
+        let frame = try self.frames(world, segment)[5]
+        let (name, block) = (segment.path.split(separator: "/").last.map(String.init)!, frame.position / 4096 + 2)
+        world.fail { file, blocks in file == name && blocks.contains(block) ? EIO : nil }
+        let readings = try (0..<3).map { _ in try world.reading() }
+        try self.finish(readings)
+        for reading in readings { #expect(reading.missing == [frame.header.base..<frame.header.end] && reading.events.count == 396) }
+        let asked = world.takeReads().filter { $0.hasPrefix("\(name)@\(block * 4096)+4096") }
+        #expect(asked.count >= 3)
+        // It gives it again.
+        world.fail(nil)
+        let later = try world.reading()
+        try later.finish()
+        #expect(later.events.count == 400 && later.missing.isEmpty)
+        await world.spool.close()
+    }
+
+    @Test("who does not wait for the device is told that it failed; nothing is passed, nothing read twice, what came before is handed over")
+    func impatient() async throws {
+        let world = try SharedReadWorld(segmentSize: 2 << 20)
+        try await world.fill(100)
+        let segment = world.spool.view.read { $0.segments[1] }
+        let name = segment.path.split(separator: "/").last.map(String.init)!
+        world.fail { file, _ in file == name ? EIO : nil }
+        let readings = try (0..<2).map { _ in try world.reading() }
+        for reading in readings {
+            var failures = 0
+            while failures < 2 {
+                do { try reading.turn(upTo: 1 << 30, isPatient: false) } catch let error as ForebayError {
+                    #expect(error.isUnread)
+                    failures += 1
+                }
+            }
+            #expect(reading.missing.isEmpty && reading.next == segment.base && UInt64(reading.events.count) == segment.base)
+        }
+        world.fail(nil)
+        try readings[0].finish()
+        #expect(readings[0].events.count == 400 && readings[0].missing.isEmpty)
+        // What another has read the device is not asked for.
+        world.fail { file, _ in file == name ? EIO : nil }
+        try readings[1].finish()
+        #expect(readings[1].events.count == 400 && readings[1].missing.isEmpty)
+        // One that waits, in vain, passes it.
+        let last = try world.reading()
+        try last.finish()
+        #expect(last.missing.reduce(0) { $0 + $1.count } == Int(segment.end - segment.base))
+        await world.spool.close()
+    }
+
+    @Test("a segment that is removed while some read it: who has it open reads on, who has not is told, with and without what is shared")
+    func removed() async throws {
+        var found: [[UInt64]] = []
+        for shared in [0, 16 << 20] {
+            let world = try SharedReadWorld(segmentSize: 2 << 20, shared: shared)
+            try await world.fill(100)
+            let (first, second) = (try world.reading(), try world.reading())
+            try first.turn()
+            let segments = world.spool.view.read { $0.segments }
+            try FileManager.default.removeItem(atPath: segments[0].path)
+            try FileManager.default.removeItem(atPath: segments[1].path)
+            try self.finish([first, second])
+            #expect(first.missing == [segments[1].base..<segments[1].end])
+            #expect(second.missing == [segments[0].base..<segments[0].end, segments[1].base..<segments[1].end])
+            found.append(first.events + second.events)
+            await world.spool.close()
+        }
+        #expect(found[0] == found[1])
+    }
+}
+
+/// What may be found, and what not.
+@Suite("Spool: what readers leave for each other")
+struct ReadCacheTests {
+    private func part(_ range: Range<Int>, _ byte: UInt8 = 0) -> ReadCache.Part {
+        let slab = Slab(capacity: range.count, alignment: 4096)
+        memset(slab.base, CInt(byte), range.count)
+        return ReadCache.Part(slab: slab, range: range)
+    }
+
+    @Test("whole wishes only, of that segment: not of one with the same number, nor of one with the same salt")
+    func found() {
+        let cache = ReadCache(limit: 1 << 20), segment = ReadCache.Segment(number: 3, salt: 7)
+        let first = cache.attend()
+        #expect(!cache.put(self.part(8192..<16_384), of: segment) && cache.find(segment, 8192, 1) == nil, "nobody else is there")
+        let others = (first, cache.attend())
+        defer { withExtendedLifetime(others) {} }
+        _ = cache.put(self.part(8192..<16_384), of: segment)
+        for (position, count, isThere) in [
+            (8192, 8192, true), (8192, 1, true), (16_383, 1, true), (16_384, 0, true), (8191, 2, false), (16_000, 1000, false),
+            (16_384, 1, false), (0, 64, false),
+        ] {
+            #expect((cache.find(segment, position, count) != nil) == isThere, "\(count) at \(position)")
+        }
+        #expect(cache.find(ReadCache.Segment(number: 3, salt: 8), 8192, 1) == nil)
+        #expect(cache.find(ReadCache.Segment(number: 4, salt: 7), 8192, 1) == nil)
+        _ = cache.put(self.part(12_288..<20_480), of: segment)
+        _ = cache.put(self.part(12_288..<16_384), of: segment)
+        #expect(cache.find(segment, 12_288, 64)?.range == 12_288..<20_480, "the one that reaches furthest")
+    }
+
+    @Test("the oldest goes first; what somebody has is found as long as he has it; what is larger than all is not held")
+    func bound() {
+        let cache = ReadCache(limit: 3 * 4096), segment = ReadCache.Segment(number: 1, salt: 1)
+        let others = (cache.attend(), cache.attend())
+        defer { withExtendedLifetime(others) {} }
+        var kept = [self.part(0..<4096)]
+        _ = cache.put(kept[0], of: segment)
+        for place in 1..<10 {
+            _ = cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment)
+            #expect(cache.byteCount == min(place + 1, 3) * 4096)
+        }
+        #expect((0..<10).filter { cache.find(segment, $0 * 4096, 4096) != nil } == [0, 7, 8, 9])
+        kept = []
+        #expect(cache.find(segment, 0, 1) == nil)
+        _ = cache.put(self.part(0..<5 * 4096), of: segment)
+        #expect(cache.byteCount == 0 && cache.find(segment, 0, 1) == nil)
+        let none = ReadCache(limit: 0), part = self.part(0..<4096)
+        #expect(!none.put(part, of: segment) && none.find(segment, 0, 1) == nil && none.byteCount == 0)
+    }
+
+    @Test("memory that nobody has any more is read into again, and not found meanwhile")
+    func again() throws {
+        let cache = ReadCache(limit: 3 * 4096), segment = ReadCache.Segment(number: 1, salt: 1)
+        let others = (cache.attend(), cache.attend())
+        defer { withExtendedLifetime(others) {} }
+        for place in 0..<3 { _ = cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment) }
+        let kept = try #require(cache.find(segment, 4096, 4096))
+        let spare = try #require(cache.makeRoom(for: 4096))
+        #expect(cache.find(segment, 0, 1) == nil && cache.byteCount == 2 * 4096)
+        #expect(cache.makeRoom(for: 4096) == nil, "there is room")
+        _ = cache.put(ReadCache.Part(slab: spare, range: 12_288..<16_384), of: segment)
+        #expect(cache.makeRoom(for: 4096) == nil && cache.find(segment, 4096, 1) != nil, "somebody has it")
+        #expect(cache.makeRoom(for: 3 * 4096) == nil && cache.byteCount == 0, "it is too small")
+        withExtendedLifetime(kept) {}
+    }
+
+    @Test("nobody reads into memory in which another may find what stood there")
+    func notInto() throws {
+        let cache = ReadCache(limit: 4096), segment = ReadCache.Segment(number: 1, salt: 1)
+        let others = (cache.attend(), cache.attend())
+        defer { withExtendedLifetime(others) {} }
+        let file = MemoryFile((0..<64).flatMap { [UInt8](repeating: $0, count: 4096) })
+        var window = SegmentWindow(
+            file: file, sharing: SegmentWindow.Sharing(cache: cache, segment: segment), isTolerant: true, counter: nil, limit: 64 * 4096)
+        #expect(try window.bytes(at: 2 * 4096, count: 64)?.first == 2)
+        #expect(cache.find(segment, 2 * 4096, 64) != nil && cache.byteCount == 0, "it is more than all: found, and not held")
+        #expect(try window.bytes(at: 40 * 4096, count: 64)?.first == 40)
+        let found = cache.find(segment, 2 * 4096, 64)
+        #expect(found == nil || found?.slab.base.load(as: UInt8.self) == 2)
+    }
+
+    @Test("however many there are, the newest are known, and the count of bytes is right")
+    func many() {
+        let cache = ReadCache(limit: 2000 * 4096), segment = ReadCache.Segment(number: 1, salt: 1)
+        let others = (cache.attend(), cache.attend())
+        defer { withExtendedLifetime(others) {} }
+        for place in 0..<5000 { _ = cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment) }
+        let known = (0..<5000).filter { cache.find(segment, $0 * 4096, 4096) != nil }
+        #expect(known.count >= 256 && known.count <= 512 && known == Array((5000 - known.count)..<5000))
+        #expect(cache.byteCount == known.count * 4096)
+    }
+
+    @Test("what lies beyond the limit of the one who read it is for nobody: it may be written yet")
+    func beyondLimit() throws {
+        let cache = ReadCache(limit: 1 << 20)
+        let others = (cache.attend(), cache.attend())
+        defer { withExtendedLifetime(others) {} }
+        let sharing = SegmentWindow.Sharing(cache: cache, segment: ReadCache.Segment(number: 1, salt: 1))
+        let file = MemoryFile([UInt8](repeating: 1, count: 32_768))
+        var early = SegmentWindow(file: file, sharing: sharing, isTolerant: true, counter: nil, limit: 10_000)
+        #expect(try early.bytes(at: 8192, count: 64)?.first == 1)
+        #expect(try early.bytes(at: 9990, count: 64) == nil)
+        file.bytes = [UInt8](repeating: 2, count: 32_768)
+        var late = SegmentWindow(file: file, sharing: sharing, isTolerant: true, counter: nil, limit: 20_480)
+        #expect(try late.bytes(at: 10_000, count: 64)?.first == 2)
+        // Nor does one whose limit is lower look at what another has read.
+        var lower = SegmentWindow(file: file, sharing: sharing, isTolerant: true, counter: nil, limit: 12_288)
+        #expect(try lower.bytes(at: 12_280, count: 16) == nil)
+        #expect(try lower.bytes(at: 12_200, count: 1, orLess: 4096)?.count == 88)
+    }
+
+    @Test("which frames are sound is known by where they begin, also next to each other")
+    func sound() {
+        let sound = SoundFrames()
+        let places = [0, 72, 136, 200, 4096, 4168, (1 << 20) - 64]
+        for (index, place) in places.enumerated() {
+            for other in places[index...] { #expect(!sound.has(other)) }
+            sound.add(place, in: 1 << 20)
+            for other in places[...index] { #expect(sound.has(other)) }
+        }
+        #expect(!sound.has(2 << 20))
+        sound.add(2 << 20, in: 1 << 20)
+        #expect(!sound.has(2 << 20))
+    }
+}
