@@ -91,7 +91,7 @@ package actor Supervisor {
         if let task = self.children[id]?.task {
             Task(preferring: self.surroundings.tasks) {
                 await task.value
-                self.remove(id)
+                await self.remove(id)
             }
         }
         return false
