@@ -31,12 +31,13 @@ package final class GroupSource: EventSource, @unchecked Sendable {  // Safe bec
     private var random: SplitMix
     private var isReading = 0
     private var signal: AsyncStream<Void>.Continuation?
-    private var changes: AsyncStream<LaneChange>.Continuation?
+    private var changes: (pending: [LaneChange], signal: AsyncStream<Void>.Continuation?) = ([], nil)
     /// Called with each offset that a commit passes to, before it counts.
     private let onCommit: (_ partition: Int, _ end: UInt64) -> Void
 
     package init(
-        _ partitions: [Partition], origin: SpoolID, seed: UInt64, onCommit: @escaping (_ partition: Int, _ end: UInt64) -> Void = { _, _ in }
+        _ partitions: [Partition], origin: SpoolID, seed: UInt64,
+        onCommit: @escaping (_ partition: Int, _ end: UInt64) -> Void = { _, _ in }
     ) {
         (self.partitions, self.origin, self.random, self.onCommit) = (partitions, origin, SplitMix(seed: seed), onCommit)
     }
@@ -65,20 +66,25 @@ package final class GroupSource: EventSource, @unchecked Sendable {  // Safe bec
     package func revoke(_ index: Int) {
         guard self.partitions[index].phase == .assigned else { return }
         self.partitions[index].phase = .revoked
-        self.changes?.yield(.revoked(self.partitions[index].lane))
+        self.tell(.revoked(self.partitions[index].lane))
     }
 
     /// Another member has it already: the session was over.
     package func lose(_ index: Int) {
         guard self.partitions[index].phase != .unassigned else { return }
         self.partitions[index].phase = .unassigned
-        self.changes?.yield(.lost(self.partitions[index].lane))
+        self.tell(.lost(self.partitions[index].lane))
+    }
+
+    private func tell(_ change: LaneChange) {
+        self.changes.pending.append(change)
+        self.changes.signal?.yield()
     }
 
     /// The process is gone, and its member with it: what it committed and did not flush is forgotten.
     package func leave() {
         for index in self.partitions.indices { self.partitions[index].phase = .unassigned }
-        (self.signal, self.changes) = (nil, nil)
+        (self.signal, self.changes) = (nil, ([], nil))
     }
 
     // MARK: A source
@@ -113,7 +119,9 @@ package final class GroupSource: EventSource, @unchecked Sendable {  // Safe bec
     }
 
     private func nextBatch() -> Batch? {
-        let ready = self.partitions.indices.filter { self.partitions[$0].phase == .assigned && self.partitions[$0].next < self.partitions[$0].end }
+        let ready = self.partitions.indices.filter {
+            self.partitions[$0].phase == .assigned && self.partitions[$0].next < self.partitions[$0].end
+        }
         guard let index = ready.randomElement(using: &self.random) else { return nil }
         let partition = self.partitions[index]
         let most = Int.random(in: 1...40, using: &self.random)
@@ -137,9 +145,15 @@ package final class GroupSource: EventSource, @unchecked Sendable {  // Safe bec
     }
 
     package func laneChanges() -> AsyncStream<LaneChange> {
-        let (stream, continuation) = AsyncStream.makeStream(of: LaneChange.self, bufferingPolicy: .unbounded)
-        self.changes = continuation
-        return stream
+        let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        self.changes = ([], signal)
+        let waiting = Waiting(signals.makeAsyncIterator())
+        return AsyncStream(unfolding: {
+            while self.changes.pending.isEmpty {
+                guard await waiting.next() else { return nil }
+            }
+            return self.changes.pending.removeFirst()
+        })
     }
 
     package func counts(_ lane: Lane) -> Bool { self.index(of: lane).map { self.partitions[$0].phase == .assigned } ?? false }
