@@ -115,6 +115,12 @@ package final class SpoolSource: EventSource {
         self.move { $0.source.settle(through: end.number) }
     }
 
+    package func load(_ lane: Lane) -> UInt64? { lane == self.cursor.lane ? self.spoolCursor.sequence : nil }
+
+    package func flush() async { await self.spool.syncCursors() }
+
+    package var keepsAhead: Bool { true }
+
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {
         let whole = self.spool.wholeRanges(from: self.spoolCursor.sequence)
         let ahead = self.state.withLock { state in

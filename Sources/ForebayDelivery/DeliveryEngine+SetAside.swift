@@ -52,9 +52,9 @@ extension DeliveryEngine {
         for (topic, now) in self.setAside.takeChanges(for: self.way) { self.state.see(topic, now, at: self.loop.nowMilliseconds) }
     }
 
-    /// Whether a batch is still to be delivered, and where, if it was set aside as a partition. What comes from the spool always is.
+    /// Whether a batch is still to be delivered, and where, if it was set aside as a partition.
     func partition(ofUnitOf batch: Batch) -> (isAccepted: Bool, partition: Int32?) {
-        self.way == .direct ? (true, nil) : self.setAside.admission(of: batch)
+        self.way == .direct ? (self.source.counts(batch.lane), nil) : self.setAside.admission(of: batch)
     }
 
     /// The run is over: what it had not settled comes again from its cursor.

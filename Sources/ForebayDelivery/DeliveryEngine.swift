@@ -105,6 +105,7 @@ package actor DeliveryEngine {
             group.addTask { await self.buryTheDead() }
             group.addTask { await self.keepWhatLeaves() }
             group.addTask { await self.followChanges() }
+            group.addTask { await self.followLanes() }
             group.addTask { await self.watchStalls() }
             group.addTask { await self.refresh() }
             group.addTask { await self.watchTarget() }
@@ -241,6 +242,7 @@ package actor DeliveryEngine {
         guard self.isRunning else { return }
         let now = self.loop.nowMilliseconds
         self.comeOrGo(now: now)
+        self.state.dropClosing(now: now)
         self.exchangeSetAside(now: now)
         self.closeTopics()
         self.tendProducers(now: now)

@@ -292,8 +292,8 @@ package final class Spool: Sendable {
         Task(preferring: tasks) { await keeper.tryAgain() }
     }
 
-    /// What the keeper does every 100 ms, at once.
-    func tidy() async {
+    /// Syncs what cursors were moved to, at once and not only within 100 ms; what no cursor holds any more goes.
+    package func syncCursors() async {
         await self.keeper.syncCursors()
     }
 

@@ -218,7 +218,7 @@ struct SettledAheadSourceTests {
         _ = await SourceWorld.read(source, through: 12)
         for (sentBelow, expected) in [(12, 12), (9, 9), (5, 5), (3, 4), (0, 4)] as [(UInt64, UInt64)] {
             source.keep(SettledAhead(ranges: [2..<3], sentBelow: sentBelow), isFinal: false)
-            await first.spool.tidy()
+            await first.spool.syncCursors()
             // A kill.
             let world = try SourceWorld(recentBytes: 0, directory: first.copy())
             let (again, _) = try await world.source("a", windowBytes: 1)
@@ -249,7 +249,7 @@ struct SettledAheadSourceTests {
         #expect(reading.resentBelow == 3)
         /// What a start after a kill takes for sent.
         func afterKill() async throws -> UInt64 {
-            await second.spool.tidy()
+            await second.spool.syncCursors()
             let third = try SourceWorld(recentBytes: 0, directory: second.copy())
             let (source, _) = try await third.source("a")
             defer { source.close() }
@@ -274,7 +274,7 @@ struct SettledAheadSourceTests {
         try await world.commit("a", 4)
         source.keep(SettledAhead(ranges: [0..<4, 5..<6]), isFinal: true)
         source.close()
-        await world.spool.tidy()
+        await world.spool.syncCursors()
         let again = try SourceWorld(recentBytes: 0, directory: world.copy())
         (source, cursor) = try await again.source("a")
         #expect(cursor.sequence == 0 && source.lag == 8)

@@ -32,10 +32,10 @@ struct SupervisorStateTests {
             return delay
         }
         for _ in 0..<6 { _ = fail(after: 59_999) }
-        #expect(state.children[index].failuresInARow == 6)
+        #expect(state[index]!.failuresInARow == 6)
         #expect(fail(after: 60_000) <= 100)
-        #expect(state.children[index].failuresInARow == 1)
-        #expect(state.children[index].restarts == 7)
+        #expect(state[index]!.failuresInARow == 1)
+        #expect(state[index]!.restarts == 7)
     }
 
     @Test("a child that never got to run is not calm, however long its start took")
@@ -44,7 +44,7 @@ struct SupervisorStateTests {
         var state = SupervisorState(policy: RestartPolicy())
         let index = state.add(name: "a", wall: 0)
         for _ in 0..<3 { _ = state.ended(index, error: self.failure, now: 1_000_000, wall: 0, using: &generator) }
-        #expect(state.children[index].failuresInARow == 3)
+        #expect(state[index]!.failuresInARow == 3)
     }
 
     @Test("reports say when a state was entered")
@@ -52,14 +52,14 @@ struct SupervisorStateTests {
         var generator = SplitMix(seed: 1)
         var state = SupervisorState(policy: RestartPolicy())
         let index = state.add(name: "a", wall: 10)
-        #expect(state.children[index].state == .starting)
+        #expect(state[index]!.state == .starting)
         state.started(index, now: 0, wall: 20)
-        #expect((state.children[index].state, state.children[index].since) == (.running, 20))
+        #expect((state[index]!.state, state[index]!.since) == (.running, 20))
         _ = state.ended(index, error: self.failure, now: 5, wall: 30, using: &generator)
-        #expect((state.children[index].state, state.children[index].since) == (.waiting, 30))
-        #expect(state.children[index].lastError == "planted")
+        #expect((state[index]!.state, state[index]!.since) == (.waiting, 30))
+        #expect(state[index]!.lastError == "planted")
         state.starting(index, wall: 40)
-        #expect((state.children[index].state, state.children[index].since) == (.starting, 40))
+        #expect((state[index]!.state, state[index]!.since) == (.starting, 40))
     }
 
     @Test("an end while the node stops is the end, whatever it says; what went wrong before stays known")
@@ -74,7 +74,7 @@ struct SupervisorStateTests {
                 state.stop()
                 let error = recovery.map { ForebayError(.injected, recovery: $0, "late") }
                 let action = state.ended(index, error: error, now: 2, wall: 40, using: &generator)
-                let child = state.children[index]
+                let child = state[index]!
                 #expect(action == .finish && child.state == .finished && child.since == 40)
                 #expect(child.lastError == (hasFailedBefore ? "planted" : nil) && child.restarts == (hasFailedBefore ? 1 : 0))
             }
@@ -87,15 +87,15 @@ struct SupervisorStateTests {
         var state = SupervisorState(policy: RestartPolicy())
         #expect(state.children.isEmpty)
         let first = state.add(name: "a", wall: 10), second = state.add(name: "b", wall: 11)
-        #expect((first, second) == (0, 1) && state.children.map(\.since) == [10, 11])
+        #expect((first, second) == (1, 2) && state.children.map(\.since) == [10, 11])
         state.started(second, now: 0, wall: 20)
         let action = state.ended(second, error: ForebayError(.injected, recovery: .stop, "no"), now: 5, wall: 30, using: &generator)
         #expect(action == .stayDown && state.children.map(\.state) == [.starting, .stopped])
-        #expect(state.children[second].since == 30 && state.children[second].restarts == 0 && state.children[second].lastError == "no")
+        #expect(state[second]!.since == 30 && state[second]!.restarts == 0 && state[second]!.lastError == "no")
         state.finished(second, wall: 50)
-        #expect(state.children[second].state == .finished && state.children[second].since == 50)
+        #expect(state[second]!.state == .finished && state[second]!.since == 50)
         _ = state.ended(first, error: nil, now: 6, wall: 60, using: &generator)
-        #expect(state.children[first].lastError == "ended before it was told to" && state.children[first].state == .waiting)
+        #expect(state[first]!.lastError == "ended before it was told to" && state[first]!.state == .waiting)
     }
 
     @Test("what to do follows from the error's own instruction, and from nothing while stopping")

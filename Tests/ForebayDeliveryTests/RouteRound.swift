@@ -42,10 +42,12 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
     private let machine = SimulatedMachine()
     private let kafka: SimulatedKafka
     private let disk: SimulatedDisk
-    private let spool: SpoolID
-    private var events: [Event] = []
+    let spool: SpoolID
+    private(set) var events: [Event] = []
     private var poison: Set<Int> = []
     private var cursor: UInt64 = 0
+    /// The events lie in partitions that a consumer group has; otherwise in a spool.
+    private(set) var group: GroupSource?
     private let letters = MemoryDeadLetters()
     private(set) var violations: [String] = []
     private(set) var coverage = Coverage()
@@ -54,7 +56,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
     private var remade: Set<String> = []
     var tell: ((String) -> Void)?
 
-    init(seed: UInt64, plant: Plant = .none) {
+    init(seed: UInt64, plant: Plant = .none, isGroup: Bool = false) {
         self.seed = seed
         self.plant = plant
         self.random = SplitMix(seed: seed)
@@ -62,6 +64,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         self.disk = SimulatedDisk(seed: seed ^ 0xD15C, capacity: 1 << 28)
         self.spool = .random(using: &self.random)
         self.makeEvents()
+        if isGroup { self.group = self.makeGroup() }
         for topic in Self.topics { self.make(topic) }
         self.kafka.checksSequences = plant != .gaps
         let poison = Set(self.poison.map { "v\($0)" })
@@ -71,9 +74,9 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         }
     }
 
-    private func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self.random) }
+    func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self.random) }
 
-    private func chance(_ part: Int, in whole: Int) -> Bool { self.number(1...whole) <= part }
+    func chance(_ part: Int, in whole: Int) -> Bool { self.number(1...whole) <= part }
 
     private func make(_ topic: String) { self.kafka.create(topic: topic, partitions: 3, limit: topic == "small" ? 3000 : 1_048_588) }
 
@@ -112,6 +115,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
                 if reason == "power cut" { self.disk.cutPower() } else { self.disk.detach() }
             case .stuck(let reason): self.violations.append("stuck: \(reason)")
             }
+            self.group?.leave()
             self.kafka.abandonProducers()
         }
         if self.violations.isEmpty { self.check() }
@@ -143,7 +147,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         (configuration.partitionPatience, configuration.holdLimit) = (self.chance(1, in: 2) ? 800 : 10_000, 2000)
         let known = configuration
         let setAside = SetAside(route: "r", log: log, properties: properties, configuration: known, surroundings: surroundings)
-        let source = CheckedSource(self.source(surroundings)) { self.moved(to: $0) }
+        let source: any EventSource = self.group ?? CheckedSource(self.source(surroundings)) { self.moved(to: $0) }
         let drainSource = SetAsideSource(setAside, executor: threads.wait.executor(), readAheadBytes: 16 << 10, surroundings: surroundings)
         let window = DeliveryBudget(total: 200_000), producers = SimulatedProducers(self.kafka, loop: loop), letters = self.deadLetters
         let supervisor = Supervisor(policy: RestartPolicy(first: 10, limit: 500), metrics: metrics, surroundings: surroundings)
@@ -201,7 +205,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
     private func disturbOnce(_ supervisor: Supervisor) async {
         let topic = Self.topics[self.number(0...3)], broker = Int32(self.number(1...3))
         let what: String
-        switch self.number(0...20) {
+        switch self.number(0...(self.group == nil ? 20 : 28)) {
         case 0:
             what = "topic deleted"
             self.kafka.delete(topic: topic)
@@ -247,6 +251,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         case 18:
             what = "slow answers"
             self.kafka.latency = 1...self.number(5...3000)
+        case 21...28: what = self.rebalance()
         default:
             what = "healed"
             self.heal()
@@ -277,7 +282,8 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         self.heal()
         let began = self.machine.now
         for _ in 0..<3000 {
-            if self.cursor == UInt64(self.events.count), setAside.isEmpty {
+            self.assignAll()
+            if self.group?.isSettled ?? (self.cursor == UInt64(self.events.count)), setAside.isEmpty {
                 self.coverage.hit("seconds to settle", Int((self.machine.now - began) / 1_000_000_000))
                 return
             }
@@ -288,7 +294,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
             "\($0.name) \($0.state) \($0.lastError ?? "") \($0.facts.map { "\($0.name)=\($0.value)" })"
         }
         self.violations.append(
-            "not settled five minutes after all was healed: cursor \(self.cursor) of \(self.events.count), set aside \(setAside.shown(limit: 9)), "
+            "not settled five minutes after all was healed: \(self.group?.places ?? ["cursor \(self.cursor) of \(self.events.count)"]), set aside \(setAside.shown(limit: 9)), "
                 + "\(facts)")
     }
 
@@ -364,6 +370,8 @@ private struct CheckedSource: EventSource {
         self.moved(end.number)
     }
 
+    func load(_ lane: Lane) -> UInt64? { self.inner.load(lane) }
+    func flush() async { await self.inner.flush() }
     var cursor: Offset { self.inner.cursor }
     var lag: UInt64 { self.inner.lag }
 }

@@ -25,6 +25,19 @@ struct RouteRoundTests {
         #expect(coverage.missing(of: RouteRound.required) == [])
     }
 
+    @Test("nor where the events come from a consumer group whose partitions come and go")
+    func groups() {
+        var coverage = Coverage()
+        for seed in Self.only.map({ $0..<$0 + 1 }) ?? 0..<Self.seeds {
+            let round = RouteRound(seed: seed, isGroup: true)
+            if Self.only != nil { round.tell = { print($0) } }
+            for violation in round.run() { Issue.record("seed \(seed): \(violation)") }
+            coverage.add(round.coverage)
+        }
+        guard Self.only == nil else { return }
+        #expect(coverage.missing(of: RouteRound.requiredOfGroups) == [])
+    }
+
     @Test("catches what it must", arguments: [RouteRound.Plant.gaps, .lostLetters, .cursorAhead])
     func catches(plant: RouteRound.Plant) {
         #expect((0..<60).contains { !RouteRound(seed: $0, plant: plant).run().isEmpty })

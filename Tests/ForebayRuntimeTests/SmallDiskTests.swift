@@ -89,7 +89,7 @@ struct SmallDiskTests {
                 try #require(ContinuousClock.now - refusedSince! < .seconds(2), "ready, and refuses")
             }
             // Rest: what the keeper prepares is made, or is not.
-            await node.storage.spool.tidy()
+            await node.storage.spool.syncCursors()
             let capacity = try #require(try await NodeFixture.metric("forebay_buffer_capacity_bytes", of: node))
             let bytes = try #require(try await NodeFixture.metric("forebay_buffer_bytes", of: node))
             #expect(abs(capacity - Double(16 << 20)) < Double(1 << 19), "what each file takes in whole blocks is not to the byte")

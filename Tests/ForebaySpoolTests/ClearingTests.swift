@@ -77,7 +77,7 @@ struct ClearingTests {
             self.cursors[0].move(to: Self.count, settled: 9)
             self.cursors[1].move(to: Self.count, settled: 8)
             self.cursors[2].move(to: Self.passed, settled: 6)
-            await self.spool.tidy()
+            await self.spool.syncCursors()
         }
 
         /// Whether the oldest segment is the one that the third needs. A segment has two events, or one when the next file was ready early.
@@ -143,7 +143,7 @@ struct ClearingTests {
         filled.disk.fail(nil)
         // Nobody moves a cursor's place far enough to matter, or at all: it is tried again by itself.
         #expect(await eventually { filled.isCleared && filled.spool.alarms.isEmpty })
-        await filled.spool.tidy()
+        await filled.spool.syncCursors()
         try await filled.expectCleared()
         let kept = (try? FileManager.default.contentsOfDirectory(atPath: filled.fixture.directory + "/quarantine")) ?? []
         #expect(kept.count == (fault.isDamaged ? 1 : 0), "\(kept)")
@@ -167,7 +167,7 @@ struct ClearingTests {
         #expect(filled.spool.view.read { $0.segments.filter(\.isHusk).count } >= 7)
         try await filled.expectSoundAfterKill()
         filled.disk.fail(nil)
-        await filled.spool.tidy()
+        await filled.spool.syncCursors()
         try await filled.expectCleared()
         await filled.spool.close()
     }
@@ -243,10 +243,10 @@ struct ClearingTests {
         await filled.pass()
         let cut = writes.load(ordering: .relaxed)
         #expect(cut > 2 && !filled.isCleared)
-        for _ in 0..<3 { await filled.spool.tidy() }
+        for _ in 0..<3 { await filled.spool.syncCursors() }
         #expect(writes.load(ordering: .relaxed) == cut)
         filled.disk.fail(nil)
-        await filled.spool.tidy()
+        await filled.spool.syncCursors()
         try await filled.expectCleared()
         await filled.spool.close()
     }
@@ -283,7 +283,7 @@ struct ClearingTests {
             #expect(problems.isEmpty, "\(problems)")
         }
         filled.disk.fail(nil)
-        await filled.spool.tidy()
+        await filled.spool.syncCursors()
         try await filled.expectCleared()
         await filled.spool.close()
     }
@@ -335,7 +335,7 @@ struct SetAsideClearingTests {
                 guard tried == call else { return nil }
                 return struck.wrappingAdd(1, ordering: .relaxed).newValue == 1 || isForever ? number : nil
             }
-            await log.tidy()
+            await log.syncCursors()
             #expect(struck.load(ordering: .relaxed) > 0)
             #expect(log.damage.alarms.map(\.kind) == [.stays] && log.byteCount < before * 2 / 3, "\(log.damage.alarms) \(log.byteCount)")
             // A kill: nothing is missed, nothing that was settled comes again.
@@ -343,7 +343,7 @@ struct SetAsideClearingTests {
             #expect(copy.damage == SpoolDamage(missing: log.missing) && copy.units.map(\.number) == [9, 10])
             await copy.close()
             disk.fail(nil)
-            await log.tidy()
+            await log.syncCursors()
             #expect(log.damage.alarms.isEmpty && log.byteCount < before / 2)
             #expect(try fixture.segmentFiles().count <= 3)
             for number in [UInt64(9), 10] { #expect(try log.scan([number: 0]).values(of: number).count == 2) }
@@ -360,12 +360,12 @@ struct SetAsideClearingTests {
         for number in 2...10 { log.settle(UInt64(number), through: 2, oldestAcceptedAt: nil) }
         let second = try fixture.segmentFiles()[1]
         disk.fail { call, path in call == .open && path == second ? EMFILE : nil }
-        await log.tidy()
+        await log.syncCursors()
         #expect(log.damage.alarms.map(\.file) == [second])
         let left = try fixture.segmentFiles().map { try Data(contentsOf: URL(filePath: $0)).count }
         #expect(left.count == 5 && left.filter { $0 == 12_288 }.count == 2, "\(left)")
         disk.fail(nil)
-        await log.tidy()
+        await log.syncCursors()
         #expect(log.damage == SpoolDamage())
         #expect(try log.scan([1: 0]).values(of: 1).count == 2)
         await log.close()

@@ -30,7 +30,7 @@ struct CursorSetTests {
         b.move(to: 14, settled: 7)
         a.move(to: 5, settled: 3)
         a.move(to: 9, settled: 2)
-        await spool.tidy()
+        await spool.syncCursors()
         let segments = spool.view.read { $0.segments }
         try #require(segments[0].base > 5 && segments[0].base < 9 && segments[1].base <= 14)
         await spool.close()

@@ -31,7 +31,7 @@ struct DamageTableTests {
             }
             cursors[1].move(to: 24, settled: 8)
             cursors[2].move(to: 9, settled: 3)
-            await spool.tidy()
+            await spool.syncCursors()
             self.values = values
             self.isClean = isClean
             if isClean {

@@ -45,7 +45,7 @@ extension FaultTests {
         #expect(spool.segmentCount == 2)
         disk.fail { call, path in call == failing && path.contains("/prepared-") ? EMFILE : nil }
         cursor.move(to: 4, settled: 4)
-        await spool.tidy()
+        await spool.syncCursors()
         let names = try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder)
         #expect(names.count == 1 && spool.segmentCount == 1 && budget.usedBytes == size, "\(names), \(budget.usedBytes) bytes")
         disk.fail(nil)
@@ -160,9 +160,9 @@ extension FaultTests {
             return call == .remove && path == first.path && held.count == 1 ? EIO : nil
         }
         cursor.move(to: first.end, settled: first.end)
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(held.all == [false] && view.holds(first.number), "it could not go, and is there")
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(held.all == [false, false] && spool.start == first.end)
         await spool.close()
     }

@@ -134,7 +134,7 @@ struct FaultTests {
         #expect(try spool.events().count == 12)
         a.move(to: 6, settled: 3)
         b.move(to: 6, settled: 3)
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(spool.start > 0, "what is settled makes room")
         disk.fail(nil)
         disk.tell(nil)
@@ -178,7 +178,7 @@ struct FaultTests {
             return nil
         }
         cursor.move(to: 1, settled: 1)
-        let tidying = Task { await spool.tidy() }
+        let tidying = Task { await spool.syncCursors() }
         entered.wait()
         isSlow.withLock { $0 = false }
         cursor.move(to: 50, settled: 49)
@@ -187,7 +187,7 @@ struct FaultTests {
         leave.signal()
         await tidying.value
         #expect(cursor.syncedSequence == 1, "what moved meanwhile is not known to be durable")
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(cursor.syncedSequence == 50)
         await spool.close()
     }

@@ -152,7 +152,7 @@ struct FormerNameTests {
         let ballast = fixture.directory + "/ballast"
         #expect(await eventually { FileManager.default.fileExists(atPath: ballast) })
         b.move(to: 8, settled: 0)
-        await spool.tidy()
+        await spool.syncCursors()
         disk.fail { call, path in
             call == .open && path.hasSuffix(".new") && FileManager.default.fileExists(atPath: ballast) ? ENOSPC : nil
         }
@@ -176,7 +176,7 @@ struct FormerNameTests {
         for (cursor, sequence) in [(cursors[1], 6), (cursors[2], 12)] {
             cursor.move(to: UInt64(sequence), settled: UInt64(sequence / 3))
         }
-        await spool.tidy()
+        await spool.syncCursors()
         let held = cursors.map(spool.held)
         #expect(held[0].bytes == spool.byteCount && held[0].bytesAlone > 0 && held[0].bytesAlone < held[0].bytes)
         #expect(held[1].bytes < held[0].bytes && held[1].bytesAlone == 0, "a needs these, too")

@@ -34,7 +34,7 @@ extension HadBackTests {
             #expect(spool.missing.isEmpty && spool.alarms.isEmpty, "start \(start): \(spool.missing) \(spool.alarms)")
             if isOldest, start == idleStarts {
                 for cursor in cursors { cursor.rest(at: lost.base, ordinal: cursor.ordinal) }
-                await spool.tidy()
+                await spool.syncCursors()
                 #expect(try fixture.segmentFiles().first == path, "it is the oldest now")
             }
             await spool.close()
@@ -79,13 +79,13 @@ extension HadBackTests {
             let cursors = try await self.open(spool)
             _ = try await self.append(spool, "new\(start)-", starts == 1 ? 1 : 9, padding: 12_000)
             for cursor in cursors { cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor)) }
-            await spool.tidy()
+            await spool.syncCursors()
             await spool.close()
         }
         try damaged.write(to: URL(filePath: path))
         spool = try fixture.open { $0.recentBytes = 0 }
         _ = try await self.open(spool)
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(!spool.missing.isEmpty && !FileManager.default.fileExists(atPath: path), "nobody needs it")
         let kept = fixture.directory + "/quarantine/" + URL(filePath: path).lastPathComponent
         #expect(FileManager.default.contents(atPath: kept)?.starts(with: bytes) == true, "but for whoever looks for its events")
@@ -126,7 +126,7 @@ extension HadBackTests {
             #expect(try self.waiting(spool, cursor).count == 3)
             cursor.move(to: spool.durableEnd, settled: 3)
         }
-        await spool.tidy()
+        await spool.syncCursors()
         await spool.close()
         try bytes.write(to: URL(filePath: path))
         spool = try fixture.open { $0.recentBytes = 0 }

@@ -67,7 +67,7 @@ extension HadBackTests {
         }
         spool = try fixture.open { $0.recentBytes = 0 }
         for cursor in try await self.open(spool) { cursor.move(to: spool.durableEnd, settled: 8) }
-        await spool.tidy()
+        await spool.syncCursors()
         let quarantine = fixture.directory + "/quarantine"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: quarantine)) ?? []
         #expect(names == (isPassed ? [URL(filePath: path).lastPathComponent] : []))
@@ -109,7 +109,7 @@ extension HadBackTests {
                 } else {
                     #expect(Set(found.map(\.id)) == Set((known + newer).map(\.id)) && spool.damage == SpoolDamage(), "\(spool.damage)")
                 }
-                await spool.tidy()
+                await spool.syncCursors()
                 await spool.close()
             }
             guard isPassed else { continue }
@@ -137,7 +137,7 @@ extension HadBackTests {
         }
         let lost = spool.missing.map(\.sequences)
         #expect(!lost.isEmpty)
-        await spool.tidy()
+        await spool.syncCursors()
         // Killed before there is room: no cursor is beyond what nobody would tell of.
         var killed = try first.crashed().open { $0.recentBytes = 0 }
         #expect(try await self.open(killed).allSatisfy { $0.sequence <= lost[0].lowerBound })
@@ -150,7 +150,7 @@ extension HadBackTests {
         #expect(try await self.open(killed).flatMap { try self.waiting(killed, $0) }.count == 24)
         await killed.close()
         disk.fail(nil)
-        if isClosed { await spool.close() } else { await spool.tidy() }
+        if isClosed { await spool.close() } else { await spool.syncCursors() }
         let fixture = try first.crashed()
         if !isClosed { await spool.close() }
         try kept.write(to: URL(filePath: fixture.segmentsFolder + "/" + URL(filePath: path).lastPathComponent))

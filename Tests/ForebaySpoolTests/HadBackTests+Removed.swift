@@ -37,7 +37,7 @@ extension HadBackTests {
             for cursor in try await start(["a", "c"]) where cursor.route != "b" {
                 cursor.rest(at: spool.durableEnd, ordinal: cursor.ordinal)
             }
-            await spool.tidy()
+            await spool.syncCursors()
             await spool.close()
         }
         try bytes.write(to: URL(filePath: path))
@@ -45,7 +45,7 @@ extension HadBackTests {
             let cursors = try await start(["a", "c"])
             #expect(cursors.map(\.route) == ["a", "c", "b"])
             for cursor in cursors.prefix(2) { cursor.rest(at: spool.durableEnd, ordinal: cursor.ordinal + spool.lag(of: cursor)) }
-            await spool.tidy()
+            await spool.syncCursors()
             await spool.close()
         }
         let name = isRenamed ? "new" : "b"
@@ -93,7 +93,7 @@ extension HadBackTests {
         for route in ["a", "c"] { _ = try await spool.forward(route) }
         await self.settle(spool)
         await spool.releasePassedSegments()
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(spool.segmentCount == 1)
         await spool.close()
         try bytes.write(to: URL(filePath: path))
@@ -117,7 +117,7 @@ extension HadBackTests {
             }
             _ = try await spool.removedCursors { ["a", "c", route].contains($0.route) }
             await spool.releasePassedSegments()
-            await spool.tidy()
+            await spool.syncCursors()
             #expect(spool.damage == SpoolDamage(), "start \(start)")
             await spool.close()
         }
@@ -154,7 +154,7 @@ extension HadBackTests {
         var (spool, cursor) = try await start()
         cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor))
         try await spool.append("c", ["waits"])
-        await spool.tidy()
+        await spool.syncCursors()
         await spool.close()
         try bytes.write(to: URL(filePath: path))
         (spool, cursor) = try await start()
@@ -197,20 +197,20 @@ extension HadBackTests {
                 for route in ["a", "c"] { others.append(try await spool.forward(route)) }
                 for cursor in others { cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor)) }
                 await spool.releasePassedSegments()
-                await spool.tidy()
+                await spool.syncCursors()
                 #expect(spool.allCursors.count == 2 && FileManager.default.contents(atPath: path)?.count ?? 0 > 8192, "start \(start)")
                 let large = try fixture.segmentFiles().filter { FileManager.default.contents(atPath: $0)?.count ?? 0 > 16_384 }
                 #expect(large.count <= 2, "what stands behind it gives its room back: \(large)")
                 if isMadeLater {
                     error.store(EMFILE, ordering: .relaxed)
-                    await spool.tidy()
+                    await spool.syncCursors()
                     #expect(spool.allCursors.count == 2, "no reason to stop")
                     error.store(0, ordering: .relaxed)
-                    await spool.tidy()
+                    await spool.syncCursors()
                     let made = spool.allCursors.filter { cursor in !others.contains { $0.name == cursor.name } }
                     #expect(try made.map { try spool.waiting($0) } == [["lost0", "lost1"]])
                     for cursor in made { cursor.move(to: spool.durableEnd, settled: 2) }
-                    for _ in 0..<3 { await spool.tidy() }
+                    for _ in 0..<3 { await spool.syncCursors() }
                     #expect(!FileManager.default.fileExists(atPath: path), "nothing is held any more")
                 }
                 await spool.close()
@@ -240,7 +240,7 @@ extension HadBackTests {
         let names = [routeA, routeB].sorted { $0.rawValue < $1.rawValue }.map(CursorSet.unknown)
         for left in [[names[0].split(separator: "/").last.map(String.init)!], []] {
             failing.withLock { $0 = left }
-            await spool.tidy()
+            await spool.syncCursors()
             #expect(spool.allCursors.map(\.name).sorted() == names.dropFirst(left.count).sorted())
         }
         await spool.close()
@@ -259,7 +259,7 @@ extension HadBackTests {
         let end = spool.durableEnd
         c.move(to: end - 4, settled: spool.lag(of: c) - 2)
         c.keep(SettledAhead(ranges: [end - 2..<end]), isFinal: false)
-        await spool.tidy()
+        await spool.syncCursors()
         await spool.close()
         try bytes.write(to: URL(filePath: path))
         let disk = FaultDisk()
@@ -289,6 +289,6 @@ extension HadBackTests {
     /// Everything is delivered to all.
     private func settle(_ spool: Spool) async {
         for cursor in spool.allCursors { cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor)) }
-        await spool.tidy()
+        await spool.syncCursors()
     }
 }

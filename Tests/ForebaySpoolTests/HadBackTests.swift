@@ -71,7 +71,7 @@ struct HadBackTests {
             var known = try await self.append(spool, "old", 12 + idleStarts * 4, padding: 12_000)
             // Some of one route's is settled.
             cursors[1].move(to: 2, settled: 1)
-            await spool.tidy()
+            await spool.syncCursors()
             if isClean { await spool.close() }
             let fixture = try first.crashed()
             if !isClean { await spool.close() }
@@ -125,7 +125,7 @@ struct HadBackTests {
             for cursor in try await self.open(spool) {
                 cursor.rest(at: spool.durableEnd, ordinal: cursor.ordinal + spool.lag(of: cursor))
             }
-            for _ in 0..<3 { await spool.tidy() }
+            for _ in 0..<3 { await spool.syncCursors() }
             let segments = spool.segmentCount
             #expect(segments == 1 && spool.missing.isEmpty)
             #expect(try Folder(SystemDisk()).entries(fixture.directory + "/quarantine").count == (loss == .headerDamaged ? 1 : 0))
@@ -140,7 +140,7 @@ struct HadBackTests {
         var cursors = try await self.open(spool)
         var known = try await self.append(spool, "old", 9, padding: 12_000)
         cursors[0].move(to: 1, settled: 1)
-        await spool.tidy()
+        await spool.syncCursors()
         await spool.close()
         let path = try fixture.segmentFiles()[0]
         #expect((try fixture.segmentFiles().count == 1) == isOnly)
@@ -198,7 +198,7 @@ struct HadBackTests {
         #expect(try SpoolInspection(directory: killed.directory).verify().problems.contains { $0.reason.contains("same sequences") })
         spool = try killed.open()
         for cursor in try await self.open(spool) { cursor.rest(at: spool.durableEnd, ordinal: 9) }
-        for _ in 0..<3 { await spool.tidy() }
+        for _ in 0..<3 { await spool.syncCursors() }
         #expect(try Folder(SystemDisk()).entries(killed.directory + "/quarantine").count == 1, "kept for the operator")
         await spool.close()
     }

@@ -62,7 +62,7 @@ extension KeeperTests {
             return call == "open segments/prepared-3" ? EMFILE : nil
         }
         cursor.move(to: first.end, settled: first.end)
-        await world.spool.tidy()
+        await world.spool.syncCursors()
         #expect(counted.all == [used] && budget.usedBytes == size, "it counts until it is removed")
         #expect(try self.segments(world) == ["00000000000000000002.segment"] && world.spool.alarms.isEmpty)
         world.watched.fail(nil)
@@ -82,7 +82,7 @@ extension KeeperTests {
         _ = world.watched.calls()
         world.watched.fail { $0 == "syncFolder segments" ? EIO : nil }
         cursor.move(to: 1, settled: 1)
-        Task.detached { await spool.tidy() }
+        Task.detached { await spool.syncCursors() }
         await world.broken.told.wait(forCount: 1)
         #expect(world.broken.told.all[0].code == .syncFailed)
         #expect(world.watched.calls().suffix(2) == ["rename segments/prepared-2", "syncFolder segments"])
@@ -98,7 +98,7 @@ extension KeeperTests {
         for count in [511_000, 10] { try await world.spool.append("a", [String(repeating: "u", count: count)]) }
         world.watched.fail { $0 == "openFolder segments" ? EMFILE : nil }
         cursor.move(to: 1, settled: 1)
-        await world.spool.tidy()
+        await world.spool.syncCursors()
         #expect(try self.segments(world) == ["00000000000000000002.segment"])
         world.watched.fail(nil)
         await world.close()
@@ -116,7 +116,7 @@ extension KeeperTests {
         #expect(world.budget.giveUpBallast() && !FileManager.default.fileExists(atPath: ballast))
         world.watched.disk.tell((free: 512 << 20, total: 1 << 40))
         cursor.move(to: 2, settled: 2)
-        await world.spool.tidy()
+        await world.spool.syncCursors()
         #expect(!world.isThere(1) && FileManager.default.fileExists(atPath: ballast))
         #expect(world.budget.roomBesideBallast == 511 << 20)
         await world.close()

@@ -41,7 +41,7 @@ struct KeeperTests {
 
         /// Until whoever is about to sleep does.
         func quiet() async {
-            await self.spool.tidy()
+            await self.spool.syncCursors()
             for _ in 0..<100 { await Task.yield() }
         }
 
@@ -80,7 +80,7 @@ struct KeeperTests {
         world.clock.advance(by: .milliseconds(500))
         world.holdUp()
         cursor.move(to: 4, settled: 2)
-        await world.spool.tidy()
+        await world.spool.syncCursors()
         #expect(await eventually { world.clock.remaining.contains(.seconds(1)) })
         await world.expectTriedAgain(2)
         await world.close()
@@ -291,7 +291,7 @@ struct KeeperTests {
         try await world.spool.append("a", ["small"])
         #expect(world.spool.view.read { $0.segments.map(\.size) } == [2 * size + (isLess ? 0 : 4096), size])
         cursor.move(to: 1, settled: 1)
-        await world.spool.tidy()
+        await world.spool.syncCursors()
         let names = try FileManager.default.contentsOfDirectory(atPath: world.watched.directory + "/segments").sorted()
         #expect(names == ["00000000000000000002.segment"] + (isLess ? ["prepared-2"] : []))
         #expect(try SlotFile.read(SystemDisk(), world.watched.directory + "/mark", as: .mark, log: nil)?.value?.ordinal == 1, "let go of")
@@ -315,7 +315,7 @@ struct KeeperTests {
         try await world.fill(3)
         cursor.move(to: 2, settled: 2)
         _ = world.watched.calls()
-        await world.spool.tidy()
+        await world.spool.syncCursors()
         let calls = world.watched.calls().filter { $0.hasPrefix("rename") || $0.hasPrefix("remove") }
         #expect(calls == ["remove segments/00000000000000000001.segment"])
         await world.close()

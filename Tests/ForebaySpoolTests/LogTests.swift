@@ -35,7 +35,7 @@ struct LogTests {
         }
 
         /// Until nothing happens by itself any more: the start of the log is over.
-        func settled(_ spool: Spool) async { await spool.tidy() }
+        func settled(_ spool: Spool) async { await spool.syncCursors() }
 
         func segments() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: self.directory + "/segments").sorted() }
 
@@ -169,7 +169,7 @@ struct LogTests {
         #expect(try world.mark()?.released == 2 && world.segments() == ["00000000000000000002.segment", "00000000000000000003.segment"])
         // All but the newest, which has the log's place.
         b.move(to: 5, settled: 0)
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(spool.segmentCount == 1 && spool.start == 4)
         #expect(spool.byteCount == 40_960 + (72 << 10))
         await spool.close()
@@ -182,13 +182,13 @@ struct LogTests {
         let spool = try world.open()
         for _ in 0..<5 { try await self.commit(spool, self.large) }
         await spool.releasePassedSegments()
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(spool.segmentCount == 3, "no cursor")
         await spool.close()
         let again = try world.open()
         let cursor = try await again.cursor("forward/a", route: routeA)
         cursor.move(to: 5, settled: 5)
-        await again.tidy()
+        await again.syncCursors()
         #expect(again.segmentCount == 3, "not released")
         await again.releasePassedSegments()
         #expect(again.segmentCount == 1)
@@ -219,7 +219,7 @@ struct LogTests {
         #expect(budget.usedBytes == sealed + size && sealed == 8192 + 4 * 61_440 + 4096)
         cursor.move(to: 4, settled: 4)
         _ = world.watched.calls()
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(spool.segmentCount == 1)
         let calls = world.watched.calls().filter { !$0.hasPrefix("open") }
         #expect(calls.suffix(2) == ["rename segments/prepared-3", "syncFolder segments"], "\(calls)")

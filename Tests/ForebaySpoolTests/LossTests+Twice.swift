@@ -17,7 +17,7 @@ extension LossTests {
         if !isFirst { #expect(spool.segmentCount > 1) }
         for route in ["a", "a", "b", "b", "a", "b", "a"] { try await spool.append(route, [String(repeating: "s", count: 5000)]) }
         ahead.move(to: spool.durableEnd, settled: spool.lag(of: ahead))
-        await spool.tidy()
+        await spool.syncCursors()
         let segment = try #require(spool.view.read { $0.segments.last })
         #expect(segment.base <= base)
         await spool.close()

@@ -38,7 +38,7 @@ struct LossTests {
                 cursor.move(to: place, settled: UInt64(settled))
             }
             if released { await self.spool.releasePassedSegments() }
-            await self.spool.tidy()
+            await self.spool.syncCursors()
         }
 
         /// The events in a range that their routes' cursors had not passed.
@@ -232,7 +232,7 @@ struct LossTests {
         #expect(try await world.spool.acknowledgeAlarms().missing.map(\.sequences) == [segments[1].base..<segments[1].end])
         for cursor in world.cursors { cursor.move(to: segments[0].end, settled: 0) }
         await world.spool.releasePassedSegments()
-        await world.spool.tidy()
+        await world.spool.syncCursors()
         #expect(world.spool.start == segments[2].base, "the first is let go of")
         await world.close()
         for _ in 0..<2 {

@@ -65,7 +65,7 @@ struct QuarantineTests {
         var cursor = try await spool.cursor("forward/a", route: routeA)
         await spool.releasePassedSegments()
         cursor.move(to: lost.upperBound + 1, settled: 4)
-        await spool.tidy()
+        await spool.syncCursors()
         await spool.close()
         try good.write(to: URL(filePath: path))
         spool = try fixture.open()

@@ -253,7 +253,7 @@ extension RecoveryTableTests {
         var spool = try await world.open()
         for route in ["a", "b"] { _ = try await spool.forward(route) }
         await spool.releasePassedSegments()
-        for _ in 0..<3 { await spool.tidy() }
+        for _ in 0..<3 { await spool.syncCursors() }
         #expect(spool.start == 4)
         await spool.close()
         try bytes.write(to: URL(filePath: world.path(1)))

@@ -53,7 +53,7 @@ extension RecoveryTableTests {
             a.move(to: spool.durableEnd, settled: spool.lag(of: a))
             let removed = try await spool.removedCursors { $0.route == "a" }
             await spool.releasePassedSegments()
-            for _ in 0..<3 { await spool.tidy() }
+            for _ in 0..<3 { await spool.syncCursors() }
             #expect(try removed.map { try self.letters(spool, $0) } == ["135"], "start \(start)")
             await spool.close()
         }
@@ -143,7 +143,7 @@ extension RecoveryTableTests {
             cursor.rest(at: spool.durableEnd, ordinal: cursor.ordinal + spool.lag(of: cursor))
         }
         await spool.releasePassedSegments()
-        for _ in 0..<3 { await spool.tidy() }
+        for _ in 0..<3 { await spool.syncCursors() }
         #expect(world.quarantine() == [Self.name(3)] && !spool.missing.isEmpty)
         let kept = FileManager.default.contents(atPath: "\(world.directory)/quarantine/\(Self.name(3))")
         #expect(kept?.suffix(2900) == damaged.suffix(2900), "nothing is cut off")
@@ -182,7 +182,7 @@ extension RecoveryTableTests {
             cursor.rest(at: spool.durableEnd, ordinal: cursor.ordinal + spool.lag(of: cursor))
         }
         await spool.releasePassedSegments()
-        for _ in 0..<3 { await spool.tidy() }
+        for _ in 0..<3 { await spool.syncCursors() }
         #expect(world.quarantine() == [Self.name(4)] && !spool.missing.isEmpty, "until somebody acknowledges it")
         await spool.close()
     }
@@ -316,7 +316,7 @@ extension RecoveryTableTests {
         let first = spool.durableEnd - 3
         let cursor = try await spool.forward("a")
         cursor.move(to: first + 1, settled: 1)
-        await spool.tidy()
+        await spool.syncCursors()
         await spool.close()
         let path = try #require(try world.fixture.segmentFiles().last)
         let bytes = try Data(contentsOf: URL(filePath: path))
@@ -362,7 +362,7 @@ extension RecoveryTableTests {
         let mark = try Data(contentsOf: URL(filePath: world.directory + "/mark"))
         let first = try await world.append().receipt
         for route in ["a", "b"] { try await spool.forward(route).rest(at: first.firstSequences[0], ordinal: 4) }
-        await spool.tidy()
+        await spool.syncCursors()
         await spool.close()
         let begun = try #require(try world.fixture.segmentFiles().last)
         try world.remove(begun)

@@ -49,7 +49,7 @@ struct RegistryLossTests {
             // A start that opens nothing at all, and lets go of what it may.
             spool = try fixture.open()
             await spool.releasePassedSegments()
-            for _ in 0..<3 { await spool.tidy() }
+            for _ in 0..<3 { await spool.syncCursors() }
             await spool.close()
         }
         spool = try fixture.open()
@@ -61,7 +61,7 @@ struct RegistryLossTests {
         let b = try await spool.forward("b", formerly: ["a"])
         #expect(try spool.waiting(b) == ["a0", "b0"] && spool.lag(of: b) == 2)
         await spool.releasePassedSegments()
-        for _ in 0..<3 { await spool.tidy() }
+        for _ in 0..<3 { await spool.syncCursors() }
         // What nobody has asked for yet is held, by a name that can be asked for.
         let held = Set(spool.allCursors.map(\.route)).subtracting(["b", "c", "d"])
         let unknown = held.subtracting(["r"])
@@ -228,7 +228,7 @@ struct RegistryLossTests {
         let cursor = try await spool.forward("a")
         try await spool.append("a", ["x"])
         cursor.move(to: 1, settled: 1)
-        await spool.tidy()
+        await spool.syncCursors()
         let id = spool.id
         await spool.close()
         let gone = CursorRegistry.files + ["mark", "cursors/forward.a"].filter { $0 != file }

@@ -24,7 +24,7 @@ struct ReserveTests {
             let path = self.ballast
             if ballast > 0 { #expect(await eventually { FileManager.default.fileExists(atPath: path) }) }
             // Behind the keeper, which makes it.
-            await self.spool.tidy()
+            await self.spool.syncCursors()
         }
 
         var ballast: String { self.fixture.directory + "/ballast" }
@@ -106,7 +106,7 @@ struct ReserveTests {
         cursor.move(to: 4, settled: 4)
         #expect(!node.hasBallast)
         #expect(try await node.fixture.crashed().open().cursor("forward/a", route: routeA).sequence == 4)
-        await node.spool.tidy()
+        await node.spool.syncCursors()
         #expect(cursor.syncedSequence == 4)
         await node.spool.close()
     }
@@ -122,14 +122,14 @@ struct ReserveTests {
         }
         a.move(to: 2, settled: 1)
         b.move(to: 2, settled: 1)
-        await spool.tidy()
+        await spool.syncCursors()
         let segments = spool.segmentCount
         for end in [4, 7, 10] as [UInt64] {
             node.fill("/cursors/forward.a")
             a.move(to: end, settled: end / 2 - a.sequence / 2)
             b.move(to: end, settled: end / 2 - b.sequence / 2)
             #expect(a.sequence == end && spool.lag(of: a) == 6 - end / 2, "it goes on")
-            await spool.tidy()
+            await spool.syncCursors()
             #expect(a.syncedSequence == 2 && b.syncedSequence == end && spool.segmentCount == segments, "what it may need is held")
             // A kill: the other slot is untouched, so the place that was durable counts.
             let copy = try node.fixture.crashed().open()
@@ -159,7 +159,7 @@ struct ReserveTests {
         let large = String(repeating: "x", count: 30_000)
         for number in 1...6 { try await log.append(new: [unit(UInt64(number))], [aside(UInt64(number), [large, large])]) }
         log.settle(1, through: 1, oldestAcceptedAt: 2000)
-        await log.tidy()
+        await log.syncCursors()
         let segments = try fixture.segmentFiles().count
         node.fill("/units", isTold: false)
         log.settle(1, through: 2, oldestAcceptedAt: nil)
@@ -168,7 +168,7 @@ struct ReserveTests {
         log.settle(2, through: 2, oldestAcceptedAt: nil)
         try await log.append(new: [], [aside(3, ["more"])])
         #expect(log.units.map(\.number) == [2, 3, 4, 5, 6] && log.unit(2)?.settled == 2)
-        await log.tidy()
+        await log.syncCursors()
         let copy = try fixture.crashed().open()
         #expect(copy.damage == SpoolDamage())
         #expect(copy.units.map(\.number) == (hasReserve ? [2, 3, 4, 5, 6] : [1, 2, 3, 4, 5, 6]))
@@ -177,7 +177,7 @@ struct ReserveTests {
         await copy.close()
         if !hasReserve { #expect(try fixture.segmentFiles().count == segments + 1, "what may be needed is held") }
         node.disk.fail(nil)
-        await log.tidy()
+        await log.syncCursors()
         #expect(log.unit(3)?.end == 3)
         await log.close()
         let again = try fixture.open()

@@ -53,7 +53,7 @@ struct RestartTests {
                 guard settled > 0 else { continue }
                 cursor.move(to: waiting[settled - 1].0 + 1, settled: UInt64(settled))
                 model.settled[route, default: 0] += settled
-                if Bool.random(using: &random) { await spool.tidy() }
+                if Bool.random(using: &random) { await spool.syncCursors() }
             }
             let copy = Bool.random(using: &random) ? try fixture.crashed() : nil
             await spool.close()
@@ -73,10 +73,10 @@ struct RestartTests {
             let size = Int.random(in: 0..<5, using: &random) == 0 ? 150_000 : Int.random(in: 10..<9000, using: &random)
             values.append("\(number)" + String(repeating: "y", count: size))
             _ = try await spool.commit([submission([(routeA, [values[number]])])])
-            if Int.random(in: 0..<6, using: &random) == 0 { await spool.tidy() }
+            if Int.random(in: 0..<6, using: &random) == 0 { await spool.syncCursors() }
             if number == 20 {
                 cursor.move(to: 10, settled: 10)
-                await spool.tidy()
+                await spool.syncCursors()
             }
         }
         let copy = try fixture.crashed()
@@ -129,7 +129,7 @@ struct RestartTests {
         for _ in 0..<10 { _ = try await spool.commit([submission([(routeA, [String(repeating: "a", count: 30_000)])])]) }
         _ = try await spool.commit([submission([(routeB, ["b"])])])
         b.move(to: 11, settled: 1)
-        await spool.tidy()
+        await spool.syncCursors()
         let held = spool.segmentCount
         let a = try #require(spool.allCursors.first)
         #expect(try spool.waits(for: a) && !spool.waits(for: b))
@@ -183,12 +183,12 @@ struct RestartTests {
         ]
         for _ in 0..<10 { _ = try await spool.commit([submission([(routeA, [String(repeating: "s", count: 30_000)])])]) }
         cursors[1].move(to: 10, settled: 0)
-        await spool.tidy()
+        await spool.syncCursors()
         cursors[0].move(to: 10, settled: 10)
         let held = spool.segmentCount
         await spool.releasePassedSegments()
         #expect(spool.segmentCount == held && spool.start == 0)
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(spool.segmentCount < held)
         await spool.close()
     }

@@ -24,7 +24,7 @@ struct RoomLookTests {
         watched.disk.tell((free: 0, total: 1 << 40))
         let budget = try SpoolBudget(capacity: 1 << 30, directory: watched.directory, disk: watched.disk)
         let spool = try Spool.open(configuration, budget: budget, threads: threads, metrics: SpoolMetrics(MetricsRegistry()))
-        await spool.tidy()
+        await spool.syncCursors()
         watched.fail { call in
             if call.hasPrefix("space ") { looks.add(1, ordering: .relaxed) }
             return nil
@@ -44,7 +44,7 @@ struct RoomLookTests {
             #expect(clock.remaining.count == others, "and no other look is on its way")
         }
         clock.advance(by: .seconds(100))
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(looks.load(ordering: .relaxed) == 5, "nobody asked")
         watched.disk.tell(nil)
         #expect(spool.isFull, "nobody has looked yet")
@@ -91,7 +91,7 @@ struct RoomLookTests {
         let fixture = SpoolFixture(), disk = FaultDisk(), clock = ManualClock()
         let spool = try fixture.open(on: disk, cursorSyncInterval: 600_000) { $0.surroundings = .manual(clock, seed: 1) }
         let cursors = [try await spool.forward("a"), try await spool.forward("b")]
-        await spool.tidy()
+        await spool.syncCursors()
         let seen = Happenings<String>()
         disk.fail { call, path in
             if call == .space { seen.add("room") }
@@ -101,7 +101,7 @@ struct RoomLookTests {
         }
         try await spool.append("a", ["0"])
         for cursor in cursors { cursor.move(to: 1, settled: 0) }
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(seen.all == ["write", "write", "write", "write"], "as they moved, and when they were to be synced")
         await clock.sleepers(atLeast: 3)  // The mark's, the cursors' own, and this one's.
         clock.advance(by: .seconds(1))

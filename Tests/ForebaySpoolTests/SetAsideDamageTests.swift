@@ -95,7 +95,7 @@ struct SetAsideDamageTests {
         }
         try await log.append(new: [], [aside(2, ["two"])])
         log.settle(1, through: 7, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         await log.close()
         try FileManager.default.removeItem(atPath: fixture.tablePath)
         let again = try fixture.open()
@@ -138,7 +138,7 @@ struct SetAsideDamageTests {
         try await again.append(new: [unit(3)], [aside(3, ["in the next segment"])])
         again.end(1)
         again.end(2)
-        await again.tidy()
+        await again.syncCursors()
         let aside = try? FileManager.default.contentsOfDirectory(atPath: fixture.directory + "/quarantine")
         #expect((aside?.count ?? 0) == (isDamaged ? 1 : 0))
         await again.close()
@@ -161,7 +161,7 @@ struct SetAsideDamageTests {
             try await log.append(new: [], [aside(2, ["\(round)" + String(repeating: "x", count: 20_000)])])
         }
         log.settle(2, through: 5, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         let files = try copy.segmentFiles()
         #expect(files.count == 3)
         #expect(try Data(contentsOf: URL(filePath: files[1])).count == 12_288)
@@ -175,7 +175,7 @@ struct SetAsideDamageTests {
             await again.close()
         }
         log.end(1)
-        await log.tidy()
+        await log.syncCursors()
         #expect(try copy.segmentFiles().count == 1)
         await log.close()
     }

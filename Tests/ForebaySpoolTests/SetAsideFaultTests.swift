@@ -31,7 +31,7 @@ struct SetAsideFaultTests {
         #expect(killed.units.map(\.end) == [3, 3, 1] && killed.units.map(\.settled) == [1, 2, 0])
         await killed.close()
         disk.fail(nil)
-        await log.tidy()
+        await log.syncCursors()
         #expect(try fixture.crashed().open().units == log.units)
         await log.close()
     }
@@ -46,14 +46,14 @@ struct SetAsideFaultTests {
         for round in 0..<8 { try await log.append(new: [], (1...3).map { aside($0, ["\(round)" + large]) }) }
         let segments = try fixture.segmentFiles().count
         log.settle(3, through: 2, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         Self.fill(disk)
         log.settle(1, through: 5, oldestAcceptedAt: 7)
         log.settle(1, through: 8, oldestAcceptedAt: 8)
         log.end(1)
         log.settle(2, through: 8, oldestAcceptedAt: nil)
         log.settle(3, through: 7, oldestAcceptedAt: 9)
-        await log.tidy()
+        await log.syncCursors()
         #expect(log.units.map(\.number) == [2, 3] && log.unit(3)?.settled == 7, "as everybody sees it")
         #expect(try fixture.segmentFiles().count == segments, "on the disk they are needed")
         let killed = try fixture.crashed().open()

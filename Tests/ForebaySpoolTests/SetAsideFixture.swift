@@ -26,7 +26,7 @@ final class SetAsideFixture {
 
     var directory: String { self.folder.path }
 
-    /// - Parameter syncEvery: milliseconds; usually so many that ``SetAsideLog/tidy()`` alone syncs.
+    /// - Parameter syncEvery: milliseconds; usually so many that ``SetAsideLog/syncCursors()`` alone syncs.
     func open(
         syncEvery interval: Int = 600_000, on disk: any Disk = SystemDisk(), budget: SpoolBudget? = nil
     ) throws -> SetAsideLog {

@@ -69,7 +69,7 @@ extension SetAsideHoleTests {
                     log.settle(unit.number, through: unit.end, oldestAcceptedAt: nil)
                     log.end(unit.number)
                 }
-                await log.tidy()
+                await log.syncCursors()
                 try await log.append(new: [unit(3, "another")], [aside(3, ["x"])])
             }
             await log.close()
@@ -135,7 +135,7 @@ extension SetAsideHoleTests {
         try await log.append(new: [], [aside(2, ["other"])])
         log.settle(1, through: isEnded ? 15 : 12, oldestAcceptedAt: nil)
         if isEnded { log.end(1) }
-        await log.tidy()
+        await log.syncCursors()
         await log.close()
         #expect(try fixture.segmentFiles().first?.hasSuffix("1.segment") == false)
         try FileManager.default.removeItem(atPath: fixture.directory + "/mark")

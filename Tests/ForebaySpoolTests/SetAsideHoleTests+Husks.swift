@@ -25,7 +25,7 @@ extension SetAsideHoleTests {
         if isHusk {
             log.settle(2, through: log.unit(2)!.end, oldestAcceptedAt: nil)
             log.end(2)
-            await log.tidy()
+            await log.syncCursors()
         }
         await log.close()
         let third = RouteID(rawValue: 3)

@@ -115,7 +115,7 @@ struct SetAsideHoleTests {
                         if way == .afterDelivery, start == 0 { try account.deliver(log) }
                         if start == 0 { for unit in newer where log.unit(unit) != nil { try await account.append(unit, to: log) } }
                         if way == .afterDeliveryOfNewer { try account.deliver(log) }
-                        await log.tidy()
+                        await log.syncCursors()
                         await log.close()
                     }
                     try bytes.write(to: URL(filePath: path))
@@ -126,7 +126,7 @@ struct SetAsideHoleTests {
                         #expect(!log.damage.alarms.contains { $0.file.hasSuffix("/units") }, "\(what): \(log.damage.alarms)")
                         #expect(try Self.quarantined(fixture) == [bytes], "\(what), start \(start)")
                         try account.deliver(log)
-                        await log.tidy()
+                        await log.syncCursors()
                         account.check(what)
                         #expect(Self.units.reduce(0) { $0 + account.missing($1).count } == Self.owners[lost].count, "\(what)")
                         let new = Self.units.flatMap { account.missing($0) }.filter { !first.given.values.joined().contains($0) }

@@ -133,7 +133,7 @@ struct SetAsideLogTests {
         try await writing.value
         #expect(log.missing.isEmpty)
         for number in [1, 2, 3] as [UInt64] { log.end(number) }
-        await log.tidy()
+        await log.syncCursors()
         #expect(try fixture.segmentFiles().count == 1)
         await log.close()
     }
@@ -149,7 +149,7 @@ struct SetAsideLogTests {
         try await log.append(new: numbers.map { unit($0, "topic-\($0)") }, numbers.map { aside($0, ["0"]) })
         for round in 1..<4 { try await log.append(new: [], ([1] + numbers).map { aside($0, ["\(round)"]) }) }
         for number in numbers { log.settle(number, through: 1, oldestAcceptedAt: 2000) }
-        await log.tidy()
+        await log.syncCursors()
         #expect(try descriptors() <= before + 4, "others' tests may hold some")
         let found = try log.scan(Dictionary(uniqueKeysWithValues: ([1] + numbers).map { ($0, 0) })).all()
         #expect(found.count == 1000)

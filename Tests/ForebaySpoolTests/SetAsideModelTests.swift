@@ -47,7 +47,7 @@ struct SetAsideModelTests {
                 model.values[number] = nil
                 model.settled[number] = nil
             case 9:
-                await log.tidy()
+                await log.syncCursors()
                 try model.synced(fixture)
             case 10:
                 let end = Int.random(in: 0..<3, using: &generator)
@@ -67,7 +67,7 @@ struct SetAsideModelTests {
         }
         try self.compare(log, model, fixture, "seed \(seed), at the end")
         for number in model.values.keys { log.end(number) }
-        await log.tidy()
+        await log.syncCursors()
         #expect(try fixture.segmentFiles().count == 1, "seed \(seed)")
         await log.close()
         threads.end()

@@ -87,7 +87,7 @@ struct SetAsideOpeningTests {
         world.watched.fail(nil)
         log = try world.log()
         #expect(world.budget.usedBytes == used)
-        await log.tidy()
+        await log.syncCursors()
         for _ in 0..<100 { await Task.yield() }
         #expect(!world.clock.remaining.contains(.seconds(1)), "nothing is to be tried again")
         await log.close()

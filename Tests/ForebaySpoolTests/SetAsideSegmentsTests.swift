@@ -24,7 +24,7 @@ struct SetAsideSegmentsTests {
 
         log.settle(2, through: 20, oldestAcceptedAt: nil)
         #expect(try fixture.segmentFiles().count == before, "the cursor is not synced yet")
-        await log.tidy()
+        await log.syncCursors()
         // The headers stay to say that they went rightly.
         #expect(try fixture.segmentFiles().count == before)
         #expect(try fixture.segmentFiles().count { try Data(contentsOf: URL(filePath: $0)).count > 12_288 } == 2)
@@ -46,7 +46,7 @@ struct SetAsideSegmentsTests {
 
         log.end(1)
         log.end(2)
-        await log.tidy()
+        await log.syncCursors()
         #expect(try fixture.segmentFiles().count == 1, "only the one that is written to")
         await log.close()
         let empty = try fixture.open()
@@ -79,7 +79,7 @@ struct SetAsideSegmentsTests {
         for _ in 0..<8 { try await log.append(new: [], [aside(2, [large])]) }
         log.settle(1, through: 2, oldestAcceptedAt: nil)
         log.settle(2, through: 8, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         #expect(try fixture.segmentFiles().count == 1)
         let copy = try fixture.crashed()
         await log.close()
@@ -130,7 +130,7 @@ struct SetAsideSegmentsTests {
         let log = try fixture.open()
         try await log.append(new: [unit(1), unit(2)], [aside(1, ["keeps the segment"]), aside(2, ["gone"])])
         log.end(2)
-        await log.tidy()
+        await log.syncCursors()
         try await log.append(new: [unit(3)], [aside(3, [large])])
         #expect(try Data(contentsOf: URL(filePath: fixture.tablePath)).count == 3 * 8192)
         let copy = try fixture.crashed().open()
@@ -140,9 +140,9 @@ struct SetAsideSegmentsTests {
         for _ in 0..<4 { try await log.append(new: [], [aside(3, [large])]) }
         log.end(1)
         log.settle(3, through: 1, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         log.settle(3, through: 4, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         try await log.append(new: [unit(4), unit(5)], [aside(4, ["y"]), aside(5, ["z"])])
         #expect(try Data(contentsOf: URL(filePath: fixture.tablePath)).count == 3 * 8192)
         let again = try fixture.crashed().open()
@@ -241,7 +241,7 @@ struct SetAsideSegmentsTests {
             var count: UInt64 = 1
             repeat {
                 log.settle(1, through: count, oldestAcceptedAt: nil)
-                await log.tidy()
+                await log.syncCursors()
                 try await log.append(new: [], [aside(1, [self.large])])
                 count += 1
             } while try fixture.segmentFiles() == first && count < 100

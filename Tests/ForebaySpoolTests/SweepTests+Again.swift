@@ -9,7 +9,7 @@ import Testing
 /// What a sweep leaves to be done again, and what it asks the disk for.
 extension SweepTests {
     private func quiet(_ log: SetAsideLog) async {
-        await log.tidy()
+        await log.syncCursors()
         for _ in 0..<100 { await Task.yield() }
     }
 
@@ -19,7 +19,7 @@ extension SweepTests {
         let log = try await self.made(world)
         log.settle(2, through: 2, oldestAcceptedAt: nil)
         world.watched.fail { $0.hasPrefix("truncate log/segments/") ? EBUSY : nil }
-        await log.tidy()
+        await log.syncCursors()
         #expect(try world.sizes() == [94_208, 94_208, 94_208, 49_152])
         world.watched.fail(nil)
         await world.passRetry()
@@ -43,7 +43,7 @@ extension SweepTests {
         for number in [1, 1, 2, 2, 2, 2, 1] as [UInt64] { try await log.append(new: [], [aside(number, [Self.large])]) }
         log.settle(2, through: 4, oldestAcceptedAt: nil)
         world.watched.fail { $0.hasPrefix("truncate log/segments/") && $0.hasSuffix("2.segment") ? EBUSY : nil }
-        await log.tidy()
+        await log.syncCursors()
         #expect(try world.sizes() == [94_208, 94_208, 12_288, 49_152])
         world.watched.fail(nil)
         await world.passRetry()
@@ -61,10 +61,10 @@ extension SweepTests {
             if call.hasPrefix("space ") { asked.add(call) }
             return nil
         }
-        await log.tidy()
+        await log.syncCursors()
         #expect(asked.count == 0)
         log.settle(1, through: 2, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         #expect(try world.sizes().count == 3 && asked.count == 1 && world.budget.roomBesideBallast == 10 << 20)
         await log.close()
     }

@@ -79,24 +79,24 @@ struct SweepTests {
         let log = try await self.made(world)
         log.settle(2, through: 2, oldestAcceptedAt: nil)
         #expect(world.changes() == ["write units"])
-        await log.tidy()
+        await log.syncCursors()
         let second = "00000000000000000002.segment"
         // The footer's first sector, and the rest of it, apart.
         let cut = ["write \(second)", "sync \(second)", "write \(second)", "sync \(second)", "truncate \(second)", "sync \(second)"]
         #expect(world.changes() == ["sync units"] + cut)
         #expect(try world.sizes() == [94_208, 12_288, 94_208, 49_152] && world.budget.usedBytes == world.counted())
         #expect(log.frameBytes == 5 * 40_960)
-        await log.tidy()
+        await log.syncCursors()
         #expect(world.changes().isEmpty, "it is done")
         log.settle(1, through: 2, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         #expect(
             world.changes() == ["write units", "sync units"]
                 + [1, 2].flatMap { ["write mark", "sync mark", "remove 0000000000000000000\($0).segment", "syncFolder segments"] })
         #expect(try world.sizes() == [94_208, 49_152] && world.budget.usedBytes == world.counted())
         log.settle(1, through: 4, oldestAcceptedAt: nil)
         log.settle(2, through: 3, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         #expect(try world.sizes() == [49_152] && world.budget.usedBytes == world.counted())
         await log.close()
         #expect(log.units.isEmpty && log.byteCount == 0 && log.nextNumber == 1, "closed it knows nothing")
@@ -115,14 +115,14 @@ struct SweepTests {
         if call == "remove" { log.settle(1, through: 2, oldestAcceptedAt: nil) }
         log.settle(2, through: 2, oldestAcceptedAt: nil)
         world.watched.fail { $0.hasPrefix("\(call) log/segments/") ? EBUSY : nil }
-        await log.tidy()
+        await log.syncCursors()
         // Behind one that stays the next is cut, as behind one that is needed.
         #expect(try world.sizes() == [94_208, call == "remove" ? 12_288 : 94_208, 94_208, 49_152] && world.broken.told.count == 0)
         #expect(try world.budget.usedBytes == world.counted())
         #expect(log.damage.alarms.count == 1 && !log.damage.alarms[0].text.contains("more)"), "\(log.damage.alarms)")
         #expect(logged.records(label: "spool").contains { $0.level == .error && $0["error"]?.contains(world.directory) == true })
         world.watched.fail(nil)
-        await log.tidy()
+        await log.syncCursors()
         #expect(try world.sizes() == (call == "remove" ? [94_208, 49_152] : [94_208, 12_288, 94_208, 49_152]))
         #expect(try world.budget.usedBytes == world.counted())
         await log.close()
@@ -135,7 +135,7 @@ struct SweepTests {
         log.settle(2, through: 2, oldestAcceptedAt: nil)
         if call != "sync log/segments" { log.settle(1, through: 2, oldestAcceptedAt: nil) }
         world.watched.fail { $0.hasPrefix(call) ? EIO : nil }
-        Task.detached { await log.tidy() }
+        Task.detached { await log.syncCursors() }
         await world.broken.told.wait(forCount: 1)
         #expect(world.broken.told.all[0].code == .syncFailed)
     }
@@ -154,10 +154,10 @@ struct SweepTests {
         #expect(log.missing.map(\.sequences) == [0..<1] && log.missing.map(\.unit) == [2] && log.missing.map(\.segment) == [2])
         #expect(log.missing.map(\.position) == [8192] && log.missing.map(\.reason) == ["the checksum of a frame is wrong"])
         log.settle(2, through: 2, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         #expect(try world.sizes() == [94_208, 94_208, 94_208, 53_248])
         log.settle(1, through: 2, oldestAcceptedAt: nil)
-        await log.tidy()
+        await log.syncCursors()
         #expect(try world.sizes() == [94_208, 53_248])
         #expect(try FileManager.default.contentsOfDirectory(atPath: world.directory + "/quarantine") == ["00000000000000000002.segment"])
         await log.close()
@@ -201,7 +201,7 @@ struct SweepTests {
         log.settle(1, through: 2, oldestAcceptedAt: nil)
         let oldest = world.directory + "/segments/00000000000000000001.segment"
         world.watched.fail { $0.hasPrefix("remove ") && $0.hasSuffix("1.segment") ? EMFILE : nil }
-        await log.tidy()
+        await log.syncCursors()
         if atStart {
             await log.close()
             // One that is closed tries nothing.
@@ -227,7 +227,7 @@ struct SweepTests {
             disk.fail { call, path in call == .write && path.contains("/mark") ? number : nil }
             cursor.move(to: first.end, settled: first.end)
             Task.detached {
-                await spool.tidy()
+                await spool.syncCursors()
                 broken.told.add(ForebayError(.injected, recovery: .stop, "nothing is wrong"))
             }
             await broken.told.wait(forCount: 1)
@@ -255,13 +255,13 @@ struct SweepTests {
         }
         cursor.move(to: second.end, settled: second.end)
         for _ in 0..<2 {
-            await spool.tidy()
+            await spool.syncCursors()
             let found = spool.view.read { $0.segments[1] }
             #expect(found.isHusk && found.hasFooter && found.size == 8192 + 4096 && cuts.count == 2, "the footer in two parts, once")
             #expect(try Data(contentsOf: URL(filePath: second.path)).count == found.size)
         }
         disk.fail(nil)
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(spool.start == second.end)
         await spool.close()
     }
@@ -280,7 +280,7 @@ struct SweepTests {
         let segments = spool.view.read { $0.segments }
         #expect(segments.map(\.size) == [isEnough ? size / 4 * 3 : size / 4 * 3 - 4096, size])
         cursor.move(to: segments[0].end, settled: segments[0].end)
-        await spool.tidy()
+        await spool.syncCursors()
         let names = try FileManager.default.contentsOfDirectory(atPath: fixture.segmentsFolder).sorted()
         #expect(names == ["00000000000000000002.segment"] + (isEnough ? ["prepared-3"] : []))
         await spool.close()

@@ -161,7 +161,7 @@ struct VerifyTests {
             for number in 0..<200 as Range<UInt64> {
                 _ = try await spool.commit([submission([(routeA, ["\(number)" + String(repeating: "r", count: 15_000)])])])
                 cursor.move(to: number, settled: 1)
-                await spool.tidy()
+                await spool.syncCursors()
             }
         }
         var rounds = 0

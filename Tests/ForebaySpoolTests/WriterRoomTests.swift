@@ -77,7 +77,7 @@ struct WriterRoomTests {
         let cursor = try await spool.forward("a")
         await spool.releasePassedSegments()
         cursor.move(to: spool.durableEnd, settled: spool.lag(of: cursor))
-        await spool.tidy()
+        await spool.syncCursors()
     }
 
     @Test(
@@ -121,7 +121,7 @@ struct WriterRoomTests {
             await eventually {
                 _ = spool.isFull; return spool.segmentCount == 2
             })
-        for _ in 0..<3 { await spool.tidy() }
+        for _ in 0..<3 { await spool.syncCursors() }
         #expect(spool.segmentCount == 2)
         let crashed = try fixture.crashed().open()
         #expect(crashed.damage == SpoolDamage())
@@ -240,11 +240,11 @@ struct WriterRoomTests {
         }
         let value = String(repeating: "o", count: 60_000)  // Four of them fit.
         try await spool.append("a", [value])
-        await spool.tidy()
+        await spool.syncCursors()
         #expect(tried.count == 0)
         for value in [value, "0", "1", "2", "3"] {
             try await spool.append("a", [value])
-            await spool.tidy()
+            await spool.syncCursors()
         }
         #expect(await eventually { tried.count > 0 })
         #expect(Set(tried.all) == ["prepared-1"])

@@ -3,7 +3,8 @@ import Synchronization
 
 /// The root actor: keeps the stages alive, one by one, each from its own cursor, and takes them down in order.
 ///
-/// A child that fails is replaced (new actor, new link, rewound to the cursor) after a backoff; its siblings go on.
+/// A child that fails is replaced (new actor, new link, rewound to the cursor) after a backoff; its siblings go on. Children come, go, and
+/// are exchanged while the others run.
 package actor Supervisor {
     package typealias Make = @Sendable () async throws -> any Stage
 
@@ -28,7 +29,8 @@ package actor Supervisor {
     }
     /// For those who ask often and can't wait.
     private nonisolated let published = Mutex<[SupervisorState.Child]>([])
-    private var children: [Child] = []
+    /// By their ids.
+    private var children: [Int: Child] = [:]
 
     package init(policy: RestartPolicy = RestartPolicy(), metrics: MetricsRegistry, surroundings: Surroundings) {
         self.state = SupervisorState(policy: policy)
@@ -44,20 +46,68 @@ package actor Supervisor {
     /// - Parameters:
     ///   - group: children that go down side by side, so that as many as there are take no longer than one; none: one of its own.
     ///   - make: makes the stage anew, with new links and from the last committed cursor; called for each start but `retry`.
-    package func start(_ name: String, group: String? = nil, make: @escaping Make) {
-        let restarts = self.metrics.counter(
-            "forebay_stage_restarts_total", help: "Restarts of a stage by the supervisor.", labels: ["stage": name])
-        let index = self.state.add(name: name, wall: self.wall)
-        self.children.append(Child(make: make, group: group, restarts: restarts))
-        self.children[index].task = Task(preferring: self.surroundings.tasks) { await self.keepAlive(index) }
+    /// - Returns: false if one of that name is there already, or the node is stopping.
+    @discardableResult
+    package func start(_ name: String, group: String? = nil, make: @escaping Make) -> Bool {
+        guard !self.state.isStopping, !self.state.children.contains(where: { $0.name == name }) else { return false }
+        self.start(name, group, before: nil, make)
+        return true
     }
 
-    /// What is known of every child, in the order they were started.
+    private func start(_ name: String, _ group: String?, before other: Int?, _ make: @escaping Make) {
+        let restarts = self.metrics.counter(
+            "forebay_stage_restarts_total", help: "Restarts of a stage by the supervisor.", labels: ["stage": name])
+        let id = self.state.add(name: name, before: other, wall: self.wall)
+        self.children[id] = Child(make: make, group: group, restarts: restarts)
+        self.children[id]?.task = Task(preferring: self.surroundings.tasks) { await self.keepAlive(id) }
+    }
+
+    /// Takes one child down for good: it is drained, then cancelled. The others go on.
+    ///
+    /// - Returns: false if there is none of that name, or it has not ended in time: it is still there then, and ends when it does.
+    package func stop(_ name: String, within timeout: Duration) async -> Bool {
+        guard let id = self.state.child(name)?.id else { return false }
+        guard await self.end(id, within: timeout) else { return false }
+        self.remove(id)
+        return true
+    }
+
+    /// Takes one child down, and starts another in its place, under the same name, once it has ended: two never work beside each other.
+    ///
+    /// - Returns: false as for ``stop(_:within:)``; nothing is started then.
+    package func replace(_ name: String, within timeout: Duration, make: @escaping Make) async -> Bool {
+        guard let id = self.state.child(name)?.id else { return false }
+        guard await self.end(id, within: timeout), !self.state.isStopping else { return false }
+        self.start(name, self.children[id]?.group, before: id, make)
+        self.remove(id)
+        return true
+    }
+
+    private func end(_ id: Int, within timeout: Duration) async -> Bool {
+        self.state.leave(id)
+        let patience = UInt64(max(0, timeout / .milliseconds(1)))
+        let deadline = self.now + patience
+        if await self.takeDown(id, drained: deadline - min(1000, patience / 10), by: deadline) { return true }
+        if let task = self.children[id]?.task {
+            Task(preferring: self.surroundings.tasks) {
+                await task.value
+                await self.remove(id)
+            }
+        }
+        return false
+    }
+
+    private func remove(_ id: Int) {
+        self.state.remove(id)
+        self.children[id] = nil
+    }
+
+    /// What is known of every child, in their order.
     package func reports() -> [StageReport] {
-        zip(self.state.children, self.children).map { known, child in
+        self.state.children.map { known in
             StageReport(
                 name: known.name, state: known.state, restarts: known.restarts, lastError: known.lastError, since: known.since,
-                facts: child.stage?.facts ?? [])
+                facts: self.children[known.id]?.stage?.facts ?? [])
         }
     }
 
@@ -70,10 +120,10 @@ package actor Supervisor {
     ///
     /// - Returns: false if the child does not run now.
     package func fail(_ name: String, with error: ForebayError) -> Bool {
-        guard let index = self.state.children.firstIndex(where: { $0.name == name }), self.state.children[index].state == .running,
-            self.children[index].injected == nil, let run = self.children[index].run
+        guard let known = self.state.child(name), known.state == .running, let child = self.children[known.id], child.injected == nil,
+            let run = child.run
         else { return false }
-        self.children[index].injected = error
+        self.children[known.id]?.injected = error
         run.cancel()
         return true
     }
@@ -88,44 +138,45 @@ package actor Supervisor {
         let drained = deadline - min(1000, patience / 10)
         for members in self.groups.reversed() {
             await withTaskGroup(of: Void.self) { group in
-                for index in members {
+                for id in members {
                     group.addTask(executorPreference: self.surroundings.tasks) {
-                        await self.takeDown(index, drained: drained, by: deadline)
+                        _ = await self.takeDown(id, drained: drained, by: deadline)
                     }
                 }
             }
         }
     }
 
-    /// The children in the order they were started, by groups.
+    /// The ids of the children in their order, by groups.
     private var groups: [[Int]] {
         var groups: [[Int]] = []
-        for index in self.children.indices {
-            if let group = self.children[index].group, let last = groups.last?.last, self.children[last].group == group {
-                groups[groups.count - 1].append(index)
+        for known in self.state.children {
+            let group = self.children[known.id]?.group
+            if let group, let last = groups.last?.last, self.children[last]?.group == group {
+                groups[groups.count - 1].append(known.id)
             } else {
-                groups.append([index])
+                groups.append([known.id])
             }
         }
         return groups
     }
 
-    private func takeDown(_ index: Int, drained: UInt64, by deadline: UInt64) async {
-        if let stage = self.children[index].stage {
+    /// - Returns: whether it has ended.
+    private func takeDown(_ id: Int, drained: UInt64, by deadline: UInt64) async -> Bool {
+        if let stage = self.children[id]?.stage {
             await self.bounded(until: drained) { await stage.drain() }
         }
-        self.children[index].run?.cancel()
-        self.children[index].task?.cancel()
-        if let task = self.children[index].task {
-            await self.bounded(until: deadline) { await task.value }
-        }
+        self.children[id]?.run?.cancel()
+        self.children[id]?.task?.cancel()
+        guard let task = self.children[id]?.task else { return true }
+        return await self.bounded(until: deadline) { await task.value }
     }
 
-    private func keepAlive(_ index: Int) async {
-        while !self.state.isStopping {
+    private func keepAlive(_ id: Int) async {
+        while !self.state.isEnding(id) {
             var failure: ForebayError?
             do {
-                try await self.runOnce(index)
+                try await self.runOnce(id)
             } catch let error as ForebayError {
                 failure = error
             } catch is CancellationError {
@@ -133,66 +184,72 @@ package actor Supervisor {
             } catch {
                 failure = ForebayError("stage_failed", recovery: .rewindAndRestart, "\(error)")
             }
-            failure = self.children[index].injected ?? failure
-            self.children[index].injected = nil
+            failure = self.children[id]?.injected ?? failure
+            self.children[id]?.injected = nil
             var generator = self.surroundings.chance.generator
-            let action = self.state.ended(index, error: failure, now: self.now, wall: self.wall, using: &generator)
-            guard await self.perform(action, index) else { return }
+            let action = self.state.ended(id, error: failure, now: self.now, wall: self.wall, using: &generator)
+            guard await self.perform(action, id) else { return }
         }
-        // The node began to stop while the child waited for its restart.
-        self.children[index].stage = nil
-        self.state.finished(index, wall: self.wall)
+        // It was told to end, or the node began to stop, while it waited for its restart.
+        self.children[id]?.stage = nil
+        self.state.finished(id, wall: self.wall)
     }
 
-    private func runOnce(_ index: Int) async throws {
+    private func runOnce(_ id: Int) async throws {
         let stage: any Stage
-        if let present = self.children[index].stage {
+        if let present = self.children[id]?.stage {
             stage = present
         } else {
-            stage = try await self.children[index].make()
-            self.children[index].stage = stage
+            guard let make = self.children[id]?.make else { return }
+            stage = try await make()
+            self.children[id]?.stage = stage
         }
-        if self.state.isStopping { return }
+        if self.state.isEnding(id) { return }
         let run = Task(preferring: stage.taskExecutor ?? self.surroundings.tasks) { try await stage.run() }
-        self.children[index].run = run
-        self.state.started(index, now: self.now, wall: self.wall)
+        self.children[id]?.run = run
+        self.state.started(id, now: self.now, wall: self.wall)
         try await run.value
     }
 
     /// - Returns: whether the child goes on.
-    private func perform(_ action: SupervisorState.Action, _ index: Int) async -> Bool {
-        let known = self.state.children[index]
+    private func perform(_ action: SupervisorState.Action, _ id: Int) async -> Bool {
+        guard let known = self.state[id] else { return false }
         let delay: Int
         switch action {
         case .finish:
-            self.children[index].stage = nil
+            self.children[id]?.stage = nil
             return false
         case .stayDown:
-            self.children[index].stage = nil
+            self.children[id]?.stage = nil
             self.logger.error("stage stopped for good", ["stage": known.name, "error": known.lastError ?? ""])
             return false
         case .runAgain(let after): delay = after
         case .replace(let after):
-            self.children[index].stage = nil
+            self.children[id]?.stage = nil
             delay = after
         }
-        self.children[index].restarts.increment()
+        self.children[id]?.restarts.increment()
         self.logger.warning(
             "stage failed, it will be restarted",
             ["stage": known.name, "error": known.lastError ?? "", "restarts": "\(known.restarts)", "after_ms": "\(delay)"])
-        // Cancelled only by shutdown, which the loop's condition sees.
+        // Cancelled only where it is to end, which the loop's condition sees.
         try? await self.surroundings.time.sleep(milliseconds: delay)
-        self.state.starting(index, wall: self.wall)
+        self.state.starting(id, wall: self.wall)
         return true
     }
 
     /// Waits for `body`, but not beyond the deadline: what hangs must not keep the node from ending.
-    private func bounded(until deadline: UInt64, _ body: @escaping @Sendable () async -> Void) async {
+    ///
+    /// - Returns: whether it has ended.
+    @discardableResult
+    private func bounded(until deadline: UInt64, _ body: @escaping @Sendable () async -> Void) async -> Bool {
         let (ended, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let time = self.surroundings.time
         let left = Int(clamping: deadline - min(deadline, self.now))
+        let hasEnded = Mutex(false)
         let work = Task(preferring: self.surroundings.tasks) {
             await body()
+            hasEnded.withLock { $0 = true }
             signal.finish()
         }
         let timer = Task(preferring: self.surroundings.tasks) {
@@ -203,5 +260,6 @@ package actor Supervisor {
         for await _ in ended {}
         work.cancel()
         timer.cancel()
+        return hasEnded.withLock { $0 }
     }
 }

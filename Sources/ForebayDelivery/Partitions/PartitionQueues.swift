@@ -150,6 +150,23 @@ struct PartitionQueues {
         self.remove(flight, place, &window)
     }
 
+    /// An event that is queued anywhere in it is not this partition's any more; its status says so already.
+    mutating func drop(_ flight: UInt32, of place: Int, in window: inout InFlightWindow) {
+        self.states[place].events.queued -= 1
+        // It may be gone from the ring before those behind it are sent.
+        if self.states[place].events.next == flight, flight != self.states[place].events.newest {
+            self.states[place].events.next = self.nextQueued(behind: flight, of: place, in: window)
+        }
+        self.remove(flight, place, &window)
+    }
+
+    /// - Returns: the newest, if none behind a flight is queued.
+    private func nextQueued(behind flight: UInt32, of place: Int, in window: InFlightWindow) -> UInt32 {
+        var next = window[flight].next
+        while next != self.states[place].events.newest, window[next].status != .queued { next = window[next].next }
+        return next
+    }
+
     @inline(__always)
     private mutating func unsend(_ flight: UInt32, _ place: Int, _ window: inout InFlightWindow) {
         self.states[place].events.outstanding -= 1

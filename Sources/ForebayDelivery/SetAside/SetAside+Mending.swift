@@ -55,7 +55,7 @@ extension SetAside {
             state.release(numbers)
             return taken
         }
-        await self.sync()
+        await self.flush()
         return taken
     }
 
@@ -87,7 +87,7 @@ extension SetAside {
         }
         self.change { $0.release(numbers) }
         self.closeTurn(turn, of: topic)
-        await self.sync()
+        await self.flush()
         return (moved, failure)
     }
 

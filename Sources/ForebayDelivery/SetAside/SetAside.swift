@@ -258,9 +258,6 @@ package final class SetAside: Sendable {
 
     func wakeDrain() { self.wake(.aside) }
 
-    /// What was settled is durable on return.
-    func sync() async { await self.log.sync() }
-
     // MARK: For the reader
 
     /// - Parameter wake: called when there may be more to read.
@@ -298,6 +295,12 @@ package final class SetAside: Sendable {
     func settle(_ number: UInt64, pass: UInt32, through position: UInt64) {
         self.change { $0.settle(number, pass: pass, through: position) }
     }
+
+    /// How far a unit is settled; none: it is not there.
+    func settled(_ number: UInt64) -> UInt64? { self.state.withLock { $0.units[number]?.settled } }
+
+    /// What is settled is so durably on return.
+    func flush() async { await self.log.syncCursors() }
 
     // MARK: Effects
 

@@ -44,6 +44,13 @@ package final class SetAsideSource: EventSource {
         self.setAside.settle(number, pass: pass, through: end.number)
     }
 
+    package func load(_ lane: Lane) -> UInt64? {
+        guard case .unit(let number, _) = lane else { return nil }
+        return self.setAside.settled(number)
+    }
+
+    package func flush() async { await self.setAside.flush() }
+
     /// Ends the reading; the stage that read has ended.
     package func close() {
         self.current.withLock { $0 }?.cancel()

@@ -10,6 +10,9 @@ struct InFlightWindow {
     private var flights = FlightRing()
     private var batches = BatchQueue()
     private var lanes: [LanePrefix] = []
+    /// Lanes that are not the source's any more, as long as anything of them is in flight; then they are given back.
+    private var closing: Set<Lane> = []
+    private var givenBack: [Lane] = []
     /// What a flight takes of the budget until the ring has room for others.
     private let flightCost: Int
     private var settledCount: UInt64 = 0
@@ -159,7 +162,10 @@ struct InFlightWindow {
             let end = self.lanes[index].advance(self.flights, &self.batches) { released += $0.cost - $0.batch.count * flightCost }
             self.released += released
             if let end { self.commit(Offset(lane: self.lanes[index].lane, number: end)) }
-            isEmptied = isEmptied || self.lanes[index].isEmpty
+            if self.lanes[index].isEmpty {
+                isEmptied = true
+                if self.closing.remove(self.lanes[index].lane) != nil { self.givenBack.append(self.lanes[index].lane) }
+            }
         }
         if isEmptied { self.lanes.removeAll { $0.isEmpty } }
         let before = self.flights.head
@@ -187,6 +193,55 @@ struct InFlightWindow {
     mutating func takeReleased() -> Int {
         defer { self.released = 0 }
         return self.released
+    }
+
+    // MARK: Lanes that come and go
+
+    /// A lane is not the source's any more. Its cursor goes no further than the first of its events that is queued; if it was lost, no
+    /// further than it stands.
+    mutating func close(_ lane: Lane, isLost: Bool) {
+        guard let index = self.lanes.firstIndex(where: { $0.lane == lane }) else { return self.givenBack.append(lane) }
+        self.closing.insert(lane)
+        if isLost { self.lanes[index].stop(at: self.lanes[index].head) }
+    }
+
+    var isClosing: Bool { !self.closing.isEmpty }
+
+    /// Flights that are queued, of lanes that are not the source's any more: whoever has them next sends them.
+    mutating func stopClosing() -> [UInt32] {
+        var queued: [UInt32] = []
+        for index in self.lanes.indices where self.closing.contains(self.lanes[index].lane) {
+            let found = self.flights(of: index, .queued)
+            if let first = found.first { self.lanes[index].stop(at: self.number(first)) }
+            queued += found
+        }
+        return queued
+    }
+
+    /// Flights of a lane that producers have.
+    func sentFlights(of lane: Lane) -> [UInt32] {
+        self.lanes.firstIndex { $0.lane == lane }.map { self.flights(of: $0, .sent) } ?? []
+    }
+
+    private func flights(of index: Int, _ status: Flight.Status) -> [UInt32] {
+        var found: [UInt32] = []
+        var next: UInt32? = self.lanes[index].isEmpty ? nil : self.lanes[index].first
+        while let batch = next {
+            let entry = self.batches[batch]
+            for number in max(entry.firstFlight, self.lanes[index].head)..<entry.endFlight {
+                let flight = UInt32(truncatingIfNeeded: number)
+                if self.flights[flight].status == status { found.append(flight) }
+            }
+            next = entry.next
+        }
+        return found
+    }
+
+    /// Lanes of which nothing is in flight any more.
+    mutating func takeGivenBack() -> [Lane] {
+        guard !self.givenBack.isEmpty else { return [] }
+        defer { self.givenBack = [] }
+        return self.givenBack
     }
 
     /// Events that are settled beyond the oldest flight, which holds the cursor.

@@ -12,6 +12,8 @@ struct LanePrefix {
     private(set) var head: UInt64
     /// All of it is settled: it has no batch in flight.
     private(set) var isEmpty = false
+    /// The first flight that is not to be settled here any more: the cursor goes no further.
+    private(set) var stop: UInt64 = .max
 
     init(_ lane: Lane, batch: UInt32, in batches: BatchQueue) {
         self.lane = lane
@@ -24,6 +26,11 @@ struct LanePrefix {
         self.last = batch
     }
 
+    /// Its cursor goes no further than a flight, or where it stands.
+    mutating func stop(at flight: UInt64) {
+        self.stop = min(self.stop, max(self.head, flight))
+    }
+
     /// Moves over what is settled.
     ///
     /// - Parameter whole: called with each batch that is settled whole; it is let go of afterwards.
@@ -34,8 +41,8 @@ struct LanePrefix {
             let entry = batches[self.first]
             let before = self.head
             while self.head < entry.endFlight, flights[UInt32(truncatingIfNeeded: self.head)].status == .settled { self.head += 1 }
-            guard self.head == entry.endFlight else { return self.head == before ? end : entry.place(of: self.head) }
-            end = entry.batch.end
+            end = self.end(of: entry, from: before) ?? end
+            guard self.head == entry.endFlight else { return end }
             whole(entry)
             batches.remove(self.first)
             guard let next = entry.next else {
@@ -46,5 +53,12 @@ struct LanePrefix {
             self.head = batches[next].firstFlight
         }
         return end
+    }
+
+    /// One past the last event that the cursor may pass in a batch, if it passes any.
+    private func end(of entry: BatchQueue.Entry, from before: UInt64) -> UInt64? {
+        let reached = min(self.head, self.stop)
+        guard reached > before else { return nil }
+        return reached == entry.endFlight ? entry.batch.end : entry.place(of: reached)
     }
 }

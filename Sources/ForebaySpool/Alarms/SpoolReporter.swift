@@ -123,7 +123,9 @@ final class SpoolReporter: Sendable {
     /// - Returns: whether anything of it was told now.
     private func tell(_ missing: MissingRange, count: ((Range<UInt64>) -> UInt64)?) -> Bool {
         var isTold = false
-        for var part in self.untold(missing) {
+        var parts = self.untold(missing)
+        while !parts.isEmpty {
+            var part = parts.removeFirst()
             if let count { part.events = min(part.events, count(part.sequences)) }
             guard part.events > 0 else {
                 self.logger.warning(
@@ -131,11 +133,19 @@ final class SpoolReporter: Sendable {
                 continue
             }
             part.noticedAt = self.time.wallMilliseconds
+            // Counting takes time, and another reader on another thread may have met the same meanwhile.
             let told = part
-            self.state.withLock { state in
+            let untold = self.state.withLock { state -> [MissingRange]? in
+                let left = told.parts(without: state.known.missing + state.known.acknowledged)
+                guard left.map(\.sequences) == [told.sequences] else { return left }
                 state.known.add(told)
                 state.known.losses += 1
                 state.unsaved.add(from: told.unit == nil ? told.sequences.lowerBound : nil, unit: told.unit, now: self.now)
+                return nil
+            }
+            if let untold {
+                parts = untold + parts
+                continue
             }
             isTold = true
             self.metrics.corruption.increment()

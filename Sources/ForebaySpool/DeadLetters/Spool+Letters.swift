@@ -28,7 +28,7 @@ extension Spool {
             }
             self.charge(removed.takeGrowth())
         }
-        await self.tidy()
+        await self.syncCursors()
     }
 
     /// Letters that are there.

@@ -180,12 +180,9 @@ package final class SetAsideLog: Sendable {
         try Folder(disk).entries(directory)
     }
 
-    /// What was settled and ended is durable on return, but where the disk has no room for it.
-    package func sync() async { await self.tidy() }
-
-    /// What the keeper does some 100 ms after a cursor moved, at once.
-    func tidy() async {
-        await self.opened?.spool.tidy()
+    /// What was settled and ended is durable on return, but where the disk has no room for it; and not only within 100 ms.
+    package func syncCursors() async {
+        await self.opened?.spool.syncCursors()
     }
 
     private var opened: Store? { self.store.withLock { $0 } }

@@ -62,9 +62,15 @@ package final class MemorySource: EventSource {
         for waiter in waiters { waiter.resume() }
     }
 
+    package func load(_ lane: Lane) -> UInt64? { lane == .spool(self.spool) ? self.cursor.number : nil }
+
+    package func flush() async {}
+
     package var cursor: Offset { Offset(lane: .spool(self.spool), number: self.state.withLock { $0.cursor }) }
     package var lag: UInt64 { self.state.withLock { $0.next - $0.cursor } }
     package var commits: [UInt64] { self.state.withLock { $0.commits } }
+
+    package var keepsAhead: Bool { true }
 
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {
         self.state.withLock { $0.ahead = (ahead, isFinal) }

@@ -124,6 +124,9 @@ private struct WatchedSource: EventSource {
     }
 
     func commit(through end: Offset) throws(ForebayError) { try self.inner.commit(through: end) }
+    func load(_ lane: Lane) -> UInt64? { self.inner.load(lane) }
+    func flush() async { await self.inner.flush() }
+    var keepsAhead: Bool { self.inner.keepsAhead }
     func keep(_ ahead: SettledAhead, isFinal: Bool) { self.inner.keep(ahead, isFinal: isFinal) }
     var cursor: Offset { self.inner.cursor }
     var lag: UInt64 { self.inner.lag }
