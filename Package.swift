@@ -50,6 +50,7 @@ let package = Package(
         library("ForebayIngest", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayHTTP"]),
         library("ForebayBuffer", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool"]),
         library("ForebayForward", ["ForebayCore", "ForebayDelivery"]),
+        library("ForebayMirror", ["ForebayCore", "ForebayDelivery"]),
 
         library("ForebayAdmin", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayHTTP"]),
         library("ForebayConfig", ["ForebayCore", "ForebayTelemetry", "ForebayKafka", "ForebayYAML", "ForebayIngest"]),
@@ -57,7 +58,8 @@ let package = Package(
             "ForebayRuntime",
             [
                 "ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP", "ForebayDelivery",
-                "ForebayIngest", "ForebayBuffer", "ForebayForward", "ForebayAdmin", "ForebayConfig",
+                "ForebayIngest", "ForebayBuffer", "ForebayForward", "ForebayMirror", "ForebayAdmin",
+                "ForebayConfig",
             ]),
         .executableTarget(
             name: "forebay",

@@ -198,7 +198,7 @@ package final class Spool: Sendable {
 
     // MARK: Cursors
 
-    /// Opens a stage's cursor on a route. One that was never there begins at the oldest event on disk.
+    /// Opens a stage's cursor on a route. One that was never there begins at the oldest event on disk, or behind the last.
     ///
     /// Another cursor that counted the route's events, as those of a former name, parts with them, and has to be asked for anew. So at a
     /// start all are opened before any is used.
@@ -206,8 +206,11 @@ package final class Spool: Sendable {
     /// - Parameters:
     ///   - name: `forward/orders`.
     ///   - formerly: the names of cursors that it takes over from, if they are there.
-    package func cursor(_ name: String, route: RouteID, formerly: [String] = []) async throws(ForebayError) -> SpoolCursor {
-        try await self.keeper.cursor(name, route, formerly: formerly)
+    ///   - beginning: where a new one begins.
+    package func cursor(
+        _ name: String, route: RouteID, formerly: [String] = [], beginning: CursorBeginning = .oldest
+    ) async throws(ForebayError) -> SpoolCursor {
+        try await self.keeper.cursor(name, route, formerly: formerly, beginning)
     }
 
     /// All cursors, those of routes that are not configured any more, too.

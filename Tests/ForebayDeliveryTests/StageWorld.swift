@@ -100,7 +100,7 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
             self.setAside, executor: self.threads.wait.executor(), readAheadBytes: 1 << 20, surroundings: surroundings)
         func stage(_ way: DeliveryWay, _ source: any EventSource, _ waiters: DeliveryWaiters, _ world: StageWorld.Parts) -> DeliveryEngine {
             DeliveryEngine(
-                way, route: world.route, source: source, producers: world.cluster, properties: properties, deadLetters: world.letters,
+                way, of: DeliveryName(.forward, of: world.route), source: source, producers: world.cluster, properties: properties, deadLetters: world.letters,
                 setAside: world.setAside, waiters: waiters, budget: setting.budget, settings: setting.configuration, loop: world.loop,
                 metrics: world.registry, surroundings: surroundings)
         }

@@ -40,7 +40,7 @@ struct LetterWorkTests {
             guard room.isThere.load(ordering: .relaxed) else { throw ForebayError(.spoolFull, recovery: .retry, "no room") }
             return try open(path, .setAside)
         }
-        let target = LetterTarget(name: DeliveryName(.forward, of: "r"), letters: letters, setAside: .undelivered("r", log))
+        let target = LetterTarget(name: DeliveryName(.forward, of: "r"), letters: letters, setAside: .undelivered(DeliveryName(.forward, of: "r"), log))
         var selection = LetterSelection()
         selection.ids = ["id-1", "id-2", "id-7"]
         let work = LetterWork(action: .replay, selection: selection, now: WallClock.milliseconds)

@@ -130,10 +130,10 @@ struct RemovedRoutesTests {
         try await self.leave("b", aside: 3, dead: 2)
         let storage = try NodeStorage.open(try self.configuration(["a"]), metrics: MetricsRegistry())
         if place == 0 {
-            let cursor = try #require(storage.spool.allCursors.first { $0.route == "b" })
+            let cursor = try #require(storage.spool.allCursors.first { $0.delivery.route == "b" })
             cursor.move(to: storage.spool.durableEnd, settled: 3)
         } else {
-            try await storage.spool.giveUp(try #require(storage.spool.allCursors.first { $0.route == "b" }))
+            try await storage.spool.giveUp(try #require(storage.spool.allCursors.first { $0.delivery.route == "b" }))
         }
         await storage.close()
         if place == 2 {

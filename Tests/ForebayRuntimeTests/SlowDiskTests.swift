@@ -3,6 +3,7 @@ import ForebayConfig
 import ForebayKafka
 import ForebaySpool
 import ForebayTestKit
+import ForebayCore
 import Foundation
 import Testing
 
@@ -42,7 +43,7 @@ struct SlowDiskTests {
         }
         let disk = FaultDisk()
         try await NodeFixture.run(configured: configuration, disk: disk) { node in
-            func place(_ route: String) -> UInt64? { node.storage.spool.allCursors.first { $0.route == route }?.sequence }
+            func place(_ route: String) -> UInt64? { node.storage.spool.allCursors.first { $0.delivery.route == route }?.sequence }
             // The one that is idle has passed what is not its own; the other has as much in memory as it may, and waits.
             #expect(await eventually { place("b") == 30 })
             #expect(try await NodeFixture.ask(node.ingestAddress, "/v1/topics/b?ack=kafka", body: "before").status == 200)

@@ -1,3 +1,4 @@
+package import ForebayCore
 package import ForebayTelemetry
 
 /// What is done with what is set aside, and of which units.
@@ -11,7 +12,7 @@ package struct AsideSelection: Sendable, Equatable {
         package var done: String { self == .remove ? "removed" : "moved" }
     }
 
-    /// Of this route alone; none: of all.
+    /// Of this route, or stage of it, alone; none: of all.
     package var route: String?
     /// None: of all topics.
     package var topic: String?
@@ -64,13 +65,13 @@ package struct AsideSelection: Sendable, Equatable {
 /// What was done with what is set aside, or would be.
 package struct AsideOutcome: Sendable, Equatable {
     package struct Unit: Sendable, Equatable {
-        package let route: String
+        package let delivery: DeliveryName
         package let unit: String
         package let code: String
         package let events: UInt64
 
-        package init(route: String, unit: String, code: String, events: UInt64) {
-            (self.route, self.unit, self.code, self.events) = (route, unit, code, events)
+        package init(delivery: DeliveryName, unit: String, code: String, events: UInt64) {
+            (self.delivery, self.unit, self.code, self.events) = (delivery, unit, code, events)
         }
     }
 
@@ -95,7 +96,7 @@ package struct AsideOutcome: Sendable, Equatable {
             $0.array("units") { json in
                 for unit in self.units.prefix(Self.unitLimit) {
                     json.object {
-                        $0.field("route", unit.route)
+                        $0.field("delivery", unit.delivery.description)
                         $0.field("unit", unit.unit)
                         $0.field("code", unit.code)
                         $0.field("events", unit.events)

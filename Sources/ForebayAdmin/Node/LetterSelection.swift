@@ -56,8 +56,7 @@ package struct LetterSelection: Sendable, Equatable {
         switch name {
         case "delivery":
             guard !value.isEmpty else { throw Fault(parameter: name, wanted: "a route, or ROUTE/STAGE") }
-            // A route of an earlier version may have a slash in its name.
-            self.delivery = DeliveryName(value) ?? DeliveryName(.forward, of: value)
+            self.delivery = DeliveryName(name: value)
         case "number":
             for part in value.split(separator: ",", omittingEmptySubsequences: false) { self.numbers.append(try Self.range(part)) }
         case "id": self.ids.insert(value)

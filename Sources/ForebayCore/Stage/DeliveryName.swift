@@ -22,6 +22,9 @@ package struct DeliveryName: Hashable, Sendable, Comparable, CustomStringConvert
         self.init(stage, of: route)
     }
 
+    /// As somebody calls it. A route of an earlier version may have a slash in its name.
+    package init(name text: String) { self = DeliveryName(text) ?? DeliveryName(.forward, of: text) }
+
     package var description: String { self.joined(by: "/") }
 
     // MARK: The cursor, and the child of the supervisor: `forward/orders`

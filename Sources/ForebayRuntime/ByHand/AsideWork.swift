@@ -7,7 +7,7 @@ import ForebayTelemetry
 
 /// What of one log is set aside, as an operator names it.
 struct AsideTarget: Sendable {
-    let route: String
+    let name: DeliveryName
     let setAside: SetAside
 }
 
@@ -28,7 +28,7 @@ struct AsideWork: Sendable {
             do throws(ForebayError) {
                 let (taken, failure) = try await self.run(meant, target)
                 outcome.units += taken.map {
-                    AsideOutcome.Unit(route: target.route, unit: $0.key.description, code: $0.code, events: $0.events)
+                    AsideOutcome.Unit(delivery: target.name, unit: $0.key.description, code: $0.code, events: $0.events)
                 }
                 if !self.selection.isDryRun, self.isLogged { self.tell(taken, target) }
                 if let failure { throw failure }
@@ -65,7 +65,7 @@ struct AsideWork: Sendable {
             Logger(label: "setaside").warning(
                 "events that were set aside are \(self.action.done) by command",
                 [
-                    "route": target.route, "unit": unit.key.description, "events": "\(unit.events)",
+                    "route": target.name.description, "unit": unit.key.description, "events": "\(unit.events)",
                     "positions": "\(unit.positions.lowerBound)-\(unit.positions.upperBound - 1)", "to": to,
                 ], folds: false)
         }

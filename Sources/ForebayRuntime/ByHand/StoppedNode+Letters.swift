@@ -45,7 +45,7 @@ extension StoppedNode {
         for name in names {
             let letters = try folder.deadLetters(name.folder)
             let log = action == .replay ? try folder.setAside(name.folder) : nil
-            let setAside = log.map { SetAside.undelivered(name.description, $0) }
+            let setAside = log.map { SetAside.undelivered(name, $0) }
             let work = LetterWork(action: action, selection: selection, now: outcome.asOf)
             let target = LetterTarget(name: name, letters: letters, setAside: setAside)
             let result: Result<Void, ForebayError>

@@ -5,53 +5,60 @@ import ForebayDelivery
 import ForebayForward
 import ForebayIngest
 import ForebayKafka
+import ForebayMirror
 import ForebayNet
 import ForebaySpool
 import ForebayTelemetry
 
-/// One route of a node: where its events come from, what of it is set aside, and the two stages that deliver both.
-struct NodeRoute: Sendable {
-    let name: String
+/// One delivery of a route to a Kafka cluster, a forward or a mirror: where its events come from, what of it is set aside, and the two
+/// stages that deliver both.
+struct KafkaDelivery: Sendable {
+    let target: DeliveryTarget
     let source: SpoolSource
-    let setAside: NodeSetAside
+    let setAside: DeliverySetAside
     let cursor: SpoolCursor
-    private let deadLetters: DeadLetters
+    let deadLetters: DeadLetters
     private let properties: KafkaProperties
     private let bounds: DeliverySettings
+
+    var name: DeliveryName { self.target.name }
 
     static func all(
         _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop, _ metrics: MetricsRegistry,
         isolation: isolated (any Actor)? = #isolation
-    ) async throws -> [String: NodeRoute] {
+    ) async throws -> [DeliveryName: KafkaDelivery] {
+        let targets = configuration.routes.flatMap(\.deliveries)
         // All before any is used: a cursor that counted the events of a name that is in use again is another one afterwards.
-        for route in configuration.routes { _ = try await Self.cursor(route, storage) }
-        var routes: [String: NodeRoute] = [:]
-        for route in configuration.routes {
-            routes[route.name] = try NodeRoute(route, await Self.cursor(route, storage), configuration, storage, loop)
-            routes[route.name]?.register(metrics)
+        for target in targets { _ = try await Self.cursor(target, storage) }
+        var deliveries: [DeliveryName: KafkaDelivery] = [:]
+        for target in targets {
+            let delivery = try KafkaDelivery(target, await Self.cursor(target, storage), configuration, storage, loop)
+            delivery.register(metrics)
+            deliveries[target.name] = delivery
         }
-        NodeSetAside.order(routes.mapValues(\.setAside), configuration)
-        let all = Array(routes.values)
+        DeliverySetAside.order(deliveries, configuration)
+        let all = Array(deliveries.values)
         metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {
             all.compactMap(\.source.oldestAge).max() ?? 0
         }
-        return routes
+        return deliveries
     }
 
-    private static func cursor(_ route: RouteConfiguration, _ storage: NodeStorage) async throws(ForebayError) -> SpoolCursor {
+    /// A route has its forward from its first event on. Whatever comes to it later begins with what comes from then on.
+    private static func cursor(_ target: DeliveryTarget, _ storage: NodeStorage) async throws(ForebayError) -> SpoolCursor {
         try await storage.spool.cursor(
-            DeliveryName(.forward, of: route.name).cursor, route: RouteID(name: route.name),
-            formerly: route.formerly.map { DeliveryName(.forward, of: $0).cursor })
+            target.name.cursor, route: RouteID(name: target.name.route), formerly: target.formerly.map(\.cursor),
+            beginning: target.name.stage == .forward ? .oldest : .end)
     }
 
     private init(
-        _ route: RouteConfiguration, _ cursor: SpoolCursor, _ configuration: ForebayConfiguration, _ storage: NodeStorage,
-        _ loop: EventLoop
+        _ target: DeliveryTarget, _ cursor: SpoolCursor, _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop
     ) throws {
-        guard let cluster = configuration.clusters[route.forward.to], let letters = storage.deadLetters[route.name],
-            let log = storage.setAside[route.name]
-        else { preconditionFailure("a route without its parts: the configuration was not checked") }
-        self.name = route.name
+        let name = target.name
+        guard let cluster = configuration.clusters[target.cluster], let letters = storage.deadLetters[name],
+            let log = storage.setAside[name]
+        else { preconditionFailure("a delivery without its parts: the configuration was not checked") }
+        self.target = target
         self.deadLetters = letters
         self.properties = KafkaProperties(
             client: cluster.properties, producer: cluster.producer, secretFiles: cluster.secretFiles)
@@ -65,47 +72,46 @@ struct NodeRoute: Sendable {
             configuration: ForebayBuffer.BufferConfiguration(
                 readAheadBytes: readAhead, windowBytes: configuration.delivery.window), surroundings: .real, ahead: ahead)
         let (properties, bounds) = (self.properties, self.bounds)
-        self.setAside = NodeSetAside(
-            logs: ((storage.formerSetAside[route.name] ?? []) + [(route.name, log)]).map { name, log in
-                let setAside = SetAside(route: name, log: log, properties: properties, configuration: bounds, surroundings: .real)
-                return NodeSetAside.Log(
+        self.setAside = DeliverySetAside(
+            logs: ((storage.formerSetAside[name] ?? []) + [(name, log)]).map { name, log in
+                let setAside = SetAside(
+                    route: name.description, log: log, properties: properties, configuration: bounds, surroundings: .real)
+                return DeliverySetAside.Log(
                     name: name, setAside: setAside,
                     source: SetAsideSource(
                         setAside, executor: storage.threads.wait.executor(), readAheadBytes: readAhead, surroundings: .real))
             })
     }
 
-    /// Starts the stages: one delivers what comes from the spool, the others drain what is set aside, one for each log.
+    // MARK: Its stages
+
+    /// Starts them: one delivers what comes from the spool, the others drain what is set aside, one for each log.
+    ///
+    /// - Parameter waiters: who asked to wait for the main Kafka.
     func start(
         _ supervisor: Supervisor, _ waiters: DeliveryWaiters, _ budget: DeliveryBudget, _ loop: EventLoop, _ metrics: MetricsRegistry
     ) async {
-        await supervisor.start(DeliveryName(.forward, of: self.name).cursor, group: "delivery") {
-            self.stage(.direct, self.source, self.setAside.own, waiters, budget, loop, metrics)
-        }
-        // Whoever asked to wait for Kafka was answered when the event was set aside.
+        // Whoever asked to wait for Kafka was answered when the event was set aside, and does not wait for a copy.
         let nobody = DeliveryWaiters(limit: 0)
+        await supervisor.start(DeliveryWay.direct.child(of: self.name), group: "delivery") {
+            self.stage(.direct, self.source, self.setAside.own, self.name.stage == .forward ? waiters : nobody, budget, loop, metrics)
+        }
         for log in self.setAside.logs {
-            await supervisor.start("setaside/\(log.name)", group: "delivery") {
+            await supervisor.start(DeliveryWay.aside.child(of: log.name), group: "delivery") {
                 self.stage(.aside, log.source, log, nobody, budget, loop, metrics)
             }
         }
     }
 
     private func stage(
-        _ way: DeliveryWay, _ source: any EventSource, _ log: NodeSetAside.Log, _ waiters: DeliveryWaiters, _ budget: DeliveryBudget,
+        _ way: DeliveryWay, _ source: any EventSource, _ log: DeliverySetAside.Log, _ waiters: DeliveryWaiters, _ budget: DeliveryBudget,
         _ loop: EventLoop, _ metrics: MetricsRegistry
-    ) -> ForwardStage {
-        ForwardStage(
-            DeliveryEngine(
-                way, route: log.name, source: source, producers: KafkaProducers(loop: loop), properties: self.properties,
-                deadLetters: self.deadLetters, setAside: log.setAside, waiters: waiters, budget: budget, settings: self.bounds,
-                loop: loop, metrics: metrics, surroundings: .real))
-    }
-
-    /// What ingest asks before it takes further topics.
-    var settled: UnsettledTopics.Settled {
-        let (source, setAside) = (self.source, self.setAside)
-        return UnsettledTopics.Settled(end: { source.cursor.number }, setAside: { setAside.topics })
+    ) -> any Stage {
+        let engine = DeliveryEngine(
+            way, of: log.name, source: source, producers: KafkaProducers(loop: loop), properties: self.properties,
+            deadLetters: self.deadLetters, setAside: log.setAside, waiters: waiters, budget: budget, settings: self.bounds,
+            loop: loop, metrics: metrics, surroundings: .real)
+        return self.name.stage == .mirror ? MirrorStage(engine) : ForwardStage(engine)
     }
 
     /// Ends the reading; the stages that read have ended.
@@ -114,21 +120,22 @@ struct NodeRoute: Sendable {
         for log in self.setAside.logs { log.source.close() }
     }
 
+    // MARK: What is seen of it
+
     static let lagHelp = "Events accepted and not settled yet."
     static let setAsideHelp = "Events set aside because they can't be delivered now."
 
     private func register(_ metrics: MetricsRegistry) {
-        let (source, setAside) = (self.source, self.setAside)
-        func gauge(_ name: String, _ help: String, stage: String? = nil, _ value: @escaping @Sendable () -> Double) {
-            if let stage {
-                metrics.gauge(name, help: help, labels: ["stage": stage, "route": self.name], read: value)
+        let (source, setAside, name) = (self.source, self.setAside, self.name)
+        func gauge(_ metric: String, _ help: String, way: String? = nil, _ value: @escaping @Sendable () -> Double) {
+            if let way {
+                metrics.gauge(metric, help: help, labels: ["stage": name.stage.rawValue, "route": name.route, "way": way], read: value)
             } else {
-                metrics.gauge(name, help: help, labels: ["route": self.name], read: value)
+                metrics.gauge(metric, help: help, labels: ["stage": name.stage.rawValue, "route": name.route], read: value)
             }
         }
-        let lag = ("forebay_delivery_lag_events", Self.lagHelp)
-        gauge(lag.0, lag.1, stage: "forward") { Double(source.waiting) }
-        gauge(lag.0, lag.1, stage: "setaside") { Double(setAside.events) }
+        gauge("forebay_delivery_lag_events", Self.lagHelp, way: "direct") { Double(source.waiting) }
+        gauge("forebay_delivery_lag_events", Self.lagHelp, way: "aside") { Double(setAside.events) }
         gauge("forebay_set_aside_events", Self.setAsideHelp) { Double(setAside.events) }
         gauge("forebay_set_aside_bytes", "Bytes of the events set aside, about.") { Double(setAside.bytes) }
         gauge("forebay_set_aside_units", "Topics, or single partitions, of which events are set aside.") { Double(setAside.unitCount) }
@@ -144,5 +151,14 @@ extension DeliverySettings {
         self.partitionWindow = delivery.partitionWindow
         self.partitionPatience = delivery.partitionPatienceMilliseconds
         self.retryLimit = delivery.retryMilliseconds
+    }
+}
+
+extension UnsettledTopics.Settled {
+    /// What ingest asks before it takes further topics: a topic counts as long as one of the route's deliveries has something of it.
+    init(_ deliveries: [KafkaDelivery]) {
+        self.init(
+            end: { deliveries.lazy.map(\.source.cursor.number).min() ?? 0 },
+            setAside: { deliveries.reduce(into: []) { $0.formUnion($1.setAside.topics) } })
     }
 }

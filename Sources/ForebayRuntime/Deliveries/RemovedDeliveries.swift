@@ -7,18 +7,15 @@ import ForebaySpool
 import ForebayTelemetry
 import Synchronization
 
-/// What routes that are not configured any more still have on disk: each holds it until it is back, taken over, or given up by command. It
-/// lives on a thread that may wait for the disk.
-actor RemovedRoutes {
-    /// One stage of a route.
+/// What deliveries that are not configured any more still have on disk: each holds it until it is back, taken over, or given up by command.
+/// It lives on a thread that may wait for the disk.
+actor RemovedDeliveries {
     private struct Delivery: Sendable {
+        let name: DeliveryName
         /// What the log of dead letters had when it was looked at: some may be removed since.
         let letterBytes: Int
-        let route: String
-        let stage: String
         /// None: there is none, or what it held was given up.
         var cursor: SpoolCursor?
-        /// Of the stage that has them.
         let logs: SideLogs?
         let oldestAcceptedAt: Int64?
         /// Bytes of the side logs, as they were found; nobody adds to them.
@@ -29,73 +26,69 @@ actor RemovedRoutes {
     private let executor: any SerialExecutor
     private let storage: NodeStorage
     private let data: DataFolderLogs
-    private let configured: Set<String>
+    private let configured: Set<DeliveryName>
     /// Which routes deliver what they left under former names, by those.
-    private let successors: [String: String]
+    private let successors: [DeliveryName: DeliveryName]
     private let deliveries: Mutex<[Delivery]>
     /// When what they have was found, monotonic, in ns: nothing of it is delivered, so the oldest of it stays that.
     private let foundAt = MonotonicClock.nanoseconds
     private let logger = Logger(label: "node")
-    private var leaving: Set<String> = []
+    private var leaving: Set<DeliveryName> = []
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
-    /// The stage that every route has, and whose the side logs are.
-    static let forward = "forward"
-
-    /// After all routes have their cursors. The log says at each start what is there; a cursor that holds nothing is given up here: nothing
-    /// can be added to it while its route is gone.
+    /// After all deliveries have their cursors. The log says at each start what is there; a cursor that holds nothing is given up here: nothing
+    /// is added for it.
     static func find(
         _ configuration: ForebayConfiguration, _ storage: NodeStorage, isolation: isolated (any Actor)? = #isolation
-    ) async throws(ForebayError) -> RemovedRoutes {
-        let configured = Set(configuration.routes.map(\.name))
+    ) async throws(ForebayError) -> RemovedDeliveries {
+        let configured = Set(configuration.routes.flatMap(\.deliveries).map(\.name))
         let data = storage.data
         var deliveries: [Delivery] = []
         var logs = storage.removed
-        func add(_ route: String, _ stage: String, _ cursor: SpoolCursor?, _ logs: SideLogs?) throws(ForebayError) {
+        func add(_ name: DeliveryName, _ cursor: SpoolCursor?, _ logs: SideLogs?) throws(ForebayError) {
             deliveries.append(
                 Delivery(
-                    letterBytes: logs?.deadLetters.byteCount ?? 0, route: route, stage: stage, cursor: cursor, logs: logs,
+                    name: name, letterBytes: logs?.deadLetters.byteCount ?? 0, cursor: cursor, logs: logs,
                     oldestAcceptedAt: try cursor.flatMap { cursor throws(ForebayError) in try storage.spool.oldestAcceptedAt(of: cursor) },
-                    setAsideBytes: logs?.setAside == nil ? 0 : try data.folder(.setAside, route).size(),
-                    deadLetterBytes: logs == nil ? 0 : try data.folder(.deadLetters, route).size()))
+                    setAsideBytes: logs?.setAside == nil ? 0 : try data.folder(.setAside, name.folder).size(),
+                    deadLetterBytes: logs == nil ? 0 : try data.folder(.deadLetters, name.folder).size()))
         }
-        let held = try await storage.spool.removedCursors { configured.contains($0.route) && $0.stage == Self.forward }
-        for cursor in held {
-            try add(cursor.route, cursor.stage, cursor, cursor.stage == Self.forward ? logs.removeValue(forKey: cursor.route) : nil)
+        for cursor in try await storage.spool.removedCursors({ configured.contains($0.delivery) }) {
+            try add(cursor.delivery, cursor, logs.removeValue(forKey: cursor.delivery))
         }
-        // One that has come to be empty is nowhere: its files are small, and the next route of the name uses them.
-        for (route, logs) in logs where logs.setAsideEvents > 0 || logs.deadLetters.count > 0 { try add(route, Self.forward, nil, logs) }
-        let routes = RemovedRoutes(storage, data, configured, deliveries)
-        routes.tell()
-        return routes
+        // One that has come to be empty is nowhere: its files are small, and the next delivery of the name uses them.
+        for (name, logs) in logs where logs.setAsideEvents > 0 || logs.deadLetters.count > 0 { try add(name, nil, logs) }
+        let removed = RemovedDeliveries(storage, data, configured, deliveries)
+        removed.tell()
+        return removed
     }
 
-    private init(_ storage: NodeStorage, _ data: DataFolderLogs, _ configured: Set<String>, _ deliveries: [Delivery]) {
+    private init(_ storage: NodeStorage, _ data: DataFolderLogs, _ configured: Set<DeliveryName>, _ deliveries: [Delivery]) {
         self.executor = storage.threads.wait.executor()
         self.storage = storage
         self.data = data
         self.configured = configured
-        let former = storage.formerSetAside.flatMap { route, logs in logs.map { ($0.name, route) } }
+        let former = storage.formerSetAside.flatMap { name, logs in logs.map { ($0.name, name) } }
         self.successors = Dictionary(former) { first, _ in first }
-        self.deliveries = Mutex(deliveries.sorted { ($0.route, $0.stage) < ($1.route, $1.stage) })
+        self.deliveries = Mutex(deliveries.sorted { $0.name < $1.name })
     }
 
     private nonisolated func tell() {
         for held in self.holdings where held.isWaited {
             self.logger.error(
-                "a route that is no longer configured still has events; they are kept and hold disk space: "
-                    + Culprit.removedAdvice(held.route),
+                "a \(held.name.stage == .forward ? "route" : held.name.stage.rawValue) that is no longer configured still has events; they are "
+                    + "kept and hold disk space: " + Culprit.removedAdvice(held.name),
                 [
-                    "route": held.route, "stage": held.stage, "events": "\(held.lagEvents)", "set_aside": "\(held.setAsideEvents)",
-                    "dead_letters": "\(held.deadLetters)", "spool_bytes": "\(held.spoolBytes)",
+                    "route": held.name.route, "stage": held.name.stage.rawValue, "events": "\(held.lagEvents)",
+                    "set_aside": "\(held.setAsideEvents)", "dead_letters": "\(held.deadLetters)", "spool_bytes": "\(held.spoolBytes)",
                 ])
         }
     }
 
     // MARK: What is there
 
-    nonisolated var names: Set<String> { Set(self.deliveries.withLock { $0.map(\.route) }) }
+    nonisolated var names: [DeliveryName] { self.deliveries.withLock { $0.map(\.name) } }
 
     /// Without waiting for the disk.
     nonisolated var holdings: [RouteHolding] { self.deliveries.withLock { $0 }.map(self.holding) }
@@ -104,7 +97,7 @@ actor RemovedRoutes {
         let held = delivery.cursor.map(self.storage.spool.held)
         let deadLetterBytes = max(0, delivery.deadLetterBytes - delivery.letterBytes + (delivery.logs?.deadLetters.byteCount ?? 0))
         return RouteHolding(
-            route: delivery.route, stage: delivery.stage, isConfigured: false, cursor: delivery.cursor?.sequence,
+            name: delivery.name, isConfigured: false, cursor: delivery.cursor?.sequence,
             lagEvents: delivery.cursor.map(self.storage.spool.lag) ?? 0, setAsideEvents: delivery.logs?.setAsideEvents ?? 0,
             deadLetters: delivery.logs?.deadLetters.count ?? 0, spoolBytes: held?.bytes ?? 0, setAsideBytes: delivery.setAsideBytes,
             deadLetterBytes: deadLetterBytes, freedBytes: (held?.bytesAlone ?? 0) + delivery.setAsideBytes + deadLetterBytes)
@@ -119,7 +112,7 @@ actor RemovedRoutes {
                 units: delivery.logs?.setAside?.units.count { $0.end > $0.settled } ?? 0, events: held.setAsideEvents,
                 bytes: held.setAsideEvents == 0 ? 0 : held.setAsideBytes)
             return RouteStatus(
-                route: held.route, stage: held.stage, cluster: nil, state: "removed",
+                route: held.name.route, stage: held.name.stage.rawValue, cluster: nil, state: "removed",
                 cursor: held.cursor ?? self.storage.spool.durableEnd, lagEvents: held.lagEvents,
                 oldestEventAgeSeconds: delivery.oldestAcceptedAt.map(self.age), deadLetters: held.deadLetters, setAside: setAside,
                 heldBytes: held.spoolBytes + held.setAsideBytes + held.deadLetterBytes)
@@ -130,85 +123,115 @@ actor RemovedRoutes {
         WaitingSince(acceptedAt: acceptedAt, seenAt: self.foundAt).seconds(at: Surroundings.real.time)
     }
 
-    nonisolated func logs(of route: String) -> SideLogs? {
-        self.deliveries.withLock { $0.first { $0.route == route && $0.logs != nil }?.logs }
+    nonisolated func logs(of name: DeliveryName) -> SideLogs? {
+        self.deliveries.withLock { $0.first { $0.name == name }?.logs }
     }
 
     nonisolated func register(_ metrics: MetricsRegistry) {
-        for route in self.names {
-            let held = { @Sendable in self.holdings.filter { $0.route == route } }
+        for name in self.names {
+            let held = { @Sendable in self.holdings.first { $0.name == name } }
+            let (stage, route) = (name.stage.rawValue, name.route)
             metrics.gauge(
-                "forebay_delivery_lag_events", help: NodeRoute.lagHelp, labels: ["stage": Self.forward, "route": route]
-            ) {
-                Double(held().reduce(0) { $0 + $1.lagEvents })
-            }
-            metrics.gauge("forebay_set_aside_events", help: NodeRoute.setAsideHelp, labels: ["route": route]) {
-                Double(held().reduce(0) { $0 + $1.setAsideEvents })
-            }
+                "forebay_delivery_lag_events", help: KafkaDelivery.lagHelp, labels: ["stage": stage, "route": route, "way": "direct"]
+            ) { Double(held()?.lagEvents ?? 0) }
+            metrics.gauge(
+                "forebay_set_aside_events", help: KafkaDelivery.setAsideHelp, labels: ["stage": stage, "route": route]
+            ) { Double(held()?.setAsideEvents ?? 0) }
         }
     }
 
-    /// What is set aside of a route, by unit.
-    nonisolated func setAside(of route: String, limit: Int) -> SetAsideRouteView? {
-        guard let log = self.logs(of: route)?.setAside else { return nil }
+    /// What is set aside of a delivery, by unit.
+    nonisolated func setAside(of name: DeliveryName, limit: Int) -> SetAsideRouteView? {
+        guard let log = self.logs(of: name)?.setAside else { return nil }
         let units = log.units.filter { $0.end > $0.settled }.sorted { ($0.topic, $0.partition ?? -1) < ($1.topic, $1.partition ?? -1) }
         let events = units.reduce(UInt64(0)) { $0 + $1.end - $1.settled }
         return SetAsideRouteView(
-            route: route, totals: SetAsideTotals(units: units.count, events: events, bytes: log.frameBytes),
+            name: name, totals: SetAsideTotals(units: units.count, events: events, bytes: log.frameBytes),
             units: units.prefix(limit).map { unit in
                 SetAsideUnitView(
                     unit: unit.name, topic: unit.topic, partition: unit.partition,
                     state: .waiting, code: unit.code, reason: unit.reason,
-                    advice: "the route \(route) is not configured any more: " + Culprit.removedAdvice(route), since: unit.since,
+                    advice: "\(name) is not configured any more: " + Culprit.removedAdvice(name), since: unit.since,
                     events: unit.end - unit.settled, bytes: Int(Double(log.frameBytes) * Double(unit.end - unit.settled) / Double(events)),
                     oldestEventAgeSeconds: self.age(unit.oldestAcceptedAt))
             })
     }
 
-    nonisolated var setAsideRoutes: [String] { self.holdings.filter { $0.setAsideEvents > 0 }.map(\.route) }
+    nonisolated var withSetAside: [DeliveryName] { self.holdings.filter { $0.setAsideEvents > 0 }.map(\.name) }
 
-    /// What every route holds. Waits for the disk.
+    /// What every delivery holds. Waits for the disk.
     ///
-    /// - Parameter routes: those that are configured.
-    func all(_ routes: [String: NodeRoute]) throws(ForebayError) -> [RouteHolding] {
+    /// - Parameter configured: those that are.
+    func all(_ configured: some Sequence<KafkaDelivery> & Sendable) throws(ForebayError) -> [RouteHolding] {
         var all = self.holdings
-        for (name, route) in routes {
-            let held = self.storage.spool.held(by: route.cursor)
+        for delivery in configured {
+            let held = self.storage.spool.held(by: delivery.cursor)
             var asideBytes = 0
-            for log in route.setAside.logs { asideBytes += try self.data.folder(.setAside, log.name).size() }
+            for log in delivery.setAside.logs { asideBytes += try self.data.folder(.setAside, log.name.folder).size() }
             all.append(
                 RouteHolding(
-                    route: name, stage: Self.forward, isConfigured: true, cursor: route.cursor.sequence,
-                    lagEvents: route.source.waiting, setAsideEvents: route.setAside.events,
-                    deadLetters: self.storage.deadLetters[name]?.count ?? 0, spoolBytes: held.bytes, setAsideBytes: asideBytes,
-                    deadLetterBytes: self.storage.deadLetters[name]?.byteCount ?? 0))
+                    name: delivery.name, isConfigured: true, cursor: delivery.cursor.sequence, lagEvents: delivery.source.waiting,
+                    setAsideEvents: delivery.setAside.events, deadLetters: delivery.deadLetters.count, spoolBytes: held.bytes,
+                    setAsideBytes: asideBytes, deadLetterBytes: delivery.deadLetters.byteCount))
         }
-        return all.sorted { ($0.route, $0.stage) < ($1.route, $1.stage) }
+        return all.sorted { $0.name < $1.name }
     }
 
     // MARK: Giving up
 
+    /// - Parameter stage: none: all of the route.
     func forget(_ route: String, stage: String?, isDryRun: Bool) async throws(ForebayError) -> ForgetOutcome {
-        if self.configured.contains(route), stage == nil || stage == Self.forward { return .configured }
-        if let other = self.successors[route] { return .takenOver(by: other) }
-        let found = self.deliveries.withLock { $0.filter { $0.route == route && (stage == nil || $0.stage == stage) } }
-        guard !found.isEmpty else {
-            let stages = self.deliveries.withLock { $0.filter { $0.route == route }.map(\.stage) }
-            if let stage, !stages.isEmpty { return .unknownStage(stage, known: stages) }
-            return .unknown(known: self.names.sorted())
+        let known = ForgottenRoute(configured: self.configured, successors: self.successors, removed: self.names)
+        let found: [DeliveryName]
+        switch known.find(route, stage) {
+        case .success(let names): found = names
+        case .failure(let refusal): return refusal.outcome
         }
-        let holdings = found.map(self.holding)
+        let meant = self.deliveries.withLock { $0.filter { found.contains($0.name) } }
+        let holdings = meant.map(self.holding)
         if isDryRun { return .forgotten(holdings) }
-        guard self.leaving.insert(route).inserted else { return .busy }
-        defer { self.leaving.remove(route) }
-        for delivery in found {
+        guard self.leaving.isDisjoint(with: found) else { return .busy }
+        self.leaving.formUnion(found)
+        defer { self.leaving.subtract(found) }
+        for delivery in meant {
             try await self.data.giveUp(
-                route, delivery.cursor, of: self.storage.spool, withSideLogs: delivery.logs != nil, closing: delivery.logs,
+                delivery.name.folder, delivery.cursor, of: self.storage.spool, withSideLogs: delivery.logs != nil, closing: delivery.logs,
                 self.storage.budget)
-            self.deliveries.withLock { $0.removeAll { $0.route == route && $0.stage == delivery.stage } }
+            self.deliveries.withLock { $0.removeAll { $0.name == delivery.name } }
         }
         for held in holdings { held.tellForgotten(self.logger) }
         return .forgotten(holdings)
+    }
+}
+
+/// Which deliveries are meant where a route is given up, and which can be.
+struct ForgottenRoute {
+    struct Refusal: Error {
+        let outcome: ForgetOutcome
+    }
+
+    let configured: Set<DeliveryName>
+    /// Which take over what others left, by these.
+    let successors: [DeliveryName: DeliveryName]
+    /// Those that left something and are not configured.
+    let removed: [DeliveryName]
+
+    func find(_ route: String, _ stage: String?) -> Result<[DeliveryName], Refusal> {
+        let name = stage.map { DeliveryName.Stage(rawValue: $0).map { DeliveryName($0, of: route) } } ?? DeliveryName(.forward, of: route)
+        let ofRoute = self.removed.filter { $0.route == route }
+        if let name {
+            // A stage beside one that is configured is given up by its own name.
+            if self.configured.contains(name) {
+                return .failure(Refusal(outcome: .configured(removed: stage == nil ? ofRoute.map(\.description) : [])))
+            }
+            if let other = self.successors[name] { return .failure(Refusal(outcome: .takenOver(by: other.route))) }
+        }
+        let found = ofRoute.filter { stage == nil || $0 == name }
+        guard found.isEmpty else { return .success(found) }
+        if let stage, !ofRoute.isEmpty {
+            return .failure(Refusal(outcome: .unknownStage(stage, known: ofRoute.map(\.stage.rawValue))))
+        }
+        return .failure(Refusal(outcome: .unknown(known: self.removed.map(\.description))))
     }
 }
 
@@ -220,7 +243,7 @@ extension RouteHolding {
         logger.warning(
             "a removed route was given up by command",
             [
-                "route": self.route, "stage": self.stage, "events": "\(self.lagEvents)", "set_aside": "\(self.setAsideEvents)",
+                "route": self.name.route, "stage": self.name.stage.rawValue, "events": "\(self.lagEvents)", "set_aside": "\(self.setAsideEvents)",
                 "dead_letters": "\(self.deadLetters)", "freed_bytes": "\(self.freedBytes)",
             ])
     }

@@ -123,17 +123,28 @@ final class CursorSet: Sendable {
     /// While its route is away nothing is added to what a cursor counts. So what stands behind the place at which it was given up, because
     /// nothing was left, was not there then.
     private func takeUpForgotten(_ view: SpoolView) throws(ForebayError) {
-        for (name, sequence) in self.state.withLock({ $0.registry.forgotten }).sorted(by: { $0.key < $1.key }) {
-            let cursors = self.state.withLock { $0.registry.cursors }.filter { Self.stage(of: $0.name) == Self.stage(of: name) }
-            for route in Self.routes(ofName: name) where !cursors.contains(where: { $0.routes.contains(route) }) {
-                guard try LogCensus(view, self.disk).findsEvents(of: [route], from: sequence) else { continue }
-                if let cursor = try self.hold(name, route, self.place(of: name, [route], view), view) {
+        let (forgotten, cursors) = self.state.withLock { ($0.registry.forgotten, $0.registry.cursors) }
+        for name in forgotten.keys.sorted() {
+            let (stage, sequence) = (Self.stage(of: name), self.given(up: name, in: forgotten))
+            for route in Self.routes(ofName: name) {
+                // While any stage has it the route is there, and events are added.
+                let taken = stage == Self.forward ? self.all.filter { $0.stage == stage }.map(\.routes) : cursors.map(\.routes)
+                guard !taken.contains(where: { $0.contains(route) }),
+                    try LogCensus(view, self.disk).findsEvents(of: [route], from: sequence)
+                else { continue }
+                if let cursor = try self.hold(name, route, max(sequence, self.place(of: name, [route], view)), view) {
                     Self.logger.info(
                         "events of a removed route are back: they wait for it", ["cursor": name, "sequence": "\(cursor.sequence)"])
                 }
                 break  // One name is one cursor's.
             }
         }
+    }
+
+    /// Below which nothing of a name comes back. A stage beside the forward may have been given up long before its route was.
+    private func given(up name: String, in forgotten: [String: UInt64]) -> UInt64 {
+        let forward = "\(Self.forward)/\(Self.route(of: name))"
+        return max(forgotten[name] ?? 0, Self.stage(of: name) == Self.forward ? 0 : forgotten[forward] ?? 0)
     }
 
     /// Events of routes that no cursor counts, when nobody knows any more which did: each route has one of its own from now on, until a
@@ -197,9 +208,13 @@ final class CursorSet: Sendable {
     /// Everything below it is settled, durably, by every cursor. None: there is no cursor.
     var lowestSynced: UInt64? { self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min() } }
 
-    /// Makes a cursor at the oldest event, or where one of its name was given up; durably.
-    func make(_ name: String, routes: [RouteID], _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
-        let sequence = self.place(of: name, routes, view)
+    /// Makes a cursor; durably. What was given up under its name stays so.
+    func make(
+        _ name: String, routes: [RouteID], _ beginning: CursorBeginning, _ view: SpoolView
+    ) throws(ForebayError) -> SpoolCursor {
+        // Where it stood is not known: one that was there before may have had anything to settle.
+        let isAtEnd = beginning == .end && !self.isRegistryLost
+        let sequence = isAtEnd ? view.read { $0.durableEnd } : self.place(of: name, routes, view)
         let cursor = try self.put(name, routes, sequence, view)
         if self.isRegistryLost, sequence < view.read({ $0.durableEnd }) {
             let file = LogIdentity.path(ofCursor: name, in: self.directory)

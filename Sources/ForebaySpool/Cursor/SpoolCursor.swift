@@ -69,11 +69,13 @@ package final class SpoolCursor: Sendable {
         self.moved = moved
     }
 
+    package var delivery: DeliveryName { CursorSet.delivery(of: self.name) }
+
     /// `forward`.
-    package var stage: String { String(CursorSet.stage(of: self.name)) }
+    var stage: String { String(CursorSet.stage(of: self.name)) }
 
     /// `orders`.
-    package var route: String { CursorSet.route(of: self.name) }
+    var route: String { CursorSet.route(of: self.name) }
 
     /// Whether it counts its own route's events. Not so one that keeps those of a route whose name was lost.
     var isNamed: Bool { self.routes.contains(RouteID(name: self.route)) }

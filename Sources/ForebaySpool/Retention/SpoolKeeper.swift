@@ -43,12 +43,16 @@ actor SpoolKeeper {
 
     // MARK: Cursors
 
-    func cursor(_ name: String, _ route: RouteID, formerly: [String]) throws(ForebayError) -> SpoolCursor {
+    func cursor(
+        _ name: String, _ route: RouteID, formerly: [String], _ beginning: CursorBeginning
+    ) throws(ForebayError) -> SpoolCursor {
         // A new one takes a little room, also on a full disk.
-        try self.budget.withReserve { () throws(ForebayError) in try self.openCursor(name, route, formerly: formerly) }
+        try self.budget.withReserve { () throws(ForebayError) in try self.openCursor(name, route, formerly: formerly, beginning) }
     }
 
-    private func openCursor(_ name: String, _ route: RouteID, formerly: [String]) throws(ForebayError) -> SpoolCursor {
+    private func openCursor(
+        _ name: String, _ route: RouteID, formerly: [String], _ beginning: CursorBeginning
+    ) throws(ForebayError) -> SpoolCursor {
         let stage = String(CursorSet.stage(of: name))
         let others = self.cursors.all.filter { $0.name != name && $0.stage == stage }
         let names = Set([route] + formerly.map { RouteID(name: CursorSet.route(of: $0)) })
@@ -62,7 +66,7 @@ actor SpoolKeeper {
             return try self.cursors.takeOver(name, routes: routes, from: old, partingFrom: parted, self.view)
         }
         if let known { return known }
-        return try self.cursors.make(name, routes: [route], self.view)
+        return try self.cursors.make(name, routes: [route], beginning, self.view)
     }
 
     func forget(_ name: String, below sequence: UInt64) async throws(ForebayError) {

@@ -75,7 +75,7 @@ struct Inspector {
         let waiting = try inspection.waiting()
         guard !self.isBesideNode, !self.model.isDamaged else { return }
         for cursor in waiting {
-            guard let line = self.lines.firstIndex(where: { $0.names.contains(cursor.route) }) else { continue }
+            guard let line = self.lines.firstIndex(where: { $0.names.contains(cursor.delivery.route) }) else { continue }
             // One that a power cut set back begins at the oldest event: what is gone was settled.
             let place = self.model.place(of: line, at: max(cursor.sequence, inspection.segments.first?.base ?? 0))
             if !place.lag.contains(cursor.events) {

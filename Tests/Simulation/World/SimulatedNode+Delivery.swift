@@ -29,7 +29,7 @@ extension SimulatedNode {
             await supervisor.start("\(name)/\(route.name)") {
                 ForwardStage(
                     DeliveryEngine(
-                        way, route: route.name, source: source, producers: producers, properties: Self.properties,
+                        way, of: DeliveryName(.forward, of: route.name), source: source, producers: producers, properties: Self.properties,
                         deadLetters: aside.logs.deadLetters, setAside: aside.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
                         settings: Self.bounds, loop: loop, metrics: metrics, surroundings: surroundings))
             }

@@ -17,14 +17,14 @@ extension SimulatedNode {
         let configured = Set(self.life.configured.map { self.life.lines[$0].name })
         var logs = storage.removed
         var found: [Removed] = []
-        for cursor in try await storage.spool.removedCursors({ configured.contains($0.route) }) {
+        for cursor in try await storage.spool.removedCursors({ configured.contains($0.delivery.route) }) {
             let held = storage.spool.held(by: cursor)
             let oldest = try storage.spool.oldestAcceptedAt(of: cursor)
             if held.bytes == 0 && oldest != nil, !self.model.isDamaged {
                 self.model.violate("cursor \(cursor.name) of a removed route waits for events and holds no segment")
             }
             self.model.coverage.hit("removed route with a backlog")
-            found.append(Removed(route: cursor.route, cursor: cursor, logs: logs.removeValue(forKey: cursor.route)))
+            found.append(Removed(route: cursor.delivery.route, cursor: cursor, logs: logs.removeValue(forKey: cursor.delivery.route)))
         }
         for (route, logs) in logs.sorted(by: { $0.key < $1.key }) {
             if logs.setAsideEvents > 0 { self.model.coverage.hit("removed route with events set aside") }
@@ -84,7 +84,7 @@ extension SimulatedNode {
             return self.model.coverage.hit("forget: no spool")  // The start before it came to nothing.
         }
         let data = DataFolderLogs(routes: [], directory: Self.directory, disk: self.disk)
-        let there = Set(try inspection.waiting().map(\.route) + data.removedRoutes())
+        let there = Set(try inspection.waiting().map(\.delivery.route) + data.removedRoutes())
         let names = self.life.lines[line].names.filter(there.contains)
         guard !names.isEmpty else { return self.model.coverage.hit("forget: nothing there") }
         for name in Set(names) {
@@ -99,7 +99,7 @@ extension SimulatedNode {
         self.model.beginForgetting(line: line)
         for name in Set(names).sorted() {
             try await storage.data.giveUp(
-                name, storage.spool.allCursors.first { $0.route == name }, of: storage.spool, withSideLogs: true, storage.budget)
+                name, storage.spool.allCursors.first { $0.delivery.route == name }, of: storage.spool, withSideLogs: true, storage.budget)
         }
         self.model.forgot(line: line)
         self.model.coverage.hit("route given up, node down")
