@@ -98,7 +98,7 @@ let package = Package(
         // Configurations from texts, for the tests of the configuration and of all that is made with one.
         .target(
             name: "ConfigurationWorld", dependencies: ["ForebayConfig"], path: "Tests/ConfigurationWorld", swiftSettings: settings),
-        tests("ForebayConfigTests", ["ForebayConfig", "ConfigurationWorld", "ForebayIngest", "ForebayTelemetry"]),
+        tests("ForebayConfigTests", ["ForebayConfig", "ForebayCore", "ConfigurationWorld", "ForebayIngest", "ForebayTelemetry"]),
         tests(
             "ForebayRuntimeTests",
             [

@@ -16,7 +16,7 @@ package actor DeliveryEngine {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
     package nonisolated let name: DeliveryName
     /// For logs.
-    nonisolated let route: String
+    nonisolated var route: String { self.way == .direct ? self.name.route : self.name.description }
     nonisolated let way: DeliveryWay
 
     let surroundings: Surroundings
@@ -80,7 +80,6 @@ package actor DeliveryEngine {
         self.executor = loop.executor()
         self.surroundings = surroundings
         self.name = name
-        self.route = way == .direct ? name.route : name.description
         self.source = source
         self.producerSource = producers
         self.properties = properties

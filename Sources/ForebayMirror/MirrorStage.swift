@@ -1,8 +1,8 @@
 package import ForebayCore
 package import ForebayDelivery
 
-/// Delivers one route's events to a backup Kafka: a thin stage over a ``DeliveryEngine`` of its own, on whose loop it lives. It has a cursor
-/// of its own, too, so it waits for nobody and holds up nobody.
+/// Delivers one route's events to a backup Kafka: a thin stage over a ``DeliveryEngine`` of its own, on whose loop it lives. It has a
+/// cursor of its own, too, so it waits for nobody and holds up nobody.
 package actor MirrorStage: Stage {
     private let engine: DeliveryEngine
 

@@ -88,8 +88,8 @@ struct RemovedRoutesTests {
             }
             #expect(
                 try await node.text("/metrics").split(separator: "\n").contains(
-                    #"forebay_delivery_lag_events{route="b",stage="forward"} 7"#))
-            #expect(try await node.text("/metrics").contains(#"forebay_dead_letters{route="b"} 2"#))
+                    #"forebay_delivery_lag_events{route="b",stage="forward",way="direct"} 7"#))
+            #expect(try await node.text("/metrics").contains(#"forebay_dead_letters{route="b",stage="forward"} 2"#))
             #expect(try await node.text("/admin/v1/deadletters?route=b").contains("dead-b-1"))
             let aside = try await node.text("/admin/v1/setaside?route=b")
             #expect(aside.contains(#""unit":"aside-b""#) && aside.contains("forebay routes forget b"))

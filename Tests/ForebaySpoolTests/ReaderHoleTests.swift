@@ -19,8 +19,8 @@ struct ReaderHoleTests {
         init(_ view: SpoolView, on disk: any Disk = SystemDisk(), _ routes: RouteFilter = .all) {
             self.reader = SpoolReader(
                 view: view, disk: disk, cache: ReadCache(limit: 0), metrics: SpoolMetrics(MetricsRegistry()), routes: routes, from: 0,
-                onMissing: { [unowned self] in self.missing.append($0) },
-                onLeftOut: { [unowned self] in self.leftOut.append($0) })
+                owner: SpoolReader.Owner(
+                    onMissing: { [unowned self] in self.missing.append($0) }, onLeftOut: { [unowned self] in self.leftOut.append($0) }))
         }
 
         /// The sequences of all that it reads in some calls, from the disk.

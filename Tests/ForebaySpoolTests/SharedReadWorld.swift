@@ -75,8 +75,7 @@ final class SharedReadWorld {
         reading.reader = SpoolReader(
             view: self.spool.view, disk: self.disk, cache: self.cache, metrics: self.spool.metrics,
             routes: route.map { .one($0) } ?? .all, from: sequence,
-            onMissing: { [unowned reading] in reading.missing.append($0.sequences) },
-            onLeftOut: { _ in })
+            owner: SpoolReader.Owner { [unowned reading] in reading.missing.append($0.sequences) })
         try reading.turn(upTo: 0)
         return reading
     }

@@ -11,8 +11,8 @@ extension AdminRoutes {
     /// Entries read at once, for the same reason.
     private static let step = 8
 
-    /// Without `route`: how many each delivery has. With it (`orders`, `orders/mirror`): a page of entries behind `after`, and `next`, which is the `after` of the next
-    /// page.
+    /// Without `route`: how many each delivery has. With it (`orders`, `orders/mirror`): a page of entries behind `after`, and `next`,
+    /// which is the `after` of the next page.
     func deadLetters(_ request: AdminRequest) async -> HTTPResponse {
         if let name = request.query.first(where: { !["route", "limit", "after"].contains($0.name) })?.name {
             return .badParameter(name, "left out with GET, which takes route, limit and after")

@@ -7,8 +7,8 @@ import ForebaySpool
 import ForebayTelemetry
 import Synchronization
 
-/// What deliveries that are not configured any more still have on disk: each holds it until it is back, taken over, or given up by command.
-/// It lives on a thread that may wait for the disk.
+/// What deliveries that are not configured any more still have on disk: each holds it until it is back, taken over, or given up by
+/// command. It lives on a thread that may wait for the disk.
 actor RemovedDeliveries {
     private struct Delivery: Sendable {
         let name: DeliveryName
@@ -37,8 +37,8 @@ actor RemovedDeliveries {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
-    /// After all deliveries have their cursors. The log says at each start what is there; a cursor that holds nothing is given up here: nothing
-    /// is added for it.
+    /// After all deliveries have their cursors. The log says at each start what is there; a cursor that holds nothing is given up here:
+    /// nothing is added for it.
     static func find(
         _ configuration: ForebayConfiguration, _ storage: NodeStorage, isolation: isolated (any Actor)? = #isolation
     ) async throws(ForebayError) -> RemovedDeliveries {
@@ -77,8 +77,8 @@ actor RemovedDeliveries {
     private nonisolated func tell() {
         for held in self.holdings where held.isWaited {
             self.logger.error(
-                "a \(held.name.stage == .forward ? "route" : held.name.stage.rawValue) that is no longer configured still has events; they are "
-                    + "kept and hold disk space: " + Culprit.removedAdvice(held.name),
+                "a \(held.name.stage == .forward ? "route" : held.name.stage.rawValue) that is no longer configured still has events; they "
+                    + "are kept and hold disk space: " + Culprit.removedAdvice(held.name),
                 [
                     "route": held.name.route, "stage": held.name.stage.rawValue, "events": "\(held.lagEvents)",
                     "set_aside": "\(held.setAsideEvents)", "dead_letters": "\(held.deadLetters)", "spool_bytes": "\(held.spoolBytes)",
@@ -243,7 +243,8 @@ extension RouteHolding {
         logger.warning(
             "a removed route was given up by command",
             [
-                "route": self.name.route, "stage": self.name.stage.rawValue, "events": "\(self.lagEvents)", "set_aside": "\(self.setAsideEvents)",
+                "route": self.name.route, "stage": self.name.stage.rawValue, "events": "\(self.lagEvents)",
+                "set_aside": "\(self.setAsideEvents)",
                 "dead_letters": "\(self.deadLetters)", "freed_bytes": "\(self.freedBytes)",
             ])
     }

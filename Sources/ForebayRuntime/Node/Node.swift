@@ -105,7 +105,8 @@ package final class Node: Sendable {
         let budget = DeliveryBudget(total: configuration.delivery.window)
         for delivery in deliveries.values { await delivery.start(supervisor, waiters, budget, loops.delivery, metrics) }
         let ingestMetrics = IngestMetrics(registry: metrics)
-        let topics = UnsettledTopics(configuration.ingest.routes, settled: Dictionary(grouping: deliveries.values, by: \.name.route).mapValues { .init($0) })
+        let topics = UnsettledTopics(
+            configuration.ingest.routes, settled: Dictionary(grouping: deliveries.values, by: \.name.route).mapValues { .init($0) })
         let answering: any RequestAnswering =
             configuration.listeners.ingestProbes ? ProbedServer(listeners.ingest, adminRoutes) : listeners.ingest
         let (ingestOpened, open) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -136,8 +137,8 @@ package final class Node: Sendable {
 
     private init(
         configuration: ForebayConfiguration, supervisor: Supervisor, storage: NodeStorage,
-        addresses: (ingest: String, admin: String, health: String?), deliveries: [DeliveryName: KafkaDelivery], loops: Loops, listeners: NodeListeners,
-        observation: NodeObservation, storageWatch: StorageWatch, clock: NodeClock
+        addresses: (ingest: String, admin: String, health: String?), deliveries: [DeliveryName: KafkaDelivery], loops: Loops,
+        listeners: NodeListeners, observation: NodeObservation, storageWatch: StorageWatch, clock: NodeClock
     ) {
         self.configuration = configuration
         self.supervisor = supervisor

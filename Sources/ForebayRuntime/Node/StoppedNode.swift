@@ -4,8 +4,8 @@ package import ForebayCore
 import ForebaySpool
 import ForebayTelemetry
 
-/// The data folder of a node that is down: what its deliveries hold there, and giving up what is left of a removed one. Answers as the admin
-/// API would.
+/// The data folder of a node that is down: what its deliveries hold there, and giving up what is left of a removed one. Answers as the
+/// admin API would.
 package struct StoppedNode: Sendable {
     /// What came of giving up.
     package enum Answer: Sendable {

@@ -125,11 +125,12 @@ final class CursorSet: Sendable {
     private func takeUpForgotten(_ view: SpoolView) throws(ForebayError) {
         let (forgotten, cursors) = self.state.withLock { ($0.registry.forgotten, $0.registry.cursors) }
         for name in forgotten.keys.sorted() {
-            let (stage, sequence) = (Self.stage(of: name), self.given(up: name, in: forgotten))
+            let forward = "\(Self.forward)/\(Self.route(of: name))", isForward = Self.stage(of: name) == Self.forward
+            // Another stage may have been given up long before its route was; and while any has it, events are added.
+            let sequence = max(forgotten[name] ?? 0, isForward ? 0 : forgotten[forward] ?? 0)
             for route in Self.routes(ofName: name) {
-                // While any stage has it the route is there, and events are added.
-                let taken = stage == Self.forward ? self.all.filter { $0.stage == stage }.map(\.routes) : cursors.map(\.routes)
-                guard !taken.contains(where: { $0.contains(route) }),
+                let others = isForward ? self.all.filter { $0.stage == Self.forward }.map(\.routes) : cursors.map(\.routes)
+                guard !others.contains(where: { $0.contains(route) }),
                     try LogCensus(view, self.disk).findsEvents(of: [route], from: sequence)
                 else { continue }
                 if let cursor = try self.hold(name, route, max(sequence, self.place(of: name, [route], view)), view) {
@@ -139,12 +140,6 @@ final class CursorSet: Sendable {
                 break  // One name is one cursor's.
             }
         }
-    }
-
-    /// Below which nothing of a name comes back. A stage beside the forward may have been given up long before its route was.
-    private func given(up name: String, in forgotten: [String: UInt64]) -> UInt64 {
-        let forward = "\(Self.forward)/\(Self.route(of: name))"
-        return max(forgotten[name] ?? 0, Self.stage(of: name) == Self.forward ? 0 : forgotten[forward] ?? 0)
     }
 
     /// Events of routes that no cursor counts, when nobody knows any more which did: each route has one of its own from now on, until a

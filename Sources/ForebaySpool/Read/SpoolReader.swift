@@ -7,6 +7,16 @@ import ForebayTelemetry
 /// headers alone where that saves reading, and of segments that have nothing for it (or nothing more) not even those; what one call does is
 /// bounded all the same. What others have read just now it has from them (``ReadCache``).
 package final class SpoolReader: @unchecked Sendable {  // Safe because: one task uses it, on one thread after the other.
+    /// Who wants to know what is not there.
+    struct Owner {
+        /// Below it nothing is wanted any more; it may be gone, and that is no loss.
+        var settled: @Sendable () -> UInt64 = { 0 }
+        let onMissing: (MissingRange) -> Void
+        /// Called with sequences that were left out behind a lost newest segment, when they are gone over: what it had of them nobody
+        /// knows.
+        var onLeftOut: (Range<UInt64>) -> Void = { _ in }
+    }
+
     /// Bytes, and steps, after which a call comes back though it has found nothing yet: whoever shares the thread gets its turn, and those
     /// who read the same stay near to each other.
     private static let workBytes = 2 << 20, workSteps = 4096
@@ -16,9 +26,7 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
     private let routes: RouteFilter
     private let cache: ReadCache
     private let metrics: SpoolMetrics
-    private let onMissing: (MissingRange) -> Void
-    /// Called with sequences that were left out behind a lost newest segment, when they are gone over: what it had of them nobody knows.
-    private let onLeftOut: (Range<UInt64>) -> Void
+    private let owner: Owner
     private var segment: SegmentInfo?
     private var scanner: SegmentScanner?
     /// Whether its file was opened by one who waits for the device.
@@ -32,7 +40,7 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
 
     init(
         view: SpoolView, disk: any Disk, cache: ReadCache, metrics: SpoolMetrics, routes: RouteFilter, from sequence: UInt64,
-        onMissing: @escaping (MissingRange) -> Void, onLeftOut: @escaping (Range<UInt64>) -> Void
+        owner: Owner
     ) {
         self.view = view
         self.disk = disk
@@ -40,8 +48,7 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         self.metrics = metrics
         self.routes = routes
         self.next = sequence
-        self.onMissing = onMissing
-        self.onLeftOut = onLeftOut
+        self.owner = owner
     }
 
     /// Batches of about `bytes` in all, wherever they are. Waits for the disk.
@@ -129,8 +136,10 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
             self.passHoleAtEnd()
             return false
         }
+        // What was given up is gone rightly; the cursor was past it before it went.
+        if segment.header.knownEnd > self.next { self.next = max(self.next, self.owner.settled()) }
         if segment.header.knownEnd > self.next {
-            self.onMissing(
+            self.owner.onMissing(
                 MissingRange(
                     sequences: self.next..<segment.header.knownEnd, segment: segment.header.missingNumber, position: 0,
                     reason: "a segment is gone", isGone: true))
@@ -166,14 +175,15 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
     /// Sequences before a segment that none before it had, as far as it knows.
     private func leaveOut(to segment: SegmentHeader) {
         let reached = max(self.next, segment.knownEnd)
-        if reached < segment.base { self.onLeftOut(reached..<segment.base) }
+        if reached < segment.base { self.owner.onLeftOut(reached..<segment.base) }
     }
 
     /// The newest segments were lost, and nothing was appended since.
     private func passHoleAtEnd() {
         let (end, last) = self.view.read { ($0.durableEnd, $0.segments.last?.number ?? 0) }
         guard self.next < end, self.view.segment(holding: self.next) == nil else { return }
-        self.onMissing(MissingRange(sequences: self.next..<end, segment: last, position: 0, reason: "a segment is gone", isGone: true))
+        self.owner.onMissing(
+            MissingRange(sequences: self.next..<end, segment: last, position: 0, reason: "a segment is gone", isGone: true))
         self.next = end
     }
 
@@ -236,7 +246,7 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
         // Let go of while it was read, for a cursor that was given up.
         guard self.view.holds(segment.number) else { return }
         let events = isCounted ? sequences.upperBound - sequences.lowerBound : nil
-        self.onMissing(
+        self.owner.onMissing(
             MissingRange(sequences: sequences, segment: segment.number, position: position, reason: reason, events: events))
     }
 }

@@ -5,19 +5,25 @@ import ForebayTelemetry
 /// segment's file and the ballast, looks for room.
 actor SpoolKeeper {
     private let executor: any SerialExecutor
-    private let configuration: SpoolConfiguration
-    private let view: SpoolView
-    private let budget: SpoolBudget
-    private let cursors: CursorSet
+    let configuration: SpoolConfiguration
+    let view: SpoolView
+    let budget: SpoolBudget
+    let cursors: CursorSet
     private let sweeper: SegmentSweeper
     private let reporter: SpoolReporter
-    private let writer: SpoolWriter
+    let writer: SpoolWriter
     private let logger = Logger(label: "spool")
-    private var isSyncDue = false
-    private var isRetryDue = false
-    private var isReleased = false
+    private var due = Due()
+    private(set) var isReleased = false
     private var lastPrepared = 0
-    private var isClosed = false
+    private(set) var isClosed = false
+    /// Who gives way where there is no room.
+    var yielding = Yielding()
+
+    /// What is done after a while, once for all who want it meanwhile.
+    private struct Due {
+        var sync = false, retry = false
+    }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
@@ -91,11 +97,11 @@ actor SpoolKeeper {
 
     /// A cursor moved: it and what moves soon after are synced together.
     func cursorMoved() async {
-        guard !self.isSyncDue else { return }
-        self.isSyncDue = true
+        guard !self.due.sync else { return }
+        self.due.sync = true
         // Never cancelled.
         try? await self.configuration.surroundings.time.sleep(milliseconds: self.configuration.cursorSyncInterval)
-        self.isSyncDue = false
+        self.due.sync = false
         guard !self.isClosed else { return }
         await self.syncCursors()
     }
@@ -130,12 +136,14 @@ actor SpoolKeeper {
         case .units, .letters, .everything: isDone = retention.holder.map { self.sweeper.sweep($0) } ?? true && isDone
         }
         if !isDone { self.tryAgain() }
+        // Who must have everything may have passed what the others can give up.
+        if self.yielding.wanted > 0 { await self.yield(for: self.yielding.wanted) }
     }
 
     /// A cursor found no room, or a segment that should go is still there: once more after a while, and whenever a cursor moves.
     func tryAgain() {
-        guard !self.isRetryDue, !self.isClosed else { return }
-        self.isRetryDue = true
+        guard !self.due.retry, !self.isClosed else { return }
+        self.due.retry = true
         let (time, interval) = (self.configuration.surroundings.time, self.configuration.roomInterval)
         Task(preferring: self.configuration.surroundings.tasks) { [weak self] in
             try? await time.sleep(milliseconds: interval)  // Never cancelled.
@@ -144,7 +152,7 @@ actor SpoolKeeper {
     }
 
     private func retry() async {
-        self.isRetryDue = false
+        self.due.retry = false
         guard !self.isClosed else { return }
         self.budget.refresh()
         await self.syncCursors()
@@ -157,7 +165,7 @@ actor SpoolKeeper {
     /// their room back all the same.
     ///
     /// - Returns: false: one could not go.
-    private func clearPassedSegments() async -> Bool {
+    func clearPassedSegments() async -> Bool {
         var last: SegmentInfo?
         var isHeldUp = false
         while let segment = self.passedSegment(behind: last) {
@@ -220,7 +228,7 @@ actor SpoolKeeper {
 
     private var prepares: Bool { self.configuration.preparesNext && !self.configuration.kind.isSideLog && !self.isClosed }
 
-    private func nextPreparedPath() -> String {
+    func nextPreparedPath() -> String {
         self.lastPrepared += 1
         return "\(self.configuration.segments)/prepared-\(self.lastPrepared)"
     }
@@ -229,6 +237,7 @@ actor SpoolKeeper {
     /// a group has only data to write, no sizes and no extents.
     func prepareNext() async {
         let size = SpoolFormat.aligned(self.configuration.segmentSize)
+        if self.prepares { await self.yield(for: size) }
         guard self.prepares, self.budget.room(for: self.configuration.kind) >= size, self.view.claimPrepared() else { return }
         let path = self.nextPreparedPath()
         // From now on: filling it takes a while, in which others would take the same room.
@@ -261,44 +270,5 @@ actor SpoolKeeper {
         try? self.configuration.disk.remove(path)  // Taken away at the next start, too.
         self.budget.add(-size)
         self.view.releasePrepared()
-    }
-
-    // MARK: Room
-
-    private func makeBallast() {
-        guard self.configuration.kind == .spool, !self.isClosed else { return }
-        self.budget.makeBallast()
-    }
-
-    /// There is no room: looks again after a while, for as long as somebody asks, and leaves the newest segment if that makes some. Others
-    /// write on the disk, and delete.
-    func lookForRoom() async {
-        // Never cancelled.
-        try? await self.configuration.surroundings.time.sleep(milliseconds: self.configuration.roomInterval)
-        defer { self.view.lookedForRoom() }
-        guard !self.isClosed else { return }
-        self.budget.refresh()
-        let hasRoom = self.budget.room(for: self.configuration.kind) >= self.configuration.leastSegment
-        if hasRoom, self.view.takesNoFile, self.takesFile() { await self.writer.takesFiles() }
-        let isFull = self.view.roomWithoutNewFile < self.configuration.leastRoom
-        if isFull, !hasRoom || self.view.takesNoFile { await self.leaveNewest() }
-        self.makeBallast()
-    }
-
-    /// The newest goes only behind a successor, for which there may be no room until it goes.
-    private func leaveNewest() async {
-        guard self.isReleased, case .cursors = self.view.read({ $0.retention }), let settled = self.cursors.lowestSynced,
-            let newest = self.view.read({ $0.segments.last }), newest.base < newest.end, newest.end <= settled, !newest.isDamaged,
-            !self.cursors.isHeld(newest), await self.writer.leave(newest)
-        else { return }
-        if await !self.clearPassedSegments() { self.tryAgain() }
-    }
-
-    /// What a file system says is free need not be for us: an inode for the file, a quota.
-    private func takesFile() -> Bool {
-        let (disk, path) = (self.configuration.disk, self.nextPreparedPath())
-        defer { try? disk.remove(path) }  // Taken away at the next start, too.
-        // Whatever fails: the next look tries again.
-        return (try? PreparedSegment.fill(disk, path, size: max(SpoolFormat.block, self.configuration.leastSegment))) != nil
     }
 }
