@@ -122,11 +122,11 @@ package final class SpoolSource: EventSource {
     package func giveUp(below sequence: UInt64, ordinal: UInt64) -> UInt64 {
         self.state.withLock { state in
             guard sequence > self.spoolCursor.sequence else { return 0 }
-            let lag = self.lag
+            let settled = self.spoolCursor.ordinal
             state.source.giveUp(below: sequence)
             self.spoolCursor.rest(at: sequence, ordinal: ordinal)
             self.seeOldest(&state)
-            return lag - min(lag, self.lag)
+            return ordinal - min(ordinal, settled)
         }
     }
 

@@ -85,7 +85,7 @@ package final class SpoolCursor: Sendable {
     package var sequence: UInt64 { self.state.withLock { $0.value.sequence } }
 
     /// Events of the routes below the cursor.
-    var ordinal: UInt64 { self.state.withLock { $0.value.ordinal } }
+    package var ordinal: UInt64 { self.state.withLock { $0.value.ordinal } }
 
     var syncedSequence: UInt64 { self.state.withLock { $0.synced } }
 
