@@ -100,26 +100,33 @@ struct MirrorTests {
         }
     }
 
-    @Test("one that had everything leaves nothing: it is given up when it is taken out, and does not hold what comes later")
+    @Test(
+        "one that had everything keeps its place, too, when it is taken out: what comes later is held for it until it is back or given up")
     func caughtUp() async throws {
         defer { self.cleanUp() }
         let (main, backup) = (try KafkaMockCluster(), try KafkaMockCluster())
-        for cluster in [main, backup] { cluster.create(topic: "a", partitions: 2) }
-        try await self.run(["a+mirror"], main: main.bootstrap, backup: backup.bootstrap) { _, node in
-            try await node.post("a", 20)
-            let isDone = await eventually { (try? await self.lags(node)) == ["a/forward": "0", "a/mirror": "0"] }
+        for cluster in [main, backup] { for topic in ["a", "b"] { cluster.create(topic: topic, partitions: 2) } }
+        try await self.run(["a+mirror", "b+mirror"], main: main.bootstrap, backup: backup.bootstrap) { _, node in
+            for topic in ["a", "b"] { try await node.post(topic, 20) }
+            let isDone = await eventually { (try? await self.lags(node))?.values.allSatisfy { $0 == "0" } ?? false }
             #expect(isDone)
         }
         for start in 0..<2 {
-            try await self.run(["a"]) { node, asking in
-                #expect(node.storage.spool.allCursors.map(\.name) == ["forward/a"], "start \(start)")
-                try await asking.post("a", 5)
-                #expect(try await self.lags(asking) == ["a/forward": "\(5 * (start + 1))"])
+            try await self.run(["a", "b"]) { _, node in
+                for topic in ["a", "b"] { try await node.post(topic, 5) }
+                let lags = try await self.lags(node), behind = 5 * (start + 1)
+                #expect(lags["a/forward"] == "\(behind)" && lags["a/mirror"] == "\(behind) removed", "start \(start): \(lags)")
             }
         }
-        try await self.run(["a+mirror"]) { _, node in
+        try await self.run(["a+mirror", "b"]) { node, asking in
+            #expect(try await asking.forget("b/mirror").status == 200)
+            let lags = try await self.lags(asking)
+            #expect(lags == ["a/forward": "10", "a/mirror": "10", "b/forward": "10"])
+            #expect(node.storage.spool.allCursors.map(\.name) == ["forward/a", "forward/b", "mirror/a"])
+        }
+        try await self.run(["a+mirror", "b+mirror"]) { _, node in
             let lags = try await self.lags(node)
-            #expect(lags == ["a/forward": "10", "a/mirror": "0"])
+            #expect(lags == ["a/forward": "10", "a/mirror": "10", "b/forward": "10", "b/mirror": "0"])
         }
     }
 
@@ -163,7 +170,9 @@ struct MirrorTests {
         try await NodeFixture.run(configured: configuration) { node in
             // The main one, which must have everything, may be a moment behind.
             for number in 0..<400 {
-                let isTaken = await eventually { (try? await NodeFixture.ask(node.ingestAddress, "/v1/topics/a", body: body).status) == 202 }
+                let isTaken = await eventually {
+                    (try? await NodeFixture.ask(node.ingestAddress, "/v1/topics/a", body: body).status) == 202
+                }
                 try #require(isTaken, "event \(number)")
             }
             let name = #"{route="a",stage="mirror"}"#

@@ -37,7 +37,7 @@ actor RemovedDeliveries {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
-    /// After all deliveries have their cursors. The log says at each start what is there; a cursor that holds nothing is given up here:
+    /// After all deliveries have their cursors. The log says at each start what is there; a cursor that holds nothing is given up here if
     /// nothing is added for it.
     static func find(
         _ configuration: ForebayConfiguration, _ storage: NodeStorage, isolation: isolated (any Actor)? = #isolation
@@ -54,7 +54,10 @@ actor RemovedDeliveries {
                     setAsideBytes: logs?.setAside == nil ? 0 : try data.folder(.setAside, name.folder).size(),
                     deadLetterBytes: logs == nil ? 0 : try data.folder(.deadLetters, name.folder).size()))
         }
-        for cursor in try await storage.spool.removedCursors({ configured.contains($0.delivery) }) {
+        let routes = Set(configuration.routes.map(\.name))
+        for cursor in try await storage.spool.removedCursors(
+            { configured.contains($0.delivery) }, goesOn: { routes.contains($0.delivery.route) })
+        {
             try add(cursor.delivery, cursor, logs.removeValue(forKey: cursor.delivery))
         }
         // One that has come to be empty is nowhere: its files are small, and the next delivery of the name uses them.
@@ -76,9 +79,14 @@ actor RemovedDeliveries {
 
     private nonisolated func tell() {
         for held in self.holdings where held.isWaited {
+            // What its route accepts from now on is kept for it too, so that it is whole if it comes back.
+            let goesOn = self.configured.contains(DeliveryName(.forward, of: held.name.route))
             self.logger.error(
-                "a \(held.name.stage == .forward ? "route" : held.name.stage.rawValue) that is no longer configured still has events; they "
-                    + "are kept and hold disk space: " + Culprit.removedAdvice(held.name),
+                (goesOn
+                    ? "a \(held.name.stage.rawValue) is no longer configured, and its route is; what it has not delivered is kept for it, also "
+                        + "what comes, and holds disk space: "
+                    : "a \(held.name.stage == .forward ? "route" : held.name.stage.rawValue) that is no longer configured still has events; they "
+                        + "are kept and hold disk space: ") + Culprit.removedAdvice(held.name),
                 [
                     "route": held.name.route, "stage": held.name.stage.rawValue, "events": "\(held.lagEvents)",
                     "set_aside": "\(held.setAsideEvents)", "dead_letters": "\(held.deadLetters)", "spool_bytes": "\(held.spoolBytes)",
@@ -244,8 +252,7 @@ extension RouteHolding {
             "a removed route was given up by command",
             [
                 "route": self.name.route, "stage": self.name.stage.rawValue, "events": "\(self.lagEvents)",
-                "set_aside": "\(self.setAsideEvents)",
-                "dead_letters": "\(self.deadLetters)", "freed_bytes": "\(self.freedBytes)",
+                "set_aside": "\(self.setAsideEvents)", "dead_letters": "\(self.deadLetters)", "freed_bytes": "\(self.freedBytes)",
             ])
     }
 }
