@@ -83,10 +83,10 @@ actor RemovedDeliveries {
             let goesOn = self.configured.contains(DeliveryName(.forward, of: held.name.route))
             self.logger.error(
                 (goesOn
-                    ? "a \(held.name.stage.rawValue) is no longer configured, and its route is; what it has not delivered is kept for it, also "
-                        + "what comes, and holds disk space: "
-                    : "a \(held.name.stage == .forward ? "route" : held.name.stage.rawValue) that is no longer configured still has events; they "
-                        + "are kept and hold disk space: ") + Culprit.removedAdvice(held.name),
+                    ? "a \(held.name.stage.rawValue) is no longer configured, and its route is; what it has not delivered is kept for it, "
+                        + "also what comes, and holds disk space: "
+                    : "a \(held.name.stage == .forward ? "route" : held.name.stage.rawValue) that is no longer configured still has events; "
+                        + "they are kept and hold disk space: ") + Culprit.removedAdvice(held.name),
                 [
                     "route": held.name.route, "stage": held.name.stage.rawValue, "events": "\(held.lagEvents)",
                     "set_aside": "\(held.setAsideEvents)", "dead_letters": "\(held.deadLetters)", "spool_bytes": "\(held.spoolBytes)",
