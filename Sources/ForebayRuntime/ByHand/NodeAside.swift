@@ -1,4 +1,5 @@
 import ForebayAdmin
+import ForebayConfig
 import ForebayCore
 import ForebayDelivery
 import ForebayKafka
@@ -9,13 +10,17 @@ import ForebayTelemetry
 final class NodeAside: Sendable {
     private let storage: NodeStorage
     private let routes: [String: NodeRoute]
-    private let turn = OneAtATime()
+    /// By route.
+    private let clusters: [String: String]
     private let removed: [String: Counter]
     private let moved: [String: Counter]
 
-    init(_ storage: NodeStorage, _ routes: [String: NodeRoute], _ metrics: MetricsRegistry) {
+    init(
+        _ storage: NodeStorage, _ routes: [String: NodeRoute], _ configuration: ForebayConfiguration, _ metrics: MetricsRegistry
+    ) {
         self.storage = storage
         self.routes = routes
+        self.clusters = Dictionary(configuration.routes.map { ($0.name, $0.forward.to) }) { $1 }
         let names = Set(routes.keys).union(storage.removed.keys)
         func counters(_ name: String, _ help: String) -> [String: Counter] {
             Dictionary(uniqueKeysWithValues: names.map { ($0, metrics.counter(name, help: help, labels: ["route": $0])) })
@@ -26,11 +31,22 @@ final class NodeAside: Sendable {
 
     /// - Parameter removed: where what is left of routes that are not configured any more is still known.
     func mend(_ action: AsideSelection.Action, _ selection: AsideSelection, _ removed: RemovedRoutes) async -> AsideAnswer {
-        guard selection.isDryRun || self.turn.enter() else { return .busy }
-        defer { if !selection.isDryRun { self.turn.leave() } }
-        let targets = self.targets(selection.route, removed)
-        if let route = selection.route, targets.isEmpty { return .unknownRoute(route) }
-        let work = AsideWork(action: action, selection: selection, executor: self.storage.threads.wait.executor())
+        guard !selection.isDryRun else { return await self.run(action, selection, removed) }
+        switch self.storage.mending.enter() {
+        case .busy: return .busy
+        case .stopping: return .stopping
+        case .entered: break
+        }
+        defer { self.storage.mending.leave() }
+        return await self.run(action, selection, removed)
+    }
+
+    private func run(_ action: AsideSelection.Action, _ selection: AsideSelection, _ removed: RemovedRoutes) async -> AsideAnswer {
+        let targets = self.targets(removed)
+        if let route = selection.route, !targets.contains(where: { $0.route == route }) { return .unknownRoute(route) }
+        let mending = self.storage.mending
+        let work = AsideWork(
+            action: action, selection: selection, executor: self.storage.threads.wait.executor(), isOver: { mending.isStopping })
         let answer = await work.run(targets)
         switch answer {
         case .done(let outcome), .failed(let outcome, _, _): self.count(outcome)
@@ -39,12 +55,15 @@ final class NodeAside: Sendable {
         return answer
     }
 
-    private func targets(_ route: String?, _ removed: RemovedRoutes) -> [AsideTarget] {
+    private func targets(_ removed: RemovedRoutes) -> [AsideTarget] {
         var targets: [AsideTarget] = []
-        for (name, known) in self.routes.sorted(by: { $0.key < $1.key }) where route == nil || name == route {
-            targets += known.setAside.logs.map { AsideTarget(route: name, setAside: $0.setAside) }
+        for (name, known) in self.routes.sorted(by: { $0.key < $1.key }) {
+            targets += known.setAside.logs.map { log in
+                AsideTarget(
+                    route: name, setAside: log.setAside, former: log.name == name ? nil : log.name, cluster: self.clusters[name])
+            }
         }
-        for name in removed.names.sorted() where self.routes[name] == nil && (route == nil || name == route) {
+        for name in removed.names.sorted() where self.routes[name] == nil {
             guard let log = removed.logs(of: name)?.setAside else { continue }
             targets.append(AsideTarget(route: name, setAside: .undelivered(name, log)))
         }
@@ -60,11 +79,18 @@ final class NodeAside: Sendable {
 
 extension SetAside {
     /// Of a log that no stage drains: its route is not configured any more, or its node is down.
-    static func undelivered(_ route: String, _ log: SetAsideLog) -> SetAside {
+    ///
+    /// - Parameter isAlone: it takes no turns with other logs, which are ordered with it later.
+    static func undelivered(_ route: String, _ log: SetAsideLog, isAlone: Bool = true) -> SetAside {
         let setAside = SetAside(
             route: route, log: log, properties: KafkaProperties(client: [:], producer: [:]), configuration: DeliverySettings(),
             surroundings: .real, isQuiet: true)
-        for topic in setAside.topics { SetAside.order(topic, in: [setAside], ends: [setAside]) }
+        if isAlone { Self.order([setAside]) }
         return setAside
+    }
+
+    /// Those of one topic in several logs take turns.
+    static func order(_ logs: [SetAside]) {
+        for topic in logs.reduce(into: Set<String>(), { $0.formUnion($1.topics) }) { Self.order(topic, in: logs, ends: logs) }
     }
 }

@@ -15,11 +15,13 @@ extension StoppedNode {
         defer { folder.release() }
         var targets: [AsideTarget] = []
         var logs: [SetAsideLog] = []
-        for name in meant {
+        for name in action == .remove ? meant : names {
             let log = try folder.setAside(name)
             logs.append(log)
-            targets.append(AsideTarget(route: name, setAside: .undelivered(name, log)))
+            // Which of them are delivered to one cluster the configuration says, which nobody has here.
+            targets.append(AsideTarget(route: name, setAside: .undelivered(name, log, isAlone: false), cluster: ""))
         }
+        SetAside.order(targets.map(\.setAside))
         let answer = await AsideWork(action: action, selection: selection, executor: folder.executor, isLogged: false).run(targets)
         for log in logs { await log.close() }
         return answer

@@ -95,7 +95,7 @@ package final class Node: Sendable {
         observation.opened(
             NodeObservation.Parts(
                 supervisor: supervisor, storage: storage, storageHealth: storageHealth, clock: clock, routes: routes, removed: removed,
-                letters: NodeLetters(storage, routes, metrics), aside: NodeAside(storage, routes, metrics)))
+                letters: NodeLetters(storage, routes, metrics), aside: NodeAside(storage, routes, configuration, metrics)))
         let waiters = DeliveryWaiters(limit: configuration.limits.awaitingKafka)
         let room = Wake()
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: configuration.limits.inFlight, room: room.call)
@@ -170,6 +170,7 @@ package final class Node: Sendable {
         guard !self.isStopping.exchange(true, ordering: .relaxed) else { return true }
         let deadline = ContinuousClock.now + .milliseconds(self.configuration.shutdown.timeoutMilliseconds)
         self.observation.draining()
+        self.storage.mending.stop()
         let draining = Task { await self.listeners.drain() }
         await self.supervisor.shutdown(within: deadline - .now)
         for route in self.routes.values { route.close() }
