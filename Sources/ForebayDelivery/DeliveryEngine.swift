@@ -206,17 +206,18 @@ package actor DeliveryEngine {
             }
             guard let batch = await batches.next(isolation: self) else { return self.sourceEnded() }
             guard !Task.isCancelled else { return }
-            guard self.partition(ofUnitOf: batch).isAccepted else { continue }
+            guard self.admission(of: batch).isAccepted else { continue }
             while let share, !share.take(self.settings.cost(of: batch)) {
                 guard await room.next(isolation: self) != nil else { return }
             }
             guard !Task.isCancelled else { return }  // Not admitted: it is still behind the cursor.
             self.heldBytes += self.settings.cost(of: batch)
-            let unit = self.partition(ofUnitOf: batch)
+            let unit = self.admission(of: batch)
             if unit.isAccepted {
                 self.seeChanges()
                 self.state.admit(
-                    batch, partition: unit.partition, resentBelow: self.source.resentBelow, now: self.loop.nowMilliseconds)
+                    batch, partition: unit.partition, settled: unit.settled, resentBelow: self.source.resentBelow,
+                    now: self.loop.nowMilliseconds)
             } else {
                 self.state.window.release(self.settings.cost(of: batch))  // Its unit was given up meanwhile.
             }

@@ -115,7 +115,11 @@ package enum AsideAnswer: OperatorAnswer, Equatable {
     /// Nothing of it is set aside.
     case nothing(AsideSelection)
     case invalidTopic(String)
+    /// Somebody else is at it, or at dead letters.
     case busy
+    case stopping
+    /// Moved, the order of the events would be lost; why, and what to do.
+    case elsewhere(String)
     case starting
     /// It had to end early, with what was done until then.
     case failed(AsideOutcome, code: String, detail: String)
@@ -133,7 +137,9 @@ package enum AsideAnswer: OperatorAnswer, Equatable {
                 "'\(topic)' is not a topic's name (letters, digits, '.', '_', '-', at most 249), or it is the one that they are in."
             return .failure(Refusal(400, "invalid_topic", detail))
         case .busy:
-            return .failure(Refusal(409, "setaside_busy", "What is set aside is being removed or moved already; one at a time."))
+            return .failure(Refusal(409, "setaside_busy", Refusal.busy))
+        case .stopping: return .failure(.stopping)
+        case .elsewhere(let detail): return .failure(Refusal(409, "set_aside_elsewhere", detail))
         case .starting: return .failure(Refusal(503, "starting", "The node is opening its disk."))
         case .failed(let outcome, let code, let detail):
             let done = outcome.events == 0 ? "Nothing was \(outcome.action.done)" : "Only \(outcome.events) were \(outcome.action.done)"

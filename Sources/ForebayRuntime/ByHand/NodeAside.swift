@@ -1,4 +1,5 @@
 import ForebayAdmin
+import ForebayConfig
 import ForebayCore
 import ForebayDelivery
 import ForebayKafka
@@ -9,7 +10,6 @@ import ForebayTelemetry
 final class NodeAside: Sendable {
     private let storage: NodeStorage
     private let deliveries: [DeliveryName: KafkaDelivery]
-    private let turn = OneAtATime()
     private let removed: [DeliveryName: Counter]
     private let moved: [DeliveryName: Counter]
 
@@ -26,11 +26,22 @@ final class NodeAside: Sendable {
 
     /// - Parameter removed: where what is left of routes that are not configured any more is still known.
     func mend(_ action: AsideSelection.Action, _ selection: AsideSelection, _ removed: RemovedDeliveries) async -> AsideAnswer {
-        guard selection.isDryRun || self.turn.enter() else { return .busy }
-        defer { if !selection.isDryRun { self.turn.leave() } }
-        let targets = self.targets(selection.route.map { DeliveryName(name: $0) }, removed)
-        if let route = selection.route, targets.isEmpty { return .unknownRoute(route) }
-        let work = AsideWork(action: action, selection: selection, executor: self.storage.threads.wait.executor())
+        guard !selection.isDryRun else { return await self.run(action, selection, removed) }
+        switch self.storage.mending.enter() {
+        case .busy: return .busy
+        case .stopping: return .stopping
+        case .entered: break
+        }
+        defer { self.storage.mending.leave() }
+        return await self.run(action, selection, removed)
+    }
+
+    private func run(_ action: AsideSelection.Action, _ selection: AsideSelection, _ removed: RemovedDeliveries) async -> AsideAnswer {
+        let targets = self.targets(removed)
+        if let route = selection.route, !targets.contains(where: { $0.name == DeliveryName(name: route) }) { return .unknownRoute(route) }
+        let mending = self.storage.mending
+        let work = AsideWork(
+            action: action, selection: selection, executor: self.storage.threads.wait.executor(), isOver: { mending.isStopping })
         let answer = await work.run(targets)
         switch answer {
         case .done(let outcome), .failed(let outcome, _, _): self.count(outcome)
@@ -39,12 +50,15 @@ final class NodeAside: Sendable {
         return answer
     }
 
-    private func targets(_ meant: DeliveryName?, _ removed: RemovedDeliveries) -> [AsideTarget] {
+    private func targets(_ removed: RemovedDeliveries) -> [AsideTarget] {
         var targets: [AsideTarget] = []
-        for (name, delivery) in self.deliveries.sorted(by: { $0.key < $1.key }) where meant == nil || name == meant {
-            targets += delivery.setAside.logs.map { AsideTarget(name: name, setAside: $0.setAside) }
+        for (name, delivery) in self.deliveries.sorted(by: { $0.key < $1.key }) {
+            targets += delivery.setAside.logs.map { log in
+                AsideTarget(
+                    name: name, setAside: log.setAside, former: log.name == name ? nil : log.name, cluster: delivery.target.cluster)
+            }
         }
-        for name in removed.names where meant == nil || name == meant {
+        for name in removed.names {
             guard let log = removed.logs(of: name)?.setAside else { continue }
             targets.append(AsideTarget(name: name, setAside: .undelivered(name, log)))
         }
@@ -60,11 +74,18 @@ final class NodeAside: Sendable {
 
 extension SetAside {
     /// Of a log that no stage drains: its route is not configured any more, or its node is down.
-    static func undelivered(_ name: DeliveryName, _ log: SetAsideLog) -> SetAside {
+    ///
+    /// - Parameter isAlone: it takes no turns with other logs, which are ordered with it later.
+    static func undelivered(_ name: DeliveryName, _ log: SetAsideLog, isAlone: Bool = true) -> SetAside {
         let setAside = SetAside(
             route: name.description, log: log, properties: KafkaProperties(client: [:], producer: [:]), configuration: DeliverySettings(),
             surroundings: .real, isQuiet: true)
-        for topic in setAside.topics { SetAside.order(topic, in: [setAside], ends: [setAside]) }
+        if isAlone { Self.order([setAside]) }
         return setAside
+    }
+
+    /// Those of one topic in several logs take turns.
+    static func order(_ logs: [SetAside]) {
+        for topic in logs.reduce(into: Set<String>(), { $0.formUnion($1.topics) }) { Self.order(topic, in: logs, ends: logs) }
     }
 }

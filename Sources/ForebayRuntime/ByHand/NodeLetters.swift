@@ -10,7 +10,6 @@ final class NodeLetters: Sendable {
 
     private let storage: NodeStorage
     private let deliveries: [DeliveryName: KafkaDelivery]
-    private let turn = OneAtATime()
     private let replayed: [DeliveryName: Counter]
     private let removed: [DeliveryName: Counter]
 
@@ -28,8 +27,17 @@ final class NodeLetters: Sendable {
 
     /// - Parameter removed: where what is left of routes that are not configured any more is still known.
     func work(_ action: LetterAction, _ selection: LetterSelection, _ removed: RemovedDeliveries) async -> LetterAnswer {
-        guard selection.isDryRun || self.turn.enter() else { return .busy }
-        defer { if !selection.isDryRun { self.turn.leave() } }
+        guard !selection.isDryRun else { return await self.run(action, selection, removed) }
+        switch self.storage.mending.enter() {
+        case .busy: return .busy
+        case .stopping: return .stopping
+        case .entered: break
+        }
+        defer { self.storage.mending.leave() }
+        return await self.run(action, selection, removed)
+    }
+
+    private func run(_ action: LetterAction, _ selection: LetterSelection, _ removed: RemovedDeliveries) async -> LetterAnswer {
         var targets = self.targets(removed)
         if let delivery = selection.delivery {
             let known = targets.filter { $0.letters.count > 0 }.map(\.name.description)
@@ -38,8 +46,10 @@ final class NodeLetters: Sendable {
             if action == .replay, target.setAside == nil { return .notConfigured(delivery) }
         }
         let (now, begun) = (WallClock.milliseconds, MonotonicClock.nanoseconds)
+        let mending = self.storage.mending
         let work = LetterWork(
-            action: action, selection: selection, now: now, isOver: { MonotonicClock.nanoseconds - begun > Self.patience })
+            action: action, selection: selection, now: now,
+            isOver: { MonotonicClock.nanoseconds - begun > Self.patience || mending.isStopping })
         var outcome = LetterOutcome(action, isDryRun: selection.isDryRun, asOf: min(selection.asOf ?? now, now))
         do throws(ForebayError) {
             try await work.run(targets, &outcome)

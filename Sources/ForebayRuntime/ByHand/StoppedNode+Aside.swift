@@ -16,11 +16,14 @@ extension StoppedNode {
         defer { folder.release() }
         var targets: [AsideTarget] = []
         var logs: [SetAsideLog] = []
-        for name in meant {
+        for name in action == .remove ? meant : names {
             let log = try folder.setAside(name.folder)
             logs.append(log)
-            targets.append(AsideTarget(name: name, setAside: .undelivered(name, log)))
+            // Which of them are delivered to one cluster the configuration says, which nobody has here. A mirror's is another one.
+            targets.append(
+                AsideTarget(name: name, setAside: .undelivered(name, log, isAlone: false), cluster: name.stage.rawValue))
         }
+        for logs in Dictionary(grouping: targets, by: \.cluster).values { SetAside.order(logs.map(\.setAside)) }
         let answer = await AsideWork(action: action, selection: selection, executor: folder.executor, isLogged: false).run(targets)
         for log in logs { await log.close() }
         return answer

@@ -171,6 +171,7 @@ package final class Node: Sendable {
         guard !self.isStopping.exchange(true, ordering: .relaxed) else { return true }
         let deadline = ContinuousClock.now + .milliseconds(self.configuration.shutdown.timeoutMilliseconds)
         self.observation.draining()
+        self.storage.mending.stop()
         let draining = Task { await self.listeners.drain() }
         await self.supervisor.shutdown(within: deadline - .now)
         for delivery in self.deliveries.values { delivery.close() }

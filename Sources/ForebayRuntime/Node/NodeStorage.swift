@@ -18,6 +18,7 @@ package final class NodeStorage: Sendable {
     let removed: [DeliveryName: SideLogs]
     let budget: SpoolBudget
     let threads: SpoolThreads
+    let mending = MendingTurn()
 
     /// Opens what is there, mends what a crash left.
     package static func open(
@@ -119,6 +120,7 @@ package final class NodeStorage: Sendable {
 
     /// Cursors synced, segments sealed.
     package func close() async {
+        await self.mending.end()
         // Only what is closed stays as it is: a stage may have outlived its time, and append until then.
         var empty: [(kind: SideLogFolder.Kind, route: String)] = []
         for (name, log) in self.allDeadLetters where await log.close() { empty.append((.deadLetters, name.folder)) }

@@ -15,7 +15,7 @@ package struct StoppedNode: Sendable {
 
     let directory: String
     /// None: which routes there are is not known.
-    private let configuration: ForebayConfiguration?
+    let configuration: ForebayConfiguration?
 
     /// - Parameter configuration: tells which routes there are; its own data folder does not count.
     package init(directory: String, configuration: ForebayConfiguration?) {

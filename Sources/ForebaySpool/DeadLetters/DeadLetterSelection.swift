@@ -85,7 +85,10 @@ extension DeadLetters {
     /// A piece of the letters that are meant, of bounded work.
     package func select(_ pass: LetterPass) throws(ForebayError) -> SelectedLetters {
         var found = SelectedLetters()
-        guard let (spool, removed) = self.parts else { return found }
+        guard let (spool, removed) = self.parts else {
+            try self.requireOpen()
+            return found
+        }
         let reader = spool.reader(route: nil, from: removed.next(from: max(pass.from, spool.start)))
         var work = 0
         while work < Self.work {

@@ -38,14 +38,16 @@ extension CommandTable {
                 name: "replay", summary: "Send dead letters once more, when what refused them is mended",
                 details:
                     "Each is set aside behind what waits of its topic, and delivered from there with its id and the Kafka header "
-                    + "forebay-replayed-at; only then it is no dead letter any more, so a crash repeats some and loses none. " + Self.which,
-                arguments: Self.letters, options: Option.nodeOrFolder + Self.selection("replayed"),
+                    + "forebay-replayed-at; only then it is no dead letter any more, so a crash repeats some and loses none. With --dir, --config says which routes "
+                    + "there are. " + Self.which,
+                arguments: Self.letters,
+                options: Option.nodeOrFolder + ConfigurationCommands.options + Self.selection("replayed"),
                 examples: [
                     Example(command: "forebay deadletters replay --code MSG_SIZE_TOO_LARGE --dry-run", comment: "what it would send"),
                     Example(command: "forebay deadletters replay orders 17 20-30", comment: "some of the route orders"),
                     Example(command: "forebay deadletters replay --topic orders --newer-than 2h", comment: "of one topic, since two hours"),
                     Example(
-                        command: "forebay deadletters replay --all --dir \(Self.folder)",
+                        command: "forebay deadletters replay --all --dir \(Self.folder) --config /etc/forebay/forebay.yaml",
                         comment: "all, of a node that is down; sent when it runs"),
                 ],
                 action: .run(LetterCommands.replay)),
