@@ -102,7 +102,8 @@ struct MendingTurnTests {
                 AsideTarget(route: route, setAside: .undelivered(route, again, isAlone: false), former: former, cluster: cluster))
         }
 
-        func order() { SetAside.order(self.targets.map(\.setAside)) }
+        /// As a node does: those of one cluster.
+        func order() { SetAside.order(self.targets.filter { $0.cluster == "c" }.map(\.setAside)) }
 
         func hindrance(_ topic: String?, to target: String, route: String? = nil) -> String? {
             AsideOrder(all: self.targets).hindrance(
