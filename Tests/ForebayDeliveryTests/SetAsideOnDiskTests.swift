@@ -275,7 +275,10 @@ struct SetAsideOnDiskTests {
         await again.log.close()
         let moved = try await again.setAside.move(.init(topic: "s"), to: "t", executor: again.executor)
         #expect(moved.taken.isEmpty && moved.failure?.code == .unavailable)
-        await #expect { try await again.setAside.replay([]) } throws: { ($0 as? ForebayError)?.code == .unavailable }
+        let record = EventFactory.batch([.init("t", value: "r", id: "r")], spool: .none, first: 0).withUnsafeBytes { Array($0) }
+        await #expect { try await again.setAside.replay([.init(topic: "t", record: record)]) } throws: {
+            ($0 as? ForebayError)?.code == .unavailable
+        }
     }
 
     @Test("units of one log that follow each other share a turn, and those of others come between")

@@ -177,7 +177,7 @@ struct SetAsideStateHandTests {
         state.settle(unit, pass: pass, through: 3)
         #expect(state.units[unit]?.settled == 5 && state.units[unit]?.ahead == [])
         state.end(.aside, now: 0)
-        #expect(state.leaving.isEmpty && state.units[unit]?.leaving == 0)
+        #expect(state.held.isEmpty && state.units[unit]?.leaving == 0)
     }
 
     @Test("a turn is over when its last unit goes, however that goes: what waits for it begins")

@@ -105,7 +105,8 @@ struct MendingTurnTests {
                     former: former.map { DeliveryName(.forward, of: $0) }, cluster: cluster))
         }
 
-        func order() { SetAside.order(self.targets.map(\.setAside)) }
+        /// As a node does: those of one cluster.
+        func order() { SetAside.order(self.targets.filter { $0.cluster == "c" }.map(\.setAside)) }
 
         func hindrance(_ topic: String?, to target: String, route: String? = nil) -> String? {
             AsideOrder(all: self.targets).hindrance(

@@ -51,7 +51,8 @@ struct RemovedLettersRoomTests {
             await letters.close()
             var seen: Set<[UInt64]> = []
             for copy in crashes.withLock({ $0 }) {
-                let again = try LettersWorld(SpoolFixture(in: copy)).open()
+                let crashed = SpoolFixture(in: copy)
+                let again = try LettersWorld(crashed).open()
                 let left = try await again.numbers()
                 seen.insert(left)
                 #expect(again.damage == SpoolDamage())
@@ -98,7 +99,8 @@ struct RemovedLettersRoomTests {
             let left: [UInt64] = [0] + Array(3..<9)
             #expect(try await letters.numbers() == left)
             #expect(try self.written(world) == [[1..<3], []])
-            let killed = try world.crashed().open()
+            let crashed = try world.crashed()
+            let killed = try crashed.open()
             #expect(try await killed.numbers() == left, "the answer holds after a restart, too")
             await killed.close()
             try await letters.remove([3..<4])
@@ -118,10 +120,10 @@ struct RemovedLettersRoomTests {
             if state == 1 {
                 disk.fail { call, path in call == .open && path.contains("/removed.copy") ? ENOSPC : nil }
                 try await letters.remove([3..<4])
-                let crashed = try SpoolFixture(in: world.crashed().fixture.directory)
+                let crashed = try world.crashed()
                 disk.fail(nil)
                 await letters.close()
-                try await self.start(crashed, left: [0] + Array(4..<9))
+                try await self.start(crashed.fixture, left: [0] + Array(4..<9))
                 continue
             }
             await letters.close()
@@ -134,7 +136,8 @@ struct RemovedLettersRoomTests {
         let disk = FaultDisk()
         let world = try LettersWorld(fixture, disk: disk)
         disk.fail { call, path in
-            Self.isWriting.contains(call) && path.contains("/removed") && call != .open || path.hasSuffix(".new") ? ENOSPC : nil
+            guard path.contains("/removed") else { return nil }
+            return call == .write || call == .open && path.hasSuffix(".new") ? ENOSPC : nil
         }
         let letters = try world.open()
         #expect(try await letters.numbers() == left && letters.damage == SpoolDamage())
@@ -162,7 +165,8 @@ struct RemovedLettersRoomTests {
         disk.fail(nil)
         let numbers = try await again.append((0..<20).map { LettersWorld.letter($0) })
         #expect(numbers.contains(27))
-        let killed = try world.crashed().open()
+        let crashed = try world.crashed()
+        let killed = try crashed.open()
         #expect(try await killed.numbers().suffix(20) == numbers[...])
         await killed.close()
         await again.close()

@@ -248,7 +248,7 @@ package final class SetAside: Sendable {
 
     /// Events that were on their way into another log when the drain let go of their units are there, or not to come there.
     func arrived(_ tokens: [UInt64], isSettled: Bool) {
-        guard self.state.withLock({ !$0.leaving.isEmpty }) else { return }
+        guard self.state.withLock({ !$0.held.isEmpty }) else { return }
         self.change { state in
             for token in tokens { state.arrived(token, isSettled: isSettled) }
         }

@@ -179,20 +179,25 @@ extension SetAsideState {
     mutating func handedOver(_ done: DeliveryActions.DoneUnit) {
         guard let unit = self.units[done.number], unit.pass == done.pass, !unit.isWaiting else { return }
         for position in done.settled where position >= unit.settled { self.units[done.number]!.ahead.insert(position) }
-        for (token, position) in done.leaving where self.leaving.updateValue((done.number, position), forKey: token) == nil {
-            self.units[done.number]!.leaving += 1
+        for (token, position) in done.leaving {
+            let known = self.held.updateValue(
+                Held(unit: done.number, position: position), forKey: Token(way: .aside, number: token, isLeaving: true))
+            if known == nil { self.units[done.number]!.leaving += 1 }
         }
         self.settleAhead(done.number)
     }
 
     /// It is durable in another log; or there was no room for it, and it stands here still.
     mutating func arrived(_ token: UInt64, isSettled: Bool) {
-        guard let (number, position) = self.leaving.removeValue(forKey: token), let unit = self.units[number] else { return }
-        self.units[number]!.leaving -= 1
+        let token = Token(way: .aside, number: token, isLeaving: true)
+        guard let left = self.held.removeValue(forKey: token), let unit = self.units[left.unit], let position = left.position else {
+            return
+        }
+        self.units[unit.number]!.leaving -= 1
         self.nextDue = 0
         guard isSettled, position >= unit.settled else { return }
-        self.units[number]!.ahead.insert(position)
-        self.settleAhead(number)
+        self.units[unit.number]!.ahead.insert(position)
+        self.settleAhead(unit.number)
     }
 }
 

@@ -45,6 +45,8 @@ struct SetAsideState {
     struct Token: Hashable {
         let way: DeliveryWay
         let number: UInt64
+        /// No producer has it: it was on its way into another log when the drain let go of its unit.
+        var isLeaving = false
     }
 
     struct Held {
@@ -66,8 +68,6 @@ struct SetAsideState {
     var units: [UInt64: SetAsideUnit] = [:]
     var numbers: [String: [UInt64]] = [:]
     var held: [Token: Held] = [:]
-    /// Where the events stand, by their tokens, that were on their way into another log when the drain let go of their units.
-    var leaving: [UInt64: (unit: UInt64, position: UInt64)] = [:]
     private var nextNumber: UInt64
     /// Before this time no unit is to be looked at: there may be many, and they are asked for at every turn.
     var nextDue: UInt64 = 0
@@ -333,11 +333,9 @@ struct SetAsideState {
         self.wentDirect(way)
         for (token, held) in self.held where token.way == way {
             self.held[token] = nil
-            if !held.isDelivered { self.units[held.unit]?.held -= 1 }
+            if token.isLeaving { self.units[held.unit]?.leaving -= 1 } else if !held.isDelivered { self.units[held.unit]?.held -= 1 }
         }
-        if way == .aside { self.leaving = [:] }
         for number in Array(self.units.keys) {
-            if way == .aside { self.units[number]!.leaving = 0 }
             self.units[number]!.pending[way] = nil
             self.units[number]!.pendingHeld[way] = nil
             if way == .aside, !self.units[number]!.isWaiting {

@@ -23,7 +23,7 @@ final class RemovedLetters: SegmentHolder {
     }
 
     private let disk: any Disk
-    private let directory: String
+    let directory: String
     private let log: SpoolID
     private let state: Mutex<State>
 

@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayTelemetry
 
 /// For a dead-letter log: what was removed of it.
 extension Spool {
@@ -79,5 +80,24 @@ extension Spool {
         guard !self.sweeper.sweep(removed) || removed.isUnwritten else { return }
         let keeper = self.keeper
         Task(preferring: self.configuration.surroundings.tasks) { await keeper.tryAgain() }
+    }
+}
+
+extension RemovedLetters {
+    /// Writes what could not be written yet.
+    ///
+    /// - Returns: false: it can't be written now.
+    func save(_ budget: SpoolBudget) throws(ForebayError) -> Bool {
+        guard self.isUnwritten else { return true }
+        do throws(ForebayError) {
+            try budget.withReserve { () throws(ForebayError) in try self.saveAgain() }
+            return true
+        } catch {
+            guard error.code != .syncFailed else { throw error }
+            Logger(label: "spool").warning(
+                "which dead letters were removed could not be written in both files yet",
+                ["folder": self.directory, "error": error.description])
+            return false
+        }
     }
 }

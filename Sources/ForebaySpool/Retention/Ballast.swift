@@ -18,7 +18,7 @@ final class Ballast: Sendable {
         self.size = size / SpoolFormat.block * SpoolFormat.block
     }
 
-    /// That of a node, as it is there, for whoever does something in its folder: none is made. What another one is to be like the node knows.
+    /// That of a node, as it is, for whoever does something in its folder: none is made. What another one is to be like the node knows.
     init(keeping path: String, _ disk: any Disk) throws(ForebayError) {
         self.disk = disk
         self.path = path

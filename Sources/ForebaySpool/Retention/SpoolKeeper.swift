@@ -127,8 +127,7 @@ actor SpoolKeeper {
         do throws(ForebayError) {
             for cursor in self.cursors.all { isDone = try cursor.sync() && isDone }
             isDone = try self.cursors.makeUnmade(self.view) && isDone
-            if case .units(let units) = retention { try units.sync() }
-            if case .letters(let removed) = retention { isDone = try self.save(removed) && isDone }
+            isDone = try retention.sync(self.budget) && isDone
         } catch {
             self.configuration.onDiskFailure(error)
         }
@@ -139,21 +138,6 @@ actor SpoolKeeper {
         if !isDone { self.tryAgain() }
         // Who must have everything may have passed what the others can give up.
         if self.yielding.wanted > 0 { await self.yield(for: self.yielding.wanted) }
-    }
-
-    /// - Returns: false: it can't be written now.
-    private func save(_ removed: RemovedLetters) throws(ForebayError) -> Bool {
-        guard removed.isUnwritten else { return true }
-        do throws(ForebayError) {
-            try self.budget.withReserve { () throws(ForebayError) in try removed.saveAgain() }
-            return true
-        } catch {
-            guard error.code != .syncFailed else { throw error }
-            self.logger.warning(
-                "which dead letters were removed could not be written in both files yet",
-                ["folder": self.configuration.directory, "error": error.description])
-            return false
-        }
     }
 
     /// A cursor found no room, or a segment that should go is still there: once more after a while, and whenever a cursor moves.
