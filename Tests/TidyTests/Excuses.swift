@@ -91,7 +91,6 @@ enum Excuses {
         "ForebaySpool.SegmentWriter": 13,
         "ForebaySpool.Spool": 15,
         "ForebaySpool.SpoolKeeper": 14,
-        "ForebaySpool.SpoolReader": 13,
         "ForebaySpool.SpoolWriter": 16,
         "ForebaySpool.UnitTableState": 15,
         "ForebayTestKit.SimulatedDisk": 24,

@@ -55,6 +55,7 @@ final class ReadCache: Sendable {
         var head = 0
         var bytes = 0
         var readers = 0
+        var failing = FailingPlaces()
     }
 
     /// Parts that are known, held or not.
@@ -140,6 +141,15 @@ final class ReadCache: Sendable {
         state.head = max(0, state.head - excess)
     }
 
+    // MARK: Where the device fails
+
+    func fails(_ segment: Segment, _ range: Range<Int>) -> Bool { self.state.withLock { $0.failing.has(segment, range) } }
+
+    /// See ``FailingPlaces``.
+    func asked(_ segment: Segment, _ range: Range<Int>, failed: [Range<Int>]) {
+        self.state.withLock { $0.failing.asked(segment, range, failed: failed) }
+    }
+
     // MARK: Who reads
 
     /// Somebody who reads the disk, for as long as it is kept.
@@ -159,7 +169,7 @@ final class ReadCache: Sendable {
     private func leave() {
         self.state.withLock { state in
             state.readers -= 1
-            if state.readers == 0 { (state.entries, state.head, state.bytes) = ([], 0, 0) }
+            if state.readers == 0 { (state.entries, state.head, state.bytes, state.failing) = ([], 0, 0, FailingPlaces()) }
         }
     }
 }
