@@ -48,7 +48,7 @@ package final class SpoolSource: EventSource {
         self.readAheadBytes = configuration.readAheadBytes
         self.reader = ReaderActor(
             executor: executor, disk: BacklogReader(executor: threads.read.executor()),
-            patient: BacklogReader(executor: threads.wait.executor()))
+            patient: BacklogReader(executor: threads.patient.executor()))
         self.surroundings = surroundings
         self.state = Mutex(
             State(

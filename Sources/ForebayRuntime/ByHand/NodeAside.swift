@@ -30,7 +30,7 @@ final class NodeAside: Sendable {
         defer { if !selection.isDryRun { self.turn.leave() } }
         let targets = self.targets(selection.route, removed)
         if let route = selection.route, targets.isEmpty { return .unknownRoute(route) }
-        let work = AsideWork(action: action, selection: selection, executor: self.storage.threads.wait.executor())
+        let work = AsideWork(action: action, selection: selection, executor: self.storage.threads.side.executor())
         let answer = await work.run(targets)
         switch answer {
         case .done(let outcome), .failed(let outcome, _, _): self.count(outcome)

@@ -71,7 +71,7 @@ struct NodeRoute: Sendable {
                 return NodeSetAside.Log(
                     name: name, setAside: setAside,
                     source: SetAsideSource(
-                        setAside, executor: storage.threads.wait.executor(), readAheadBytes: readAhead, surroundings: .real))
+                        setAside, executor: storage.threads.side.executor(), readAheadBytes: readAhead, surroundings: .real))
             })
     }
 

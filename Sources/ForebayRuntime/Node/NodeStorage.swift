@@ -120,7 +120,7 @@ package final class NodeStorage: Sendable {
         for (route, log) in self.allDeadLetters where await log.close() { empty.append((.deadLetters, route)) }
         for (route, log) in self.allSetAside where await log.close() { empty.append((.setAside, route)) }
         await self.spool.close {
-            await DiskWork(self.threads.wait.executor()).perform { [data, empty] in data.finishStop(empty: empty) }
+            await DiskWork(self.threads.letters.executor()).perform { [data, empty] in data.finishStop(empty: empty) }
         }
         self.threads.end()
     }

@@ -72,7 +72,7 @@ actor RemovedRoutes {
     }
 
     private init(_ storage: NodeStorage, _ data: DataFolderLogs, _ configured: Set<String>, _ deliveries: [Delivery]) {
-        self.executor = storage.threads.wait.executor()
+        self.executor = storage.threads.letters.executor()
         self.storage = storage
         self.data = data
         self.configured = configured
