@@ -7,17 +7,15 @@ extension SpoolSource {
     /// Reads what is not in memory any more, on a thread of its own: a cold disk holds up nobody else.
     actor BacklogReader {
         private let executor: any SerialExecutor
-        private let isPatient: Bool
 
         nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
-        init(executor: any SerialExecutor, isPatient: Bool) {
-            self.executor = executor
-            self.isPatient = isPatient
-        }
+        init(executor: any SerialExecutor) { self.executor = executor }
 
-        func read(_ reader: SpoolReader, upTo bytes: Int) throws(ForebayError) -> [Batch] {
-            try reader.readDisk(upTo: bytes, isPatient: self.isPatient)
+        func read(_ reader: SpoolReader, upTo bytes: Int) throws(ForebayError) -> [Batch] { try reader.readDisk(upTo: bytes) }
+
+        func readImpatiently(_ reader: SpoolReader, upTo bytes: Int) throws(ForebayError) -> [Batch]? {
+            try reader.readImpatiently(upTo: bytes)
         }
     }
 
@@ -66,16 +64,14 @@ extension SpoolSource {
             }
         }
 
-        /// Where the device fails, others that read elsewhere don't wait for it.
-        private func readDisk(_ reader: SpoolReader) async throws(ForebayError) -> [Batch] {
-            if !reader.needsPatience {
-                do throws(ForebayError) {
-                    return try await self.disk.read(reader, upTo: Self.step)
-                } catch {
-                    guard error.isUnread else { throw error }
-                }
-            }
-            return try await self.patient.read(reader, upTo: Self.step)
+        /// Where the device fails, or something is lost, others that read elsewhere don't wait for it.
+        private func readDisk(_ reader: SpoolReader) async throws -> [Batch] {
+            var batches: [Batch]?
+            if !reader.needsPatience { batches = try await self.disk.readImpatiently(reader, upTo: Self.step) }
+            if batches == nil { batches = try await self.patient.read(reader, upTo: Self.step) }
+            // It may have waited long: what it read for is over perhaps.
+            try Task.checkCancellation()
+            return batches ?? []
         }
     }
 }

@@ -47,8 +47,8 @@ package final class SpoolSource: EventSource {
         self.spoolCursor = cursor
         self.readAheadBytes = configuration.readAheadBytes
         self.reader = ReaderActor(
-            executor: executor, disk: BacklogReader(executor: threads.read.executor(), isPatient: false),
-            patient: BacklogReader(executor: threads.wait.executor(), isPatient: true))
+            executor: executor, disk: BacklogReader(executor: threads.read.executor()),
+            patient: BacklogReader(executor: threads.patient.executor()))
         self.surroundings = surroundings
         self.state = Mutex(
             State(

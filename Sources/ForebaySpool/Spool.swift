@@ -173,25 +173,27 @@ package final class Spool: Sendable {
 
     /// - Parameter route: none: the events of all.
     package func reader(route: RouteID?, from sequence: UInt64) -> SpoolReader {
-        self.reader(route.map { .one($0) } ?? .all, from: sequence, SpoolReader.Owner { [weak self] in self?.report($0) })
+        self.reader(route.map { .one($0) } ?? .all, from: sequence) { [weak self] in self?.report($0) }
     }
 
     /// A reader of what the cursor counts, from where it stands.
     package func reader(of cursor: SpoolCursor) -> SpoolReader {
         let routes = cursor.routes
-        let owner = SpoolReader.Owner(
-            settled: { cursor.sequence },
-            onMissing: { [weak self] missing in
-                self?.report(missing)
-                if missing.isGone { self?.reporter.passed(missing.sequences, by: routes) }
-            }, onLeftOut: { [weak self] in self?.reporter.passed($0, by: routes) })
-        return self.reader(RouteFilter(routes), from: cursor.sequence, owner)
+        return self.reader(RouteFilter(routes), from: cursor.sequence) { [weak self] missing in
+            self?.report(missing)
+            if missing.isGone { self?.reporter.passed(missing.sequences, by: routes) }
+        } onLeftOut: { [weak self] in
+            self?.reporter.passed($0, by: routes)
+        }
     }
 
-    private func reader(_ routes: RouteFilter, from sequence: UInt64, _ owner: SpoolReader.Owner) -> SpoolReader {
+    private func reader(
+        _ routes: RouteFilter, from sequence: UInt64, onMissing: @escaping (MissingRange) -> Void,
+        onLeftOut: @escaping (Range<UInt64>) -> Void = { _ in }
+    ) -> SpoolReader {
         SpoolReader(
             view: self.view, disk: self.configuration.disk, cache: self.cache, metrics: self.metrics, routes: routes, from: sequence,
-            owner: owner)
+            onMissing: onMissing, onLeftOut: onLeftOut)
     }
 
     // MARK: Cursors

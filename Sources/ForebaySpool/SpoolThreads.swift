@@ -1,24 +1,35 @@
 package import ForebayCore
 
-/// The threads that serve all logs of a node: one commits, one looks after files, one reads backlogs, one does what may take longer.
+/// The threads that serve all logs of a node. Each does one kind of work, and waits for what that may wait for:
 ///
-/// One thread reads for all cursors. It copies and checks two GiB a second and more, beyond what a node can deliver; a disk that is slower
-/// gives no more to several who jump between places than to one who reads on; and in turns of about a MiB, readers who are near to each
-/// other stay so, and read once together (``ReadCache``). So a reader waits for another's disk as long as a read or two takes. Where the
-/// device fails, and is waited for, that is on the thread beside it, where it holds up nobody who can read.
+/// - `fb-commit` appends, to all logs.
+/// - `fb-keeper` looks after the files of all logs: syncs cursors, removes what nobody needs, makes what is needed next.
+/// - `fb-reader` reads the spool's backlogs, for all cursors. It waits for the disk, as long as a read takes, and never for a device that
+///   fails; nor does it tell of what is lost.
+/// - `fb-patient` does both, for those readers of the spool who need it. It holds up nobody who can read.
+/// - `fb-side` reads the side logs: drains what is set aside or moves it, lists dead letters. It waits for a device that fails.
+/// - `fb-letters` has the dead letters' logs appended to, opened and closed, and gives up what removed routes left. It reads nothing, but
+///   for the end of a log that it opens: no delivery whose dead letter is on its way, and no stop, stands behind a device that fails to
+///   give what others ask for.
+///
+/// That one thread reads for all cursors costs nothing. It copies and checks two GiB a second and more, beyond what a node can deliver; a
+/// disk that is slower gives no more to several who jump between places than to one who reads on; and in turns of about a MiB, readers who
+/// are near to each other stay so, and read once together (``ReadCache``).
 package struct SpoolThreads: Sendable {
     let commit: any WorkThread
     let keep: any WorkThread
-    /// For those who read a backlog: a cold disk holds up neither deliveries nor the edge.
     package let read: any WorkThread
-    /// For what may wait long for the disk, or read much of it: a device that fails, side logs, folders that are removed.
-    package let wait: any WorkThread
+    package let patient: any WorkThread
+    package let side: any WorkThread
+    package let letters: any WorkThread
 
     package init(_ surroundings: Surroundings = .real) {
         self.commit = surroundings.executors.thread(label: "fb-commit")
         self.keep = surroundings.executors.thread(label: "fb-keeper")
         self.read = surroundings.executors.thread(label: "fb-reader")
-        self.wait = surroundings.executors.thread(label: "fb-patient")
+        self.patient = surroundings.executors.thread(label: "fb-patient")
+        self.side = surroundings.executors.thread(label: "fb-side")
+        self.letters = surroundings.executors.thread(label: "fb-letters")
     }
 
     /// The `ThreadID` of the one that commits.
@@ -26,9 +37,6 @@ package struct SpoolThreads: Sendable {
 
     /// After every log on them has been closed.
     package func end() {
-        self.commit.end()
-        self.keep.end()
-        self.read.end()
-        self.wait.end()
+        for thread in [self.commit, self.keep, self.read, self.patient, self.side, self.letters] { thread.end() }
     }
 }

@@ -101,6 +101,22 @@ struct ReadingThreadTests {
         await world.spool.close()
     }
 
+    @Test("a source that is closed while its read hangs moves no cursor when the read comes back")
+    func closed() async throws {
+        let world = try SourceWorld(recentBytes: 0)
+        let (source, cursor) = try await world.source("a")
+        try await world.commit("b", 4)
+        try await world.commit("a", 4)
+        let (hangs, goesOn) = self.hangReads(world)
+        var events = source.batches().makeAsyncIterator()
+        await hangs.wait(forCount: 1)
+        source.close()
+        goesOn.signal()
+        #expect(await events.next() == nil)
+        #expect(cursor.sequence == 0)
+        await world.spool.close()
+    }
+
     @Test("what a reading that is over still had on its way is handed to nobody, and counts once when the next one has it")
     func lateRead() async throws {
         let world = try SourceWorld(recentBytes: 0)

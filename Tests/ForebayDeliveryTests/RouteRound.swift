@@ -148,7 +148,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         let known = configuration
         let setAside = SetAside(route: "r", log: log, properties: properties, configuration: known, surroundings: surroundings)
         let source: any EventSource = self.group ?? CheckedSource(self.source(surroundings)) { self.moved(to: $0) }
-        let drainSource = SetAsideSource(setAside, executor: threads.wait.executor(), readAheadBytes: 16 << 10, surroundings: surroundings)
+        let drainSource = SetAsideSource(setAside, executor: threads.side.executor(), readAheadBytes: 16 << 10, surroundings: surroundings)
         let window = DeliveryBudget(total: 200_000), producers = SimulatedProducers(self.kafka, loop: loop), letters = self.deadLetters
         let supervisor = Supervisor(policy: RestartPolicy(first: 10, limit: 500), metrics: metrics, surroundings: surroundings)
         for (way, source) in [(.direct, source), (.aside, drainSource)] as [(DeliveryWay, any EventSource)] {

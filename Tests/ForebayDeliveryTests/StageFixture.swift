@@ -75,7 +75,7 @@ final class StageFixture: Sendable {
             setAside: self.setAside, waiters: self.waiters, budget: budget, settings: configuration, loop: self.loop,
             metrics: self.registry, surroundings: .real)
         self.drainSource = SetAsideSource(
-            self.setAside, executor: self.threads.wait.executor(), readAheadBytes: 1 << 20, surroundings: .real)
+            self.setAside, executor: self.threads.side.executor(), readAheadBytes: 1 << 20, surroundings: .real)
         self.aside = DeliveryEngine(
             .aside, of: DeliveryName(.forward, of: route), source: self.drainSource, producers: producers, properties: known, deadLetters: self.deadLetters,
             setAside: self.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget, settings: configuration, loop: self.loop,

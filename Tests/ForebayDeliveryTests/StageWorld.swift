@@ -97,7 +97,7 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
         self.feed = feed
         self.source = MemorySource(spool: feed.spool) { from in await feed.batch(from) }
         self.drainSource = SetAsideSource(
-            self.setAside, executor: self.threads.wait.executor(), readAheadBytes: 1 << 20, surroundings: surroundings)
+            self.setAside, executor: self.threads.side.executor(), readAheadBytes: 1 << 20, surroundings: surroundings)
         func stage(_ way: DeliveryWay, _ source: any EventSource, _ waiters: DeliveryWaiters, _ world: StageWorld.Parts) -> DeliveryEngine {
             DeliveryEngine(
                 way, of: DeliveryName(.forward, of: world.route), source: source, producers: world.cluster, properties: properties, deadLetters: world.letters,

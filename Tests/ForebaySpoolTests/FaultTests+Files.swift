@@ -136,7 +136,7 @@ extension FaultTests {
         var told: [MissingRange] = []
         let reader = SpoolReader(
             view: spool.view, disk: disk, cache: ReadCache(limit: 0), metrics: spool.metrics, routes: .all, from: 0,
-            owner: SpoolReader.Owner { told.append($0) })
+            onMissing: { told.append($0) }, onLeftOut: { _ in })
         var read: [UInt64] = []
         while !reader.isCaughtUp { for batch in try reader.read(upTo: 1) { read += batch.first..<batch.end } }
         #expect(told.map(\.sequences) == [segments[1].base..<segments[1].end, segments[2].base..<segments[2].end])

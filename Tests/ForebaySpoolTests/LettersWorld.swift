@@ -76,24 +76,24 @@ final class LettersWorld {
 
 extension DeadLetters {
     /// What is listed, in pages of some entries.
-    func all(page: Int = 7) throws -> [DeadLetterEntry] {
+    func all(page: Int = 7) async throws -> [DeadLetterEntry] {
         var entries: [DeadLetterEntry] = []
         while true {
-            let more = try self.list(after: entries.last?.sequence, limit: page)
+            let more = try await self.list(after: entries.last?.sequence, limit: page)
             entries += more
             if more.count < page { return entries }
         }
     }
 
-    func numbers() throws -> [UInt64] { try self.all().map(\.sequence) }
+    func numbers() async throws -> [UInt64] { try await self.all().map(\.sequence) }
 
     /// What a pass finds, piece by piece.
-    func selected(limit: Int, bytes: Int = 1 << 20, _ matches: @escaping @Sendable (DeadLetterHead) -> Bool) throws -> [UInt64] {
+    func selected(limit: Int, bytes: Int = 1 << 20, _ matches: @escaping @Sendable (DeadLetterHead) -> Bool) async throws -> [UInt64] {
         var pass = LetterPass(matches: matches)
         (pass.limit, pass.bytes, pass.end) = (limit, bytes, self.end)
         var numbers: [UInt64] = []
         while true {
-            let found = try self.select(pass)
+            let found = try await self.select(pass)
             numbers += found.sequences.flatMap { Array($0) }
             guard let next = found.next else { return numbers }
             pass.from = next

@@ -19,8 +19,8 @@ struct ReaderHoleTests {
         init(_ view: SpoolView, on disk: any Disk = SystemDisk(), _ routes: RouteFilter = .all) {
             self.reader = SpoolReader(
                 view: view, disk: disk, cache: ReadCache(limit: 0), metrics: SpoolMetrics(MetricsRegistry()), routes: routes, from: 0,
-                owner: SpoolReader.Owner(
-                    onMissing: { [unowned self] in self.missing.append($0) }, onLeftOut: { [unowned self] in self.leftOut.append($0) }))
+                onMissing: { [unowned self] in self.missing.append($0) },
+                onLeftOut: { [unowned self] in self.leftOut.append($0) })
         }
 
         /// The sequences of all that it reads in some calls, from the disk.
@@ -125,14 +125,20 @@ struct ReaderHoleTests {
         await spool.close()
     }
 
-    @Test("behind a segment that can't be opened it goes on in the same call")
+    @Test(
+        "behind a segment that is gone it goes on in the same call; where the device failed, others who wait for one get their turn first")
     func unopenable() async throws {
+        for (reason, inOne) in [(ENOENT, true), (EIO, false)] { try await self.unopenable(reason, inOne: inOne) }
+    }
+
+    private func unopenable(_ reason: Int32, inOne: Bool) async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)
         let spool = try await self.filled([routeA, routeA, routeA, routeA, routeA, routeA], fixture)
         let bad = spool.view.read { $0.segments[1] }, disk = FaultDisk()
-        disk.fail { call, path in call == .open && path == bad.path ? EIO : nil }
+        disk.fail { call, path in call == .open && path == bad.path ? reason : nil }
         let told = Told(spool.view, on: disk)
-        #expect(try told.read(calls: 1) == [0, 1, 4, 5])
+        #expect(try told.read(calls: 1) == (inOne ? [0, 1, 4, 5] : [0, 1]))
+        #expect(try told.read() == (inOne ? [] : [4, 5]))
         #expect(told.missing.map(\.sequences) == [2..<4] && told.missing.map(\.position) == [0])
         #expect(told.missing.map(\.isCounted) == [false])
         await spool.close()

@@ -1,6 +1,7 @@
 import ForebayCore
 import ForebayTestKit
 import Foundation
+import Glibc
 import Synchronization
 import Testing
 
@@ -52,6 +53,32 @@ extension SetAsideScanTests {
         let scan = log.scan([75: 0])
         #expect(try scan.read(upTo: 1).isEmpty && !scan.isCaughtUp)
         #expect(try scan.read(upTo: 1).map(\.route.rawValue) == [75])
+        await log.close()
+    }
+
+    @Test("a call ends behind each part of which the device has not given all: those who drain other logs get their turn")
+    func deadZone() async throws {
+        let fixture = SetAsideFixture(segmentSize: 32 << 20), disk = FaultDisk()
+        let log = try fixture.open(on: disk)
+        try await log.append(new: [unit(1)], [])
+        let value = String(repeating: "v", count: 20_000)
+        for _ in 0..<10 { try await log.append(new: [], (0..<20).map { _ in aside(1, [value]) }) }
+        let failed = Happenings<String>()
+        disk.fail { call, path in
+            guard call == .read, path.contains("/segments/") else { return nil }
+            if path.hasSuffix("+4096") { failed.add(path) }
+            return EIO
+        }
+        let scan = log.scan([1: 0])
+        var calls = 0
+        while !scan.isCaughtUp {
+            let before = failed.count
+            #expect(try scan.read(upTo: 1 << 30).isEmpty)
+            #expect(failed.count - before <= SegmentWindow.size / 4096 + 1)
+            calls += 1
+        }
+        #expect(failed.count > 900 && calls >= 4 && log.missing.map(\.sequences) == [0..<200])
+        disk.fail(nil)
         await log.close()
     }
 

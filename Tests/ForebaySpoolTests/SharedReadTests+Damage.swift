@@ -9,15 +9,6 @@ import Testing
 /// What readers that read together are told of, each for itself.
 @Suite("Spool: readers that read together, and damage")
 struct SharedReadDamageTests {
-    /// Positions of the frames of a segment.
-    private func frames(_ world: SharedReadWorld, _ segment: SegmentInfo) throws -> [(header: FrameHeader, position: Int)] {
-        var scanner = SegmentScanner(
-            file: try SystemDisk().open(segment.path, []), salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd)
-        var found: [(FrameHeader, Int)] = []
-        while case .frame(let header, let position) = try scanner.step() { found.append((header, position)) }
-        return found
-    }
-
     private func finish(_ readings: [SharedReadWorld.Reading]) throws {
         while readings.contains(where: { !$0.reader.isCaughtUp }) {
             for reading in readings where !reading.reader.isCaughtUp { try reading.turn() }
@@ -29,7 +20,7 @@ struct SharedReadDamageTests {
         let world = try SharedReadWorld(segmentSize: 2 << 20)
         try await world.fill(100)
         let segment = world.spool.view.read { $0.segments[1] }
-        let frame = try self.frames(world, segment)[5]
+        let frame = try world.frames(segment)[5]
         try world.flip(segment.number, at: frame.position + place)
         let readings = try (0..<3).map { _ in try world.reading() }
         try self.finish(readings)
@@ -47,7 +38,7 @@ struct SharedReadDamageTests {
         let (first, second) = (try world.reading(), try world.reading())
         try first.turn()
         let segment = world.spool.view.read { $0.segments[0] }
-        for frame in try self.frames(world, segment) { try world.flip(segment.number, at: frame.position + 70) }
+        for frame in try world.frames(segment) { try world.flip(segment.number, at: frame.position + 70) }
         try second.finish()
         try first.finish()
         for reading in [first, second] {
@@ -101,7 +92,7 @@ struct SharedReadDamageTests {
         let world = try SharedReadWorld(segmentSize: 2 << 20)
         try await world.fill(100)
         let segment = world.spool.view.read { $0.segments[1] }
-        let frame = try self.frames(world, segment)[5]
+        let frame = try world.frames(segment)[5]
         let (name, block) = (segment.path.split(separator: "/").last.map(String.init)!, frame.position / 4096 + 2)
         world.fail { file, blocks in file == name && blocks.contains(block) ? EIO : nil }
         let readings = try (0..<3).map { _ in try world.reading() }
@@ -127,12 +118,7 @@ struct SharedReadDamageTests {
         let readings = try (0..<2).map { _ in try world.reading() }
         for reading in readings {
             var failures = 0
-            while failures < 2 {
-                do { try reading.turn(upTo: 1 << 30, isPatient: false) } catch let error as ForebayError {
-                    #expect(error.isUnread)
-                    failures += 1
-                }
-            }
+            while failures < 2 { if try !reading.turn(upTo: 1 << 30, isPatient: false) { failures += 1 } }
             #expect(reading.missing.isEmpty && reading.next == segment.base && UInt64(reading.events.count) == segment.base)
         }
         world.fail(nil)
@@ -167,131 +153,5 @@ struct SharedReadDamageTests {
             await world.spool.close()
         }
         #expect(found[0] == found[1])
-    }
-}
-
-/// What may be found, and what not.
-@Suite("Spool: what readers leave for each other")
-struct ReadCacheTests {
-    private func part(_ range: Range<Int>, _ byte: UInt8 = 0) -> ReadCache.Part {
-        let slab = Slab(capacity: range.count, alignment: 4096)
-        memset(slab.base, CInt(byte), range.count)
-        return ReadCache.Part(slab: slab, range: range)
-    }
-
-    @Test("whole wishes only, of that segment: not of one with the same number, nor of one with the same salt")
-    func found() {
-        let cache = ReadCache(limit: 1 << 20), segment = ReadCache.Segment(number: 3, salt: 7)
-        let first = cache.attend()
-        #expect(!cache.put(self.part(8192..<16_384), of: segment) && cache.find(segment, 8192, 1) == nil, "nobody else is there")
-        let others = (first, cache.attend())
-        defer { withExtendedLifetime(others) {} }
-        _ = cache.put(self.part(8192..<16_384), of: segment)
-        for (position, count, isThere) in [
-            (8192, 8192, true), (8192, 1, true), (16_383, 1, true), (16_384, 0, true), (8191, 2, false), (16_000, 1000, false),
-            (16_384, 1, false), (0, 64, false),
-        ] {
-            #expect((cache.find(segment, position, count) != nil) == isThere, "\(count) at \(position)")
-        }
-        #expect(cache.find(ReadCache.Segment(number: 3, salt: 8), 8192, 1) == nil)
-        #expect(cache.find(ReadCache.Segment(number: 4, salt: 7), 8192, 1) == nil)
-        _ = cache.put(self.part(12_288..<20_480), of: segment)
-        _ = cache.put(self.part(12_288..<16_384), of: segment)
-        #expect(cache.find(segment, 12_288, 64)?.range == 12_288..<20_480, "the one that reaches furthest")
-    }
-
-    @Test("the oldest goes first; what somebody has is found as long as he has it; what is larger than all is not held")
-    func bound() {
-        let cache = ReadCache(limit: 3 * 4096), segment = ReadCache.Segment(number: 1, salt: 1)
-        let others = (cache.attend(), cache.attend())
-        defer { withExtendedLifetime(others) {} }
-        var kept = [self.part(0..<4096)]
-        _ = cache.put(kept[0], of: segment)
-        for place in 1..<10 {
-            _ = cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment)
-            #expect(cache.byteCount == min(place + 1, 3) * 4096)
-        }
-        #expect((0..<10).filter { cache.find(segment, $0 * 4096, 4096) != nil } == [0, 7, 8, 9])
-        kept = []
-        #expect(cache.find(segment, 0, 1) == nil)
-        _ = cache.put(self.part(0..<5 * 4096), of: segment)
-        #expect(cache.byteCount == 0 && cache.find(segment, 0, 1) == nil)
-        let none = ReadCache(limit: 0), part = self.part(0..<4096)
-        #expect(!none.put(part, of: segment) && none.find(segment, 0, 1) == nil && none.byteCount == 0)
-    }
-
-    @Test("memory that nobody has any more is read into again, and not found meanwhile")
-    func again() throws {
-        let cache = ReadCache(limit: 3 * 4096), segment = ReadCache.Segment(number: 1, salt: 1)
-        let others = (cache.attend(), cache.attend())
-        defer { withExtendedLifetime(others) {} }
-        for place in 0..<3 { _ = cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment) }
-        let kept = try #require(cache.find(segment, 4096, 4096))
-        let spare = try #require(cache.makeRoom(for: 4096))
-        #expect(cache.find(segment, 0, 1) == nil && cache.byteCount == 2 * 4096)
-        #expect(cache.makeRoom(for: 4096) == nil, "there is room")
-        _ = cache.put(ReadCache.Part(slab: spare, range: 12_288..<16_384), of: segment)
-        #expect(cache.makeRoom(for: 4096) == nil && cache.find(segment, 4096, 1) != nil, "somebody has it")
-        #expect(cache.makeRoom(for: 3 * 4096) == nil && cache.byteCount == 0, "it is too small")
-        withExtendedLifetime(kept) {}
-    }
-
-    @Test("nobody reads into memory in which another may find what stood there")
-    func notInto() throws {
-        let cache = ReadCache(limit: 4096), segment = ReadCache.Segment(number: 1, salt: 1)
-        let others = (cache.attend(), cache.attend())
-        defer { withExtendedLifetime(others) {} }
-        let file = MemoryFile((0..<64).flatMap { [UInt8](repeating: $0, count: 4096) })
-        var window = SegmentWindow(
-            file: file, sharing: SegmentWindow.Sharing(cache: cache, segment: segment), isTolerant: true, counter: nil, limit: 64 * 4096)
-        #expect(try window.bytes(at: 2 * 4096, count: 64)?.first == 2)
-        #expect(cache.find(segment, 2 * 4096, 64) != nil && cache.byteCount == 0, "it is more than all: found, and not held")
-        #expect(try window.bytes(at: 40 * 4096, count: 64)?.first == 40)
-        let found = cache.find(segment, 2 * 4096, 64)
-        #expect(found == nil || found?.slab.base.load(as: UInt8.self) == 2)
-    }
-
-    @Test("however many there are, the newest are known, and the count of bytes is right")
-    func many() {
-        let cache = ReadCache(limit: 2000 * 4096), segment = ReadCache.Segment(number: 1, salt: 1)
-        let others = (cache.attend(), cache.attend())
-        defer { withExtendedLifetime(others) {} }
-        for place in 0..<5000 { _ = cache.put(self.part(place * 4096..<(place + 1) * 4096), of: segment) }
-        let known = (0..<5000).filter { cache.find(segment, $0 * 4096, 4096) != nil }
-        #expect(known.count >= 256 && known.count <= 512 && known == Array((5000 - known.count)..<5000))
-        #expect(cache.byteCount == known.count * 4096)
-    }
-
-    @Test("what lies beyond the limit of the one who read it is for nobody: it may be written yet")
-    func beyondLimit() throws {
-        let cache = ReadCache(limit: 1 << 20)
-        let others = (cache.attend(), cache.attend())
-        defer { withExtendedLifetime(others) {} }
-        let sharing = SegmentWindow.Sharing(cache: cache, segment: ReadCache.Segment(number: 1, salt: 1))
-        let file = MemoryFile([UInt8](repeating: 1, count: 32_768))
-        var early = SegmentWindow(file: file, sharing: sharing, isTolerant: true, counter: nil, limit: 10_000)
-        #expect(try early.bytes(at: 8192, count: 64)?.first == 1)
-        #expect(try early.bytes(at: 9990, count: 64) == nil)
-        file.bytes = [UInt8](repeating: 2, count: 32_768)
-        var late = SegmentWindow(file: file, sharing: sharing, isTolerant: true, counter: nil, limit: 20_480)
-        #expect(try late.bytes(at: 10_000, count: 64)?.first == 2)
-        // Nor does one whose limit is lower look at what another has read.
-        var lower = SegmentWindow(file: file, sharing: sharing, isTolerant: true, counter: nil, limit: 12_288)
-        #expect(try lower.bytes(at: 12_280, count: 16) == nil)
-        #expect(try lower.bytes(at: 12_200, count: 1, orLess: 4096)?.count == 88)
-    }
-
-    @Test("which frames are sound is known by where they begin, also next to each other")
-    func sound() {
-        let sound = SoundFrames()
-        let places = [0, 72, 136, 200, 4096, 4168, (1 << 20) - 64]
-        for (index, place) in places.enumerated() {
-            for other in places[index...] { #expect(!sound.has(other)) }
-            sound.add(place, in: 1 << 20)
-            for other in places[...index] { #expect(sound.has(other)) }
-        }
-        #expect(!sound.has(2 << 20))
-        sound.add(2 << 20, in: 1 << 20)
-        #expect(!sound.has(2 << 20))
     }
 }

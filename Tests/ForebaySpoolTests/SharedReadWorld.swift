@@ -23,11 +23,15 @@ final class SharedReadWorld {
         func hasSame(as other: Reading) -> Bool { self.events == other.events && self.checksum == other.checksum }
 
         /// One turn.
-        func turn(upTo bytes: Int = 256 << 10, isPatient: Bool = true) throws {
-            for batch in try self.reader.readDisk(upTo: bytes, isPatient: isPatient) {
+        ///
+        /// - Returns: false: it gets no further without patience.
+        @discardableResult func turn(upTo bytes: Int = 256 << 10, isPatient: Bool = true) throws -> Bool {
+            let batches = isPatient ? try self.reader.readDisk(upTo: bytes) : try self.reader.readImpatiently(upTo: bytes)
+            for batch in batches ?? [] {
                 self.events += batch.first..<batch.end
                 self.checksum = batch.withUnsafeBytes { SpoolFormat.crc($0, from: self.checksum) }
             }
+            return batches != nil
         }
 
         func finish() throws {
@@ -75,7 +79,8 @@ final class SharedReadWorld {
         reading.reader = SpoolReader(
             view: self.spool.view, disk: self.disk, cache: self.cache, metrics: self.spool.metrics,
             routes: route.map { .one($0) } ?? .all, from: sequence,
-            owner: SpoolReader.Owner { [unowned reading] in reading.missing.append($0.sequences) })
+            onMissing: { [unowned reading] in reading.missing.append($0.sequences) },
+            onLeftOut: { _ in })
         try reading.turn(upTo: 0)
         return reading
     }
@@ -110,6 +115,15 @@ final class SharedReadWorld {
     }
 
     var segmentBytes: Int { self.spool.view.read { state in state.segments.reduce(0) { $0 + $1.dataEnd - $1.header.dataStart } } }
+
+    /// Positions of the frames of a segment.
+    func frames(_ segment: SegmentInfo) throws -> [(header: FrameHeader, position: Int)] {
+        var scanner = SegmentScanner(
+            file: try SystemDisk().open(segment.path, []), salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd)
+        var found: [(FrameHeader, Int)] = []
+        while case .frame(let header, let position) = try scanner.step() { found.append((header, position)) }
+        return found
+    }
 
     /// Changes a byte on the disk, under everybody.
     func flip(_ segment: UInt64, at position: Int) throws {

@@ -35,6 +35,29 @@ struct SpoolReporterTests {
         MissingRange(sequences: range, segment: segment, position: 0, reason: "planted", unit: unit)
     }
 
+    @Test("a loss that another comes to while it is counted is told of once, and counts once; what of it only one has, too")
+    func countedMeanwhile() throws {
+        let world = try World(), metrics = MetricsRegistry(), reporter = world.reporter(metrics)
+        try reporter.remember(world.file, passed: 0, firstSegment: 0)
+        var counted: [Range<UInt64>] = []
+        reporter.report(self.hole(10..<20)) { range in
+            // Another, on another thread.
+            if counted.isEmpty { reporter.report(self.hole(14..<16)) { $0.upperBound - $0.lowerBound } }
+            counted.append(range)
+            return range.upperBound - range.lowerBound
+        }
+        let missing = reporter.missing.sorted { $0.sequences.lowerBound < $1.sequences.lowerBound }
+        #expect(missing.map(\.sequences) == [10..<14, 14..<16, 16..<20] && missing.map(\.events) == [4, 2, 4])
+        #expect(counted == [10..<20, 10..<14, 16..<20] && reporter.losses == 3)
+        reporter.report(self.hole(30..<40)) { range in
+            reporter.report(self.hole(30..<40)) { _ in 10 }
+            return 10
+        }
+        #expect(reporter.missing.filter { $0.sequences == 30..<40 }.count == 1 && reporter.losses == 4)
+        #expect(metrics.render().contains("forebay_buffer_corruption_total 4"))
+        #expect(try world.record()?.losses == 4)
+    }
+
     @Test("what an earlier start told of stays, before what this one found; a second attempt of a start takes up nothing twice")
     func remembers() throws {
         let world = try World(), metrics = MetricsRegistry()

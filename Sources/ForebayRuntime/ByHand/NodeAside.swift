@@ -41,7 +41,7 @@ final class NodeAside: Sendable {
         if let route = selection.route, !targets.contains(where: { $0.name == DeliveryName(name: route) }) { return .unknownRoute(route) }
         let mending = self.storage.mending
         let work = AsideWork(
-            action: action, selection: selection, executor: self.storage.threads.wait.executor(), isOver: { mending.isStopping })
+            action: action, selection: selection, executor: self.storage.threads.side.executor(), isOver: { mending.isStopping })
         let answer = await work.run(targets)
         switch answer {
         case .done(let outcome), .failed(let outcome, _, _): self.count(outcome)

@@ -82,7 +82,7 @@ struct KafkaDelivery: Sendable {
                 return DeliverySetAside.Log(
                     name: name, setAside: setAside,
                     source: SetAsideSource(
-                        setAside, executor: storage.threads.wait.executor(), readAheadBytes: readAhead, surroundings: .real))
+                        setAside, executor: storage.threads.side.executor(), readAheadBytes: readAhead, surroundings: .real))
             })
     }
 

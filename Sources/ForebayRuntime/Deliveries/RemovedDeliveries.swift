@@ -68,7 +68,7 @@ actor RemovedDeliveries {
     }
 
     private init(_ storage: NodeStorage, _ data: DataFolderLogs, _ configured: Set<DeliveryName>, _ deliveries: [Delivery]) {
-        self.executor = storage.threads.wait.executor()
+        self.executor = storage.threads.letters.executor()
         self.storage = storage
         self.data = data
         self.configured = configured

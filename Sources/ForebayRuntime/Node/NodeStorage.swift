@@ -126,7 +126,7 @@ package final class NodeStorage: Sendable {
         for (name, log) in self.allDeadLetters where await log.close() { empty.append((.deadLetters, name.folder)) }
         for (name, log) in self.allSetAside where await log.close() { empty.append((.setAside, name.folder)) }
         await self.spool.close {
-            await DiskWork(self.threads.wait.executor()).perform { [data, empty] in data.finishStop(empty: empty) }
+            await DiskWork(self.threads.letters.executor()).perform { [data, empty] in data.finishStop(empty: empty) }
         }
         self.threads.end()
     }

@@ -64,7 +64,7 @@ extension MissingRange {
     }
 }
 
-extension Range where Bound == UInt64 {
+extension Range {
     /// What of it is in none of the others, ascending.
     func parts(without others: [Range]) -> [Range] {
         var left = [self]

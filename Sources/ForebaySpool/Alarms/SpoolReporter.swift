@@ -12,6 +12,7 @@ final class SpoolReporter: Sendable {
         /// Where what is known is kept; none: which log it is is not known yet.
         var file: AlarmFile?
         var unsaved = UnsavedAlarms()
+        var isClosed = false
     }
 
     let directory: String
@@ -220,7 +221,8 @@ final class SpoolReporter: Sendable {
     func acknowledge() throws(ForebayError) -> SpoolDamage {
         let outcome = self.saving.withLock { _ in
             Result { () throws(ForebayError) in
-                let (file, known) = self.state.withLock { ($0.file, $0.known) }
+                let (file, known, isClosed) = self.state.withLock { ($0.file, $0.known, $0.isClosed) }
+                guard !isClosed else { throw .closed }
                 guard !known.missing.isEmpty || !known.alarms.isEmpty else { return known }
                 var acknowledged = known
                 acknowledged.acknowledgeAll()
@@ -257,10 +259,11 @@ final class SpoolReporter: Sendable {
     }
 
     private func write() {
-        let (file, known) = self.state.withLock { state in
+        let (file, known, isClosed) = self.state.withLock { state in
             state.unsaved.begin()
-            return (state.file, state.known)
+            return (state.file, state.known, state.isClosed)
         }
+        guard !isClosed else { return }
         do throws(ForebayError) {
             try file?.write(known)
             self.state.withLock { $0.unsaved.wrote() }
@@ -270,6 +273,12 @@ final class SpoolReporter: Sendable {
                 "an alarm could not be written to disk; until it can be, only this process knows it",
                 ["folder": self.directory, "error": error.description])
         }
+    }
+
+    /// Another process may have the folder from now on: what is noticed yet, by one who reads, is for that one to notice again. Waits for
+    /// one who writes.
+    func close() {
+        self.saving.withLock { _ in self.state.withLock { $0.isClosed = true } }
     }
 
     /// Whether all that was told of is durable.

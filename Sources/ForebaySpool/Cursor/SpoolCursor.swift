@@ -36,6 +36,8 @@ package final class SpoolCursor: Sendable {
         var isUnwritten = false
         var ahead = Ahead()
         var isAheadDirty = false
+        /// Another process may have the log.
+        var isClosed = false
         /// What the side logs held at the start.
         var witnesses: [LogWitness] = []
     }
@@ -216,7 +218,7 @@ package final class SpoolCursor: Sendable {
 
     private func write(_ state: inout State) throws(ForebayError) {
         let (slots, value) = (state.slots, state.value)
-        guard self.mayPass(value.sequence) else {
+        guard !state.isClosed, self.mayPass(value.sequence) else {
             state.isUnwritten = true
             return
         }
@@ -227,6 +229,11 @@ package final class SpoolCursor: Sendable {
             guard error.code == .spoolFull else { throw error }
             state.isUnwritten = true
         }
+    }
+
+    /// Nothing of it is written any more: where it is moved to now counts in memory.
+    func close() {
+        self.state.withLock { $0.isClosed = true }
     }
 
     /// Called by the keeper on its thread. Moves go on while it waits for the disk: what they write counts at the next sync.

@@ -83,12 +83,14 @@ extension DeadLetters {
     private static let work = 4 << 20
 
     /// A piece of the letters that are meant, of bounded work.
-    package func select(_ pass: LetterPass) throws(ForebayError) -> SelectedLetters {
+    package func select(_ pass: LetterPass) async throws(ForebayError) -> SelectedLetters {
+        let found = try await self.reading { (spool, removed) throws(ForebayError) in try Self.select(pass, spool, removed) }
+        if found == nil { try self.requireOpen() }
+        return found ?? SelectedLetters()
+    }
+
+    private static func select(_ pass: LetterPass, _ spool: Spool, _ removed: RemovedLetters) throws(ForebayError) -> SelectedLetters {
         var found = SelectedLetters()
-        guard let (spool, removed) = self.parts else {
-            try self.requireOpen()
-            return found
-        }
         let reader = spool.reader(route: nil, from: removed.next(from: max(pass.from, spool.start)))
         var work = 0
         while work < Self.work {

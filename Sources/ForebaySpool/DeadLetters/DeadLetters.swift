@@ -3,7 +3,8 @@ import Synchronization
 
 /// The dead letters of one route: a log of the spool's format in a folder of its own, made when the first one comes.
 ///
-/// It lives on a thread that may wait for the disk: opening and listing do.
+/// It lives on a thread that may wait for the disk, as opening does. What reads it does so on another, which waits for a device that fails:
+/// an append stands behind no list.
 ///
 /// An entry is the original event (key, value, headers, timestamp as they came) with its id written out and three headers added
 /// (``DeadLetterEntry``). One goes by command alone: ``remove(_:)``.
@@ -26,6 +27,7 @@ package actor DeadLetters: DeadLetterLog {
     package nonisolated let route: String
     private let directory: String
     private let executor: any SerialExecutor
+    private let reading: LetterReading
     package nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
     private let open: @Sendable (String) throws(ForebayError) -> Spool
     private let held = Atomic<UInt64>(0)
@@ -43,7 +45,8 @@ package actor DeadLetters: DeadLetterLog {
     ) throws(ForebayError) {
         self.route = route
         self.directory = directory
-        self.executor = threads.wait.executor()
+        self.executor = threads.letters.executor()
+        self.reading = LetterReading(executor: threads.side.executor())
         self.open = open
         if try !Folder(disk).entries(directory).isEmpty {
             let store = try Store(open(directory))
@@ -91,15 +94,19 @@ package actor DeadLetters: DeadLetterLog {
     package nonisolated var end: UInt64 { self.store?.spool.durableEnd ?? 0 }
 
     /// Entries behind `after` (none: from the first), at most `limit`.
-    package func list(after: UInt64?, limit: Int) throws(ForebayError) -> [DeadLetterEntry] {
-        try self.read(after: after, limit: limit, bytes: .max)
+    package func list(after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterEntry] {
+        try await self.read(after: after, limit: limit, bytes: .max)
     }
 
     /// A piece of the list, of bounded work: others wait for the thread. It ends early behind `bytes` of events.
     ///
     /// - Returns: none of them: there are no more.
-    package func read(after: UInt64?, limit: Int, bytes: Int) throws(ForebayError) -> [DeadLetterEntry] {
+    package func read(after: UInt64?, limit: Int, bytes: Int) async throws(ForebayError) -> [DeadLetterEntry] {
         guard let store = self.store, let first = Self.first(after, from: store.spool.start) else { return [] }
+        return try await self.reading.perform { () throws(ForebayError) in try Self.read(store, from: first, limit: limit, bytes: bytes) }
+    }
+
+    private static func read(_ store: Store, from first: UInt64, limit: Int, bytes: Int) throws(ForebayError) -> [DeadLetterEntry] {
         // What lies before the log's start went rightly, or was told of at the start: it is not to be told of once more.
         let next = store.removed.next(from: max(first, store.spool.start))
         let reader = store.spool.reader(route: nil, from: next)
@@ -194,6 +201,16 @@ package actor DeadLetters: DeadLetterLog {
 
     private nonisolated var store: Store? { self.opened.withLock { $0 } }
 
+    /// On the thread that reads side logs.
+    ///
+    /// - Returns: none: there is no log yet.
+    func reading<Found: Sendable>(
+        _ body: @Sendable (Spool, RemovedLetters) throws(ForebayError) -> Found
+    ) async throws(ForebayError) -> Found? {
+        guard let (spool, removed) = self.parts else { return nil }
+        return try await self.reading.perform { () throws(ForebayError) in try body(spool, removed) }
+    }
+
     nonisolated var parts: (spool: Spool, removed: RemovedLetters)? { self.store.map { ($0.spool, $0.removed) } }
 
     // MARK: From outside
@@ -218,6 +235,17 @@ package actor DeadLetters: DeadLetterLog {
         }
         return entries
     }
+}
+
+/// Where letters are read.
+private actor LetterReading {
+    private let executor: any SerialExecutor
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+
+    init(executor: any SerialExecutor) { self.executor = executor }
+
+    func perform<Found: Sendable>(_ read: @Sendable () throws(ForebayError) -> Found) throws(ForebayError) -> Found { try read() }
 }
 
 extension SpoolInspection {

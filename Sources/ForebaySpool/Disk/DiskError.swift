@@ -29,6 +29,8 @@ extension ForebayError {
     /// The device did not give it. In a moment it may (``ReadPatience``).
     package var isUnread: Bool { self.systemCode == EIO }
 
+    static func unread(_ path: String) -> ForebayError { .disk("read", path, EIO) }
+
     /// The `errno` of the call that failed, if it was one.
     var systemCode: Int32? { (self.cause as? SystemCallFailure)?.code }
 }

@@ -8,7 +8,8 @@ import Synchronization
 /// delivery has with its batches in flight, so another follows it through its whole window for nothing. A part is known by its segment's
 /// number and salt and holds only what was durable when it was read, which never changes; a reader looks no further than its own durable
 /// mark. Only what the device gave whole comes here, and what looks damaged in a part that another has read is read from the disk again: so
-/// damage and failures are told to each reader by the disk itself, and tried again by each. A frame that one reader has found sound is
+/// damage and failures are told to each reader by the disk itself, and tried again by each who waits for it. Where the device failed is
+/// known to all: who does not wait does not ask there. A frame that one reader has found sound is
 /// marked in its part, and not checked again.
 final class ReadCache: Sendable {
     /// Numbers are used again when a log is made anew; salts are random.
@@ -54,6 +55,7 @@ final class ReadCache: Sendable {
         var head = 0
         var bytes = 0
         var readers = 0
+        var failing = FailingPlaces()
     }
 
     /// Parts that are known, held or not.
@@ -86,22 +88,26 @@ final class ReadCache: Sendable {
 
     /// Lets go of the oldest until there is room for so many bytes.
     ///
-    /// - Returns: memory that nobody else has any more, to read into: what comes fresh from the kernel costs more than the reading.
+    /// - Returns: memory of about that size that nobody else has any more, to read into: what comes fresh from the kernel costs more than
+    ///   the reading.
     func makeRoom(for bytes: Int) -> Slab? {
-        self.state.withLock { state in
-            var spare: Slab?
-            while state.bytes + bytes > self.limit, state.head < state.entries.count {
-                let memory = state.entries[state.head].memory
-                state.bytes -= memory.held?.capacity ?? 0
-                if isKnownUniquelyReferenced(&memory.held), let slab = memory.held, slab.capacity >= bytes {
-                    // Whoever writes to it is the only one who has it.
-                    (spare, memory.slab) = (slab, nil)
-                }
-                memory.held = nil
-                state.head += 1
+        self.state.withLock { self.makeRoom(for: bytes, &$0) }
+    }
+
+    private func makeRoom(for bytes: Int, _ state: inout State) -> Slab? {
+        var spare: Slab?
+        while state.bytes + bytes > self.limit, state.head < state.entries.count {
+            let memory = state.entries[state.head].memory
+            state.bytes -= memory.held?.capacity ?? 0
+            // Not one that is far larger: it counts, and is held, as what it is.
+            if isKnownUniquelyReferenced(&memory.held), let slab = memory.held, slab.capacity >= bytes, slab.capacity / 2 < bytes {
+                // Whoever writes to it is the only one who has it.
+                (spare, memory.slab) = (slab, nil)
             }
-            return spare
+            memory.held = nil
+            state.head += 1
         }
+        return spare
     }
 
     /// Leaves a part for the others, if there are any.
@@ -109,9 +115,9 @@ final class ReadCache: Sendable {
     /// - Returns: whether it may be found now.
     func put(_ part: Part, of segment: Segment) -> Bool {
         guard self.limit > 0, !part.range.isEmpty else { return false }
-        _ = self.makeRoom(for: part.slab.capacity)
         return self.state.withLock { state in
             guard state.readers > 1 else { return false }
+            _ = self.makeRoom(for: part.slab.capacity, &state)
             let memory = Memory(part.slab)
             state.entries.append(Entry(segment: segment, range: part.range, sound: part.sound, memory: memory))
             if part.slab.capacity > self.limit {
@@ -135,6 +141,15 @@ final class ReadCache: Sendable {
         state.head = max(0, state.head - excess)
     }
 
+    // MARK: Where the device fails
+
+    func fails(_ segment: Segment, _ range: Range<Int>) -> Bool { self.state.withLock { $0.failing.has(segment, range) } }
+
+    /// See ``FailingPlaces``.
+    func asked(_ segment: Segment, _ range: Range<Int>, failed: [Range<Int>]) {
+        self.state.withLock { $0.failing.asked(segment, range, failed: failed) }
+    }
+
     // MARK: Who reads
 
     /// Somebody who reads the disk, for as long as it is kept.
@@ -154,7 +169,7 @@ final class ReadCache: Sendable {
     private func leave() {
         self.state.withLock { state in
             state.readers -= 1
-            if state.readers == 0 { (state.entries, state.head, state.bytes) = ([], 0, 0) }
+            if state.readers == 0 { (state.entries, state.head, state.bytes, state.failing) = ([], 0, 0, FailingPlaces()) }
         }
     }
 }

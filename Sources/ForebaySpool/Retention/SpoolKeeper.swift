@@ -102,7 +102,6 @@ actor SpoolKeeper {
         // Never cancelled.
         try? await self.configuration.surroundings.time.sleep(milliseconds: self.configuration.cursorSyncInterval)
         self.due.sync = false
-        guard !self.isClosed else { return }
         await self.syncCursors()
     }
 
@@ -116,11 +115,19 @@ actor SpoolKeeper {
         guard !self.isClosed else { return }
         // First: nothing is made ready any more, or tried again.
         self.isClosed = true
-        await self.syncCursors()
+        await self.syncAll()
+        // Others read on, and may settle what they have had.
+        for cursor in self.cursors.all { cursor.close() }
+        self.reporter.close()
     }
 
     /// What is done a while after a cursor moved, at once.
     func syncCursors() async {
+        guard !self.isClosed else { return }
+        await self.syncAll()
+    }
+
+    private func syncAll() async {
         let retention = self.view.read { $0.retention }
         // What they have passed first: once they are beyond it, nothing else tells of it.
         var isDone = self.reporter.saveAgain()

@@ -9,7 +9,7 @@ struct SegmentScanner {
     enum Step {
         /// A sound header; ask ``events(of:at:lane:origin:first:)`` for what stands behind it, and whether that is sound.
         case frame(FrameHeader, position: Int)
-        /// No frame can be read here; the next sound header stands at the upper bound.
+        /// No frame can be read here; the next sound header stands at the upper bound, or further on (``givesTurns``).
         case gap(Range<Int>)
         case footer(SegmentFooter)
         /// No sound header from here on.
@@ -26,6 +26,9 @@ struct SegmentScanner {
     private var window: SegmentWindow
     /// How many zeros in a row end the search for the next sound header.
     var patience = Int.max
+    /// Whether the search comes back behind each part that the device has not given, as from a gap: the next step goes on with it. A dead
+    /// zone may be large, and each of its blocks may take the device long.
+    var givesTurns = false
     private(set) var position: Int
     /// Where the last sound header stands.
     private var last = 0
@@ -55,6 +58,9 @@ struct SegmentScanner {
     /// The same, with those that another had read.
     var bytesTaken: Int { self.window.bytesTaken }
 
+    /// Reads of which the device did not give all.
+    var failures: Int { self.window.failures }
+
     /// Lets go of what was read ahead; it is read again.
     mutating func release() { self.window.release() }
 
@@ -63,6 +69,7 @@ struct SegmentScanner {
 
     /// The frame, footer or gap at ``position``, and moves behind it.
     mutating func step() throws(ForebayError) -> Step {
+        let failures = self.window.failures
         repeat {
             // What lies between is of a frame that was passed over.
             let passed = self.position > self.window.end ? self.last : nil
@@ -77,7 +84,7 @@ struct SegmentScanner {
             }
             if bytes.number(0, as: UInt32.self) == SpoolFormat.footerMagic, let footer = try self.footer() { return .footer(footer) }
         } while self.window.distrust()
-        return try self.resynchronise()
+        return try self.resynchronise(failures)
     }
 
     /// The payload behind a header, in a slab that nobody writes again; none if its CRC is wrong.
@@ -122,7 +129,8 @@ struct SegmentScanner {
         return SegmentFooter(decoding: bytes, salt: self.salt)
     }
 
-    private mutating func resynchronise() throws(ForebayError) -> Step {
+    /// - Parameter failures: before this step.
+    private mutating func resynchronise(_ failures: Int) throws(ForebayError) -> Step {
         let start = self.position
         var next = SpoolFormat.aligned(start + 1, to: 8)
         var zerosFrom = next
@@ -142,6 +150,10 @@ struct SegmentScanner {
                 if word != 0 { zerosFrom = next + at }
             }
             next += at
+            if self.givesTurns, self.window.failures > failures {
+                self.position = next
+                return .gap(start..<next)
+            }
         }
         return .end(position: start)
     }

@@ -15,12 +15,6 @@ struct SegmentWindow {
     /// What is passed over within so many bytes is read: that costs less than another call.
     private static let through = 64 << 10
 
-    /// Where parts are left for other readers, and found.
-    struct Sharing {
-        let cache: ReadCache
-        let segment: ReadCache.Segment
-    }
-
     private let file: any DiskFile
     private let sharing: Sharing?
     /// Whether blocks that the device does not give are taken for zeros, or the failure is thrown.
@@ -37,6 +31,8 @@ struct SegmentWindow {
     private var reach = Self.glimpse
     /// Positions of blocks that the device did not give.
     private var unread: Set<Int> = []
+    /// Reads of which the device did not give all.
+    private(set) var failures = 0
     /// Bytes read from the disk so far.
     private(set) var bytesRead = 0
     /// The same, with those that were found.
@@ -134,10 +130,7 @@ struct SegmentWindow {
         let isOwn = self.isOwn || carried == 0
         if slab === self.part?.slab { self.part = nil }
         let buffer = UnsafeMutableRawBufferPointer(start: slab.base + carried, count: end - start - carried)
-        let count =
-            self.isTolerant
-            ? try self.file.readTolerant(into: buffer, at: start + carried, unread: &self.unread)
-            : try self.file.read(into: buffer, at: start + carried)
+        let count = try self.ask(into: buffer, at: start + carried)
         self.bytesRead += count
         self.bytesTaken += count
         self.counter?.increment(by: UInt64(count))
@@ -146,6 +139,19 @@ struct SegmentWindow {
         // What lies beyond the limit may be written yet.
         guard let sharing, part.range.upperBound <= self.limit, !self.couldNotRead(part.range) else { return }
         self.isShared = sharing.cache.put(part, of: sharing.segment)
+    }
+
+    private mutating func ask(into buffer: UnsafeMutableRawBufferPointer, at position: Int) throws(ForebayError) -> Int {
+        let place = position..<position + buffer.count, file = self.file
+        guard self.isTolerant else {
+            guard let sharing else { return try file.read(into: buffer, at: position) }
+            return try sharing.unlessFailing(place, of: file.path) { () throws(ForebayError) in try file.read(into: buffer, at: position) }
+        }
+        let count = try file.readTolerant(into: buffer, at: position, unread: &self.unread)
+        let failed: Set<Int> = self.couldNotRead(place) ? self.unread.filter(place.contains) : []
+        if !failed.isEmpty { self.failures += 1 }
+        self.sharing?.asked(place, failed: failed)
+        return count
     }
 
     /// Memory to read into: what this one had, or the cache, where nobody else has it any more.

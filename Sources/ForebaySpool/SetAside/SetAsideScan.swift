@@ -11,7 +11,8 @@ package final class SetAsideScan {
         let position: Int
     }
 
-    /// Where much that belongs to others lies between, one call ends after so much: whoever shares the thread gets its turn.
+    /// Where much that belongs to others lies between, one call ends after so much: whoever shares the thread gets its turn. So it does
+    /// where the device has not given all.
     private static let workBytes = 8 << 20, workSteps = 4096
     /// So near behind another, one can as well read for both.
     private static let near = 1 << 20
@@ -73,9 +74,10 @@ package final class SetAsideScan {
                 if self.isCaughtUp { break }
                 continue
             }
-            let before = self.scanner?.bytesRead ?? 0
+            let (before, failures) = (self.scanner?.bytesRead ?? 0, self.scanner?.failures ?? 0)
             let batch = try self.step()
             read += (self.scanner?.bytesRead ?? before) - before
+            if (self.scanner?.failures ?? failures) > failures { read = Self.workBytes }
             guard let batch else { continue }
             batches.append(batch)
             weight += batch.byteCount
@@ -154,6 +156,7 @@ package final class SetAsideScan {
             self.segment = segment
             self.scanner = SegmentScanner(
                 file: file, salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd, counter: self.metrics?.read)
+            self.scanner?.givesTurns = true
             self.waiting = waiting
             self.hasGap = false
             return true

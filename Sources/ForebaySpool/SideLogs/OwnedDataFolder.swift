@@ -31,7 +31,7 @@ package final class OwnedDataFolder: Sendable {
     }
 
     /// Of a thread that may wait for the disk.
-    package var executor: any SerialExecutor { self.threads.read.executor() }
+    package var executor: any SerialExecutor { self.threads.side.executor() }
 
     /// - Parameter folder: its name in `deadletters/`.
     package func deadLetters(_ folder: String) throws(ForebayError) -> DeadLetters {

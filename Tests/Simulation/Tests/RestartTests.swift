@@ -115,7 +115,7 @@ struct RestartTests {
                 let setAside = SetAside(
                     route: name, log: log, properties: properties, configuration: DeliverySettings(), surroundings: surroundings)
                 let drain = SetAsideSource(
-                    setAside, executor: threads.wait.executor(), readAheadBytes: 1 << 20, surroundings: surroundings)
+                    setAside, executor: threads.side.executor(), readAheadBytes: 1 << 20, surroundings: surroundings)
                 self.routes[name] = Route(source: source, setAside: setAside, log: log, letters: letters, drain: drain)
                 for (way, source) in [(DeliveryWay.direct, source as any EventSource), (.aside, drain)] {
                     let (kafka, registry) = (world.kafka, self.metrics)

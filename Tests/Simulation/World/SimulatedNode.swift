@@ -235,7 +235,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let setAside = SetAside(
             route: name, log: log, properties: Self.properties, configuration: Self.bounds, surroundings: self.surroundings)
         let source = SetAsideSource(
-            setAside, executor: storage.threads.wait.executor(), readAheadBytes: 256 << 10, surroundings: self.surroundings)
+            setAside, executor: storage.threads.side.executor(), readAheadBytes: 256 << 10, surroundings: self.surroundings)
         return Aside(logs: logs, setAside: setAside, source: source)
     }
 }
