@@ -143,7 +143,11 @@ struct StageHandTests {
             #expect(world.setAside.found(.init(topic: "bad"), movingTo: "t").map(\.events) == [90])
             let (mover, executor) = (world.setAside, ThreadlessExecutor(world))
             async let moved = mover.move(.init(topic: "bad"), to: "t", executor: executor.executor)
-            // Newer ones, while it goes on.
+            // Newer ones, once it has its turn, while it goes on.
+            try await world.until("its first piece is there", within: 1000) {
+                world.setAside.found(.init(topic: "t"), movingTo: "bad").reduce(0) { $0 + $1.events } > 2
+            }
+            #expect(!world.setAside.found(.init(topic: "bad"), movingTo: "t").isEmpty)
             var end: UInt64 = 0
             for number in 2..<6 {
                 end = give("t", number..<number + 1)
