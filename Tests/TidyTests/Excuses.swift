@@ -10,6 +10,7 @@ enum Excuses {
         "Tests/Simulation/Tests/RestartTests.swift": "simulated time, which takes none",
         "Tests/Simulation/World/ModelForward.swift": "simulated time, which takes none",
         "Tests/Simulation/World/SimulatedNode.swift": "simulated time, which takes none",
+        "Sources/ForebayTestKit/Eventually.swift": "polls what gives no signal, up to a deadline",
         "Sources/ForebayTestKit/Kafka/Command.swift": "A watchdog: kills a command that hangs.",
         "Tests/ForebayDeliveryTests/RouteRound.swift": "sleeps in simulated time, which takes none",
         "Tests/ForebayDeliveryTests/ScriptedCluster.swift": "simulated time, which takes none",

@@ -69,4 +69,28 @@ extension PlantedTests {
                 "8 ``Here`` is declared nowhere",
             ])
     }
+
+    @Test("suites that need to be alone and are not named so, and the other way round")
+    func alone() {
+        let files = [
+            SourceFile(
+                path: "Tests/ATests/Timed.swift",
+                text: "struct TimedTests {\n    @Test func a() { let server = TestServer() }\n}\nstruct Helper { let node = NodeFixture() }"
+            ),
+            SourceFile(path: "Tests/ATests/More.swift", text: "extension LateTests {\n    func b() { ContinuousClock() }\n}"),
+            SourceFile(path: "Tests/ATests/Late.swift", text: "struct LateTests {\n    @Test(\"pace\") func a() {}  // TestServer\n}"),
+            SourceFile(path: "Tests/Simulation/Tests/Pure.swift", text: "@Suite struct PureTests {\n    @Test func a() {}\n}"),
+        ]
+        func found(_ list: String) -> [String] { AloneSuites.violations(list, files).map { "\($0.line) \($0.reason)" } }
+        #expect(found("# why\n\nATests.LateTests  by the clock\nATests.TimedTests  on a socket\n").isEmpty)
+        #expect(
+            found("ATests.TimedTests   on sockets\nATests.LateTests  by the clock") == [
+                "1 ATests.TimedTests has no reason", "2 ATests.LateTests stands behind ATests.TimedTests",
+            ])
+        #expect(
+            found("ATests.Helper  of a node\nATests.LateTests  by the clock\nSimulationTests.PureTests  for no reason") == [
+                "1 there is no suite ATests.Helper", "3 SimulationTests.PureTests needs nothing that must be alone",
+                "0 ATests.TimedTests uses TestServer, and is not named",
+            ])
+    }
 }

@@ -60,6 +60,13 @@ struct TidyTests {
         #expect(targets.filter { Layers.row(of: $0) == nil } == [])
     }
 
+    @Test("Tests/alone names the suites that need to be alone, and no others")
+    func alone() throws {
+        let files = try Tree.files(under: "Tests")
+        #expect(AloneSuites.suites(files).count > 200, "the suites were not found")
+        for violation in AloneSuites.violations(try Tree.text("Tests/alone"), files) { Issue.record("\(violation)") }
+    }
+
     @Test("the formatter has its configuration")
     func formatter() throws {
         let text = try Tree.text(".swift-format")
