@@ -102,8 +102,13 @@ package final class Node: Sendable {
         await supervisor.start("buffer") {
             BufferStage(loop: loops.edge, port: port, spool: storage.spool, configuration: ForebayBuffer.BufferConfiguration())
         }
+        // Mirrors share one of their own: what a backup holds that hangs is not missing where others deliver.
         let budget = DeliveryBudget(total: configuration.delivery.window)
-        for delivery in deliveries.values { await delivery.start(supervisor, waiters, budget, loops.delivery, metrics) }
+        let mirrorBudget = DeliveryBudget(total: configuration.delivery.window / 2)
+        for delivery in deliveries.values {
+            let share = delivery.name.stage == .mirror ? mirrorBudget : budget
+            await delivery.start(supervisor, waiters, share, loops.delivery, metrics)
+        }
         let ingestMetrics = IngestMetrics(registry: metrics)
         let topics = UnsettledTopics(
             configuration.ingest.routes, settled: Dictionary(grouping: deliveries.values, by: \.name.route).mapValues { .init($0) })

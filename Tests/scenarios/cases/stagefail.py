@@ -1,8 +1,9 @@
 """Forward stages are made to fail again and again: 0 lost, siblings untouched, no request left hanging, restarts visible in status.
 
 strace fails every second opening of a segment for reading (EMFILE), of each thread by itself: what fails once is tried again by another thread, and
-fails there every second time, which ends a stage's input; the root makes it anew from its cursor. A round is one such failure. All the while one client posts and another posts and waits for Kafka; one route is idle, one set aside, two have no cluster. Half of the
-failures come after a restart with other routes. (Failures injected inside the process: `swift test --filter StageFailure`.)
+fails there every second time, which ends a stage's input; the root makes it anew from its cursor. A round is one such failure. All the while one
+client posts and another posts and waits for Kafka; one route is idle, one set aside, two have no cluster. Half of the failures come after a restart
+with other routes. (Failures injected inside the process: `swift test --filter StageFailure`.)
 """
 
 from pathlib import Path
