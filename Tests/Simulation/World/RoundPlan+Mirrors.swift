@@ -12,10 +12,13 @@ extension RoundPlan {
         for place in self.lives.indices {
             let lines = self.lives[place].lines.count
             // Some are there from the beginning, others come, go and come back between any two starts.
-            let changes = place == 0 ? Int.random(in: 0...2, using: &chance) : [0, 0, 1, 1, 2].randomElement(using: &chance)!
+            let changes = place == 0 ? Int.random(in: 1...2, using: &chance) : [0, 0, 1, 1, 2].randomElement(using: &chance)!
             for _ in 0..<changes {
                 let line = Int.random(in: 0..<lines, using: &chance)
-                if mirrored.remove(line) != nil { continue }
+                if mirrored.remove(line) != nil {
+                    self.removeMirror(line, place, &chance)
+                    continue
+                }
                 guard self.mirrors[line] != nil || self.mirrors.count < Self.mostMirrors else { continue }
                 if self.mirrors[line] == nil { self.mirrors[line] = self.item() }
                 mirrored.insert(line)
@@ -31,6 +34,19 @@ extension RoundPlan {
             }
         }
         self.leaveAlone(&chance)
+    }
+
+    /// Half of those that are removed hold something, and some of these are given up.
+    private mutating func removeMirror(_ line: Int, _ place: Int, _ chance: inout SplitMix) {
+        guard place > 0, Bool.random(using: &chance) else { return }
+        let topic = Int.random(in: 0..<3, using: &chance)
+        let kind: Trouble.Kind = self.usesKafka && Bool.random(using: &chance) ? .topicForbidden : .away
+        let trouble = Trouble(kind, line: line, topic: topic, from: Int.random(in: 0..<300, using: &chance), length: 1_000_000)
+        self.lives[place - 1].troubles.append((self.item(), trouble.atBackup(line)))
+        guard Int.random(in: 0..<3, using: &chance) == 0, self.lives[place].forgetsStopped == nil else { return }
+        self.lives[place].forgetting = (
+            self.item(), Forgetting(place: Int.random(in: 0..<8, using: &chance), after: Int.random(in: 0..<400, using: &chance))
+        )
     }
 
     private mutating func addTroubles(_ place: Int, _ mirrored: [Int], _ chance: inout SplitMix) {
