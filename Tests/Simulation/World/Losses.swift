@@ -152,6 +152,7 @@ extension Model {
             case "something of the log is damaged or gone":
                 let text = record["what"] ?? ""
                 self.coverage.hit("alarm: \(Self.kind(text))")
+                if text.contains("begins at the oldest event") { self.mirrors.mayBeginAtOldest = true }
                 if !self.isDamaged { self.violate("a false alarm: \(record["file"] ?? "") \(text)") }
                 let isUnknown = text.hasPrefix("the registry of logs can't be read")
                 if isUnknown, let folderLost, let delivery = RoundPlan.Line.delivery(ofSideLog: folderLost) {

@@ -11,6 +11,8 @@ struct Mirrors {
     var underFormerNames: Set<Int> = []
     /// Lines of which the start that goes on found a cursor.
     var found: Set<Int> = []
+    /// Whether an alarm told of cursors that begin at the oldest event, for it is not known where they stood.
+    var mayBeginAtOldest = false
     /// Lines that had a mirror at some time.
     var begun: Set<Int> = []
 
@@ -58,7 +60,8 @@ extension Model {
         switch (isConfigured, wasThere) {
         case (true, false):
             self.coverage.hit(self.mirrors.begun.insert(line).inserted ? "mirror begins" : "mirror begins again at the end")
-            if let sequence, sequence != end, !self.isDamaged {
+            self.catchUp?()
+            if let sequence, sequence != end, !self.mirrors.mayBeginAtOldest {
                 self.violate("the mirror of line \(line) is new and begins at \(sequence), the log ends at \(end)")
             }
         case (true, true): self.coverage.hit("mirror goes on")

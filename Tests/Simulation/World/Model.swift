@@ -47,7 +47,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     var events: [KnownEvent] = []
     /// Which lines have a cursor of a mirror.
     var mirrors = Mirrors()
-    private var eventsOfIDs: [String: Int] = [:]
+    private(set) var eventsOfIDs: [String: Int] = [:]
     private var lastDelivered: [Int: Int] = [:]
     var losses = Losses()
     /// Events of a segment that was put back, and whose log of what is set aside it is of; none: the spool's.
@@ -184,7 +184,9 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     /// An event that was accepted before the mirror that gets it began. One whose place was lost begins at the oldest event.
     private func deliverUnowed(_ number: Int, to delivery: LineDelivery) {
-        if !self.isDamaged { self.violate("event \(number), accepted when there was no such mirror, arrived at the \(delivery)") }
+        if !self.mirrors.mayBeginAtOldest {
+            self.violate("event \(number), accepted when there was no such mirror, arrived at the \(delivery)")
+        }
         self.coverage.hit("event from before its mirror, after damage")
     }
 
@@ -201,7 +203,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             self.violate("event \(number) has the id \(known) and as a dead letter \(id)")
         }
         self.coverage.hit(stage == .mirror ? "dead letters of a mirror" : "dead letters")
-        if self.events[number][stage] == nil, !self.isDamaged {
+        if self.events[number][stage] == nil, !self.mirrors.mayBeginAtOldest {
             self.violate("event \(number), accepted when there was no such mirror, is a dead letter of it")
         }
         self.events[number][stage]?.isDelivered = true
@@ -269,116 +271,14 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     private func mayBeLost(_ event: Int) -> Bool { self.losses.mayBeUntold(event, at: self.events[event].sequence) }
 
-    // MARK: Restarts
+    // MARK: Over its processes
 
     /// Reads of this process have failed: it may not have found what is settled ahead of a cursor. None: there is no process.
     var hasMissedReads: (() -> Bool)?
     /// Set aside by a process that did not end in order: those after it need not know, from the spool, that they are.
-    private var asideBefore: [DeliveryName.Stage: Set<Int>] = [:]
-    private var endedInOrder = true
-
-    /// Before a process begins.
-    ///
-    /// - Parameter aside: the segments of what is set aside, with whose they are.
-    func findAside(_ aside: () -> [(delivery: LineDelivery, bytes: [UInt8])]) {
-        self.asideBefore = [:]
-        if !self.endedInOrder, !self.isDamaged {
-            for segment in aside() { self.asideBefore[segment.delivery.stage, default: []].formUnion(self.numbers(in: segment.bytes)) }
-        }
-        self.endedInOrder = false
-    }
-
-    /// A process has ended in order, and these ids are set aside.
-    func rest(_ ids: [String], of stage: DeliveryName.Stage, _ names: [String]) {
-        let before = self.asideBefore[stage] ?? []
-        for id in ids {
-            guard let event = self.eventsOfIDs[id], !before.contains(event) else { continue }
-            self.events[event][stage]?.asideOf = names
-        }
-        if !ids.isEmpty { self.coverage.hit("events set aside at a clean stop") }
-    }
-
-    /// The process has ended in order, and all of its routes have told what is set aside.
-    func rested() { self.endedInOrder = true }
-
-    /// A process is over. What it could not read of what was settled it may have written over with less.
-    func ended() {
-        if self.hasMissedReads?() ?? false {
-            for place in self.events.indices {
-                self.events[place].forward.asideOf = nil
-                self.events[place].mirror?.asideOf = nil
-            }
-        }
-        self.hasMissedReads = nil
-    }
-
-    /// The spool hands events out to be delivered.
-    func hand(_ batch: Batch, of stage: DeliveryName.Stage, _ names: [String]) {
-        batch.forEachEvent { event, sequence in
-            guard let value = event.value, value.count >= 8 else { return }
-            let number = Int(clamping: value.loadUnaligned(as: UInt64.self))
-            guard self.events.indices.contains(number) else { return }
-            let known = self.events[number]
-            // Also of one that nobody was answered for.
-            self.events[number].sequence = sequence
-            guard !self.isDamaged, let copy = known[stage], copy.asideOf == names, copy.forgetting == .no else { return }
-            guard !(self.hasMissedReads?() ?? false) else { return }
-            self.violate("event \(number), set aside when a process ended in order, is taken from the spool again at \(sequence)")
-        }
-    }
-
-    // MARK: Checks
-
+    var asideBefore: [DeliveryName.Stage: Set<Int>] = [:]
+    var endedInOrder = true
     /// By line: events below a number that the cursor it has does not count. It was renamed, and a cursor of a former name given up, for
     /// all that this one counted was settled.
-    private var uncounted: [Int: Int] = [:]
-
-    /// No cursor is left of what a line was called before.
-    func hasNoCursor(line: Int) { self.uncounted[line] = self.events.count }
-
-    /// What is known of a line from a place on.
-    struct Place {
-        /// Events at or behind it: at least those acknowledged, at most those and the ones whose fate nobody knows.
-        var lag: ClosedRange<UInt64>
-        /// Acknowledged events below it that have not arrived.
-        var undelivered: UInt64
-    }
-
-    func place(of delivery: LineDelivery, at sequence: UInt64) -> Place {
-        var (least, most, undelivered): (UInt64, UInt64, UInt64) = (0, 0, 0)
-        let (line, stage) = (delivery.line, delivery.stage)
-        for (number, event) in self.events.enumerated() where event.line == line {
-            let isOwed = event[stage].map { !$0.isDelivered && $0.forgetting == .no } ?? false
-            switch event.fate {
-            case .acknowledged where event.sequence >= sequence:
-                most += 1
-                // One that was accepted under another name than its mirror has may not be a mirror's.
-                let isCounted = stage == .mirror ? event.mirror?.forgetting == .no : number >= self.uncounted[line] ?? 0
-                if isCounted { least += 1 }
-            case .acknowledged: if isOwed, !self.isNamed(number) { undelivered += 1 }
-            // Its sequence is not known.
-            case .submitted, .unknown: most += 1
-            case .refused: break
-            }
-        }
-        return Place(lag: least...most, undelivered: undelivered)
-    }
-
-    /// At the end, with everything healed and every route back.
-    func checkAllArrived() {
-        for stage in [DeliveryName.Stage.forward, .mirror] {
-            let lost = self.events.indices.filter { place in
-                let event = self.events[place]
-                guard event.fate == .acknowledged, let copy = event[stage] else { return false }
-                return !copy.isDelivered && copy.forgetting == .no && !self.isNamed(place)
-            }
-            let first = lost.first { !self.losses.mayBeLostAside($0, self.events[$0], of: stage, among: lost, self.events) }
-            guard let first else { continue }
-            let event = self.events[first]
-            self.violate(
-                "\(lost.count) acknowledged events never arrived\(stage == .mirror ? " at a mirror" : "")\(self.isDamaged ? ", in silence" : "")"
-                    + ", the first is \(first) of line \(event.line), sequence \(event.sequence), id \(event.id ?? "-")"
-            )
-        }
-    }
+    var uncounted: [Int: Int] = [:]
 }

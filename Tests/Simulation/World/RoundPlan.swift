@@ -123,9 +123,9 @@ package struct RoundPlan: Sendable {
     /// Whether topics are closed for a while in most lives.
     private let setsAside: Bool
     /// Half of the rounds have no damage: what is named missing there is wrong.
-    private var isDamaged = false
+    var isDamaged = false
     /// Whether nothing is left out.
-    private(set) var isWhole = true
+    var isWhole = true
 
     /// - Parameter without: numbers of the parts to leave out.
     package init(seed: UInt64, without: Set<Int> = []) {
@@ -200,41 +200,6 @@ package struct RoundPlan: Sendable {
         self.addRequests(Int.random(in: 0...8, using: &chance), to: &last, &chance)
         last.drains = true
         self.lives.append(last)
-    }
-
-    /// A cluster that goes away when some of its topics were set aside, and stays away over restarts in order: a cursor stands, with much
-    /// behind it that is settled.
-    private mutating func standStill() {
-        var chance = SplitMix(seed: self.seed ^ 0x57A4D)
-        guard self.usesKafka, Int.random(in: 0..<3, using: &chance) == 0 else { return }
-        let first = Int.random(in: 0..<self.lives.count - 2, using: &chance)
-        let line = self.lives[first].configured.randomElement(using: &chance)!
-        let topic = Int.random(in: 0..<3, using: &chance)
-        for place in first...first + 1 where self.lives[place].forgetsStopped == nil {
-            self.lives[place].death = nil
-            self.lives[place].faults = []
-            self.lives[place].drains = false
-            let from = place == first ? Int.random(in: 50...300, using: &chance) : 0
-            for trouble in [
-                Trouble(.topicForbidden, line: line, topic: topic, from: 0, length: 1_000_000),
-                Trouble(.away, line: line, topic: topic, from: from, length: 1_000_000),
-            ] {
-                self.lives[place].troubles.append((self.item(), trouble))
-            }
-        }
-    }
-
-    /// A segment is away for a life or two. Nothing else is damaged at rest meanwhile.
-    private mutating func takeAway() {
-        var chance = SplitMix(seed: self.seed ^ 0xABAC)
-        guard self.isDamaged, Int.random(in: 0..<5, using: &chance) < 2 else { return }
-        let lives = Int.random(in: 1...2, using: &chance)
-        let first = Int.random(in: 1..<self.lives.count, using: &chance)
-        guard first + lives < self.lives.count else { return }
-        for place in first...first + lives { self.lives[place].damage = nil }
-        let (number, isNewest) = (chance.next(), Bool.random(using: &chance))
-        let absence = Absence(isSetAside: self.usesKafka && chance.next() % 3 == 0, number: number, isNewest: isNewest, lives: lives)
-        self.lives[first].absence = (self.item(), absence)
     }
 
     /// The command on a folder is a process like others: it may be killed, too.
@@ -327,74 +292,5 @@ package struct RoundPlan: Sendable {
         case 5: configured.shuffle(using: &chance)
         default: break
         }
-    }
-
-    private mutating func leaveOut(_ items: Set<Int>) {
-        guard !items.isEmpty else { return }
-        self.isWhole = false
-        for place in self.lives.indices {
-            self.lives[place].requests.removeAll { items.contains($0.item) }
-            self.lives[place].faults.removeAll { items.contains($0.item) }
-            self.lives[place].troubles.removeAll { items.contains($0.item) }
-            if let damage = self.lives[place].damage, items.contains(damage.item) { self.lives[place].damage = nil }
-            if let absence = self.lives[place].absence, items.contains(absence.item) { self.lives[place].absence = nil }
-            if let death = self.lives[place].death, items.contains(death.item) { self.lives[place].death = nil }
-            if let forgetting = self.lives[place].forgetting, items.contains(forgetting.item) { self.lives[place].forgetting = nil }
-        }
-        for (line, item) in self.mirrors where items.contains(item) {
-            self.mirrors[line] = nil
-            for place in self.lives.indices where line < self.lives[place].lines.count { self.lives[place].lines[line].isMirrored = false }
-        }
-        self.lives.removeAll { $0.forgetsStopped.map { items.contains($0.item) } ?? false }
-    }
-}
-
-extension DiskFault.Kind {
-    /// Whether events may be lost by it.
-    var damages: Bool { self.failsReads || self == .fileVanishes }
-
-    var failsReads: Bool { self == .badSector || self == .readFails }
-}
-
-extension RoundPlan: CustomStringConvertible {
-    package var description: String {
-        var lines = [
-            "seed \(self.seed): segments of \(self.segmentSize >> 10) KiB, max_size \(self.maxSize >> 10) KiB, disk \(self.diskSize >> 10) KiB,"
-                + " O_DIRECT \(self.supportsDirect), recent \(self.recentBytes >> 10) KiB, shared \(self.sharedReadBytes >> 10) KiB, prepares \(self.preparesNext),"
-                + " Kafka \(self.usesKafka), refused \(self.refusedRest.map { "rest \($0)" } ?? "none")"
-        ]
-        if self.hasMirrors {
-            let refused = self.backupRefusedRest.map { ", refused there rest \($0)" } ?? ""
-            let mirrors = self.mirrors.sorted { $0.key < $1.key }.map { "[\($0.value)] of \(Line.firstName($0.key))" }
-            lines.append("  mirrors \(mirrors.joined(separator: ", "))\(refused)")
-        }
-        for (number, life) in self.lives.enumerated() {
-            let routes = life.configured.map { life.lines[$0].names.joined(separator: "<") + (life.lines[$0].isMirrored ? "+mirror" : "") }
-            let what = life.forgetsStopped.map { "[\($0.item)] forgets the \($0.place)th removed delivery; configured are" } ?? "routes"
-            lines.append("  life \(number + 1): \(what) \(routes.joined(separator: " "))\(life.drains ? ", drains" : "")")
-            if let forgetting = life.forgetting {
-                let what = forgetting.forgetting
-                lines.append("    [\(forgetting.item)] gives up the \(what.place)th removed delivery after \(what.after) ms")
-            }
-            if let damage = life.damage { lines.append("    [\(damage.item)] damage at rest: \(damage.damage)") }
-            if let absence = life.absence {
-                let which = absence.absence.isNewest ? "the newest segment" : "a segment"
-                let log = absence.absence.isSetAside ? "a log of what is set aside" : "the spool"
-                lines.append("    [\(absence.item)] \(which) of \(log) is away for \(absence.absence.lives) lives")
-            }
-            for fault in life.faults {
-                lines.append(
-                    "    [\(fault.item)] fault \(fault.fault.kind.rawValue) from call \(fault.fault.call), \(fault.fault.count) times")
-            }
-            for trouble in life.troubles { lines.append("    [\(trouble.item)] \(trouble.trouble)") }
-            for request in life.requests.prefix(20) {
-                let events = request.events.map { "\(life.lines[$0.line].name)/k\($0.key):\($0.size)" }
-                lines.append(
-                    "    [\(request.item)] producer \(request.producer) after \(request.pause) ms: \(events.joined(separator: " "))")
-            }
-            if life.requests.count > 20 { lines.append("    … \(life.requests.count - 20) requests more") }
-            if let death = life.death { lines.append("    [\(death.item)] \(death.death)") }
-        }
-        return lines.joined(separator: "\n")
     }
 }
