@@ -115,8 +115,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayDelivery", "ForebayKafka", "ForebayCore", "ForebayTelemetry",
-                "ForebayTestKit",
+                "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayMirror", "ForebayDelivery", "ForebayKafka", "ForebayCore",
+                "ForebayTelemetry", "ForebayTestKit",
             ],
             path: "Tests/Simulation/World", swiftSettings: settings),
         .executableTarget(

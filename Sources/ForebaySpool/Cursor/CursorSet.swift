@@ -66,6 +66,7 @@ final class CursorSet: Sendable {
         self.state = Mutex(State(registry: registry))
         // Without it what is settled ahead is delivered again. Once it is gone, it may have been moved away: only a start makes it.
         if configuration.kind == .spool { try? Folder(self.disk).make(SettledAheadFile.folder(in: self.directory)) }
+        Self.countSettled(registry, identity, view)
         for entry in registry.cursors { try self.attach(entry, identity.cursors[entry.name], identity, view) }
         if configuration.kind == .spool {
             try self.takeUpForgotten(view)
@@ -328,9 +329,7 @@ final class CursorSet: Sendable {
             return
         }
         let owner = SpoolCursor.owner(entry.name)
-        // What is let go of was settled, or told of as lost. A slot that is older than the one that was lost does not know that. A cursor
-        // that is whole stands before a loss, and reads what is had back of it.
-        let isOld = !found!.isWhole && value.sequence < min(released, start)
+        let isOld = Self.isOld(found!, value, identity, view)
         if isOld { value.sequence = min(released, start) }
         if value.sequence > end { value.sequence = end }
         if isOld || identity.isVersion1 || value.owner != owner || entry.routes.count > 1 {
@@ -343,10 +342,6 @@ final class CursorSet: Sendable {
         }
         let cursor = self.cursor(entry.name, entry.routes, slots, value)
         self.state.withLock { $0.cursors[entry.name] = cursor }
-        // What is settled was there, also where its segments are gone.
-        if entry.routes.count == 1 {
-            view.change { $0.ordinals[entry.routes[0]] = max($0.ordinals[entry.routes[0]] ?? 0, value.ordinal) }
-        }
     }
 
     private func write(_ name: String, _ routes: [RouteID], _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
