@@ -44,6 +44,53 @@ extension PlantedTests {
         #expect(violations.map { "\($0.line) \($0.reason)" } == ["2 Sources/ForebayCore/No.swift is not there"])
     }
 
+    @Test("names in maps that are not in the file before them")
+    func maps() {
+        let port = """
+            package final class Port {
+                enum Kind { case open, shut(since: Int) }
+                private struct Room { let left, taken: Int }
+                init?(_ a: Int) {}
+                func send(_ batch: Int) { self.shown(batch) }
+            }
+            """
+        let files = [
+            SourceFile(path: "Sources/A/Port.swift", text: port),
+            SourceFile(path: "Sources/A/Port+End.swift", text: "extension Outer.Port {\n    var isOver: Bool { self.over == .over }\n}"),
+        ]
+        let maps = Maps(files, ["Sources/A", "Package.swift", "Sources/A/Port.swift", "Sources/A/Port+End.swift"])
+        func found(_ page: String) -> [String] { maps.faults("m.md", page).map { "\($0.line) \($0.reason)" } }
+        let path = "`Sources/A/Port.swift`", end = "`Sources/A/Port+End.swift`"
+        #expect(
+            found(
+                """
+                # Of `Package.swift`, `A`, `delivery.window`, `POST /x`, `<Noun>State.swift`
+                1. \(path) `Port`, `Port.send(_:)`, `Port.init`, `Port.Kind.shut`,
+                   `Port.Room.taken`; \(end) `Port.isOver`
+                ```
+                `Elsewhere`
+                ```
+                | \(end) | `Outer.Port` |
+                """
+            ).isEmpty)
+        for (page, fault) in [
+            ("\(path) `Pot`", "1 Pot is not in Sources/A/Port.swift"),
+            ("\(path) `Port.sent`", "1 Port.sent is not in Sources/A/Port.swift"),
+            ("\(path) `Port.batch`", "1 Port.batch is not in Sources/A/Port.swift"),
+            ("\(path) `Port.since`", "1 Port.since is not in Sources/A/Port.swift"),
+            ("\(path) `Port.shown`", "1 Port.shown is not in Sources/A/Port.swift"),
+            ("\(path) \(end) `Port.send`", "1 Port.send is not in Sources/A/Port+End.swift"),
+            ("\(end) `Port.over`", "1 Port.over is not in Sources/A/Port+End.swift"),
+            ("a \(path)\n\nb `Port`", "3 Port stands behind no file"),
+            ("- \(path)\n- `Port`", "2 Port stands behind no file"),
+            ("| \(path) |\n| `Port` |", "2 Port stands behind no file"),
+            ("`Sources/A/Pot.swift` `Port`", "1 Sources/A/Pot.swift is not there"),
+            ("`Port.swift`", "1 Port.swift is not there"),
+        ] {
+            #expect(found(page) == [fault], "\(page)")
+        }
+    }
+
     @Test("names in comments that nothing declares")
     func references() {
         let link = """
