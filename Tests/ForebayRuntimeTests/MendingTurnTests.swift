@@ -88,7 +88,8 @@ struct MendingTurnTests {
                 let unit = SetAsideLog.Unit(
                     number: UInt64(number + 1), topic: topic, partition: nil, partitionCount: 1, code: "C", reason: "", since: time,
                     oldestAcceptedAt: time)
-                try await log.append(new: [unit], [(unit.number, NodeFixture.batch(topic, ["\(topic)"]))])
+                let batch = EventFactory.batch([.init(topic, value: "v")], spool: .none, first: 0, acceptedAt: time)
+                try await log.append(new: [unit], [(unit.number, batch)])
             }
             // As a start has it.
             await log.close()

@@ -125,17 +125,24 @@ final class RemovedLetters: SegmentHolder {
         return file
     }
 
-    /// - Returns: which file says it now.
+    /// Any file will do: one that says nothing, or something older, first.
+    ///
+    /// - Returns: which says it now.
     private func write(_ file: RemovedLettersFile) throws(ForebayError) -> Int {
         let first = self.state.withLock { $0.torn.min() ?? $0.unwritten.min() }
-        do throws(ForebayError) {
-            try self.replace(first ?? 0, with: file)
-            return first ?? 0
-        } catch {
-            guard error.code == .spoolFull else { throw error }
-            try self.overwrite(first ?? 1, with: file)
-            return first ?? 1
+        var failure: ForebayError?
+        for copy in [first ?? 0, 1 - (first ?? 0)] {
+            do throws(ForebayError) {
+                try self.replace(copy, with: file)
+                return copy
+            } catch {
+                guard error.code != .syncFailed else { throw error }
+                failure = failure ?? error
+            }
         }
+        if let failure, failure.code != .spoolFull { throw failure }
+        try self.overwrite(first ?? 1, with: file)
+        return first ?? 1
     }
 
     private func replace(_ copy: Int, with file: RemovedLettersFile) throws(ForebayError) {
