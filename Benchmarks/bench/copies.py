@@ -18,8 +18,14 @@ RATE, SECONDS = 40, 5  # requests of a thousand events a second: what two cluste
 class Copies:
     """Makes nodes whose one route goes nowhere, to a cluster, or to two."""
 
-    def __init__(self, bench, clusters):
-        self.bench, self.clusters = bench, clusters
+    def __init__(self, bench):
+        self.bench, self.clusters = bench, {name: bench.kafka() for name in ("main", "backup")}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bench.end(*self.clusters.values())
 
     def node(self, stages, away=False):
         """`away`: at first none of the clusters is there."""

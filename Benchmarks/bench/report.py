@@ -81,8 +81,9 @@ def page(results, skipped):
         lines += ["## What was set aside, to Kafka", "",
                   f"From the side log, and from the spool: {rates(result, 'records/s')}.", ""]
     if result := results.get("mirror"):
-        rows = {"CPU at a steady rate, µs": (result["cpu"], 2), "instructions as they come": (result["instructions"]["live"], 0),
-                "instructions, with a backlog": (result["instructions"]["backlog"], 0)}
+        counts = results.get("mirrorcounts", {})
+        rows = {"CPU at a steady rate, µs": (result["cpu"], 2)} | {
+            f"instructions, {way}": (counts[name], 0) for name, way in (("live", "as they come"), ("backlog", "with a backlog")) if name in counts}
         lines += ["## A mirror on top of the forward", "",
                   "Of one event: a process that only accepts it (with a backlog: nothing is accepted), one that delivers it to one cluster too, "
                   "one that delivers it to a second as well. The last two columns: what the mirror adds, of what the forward does, and of all that "
