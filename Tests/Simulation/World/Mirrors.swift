@@ -43,6 +43,12 @@ extension Model {
         if hasCursor { self.mirrors.found.insert(line) } else { self.mirrors.found.remove(line) }
     }
 
+    /// Whether a mirror may get an event that was accepted before it began: its place was lost, or where the log ended was, for the newest
+    /// segment was away and is back.
+    func mayBeUnowed(_ event: Int, of delivery: LineDelivery) -> Bool {
+        self.mirrors.mayBeginAtOldest || self.losses.mayBeLate(event, self.events[event], of: delivery)
+    }
+
     /// A start has all cursors. One that is new begins with nothing of what was accepted before; one that is not configured stays as long as
     /// it holds something.
     ///

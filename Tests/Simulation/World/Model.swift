@@ -184,7 +184,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     /// An event that was accepted before the mirror that gets it began. One whose place was lost begins at the oldest event.
     private func deliverUnowed(_ number: Int, to delivery: LineDelivery) {
-        if !self.mirrors.mayBeginAtOldest {
+        if !self.mayBeUnowed(number, of: delivery) {
             self.violate("event \(number), accepted when there was no such mirror, arrived at the \(delivery)")
         }
         self.coverage.hit("event from before its mirror, after damage")
@@ -203,7 +203,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             self.violate("event \(number) has the id \(known) and as a dead letter \(id)")
         }
         self.coverage.hit(stage == .mirror ? "dead letters of a mirror" : "dead letters")
-        if self.events[number][stage] == nil, !self.mirrors.mayBeginAtOldest {
+        if self.events[number][stage] == nil, !self.mayBeUnowed(number, of: LineDelivery(self.events[number].line, stage)) {
             self.violate("event \(number), accepted when there was no such mirror, is a dead letter of it")
         }
         self.events[number][stage]?.isDelivered = true
