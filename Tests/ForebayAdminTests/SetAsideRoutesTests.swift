@@ -44,7 +44,9 @@ struct SetAsideRoutesTests {
     @Test("one route, its list cut, its totals whole")
     func limited() async {
         let response = await self.get([("route", "orders"), ("limit", "1")])
-        #expect(response.text == #"{"routes":[{"route":"orders","stage":"forward","units_total":2,"events":12,"bytes":1200,"units":[\#(Self.first)]}]}"#)
+        #expect(
+            response.text
+                == #"{"routes":[{"route":"orders","stage":"forward","units_total":2,"events":12,"bytes":1200,"units":[\#(Self.first)]}]}"#)
         #expect(await self.get([("limit", "5000")]).status == 200)
     }
 

@@ -28,7 +28,8 @@ struct DeliveryMetricsTests {
         direct.setAside(7, of: "t", code: "Y")
         direct.endToEnd.observe(0.02, count: 9)
         let expected = [
-            "forebay_target_up{route=\"r\",stage=\"forward\"} 1", "forebay_redelivered_events_total{route=\"r\",stage=\"forward\",way=\"direct\"} 2",
+            "forebay_target_up{route=\"r\",stage=\"forward\"} 1",
+            "forebay_redelivered_events_total{route=\"r\",stage=\"forward\",way=\"direct\"} 2",
             "forebay_delivery_rebuilds_total{route=\"r\",stage=\"forward\",way=\"direct\"} 3",
             "forebay_delivery_unknown_errors_total{route=\"r\",stage=\"forward\",way=\"direct\"} 4",
             "forebay_delivery_in_flight_events{route=\"r\",stage=\"forward\",way=\"direct\"} 5",

@@ -155,7 +155,8 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
             await supervisor.start(way.child(of: DeliveryName(.forward, of: "r"))) {
                 ForwardStage(
                     DeliveryEngine(
-                        way, of: DeliveryName(.forward, of: "r"), source: source, producers: producers, properties: properties, deadLetters: letters,
+                        way, of: DeliveryName(.forward, of: "r"), source: source, producers: producers, properties: properties,
+                        deadLetters: letters,
                         setAside: setAside,
                         waiters: DeliveryWaiters(limit: 0), budget: window, settings: known, loop: loop, metrics: metrics,
                         surroundings: surroundings))

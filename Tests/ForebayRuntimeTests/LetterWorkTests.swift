@@ -54,7 +54,8 @@ struct LetterWorkTests {
             _ action: LetterAction, _ selection: LetterSelection, pieces: Int = .max, asOf: Int64 = WallClock.milliseconds
         ) async throws -> LetterOutcome {
             let target = LetterTarget(
-                name: DeliveryName(.forward, of: "r"), letters: self.letters, setAside: .undelivered(DeliveryName(.forward, of: "r"), self.log))
+                name: DeliveryName(.forward, of: "r"), letters: self.letters,
+                setAside: .undelivered(DeliveryName(.forward, of: "r"), self.log))
             var outcome = LetterOutcome(action, isDryRun: selection.isDryRun, asOf: asOf)
             let begun = Count()
             let isOver = { @Sendable in begun.pieces.wrappingAdd(1, ordering: .relaxed).newValue > pieces }
@@ -64,7 +65,8 @@ struct LetterWorkTests {
 
         func replay(_ ids: Set<String>) async -> (outcome: LetterOutcome, failure: ForebayError?) {
             let target = LetterTarget(
-                name: DeliveryName(.forward, of: "r"), letters: self.letters, setAside: .undelivered(DeliveryName(.forward, of: "r"), self.log))
+                name: DeliveryName(.forward, of: "r"), letters: self.letters,
+                setAside: .undelivered(DeliveryName(.forward, of: "r"), self.log))
             var selection = LetterSelection()
             selection.ids = ids
             var outcome = LetterOutcome(.replay, isDryRun: false, asOf: WallClock.milliseconds)
@@ -168,7 +170,8 @@ struct LetterWorkTests {
             guard room.isThere.load(ordering: .relaxed) else { throw ForebayError(.spoolFull, recovery: .retry, "no room") }
             return try open(path, .setAside)
         }
-        let target = LetterTarget(name: DeliveryName(.forward, of: "r"), letters: letters, setAside: .undelivered(DeliveryName(.forward, of: "r"), log))
+        let target = LetterTarget(
+            name: DeliveryName(.forward, of: "r"), letters: letters, setAside: .undelivered(DeliveryName(.forward, of: "r"), log))
         var selection = LetterSelection()
         selection.ids = ["id-1", "id-2", "id-7"]
         let work = LetterWork(action: .replay, selection: selection, now: WallClock.milliseconds)

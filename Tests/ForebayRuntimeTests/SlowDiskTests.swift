@@ -1,9 +1,9 @@
 import ConfigurationWorld
 import ForebayConfig
+import ForebayCore
 import ForebayKafka
 import ForebaySpool
 import ForebayTestKit
-import ForebayCore
 import Foundation
 import Testing
 

@@ -8,7 +8,7 @@ enum Excuses {
     static let sleeping: [String: String] = [
         "Tests/Simulation/Tests/SimulatedProcessTests.swift": "simulated time, which takes none",
         "Tests/Simulation/Tests/RestartTests.swift": "simulated time, which takes none",
-        "Tests/Simulation/World/ModelForward.swift": "simulated time, which takes none",
+        "Tests/Simulation/World/ModelDelivery.swift": "simulated time, which takes none",
         "Tests/Simulation/World/SimulatedNode.swift": "simulated time, which takes none",
         "Sources/ForebayTestKit/Eventually.swift": "polls what gives no signal, up to a deadline",
         "Sources/ForebayTestKit/Kafka/Command.swift": "A watchdog: kills a command that hangs.",

@@ -106,7 +106,8 @@ struct Trouble {
 
     private static func removed(_ route: JSONValue, _ hint: (String) -> String) -> Trouble {
         let name = route.delivery ?? "?"
-        let what = route["stage"]?.text.flatMap { $0 == "forward" ? nil : "the \($0) of route \(route["route"]?.text ?? "?")" } ?? "route \(name)"
+        let what =
+            route["stage"]?.text.flatMap { $0 == "forward" ? nil : "the \($0) of route \(route["route"]?.text ?? "?")" } ?? "route \(name)"
         func count(_ name: String) -> String { Shown.count(route[name]?.integer ?? 0) }
         return Trouble(
             what:

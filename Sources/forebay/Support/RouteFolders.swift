@@ -38,7 +38,8 @@ struct RouteFolders {
         guard let wanted else { return names }
         let name = DeliveryName(name: wanted)
         if names.contains(name) { return [name] }
-        let known = names.isEmpty ? "there are no \(what) at all" : "there are \(what) of " + names.map(\.description).joined(separator: ", ")
+        let known =
+            names.isEmpty ? "there are no \(what) at all" : "there are \(what) of " + names.map(\.description).joined(separator: ", ")
         throw CommandFailure(.failure, "no \(what) of a route \(wanted); \(known)")
     }
 

@@ -122,7 +122,8 @@ struct RestartTests {
                     await self.supervisor.start("\(way.child(of: DeliveryName(.forward, of: name)))/\(name)") {
                         ForwardStage(
                             DeliveryEngine(
-                                way, of: DeliveryName(.forward, of: name), source: source, producers: SimulatedProducers(kafka, loop: loop), properties: properties,
+                                way, of: DeliveryName(.forward, of: name), source: source, producers: SimulatedProducers(kafka, loop: loop),
+                                properties: properties,
                                 deadLetters: letters, setAside: setAside, waiters: DeliveryWaiters(limit: 0), budget: DeliveryBudget(),
                                 settings: DeliverySettings(), loop: loop, metrics: registry, surroundings: surroundings))
                     }
