@@ -13,8 +13,8 @@ extension CursorSet {
         }
     }
 
-    /// What is let go of was settled, or told of as lost. A slot that is older than the one that was lost does not know that. A cursor that is
-    /// whole stands before a loss, and reads what is had back of it.
+    /// What is let go of was settled, or told of as lost. A slot that is older than the one that was lost does not know that. A cursor
+    /// that is whole stands before a loss, and reads what is had back of it.
     static func isOld(_ found: SlotFile.Found, _ value: SlotFile.Value, _ identity: LogIdentity, _ view: SpoolView) -> Bool {
         !found.isWhole && value.sequence < min(identity.mark?.value?.ordinal ?? 0, view.read { $0.start })
     }
