@@ -8,7 +8,7 @@ import Testing
 @Suite("Spool: the cursors of mirrors")
 struct MirrorCursorTests {
     @Test(
-        "a route that was renamed, and all of whose events both cursors have passed and the log has let go of: neither waits, nor after more of them"
+        "a route that was renamed, and whose events both cursors have passed and the log has let go of: neither cursor waits"
     )
     func renamedAndLetGo() async throws {
         let fixture = SpoolFixture(segmentSize: 64 << 10)

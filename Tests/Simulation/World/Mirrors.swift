@@ -6,8 +6,8 @@ struct Mirrors {
 
     /// By line. Not known is what a process did that was in the middle of it, or an operator.
     var states: [Int: State] = [:]
-    /// Lines whose route has another name by now than the cursor of its mirror, which is not configured: what is accepted under that name is
-    /// the mirror's only if it comes back under it.
+    /// Lines whose route has another name by now than the cursor of its mirror, which is not configured: what is accepted under that name
+    /// is the mirror's only if it comes back under it.
     var underFormerNames: Set<Int> = []
     /// Lines of which the start that goes on found a cursor.
     var found: Set<Int> = []
@@ -49,8 +49,8 @@ extension Model {
         self.mirrors.mayBeginAtOldest || self.losses.mayBeLate(event, self.events[event], of: delivery)
     }
 
-    /// A start has all cursors. One that is new begins with nothing of what was accepted before; one that is not configured stays as long as
-    /// it holds something.
+    /// A start has all cursors. One that is new begins with nothing of what was accepted before; one that is not configured stays as long
+    /// as it holds something.
     ///
     /// - Parameters:
     ///   - name: of the cursor's route; none: there is no cursor.
