@@ -24,8 +24,8 @@ extension Round {
         "mirror comes with its route", "mirror comes to a route", "mirror goes with its route", "mirror is taken from a route",
         "mirror is renamed with its route", "mirror begins", "mirror begins again at the end", "mirror goes on", "removed mirror stays",
         "removed mirror stays under a former name", "removed mirror with nothing left is given up", "removed mirror with a backlog",
-        "removed mirror with events set aside", "mirror given up, node running", "mirror given up, node down", "dead letters of a mirror",
-        "the backup is dead, and all forwards are done",
+        "removed mirror that keeps its place", "removed mirror with events set aside", "mirror given up, node running",
+        "mirror given up, node down", "dead letters of a mirror", "the backup is dead, and all forwards are done",
     ]
 
     private static let sweeps = [
