@@ -61,7 +61,8 @@ struct SetAsideOnDiskTests {
             (departure.count, departure.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
             var generator = SystemRandomNumberGenerator()
             let batch = EventFactory.batch(
-                values.map { .init(topic, value: $0, id: String($0.prefix(8))) }, spool: .random(using: &generator), first: 0)
+                values.map { .init(topic, value: $0, id: String($0.prefix(8))) }, spool: .random(using: &generator), first: 0,
+                acceptedAt: acceptedAt)
             return (self.setAside.depart([departure], from: .direct)[0].number, batch)
         }
 
@@ -258,6 +259,8 @@ struct SetAsideOnDiskTests {
                     world = try await World(after: world)
                 } else {
                     #expect(order.count == 4 && Set(order.joined()).count == 5 && order.last?.count == 2 && all.isEmpty)
+                    // They are numbered as they came.
+                    #expect(order.flatMap { $0.sorted() } == order.joined().sorted(), "\(replays) \(newer): \(order)")
                 }
             }
             await world.log.close()
