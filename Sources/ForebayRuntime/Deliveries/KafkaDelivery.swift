@@ -38,7 +38,7 @@ struct KafkaDelivery: Sendable {
         }
         DeliverySetAside.order(deliveries, configuration)
         for delivery in deliveries.values where !delivery.target.isRequired {
-            await storage.spool.yields(YieldingDelivery(delivery, metrics))
+            await storage.spool.yields(YieldingDelivery(delivery, storage.mending, metrics))
         }
         let all = Array(deliveries.values)
         metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {

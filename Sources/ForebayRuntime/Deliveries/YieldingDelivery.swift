@@ -10,10 +10,13 @@ final class YieldingDelivery: YieldingHolder {
     private let name: DeliveryName
     private let source: SpoolSource
     private let setAside: DeliverySetAside
+    private let mending: MendingTurn
     private let released: Counter
     private let logger = Logger(label: "node")
 
-    init(_ delivery: KafkaDelivery, _ metrics: MetricsRegistry) {
+    /// - Parameter mending: what is set aside is worked on by one at a time.
+    init(_ delivery: KafkaDelivery, _ mending: MendingTurn, _ metrics: MetricsRegistry) {
+        self.mending = mending
         self.cursor = delivery.cursor
         self.name = delivery.name
         self.source = delivery.source
@@ -26,6 +29,9 @@ final class YieldingDelivery: YieldingHolder {
     func giveUpAside() async -> Bool {
         let units = self.setAside.logs.flatMap { log in log.setAside.shown(limit: .max).map { (log.setAside, $0) } }
         guard let (log, oldest) = units.min(by: { $0.1.oldestAcceptedAt < $1.1.oldestAcceptedAt }) else { return false }
+        // Somebody is at it: what is in the spool can make room, too.
+        guard case .entered = self.mending.enter() else { return false }
+        defer { self.mending.leave() }
         let unit = SetAside.Selection(topic: oldest.key.topic, partition: oldest.key.partition)
         do throws(ForebayError) {
             let taken = try await log.remove(unit)
@@ -34,7 +40,7 @@ final class YieldingDelivery: YieldingHolder {
             self.tell(events, "set aside of \(oldest.key)")
             return true
         } catch {
-            return false  // Somebody is at it, or the disk fails: what is in the spool can make room, too.
+            return false  // The drain does not let go of it, or the disk fails.
         }
     }
 
