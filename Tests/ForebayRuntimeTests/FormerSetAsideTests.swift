@@ -1,7 +1,6 @@
 import ConfigurationWorld
 import ForebayConfig
 import ForebayCore
-import ForebayHTTP
 import ForebayKafka
 import ForebaySpool
 import ForebayTestKit
@@ -42,18 +41,17 @@ struct FormerSetAsideTests {
         return cluster
     }
 
-    private func post(_ node: Node, _ topic: String, _ values: [String]) throws {
-        var client = HTTPClient(try HTTPAddress(url: "http://\(node.ingestAddress)"))
+    private func post(_ node: Node, _ topic: String, _ values: [String]) async throws {
         for value in values {
-            let answer = try client.send(
-                HTTPClientRequest(method: "POST", target: "/v1/topics/\(topic)", headers: [("Forebay-Key", "k")], body: Array(value.utf8)))
+            let answer = try await NodeFixture.ask(
+                node.ingestAddress, "/v1/topics/\(topic)", body: value, headers: [("Forebay-Key", "k")])
             #expect(answer.status == 202)
         }
     }
 
     /// Posts, and waits until all of it is set aside: so much in all.
     private func setAside(_ node: Node, _ topic: String, _ values: [String], inAll count: UInt64) async throws {
-        try self.post(node, topic, values)
+        try await self.post(node, topic, values)
         #expect(await eventually(within: .seconds(30)) { Self.aside(node) == count && node.lag == count }, "\(topic)")
     }
 
@@ -63,14 +61,12 @@ struct FormerSetAsideTests {
     }
 
     /// The routes of `GET /admin/v1/status`.
-    private func status(_ node: Node) throws -> [[String: Any]] {
-        var client = HTTPClient(try HTTPAddress(url: "http://\(node.adminAddress)"))
-        let answer = try client.send(HTTPClientRequest(target: "/admin/v1/status"))
-        return (try JSONSerialization.jsonObject(with: Data(answer.body)) as? [String: Any])?["routes"] as? [[String: Any]] ?? []
+    private func status(_ node: Node) async throws -> sending [[String: Any]] {
+        try await NodeFixture.status(of: node)["routes"] as? [[String: Any]] ?? []
     }
 
-    private func setAsideEvents(_ node: Node) -> [Int?] {
-        (try? self.status(node))?.map { $0["set_aside_events"] as? Int } ?? []
+    private func setAsideEvents(_ node: Node) async -> [Int?] {
+        (try? await self.status(node))?.map { $0["set_aside_events"] as? Int } ?? []
     }
 
     private func arrived(_ topic: String, _ cluster: KafkaMockCluster) async throws -> [String] {
@@ -118,15 +114,15 @@ struct FormerSetAsideTests {
             for (place, topic) in ["tb", "ta", "tc"].enumerated() {
                 try await self.setAside(node, topic, ["new\(round)"], inAll: UInt64(6 + 3 * round + place + 1))
             }
-            let status = try self.status(node)
+            let status = try await self.status(node)
             #expect(status.map { $0["route"] as? String } == ["m"], "nothing is left of removed routes")
             // What is told follows what is stored.
-            #expect(await eventually(within: .seconds(30)) { self.setAsideEvents(node) == [9 + 3 * round] })
+            #expect(await eventually(within: .seconds(30)) { await self.setAsideEvents(node) == [9 + 3 * round] })
             await node.stop()
         }
         node = try await self.start(one, cluster)
         for topic in ["ta", "tb", "tc"] { cluster.failTopic(topic, with: .none) }
-        for topic in ["tc", "tb", "ta"] { try self.post(node, topic, ["last"]) }
+        for topic in ["tc", "tb", "ta"] { try await self.post(node, topic, ["last"]) }
         #expect(await eventually(within: .seconds(30)) { node.lag == 0 })
         await node.stop()
         for (topic, old) in [("ta", 2), ("tb", 3), ("tc", 1)] {
@@ -137,7 +133,7 @@ struct FormerSetAsideTests {
         // The next start finds the others empty, and their folders go.
         node = try await self.start(one, cluster)
         #expect(node.storage.formerSetAside.isEmpty)
-        try self.post(node, "tb", ["direct"])
+        try await self.post(node, "tb", ["direct"])
         #expect(await eventually(within: .seconds(30)) { node.lag == 0 })
         await node.stop()
         #expect(try FileManager.default.contentsOfDirectory(atPath: self.folder + "/setaside") == ["m"])
@@ -153,11 +149,9 @@ struct FormerSetAsideTests {
         try await self.setAside(node, "tb", ["old"], inAll: 2)
         await node.stop()
         node = try await self.start("  m: { topics: [ta, tb], forward: { to: main }, formerly: [a, b] }", cluster)
-        var admin = HTTPClient(try HTTPAddress(url: "http://\(node.adminAddress)"))
-        let answer = try admin.send(HTTPClientRequest(method: "DELETE", target: "/admin/v1/routes/b"))
-        #expect(answer.status == 409 && String(decoding: answer.body, as: UTF8.self).contains("'m'"))
-        let units = try admin.send(HTTPClientRequest(target: "/admin/v1/setaside?route=m"))
-        #expect(String(decoding: units.body, as: UTF8.self).contains("\"tb\""))
+        let answer = try await NodeFixture.ask(node.adminAddress, "/admin/v1/routes/b", method: "DELETE")
+        #expect(answer.status == 409 && answer.text.contains("'m'"))
+        #expect(try await NodeFixture.ask(node.adminAddress, "/admin/v1/setaside?route=m").text.contains("\"tb\""))
         await node.stop()
     }
 
@@ -186,7 +180,7 @@ struct FormerSetAsideTests {
                 + "  c: { topics: [tc], forward: { to: main } }", cluster)
         try await self.setAside(node, "tb", ["new0"], inAll: 5)
         for topic in ["ta", "tb", "tc"] { cluster.failTopic(topic, with: .none) }
-        for topic in ["tb", "tc", "ta"] { try self.post(node, topic, ["new1"]) }
+        for topic in ["tb", "tc", "ta"] { try await self.post(node, topic, ["new1"]) }
         #expect(await eventually(within: .seconds(30)) { node.lag == 0 })
         await node.stop()
         #expect(try await self.arrived("tb", cluster) == ["old0", "old1", "old2", "new0", "new1"])
@@ -205,7 +199,7 @@ struct FormerSetAsideTests {
         node = try await self.start("  a: { topics: [other], forward: { to: main } }\n  z: { topics: [t], forward: { to: main } }", cluster)
         try await self.setAside(node, "t", ["new0"], inAll: 3)
         cluster.failTopic("t", with: .none)
-        try self.post(node, "t", ["new1"])
+        try await self.post(node, "t", ["new1"])
         #expect(await eventually(within: .seconds(30)) { node.lag == 0 })
         await node.stop()
         #expect(try await self.arrived("t", cluster) == ["old0", "old1", "new0", "new1"])
