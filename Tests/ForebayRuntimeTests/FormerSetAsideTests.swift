@@ -1,7 +1,6 @@
 import ConfigurationWorld
 import ForebayConfig
 import ForebayCore
-import ForebayHTTP
 import ForebayKafka
 import ForebaySpool
 import ForebayTestKit
@@ -67,7 +66,6 @@ struct FormerSetAsideTests {
     }
 
     private func setAsideEvents(_ node: Node) async -> [Int?] {
-        // Whoever can't be asked is asked again.
         (try? await self.status(node))?.map { $0["set_aside_events"] as? Int } ?? []
     }
 
@@ -151,11 +149,9 @@ struct FormerSetAsideTests {
         try await self.setAside(node, "tb", ["old"], inAll: 2)
         await node.stop()
         node = try await self.start("  m: { topics: [ta, tb], forward: { to: main }, formerly: [a, b] }", cluster)
-        var admin = HTTPClient(try HTTPAddress(url: "http://\(node.adminAddress)"))
-        let answer = try admin.send(HTTPClientRequest(method: "DELETE", target: "/admin/v1/routes/b"))
-        #expect(answer.status == 409 && String(decoding: answer.body, as: UTF8.self).contains("'m'"))
-        let units = try admin.send(HTTPClientRequest(target: "/admin/v1/setaside?route=m"))
-        #expect(String(decoding: units.body, as: UTF8.self).contains("\"tb\""))
+        let answer = try await NodeFixture.ask(node.adminAddress, "/admin/v1/routes/b", method: "DELETE")
+        #expect(answer.status == 409 && answer.text.contains("'m'"))
+        #expect(try await NodeFixture.ask(node.adminAddress, "/admin/v1/setaside?route=m").text.contains("\"tb\""))
         await node.stop()
     }
 
