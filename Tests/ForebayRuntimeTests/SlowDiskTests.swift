@@ -62,7 +62,8 @@ struct SlowDiskTests {
                     node.ingestAddress, "/v1/topics/b?ack=kafka", body: "\(number)", headers: [("Prefer", "wait=5")])
                 #expect(answer.status == 200, "\(answer)")
                 #expect(try await NodeFixture.ask(node.adminAddress, "/livez").status == 200)
-                #expect(try await NodeFixture.metric(#"forebay_delivery_lag_events{route="b",stage="forward",way="direct"}"#, of: node) == 0)
+                let lag = #"forebay_delivery_lag_events{route="b",stage="forward",way="direct"}"#
+                #expect(try await NodeFixture.metric(lag, of: node) == 0)
             }
             #expect(place("a") ?? .max < 30 && hangs.count == 1)
             goesOn.signal()
