@@ -24,7 +24,7 @@ package final class DeliveryMetrics: Sendable {
         self.registry = registry
         self.name = name
         self.way = way == .direct ? "direct" : "aside"
-        let labels: KeyValuePairs = ["stage": name.stage.rawValue, "route": name.route, "way": self.way]
+        let labels = name.labels(way: self.way)
         self.redelivered = registry.counter(
             "forebay_redelivered_events_total", help: "Events sent, or set aside, again that may have been stored before.", labels: labels)
         self.rebuilds = registry.counter(
@@ -37,10 +37,7 @@ package final class DeliveryMetrics: Sendable {
             "forebay_delivery_waits_for_room",
             help: "Whether a cursor waits because events can't be set aside, or dead letters not be written.", labels: labels)
         self.targetUp =
-            way == .direct
-            ? registry.gauge(
-                "forebay_target_up", help: "Whether the target cluster answers.",
-                labels: ["stage": name.stage.rawValue, "route": name.route]) : nil
+            way == .direct ? registry.gauge("forebay_target_up", help: "Whether the target cluster answers.", labels: name.labels) : nil
         self.endToEnd = registry.histogram(
             "forebay_delivery_end_to_end_seconds", help: "From the acceptance of an event to its delivery.", labels: labels,
             bounds: Buckets.endToEnd)

@@ -44,8 +44,7 @@ package struct LetterSelection: Sendable, Equatable {
             else {
                 return nil
             }
-            let name = String(text[..<colon])
-            self.init(delivery: DeliveryName(name) ?? DeliveryName(.forward, of: name), numbers: first..<end)
+            self.init(delivery: DeliveryName(name: String(text[..<colon])), numbers: first..<end)
         }
     }
 

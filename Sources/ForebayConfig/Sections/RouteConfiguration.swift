@@ -36,6 +36,11 @@ package struct DeliveryTarget: Sendable, Equatable {
     package let formerly: [DeliveryName]
 }
 
+extension ForebayConfiguration {
+    /// Of all routes, in their order.
+    package var deliveries: [DeliveryTarget] { self.routes.flatMap(\.deliveries) }
+}
+
 extension RouteConfiguration {
     /// All that it has; the forward first.
     package var deliveries: [DeliveryTarget] {

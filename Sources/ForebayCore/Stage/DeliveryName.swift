@@ -37,6 +37,15 @@ package struct DeliveryName: Hashable, Sendable, Comparable, CustomStringConvert
 
     package var cursor: String { "\(self.stage.rawValue)/\(self.route)" }
 
+    // MARK: In metrics: `stage="forward",route="orders"`
+
+    package var labels: KeyValuePairs<String, String> { ["stage": self.stage.rawValue, "route": self.route] }
+
+    /// - Parameter way: `direct`: of what comes from the spool; `aside`: of what is set aside.
+    package func labels(way: String) -> KeyValuePairs<String, String> {
+        ["stage": self.stage.rawValue, "route": self.route, "way": way]
+    }
+
     // MARK: The folder in `setaside/` and `deadletters/`: `orders`, `orders@mirror`
 
     package init(folder: some StringProtocol) {

@@ -23,6 +23,20 @@ final class MendingTurn: Sendable {
         }
     }
 
+    /// Does it, if it is nobody else's just now.
+    ///
+    /// - Parameters:
+    ///   - busy, stopping: what is answered otherwise.
+    func perform<Answer>(busy: Answer, stopping: Answer, _ work: () async -> Answer) async -> Answer {
+        switch self.enter() {
+        case .busy: return busy
+        case .stopping: return stopping
+        case .entered: break
+        }
+        defer { self.leave() }
+        return await work()
+    }
+
     func leave() {
         let waiting = self.state.withLock { state in
             defer { (state.isTaken, state.waiting) = (false, []) }

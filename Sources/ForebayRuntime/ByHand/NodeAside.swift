@@ -18,7 +18,7 @@ final class NodeAside: Sendable {
         self.deliveries = deliveries
         let names = Set(deliveries.keys).union(storage.removed.keys)
         func counters(_ name: String, _ help: String) -> [DeliveryName: Counter] {
-            Dictionary(uniqueKeysWithValues: names.map { ($0, metrics.counter(name, help: help, of: $0)) })
+            Dictionary(uniqueKeysWithValues: names.map { ($0, metrics.counter(name, help: help, labels: $0.labels)) })
         }
         self.removed = counters("forebay_set_aside_removed_events_total", "Events set aside that an operator removed.")
         self.moved = counters("forebay_set_aside_moved_events_total", "Events set aside that an operator moved to another topic.")
@@ -27,13 +27,7 @@ final class NodeAside: Sendable {
     /// - Parameter removed: where what is left of routes that are not configured any more is still known.
     func mend(_ action: AsideSelection.Action, _ selection: AsideSelection, _ removed: RemovedDeliveries) async -> AsideAnswer {
         guard !selection.isDryRun else { return await self.run(action, selection, removed) }
-        switch self.storage.mending.enter() {
-        case .busy: return .busy
-        case .stopping: return .stopping
-        case .entered: break
-        }
-        defer { self.storage.mending.leave() }
-        return await self.run(action, selection, removed)
+        return await self.storage.mending.perform(busy: .busy, stopping: .stopping) { await self.run(action, selection, removed) }
     }
 
     private func run(_ action: AsideSelection.Action, _ selection: AsideSelection, _ removed: RemovedDeliveries) async -> AsideAnswer {

@@ -17,7 +17,7 @@ final class NodeLetters: Sendable {
         self.storage = storage
         self.deliveries = deliveries
         func counters(_ name: String, _ help: String, of names: some Sequence<DeliveryName>) -> [DeliveryName: Counter] {
-            Dictionary(uniqueKeysWithValues: names.map { ($0, metrics.counter(name, help: help, of: $0)) })
+            Dictionary(uniqueKeysWithValues: names.map { ($0, metrics.counter(name, help: help, labels: $0.labels)) })
         }
         self.replayed = counters(
             "forebay_dead_letters_replayed_total", "Dead letters that an operator had sent once more.", of: deliveries.keys)
@@ -28,13 +28,7 @@ final class NodeLetters: Sendable {
     /// - Parameter removed: where what is left of routes that are not configured any more is still known.
     func work(_ action: LetterAction, _ selection: LetterSelection, _ removed: RemovedDeliveries) async -> LetterAnswer {
         guard !selection.isDryRun else { return await self.run(action, selection, removed) }
-        switch self.storage.mending.enter() {
-        case .busy: return .busy
-        case .stopping: return .stopping
-        case .entered: break
-        }
-        defer { self.storage.mending.leave() }
-        return await self.run(action, selection, removed)
+        return await self.storage.mending.perform(busy: .busy, stopping: .stopping) { await self.run(action, selection, removed) }
     }
 
     private func run(_ action: LetterAction, _ selection: LetterSelection, _ removed: RemovedDeliveries) async -> LetterAnswer {

@@ -43,7 +43,7 @@ extension StoppedNode {
     /// Whether what is set aside of it is delivered once the node runs.
     private func delivers(_ name: DeliveryName) -> Bool {
         guard let configuration = self.configuration else { preconditionFailure("without a configuration nobody knows what is delivered") }
-        return configuration.routes.flatMap(\.deliveries).contains { $0.name == name }
+        return configuration.deliveries.contains { $0.name == name }
     }
 
     /// What nobody would deliver is not replayed.

@@ -40,7 +40,7 @@ struct DeliverySetAside: Sendable {
     /// Logs of one cluster that have events of the same topic take turns. Before any stage begins.
     static func order(_ deliveries: [DeliveryName: KafkaDelivery], _ configuration: ForebayConfiguration) {
         for cluster in configuration.clusters.keys {
-            let known = configuration.routes.flatMap(\.deliveries).filter { $0.cluster == cluster }.compactMap { deliveries[$0.name] }
+            let known = configuration.deliveries.filter { $0.cluster == cluster }.compactMap { deliveries[$0.name] }
                 .map(\.setAside)
             let logs = known.flatMap(\.logs).map(\.setAside)
             for topic in logs.reduce(into: Set<String>(), { $0.formUnion($1.topics) }) {

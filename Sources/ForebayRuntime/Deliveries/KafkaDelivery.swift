@@ -27,7 +27,7 @@ struct KafkaDelivery: Sendable {
         _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop, _ metrics: MetricsRegistry,
         isolation: isolated (any Actor)? = #isolation
     ) async throws -> [DeliveryName: KafkaDelivery] {
-        let targets = configuration.routes.flatMap(\.deliveries)
+        let targets = configuration.deliveries
         // All before any is used: a cursor that counted the events of a name that is in use again is another one afterwards.
         for target in targets { _ = try await Self.cursor(target, storage) }
         var deliveries: [DeliveryName: KafkaDelivery] = [:]
@@ -131,11 +131,7 @@ struct KafkaDelivery: Sendable {
     private func register(_ metrics: MetricsRegistry) {
         let (source, setAside, name) = (self.source, self.setAside, self.name)
         func gauge(_ metric: String, _ help: String, way: String? = nil, _ value: @escaping @Sendable () -> Double) {
-            if let way {
-                metrics.gauge(metric, help: help, labels: ["stage": name.stage.rawValue, "route": name.route, "way": way], read: value)
-            } else {
-                metrics.gauge(metric, help: help, labels: ["stage": name.stage.rawValue, "route": name.route], read: value)
-            }
+            metrics.gauge(metric, help: help, labels: way.map { name.labels(way: $0) } ?? name.labels, read: value)
         }
         gauge("forebay_delivery_lag_events", Self.lagHelp, way: "direct") { Double(source.waiting) }
         gauge("forebay_delivery_lag_events", Self.lagHelp, way: "aside") { Double(setAside.events) }

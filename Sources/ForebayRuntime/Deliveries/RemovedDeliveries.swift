@@ -42,7 +42,7 @@ actor RemovedDeliveries {
     static func find(
         _ configuration: ForebayConfiguration, _ storage: NodeStorage, isolation: isolated (any Actor)? = #isolation
     ) async throws(ForebayError) -> RemovedDeliveries {
-        let configured = Set(configuration.routes.flatMap(\.deliveries).map(\.name))
+        let configured = Set(configuration.deliveries.map(\.name))
         let data = storage.data
         var deliveries: [Delivery] = []
         var logs = storage.removed
@@ -138,13 +138,12 @@ actor RemovedDeliveries {
     nonisolated func register(_ metrics: MetricsRegistry) {
         for name in self.names {
             let held = { @Sendable in self.holdings.first { $0.name == name } }
-            let (stage, route) = (name.stage.rawValue, name.route)
-            metrics.gauge(
-                "forebay_delivery_lag_events", help: KafkaDelivery.lagHelp, labels: ["stage": stage, "route": route, "way": "direct"]
-            ) { Double(held()?.lagEvents ?? 0) }
-            metrics.gauge(
-                "forebay_set_aside_events", help: KafkaDelivery.setAsideHelp, labels: ["stage": stage, "route": route]
-            ) { Double(held()?.setAsideEvents ?? 0) }
+            metrics.gauge("forebay_delivery_lag_events", help: KafkaDelivery.lagHelp, labels: name.labels(way: "direct")) {
+                Double(held()?.lagEvents ?? 0)
+            }
+            metrics.gauge("forebay_set_aside_events", help: KafkaDelivery.setAsideHelp, labels: name.labels) {
+                Double(held()?.setAsideEvents ?? 0)
+            }
         }
     }
 

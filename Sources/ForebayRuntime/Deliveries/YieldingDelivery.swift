@@ -23,21 +23,22 @@ final class YieldingDelivery: YieldingHolder {
         self.setAside = delivery.setAside
         self.released = metrics.counter(
             "forebay_released_events_total", help: "Events that a delivery which is not required gave up, for want of room for new ones.",
-            of: delivery.name)
+            labels: delivery.name.labels)
     }
 
     func giveUpAside() async -> Bool {
-        let units = self.setAside.logs.flatMap { log in log.setAside.shown(limit: .max).map { (log.setAside, $0) } }
-        guard let (log, oldest) = units.min(by: { $0.1.oldestAcceptedAt < $1.1.oldestAcceptedAt }) else { return false }
-        // Somebody is at it: what is in the spool can make room, too.
-        guard case .entered = self.mending.enter() else { return false }
-        defer { self.mending.leave() }
-        let unit = SetAside.Selection(topic: oldest.key.topic, partition: oldest.key.partition)
+        let units = self.setAside.logs.compactMap { log in log.setAside.oldestUnit.map { (log: log.setAside, unit: $0) } }
+        guard let (log, oldest) = units.min(by: { $0.unit.acceptedAt < $1.unit.acceptedAt }) else { return false }
+        // Where somebody is at it, what is in the spool can make room, too.
+        return await self.mending.perform(busy: false, stopping: false) { await self.giveUp(oldest.key, in: log) }
+    }
+
+    private func giveUp(_ unit: SetAsideKey, in log: SetAside) async -> Bool {
         do throws(ForebayError) {
-            let taken = try await log.remove(unit)
+            let taken = try await log.remove(SetAside.Selection(topic: unit.topic, partition: unit.partition))
             let events = taken.reduce(0) { $0 + $1.events }
             guard events > 0 else { return false }
-            self.tell(events, "set aside of \(oldest.key)")
+            self.tell(events, "set aside of \(unit)")
             return true
         } catch {
             return false  // The drain does not let go of it, or the disk fails.

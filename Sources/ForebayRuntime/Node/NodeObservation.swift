@@ -86,7 +86,7 @@ final class NodeObservation: NodeView {
     }
 
     /// Of what is configured, in the order of the configuration.
-    private var names: [DeliveryName] { self.configuration.routes.flatMap(\.deliveries).map(\.name) }
+    private var names: [DeliveryName] { self.configuration.deliveries.map(\.name) }
 
     func deadLetterCounts() -> [(name: DeliveryName, count: UInt64)] {
         guard let parts = self.state.withLock({ $0.parts }) else { return [] }

@@ -58,7 +58,7 @@ package final class NodeStorage: Sendable {
         var deadLetters: [DeliveryName: DeadLetters] = [:]
         var setAside: [DeliveryName: SetAsideLog] = [:]
         var former: [DeliveryName: [(name: DeliveryName, log: SetAsideLog)]] = [:]
-        for name in configuration.routes.flatMap(\.deliveries).map(\.name) {
+        for name in configuration.deliveries.map(\.name) {
             (deadLetters[name], setAside[name]) = (try openLetters(name), try openAside(name))
             for old in try data.leftBehind(by: name.folder).map({ DeliveryName(folder: $0) }) {
                 former[name, default: []].append((old, try openAside(old)))
@@ -79,9 +79,7 @@ package final class NodeStorage: Sendable {
             "forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size, or what the disk can give if that is less."
         ) { Double(budget.capacity) }
         for (name, letters) in deadLetters.merging(removed.mapValues(\.deadLetters), uniquingKeysWith: { $1 }) {
-            metrics.gauge(
-                "forebay_dead_letters", help: "Events in the dead-letter log.", labels: ["stage": name.stage.rawValue, "route": name.route]
-            ) { Double(letters.count) }
+            metrics.gauge("forebay_dead_letters", help: "Events in the dead-letter log.", labels: name.labels) { Double(letters.count) }
         }
         return NodeStorage(
             spool: spool, data: data, deadLetters: deadLetters, setAside: setAside, formerSetAside: former, removed: removed,

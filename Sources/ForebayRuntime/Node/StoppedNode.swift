@@ -28,7 +28,7 @@ package struct StoppedNode: Sendable {
 
     private func holdings() throws(ForebayError) -> [RouteHolding] {
         let data = DataFolderLogs(self.configuration?.routes ?? [], directory: self.directory)
-        let configured = self.configuration.map { Set($0.routes.flatMap(\.deliveries).map(\.name)) }
+        let configured = self.configuration.map { Set($0.deliveries.map(\.name)) }
         let inspection = try SpoolInspection(directory: "\(self.directory)/spool")
         var found: [RouteHolding] = []
         for waiting in try inspection.waiting() {
@@ -80,7 +80,7 @@ package struct StoppedNode: Sendable {
         _ route: String, _ stage: String?, _ isDryRun: Bool, _ configuration: ForebayConfiguration
     ) async throws(ForebayError) -> ForgetOutcome {
         let all = try self.holdings()
-        let deliveries = configuration.routes.flatMap(\.deliveries)
+        let deliveries = configuration.deliveries
         let successors = deliveries.flatMap { delivery in delivery.formerly.map { ($0, delivery.name) } }
         let known = ForgottenRoute(
             configured: Set(deliveries.map(\.name)), successors: Dictionary(successors) { first, _ in first },

@@ -126,7 +126,7 @@ final class CursorSet: Sendable {
     private func takeUpForgotten(_ view: SpoolView) throws(ForebayError) {
         let (forgotten, cursors) = self.state.withLock { ($0.registry.forgotten, $0.registry.cursors) }
         for name in forgotten.keys.sorted() {
-            let forward = "\(Self.forward)/\(Self.route(of: name))", isForward = Self.stage(of: name) == Self.forward
+            let forward = DeliveryName(.forward, of: Self.route(of: name)).cursor, isForward = Self.stage(of: name) == Self.forward
             // Another stage may have been given up long before its route was; and while any has it, events are added.
             let sequence = max(forgotten[name] ?? 0, isForward ? 0 : forgotten[forward] ?? 0)
             for route in Self.routes(ofName: name) {
