@@ -56,12 +56,14 @@ final class SourceWorld {
     }
 
     func commit(_ route: String, _ count: Int, size: Int = 0, acceptedAt: Int64 = 1) async throws {
-        let samples = (0..<count).map { EventFactory.Sample("t", value: "\($0)" + String(repeating: " ", count: size)) }
-        let batch = EventFactory.batch(samples, spool: self.spool.id, first: 0)
+        try await self.commit(route, (0..<count).map { "\($0)" + String(repeating: " ", count: size) }, acceptedAt: acceptedAt)
+    }
+
+    func commit(_ route: String, _ values: [String], acceptedAt: Int64 = 1) async throws {
+        let batch = EventFactory.batch(values.map { .init("t", value: $0) }, spool: self.spool.id, first: 0)
         let routed = Batch(
             lane: batch.lane, origin: nil, first: 0, count: batch.count, route: RouteID(name: route), acceptedAt: acceptedAt,
-            slab: batch.slab,
-            range: batch.range)
+            slab: batch.slab, range: batch.range)
         _ = try await self.spool.commit([Submission(batches: [routed], ack: AckToken { _ in })])
     }
 
