@@ -42,6 +42,7 @@ final class SourceWorld {
     ///   - time: by which it tells ages.
     func source(
         _ route: String, witnesses: [LogWitness] = [], windowBytes: Int = BufferConfiguration().windowBytes,
+        readAheadBytes: Int = BufferConfiguration().readAheadBytes,
         on loop: ThreadExecutor? = nil, time: any TimeSource = Surroundings.real.time
     ) async throws -> (source: SpoolSource, cursor: SpoolCursor) {
         let cursor = try await self.spool.cursor("forward/\(route)", route: RouteID(name: route))
@@ -51,7 +52,8 @@ final class SourceWorld {
         surroundings.time = time
         let source = SpoolSource(
             spool: self.spool, cursor: cursor, executor: loop, threads: self.threads,
-            configuration: BufferConfiguration(windowBytes: windowBytes), surroundings: surroundings, ahead: ahead)
+            configuration: BufferConfiguration(readAheadBytes: readAheadBytes, windowBytes: windowBytes), surroundings: surroundings,
+            ahead: ahead)
         return (source, cursor)
     }
 

@@ -3,6 +3,7 @@ import ForebayCore
 import ForebayDelivery
 import ForebaySpool
 import ForebayTelemetry
+import Synchronization
 
 /// A delivery that is not required: where there is no room for new events, its oldest ones are given up, counted and logged.
 final class YieldingDelivery: YieldingHolder {
@@ -11,7 +12,7 @@ final class YieldingDelivery: YieldingHolder {
     private let source: SpoolSource
     private let setAside: DeliverySetAside
     private let mending: MendingTurn
-    private let released: Counter
+    private let released = Atomic<UInt64>(0)
     private let logger = Logger(label: "node")
 
     /// - Parameter mending: what is set aside is worked on by one at a time.
@@ -21,9 +22,10 @@ final class YieldingDelivery: YieldingHolder {
         self.name = delivery.name
         self.source = delivery.source
         self.setAside = delivery.setAside
-        self.released = metrics.counter(
+        metrics.counter(
             "forebay_released_events_total", help: "Events that a delivery which is not required gave up, for want of room for new ones.",
-            labels: delivery.name.labels)
+            labels: delivery.name.labels
+        ) { [self] in Double(self.released.load(ordering: .relaxed) + self.source.dropped) }
     }
 
     func giveUpAside() async -> Bool {
@@ -46,16 +48,20 @@ final class YieldingDelivery: YieldingHolder {
     }
 
     func giveUp(below sequence: UInt64, ordinal: UInt64) {
-        let first = self.cursor.sequence
-        let events = self.source.giveUp(below: sequence, ordinal: ordinal)
-        self.tell(events, "sequences \(first) to \(sequence - 1)")
+        guard let gone = self.source.giveUp(below: sequence, ordinal: ordinal) else { return }
+        self.tell(
+            gone.events, "sequences \(gone.range.lowerBound) to \(gone.range.upperBound - 1)", onTheirWay: gone.onTheirWay)
     }
 
-    private func tell(_ events: UInt64, _ what: String) {
+    /// - Parameter onTheirWay: beside them in the same place, and not given up.
+    private func tell(_ events: UInt64, _ what: String, onTheirWay: UInt64 = 0) {
         guard events > 0 else { return }
-        self.released.increment(by: events)
+        self.released.wrappingAdd(events, ordering: .relaxed)
         self.logger.error(
             "there is no room for new events: a delivery that is not required gave up its oldest, and never gets them",
-            ["stage": self.name.stage.rawValue, "route": self.name.route, "events": "\(events)", "what": what], folds: false)
+            [
+                "stage": self.name.stage.rawValue, "route": self.name.route, "events": "\(events)", "what": what,
+                "on_their_way": "\(onTheirWay)",
+            ], folds: false)
     }
 }
