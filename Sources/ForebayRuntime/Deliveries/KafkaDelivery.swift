@@ -30,6 +30,11 @@ struct KafkaDelivery: Sendable {
         let targets = configuration.deliveries
         // All before any is used: a cursor that counted the events of a name that is in use again is another one afterwards.
         for target in targets { _ = try await Self.cursor(target, storage) }
+        let configured = Set(targets.map(\.name))
+        for name in configuration.routes.flatMap({ route in DeliveryName.Stage.allCases.map { DeliveryName($0, of: route.name) } })
+        where !configured.contains(name) {
+            try await storage.spool.part(name)
+        }
         var deliveries: [DeliveryName: KafkaDelivery] = [:]
         for target in targets {
             let delivery = try KafkaDelivery(target, await Self.cursor(target, storage), configuration, storage, loop)
