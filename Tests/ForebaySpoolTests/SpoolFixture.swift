@@ -126,7 +126,7 @@ extension Spool {
         var events: [(UInt64, String)] = []
         while true {
             let batches = try reader.read(upTo: 64 << 10)
-            if batches.isEmpty { return events }
+            if batches.isEmpty, reader.isCaughtUp { return events }
             for batch in batches {
                 batch.forEachEvent { event, sequence in events.append((sequence, String(decoding: event.value!, as: UTF8.self))) }
             }
