@@ -51,7 +51,7 @@ final class UnitTable: SegmentHolder {
             try Folder(disk).quarantine(path, of: directory) { place throws(ForebayError) in
                 let new = try disk.open(place, [.write, .create, .truncate])
                 for number in state.entries.keys.sorted() {
-                    try Self.writeWhole(state.entries[number]!, new, log)
+                    try state.entries[number]!.writeWhole(new, log)
                     state.entries[number]!.generation += 2
                 }
                 try new.sync()
@@ -116,7 +116,7 @@ final class UnitTable: SegmentHolder {
         do throws(ForebayError) {
             for var entry in places {
                 entry.isEnded = isEnded
-                try Self.writeWhole(entry, self.file, self.log)
+                try entry.writeWhole(self.file, self.log)
             }
             try self.file.sync()
         } catch  where error.code == .spoolFull {
@@ -259,7 +259,7 @@ final class UnitTable: SegmentHolder {
         // Counted only if it is written: another try must not take the place of the one that is sound.
         entry.generation += 1
         do throws(ForebayError) {
-            try Self.writeSlot(entry, file, log)
+            try entry.writeSlot(file, log)
         } catch {
             guard error.code == .spoolFull else { throw error }
             state.unwritten.insert(number)
@@ -268,38 +268,5 @@ final class UnitTable: SegmentHolder {
         state.entries[number] = entry
         state.unwritten.remove(number)
         state.dirty.insert(number)
-    }
-
-    private static func writeSlot(_ entry: UnitTableState.Entry, _ file: any DiskFile, _ log: SpoolID) throws(ForebayError) {
-        let outcome = withUnsafeTemporaryAllocation(byteCount: Slot.size, alignment: 8) { bytes in
-            Result { () throws(ForebayError) in
-                Self.encode(entry, log, to: bytes.baseAddress!)
-                let place = entry.pair * UnitPair.size + Int(entry.generation % 2) * SpoolFormat.block
-                try file.write(UnsafeRawBufferPointer(bytes), at: place)
-            }
-        }
-        try outcome.get()
-    }
-
-    /// Both slots: what one of them held before must not count if the other is lost.
-    private static func writeWhole(_ entry: UnitTableState.Entry, _ file: any DiskFile, _ log: SpoolID) throws(ForebayError) {
-        var entry = entry
-        var bytes = [UInt8](repeating: 0, count: UnitPair.size)
-        bytes.withUnsafeMutableBytes { bytes in
-            for _ in 0..<2 {
-                entry.generation += 1
-                let block = bytes.baseAddress! + Int(entry.generation % 2) * SpoolFormat.block
-                Self.encode(entry, log, to: block)
-                UnitIdentity(entry.unit).encode(to: block)
-            }
-        }
-        try file.write(bytes, at: entry.pair * UnitPair.size)
-    }
-
-    private static func encode(_ entry: UnitTableState.Entry, _ log: SpoolID, to slot: UnsafeMutableRawPointer) {
-        Slot(
-            .unit, log: log, generation: entry.generation, value: entry.unit.settled,
-            ordinal: UInt64(bitPattern: entry.unit.oldestAcceptedAt), owner: entry.unit.number, isEnded: entry.isEnded
-        ).encode(to: slot)
     }
 }
