@@ -18,6 +18,8 @@ final class CursorSet: Sendable {
         var cursors: [String: SpoolCursor] = [:]
         /// Those that found no room.
         var unmade: [Unmade] = []
+        /// All that will be asked for is there.
+        var isReleased = false
         /// The registry on disk lacks something that could not be written.
         var isMendDue = false
     }
@@ -194,8 +196,13 @@ final class CursorSet: Sendable {
         } + self.state.withLock { $0.registry.givenUp }
     }
 
-    /// Everything below it is settled, durably, by every cursor. None: there is no cursor.
-    var lowestSynced: UInt64? { self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min() } }
+    /// Everything below it is settled, durably, by every cursor. None: there is no cursor, or nothing may go yet.
+    var lowestSynced: UInt64? {
+        self.state.withLock { state in state.isReleased ? state.cursors.values.lazy.map(\.syncedSequence).min() : nil }
+    }
+
+    /// From now on what all are durably past may go: nobody will be asked for that begins before it.
+    func release() { self.state.withLock { $0.isReleased = true } }
 
     /// Makes a cursor at the oldest event, or where one of its name was given up; durably.
     func make(_ name: String, routes: [RouteID], _ view: SpoolView) throws(ForebayError) -> SpoolCursor {

@@ -38,7 +38,7 @@ extension Spool {
     }
 
     private func sweep(_ removed: RemovedLetters) {
-        guard !self.sweeper.sweep(removed) else { return }
+        guard !self.keeper.sweeper.sweep(removed) else { return }
         let keeper = self.keeper
         Task(preferring: self.configuration.surroundings.tasks) { await keeper.tryAgain() }
     }

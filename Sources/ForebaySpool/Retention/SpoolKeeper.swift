@@ -1,5 +1,4 @@
 import ForebayCore
-import ForebayTelemetry
 
 /// Looks after a log in the background, on a thread apart from the commits: syncs cursors, deletes what nobody needs, makes the next
 /// segment's file and the ballast, looks for room.
@@ -9,14 +8,12 @@ actor SpoolKeeper {
     private let view: SpoolView
     private let budget: SpoolBudget
     private let cursors: CursorSet
-    private let sweeper: SegmentSweeper
+    nonisolated let sweeper: SegmentSweeper
     private let reporter: SpoolReporter
     private let writer: SpoolWriter
-    private let logger = Logger(label: "spool")
+    private var maker: SegmentMaker
     private var isSyncDue = false
     private var isRetryDue = false
-    private var isReleased = false
-    private var lastPrepared = 0
     private var isClosed = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
@@ -33,6 +30,7 @@ actor SpoolKeeper {
         self.sweeper = sweeper
         self.reporter = reporter
         self.writer = writer
+        self.maker = SegmentMaker(configuration, view, budget, sweeper)
     }
 
     /// Makes the files that are there before they are needed.
@@ -76,7 +74,7 @@ actor SpoolKeeper {
     }
 
     func release() async {
-        self.isReleased = true
+        self.cursors.release()
         var isDone = self.reporter.saveAgain()
         do throws(ForebayError) { isDone = try self.cursors.makeUnmade(self.view) && isDone } catch {
             self.configuration.onDiskFailure(error)
@@ -181,7 +179,7 @@ actor SpoolKeeper {
     }
 
     private func passedSegment(behind last: SegmentInfo?) -> SegmentInfo? {
-        guard self.isReleased, case .cursors = self.view.read({ $0.retention }), let passed = self.cursors.lowestSynced else { return nil }
+        guard case .cursors = self.view.read({ $0.retention }), let passed = self.cursors.lowestSynced else { return nil }
         return self.view.read { state in
             let next = state.segments.dropLast().first { last == nil || $0.number > last!.number }
             return next.flatMap { !$0.isActive && $0.end <= passed ? $0 : nil }
@@ -190,80 +188,21 @@ actor SpoolKeeper {
 
     /// - Returns: false: it can't go now.
     private func clear(_ segment: SegmentInfo) async -> Bool {
-        if !segment.isDamaged, self.canReuse(segment), self.view.claimPrepared() {
-            if let path = self.reuse(segment) {
-                await self.handOver(path, size: segment.size)
-                return true
-            }
-            self.view.releasePrepared()
+        if !self.isClosed, case .file(let prepared) = self.maker.reuse(segment) {
+            if let prepared { await self.handOver(prepared) }
+            return true
         }
         return self.sweeper.remove(segment)
     }
 
-    /// - Returns: its name now; none: it can't be used again.
-    private func reuse(_ segment: SegmentInfo) -> String? {
-        let path = self.nextPreparedPath()
-        do throws(ForebayError) {
-            try self.sweeper.released(through: segment.end)
-            try Folder(self.configuration.disk).rename(segment.path, to: path)
-        } catch {
-            if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
-            try? self.configuration.disk.remove(path)  // By whichever name it is there: it goes as any other.
-            return nil
-        }
-        self.sweeper.removed(segment)
-        return path
-    }
-
-    /// Its blocks are on disk already, and the salt in every CRC keeps what it held from being taken for new frames.
-    private func canReuse(_ segment: SegmentInfo) -> Bool {
-        let size = self.configuration.segmentSize
-        return self.prepares && segment.size >= size / 4 * 3 && segment.size <= size * 2
-    }
-
-    private var prepares: Bool { self.configuration.preparesNext && !self.configuration.kind.isSideLog && !self.isClosed }
-
-    private func nextPreparedPath() -> String {
-        self.lastPrepared += 1
-        return "\(self.configuration.segments)/prepared-\(self.lastPrepared)"
-    }
-
-    /// Called at the start and when the active segment is half full. Fills a file with zeros and syncs it, so that the sync of
-    /// a group has only data to write, no sizes and no extents.
+    /// Called at the start and when the active segment is half full.
     func prepareNext() async {
-        let size = SpoolFormat.aligned(self.configuration.segmentSize)
-        guard self.prepares, self.budget.room(for: self.configuration.kind) >= size, self.view.claimPrepared() else { return }
-        let path = self.nextPreparedPath()
-        // From now on: filling it takes a while, in which others would take the same room.
-        self.budget.add(size)
-        do throws(ForebayError) {
-            await self.handOver(try PreparedSegment.fill(self.configuration.disk, path, size: size))
-        } catch {
-            self.logger.warning("the next segment could not be prepared", ["error": error.description])
-            try? self.configuration.disk.remove(path)  // Taken away at the next start, too.
-            self.budget.add(-size)
-            self.view.releasePrepared()
-            self.budget.refresh()
-        }
-    }
-
-    /// A file whose room is charged already.
-    private func handOver(_ path: String, size: Int) async {
-        do throws(ForebayError) {
-            await self.handOver(try PreparedSegment(self.configuration.disk, path, size: size))
-        } catch {
-            self.discard(path, size: size)
-        }
+        guard !self.isClosed, let prepared = self.maker.fill() else { return }
+        await self.handOver(prepared)
     }
 
     private func handOver(_ prepared: PreparedSegment) async {
-        guard await self.writer.take(prepared) else { return self.discard(prepared.path, size: prepared.size) }
-    }
-
-    private func discard(_ path: String, size: Int) {
-        try? self.configuration.disk.remove(path)  // Taken away at the next start, too.
-        self.budget.add(-size)
-        self.view.releasePrepared()
+        guard await self.writer.take(prepared) else { return self.maker.discard(prepared) }
     }
 
     // MARK: Room
@@ -282,7 +221,7 @@ actor SpoolKeeper {
         guard !self.isClosed else { return }
         self.budget.refresh()
         let hasRoom = self.budget.room(for: self.configuration.kind) >= self.configuration.leastSegment
-        if hasRoom, self.view.takesNoFile, self.takesFile() { await self.writer.takesFiles() }
+        if hasRoom, self.view.takesNoFile, self.maker.takesFile() { await self.writer.takesFiles() }
         let isFull = self.view.roomWithoutNewFile < self.configuration.leastRoom
         if isFull, !hasRoom || self.view.takesNoFile { await self.leaveNewest() }
         self.makeBallast()
@@ -290,18 +229,10 @@ actor SpoolKeeper {
 
     /// The newest goes only behind a successor, for which there may be no room until it goes.
     private func leaveNewest() async {
-        guard self.isReleased, case .cursors = self.view.read({ $0.retention }), let settled = self.cursors.lowestSynced,
+        guard case .cursors = self.view.read({ $0.retention }), let settled = self.cursors.lowestSynced,
             let newest = self.view.read({ $0.segments.last }), newest.base < newest.end, newest.end <= settled, !newest.isDamaged,
             !self.cursors.isHeld(newest), await self.writer.leave(newest)
         else { return }
         if await !self.clearPassedSegments() { self.tryAgain() }
-    }
-
-    /// What a file system says is free need not be for us: an inode for the file, a quota.
-    private func takesFile() -> Bool {
-        let (disk, path) = (self.configuration.disk, self.nextPreparedPath())
-        defer { try? disk.remove(path) }  // Taken away at the next start, too.
-        // Whatever fails: the next look tries again.
-        return (try? PreparedSegment.fill(disk, path, size: max(SpoolFormat.block, self.configuration.leastSegment))) != nil
     }
 }
