@@ -50,6 +50,7 @@ let package = Package(
         library("ForebayIngest", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayHTTP"]),
         library("ForebayBuffer", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool"]),
         library("ForebayForward", ["ForebayCore", "ForebayDelivery"]),
+        library("ForebayMirror", ["ForebayCore", "ForebayDelivery"]),
 
         library("ForebayAdmin", ["ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebayHTTP"]),
         library("ForebayConfig", ["ForebayCore", "ForebayTelemetry", "ForebayKafka", "ForebayYAML", "ForebayIngest"]),
@@ -57,7 +58,8 @@ let package = Package(
             "ForebayRuntime",
             [
                 "ForebayCore", "ForebayTelemetry", "ForebayNet", "ForebaySpool", "ForebayKafka", "ForebayHTTP", "ForebayDelivery",
-                "ForebayIngest", "ForebayBuffer", "ForebayForward", "ForebayAdmin", "ForebayConfig",
+                "ForebayIngest", "ForebayBuffer", "ForebayForward", "ForebayMirror", "ForebayAdmin",
+                "ForebayConfig",
             ]),
         .executableTarget(
             name: "forebay",
@@ -96,7 +98,7 @@ let package = Package(
         // Configurations from texts, for the tests of the configuration and of all that is made with one.
         .target(
             name: "ConfigurationWorld", dependencies: ["ForebayConfig"], path: "Tests/ConfigurationWorld", swiftSettings: settings),
-        tests("ForebayConfigTests", ["ForebayConfig", "ConfigurationWorld", "ForebayIngest", "ForebayTelemetry"]),
+        tests("ForebayConfigTests", ["ForebayConfig", "ForebayCore", "ConfigurationWorld", "ForebayIngest", "ForebayTelemetry"]),
         tests(
             "ForebayRuntimeTests",
             [
@@ -113,8 +115,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayDelivery", "ForebayKafka", "ForebayCore", "ForebayTelemetry",
-                "ForebayTestKit",
+                "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayMirror", "ForebayDelivery", "ForebayKafka", "ForebayCore",
+                "ForebayTelemetry", "ForebayTestKit",
             ],
             path: "Tests/Simulation/World", swiftSettings: settings),
         .executableTarget(

@@ -48,8 +48,9 @@ let log = try SetAsideLog(directory: "/nonexistent") { folder throws(ForebayErro
 }
 let setAside = SetAside(route: "bench", log: log, properties: known, configuration: configuration, surroundings: .real)
 let stage = DeliveryEngine(
-    .direct, route: "bench", source: source, producers: KafkaProducers(loop: loop), properties: known, deadLetters: deadLetters,
-    setAside: setAside, waiters: DeliveryWaiters(limit: 1000), budget: DeliveryBudget(total: window), settings: configuration,
+    .direct, of: DeliveryName(.forward, of: "bench"), source: source, producers: KafkaProducers(loop: loop), properties: known,
+    deadLetters: deadLetters, setAside: setAside, waiters: DeliveryWaiters(limit: 1000),
+    budget: DeliveryBudget(total: window), settings: configuration,
     loop: loop, metrics: registry, surroundings: .real)
 let began = MonotonicClock.nanoseconds
 let run = Task { try await stage.run() }

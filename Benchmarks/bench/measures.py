@@ -7,7 +7,7 @@ import time
 
 from rig.support import until
 
-from . import earlier, peers
+from . import copies, earlier, peers
 from .backlog import arrival_rate, filled, first_ack, spool_drain
 from .bench import NOWHERE, Failure, Lags, Resident, Skip, drained, median_ratio
 
@@ -110,13 +110,30 @@ def aside_drain(bench, kafka):
     node = bench.node(topic, kafka.client_properties(), topics={topic: {"key": "$.k"}}, producer=peers.KAFKA_PROPERTIES,
                       delivery={"set_aside": {"retry": "1s"}}).start()
     bench.wrk(node.port, 16, bench.seconds, batch=True, topic=topic)
-    until("all is set aside", lambda: node.metric("forebay_delivery_lag_events", stage="forward") == 0, 300)
+    until("all is set aside", lambda: node.metric("forebay_delivery_lag_events", way="direct") == 0, 300)
     backlog = int(node.metric("forebay_set_aside_events"))
     kafka.create(topic, 6)
     rate = arrival_rate(kafka, topic, backlog)
     bench.end(node)
     kafka.admin.delete_topics([topic])[topic].result(30)
     return rate
+
+
+def mirror(bench):
+    """A mirror that keeps up, on top of the forward of its route: CPU time, and what is read of a backlog of both."""
+    with copies.Copies(bench) as made:
+        read, cpu = copies.reading(bench, made), copies.cpu(bench, made)
+    return {"cpu": cpu, "read": read,
+            "goals": [goal("CPU of a mirror that keeps up, of the forward's", cpu["of_forward"], 0.8, at_most=True),
+                      goal("bytes read of a backlog for both, of those for the forward alone", read["ratio"], 1.05, at_most=True)]}
+
+
+def mirrorcounts(bench):
+    """The same by instructions under callgrind: as events come, and with a backlog of both."""
+    with copies.Copies(bench) as made:
+        counts = copies.instructions(bench, made)
+    return counts | {"goals": [goal(f"instructions of a mirror {way}, of the forward's", counts[name]["of_forward"], 0.8, at_most=True)
+                               for name, way in (("live", "that keeps up"), ("backlog", "with a backlog"))]}
 
 
 def endtoend(bench):
@@ -236,4 +253,4 @@ def goal(name, value, wanted, at_most=False):
     return {"name": name, "value": value, "goal": wanted, "at_most": at_most, "met": value <= wanted if at_most else value >= wanted}
 
 
-ALL = {f.__name__: f for f in (singles, ndjson, drain, setaside, endtoend, latency, start, against)}
+ALL = {f.__name__: f for f in (singles, ndjson, drain, setaside, mirror, mirrorcounts, endtoend, latency, start, against)}

@@ -80,6 +80,21 @@ def page(results, skipped):
     if result := results.get("setaside"):
         lines += ["## What was set aside, to Kafka", "",
                   f"From the side log, and from the spool: {rates(result, 'records/s')}.", ""]
+    if result := results.get("mirror"):
+        counts = results.get("mirrorcounts", {})
+        rows = {"CPU at a steady rate, µs": (result["cpu"], 2)} | {
+            f"instructions, {way}": (counts[name], 0) for name, way in (("live", "as they come"), ("backlog", "with a backlog")) if name in counts}
+        lines += ["## A mirror on top of the forward", "",
+                  "Of one event: a process that only accepts it (with a backlog: nothing is accepted), one that delivers it to one cluster too, "
+                  "one that delivers it to a second as well. The last two columns: what the mirror adds, of what the forward does, and of all that "
+                  "a process without a mirror does.", "",
+                  "| measure | accepted | forward | both | of the forward | of all |", "|---|---|---|---|---|---|",
+                  *(f"| {name} | {row['each'].get('accepted', 0):,.{digits}f} | {row['each']['forward']:,.{digits}f} | "
+                    f"{row['each']['both']:,.{digits}f} | {row['of_forward']:.2f} | {row['of_all']:.2f} |"
+                    for name, (row, digits) in rows.items()), "",
+                  f"Of each byte of a backlog {result['read']['each']['forward']:.2f} are read from segments for the forward alone, "
+                  f"{result['read']['each']['both']:.2f} for both: what two read that are less than 16 MiB apart is read once "
+                  f"(all runs: {' '.join(f'{share:.2f}' for share in result['read']['all'])}).", ""]
     if result := results.get("endtoend"):
         lines += ["## HTTP to Kafka", "", "Rate of what was accepted and delivered, the time to drain the rest included.", "",
                   *(f"- {name}: {rates(row, 'events/s')}" for name, row in result["rows"].items()), ""]

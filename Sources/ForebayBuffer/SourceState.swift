@@ -92,6 +92,13 @@ struct SourceState {
         return Move(sequence: self.isIdle ? max(self.settledEnd, self.position) : self.settledEnd, settled: settled)
     }
 
+    /// All below a place is given up: nothing of it counts any more, whatever becomes of what is handed out.
+    mutating func giveUp(below sequence: UInt64) {
+        self.settledEnd = max(self.settledEnd, sequence)
+        self.position = max(self.position, sequence)
+        while self.head < self.handed.count, self.handed[self.head].end <= sequence { self.head += 1 }
+    }
+
     /// Events beyond the cursor that were settled before this reading.
     var settledAhead: UInt64 { self.handed[self.head...].reduce(0) { $0 + ($1.isSettled ? $1.end - $1.first : 0) } }
 

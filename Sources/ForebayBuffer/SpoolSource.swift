@@ -5,8 +5,8 @@ import Synchronization
 
 /// One route's events out of the spool, for one stage: reads ahead over a bounded link, and keeps the cursor.
 package final class SpoolSource: EventSource {
-    private let spool: Spool
-    private let spoolCursor: SpoolCursor
+    let spool: Spool
+    let spoolCursor: SpoolCursor
     private let readAheadBytes: Int
     private let reader: ReaderActor
     private let surroundings: Surroundings
@@ -115,6 +115,21 @@ package final class SpoolSource: EventSource {
         self.move { $0.source.settle(through: end.number) }
     }
 
+    /// Gives up all below a place: the cursor stands there, or further, on return. What is handed out may be delivered all the same.
+    ///
+    /// - Parameter ordinal: how many events of the routes ever were below it.
+    /// - Returns: how many had not been settled.
+    package func giveUp(below sequence: UInt64, ordinal: UInt64) -> UInt64 {
+        self.state.withLock { state in
+            guard sequence > self.spoolCursor.sequence else { return 0 }
+            let settled = self.spoolCursor.ordinal
+            state.source.giveUp(below: sequence)
+            self.spoolCursor.rest(at: sequence, ordinal: ordinal)
+            self.seeOldest(&state)
+            return ordinal - min(ordinal, settled)
+        }
+    }
+
     package func load(_ lane: Lane) -> UInt64? { lane == self.cursor.lane ? self.spoolCursor.sequence : nil }
 
     package func flush() async { await self.spool.syncCursors() }
@@ -137,7 +152,7 @@ package final class SpoolSource: EventSource {
 
     package var failure: ForebayError? { self.state.withLock { $0.failure } }
 
-    private func failed(_ error: any Error, _ reading: Link<Batch>) {
+    func failed(_ error: any Error, _ reading: Link<Batch>) {
         self.state.withLock { if $0.reading === reading { $0.failure = error as? ForebayError } }
     }
 
@@ -152,7 +167,7 @@ package final class SpoolSource: EventSource {
     ///
     /// - Returns: what of it is not settled ahead.
     /// - Throws: `CancellationError` if another has begun since: what this one read is nobody's any more, and must not move the cursor.
-    private func hand(_ batch: Batch, of reading: Link<Batch>) throws -> [Batch] {
+    func hand(_ batch: Batch, of reading: Link<Batch>) throws -> [Batch] {
         let handed = self.state.withLock { state -> [Batch]? in
             guard state.reading === reading else { return nil }
             defer { self.seeOldest(&state) }
@@ -190,7 +205,7 @@ package final class SpoolSource: EventSource {
     }
 
     /// The reader has looked at everything below `position`.
-    private func reached(_ position: UInt64, _ reading: Link<Batch>) {
+    func reached(_ position: UInt64, _ reading: Link<Batch>) {
         self.move { $0.reading === reading ? $0.source.reached(position) : nil }
     }
 
@@ -219,76 +234,5 @@ package final class SpoolSource: EventSource {
     private func rest(_ state: SourceState) {
         guard let position = state.idlePosition, let count = self.spool.count(of: self.spoolCursor, ifEndIs: position) else { return }
         self.spoolCursor.rest(at: position, ordinal: count)
-    }
-
-    /// Reads what is not in memory any more, on a thread of its own: a cold disk holds up nobody else.
-    private actor BacklogReader {
-        private let executor: any SerialExecutor
-
-        nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
-
-        init(executor: any SerialExecutor) { self.executor = executor }
-
-        func read(_ reader: SpoolReader, upTo bytes: Int) throws(ForebayError) -> [Batch] { try reader.readDisk(upTo: bytes) }
-
-        func readImpatiently(_ reader: SpoolReader, upTo bytes: Int) throws(ForebayError) -> [Batch]? {
-            try reader.readImpatiently(upTo: bytes)
-        }
-    }
-
-    /// Hands over on the loop of the stage that delivers: what keeps up costs no hop.
-    private actor ReaderActor {
-        private static let step = 1 << 20
-
-        private let executor: any SerialExecutor
-        private let disk, patient: BacklogReader
-        private let logger = Logger(label: "reader")
-
-        nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
-
-        init(executor: any SerialExecutor, disk: BacklogReader, patient: BacklogReader) {
-            self.executor = executor
-            self.disk = disk
-            self.patient = patient
-        }
-
-        func read(into link: Link<Batch>, for source: SpoolSource) async {
-            let cursor = source.spoolCursor
-            let reader = source.spool.reader(of: cursor)
-            defer { link.finish() }
-            do {
-                for await _ in source.spool.signals() {
-                    while !Task.isCancelled {
-                        let batches: [Batch]
-                        if let recent = reader.readMemory(upTo: Self.step) {
-                            batches = recent
-                        } else {
-                            batches = try await self.readDisk(reader)
-                        }
-                        for batch in batches {
-                            for unsettled in try source.hand(batch, of: link) { try await link.send(unsettled) }
-                        }
-                        source.reached(reader.next, link)
-                        if batches.isEmpty, reader.isCaughtUp { break }
-                    }
-                }
-            } catch is CancellationError {
-                return
-            } catch {
-                // The stage sees its input end, and is made anew from the cursor.
-                source.failed(error, link)
-                self.logger.error("reading the spool failed", ["cursor": cursor.name, "error": "\(error)"])
-            }
-        }
-
-        /// Where the device fails, or something is lost, others that read elsewhere don't wait for it.
-        private func readDisk(_ reader: SpoolReader) async throws -> [Batch] {
-            var batches: [Batch]?
-            if !reader.needsPatience { batches = try await self.disk.readImpatiently(reader, upTo: Self.step) }
-            if batches == nil { batches = try await self.patient.read(reader, upTo: Self.step) }
-            // It may have waited long: what it read for is over perhaps.
-            try Task.checkCancellation()
-            return batches ?? []
-        }
     }
 }

@@ -20,13 +20,16 @@ extension DeliveryEngine {
                 }
                 let deaths = self.nextDeaths()
                 let letters = deaths.map(self.letter)
+                self.state.actions.burying = deaths.count
                 do throws(ForebayError) {
                     let numbers = try await self.deadLetters.append(letters)
+                    self.state.actions.burying = 0
                     self.state.actions.deaths.removeFirst(deaths.count)
                     self.hasRoom(for: .deadLetters)
                     (failures, writtenAt) = (0, self.loop.nowMilliseconds)
                     for (index, death) in deaths.enumerated() { self.buried(death, letters[index], number: numbers[index]) }
                 } catch {
+                    self.state.actions.burying = 0
                     self.logger.error("dead letters can't be written; the cursor waits", ["route": self.route, "error": "\(error)"])
                     self.wantsRoom(for: .deadLetters, error)
                     failures += 1
@@ -80,6 +83,7 @@ extension DeliveryEngine {
 
     private func buried(_ death: DeliveryActions.Death, _ letter: DeadLetter, number: UInt64) {
         self.state.buried(death.flight)
+        if self.way == .aside { self.setAside.arrived([death.flight], isSettled: true) }
         self.metrics.died(letter.topic, code: letter.code)
         self.waiters.settled(letter.offset, .dead(code: letter.code, letter: number))
         let advice = self.advice.text(for: KafkaFailure(death.code), topic: letter.topic) ?? ""

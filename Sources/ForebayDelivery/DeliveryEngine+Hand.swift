@@ -1,13 +1,14 @@
 /// What an operator takes out of the drain's hands.
 extension DeliveryEngine {
     /// Lets go of the topics whose units an operator wants, as of those that can't be delivered now: what was read and not sent is
-    /// dropped, and what producers have is held until they report it.
+    /// dropped, what producers have is held until they report it, and what is settled beyond others is not sent again.
     func letGoOfRecalled() {
         for topic in self.setAside.takeRecalled() {
             self.state.recall(topic)
             let withheld = self.state.actions.withheld
             self.state.actions.withheld = []
-            self.setAside.recalled(topic, withheld: withheld)
+            self.setAside.recalled(topic, withheld: withheld, done: self.state.done(of: SetAsideKey(topic)))
+            self.keepTheDead()
         }
     }
 }

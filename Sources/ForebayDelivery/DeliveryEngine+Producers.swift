@@ -66,7 +66,7 @@ extension DeliveryEngine {
                 case .single: .single
                 case .small: .small(batchSize: self.state.topics.smallBatchSize ?? self.settings.batchSize)
                 }
-            let name = "\(self.way.stageName)/\(self.route)" + (slot == .main ? "" : "/\(slot)")
+            let name = self.way.child(of: self.name) + (slot == .main ? "" : "/\(slot)")
             let producer = try self.producerSource.open(
                 name: name, kind: kind, properties: self.properties, metrics: slot == .main && self.way == .direct ? self.registry : nil
             ) { [weak self] in self?.assumeIsolated { $0.poll(slot) } }

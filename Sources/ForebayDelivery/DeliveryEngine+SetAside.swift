@@ -20,7 +20,9 @@ extension DeliveryEngine {
         if !self.state.actions.refusals.isEmpty || !self.state.actions.withheld.isEmpty {
             let (refusals, withheld) = (self.state.actions.refusals, self.state.actions.withheld)
             (self.state.actions.refusals, self.state.actions.withheld) = ([], [])
-            self.setAside.failed(refusals, withheld: withheld, now: now)
+            let done = refusals.flatMap { self.state.done(of: $0.key) }
+            self.setAside.failed(refusals, withheld: withheld, done: done, now: now)
+            self.keepTheDead()
         }
         if !self.state.actions.heldReports.isEmpty {
             let reports = self.state.actions.heldReports
@@ -38,6 +40,13 @@ extension DeliveryEngine {
         self.depart()
     }
 
+    /// What is let go of is no dead letter now.
+    func keepTheDead() {
+        guard !self.state.actions.notLeaving.isEmpty else { return }
+        self.setAside.arrived(self.state.actions.notLeaving, isSettled: false)
+        self.state.actions.notLeaving = []
+    }
+
     private func depart() {
         guard !self.state.actions.leaving.isEmpty else { return }
         let leaving = self.state.takeLeaving()
@@ -52,9 +61,9 @@ extension DeliveryEngine {
         for (topic, now) in self.setAside.takeChanges(for: self.way) { self.state.see(topic, now, at: self.loop.nowMilliseconds) }
     }
 
-    /// Whether a batch is still to be delivered, and where, if it was set aside as a partition.
-    func partition(ofUnitOf batch: Batch) -> (isAccepted: Bool, partition: Int32?) {
-        self.way == .direct ? (self.source.counts(batch.lane), nil) : self.setAside.admission(of: batch)
+    /// Whether a batch is still to be delivered, where, if it was set aside as a partition, and what of it was settled before.
+    func admission(of batch: Batch) -> (isAccepted: Bool, partition: Int32?, settled: Set<UInt64>) {
+        self.way == .direct ? (self.source.counts(batch.lane), nil, []) : self.setAside.admission(of: batch)
     }
 
     /// The run is over: what it had not settled comes again from its cursor.
@@ -143,6 +152,7 @@ extension DeliveryEngine {
             }
         }
         let delivered = self.setAside.letGo(bytes)
+        self.setAside.arrived(parts.flatMap(\.flights), isSettled: false)
         for (code, parts) in Dictionary(grouping: parts, by: \.code) {
             let failure = KafkaFailure(
                 KafkaErrorCode(name: code) ?? .leaderNotAvailable,
@@ -172,6 +182,7 @@ extension DeliveryEngine {
     }
 
     private func kept(_ group: [Departing]) {
+        if self.way == .aside { self.setAside.arrived(group.flatMap(\.flights), isSettled: true) }
         for part in group {
             self.metrics.setAside(UInt64(part.flights.count), of: part.topic, code: part.code)
             for flight in part.flights {

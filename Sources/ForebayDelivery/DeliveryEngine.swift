@@ -3,9 +3,9 @@ package import ForebayKafka
 package import ForebayTelemetry
 import Synchronization
 
-/// Delivers one route's events to the main Kafka, in order, and moves the route's cursor behind what is settled.
+/// Delivers one route's events to a Kafka cluster, in order, and moves the delivery's cursor behind what is settled.
 ///
-/// Each route has two: one takes the events from the spool, and sets aside what can't be delivered now; the other drains that. Their
+/// Each delivery has two: one takes the events from the spool, and sets aside what can't be delivered now; the other drains that. Their
 /// producers are apart, so that what stalls one does not silence the other.
 ///
 /// It pulls batches from its source, gives their events to librdkafka partition by partition, and takes the reports. What is sent when,
@@ -14,7 +14,9 @@ package actor DeliveryEngine {
     nonisolated let loop: any StageLoop
     private nonisolated let executor: any SerialExecutor
     package nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
-    package nonisolated let route: String
+    package nonisolated let name: DeliveryName
+    /// For logs.
+    nonisolated var route: String { self.way == .direct ? self.name.route : self.name.description }
     nonisolated let way: DeliveryWay
 
     let surroundings: Surroundings
@@ -61,14 +63,14 @@ package actor DeliveryEngine {
     var wakeups = Wakeups()
 
     /// - Parameters:
-    ///   - route: its name; for logs and metrics.
-    ///   - setAside: shared by the route's two stages.
+    ///   - name: for logs and metrics.
+    ///   - setAside: shared by the delivery's two stages.
     ///   - properties: of the target cluster, validated.
     ///   - budget: one for all routes.
     ///   - producers: those that it opens are polled on `loop`.
     ///   - loop: the delivery loop: the actor lives on it.
     package init(
-        _ way: DeliveryWay, route: String, source: any EventSource, producers: any KafkaProducerSource, properties: KafkaProperties,
+        _ way: DeliveryWay, of name: DeliveryName, source: any EventSource, producers: any KafkaProducerSource, properties: KafkaProperties,
         deadLetters: any DeadLetterLog, setAside: SetAside, waiters: DeliveryWaiters, budget: DeliveryBudget,
         settings: DeliverySettings, loop: any StageLoop, metrics: MetricsRegistry, surroundings: Surroundings
     ) {
@@ -77,7 +79,7 @@ package actor DeliveryEngine {
         self.loop = loop
         self.executor = loop.executor()
         self.surroundings = surroundings
-        self.route = route
+        self.name = name
         self.source = source
         self.producerSource = producers
         self.properties = properties
@@ -86,9 +88,9 @@ package actor DeliveryEngine {
         self.budget = budget
         self.settings = settings.adjusted(to: properties)
         self.registry = metrics
-        self.metrics = DeliveryMetrics(registry: metrics, route: route, way: way)
+        self.metrics = DeliveryMetrics(registry: metrics, of: name, way)
         self.advice = KafkaAdvice(properties: properties)
-        self.logger = Logger(label: way.stageName)
+        self.logger = Logger(label: way == .direct ? name.stage.rawValue : "setaside")
         self.state = DeliveryState(way: way, settings: self.settings, seed: surroundings.chance.next())
     }
 
@@ -204,17 +206,18 @@ package actor DeliveryEngine {
             }
             guard let batch = await batches.next(isolation: self) else { return self.sourceEnded() }
             guard !Task.isCancelled else { return }
-            guard self.partition(ofUnitOf: batch).isAccepted else { continue }
+            guard self.admission(of: batch).isAccepted else { continue }
             while let share, !share.take(self.settings.cost(of: batch)) {
                 guard await room.next(isolation: self) != nil else { return }
             }
             guard !Task.isCancelled else { return }  // Not admitted: it is still behind the cursor.
             self.heldBytes += self.settings.cost(of: batch)
-            let unit = self.partition(ofUnitOf: batch)
+            let unit = self.admission(of: batch)
             if unit.isAccepted {
                 self.seeChanges()
                 self.state.admit(
-                    batch, partition: unit.partition, resentBelow: self.source.resentBelow, now: self.loop.nowMilliseconds)
+                    batch, partition: unit.partition, settled: unit.settled, resentBelow: self.source.resentBelow,
+                    now: self.loop.nowMilliseconds)
             } else {
                 self.state.window.release(self.settings.cost(of: batch))  // Its unit was given up meanwhile.
             }

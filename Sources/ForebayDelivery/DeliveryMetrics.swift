@@ -1,14 +1,15 @@
+package import ForebayCore
 package import ForebayTelemetry
 import Synchronization
 
-/// What a forward stage counts. Labels: the stage, and the route's name; of events also the topic.
+/// What a stage that delivers counts. Labels: the delivery's stage and route, and which way; of events also the topic.
 package final class DeliveryMetrics: Sendable {
     /// Topics whose counters are kept at hand. The registry bounds its labels likewise: what is beyond becomes `other`.
     private static let keptTopics = 500
 
     private let registry: MetricsRegistry
-    private let stage: String
-    private let route: String
+    private let name: DeliveryName
+    private let way: String
     private let topics = Mutex<[String: (events: Counter, bytes: Counter)]>([:])
     let redelivered: Counter
     let rebuilds: Counter
@@ -19,10 +20,11 @@ package final class DeliveryMetrics: Sendable {
     let targetUp: Gauge?
     let endToEnd: Histogram
 
-    package init(registry: MetricsRegistry, route: String, way: DeliveryWay) {
+    package init(registry: MetricsRegistry, of name: DeliveryName, _ way: DeliveryWay) {
         self.registry = registry
-        (self.stage, self.route) = (way.stageName, route)
-        let labels: KeyValuePairs = ["stage": way.stageName, "route": route]
+        self.name = name
+        self.way = way == .direct ? "direct" : "aside"
+        let labels = name.labels(way: self.way)
         self.redelivered = registry.counter(
             "forebay_redelivered_events_total", help: "Events sent, or set aside, again that may have been stored before.", labels: labels)
         self.rebuilds = registry.counter(
@@ -35,7 +37,7 @@ package final class DeliveryMetrics: Sendable {
             "forebay_delivery_waits_for_room",
             help: "Whether a cursor waits because events can't be set aside, or dead letters not be written.", labels: labels)
         self.targetUp =
-            way == .direct ? registry.gauge("forebay_target_up", help: "Whether the target cluster answers.", labels: labels) : nil
+            way == .direct ? registry.gauge("forebay_target_up", help: "Whether the target cluster answers.", labels: name.labels) : nil
         self.endToEnd = registry.histogram(
             "forebay_delivery_end_to_end_seconds", help: "From the acceptance of an event to its delivery.", labels: labels,
             bounds: Buckets.endToEnd)
@@ -68,11 +70,11 @@ package final class DeliveryMetrics: Sendable {
     }
 
     private func labels(_ topic: String, code: String) -> KeyValuePairs<String, String> {
-        ["stage": self.stage, "route": self.route, "topic": topic, "code": code]
+        ["stage": self.name.stage.rawValue, "route": self.name.route, "way": self.way, "topic": topic, "code": code]
     }
 
     private func counters(of topic: String) -> (events: Counter, bytes: Counter) {
-        let labels: KeyValuePairs = ["stage": self.stage, "route": self.route, "topic": topic]
+        let labels: KeyValuePairs = ["stage": self.name.stage.rawValue, "route": self.name.route, "way": self.way, "topic": topic]
         return (
             self.registry.counter("forebay_delivery_events_total", help: "Events delivered to their target.", labels: labels),
             self.registry.counter("forebay_delivery_bytes_total", help: "Bytes of the events delivered.", labels: labels)

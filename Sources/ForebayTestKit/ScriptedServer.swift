@@ -107,16 +107,19 @@ package final class ScriptedServer: Sendable {
     }
 
     private func start(_ body: @escaping (ScriptedServer) -> Void) {
-        var thread = pthread_t()
         let work = Unmanaged.passRetained(Work(self, body)).toOpaque()
-        pthread_create(
-            &thread, nil,
-            { argument in
-                let work = Unmanaged<Work>.fromOpaque(argument!).takeRetainedValue()
-                work.body(work.server)
-                return nil
-            }, work)
-        self.state.withLock { $0.threads.append(thread) }
+        // Under the lock: whoever a thread answers finds it in its place.
+        self.state.withLock { state in
+            var thread = pthread_t()
+            pthread_create(
+                &thread, nil,
+                { argument in
+                    let work = Unmanaged<Work>.fromOpaque(argument!).takeRetainedValue()
+                    work.body(work.server)
+                    return nil
+                }, work)
+            state.threads.append(thread)
+        }
     }
 
     private func accept() {

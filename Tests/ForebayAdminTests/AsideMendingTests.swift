@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayHTTP
 import ForebayTelemetry
 import Synchronization
@@ -16,7 +17,7 @@ struct AsideMendingTests {
     private let node = FakeNode(
         aside: ["orders", "other", "full"].map { route in
             SetAsideRouteView(
-                route: route, totals: SetAsideTotals(),
+                name: DeliveryName(.forward, of: route), totals: SetAsideTotals(),
                 units: [Self.unit("a", events: 5), Self.unit("a", 3, events: 2), Self.unit("b", events: 9)])
         })
 
@@ -32,12 +33,12 @@ struct AsideMendingTests {
         let removed = await self.ask(.delete, [("unit", "a"), ("route", "orders")])
         #expect(
             removed.text
-                == #"{"dry_run":false,"removed":7,"units":[{"route":"orders","unit":"a","code":"C","events":5},"#
-                + #"{"route":"orders","unit":"a/3","code":"C","events":2}]}"#)
+                == #"{"dry_run":false,"removed":7,"units":[{"delivery":"orders","unit":"a","code":"C","events":5},"#
+                + #"{"delivery":"orders","unit":"a/3","code":"C","events":2}]}"#)
         let moved = await self.ask(.post, [("unit", "a/3"), ("route", "orders"), ("to", "c"), ("dry_run", "")])
         #expect(
             moved.text
-                == #"{"dry_run":true,"moved":2,"to":"c","units":[{"route":"orders","unit":"a/3","code":"C","events":2}]}"#)
+                == #"{"dry_run":true,"moved":2,"to":"c","units":[{"delivery":"orders","unit":"a/3","code":"C","events":2}]}"#)
         #expect(await self.ask(.delete, [("all", "true"), ("route", "other")]).text.contains(#""removed":16"#))
         #expect(await self.ask(.delete, [("unit", "b")]).text.contains(#""removed":27"#))
     }

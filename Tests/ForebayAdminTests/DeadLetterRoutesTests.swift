@@ -35,7 +35,7 @@ struct DeadLetterRoutesTests {
         let response = await self.get(FakeNode(letters: [entry]), [("route", "orders")])
         #expect(
             response.text
-                == #"{"route":"orders","dead_letters":[{"sequence":7,"topic":"t","code":"MSG_SIZE_TOO_LARGE","reason":"too large","id":"id-7","#
+                == #"{"route":"orders","stage":"forward","dead_letters":[{"sequence":7,"topic":"t","code":"MSG_SIZE_TOO_LARGE","reason":"too large","id":"id-7","#
                 + #""at":"1970-01-01T00:00:00.000Z","timestamp":5,"partition":3,"key_base64":"//4=","#
                 + #""headers":[{"name":"h","value":"1\n"},{"name":"null","value":null}],"value":null}],"next":null}"#)
     }
@@ -68,7 +68,10 @@ struct DeadLetterRoutesTests {
     @Test("without a route: how many each has")
     func counts() async {
         let response = await self.get(FakeNode(letters: [self.letter(0)]), [])
-        #expect(response.text == #"{"routes":[{"route":"orders","dead_letters":1},{"route":"other","dead_letters":0}]}"#)
+        #expect(
+            response.text
+                == #"{"routes":[{"route":"orders","stage":"forward","dead_letters":1},{"route":"orders","stage":"mirror","dead_letters":0}]}"#
+        )
     }
 
     @Test(

@@ -26,12 +26,14 @@ final class FakeNode: NodeView {
     func set(_ health: NodeHealth) { self.state.withLock { $0.health = health } }
     func health() -> NodeHealth { self.state.withLock { $0.health } }
     func status() async -> NodeStatus { self.state.withLock { $0.status } }
-    func deadLetterCounts() -> [(route: String, count: UInt64)] { [("orders", UInt64(self.letters.count)), ("other", 0)] }
+    func deadLetterCounts() -> [(name: DeliveryName, count: UInt64)] {
+        [(DeliveryName(.forward, of: "orders"), UInt64(self.letters.count)), (DeliveryName(.mirror, of: "orders"), 0)]
+    }
 
-    func deadLetters(route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]? {
+    func deadLetters(of name: DeliveryName, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]? {
         self.asked.withLock { $0.append(limit) }
-        if route == "broken" { throw ForebayError(.spoolUnreadable, recovery: .retry, "the log can't be read") }
-        guard route == "orders" else { return nil }
+        if name.route == "broken" { throw ForebayError(.spoolUnreadable, recovery: .retry, "the log can't be read") }
+        guard name == DeliveryName(.forward, of: "orders") else { return nil }
         return Array(self.letters.filter { letter in after.map { letter.sequence > $0 } ?? true }.prefix(limit))
     }
 
@@ -73,21 +75,21 @@ final class FakeNode: NodeView {
         }
         if case .move("a/b") = action { return .invalidTopic("a/b") }
         var outcome = AsideOutcome(action, isDryRun: selection.isDryRun)
-        for route in self.aside where route.route == selection.route ?? route.route {
+        for route in self.aside where route.name.description == selection.route ?? route.name.description {
             for unit in route.units
             where unit.topic == selection.topic ?? unit.topic && (selection.partition == nil || unit.partition == selection.partition) {
-                outcome.units.append(.init(route: route.route, unit: unit.unit, code: unit.code, events: unit.events))
+                outcome.units.append(.init(delivery: route.name, unit: unit.unit, code: unit.code, events: unit.events))
             }
         }
         if selection.route == "full" { return .failed(outcome, code: "spool_full", detail: "no room") }
         return outcome.units.isEmpty ? .nothing(selection) : .done(outcome)
     }
 
-    func setAside(route: String?, limit: Int) -> [SetAsideRouteView]? {
-        let found = self.aside.filter { route == nil || $0.route == route }.map { route in
-            SetAsideRouteView(route: route.route, totals: route.totals, units: Array(route.units.prefix(limit)))
+    func setAside(of name: DeliveryName?, limit: Int) -> [SetAsideRouteView]? {
+        let found = self.aside.filter { name == nil || $0.name == name }.map { route in
+            SetAsideRouteView(name: route.name, totals: route.totals, units: Array(route.units.prefix(limit)))
         }
-        return route != nil && found.isEmpty ? nil : found
+        return name != nil && found.isEmpty ? nil : found
     }
 
     /// Which logs' alarms were acknowledged, `-`: all.
@@ -114,9 +116,9 @@ final class FakeNode: NodeView {
         if route == "broken" { throw ForebayError(.systemCall, recovery: .retry, "the disk does not answer") }
         if route == "busy" { return .busy }
         if self.held.isEmpty { return .starting }
-        let found = self.held.filter { $0.route == route && (stage == nil || $0.stage == stage) }
-        guard !found.isEmpty else { return .unknown(known: self.held.filter { $0.isConfigured == false }.map(\.route)) }
-        if found.contains(where: { $0.isConfigured == true }) { return .configured }
+        let found = self.held.filter { $0.name.route == route && (stage == nil || $0.name.stage.rawValue == stage) }
+        guard !found.isEmpty else { return .unknown(known: self.held.filter { $0.isConfigured == false }.map(\.name.description)) }
+        if found.contains(where: { $0.isConfigured == true }) { return .configured(removed: []) }
         self.forgotten.withLock { $0.append("\(route)/\(stage ?? "")" + (isDryRun ? "?" : "")) }
         return .forgotten(found)
     }

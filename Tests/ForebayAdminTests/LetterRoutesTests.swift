@@ -32,7 +32,7 @@ struct LetterRoutesTests {
                 + #"{"delivery":"orders","topic":"bills","code":"MSG_SIZE_TOO_LARGE","count":2},"#
                 + #"{"delivery":"orders","topic":"orders","code":"MSG_SIZE_TOO_LARGE","count":2},"#
                 + #"{"delivery":"orders","topic":"bills","code":"INVALID_RECORD","count":1},"#
-                + #"{"delivery":"orders","topic":"orders","code":"INVALID_RECORD","count":1}],"kept":[],"as_of":1000,"more":false}"#
+                + #"{"delivery":"orders","topic":"orders","code":"INVALID_RECORD","count":1}],"kept":[],"as_of":1000,"more":false,"next":[]}"#
             #expect(response.status == 200 && response.text == expected, "\(response.text)")
         }
         #expect(self.node.worked.withLock { $0 } == ["replay all", "remove all?"])
@@ -61,7 +61,10 @@ struct LetterRoutesTests {
             ([("number", "-1"), ("delivery", "orders")], "number"),
             ([("number", "18446744073709551615"), ("delivery", "orders")], "number"),
             ([("number", "99999999999999999999"), ("delivery", "orders")], "number"), ([("older_than", "2")], "older_than"),
-            ([("newer_than", "-2h")], "newer_than"), ([("as_of", "x"), ("all", "true")], "as_of"), ([("delivery", "")], "delivery"),
+            ([("newer_than", "-2h")], "newer_than"), ([("as_of", "x"), ("all", "true")], "as_of"),
+            ([("next", "orders"), ("all", "true")], "next"), ([("next", "orders:1"), ("all", "true")], "next"),
+            ([("next", "orders:9-1"), ("all", "true")], "next"), ([("next", "orders:1-99999999999999999999"), ("all", "true")], "next"),
+            ([("delivery", "")], "delivery"),
             ([("dry_run", "maybe"), ("all", "true")], "dry_run"), ([("route", "orders")], "route"),
         ] as [([(String, String)], String)])
     func refused(query: [(String, String)], parameter: String) async throws {

@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayHTTP
 import ForebayTelemetry
 import Synchronization
@@ -8,12 +9,12 @@ import Testing
 @Suite("Admin: routes and what they hold")
 struct RouteRoutesTests {
     private static let held = [
-        RouteHolding(route: "orders", stage: "forward", isConfigured: true, cursor: 7, lagEvents: 3, spoolBytes: 4096),
+        RouteHolding(name: DeliveryName(.forward, of: "orders"), isConfigured: true, cursor: 7, lagEvents: 3, spoolBytes: 4096),
         RouteHolding(
-            route: "old", stage: "forward", isConfigured: false, cursor: 2, lagEvents: 5, setAsideEvents: 6, deadLetters: 1,
+            name: DeliveryName(.forward, of: "old"), isConfigured: false, cursor: 2, lagEvents: 5, setAsideEvents: 6, deadLetters: 1,
             spoolBytes: 8192,
             setAsideBytes: 300, deadLetterBytes: 200, freedBytes: 4596),
-        RouteHolding(route: "a b%41", stage: "mirror", isConfigured: false, setAsideEvents: 1),
+        RouteHolding(name: DeliveryName(.mirror, of: "a b%41"), isConfigured: false, setAsideEvents: 1),
     ]
     private static let old =
         #"{"route":"old","stage":"forward","state":"removed","cursor":2,"lag_events":5,"set_aside_events":6,"dead_letters":1,"#

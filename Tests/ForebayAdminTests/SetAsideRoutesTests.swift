@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayHTTP
 import ForebayTelemetry
 import Testing
@@ -7,7 +8,7 @@ import Testing
 @Suite("Admin: set aside")
 struct SetAsideRoutesTests {
     private static let orders = SetAsideRouteView(
-        route: "orders", totals: SetAsideTotals(units: 2, events: 12, bytes: 1200),
+        name: DeliveryName(.forward, of: "orders"), totals: SetAsideTotals(units: 2, events: 12, bytes: 1200),
         units: [
             SetAsideUnitView(
                 unit: "a", topic: "a", state: .waiting, code: "UNKNOWN_TOPIC_OR_PART", reason: "Broker: Unknown topic or partition",
@@ -16,7 +17,7 @@ struct SetAsideRoutesTests {
                 unit: "b/3", topic: "b", partition: 3, state: .draining, code: "LEADER_NOT_AVAILABLE", reason: "no \"leader\"",
                 since: 1_785_576_600_125, events: 7, bytes: 700, oldestEventAgeSeconds: 2),
         ])
-    private static let other = SetAsideRouteView(route: "other", totals: SetAsideTotals(), units: [])
+    private static let other = SetAsideRouteView(name: DeliveryName(.forward, of: "other"), totals: SetAsideTotals(), units: [])
 
     private static let first =
         #"{"unit":"a","topic":"a","partition":null,"state":"waiting","code":"UNKNOWN_TOPIC_OR_PART","#
@@ -35,15 +36,17 @@ struct SetAsideRoutesTests {
 
     @Test("every route, exact")
     func exact() async {
-        let head = #"{"route":"orders","units_total":2,"events":12,"bytes":1200,"units":["#
-        let tail = #"{"route":"other","units_total":0,"events":0,"bytes":0,"units":[]}"#
+        let head = #"{"route":"orders","stage":"forward","units_total":2,"events":12,"bytes":1200,"units":["#
+        let tail = #"{"route":"other","stage":"forward","units_total":0,"events":0,"bytes":0,"units":[]}"#
         #expect(await self.get([]).text == #"{"routes":[\#(head)\#(Self.first),\#(Self.second)]},\#(tail)]}"#)
     }
 
     @Test("one route, its list cut, its totals whole")
     func limited() async {
         let response = await self.get([("route", "orders"), ("limit", "1")])
-        #expect(response.text == #"{"routes":[{"route":"orders","units_total":2,"events":12,"bytes":1200,"units":[\#(Self.first)]}]}"#)
+        #expect(
+            response.text
+                == #"{"routes":[{"route":"orders","stage":"forward","units_total":2,"events":12,"bytes":1200,"units":[\#(Self.first)]}]}"#)
         #expect(await self.get([("limit", "5000")]).status == 200)
     }
 

@@ -34,7 +34,7 @@ import Testing
                     offset: Offset(lane: .partition(topic: "orders", 1), number: 17),
                     record: Self.batch(Array(value.utf8)).withUnsafeBytes { Array($0) })
             }
-        _ = try await storage.deadLetters["r"]?.append(letters)
+        _ = try await storage.deadLetters[DeliveryName(.forward, of: "r")]?.append(letters)
         await storage.close()
         return folder
     }

@@ -18,7 +18,7 @@ import Testing
             return ScriptedAnswer(
                 status: 200,
                 body: #"{"dry_run":false,"replayed":\#(count == 0 ? 2000 : 5),"letters":[\#(row)\#(other)],"kept":[\#(kept)],"#
-                    + #""as_of":17,"more":\#(count == 0)}"#)
+                    + #""as_of":17,"more":\#(count == 0),"next":[\#(count == 0 ? #""a:5-9","b:0-3""# : "")]}"#)
         }
         defer { server.stop() }
         let result = try await BuiltProgram.run("deadletters", "replay", "--topic", "t", "--topic", "u", "--url", server.url)
@@ -33,8 +33,27 @@ import Testing
                 a      u      C           4
 
                 """)
-        #expect(result.error == "old: 3 dead letters stay: not configured\n")
-        #expect(server.requests.map { String(decoding: $0.body, as: UTF8.self) } == ["topic=t&topic=u", "topic=t&topic=u&as_of=17"])
+        #expect(result.error == "old: 6 dead letters stay: not configured\n", "each request says what it has met")
+        #expect(
+            server.requests.map { String(decoding: $0.body, as: UTF8.self) } == [
+                "topic=t&topic=u", "topic=t&topic=u&as_of=17&next=a%3A5-9&next=b%3A0-3",
+            ])
+    }
+
+    @Test func saysWhatWasDoneBeforeItFailed() async throws {
+        let server = ScriptedServer { _, count in
+            guard count == 0 else {
+                return ScriptedAnswer(status: 503, body: #"{"code":"spool_full","detail":"Nothing was replayed: no room."}"#)
+            }
+            let row = #"{"delivery":"a","topic":"t","code":"C","count":2000}"#
+            return ScriptedAnswer(
+                status: 200,
+                body: #"{"dry_run":false,"replayed":2000,"letters":[\#(row)],"kept":[],"as_of":17,"more":true,"next":["a:5-9"]}"#)
+        }
+        defer { server.stop() }
+        let result = try await BuiltProgram.run("deadletters", "replay", "--all", "--url", server.url)
+        #expect(result.code == 69 && result.error.contains("Nothing was replayed: no room."))
+        #expect(result.out.hasPrefix("2,000 dead letters are replayed") && result.out.contains("a      t      C       2,000"))
     }
 
     @Test func saysWhatItWouldDo() async throws {
@@ -43,7 +62,7 @@ import Testing
             return ScriptedAnswer(
                 status: 200,
                 body:
-                    #"{"dry_run":true,"removed":1,"letters":[{"delivery":"a","topic":"t","code":"C","count":1}],"kept":[],"as_of":1,"more":true}"#
+                    #"{"dry_run":true,"removed":1,"letters":[{"delivery":"a","topic":"t","code":"C","count":1}],"kept":[],"as_of":1,"more":false,"next":[]}"#
             )
         }
         defer { server.stop() }
@@ -125,6 +144,18 @@ import Testing
         return folder
     }
 
+    /// A configuration with these routes.
+    private func configuration(_ folder: TemporaryFolder, _ routes: [String]) throws -> String {
+        try folder.write(
+            "forebay.yaml",
+            """
+            version: 1
+            node: { data_dir: "\(folder.path)" }
+            clusters: { main: { properties: { bootstrap.servers: k } } }
+            routes: { \(routes.map { "\($0): { topics: [\($0)], forward: { to: main } }" }.joined(separator: ", ")) }
+            """)
+    }
+
     private func numbers(_ folder: TemporaryFolder) throws -> [UInt64] {
         try DeadLetters.list(directory: "\(folder.path)/deadletters/r", after: nil, limit: 99).map(\.sequence)
     }
@@ -136,6 +167,7 @@ import Testing
 
     @Test func removesAndReplaysInAFolder() async throws {
         let folder = try await self.folder()
+        let configuration = try self.configuration(folder, ["r"])
         let dry = try await BuiltProgram.run("deadletters", "rm", "--topic", "odd", "--dry-run", "--dir", folder.path)
         #expect(dry.code == 0 && dry.out.hasPrefix("3 dead letters would be removed\n\n") && dry.error.isEmpty, "\(dry)")
         #expect(
@@ -147,13 +179,15 @@ import Testing
         #expect(removed.code == 0 && removed.out.hasPrefix("1 dead letter is removed\n"), "\(removed)")
         #expect(try self.numbers(folder) == [0, 2, 3, 4, 5])
 
-        let replayed = try await BuiltProgram.run("deadletters", "replay", "--topic", "even", "--dir", folder.path)
+        let replayed = try await BuiltProgram.run(
+            "deadletters", "replay", "--topic", "even", "--dir", folder.path, "--config", configuration)
         #expect(replayed.code == 0 && replayed.out.contains("3 dead letters are replayed: set aside"), "\(replayed)")
         #expect(replayed.error.isEmpty && removed.error.isEmpty, "\(replayed.error)")
         #expect(try self.numbers(folder) == [3, 5] && self.units(folder) == ["even": 3])
         let listed = try await BuiltProgram.run("setaside", "ls", "--dir", folder.path)
         #expect(listed.out.contains("REPLAYED"))
-        let json = try await BuiltProgram.run("deadletters", "replay", "r", "--all", "--json", "--dir", folder.path)
+        let json = try await BuiltProgram.run(
+            "deadletters", "replay", "r", "--all", "--json", "--dir", folder.path, "--config", configuration)
         let object = try #require(JSONSerialization.jsonObject(with: Data(json.out.utf8)) as? [String: Any])
         #expect(object["replayed"] as? Int == 2 && object["dry_run"] as? Bool == false && object["more"] as? Bool == false)
         #expect(try self.numbers(folder) == [] && self.units(folder) == ["even": 3, "odd": 2])
@@ -178,6 +212,37 @@ import Testing
         #expect(try await BuiltProgram.run("spool", "verify", folder.path).code == 0)
     }
 
+    @Test func replaysInAFolderOnlyWhatSomebodyDelivers() async throws {
+        let folder = try await self.folder()
+        let other = try self.configuration(folder, ["other"])
+        let untold = try await BuiltProgram.run("deadletters", "replay", "--all", "--dir", folder.path)
+        #expect(untold.code == 64 && untold.error.contains("--config must say which routes there are"))
+        #expect(try await BuiltProgram.run("deadletters", "replay", "--all", "--config", other).code == 64, "a node that runs knows")
+        for isDry in [true, false] {
+            let words = ["deadletters", "replay", "--all", "--dir", folder.path, "--config", other] + (isDry ? ["--dry-run"] : [])
+            let kept = try await BuiltProgram.run(words)
+            #expect(kept.code == 0 && kept.out.isEmpty && kept.error.contains("r: 6 dead letters stay: The route 'r' is not configured"))
+            let named = try await BuiltProgram.run(["deadletters", "replay", "r"] + words.dropFirst(2))
+            #expect(named.code == 1 && named.error.contains("The route 'r' is not configured"), "\(named)")
+        }
+        #expect(try self.numbers(folder).count == 6)
+        #expect(!FileManager.default.fileExists(atPath: folder.path + "/setaside/r"))
+        #expect(try await BuiltProgram.run("deadletters", "rm", "--all", "--dir", folder.path).out.hasPrefix("6 dead letters are removed"))
+    }
+
+    @Test func keepsTheReserveOfTheNode() async throws {
+        let folder = try await self.folder()
+        let ballast = folder.path + "/ballast"
+        try Data(repeating: 0, count: 12_345).write(to: URL(filePath: ballast))
+        let configuration = try self.configuration(folder, ["r"])
+        for words in [
+            ["deadletters", "rm", "r", "1"], ["deadletters", "replay", "--all", "--config", configuration], ["setaside", "rm", "even"],
+        ] {
+            #expect(try await BuiltProgram.run(words + ["--dir", folder.path]).code == 0)
+            #expect(try Data(contentsOf: URL(filePath: ballast)).count == 12_345, "\(words)")
+        }
+    }
+
     @Test func wrongFoldersAndOwners() async throws {
         let empty = try TemporaryFolder()
         for words in [["deadletters", "rm", "--all"], ["deadletters", "replay", "--all"], ["setaside", "rm", "a"]] {
@@ -193,7 +258,9 @@ import Testing
         let spool = try Spool.open(
             SpoolConfiguration(directory: "\(folder.path)/spool", segmentSize: 1 << 20) { fatalError("\($0)") }, budget: budget,
             threads: threads, metrics: SpoolMetrics(MetricsRegistry()))
-        for words in [["deadletters", "rm", "--all"], ["deadletters", "replay", "--all"], ["setaside", "rm", "a"]] {
+        let configuration = try self.configuration(folder, ["r"])
+        let replay = ["deadletters", "replay", "--all", "--config", configuration]
+        for words in [["deadletters", "rm", "--all"], replay, ["setaside", "rm", "a"]] {
             let result = try await BuiltProgram.run(words + ["--dir", folder.path])
             #expect(result.code != 0 && result.error.contains("is in use by another forebay"), "\(result)")
         }

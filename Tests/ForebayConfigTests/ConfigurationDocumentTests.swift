@@ -53,7 +53,9 @@ import Testing
             let isProse = after.isEmpty || (after.hasPrefix(" ") && !after.hasPrefix("  "))
             return isProse ? String(line) : String(line[..<mark] + after)
         }
-        let loaded = try ConfigurationWorld(files: ["f": lines.joined(separator: "\n")]).load(["f"])
+        // The template has one cluster; a mirror is another one.
+        let backup = "clusters: { backup: { properties: { bootstrap.servers: b } } }"
+        let loaded = try ConfigurationWorld(files: ["f": lines.joined(separator: "\n"), "g": backup]).load(["f", "g"])
         #expect(loaded.configuration.topics["orders"]?.target == "orders.v2")
         #expect(loaded.configuration.clusters["main"]?.producer == ["compression.type": "zstd"])
         let given = loaded.settings.filter { $0.given != nil }.map { $0.key.pattern }

@@ -1,4 +1,5 @@
 import ConfigurationWorld
+import ForebayCore
 import Testing
 
 @testable import ForebayConfig
@@ -21,13 +22,42 @@ extension ConfigurationProblemTests {
                 "f:5:26 routes.b.topics: expected a topic, a prefix such as \"payments.*\", or \"*\", found \"or ders\"",
                 "f:5:64 routes.b.forward.fallback: not supported yet: A second cluster for when the first is down",
                 "f:6:16 routes.c.topics: an empty list takes no topic",
-                "f:6:43 routes.c.mirror: not supported yet: A copy in a backup cluster",
+                "f:6:57 routes.c.mirror.to: \"main\" gets the route's events already, by forward.to; a mirror is another cluster",
                 "f:7:3 routes.not a name: not a name (letters, digits, '_', '-', at most 64)",
             ])
         let second = text.replacing("\"or ders\", ", with: "")
         #expect(
             ConfigurationWorld(files: ["f": second]).problems(["f"]).contains(
                 "f:5:17 routes.b.topics: \"pay.*\" is taken by route a already, at f:4:25"))
+    }
+
+    @Test(
+        "a mirror has a cluster of its own",
+        arguments: [
+            ("{ to: backup }", []), ("{ to: backup, required: false }", []),
+            ("{ to: backpu }", ["f:6:63 routes.a.mirror.to: no cluster is called \"backpu\"; did you mean \"backup\"?"]),
+            ("{ required: false }", ["f:6:69 routes.a.mirror.required: a mirror needs a cluster; give it under to"]),
+            (
+                "{ to: backup, required: maybe }",
+                ["f:6:81 routes.a.mirror.required: expected one of true, false, found \"maybe\""]
+            ),
+            ("{ to: backup, lag: 5m }", ["f:6:71 routes.a.mirror.lag: unknown key; known here: to, required"]),
+        ] as [(String, [String])])
+    func mirrors(mirror: String, problems: [String]) throws {
+        let text = """
+            version: 1
+            clusters:
+              main: { properties: { bootstrap.servers: k } }
+              backup: { properties: { bootstrap.servers: b } }
+            routes:
+              a: { topics: [orders], forward: { to: main }, mirror: \(mirror) }
+            """
+        let world = ConfigurationWorld(files: ["f": text])
+        #expect(world.problems(["f"]) == problems)
+        guard problems.isEmpty else { return }
+        let route = try world.load(["f"]).configuration.routes[0]
+        #expect(route.deliveries.map(\.name.description) == ["a", "a/mirror"] && route.deliveries.map(\.cluster) == ["main", "backup"])
+        #expect(route.deliveries.map(\.isRequired) == [true, !mirror.contains("false")])
     }
 
     @Test func topicsThatNoRouteTakes() {

@@ -146,8 +146,8 @@ import Testing
         ("FOREBAY_LIMITS", "x", "FOREBAY_LIMITS limits: is a section; give one of its keys"),
         ("FOREBAY_AUTH_INGEST", "none", "FOREBAY_AUTH_INGEST auth: not supported yet: Who may send what"),
         (
-            "FOREBAY_ROUTES_DEFAULT_MIRROR_TO", "x",
-            "FOREBAY_ROUTES_DEFAULT_MIRROR_TO routes.default.mirror: not supported yet: A copy in a backup cluster"
+            "FOREBAY_ROUTES_DEFAULT_ARCHIVE_TO", "x",
+            "FOREBAY_ROUTES_DEFAULT_ARCHIVE_TO routes.default.archive: not supported yet: A copy as Parquet files"
         ),
         (
             "FOREBAY_ROUTES_DEFAULT_TOPICS", "[a",

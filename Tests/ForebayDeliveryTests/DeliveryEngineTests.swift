@@ -95,7 +95,7 @@ struct DeliveryEngineTests {
         #expect(letters.map(\.code) == ["_UNKNOWN_PARTITION"] && letters[0].eventID == "wrong" && letters[0].topic == "t")
         #expect(letters[0].offset.number == 4 && letters[0].reason.contains("partition 9"))
         let metrics = fixture.registry.render()
-        let labels = #"route="test",stage="forward",topic="t""#
+        let labels = #"route="test",stage="forward",topic="t",way="direct""#
         #expect(metrics.contains("forebay_dead_letters_total{code=\"_UNKNOWN_PARTITION\",\(labels)} 1\n"))
         #expect(metrics.contains("forebay_delivery_events_total{\(labels)} 9\n"))
         let arrival = Arrival(try await KafkaConsumer(bootstrap: cluster.bootstrap).read("t"), expected: (0..<10).filter { $0 != 4 })

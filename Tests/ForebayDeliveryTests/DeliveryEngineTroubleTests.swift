@@ -118,8 +118,8 @@ struct DeliveryEngineTroubleTests {
         for number in [0, 509] { #expect(try await consumer.read("topic-\(number)").count == 1) }
         #expect(fixture.stage.facts.contains(Fact("redelivered", .number(0))))
         let text = fixture.registry.render()
-        #expect(text.contains("forebay_delivery_rebuilds_total{route=\"test\",stage=\"forward\"} 0"))
-        #expect(text.contains("topic=\"other\"} "), "labels are bounded")
+        #expect(text.contains("forebay_delivery_rebuilds_total{route=\"test\",stage=\"forward\",way=\"direct\"} 0"))
+        #expect(text.contains("topic=\"other\",way=\"direct\"} "), "labels are bounded")
         #expect(fixture.registry.total("forebay_delivery_events_total") == 710)
         await fixture.close()
     }

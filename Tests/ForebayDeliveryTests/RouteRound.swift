@@ -152,10 +152,11 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         let window = DeliveryBudget(total: 200_000), producers = SimulatedProducers(self.kafka, loop: loop), letters = self.deadLetters
         let supervisor = Supervisor(policy: RestartPolicy(first: 10, limit: 500), metrics: metrics, surroundings: surroundings)
         for (way, source) in [(.direct, source), (.aside, drainSource)] as [(DeliveryWay, any EventSource)] {
-            await supervisor.start(way.stageName) {
+            await supervisor.start(way.child(of: DeliveryName(.forward, of: "r"))) {
                 ForwardStage(
                     DeliveryEngine(
-                        way, route: "r", source: source, producers: producers, properties: properties, deadLetters: letters,
+                        way, of: DeliveryName(.forward, of: "r"), source: source, producers: producers, properties: properties,
+                        deadLetters: letters,
                         setAside: setAside,
                         waiters: DeliveryWaiters(limit: 0), budget: window, settings: known, loop: loop, metrics: metrics,
                         surroundings: surroundings))

@@ -18,9 +18,22 @@ struct SetAsideOnDiskTests {
         let log: SetAsideLog
         let setAside: SetAside
         private let threads = SpoolThreads()
-        private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("forebay-aside-\(UUID().uuidString)").path
+        private let folder: String
 
-        init() throws {
+        convenience init() throws {
+            try self.init(FileManager.default.temporaryDirectory.appendingPathComponent("forebay-aside-\(UUID().uuidString)").path)
+        }
+
+        /// What the other one left.
+        convenience init(after other: World) async throws {
+            await other.log.close()
+            let new = other.folder + "-again"
+            try FileManager.default.copyItem(atPath: other.folder, toPath: new)
+            try self.init(new)
+        }
+
+        private init(_ folder: String) throws {
+            self.folder = folder
             let (disk, threads) = (self.disk, self.threads)
             let budget = try SpoolBudget(capacity: 1 << 30, directory: self.folder, disk: disk)
             let metrics = SpoolMetrics(MetricsRegistry())
@@ -48,7 +61,8 @@ struct SetAsideOnDiskTests {
             (departure.count, departure.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
             var generator = SystemRandomNumberGenerator()
             let batch = EventFactory.batch(
-                values.map { .init(topic, value: $0, id: String($0.prefix(8))) }, spool: .random(using: &generator), first: 0)
+                values.map { .init(topic, value: $0, id: String($0.prefix(8))) }, spool: .random(using: &generator), first: 0,
+                acceptedAt: acceptedAt)
             return (self.setAside.depart([departure], from: .direct)[0].number, batch)
         }
 
@@ -205,6 +219,69 @@ struct SetAsideOnDiskTests {
         setAside.end(.aside, now: 2000)
         #expect(drain.count == count && setAside.takeChanges(for: .direct).map(\.topic) == ["t"])
         await world.log.close()
+    }
+
+    @Test("after a restart moved events come before what came to their topic after them, whatever their times say")
+    func turnsOnDisk() async throws {
+        // A replay stamps the time of now; what goes direct may be far older.
+        for (replays, newer) in [(true, 5), (false, 5), (false, 50), (true, .max)] as [(Bool, Int64)] {
+            var world = try World()
+            let record = EventFactory.batch([.init("t", value: "r", id: "r")], spool: .none, first: 0).withUnsafeBytes { Array($0) }
+            if replays { try await world.setAside.replay([.init(topic: "t", record: record)]) }
+            for round in 0..<3 {
+                try await world.add("s", ["s\(round)"], acceptedAt: 20)
+                let executor = world.executor
+                let moved = try await world.setAside.move(.init(topic: "s"), to: "t", executor: executor)
+                #expect(moved.taken.map(\.events) == [1])
+                try await world.add("t", ["t\(round)"], acceptedAt: newer == .max ? 1 << 50 : newer - Int64(round))
+            }
+            for restart in 0..<2 {
+                SetAside.order("t", in: [world.setAside], ends: [world.setAside])
+                var order: [[UInt64]] = []
+                while order.count < 4 {
+                    let due = world.setAside.change { state -> [UInt64] in
+                        (state.numbers["t"] ?? []).filter { state.isTurn(of: state.units[$0]!) }
+                    }
+                    order.append(due)
+                    if restart == 0 { break }
+                    world.setAside.change { state in
+                        for number in due {
+                            state.take([number])
+                            state.settleByHand(number, through: state.units[number]!.end, now: 0)
+                        }
+                    }
+                }
+                let all = world.setAside.change { $0.units.values.sorted { $0.turnInLog < $1.turnInLog }.map(\.number) }
+                if restart == 0 {
+                    #expect(order == [[all[0]]] && all.count == 4)
+                    // One that comes now, and has a place of its own on disk, comes last at the next start, too.
+                    try await world.add("t", ["late"], partition: 1, acceptedAt: 1)
+                    world = try await World(after: world)
+                } else {
+                    #expect(order.count == 4 && Set(order.joined()).count == 5 && order.last?.count == 2 && all.isEmpty)
+                    // They are numbered as they came.
+                    #expect(order.flatMap { $0.sorted() } == order.joined().sorted(), "\(replays) \(newer): \(order)")
+                }
+            }
+            await world.log.close()
+        }
+    }
+
+    @Test("of a log that is closed nothing is removed or moved, and it is said")
+    func closed() async throws {
+        let world = try World()
+        try await world.add("s", ["1", "2"])
+        await world.log.close()
+        await #expect { _ = try await world.setAside.remove(.init(topic: "s")) } throws: { ($0 as? ForebayError)?.code == .unavailable }
+        let again = try World()
+        try await again.add("s", ["1", "2"])
+        await again.log.close()
+        let moved = try await again.setAside.move(.init(topic: "s"), to: "t", executor: again.executor)
+        #expect(moved.taken.isEmpty && moved.failure?.code == .unavailable)
+        let record = EventFactory.batch([.init("t", value: "r", id: "r")], spool: .none, first: 0).withUnsafeBytes { Array($0) }
+        await #expect { try await again.setAside.replay([.init(topic: "t", record: record)]) } throws: {
+            ($0 as? ForebayError)?.code == .unavailable
+        }
     }
 
     @Test("units of one log that follow each other share a turn, and those of others come between")

@@ -42,6 +42,9 @@ extension SetAsideSimulation {
                 if case .unit(let unit, _) = offset.lane { (token, unit, offset.number) } else { nil }
             }
             self.states[.aside]!.actions.withheld = []
+            for unit in self.states[.aside]!.done(of: SetAsideKey(topic)) { self.shared.handedOver(unit) }
+            for token in self.states[.aside]!.actions.notLeaving { self.shared.arrived(token, isSettled: false) }
+            self.states[.aside]!.actions.notLeaving = []
             self.shared.recalled(topic, withheld: withheld)
         }
         self.shared.recalled = []

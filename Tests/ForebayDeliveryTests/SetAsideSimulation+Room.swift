@@ -13,6 +13,7 @@ extension SetAsideSimulation {
         self.letsGo += 1
         let bytes = parts.map { ($0.unit, Int(self.states[.aside]!.window[UInt32(truncatingIfNeeded: $0.flight)].bytes)) }
         let delivered = self.shared.letGo(Dictionary(bytes, uniquingKeysWith: +))
+        for part in parts { self.shared.arrived(part.flight, isSettled: false) }
         self.states[.aside]!.withdraw(
             leaving: parts.map(\.flight), delivered: delivered, KafkaFailure(.leaderNotAvailable), now: self.now)
         try self.exchange(.aside)
@@ -26,6 +27,7 @@ extension SetAsideSimulation {
         for death in self.unburied[way]! {
             self.buried.insert(Self.number(of: self.states[way]!.window.event(of: UInt32(truncatingIfNeeded: death.flight))))
             self.states[way]!.buried(death.flight)
+            if way == .aside { self.shared.arrived(death.flight, isSettled: true) }
         }
         self.unburied[way] = []
     }

@@ -273,10 +273,13 @@ struct SetAsideSimulation {
     mutating func exchange(_ way: DeliveryWay) throws {
         self.states[way]!.boundHeld(now: self.now)
         try self.depart(way)
+        for unit in self.states[way]!.actions.refusals.flatMap({ self.states[way]!.done(of: $0.key) }) { self.shared.handedOver(unit) }
         for refusal in self.states[way]!.actions.refusals {
             self.shared.failed(
                 refusal.key, refusal.failure, byDelivery: refusal.byDelivery, sparesPartitions: refusal.sparesPartitions, now: self.now)
         }
+        for token in self.states[way]!.actions.notLeaving { self.shared.arrived(token, isSettled: false) }
+        self.states[way]!.actions.notLeaving = []
         for (token, offset) in self.states[way]!.actions.withheld {
             if case .unit(let unit, _) = offset.lane { self.shared.keepHeld(token, unit: unit, position: offset.number) }
         }
@@ -330,6 +333,7 @@ struct SetAsideSimulation {
             self.hand.removed.remove(event)  // It came again from the spool.
             self.everAside.insert(event)
             self.shared.stored(unit, count: 1, from: way, now: self.now)
+            if way == .aside { self.shared.arrived(flight, isSettled: true) }
             self.states[way]!.setAside(flight)
         }
         self.parting[way]!.removeFirst(taken.count)
@@ -359,7 +363,8 @@ struct SetAsideSimulation {
             self.units[number]!.position = batch.end
             self.shared.hasRead(number, pass: unit.pass, through: batch.end, acceptedAt: 0)
             self.see(.aside)
-            self.states[.aside]!.admit(batch, partition: self.shared.units[number]!.key.partition, now: self.now)
+            self.states[.aside]!.admit(
+                batch, partition: self.shared.units[number]!.key.partition, settled: self.shared.units[number]!.ahead, now: self.now)
         }
         self.drainEffects()
     }

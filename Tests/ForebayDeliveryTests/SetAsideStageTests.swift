@@ -45,7 +45,7 @@ struct SetAsideStageTests {
         let shown = try #require(fixture.setAside.shown(limit: 10).first)
         #expect(fixture.setAside.unitCount == 1 && fixture.setAside.events == 300)
         #expect(shown.key == SetAsideKey("bad") && shown.code == "\(code)" && shown.events == 300 && shown.advice?.isEmpty == false)
-        let aside = #"forebay_set_aside_events_total{code="\#(code)",route="test",stage="forward",topic="bad"} 300\#n"#
+        let aside = #"forebay_set_aside_events_total{code="\#(code)",route="test",stage="forward",topic="bad",way="direct"} 300\#n"#
         #expect(fixture.registry.render().contains(aside))
 
         cluster.failTopic("bad", with: .none)

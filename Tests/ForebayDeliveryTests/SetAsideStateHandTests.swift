@@ -130,6 +130,75 @@ struct SetAsideStateHandTests {
         #expect(Tests.drain(&state, at: 90_000) && state.toRead == [newer])
     }
 
+    @Test("what comes after it was asked for is not meant; what the drain takes out of it, before it lets go, is")
+    func asked() {
+        var (state, whole) = Tests.state(count: 5)
+        let meant = SetAsideState.Meant(topic: "t")
+        #expect(Tests.drain(&state, at: 1000))
+        let asked = state.take(meant)
+        #expect(state.recalled == ["t"] && state.taken(meant, asked) == nil)
+        _ = state.depart([Tests.departure(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
+        state.stored(whole, count: 2, end: 7, from: .direct, now: 0)
+        let news = state.depart([Tests.departure(SetAsideKey("t", 1)), Tests.departure(SetAsideKey("t", 2))], from: .direct, now: 0)
+        for number in news { state.stored(number, count: 1, from: .direct, now: 0) }
+        let apart = state.depart([Tests.departure(SetAsideKey("t", 0)), Tests.departure(SetAsideKey("t", 2))], from: .aside, now: 0)
+        let pass = state.units[whole]!.pass
+        state.handedOver(.init(number: whole, pass: pass, settled: [3], leaving: [(7, 0), (8, 1)]))
+        state.recalled("t", withheld: [])
+        #expect(state.taken(meant, asked) == nil, "some of it is on its way")
+        for (number, token) in zip(apart, [7, 8] as [UInt64]) {
+            state.stored(number, count: 1, end: number == news[1] ? 2 : 1, from: .aside, now: 0)
+            state.arrived(token, isSettled: true)
+        }
+        let taken = state.taken(meant, asked) ?? []
+        #expect(taken.map(\.unit) == [apart[0], news[1], whole] && taken.map(\.end) == [1, 2, 5])
+        #expect(state.units[whole]?.settled == 2 && state.units[whole]?.ahead == [3])
+    }
+
+    @Test("what was on its way and finds no room stands in its unit still; what is settled ahead is read over once, and then forgotten")
+    func onItsWay() {
+        var (state, unit) = Tests.state(count: 6)
+        #expect(Tests.drain(&state, at: 1000))
+        state.handedOver(.init(number: unit, pass: state.units[unit]!.pass, settled: [4, 1], leaving: [(7, 0), (9, 3)]))
+        state.failed(SetAsideKey("t"), Tests.failure, byDelivery: true, now: 2000)
+        #expect(state.due(now: 90_000).isEmpty)
+        state.arrived(7, isSettled: false)
+        #expect(state.due(now: 90_000).isEmpty)
+        state.arrived(9, isSettled: true)
+        state.arrived(9, isSettled: true)
+        #expect(Tests.drain(&state, at: 90_000))
+        #expect(state.units[unit]?.settled == 0 && state.units[unit]?.ahead == [1, 3, 4])
+        state.handedOver(.init(number: unit, pass: 0, settled: [0, 2, 5], leaving: [(1, 1)]))
+        #expect(state.units[unit]?.ahead == [1, 3, 4], "of an earlier try nothing counts")
+        let pass = state.units[unit]!.pass
+        state.hasRead(unit, pass: pass, through: 6, acceptedAt: 7)
+        state.settle(unit, pass: pass, through: 1)
+        #expect(state.units[unit]?.settled == 2)
+        state.settle(unit, pass: pass, through: 3)
+        #expect(state.units[unit]?.settled == 5 && state.units[unit]?.ahead == [])
+        state.end(.aside, now: 0)
+        #expect(state.held.isEmpty && state.units[unit]?.leaving == 0)
+    }
+
+    @Test("a turn is over when its last unit goes, however that goes: what waits for it begins")
+    func turnIsOver() {
+        for way in [DeliveryWay.hand, .aside] {
+            var state = SetAsideState(configuration: DeliverySettings())
+            var departure = Tests.departure(SetAsideKey("t"), count: 3)
+            departure.code = SetAside.replayed
+            // Two bring at once: the one to a new unit, the other opens a turn behind it.
+            let unit = state.depart([departure], from: way, now: 0)[0]
+            let turn = state.openTurn(of: "t")
+            #expect(state.hasUnits(of: "t", turn: turn) && state.left.isEmpty)
+            if way == .hand {
+                state.notBrought(unit, count: 3, bytes: 30)
+            } else {
+                _ = state.letGo([unit: 30])
+            }
+            #expect(state.left == [SetAsideTurn(topic: "t", place: turn)])
+        }
+    }
+
     @Test("what could not be brought leaves nothing behind: a new unit is gone, one that was there is as it was")
     func notBrought() {
         for isKnown in [false, true] {

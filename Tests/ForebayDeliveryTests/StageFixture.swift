@@ -71,13 +71,15 @@ final class StageFixture: Sendable {
             route: route, log: self.log, properties: known, configuration: configuration, surroundings: .real)
         let producers = FlakyProducers(loop: self.loop, isBroken: refusesProducers)
         self.stage = DeliveryEngine(
-            .direct, route: route, source: self.source, producers: producers, properties: known, deadLetters: self.deadLetters,
+            .direct, of: DeliveryName(.forward, of: route), source: self.source, producers: producers, properties: known,
+            deadLetters: self.deadLetters,
             setAside: self.setAside, waiters: self.waiters, budget: budget, settings: configuration, loop: self.loop,
             metrics: self.registry, surroundings: .real)
         self.drainSource = SetAsideSource(
             self.setAside, executor: self.threads.side.executor(), readAheadBytes: 1 << 20, surroundings: .real)
         self.aside = DeliveryEngine(
-            .aside, route: route, source: self.drainSource, producers: producers, properties: known, deadLetters: self.deadLetters,
+            .aside, of: DeliveryName(.forward, of: route), source: self.drainSource, producers: producers, properties: known,
+            deadLetters: self.deadLetters,
             setAside: self.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget, settings: configuration, loop: self.loop,
             metrics: self.registry, surroundings: .real)
     }

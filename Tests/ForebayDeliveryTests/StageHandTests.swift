@@ -143,7 +143,8 @@ struct StageHandTests {
             #expect(world.setAside.found(.init(topic: "bad"), movingTo: "t").map(\.events) == [90])
             let (mover, executor) = (world.setAside, ThreadlessExecutor(world))
             async let moved = mover.move(.init(topic: "bad"), to: "t", executor: executor.executor)
-            // Newer ones, while it goes on.
+            try await world.until("it goes on") { world.setAside.state.withLock { $0.waits["t"] != nil } }
+            // Newer ones, meanwhile.
             var end: UInt64 = 0
             for number in 2..<6 {
                 end = give("t", number..<number + 1)

@@ -37,7 +37,7 @@ struct StageRoomTests {
     func endToEnd() throws {
         try StageWorld.run { world in
             func counts() -> [String?] {
-                ["forward", "setaside"].map { world.metric("forebay_delivery_end_to_end_seconds_count", "stage=\"\($0)\"") }
+                ["direct", "aside"].map { world.metric("forebay_delivery_end_to_end_seconds_count", "way=\"\($0)\"") }
             }
             world.cluster.topics = ["t": 1, "dead": 1, "good": 1]
             world.cluster.refusal = { $0.topic == "t" ? .topicAuthorizationFailed : $0.topic == "dead" ? .invalidRecord : .none }
@@ -50,7 +50,7 @@ struct StageRoomTests {
             try await world.until("all is delivered") { world.setAside.isEmpty }
             await world.pass(100)
             #expect(counts() == ["2", "3"])
-            let sum = Double(world.metric("forebay_delivery_end_to_end_seconds_sum", "setaside") ?? "") ?? 0
+            let sum = Double(world.metric("forebay_delivery_end_to_end_seconds_sum", "way=\"aside\"") ?? "") ?? 0
             #expect(sum > 60, "each of the three waited for more than 20 s")
         }
     }

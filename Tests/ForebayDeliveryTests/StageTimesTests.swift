@@ -43,7 +43,8 @@ struct StageTimesTests {
             #expect(world.metric("forebay_delivery_end_to_end_seconds_count") == "3")
             #expect((2.0...2.9).contains(Double(world.metric("forebay_delivery_end_to_end_seconds_sum") ?? "").map { $0 / 3 } ?? 0))
             #expect(world.metric("forebay_delivery_in_flight_events", "stage=\"forward\"") == "0")
-            #expect(world.metric("forebay_target_up", "stage=\"forward\"") == "1" && world.metric("forebay_target_up", "setaside") == nil)
+            #expect(
+                world.metric("forebay_target_up", "stage=\"forward\"") == "1" && world.metric("forebay_target_up", "way=\"aside\"") == nil)
             #expect(world.metric("forebay_redelivered_events_total", "stage=\"forward\"") == "0")
         }
     }

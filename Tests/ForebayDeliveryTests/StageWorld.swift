@@ -100,7 +100,8 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
             self.setAside, executor: self.threads.side.executor(), readAheadBytes: 1 << 20, surroundings: surroundings)
         func stage(_ way: DeliveryWay, _ source: any EventSource, _ waiters: DeliveryWaiters, _ world: StageWorld.Parts) -> DeliveryEngine {
             DeliveryEngine(
-                way, route: world.route, source: source, producers: world.cluster, properties: properties, deadLetters: world.letters,
+                way, of: DeliveryName(.forward, of: world.route), source: source, producers: world.cluster, properties: properties,
+                deadLetters: world.letters,
                 setAside: world.setAside, waiters: waiters, budget: setting.budget, settings: setting.configuration, loop: world.loop,
                 metrics: world.registry, surroundings: surroundings)
         }
@@ -257,9 +258,10 @@ final class StageWorld: @unchecked Sendable {  // Safe because: one thread at a 
     func told(_ message: String) -> [LogRecord] { self.log.records.filter { $0.message == message && $0["route"] == self.route } }
 
     /// The value of a series: its name, and a part of its labels.
+    /// Of the direct way, unless the labels say otherwise.
     func metric(_ name: String, _ labels: String = "") -> String? {
-        self.registry.render().split(separator: "\n").first { $0.hasPrefix(name + "{") && $0.contains(labels) }?.split(separator: " ").last
-            .map(String.init)
+        let lines = self.registry.render().split(separator: "\n").filter { $0.hasPrefix(name + "{") && $0.contains(labels) }
+        return (lines.first { !$0.contains("way=\"aside\"") } ?? lines.first)?.split(separator: " ").last.map(String.init)
     }
 }
 

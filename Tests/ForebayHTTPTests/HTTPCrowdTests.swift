@@ -80,10 +80,10 @@ struct HTTPCrowdTests {
         arguments: [["-H"], ["-B"], ["-X"]])
     func slowAttacks(mode: [String]) async throws {
         let server = try await TestServer {
-            $0.times.header = 2_000
-            $0.times.bodyGrace = 1_000
-            $0.times.request = 4_000
-            $0.times.writeStall = 2_000
+            $0.times.header = 1_000
+            $0.times.bodyGrace = 500
+            $0.times.request = 2_000
+            $0.times.writeStall = 1_000
         }
         let attack = Process()
         attack.executableURL = URL(fileURLWithPath: slowhttptest!)

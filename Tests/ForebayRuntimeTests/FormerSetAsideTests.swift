@@ -1,7 +1,6 @@
 import ConfigurationWorld
 import ForebayConfig
 import ForebayCore
-import ForebayHTTP
 import ForebayKafka
 import ForebaySpool
 import ForebayTestKit
@@ -42,18 +41,17 @@ struct FormerSetAsideTests {
         return cluster
     }
 
-    private func post(_ node: Node, _ topic: String, _ values: [String]) throws {
-        var client = HTTPClient(try HTTPAddress(url: "http://\(node.ingestAddress)"))
+    private func post(_ node: Node, _ topic: String, _ values: [String]) async throws {
         for value in values {
-            let answer = try client.send(
-                HTTPClientRequest(method: "POST", target: "/v1/topics/\(topic)", headers: [("Forebay-Key", "k")], body: Array(value.utf8)))
+            let answer = try await NodeFixture.ask(
+                node.ingestAddress, "/v1/topics/\(topic)", body: value, headers: [("Forebay-Key", "k")])
             #expect(answer.status == 202)
         }
     }
 
     /// Posts, and waits until all of it is set aside: so much in all.
     private func setAside(_ node: Node, _ topic: String, _ values: [String], inAll count: UInt64) async throws {
-        try self.post(node, topic, values)
+        try await self.post(node, topic, values)
         #expect(await eventually(within: .seconds(30)) { Self.aside(node) == count && node.lag == count }, "\(topic)")
     }
 
@@ -63,18 +61,26 @@ struct FormerSetAsideTests {
     }
 
     /// The routes of `GET /admin/v1/status`.
-    private func status(_ node: Node) throws -> [[String: Any]] {
-        var client = HTTPClient(try HTTPAddress(url: "http://\(node.adminAddress)"))
-        let answer = try client.send(HTTPClientRequest(target: "/admin/v1/status"))
-        return (try JSONSerialization.jsonObject(with: Data(answer.body)) as? [String: Any])?["routes"] as? [[String: Any]] ?? []
+    private func status(_ node: Node) async throws -> sending [[String: Any]] {
+        try await NodeFixture.status(of: node)["routes"] as? [[String: Any]] ?? []
     }
 
-    private func setAsideEvents(_ node: Node) -> [Int?] {
-        (try? self.status(node))?.map { $0["set_aside_events"] as? Int } ?? []
+    private func setAsideEvents(_ node: Node) async -> [Int?] {
+        (try? await self.status(node))?.map { $0["set_aside_events"] as? Int } ?? []
     }
 
     private func arrived(_ topic: String, _ cluster: KafkaMockCluster) async throws -> [String] {
         try await KafkaConsumer(bootstrap: cluster.bootstrap).read(topic).compactMap(\.value)
+    }
+
+    /// Each in a folder of its own: most of their time goes to waiting for when Kafka is asked again.
+    private static func sideBySide<Case: Sendable>(
+        _ cases: [Case], _ body: @escaping @Sendable (FormerSetAsideTests, Case) async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for one in cases { group.addTask { try await body(FormerSetAsideTests(), one) } }
+            try await group.waitForAll()
+        }
     }
 
     private func cleanUp() { try? FileManager.default.removeItem(atPath: self.folder) }  // A courtesy.
@@ -87,10 +93,12 @@ struct FormerSetAsideTests {
 
     // MARK: One of several
 
-    @Test(
-        "three routes with events set aside become one, named in any order, with newer events before and behind the restart",
-        arguments: ["a, b, c", "c, a, b", "b, c, a"])
-    func merged(_ names: String) async throws {
+    @Test("three routes with events set aside become one, named in any order, with newer events before and behind the restart")
+    func merged() async throws {
+        try await Self.sideBySide(["a, b, c", "c, a, b", "b, c, a"]) { try await $0.merged($1) }
+    }
+
+    private func merged(_ names: String) async throws {
         defer { self.cleanUp() }
         let cluster = try self.cluster(["ta", "tb", "tc"])
         let one = "  m: { topics: [ta, tb, tc], forward: { to: main }, formerly: [\(names)] }"
@@ -106,26 +114,26 @@ struct FormerSetAsideTests {
             for (place, topic) in ["tb", "ta", "tc"].enumerated() {
                 try await self.setAside(node, topic, ["new\(round)"], inAll: UInt64(6 + 3 * round + place + 1))
             }
-            let status = try self.status(node)
+            let status = try await self.status(node)
             #expect(status.map { $0["route"] as? String } == ["m"], "nothing is left of removed routes")
             // What is told follows what is stored.
-            #expect(await eventually(within: .seconds(30)) { self.setAsideEvents(node) == [9 + 3 * round] })
+            #expect(await eventually(within: .seconds(30)) { await self.setAsideEvents(node) == [9 + 3 * round] })
             await node.stop()
         }
         node = try await self.start(one, cluster)
         for topic in ["ta", "tb", "tc"] { cluster.failTopic(topic, with: .none) }
-        for topic in ["tc", "tb", "ta"] { try self.post(node, topic, ["last"]) }
+        for topic in ["tc", "tb", "ta"] { try await self.post(node, topic, ["last"]) }
         #expect(await eventually(within: .seconds(30)) { node.lag == 0 })
         await node.stop()
         for (topic, old) in [("ta", 2), ("tb", 3), ("tc", 1)] {
             let expected = (0..<old).map { "old\($0)" } + ["new0", "new1", "last"]
-            #expect(try await self.arrived(topic, cluster) == expected, "\(topic)")
+            #expect(try await self.arrived(topic, cluster) == expected, "\(names): \(topic)")
         }
 
         // The next start finds the others empty, and their folders go.
         node = try await self.start(one, cluster)
         #expect(node.storage.formerSetAside.isEmpty)
-        try self.post(node, "tb", ["direct"])
+        try await self.post(node, "tb", ["direct"])
         #expect(await eventually(within: .seconds(30)) { node.lag == 0 })
         await node.stop()
         #expect(try FileManager.default.contentsOfDirectory(atPath: self.folder + "/setaside") == ["m"])
@@ -141,18 +149,20 @@ struct FormerSetAsideTests {
         try await self.setAside(node, "tb", ["old"], inAll: 2)
         await node.stop()
         node = try await self.start("  m: { topics: [ta, tb], forward: { to: main }, formerly: [a, b] }", cluster)
-        var admin = HTTPClient(try HTTPAddress(url: "http://\(node.adminAddress)"))
-        let answer = try admin.send(HTTPClientRequest(method: "DELETE", target: "/admin/v1/routes/b"))
-        #expect(answer.status == 409 && String(decoding: answer.body, as: UTF8.self).contains("'m'"))
-        let units = try admin.send(HTTPClientRequest(target: "/admin/v1/setaside?route=m"))
-        #expect(String(decoding: units.body, as: UTF8.self).contains("\"tb\""))
+        let answer = try await NodeFixture.ask(node.adminAddress, "/admin/v1/routes/b", method: "DELETE")
+        #expect(answer.status == 409 && answer.text.contains("'m'"))
+        #expect(try await NodeFixture.ask(node.adminAddress, "/admin/v1/setaside?route=m").text.contains("\"tb\""))
         await node.stop()
     }
 
     // MARK: Two again
 
-    @Test("a former name that is a route again waits behind what its successor has set aside of its topics", arguments: [false, true])
-    func backBeside(isStillNamed: Bool) async throws {
+    @Test("a former name that is a route again waits behind what its successor has set aside of its topics")
+    func backBeside() async throws {
+        try await Self.sideBySide([false, true]) { try await $0.backBeside(isStillNamed: $1) }
+    }
+
+    private func backBeside(isStillNamed: Bool) async throws {
         defer { self.cleanUp() }
         let cluster = try self.cluster(["ta", "tb", "tc"])
         var node = try await self.start(Self.three, cluster)
@@ -170,7 +180,7 @@ struct FormerSetAsideTests {
                 + "  c: { topics: [tc], forward: { to: main } }", cluster)
         try await self.setAside(node, "tb", ["new0"], inAll: 5)
         for topic in ["ta", "tb", "tc"] { cluster.failTopic(topic, with: .none) }
-        for topic in ["tb", "tc", "ta"] { try self.post(node, topic, ["new1"]) }
+        for topic in ["tb", "tc", "ta"] { try await self.post(node, topic, ["new1"]) }
         #expect(await eventually(within: .seconds(30)) { node.lag == 0 })
         await node.stop()
         #expect(try await self.arrived("tb", cluster) == ["old0", "old1", "old2", "new0", "new1"])
@@ -189,7 +199,7 @@ struct FormerSetAsideTests {
         node = try await self.start("  a: { topics: [other], forward: { to: main } }\n  z: { topics: [t], forward: { to: main } }", cluster)
         try await self.setAside(node, "t", ["new0"], inAll: 3)
         cluster.failTopic("t", with: .none)
-        try self.post(node, "t", ["new1"])
+        try await self.post(node, "t", ["new1"])
         #expect(await eventually(within: .seconds(30)) { node.lag == 0 })
         await node.stop()
         #expect(try await self.arrived("t", cluster) == ["old0", "old1", "new0", "new1"])

@@ -102,7 +102,7 @@ struct LinksInDataFolderTests {
         }
         _ = try? await storage.spool.cursor("forward/late", route: RouteID(name: "late"))
         storage.spool.report(MissingRange(sequences: 0..<1, segment: 1, position: 0, reason: "planted", events: 1))
-        _ = try? await storage.deadLetters["default"]?.append([
+        _ = try? await storage.deadLetters[DeliveryName(.forward, of: "default")]?.append([
             DeadLetter(
                 topic: "t", code: "C", reason: "r", eventID: "i", offset: Offset(lane: .spool(storage.spool.id), number: 0),
                 record: NodeFixture.batch("t", ["v"]).withUnsafeBytes { Array($0) })

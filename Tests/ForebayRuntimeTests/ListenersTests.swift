@@ -42,7 +42,7 @@ struct ListenersTests {
             node: { data_dir: "\(folder.path)" }
             listeners: { ingest: { address: "127.0.0.1:0" }, admin: { address: "127.0.0.1:0" } }
             buffer: { spool: { max_size: 64MiB, segment: 1MiB } }
-            limits: { request_timeout: 3s }
+            limits: { request_timeout: 2s }
             shutdown: { timeout: 1s }
 
             """, set: ["clusters.main.properties.bootstrap.servers=127.0.0.1:1"]
@@ -172,28 +172,35 @@ struct ListenersTests {
         }
     }
 
-    @Test(
-        "a folder in the data folder is moved, or another one has its place: unready with the reason, and ready when it is back",
-        arguments: ["spool", "spool/segments", "spool/cursors", "setaside", "deadletters"])
-    func folderAway(name: String) async throws {
-        try await NodeFixture.run { node, folder in
-            let (path, aside) = (folder.appendingPathComponent(name), folder.appendingPathComponent("moved"))
-            func isTold(_ text: String) async -> Bool {
-                await eventually {
-                    (try? await NodeFixture.ask(node.adminAddress, "/readyz"))?.text.contains("\(path.path) \(text)") == true
-                }
+    @Test("a folder in the data folder is moved, or another one has its place: unready with the reason, and ready when it is back")
+    func folderAway() async throws {
+        // Side by side: each node looks once a second.
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for name in ["spool", "spool/segments", "spool/cursors", "setaside", "deadletters"] {
+                group.addTask { try await NodeFixture.run { node, folder in try await self.folderAway(name, node, folder) } }
             }
-            try FileManager.default.moveItem(at: path, to: aside)
-            #expect(await isTold("is gone"))
-            try FileManager.default.createDirectory(at: path, withIntermediateDirectories: false)
-            #expect(await isTold("is not the folder that this node opened"))
-            #expect(try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 503)
-            #expect(try FileManager.default.contentsOfDirectory(atPath: path.path).isEmpty)
-            try FileManager.default.removeItem(at: path)
-            try FileManager.default.moveItem(at: aside, to: path)
-            #expect(await eventually { (try? await NodeFixture.ask(node.adminAddress, "/readyz"))?.status == 200 })
-            #expect(await eventually { (try? await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x"))?.status == 202 })
+            try await group.waitForAll()
         }
+    }
+
+    private func folderAway(_ name: String, _ node: Node, _ folder: URL) async throws {
+        let (path, aside) = (folder.appendingPathComponent(name), folder.appendingPathComponent("moved"))
+        func isTold(_ text: String) async -> Bool {
+            await eventually {
+                (try? await NodeFixture.ask(node.adminAddress, "/readyz"))?.text.contains("\(path.path) \(text)") == true
+            }
+        }
+        try FileManager.default.moveItem(at: path, to: aside)
+        #expect(await isTold("is gone"), "\(name)")
+        try FileManager.default.createDirectory(at: path, withIntermediateDirectories: false)
+        #expect(await isTold("is not the folder that this node opened"), "\(name)")
+        #expect(try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x").status == 503, "\(name)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: path.path).isEmpty, "\(name)")
+        try FileManager.default.removeItem(at: path)
+        try FileManager.default.moveItem(at: aside, to: path)
+        #expect(await eventually { (try? await NodeFixture.ask(node.adminAddress, "/readyz"))?.status == 200 }, "\(name)")
+        let isTaken = await eventually { (try? await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: "x"))?.status == 202 }
+        #expect(isTaken, "\(name)")
     }
 
     @Test("a buffer that refuses makes the node unready with the reason, until it stores again or the next may try")

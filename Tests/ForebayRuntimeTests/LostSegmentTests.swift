@@ -72,7 +72,7 @@ struct LostSegmentTests {
         for number in 0..<4 {
             for topic in ["a", "b"] { try self.post(node, topic, "new\(number)-", partition: 1, waits: true) }
         }
-        let cursor = try #require(node.storage.spool.allCursors.first { $0.route == "a" })
+        let cursor = try #require(node.storage.spool.allCursors.first { $0.delivery.route == "a" })
         let copy = self.folder + "-killed"
         defer { try? FileManager.default.removeItem(atPath: copy) }
         try FileManager.default.copyItem(atPath: self.folder, toPath: copy)

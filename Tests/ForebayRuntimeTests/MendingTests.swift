@@ -53,7 +53,7 @@ struct MendingTests {
 
     private func isDrained(_ node: Node) async -> Bool {
         // Whoever can't be asked is asked again.
-        (try? await NodeFixture.metric("forebay_set_aside_events{route=\"a\"}", of: node)) == 0
+        (try? await NodeFixture.metric("forebay_set_aside_events{route=\"a\",stage=\"forward\"}", of: node)) == 0
     }
 
     private func counts(_ node: Node) async throws -> [String: Int] {
@@ -79,10 +79,10 @@ struct MendingTests {
             let replayed = try await self.ask(node, "POST", "deadletters/replay", "topic=a")
             #expect(replayed.status == 200 && replayed.text.contains(#""replayed":2,"#), "\(replayed)")
             #expect(try await self.counts(node) == ["a": 0, "c": 0, "old": 2])
-            #expect(try await NodeFixture.metric("forebay_dead_letters_replayed_total{route=\"a\"}", of: node) == 2)
-            #expect(try await NodeFixture.metric("forebay_dead_letters_removed_total{route=\"a\"}", of: node) == 3)
-            #expect(try await NodeFixture.metric("forebay_dead_letters_removed_total{route=\"old\"}", of: node) == 1)
-            #expect(try await NodeFixture.metric("forebay_set_aside_events{route=\"a\"}", of: node) == 6)
+            #expect(try await NodeFixture.metric("forebay_dead_letters_replayed_total{route=\"a\",stage=\"forward\"}", of: node) == 2)
+            #expect(try await NodeFixture.metric("forebay_dead_letters_removed_total{route=\"a\",stage=\"forward\"}", of: node) == 3)
+            #expect(try await NodeFixture.metric("forebay_dead_letters_removed_total{route=\"old\",stage=\"forward\"}", of: node) == 1)
+            #expect(try await NodeFixture.metric("forebay_set_aside_events{route=\"a\",stage=\"forward\"}", of: node) == 6)
             let status = try await NodeFixture.status(of: node)
             #expect((status["routes"] as? [[String: Any]])?.first { $0["route"] as? String == "a" }?["dead_letters"] as? Int == 0)
             await node.stop()
@@ -97,7 +97,7 @@ struct MendingTests {
         #expect(counts == ["a": 0, "old": 2])
         let replayed = try await self.ask(node, "POST", "deadletters/replay", "all=true").text
         #expect(replayed.contains(#""replayed":2,"#))
-        let aside = try await NodeFixture.metric("forebay_set_aside_events{route=\"old\"}", of: node)
+        let aside = try await NodeFixture.metric("forebay_set_aside_events{route=\"old\",stage=\"forward\"}", of: node)
         #expect(aside == 4)
         await node.stop()
     }
@@ -119,9 +119,9 @@ struct MendingTests {
             let old = try await self.ask(node, "POST", "setaside/move", "unit=aside-old&to=elsewhere")
             #expect(old.text.contains(#""moved":2,"#), "\(old)")
             let removed = try await self.ask(node, "DELETE", "setaside", "unit=elsewhere")
-            #expect(removed.text.contains(#"{"route":"old","unit":"elsewhere","code":"MOVED","events":2}"#), "\(removed)")
-            #expect(try await NodeFixture.metric("forebay_set_aside_moved_events_total{route=\"a\"}", of: node) == 4)
-            #expect(try await NodeFixture.metric("forebay_set_aside_removed_events_total{route=\"old\"}", of: node) == 2)
+            #expect(removed.text.contains(#"{"delivery":"old","unit":"elsewhere","code":"MOVED","events":2}"#), "\(removed)")
+            #expect(try await NodeFixture.metric("forebay_set_aside_moved_events_total{route=\"a\",stage=\"forward\"}", of: node) == 4)
+            #expect(try await NodeFixture.metric("forebay_set_aside_removed_events_total{route=\"old\",stage=\"forward\"}", of: node) == 2)
             #expect(try await self.ask(node, "DELETE", "setaside", "unit=aside-old").status == 404)
         }
     }

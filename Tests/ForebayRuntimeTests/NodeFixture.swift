@@ -69,18 +69,22 @@ enum NodeFixture {
     static func leave(_ route: String, in configuration: ForebayConfiguration, aside: Int, dead: Int) async throws {
         let storage = try NodeStorage.open(configuration, metrics: MetricsRegistry())
         let unit = SetAsideLog.Unit(
-            number: storage.setAside[route]!.nextNumber, topic: "aside-\(route)", partition: nil, partitionCount: 1,
+            number: storage.setAside[DeliveryName(.forward, of: route)]!.nextNumber, topic: "aside-\(route)", partition: nil,
+            partitionCount: 1,
             code: "UNKNOWN_TOPIC_OR_PART",
             reason: "no such topic", since: 1_700_000_000_000, oldestAcceptedAt: 1_700_000_000_000)
         let events = (0..<aside).map { "aside-\(route)-\($0)" }
-        if aside > 0 { try await storage.setAside[route]!.append(new: [unit], [(unit.number, Self.batch("aside-\(route)", events))]) }
+        if aside > 0 {
+            try await storage.setAside[DeliveryName(.forward, of: route)]!.append(
+                new: [unit], [(unit.number, Self.batch("aside-\(route)", events))])
+        }
         let letters = (0..<dead).map {
             DeadLetter(
                 topic: route, code: "MSG_SIZE_TOO_LARGE", reason: "too large", eventID: "\(route)-\($0)",
                 offset: Offset(lane: .spool(storage.spool.id), number: 0),
                 record: Self.batch(route, ["dead-\(route)-\($0)"]).withUnsafeBytes { Array($0) })
         }
-        if dead > 0 { _ = try await storage.deadLetters[route]!.append(letters) }
+        if dead > 0 { _ = try await storage.deadLetters[DeliveryName(.forward, of: route)]!.append(letters) }
         await storage.close()
     }
 

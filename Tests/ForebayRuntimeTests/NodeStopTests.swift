@@ -51,7 +51,7 @@ struct NodeStopTests {
             let answer = try await NodeFixture.ask(node.ingestAddress, "/v1/events", body: "[\(events)]", headers: headers)
             #expect(answer.status == 202, "\(answer.text)")
             // The cluster has none of them: each is asked for, and set aside.
-            let aside = #"forebay_set_aside_units{route="default"}"#
+            let aside = #"forebay_set_aside_units{route="default",stage="forward"}"#
             let isUnderWay = await eventually { isAway ? node.lag == 20_000 : (try? await NodeFixture.metric(aside, of: node)) ?? 0 > 100 }
             #expect(isUnderWay)
             for _ in 0..<5 {

@@ -46,7 +46,7 @@ struct QuietNodeTests {
             #expect(told["code"] as? String == "_TRANSPORT" && (told["reason"] as? String)?.contains("127.0.0.1:1") == true, "\(told)")
             #expect((told["advice"] as? String)?.contains("check that Kafka runs") == true && (told["since"] as? String ?? "") > "2026")
             #expect(try await NodeFixture.metric(#"forebay_target_up{route="default",stage="forward"}"#, of: node) == 0)
-            let lag = #"forebay_delivery_lag_events{route="default",stage="forward"}"#
+            let lag = #"forebay_delivery_lag_events{route="default",stage="forward",way="direct"}"#
             #expect(try await NodeFixture.metric(lag, of: node) == Double(waiting))
             #expect(try await NodeFixture.ask(node.adminAddress, "/readyz").status == 200)
         }

@@ -88,8 +88,8 @@ struct RemovedRoutesTests {
             }
             #expect(
                 try await node.text("/metrics").split(separator: "\n").contains(
-                    #"forebay_delivery_lag_events{route="b",stage="forward"} 7"#))
-            #expect(try await node.text("/metrics").contains(#"forebay_dead_letters{route="b"} 2"#))
+                    #"forebay_delivery_lag_events{route="b",stage="forward",way="direct"} 7"#))
+            #expect(try await node.text("/metrics").contains(#"forebay_dead_letters{route="b",stage="forward"} 2"#))
             #expect(try await node.text("/admin/v1/deadletters?route=b").contains("dead-b-1"))
             let aside = try await node.text("/admin/v1/setaside?route=b")
             #expect(aside.contains(#""unit":"aside-b""#) && aside.contains("forebay routes forget b"))
@@ -130,10 +130,10 @@ struct RemovedRoutesTests {
         try await self.leave("b", aside: 3, dead: 2)
         let storage = try NodeStorage.open(try self.configuration(["a"]), metrics: MetricsRegistry())
         if place == 0 {
-            let cursor = try #require(storage.spool.allCursors.first { $0.route == "b" })
+            let cursor = try #require(storage.spool.allCursors.first { $0.delivery.route == "b" })
             cursor.move(to: storage.spool.durableEnd, settled: 3)
         } else {
-            try await storage.spool.giveUp(try #require(storage.spool.allCursors.first { $0.route == "b" }))
+            try await storage.spool.giveUp(try #require(storage.spool.allCursors.first { $0.delivery.route == "b" }))
         }
         await storage.close()
         if place == 2 {

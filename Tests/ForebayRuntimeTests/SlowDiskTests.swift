@@ -1,5 +1,6 @@
 import ConfigurationWorld
 import ForebayConfig
+import ForebayCore
 import ForebayKafka
 import ForebaySpool
 import ForebayTestKit
@@ -42,7 +43,7 @@ struct SlowDiskTests {
         }
         let disk = FaultDisk()
         try await NodeFixture.run(configured: configuration, disk: disk) { node in
-            func place(_ route: String) -> UInt64? { node.storage.spool.allCursors.first { $0.route == route }?.sequence }
+            func place(_ route: String) -> UInt64? { node.storage.spool.allCursors.first { $0.delivery.route == route }?.sequence }
             // The one that is idle has passed what is not its own; the other has as much in memory as it may, and waits.
             #expect(await eventually { place("b") == 30 })
             #expect(try await NodeFixture.ask(node.ingestAddress, "/v1/topics/b?ack=kafka", body: "before").status == 200)
@@ -61,7 +62,8 @@ struct SlowDiskTests {
                     node.ingestAddress, "/v1/topics/b?ack=kafka", body: "\(number)", headers: [("Prefer", "wait=5")])
                 #expect(answer.status == 200, "\(answer)")
                 #expect(try await NodeFixture.ask(node.adminAddress, "/livez").status == 200)
-                #expect(try await NodeFixture.metric(#"forebay_delivery_lag_events{route="b",stage="forward"}"#, of: node) == 0)
+                let lag = #"forebay_delivery_lag_events{route="b",stage="forward",way="direct"}"#
+                #expect(try await NodeFixture.metric(lag, of: node) == 0)
             }
             #expect(place("a") ?? .max < 30 && hangs.count == 1)
             goesOn.signal()

@@ -164,7 +164,8 @@ struct DeadLettersTests {
         // A start knows its files; what is appended then goes into another one.
         let again = try self.open()
         let before = again.byteCount
-        #expect(try before == sizes().reduce(0, +))
+        let lists = RemovedLettersFile.files.count * 40  // Nothing stands in them.
+        #expect(try before == sizes().reduce(0, +) + lists)
         #expect(try await again.append([self.letter(3), self.letter(4)]) == [3, 4])
         #expect(again.byteCount > before && again.count == 5)
         await again.close()

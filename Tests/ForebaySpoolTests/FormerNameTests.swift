@@ -189,7 +189,7 @@ struct FormerNameTests {
         let lags = [cursors[1], cursors[2]].map(spool.lag)
         await spool.close()
         let waiting = try SpoolInspection(directory: fixture.directory).waiting()
-        #expect(waiting.map(\.route) == ["b", "c"] && waiting.map(\.stage) == ["forward", "forward"] && waiting.map(\.events) == lags)
+        #expect(waiting.map(\.delivery.cursor) == ["forward/b", "forward/c"] && waiting.map(\.events) == lags)
     }
 }
 

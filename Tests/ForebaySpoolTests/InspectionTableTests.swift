@@ -60,8 +60,7 @@ struct InspectionTableTests {
         #expect(verdict.bytes == inspection.segments.reduce(0) { $0 + $1.bytes })
         let waiting = try inspection.waiting()
         #expect(
-            waiting.map(\.name) == ["forward/a", "mirror/b"] && waiting.map(\.route) == ["a", "b"]
-                && waiting.map(\.stage) == ["forward", "mirror"])
+            waiting.map(\.name) == ["forward/a", "mirror/b"] && waiting.map(\.delivery.description) == ["a", "b/mirror"])
         #expect(waiting.map(\.sequence) == [5, 0] && waiting.map(\.events) == [3, 6])
         #expect(waiting[1].held.bytes == verdict.bytes && waiting[0].held.bytes < verdict.bytes)
         // What goes when one is given up: of the first, nothing; of the second, what the first has passed.

@@ -103,6 +103,27 @@ struct LeftByRoutesTests {
         await spool.close()
     }
 
+    @Test("a mirror that has delivered all and is taken out while its route goes on is kept; with its route gone it is given up")
+    func removedMirrors() async throws {
+        let fixture = SpoolFixture(segmentSize: 64 << 10)
+        var spool = try fixture.open()
+        for route in ["a", "b"] {
+            try await spool.forward(route).move(to: 0, settled: 0)
+            _ = try await spool.cursor("mirror/\(route)", route: RouteID(name: route))
+        }
+        for route in ["a", "b"] { try await spool.append(route, ["0"]) }
+        for cursor in spool.allCursors { cursor.move(to: 2, settled: 1) }
+        for start in 1...2 {
+            await spool.close()
+            spool = try fixture.open()
+            let held = try await spool.removedCursors({ $0.name == "forward/a" }, goesOn: { $0.route == "a" })
+            #expect(held.map(\.name) == ["mirror/a"], "start \(start)")
+            #expect(try spool.waiting(held[0]) == Array(["1"].prefix(start - 1)), "what came since is kept for it")
+            try await spool.append("a", ["\(start)"])
+        }
+        await spool.close()
+    }
+
     @Test("what waits in a route's set-aside log is counted in events")
     func setAsideEvents() async throws {
         let world = DataFolderWorld()

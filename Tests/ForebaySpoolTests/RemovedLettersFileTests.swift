@@ -24,6 +24,10 @@ struct RemovedLettersFileTests {
         return file
     }
 
+    private func write(_ file: RemovedLettersFile) throws {
+        for copy in RemovedLettersFile.files.indices { try file.write(copy: copy, SystemDisk(), to: self.directory, log: self.log) }
+    }
+
     private func path(_ copy: Int) -> URL { URL(filePath: "\(self.directory)/\(RemovedLettersFile.files[copy])") }
 
     @Test("it is read as it was written, by the same log alone; the newer copy counts")
@@ -33,16 +37,16 @@ struct RemovedLettersFileTests {
         var found = try RemovedLettersFile.read(disk, of: self.directory, log: self.log)
         #expect(found.isWhole && !found.isLost && found.file.ranges.isEmpty)
         let file = self.file([0..<1, 5..<9, 1 << 40..<1 << 41], 7)
-        try file.write(disk, to: self.directory, log: self.log)
+        try self.write(file)
         found = try RemovedLettersFile.read(disk, of: self.directory, log: self.log)
         #expect(found.isWhole && found.file == file && file.byteCount == 2 * (40 + 48))
         var generator = SystemRandomNumberGenerator()
         found = try RemovedLettersFile.read(disk, of: self.directory, log: SpoolID.random(using: &generator))
         #expect(found.isLost && found.file.ranges.isEmpty, "another log's")
         for newer in 0...1 {
-            try file.write(disk, to: self.directory, log: self.log)
+            try self.write(file)
             let older = try Data(contentsOf: self.path(0))
-            try self.file([0..<9], 8).write(disk, to: self.directory, log: self.log)
+            try self.write(self.file([0..<9], 8))
             try older.write(to: self.path(1 - newer))
             found = try RemovedLettersFile.read(disk, of: self.directory, log: self.log)
             #expect(!found.isWhole && found.file.ranges == [0..<9], "copy \(newer) is newer")
@@ -53,7 +57,7 @@ struct RemovedLettersFileTests {
     func damaged() throws {
         defer { try? FileManager.default.removeItem(atPath: self.directory) }  // A courtesy.
         let file = self.file([3..<4, 9..<30])
-        try file.write(SystemDisk(), to: self.directory, log: self.log)
+        try self.write(file)
         let whole = try Data(contentsOf: self.path(0))
         var broken = whole.indices.map { place in
             var bytes = whole

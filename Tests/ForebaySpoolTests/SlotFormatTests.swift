@@ -75,7 +75,7 @@ struct SlotFormatTests {
         let unit = SetAsideLog.Unit(
             number: 0xA1A2_A3A4_A5A6_A7A8, topic: topic, partition: partition, partitionCount: 0x0102_0304, code: code, reason: reason,
             since: -9,
-            oldestAcceptedAt: 0)
+            oldestAcceptedAt: 0, turn: 0x0506)
         let kept = (String(topic.prefix(255)), String(code.prefix(64)), String(reason.prefix(512)))
         var layout = Layout(4096)
         layout.put("FBYU", at: 512)
@@ -86,6 +86,7 @@ struct SlotFormatTests {
         layout.put(UInt64(kept.0.utf8.count), 2, at: 544)
         layout.put(UInt64(kept.1.utf8.count), 2, at: 546)
         layout.put(UInt64(kept.2.utf8.count), 2, at: 548)
+        layout.put(0x0506, 2, at: 550)
         let texts = kept.0 + kept.1 + kept.2
         layout.put(texts, at: 552)
         layout.check(520..<552 + texts.utf8.count, at: 516)

@@ -49,7 +49,7 @@ enum Pages {
     }
 
     /// The lines of a page, those of code blocks empty.
-    private static func unfenced(_ text: String) -> [Substring] {
+    static func unfenced(_ text: String) -> [Substring] {
         var isCode = false
         return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
             let isFence = line.drop { $0 == " " }.hasPrefix("```")

@@ -44,6 +44,53 @@ extension PlantedTests {
         #expect(violations.map { "\($0.line) \($0.reason)" } == ["2 Sources/ForebayCore/No.swift is not there"])
     }
 
+    @Test("names in maps that are not in the file before them")
+    func maps() {
+        let port = """
+            package final class Port {
+                enum Kind { case open, shut(since: Int) }
+                private struct Room { let left, taken: Int }
+                init?(_ a: Int) {}
+                func send(_ batch: Int) { self.shown(batch) }
+            }
+            """
+        let files = [
+            SourceFile(path: "Sources/A/Port.swift", text: port),
+            SourceFile(path: "Sources/A/Port+End.swift", text: "extension Outer.Port {\n    var isOver: Bool { self.over == .over }\n}"),
+        ]
+        let maps = Maps(files, ["Sources/A", "Package.swift", "Sources/A/Port.swift", "Sources/A/Port+End.swift"])
+        func found(_ page: String) -> [String] { maps.faults("m.md", page).map { "\($0.line) \($0.reason)" } }
+        let path = "`Sources/A/Port.swift`", end = "`Sources/A/Port+End.swift`"
+        #expect(
+            found(
+                """
+                # Of `Package.swift`, `A`, `delivery.window`, `POST /x`, `<Noun>State.swift`
+                1. \(path) `Port`, `Port.send(_:)`, `Port.init`, `Port.Kind.shut`,
+                   `Port.Room.taken`; \(end) `Port.isOver`
+                ```
+                `Elsewhere`
+                ```
+                | \(end) | `Outer.Port` |
+                """
+            ).isEmpty)
+        for (page, fault) in [
+            ("\(path) `Pot`", "1 Pot is not in Sources/A/Port.swift"),
+            ("\(path) `Port.sent`", "1 Port.sent is not in Sources/A/Port.swift"),
+            ("\(path) `Port.batch`", "1 Port.batch is not in Sources/A/Port.swift"),
+            ("\(path) `Port.since`", "1 Port.since is not in Sources/A/Port.swift"),
+            ("\(path) `Port.shown`", "1 Port.shown is not in Sources/A/Port.swift"),
+            ("\(path) \(end) `Port.send`", "1 Port.send is not in Sources/A/Port+End.swift"),
+            ("\(end) `Port.over`", "1 Port.over is not in Sources/A/Port+End.swift"),
+            ("a \(path)\n\nb `Port`", "3 Port stands behind no file"),
+            ("- \(path)\n- `Port`", "2 Port stands behind no file"),
+            ("| \(path) |\n| `Port` |", "2 Port stands behind no file"),
+            ("`Sources/A/Pot.swift` `Port`", "1 Sources/A/Pot.swift is not there"),
+            ("`Port.swift`", "1 Port.swift is not there"),
+        ] {
+            #expect(found(page) == [fault], "\(page)")
+        }
+    }
+
     @Test("names in comments that nothing declares")
     func references() {
         let link = """
@@ -67,6 +114,30 @@ extension PlantedTests {
             files.flatMap(declarations.dangling).map { "\($0.line) \($0.reason)" } == [
                 "2 ``Pot`` is declared nowhere", "3 ``Port/sent(_:)``: no sent there", "4 ``Other/send(_:)``: no send there",
                 "8 ``Here`` is declared nowhere",
+            ])
+    }
+
+    @Test("suites that need to be alone and are not named so, and the other way round")
+    func alone() {
+        let files = [
+            SourceFile(
+                path: "Tests/ATests/Timed.swift",
+                text: "struct TimedTests {\n    @Test func a() { let server = TestServer() }\n}\nstruct Helper { let node = NodeFixture() }"
+            ),
+            SourceFile(path: "Tests/ATests/More.swift", text: "extension LateTests {\n    func b() { ContinuousClock() }\n}"),
+            SourceFile(path: "Tests/ATests/Late.swift", text: "struct LateTests {\n    @Test(\"pace\") func a() {}  // TestServer\n}"),
+            SourceFile(path: "Tests/Simulation/Tests/Pure.swift", text: "@Suite struct PureTests {\n    @Test func a() {}\n}"),
+        ]
+        func found(_ list: String) -> [String] { AloneSuites.violations(list, files).map { "\($0.line) \($0.reason)" } }
+        #expect(found("# why\n\nATests.LateTests  by the clock\nATests.TimedTests  on a socket\n").isEmpty)
+        #expect(
+            found("ATests.TimedTests   on sockets\nATests.LateTests  by the clock") == [
+                "1 ATests.TimedTests has no reason", "2 ATests.LateTests stands behind ATests.TimedTests",
+            ])
+        #expect(
+            found("ATests.Helper  of a node\nATests.LateTests  by the clock\nSimulationTests.PureTests  for no reason") == [
+                "1 there is no suite ATests.Helper", "3 SimulationTests.PureTests needs nothing that must be alone",
+                "0 ATests.TimedTests uses TestServer, and is not named",
             ])
     }
 }

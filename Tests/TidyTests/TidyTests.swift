@@ -47,6 +47,16 @@ struct TidyTests {
         for violation in told.flatMap({ Pages.missingPaths($0, Pages.told($0, $1), Tree.entries) }) { Issue.record("\(violation)") }
     }
 
+    @Test("the maps for contributors are true: each name stands in the file before it")
+    func maps() throws {
+        let maps = Maps(try Tree.files(under: "Sources", "Tests", "Benchmarks"), Tree.entries)
+        for page in Maps.pages {
+            let text = try Tree.text(page)
+            #expect(maps.told(text).count { $0.path != nil && !$0.name.isEmpty } > 40, "\(page) was not understood")
+            for violation in maps.faults(page, text) { Issue.record("\(violation)") }
+        }
+    }
+
     @Test("every ``name`` in a comment is declared")
     func references() throws {
         let files = try Tree.files(under: "Sources", "Tests", "Benchmarks")
@@ -58,6 +68,13 @@ struct TidyTests {
     func everyTarget() throws {
         let targets = Set(try Tree.files(under: "Sources").map(\.target)).subtracting([Layers.testKit])
         #expect(targets.filter { Layers.row(of: $0) == nil } == [])
+    }
+
+    @Test("Tests/alone names the suites that need to be alone, and no others")
+    func alone() throws {
+        let files = try Tree.files(under: "Tests")
+        #expect(AloneSuites.suites(files).count > 200, "the suites were not found")
+        for violation in AloneSuites.violations(try Tree.text("Tests/alone"), files) { Issue.record("\(violation)") }
     }
 
     @Test("the formatter has its configuration")

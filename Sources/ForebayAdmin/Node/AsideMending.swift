@@ -1,3 +1,4 @@
+package import ForebayCore
 package import ForebayTelemetry
 
 /// What is done with what is set aside, and of which units.
@@ -11,7 +12,7 @@ package struct AsideSelection: Sendable, Equatable {
         package var done: String { self == .remove ? "removed" : "moved" }
     }
 
-    /// Of this route alone; none: of all.
+    /// Of this route, or stage of it, alone; none: of all.
     package var route: String?
     /// None: of all topics.
     package var topic: String?
@@ -64,13 +65,13 @@ package struct AsideSelection: Sendable, Equatable {
 /// What was done with what is set aside, or would be.
 package struct AsideOutcome: Sendable, Equatable {
     package struct Unit: Sendable, Equatable {
-        package let route: String
+        package let delivery: DeliveryName
         package let unit: String
         package let code: String
         package let events: UInt64
 
-        package init(route: String, unit: String, code: String, events: UInt64) {
-            (self.route, self.unit, self.code, self.events) = (route, unit, code, events)
+        package init(delivery: DeliveryName, unit: String, code: String, events: UInt64) {
+            (self.delivery, self.unit, self.code, self.events) = (delivery, unit, code, events)
         }
     }
 
@@ -95,7 +96,7 @@ package struct AsideOutcome: Sendable, Equatable {
             $0.array("units") { json in
                 for unit in self.units.prefix(Self.unitLimit) {
                     json.object {
-                        $0.field("route", unit.route)
+                        $0.field("delivery", unit.delivery.description)
                         $0.field("unit", unit.unit)
                         $0.field("code", unit.code)
                         $0.field("events", unit.events)
@@ -114,7 +115,11 @@ package enum AsideAnswer: OperatorAnswer, Equatable {
     /// Nothing of it is set aside.
     case nothing(AsideSelection)
     case invalidTopic(String)
+    /// Somebody else is at it, or at dead letters.
     case busy
+    case stopping
+    /// Moved, the order of the events would be lost; why, and what to do.
+    case elsewhere(String)
     case starting
     /// It had to end early, with what was done until then.
     case failed(AsideOutcome, code: String, detail: String)
@@ -132,7 +137,9 @@ package enum AsideAnswer: OperatorAnswer, Equatable {
                 "'\(topic)' is not a topic's name (letters, digits, '.', '_', '-', at most 249), or it is the one that they are in."
             return .failure(Refusal(400, "invalid_topic", detail))
         case .busy:
-            return .failure(Refusal(409, "setaside_busy", "What is set aside is being removed or moved already; one at a time."))
+            return .failure(Refusal(409, "setaside_busy", Refusal.busy))
+        case .stopping: return .failure(.stopping)
+        case .elsewhere(let detail): return .failure(Refusal(409, "set_aside_elsewhere", detail))
         case .starting: return .failure(Refusal(503, "starting", "The node is opening its disk."))
         case .failed(let outcome, let code, let detail):
             let done = outcome.events == 0 ? "Nothing was \(outcome.action.done)" : "Only \(outcome.events) were \(outcome.action.done)"

@@ -1,3 +1,5 @@
+package import ForebayCore
+
 /// Who fills the buffer: the stage whose cursor stands furthest back, because a segment goes only when every cursor is past it; or what is
 /// set aside, where that is most of it.
 package struct Culprit: Sendable, Equatable {
@@ -30,17 +32,18 @@ package struct Culprit: Sendable, Equatable {
         return behind.map { Culprit(behind: $0) }
     }
 
-    /// What to do about a route that is not configured any more.
-    package static func removedAdvice(_ route: String) -> String {
-        "add it back, name it under formerly of the route that took its place, or give it up by 'forebay routes forget \(route)'"
+    /// What to do about a delivery that is not configured any more.
+    package static func removedAdvice(_ name: DeliveryName) -> String {
+        "add it back, name \(name.stage == .forward ? "it" : "its route") under formerly of the route that took its place, or give it up by "
+            + "'forebay routes forget \(name)'"
     }
 
     private init(behind route: RouteStatus) {
         guard let cluster = route.cluster else {
             self.init(
                 route, stage: route.stage, lagEvents: route.lagEvents, state: route.state, lastError: nil,
-                message: "route \(route.route) is not configured any more, and \(route.lagEvents) events wait for its \(route.stage): "
-                    + Self.removedAdvice(route.route))
+                message: "\(route.called) is not configured any more, and \(route.lagEvents) events wait for it: "
+                    + Self.removedAdvice(route.name))
             return
         }
         let error = route.lastError.map { ": \($0.text)" } ?? ""
@@ -53,10 +56,10 @@ package struct Culprit: Sendable, Equatable {
 
     private init(aside route: RouteStatus) {
         let code = route.setAside.code.map { ": \($0)" } ?? ""
-        let target = route.cluster.map { "waits for cluster \($0)" } ?? "has no target: the route is not configured any more"
+        let target = route.cluster.map { "waits for cluster \($0)" } ?? "has no target: it is not configured any more"
         self.init(
             route, stage: "setaside", lagEvents: route.setAside.events, state: "waiting", lastError: route.setAside.code,
-            message: "what is set aside of route \(route.route) (\(route.setAside.events) events\(code)) \(target)"
+            message: "what is set aside of \(route.called) (\(route.setAside.events) events\(code)) \(target)"
         )
     }
 
@@ -64,7 +67,7 @@ package struct Culprit: Sendable, Equatable {
         self.init(
             route, stage: "deadletters", lagEvents: route.lagEvents, state: route.state, lastError: nil,
             message:
-                "dead letters take most of the room, those of route \(route.route) \(route.deadLetterBytes) bytes (\(route.deadLetters)):"
+                "dead letters take most of the room, those of \(route.called) \(route.deadLetterBytes) bytes (\(route.deadLetters)):"
                 + " they stay until they are replayed or removed ('forebay deadletters replay' or 'rm'), or raise buffer.spool.max_size")
     }
 
@@ -76,5 +79,14 @@ package struct Culprit: Sendable, Equatable {
         self.state = state
         self.lastError = lastError
         self.message = message
+    }
+}
+
+extension RouteStatus {
+    var name: DeliveryName { DeliveryName(DeliveryName.Stage(rawValue: self.stage) ?? .forward, of: self.route) }
+
+    /// In messages: every route has a forward, so that is not said.
+    fileprivate var called: String {
+        self.name.stage == .forward ? "route \(self.route)" : "\(self.stage) of route \(self.route)"
     }
 }

@@ -22,8 +22,8 @@ package struct LetterOutcome: Sendable, Equatable {
     package let asOf: Int64
     /// How many of each.
     package var groups: [Group: UInt64] = [:]
-    /// The time for one request was over: there may be more.
-    package var hasMore = false
+    /// The time for one request was over: this is still to be looked at.
+    package var rest: [LetterSelection.Rest] = []
     /// Letters that can't be replayed, for their route is not configured any more.
     package var kept: [DeliveryName: UInt64] = [:]
 
@@ -72,14 +72,17 @@ package struct LetterOutcome: Sendable, Equatable {
                 }
             }
             $0.field("as_of", self.asOf)
-            $0.field("more", self.hasMore)
+            $0.field("more", !self.rest.isEmpty)
+            $0.array("next") { json in
+                for rest in self.rest { json.string(rest.description) }
+            }
         }
         return json
     }
 
     static func reason(_ delivery: DeliveryName) -> String {
-        "The route '\(delivery.route)' is not configured any more, so nobody would deliver them: configure it again, or a route that names "
-            + "it under formerly; or remove them."
+        "The route '\(delivery.route)' is not configured, so nobody would deliver them: configure it again, or name it under formerly of a "
+            + "route that has no dead letters of its own, which takes them over; or remove them."
     }
 }
 
@@ -88,8 +91,9 @@ package enum LetterAnswer: OperatorAnswer, Equatable {
     case done(LetterOutcome)
     case unknown(DeliveryName, known: [String])
     case notConfigured(DeliveryName)
-    /// Somebody else is at it.
+    /// Somebody else is at it, or at what is set aside.
     case busy
+    case stopping
     /// The disk is being opened.
     case starting
     /// It had to end early, with what was done until then.
@@ -102,7 +106,8 @@ package enum LetterAnswer: OperatorAnswer, Equatable {
             let others = known.isEmpty ? "there are none at all" : "there are some of \(known.joined(separator: ", "))"
             return .failure(Refusal(404, "unknown_route", "There are no dead letters of '\(delivery)'; \(others)."))
         case .notConfigured(let delivery): return .failure(Refusal(409, "route_not_configured", LetterOutcome.reason(delivery)))
-        case .busy: return .failure(Refusal(409, "dead_letters_busy", "Dead letters are being replayed or removed already; one at a time."))
+        case .busy: return .failure(Refusal(409, "dead_letters_busy", Refusal.busy))
+        case .stopping: return .failure(.stopping)
         case .starting: return .failure(Refusal(503, "starting", "The node is opening its disk."))
         case .failed(let outcome, let code, let detail):
             let done = outcome.letters == 0 ? "Nothing was \(outcome.action.done)" : "Only \(outcome.letters) were \(outcome.action.done)"

@@ -24,14 +24,37 @@ package struct LetterSelection: Sendable, Equatable {
     /// Given up at this time at the latest, ms since 1970: what becomes a dead letter meanwhile is not meant.
     package var asOf: Int64?
     package var isDryRun = false
+    /// What an earlier request had not come to: only that is looked at. Empty: all.
+    package var rest: [Rest] = []
+
+    /// The letters of one delivery that are still to be looked at.
+    package struct Rest: Sendable, Equatable, CustomStringConvertible {
+        package let delivery: DeliveryName
+        package let numbers: Range<UInt64>
+
+        package init(delivery: DeliveryName, numbers: Range<UInt64>) { (self.delivery, self.numbers) = (delivery, numbers) }
+
+        /// `orders:500-9000`; the last number is not one of them.
+        package var description: String { "\(self.delivery):\(self.numbers.lowerBound)-\(self.numbers.upperBound)" }
+
+        init?(_ text: String) {
+            guard let colon = text.lastIndex(of: ":") else { return nil }
+            let ends = text[text.index(after: colon)...].split(separator: "-", omittingEmptySubsequences: false)
+            guard ends.count == 2, let first = UInt64(digits: String(ends[0])), let end = UInt64(digits: String(ends[1])), first <= end
+            else {
+                return nil
+            }
+            self.init(delivery: DeliveryName(name: String(text[..<colon])), numbers: first..<end)
+        }
+    }
 
     package init() {}
 
     /// The names of the conditions, as parameters of a request; those that may be given several times.
     package static let parameters: Set<String> = [
-        "delivery", "number", "id", "topic", "code", "older_than", "newer_than", "all", "as_of", "dry_run",
+        "delivery", "number", "id", "topic", "code", "older_than", "newer_than", "all", "as_of", "next", "dry_run",
     ]
-    package static let repeatable: Set<String> = ["number", "id", "topic", "code"]
+    package static let repeatable: Set<String> = ["number", "id", "topic", "code", "next"]
 
     /// - Parameter pairs: of names in ``parameters``.
     package init(_ pairs: [(name: String, value: String)]) throws(Fault) {
@@ -56,8 +79,7 @@ package struct LetterSelection: Sendable, Equatable {
         switch name {
         case "delivery":
             guard !value.isEmpty else { throw Fault(parameter: name, wanted: "a route, or ROUTE/STAGE") }
-            // A route of an earlier version may have a slash in its name.
-            self.delivery = DeliveryName(value) ?? DeliveryName(.forward, of: value)
+            self.delivery = DeliveryName(name: value)
         case "number":
             for part in value.split(separator: ",", omittingEmptySubsequences: false) { self.numbers.append(try Self.range(part)) }
         case "id": self.ids.insert(value)
@@ -72,6 +94,9 @@ package struct LetterSelection: Sendable, Equatable {
                 throw Fault(parameter: name, wanted: "milliseconds since 1970, as an answer has them")
             }
             self.asOf = Int64(time)
+        case "next":
+            guard let rest = Rest(value) else { throw Fault(parameter: name, wanted: "one of those in the answer before") }
+            self.rest.append(rest)
         default: throw Fault(parameter: name, wanted: "left out: there is no such condition")
         }
     }
@@ -100,6 +125,12 @@ package struct LetterSelection: Sendable, Equatable {
     }
 
     // MARK: Deciding
+
+    /// The numbers that are meant, where nothing else says which: also those of letters that can't be read. None: something else does.
+    package var places: [ClosedRange<UInt64>]? {
+        guard self.ids.isEmpty, self.topics.isEmpty, self.codes.isEmpty, self.olderThan == nil, self.newerThan == nil else { return nil }
+        return self.isAll ? [0...(.max - 1)] : self.numbers
+    }
 
     /// - Parameters:
     ///   - number, topic, code, id: of a letter.

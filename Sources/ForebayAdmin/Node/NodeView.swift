@@ -8,26 +8,26 @@ package protocol NodeView: Sendable {
     /// Everything that `status` shows.
     func status() async -> NodeStatus
 
-    /// The routes that have a dead-letter log, and how many entries each holds.
-    func deadLetterCounts() -> [(route: String, count: UInt64)]
+    /// The deliveries that have a dead-letter log, and how many entries each holds.
+    func deadLetterCounts() -> [(name: DeliveryName, count: UInt64)]
 
-    /// Dead letters of a route behind `after` (none: from the first), in order, at most `limit`.
+    /// Dead letters of a delivery behind `after` (none: from the first), in order, at most `limit`.
     ///
-    /// - Returns: none if there is no such route.
-    func deadLetters(route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]?
+    /// - Returns: none if there is no such delivery.
+    func deadLetters(of name: DeliveryName, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]?
 
     /// Replays or removes dead letters, durably; what one call has no time for is left to another.
     func work(_ action: LetterAction, _ selection: LetterSelection) async throws(ForebayError) -> LetterAnswer
 
-    /// What is set aside of a route, or of each (none), at most `limit` units of one.
+    /// What is set aside of a delivery, or of each (none), at most `limit` units of one.
     ///
-    /// - Returns: none if there is no such route.
-    func setAside(route: String?, limit: Int) -> [SetAsideRouteView]?
+    /// - Returns: none if there is no such delivery.
+    func setAside(of name: DeliveryName?, limit: Int) -> [SetAsideRouteView]?
 
     /// Removes or moves what is set aside, durably.
     func mend(_ action: AsideSelection.Action, _ selection: AsideSelection) async throws(ForebayError) -> AsideAnswer
 
-    /// What every route holds on disk, also those that are not configured any more.
+    /// What every delivery holds on disk, also those that are not configured any more.
     ///
     /// - Returns: none while the disk is being opened.
     func routes() async throws(ForebayError) -> [RouteHolding]?

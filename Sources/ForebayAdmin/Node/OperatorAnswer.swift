@@ -15,6 +15,10 @@ package struct Refusal: Error, Equatable {
 
     init(_ status: Int, _ code: String, _ detail: String) { (self.status, self.code, self.detail) = (status, code, detail) }
 
+    static let busy = "Dead letters are being replayed or removed, or what is set aside is removed or moved, just now; one at a time."
+
+    static let stopping = Refusal(503, "draining", "The node is stopping; nothing was done.")
+
     /// It had to end early.
     ///
     /// - Parameter code: of the error that ended it.

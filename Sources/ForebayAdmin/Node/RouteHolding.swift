@@ -1,8 +1,8 @@
-/// What one stage of a route keeps on disk: of a route that is not configured any more, too.
+package import ForebayCore
+
+/// What one delivery keeps on disk: one that is not configured any more, too.
 package struct RouteHolding: Sendable, Equatable {
-    package var route: String
-    /// `forward`.
-    package var stage: String
+    package var name: DeliveryName
     /// None: nobody said which routes there are.
     package var isConfigured: Bool?
     /// The first event that is not settled; none: it has no cursor.
@@ -18,11 +18,10 @@ package struct RouteHolding: Sendable, Equatable {
     package var freedBytes: Int
 
     package init(
-        route: String, stage: String, isConfigured: Bool?, cursor: UInt64? = nil, lagEvents: UInt64 = 0, setAsideEvents: UInt64 = 0,
+        name: DeliveryName, isConfigured: Bool?, cursor: UInt64? = nil, lagEvents: UInt64 = 0, setAsideEvents: UInt64 = 0,
         deadLetters: UInt64 = 0, spoolBytes: Int = 0, setAsideBytes: Int = 0, deadLetterBytes: Int = 0, freedBytes: Int = 0
     ) {
-        self.route = route
-        self.stage = stage
+        self.name = name
         self.isConfigured = isConfigured
         self.cursor = cursor
         self.lagEvents = lagEvents
@@ -42,7 +41,8 @@ package enum ForgetOutcome: Sendable, Equatable {
     case unknown(known: [String])
     /// The route left something, but nothing of that stage.
     case unknownStage(String, known: [String])
-    case configured
+    /// - Parameter removed: what else of the route is not, and left something: `orders/mirror`.
+    case configured(removed: [String])
     /// By the route that names it under `formerly`.
     case takenOver(by: String)
     /// Somebody else is at it.
@@ -63,11 +63,12 @@ package enum ForgetOutcome: Sendable, Equatable {
                 404, "unknown_stage",
                 "Nothing is left of a stage '\(stage)' of route '\(route)'; there is something left of its \(known.joined(separator: ", "))."
             )
-        case .configured:
+        case .configured(let removed):
+            let other = removed.isEmpty ? "" : " Not configured is \(removed.joined(separator: ", ")): give that up by this name."
             return Refusal(
                 409, "route_configured",
                 "The route '\(route)' is configured: what it holds will be delivered. Take it out of the configuration first, and restart."
-            )
+                    + other)
         case .takenOver(let other):
             return Refusal(
                 409, "route_configured",

@@ -1,13 +1,15 @@
-/// What is set aside of a route, as the API shows it.
+package import ForebayCore
+
+/// What is set aside of one delivery of a route, as the API shows it.
 package struct SetAsideRouteView: Sendable, Equatable {
-    package var route: String
+    package var name: DeliveryName
     /// Of all of it, also of what was cut from the list.
     package var totals: SetAsideTotals
     /// By name.
     package var units: [SetAsideUnitView]
 
-    package init(route: String, totals: SetAsideTotals, units: [SetAsideUnitView]) {
-        self.route = route
+    package init(name: DeliveryName, totals: SetAsideTotals, units: [SetAsideUnitView]) {
+        self.name = name
         self.totals = totals
         self.units = units
     }

@@ -11,8 +11,8 @@ extension AdminRoutes {
     /// Entries read at once, for the same reason.
     private static let step = 8
 
-    /// Without `route`: how many each route has. With it: a page of entries behind `after`, and `next`, which is the `after` of the next
-    /// page.
+    /// Without `route`: how many each delivery has. With it (`orders`, `orders/mirror`): a page of entries behind `after`, and `next`,
+    /// which is the `after` of the next page.
     func deadLetters(_ request: AdminRequest) async -> HTTPResponse {
         if let name = request.query.first(where: { !["route", "limit", "after"].contains($0.name) })?.name {
             return .badParameter(name, "left out with GET, which takes route, limit and after")
@@ -25,10 +25,9 @@ extension AdminRoutes {
             after = number
         }
         do {
-            guard let page = try await self.page(route, after: after, limit: limit) else {
-                return .unknownRoute(route)
-            }
-            return Self.answer(route, page)
+            let name = DeliveryName(name: route)
+            guard let page = try await self.page(name, after: after, limit: limit) else { return .unknownRoute(route) }
+            return Self.answer(name, page)
         } catch {
             return .failed(error)
         }
@@ -39,14 +38,14 @@ extension AdminRoutes {
         var next: UInt64?
     }
 
-    private func page(_ route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> Page? {
+    private func page(_ name: DeliveryName, after: UInt64?, limit: Int) async throws(ForebayError) -> Page? {
         var page = Page()
         var bytes = 0
         var last = after
         while true {
             // One more than is shown tells whether there is a next page.
             let wanted = min(Self.step, limit - page.entries.count + 1)
-            guard let entries = try await self.node.deadLetters(route: route, after: last, limit: wanted) else { return nil }
+            guard let entries = try await self.node.deadLetters(of: name, after: last, limit: wanted) else { return nil }
             for entry in entries {
                 if page.entries.count == limit || (bytes + entry.size > Self.deadLetterBytes && !page.entries.isEmpty) {
                     page.next = page.entries.last?.sequence
@@ -65,9 +64,10 @@ extension AdminRoutes {
         var json = JSONWriter()
         json.object {
             $0.array("routes") { json in
-                for (route, count) in self.node.deadLetterCounts() {
+                for (name, count) in self.node.deadLetterCounts() {
                     json.object {
-                        $0.field("route", route)
+                        $0.field("route", name.route)
+                        $0.field("stage", name.stage.rawValue)
                         $0.field("dead_letters", count)
                     }
                 }
@@ -76,10 +76,11 @@ extension AdminRoutes {
         return .json(json)
     }
 
-    private static func answer(_ route: String, _ page: Page) -> HTTPResponse {
+    private static func answer(_ name: DeliveryName, _ page: Page) -> HTTPResponse {
         var json = JSONWriter(reserving: 1024)
         json.object {
-            $0.field("route", route)
+            $0.field("route", name.route)
+            $0.field("stage", name.stage.rawValue)
             $0.array("dead_letters") { json in
                 for entry in page.entries { json.object { Self.write(entry, to: &$0) } }
             }

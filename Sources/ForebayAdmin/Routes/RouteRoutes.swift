@@ -64,8 +64,8 @@ extension AdminRoutes {
         json.array(key) { json in
             for route in routes {
                 json.object {
-                    $0.field("route", route.route)
-                    $0.field("stage", route.stage)
+                    $0.field("route", route.name.route)
+                    $0.field("stage", route.name.stage.rawValue)
                     $0.field("state", route.isConfigured.map { $0 ? "configured" : "removed" })
                     $0.field("cursor", route.cursor)
                     $0.field("lag_events", route.lagEvents)

@@ -30,7 +30,7 @@ extension AdminRoutes {
         return await Self.answer { () throws(ForebayError) in try await self.node.mend(action, selection) }
     }
 
-    /// What is set aside of each route, or of the one asked for: its units by name, cut at `limit`, and how much it is in all.
+    /// What is set aside of each delivery, or of the one asked for: its units by name, cut at `limit`, and how much it is in all.
     func setAside(_ request: AdminRequest) -> HTTPResponse {
         if let name = request.query.first(where: { !["route", "limit"].contains($0.name) })?.name {
             return .badParameter(name, "left out with GET, which takes route and limit")
@@ -39,7 +39,9 @@ extension AdminRoutes {
             return .badLimit(atMost: Self.setAsideLimit)
         }
         let route = request.value("route")
-        guard let routes = self.node.setAside(route: route, limit: limit) else { return .unknownRoute(route ?? "") }
+        guard let routes = self.node.setAside(of: route.map { DeliveryName(name: $0) }, limit: limit) else {
+            return .unknownRoute(route ?? "")
+        }
         var json = JSONWriter(reserving: 2048)
         json.object {
             $0.array("routes") { json in
@@ -50,7 +52,8 @@ extension AdminRoutes {
     }
 
     private static func write(_ route: SetAsideRouteView, to json: inout JSONWriter) {
-        json.field("route", route.route)
+        json.field("route", route.name.route)
+        json.field("stage", route.name.stage.rawValue)
         json.field("units_total", route.totals.units)
         json.field("events", route.totals.events)
         json.field("bytes", route.totals.bytes)

@@ -14,7 +14,7 @@ extension DeliveryConfiguration: ConfigurationPart {
         .section("delivery", "How far delivery may run ahead of Kafka's acknowledgements. More memory helps over long distances."),
         .key(
             "delivery.window", .size(MiB...GiB), .standard("32MiB"),
-            "Events sent and not yet acknowledged, all routes together."),
+            "Events sent and not yet acknowledged, all routes together. Their mirrors have half as much beside it."),
         .key(
             "delivery.partition_window", .size(64 * KiB...GiB), .standard("1MiB"),
             "The same for one partition of a topic. At most delivery.window."),

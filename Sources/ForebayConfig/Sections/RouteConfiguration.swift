@@ -1,4 +1,4 @@
-import ForebayCore
+package import ForebayCore
 import ForebayIngest
 import ForebayYAML
 
@@ -11,10 +11,47 @@ package struct RouteConfiguration: Sendable, Equatable {
     /// Names that it had before, whose cursors, side logs and backlog it takes over. None of them is a route, or another route's too.
     package var formerly: [String] = []
     package var forward: Forward
+    package var mirror: Mirror?
 
     package struct Forward: Sendable, Equatable {
         /// A cluster's name.
         package var to: String
+    }
+
+    package struct Mirror: Sendable, Equatable {
+        /// A cluster's name.
+        package var to: String
+        /// Whether what it has not delivered is kept when the spool is full.
+        package var isRequired: Bool
+    }
+}
+
+/// One delivery of a route to a cluster, as it is configured.
+package struct DeliveryTarget: Sendable, Equatable {
+    package let name: DeliveryName
+    package let cluster: String
+    /// Whether what it has not delivered is kept when the spool is full.
+    package let isRequired: Bool
+    /// What it was called before.
+    package let formerly: [DeliveryName]
+}
+
+extension ForebayConfiguration {
+    /// Of all routes, in their order.
+    package var deliveries: [DeliveryTarget] { self.routes.flatMap(\.deliveries) }
+}
+
+extension RouteConfiguration {
+    /// All that it has; the forward first.
+    package var deliveries: [DeliveryTarget] {
+        [self.target(.forward, self.forward.to, isRequired: true)]
+            + (self.mirror.map { [self.target(.mirror, $0.to, isRequired: $0.isRequired)] } ?? [])
+    }
+
+    private func target(_ stage: DeliveryName.Stage, _ cluster: String, isRequired: Bool) -> DeliveryTarget {
+        DeliveryTarget(
+            name: DeliveryName(stage, of: self.name), cluster: cluster, isRequired: isRequired,
+            formerly: self.formerly.map { DeliveryName(stage, of: $0) })
     }
 }
 
@@ -34,13 +71,21 @@ extension RouteConfiguration: ConfigurationPart {
                 + "set aside from before. An event for one more gets 429; nothing of its request is stored."),
         .section("routes.<name>.forward", "Delivery in order."),
         .key("routes.<name>.forward.to", .reference(to: "clusters"), .required, example: "main", "The cluster that gets the events."),
+        .section("routes.<name>.mirror", "A copy in a backup cluster, in order, at a pace of its own: it never holds up the main one."),
+        .key(
+            "routes.<name>.mirror.to", .reference(to: "clusters"), .optional("no mirror"), example: "backup",
+            "The cluster that gets the copy; another one than forward.to. A mirror that is new to a route begins with what is accepted from then "
+                + "on."),
+        .key(
+            "routes.<name>.mirror.required", .choice(["true", "false"], notYet: []), .optional("true"), example: "false",
+            "true: what the mirror has not delivered is kept, also when the spool is full, and then new events are refused. false: then the oldest "
+                + "of it is let go, counted in forebay_released_events_total and told in the log."),
         .key(
             "routes.<name>.formerly", .routeNames, .optional("none"), example: "[purchases]",
             "Names that this route had before: it takes over what they left, their backlog, what is set aside and dead letters. Each name goes to "
                 + "one route, and none of them may be a route still."),
         .notYet("routes.<name>.forward.fallback", "A second cluster for when the first is down."),
         .notYet("routes.<name>.forward.breaker", "When to turn to the fallback."),
-        .notYet("routes.<name>.mirror", "A copy in a backup cluster."),
         .notYet("routes.<name>.archive", "A copy as Parquet files."),
     ]
 
@@ -48,7 +93,10 @@ extension RouteConfiguration: ConfigurationPart {
         let route = values.below("routes", name)
         self.init(
             name: name, topics: route.patterns("topics"), maxTopics: route.number("max_topics"), formerly: route.texts("formerly"),
-            forward: Forward(to: route.text("forward.to")))
+            forward: Forward(to: route.text("forward.to")),
+            mirror: route.text(ifGiven: "mirror.to").map {
+                Mirror(to: $0, isRequired: route.text(ifGiven: "mirror.required") != "false")
+            })
     }
 
     static func check(_ checks: inout ConfigurationChecks) {
@@ -61,7 +109,9 @@ extension RouteConfiguration: ConfigurationPart {
         }
         var taken: [TopicPattern: (route: String, origin: ConfigurationOrigin)] = [:]
         for (route, _) in routes {
-            Self.target(route, &checks)
+            Self.target(route, "forward", &checks)
+            Self.target(route, "mirror", &checks)
+            Self.mirror(route, &checks)
             guard let setting = checks.values.setting("routes", route, "topics"),
                 let patterns = checks.values.patterns("routes", route, "topics")
             else { continue }
@@ -114,12 +164,23 @@ extension RouteConfiguration: ConfigurationPart {
     /// Names with a dot exist from earlier versions: they are folders and labels all the same, so they go on.
     private static func isPlain(_ name: String) -> Bool { TopicName.hasValidCharacters(name) && !name.utf8.contains(UInt8(ascii: ".")) }
 
-    private static func target(_ route: String, _ checks: inout ConfigurationChecks) {
-        guard let setting = checks.values.setting("routes", route, "forward", "to"), let cluster = setting.texts.first else { return }
+    private static func target(_ route: String, _ stage: String, _ checks: inout ConfigurationChecks) {
+        guard let setting = checks.values.setting("routes", route, stage, "to"), let cluster = setting.texts.first else { return }
         let clusters = checks.settings.names(in: "clusters").map(\.name)
         guard !clusters.contains(cluster), !checks.settings.hasFailed(ConfigurationPath(["clusters"])) else { return }
         let hint = NearestName.hint(cluster, among: clusters)
         let known = hint.isEmpty ? (clusters.isEmpty ? "; there are none" : "; there are " + clusters.joined(separator: ", ")) : hint
         checks.report(setting, "no cluster is called \(YAMLText.quoted(cluster))\(known)")
+    }
+
+    private static func mirror(_ route: String, _ checks: inout ConfigurationChecks) {
+        guard let to = checks.values.setting("routes", route, "mirror", "to") else {
+            guard let required = checks.values.setting("routes", route, "mirror", "required"),
+                !checks.settings.hasFailed(ConfigurationPath(["routes", route, "mirror", "to"]))
+            else { return }
+            return checks.report(required, "a mirror needs a cluster; give it under to")
+        }
+        guard let cluster = to.texts.first, cluster == checks.values.text("routes", route, "forward", "to") else { return }
+        checks.report(to, "\(YAMLText.quoted(cluster)) gets the route's events already, by forward.to; a mirror is another cluster")
     }
 }

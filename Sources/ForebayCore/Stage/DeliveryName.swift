@@ -22,6 +22,9 @@ package struct DeliveryName: Hashable, Sendable, Comparable, CustomStringConvert
         self.init(stage, of: route)
     }
 
+    /// As somebody calls it. A route of an earlier version may have a slash in its name.
+    package init(name text: String) { self = DeliveryName(text) ?? DeliveryName(.forward, of: text) }
+
     package var description: String { self.joined(by: "/") }
 
     // MARK: The cursor, and the child of the supervisor: `forward/orders`
@@ -33,6 +36,15 @@ package struct DeliveryName: Hashable, Sendable, Comparable, CustomStringConvert
     }
 
     package var cursor: String { "\(self.stage.rawValue)/\(self.route)" }
+
+    // MARK: In metrics: `stage="forward",route="orders"`
+
+    package var labels: KeyValuePairs<String, String> { ["stage": self.stage.rawValue, "route": self.route] }
+
+    /// - Parameter way: `direct`: of what comes from the spool; `aside`: of what is set aside.
+    package func labels(way: String) -> KeyValuePairs<String, String> {
+        ["stage": self.stage.rawValue, "route": self.route, "way": way]
+    }
 
     // MARK: The folder in `setaside/` and `deadletters/`: `orders`, `orders@mirror`
 

@@ -21,10 +21,12 @@ extension SetAside {
     package struct Taken: Sendable, Equatable {
         package let key: SetAsideKey
         package let code: String
-        /// By the unit's own positions; some of them may be lost, or delivered already.
+        /// By the unit's own positions; some of them may be lost.
         package let positions: Range<UInt64>
+        /// So many of them were delivered already, before others: these are left as they are.
+        var delivered: UInt64 = 0
 
-        package var events: UInt64 { self.positions.upperBound - self.positions.lowerBound }
+        package var events: UInt64 { self.positions.upperBound - self.positions.lowerBound - self.delivered }
     }
 
     /// How long the drain may take to let go, in ms: it does in its next turn.
@@ -41,21 +43,29 @@ extension SetAside {
         }
     }
 
-    /// Removes what stands in the log of the units that are meant; durable on return. What comes to them meanwhile stays, and what a
+    /// Whether no other log has older events of a topic, as far as the start knew.
+    package func hasTurn(_ topic: String) -> Bool {
+        self.state.withLock { state in
+            (state.numbers[topic] ?? []).allSatisfy { number in state.units[number].map { state.isTurn(of: $0) } ?? true }
+        }
+    }
+
+    /// Removes what stands in the log of the units that are meant; durable on return. What comes to them from now on stays, and what a
     /// producer has already may still be delivered.
     package func remove(_ selection: Selection) async throws(ForebayError) -> [Taken] {
-        let numbers = try await self.take(Self.meant(selection, nil))
+        let meant = try await self.take(Self.meant(selection, nil))
         let now = self.time.wallMilliseconds
         let taken = self.change { state in
-            let taken = numbers.compactMap { number in
-                let taken = state.units[number].flatMap { Self.taken($0, through: $0.end) }
+            let taken = meant.compactMap { number, end in
+                let taken = state.units[number].flatMap { Self.taken($0, through: min(end, $0.end)) }
                 if let taken { state.settleByHand(number, through: taken.positions.upperBound, now: now) }
                 return taken
             }
-            state.release(numbers)
+            state.release(meant.map(\.unit))
             return taken
         }
         await self.flush()
+        try self.requireOpen()
         return taken
     }
 
@@ -63,36 +73,42 @@ extension SetAside {
     /// comes to it from now on. Each event keeps its id, key, headers, times and partition, if its producer asked for one. It is durable
     /// there before it goes here, so a crash in between repeats some and loses none.
     ///
-    /// - Parameter executor: of a thread that may wait for the disk.
+    /// - Parameters:
+    ///   - executor: of a thread that may wait for the disk.
+    ///   - isOver: no further piece is begun once this says so.
     /// - Returns: what was moved, and why that is not all, if it is not.
     package func move(
-        _ selection: Selection, to topic: String, executor: any SerialExecutor
+        _ selection: Selection, to topic: String, executor: any SerialExecutor, isOver: @Sendable () -> Bool = { false }
     ) async throws(ForebayError) -> (taken: [Taken], failure: ForebayError?) {
-        let numbers = try await self.take(Self.meant(selection, topic))
-        guard !numbers.isEmpty else { return ([], nil) }
+        let meant = try await self.take(Self.meant(selection, topic))
+        guard !meant.isEmpty else { return ([], nil) }
         let turn = self.change { $0.openTurn(of: topic) }
         let reader = MoveReader(executor: executor)
         var moved: [Taken] = []
         var failure: ForebayError?
-        for number in numbers {
-            guard let unit = self.state.withLock({ $0.units[number] }), let all = Self.taken(unit, through: unit.end) else { continue }
+        for (number, end) in meant {
+            guard let unit = self.state.withLock({ $0.units[number] }), let all = Self.taken(unit, through: min(end, unit.end)) else {
+                continue
+            }
             do throws(ForebayError) {
-                try await self.move(number, all, unit.ahead, to: topic, turn, reader)
+                try await self.move(number, all, unit.ahead, to: topic, turn, reader, isOver)
             } catch {
                 failure = error
             }
             let reached = self.state.withLock { $0.units[number]?.settled } ?? all.positions.upperBound
-            if let part = Self.taken(unit, through: reached) { moved.append(part) }
+            if let part = Self.taken(unit, through: min(reached, all.positions.upperBound)) { moved.append(part) }
             if failure != nil { break }
         }
-        self.change { $0.release(numbers) }
+        self.change { $0.release(meant.map(\.unit)) }
         self.closeTurn(turn, of: topic)
         await self.flush()
+        do throws(ForebayError) { try self.requireOpen() } catch { failure = failure ?? error }
         return (moved, failure)
     }
 
     private func move(
-        _ number: UInt64, _ all: Taken, _ delivered: Set<UInt64>, to topic: String, _ turn: Int, _ reader: MoveReader
+        _ number: UInt64, _ all: Taken, _ delivered: Set<UInt64>, to topic: String, _ turn: Int, _ reader: MoveReader,
+        _ isOver: @Sendable () -> Bool
     ) async throws(ForebayError) {
         await reader.begin(self.scan([number: all.positions.lowerBound]), unit: number, end: all.positions.upperBound, topic, delivered)
         while let piece = try await reader.next() {
@@ -101,8 +117,13 @@ extension SetAside {
                     piece.batches.map { (topic: topic, batch: $0) }, code: Self.moved, reason: "events were moved here by command",
                     turn: turn)
             }
+            // Of one that is closed nothing is read, and that is not its end.
+            try self.requireOpen()
             let now = self.time.wallMilliseconds
             self.change { $0.settleByHand(number, through: piece.end, now: now) }
+            if isOver(), piece.end < all.positions.upperBound {
+                throw ForebayError(.unavailable, recovery: .retry, "the node is stopping; ask again when it runs")
+            }
         }
     }
 
@@ -112,18 +133,18 @@ extension SetAside {
 
     private static func taken(_ unit: SetAsideUnit, through end: UInt64) -> Taken? {
         guard end > unit.settled else { return nil }
-        return Taken(key: unit.key, code: unit.code, positions: unit.settled..<end)
+        return Taken(
+            key: unit.key, code: unit.code, positions: unit.settled..<end, delivered: UInt64(unit.ahead.count { $0 < end }))
     }
 
     /// Takes units out of the drain's hands.
-    private func take(_ meant: SetAsideState.Meant) async throws(ForebayError) -> [UInt64] {
-        let numbers = self.change { state in
-            let numbers = state.numbers(meant)
-            state.take(numbers)
-            return numbers
-        }
+    ///
+    /// - Returns: those, and how far each is meant: what comes to it from now on is not, unless the drain takes it out of another one.
+    private func take(_ meant: SetAsideState.Meant) async throws(ForebayError) -> [(unit: UInt64, end: UInt64)] {
         let begun = self.time.monotonicNanoseconds
-        while !self.state.withLock({ $0.areTaken(numbers) }) {
+        let asked = self.change { $0.take(meant) }
+        while true {
+            if let taken = self.change({ $0.taken(meant, asked) }) { return taken }
             self.wakeDrain()
             let isOver = self.time.monotonicNanoseconds - begun > UInt64(Self.patience) * 1_000_000
             let isCancelled: Bool
@@ -134,12 +155,11 @@ extension SetAside {
                 isCancelled = true
             }
             guard !isOver, !isCancelled else {
-                self.change { $0.release(numbers) }
+                self.change { state in state.release(state.numbers(meant)) }
                 throw ForebayError(
                     .unavailable, recovery: .retry, "what is set aside is being delivered just now, and is not let go of; try again")
             }
         }
-        return numbers
     }
 
     private func closeTurn(_ turn: Int, of topic: String) {

@@ -63,6 +63,7 @@ package final class SetAside: Sendable {
                 number: unit.number, key: SetAsideKey(unit.topic, unit.partition), partitionCount: unit.partitionCount, code: unit.code,
                 reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt)
             (known.settled, known.end, known.isInLog) = (unit.settled, unit.end, true)
+            known.turnInLog = unit.turn
             known.oldestSeenAt = surroundings.time.monotonicNanoseconds
             known.bytes = Int(Double(known.events) * eventBytes)
             return known
@@ -85,6 +86,11 @@ package final class SetAside: Sendable {
     package var topics: Set<String> { self.state.withLock { Set($0.units.values.map(\.key.topic)) } }
     package var unitCount: Int { self.state.withLock { $0.units.count } }
     package var oldestAcceptedAt: Int64? { self.state.withLock { $0.units.values.map(\.oldestAcceptedAt).min() } }
+
+    /// The unit that has the oldest event, and when that was accepted.
+    package var oldestUnit: (key: SetAsideKey, acceptedAt: Int64)? {
+        self.state.withLock { $0.units.values.min { $0.oldestAcceptedAt < $1.oldestAcceptedAt }.map { ($0.key, $0.oldestAcceptedAt) } }
+    }
 
     /// How long the oldest of all has waited, in seconds; none: nothing does.
     package var oldestAge: Double? {
@@ -154,7 +160,8 @@ package final class SetAside: Sendable {
             new: new.map { unit in
                 SetAsideLog.Unit(
                     number: unit.number, topic: unit.key.topic, partition: unit.key.partition, partitionCount: unit.partitionCount,
-                    code: unit.code, reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt, settled: 0, end: 0)
+                    code: unit.code, reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt, settled: 0, end: 0,
+                    turn: unit.turnInLog)
             }, batches)
         return Dictionary(batches.map { ($0.unit, $0.batch.count) }, uniquingKeysWith: +).map { unit, count in
             Stored(unit: unit, count: count, end: ends[unit] ?? 0)
@@ -219,11 +226,12 @@ package final class SetAside: Sendable {
         }
     }
 
-    /// The drain could not go on with some units, and what its producers still hold of them.
+    /// The drain could not go on with some units, what its producers still hold of them, and what of them is done.
     func failed(
-        _ refusals: [DeliveryActions.Refusal], withheld: [(token: UInt64, offset: Offset)], now: UInt64
+        _ refusals: [DeliveryActions.Refusal], withheld: [(token: UInt64, offset: Offset)], done: [DeliveryActions.DoneUnit], now: UInt64
     ) {
         self.change { state in
+            for unit in done { state.handedOver(unit) }
             for refusal in refusals {
                 state.failed(
                     refusal.key, refusal.failure, byDelivery: refusal.byDelivery, sparesPartitions: refusal.sparesPartitions, now: now)
@@ -234,10 +242,21 @@ package final class SetAside: Sendable {
         }
     }
 
-    /// Whether a batch that was read still counts, and the partition it must go to, if it is one's.
-    func admission(of batch: Batch) -> (isAccepted: Bool, partition: Int32?) {
-        guard case .unit(let number, let pass) = batch.lane else { return (false, nil) }
-        return self.state.withLock { state in (state.accepts(unit: number, pass: pass), state.units[number]?.key.partition) }
+    /// Whether a batch that was read still counts, the partition it must go to, if it is one's, and what of the unit is settled ahead.
+    func admission(of batch: Batch) -> (isAccepted: Bool, partition: Int32?, settled: Set<UInt64>) {
+        guard case .unit(let number, let pass) = batch.lane else { return (false, nil, []) }
+        return self.state.withLock { state in
+            guard state.accepts(unit: number, pass: pass), let unit = state.units[number] else { return (false, nil, []) }
+            return (true, unit.key.partition, unit.ahead)
+        }
+    }
+
+    /// Events that were on their way into another log when the drain let go of their units are there, or not to come there.
+    func arrived(_ tokens: [UInt64], isSettled: Bool) {
+        guard self.state.withLock({ !$0.held.isEmpty }) else { return }
+        self.change { state in
+            for token in tokens { state.arrived(token, isSettled: isSettled) }
+        }
     }
 
     /// Topics that the drain is to let go of, because an operator wants their units.
@@ -248,12 +267,15 @@ package final class SetAside: Sendable {
         }
     }
 
-    func recalled(_ topic: String, withheld: [(token: UInt64, offset: Offset)]) {
+    func recalled(_ topic: String, withheld: [(token: UInt64, offset: Offset)], done: [DeliveryActions.DoneUnit]) {
         let held = withheld.compactMap { token, offset -> (token: UInt64, unit: UInt64, position: UInt64)? in
             guard case .unit(let unit, _) = offset.lane else { return nil }
             return (token, unit, offset.number)
         }
-        self.change { $0.recalled(topic, withheld: held) }
+        self.change { state in
+            for unit in done { state.handedOver(unit) }
+            state.recalled(topic, withheld: held)
+        }
     }
 
     func wakeDrain() { self.wake(.aside) }
@@ -301,6 +323,9 @@ package final class SetAside: Sendable {
 
     /// What is settled is so durably on return.
     func flush() async { await self.log.syncCursors() }
+
+    /// See ``SetAsideLog/requireOpen()``.
+    func requireOpen() throws(ForebayError) { try self.log.requireOpen() }
 
     // MARK: Effects
 

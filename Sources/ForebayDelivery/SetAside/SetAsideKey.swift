@@ -1,3 +1,5 @@
+package import ForebayCore
+
 /// Names what is set aside together: a topic, or one partition of it.
 package struct SetAsideKey: Hashable, Sendable, CustomStringConvertible {
     package let topic: String
@@ -19,7 +21,7 @@ struct SetAsideTurn: Hashable, Sendable {
     let place: Int
 }
 
-/// Which of a route's two forward stages: each has a state, producers and a source of its own.
+/// Which of a delivery's two stages: each has a state, producers and a source of its own.
 package enum DeliveryWay: UInt8, Hashable, Sendable {
     /// From the spool, everything that nothing is known against.
     case direct
@@ -28,8 +30,8 @@ package enum DeliveryWay: UInt8, Hashable, Sendable {
     /// No stage: what an operator brings into the set-aside log.
     case hand
 
-    /// In logs, metrics and the supervisor's reports.
-    package var stageName: String { self == .direct ? "forward" : "setaside" }
+    /// What the stage is called at the supervisor, and its Kafka client: `forward/orders`, `setaside/orders`.
+    package func child(of name: DeliveryName) -> String { self == .direct ? name.cursor : "setaside/\(name)" }
 }
 
 /// How a stage treats what is, or is not, set aside.

@@ -20,7 +20,9 @@ extension SetAsideState {
                 continue
             }
             let (number, unit) = self.units[index]
-            guard unit.held == 0, unit.end > unit.settled, !unit.isTaken, self.isTurn(of: unit), !self.isBehindPartitions(unit) else {
+            guard unit.held == 0, unit.leaving == 0, unit.end > unit.settled, !unit.isTaken, self.isTurn(of: unit),
+                !self.isBehindPartitions(unit)
+            else {
                 continue
             }
             due.append((until, number))
@@ -77,7 +79,6 @@ extension SetAsideState {
                 }
             }
             self.units[number]!.phase = .draining
-            self.units[number]!.ahead = []  // Sent again with those before them.
             self.units[number]!.pass += 1
             self.units[number]!.read = unit.settled
             self.units[number]!.readTimes = []
@@ -159,13 +160,56 @@ extension SetAsideState {
     mutating func settle(_ number: UInt64, pass: UInt32, through position: UInt64) {
         guard var unit = self.units[number], unit.pass == pass, position > unit.settled else { return }
         unit.bytes -= Int(Double(unit.bytes) * Double(position - unit.settled) / Double(unit.events))
+        let before = unit.settled
         unit.settled = position
         unit.failures = 0
         unit.needsProbe = false
         while let first = unit.readTimes.first, first.end <= position { unit.readTimes.removeFirst() }
         if let next = unit.readTimes.first { unit.oldestAcceptedAt = next.acceptedAt }
+        unit.dropAhead(from: before)
         self.units[number] = unit
         self.moved.insert(number)
         self.settleAhead(number)
+    }
+
+    // MARK: What is done of a unit that is let go of
+
+    /// The drain lets go of a unit: what it has settled beyond the end that it told of is not sent again, and what is on its way into
+    /// another log is waited for.
+    mutating func handedOver(_ done: DeliveryActions.DoneUnit) {
+        guard let unit = self.units[done.number], unit.pass == done.pass, !unit.isWaiting else { return }
+        for position in done.settled where position >= unit.settled { self.units[done.number]!.ahead.insert(position) }
+        for (token, position) in done.leaving {
+            let known = self.held.updateValue(
+                Held(unit: done.number, position: position), forKey: Token(way: .aside, number: token, isLeaving: true))
+            if known == nil { self.units[done.number]!.leaving += 1 }
+        }
+        self.settleAhead(done.number)
+    }
+
+    /// It is durable in another log; or there was no room for it, and it stands here still.
+    mutating func arrived(_ token: UInt64, isSettled: Bool) {
+        let token = Token(way: .aside, number: token, isLeaving: true)
+        guard let left = self.held.removeValue(forKey: token), let unit = self.units[left.unit], let position = left.position else {
+            return
+        }
+        self.units[unit.number]!.leaving -= 1
+        self.nextDue = 0
+        guard isSettled, position >= unit.settled else { return }
+        self.units[unit.number]!.ahead.insert(position)
+        self.settleAhead(unit.number)
+    }
+}
+
+extension SetAsideUnit {
+    /// What is settled ahead below the settled end need not be known any more.
+    mutating func dropAhead(from before: UInt64) {
+        guard !self.ahead.isEmpty else { return }
+        if self.settled - before < UInt64(self.ahead.count) {
+            for position in before..<self.settled { self.ahead.remove(position) }
+        } else {
+            let settled = self.settled
+            self.ahead = self.ahead.filter { $0 >= settled }
+        }
     }
 }

@@ -30,21 +30,55 @@ extension SetAsideState {
 
     // MARK: Out of the drain's hands
 
+    /// How far a unit is meant.
+    struct Asked {
+        let end: UInt64
+        let splitOff: Int
+    }
+
+    /// Takes what is meant out of the drain's hands.
+    ///
+    /// - Returns: how far each goes now.
+    mutating func take(_ meant: Meant) -> [UInt64: Asked] {
+        let numbers = self.numbers(meant)
+        self.take(numbers)
+        return numbers.reduce(into: [:]) { asked, number in
+            guard let unit = self.units[number] else { return }
+            // What is on its way from the drain was there when it was asked for.
+            asked[number] = Asked(end: unit.end, splitOff: unit.splitOff - (unit.pending[.aside] ?? 0))
+        }
+    }
+
+    /// What is taken; none: not yet. Units that the drain takes out of one that is meant, before it lets go of that, are, too.
+    mutating func taken(_ meant: Meant, _ asked: [UInt64: Asked]) -> [(unit: UInt64, end: UInt64)]? {
+        let numbers = self.numbers(meant).filter { asked[$0] != nil || self.units[$0]!.splitOff > 0 }
+        self.take(numbers)
+        guard self.areTaken(numbers) else { return nil }
+        return numbers.map { number in
+            let unit = self.units[number]!
+            guard let asked = asked[number], asked.splitOff == unit.splitOff else { return (number, unit.end) }
+            return (number, asked.end)
+        }
+    }
+
     /// From now on these are not tried. Those that are being drained are recalled first.
     mutating func take(_ numbers: [UInt64]) {
         for number in numbers {
             guard let unit = self.units[number] else { continue }
             self.units[number]!.isTaken = true
             switch unit.phase {
-            case .waiting: break
+            // What is on its way may wait for room there.
+            case .waiting: if unit.leaving > 0 { self.recalled.insert(unit.key.topic) }
             case .asking: self.units[number]!.phase = .waiting(until: 0)
             case .draining, .closing: self.recalled.insert(unit.key.topic)
             }
         }
     }
 
-    /// Whether none of them is in the drain's hands.
-    func areTaken(_ numbers: [UInt64]) -> Bool { numbers.allSatisfy { self.units[$0]?.isWaiting ?? true } }
+    /// Whether none of them is in the drain's hands, and nothing of them on its way from there into another log.
+    func areTaken(_ numbers: [UInt64]) -> Bool {
+        numbers.allSatisfy { number in self.units[number].map { $0.isWaiting && $0.leaving == 0 } ?? true }
+    }
 
     /// They are tried again.
     mutating func release(_ numbers: [UInt64]) {

@@ -45,6 +45,8 @@ struct SetAsideState {
     struct Token: Hashable {
         let way: DeliveryWay
         let number: UInt64
+        /// No producer has it: it was on its way into another log when the drain let go of its unit.
+        var isLeaving = false
     }
 
     struct Held {
@@ -198,8 +200,14 @@ struct SetAsideState {
             }
             self.units[number]!.pending[way] = before + departure.count
             self.units[number]!.bytes += departure.bytes
+            if way == .aside { self.units[number]!.splitOff += departure.count }
             return number
         }
+    }
+
+    /// As those have it whose turn it is, too. Higher than those that are there, if there is none: turns are numbered upwards.
+    private func turnInLog(of topic: String, _ turn: Int) -> Int {
+        (self.numbers[topic] ?? []).compactMap { self.units[$0] }.first { $0.turn == turn }?.turnInLog ?? turn
     }
 
     private mutating func enter(_ departure: Departure, _ turn: Int, now: Int64) -> UInt64 {
@@ -214,6 +222,7 @@ struct SetAsideState {
             code: (wait == nil ? departure.code : nil) ?? (failure.code.isError ? "\(failure.code)" : SetAside.moved),
             reason: failure.reason, since: now, oldestAcceptedAt: departure.acceptedAt)
         unit.turn = turn
+        unit.turnInLog = self.turnInLog(of: departure.key.topic, turn)
         self.units[number] = unit
         self.numbers[departure.key.topic, default: []].append(number)
         self.changed(departure.key.topic)
@@ -295,9 +304,6 @@ struct SetAsideState {
     mutating func endIfEmpty(_ number: UInt64) {
         guard let unit = self.units[number], unit.events == 0, unit.held == 0 else { return }
         self.drop(unit)
-        if self.numbers[unit.key.topic]?.contains(where: { self.units[$0]?.turn == unit.turn }) != true {
-            self.left.append(SetAsideTurn(topic: unit.key.topic, place: unit.turn))
-        }
         self.moved.remove(number)
         if unit.isInLog { self.gone.append(number) }
         self.toDrop.append(number)
@@ -314,6 +320,7 @@ struct SetAsideState {
             self.forgetTurns(of: topic)
             self.wentDirect(.aside, of: topic)
         }
+        if !self.hasUnits(of: topic, turn: unit.turn) { self.left.append(SetAsideTurn(topic: topic, place: unit.turn)) }
         self.nextDue = 0  // The whole topic's may have waited for it.
         self.changed(topic)
     }
@@ -326,7 +333,7 @@ struct SetAsideState {
         self.wentDirect(way)
         for (token, held) in self.held where token.way == way {
             self.held[token] = nil
-            if !held.isDelivered { self.units[held.unit]?.held -= 1 }
+            if token.isLeaving { self.units[held.unit]?.leaving -= 1 } else if !held.isDelivered { self.units[held.unit]?.held -= 1 }
         }
         for number in Array(self.units.keys) {
             self.units[number]!.pending[way] = nil

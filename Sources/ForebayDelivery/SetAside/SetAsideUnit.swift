@@ -38,8 +38,12 @@ struct SetAsideUnit {
     var pendingHeld: [DeliveryWay: [(index: Int, token: UInt64)]] = [:]
     /// Of what is not settled, about.
     var bytes = 0
-    /// Where several logs have events of its topic: which comes when.
+    /// Where several logs have events of its topic, or one has them twice: which comes when.
     var turn = 0
+    /// The same among those of its log alone, as it stands on disk: what a start goes by.
+    var turnInLog = 0
+    /// Events that the drain took out of the whole topic's unit to set them aside apart: so many came so.
+    var splitOff = 0
     /// The log has it in its table.
     var isInLog = false
     var phase = Phase.waiting(until: 0)
@@ -51,6 +55,8 @@ struct SetAsideUnit {
     var needsProbe = false
     /// Of its events, those that a producer was given before they were set aside, and has not reported.
     var held = 0
+    /// Of its events, those that were on their way into another log when the drain let go of it.
+    var leaving = 0
     /// Settled ahead of those before them.
     var ahead: Set<UInt64> = []
     /// Which try to deliver it this is: what an earlier one read or settles late does not count.

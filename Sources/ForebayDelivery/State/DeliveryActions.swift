@@ -41,6 +41,16 @@ struct DeliveryActions {
         var sparesPartitions = false
     }
 
+    /// In the drain: what is done of a unit that it lets go of.
+    struct DoneUnit {
+        let number: UInt64
+        let pass: UInt32
+        /// Positions.
+        let settled: [UInt64]
+        /// On their way into another log.
+        let leaving: [(token: UInt64, position: UInt64)]
+    }
+
     /// In the drain: a topic that the cluster knows.
     struct Found {
         let topic: String
@@ -49,8 +59,9 @@ struct DeliveryActions {
         let partitionCount: Int
     }
 
-    /// To be written as dead letters.
+    /// To be written as dead letters; so many of the first are being written.
     var deaths: [Death] = []
+    var burying = 0
     /// On their way into the set-aside log, by unit.
     var leaving: [Leaving] = []
     /// Reports of what was settled otherwise before, or the end of the producer that held it.
@@ -58,6 +69,8 @@ struct DeliveryActions {
     /// In the drain: units that can't be delivered now, what its producers hold of them, and topics that the cluster knows.
     var refusals: [Refusal] = []
     var withheld: [(token: UInt64, offset: Offset)] = []
+    /// Those that will not be dead letters now: their units are let go of.
+    var notLeaving: [UInt64] = []
     var found: [Found] = []
     var notes: [Note] = []
     /// Topics that were forgotten, or that the cluster doesn't know: what is open for them is to be closed before anything is sent.

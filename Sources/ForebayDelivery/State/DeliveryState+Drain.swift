@@ -21,6 +21,7 @@ extension DeliveryState {
     /// Nothing of a topic can be delivered now.
     mutating func withdraw(topic: Int, _ failure: KafkaFailure, byDelivery: Bool) {
         for flight in self.takeAll(topic) { self.letGo(flight) }
+        self.letGoOfTheDead(self.topics[topic].name, partition: nil)
         self.closeTopic(topic)
         self.refuse(SetAsideKey(self.topics[topic].name), failure, byDelivery: byDelivery)
     }
@@ -29,6 +30,7 @@ extension DeliveryState {
     mutating func withdraw(partition: Int32, _ place: Int, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
         let topic = self.partitions[place].topic
         for flight in self.takeAll(of: place) { self.letGo(flight) }
+        self.letGoOfTheDead(self.topics[topic].name, partition: partition)
         self.applyCount(topic, now: now)
         self.refuse(SetAsideKey(self.topics[topic].name, partition), failure, byDelivery: byDelivery)
     }
@@ -69,7 +71,40 @@ extension DeliveryState {
     private mutating func letGo(_ flight: UInt32) {
         let number = self.window.number(flight)
         if self.stale.contains(number) { self.actions.withheld.append((token: number, offset: self.window.offset(of: flight))) }
+        self.window[flight].flags.insert(.letGo)
         self.window.settle(flight)
+    }
+
+    /// Those of a topic that were refused for good, and are not being written as dead letters yet, are let go of, too.
+    mutating func letGoOfTheDead(_ name: String, partition: Int32?) {
+        let deaths = self.actions.deaths
+        guard deaths.count > self.actions.burying else { return }
+        self.actions.deaths = Array(deaths.prefix(self.actions.burying))
+        for death in deaths.dropFirst(self.actions.burying) {
+            let flight = UInt32(truncatingIfNeeded: death.flight)
+            if partition == nil || self.window.unitPartition(of: flight) == partition,
+                self.window.event(of: flight).topic.elementsEqual(name.utf8)
+            {
+                self.letGo(flight)
+                self.actions.notLeaving.append(death.flight)
+            } else {
+                self.actions.deaths.append(death)
+            }
+        }
+    }
+
+    /// What the drain has of a unit, or of all of a topic, that is let go of: what is settled beyond the end that was committed, which need
+    /// not be sent again, and what is on its way into another log, of which that is not known yet.
+    func done(of key: SetAsideKey) -> [DeliveryActions.DoneUnit] {
+        var done: [DeliveryActions.DoneUnit] = []
+        for (lane, flight) in self.window.lanesInFlight {
+            guard case .unit(let unit, let pass) = lane, self.window.event(of: flight).topic.elementsEqual(key.topic.utf8),
+                key.partition == nil || self.window.unitPartition(of: flight) == key.partition
+            else { continue }
+            let (settled, leaving) = self.window.done(of: lane)
+            done.append(DeliveryActions.DoneUnit(number: unit, pass: pass, settled: settled, leaving: leaving))
+        }
+        return done
     }
 
     /// Whether a partition holds events of several units, as it may once they have picked partitions anew: if it fails, each of them is

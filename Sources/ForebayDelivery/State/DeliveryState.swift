@@ -57,8 +57,11 @@ struct DeliveryState {
     ///
     /// - Parameters:
     ///   - partition: where they go whatever their keys say: what was set aside as a partition.
+    ///   - settled: places in their lane that were settled before, ahead of others: they are passed.
     ///   - resentBelow: events below it may have been sent by an earlier run.
-    mutating func admit(_ batch: Batch, partition: Int32? = nil, resentBelow: UInt64 = 0, now: UInt64) {
+    mutating func admit(
+        _ batch: Batch, partition: Int32? = nil, settled: Set<UInt64> = [], resentBelow: UInt64 = 0, now: UInt64
+    ) {
         self.topics.beginAdmission()
         let number = self.window.admit(batch, cost: self.settings.cost(of: batch), partition: partition)
         let base = self.window.base(ofBatch: number)
@@ -67,8 +70,16 @@ struct DeliveryState {
         for index in 0..<batch.count {
             let bytes = UnsafeRawBufferPointer(start: base + offset, count: batch.byteCount - offset)
             guard let event = Event(at: bytes) else { preconditionFailure("the source gave a batch that is not well formed") }
-            let topic = self.topic(of: event)
             let size = event.record.count
+            if !settled.isEmpty, settled.contains(batch.place(of: index)) {
+                self.window.settle(
+                    self.window.append(
+                        Flight(
+                            batch: number, record: UInt32(truncatingIfNeeded: offset), bytes: UInt32(truncatingIfNeeded: size), place: 0)))
+                offset += size
+                continue
+            }
+            let topic = self.topic(of: event)
             let flight = self.window.append(
                 Flight(
                     batch: number, record: UInt32(truncatingIfNeeded: offset), bytes: UInt32(truncatingIfNeeded: size),

@@ -22,6 +22,8 @@ struct Flight {
         static let redated = Flags(rawValue: 4)
         /// It goes out without a header of ours that says when it was accepted.
         static let bare = Flags(rawValue: 8)
+        /// The drain let go of it: it is settled only here, and stands in the log still.
+        static let letGo = Flags(rawValue: 16)
     }
 
     /// Of the batch it lies in.

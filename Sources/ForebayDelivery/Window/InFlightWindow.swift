@@ -237,6 +237,21 @@ struct InFlightWindow {
         return found
     }
 
+    /// For each lane the first of its flights that may not be settled, which tells what its events are of.
+    var lanesInFlight: [(lane: Lane, flight: UInt32)] {
+        self.lanes.compactMap { $0.isEmpty ? nil : ($0.lane, UInt32(truncatingIfNeeded: $0.head)) }
+    }
+
+    /// What of a lane is settled and not below its committed end, and what is on its way into a log.
+    func done(of lane: Lane) -> (settled: [UInt64], leaving: [(token: UInt64, position: UInt64)]) {
+        guard let index = self.lanes.firstIndex(where: { $0.lane == lane }) else { return ([], []) }
+        let settled = self.flights(of: index, .settled).filter { !self.flights[$0].flags.contains(.letGo) }.map { self.sequence(of: $0) }
+        let leaving = (self.flights(of: index, .leaving) + self.flights(of: index, .dying)).map {
+            (token: self.number($0), position: self.sequence(of: $0))
+        }
+        return (settled, leaving)
+    }
+
     /// Lanes of which nothing is in flight any more.
     mutating func takeGivenBack() -> [Lane] {
         guard !self.givenBack.isEmpty else { return [] }

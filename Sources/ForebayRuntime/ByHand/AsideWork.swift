@@ -5,12 +5,6 @@ import ForebayIngest
 import ForebaySpool
 import ForebayTelemetry
 
-/// What of one log is set aside, as an operator names it.
-struct AsideTarget: Sendable {
-    let route: String
-    let setAside: SetAside
-}
-
 /// Removes or moves what is set aside.
 struct AsideWork: Sendable {
     let action: AsideSelection.Action
@@ -19,16 +13,24 @@ struct AsideWork: Sendable {
     let executor: any SerialExecutor
     /// Whether the log is told; a command tells whoever gave it.
     var isLogged = true
+    /// Nothing more is begun once this says so.
+    var isOver: @Sendable () -> Bool = { false }
 
-    func run(_ targets: [AsideTarget]) async -> AsideAnswer {
+    /// - Parameter all: of all deliveries.
+    func run(_ all: [AsideTarget]) async -> AsideAnswer {
         if let refusal = Self.refusal(self.action, self.selection) { return refusal }
+        let route = self.selection.route.map { DeliveryName(name: $0) }
+        let targets = all.filter { route == nil || $0.name == route }
         var outcome = AsideOutcome(self.action, isDryRun: self.selection.isDryRun)
         let meant = SetAside.Selection(topic: self.selection.topic, partition: self.selection.partition)
+        if case .move(let topic) = self.action, let hindrance = AsideOrder(all: all).hindrance(meant, to: topic, from: targets) {
+            return .elsewhere(hindrance)
+        }
         for target in targets {
             do throws(ForebayError) {
                 let (taken, failure) = try await self.run(meant, target)
                 outcome.units += taken.map {
-                    AsideOutcome.Unit(route: target.route, unit: $0.key.description, code: $0.code, events: $0.events)
+                    AsideOutcome.Unit(delivery: target.name, unit: $0.key.description, code: $0.code, events: $0.events)
                 }
                 if !self.selection.isDryRun, self.isLogged { self.tell(taken, target) }
                 if let failure { throw failure }
@@ -54,7 +56,7 @@ struct AsideWork: Sendable {
             return (self.selection.isDryRun ? target.setAside.found(meant) : try await target.setAside.remove(meant), nil)
         case .move(let topic):
             if self.selection.isDryRun { return (target.setAside.found(meant, movingTo: topic), nil) }
-            return try await target.setAside.move(meant, to: topic, executor: self.executor)
+            return try await target.setAside.move(meant, to: topic, executor: self.executor, isOver: self.isOver)
         }
     }
 
@@ -65,7 +67,7 @@ struct AsideWork: Sendable {
             Logger(label: "setaside").warning(
                 "events that were set aside are \(self.action.done) by command",
                 [
-                    "route": target.route, "unit": unit.key.description, "events": "\(unit.events)",
+                    "route": target.name.description, "unit": unit.key.description, "events": "\(unit.events)",
                     "positions": "\(unit.positions.lowerBound)-\(unit.positions.upperBound - 1)", "to": to,
                 ], folds: false)
         }

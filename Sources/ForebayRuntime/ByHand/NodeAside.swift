@@ -1,4 +1,5 @@
 import ForebayAdmin
+import ForebayConfig
 import ForebayCore
 import ForebayDelivery
 import ForebayKafka
@@ -8,29 +9,33 @@ import ForebayTelemetry
 /// What an operator does with what is set aside on a running node.
 final class NodeAside: Sendable {
     private let storage: NodeStorage
-    private let routes: [String: NodeRoute]
-    private let turn = OneAtATime()
-    private let removed: [String: Counter]
-    private let moved: [String: Counter]
+    private let deliveries: [DeliveryName: KafkaDelivery]
+    private let removed: [DeliveryName: Counter]
+    private let moved: [DeliveryName: Counter]
 
-    init(_ storage: NodeStorage, _ routes: [String: NodeRoute], _ metrics: MetricsRegistry) {
+    init(_ storage: NodeStorage, _ deliveries: [DeliveryName: KafkaDelivery], _ metrics: MetricsRegistry) {
         self.storage = storage
-        self.routes = routes
-        let names = Set(routes.keys).union(storage.removed.keys)
-        func counters(_ name: String, _ help: String) -> [String: Counter] {
-            Dictionary(uniqueKeysWithValues: names.map { ($0, metrics.counter(name, help: help, labels: ["route": $0])) })
+        self.deliveries = deliveries
+        let names = Set(deliveries.keys).union(storage.removed.keys)
+        func counters(_ name: String, _ help: String) -> [DeliveryName: Counter] {
+            Dictionary(uniqueKeysWithValues: names.map { ($0, metrics.counter(name, help: help, labels: $0.labels)) })
         }
         self.removed = counters("forebay_set_aside_removed_events_total", "Events set aside that an operator removed.")
         self.moved = counters("forebay_set_aside_moved_events_total", "Events set aside that an operator moved to another topic.")
     }
 
     /// - Parameter removed: where what is left of routes that are not configured any more is still known.
-    func mend(_ action: AsideSelection.Action, _ selection: AsideSelection, _ removed: RemovedRoutes) async -> AsideAnswer {
-        guard selection.isDryRun || self.turn.enter() else { return .busy }
-        defer { if !selection.isDryRun { self.turn.leave() } }
-        let targets = self.targets(selection.route, removed)
-        if let route = selection.route, targets.isEmpty { return .unknownRoute(route) }
-        let work = AsideWork(action: action, selection: selection, executor: self.storage.threads.side.executor())
+    func mend(_ action: AsideSelection.Action, _ selection: AsideSelection, _ removed: RemovedDeliveries) async -> AsideAnswer {
+        guard !selection.isDryRun else { return await self.run(action, selection, removed) }
+        return await self.storage.mending.perform(busy: .busy, stopping: .stopping) { await self.run(action, selection, removed) }
+    }
+
+    private func run(_ action: AsideSelection.Action, _ selection: AsideSelection, _ removed: RemovedDeliveries) async -> AsideAnswer {
+        let targets = self.targets(removed)
+        if let route = selection.route, !targets.contains(where: { $0.name == DeliveryName(name: route) }) { return .unknownRoute(route) }
+        let mending = self.storage.mending
+        let work = AsideWork(
+            action: action, selection: selection, executor: self.storage.threads.side.executor(), isOver: { mending.isStopping })
         let answer = await work.run(targets)
         switch answer {
         case .done(let outcome), .failed(let outcome, _, _): self.count(outcome)
@@ -39,14 +44,17 @@ final class NodeAside: Sendable {
         return answer
     }
 
-    private func targets(_ route: String?, _ removed: RemovedRoutes) -> [AsideTarget] {
+    private func targets(_ removed: RemovedDeliveries) -> [AsideTarget] {
         var targets: [AsideTarget] = []
-        for (name, known) in self.routes.sorted(by: { $0.key < $1.key }) where route == nil || name == route {
-            targets += known.setAside.logs.map { AsideTarget(route: name, setAside: $0.setAside) }
+        for (name, delivery) in self.deliveries.sorted(by: { $0.key < $1.key }) {
+            targets += delivery.setAside.logs.map { log in
+                AsideTarget(
+                    name: name, setAside: log.setAside, former: log.name == name ? nil : log.name, cluster: delivery.target.cluster)
+            }
         }
-        for name in removed.names.sorted() where self.routes[name] == nil && (route == nil || name == route) {
+        for name in removed.names {
             guard let log = removed.logs(of: name)?.setAside else { continue }
-            targets.append(AsideTarget(route: name, setAside: .undelivered(name, log)))
+            targets.append(AsideTarget(name: name, setAside: .undelivered(name, log)))
         }
         return targets
     }
@@ -54,17 +62,24 @@ final class NodeAside: Sendable {
     private func count(_ outcome: AsideOutcome) {
         guard !outcome.isDryRun else { return }
         let counters = outcome.action == .remove ? self.removed : self.moved
-        for unit in outcome.units { counters[unit.route]?.increment(by: unit.events) }
+        for unit in outcome.units { counters[unit.delivery]?.increment(by: unit.events) }
     }
 }
 
 extension SetAside {
     /// Of a log that no stage drains: its route is not configured any more, or its node is down.
-    static func undelivered(_ route: String, _ log: SetAsideLog) -> SetAside {
+    ///
+    /// - Parameter isAlone: it takes no turns with other logs, which are ordered with it later.
+    static func undelivered(_ name: DeliveryName, _ log: SetAsideLog, isAlone: Bool = true) -> SetAside {
         let setAside = SetAside(
-            route: route, log: log, properties: KafkaProperties(client: [:], producer: [:]), configuration: DeliverySettings(),
+            route: name.description, log: log, properties: KafkaProperties(client: [:], producer: [:]), configuration: DeliverySettings(),
             surroundings: .real, isQuiet: true)
-        for topic in setAside.topics { SetAside.order(topic, in: [setAside], ends: [setAside]) }
+        if isAlone { Self.order([setAside]) }
         return setAside
+    }
+
+    /// Those of one topic in several logs take turns.
+    static func order(_ logs: [SetAside]) {
+        for topic in logs.reduce(into: Set<String>(), { $0.formUnion($1.topics) }) { Self.order(topic, in: logs, ends: logs) }
     }
 }

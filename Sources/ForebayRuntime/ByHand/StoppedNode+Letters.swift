@@ -1,4 +1,5 @@
 package import ForebayAdmin
+import ForebayConfig
 package import ForebayCore
 import ForebayDelivery
 import ForebaySpool
@@ -12,11 +13,13 @@ extension StoppedNode {
         if let delivery = selection.delivery {
             guard names.contains(delivery) else { return .unknown(delivery, known: names.map(\.description)) }
             names = [delivery]
+            if action == .replay, !self.delivers(delivery) { return .notConfigured(delivery) }
         }
         let now = WallClock.milliseconds
         var outcome = LetterOutcome(action, isDryRun: selection.isDryRun, asOf: now)
         if selection.isDryRun {
             for name in names { try self.look(name, selection, &outcome) }
+            if action == .replay { self.keep(names, &outcome) }
             return .done(outcome)
         }
         do throws(ForebayError) {
@@ -37,6 +40,22 @@ extension StoppedNode {
         }
     }
 
+    /// Whether what is set aside of it is delivered once the node runs.
+    private func delivers(_ name: DeliveryName) -> Bool {
+        guard let configuration = self.configuration else { preconditionFailure("without a configuration nobody knows what is delivered") }
+        return configuration.deliveries.contains { $0.name == name }
+    }
+
+    /// What nobody would deliver is not replayed.
+    private func keep(_ names: [DeliveryName], _ outcome: inout LetterOutcome) {
+        for name in names where !self.delivers(name) {
+            let count = outcome.letters(of: name)
+            guard count > 0 else { continue }
+            outcome.kept[name] = count
+            outcome.groups = outcome.groups.filter { $0.key.delivery != name }
+        }
+    }
+
     private func work(
         _ action: LetterAction, _ selection: LetterSelection, _ names: [DeliveryName], _ outcome: inout LetterOutcome
     ) async throws(ForebayError) {
@@ -44,8 +63,8 @@ extension StoppedNode {
         defer { folder.release() }
         for name in names {
             let letters = try folder.deadLetters(name.folder)
-            let log = action == .replay ? try folder.setAside(name.folder) : nil
-            let setAside = log.map { SetAside.undelivered(name.description, $0) }
+            let log = action == .replay && self.delivers(name) ? try folder.setAside(name.folder) : nil
+            let setAside = log.map { SetAside.undelivered(name, $0) }
             let work = LetterWork(action: action, selection: selection, now: outcome.asOf)
             let target = LetterTarget(name: name, letters: letters, setAside: setAside)
             let result: Result<Void, ForebayError>

@@ -14,7 +14,7 @@ import Synchronization
 /// A running node: loops, disk, listeners, and the root supervisor with every stage under it. Wiring and nothing else.
 ///
 ///     edge loop:      HTTP servers, ingest, buffer, admin   commit thread, keeper thread:  the disk
-///     delivery loop:  readers, forward (one a route)        librdkafka's own threads
+///     delivery loop:  readers, forward and mirror           librdkafka's own threads
 package final class Node: Sendable {
     package let configuration: ForebayConfiguration
     package let supervisor: Supervisor
@@ -24,7 +24,7 @@ package final class Node: Sendable {
     package let adminAddress: String
     /// None where no listener for probes is configured.
     package let healthAddress: String?
-    private let routes: [String: NodeRoute]
+    private let deliveries: [DeliveryName: KafkaDelivery]
     private let loops: Loops
     private let listeners: NodeListeners
     private let observation: NodeObservation
@@ -85,8 +85,8 @@ package final class Node: Sendable {
 
         let storage = try NodeStorage.open(configuration, metrics: metrics, disk: disk)
         opened = storage
-        let routes = try await NodeRoute.all(configuration, storage, loops.delivery, metrics)
-        let removed = try await RemovedRoutes.find(configuration, storage)
+        let deliveries = try await KafkaDelivery.all(configuration, storage, loops.delivery, metrics)
+        let removed = try await RemovedDeliveries.find(configuration, storage)
         removed.register(metrics)
         // Every cursor that holds something is there.
         await storage.spool.releasePassedSegments()
@@ -94,18 +94,24 @@ package final class Node: Sendable {
         let storageWatch = StorageWatch(storageHealth, storageFault: { storage.fault }, isFull: { storage.spool.isFull })
         observation.opened(
             NodeObservation.Parts(
-                supervisor: supervisor, storage: storage, storageHealth: storageHealth, clock: clock, routes: routes, removed: removed,
-                letters: NodeLetters(storage, routes, metrics), aside: NodeAside(storage, routes, metrics)))
+                supervisor: supervisor, storage: storage, storageHealth: storageHealth, clock: clock, deliveries: deliveries,
+                removed: removed, letters: NodeLetters(storage, deliveries, metrics), aside: NodeAside(storage, deliveries, metrics)))
         let waiters = DeliveryWaiters(limit: configuration.limits.awaitingKafka)
         let room = Wake()
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: configuration.limits.inFlight, room: room.call)
         await supervisor.start("buffer") {
             BufferStage(loop: loops.edge, port: port, spool: storage.spool, configuration: ForebayBuffer.BufferConfiguration())
         }
+        // Mirrors share one of their own: what a backup holds that hangs is not missing where others deliver.
         let budget = DeliveryBudget(total: configuration.delivery.window)
-        for route in routes.values { await route.start(supervisor, waiters, budget, loops.delivery, metrics) }
+        let mirrorBudget = DeliveryBudget(total: configuration.delivery.window / 2)
+        for delivery in deliveries.values {
+            let share = delivery.name.stage == .mirror ? mirrorBudget : budget
+            await delivery.start(supervisor, waiters, share, loops.delivery, metrics)
+        }
         let ingestMetrics = IngestMetrics(registry: metrics)
-        let topics = UnsettledTopics(configuration.ingest.routes, settled: routes.mapValues(\.settled))
+        let topics = UnsettledTopics(
+            configuration.ingest.routes, settled: Dictionary(grouping: deliveries.values, by: \.name.route).mapValues { .init($0) })
         let answering: any RequestAnswering =
             configuration.listeners.ingestProbes ? ProbedServer(listeners.ingest, adminRoutes) : listeners.ingest
         let (ingestOpened, open) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -122,7 +128,7 @@ package final class Node: Sendable {
         observation.listening()
         return Node(
             configuration: configuration, supervisor: supervisor, storage: storage, addresses: (ingest, admin, health),
-            routes: routes, loops: loops, listeners: listeners, observation: observation, storageWatch: storageWatch, clock: clock)
+            deliveries: deliveries, loops: loops, listeners: listeners, observation: observation, storageWatch: storageWatch, clock: clock)
     }
 
     private static func wait(for signal: AsyncStream<Void>, atMost limit: Duration) async {
@@ -136,14 +142,14 @@ package final class Node: Sendable {
 
     private init(
         configuration: ForebayConfiguration, supervisor: Supervisor, storage: NodeStorage,
-        addresses: (ingest: String, admin: String, health: String?), routes: [String: NodeRoute], loops: Loops, listeners: NodeListeners,
-        observation: NodeObservation, storageWatch: StorageWatch, clock: NodeClock
+        addresses: (ingest: String, admin: String, health: String?), deliveries: [DeliveryName: KafkaDelivery], loops: Loops,
+        listeners: NodeListeners, observation: NodeObservation, storageWatch: StorageWatch, clock: NodeClock
     ) {
         self.configuration = configuration
         self.supervisor = supervisor
         self.storage = storage
         (self.ingestAddress, self.adminAddress, self.healthAddress) = addresses
-        self.routes = routes
+        self.deliveries = deliveries
         self.loops = loops
         self.listeners = listeners
         self.observation = observation
@@ -155,8 +161,8 @@ package final class Node: Sendable {
         }
     }
 
-    /// Events accepted and not settled yet, of all routes.
-    package var lag: UInt64 { self.routes.values.reduce(0) { $0 + $1.source.waiting + $1.setAside.events } }
+    /// Events accepted and not settled yet, of all deliveries.
+    package var lag: UInt64 { self.deliveries.values.reduce(0) { $0 + $1.source.waiting + $1.setAside.events } }
 
     /// How long the disk may take for the last sync, where those that wait for it have used up `shutdown.timeout`.
     static let leastForStorage = Duration.seconds(3)
@@ -170,9 +176,10 @@ package final class Node: Sendable {
         guard !self.isStopping.exchange(true, ordering: .relaxed) else { return true }
         let deadline = ContinuousClock.now + .milliseconds(self.configuration.shutdown.timeoutMilliseconds)
         self.observation.draining()
+        self.storage.mending.stop()
         let draining = Task { await self.listeners.drain() }
         await self.supervisor.shutdown(within: deadline - .now)
-        for route in self.routes.values { route.close() }
+        for delivery in self.deliveries.values { delivery.close() }
         guard await Self.ends(within: max(deadline - .now, Self.leastForStorage), { await self.closeStorage() }) else { return false }
         await self.listeners.close()
         await draining.value

@@ -20,17 +20,17 @@ enum NodeAlarms {
         var logs = [
             Log(name: "spool", damage: { spool.damage }, acknowledge: { () throws(ForebayError) in try await spool.acknowledgeAlarms() })
         ]
-        for (route, log) in storage.allSetAside.sorted(by: { $0.key < $1.key }) {
+        for (delivery, log) in storage.allSetAside.sorted(by: { $0.key < $1.key }) {
             let topics = Dictionary(log.units.map { ($0.number, $0.topic) }) { first, _ in first }
             logs.append(
                 Log(
-                    name: "setaside/\(route)", topics: topics, damage: { log.damage },
+                    name: "setaside/\(delivery.folder)", topics: topics, damage: { log.damage },
                     acknowledge: { () throws(ForebayError) in try await log.acknowledgeAlarms() }))
         }
-        for (route, log) in storage.allDeadLetters.sorted(by: { $0.key < $1.key }) {
+        for (delivery, log) in storage.allDeadLetters.sorted(by: { $0.key < $1.key }) {
             logs.append(
                 Log(
-                    name: "deadletters/\(route)", damage: { log.damage },
+                    name: "deadletters/\(delivery.folder)", damage: { log.damage },
                     acknowledge: { () throws(ForebayError) in try await log.acknowledgeAlarms() }))
         }
         return logs

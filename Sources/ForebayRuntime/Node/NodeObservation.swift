@@ -14,8 +14,9 @@ final class NodeObservation: NodeView {
         let storage: NodeStorage
         let storageHealth: StorageHealth
         let clock: NodeClock
-        let routes: [String: NodeRoute]
-        let removed: RemovedRoutes
+        /// Those that are configured.
+        let deliveries: [DeliveryName: KafkaDelivery]
+        let removed: RemovedDeliveries
         let letters: NodeLetters
         let aside: NodeAside
     }
@@ -79,20 +80,23 @@ final class NodeObservation: NodeView {
         guard let parts = self.state.withLock({ $0.parts }) else { return status }
         status.stages = await parts.supervisor.reports()
         status.buffers = [self.buffer(parts)]
-        status.routes = self.configuration.routes.compactMap { self.route($0, status.stages, parts) } + parts.removed.statuses
+        status.routes = self.names.compactMap { parts.deliveries[$0] }.map { RouteStatus(of: $0, status.stages) } + parts.removed.statuses
         status.alarms = NodeAlarms.all(parts.storage)
         return status
     }
 
-    func deadLetterCounts() -> [(route: String, count: UInt64)] {
+    /// Of what is configured, in the order of the configuration.
+    private var names: [DeliveryName] { self.configuration.deliveries.map(\.name) }
+
+    func deadLetterCounts() -> [(name: DeliveryName, count: UInt64)] {
         guard let parts = self.state.withLock({ $0.parts }) else { return [] }
-        return self.configuration.routes.map { ($0.name, parts.storage.deadLetters[$0.name]?.count ?? 0) }
-            + parts.removed.holdings.filter { $0.deadLetters > 0 }.map { ($0.route, $0.deadLetters) }
+        return self.names.map { ($0, parts.storage.deadLetters[$0]?.count ?? 0) }
+            + parts.removed.holdings.filter { $0.deadLetters > 0 }.map { ($0.name, $0.deadLetters) }
     }
 
-    func deadLetters(route: String, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]? {
+    func deadLetters(of name: DeliveryName, after: UInt64?, limit: Int) async throws(ForebayError) -> [DeadLetterView]? {
         guard let parts = self.state.withLock({ $0.parts }),
-            let letters = parts.storage.deadLetters[route] ?? parts.removed.logs(of: route)?.deadLetters
+            let letters = parts.storage.deadLetters[name] ?? parts.removed.logs(of: name)?.deadLetters
         else { return nil }
         return try await letters.list(after: after, limit: limit).map { entry in
             DeadLetterView(
@@ -111,14 +115,14 @@ final class NodeObservation: NodeView {
         return await parts.aside.mend(action, selection, parts.removed)
     }
 
-    func setAside(route: String?, limit: Int) -> [SetAsideRouteView]? {
+    func setAside(of name: DeliveryName?, limit: Int) -> [SetAsideRouteView]? {
         let parts = self.state.withLock { $0.parts }
-        let names = self.configuration.routes.map(\.name) + (parts?.removed.setAsideRoutes ?? [])
-        if let route, parts == nil || !names.contains(route) { return nil }
-        return (route.map { [$0] } ?? names).compactMap { name in
-            parts?.routes[name].map { route in
+        let names = self.names + (parts?.removed.withSetAside ?? [])
+        if let name, parts == nil || !names.contains(name) { return nil }
+        return (name.map { [$0] } ?? names).compactMap { name in
+            parts?.deliveries[name].map { delivery in
                 SetAsideRouteView(
-                    route: name, totals: Self.totals(route.setAside), units: route.setAside.shown(limit: limit).map(Self.unit))
+                    name: name, totals: delivery.setAside.totals, units: delivery.setAside.shown(limit: limit).map(Self.unit))
             } ?? parts?.removed.setAside(of: name, limit: limit)
         }
     }
@@ -135,7 +139,7 @@ final class NodeObservation: NodeView {
 
     func routes() async throws(ForebayError) -> [RouteHolding]? {
         guard let parts = self.state.withLock({ $0.parts }) else { return nil }
-        return try await parts.removed.all(parts.routes)
+        return try await parts.removed.all(parts.deliveries.values)
     }
 
     func forget(route: String, stage: String?, isDryRun: Bool) async throws(ForebayError) -> ForgetOutcome {
@@ -151,57 +155,16 @@ final class NodeObservation: NodeView {
             oldestEventAgeSeconds: shown.oldestAge)
     }
 
-    private static func totals(_ setAside: NodeSetAside) -> SetAsideTotals {
-        SetAsideTotals(units: setAside.unitCount, events: setAside.events, bytes: setAside.bytes)
-    }
-
-    /// With a word of why: the first thousand units stand for all.
-    private static func explained(_ setAside: NodeSetAside) -> SetAsideTotals {
-        var totals = Self.totals(setAside)
-        if totals.units > 0 { totals.code = setAside.shown(limit: 1000).max { $0.bytes < $1.bytes }?.code }
-        return totals
-    }
-
     private func buffer(_ parts: Parts) -> BufferStatus {
         let spool = parts.storage.spool
         let isFull = spool.isFull
         return BufferStatus(
             name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
             maxSize: parts.storage.budget.limit,
-            oldestEventAgeSeconds: parts.routes.values.compactMap(\.source.oldestAge).max(),
+            oldestEventAgeSeconds: parts.deliveries.values.compactMap(\.source.oldestAge).max(),
             firstSequence: spool.start,
             durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !isFull,
             fullSince: isFull ? parts.storageHealth.fullSince : nil,
             missing: spool.missing.map { BufferStatus.Missing(events: $0.sequences, file: "segment \($0.segment)", reason: $0.reason) })
-    }
-
-    private func route(_ route: RouteConfiguration, _ stages: [StageReport], _ parts: Parts) -> RouteStatus? {
-        guard let known = parts.routes[route.name] else { return nil }
-        let source = known.source
-        let name = DeliveryName(.forward, of: route.name).cursor
-        let stage = stages.first { $0.name == name }
-        let lag = source.waiting
-        let isUp = stage?.facts.first { $0.name == "target_up" }?.value == .flag(true)
-        let held = stage?.facts.first { $0.name == "held" }.flatMap { fact in if case .text(let text) = fact.value { text } else { nil } }
-        let hasRoom = stage?.facts.contains { $0.name == "room_code" } == false
-        let drains = known.setAside.logs.compactMap { log in stages.first { $0.name == "setaside/\(log.name)" } }
-        let state =
-            switch stage?.state {
-            case .running?: lag == 0 ? "idle" : isUp && held == nil && hasRoom ? "delivering" : "waiting"
-            case .stopped?: "down"
-            default: "restarting"
-            }
-        return RouteStatus(
-            route: route.name, stage: "forward", cluster: route.forward.to, state: state, cursor: source.cursor.number, lagEvents: lag,
-            oldestEventAgeSeconds: source.oldestAge,
-            inFlightEvents: Self.number("in_flight", stage), inFlightBytes: Self.number("in_flight_bytes", stage),
-            deadLetters: parts.storage.deadLetters[route.name]?.count ?? 0,
-            deadLetterBytes: parts.storage.deadLetters[route.name]?.byteCount ?? 0, setAside: Self.explained(known.setAside),
-            lastError: RouteError(of: stage, held: held, drains: drains))
-    }
-
-    private static func number(_ name: String, _ stage: StageReport?) -> Int {
-        guard case .number(let number)? = stage?.facts.first(where: { $0.name == name })?.value else { return 0 }
-        return Int(number)
     }
 }

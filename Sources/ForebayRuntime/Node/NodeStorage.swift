@@ -5,19 +5,20 @@ import ForebayNet
 package import ForebaySpool
 package import ForebayTelemetry
 
-/// Everything a node keeps on disk: the spool, and for each route a log of dead letters and one of what is set aside, also for routes that
-/// are not configured any more. All share their threads and one budget.
+/// Everything a node keeps on disk: the spool, and for each delivery a log of dead letters and one of what is set aside, also for those
+/// that are not configured any more. All share their threads and one budget.
 package final class NodeStorage: Sendable {
     package let spool: Spool
     let data: DataFolderLogs
-    package let deadLetters: [String: DeadLetters]
-    package let setAside: [String: SetAsideLog]
-    /// Beside it, what a route left under former names and could not make its own, by those.
-    let formerSetAside: [String: [(name: String, log: SetAsideLog)]]
-    /// Of routes that are not configured any more, by name.
-    let removed: [String: SideLogs]
+    package let deadLetters: [DeliveryName: DeadLetters]
+    package let setAside: [DeliveryName: SetAsideLog]
+    /// Beside it, what a delivery left under former names and could not make its own, by those.
+    let formerSetAside: [DeliveryName: [(name: DeliveryName, log: SetAsideLog)]]
+    /// Of deliveries that are not configured any more.
+    let removed: [DeliveryName: SideLogs]
     let budget: SpoolBudget
     let threads: SpoolThreads
+    let mending = MendingTurn()
 
     /// Opens what is there, mends what a crash left.
     package static func open(
@@ -42,30 +43,34 @@ package final class NodeStorage: Sendable {
         // Small files: dead letters are few, and each log takes at least one. What is set aside may be much, but must fit the reserve.
         let lettersSegment = min(sizes.segment, 4 << 20)
         let asideSegment = max(256 << 10, min(sizes.segment, 64 << 20, budget.reserve / 8 / 4096 * 4096))
-        let openLetters = { (route: String) throws(ForebayError) in
-            try DeadLetters(route: route, directory: data.folder(.deadLetters, route).path, disk: disk, threads: threads) {
+        let openLetters = { (name: DeliveryName) throws(ForebayError) in
+            try DeadLetters(
+                route: name.description, directory: data.folder(.deadLetters, name.folder).path, disk: disk, threads: threads
+            ) {
                 folder throws(ForebayError) in try open(folder, .deadLetters, lettersSegment)
             }
         }
-        let openAside = { (route: String) throws(ForebayError) in
-            try SetAsideLog(directory: data.folder(.setAside, route).path, disk: disk) {
+        let openAside = { (name: DeliveryName) throws(ForebayError) in
+            try SetAsideLog(directory: data.folder(.setAside, name.folder).path, disk: disk) {
                 folder throws(ForebayError) in try open(folder, .setAside, asideSegment)
             }
         }
-        var deadLetters: [String: DeadLetters] = [:]
-        var setAside: [String: SetAsideLog] = [:]
-        var former: [String: [(name: String, log: SetAsideLog)]] = [:]
-        for route in configuration.routes {
-            (deadLetters[route.name], setAside[route.name]) = (try openLetters(route.name), try openAside(route.name))
-            for name in try data.leftBehind(by: route.name) { former[route.name, default: []].append((name, try openAside(name))) }
+        var deadLetters: [DeliveryName: DeadLetters] = [:]
+        var setAside: [DeliveryName: SetAsideLog] = [:]
+        var former: [DeliveryName: [(name: DeliveryName, log: SetAsideLog)]] = [:]
+        for name in configuration.deliveries.map(\.name) {
+            (deadLetters[name], setAside[name]) = (try openLetters(name), try openAside(name))
+            for old in try data.leftBehind(by: name.folder).map({ DeliveryName(folder: $0) }) {
+                former[name, default: []].append((old, try openAside(old)))
+            }
         }
         let inUse = Set(former.values.joined().map(\.name))
-        var removed: [String: SideLogs] = [:]
-        for route in try data.removedRoutes() {
-            if !inUse.contains(route) {
-                removed[route] = SideLogs(deadLetters: try openLetters(route), setAside: try openAside(route))
-            } else if try data.folder(.deadLetters, route).holdsLog {
-                removed[route] = SideLogs(deadLetters: try openLetters(route), setAside: nil)
+        var removed: [DeliveryName: SideLogs] = [:]
+        for name in try data.removedRoutes().map({ DeliveryName(folder: $0) }) {
+            if !inUse.contains(name) {
+                removed[name] = SideLogs(deadLetters: try openLetters(name), setAside: try openAside(name))
+            } else if try data.folder(.deadLetters, name.folder).holdsLog {
+                removed[name] = SideLogs(deadLetters: try openLetters(name), setAside: nil)
             }
         }
         try known.finishStart(spool)
@@ -73,10 +78,8 @@ package final class NodeStorage: Sendable {
         metrics.gauge(
             "forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size, or what the disk can give if that is less."
         ) { Double(budget.capacity) }
-        for (route, letters) in deadLetters.merging(removed.mapValues(\.deadLetters), uniquingKeysWith: { $1 }) {
-            metrics.gauge("forebay_dead_letters", help: "Events in the dead-letter log.", labels: ["route": route]) {
-                Double(letters.count)
-            }
+        for (name, letters) in deadLetters.merging(removed.mapValues(\.deadLetters), uniquingKeysWith: { $1 }) {
+            metrics.gauge("forebay_dead_letters", help: "Events in the dead-letter log.", labels: name.labels) { Double(letters.count) }
         }
         return NodeStorage(
             spool: spool, data: data, deadLetters: deadLetters, setAside: setAside, formerSetAside: former, removed: removed,
@@ -84,8 +87,8 @@ package final class NodeStorage: Sendable {
     }
 
     private init(
-        spool: Spool, data: DataFolderLogs, deadLetters: [String: DeadLetters], setAside: [String: SetAsideLog],
-        formerSetAside: [String: [(name: String, log: SetAsideLog)]], removed: [String: SideLogs], budget: SpoolBudget,
+        spool: Spool, data: DataFolderLogs, deadLetters: [DeliveryName: DeadLetters], setAside: [DeliveryName: SetAsideLog],
+        formerSetAside: [DeliveryName: [(name: DeliveryName, log: SetAsideLog)]], removed: [DeliveryName: SideLogs], budget: SpoolBudget,
         threads: SpoolThreads
     ) {
         self.spool = spool
@@ -98,14 +101,14 @@ package final class NodeStorage: Sendable {
         self.threads = threads
     }
 
-    /// Every set-aside log that is open, by its folder's name: also what routes left that are not configured, and under former names.
-    var allSetAside: [String: SetAsideLog] {
+    /// Every set-aside log that is open: also what deliveries left that are not configured, and under former names.
+    var allSetAside: [DeliveryName: SetAsideLog] {
         let former = Dictionary(self.formerSetAside.values.joined().map { ($0.name, $0.log) }) { $1 }
         return self.setAside.merging(self.removed.compactMapValues(\.setAside)) { $1 }.merging(former) { $1 }
     }
 
-    /// Every log of dead letters that is open, by its route: also of routes that are not configured.
-    var allDeadLetters: [String: DeadLetters] { self.deadLetters.merging(self.removed.mapValues(\.deadLetters)) { $1 } }
+    /// Every log of dead letters that is open: also of deliveries that are not configured.
+    var allDeadLetters: [DeliveryName: DeadLetters] { self.deadLetters.merging(self.removed.mapValues(\.deadLetters)) { $1 } }
 
     /// Why what is stored now could not be found again, and until when; none if it could. Asks the disk.
     package var fault: String? {
@@ -115,10 +118,11 @@ package final class NodeStorage: Sendable {
 
     /// Cursors synced, segments sealed.
     package func close() async {
+        await self.mending.end()
         // Only what is closed stays as it is: a stage may have outlived its time, and append until then.
         var empty: [(kind: SideLogFolder.Kind, route: String)] = []
-        for (route, log) in self.allDeadLetters where await log.close() { empty.append((.deadLetters, route)) }
-        for (route, log) in self.allSetAside where await log.close() { empty.append((.setAside, route)) }
+        for (name, log) in self.allDeadLetters where await log.close() { empty.append((.deadLetters, name.folder)) }
+        for (name, log) in self.allSetAside where await log.close() { empty.append((.setAside, name.folder)) }
         await self.spool.close {
             await DiskWork(self.threads.letters.executor()).perform { [data, empty] in data.finishStop(empty: empty) }
         }
@@ -128,6 +132,7 @@ package final class NodeStorage: Sendable {
 
 extension DataFolderLogs {
     init(_ routes: [RouteConfiguration], directory: String, disk: any Disk = SystemDisk(), known: KnownLogs? = nil) {
-        self.init(routes: routes.map { Route(name: $0.name, formerly: $0.formerly) }, directory: directory, disk: disk, known: known)
+        let deliveries = routes.flatMap(\.deliveries).map { Route(name: $0.name.folder, formerly: $0.formerly.map(\.folder)) }
+        self.init(routes: deliveries, directory: directory, disk: disk, known: known)
     }
 }

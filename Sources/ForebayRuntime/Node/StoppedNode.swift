@@ -4,8 +4,8 @@ package import ForebayCore
 import ForebaySpool
 import ForebayTelemetry
 
-/// The data folder of a node that is down: what its routes hold there, and giving up what is left of a removed one. Answers as the admin
-/// API would.
+/// The data folder of a node that is down: what its deliveries hold there, and giving up what is left of a removed one. Answers as the
+/// admin API would.
 package struct StoppedNode: Sendable {
     /// What came of giving up.
     package enum Answer: Sendable {
@@ -15,7 +15,7 @@ package struct StoppedNode: Sendable {
 
     let directory: String
     /// None: which routes there are is not known.
-    private let configuration: ForebayConfiguration?
+    let configuration: ForebayConfiguration?
 
     /// - Parameter configuration: tells which routes there are; its own data folder does not count.
     package init(directory: String, configuration: ForebayConfiguration?) {
@@ -28,28 +28,27 @@ package struct StoppedNode: Sendable {
 
     private func holdings() throws(ForebayError) -> [RouteHolding] {
         let data = DataFolderLogs(self.configuration?.routes ?? [], directory: self.directory)
-        let configured = self.configuration.map { Set($0.routes.map(\.name)) }
+        let configured = self.configuration.map { Set($0.deliveries.map(\.name)) }
         let inspection = try SpoolInspection(directory: "\(self.directory)/spool")
         var found: [RouteHolding] = []
         for waiting in try inspection.waiting() {
-            var held = RouteHolding(
-                route: waiting.route, stage: waiting.stage,
-                isConfigured: configured.map { $0.contains(waiting.route) && waiting.stage == RemovedRoutes.forward })
+            var held = RouteHolding(name: waiting.delivery, isConfigured: configured?.contains(waiting.delivery))
             (held.cursor, held.lagEvents, held.spoolBytes) = (waiting.sequence, waiting.events, waiting.held.bytes)
             held.freedBytes = waiting.held.bytesAlone
             found.append(held)
         }
-        for route in try DataFolderLogs(routes: [], directory: self.directory).removedRoutes() {
-            var held = RouteHolding(route: route, stage: RemovedRoutes.forward, isConfigured: configured?.contains(route))
-            if let place = found.firstIndex(where: { $0.route == route && $0.stage == held.stage }) { held = found.remove(at: place) }
-            let (aside, dead) = (data.folder(.setAside, route), data.folder(.deadLetters, route))
+        for folder in try DataFolderLogs(routes: [], directory: self.directory).removedRoutes() {
+            let name = DeliveryName(folder: folder)
+            var held = RouteHolding(name: name, isConfigured: configured?.contains(name))
+            if let place = found.firstIndex(where: { $0.name == name }) { held = found.remove(at: place) }
+            let (aside, dead) = (data.folder(.setAside, folder), data.folder(.deadLetters, folder))
             (held.setAsideEvents, held.setAsideBytes) = (try aside.eventCount(), try aside.size())
             (held.deadLetters, held.deadLetterBytes) = (try dead.eventCount(), try dead.size())
             held.freedBytes += held.setAsideBytes + held.deadLetterBytes
             found.append(held)
         }
         for place in found.indices where found[place].isConfigured == true { found[place].freedBytes = 0 }
-        return found.sorted { ($0.route, $0.stage) < ($1.route, $1.stage) }
+        return found.sorted { $0.name < $1.name }
     }
 
     /// The document of `GET /admin/v1/alarms`. Takes no lock, changes nothing.
@@ -80,13 +79,18 @@ package struct StoppedNode: Sendable {
     private func forget(
         _ route: String, _ stage: String?, _ isDryRun: Bool, _ configuration: ForebayConfiguration
     ) async throws(ForebayError) -> ForgetOutcome {
-        if configuration.routes.contains(where: { $0.name == route }), stage == nil || stage == RemovedRoutes.forward { return .configured }
-        if let other = configuration.routes.first(where: { $0.formerly.contains(route) }) { return .takenOver(by: other.name) }
         let all = try self.holdings()
-        let found = all.filter { $0.route == route && (stage == nil || $0.stage == stage) }
-        let stages = all.filter { $0.route == route && $0.isConfigured == false }.map(\.stage)
-        if let stage, found.isEmpty, !stages.isEmpty { return .unknownStage(stage, known: stages) }
-        guard !found.isEmpty else { return .unknown(known: Set(all.filter { $0.isConfigured == false }.map(\.route)).sorted()) }
+        let deliveries = configuration.deliveries
+        let successors = deliveries.flatMap { delivery in delivery.formerly.map { ($0, delivery.name) } }
+        let known = ForgottenRoute(
+            configured: Set(deliveries.map(\.name)), successors: Dictionary(successors) { first, _ in first },
+            removed: all.filter { $0.isConfigured == false }.map(\.name))
+        let names: [DeliveryName]
+        switch known.find(route, stage) {
+        case .success(let found): names = found
+        case .failure(let refusal): return refusal.outcome
+        }
+        let found = all.filter { names.contains($0.name) }
         guard !isDryRun else { return .forgotten(found) }
         let threads = SpoolThreads()
         defer { threads.end() }
@@ -104,8 +108,7 @@ package struct StoppedNode: Sendable {
             await spool.releasePassedSegments()
             for held in found {
                 try await data.giveUp(
-                    route, spool.allCursors.first { $0.route == route && $0.stage == held.stage }, of: spool,
-                    withSideLogs: held.stage == RemovedRoutes.forward, budget)
+                    held.name.folder, spool.allCursors.first { $0.delivery == held.name }, of: spool, withSideLogs: true, budget)
             }
         } catch {
             await spool.close()

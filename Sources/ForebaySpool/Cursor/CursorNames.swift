@@ -7,6 +7,9 @@ extension CursorSet {
 
     static func stage(of name: String) -> Substring { name.prefix { $0 != "/" } }
 
+    /// Of a stage that there is not any more: as the forward's.
+    static func delivery(of name: String) -> DeliveryName { DeliveryName(cursor: name) ?? DeliveryName(.forward, of: Self.route(of: name)) }
+
     static func route(of name: String) -> String { name.split(separator: "/", maxSplits: 1).last.map(String.init) ?? name }
 
     /// The cursor that keeps the events of a route whose name was lost.

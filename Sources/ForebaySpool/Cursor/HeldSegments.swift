@@ -47,8 +47,7 @@ extension SpoolInspection {
         package let events: UInt64
         package let held: HeldSegments
 
-        package var route: String { CursorSet.route(of: self.name) }
-        package var stage: String { String(CursorSet.stage(of: self.name)) }
+        package var delivery: DeliveryName { CursorSet.delivery(of: self.name) }
     }
 
     /// The cursors with what waits for each, by name: of a log that nobody has open.

@@ -71,11 +71,13 @@ package final class SpoolCursor: Sendable {
         self.moved = moved
     }
 
+    package var delivery: DeliveryName { CursorSet.delivery(of: self.name) }
+
     /// `forward`.
-    package var stage: String { String(CursorSet.stage(of: self.name)) }
+    var stage: String { String(CursorSet.stage(of: self.name)) }
 
     /// `orders`.
-    package var route: String { CursorSet.route(of: self.name) }
+    var route: String { CursorSet.route(of: self.name) }
 
     /// Whether it counts its own route's events. Not so one that keeps those of a route whose name was lost.
     var isNamed: Bool { self.routes.contains(RouteID(name: self.route)) }
@@ -85,7 +87,7 @@ package final class SpoolCursor: Sendable {
     package var sequence: UInt64 { self.state.withLock { $0.value.sequence } }
 
     /// Events of the routes below the cursor.
-    var ordinal: UInt64 { self.state.withLock { $0.value.ordinal } }
+    package var ordinal: UInt64 { self.state.withLock { $0.value.ordinal } }
 
     var syncedSequence: UInt64 { self.state.withLock { $0.synced } }
 

@@ -84,7 +84,9 @@ extension DeadLetters {
 
     /// A piece of the letters that are meant, of bounded work.
     package func select(_ pass: LetterPass) async throws(ForebayError) -> SelectedLetters {
-        try await self.reading { (spool, removed) throws(ForebayError) in try Self.select(pass, spool, removed) } ?? SelectedLetters()
+        let found = try await self.reading { (spool, removed) throws(ForebayError) in try Self.select(pass, spool, removed) }
+        if found == nil { try self.requireOpen() }
+        return found ?? SelectedLetters()
     }
 
     private static func select(_ pass: LetterPass, _ spool: Spool, _ removed: RemovedLetters) throws(ForebayError) -> SelectedLetters {

@@ -71,6 +71,7 @@ package actor DeadLetters: DeadLetterLog {
             self.opened.withLock { $0 = store }
         }
         let spool = store.spool
+        try await spool.uncover(store.removed)
         var builder = BatchBuilder()
         for letter in letters { DeadLetterEntry.append(letter, to: &builder) }
         guard
@@ -134,13 +135,43 @@ package actor DeadLetters: DeadLetterLog {
 
     // MARK: Removing
 
+    /// Whether entries can be removed, as far as that can be told before. To be asked before they are stored elsewhere.
+    ///
+    /// - Throws: `too_many_pieces`, `unavailable` once it is closed.
+    package func checkRemoval(_ sequences: [Range<UInt64>]) throws(ForebayError) {
+        guard let store = self.store else { return try self.requireOpen() }
+        try store.spool.checkRemoval(sequences, store.removed)
+    }
+
     /// Removes entries, durably on return. Those that are not there, or were removed before, are passed over.
     ///
-    /// - Throws: `too_many_pieces`, `spool_full` with the reserve spent: nothing is removed then.
-    package func remove(_ sequences: [Range<UInt64>]) async throws(ForebayError) {
-        guard let store = self.store, !sequences.isEmpty else { return }
-        try await store.spool.remove(sequences, store.removed)
+    /// - Parameter areElsewhere: they are durable in another log. Where it can't be written now that they were removed, they are removed
+    ///   all the same, and it is written as soon as it can be; only a kill before that shows them again.
+    /// - Throws: `too_many_pieces`, `spool_full` with the reserve spent, `unavailable` once it is closed: nothing is removed then.
+    package func remove(_ sequences: [Range<UInt64>], areElsewhere: Bool = false) async throws(ForebayError) {
+        guard let store = self.store else { return try self.requireOpen() }
+        guard !sequences.isEmpty else { return }
+        try await store.spool.remove(sequences, store.removed, areElsewhere: areElsewhere)
         self.count(store)
+    }
+
+    /// Removes those of the entries that can't be read, as far as readers have met them; durably on return.
+    ///
+    /// - Returns: how many.
+    package func removeUnreadable(_ sequences: [Range<UInt64>]) async throws(ForebayError) -> UInt64 {
+        guard let store = self.store else {
+            try self.requireOpen()
+            return 0
+        }
+        let holes = store.spool.reporter.holes.flatMap { hole in sequences.map { hole.clamped(to: $0) }.filter { !$0.isEmpty } }
+        let before = store.spool.letterCount(store.removed, in: holes)
+        guard before > 0 else { return 0 }
+        try await self.remove(holes)
+        return before
+    }
+
+    func requireOpen() throws(ForebayError) {
+        if self.isClosed { throw .closed }
     }
 
     /// See ``Spool/fault``.

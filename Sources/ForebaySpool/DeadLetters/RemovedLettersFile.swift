@@ -10,9 +10,10 @@ import ForebayCore
 ///     36  u32  0
 ///     40  u64 + u64  for each range its first sequence and one past its last; ascending, apart from each other
 ///
-/// Each is replaced whole, by a rename, one after the other. A file that is gone, damaged or another log's says nothing: letters that
-/// were removed are seen again then. None is ever hidden by it that was not removed, for a sequence is never given twice while the file is
-/// there (``RemovedLetters`` sees to that at a start).
+/// Each is replaced whole, by a rename, one after the other; where the disk has no room for a new file, it is written over, the copy first.
+/// They are made with the log, so that there is something to write over. A file that is gone, damaged or another log's says nothing:
+/// letters that were removed are seen again then. None is ever hidden by it that was not removed, for a sequence is never given twice
+/// while the file is there (``RemovedLetters`` sees to that at a start).
 struct RemovedLettersFile: Equatable {
     static let files = ["removed", "removed.copy"]
     static let magic: UInt32 = 0x5259_4246
@@ -36,13 +37,17 @@ struct RemovedLettersFile: Equatable {
         var isWhole = true
         /// At least one is there, and none can be read.
         var isLost = false
+        /// Those that don't say what counts, and those of them that say nothing.
+        var stale: Set<Int> = [], torn: Set<Int> = []
+        /// One past the last sequence that either has.
+        var highestEnd: UInt64 = 0
     }
 
     static func read(_ disk: any Disk, of directory: String, log: SpoolID) throws(ForebayError) -> Found {
         var found = Found()
-        var sound: [RemovedLettersFile] = []
+        var sound: [Int: RemovedLettersFile] = [:]
         var isThere = false
-        for name in Self.files {
+        for (copy, name) in Self.files.enumerated() {
             let path = "\(directory)/\(name)"
             guard let kind = try disk.kind(of: path) else { continue }
             isThere = true
@@ -51,18 +56,35 @@ struct RemovedLettersFile: Equatable {
             let size = try file.size()
             guard size <= Self.sizeLimit else { continue }
             let bytes = try file.bytesTolerant(at: 0, count: size)
-            if let known = bytes.withUnsafeBytes({ Self(decoding: $0, of: log) }) { sound.append(known) }
+            sound[copy] = bytes.withUnsafeBytes { Self(decoding: $0, of: log) }
         }
+        found.torn = Set(Self.files.indices.filter { sound[$0] == nil })
+        found.file = sound.values.max { $0.generation < $1.generation } ?? found.file
+        found.stale = Set(Self.files.indices.filter { sound[$0] != found.file })
+        found.highestEnd = sound.values.compactMap { $0.ranges.last?.upperBound }.max() ?? 0
         guard isThere else { return found }
-        found.isWhole = sound.count == Self.files.count && sound.allSatisfy { $0 == sound[0] }
+        found.isWhole = found.stale.isEmpty
         found.isLost = sound.isEmpty
-        found.file = sound.max { $0.generation < $1.generation } ?? found.file
         return found
     }
 
-    /// Makes both files say this, durably.
-    func write(_ disk: any Disk, to directory: String, log: SpoolID) throws(ForebayError) {
-        try CheckedText.write(self.encoded(log), to: Self.files, in: directory, disk)
+    /// Makes one of the files say this, durably.
+    func write(copy: Int, _ disk: any Disk, to directory: String, log: SpoolID) throws(ForebayError) {
+        try CheckedText.write(self.encoded(log), to: [Self.files[copy]], in: directory, disk)
+    }
+
+    /// The same where the disk has no room for a new file: over what is there. Cut short it says nothing, so the other one must be sound.
+    func overwrite(copy: Int, _ disk: any Disk, in directory: String, log: SpoolID) throws(ForebayError) {
+        let path = "\(directory)/\(Self.files[copy])"
+        guard try disk.kind(of: path) == .file else { throw ForebayError(.spoolFull, recovery: .retry, "no room for \(path)") }
+        let bytes = self.encoded(log)
+        let file = try disk.open(path, .write)
+        guard SpoolFormat.aligned(bytes.count) <= SpoolFormat.aligned(try file.size()) else {
+            throw ForebayError(.spoolFull, recovery: .retry, "no room for more of \(path)")
+        }
+        try file.write(bytes, at: 0)
+        try file.truncate(to: bytes.count)
+        try file.sync()
     }
 
     private func encoded(_ log: SpoolID) -> [UInt8] {

@@ -126,8 +126,9 @@ package final class SpoolReader: @unchecked Sendable {  // Safe because: one tas
     private func enterSegment() throws(ForebayError) -> Bool {
         let next = self.next, routes = self.routes
         let place = self.view.read { state -> (entered: SegmentInfo?, passed: UInt64) in
-            var passed = next
-            for segment in state.segments where segment.end > next {
+            // What was let go of meanwhile, for nobody needed it, is not missed.
+            var passed = max(next, min(state.released, state.durableEnd))
+            for segment in state.segments where segment.end > passed {
                 if segment.base > passed || segment.isDamaged || routes.meets(segment.routes) { return (segment, passed) }
                 passed = max(passed, segment.end)
             }

@@ -48,6 +48,8 @@ final class SpoolView: Sendable {
         var ordinals: [RouteID: UInt64]
         var retention: SpoolRetention
         var recent: RecentTail
+        /// Everything below it was let go of since the start.
+        var released: UInt64 = 0
         /// Why nothing can be kept any more, until the process is started again.
         var fault: String?
 

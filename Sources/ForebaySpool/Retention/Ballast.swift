@@ -18,6 +18,13 @@ final class Ballast: Sendable {
         self.size = size / SpoolFormat.block * SpoolFormat.block
     }
 
+    /// That of a node, as it is, for whoever does something in its folder: none is made. What another one is to be like the node knows.
+    init(keeping path: String, _ disk: any Disk) throws(ForebayError) {
+        self.disk = disk
+        self.path = path
+        self.size = try disk.kind(of: path) == .file ? try disk.open(path, []).size() : 0
+    }
+
     /// Bytes that it takes now.
     var held: Int { self.state.withLock { $0 } }
 

@@ -33,12 +33,14 @@ struct SegmentMaker {
         return "\(self.configuration.segments)/prepared-\(self.last)"
     }
 
+    /// Bytes of a file that is filled. None: this log makes none ready.
+    var size: Int? { self.prepares ? SpoolFormat.aligned(self.configuration.segmentSize) : nil }
+
     /// Fills a file with zeros and syncs it, so that the sync of a group has only data to write, no sizes and no extents.
     ///
     /// - Returns: none: there is one, or no room.
     mutating func fill() -> PreparedSegment? {
-        let size = SpoolFormat.aligned(self.configuration.segmentSize)
-        guard self.prepares, self.budget.room(for: self.configuration.kind) >= size, self.view.claimPrepared() else { return nil }
+        guard let size = self.size, self.budget.room(for: self.configuration.kind) >= size, self.view.claimPrepared() else { return nil }
         let path = self.nextPath()
         // From now on: filling it takes a while, in which others would take the same room.
         self.budget.add(size)

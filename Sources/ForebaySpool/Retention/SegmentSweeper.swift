@@ -102,7 +102,10 @@ struct SegmentSweeper: Sendable {
 
     /// It is not on the disk any more, or not as this segment.
     func removed(_ segment: SegmentInfo) {
-        self.view.change { state in state.segments.removeAll { $0.number == segment.number } }
+        self.view.change { state in
+            state.segments.removeAll { $0.number == segment.number }
+            state.released = max(state.released, segment.end)
+        }
         self.reporter.gone(segment.path)
     }
 

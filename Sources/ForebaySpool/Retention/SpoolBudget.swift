@@ -21,7 +21,24 @@ package final class SpoolBudget: Sendable {
     ///   - capacity: `max_size`.
     ///   - directory: on the disk whose free room counts; it must be there.
     ///   - ballast: bytes of the file that keeps part of the reserve; 0: none is made.
-    package init(capacity: Int, directory: String, disk: any Disk = SystemDisk(), ballast: Int = 0) throws(ForebayError) {
+    package convenience init(
+        capacity: Int, directory: String, disk: any Disk = SystemDisk(), ballast: Int = 0
+    ) throws(ForebayError) {
+        try self.init(capacity: capacity, directory: directory, disk: disk) { path, reserve in
+            Ballast(disk, path, size: min(ballast, reserve))
+        }
+    }
+
+    /// Of a node that is down: its file stays as it is, unless its room is needed.
+    convenience init(keepingBallastIn directory: String, disk: any Disk) throws(ForebayError) {
+        try self.init(capacity: .max, directory: directory, disk: disk) { path, _ throws(ForebayError) in
+            try Ballast(keeping: path, disk)
+        }
+    }
+
+    private init(
+        capacity: Int, directory: String, disk: any Disk, _ ballast: (_ path: String, _ reserve: Int) throws(ForebayError) -> Ballast
+    ) throws(ForebayError) {
         try Folder(disk).make(directory)
         let space = try disk.space(directory)
         self.limit = capacity
@@ -29,7 +46,7 @@ package final class SpoolBudget: Sendable {
         self.directory = directory
         self.reserve = min(capacity, space.total) / 20
         self.diskFree = Atomic(space.free)
-        self.ballast = Ballast(disk, "\(directory)/ballast", size: min(ballast, self.reserve))
+        self.ballast = try ballast("\(directory)/ballast", self.reserve)
         self.used.wrappingAdd(try self.ballast.sizeOnDisk(), ordering: .relaxed)
     }
 

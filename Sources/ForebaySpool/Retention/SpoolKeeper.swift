@@ -4,17 +4,23 @@ import ForebayCore
 /// segment's file and the ballast, looks for room.
 actor SpoolKeeper {
     private let executor: any SerialExecutor
-    private let configuration: SpoolConfiguration
-    private let view: SpoolView
-    private let budget: SpoolBudget
-    private let cursors: CursorSet
+    let configuration: SpoolConfiguration
+    let view: SpoolView
+    let budget: SpoolBudget
+    let cursors: CursorSet
     nonisolated let sweeper: SegmentSweeper
     private let reporter: SpoolReporter
-    private let writer: SpoolWriter
-    private var maker: SegmentMaker
-    private var isSyncDue = false
-    private var isRetryDue = false
-    private var isClosed = false
+    let writer: SpoolWriter
+    var maker: SegmentMaker
+    private var due = Due()
+    private(set) var isClosed = false
+    /// Who gives way where there is no room.
+    var yielding = Yielding()
+
+    /// What is done after a while, once for all who want it meanwhile.
+    private struct Due {
+        var sync = false, retry = false
+    }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
@@ -41,12 +47,16 @@ actor SpoolKeeper {
 
     // MARK: Cursors
 
-    func cursor(_ name: String, _ route: RouteID, formerly: [String]) throws(ForebayError) -> SpoolCursor {
+    func cursor(
+        _ name: String, _ route: RouteID, formerly: [String], _ beginning: CursorBeginning
+    ) throws(ForebayError) -> SpoolCursor {
         // A new one takes a little room, also on a full disk.
-        try self.budget.withReserve { () throws(ForebayError) in try self.openCursor(name, route, formerly: formerly) }
+        try self.budget.withReserve { () throws(ForebayError) in try self.openCursor(name, route, formerly: formerly, beginning) }
     }
 
-    private func openCursor(_ name: String, _ route: RouteID, formerly: [String]) throws(ForebayError) -> SpoolCursor {
+    private func openCursor(
+        _ name: String, _ route: RouteID, formerly: [String], _ beginning: CursorBeginning
+    ) throws(ForebayError) -> SpoolCursor {
         let stage = String(CursorSet.stage(of: name))
         let others = self.cursors.all.filter { $0.name != name && $0.stage == stage }
         let names = Set([route] + formerly.map { RouteID(name: CursorSet.route(of: $0)) })
@@ -60,7 +70,7 @@ actor SpoolKeeper {
             return try self.cursors.takeOver(name, routes: routes, from: old, partingFrom: parted, self.view)
         }
         if let known { return known }
-        return try self.cursors.make(name, routes: [route], self.view)
+        return try self.cursors.make(name, routes: [route], beginning, self.view)
     }
 
     func forget(_ name: String, below sequence: UInt64) async throws(ForebayError) {
@@ -85,11 +95,11 @@ actor SpoolKeeper {
 
     /// A cursor moved: it and what moves soon after are synced together.
     func cursorMoved() async {
-        guard !self.isSyncDue else { return }
-        self.isSyncDue = true
+        guard !self.due.sync else { return }
+        self.due.sync = true
         // Never cancelled.
         try? await self.configuration.surroundings.time.sleep(milliseconds: self.configuration.cursorSyncInterval)
-        self.isSyncDue = false
+        self.due.sync = false
         await self.syncCursors()
     }
 
@@ -122,7 +132,7 @@ actor SpoolKeeper {
         do throws(ForebayError) {
             for cursor in self.cursors.all { isDone = try cursor.sync() && isDone }
             isDone = try self.cursors.makeUnmade(self.view) && isDone
-            if case .units(let units) = retention { try units.sync() }
+            isDone = try retention.sync(self.budget) && isDone
         } catch {
             self.configuration.onDiskFailure(error)
         }
@@ -131,12 +141,14 @@ actor SpoolKeeper {
         case .units, .letters, .everything: isDone = retention.holder.map { self.sweeper.sweep($0) } ?? true && isDone
         }
         if !isDone { self.tryAgain() }
+        // Who must have everything may have passed what the others can give up.
+        if self.yielding.wanted > 0 { await self.yield(for: self.yielding.wanted) }
     }
 
     /// A cursor found no room, or a segment that should go is still there: once more after a while, and whenever a cursor moves.
     func tryAgain() {
-        guard !self.isRetryDue, !self.isClosed else { return }
-        self.isRetryDue = true
+        guard !self.due.retry, !self.isClosed else { return }
+        self.due.retry = true
         let (time, interval) = (self.configuration.surroundings.time, self.configuration.roomInterval)
         Task(preferring: self.configuration.surroundings.tasks) { [weak self] in
             try? await time.sleep(milliseconds: interval)  // Never cancelled.
@@ -145,7 +157,7 @@ actor SpoolKeeper {
     }
 
     private func retry() async {
-        self.isRetryDue = false
+        self.due.retry = false
         guard !self.isClosed else { return }
         self.budget.refresh()
         await self.syncCursors()
@@ -158,7 +170,7 @@ actor SpoolKeeper {
     /// their room back all the same.
     ///
     /// - Returns: false: one could not go.
-    private func clearPassedSegments() async -> Bool {
+    func clearPassedSegments() async -> Bool {
         var last: SegmentInfo?
         var isHeldUp = false
         while let segment = self.passedSegment(behind: last) {
@@ -197,42 +209,13 @@ actor SpoolKeeper {
 
     /// Called at the start and when the active segment is half full.
     func prepareNext() async {
+        guard !self.isClosed, let size = self.maker.size else { return }
+        await self.yield(for: size)
         guard !self.isClosed, let prepared = self.maker.fill() else { return }
         await self.handOver(prepared)
     }
 
     private func handOver(_ prepared: PreparedSegment) async {
         guard await self.writer.take(prepared) else { return self.maker.discard(prepared) }
-    }
-
-    // MARK: Room
-
-    private func makeBallast() {
-        guard self.configuration.kind == .spool, !self.isClosed else { return }
-        self.budget.makeBallast()
-    }
-
-    /// There is no room: looks again after a while, for as long as somebody asks, and leaves the newest segment if that makes some. Others
-    /// write on the disk, and delete.
-    func lookForRoom() async {
-        // Never cancelled.
-        try? await self.configuration.surroundings.time.sleep(milliseconds: self.configuration.roomInterval)
-        defer { self.view.lookedForRoom() }
-        guard !self.isClosed else { return }
-        self.budget.refresh()
-        let hasRoom = self.budget.room(for: self.configuration.kind) >= self.configuration.leastSegment
-        if hasRoom, self.view.takesNoFile, self.maker.takesFile() { await self.writer.takesFiles() }
-        let isFull = self.view.roomWithoutNewFile < self.configuration.leastRoom
-        if isFull, !hasRoom || self.view.takesNoFile { await self.leaveNewest() }
-        self.makeBallast()
-    }
-
-    /// The newest goes only behind a successor, for which there may be no room until it goes.
-    private func leaveNewest() async {
-        guard case .cursors = self.view.read({ $0.retention }), let settled = self.cursors.lowestSynced,
-            let newest = self.view.read({ $0.segments.last }), newest.base < newest.end, newest.end <= settled, !newest.isDamaged,
-            !self.cursors.isHeld(newest), await self.writer.leave(newest)
-        else { return }
-        if await !self.clearPassedSegments() { self.tryAgain() }
     }
 }

@@ -1,3 +1,5 @@
+import ForebayCore
+
 /// What decides when a segment of a log may go.
 enum SpoolRetention: Sendable {
     /// When every cursor is durably past it: the spool.
@@ -8,6 +10,19 @@ enum SpoolRetention: Sendable {
     case units(UnitTable)
     /// When every letter in it was removed, in any order of segments: dead letters.
     case letters(RemovedLetters)
+
+    /// What is known of who needs what is durable on return.
+    ///
+    /// - Returns: false: some of it can't be written now.
+    func sync(_ budget: SpoolBudget) throws(ForebayError) -> Bool {
+        switch self {
+        case .cursors, .everything: return true
+        case .units(let units):
+            try units.sync()
+            return true
+        case .letters(let removed): return try removed.save(budget)
+        }
+    }
 
     /// Who needs segments in any order.
     var holder: (any SegmentHolder)? {

@@ -185,6 +185,13 @@ package final class SetAsideLog: Sendable {
         await self.opened?.spool.syncCursors()
     }
 
+    /// What was settled or read until now was settled, and read, in earnest.
+    ///
+    /// - Throws: `unavailable`: it is closed, and nothing may have come of that.
+    package func requireOpen() throws(ForebayError) {
+        if self.isClosed.load(ordering: .sequentiallyConsistent) { throw .closed }
+    }
+
     private var opened: Store? { self.store.withLock { $0 } }
 
     /// Off the caller's executor, which may be an event loop: opening waits for the disk.

@@ -20,13 +20,15 @@ extension SetAsideLog {
         package var settled: UInt64
         /// One past its last durable event.
         package var end: UInt64
+        /// Of units with events of the same topic, those with a lower one are older.
+        package var turn: Int
 
         /// `orders`, `orders/3`.
         package var name: String { self.partition.map { "\(self.topic)/\($0)" } ?? self.topic }
 
         package init(
             number: UInt64, topic: String, partition: Int32?, partitionCount: Int32, code: String, reason: String, since: Int64,
-            oldestAcceptedAt: Int64, settled: UInt64 = 0, end: UInt64 = 0
+            oldestAcceptedAt: Int64, settled: UInt64 = 0, end: UInt64 = 0, turn: Int = 0
         ) {
             self.number = number
             self.topic = topic
@@ -38,6 +40,7 @@ extension SetAsideLog {
             self.oldestAcceptedAt = oldestAcceptedAt
             self.settled = settled
             self.end = end
+            self.turn = turn
         }
     }
 }

@@ -69,7 +69,8 @@ struct UnitInventory {
         return SetAsideLog.Unit(
             number: slot.owner, topic: identity?.topic ?? "", partition: identity?.partition, partitionCount: identity?.partitionCount ?? 0,
             code: identity?.code ?? "", reason: identity?.reason ?? "", since: identity?.since ?? 0,
-            oldestAcceptedAt: Int64(bitPattern: slot.ordinal), settled: slot.value, end: max(end, slot.value))
+            oldestAcceptedAt: Int64(bitPattern: slot.ordinal), settled: slot.value, end: max(end, slot.value),
+            turn: identity?.turn ?? 0)
     }
 
     /// A number in two pairs: one was written when the disk was full, and never used.

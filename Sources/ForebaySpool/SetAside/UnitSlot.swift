@@ -12,7 +12,7 @@ import ForebayCore
 ///     544  u16  length of the topic
 ///     546  u16  length of the code
 ///     548  u16  length of the reason, at most 512
-///     550  u16  0
+///     550  u16  its turn among the units of its topic: those with a lower one are older
 ///     552  topic, code, reason
 ///
 /// The first part changes: 64 bytes in one sector, written to the pair's slots in turn, the newer sound one counts. The second part
@@ -32,6 +32,7 @@ struct UnitIdentity: Equatable {
     var since: Int64
     var code: String
     var reason: String
+    var turn: Int
 
     init(_ unit: SetAsideLog.Unit) {
         self.number = unit.number
@@ -41,6 +42,7 @@ struct UnitIdentity: Equatable {
         self.since = unit.since
         self.code = unit.code
         self.reason = unit.reason
+        self.turn = min(unit.turn, Int(UInt16.max))
     }
 
     /// - Parameter slot: a block of zeros.
@@ -52,6 +54,7 @@ struct UnitIdentity: Equatable {
         base.put(self.since, at: 16)
         base.put(self.partition ?? -1, at: 24)
         base.put(self.partitionCount, at: 28)
+        base.put(UInt16(self.turn), at: 38)
         var next = Self.fixed
         for (place, text) in texts.enumerated() {
             base.put(UInt16(text.utf8.count), at: 32 + 2 * place)
@@ -76,6 +79,7 @@ struct UnitIdentity: Equatable {
         let partition: Int32 = bytes.number(24)
         self.partition = partition < 0 ? nil : partition
         self.partitionCount = max(0, bytes.number(28))
+        self.turn = Int(bytes.number(38, as: UInt16.self))
         var next = Self.fixed
         let texts = lengths.map { length in
             defer { next += length }

@@ -33,8 +33,7 @@ final class UnitTable: SegmentHolder {
         try disk.syncFolder(directory)
         let inventory = try inventory(file)
         var state = UnitTableState()
-        state.pairCount = inventory.pairCount
-        state.free = inventory.free
+        state.pairs = UnitPairs(count: inventory.pairCount, free: inventory.free)
         state.highest = inventory.highest
         for (number, found) in inventory.found {
             // Where the process before ended with a sync that failed, what was read may be in the page cache alone, and no later sync
@@ -79,15 +78,10 @@ final class UnitTable: SegmentHolder {
         if isDue { moved() }
     }
 
-    var byteCount: Int { self.state.withLock { $0.pairCount * UnitPair.size } }
+    var byteCount: Int { self.state.withLock { $0.pairs.byteCount } }
 
     /// Bytes by which the file has grown since this was asked last; all of it the first time.
-    func takeGrowth() -> Int {
-        self.state.withLock { state in
-            defer { state.countedPairs = state.pairCount }
-            return (state.pairCount - state.countedPairs) * UnitPair.size
-        }
-    }
+    func takeGrowth() -> Int { self.state.withLock { $0.pairs.takeGrowth() } }
 
     /// One above every number seen.
     var nextNumber: UInt64 { self.state.withLock { $0.highest + 1 } }
@@ -132,7 +126,7 @@ final class UnitTable: SegmentHolder {
                 entry.isEndSynced = isEnded
                 if isEnded { state.ended.insert(number) }
                 state.entries[number] = entry
-                state.reserved[number] = nil
+                state.pairs.take(for: number)
             }
         }
     }

@@ -164,14 +164,17 @@ extension Spool {
         try await self.forget(cursor, below: max(self.durableEnd, self.begun))
     }
 
-    /// The cursors that no configured route asks for and that hold something. Those that hold nothing are given up: nothing can be added
-    /// to them while their route is gone. At a start, after all routes have their cursors.
+    /// The cursors that no configured delivery asks for and that hold something, or will. Those that hold nothing are given up if nothing
+    /// can be added to them. At a start, after all deliveries have their cursors.
+    ///
+    /// - Parameter goesOn: whether events of its route are accepted all the same: a mirror was removed, and its route was not.
     package func removedCursors(
-        isolation: isolated (any Actor)? = #isolation, _ isConfigured: (SpoolCursor) -> Bool
+        isolation: isolated (any Actor)? = #isolation, _ isConfigured: (SpoolCursor) -> Bool, goesOn: (SpoolCursor) -> Bool = { _ in false }
     ) async throws(ForebayError) -> [SpoolCursor] {
         var held: [SpoolCursor] = []
         for cursor in self.allCursors where !isConfigured(cursor) {
-            if try self.waits(for: cursor) { held.append(cursor) } else { try await self.forget(cursor) }
+            let isHeld = if goesOn(cursor) { true } else { try self.waits(for: cursor) }
+            if isHeld { held.append(cursor) } else { try await self.forget(cursor) }
         }
         return held
     }

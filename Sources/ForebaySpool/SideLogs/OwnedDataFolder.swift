@@ -26,7 +26,7 @@ package final class OwnedDataFolder: Sendable {
         self.lock = try self.disk.kind(of: spool) == .folder ? SpoolLock(self.disk, directory: spool) : nil
         self.known = try KnownLogs(in: directory, disk: self.disk)
         // How large it may grow the node's configuration says, which nobody has here: the disk decides.
-        self.budget = try SpoolBudget(capacity: .max, directory: directory, disk: self.disk)
+        self.budget = try SpoolBudget(keepingBallastIn: directory, disk: self.disk)
         self.threads = SpoolThreads()
     }
 

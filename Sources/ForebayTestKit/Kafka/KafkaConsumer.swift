@@ -34,6 +34,8 @@ package struct KafkaConsumer: Sendable {
             "/usr/bin/kcat",
             [
                 "-C", "-b", self.bootstrap, "-t", topic, "-o", "beginning", "-e", "-q", "-X", "log_level=0",
+                // Else it waits half a second for more than there is, and for its next look at a partition.
+                "-X", "fetch.wait.max.ms=10", "-X", "fetch.error.backoff.ms=10",
                 "-f", "%p\t%o\t%T\t%K\t%k\t%S\t%s\t%h\n",
             ])
         return text.split(separator: "\n").compactMap(Self.record).sorted { ($0.partition, $0.offset) < ($1.partition, $1.offset) }

@@ -64,6 +64,8 @@ enum HelpText {
         return text
     }
 
+    private static let widest = 190
+
     private static func usage(_ command: CommandSpecification, _ path: [String]) -> String {
         var words = path
         if !command.subcommands.isEmpty { words.append("COMMAND") }
@@ -71,8 +73,10 @@ enum HelpText {
             let name = argument.name + (argument.isRepeated ? " …" : "")
             words.append(argument.isOptional ? "[\(name)]" : name)
         }
-        for option in command.options { words.append("[\(Self.form(option))\(option.isRepeated ? " …" : "")]") }
-        return words.joined(separator: " ")
+        let options = command.options.map { "[\(Self.form($0))\($0.isRepeated ? " …" : "")]" }
+        let line = (words + options).joined(separator: " ")
+        // Nobody reads so many in a line; they are told below it.
+        return line.count <= Self.widest ? line : (words + ["[OPTION …]"]).joined(separator: " ")
     }
 
     private static func options(_ command: CommandSpecification, _ path: [String]) -> [CommandSpecification.Option] {

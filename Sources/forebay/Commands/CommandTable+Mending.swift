@@ -6,7 +6,7 @@ extension CommandTable {
             CommandSpecification(
                 name: "ls", summary: "List dead letters",
                 options: Option.nodeOrFolder + [
-                    Option(name: "--route", value: "ROUTE", help: "Of one route only"),
+                    Option(name: "--route", value: "ROUTE[/STAGE]", help: "Of one route only, or of its mirror: orders/mirror"),
                     Option(name: "--limit", value: "N", help: "At most so many for each route; default 100"),
                 ],
                 examples: [
@@ -17,7 +17,7 @@ extension CommandTable {
             CommandSpecification(
                 name: "show", summary: "Show one dead letter, its value included",
                 arguments: [
-                    Argument(name: "ROUTE", help: "The route, as ls shows it"),
+                    Argument(name: "ROUTE[/STAGE]", help: "The route, or its mirror, as ls shows it"),
                     Argument(name: "NUMBER", help: "Its number, as ls shows it"),
                 ],
                 options: Option.nodeOrFolder + [
@@ -38,14 +38,16 @@ extension CommandTable {
                 name: "replay", summary: "Send dead letters once more, when what refused them is mended",
                 details:
                     "Each is set aside behind what waits of its topic, and delivered from there with its id and the Kafka header "
-                    + "forebay-replayed-at; only then it is no dead letter any more, so a crash repeats some and loses none. " + Self.which,
-                arguments: Self.letters, options: Option.nodeOrFolder + Self.selection("replayed"),
+                    + "forebay-replayed-at; only then it is no dead letter any more, so a crash repeats some and loses none. With --dir, --config says which routes "
+                    + "there are. " + Self.which,
+                arguments: Self.letters,
+                options: Option.nodeOrFolder + ConfigurationCommands.options + Self.selection("replayed"),
                 examples: [
                     Example(command: "forebay deadletters replay --code MSG_SIZE_TOO_LARGE --dry-run", comment: "what it would send"),
                     Example(command: "forebay deadletters replay orders 17 20-30", comment: "some of the route orders"),
                     Example(command: "forebay deadletters replay --topic orders --newer-than 2h", comment: "of one topic, since two hours"),
                     Example(
-                        command: "forebay deadletters replay --all --dir \(Self.folder)",
+                        command: "forebay deadletters replay --all --dir \(Self.folder) --config /etc/forebay/forebay.yaml",
                         comment: "all, of a node that is down; sent when it runs"),
                 ],
                 action: .run(LetterCommands.replay)),
@@ -93,7 +95,7 @@ extension CommandTable {
                     "A unit is a topic (orders), or one partition of it (orders/3). Its events are delivered by themselves, in order, when Kafka "
                     + "takes them. With --dir, what is waiting is known, and neither its size nor what to do.",
                 options: Option.nodeOrFolder + [
-                    Option(name: "--route", value: "ROUTE", help: "Of one route only"),
+                    Option(name: "--route", value: "ROUTE[/STAGE]", help: "Of one route only, or of its mirror: orders/mirror"),
                     Option(
                         name: "--limit", value: "N",
                         help: "At most so many units of each route, up to \(SetAsideCommand.bound); default \(SetAsideCommand.limit)"),
@@ -139,7 +141,7 @@ extension CommandTable {
     /// - Parameter done: `removed`.
     private static func mending(_ done: String) -> [Option] {
         [
-            Option(name: "--route", value: "ROUTE", help: "Of this route only"),
+            Option(name: "--route", value: "ROUTE[/STAGE]", help: "Of this route only, or of its mirror: orders/mirror"),
             Option(name: "--all", value: nil, help: "All that is set aside of --route, in place of UNIT"),
             Option(name: "--dry-run", value: nil, help: "Only say what would be \(done)"),
         ]

@@ -21,7 +21,7 @@ enum RoutesCommand {
             return .ok
         }
         try world.terminal.out(Self.table(routes).text { world.terminal.styled($0, .bold) })
-        let removed = routes.filter { $0["state"]?.text == "removed" }.compactMap { $0["route"]?.text }
+        let removed = routes.filter { $0["state"]?.text == "removed" }.compactMap(\.delivery)
         if let first = removed.first {
             let advice =
                 "removed routes hold their events until they are back, or are taken over by a route that names them under formerly; "

@@ -27,7 +27,7 @@ enum SetAsideCommand {
         for route in routes {
             let (shown, all) = (route["units"]?.items?.count ?? 0, route["units_total"]?.integer ?? 0)
             guard shown < all else { continue }
-            let name = TextTable.printable(route["route"]?.text ?? "")
+            let name = TextTable.printable(route.delivery ?? "")
             terminal.message("\(Shown.count(shown)) of \(Shown.count(all)) units of route \(name) are shown; see --limit")
         }
     }
@@ -39,7 +39,7 @@ enum SetAsideCommand {
         for route in routes {
             for unit in route["units"]?.items ?? [] {
                 table.add(
-                    route["route"]?.text ?? "", unit["unit"]?.text ?? "", unit["state"]?.text ?? "",
+                    route.delivery ?? "", unit["unit"]?.text ?? "", unit["state"]?.text ?? "",
                     unit["events"]?.integer.map(Shown.count) ?? "-", unit["bytes"]?.integer.map(Shown.bytes) ?? "-",
                     unit["oldest_event_age_seconds"]?.real.map(Shown.seconds) ?? "-", unit["since"]?.text ?? "", unit["code"]?.text ?? "",
                     unit["reason"]?.text ?? "")

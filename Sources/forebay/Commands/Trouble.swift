@@ -105,11 +105,13 @@ struct Trouble {
     }
 
     private static func removed(_ route: JSONValue, _ hint: (String) -> String) -> Trouble {
-        let name = route["route"]?.text ?? "?"
+        let name = route.delivery ?? "?"
+        let what =
+            route["stage"]?.text.flatMap { $0 == "forward" ? nil : "the \($0) of route \(route["route"]?.text ?? "?")" } ?? "route \(name)"
         func count(_ name: String) -> String { Shown.count(route[name]?.integer ?? 0) }
         return Trouble(
             what:
-                "route \(name) is not configured any more: \(count("lag_events")) events wait, \(count("set_aside_events")) are set aside, "
+                "\(what) is not configured any more: \(count("lag_events")) events wait, \(count("set_aside_events")) are set aside, "
                 + "\(count("dead_letters")) are dead letters",
             why: "they are kept until somebody decides, and hold " + (route["held_bytes"]?.integer.map(Shown.bytes) ?? "room")
                 + " of the disk",
@@ -145,9 +147,9 @@ struct Trouble {
                     remedy: "\(hint("setaside ls")) says why, and what to do")
             ]
         }
-        let names = Set(routes.compactMap { $0["route"]?.text })
-        return known.filter { names.contains($0["route"]?.text ?? "") }.flatMap { route -> [Trouble] in
-            let (name, units) = (route["route"]?.text ?? "?", route["units"]?.items ?? [])
+        let names = Set(routes.compactMap(\.delivery))
+        return known.filter { names.contains($0.delivery ?? "") }.flatMap { route -> [Trouble] in
+            let (name, units) = (route.delivery ?? "?", route["units"]?.items ?? [])
             var troubles = units.map { Self.unit($0, route: name) }
             let more = (route["units_total"]?.integer ?? 0).subtractingReportingOverflow(units.count)
             if !more.overflow, more.partialValue > 0 {

@@ -1,7 +1,7 @@
 import ForebayCore
 import ForebaySpool
 
-/// In the folder of a node that is down: one log for each route in `deadletters/`.
+/// In the folder of a node that is down: one log for each delivery in `deadletters/`.
 struct FolderDeadLetters: DeadLetterSource {
     private let folders: RouteFolders
 
@@ -10,24 +10,24 @@ struct FolderDeadLetters: DeadLetterSource {
     }
 
     func letters(route: String?, limit: Int) throws -> [ShownDeadLetter] {
-        try self.folders.routes(route, what: "dead letters").flatMap { route in
-            try DeadLetters.list(directory: self.folders.directory(route), after: nil, limit: limit).map { Self.shown($0, route) }
+        try self.folders.deliveries(route, what: "dead letters").flatMap { name in
+            try DeadLetters.list(directory: self.folders.directory(name), after: nil, limit: limit).map { Self.shown($0, name) }
         }
     }
 
     func letter(route: String, number: UInt64) throws -> ShownDeadLetter? {
-        _ = try self.folders.routes(route, what: "dead letters")
-        let found = try DeadLetters.list(directory: self.folders.directory(route), after: number == 0 ? nil : number - 1, limit: 1)
-        return found.first.flatMap { $0.sequence == number ? Self.shown($0, route) : nil }
+        guard let name = try self.folders.deliveries(route, what: "dead letters").first else { return nil }
+        let found = try DeadLetters.list(directory: self.folders.directory(name), after: number == 0 ? nil : number - 1, limit: 1)
+        return found.first.flatMap { $0.sequence == number ? Self.shown($0, name) : nil }
     }
 
     /// The members that the admin API has, in its order.
-    private static func shown(_ entry: DeadLetterEntry, _ route: String) -> ShownDeadLetter {
+    private static func shown(_ entry: DeadLetterEntry, _ name: DeliveryName) -> ShownDeadLetter {
         let headers = entry.headers.map { name, value in
             JSONValue.object([.init(name: "name", value: .string(name)), Self.member("value", value)])
         }
         return ShownDeadLetter(
-            route: route,
+            route: name.description,
             entry: .object([
                 .init(name: "sequence", value: .number(entry.sequence)), .init(name: "topic", value: .string(entry.topic)),
                 .init(name: "code", value: .string(entry.code)), .init(name: "reason", value: .string(entry.reason)),

@@ -1,4 +1,5 @@
 import ForebayAdmin
+import ForebayConfig
 import ForebayRuntime
 
 /// `forebay deadletters replay|rm`, of a running node or in the folder of one that is down.
@@ -15,6 +16,9 @@ enum LetterCommands {
         _ action: LetterAction, _ word: String, _ arguments: ParsedArguments, _ world: World
     ) async throws -> ExitCode {
         let command = ["forebay", "deadletters", word]
+        guard !arguments.has("--config") || arguments.has("--dir") else {
+            throw UsageError(message: "--config goes with --dir: a node that runs knows its routes", command: command)
+        }
         let form = try Self.form(arguments, command)
         let selection: LetterSelection
         do throws(LetterSelection.Fault) {
@@ -23,26 +27,42 @@ enum LetterCommands {
             throw UsageError(message: Self.message(error), command: command)
         }
         let answer: JSONValue
+        var failure: (any Error)?
         if let folder = try arguments.folder(command) {
             // It says so if this is no folder of a node.
             _ = try RouteFolders(folder: folder, kind: "deadletters")
             if !selection.isDryRun { try FolderOwner.check(folder) }
-            answer = try JSONValue(of: await StoppedNode(directory: folder, configuration: nil).work(action, selection))
+            let configuration = try Self.configuration(action, arguments, command, world)
+            answer = try JSONValue(of: await StoppedNode(directory: folder, configuration: configuration).work(action, selection))
         } else {
             var client = try AdminClient(arguments)
-            answer = try Self.ask(action, form, selection.isDryRun, &client, world)
+            (answer, failure) = try Self.ask(action, form, &client, world)
         }
         if arguments.has("--json") {
             try world.terminal.out(answer.document)
         } else {
             try Self.show(action, answer, arguments, world)
         }
+        if let failure { throw failure }
         // Whoever names single ones wants to know that they are not there.
         let namesSome = !selection.numbers.isEmpty || !selection.ids.isEmpty
         return namesSome && answer[action.done]?.integer == 0 ? .failure : .ok
     }
 
     // MARK: What is asked for
+
+    /// Which routes there are in a folder: what is replayed for another one nobody delivers.
+    private static func configuration(
+        _ action: LetterAction, _ arguments: ParsedArguments, _ command: [String], _ world: World
+    ) throws -> ForebayConfiguration? {
+        guard action == .replay else { return nil }
+        guard arguments.has("--config") else {
+            throw UsageError(
+                message: "with --dir, --config must say which routes there are: for others nobody delivers what is replayed",
+                command: command)
+        }
+        return try ConfigurationCommands.load(arguments, world).configuration
+    }
 
     private static func form(_ arguments: ParsedArguments, _ command: [String]) throws -> [(name: String, value: String)] {
         var form: [(name: String, value: String)] = []
@@ -68,22 +88,31 @@ enum LetterCommands {
     }
 
     /// A node works some seconds at most for one request: it is asked until nothing is left of what there was at first.
+    ///
+    /// - Returns: what all of them have done, and why that is not all, if a later one failed.
     private static func ask(
-        _ action: LetterAction, _ form: [(name: String, value: String)], _ isDryRun: Bool, _ client: inout AdminClient, _ world: World
-    ) throws -> JSONValue {
+        _ action: LetterAction, _ form: [(name: String, value: String)], _ client: inout AdminClient, _ world: World
+    ) throws -> (JSONValue, failure: (any Error)?) {
         let (method, target) =
             action == .replay ? ("POST", "/admin/v1/deadletters/replay") : ("DELETE", "/admin/v1/deadletters")
         var form = form
         var all: JSONValue?
         defer { world.terminal.progress("") }
         while true {
-            let answer = try client.send(method, target, form: form)
+            let answer: JSONValue
+            do {
+                answer = try client.send(method, target, form: form)
+            } catch {
+                guard let all else { throw error }
+                return (all, error)
+            }
             all = all.map { Self.sum($0, answer, action) } ?? answer
-            guard !isDryRun, answer["more"]?.isTrue ?? false, case .number(let time)? = answer["as_of"] else { break }
-            form = form.filter { $0.name != "as_of" } + [("as_of", time)]
+            let rest = (answer["next"]?.items ?? []).compactMap(\.text)
+            guard !rest.isEmpty, case .number(let time)? = answer["as_of"] else { break }
+            form = form.filter { $0.name != "as_of" && $0.name != "next" } + [("as_of", time)] + rest.map { ("next", $0) }
             world.terminal.progress("\(Shown.count(all?[action.done]?.integer ?? 0)) \(action.done)")
         }
-        return all ?? .null
+        return (all ?? .null, nil)
     }
 
     private static func sum(_ one: JSONValue, _ other: JSONValue, _ action: LetterAction) -> JSONValue {
@@ -95,8 +124,6 @@ enum LetterCommands {
                     rows.append(row)
                     continue
                 }
-                // What is kept was counted the first time.
-                guard name == "letters" else { continue }
                 let count = (rows[place]["count"]?.integer ?? 0) + (row["count"]?.integer ?? 0)
                 rows[place] = .object(key + [.init(name: "count", value: .number(count))])
             }

@@ -16,7 +16,7 @@ struct NodeDeadLetters: DeadLetterSource {
             routes = [route]
         } else {
             let counts = try client.get("/admin/v1/deadletters").value["routes"]?.items ?? []
-            routes = counts.compactMap { ($0["dead_letters"]?.integer ?? 0) > 0 ? $0["route"]?.text : nil }
+            routes = counts.compactMap { ($0["dead_letters"]?.integer ?? 0) > 0 ? $0.delivery : nil }
         }
         var letters: [ShownDeadLetter] = []
         for route in routes { letters += try Self.letters(route, after: nil, limit: limit, &client) }

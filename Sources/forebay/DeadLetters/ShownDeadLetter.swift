@@ -9,6 +9,7 @@ protocol DeadLetterSource {
 
 /// A dead letter as the admin API words it: bytes that are no text stand under `<name>_base64`.
 struct ShownDeadLetter {
+    /// `orders`, `orders/mirror`.
     let route: String
     /// An entry of `GET /admin/v1/deadletters?route=…`.
     let entry: JSONValue

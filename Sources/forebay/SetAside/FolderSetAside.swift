@@ -1,7 +1,7 @@
 import ForebayCore
 import ForebaySpool
 
-/// In the folder of a node that is down: one log for each route in `setaside/`.
+/// In the folder of a node that is down: one log for each delivery in `setaside/`.
 struct FolderSetAside {
     private let folders: RouteFolders
 
@@ -11,12 +11,12 @@ struct FolderSetAside {
 
     /// The members that the admin API has, in its order. How many bytes a unit has, and what to do about it, the folder does not tell.
     func list(route: String?, limit: Int) throws -> JSONValue {
-        let routes = try self.folders.routes(route, what: "events set aside").map { route -> JSONValue in
+        let routes = try self.folders.deliveries(route, what: "events set aside").map { name -> JSONValue in
             // One that is empty goes with the next start.
-            let units = try SetAsideLog.list(directory: self.folders.directory(route)).filter { $0.end > $0.settled }
+            let units = try SetAsideLog.list(directory: self.folders.directory(name)).filter { $0.end > $0.settled }
                 .sorted { ($0.topic, $0.partition ?? -1) < ($1.topic, $1.partition ?? -1) }
             return [
-                "route": .string(route), "units_total": .number(units.count),
+                "route": .string(name.route), "stage": .string(name.stage.rawValue), "units_total": .number(units.count),
                 "events": .number(units.reduce(UInt64(0)) { $0 &+ ($1.end - $1.settled) }), "bytes": .null,
                 "units": .array(units.prefix(limit).map(Self.unit)),
             ]

@@ -75,7 +75,7 @@ enum MendCommands {
         var table = TextTable(("ROUTE", .left), ("UNIT", .left), ("CODE", .left), ("EVENTS", .right))
         for unit in answer["units"]?.items ?? [] {
             table.add(
-                unit["route"]?.text ?? "", unit["unit"]?.text ?? "", unit["code"]?.text ?? "",
+                unit["delivery"]?.text ?? "", unit["unit"]?.text ?? "", unit["code"]?.text ?? "",
                 unit["events"]?.integer.map(Shown.count) ?? "-")
         }
         try terminal.out(table.text { terminal.styled($0, .bold) })

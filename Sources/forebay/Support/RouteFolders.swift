@@ -1,7 +1,7 @@
 import ForebayCore
 import Glibc
 
-/// The side logs of one kind in the folder of a node that is down: one for each route in `deadletters/`, or in `setaside/`.
+/// The side logs of one kind in the folder of a node that is down: one for each delivery in `deadletters/`, or in `setaside/`.
 struct RouteFolders {
     /// The node's data_dir.
     let folder: String
@@ -26,20 +26,24 @@ struct RouteFolders {
         ["spool", "setaside", "deadletters"].contains { access("\(folder)/\($0)", F_OK) == 0 }
     }
 
-    func directory(_ route: String) -> String { "\(self.folder)/\(self.kind)/\(route)" }
+    func directory(_ name: DeliveryName) -> String { "\(self.folder)/\(self.kind)/\(name.folder)" }
 
-    /// The routes that have a log, by name; or the one asked for.
+    /// The deliveries that have a log, by name; or the one asked for.
     ///
-    /// - Parameter what: `dead letters`, for the message when there are none of it.
-    func routes(_ wanted: String?, what: String) throws(CommandFailure) -> [String] {
-        let routes = try self.routes()
-        guard let wanted else { return routes }
-        if routes.contains(wanted) { return [wanted] }
-        let known = routes.isEmpty ? "there are no \(what) at all" : "there are \(what) of " + routes.joined(separator: ", ")
+    /// - Parameters:
+    ///   - wanted: `orders`, `orders/mirror`.
+    ///   - what: `dead letters`, for the message when there are none of it.
+    func deliveries(_ wanted: String?, what: String) throws(CommandFailure) -> [DeliveryName] {
+        let names = try self.names().map { DeliveryName(folder: $0) }.sorted()
+        guard let wanted else { return names }
+        let name = DeliveryName(name: wanted)
+        if names.contains(name) { return [name] }
+        let known =
+            names.isEmpty ? "there are no \(what) at all" : "there are \(what) of " + names.map(\.description).joined(separator: ", ")
         throw CommandFailure(.failure, "no \(what) of a route \(wanted); \(known)")
     }
 
-    private func routes() throws(CommandFailure) -> [String] {
+    private func names() throws(CommandFailure) -> [String] {
         let path = "\(self.folder)/\(self.kind)"
         do throws(SystemCallFailure) {
             guard let names = try FolderEntries.names(of: path) else {
@@ -47,7 +51,7 @@ struct RouteFolders {
                 throw SystemCallFailure(code: ENOENT)
             }
             // A route that never had one has a folder without a log, or none.
-            return names.filter { !$0.hasPrefix(".") && access("\(path)/\($0)/segments", F_OK) == 0 }.sorted()
+            return names.filter { !$0.hasPrefix(".") && access("\(path)/\($0)/segments", F_OK) == 0 }
         } catch {
             throw CommandFailure(.failure, "cannot read \(path): \(error)")
         }

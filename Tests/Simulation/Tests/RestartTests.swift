@@ -119,10 +119,11 @@ struct RestartTests {
                 self.routes[name] = Route(source: source, setAside: setAside, log: log, letters: letters, drain: drain)
                 for (way, source) in [(DeliveryWay.direct, source as any EventSource), (.aside, drain)] {
                     let (kafka, registry) = (world.kafka, self.metrics)
-                    await self.supervisor.start("\(way.stageName)/\(name)") {
+                    await self.supervisor.start("\(way.child(of: DeliveryName(.forward, of: name)))/\(name)") {
                         ForwardStage(
                             DeliveryEngine(
-                                way, route: name, source: source, producers: SimulatedProducers(kafka, loop: loop), properties: properties,
+                                way, of: DeliveryName(.forward, of: name), source: source, producers: SimulatedProducers(kafka, loop: loop),
+                                properties: properties,
                                 deadLetters: letters, setAside: setAside, waiters: DeliveryWaiters(limit: 0), budget: DeliveryBudget(),
                                 settings: DeliverySettings(), loop: loop, metrics: registry, surroundings: surroundings))
                     }

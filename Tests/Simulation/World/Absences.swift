@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebaySpool
 import ForebayTestKit
 import Glibc
@@ -11,7 +12,7 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     private struct Segment {
         let path: String
         /// Of a log of what is set aside; none: the spool's.
-        let line: Int?
+        let delivery: LineDelivery?
         let bytes: [UInt8]
         /// Acknowledged events in it.
         let events: [Int]
@@ -25,12 +26,12 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     private let disk: SimulatedDisk
     private let model: Model
     private let folder: String
-    /// Events of which number no broker takes: they are dead letters, which are counted when all is over.
-    private let refusedRest: Int?
+    /// Events of which numbers no broker takes: they are dead letters, which are counted when all is over.
+    private let refusedRests: [Int]
     private var segment: Segment?
 
-    init(_ disk: SimulatedDisk, _ model: Model, folder: String, refusedRest: Int?) {
-        (self.disk, self.model, self.folder, self.refusedRest) = (disk, model, folder, refusedRest)
+    init(_ disk: SimulatedDisk, _ model: Model, folder: String, refusedRests: [Int]) {
+        (self.disk, self.model, self.folder, self.refusedRests) = (disk, model, folder, refusedRests)
     }
 
     /// Before a life.
@@ -47,18 +48,18 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
         guard !all.isEmpty else { return }
         let chosen = all[Int(absence.number % UInt64(all.count))]
         guard let bytes = self.disk.contents(of: chosen.path), let base = chosen.header?.base else { return }
-        let line = RoundPlan.Line.number(ofSideLog: chosen.path)
-        let events = line.map { self.model.events(in: bytes, of: $0) } ?? self.model.events(in: bytes, from: base)
+        let delivery = RoundPlan.Line.delivery(ofSideLog: chosen.path)
+        let events = delivery.map { self.model.events(in: bytes, of: $0.line) } ?? self.model.events(in: bytes, from: base)
         self.segment = Segment(
-            path: chosen.path, line: line, bytes: bytes, events: events, sequences: base..<self.model.end(in: bytes, from: base),
+            path: chosen.path, delivery: delivery, bytes: bytes, events: events, sequences: base..<self.model.end(in: bytes, from: base),
             returns: life + absence.lives)
         self.disk.lose(chosen.path)
         self.model.damaged()
         if absence.isNewest {
-            if let line { self.model.newestAsideAway = line } else { self.model.isNewestLost = true }
+            if let delivery { self.model.newestAsideAway = delivery } else { self.model.isNewestLost = true }
         }
         self.model.coverage.hit(
-            "\(absence.isNewest ? "the newest segment" : "a segment")\(line == nil ? "" : " of what is set aside") is away")
+            "\(absence.isNewest ? "the newest segment" : "a segment")\(delivery == nil ? "" : " of what is set aside") is away")
         self.model.tell?("\(chosen.path) is taken away, with \(events.count) events")
     }
 
@@ -73,13 +74,13 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
         guard let segment, self.disk.put(segment.bytes, at: segment.path) else { return self.segment = nil }
         self.segment!.isBack = true
         self.model.newestAsideAway = nil
-        if segment.line == nil {
+        if segment.delivery == nil {
             // Also events that nobody was answered for: in one that was not sealed no more than would fit.
             let end = OnDisk(self.disk, log: "\(self.folder)/spool").sealedEnd(segment.path)
             self.model.hadBack(segment.sequences, end: end ?? segment.sequences.lowerBound + UInt64(segment.bytes.count / 64))
         }
-        self.model.hadBack = (segment.events, segment.line)
-        self.model.coverage.hit("a segment\(segment.line == nil ? "" : " of what is set aside") that was away is back")
+        self.model.hadBack = (segment.events, segment.delivery)
+        self.model.coverage.hit("a segment\(segment.delivery == nil ? "" : " of what is set aside") that was away is back")
         self.model.tell?("\(segment.path) is put back")
     }
 
@@ -95,7 +96,7 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     func removed(folder mark: String) {
         guard let segment, mark.hasSuffix("/mark") else { return }
         // A side log may have another name by now.
-        let isRenamed = segment.line != nil && RoundPlan.Line.number(ofSideLog: mark) == segment.line
+        let isRenamed = segment.delivery != nil && RoundPlan.Line.delivery(ofSideLog: mark) == segment.delivery
         if isRenamed || segment.path.hasPrefix(mark.dropLast("mark".count)) { self.lose() }
     }
 
@@ -109,12 +110,14 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     /// After a life.
     func check() {
         guard let segment, segment.isBack, !segment.isLost else { return }
-        let missing = segment.events.filter { self.model.isMissing($0) && (segment.line != nil || self.model.isTold(ofSegment: $0)) }
+        let missing = segment.events.filter {
+            self.model.isMissing($0, in: segment.delivery) && (segment.delivery != nil || self.model.isTold(ofSegment: $0))
+        }
         guard !missing.isEmpty else { return }
-        let which = segment.line == nil ? "a segment" : "a segment of what is set aside"
+        let which = segment.delivery == nil ? "a segment" : "a segment of what is set aside"
         self.model.coverage.hit("events of \(which) that is back stay told")
         let kept = Set(self.disk.files.filter(self.isKept).compactMap(self.disk.contents).flatMap(self.model.numbers))
-        for event in missing where !kept.contains(event) && event % 50 != self.refusedRest {
+        for event in missing where !kept.contains(event) && !self.refusedRests.contains(event % 50) {
             return self.model.violate(
                 "event \(event) was told of as lost, its segment was put back as \(segment.path), and is neither there nor in quarantine")
         }
@@ -124,11 +127,11 @@ final class Absences: @unchecked Sendable {  // Safe because: one thread at a ti
     /// that tells no end goes on telling of it.
     private func isKept(_ file: String) -> Bool {
         guard let segment else { return false }
-        guard segment.line != nil else {
+        guard segment.delivery != nil else {
             return file == segment.path || file.hasPrefix("\(self.folder)/spool/quarantine/")
                 || file.hasPrefix("\(self.folder)/setaside/") && file.hasSuffix(".segment")
         }
-        guard RoundPlan.Line.number(ofSideLog: file) == segment.line, file.hasPrefix("\(self.folder)/setaside/") else { return false }
+        guard RoundPlan.Line.delivery(ofSideLog: file) == segment.delivery, file.hasPrefix("\(self.folder)/setaside/") else { return false }
         return file.contains("/quarantine/") || file.hasSuffix(segment.path.suffix(28))
     }
 }
@@ -176,16 +179,17 @@ extension Model {
 
     /// At the end: what an alarm took of a segment that is back is still told, for nobody has acknowledged it.
     func checkStillTold() {
-        let line = self.hadBack.line
-        guard let damage = self.toldAtRest.first(where: { $0.line == line })?.damage,
+        let delivery = self.hadBack.delivery
+        guard let damage = self.toldAtRest.first(where: { $0.delivery == delivery })?.damage,
             self.coverage.counts["alarm: it can't be read", default: 0] == 0
         else { return }
-        let missing = self.hadBack.events.filter { self.isMissing($0) && (line != nil || self.isTold($0)) }
+        let missing = self.hadBack.events.filter { self.isMissing($0, in: delivery) && (delivery != nil || self.isTold($0)) }
         let alarms = damage.alarms.compactMap { Losses.lostFrom($0.text) }
         let told = damage.missing.map(\.sequences) + alarms.map { $0..<UInt64.max }
-        if let line {
+        if let delivery {
             guard alarms.isEmpty, damage.missing.reduce(0, { $0 + $1.events }) < missing.count else { return }
-            self.violate("\(missing.count) events of a segment that is back were told of as lost, of line \(line), and are told of no more")
+            self.violate(
+                "\(missing.count) events of a segment that is back were told of as lost, of the \(delivery), and are told of no more")
         } else if let event = missing.first(where: { event in !told.contains { $0.contains(self.events[event].sequence) } }) {
             self.violate("event \(event) of a segment that is back was told of as lost, and is told of no more")
         }
@@ -200,9 +204,12 @@ extension Model {
     }
 
     /// Whether an acknowledged event did not arrive, and should have.
-    func isMissing(_ event: Int) -> Bool {
+    ///
+    /// - Parameter delivery: none: in any of them.
+    func isMissing(_ event: Int, in delivery: LineDelivery?) -> Bool {
         let known = self.events[event]
-        return !known.isDelivered && known.forgetting == .no && !known.isGone
+        let stages = delivery.map { [$0.stage] } ?? [.forward, .mirror]
+        return !known.isGone && stages.contains { known[$0].map { !$0.isDelivered && $0.forgetting == .no } ?? false }
     }
 
     /// Whether an event is told of as lost, in the spool.

@@ -1,3 +1,4 @@
+import ForebayCore
 import ForebayTelemetry
 import ForebayTestKit
 
@@ -20,11 +21,11 @@ struct Losses {
     private var late: [Part] = []
     /// What of that was told: where nobody can read any more what was told, it is not missed by cursors that have passed it.
     private var returned: [Part] = []
-    /// By line, events of side logs that are said to be lost. Which ones, only their places tell.
-    private var aside: [Int: (count: UInt64, below: Int)] = [:]
-    /// By line, events below a number that may be lost in a side log, and nothing tells how many.
-    var unknownAside: [Int: Int] = [:]
-    /// By topic, events below a number of which nobody knows any more whether they were set aside as a partition's or as the topic's:
+    /// Events of side logs that are said to be lost. Which ones, only their places tell.
+    private var aside: [LineDelivery: (count: UInt64, below: Int)] = [:]
+    /// Events below a number that may be lost in a side log, and nothing tells how many.
+    var unknownAside: [LineDelivery: Int] = [:]
+    /// By stage and topic, events below a number of which nobody knows any more whether they were set aside as a partition's or as the topic's:
     /// which of these are older can't be told.
     private var mixed: [String: Int] = [:]
 
@@ -32,15 +33,15 @@ struct Losses {
 
     /// The same, but for an alarm without an end where the event may be lost in its side log instead, where the spool had rightly let go of it.
     func isTold(_ event: Int, _ known: Model.KnownEvent) -> Bool {
-        let mayBeAside = self.mayBeAside(event, known)
+        let mayBeAside = [DeliveryName.Stage.forward, .mirror].contains { self.mayBeAside(event, LineDelivery(known.line, $0)) }
         return self.told.contains { part in
             event < part.below && part.sequences.contains(known.sequence) && !(mayBeAside && part.sequences.upperBound == .max)
         }
     }
 
     /// Whether an event may be one of those that a side log lost.
-    private func mayBeAside(_ event: Int, _ known: Model.KnownEvent) -> Bool {
-        event < max(self.aside[known.line]?.below ?? 0, self.unknownAside[known.line] ?? 0)
+    private func mayBeAside(_ event: Int, _ delivery: LineDelivery) -> Bool {
+        event < max(self.aside[delivery]?.below ?? 0, self.unknownAside[delivery] ?? 0)
     }
 
     func mayBeUntold(_ event: Int, at sequence: UInt64) -> Bool {
@@ -48,19 +49,24 @@ struct Losses {
     }
 
     /// A topic is made anew: its broker knows no sequences of a producer, and takes what is on its way whatever it refused before it.
-    mutating func madeAnew(_ topic: String, below event: Int) { self.mixed[topic] = event }
+    mutating func madeAnew(_ topic: String, of stage: DeliveryName.Stage, below event: Int) {
+        self.mixed["\(stage.rawValue) \(topic)"] = event
+    }
 
     /// What is lost of a side log is sent again if it is still in the spool, and so behind newer events.
-    func mayBeLate(_ event: Int, _ known: Model.KnownEvent) -> Bool {
-        self.late.contains { event < $0.below && $0.sequences.contains(known.sequence) }
-            || self.mayBeAside(event, known) || event < self.mixed["topic-\(known.line)-\(known.topic)"] ?? 0
+    func mayBeLate(_ event: Int, _ known: Model.KnownEvent, of delivery: LineDelivery) -> Bool {
+        self.late.contains { event < $0.below && $0.sequences.contains(known.sequence) } || self.mayBeAside(event, delivery)
+            || event < self.mixed["\(delivery.stage.rawValue) topic-\(known.line)-\(known.topic)"] ?? 0
     }
 
     /// - Parameter all: the events that never arrived.
-    func mayBeLostAside(_ event: Int, _ known: Model.KnownEvent, among all: [Int], _ events: [Model.KnownEvent]) -> Bool {
-        if event < self.unknownAside[known.line] ?? 0 { return true }
-        guard let told = self.aside[known.line], event < told.below else { return false }
-        let counted = all.count { events[$0].line == known.line && $0 < told.below && $0 >= self.unknownAside[known.line] ?? 0 }
+    func mayBeLostAside(
+        _ event: Int, _ known: Model.KnownEvent, of stage: DeliveryName.Stage, among all: [Int], _ events: [Model.KnownEvent]
+    ) -> Bool {
+        let delivery = LineDelivery(known.line, stage)
+        if event < self.unknownAside[delivery] ?? 0 { return true }
+        guard let told = self.aside[delivery], event < told.below else { return false }
+        let counted = all.count { events[$0].line == known.line && $0 < told.below && $0 >= self.unknownAside[delivery] ?? 0 }
         return UInt64(counted) <= told.count
     }
 
@@ -94,10 +100,10 @@ struct Losses {
             if folder.hasSuffix("/spool") {
                 self.told.append(Part(sequences: sequences, below: now))
                 if isOpen { self.told.append(Part(sequences: sequences.lowerBound..<UInt64.max, below: before)) }
-            } else if let line = RoundPlan.Line.number(ofSideLog: folder) {
-                if isOpen { self.unknownAside[line] = before }
+            } else if let delivery = RoundPlan.Line.delivery(ofSideLog: folder) {
+                if isOpen { self.unknownAside[delivery] = before }
                 let count = UInt64(record["events"] ?? "") ?? 0
-                self.aside[line] = ((self.aside[line]?.count ?? 0) + count, now)
+                self.aside[delivery] = ((self.aside[delivery]?.count ?? 0) + count, now)
             }
         case "something of the log is damaged or gone":
             self.readAlarm(record["file"] ?? "", record["what"] ?? "", before: before)
@@ -117,16 +123,16 @@ struct Losses {
 
     /// Starts tell of these.
     private mutating func readAlarm(_ file: String, _ text: String, before: Int) {
-        let line = RoundPlan.Line.number(ofSideLog: file)
-        if text.hasPrefix("the folder is gone"), let line {
-            self.unknownAside[line] = before
+        let delivery = RoundPlan.Line.delivery(ofSideLog: file)
+        if text.hasPrefix("the folder is gone"), let delivery {
+            self.unknownAside[delivery] = before
         } else if text.hasPrefix("the entry of unit "), let topic = text.firstRange(of: "(topic ") {
-            self.mixed[String(text[topic.upperBound...].prefix { $0 != ")" })] = before
-        } else if text.hasPrefix("it can't be read: what was told"), line == nil {
+            self.madeAnew(String(text[topic.upperBound...].prefix { $0 != ")" }), of: delivery?.stage ?? .forward, below: before)
+        } else if text.hasPrefix("it can't be read: what was told"), delivery == nil {
             self.untold += self.returned
         }
         guard let sequence = Self.lostFrom(text) else { return }
-        if let line { return self.unknownAside[line] = before }
+        if let delivery { return self.unknownAside[delivery] = before }
         self.begun[sequence] = self.begun[sequence] ?? before
         self.told.append(Part(sequences: sequence..<UInt64.max, below: before))
     }
@@ -146,16 +152,17 @@ extension Model {
             case "something of the log is damaged or gone":
                 let text = record["what"] ?? ""
                 self.coverage.hit("alarm: \(Self.kind(text))")
+                if text.contains("begins at the oldest event") { self.mirrors.mayBeginAtOldest = true }
                 if !self.isDamaged { self.violate("a false alarm: \(record["file"] ?? "") \(text)") }
                 let isUnknown = text.hasPrefix("the registry of logs can't be read")
-                if isUnknown, let folderLost, let line = RoundPlan.Line.number(ofSideLog: folderLost) {
-                    self.losses.unknownAside[line] = self.eventsBefore
+                if isUnknown, let folderLost, let delivery = RoundPlan.Line.delivery(ofSideLog: folderLost) {
+                    self.losses.unknownAside[delivery] = self.eventsBefore
                 } else if text.hasPrefix("the spool is gone") || isUnknown && self.folderLost != nil {
                     self.spoolIsGone()
                 }
                 let file = record["file"] ?? ""
-                if let line = self.newestAsideAway, file.hasSuffix("/mark"), RoundPlan.Line.number(ofSideLog: file) == line {
-                    self.losses.unknownAside[line] = self.eventsBefore
+                if let away = self.newestAsideAway, file.hasSuffix("/mark"), RoundPlan.Line.delivery(ofSideLog: file) == away {
+                    self.losses.unknownAside[away] = self.eventsBefore
                 }
             default: break
             }

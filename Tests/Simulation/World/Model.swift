@@ -22,22 +22,38 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         var sequence: UInt64 = 0
         /// Simulated, in ns.
         var acknowledgedAt: UInt64 = 0
+        /// Its log is said to be gone.
+        var isGone = false
+        var forward = Copy()
+        /// None: it is not owed to a mirror.
+        var mirror: Copy?
+
+        subscript(stage: DeliveryName.Stage) -> Copy? {
+            get { stage == .mirror ? self.mirror : self.forward }
+            set {
+                if stage == .mirror { self.mirror = newValue } else if let newValue { self.forward = newValue }
+            }
+        }
+    }
+
+    /// What became of an event in one of its deliveries.
+    struct Copy {
         var isDelivered = false
         /// The names of its route when a process that set it aside ended in order.
         var asideOf: [String]?
         var forgetting = Forgetting.no
-        /// Its log is said to be gone.
-        var isGone = false
     }
 
-    private(set) var events: [KnownEvent] = []
-    private var eventsOfIDs: [String: Int] = [:]
+    var events: [KnownEvent] = []
+    /// Which lines have a cursor of a mirror.
+    var mirrors = Mirrors()
+    private(set) var eventsOfIDs: [String: Int] = [:]
     private var lastDelivered: [Int: Int] = [:]
     var losses = Losses()
     /// Events of a segment that was put back, and whose log of what is set aside it is of; none: the spool's.
-    var hadBack: (events: [Int], line: Int?) = ([], nil)
+    var hadBack: (events: [Int], delivery: LineDelivery?) = ([], nil)
     /// What the logs told at the end, with whose log of what is set aside it is; none: the spool.
-    var toldAtRest: [(damage: SpoolDamage, line: Int?)] = []
+    var toldAtRest: [(damage: SpoolDamage, delivery: LineDelivery?)] = []
     private(set) var isDamaged = false
     private(set) var violations: [String] = []
     private(set) var repeats = 0
@@ -64,7 +80,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     /// - Returns: its number.
     func submit(line: Int, topic: Int, key: Int, size: Int) -> Int {
-        self.events.append(KnownEvent(line: line, topic: topic, key: key, size: size))
+        self.events.append(KnownEvent(line: line, topic: topic, key: key, size: size, mirror: self.mirrors.copy(of: line)))
         self.largest = max(self.largest, size)
         return self.events.count - 1
     }
@@ -82,19 +98,29 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     func refuse(_ event: Int) {
         self.events[event].fate = .refused
-        if self.events[event].isDelivered { self.violate("event \(event) was delivered, and then refused") }
+        if self.events[event].forward.isDelivered || self.events[event].mirror?.isDelivered ?? false {
+            self.violate("event \(event) was delivered, and then refused")
+        }
     }
 
     func giveUp(_ event: Int) { self.events[event].fate = .unknown }
 
-    /// An operator begins to give up what a removed route left: from now on it may be gone.
-    func beginForgetting(line: Int) { self.mark(line, .begun) }
+    /// An operator begins to give up what a removed delivery left: from now on it may be gone.
+    func beginForgetting(_ delivery: LineDelivery) {
+        if delivery.stage == .mirror { self.mirrors.states[delivery.line] = .unknown }
+        self.mark(delivery, .begun)
+    }
 
     /// It is done: nothing of it may come any more.
-    func forgot(line: Int) { self.mark(line, .done) }
+    func forgot(_ delivery: LineDelivery) {
+        if delivery.stage == .mirror { self.mirrors.states[delivery.line] = Mirrors.State.none }
+        self.mark(delivery, .done)
+    }
 
-    private func mark(_ line: Int, _ forgetting: Forgetting) {
-        for place in self.events.indices where self.events[place].line == line { self.events[place].forgetting = forgetting }
+    private func mark(_ delivery: LineDelivery, _ forgetting: Forgetting) {
+        for place in self.events.indices where self.events[place].line == delivery.line {
+            self.events[place][delivery.stage]?.forgetting = forgetting
+        }
     }
 
     private func take(_ id: String, for event: Int) {
@@ -118,14 +144,16 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     }
 
     /// - Parameter sequence: none: not known there.
-    func deliver(_ value: UnsafeRawBufferPointer, id: String, sequence: UInt64?, line: Int, place: String = "") {
+    func deliver(_ value: UnsafeRawBufferPointer, id: String, sequence: UInt64?, to delivery: LineDelivery, place: String = "") {
         guard value.count >= 8 else { return self.violate("an event that was never sent arrived: \(id)") }
         let number = Int(clamping: value.loadUnaligned(as: UInt64.self))
         guard self.events.indices.contains(number) else { return self.violate("an event that was never sent arrived: \(id)") }
-        let known = self.events[number]
+        let (known, line, stage) = (self.events[number], delivery.line, delivery.stage)
+        let copy = known[stage]
         self.machine.note(UInt64(number))
         self.tell?(
-            "    \(number) of topic-\(known.line)-\(known.topic) key-\(known.key) arrives as \(id)\(known.isDelivered ? " again" : "") \(place)"
+            "    \(number) of topic-\(known.line)-\(known.topic) key-\(known.key) arrives\(stage == .mirror ? " at the mirror" : "") as \(id)"
+                + "\(copy?.isDelivered ?? false ? " again" : "") \(place)"
         )
         let expected = Self.value(of: number, size: known.size)
         if value.count != expected.count || memcmp(value.baseAddress!, expected, expected.count) != 0 {
@@ -134,26 +162,36 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         if known.line != line { self.violate("event \(number) of line \(known.line) arrived on line \(line)") }
         if known.fate == .refused { self.violate("event \(number), which was refused, arrived as \(id)") }
         // Without its registry the spool does not know what was given up: repeats are better than holes.
-        if known.forgetting == .done, !self.isDamaged {
-            self.violate("event \(number) of line \(line) arrived after its route was given up")
+        if copy?.forgetting == .done, !self.isDamaged {
+            self.violate("event \(number) arrived after the \(delivery) was given up")
         }
         if let before = known.id, before != id, !self.mayBeLost(number) {
             self.violate("event \(number) has the ids \(before) and \(id)")
         }
         self.take(id, for: number)
-        guard !known.isDelivered else { return self.repeats += 1 }
+        guard let copy else { return self.deliverUnowed(number, to: delivery) }
+        guard !copy.isDelivered else { return self.repeats += 1 }
         self.delivered += 1
-        self.events[number].isDelivered = true
+        self.events[number][stage]?.isDelivered = true
         if let sequence { self.events[number].sequence = sequence }
-        let key = known.line << 24 | known.topic << 16 | known.key
-        if let last = self.lastDelivered[key], number < last, !self.isNamed(number), !self.losses.mayBeLate(number, self.events[number]) {
-            self.violate("event \(number) of line \(line) arrived after event \(last) of its key")
+        let key = (stage == .mirror ? 1 << 48 : 0) | known.line << 24 | known.topic << 16 | known.key
+        let isLate = self.losses.mayBeLate(number, self.events[number], of: delivery)
+        if let last = self.lastDelivered[key], number < last, !self.isNamed(number), !isLate {
+            self.violate("event \(number) of the \(delivery) arrived after event \(last) of its key")
         }
         self.lastDelivered[key] = max(number, self.lastDelivered[key] ?? 0)
     }
 
+    /// An event that was accepted before the mirror that gets it began. One whose place was lost begins at the oldest event.
+    private func deliverUnowed(_ number: Int, to delivery: LineDelivery) {
+        if !self.mayBeUnowed(number, of: delivery) {
+            self.violate("event \(number), accepted when there was no such mirror, arrived at the \(delivery)")
+        }
+        self.coverage.hit("event from before its mirror, after damage")
+    }
+
     /// A dead letter, as it is listed.
-    func bury(_ value: [UInt8], id: String, refusedRest: Int?) {
+    func bury(_ value: [UInt8], id: String, of stage: DeliveryName.Stage, refusedRest: Int?) {
         guard value.count >= 8 else { return self.violate("a dead letter that was never sent: \(id)") }
         let number = value.withUnsafeBytes { Int(clamping: $0.loadUnaligned(as: UInt64.self)) }
         guard self.events.indices.contains(number) else { return self.violate("a dead letter that was never sent: \(id)") }
@@ -164,11 +202,16 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         if let known = self.events[number].id, known != id, !self.mayBeLost(number) {
             self.violate("event \(number) has the id \(known) and as a dead letter \(id)")
         }
-        self.coverage.hit("dead letters")
-        self.events[number].isDelivered = true
+        self.coverage.hit(stage == .mirror ? "dead letters of a mirror" : "dead letters")
+        if self.events[number][stage] == nil, !self.mayBeUnowed(number, of: LineDelivery(self.events[number].line, stage)) {
+            self.violate("event \(number), accepted when there was no such mirror, is a dead letter of it")
+        }
+        self.events[number][stage]?.isDelivered = true
     }
 
-    func madeAnew(line: Int, topic: Int) { self.losses.madeAnew("topic-\(line)-\(topic)", below: self.events.count) }
+    func madeAnew(_ delivery: LineDelivery, topic: Int) {
+        self.losses.madeAnew("topic-\(delivery.line)-\(topic)", of: delivery.stage, below: self.events.count)
+    }
 
     // MARK: Damage
 
@@ -191,15 +234,15 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
         self.losses.untold.append(Losses.Part(sequences: sequence..<UInt64.max, below: self.events.count))
     }
 
-    /// A crash, and damage to a route's side log.
-    func mayLoseAside(of line: Int) { self.losses.unknownAside[line] = self.events.count }
+    /// A crash, and damage to a delivery's side log.
+    func mayLoseAside(of delivery: LineDelivery) { self.losses.unknownAside[delivery] = self.events.count }
 
     /// What was put in the place of a file of ours, from another log.
     var foreignFile: String?
     /// The newest segment of the spool was damaged, and no start has seen it yet.
     var isNewestLost = false
-    /// The same of the log of what is set aside of a line: where its mark can't be read either, nothing tells what is gone.
-    var newestAsideAway: Int?
+    /// The same of the log of what is set aside of a delivery: where its mark can't be read either, nothing tells what is gone.
+    var newestAsideAway: LineDelivery?
     /// With the mark gone, too, nothing else tells of the newest segment: where it begins.
     var unmarked: UInt64?
 
@@ -228,98 +271,14 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     private func mayBeLost(_ event: Int) -> Bool { self.losses.mayBeUntold(event, at: self.events[event].sequence) }
 
-    // MARK: Restarts
+    // MARK: Over its processes
 
     /// Reads of this process have failed: it may not have found what is settled ahead of a cursor. None: there is no process.
     var hasMissedReads: (() -> Bool)?
     /// Set aside by a process that did not end in order: those after it need not know, from the spool, that they are.
-    private var asideBefore: Set<Int> = []
-    private var endedInOrder = true
-
-    /// Before a process begins.
-    ///
-    /// - Parameter aside: the segments of what is set aside.
-    func findAside(_ aside: () -> [[UInt8]]) {
-        self.asideBefore = self.endedInOrder || self.isDamaged ? [] : Set(aside().flatMap(self.numbers))
-        self.endedInOrder = false
-    }
-
-    /// A process has ended in order, and these ids are set aside.
-    func rest(_ ids: [String], of names: [String]) {
-        for id in ids {
-            guard let event = self.eventsOfIDs[id], !self.asideBefore.contains(event) else { continue }
-            self.events[event].asideOf = names
-        }
-        if !ids.isEmpty { self.coverage.hit("events set aside at a clean stop") }
-    }
-
-    /// The process has ended in order, and all of its routes have told what is set aside.
-    func rested() { self.endedInOrder = true }
-
-    /// A process is over. What it could not read of what was settled it may have written over with less.
-    func ended() {
-        if self.hasMissedReads?() ?? false { for place in self.events.indices { self.events[place].asideOf = nil } }
-        self.hasMissedReads = nil
-    }
-
-    /// The spool hands events out to be delivered.
-    func hand(_ batch: Batch, of names: [String]) {
-        batch.forEachEvent { event, sequence in
-            guard let value = event.value, value.count >= 8 else { return }
-            let number = Int(clamping: value.loadUnaligned(as: UInt64.self))
-            guard self.events.indices.contains(number) else { return }
-            let known = self.events[number]
-            // Also of one that nobody was answered for.
-            self.events[number].sequence = sequence
-            guard !self.isDamaged, known.asideOf == names, known.forgetting == .no else { return }
-            guard !(self.hasMissedReads?() ?? false) else { return }
-            self.violate("event \(number), set aside when a process ended in order, is taken from the spool again at \(sequence)")
-        }
-    }
-
-    // MARK: Checks
-
+    var asideBefore: [DeliveryName.Stage: Set<Int>] = [:]
+    var endedInOrder = true
     /// By line: events below a number that the cursor it has does not count. It was renamed, and a cursor of a former name given up, for
     /// all that this one counted was settled.
-    private var uncounted: [Int: Int] = [:]
-
-    /// No cursor is left of what a line was called before.
-    func hasNoCursor(line: Int) { self.uncounted[line] = self.events.count }
-
-    /// What is known of a line from a place on.
-    struct Place {
-        /// Events at or behind it: at least those acknowledged, at most those and the ones whose fate nobody knows.
-        var lag: ClosedRange<UInt64>
-        /// Acknowledged events below it that have not arrived.
-        var undelivered: UInt64
-    }
-
-    func place(of line: Int, at sequence: UInt64) -> Place {
-        var (least, most, undelivered): (UInt64, UInt64, UInt64) = (0, 0, 0)
-        for (number, event) in self.events.enumerated() where event.line == line {
-            switch event.fate {
-            case .acknowledged where event.sequence >= sequence:
-                most += 1
-                if number >= self.uncounted[line] ?? 0 { least += 1 }
-            case .acknowledged: if !event.isDelivered, event.forgetting == .no, !self.isNamed(number) { undelivered += 1 }
-            // Its sequence is not known.
-            case .submitted, .unknown: most += 1
-            case .refused: break
-            }
-        }
-        return Place(lag: least...most, undelivered: undelivered)
-    }
-
-    /// At the end, with everything healed and every route back.
-    func checkAllArrived() {
-        let lost = self.events.indices.filter { place in
-            let event = self.events[place]
-            return event.fate == .acknowledged && !event.isDelivered && event.forgetting == .no && !self.isNamed(place)
-        }
-        guard let first = lost.first(where: { !self.losses.mayBeLostAside($0, self.events[$0], among: lost, self.events) }) else { return }
-        let event = self.events[first]
-        self.violate(
-            "\(lost.count) acknowledged events never arrived\(self.isDamaged ? ", in silence" : ""), the first is \(first) of line \(event.line), sequence \(event.sequence), id \(event.id ?? "-")"
-        )
-    }
+    var uncounted: [Int: Int] = [:]
 }

@@ -6,7 +6,8 @@ extension Round {
         DiskFault.Kind.allCases.map { "fault.\($0.rawValue)" } + DiskDeath.Kind.allCases.map { "end: \($0.rawValue)" }
         + Damage.Kind.allCases.map { "damage: \($0.rawValue)" } + Damage.Target.allCases.map { "damaged: \($0.rawValue)" }
         + Trouble.Kind.allCases.map { "trouble: \($0.rawValue)" }
-        + Self.world + Self.sweeps + Self.recovery + Self.alarms.map { "alarm: \($0)" } + Self.holes.map { "missing: \($0)" }
+        + Trouble.Kind.allCases.map { "trouble of the backup: \($0.rawValue)" } + Self.mirrors + Self.world + Self.sweeps + Self.recovery
+        + Self.alarms.map { "alarm: \($0)" } + Self.holes.map { "missing: \($0)" }
 
     private static let world = [
         "end: ended", "end: the disk broke its word", "fault.diskFull", "refused: full", "refused: spool_full",
@@ -17,6 +18,14 @@ extension Round {
         "files taken away under the node are noticed", "a folder is moved away", "a folder has another one in its place",
         "a folder that is away is noticed", "the newest segment is away", "a segment is away", "a segment that was away is back",
         "events of a segment that is back stay told",
+    ]
+
+    private static let mirrors = [
+        "mirror comes with its route", "mirror comes to a route", "mirror goes with its route", "mirror is taken from a route",
+        "mirror is renamed with its route", "mirror begins", "mirror begins again at the end", "mirror goes on", "removed mirror stays",
+        "removed mirror stays under a former name", "removed mirror with nothing left is given up", "removed mirror with a backlog",
+        "removed mirror that keeps its place", "removed mirror with events set aside", "mirror given up, node running",
+        "mirror given up, node down", "dead letters of a mirror", "the backup is dead, and all forwards are done",
     ]
 
     private static let sweeps = [

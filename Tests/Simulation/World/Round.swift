@@ -26,7 +26,9 @@ package struct Round {
         model.tell = self.tell
         let disk = SimulatedDisk(seed: self.plan.seed ^ 0xD15C, capacity: self.plan.diskSize)
         disk.supportsDirect = self.plan.supportsDirect
-        let absences = Absences(disk, model, folder: SimulatedNode.directory, refusedRest: self.plan.refusedRest)
+        let absences = Absences(
+            disk, model, folder: SimulatedNode.directory,
+            refusedRests: [self.plan.refusedRest, self.plan.backupRefusedRest].compactMap { $0 })
         // The registry of logs, and tables of units.
         let registry = "\(SimulatedNode.directory)/registry"
         disk.isLocked = { $0 == SimulatedNode.directory || $0.hasPrefix(registry) || $0.hasSuffix("/units") }
@@ -67,8 +69,9 @@ package struct Round {
             let struck = disk.coverage
             model.began()
             model.findAside {
-                disk.files.filter { $0.hasPrefix("\(SimulatedNode.directory)/setaside/") && $0.hasSuffix(".segment") }
-                    .compactMap(disk.contents)
+                disk.files.filter { $0.hasPrefix("\(SimulatedNode.directory)/setaside/") && $0.hasSuffix(".segment") }.compactMap { file in
+                    RoundPlan.Line.delivery(ofSideLog: file).flatMap { delivery in disk.contents(of: file).map { (delivery, $0) } }
+                }
             }
             model.hasMissedReads = {
                 disk.coverage.counts.contains { Self.missesReads.contains($0.key) && struck.counts[$0.key] != $0.value }
@@ -141,7 +144,7 @@ package struct Round {
         if let crashedAt, file == tail, damage.kind == .flippedBit || damage.kind == .shortenedFile {
             model.damagedAfterCrash(at: crashedAt, markAge: 3_000_000_000)
         }
-        if haveSideLogsCrashed, let line = RoundPlan.Line.number(ofSideLog: file) { model.mayLoseAside(of: line) }
+        if haveSideLogsCrashed, let delivery = RoundPlan.Line.delivery(ofSideLog: file) { model.mayLoseAside(of: delivery) }
         self.tell?("damage: \(damage) to \(file)")
     }
 
@@ -254,11 +257,12 @@ package struct Round {
         if error.description.contains(" is a copy of "), let foreign = model.foreignFile {
             // All that says which log it is came from another one: an operator does what the refusal says.
             model.coverage.hit("a file of another log is moved away")
-            guard let line = RoundPlan.Line.number(ofSideLog: foreign) else { return disk.lose(foreign) }
+            guard let delivery = RoundPlan.Line.delivery(ofSideLog: foreign) else { return disk.lose(foreign) }
             // Others of that log may have been made anew as the other one's: all of it is.
-            model.mayLoseAside(of: line)
+            model.mayLoseAside(of: delivery)
             // A start may have given it another name since.
-            let named = error.description.split { " ,:".contains($0) }.first { RoundPlan.Line.number(ofSideLog: "\($0)/registry") == line }
+            let words = error.description.split { " ,:".contains($0) }
+            let named = words.first { RoundPlan.Line.delivery(ofSideLog: "\($0)/registry") == delivery }
             return disk.lose(folder: named.map(String.init) ?? foreign.split(separator: "/").prefix(3).map { "/\($0)" }.joined())
         }
         if !hasStruck || isLast { model.violate("the node does not start: \(error)") }
@@ -274,5 +278,6 @@ package struct Round {
         if new.subtracting(old).contains(where: { $0 < before.lines.count }) { model.coverage.hit("route back") }
         if zip(before.lines, life.lines).contains(where: { $0.name != $1.name }) { model.coverage.hit("route renamed") }
         if before.configured != life.configured, old == new { model.coverage.hit("routes reordered") }
+        self.countMirrors(life, after: before, model)
     }
 }

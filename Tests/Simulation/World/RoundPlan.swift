@@ -8,6 +8,8 @@ package struct RoundPlan: Sendable {
     struct Line: Sendable {
         var names: [String]
         let cluster: Int
+        /// Whether it has a mirror, as it is configured.
+        var isMirrored = false
         var name: String { self.names.last! }
         /// What the configuration says under `formerly`.
         var formerly: [String] { Set(self.names).subtracting([self.name]).sorted() }
@@ -17,13 +19,17 @@ package struct RoundPlan: Sendable {
         /// The first name of a line, the number of which tells the line in each name that it will have.
         static func firstName(_ line: Int) -> String { "r\(line)" }
 
-        /// The line whose route has the side log that a path leads to, or into; none: it leads to no side log.
-        static func number(ofSideLog path: String) -> Int? {
+        /// The delivery that has the side log that a path leads to, or into; none: it leads to no side log.
+        static func delivery(ofSideLog path: String) -> LineDelivery? {
             let parts = path.split(separator: "/")
             guard let folder = parts.firstIndex(where: { $0 == "setaside" || $0 == "deadletters" }), folder + 1 < parts.count else {
                 return nil
             }
-            return Int(parts[folder + 1].dropFirst().prefix { $0.isNumber })
+            return Self.delivery(of: DeliveryName(folder: parts[folder + 1]))
+        }
+
+        static func delivery(of name: DeliveryName) -> LineDelivery? {
+            Int(name.route.dropFirst().prefix { $0.isNumber }).map { LineDelivery($0, name.stage) }
         }
     }
 
@@ -38,9 +44,9 @@ package struct RoundPlan: Sendable {
         let lives: Int
     }
 
-    /// An operator gives up what a removed route left (`forebay routes forget`).
+    /// An operator gives up what a removed route, or a removed mirror, left (`forebay routes forget`).
     struct Forgetting: Sendable {
-        /// Its place among those that are not configured.
+        /// Its place among those that can be given up.
         let place: Int
         /// ms since the start of the process.
         let after: Int
@@ -79,10 +85,12 @@ package struct RoundPlan: Sendable {
         var drains = false
         /// While it runs.
         var forgetting: (item: Int, forgetting: Forgetting)?
-        /// Not a node: the command on the folder of one that is down, for the place of a line among those that are not configured.
+        /// Not a node: the command on the folder of one that is down, for the place of a delivery among those that can be given up.
         var forgetsStopped: (item: Int, place: Int)?
         /// When an operator looks at the folder beside the running node, in ms since its start.
         var looksAfter: Int?
+        /// The backup cluster takes nothing from beginning to end, nothing else is wrong, and all forwards go on.
+        var isBackupDead = false
 
         /// Lines that are not configured.
         var removed: [Int] { self.lines.indices.filter { !self.configured.contains($0) } }
@@ -90,7 +98,7 @@ package struct RoundPlan: Sendable {
 
     package let seed: UInt64
     package private(set) var items = 0
-    private(set) var lives: [Life] = []
+    var lives: [Life] = []
     let segmentSize: Int
     let maxSize: Int
     let diskSize: Int
@@ -100,16 +108,24 @@ package struct RoundPlan: Sendable {
     let preparesNext: Bool
     /// Whether the real forward stages deliver to a simulated Kafka, or a stage that takes everything.
     let usesKafka: Bool
-    /// Which events no broker takes: those whose number leaves this rest; none.
+    /// Which events no broker of the main clusters takes: those whose number leaves this rest; none.
     let refusedRest: Int?
+    /// The same of the backup cluster.
+    let backupRefusedRest: Int?
+    /// Whether some lines have a mirror in some lives.
+    let hasMirrors: Bool
     /// Topics that are not there before the last life, by line.
     private(set) var lateTopics: [Int: Int] = [:]
+    /// The same of the backup cluster.
+    var lateBackupTopics: [Int: Int] = [:]
+    /// Lines that ever have a mirror, by the number of the part.
+    var mirrors: [Int: Int] = [:]
     /// Whether topics are closed for a while in most lives.
     private let setsAside: Bool
     /// Half of the rounds have no damage: what is named missing there is wrong.
-    private var isDamaged = false
+    var isDamaged = false
     /// Whether nothing is left out.
-    private(set) var isWhole = true
+    var isWhole = true
 
     /// - Parameter without: numbers of the parts to leave out.
     package init(seed: UInt64, without: Set<Int> = []) {
@@ -117,8 +133,14 @@ package struct RoundPlan: Sendable {
         var chance = SplitMix(seed: seed &* 0x9E37_79B9_7F4A_7C15 ^ 0x5EED)
         self.segmentSize = [64 << 10, 64 << 10, 96 << 10, 128 << 10].randomElement(using: &chance)!
         self.usesKafka = Bool.random(using: &chance)
+        // Drawn apart, as all of the mirrors.
+        var backup = SplitMix(seed: seed ^ 0xBAC0)
+        self.hasMirrors = Int.random(in: 0..<3, using: &backup) == 0
+        let refusesAtBackup = self.hasMirrors && Int.random(in: 0..<4, using: &backup) == 0
+        self.backupRefusedRest = refusesAtBackup ? Int.random(in: 0..<50, using: &backup) : nil
         // The reserve, a twentieth, must hold a segment of each side log.
-        self.maxSize = self.segmentSize * (self.usesKafka ? [96, 192] : [16, 32, 96, 192]).randomElement(using: &chance)!
+        let maxSize = (self.usesKafka ? [96, 192] : [16, 32, 96, 192]).randomElement(using: &chance)!
+        self.maxSize = self.segmentSize * (self.usesKafka && self.hasMirrors ? 192 : maxSize)
         self.diskSize = self.maxSize * [1, 2, 2, 4].randomElement(using: &chance)!
         self.supportsDirect = Int.random(in: 0..<4, using: &chance) > 0
         self.recentBytes = [0, 4 << 10, 64 << 10, 16 << 20].randomElement(using: &chance)!
@@ -129,6 +151,7 @@ package struct RoundPlan: Sendable {
         self.make(&chance)
         self.standStill()
         self.takeAway()
+        if self.hasMirrors { self.makeMirrors() }
         self.leaveOut(without)
     }
 
@@ -179,41 +202,6 @@ package struct RoundPlan: Sendable {
         self.lives.append(last)
     }
 
-    /// A cluster that goes away when some of its topics were set aside, and stays away over restarts in order: a cursor stands, with much
-    /// behind it that is settled.
-    private mutating func standStill() {
-        var chance = SplitMix(seed: self.seed ^ 0x57A4D)
-        guard self.usesKafka, Int.random(in: 0..<3, using: &chance) == 0 else { return }
-        let first = Int.random(in: 0..<self.lives.count - 2, using: &chance)
-        let line = self.lives[first].configured.randomElement(using: &chance)!
-        let topic = Int.random(in: 0..<3, using: &chance)
-        for place in first...first + 1 where self.lives[place].forgetsStopped == nil {
-            self.lives[place].death = nil
-            self.lives[place].faults = []
-            self.lives[place].drains = false
-            let from = place == first ? Int.random(in: 50...300, using: &chance) : 0
-            for trouble in [
-                Trouble(.topicForbidden, line: line, topic: topic, from: 0, length: 1_000_000),
-                Trouble(.away, line: line, topic: topic, from: from, length: 1_000_000),
-            ] {
-                self.lives[place].troubles.append((self.item(), trouble))
-            }
-        }
-    }
-
-    /// A segment is away for a life or two. Nothing else is damaged at rest meanwhile.
-    private mutating func takeAway() {
-        var chance = SplitMix(seed: self.seed ^ 0xABAC)
-        guard self.isDamaged, Int.random(in: 0..<5, using: &chance) < 2 else { return }
-        let lives = Int.random(in: 1...2, using: &chance)
-        let first = Int.random(in: 1..<self.lives.count, using: &chance)
-        guard first + lives < self.lives.count else { return }
-        for place in first...first + lives { self.lives[place].damage = nil }
-        let (number, isNewest) = (chance.next(), Bool.random(using: &chance))
-        let absence = Absence(isSetAside: self.usesKafka && chance.next() % 3 == 0, number: number, isNewest: isNewest, lives: lives)
-        self.lives[first].absence = (self.item(), absence)
-    }
-
     /// The command on a folder is a process like others: it may be killed, too.
     private mutating func addCommand(_ lines: [Line], _ configured: [Int], _ chance: inout SplitMix) {
         var life = Life(lines: lines, configured: configured)
@@ -225,7 +213,7 @@ package struct RoundPlan: Sendable {
         self.lives.append(life)
     }
 
-    private mutating func item() -> Int {
+    mutating func item() -> Int {
         self.items += 1
         return self.items
     }
@@ -304,65 +292,5 @@ package struct RoundPlan: Sendable {
         case 5: configured.shuffle(using: &chance)
         default: break
         }
-    }
-
-    private mutating func leaveOut(_ items: Set<Int>) {
-        guard !items.isEmpty else { return }
-        self.isWhole = false
-        for place in self.lives.indices {
-            self.lives[place].requests.removeAll { items.contains($0.item) }
-            self.lives[place].faults.removeAll { items.contains($0.item) }
-            self.lives[place].troubles.removeAll { items.contains($0.item) }
-            if let damage = self.lives[place].damage, items.contains(damage.item) { self.lives[place].damage = nil }
-            if let absence = self.lives[place].absence, items.contains(absence.item) { self.lives[place].absence = nil }
-            if let death = self.lives[place].death, items.contains(death.item) { self.lives[place].death = nil }
-            if let forgetting = self.lives[place].forgetting, items.contains(forgetting.item) { self.lives[place].forgetting = nil }
-        }
-        self.lives.removeAll { $0.forgetsStopped.map { items.contains($0.item) } ?? false }
-    }
-}
-
-extension DiskFault.Kind {
-    /// Whether events may be lost by it.
-    var damages: Bool { self.failsReads || self == .fileVanishes }
-
-    var failsReads: Bool { self == .badSector || self == .readFails }
-}
-
-extension RoundPlan: CustomStringConvertible {
-    package var description: String {
-        var lines = [
-            "seed \(self.seed): segments of \(self.segmentSize >> 10) KiB, max_size \(self.maxSize >> 10) KiB, disk \(self.diskSize >> 10) KiB,"
-                + " O_DIRECT \(self.supportsDirect), recent \(self.recentBytes >> 10) KiB, shared \(self.sharedReadBytes >> 10) KiB, prepares \(self.preparesNext),"
-                + " Kafka \(self.usesKafka), refused \(self.refusedRest.map { "rest \($0)" } ?? "none")"
-        ]
-        for (number, life) in self.lives.enumerated() {
-            let routes = life.configured.map { life.lines[$0].names.joined(separator: "<") }
-            let what = life.forgetsStopped.map { "[\($0.item)] forgets the \($0.place)th removed route; configured are" } ?? "routes"
-            lines.append("  life \(number + 1): \(what) \(routes.joined(separator: " "))\(life.drains ? ", drains" : "")")
-            if let forgetting = life.forgetting {
-                let what = forgetting.forgetting
-                lines.append("    [\(forgetting.item)] gives up the \(what.place)th removed route after \(what.after) ms")
-            }
-            if let damage = life.damage { lines.append("    [\(damage.item)] damage at rest: \(damage.damage)") }
-            if let absence = life.absence {
-                let which = absence.absence.isNewest ? "the newest segment" : "a segment"
-                let log = absence.absence.isSetAside ? "a log of what is set aside" : "the spool"
-                lines.append("    [\(absence.item)] \(which) of \(log) is away for \(absence.absence.lives) lives")
-            }
-            for fault in life.faults {
-                lines.append(
-                    "    [\(fault.item)] fault \(fault.fault.kind.rawValue) from call \(fault.fault.call), \(fault.fault.count) times")
-            }
-            for trouble in life.troubles { lines.append("    [\(trouble.item)] \(trouble.trouble)") }
-            for request in life.requests.prefix(20) {
-                let events = request.events.map { "\(life.lines[$0.line].name)/k\($0.key):\($0.size)" }
-                lines.append(
-                    "    [\(request.item)] producer \(request.producer) after \(request.pause) ms: \(events.joined(separator: " "))")
-            }
-            if life.requests.count > 20 { lines.append("    … \(life.requests.count - 20) requests more") }
-            if let death = life.death { lines.append("    [\(death.item)] \(death.death)") }
-        }
-        return lines.joined(separator: "\n")
     }
 }

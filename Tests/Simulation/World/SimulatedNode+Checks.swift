@@ -6,27 +6,44 @@ import ForebayTestKit
 /// What must be true of a node while it runs, and at rest.
 extension SimulatedNode {
     struct Watched: Sendable {
-        let routes: [Route]
+        let deliveries: [Delivery]
         let spool: Spool
         let budget: SpoolBudget
-        let forward: DeliveryBudget
+        let delivery: DeliveryBudget
         let port: LinkPort<Submission>
     }
 
     /// A cursor stands where all below is settled, and counts what is not.
-    func checkPlace(_ route: Route, _ spool: Spool) {
+    func checkPlace(_ delivery: Delivery, _ spool: Spool) {
+        let sequence = delivery.cursor.sequence
+        if let last = self.lastPlaces.updateValue(sequence, forKey: delivery.name), sequence < last {
+            self.model.violate("the cursor \(delivery.cursor.name) went back from \(last) to \(sequence)")
+        }
+        let elsewhere = delivery.aside.map { $0.setAside.events + $0.logs.deadLetters.count } ?? 0
+        self.checkPlace(delivery.known, delivery.cursor, elsewhere: elsewhere, spool)
+    }
+
+    /// The same of a mirror that is not configured, and of what it left when it had nothing to wait for.
+    func checkPlace(_ removed: Removed, _ spool: Spool) {
+        guard removed.name.stage == .mirror, let line = self.life.line(of: removed.name) else { return }
+        let elsewhere = removed.logs.map { $0.setAsideEvents + $0.deadLetters.count } ?? 0
+        if let cursor = removed.cursor { self.checkPlace(LineDelivery(line, .mirror), cursor, elsewhere: elsewhere, spool) }
+    }
+
+    private func checkPlace(_ known: LineDelivery, _ cursor: SpoolCursor, elsewhere: UInt64, _ spool: Spool) {
         // Holes count as waiting until they are passed; how many events they held the log can't know.
         guard !self.model.isDamaged else { return }
         if self.plan.usesKafka { self.clusters.tell(self.model) }
-        let (lag, sequence) = (spool.lag(of: route.cursor), route.cursor.sequence)
-        let place = self.model.place(of: route.line, at: sequence)
-        let elsewhere = route.aside.map { $0.setAside.events + $0.logs.deadLetters.count } ?? 0
-        if !place.lag.contains(lag) {
-            self.model.violate("route \(route.name) says lag \(lag), right is \(place.lag), cursor \(sequence)")
+        let (lag, sequence) = (spool.lag(of: cursor), cursor.sequence)
+        let place = self.model.place(of: known, at: sequence)
+        // One that stayed under a former name counts what came under that.
+        let isFormer = cursor.delivery.route != self.life.lines[known.line].name
+        if !(isFormer ? 0...place.lag.upperBound : place.lag).contains(lag) {
+            self.model.violate("\(cursor.name) says lag \(lag), right is \(place.lag), cursor \(sequence)")
         }
         if place.undelivered > elsewhere {
             self.model.violate(
-                "the cursor of route \(route.name) stands at \(sequence), below it \(place.undelivered) events have not arrived, and"
+                "the cursor \(cursor.name) stands at \(sequence), below it \(place.undelivered) events have not arrived, and"
                     + " \(elsewhere) are set aside or dead letters")
         }
     }
@@ -40,8 +57,8 @@ extension SimulatedNode {
         }
         // A share that holds nothing is granted anything, and a group larger than the tail stays there until the next.
         let largest = self.model.largest + 8 << 10
-        if watched.forward.used > watched.forward.total + 2 * watched.routes.count * largest {
-            self.model.violate("\(watched.forward.used) bytes are in flight, \(watched.forward.total) are allowed")
+        if watched.delivery.used > watched.delivery.total + 2 * watched.deliveries.count * largest {
+            self.model.violate("\(watched.delivery.used) bytes are in flight, \(watched.delivery.total) are allowed")
         }
         if watched.port.depth.bytes > (4 << 20) + largest { self.model.violate("\(watched.port.depth.bytes) bytes wait in the link") }
         if watched.spool.recentBytes > self.plan.recentBytes + 64 * largest {
@@ -53,7 +70,7 @@ extension SimulatedNode {
         if watched.spool.sharedReadBytes > 0 { self.model.coverage.hit("parts of segments stay for other readers") }
         guard !self.model.isDamaged, self.disk.calls % 8 == 0 else { return }
         // Beside the segments there are small files of each log, and of each cursor.
-        let others = (2 * watched.routes.count + 2) * (48 << 10) + 16 * (16 << 10)
+        let others = (2 * watched.deliveries.count + 2) * (48 << 10) + 16 * (16 << 10)
         let onDisk = self.disk.bytesOfFiles
         if onDisk > self.plan.maxSize + others { self.model.violate("\(onDisk) bytes are on the disk, \(self.plan.maxSize) are allowed") }
     }
@@ -66,32 +83,34 @@ extension SimulatedNode {
     }
 
     func checkRest(_ watched: Watched) async {
-        let (routes, spool, budget) = (watched.routes, watched.spool, watched.budget)
+        let (deliveries, spool, budget) = (watched.deliveries, watched.spool, watched.budget)
         // The cursors are synced and segments cleared some 100 ms after; room is looked for once a second.
         for _ in 0..<3 where spool.isFull {
             await self.pass(milliseconds: 2_000)
         }
         await self.pass(milliseconds: 2_000)
-        for route in routes {
-            guard let letters = route.aside?.logs.deadLetters else { continue }
+        for delivery in deliveries {
+            guard let letters = delivery.aside?.logs.deadLetters else { continue }
+            let stage = delivery.known.stage
             do {
                 for letter in try await letters.list(after: nil, limit: .max) {
-                    self.model.bury(letter.value ?? [], id: letter.eventID, refusedRest: self.plan.refusedRest)
+                    self.model.bury(letter.value ?? [], id: letter.eventID, of: stage, refusedRest: self.plan.refusedRest(stage))
                 }
             } catch {
                 self.model.violate("the dead letters can't be read: \(error)")
             }
         }
-        for route in routes where spool.lag(of: route.cursor) != 0 {
-            self.model.violate("at rest, route \(route.name) says lag \(spool.lag(of: route.cursor)), cursor \(route.cursor.sequence)")
+        for delivery in deliveries where spool.lag(of: delivery.cursor) != 0 {
+            let (lag, cursor) = (spool.lag(of: delivery.cursor), delivery.cursor)
+            self.model.violate("at rest, \(cursor.name) says lag \(lag), cursor \(cursor.sequence)")
         }
         self.model.toldAtRest = [(spool.damage, nil)]
-        for route in routes {
-            if let log = route.aside?.logs.setAside { self.model.toldAtRest.append((log.damage, route.line)) }
+        for delivery in deliveries {
+            if let log = delivery.aside?.logs.setAside { self.model.toldAtRest.append((log.damage, delivery.known)) }
         }
         if spool.isFull { self.model.violate("at rest, with everything delivered, the spool is full: \(budget.usedBytes) bytes used") }
-        if spool.allCursors.count != routes.count {
-            self.model.violate("\(spool.allCursors.count) cursors for \(routes.count) routes: \(spool.allCursors.map(\.name))")
+        if spool.allCursors.count != deliveries.count {
+            self.model.violate("\(spool.allCursors.count) cursors for \(deliveries.count) deliveries: \(spool.allCursors.map(\.name))")
         }
         let folder = "\(Self.directory)/spool/segments/"
         let onDisk = self.disk.files.filter {
@@ -100,7 +119,7 @@ extension SimulatedNode {
         .reduce(0) { $0 + (self.disk.size(of: $1) ?? 0) }
         // The newest segment of each log counts as large as it may grow.
         let largest = self.model.largest  // A group larger than a segment gets a larger one.
-        let growing = 2 * self.plan.segmentSize + largest + (self.plan.usesKafka ? routes.count * 2 * (128 << 10) : 0)
+        let growing = 2 * self.plan.segmentSize + largest + (self.plan.usesKafka ? deliveries.count * 2 * (128 << 10) : 0)
         if !self.model.isDamaged, !(onDisk - self.plan.segmentSize...onDisk + growing).contains(budget.usedBytes) {
             self.model.violate("at rest \(budget.usedBytes) bytes are counted, \(onDisk) are on the disk")
         }

@@ -3,6 +3,7 @@ import ForebayCore
 import ForebayDelivery
 import ForebayForward
 import ForebayKafka
+import ForebayMirror
 import ForebaySpool
 import ForebayTelemetry
 import ForebayTestKit
@@ -18,58 +19,60 @@ extension SimulatedNode {
         return bounds
     }()
 
-    func startForward(
-        _ route: Route, _ aside: Aside, _ supervisor: Supervisor, _ budget: DeliveryBudget, _ loop: SimulatedLoop,
+    func start(
+        _ delivery: Delivery, _ aside: Aside, _ supervisor: Supervisor, _ budget: DeliveryBudget, _ loop: SimulatedLoop,
         _ metrics: MetricsRegistry
     ) async {
-        let producers = SimulatedProducers(self.clusters.kafkas[route.cluster], loop: loop)
+        let producers = SimulatedProducers(self.clusters.kafkas[delivery.cluster], loop: loop)
         let surroundings = self.surroundings
-        let watched = WatchedSource(route.source, names: self.life.lines[route.line].names, model: self.model)
-        for (way, source, name) in [(DeliveryWay.direct, watched as any EventSource, "forward"), (.aside, aside.source, "setaside")] {
-            await supervisor.start("\(name)/\(route.name)") {
-                ForwardStage(
-                    DeliveryEngine(
-                        way, route: route.name, source: source, producers: producers, properties: Self.properties,
-                        deadLetters: aside.logs.deadLetters, setAside: aside.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
-                        settings: Self.bounds, loop: loop, metrics: metrics, surroundings: surroundings))
+        let known = delivery.known
+        let watched = WatchedSource(delivery.source, of: known.stage, names: self.life.lines[known.line].names, model: self.model)
+        for (way, source) in [(DeliveryWay.direct, watched as any EventSource), (.aside, aside.source)] {
+            await supervisor.start(way.child(of: delivery.name)) {
+                let engine = DeliveryEngine(
+                    way, of: delivery.name, source: source, producers: producers, properties: Self.properties,
+                    deadLetters: aside.logs.deadLetters, setAside: aside.setAside, waiters: DeliveryWaiters(limit: 0), budget: budget,
+                    settings: Self.bounds, loop: loop, metrics: metrics, surroundings: surroundings)
+                return known.stage == .mirror ? MirrorStage(engine) : ForwardStage(engine)
             }
         }
     }
 
-    /// What is set aside when the stages have ended in order: the ids, by route. What is known of it by the cursors is durable once the
+    /// What is set aside when the stages have ended in order: the ids, by delivery. What is known of it by the cursors is durable once the
     /// spool is closed.
-    func aside(_ routes: [Route]) -> [(route: Route, ids: [String])] {
+    func aside(_ deliveries: [Delivery]) -> [(delivery: Delivery, ids: [String])] {
         guard !self.isStruck, !self.model.isDamaged else { return [] }
-        return routes.compactMap { route in
-            guard let log = route.aside?.logs.setAside else { return nil }
+        return deliveries.compactMap { delivery in
+            guard let log = delivery.aside?.logs.setAside else { return nil }
             let scan = log.scan(Dictionary(uniqueKeysWithValues: log.units.map { ($0.number, $0.settled) }))
             var ids: [String] = []
             repeat {
                 guard let batches = try? scan.read(upTo: 1 << 20) else { break }  // With no fault it can be read.
                 for batch in batches { batch.forEachEvent { event, _ in ids.append(String(decoding: event.id, as: UTF8.self)) } }
             } while !scan.isCaughtUp
-            return (route, ids)
+            return (delivery, ids)
         }
     }
 
     func makeTrouble() {
         guard self.plan.usesKafka else { return }
-        for (_, trouble) in self.life.troubles {
+        for (_, trouble) in self.life.troubles where trouble.cluster < self.clusters.kafkas.count {
             Task(executorPreference: self.process.tasks) {
                 await self.pass(milliseconds: trouble.from)
                 trouble.begin(self.clusters.kafkas[trouble.cluster])
-                self.model.coverage.hit("trouble: \(trouble.kind.rawValue)")
+                self.model.coverage.hit("trouble\(trouble.cluster == Clusters.backup ? " of the backup" : ""): \(trouble.kind.rawValue)")
                 await self.pass(milliseconds: trouble.length)
                 trouble.end(self.clusters)
-                if trouble.kind == .topicDeleted { self.model.madeAnew(line: trouble.line, topic: trouble.topic) }
+                if trouble.kind == .topicDeleted { self.model.madeAnew(trouble.delivery, topic: trouble.topic) }
             }
         }
     }
 
-    /// Whether events of the cluster may wait for long.
-    func isTroubled(_ cluster: Int) -> Bool {
-        if self.plan.usesKafka { return !self.isLast }
-        return self.isAway(cluster)
+    /// Whether its events may wait for long.
+    private func mayWait(_ delivery: Delivery) -> Bool {
+        guard self.plan.usesKafka else { return self.isAway(delivery.cluster) }
+        // What is wrong at the backup alone holds up no forward.
+        return !self.isLast && !(self.life.isBackupDead && delivery.known.stage == .forward)
     }
 
     func isAway(_ cluster: Int) -> Bool {
@@ -79,38 +82,45 @@ extension SimulatedNode {
         }
     }
 
-    /// Waits until nothing waits of the routes whose cluster is there.
-    func drain(_ routes: [Route], _ spool: Spool) async {
+    /// Waits until nothing waits of the deliveries whose cluster is there.
+    func drain(_ deliveries: [Delivery], _ spool: Spool) async {
+        // With Kafka it is not waited for a dead backup alone.
+        let isLeft = { (one: Delivery) in self.mayWait(one) && (!self.plan.usesKafka || self.life.isBackupDead) }
         for _ in 0..<(self.isLast ? 3_000 : 600) {
-            if routes.allSatisfy({ $0.waiting == 0 || self.isTroubled($0.cluster) && !self.plan.usesKafka }) { return }
+            if deliveries.allSatisfy({ $0.waiting == 0 || isLeft($0) }) { return self.countDrained(deliveries) }
             await self.pass(milliseconds: 200)
         }
         // A read that fails is tried again, more and more seldom.
         guard !self.isStruck else { return self.model.coverage.hit("not drained within two minutes, with faults") }
-        let stuck = routes.filter { $0.waiting > 0 && !self.isTroubled($0.cluster) }
-        for route in stuck {
+        for one in deliveries where one.waiting > 0 && !self.mayWait(one) {
             self.model.violate(
-                "route \(route.name) is stuck: lag \(route.source.lag), set aside \(route.aside?.setAside.events ?? 0), cursor \(route.cursor.sequence), the log"
+                "\(one.name.cursor) is stuck: lag \(one.source.lag), set aside \(one.aside?.setAside.events ?? 0), cursor \(one.cursor.sequence), the log"
                     + " ends at \(spool.durableEnd)")
         }
+    }
+
+    private func countDrained(_ deliveries: [Delivery]) {
+        guard self.life.isBackupDead, deliveries.contains(where: { $0.known.stage == .mirror && $0.waiting > 0 }) else { return }
+        self.model.coverage.hit("the backup is dead, and all forwards are done")
     }
 }
 
 /// Tells the model what a stage takes from the spool.
 private struct WatchedSource: EventSource {
     private let inner: SpoolSource
+    private let stage: DeliveryName.Stage
     private let names: [String]
     private let model: Model
 
-    init(_ inner: SpoolSource, names: [String], model: Model) {
-        (self.inner, self.names, self.model) = (inner, names, model)
+    init(_ inner: SpoolSource, of stage: DeliveryName.Stage, names: [String], model: Model) {
+        (self.inner, self.stage, self.names, self.model) = (inner, stage, names, model)
     }
 
     func batches() -> AsyncStream<Batch> {
         let reading = Reading(self.inner.batches().makeAsyncIterator())
         return AsyncStream {
             let batch = await reading.next()
-            if let batch { self.model.hand(batch, of: self.names) }
+            if let batch { self.model.hand(batch, of: self.stage, self.names) }
             return batch
         }
     }

@@ -5,33 +5,40 @@ import ForebayTestKit
 
 /// What operators do beside a node that runs, and to the folder of one that is down: give up removed routes, look.
 extension SimulatedNode {
-    /// What a route that is not configured left. A round's names are never two routes'.
+    /// What a delivery that is not configured left. A round's names are never two routes'.
     struct Removed: Sendable {
-        let route: String
+        let name: DeliveryName
         let cursor: SpoolCursor?
         let logs: SideLogs?
     }
 
-    /// As the Runtime finds them, after all routes have their cursors.
+    /// As the Runtime finds them, after all deliveries have their cursors.
     func removed(_ storage: Storage) async throws -> [Removed] {
-        let configured = Set(self.life.configured.map { self.life.lines[$0].name })
+        let configured = Set(self.life.deliveries.map { self.life.lines[$0.line].name($0.stage) })
         var logs = storage.removed
         var found: [Removed] = []
-        for cursor in try await storage.spool.removedCursors({ configured.contains($0.route) }) {
+        // As the node has it: of a route that goes on events are accepted all the same.
+        let goesOn = { @Sendable (cursor: SpoolCursor) in configured.contains(DeliveryName(.forward, of: cursor.delivery.route)) }
+        for cursor in try await storage.spool.removedCursors({ configured.contains($0.delivery) }, goesOn: goesOn) {
             let held = storage.spool.held(by: cursor)
             let oldest = try storage.spool.oldestAcceptedAt(of: cursor)
             if held.bytes == 0 && oldest != nil, !self.model.isDamaged {
-                self.model.violate("cursor \(cursor.name) of a removed route waits for events and holds no segment")
+                self.model.violate("\(cursor.name) is not configured, waits for events and holds no segment")
             }
-            self.model.coverage.hit("removed route with a backlog")
-            found.append(Removed(route: cursor.route, cursor: cursor, logs: logs.removeValue(forKey: cursor.route)))
+            if oldest == nil, !goesOn(cursor), !self.model.isDamaged {
+                self.model.violate("\(cursor.name) is not configured, and stays with nothing to wait for")
+            }
+            self.model.coverage.hit("removed \(self.what(cursor.delivery)) \(oldest == nil ? "that keeps its place" : "with a backlog")")
+            found.append(Removed(name: cursor.delivery, cursor: cursor, logs: logs.removeValue(forKey: cursor.delivery)))
         }
-        for (route, logs) in logs.sorted(by: { $0.key < $1.key }) {
-            if logs.setAsideEvents > 0 { self.model.coverage.hit("removed route with events set aside") }
-            found.append(Removed(route: route, cursor: nil, logs: logs))
+        for (name, logs) in logs.sorted(by: { $0.key < $1.key }) {
+            if logs.setAsideEvents > 0 { self.model.coverage.hit("removed \(self.what(name)) with events set aside") }
+            found.append(Removed(name: name, cursor: nil, logs: logs))
         }
         return found
     }
+
+    private func what(_ name: DeliveryName) -> String { name.stage == .mirror ? "mirror" : "route" }
 
     /// Those go on beside the producers.
     func startErrands(_ storage: Storage, _ removed: [Removed]) -> [Task<Void, Never>] {
@@ -55,54 +62,64 @@ extension SimulatedNode {
 
     /// `forebay routes forget` of a running node.
     private func forget(_ place: Int, _ removed: [Removed], _ storage: Storage) async {
-        guard let line = self.forgotten(place) else { return }
-        let found = removed.filter { self.life.lines[line].names.contains($0.route) }
+        let meant = self.forgotten(place)
+        let found = removed.filter { one in meant.contains { self.has($0, one.name) } }
         guard !found.isEmpty else { return self.model.coverage.hit("forget: nothing there") }
         self.clusters.tell(self.model)
-        self.model.beginForgetting(line: line)
+        for delivery in meant { self.model.beginForgetting(delivery) }
         do throws(ForebayError) {
             for one in found {
                 try await storage.data.giveUp(
-                    one.route, one.cursor, of: storage.spool, withSideLogs: one.logs != nil, closing: one.logs, storage.budget)
+                    one.name.folder, one.cursor, of: storage.spool, withSideLogs: one.logs != nil, closing: one.logs, storage.budget)
             }
-            self.model.forgot(line: line)
-            self.model.coverage.hit("route given up, node running")
+            for delivery in meant { self.model.forgot(delivery) }
+            self.countForgotten(meant, "node running")
         } catch {
             self.model.coverage.hit("route not given up: \(error.code)")
         }
     }
 
-    private func forgotten(_ place: Int) -> Int? {
-        let removed = self.life.removed
-        return removed.isEmpty ? nil : removed[place % removed.count]
+    private func forgotten(_ place: Int) -> [LineDelivery] {
+        let removed = self.life.removed(mirrors: self.plan.mirrors.keys)
+        return removed.isEmpty ? [] : removed[place % removed.count]
+    }
+
+    private func has(_ delivery: LineDelivery, _ name: DeliveryName) -> Bool {
+        delivery.stage == name.stage && self.life.lines[delivery.line].names.contains(name.route)
+    }
+
+    private func countForgotten(_ meant: [LineDelivery], _ how: String) {
+        let isMirror = meant.allSatisfy { $0.stage == .mirror }
+        self.model.coverage.hit("\(isMirror ? "mirror" : "route") given up, \(how)")
     }
 
     /// `forebay routes forget --dir`, a process of its own.
     func forgetStopped(_ place: Int) async throws {
-        guard let line = self.forgotten(place) else { return self.model.coverage.hit("forget: nothing there") }
+        let meant = self.forgotten(place)
+        guard !meant.isEmpty else { return self.model.coverage.hit("forget: nothing there") }
         guard let inspection = try? SpoolInspection(directory: "\(Self.directory)/spool", disk: self.disk) else {
             return self.model.coverage.hit("forget: no spool")  // The start before it came to nothing.
         }
         let data = DataFolderLogs(routes: [], directory: Self.directory, disk: self.disk)
-        let there = Set(try inspection.waiting().map(\.route) + data.removedRoutes())
-        let names = self.life.lines[line].names.filter(there.contains)
+        let there = Set(try inspection.waiting().map(\.delivery) + data.removedRoutes().map { DeliveryName(folder: $0) })
+        let names = there.filter { name in meant.contains { self.has($0, name) } }.sorted()
         guard !names.isEmpty else { return self.model.coverage.hit("forget: nothing there") }
-        for name in Set(names) {
+        for name in names {
             for kind in SideLogFolder.Kind.allCases {
-                let folder = data.folder(kind, name)
+                let folder = data.folder(kind, name.folder)
                 _ = (try folder.eventCount(), try folder.size())
             }
         }
         let storage = try self.open(MetricsRegistry())
         await storage.spool.releasePassedSegments()
         self.clusters.tell(self.model)
-        self.model.beginForgetting(line: line)
-        for name in Set(names).sorted() {
+        for delivery in meant { self.model.beginForgetting(delivery) }
+        for name in names {
             try await storage.data.giveUp(
-                name, storage.spool.allCursors.first { $0.route == name }, of: storage.spool, withSideLogs: true, storage.budget)
+                name.folder, storage.spool.allCursors.first { $0.delivery == name }, of: storage.spool, withSideLogs: true, storage.budget)
         }
-        self.model.forgot(line: line)
-        self.model.coverage.hit("route given up, node down")
+        for delivery in meant { self.model.forgot(delivery) }
+        self.countForgotten(meant, "node down")
         if let death = self.life.death?.death { self.process.die(death.kind.rawValue) }
         await storage.spool.close()
         storage.threads.end()

@@ -5,15 +5,15 @@ import ForebayTestKit
 /// What producers do with a node.
 extension SimulatedNode {
     func produce(_ watched: Watched) async {
-        let routesOfLines = Dictionary(uniqueKeysWithValues: watched.routes.map { ($0.line, $0) })
+        let routes = Dictionary(uniqueKeysWithValues: self.life.configured.map { ($0, RouteID(name: self.life.lines[$0].name)) })
         await withTaskGroup(of: Void.self) { group in
             for producer in 0..<4 {
                 let requests = self.life.requests.filter { $0.producer == producer }
                 group.addTask {
                     for request in requests {
                         if request.pause > 0 { await self.pass(milliseconds: request.pause) }
-                        await self.send(request, routesOfLines, watched.spool, watched.port)
-                        for route in watched.routes { self.checkPlace(route, watched.spool) }
+                        await self.send(request, routes, watched.spool, watched.port)
+                        for delivery in watched.deliveries { self.checkPlace(delivery, watched.spool) }
                         self.checkBounds(watched)
                     }
                 }
@@ -21,7 +21,7 @@ extension SimulatedNode {
         }
     }
 
-    private func send(_ request: RoundPlan.Request, _ routes: [Int: Route], _ spool: Spool, _ port: LinkPort<Submission>) async {
+    private func send(_ request: RoundPlan.Request, _ routes: [Int: RouteID], _ spool: Spool, _ port: LinkPort<Submission>) async {
         if spool.isFull { return self.model.coverage.hit("refused: full") }
         // One batch for each route, in order of first mention, as ingest makes them.
         var numbers: [[Int]] = []
@@ -38,7 +38,7 @@ extension SimulatedNode {
                 ofBatch.append(number)
                 Self.append(number, event, key, to: &builder, at: self.surroundings.time.wallMilliseconds)
             }
-            guard let batch = builder.finish(route: route.id, acceptedAt: self.surroundings.time.wallMilliseconds) else { continue }
+            guard let batch = builder.finish(route: route, acceptedAt: self.surroundings.time.wallMilliseconds) else { continue }
             batches.append(batch)
             numbers.append(ofBatch)
         }

@@ -26,12 +26,14 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
     private(set) var hasOpened = false
     /// The first sequence on disk, as it was when it was looked at last.
     var lastStart: UInt64 = 0
+    /// Where cursors stood when they were looked at last.
+    var lastPlaces: [DeliveryName: UInt64] = [:]
 
-    struct Route: Sendable {
-        let line: Int
+    /// One delivery of a route that is configured.
+    struct Delivery: Sendable {
+        let known: LineDelivery
+        let name: DeliveryName
         let cluster: Int
-        let id: RouteID
-        let name: String
         let cursor: SpoolCursor
         let source: SpoolSource
         /// With Kafka.
@@ -54,10 +56,10 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let threads: SpoolThreads
         let known: KnownLogs
         let data: DataFolderLogs
-        /// By route; none without Kafka.
-        var logs: [String: SideLogs] = [:]
-        /// Of routes that are not configured.
-        var removed: [String: SideLogs] = [:]
+        /// None without Kafka.
+        var logs: [DeliveryName: SideLogs] = [:]
+        /// Of deliveries that are not configured.
+        var removed: [DeliveryName: SideLogs] = [:]
     }
 
     init(
@@ -95,47 +97,50 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let (spool, threads) = (storage.spool, storage.threads)
         self.lastStart = spool.start
         let (edge, delivery) = (SimulatedLoop(self.process), SimulatedLoop(self.process))
-        let routes = try await self.routes(storage, delivery)
+        self.findMirrors(spool)
+        let deliveries = try await self.deliveries(storage, delivery)
         let removed = try await self.removed(storage)
+        self.settleMirrors(spool)
         await spool.releasePassedSegments()
-        for route in routes { self.checkPlace(route, spool) }
+        for delivery in deliveries { self.checkPlace(delivery, spool) }
+        for removed in removed { self.checkPlace(removed, spool) }
 
         let supervisor = Supervisor(metrics: metrics, surroundings: self.surroundings)
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: 4 << 20)
         await supervisor.start("buffer") { BufferStage(loop: edge, port: port, spool: spool, configuration: BufferConfiguration()) }
-        let forwardBudget = DeliveryBudget(total: 1 << 20)
-        for route in routes {
-            if let aside = route.aside {
-                await self.startForward(route, aside, supervisor, forwardBudget, delivery, metrics)
+        let budget = DeliveryBudget(total: 1 << 20)
+        for one in deliveries {
+            if let aside = one.aside {
+                await self.start(one, aside, supervisor, budget, delivery, metrics)
             } else {
-                await supervisor.start("forward/\(route.name)") { [model, surroundings, self] in
-                    ModelForward(
-                        line: route.line, source: route.source, model: model, executor: delivery.executor(), surroundings: surroundings
-                    ) { self.isAway(route.cluster) }
+                await supervisor.start(one.name.cursor) { [model, surroundings, self] in
+                    ModelDelivery(
+                        one.known, source: one.source, model: model, executor: delivery.executor(), surroundings: surroundings
+                    ) { self.isAway(one.cluster) }
                 }
             }
         }
         self.makeTrouble()
-        let watched = Watched(routes: routes, spool: spool, budget: storage.budget, forward: forwardBudget, port: port)
+        let watched = Watched(deliveries: deliveries, spool: spool, budget: storage.budget, delivery: budget, port: port)
         let errands = self.startErrands(storage, removed)
         await self.produce(watched)
         for errand in errands { await errand.value }
-        if self.life.drains { await self.drain(routes, spool) }
+        if self.life.drains { await self.drain(deliveries, spool) }
         if self.isLast { await self.checkRest(watched) }
         if let death = self.life.death?.death { self.process.die(death.kind.rawValue) }
         await supervisor.shutdown(within: .seconds(5))
-        let aside = self.aside(routes)
-        for route in routes {
-            route.source.close()
-            route.aside?.source.close()
+        let aside = self.aside(deliveries)
+        for delivery in deliveries {
+            delivery.source.close()
+            delivery.aside?.source.close()
         }
         let logs = (storage.logs.map { $0 } + storage.removed.map { $0 }).sorted { $0.key < $1.key }
         var empty: [(kind: SideLogFolder.Kind, route: String)] = []
-        for (route, logs) in logs { empty += await logs.close().map { ($0, route) } }
+        for (name, logs) in logs { empty += await logs.close().map { ($0, name.folder) } }
         self.countReleased(spool)
         await spool.close { storage.data.finishStop(empty: empty) }
         if !self.isStruck {
-            for (route, ids) in aside { self.model.rest(ids, of: self.life.lines[route.line].names) }
+            for (delivery, ids) in aside { self.model.rest(ids, of: delivery.known.stage, self.life.lines[delivery.known.line].names) }
             self.model.rested()
         }
         threads.end()
@@ -168,16 +173,18 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         self.model.sawSpool()
         self.model.isStillTold(
             spool.missing.filter { $0.unit == nil }.map(\.sequences), begun: spool.alarms.compactMap { Losses.lostFrom($0.text) })
-        let routes = self.life.configured.map { line in
-            DataFolderLogs.Route(name: self.life.lines[line].name, formerly: self.life.lines[line].formerly)
-        }
-        let data = DataFolderLogs(routes: routes, directory: Self.directory, disk: disk, known: known)
+        let configured = self.life.deliveries.map { (name: self.name(of: $0), formerly: self.life.lines[$0.line].formerly($0.stage)) }
+        let data = DataFolderLogs(
+            routes: configured.map { DataFolderLogs.Route(name: $0.name.folder, formerly: $0.formerly.map(\.folder)) },
+            directory: Self.directory, disk: disk, known: known)
         var storage = Storage(spool: spool, budget: budget, threads: threads, known: known, data: data)
         guard self.life.forgetsStopped == nil else { return storage }
         if self.plan.usesKafka {
             try budget.withReserve { () throws(ForebayError) in try data.prepare() }
-            for route in routes { storage.logs[route.name] = try self.openLogs(route.name, configuration, storage, metrics) }
-            for name in try data.removedRoutes() { storage.removed[name] = try self.openLogs(name, configuration, storage, metrics) }
+            for (name, _) in configured { storage.logs[name] = try self.openLogs(name, configuration, storage, metrics) }
+            for name in try data.removedRoutes().map({ DeliveryName(folder: $0) }) {
+                storage.removed[name] = try self.openLogs(name, configuration, storage, metrics)
+            }
         }
         try known.finishStart(spool)
         self.model.sawLogs()
@@ -185,7 +192,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
     }
 
     private func openLogs(
-        _ route: String, _ configuration: SpoolConfiguration, _ storage: Storage, _ metrics: MetricsRegistry
+        _ name: DeliveryName, _ configuration: SpoolConfiguration, _ storage: Storage, _ metrics: MetricsRegistry
     ) throws(ForebayError) -> SideLogs {
         let (known, budget, threads) = (storage.known, storage.budget, storage.threads)
         let open = { @Sendable (kind: LogKind, folder: String) throws(ForebayError) in
@@ -195,45 +202,49 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         }
         return SideLogs(
             deadLetters: try DeadLetters(
-                route: route, directory: storage.data.folder(.deadLetters, route).path, disk: configuration.disk, threads: threads
+                route: name.description, directory: storage.data.folder(.deadLetters, name.folder).path, disk: configuration.disk,
+                threads: threads
             ) { folder throws(ForebayError) in try open(.deadLetters, folder) },
-            setAside: try SetAsideLog(directory: storage.data.folder(.setAside, route).path, disk: configuration.disk) {
+            setAside: try SetAsideLog(directory: storage.data.folder(.setAside, name.folder).path, disk: configuration.disk) {
                 folder throws(ForebayError) in try open(.setAside, folder)
             })
     }
 
-    private func routes(_ storage: Storage, _ delivery: SimulatedLoop) async throws -> [Route] {
+    private func deliveries(_ storage: Storage, _ loop: SimulatedLoop) async throws -> [Delivery] {
         // All before any is used.
-        for line in self.life.configured { _ = try await self.cursor(line, storage.spool) }
-        var routes: [Route] = []
-        for line in self.life.configured {
-            let known = self.life.lines[line]
-            let cursor = try await self.cursor(line, storage.spool)
-            let logs = storage.logs[known.name]
+        for known in self.life.deliveries { _ = try await self.cursor(known, storage.spool) }
+        var deliveries: [Delivery] = []
+        for known in self.life.deliveries {
+            let name = self.name(of: known)
+            let cursor = try await self.cursor(known, storage.spool)
+            let logs = storage.logs[name]
             let ahead = try cursor.openAhead(
                 end: storage.spool.durableEnd, witnesses: [logs?.setAside?.witness, logs?.deadLetters.witness].compactMap { $0 })
             let source = SpoolSource(
-                spool: storage.spool, cursor: cursor, executor: delivery.executor(), threads: storage.threads,
+                spool: storage.spool, cursor: cursor, executor: loop.executor(), threads: storage.threads,
                 configuration: BufferConfiguration(readAheadBytes: 256 << 10), surroundings: self.surroundings, ahead: ahead)
-            let aside = storage.logs[known.name].flatMap { self.aside(known.name, $0, storage) }
-            routes.append(
-                Route(
-                    line: line, cluster: known.cluster, id: RouteID(name: known.name), name: known.name, cursor: cursor, source: source,
-                    aside: aside))
+            deliveries.append(
+                Delivery(
+                    known: known, name: name, cluster: self.life.lines[known.line].cluster(known.stage), cursor: cursor, source: source,
+                    aside: logs.flatMap { self.aside(name, $0, storage) }))
         }
-        return routes
+        return deliveries
     }
 
-    private func cursor(_ line: Int, _ spool: Spool) async throws(ForebayError) -> SpoolCursor {
-        let known = self.life.lines[line]
+    private func name(of delivery: LineDelivery) -> DeliveryName { self.life.lines[delivery.line].name(delivery.stage) }
+
+    /// A route has its forward from its first event on, a mirror begins with what comes from then on.
+    private func cursor(_ delivery: LineDelivery, _ spool: Spool) async throws(ForebayError) -> SpoolCursor {
+        let (name, line) = (self.name(of: delivery), self.life.lines[delivery.line])
         return try await spool.cursor(
-            "forward/\(known.name)", route: RouteID(name: known.name), formerly: known.formerly.map { "forward/\($0)" })
+            name.cursor, route: RouteID(name: name.route), formerly: line.formerly(delivery.stage).map(\.cursor),
+            beginning: delivery.stage == .forward ? .oldest : .end)
     }
 
-    private func aside(_ name: String, _ logs: SideLogs, _ storage: Storage) -> Aside? {
+    private func aside(_ name: DeliveryName, _ logs: SideLogs, _ storage: Storage) -> Aside? {
         guard let log = logs.setAside else { return nil }
         let setAside = SetAside(
-            route: name, log: log, properties: Self.properties, configuration: Self.bounds, surroundings: self.surroundings)
+            route: name.description, log: log, properties: Self.properties, configuration: Self.bounds, surroundings: self.surroundings)
         let source = SetAsideSource(
             setAside, executor: storage.threads.side.executor(), readAheadBytes: 256 << 10, surroundings: self.surroundings)
         return Aside(logs: logs, setAside: setAside, source: source)

@@ -22,8 +22,8 @@ struct Trouble: Sendable, CustomStringConvertible {
     }
 
     let kind: Kind
-    let cluster: Int
-    let line: Int
+    private(set) var cluster: Int
+    private(set) var line: Int
     let topic: Int
     let partition: Int32
     /// ms since the start of the process.
@@ -43,15 +43,25 @@ struct Trouble: Sendable, CustomStringConvertible {
         self.length = [200, 2_000, 15_000, 1_000_000].randomElement(using: &chance)!
     }
 
-    init(_ kind: Kind, line: Int, topic: Int, from: Int, length: Int) {
+    init(_ kind: Kind, line: Int, topic: Int = 0, partition: Int32 = 0, from: Int, length: Int) {
         self.kind = kind
         self.line = line
         self.cluster = line % 2
         self.topic = topic
-        self.partition = 0
+        self.partition = partition
         self.from = from
         self.length = length
     }
+
+    /// The same of the cluster that mirrors deliver to.
+    func atBackup(_ line: Int) -> Trouble {
+        var trouble = self
+        (trouble.cluster, trouble.line) = (Clusters.backup, line)
+        return trouble
+    }
+
+    /// Whose events it strikes, where it strikes a topic.
+    var delivery: LineDelivery { LineDelivery(self.line, self.cluster == Clusters.backup ? .mirror : .forward) }
 
     var description: String {
         "cluster \(self.cluster): \(self.kind.rawValue) (topic-\(self.line)-\(self.topic)/\(self.partition)) from \(self.from) ms for \(self.length) ms"
@@ -89,7 +99,7 @@ struct Trouble: Sendable, CustomStringConvertible {
         case .frozenBroker: kafka.setBroker(self.broker, isFrozen: false)
         case .brokerDown: kafka.setBroker(self.broker, isUp: true)
         case .noLeader: kafka.setLeader(of: self.name, self.partition, to: self.broker)
-        case .topicDeleted: clusters.create(self.line, self.topic)
+        case .topicDeleted: clusters.create(self.line, self.topic, on: self.cluster)
         case .topicForbidden: kafka.change(topic: self.name) { $0.error = .none }
         case .flaky: kafka.chances = SimulatedKafka.Chances()
         case .slow: kafka.latency = 1...5

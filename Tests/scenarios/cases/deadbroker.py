@@ -64,7 +64,7 @@ def holds(rig, node, arrivals, victim, how, began, led):
     counted = []
     for end in (began + QUIET, began + QUIET + WINDOW):
         until("the time is over", lambda end=end: time.monotonic() > end, QUIET + WINDOW + 1)
-        counted.append([node.metric("forebay_delivery_events_total", stage="forward", topic=topic) for topic in TOPICS])
+        counted.append([node.metric("forebay_delivery_events_total", way="direct", topic=topic) for topic in TOPICS])
     silences = {lane: arrivals.silence(lane, began, began + QUIET + WINDOW) for lane in arrivals.seen}
     others = [lane for lane in arrivals.seen if lane not in led]
     said = ", ".join(f"{topic}/{partition} {silences[topic, partition]:.1f} s" for topic, partition in (*led, *others))

@@ -1,6 +1,7 @@
 """Killed at random instants under load, with five routes that change: nothing acknowledged is lost, requests are whole or absent, keys stay in order.
 
-The load never stops; forebay is killed (SIGKILL) between 20 ms and 1.5 s after it was started, ready or not, and started again at once.
+Two of the routes have mirrors (all of them: `mirrorkill`). The load never stops; forebay is killed (SIGKILL) between 20 ms and 1.5 s after it was
+started, ready or not, and started again at once.
 In every fourth cycle the cluster in use is frozen from the start to the kill, so that cursors lag far behind. Before every second start the routes
 are changed. Every fifty cycles the cluster that is away comes back until its routes have caught up, so that a long run is bounded by no disk.
 """
@@ -14,7 +15,7 @@ ROUNDS = {"ci": 20, "long": 200}
 
 
 def run(rig):
-    world = World(rig, spool={"segment": "4MiB", "max_size": "8GiB"}).begin()
+    world = World(rig, mirrors=2, spool={"segment": "4MiB", "max_size": "8GiB"}).begin()
     node = world.node
     steady = [world.load("steady", batch=1, connections=24), world.load("steady", batch=150, connections=4, pause=20)]
     node.kill()

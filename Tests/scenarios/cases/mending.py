@@ -94,7 +94,7 @@ def replayed(rig, kafka, node, letters, removed):
             break
         replaying = threading.Thread(target=node.command, args=("deadletters", "replay", "--all", "--url", f"http://127.0.0.1:{node.admin_port}"))
         replaying.start()
-        goal = left - LETTERS * rig.random.uniform(0, 0.15)  # a piece is some 8 % of them
+        goal = max(0, left - LETTERS * rig.random.uniform(0, 0.15))  # a piece is some 8 % of them
         until("some are replayed", lambda: (node.metric("forebay_dead_letters") or 0) <= goal, every=0.001)
         node.kill()
         kills += 1

@@ -9,15 +9,14 @@ import json
 import statistics
 import time
 
-from rig import records
 from rig.kafka import USER
+from rig.rates import PACE, Rates
 from rig.support import until
 
 ROUNDS = {"ci": 3, "long": 15}
 SOUND, OTHERS, ASIDE = ("one", "two"), ("three", "four", "five"), ("missing", "hidden", "forbidden")
 FORBIDDEN = ("hidden", "forbidden")
 BACKLOG = 100_000  # of a sound topic; half as much of each of the others
-PACE = {"connections": 4, "batch": 25, "every": 50}  # 2,000 events a second and topic, far below the most
 
 
 def run(rig):
@@ -30,19 +29,17 @@ def run(rig):
     node = rig.node(kafka, topics={topic: {"key": "$.k"} for topic in (*SOUND, *OTHERS, *ASIDE)})
     foreseen(rig, node)
     node.start()
-    trial = Trial(rig, kafka, node)
-    seconds = 6 * rig.rounds
-    paced = trial.paced(OTHERS, 6)
-    alone = [trial.drained_in(OTHERS) for _ in range(rig.rounds + 1)][1:]  # the first one warms up
-    paced_beside = trial.paced(ASIDE, seconds)
-    beside = [trial.drained_in(ASIDE) for _ in range(rig.rounds)]
+    rates = Rates(rig, kafka, node, SOUND, BACKLOG)
+    paced, alone = rated(rates, OTHERS, 6, rig.rounds + 1)
+    paced_beside, beside = rated(rates, ASIDE, 6 * rig.rounds, rig.rounds)
+    alone = alone[1:]  # the first one warms up
     kept = {"paced": paced_beside / paced, "backlog": statistics.median(alone) / statistics.median(beside)}
-    rig.note(f"beside the dead topics {kept['paced']:.2f} of {paced:,.0f} events/s at a pace, and {kept['backlog']:.2f} of "
+    rig.note(f"beside the dead topics {kept['paced']:.2f} of the pace, and {kept['backlog']:.2f} of "
              f"{2 * BACKLOG / statistics.median(alone):,.0f} with a backlog")
     rig.check("the others keep their rate", min(kept.values()) >= 0.9, kept)
     visible(rig, node)
     steady = [rig.load(node, topic, **PACE) for topic in ASIDE]  # so that newer ones stand behind what is aside until the end
-    trial.loads += steady
+    rates.loads += steady
     for load in steady:
         load.reach("events flow", lambda counts: counts["events"] > 500)
     kafka.create("missing", 6)
@@ -54,12 +51,18 @@ def run(rig):
     for load in steady:
         load.reach("events flow", lambda counts, now=load.counts()["events"]: counts["events"] > now + 500)
         load.stop()
-    verdict = rig.judge(trial.loads, kafka, node, topics=(*SOUND, *OTHERS, *ASIDE), copies=3)
+    verdict = rig.judge(rates.loads, kafka, node, topics=(*SOUND, *OTHERS, *ASIDE), copies=3)
     rig.check("no more repeats than what was in flight", verdict.repeats * 200 <= 32 << 20, verdict.repeats)
     invisible(rig, node)
     rig.check("nothing went to the dead letters", not node.dead_letters())
     rig.check("it ends in peace", node.terminate() == 0)
     rig.note(f"{kept['paced']:.2f} of the rate at a pace, {kept['backlog']:.2f} with a backlog, {verdict}")
+
+
+def rated(rates, others, seconds, rounds):
+    """The share of a pace, and the times for backlogs, beside these topics."""
+    what = ", ".join(others)
+    return rates.paced(what, seconds, others), [rates.drained_in(what, dict.fromkeys(others, BACKLOG // 2)) for _ in range(rounds)]
 
 
 def foreseen(rig, node):
@@ -69,57 +72,6 @@ def foreseen(rig, node):
     rig.check("validate --connect warns of two topics", done.returncode == 0 and len(told) == 2, done)
     rig.check("of one that may not be seen", told[0].startswith("hidden: this client may not see them; grant Describe and Write."), told)
     rig.check("and of one that is not there", told[1].startswith("missing: not there; create them."), told)
-
-
-class Trial:
-    """How fast the sound topics flow, by their ends in Kafka."""
-
-    def __init__(self, rig, kafka, node):
-        self.rig, self.kafka, self.node, self.loads = rig, kafka, node, []
-        self.ends = [records.Ends(kafka.bootstrap(), topic) for topic in SOUND]
-        rig.closing.extend(end.close for end in self.ends)
-
-    def arrived(self):
-        return sum(end.total() for end in self.ends)
-
-    def paced(self, others, seconds):
-        """Events per second: the median of that many seconds."""
-        began = self.arrived()
-        loads = [self.rig.load(self.node, topic, **PACE) for topic in (*SOUND, *others)]
-        for load in loads:
-            load.reach("events flow", lambda counts: counts["events"] > 1000)
-        until("they arrive", lambda: self.arrived() > began + 1000)
-        samples = [(time.monotonic(), self.arrived())]
-        for _ in range(seconds):
-            time.sleep(1)  # what is measured
-            samples.append((time.monotonic(), self.arrived()))
-        rates = [(later - earlier) / (at - before) for (before, earlier), (at, later) in zip(samples, samples[1:])]
-        self.rig.say(f"beside {', '.join(others)}: {statistics.median(rates):,.0f} events/s at a pace, {min(rates):,.0f} in the worst second")
-        self._end(loads)
-        return statistics.median(rates)
-
-    def drained_in(self, others):
-        """Seconds that the sound topics take for a backlog, which all of them got side by side while Kafka was frozen."""
-        goal = self.arrived() + BACKLOG * len(SOUND)
-        self.kafka.freeze()
-        amounts = dict.fromkeys(SOUND, BACKLOG) | dict.fromkeys(others, BACKLOG // 2)
-        loads = [self.rig.load(self.node, topic, events=events, batch=500, connections=4) for topic, events in amounts.items()]
-        for load in loads:
-            load.wait()
-        self.kafka.thaw()
-        began = time.monotonic()
-        until("the sound topics are drained", lambda: self.arrived() >= goal, 120, every=0.01)
-        took = time.monotonic() - began
-        self.rig.say(f"beside {', '.join(others)}: {len(SOUND) * BACKLOG / took:,.0f} events/s with a backlog")
-        self._end(loads)
-        return took
-
-    def _end(self, loads):
-        """What is not set aside is delivered, so that the next measurement starts from nothing."""
-        self.loads += loads
-        for load in loads:
-            load.stop()
-        until("what is not set aside is delivered", lambda: self.node.metric("forebay_delivery_lag_events", stage="forward") == 0, 60)
 
 
 def visible(rig, node):
@@ -138,7 +90,7 @@ def visible(rig, node):
     metric = {name: node.metric(f"forebay_set_aside_{name}", route="default") for name in METRICS}
     events = sum(unit["events"] for unit in units.values())
     rig.check("the metrics agree", metric["units"] == len(ASIDE) and metric["events"] == events == metric["events_total"], (metric, events))
-    rig.check("so does the lag", node.metric("forebay_delivery_lag_events", stage="setaside") == events)
+    rig.check("so does the lag", node.metric("forebay_delivery_lag_events", way="aside") == events)
     rig.check("bytes and age are counted", metric["bytes"] >= events * 200 and metric["oldest_event_age_seconds"] > 5, metric)
     listed = listing(rig, node)
     rig.check("setaside ls shows them", all(topic in listed for topic in ASIDE) and "UNKNOWN_TOPIC_OR_PART" in listed, listed)
@@ -154,7 +106,7 @@ def invisible(rig, node):
     metric = {name: node.metric(f"forebay_set_aside_{name}", route="default") for name in METRICS}
     rig.check("the metrics are back at 0", not any(metric[name] for name in METRICS[:-1]), metric)
     rig.check("the total stays", metric["events_total"] >= len(ASIDE) * BACKLOG // 2, metric)
-    drained = node.metric("forebay_delivery_events_total", stage="setaside")
+    drained = node.metric("forebay_delivery_events_total", way="aside")
     rig.check("all that was ever set aside was delivered from there", drained >= metric["events_total"], (drained, metric))
     listed = listing(rig, node)
     rig.check("setaside ls shows nothing", not any(topic in listed for topic in ASIDE), listed)

@@ -1,18 +1,21 @@
 """Restarts with routes in every order: what waits on one is never cleared by another, shown as it is, and holds no more of the disk than it needs.
 
-Each case has a node of its own, with Kafka away until the end. A round is every case, once stopped in peace and once killed.
+Each case has a node of its own, with Kafka away until the end, and every second one mirrors its routes, so that all waits twice. A round is every
+case, once stopped in peace and once killed.
 """
+
+import itertools
 
 STAGE = "spool"
 SEGMENT = 1 << 20
 
 
 def run(rig):
-    kafka = rig.kafka(settings={"auto.create.topics.enable": "false"})
+    clusters = {name: rig.kafka(settings={"auto.create.topics.enable": "false"}) for name in ("main", "backup")}
     for number in range(rig.rounds):
         for name, case in CASES.items():
             for killed in (False, True):
-                trial = Trial(rig, kafka, f"{name}-{number}{'-killed' * killed}", killed)
+                trial = Trial(rig, clusters, f"{name}-{number}{'-killed' * killed}", killed)
                 case(trial)
                 trial.end()
     rig.note(f"{len(CASES)} cases, each stopped and killed, {rig.rounds} times: all arrived")
@@ -21,13 +24,19 @@ def run(rig):
 class Trial:
     """A node with the routes `first`, `second` and more, each with one topic."""
 
-    def __init__(self, rig, kafka, name, killed):
-        self.rig, self.kafka, self.name, self.killed, self.loads, self.topics = rig, kafka, name, killed, [], set()
-        self.node = rig.node(kafka, spool={"segment": f"{SEGMENT >> 20}MiB", "max_size": "64MiB"}).away()
+    made = itertools.count()
+
+    def __init__(self, rig, clusters, name, killed):
+        self.rig, self.clusters, self.name, self.killed, self.loads, self.topics = rig, clusters, name, killed, [], set()
+        number = next(self.made)
+        # Of each case the stopped one or the killed one, in the next round the other; which first is the seed's.
+        self.stages = ("forward", "mirror")[:1 + (number // 2 + number + rig.seed) % 2]
+        self.node = rig.node(clusters, spool={"segment": f"{SEGMENT >> 20}MiB", "max_size": "64MiB"}).away()
         self.node.configuration["shutdown"] = {"timeout": "1s"}
 
     def start(self, *routes):
-        self.node.configuration["routes"] = {route: {"topics": [self.topic(route)], "forward": {"to": "main"}} for route in routes}
+        places = {stage: {"to": cluster} for stage, cluster in zip(self.stages, self.clusters)}
+        self.node.configuration["routes"] = {route: {"topics": [self.topic(route)]} | places for route in routes}
         self.node.configuration["topics"] = {self.topic(route): {"key": "$.k"} for route in routes}
         self.node.start()
 
@@ -41,7 +50,8 @@ class Trial:
         """Sends, and does not wait for it."""
         if self.topic(route) not in self.topics:
             self.topics.add(self.topic(route))
-            self.kafka.create(self.topic(route), 3)
+            for cluster in self.clusters.values():
+                cluster.create(self.topic(route), 3)
         self.loads.append(load := self.rig.load(self.node, self.topic(route), events=events, **({"batch": 20, "connections": 4} | options)))
         return load
 
@@ -57,8 +67,9 @@ class Trial:
 
     def waits(self, route, events):
         """It says so itself, also right after a start."""
-        found = self.node.lag(route)
-        self.rig.check(f"{self.name}: {events} events wait on {route}", found == events, found)
+        for stage in self.stages:
+            found = self.node.lag(route, stage)
+            self.rig.check(f"{self.name}: {events} events wait for the {stage} of {route}", found == events, found)
 
     def end(self):
         """Kafka is there, and so are all routes: everything arrives."""
@@ -66,7 +77,9 @@ class Trial:
         self.node.away(False)
         self.start(*(topic.rpartition("-")[2] for topic in sorted(self.topics)))
         self.rig.check(f"{self.name}: nothing is called damaged", not self.node.missing(), self.node.missing())
-        self.rig.judge(self.loads, self.kafka, self.node, topics=self.topics, copies=2)
+        self.rig.drain(self.node)
+        for _, cluster in zip(self.stages, self.clusters.values()):
+            self.rig.judge(self.loads, cluster, topics=self.topics, copies=2)
         self.rig.check("it ends in peace", self.node.terminate() == 0)
 
 

@@ -1,8 +1,9 @@
 """Forward stages are made to fail again and again: 0 lost, siblings untouched, no request left hanging, restarts visible in status.
 
-strace fails every few openings of a segment for reading (EMFILE), which ends a stage's input; the root makes it anew from its cursor. A round is one
-such failure. All the while one client posts and another posts and waits for Kafka; one route is idle, one set aside, two have no cluster. Half of the
-failures come after a restart with other routes. (Failures injected inside the process: `swift test --filter StageFailure`.)
+strace fails every second opening of a segment for reading (EMFILE), of each thread by itself: what fails once is tried again by another thread, and
+fails there every second time, which ends a stage's input; the root makes it anew from its cursor. A round is one such failure. All the while one
+client posts and another posts and waits for Kafka; one route is idle, one set aside, two have no cluster. Half of the failures come after a restart
+with other routes. (Failures injected inside the process: `swift test --filter StageFailure`.)
 """
 
 from pathlib import Path
@@ -32,7 +33,7 @@ def fail(rig, world, part, least):
     node = world.node
     world.main.freeze()
     world.load("steady", events=100_000, size=800, batch=200, connections=8).wait()  # more than is served from memory, so that segments are opened
-    with refusing(rig, node, every=rig.random.randrange(3, 6), part=part):
+    with refusing(rig, node, part):
         loads = [world.load("steady", batch=20, connections=4, pause=20),
                  world.load("steady", batch=1, connections=8, pause=20, query="?ack=kafka")]
         for load in loads:
@@ -48,15 +49,15 @@ def fail(rig, world, part, least):
     return restarts(node), max(c["slowest"] for c in counts)
 
 
-def refusing(rig, node, every, part):
-    """While inside, every so many openings of a segment that is there now fail, as they do when descriptors run out.
+def refusing(rig, node, part):
+    """While inside, every second opening of a segment that is there now fails, as they do when descriptors run out.
 
     They are opened by their names, from the folder's descriptor; names that a side log has, too, are left alone.
     """
     others = {path.name for path in node.data.glob("*/*/segments/*")}
     names = {Path(path).name for path in node.segments()[:-1]} - others
     paths = [word for name in sorted(names) for word in ("-P", name)]
-    fault = f"inject=openat:error=EMFILE:when={every}+{every}"
+    fault = "inject=openat:error=EMFILE:when=2+2"
     return tracing.attached(rig, node, rig.folder / f"trace-{part}", "-e", "trace=openat", "-e", fault, *paths)
 
 

@@ -37,7 +37,7 @@ class Load:
     made = itertools.count()
 
     def __init__(self, folder, node, topic, **options):
-        self.node = node
+        self.node, self.topic = node, topic
         number = next(self.made)
         self.ledger, self.counts_file = Path(folder) / f"ledger-{number}", Path(folder) / f"counts-{number}"
         options = {"first": number * 100_000_000, "seed": number} | options

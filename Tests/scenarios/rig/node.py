@@ -24,9 +24,15 @@ def binary():
 
 
 def aside(text):
-    """The units in an answer about what is set aside, by their names; none where the answer is another."""
+    """The units in an answer about what is set aside, by their names, a mirror's with its stage: `orders/3@mirror`; none where the answer is
+    another."""
     routes = json.loads(text or "{}").get("routes", [])
-    return {unit["unit"]: unit | {"route": route["route"]} for route in routes for unit in route.get("units", [])}
+    return {unit["unit"] + beside(route, "@"): unit | {"route": route["route"]} for route in routes for unit in route.get("units", [])}
+
+
+def beside(row, mark):
+    """What names a delivery beside its route: nothing of a forward."""
+    return "" if row["stage"] == "forward" else f"{mark}{row['stage']}"
 
 
 class Node:
@@ -153,7 +159,7 @@ class Node:
         return found
 
     def units(self):
-        """What is set aside, by the unit's name: a topic, or topic/partition. All routes together."""
+        """What is set aside, by the unit's name: a topic, or topic/partition, and `@mirror`. All deliveries together."""
         return aside(self.get("/admin/v1/setaside")[1])
 
     def units_on_disk(self):
@@ -172,9 +178,9 @@ class Node:
         """Every one, with `topic`, `code`, `reason` and the original `value` as bytes."""
         letters = []
         for route in json.loads(self.get("/admin/v1/deadletters")[1])["routes"]:
-            after = ""
+            after, name = "", route["route"] + beside(route, "/")
             while True:
-                page = json.loads(self.get(f"/admin/v1/deadletters?route={route['route']}&limit=500{after}")[1])
+                page = json.loads(self.get(f"/admin/v1/deadletters?route={name}&limit=500{after}")[1])
                 for letter in page["dead_letters"]:
                     text = letter.get("value")
                     letters.append(letter | {"value": text.encode() if text is not None else base64.b64decode(letter["value_base64"])})
@@ -190,9 +196,13 @@ class Node:
     def segments(self):
         return sorted((self.data / "spool/segments").glob("*.segment"))
 
-    def lag(self, route):
+    def lag(self, route, stage="forward"):
         """How many events of a route are neither delivered nor set aside."""
-        return self.metric("forebay_delivery_lag_events", stage="forward", route=route)
+        return self.metric("forebay_delivery_lag_events", stage=stage, route=route, way="direct")
+
+    def delivery(self, route, stage="forward"):
+        """The row of `status` about one delivery; none: it has none."""
+        return next((row for row in self.status()["routes"] if (row["route"], row["stage"]) == (route, stage)), None)
 
     def drained(self):
         """True when nothing accepted is left to deliver, by its own account. The checker does not rely on it."""

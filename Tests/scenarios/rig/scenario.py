@@ -82,10 +82,13 @@ class Rig:
         except Failure as failure:
             raise Failure(f"{failure}\n{json.dumps(node.status(), indent=1)}") from None
 
-    def examine(self, loads, kafka, topics=("events",), dead=(), gone=(), **options):
+    def examine(self, loads, kafka, topics=("events",), dead=(), gone=(), since=None, **options):
         """The checker with everything in it, for scenarios that ask it more than its verdict. `kafka`: what has `records(*topics)`. `gone`: what
-        topics held before they were deleted."""
-        checker = Checker(ledger.read(*(load.ledger for load in loads)), **({"window": WINDOW + (4 << 20)} | options))
+        topics held before they were deleted. `since`: what was answered before does not belong there (seconds since 1970)."""
+        requests = ledger.read(*(load.ledger for load in loads))
+        if since:
+            requests = {number: request for number, request in requests.items() if request.answer.get("at", since) >= since}
+        checker = Checker(requests, **({"window": WINDOW + (4 << 20)} | options))
         for record in itertools.chain(gone, kafka.records(*topics)):
             checker.see(record)
         for value in dead:

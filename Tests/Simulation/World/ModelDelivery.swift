@@ -3,9 +3,9 @@ import ForebayTestKit
 
 /// Stands for a delivering stage where Kafka does not matter: everything that comes arrives, in order, unless the cluster is away; what
 /// arrived is settled now or a little later, whole or in parts.
-actor ModelForward: Stage {
+actor ModelDelivery: Stage {
     private let executor: any SerialExecutor
-    private let line: Int
+    private let delivery: LineDelivery
     private let source: any EventSource
     private let model: Model
     private let isAway: @Sendable () -> Bool
@@ -15,11 +15,11 @@ actor ModelForward: Stage {
     nonisolated var taskExecutor: (any TaskExecutor)? { self.surroundings.tasks }
 
     init(
-        line: Int, source: any EventSource, model: Model, executor: any SerialExecutor, surroundings: Surroundings,
+        _ delivery: LineDelivery, source: any EventSource, model: Model, executor: any SerialExecutor, surroundings: Surroundings,
         isAway: @escaping @Sendable () -> Bool
     ) {
         self.executor = executor
-        self.line = line
+        self.delivery = delivery
         self.source = source
         self.model = model
         self.surroundings = surroundings
@@ -37,7 +37,7 @@ actor ModelForward: Stage {
             batch.forEachEvent { event, sequence in
                 self.model.deliver(
                     event.value ?? UnsafeRawBufferPointer(start: nil, count: 0), id: EventID.text(origin: origin, sequence: sequence),
-                    sequence: sequence, line: self.line)
+                    sequence: sequence, to: self.delivery)
                 end = sequence + 1
             }
             if end != batch.end { self.model.violate("a batch of \(batch.count) events has \(end - batch.first)") }

@@ -1,0 +1,11 @@
+import ForebayCore
+
+extension JSONValue {
+    /// Which delivery a row of an answer is of, as commands take it: `orders`, `orders/mirror`. None if it does not say.
+    var delivery: String? {
+        guard let route = self["route"]?.text else { return nil }
+        // Nodes of an earlier version have forwards alone, and don't say so everywhere.
+        let stage = self["stage"]?.text.flatMap { DeliveryName.Stage(rawValue: $0) } ?? .forward
+        return DeliveryName(stage, of: route).description
+    }
+}
