@@ -18,7 +18,7 @@ extension SpoolKeeper {
         await self.yield(for: self.configuration.leastSegment)
         guard !self.isClosed else { return }
         let hasRoom = self.budget.room(for: self.configuration.kind) >= self.configuration.leastSegment
-        if hasRoom, self.view.takesNoFile, self.takesFile() { await self.writer.takesFiles() }
+        if hasRoom, self.view.takesNoFile, self.maker.takesFile() { await self.writer.takesFiles() }
         let isFull = self.view.roomWithoutNewFile < self.configuration.leastRoom
         if isFull, !hasRoom || self.view.takesNoFile { await self.leaveNewest() }
         self.makeBallast()
@@ -26,19 +26,11 @@ extension SpoolKeeper {
 
     /// The newest goes only behind a successor, for which there may be no room until it goes.
     private func leaveNewest() async {
-        guard self.isReleased, case .cursors = self.view.read({ $0.retention }), let settled = self.cursors.lowestSynced,
+        guard case .cursors = self.view.read({ $0.retention }), let settled = self.cursors.lowestSynced,
             let newest = self.view.read({ $0.segments.last }), newest.base < newest.end, newest.end <= settled, !newest.isDamaged,
             !self.cursors.isHeld(newest), await self.writer.leave(newest)
         else { return }
         if await !self.clearPassedSegments() { self.tryAgain() }
-    }
-
-    /// What a file system says is free need not be for us: an inode for the file, a quota.
-    private func takesFile() -> Bool {
-        let (disk, path) = (self.configuration.disk, self.nextPreparedPath())
-        defer { try? disk.remove(path) }  // Taken away at the next start, too.
-        // Whatever fails: the next look tries again.
-        return (try? PreparedSegment.fill(disk, path, size: max(SpoolFormat.block, self.configuration.leastSegment))) != nil
     }
 
     // MARK: Giving way
@@ -57,7 +49,7 @@ extension SpoolKeeper {
 
     /// Until there is room for a file of so many bytes: what is set aside first, then the oldest segments that nobody else needs.
     func yield(for bytes: Int) async {
-        guard !self.yielding.holders.isEmpty, self.isReleased, !self.yielding.isBusy else { return }
+        guard !self.yielding.holders.isEmpty, self.cursors.isReleased, !self.yielding.isBusy else { return }
         self.yielding.isBusy = true
         defer { self.yielding.isBusy = false }
         self.yielding.wanted = bytes

@@ -145,7 +145,7 @@ package final class SetAsideLog: Sendable {
         guard let store = self.opened else { return SetAsideScan() }
         let spool = store.spool
         return SetAsideScan(
-            view: spool.view, disk: spool.configuration.disk, metrics: spool.metrics, units: store.units, positions: positions
+            view: spool.view, disk: spool.configuration.disk, metrics: spool.readers.metrics, units: store.units, positions: positions
         ) { [weak spool] in
             spool?.report($0)
         }
