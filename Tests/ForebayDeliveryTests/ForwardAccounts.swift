@@ -210,24 +210,32 @@ extension SetAsideState {
     /// What does not add up; empty when all does.
     func brokenAccounts(now: UInt64) -> [String] {
         var broken: [String] = []
-        for (number, unit) in self.units {
+        for unit in self.units.all {
+            let (number, sent) = (unit.number, self.unreported.sent(of: unit.number))
             let name = "unit \(number) \(unit.key)"
-            if unit.number != number || self.numbers[unit.key.topic]?.contains(number) != true { broken.append("\(name) is not found") }
+            if self.units[number]?.key != unit.key || !self.units.numbers(of: unit.key.topic).contains(number) {
+                broken.append("\(name) is not found")
+            }
             if unit.settled > unit.end { broken.append("\(name) has settled \(unit.settled) of \(unit.end)") }
-            if unit.held < 0 || unit.pending.values.contains(where: { $0 < 0 }) { broken.append("\(name) counts below zero") }
-            if unit.events == 0, unit.held == 0 { broken.append("\(name) is empty, and stays") }
+            if sent < 0 || self.unreported.appended(of: number) < 0 || unit.pending.values.contains(where: { $0 < 0 }) {
+                broken.append("\(name) counts below zero")
+            }
+            if unit.events == 0, sent == 0 { broken.append("\(name) is empty, and stays") }
             if unit.ahead.contains(where: { $0 < unit.settled || $0 >= unit.end + UInt64(unit.pendingCount) }) {
                 broken.append("\(name) has settled ahead what is not its own: \(unit.ahead)")
             }
-            if case .waiting(let until) = unit.phase, unit.held == 0, unit.durable > 0, !self.isBehindPartitions(unit), !unit.isTaken,
+            if case .waiting(let until) = unit.phase, sent == 0, unit.durable > 0, !self.units.isBehindPartitions(unit), !unit.isTaken,
                 self.isTurn(of: unit),
                 self.nextDue > max(until, now + 20)
             {
                 broken.append("\(name) waits until \(until), and is looked at \(self.nextDue)")
             }
         }
-        for (topic, numbers) in self.numbers where numbers.isEmpty || numbers.contains(where: { self.units[$0]?.key.topic != topic }) {
-            broken.append("\(topic) lists units that are gone")
+        for topic in self.units.topics {
+            let numbers = self.units.numbers(of: topic)
+            if numbers.isEmpty || numbers.contains(where: { self.units[$0]?.key.topic != topic }) {
+                broken.append("\(topic) lists units that are gone")
+            }
         }
         return broken
     }

@@ -196,7 +196,7 @@ struct SetAsideOnDiskTests {
         let world = try World()
         let setAside = world.setAside
         let (drain, reader) = (Happenings<[UInt64]>(), Happenings<UInt64>())
-        setAside.begin(.aside) { drain.add([setAside.events, UInt64(setAside.state.withLock { $0.held.count })]) }
+        setAside.begin(.aside) { drain.add([setAside.events, UInt64(setAside.state.withLock { $0.unreported.count })]) }
         setAside.read { reader.add(setAside.events) }
         var departure = SetAsideState.Departure(
             key: SetAsideKey("t"), partitionCount: 1, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: 5)
@@ -240,7 +240,7 @@ struct SetAsideOnDiskTests {
                 var order: [[UInt64]] = []
                 while order.count < 4 {
                     let due = world.setAside.change { state -> [UInt64] in
-                        (state.numbers["t"] ?? []).filter { state.isTurn(of: state.units[$0]!) }
+                        state.units.numbers(of: "t").filter { state.isTurn(of: state.units[$0]!) }
                     }
                     order.append(due)
                     if restart == 0 { break }
@@ -251,7 +251,7 @@ struct SetAsideOnDiskTests {
                         }
                     }
                 }
-                let all = world.setAside.change { $0.units.values.sorted { $0.turnInLog < $1.turnInLog }.map(\.number) }
+                let all = world.setAside.change { $0.units.all.sorted { $0.turnInLog < $1.turnInLog }.map(\.number) }
                 if restart == 0 {
                     #expect(order == [[all[0]]] && all.count == 4)
                     // One that comes now, and has a place of its own on disk, comes last at the next start, too.
@@ -292,7 +292,7 @@ struct SetAsideOnDiskTests {
         }
         SetAside.order("t", in: [other.setAside, one.setAside], ends: [one.setAside])
         func turns(_ world: World) -> [Int32?: Int] {
-            Dictionary(uniqueKeysWithValues: world.setAside.state.withLock { $0.units.values.map { ($0.key.partition, $0.turn) } })
+            Dictionary(uniqueKeysWithValues: world.setAside.state.withLock { $0.units.all.map { ($0.key.partition, $0.turn) } })
         }
         #expect(turns(one) == [nil: 0, 1: 0, 3: 2] && turns(other) == [2: 1])
         for world in [one, other] { await world.log.close() }

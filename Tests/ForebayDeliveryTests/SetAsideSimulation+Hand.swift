@@ -52,11 +52,11 @@ extension SetAsideSimulation {
 
     /// As the followers of a turn.
     mutating func beginTurns() {
-        for turn in self.shared.left where self.hand.waiting.contains(turn) {
+        for turn in self.shared.actions.turnsOver where self.hand.waiting.contains(turn) {
             self.hand.waiting.removeAll { $0 == turn }
             self.shared.begin(SetAsideTurn(topic: turn.topic, place: turn.place + 1))
         }
-        self.shared.left = []
+        self.shared.actions.turnsOver = []
     }
 
     mutating func workByHand() {
@@ -121,7 +121,7 @@ extension SetAsideSimulation {
         (self.hand.action, self.hand.numbers, self.hand.ends) = (nil, [], [:])
         self.drainEffects()
         guard let turn else { return }
-        if self.shared.hasUnits(of: turn.topic, turn: turn.place) {
+        if self.shared.units.holds(turn.topic, turn: turn.place) {
             self.hand.waiting.append(turn)
         } else {
             self.shared.begin(SetAsideTurn(topic: turn.topic, place: turn.place + 1))
@@ -157,6 +157,6 @@ extension SetAsideSimulation {
 extension SetAsideState {
     /// In any turn; or what is newer than moved events waits for these.
     func hasUnit(of key: SetAsideKey) -> Bool {
-        self.waits[key.topic] != nil || self.numbers[key.topic]?.contains { self.units[$0]?.key == key } ?? false
+        self.turns.waits(key.topic) || self.units.units(of: key.topic).contains { $0.key == key }
     }
 }

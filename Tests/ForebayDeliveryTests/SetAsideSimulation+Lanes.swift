@@ -35,9 +35,9 @@ extension SetAsideSimulation {
     /// What a seed that hangs is judged by.
     var stuck: String {
         var lines = ["at \(self.now), cursor \(self.cursor) of \(self.samples.count), admitted \(self.admitted)"]
-        for unit in self.shared.units.values {
+        for unit in self.shared.units.all {
             lines.append(
-                "unit \(unit.number) \(unit.key) \(unit.phase) settled \(unit.settled) of \(unit.end) + \(unit.pending) held \(unit.held) read "
+                "unit \(unit.number) \(unit.key) \(unit.phase) settled \(unit.settled) of \(unit.end) + \(unit.pending) unreported \(self.shared.unreported.sent(of: unit.number)) read "
                     + "\(unit.read) pass \(unit.pass)")
         }
         for (way, state) in self.states {

@@ -191,7 +191,7 @@ struct SetAsideSimulation {
             self.cluster.step(way, &self.states[way]!, now: self.now)
             try self.turn(way)
         }
-        if !self.hasWaited { self.hasWaited = self.shared.units.values.contains(where: self.shared.isBehindPartitions) }
+        if !self.hasWaited { self.hasWaited = self.shared.units.all.contains(where: self.shared.units.isBehindPartitions) }
         if self.number(0...3) == 0 { try self.store(self.number(0...1) == 0 ? .direct : .aside) }
         self.workByHand()
         self.read()
@@ -343,15 +343,15 @@ struct SetAsideSimulation {
 
     /// The reader: hands some of each unit that drains to the drain's state.
     private mutating func read() {
-        for number in self.shared.toRead {
+        for number in self.shared.reading.start {
             guard let unit = self.shared.units[number] else { continue }
             self.units[number]!.position = unit.settled
             self.units[number]!.pass = unit.pass
             self.units[number]!.isRead = true
         }
-        for number in self.shared.toDrop { self.units[number]?.isRead = false }
-        for number in self.shared.toRead { self.units[number]?.isRead = self.shared.units[number] != nil }
-        (self.shared.toRead, self.shared.toDrop) = ([], [])
+        for number in self.shared.reading.drop { self.units[number]?.isRead = false }
+        for number in self.shared.reading.start { self.units[number]?.isRead = self.shared.units[number] != nil }
+        self.shared.reading = ReadRequests()
         for (number, unit) in self.units.sorted(by: { $0.key < $1.key }) where unit.isRead {
             guard self.states[.aside]!.wantsMore, self.shared.accepts(unit: number, pass: unit.pass) else { continue }
             let events = Array(unit.events[Int(unit.position)...].prefix(self.number(1...30)))
@@ -370,8 +370,8 @@ struct SetAsideSimulation {
     }
 
     mutating func drainEffects() {
-        for number in self.shared.gone { self.units[number] = nil }
+        for number in self.shared.actions.gone { self.units[number] = nil }
         self.beginTurns()
-        (self.shared.gone, self.shared.moved, self.shared.notes) = ([], [], [])
+        self.shared.actions = SetAsideActions()
     }
 }

@@ -46,7 +46,7 @@ struct SetAsideStateHandTests {
         #expect(state.units[unit]?.settled == (phase == 3 ? 2 : 0) || phase < 2)
         state.settleByHand(unit, through: 5, now: 9)
         state.release([unit])
-        #expect(state.gone == [unit] && state.isEmpty && state.toDrop.contains(unit))
+        #expect(state.actions.gone == [unit] && state.isEmpty && state.reading.drop.contains(unit))
         #expect(state.takeChanges(for: .direct).map(\.now) == [nil], "its topic goes direct again")
     }
 
@@ -55,14 +55,14 @@ struct SetAsideStateHandTests {
         var (state, unit) = Tests.state(count: 5)
         _ = state.depart([Tests.departure(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
         Self.remove(&state, unit)
-        #expect(state.units[unit]?.settled == 5 && state.units[unit]?.events == 2 && state.gone.isEmpty)
+        #expect(state.units[unit]?.settled == 5 && state.units[unit]?.events == 2 && state.actions.gone.isEmpty)
         state.stored(unit, count: 2, end: 7, from: .direct, now: 0)
         #expect(Tests.drain(&state, at: 1000))
         #expect(state.units[unit]?.read == 5)
         let pass = state.units[unit]!.pass
         state.hasRead(unit, pass: pass, through: 7, acceptedAt: 7)
         state.settle(unit, pass: pass, through: 7)
-        #expect(state.gone == [unit])
+        #expect(state.actions.gone == [unit])
     }
 
     @Test("what a producer holds keeps an emptied unit until it is reported, delivered or not; newer events queue behind it until then")
@@ -70,12 +70,12 @@ struct SetAsideStateHandTests {
         for isDelivered in [true, false] {
             var (state, unit) = Tests.state(count: 5, held: 2)
             Self.remove(&state, unit)
-            #expect(state.units[unit]?.events == 0 && state.units[unit]?.held == 2 && state.gone.isEmpty)
+            #expect(state.units[unit]?.events == 0 && state.unreported.sent(of: unit) == 2 && state.actions.gone.isEmpty)
             #expect(state.due(now: 90_000).isEmpty)
             state.reported(100, by: .direct, isDelivered: isDelivered)
-            #expect(state.gone.isEmpty && state.units[unit]?.ahead.isEmpty == true)
+            #expect(state.actions.gone.isEmpty && state.units[unit]?.ahead.isEmpty == true)
             state.reported(101, by: .direct, isDelivered: isDelivered)
-            #expect(state.gone == [unit] && state.isEmpty)
+            #expect(state.actions.gone == [unit] && state.isEmpty)
         }
         // Of the drain's producers.
         var (state, unit) = Tests.state(count: 5)
@@ -84,9 +84,9 @@ struct SetAsideStateHandTests {
         state.recalled("t", withheld: [(7, unit, 0), (8, unit, 1)])
         state.settleByHand(unit, through: 5, now: 9)
         state.release([unit])
-        #expect(state.units[unit]?.held == 2 && state.gone.isEmpty)
+        #expect(state.unreported.sent(of: unit) == 2 && state.actions.gone.isEmpty)
         state.end(.aside, now: 0)
-        #expect(state.gone == [unit], "its producers are gone, and with them what they held")
+        #expect(state.actions.gone == [unit], "its producers are gone, and with them what they held")
     }
 
     @Test("only what is meant is taken: a topic with its partitions, a partition, all but the target; partitions first")
@@ -103,7 +103,7 @@ struct SetAsideStateHandTests {
         #expect(found(nil) == [numbers[3], numbers[1], numbers[0], numbers[2]])
         #expect(found(nil, except: "t") == [numbers[2]])
         Self.remove(&state, numbers[1])
-        #expect(Set(state.units.keys) == Set([numbers[0], numbers[2], numbers[3]]))
+        #expect(Set(state.units.all.map(\.number)) == Set([numbers[0], numbers[2], numbers[3]]))
         #expect(Set(state.due(now: 1000).keys) == ["t", "u"], "the others are tried")
     }
 
@@ -119,15 +119,15 @@ struct SetAsideStateHandTests {
         state.stored(newer, count: 4, from: .direct, now: 0)
         state.stored(old, count: 3, end: 5, from: .hand, now: 0)
         #expect(state.takeChanges(for: .direct).first?.now?.whole == .aside)
-        #expect(Tests.drain(&state, at: 1000) && state.toRead == [old], "in its turn")
+        #expect(Tests.drain(&state, at: 1000) && state.reading.start == [old], "in its turn")
         let pass = state.units[old]!.pass
         state.hasRead(old, pass: pass, through: 5, acceptedAt: 7)
         state.settle(old, pass: pass, through: 5)
-        #expect(state.left == [SetAsideTurn(topic: "t", place: turn)] && state.gone == [old])
+        #expect(state.actions.turnsOver == [SetAsideTurn(topic: "t", place: turn)] && state.actions.gone == [old])
         #expect(state.due(now: 90_000).isEmpty && state.takeChanges(for: .direct).first?.now?.whole == .aside)
         state.begin(SetAsideTurn(topic: "t", place: turn + 1))
-        state.toRead = []
-        #expect(Tests.drain(&state, at: 90_000) && state.toRead == [newer])
+        state.reading = ReadRequests()
+        #expect(Tests.drain(&state, at: 90_000) && state.reading.start == [newer])
     }
 
     @Test("what comes after it was asked for is not meant; what the drain takes out of it, before it lets go, is")
@@ -177,7 +177,7 @@ struct SetAsideStateHandTests {
         state.settle(unit, pass: pass, through: 3)
         #expect(state.units[unit]?.settled == 5 && state.units[unit]?.ahead == [])
         state.end(.aside, now: 0)
-        #expect(state.held.isEmpty && state.units[unit]?.leaving == 0)
+        #expect(state.unreported.isEmpty && state.unreported.appended(of: unit) == 0)
     }
 
     @Test("a turn is over when its last unit goes, however that goes: what waits for it begins")
@@ -189,13 +189,13 @@ struct SetAsideStateHandTests {
             // Two bring at once: the one to a new unit, the other opens a turn behind it.
             let unit = state.depart([departure], from: way, now: 0)[0]
             let turn = state.openTurn(of: "t")
-            #expect(state.hasUnits(of: "t", turn: turn) && state.left.isEmpty)
+            #expect(state.units.holds("t", turn: turn) && state.actions.turnsOver.isEmpty)
             if way == .hand {
                 state.notBrought(unit, count: 3, bytes: 30)
             } else {
                 _ = state.letGo([unit: 30])
             }
-            #expect(state.left == [SetAsideTurn(topic: "t", place: turn)])
+            #expect(state.actions.turnsOver == [SetAsideTurn(topic: "t", place: turn)])
         }
     }
 
@@ -206,12 +206,12 @@ struct SetAsideStateHandTests {
             if isKnown { (state, _) = Tests.state(count: 2) }
             var departure = Tests.departure(SetAsideKey("t"), count: 3)
             departure.code = SetAside.replayed
-            let bytes = state.units.values.first?.bytes ?? 0
+            let bytes = state.units.all.first?.bytes ?? 0
             let number = state.depart([departure], from: .hand, now: 0)[0]
             #expect(state.units[number]?.code == (isKnown ? "\(Tests.failure.code)" : "REPLAYED"))
             state.notBrought(number, count: 3, bytes: departure.bytes)
             #expect(state.units[number]?.events == (isKnown ? 2 : nil) && state.units[number]?.bytes ?? 0 == bytes)
-            #expect(state.isEmpty == !isKnown && state.gone == (isKnown ? [] : [number]))
+            #expect(state.isEmpty == !isKnown && state.actions.gone == (isKnown ? [] : [number]))
             // Others bring to it at the same time.
             let again = state.depart([departure, departure], from: .hand, now: 0)
             state.notBrought(again[0], count: 3, bytes: departure.bytes)

@@ -5,7 +5,7 @@ import Testing
 
 /// What there is no room for, and what that leaves behind.
 extension SetAsideStateTests {
-    private func left(_ state: SetAsideState) -> Int { state.notes.count { if case .left = $0 { true } else { false } } }
+    private func left(_ state: SetAsideState) -> Int { state.actions.notes.count { if case .left = $0 { true } else { false } } }
 
     @Test("only who has all of a unit on its way takes it back, and says what of it was taken back")
     func takenBackWhole() {
@@ -14,9 +14,11 @@ extension SetAsideStateTests {
         let units = state.depart([Self.departure(whole), Self.departure(part)], from: .aside, now: 0)
         #expect(state.takeBack(Set(units), from: .direct).units.isEmpty, "another stage's")
         #expect(state.takeBack(Set(units), from: .aside).units == Set(units))
-        #expect(self.left(state) == 0 && state.gone.isEmpty && !state.hasTakenPartitionBack, "its stage has them, and they are not direct")
+        #expect(
+            self.left(state) == 0 && state.actions.gone.isEmpty && !state.hasTakenPartitionBack,
+            "its stage has them, and they are not direct")
         state.wentDirect(.aside)
-        #expect(self.left(state) == 2 && Set(state.gone) == Set(units))
+        #expect(self.left(state) == 2 && Set(state.actions.gone) == Set(units))
         for (key, isPartition) in [(whole, false), (part, true)] {
             let unit = state.depart([Self.departure(key)], from: .direct, now: 0)[0]
             #expect(state.takeBack([unit], from: .direct).units == [unit] && state.hasTakenPartitionBack == isPartition)
@@ -29,8 +31,8 @@ extension SetAsideStateTests {
         // The only one of its topic: it is not direct by that.
         var state = SetAsideState(configuration: DeliverySettings())
         let unit = state.depart([Self.departure(key, count: 3, held: 1)], from: .aside, now: 0)[0]
-        #expect(state.letGo([unit: 30]).isEmpty && state.isEmpty && state.held.isEmpty)
-        #expect(state.gone.isEmpty && self.left(state) == 0 && !state.hasTakenPartitionBack)
+        #expect(state.letGo([unit: 30]).isEmpty && state.isEmpty && state.unreported.isEmpty)
+        #expect(state.actions.gone.isEmpty && self.left(state) == 0 && !state.hasTakenPartitionBack)
         #expect(state.depart([Self.departure(key)], from: .direct, now: 0) == [unit], "by the same number")
         // What the other stage has on its way stays.
         _ = state.depart([Self.departure(key, count: 2)], from: .aside, now: 0)
@@ -41,8 +43,8 @@ extension SetAsideStateTests {
         state.hasRead(unit, pass: 1, through: 1, acceptedAt: 7)
         _ = state.depart([Self.departure(key)], from: .aside, now: 0)
         state.settle(unit, pass: 1, through: 1)
-        #expect(state.gone.isEmpty)
-        #expect(state.letGo([unit: 10]).isEmpty && state.gone == [unit] && state.isEmpty)
+        #expect(state.actions.gone.isEmpty)
+        #expect(state.letGo([unit: 10]).isEmpty && state.actions.gone == [unit] && state.isEmpty)
     }
 
     @Test("whatever may let a unit be tried has them looked at again, at whatever time")
@@ -136,7 +138,7 @@ extension SetAsideStateTests {
         state.stored(unit, count: 1, end: 7, from: .direct, now: 0)
         #expect(state.units[unit]?.ahead == [6])
         state.stored(unit, count: 1, end: 9, from: .direct, now: 0)
-        #expect(state.units[unit]?.ahead == [6, 8] && state.held.isEmpty && state.units[unit]?.pendingCount == 0)
+        #expect(state.units[unit]?.ahead == [6, 8] && state.unreported.isEmpty && state.units[unit]?.pendingCount == 0)
     }
 
     @Test("a report that is told twice counts once, also of what stands in the log")
@@ -144,9 +146,9 @@ extension SetAsideStateTests {
         for isDelivered in [true, false] {
             var (state, unit) = Self.state(count: 3, held: 2)
             for _ in 0..<2 { state.reported(101, by: .direct, isDelivered: isDelivered) }
-            #expect(state.units[unit]?.held == 1 && state.held.count == 1)
+            #expect(state.unreported.sent(of: unit) == 1 && state.unreported.count == 1)
             state.end(.direct, now: 0)
-            #expect(state.units[unit]?.held == 0 && state.held.isEmpty)
+            #expect(state.unreported.sent(of: unit) == 0 && state.unreported.isEmpty)
         }
     }
 
@@ -160,7 +162,7 @@ extension SetAsideStateTests {
         state.hasRead(unit, pass: 1, through: 4, acceptedAt: 7)
         state.readAll([(unit, 1, 6)])
         state.settle(unit, pass: 1, through: 2)
-        #expect(state.isEmpty && state.notes.last == .left(SetAsideKey("t"), events: 6, since: 0))
+        #expect(state.isEmpty && state.actions.notes.last == .left(SetAsideKey("t"), events: 6, since: 0))
     }
 
     @Test("a look that finds nothing new at the end of the log forgets no loss before it")

@@ -27,7 +27,7 @@ struct SetAsideStateTests {
     static func drain(_ state: inout SetAsideState, at now: UInt64, leaderless: Set<Int32> = []) -> Bool {
         guard !state.due(now: now).isEmpty else { return false }
         state.found("t", leaderless: leaderless, now: now)
-        return !state.toRead.isEmpty
+        return !state.reading.start.isEmpty
     }
 
     @Test("a unit is not tried before its time, and each failure makes the wait longer")
@@ -66,7 +66,7 @@ struct SetAsideStateTests {
         state.reported(101, by: .direct, isDelivered: true)
         #expect(state.units[unit]?.settled == 0, "not the first")
         state.reported(100, by: .direct, isDelivered: true)
-        #expect(state.units[unit]?.settled == 2 && state.moved == [unit])
+        #expect(state.units[unit]?.settled == 2 && state.actions.moved == [unit])
         #expect(state.due(now: 1000).isEmpty)
         state.reported(102, by: .aside, isDelivered: true)
         #expect(state.due(now: 1000).isEmpty, "another stage's token")
@@ -83,10 +83,10 @@ struct SetAsideStateTests {
         state.hasRead(unit, pass: pass, through: 2, acceptedAt: 7)
         _ = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)
         state.settle(unit, pass: pass, through: 2)
-        #expect(state.gone.isEmpty && state.units[unit]?.events == 1)
+        #expect(state.actions.gone.isEmpty && state.units[unit]?.events == 1)
         state.stored(unit, count: 1, from: .direct, now: 0)
         state.settle(unit, pass: pass, through: 3)
-        #expect(state.gone == [unit] && state.isEmpty)
+        #expect(state.actions.gone == [unit] && state.isEmpty)
         #expect(state.takeChanges(for: .direct).map(\.topic) == ["t"])
     }
 
@@ -98,7 +98,7 @@ struct SetAsideStateTests {
         // The log has published them, and the reader and Kafka are faster than whoever asked for it.
         state.hasRead(unit, pass: 1, through: 8, acceptedAt: 7)
         state.settle(unit, pass: 1, through: 8)
-        #expect(state.units[unit]?.durable == 0 && state.gone.isEmpty, "it is still being appended to")
+        #expect(state.units[unit]?.durable == 0 && state.actions.gone.isEmpty, "it is still being appended to")
         state.readAll([(unit, 1, 8)])
         _ = state.depart([Self.departure(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
         state.stored(unit, count: 3, end: 8, from: .direct, now: 0)
@@ -106,7 +106,7 @@ struct SetAsideStateTests {
         state.hasRead(unit, pass: 1, through: 10, acceptedAt: 7)
         state.settle(unit, pass: 1, through: 10)
         state.stored(unit, count: 2, end: 10, from: .direct, now: 0)
-        #expect(state.isEmpty && state.gone == [unit])
+        #expect(state.isEmpty && state.actions.gone == [unit])
     }
 
     @Test("a loss at the end that is passed before the word came that it was stored is passed once")
@@ -137,8 +137,8 @@ struct SetAsideStateTests {
         state.stored(unit, count: 3, end: 19, from: .aside, now: 0)
         if !isEarly { report() }
         #expect(state.units[unit]?.ahead == [15, 17], "100 is the last of the first group, 102 the second of the other")
-        #expect(state.units[unit]?.held == 0 && state.units[unit]?.end == 19 && state.units[unit]?.settled == 0)
-        #expect(state.held.isEmpty, "reported and placed, they are nothing to remember any more")
+        #expect(state.unreported.sent(of: unit) == 0 && state.units[unit]?.end == 19 && state.units[unit]?.settled == 0)
+        #expect(state.unreported.isEmpty, "reported and placed, they are nothing to remember any more")
     }
 
     @Test("while something of a topic that had turns is left, newer events come in the last one; then as if there had been none")
@@ -190,12 +190,12 @@ struct SetAsideStateTests {
         state.begin(.direct)
         #expect(state.takeChanges(for: .direct).first { $0.topic == "t" }?.now?.whole == .aside, "not closing: others come before")
         state.settle(old, pass: 1, through: 2)
-        #expect(state.left.isEmpty, "a partition is left of it")
+        #expect(state.actions.turnsOver.isEmpty, "a partition is left of it")
         #expect(state.due(now: 120_000) == ["t": false])
         state.found("t", leaderless: [], now: 120_000)
         state.hasRead(part, pass: 1, through: 1, acceptedAt: 7)
         state.settle(part, pass: 1, through: 1)
-        #expect(state.left == [SetAsideTurn(topic: "t", place: 0)])
+        #expect(state.actions.turnsOver == [SetAsideTurn(topic: "t", place: 0)])
         #expect(state.due(now: 180_000).isEmpty && !state.waitsForTime)
         for topic in ["t", "idle"] { state.begin(SetAsideTurn(topic: topic, place: 2)) }
         #expect(state.due(now: 180_000) == ["t": false])
@@ -249,9 +249,9 @@ struct SetAsideStateTests {
         state.hasRead(unit, pass: 1, through: 20, acceptedAt: 7)
         state.readAll([(unit, 1, 25)])
         state.settle(unit, pass: 1, through: 10)
-        #expect(state.units[unit]?.settled == 10 && state.gone.isEmpty, "15 to 19 are on their way to Kafka")
+        #expect(state.units[unit]?.settled == 10 && state.actions.gone.isEmpty, "15 to 19 are on their way to Kafka")
         state.settle(unit, pass: 1, through: 20)
-        #expect(state.isEmpty && state.gone == [unit])
+        #expect(state.isEmpty && state.actions.gone == [unit])
         // Two in one piece are passed together.
         (state, unit) = Self.state(count: 3)
         #expect(Self.drain(&state, at: 100))
@@ -276,8 +276,8 @@ struct SetAsideStateTests {
         #expect(taken.units == Set(units) && taken.delivered == [100] && state.isEmpty)
         state.wentDirect(.direct)
         state.wentDirect(.direct)
-        #expect(state.notes.filter { if case .left = $0 { true } else { false } }.count == 2)
-        #expect(Set(state.gone) == Set(units), "the log may know them")
+        #expect(state.actions.notes.filter { if case .left = $0 { true } else { false } }.count == 2)
+        #expect(Set(state.actions.gone) == Set(units), "the log may know them")
         let next = state.depart([Self.departure(part)], from: .direct, now: 0)
         #expect(!units.contains(next[0]), "by another number")
         #expect(state.takeBack(Set(next), from: .direct).units == Set(next))
@@ -298,10 +298,10 @@ struct SetAsideStateTests {
         let units = state.depart([Self.departure(SetAsideKey("t", 1))], from: .direct, now: 0)
         #expect(state.takeBack(Set(units), from: .direct).units == Set(units))
         state.end(.aside, now: 1)
-        #expect(state.gone.isEmpty, "the other stage's")
+        #expect(state.actions.gone.isEmpty, "the other stage's")
         state.end(.direct, now: 1)
-        #expect(state.gone == units && !state.hasTakenPartitionBack)
-        #expect(state.notes.contains { if case .left(SetAsideKey("t", 1), _, _) = $0 { true } else { false } })
+        #expect(state.actions.gone == units && !state.hasTakenPartitionBack)
+        #expect(state.actions.notes.contains { if case .left(SetAsideKey("t", 1), _, _) = $0 { true } else { false } })
     }
 
     @Test("what the drain can't store apart stays where it is: with what a producer delivered of it, and under its number the next time")
@@ -321,9 +321,9 @@ struct SetAsideStateTests {
         let other = state.depart([Self.departure(SetAsideKey("t", 0))], from: .aside, now: 0)[0]
         _ = state.letGo([other: 1])
         state.settle(part, pass: 0, through: 1)
-        #expect(!state.gone.contains(other))
+        #expect(!state.actions.gone.contains(other))
         state.settle(whole, pass: 1, through: 10)
-        #expect(state.isEmpty && Set(state.gone) == [part, whole, other])
+        #expect(state.isEmpty && Set(state.actions.gone) == [part, whole, other])
     }
 
     @Test("a topic that had turns goes back when they are over")
@@ -354,7 +354,7 @@ struct SetAsideStateTests {
         var (state, unit) = Self.state(count: 2, held: 1)
         _ = state.depart([Self.departure(SetAsideKey("new"))], from: .direct, now: 0)
         state.end(.direct, now: 50)
-        #expect(state.units.count == 1 && state.units[unit]?.held == 0, "nothing of the new unit was stored")
+        #expect(state.units.count == 1 && state.unreported.sent(of: unit) == 0, "nothing of the new unit was stored")
         #expect(Self.drain(&state, at: 100))
         state.end(.aside, now: 200)
         #expect(state.units[unit]?.phase == .waiting(until: 200))

@@ -143,7 +143,7 @@ struct StageHandTests {
             #expect(world.setAside.found(.init(topic: "bad"), movingTo: "t").map(\.events) == [90])
             let (mover, executor) = (world.setAside, ThreadlessExecutor(world))
             async let moved = mover.move(.init(topic: "bad"), to: "t", executor: executor.executor)
-            try await world.until("it goes on") { world.setAside.state.withLock { $0.waits["t"] != nil } }
+            try await world.until("it goes on") { world.setAside.state.withLock { $0.turns.waits("t") } }
             // Newer ones, meanwhile.
             var end: UInt64 = 0
             for number in 2..<6 {

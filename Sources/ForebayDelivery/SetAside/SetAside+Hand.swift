@@ -65,7 +65,7 @@ extension SetAside {
     /// Units cost memory, and room in the log's table.
     private func checkRoom(for topics: Set<String>) throws(ForebayError) {
         let (count, limit) = self.state.withLock { state in
-            (state.numbers.count + topics.count { state.numbers[$0] == nil }, state.configuration.setAsideTopics)
+            (state.units.topics.union(topics).count, state.configuration.setAsideTopics)
         }
         guard count > limit else { return }
         throw ForebayError(

@@ -53,10 +53,6 @@ struct SetAsideUnit {
     var failures = 0
     /// The last try failed at a delivery: the topic being there does not say that it takes events.
     var needsProbe = false
-    /// Of its events, those that a producer was given before they were set aside, and has not reported.
-    var held = 0
-    /// Of its events, those that were on their way into another log when the drain let go of it.
-    var leaving = 0
     /// Settled ahead of those before them.
     var ahead: Set<UInt64> = []
     /// Which try to deliver it this is: what an earlier one read or settles late does not count.

@@ -1,0 +1,121 @@
+import ForebayKafka
+
+/// Into the log: events that a stage, or an operator, sets aside, and what producers still have of them.
+extension SetAsideState {
+    /// Events of one unit that leave a stage for the log.
+    struct Departure {
+        let key: SetAsideKey
+        let partitionCount: Int32
+        let failure: KafkaFailure
+        /// In the place of the failure's, of what an operator brings: nothing has failed.
+        var code: String?
+        /// In which turn they come, where not in the last.
+        var turn: Int?
+        /// Of the first.
+        let acceptedAt: Int64
+        var count = 0
+        var bytes = 0
+        /// Those that a producer was given and has not reported: which of them, and their tokens.
+        var held: [(index: Int, token: UInt64)] = []
+
+        init(key: SetAsideKey, partitionCount: Int32, failure: KafkaFailure, acceptedAt: Int64) {
+            self.key = key
+            self.partitionCount = partitionCount
+            self.failure = failure
+            self.acceptedAt = acceptedAt
+        }
+    }
+
+    /// Events leave a stage; nobody may take their units for empty from now on.
+    ///
+    /// - Returns: the number of each departure's unit.
+    mutating func depart(_ departures: [Departure], from way: DeliveryWay, now: Int64) -> [UInt64] {
+        departures.map { departure in
+            let turn = departure.turn ?? self.turn(departure.key.topic, from: way)
+            let number = self.unit(departure.key, turn: turn) ?? self.enter(departure, turn, now: now)
+            let before = self.units[number]!.pending[way] ?? 0
+            for (index, token) in departure.held {
+                self.units[number]!.pendingHeld[way, default: []].append((before + index, token))
+                self.unreported.add(UnreportedEvents.Token(way: way, number: token), of: number, at: nil)
+            }
+            self.units[number]!.pending[way] = before + departure.count
+            self.units[number]!.bytes += departure.bytes
+            if way == .aside { self.units[number]!.splitOff += departure.count }
+            return number
+        }
+    }
+
+    /// Newer events come in the last turn; what the drain can't deliver stays in the one that it is at.
+    private func turn(_ topic: String, from way: DeliveryWay) -> Int {
+        let last = self.turns.last(of: topic)
+        guard way == .aside else { return last }
+        return self.units.units(of: topic).filter(self.isTurn).map(\.turn).min() ?? last
+    }
+
+    /// As those have it whose turn it is, too. Higher than those that are there, if there is none: turns are numbered upwards.
+    private func turnInLog(of topic: String, _ turn: Int) -> Int {
+        self.units.units(of: topic).first { $0.turn == turn }?.turnInLog ?? turn
+    }
+
+    private mutating func enter(_ departure: Departure, _ turn: Int, now: Int64) -> UInt64 {
+        // The log may know the number already, without any event.
+        let known = self.takenBack.removeValue(forKey: departure.key)
+        let number = known?.number ?? self.units.takeNumber()
+        let wait = self.turns.wait(of: departure.key.topic, turn)
+        let failure = wait ?? departure.failure
+        var unit = SetAsideUnit(
+            number: number, key: departure.key, partitionCount: departure.partitionCount,
+            code: (wait == nil ? departure.code : nil) ?? (failure.code.isError ? "\(failure.code)" : SetAside.moved),
+            reason: failure.reason, since: now, oldestAcceptedAt: departure.acceptedAt)
+        unit.turn = turn
+        unit.turnInLog = self.turnInLog(of: departure.key.topic, turn)
+        self.units.add(unit)
+        self.changes.insert(departure.key.topic)
+        if known == nil, departure.code == nil { self.actions.notes.append(.entered(departure.key, failure)) }
+        return number
+    }
+
+    /// The first `count` events that a stage had on their way are durable in the log.
+    ///
+    /// - Parameter end: one past them, as the log says.
+    mutating func stored(_ number: UInt64, count: Int, end: UInt64, from way: DeliveryWay, now: UInt64) {
+        guard var unit = self.units[number] else { return }
+        unit.isInLog = true
+        unit.end = max(unit.end, end)
+        unit.pending[way] = max(0, (unit.pending[way] ?? 0) - count)
+        let held = unit.pendingHeld[way] ?? []
+        let placed = held.prefix { $0.index < count }
+        if !held.isEmpty { unit.pendingHeld[way] = held.dropFirst(placed.count).map { ($0.index - count, $0.token) } }
+        for (index, token) in placed {
+            let position = end - UInt64(count - index)
+            if self.unreported.place(UnreportedEvents.Token(way: way, number: token), at: position) { unit.ahead.insert(position) }
+        }
+        self.nextDue = 0
+        if unit.phase == .waiting(until: 0) { unit.phase = .waiting(until: now + UInt64(self.configuration.holdDelay)) }
+        self.units[number] = unit
+        self.settleAhead(number)
+    }
+
+    // MARK: What producers still have
+
+    /// The drain gives a unit up while its producer has this event of it.
+    mutating func keepHeld(_ token: UInt64, unit: UInt64, position: UInt64) {
+        guard self.units[unit] != nil else { return }
+        self.unreported.add(UnreportedEvents.Token(way: .aside, number: token), of: unit, at: position)
+    }
+
+    /// A producer reported an event that it had, or let go of it.
+    mutating func reported(_ token: UInt64, by way: DeliveryWay, isDelivered: Bool) {
+        // Its unit stays while it is not reported.
+        guard
+            let (number, position) = self.unreported.report(UnreportedEvents.Token(way: way, number: token), isDelivered: isDelivered)
+        else { return }
+        self.nextDue = 0
+        // Only of a unit that an operator has emptied nothing is left then.
+        guard isDelivered else { return self.endIfEmpty(number) }
+        guard let position else { return }  // Not in the log yet.
+        // Below its settled end it was removed by hand, or moved.
+        if position >= self.units[number]!.settled { self.units[number]!.ahead.insert(position) }
+        self.settleAhead(number)
+    }
+}
