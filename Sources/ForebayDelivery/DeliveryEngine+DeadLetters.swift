@@ -10,8 +10,8 @@ extension DeliveryEngine {
     /// Writes dead letters. Only when they are durable may the cursor pass the events. The first one at once; those that come soon after it
     /// together, for a group takes a block of the disk at least.
     func buryTheDead() async {
-        var failures = 0, writtenAt: UInt64 = 0
-        for await _ in self.wakeups.deaths.stream {
+        var writtenAt: UInt64 = 0
+        for await _ in self.current.wakeups.deaths.stream {
             while !self.state.actions.deaths.isEmpty {
                 let passed = self.loop.nowMilliseconds - writtenAt
                 if writtenAt > 0, passed < Self.burialInterval, self.state.actions.deaths.count < Self.burials {
@@ -22,18 +22,17 @@ extension DeliveryEngine {
                 let letters = deaths.map(self.letter)
                 self.state.actions.burying = deaths.count
                 do throws(ForebayError) {
-                    let numbers = try await self.deadLetters.append(letters)
+                    let numbers = try await self.sideLogs.deadLetters.append(letters)
                     self.state.actions.burying = 0
                     self.state.actions.deaths.removeFirst(deaths.count)
                     self.hasRoom(for: .deadLetters)
-                    (failures, writtenAt) = (0, self.loop.nowMilliseconds)
+                    writtenAt = self.loop.nowMilliseconds
                     for (index, death) in deaths.enumerated() { self.buried(death, letters[index], number: numbers[index]) }
                 } catch {
                     self.state.actions.burying = 0
-                    self.logger.error("dead letters can't be written; the cursor waits", ["route": self.route, "error": "\(error)"])
-                    self.wantsRoom(for: .deadLetters, error)
-                    failures += 1
-                    if Self.asksAgain(after: failures) { self.askAgain() }
+                    self.reporter.logger.error(
+                        "dead letters can't be written; the cursor waits", ["route": self.route, "error": "\(error)"])
+                    if self.lettersRefused(error) { self.askAgain() }
                     // Cancelled: the loop above ends.
                     try? await self.surroundings.time.sleep(milliseconds: 1000)
                 }
@@ -84,14 +83,6 @@ extension DeliveryEngine {
     private func buried(_ death: DeliveryActions.Death, _ letter: DeadLetter, number: UInt64) {
         self.state.buried(death.flight)
         if self.way == .aside { self.setAside.arrived([death.flight], isSettled: true) }
-        self.metrics.died(letter.topic, code: letter.code)
-        self.waiters.settled(letter.offset, .dead(code: letter.code, letter: number))
-        let advice = self.advice.text(for: KafkaFailure(death.code), topic: letter.topic) ?? ""
-        self.logger.warning(
-            "event refused for good, it is in the dead letters",
-            [
-                "route": self.route, "topic": letter.topic, "id": letter.eventID, "code": letter.code, "reason": letter.reason,
-                "advice": advice,
-            ])
+        self.reporter.died(letter, death.code, number: number)
     }
 }

@@ -275,19 +275,19 @@ struct StageAsideTests {
             await world.pass(40_000)
             let name = "setaside/\(world.route)"
             #expect(world.cluster.producers[name] == nil)
-            #expect(await world.aside.look { $0.share == nil })
+            #expect(await world.aside.look { !$0.memory.hasShare })
             world.cluster.errors = ["bad": Self.forbidden]
             try await world.settled(world.give(1, "bad"))
             world.cluster.errors = [:]
             try await world.until("it is drained") { world.setAside.isEmpty }
             let drained = world.now
-            #expect(await world.aside.look { $0.share != nil } && world.cluster.producers[name]?.isClosed == false)
+            #expect(await world.aside.look { $0.memory.hasShare } && world.cluster.producers[name]?.isClosed == false)
             await world.pass(29_900)
             try await world.settled(world.give(1, "good"))
             #expect(world.cluster.producers[name]?.isClosed == false)
             try await world.until("it goes", within: 5000) { world.cluster.producers[name]?.isClosed == true }
             #expect((29_990...32_000).contains(world.now - drained), "\(world.now - drained)")
-            #expect(await world.aside.look { $0.share == nil && $0.state.producers.toOpen(now: .max).isEmpty })
+            #expect(await world.aside.look { !$0.memory.hasShare && $0.state.producers.toOpen(now: .max).isEmpty })
             world.cluster.errors = ["bad": Self.forbidden]
             try await world.settled(world.give(1, "bad"))
             world.cluster.errors = [:]

@@ -326,7 +326,7 @@ struct StageRoomTests {
                 #expect(took < (shortage == 0 ? 21_000 : 6000), "shortage \(shortage): \(took)")
                 await world.pass(7000)
                 #expect(world.fact("room_code") == nil)
-                #expect(await world.stage.look { $0.roomFailures } == 0)
+                #expect(await world.stage.look { $0.sideLogs.rooms.failures(of: .setAside) } == 0)
                 #expect(world.told("goes direct again").count == shortage + 1 && world.told("set aside").count == shortage + 1)
             }
         }
