@@ -8,7 +8,7 @@ extension DeliveryEngine {
             let withheld = self.state.actions.withheld
             self.state.actions.withheld = []
             self.setAside.recalled(topic, withheld: withheld, done: self.state.done(of: SetAsideKey(topic)))
-            self.keepTheDead()
+            self.tellReleasedLetters()
         }
     }
 }

@@ -13,7 +13,7 @@ extension DeliveryEngine {
             (self.state.actions.refusals, self.state.actions.withheld) = ([], [])
             let done = refusals.flatMap { self.state.done(of: $0.key) }
             self.setAside.failed(refusals, withheld: withheld, done: done, now: now)
-            self.keepTheDead()
+            self.tellReleasedLetters()
         }
         if !self.state.actions.heldReports.isEmpty {
             let reports = self.state.actions.heldReports
@@ -32,10 +32,10 @@ extension DeliveryEngine {
     }
 
     /// What is let go of is no dead letter now.
-    func keepTheDead() {
-        guard !self.state.actions.notLeaving.isEmpty else { return }
-        self.setAside.arrived(self.state.actions.notLeaving, isSettled: false)
-        self.state.actions.notLeaving = []
+    func tellReleasedLetters() {
+        guard !self.state.actions.releasedLetters.isEmpty else { return }
+        self.setAside.arrived(self.state.actions.releasedLetters, isSettled: false)
+        self.state.actions.releasedLetters = []
     }
 
     private func depart() {

@@ -55,7 +55,7 @@ extension DeliveryEngine {
     /// Logs that wanted room, and have not for so long that nothing does any more.
     private func lapseRoomWants() {
         let lapsed = self.sideLogs.lapse(
-            hasLetters: !self.state.actions.deaths.isEmpty, now: self.loop.nowMilliseconds, after: self.roomPatience)
+            hasLetters: !self.state.actions.deadLetters.isEmpty, now: self.loop.nowMilliseconds, after: self.roomPatience)
         guard !lapsed.isEmpty else { return }
         self.reporter.show(self.sideLogs.rooms.all)
         if lapsed.contains(.setAside), self.way == .direct { self.setAside.wentDirect() }

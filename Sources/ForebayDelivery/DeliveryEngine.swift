@@ -66,7 +66,7 @@ package actor DeliveryEngine {
         await withTaskGroup(of: Void.self) { group in
             for slot in ProducerSlot.allCases { group.addTask { await self.askForMetadata(slot) } }
             group.addTask { await self.askForLimits() }
-            group.addTask { await self.buryTheDead() }
+            group.addTask { await self.writeDeadLetters() }
             group.addTask { await self.keepWhatLeaves() }
             group.addTask { await self.followChanges() }
             group.addTask { await self.followLanes() }
@@ -204,7 +204,7 @@ package actor DeliveryEngine {
     }
 
     private func wakeTasks() {
-        if !self.state.actions.deaths.isEmpty { self.current.wakeups.deaths.notify() }
+        if !self.state.actions.deadLetters.isEmpty { self.current.wakeups.deadLetters.notify() }
         if !self.sideLogs.queue.isEmpty { self.current.wakeups.departures.notify() }
         if !self.state.actions.heldReports.isEmpty { self.current.wakeups.changes.notify() }
         if !self.state.topics.limitsWanted.isEmpty { self.current.wakeups.limitsWanted.notify() }

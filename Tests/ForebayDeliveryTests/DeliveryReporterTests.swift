@@ -99,7 +99,7 @@ struct DeliveryReporterTests {
         }
         let letter = DeadLetter(
             topic: "t", code: "INVALID_RECORD", reason: "no", eventID: "id", offset: Offset(lane: .spool(.none), number: 4), record: [])
-        reporter.died(letter, .invalidRecord, number: 9)
+        reporter.deadLetterWritten(letter, .invalidRecord, number: 9)
         reporter.setAside { Offset(lane: .spool(.none), number: 5) }
         #expect(settlements.withLock { $0 } == [[.dead(code: "INVALID_RECORD", letter: 9)], nil])
         #expect(Self.value("forebay_dead_letters_total", registry) == "1")

@@ -29,7 +29,8 @@ struct DeliveryStateAsideTests {
         #expect(leaving.flatMap(\.flights) == [0, 1, 2, 3, 4] && driver.state.totals.redelivered == 0)
         for flight in 0..<5 as Range<UInt64> { driver.state.setAside(flight) }
         driver.retire()
-        #expect(driver.state.totals == DeliveryState.Totals(delivered: 0, redelivered: 1, dead: 0, setAside: 5) && driver.cursor == 5)
+        #expect(
+            driver.state.totals == DeliveryState.Totals(delivered: 0, redelivered: 1, deadLetters: 0, setAside: 5) && driver.cursor == 5)
     }
 
     @Test("a topic is set aside whole: sent, queued and waiting events in their order, with what the log needs to know of them")

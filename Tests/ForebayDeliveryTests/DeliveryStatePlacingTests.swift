@@ -24,8 +24,10 @@ struct DeliveryStatePlacingTests {
         driver.learn(partitions: 3)
         #expect(driver.pump().sorted() == [1, 2])
         #expect(
-            driver.state.actions.deaths.map(\.flight) == [0, 3] && driver.state.actions.deaths.allSatisfy { $0.code == .unknownPartition })
-        #expect(driver.state.actions.deaths.map(\.reason) == [-1, 3].map { "the event asks for partition \($0), and the topic has 3" })
+            driver.state.actions.deadLetters.map(\.flight) == [0, 3]
+                && driver.state.actions.deadLetters.allSatisfy { $0.code == .unknownPartition })
+        #expect(
+            driver.state.actions.deadLetters.map(\.reason) == [-1, 3].map { "the event asks for partition \($0), and the topic has 3" })
     }
 
     @Test("who asks for a partition that is not known yet holds those behind it in its topic, and nobody else, until the answer")
@@ -41,7 +43,7 @@ struct DeliveryStatePlacingTests {
         #expect(driver.pump() == [4] && driver.topic().events.waiting.count == 2)
         #expect(driver.state.takeWanted(by: .main) == [driver.index("t")])
         driver.learn("t", leaders: [1, 1])
-        #expect(driver.state.actions.deaths.map(\.flight) == [2] && driver.pump() == [3])
+        #expect(driver.state.actions.deadLetters.map(\.flight) == [2] && driver.pump() == [3])
     }
 
     // MARK: Keys, while partitions are set aside

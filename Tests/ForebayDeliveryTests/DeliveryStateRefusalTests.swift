@@ -39,7 +39,7 @@ struct DeliveryStateRefusalTests {
             #expect(self.slots(driver, [flight]) == [.single])
             driver.report([flight], .invalidRecord, from: .single)
         }
-        #expect(driver.state.actions.deaths.map(\.flight) == [0, 1, 2, 3, 4] && driver.state.producers[.main].isOpen)
+        #expect(driver.state.actions.deadLetters.map(\.flight) == [0, 1, 2, 3, 4] && driver.state.producers[.main].isOpen)
         #expect(driver.pump() == [5] && self.slots(driver, [5]) == [.single])
         driver.report([5], from: .single)
         let rest = driver.pump()
@@ -62,7 +62,7 @@ struct DeliveryStateRefusalTests {
         if !isGone { driver.state.see("t", SetAsideTopic(partitions: [2: .aside], partitionCount: 3), at: driver.now) }
         driver.state.wantAll()
         driver.learn(partitions: isGone ? 2 : 3)
-        #expect(driver.state.actions.deaths.map(\.code) == (isGone ? [.unknownPartition] : []))
+        #expect(driver.state.actions.deadLetters.map(\.code) == (isGone ? [.unknownPartition] : []))
         #expect(driver.state.actions.leaving.map(\.flights) == (isGone ? [] : [[0]]))
         driver.verify()
         #expect(driver.topic().events.alone == 0)

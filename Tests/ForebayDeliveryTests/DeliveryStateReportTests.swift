@@ -62,7 +62,7 @@ struct DeliveryStateReportTests {
         driver.learn()
         #expect(driver.pump() == [1, 2] && driver.state.totals.redelivered == 3, "no report said what became of them")
         driver.report([1, 2])
-        #expect(driver.state.totals == DeliveryState.Totals(delivered: 3, redelivered: 3, dead: 0) && driver.cursor == 3)
+        #expect(driver.state.totals == DeliveryState.Totals(delivered: 3, redelivered: 3, deadLetters: 0) && driver.cursor == 3)
     }
 
     // MARK: Fates
@@ -71,7 +71,7 @@ struct DeliveryStateReportTests {
         case rests, alone, aside
     }
 
-    @Test("a failed report does what its code's fate says: try again, one at a time, or set aside; nothing dies of it")
+    @Test("a failed report does what its code's fate says: try again, one at a time, or set aside; nothing becomes a dead letter of it")
     func fates() {
         let fates: [(KafkaErrorCode, Expected)] = [
             (.timedOut, .rests), (.notLeader, .rests), (.authentication, .rests), (.invalidTimestamp, .alone), (.messageTooLarge, .alone),
@@ -81,7 +81,7 @@ struct DeliveryStateReportTests {
         for (code, expected) in fates {
             var driver = Self.sent(2)
             driver.report([0, 1], code)
-            #expect(driver.state.actions.deaths.isEmpty && driver.topic().events.alone == (expected == .alone ? 2 : 0), "\(code)")
+            #expect(driver.state.actions.deadLetters.isEmpty && driver.topic().events.alone == (expected == .alone ? 2 : 0), "\(code)")
             let leaving = driver.state.takeLeaving()
             #expect(leaving.flatMap(\.flights) == (expected == .aside ? [0, 1] : []), "\(code)")
             #expect(leaving.allSatisfy { $0.departure.failure.code == code })
@@ -151,22 +151,22 @@ struct DeliveryStateReportTests {
             driver.learn()
             #expect(driver.pump() == [0])
             driver.report([0], code, from: .single)
-            #expect(driver.state.actions.deaths.map(\.flight) == (isDead ? [0] : []))
+            #expect(driver.state.actions.deadLetters.map(\.flight) == (isDead ? [0] : []))
             #expect(driver.partition(0).retry.failures == (isDead ? 0 : 1))
             driver.wait(100)
             #expect(driver.pump() == (isDead ? [1] : [0]))
             guard isDead else { continue }
-            #expect(driver.state.actions.deaths[0].code == code && driver.state.actions.deaths[0].reason == code.text)
+            #expect(driver.state.actions.deadLetters[0].code == code && driver.state.actions.deadLetters[0].reason == code.text)
             driver.report([1], from: .single)
-            #expect(driver.cursor == 0 && driver.state.totals.dead == 0)
-            driver.state.buried(0)
+            #expect(driver.cursor == 0 && driver.state.totals.deadLetters == 0)
+            driver.state.deadLetterWritten(0)
             driver.retire()
-            #expect(driver.cursor == 2 && driver.state.totals.dead == 1 && driver.state.isIdle)
+            #expect(driver.cursor == 2 && driver.state.totals.deadLetters == 1 && driver.state.isIdle)
         }
     }
 
-    @Test("a death is movement: the partition's patience and failures begin anew")
-    func deathMoves() {
+    @Test("what becomes a dead letter has moved: the partition's patience and failures begin anew")
+    func deadLetterMoves() {
         var driver = Self.sent(2)
         driver.report([0, 1], .timedOut)
         driver.wait(100)
@@ -180,8 +180,8 @@ struct DeliveryStateReportTests {
         #expect(driver.partition(0).movedAt == driver.now && driver.partition(0).retry.failures == 0)
     }
 
-    @Test("a topic that has more partitions now is placed anew when its last event dies, not while it waits")
-    func deathMakesRoom() {
+    @Test("a topic that has more partitions now is placed anew when its last event becomes a dead letter, not while it waits")
+    func deadLetterMakesRoom() {
         for code in [KafkaErrorCode.invalidRecord, .invalidTimestamp] {
             var driver = Driver { $0.setAsideTopics = 0 }
             driver.admit([EventFactory.Sample("t", key: "k", value: "v", timestamp: 5)], acceptedAt: 5)
@@ -200,7 +200,7 @@ struct DeliveryStateReportTests {
 
     // MARK: Times
 
-    @Test("times within a minute of the acceptance are as good as ours, and wait; others are the producer's, and die of it")
+    @Test("times within a minute of the acceptance are as good as ours, and wait; others are the producer's, and become dead letters of it")
     func times() {
         let accepted: Int64 = 1_700_000_000_000
         let cases: [(time: Int64, accepted: Int64, isOurs: Bool)] = [
@@ -216,7 +216,7 @@ struct DeliveryStateReportTests {
             driver.learn()
             #expect(driver.pump() == [0])
             driver.report([0], .invalidTimestamp, from: .single)
-            #expect(driver.state.actions.deaths.count == (isOurs ? 0 : 1), "\(time)")
+            #expect(driver.state.actions.deadLetters.count == (isOurs ? 0 : 1), "\(time)")
             #expect(driver.state.refusedTimes.topics == (isOurs ? ["t"] : []))
             guard isOurs else { continue }
             #expect(driver.partition(0).retry.restsUntil == driver.now + 100)

@@ -78,14 +78,15 @@ struct DeliveryStateSendingTests {
         driver.admit(4)
         driver.learn()
         #expect(driver.pump { $0 == 1 ? .messageTooLarge : .none } == [0, 2, 3])
-        #expect(driver.state.actions.deaths.map(\.flight) == [1] && driver.state.actions.deaths[0].code == .messageTooLarge)
+        #expect(driver.state.actions.deadLetters.map(\.flight) == [1] && driver.state.actions.deadLetters[0].code == .messageTooLarge)
         #expect(
-            driver.state.actions.deaths[0].reason == KafkaErrorCode.messageTooLarge.text && driver.state.producers[.main].outstanding == 3)
+            driver.state.actions.deadLetters[0].reason == KafkaErrorCode.messageTooLarge.text
+                && driver.state.producers[.main].outstanding == 3)
         driver.report([0, 2, 3])
         #expect(driver.cursor == 1)
-        driver.state.buried(1)
+        driver.state.deadLetterWritten(1)
         driver.retire()
-        #expect(driver.cursor == 4 && driver.state.totals == DeliveryState.Totals(delivered: 3, redelivered: 0, dead: 1))
+        #expect(driver.cursor == 4 && driver.state.totals == DeliveryState.Totals(delivered: 3, redelivered: 0, deadLetters: 1))
     }
 
     @Test("behind an event that librdkafka refuses one that waits for its producer goes when that is there, wherever the ring is by then")
@@ -95,7 +96,7 @@ struct DeliveryStateSendingTests {
         driver.learn()
         driver.state.setAlone(1, driver.index("t"))
         #expect(driver.pump { $0 == 0 ? .messageTooLarge : .none }.isEmpty, "the other one waits for a producer of its own")
-        driver.state.buried(0)
+        driver.state.deadLetterWritten(0)
         driver.retire()
         #expect(driver.partition(0).events.next == 1 && driver.state.window.head == 1)
     }

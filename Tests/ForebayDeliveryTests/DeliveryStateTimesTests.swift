@@ -48,7 +48,7 @@ struct DeliveryStateTimesTests {
     func tooOld(before: Int64?) {
         var driver = self.refused([2, 2, 2, 0].map { $0 * Self.hour }, times: KafkaTimeLimits(before: before))
         driver.report([0], .invalidTimestamp, from: .single)
-        #expect(driver.topic().aside.mode == .none && driver.state.actions.deaths.isEmpty)
+        #expect(driver.topic().aside.mode == .none && driver.state.actions.deadLetters.isEmpty)
         #expect(driver.state.actions.notes.contains(.timeReplaced(topic: "t")))
         let again = self.pump(&driver)
         #expect(again.map(\.flight) == [0] && again.map(\.isRedated) == [true])
@@ -72,7 +72,7 @@ struct DeliveryStateTimesTests {
             var driver = self.refused([age], times: KafkaTimeLimits(before: before))
             driver.report([0], .invalidTimestamp, from: .single)
             #expect((driver.topic().aside.mode == .none) == isOld, "\(age) of \(String(describing: before))")
-            #expect((driver.state.refusedTimes.topics == ["t"]) != isOld && driver.state.actions.deaths.isEmpty)
+            #expect((driver.state.refusedTimes.topics == ["t"]) != isOld && driver.state.actions.deadLetters.isEmpty)
         }
     }
 
@@ -137,7 +137,7 @@ struct DeliveryStateTimesTests {
         #expect(self.pump(&driver).map(\.isRedated) == [true])
         driver.report([0], .invalidTimestamp, from: .single)
         #expect(driver.topic().aside.mode == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0, 1])
-        #expect(driver.topic().limits.redatesThrough == .min && driver.state.actions.deaths.isEmpty)
+        #expect(driver.topic().limits.redatesThrough == .min && driver.state.actions.deadLetters.isEmpty)
     }
 
     @Test("one that waited in the client with its time of delivery until that was too old, too, gets that of now: its topic stays direct")
@@ -154,7 +154,7 @@ struct DeliveryStateTimesTests {
         }
         #expect(self.pump(&driver).map(\.isRedated) == [true])
         driver.report([0], from: .single)
-        #expect(driver.cursor == 1 && driver.state.actions.deaths.isEmpty)
+        #expect(driver.cursor == 1 && driver.state.actions.deadLetters.isEmpty)
     }
 
     @Test(
@@ -188,14 +188,14 @@ struct DeliveryStateTimesTests {
         driver.report([0], .invalidTimestamp, from: .single)
         if isRefusedByBroker {
             for time in [DeliveryState.Outgoing.Time.ofDelivery, .ofDeliveryAlone] {
-                #expect(driver.state.actions.deaths.isEmpty && self.times(&driver) == [time])
+                #expect(driver.state.actions.deadLetters.isEmpty && self.times(&driver) == [time])
                 driver.report([0], .messageTooLarge, from: .single)
             }
             #expect(self.times(&driver) == [.ofDelivery], "the one behind it has its header")
         } else {
             #expect(self.times(&driver) { $0 < 2 ? .messageTooLarge : .none } == [.ofDelivery, .ofDeliveryAlone, .ofDelivery])
         }
-        #expect(driver.state.actions.deaths.map(\.flight) == [0] && driver.state.actions.deaths[0].code == .messageTooLarge)
+        #expect(driver.state.actions.deadLetters.map(\.flight) == [0] && driver.state.actions.deadLetters[0].code == .messageTooLarge)
         #expect(driver.partition(0).redatedAt == Self.now && driver.topic().aside.mode == .none)
     }
 
@@ -240,10 +240,10 @@ struct DeliveryStateTimesTests {
         ] {
             var driver = self.refused([age, age], times: times, isOurs: false)
             driver.report([0], .invalidTimestamp, from: .single)
-            try #require(driver.state.actions.deaths.map(\.flight) == [0])
-            #expect(driver.state.actions.deaths[0].reason.contains(words), "\(driver.state.actions.deaths)")
+            try #require(driver.state.actions.deadLetters.map(\.flight) == [0])
+            #expect(driver.state.actions.deadLetters[0].reason.contains(words), "\(driver.state.actions.deadLetters)")
             #expect(
-                driver.state.actions.deaths[0].reason.contains(Timestamp.rfc3339(Self.now - age))
+                driver.state.actions.deadLetters[0].reason.contains(Timestamp.rfc3339(Self.now - age))
                     && driver.state.refusedTimes.topics.isEmpty)
         }
     }

@@ -15,7 +15,7 @@ struct DeliveryStateTopicTests {
         driver.report(driver.pump())
         driver.admit(1, partition: 7)
         driver.admit(1, partition: 1)
-        #expect(driver.pump().isEmpty && driver.state.actions.deaths.isEmpty, "the cluster was asked before it came")
+        #expect(driver.pump().isEmpty && driver.state.actions.deadLetters.isEmpty, "the cluster was asked before it came")
         driver.learn(partitions: 8)
         #expect(Set(driver.pump()) == [1, 2])
         driver.report([1, 2])
@@ -23,11 +23,11 @@ struct DeliveryStateTopicTests {
 
         driver.admit(1, partition: 8)
         driver.admit(1, partition: 8)
-        #expect(driver.state.actions.deaths.isEmpty)
+        #expect(driver.state.actions.deadLetters.isEmpty)
         driver.learn(partitions: 8)
-        #expect(driver.state.actions.deaths.map(\.code) == [.unknownPartition, .unknownPartition])
+        #expect(driver.state.actions.deadLetters.map(\.code) == [.unknownPartition, .unknownPartition])
         driver.admit(1, partition: -1)
-        #expect(driver.state.actions.deaths.count == 3, "no cluster has that one")
+        #expect(driver.state.actions.deadLetters.count == 3, "no cluster has that one")
     }
 
     @Test("an answer to a question that was asked before an event came does not judge it")
@@ -43,7 +43,7 @@ struct DeliveryStateTopicTests {
         for topic in asked {
             driver.state.learned(KafkaMetadata.Topic(name: "t", error: .none, leaders: leaders), topic, from: .main, now: driver.now)
         }
-        #expect(driver.state.actions.deaths.isEmpty)
+        #expect(driver.state.actions.deadLetters.isEmpty)
         driver.learn(partitions: 3)
         #expect(driver.pump() == [1])
     }
@@ -63,7 +63,7 @@ struct DeliveryStateTopicTests {
         driver.verify()
         driver.wait(100)
         driver.learn("t", leaders: [1, 1])  // The first answer.
-        #expect(driver.state.actions.deaths.isEmpty && driver.state.takeWanted(by: .main) == [0])
+        #expect(driver.state.actions.deadLetters.isEmpty && driver.state.takeWanted(by: .main) == [0])
         driver.learn("t", leaders: [1, 1, 1])
         #expect(driver.pump() == [1])
     }
@@ -186,7 +186,9 @@ struct DeliveryStateTopicTests {
         }
     }
 
-    @Test("a time of ours that the broker refuses: its topic is set aside, nothing dies, other topics flow; a producer's own is dead")
+    @Test(
+        "a time of ours that the broker refuses: its topic is set aside, there is no dead letter, other topics flow; a producer's own is dead"
+    )
     func refusedTimes() {
         for isOurs in [true, false] {
             var driver = Driver()
@@ -203,7 +205,7 @@ struct DeliveryStateTopicTests {
             driver.learn(partitions: 1)
             #expect(driver.pump() == [0])
             driver.report([0], .invalidTimestamp, from: .single)
-            #expect(driver.state.actions.deaths.map(\.flight) == (isOurs ? [] : [0]))
+            #expect(driver.state.actions.deadLetters.map(\.flight) == (isOurs ? [] : [0]))
             #expect(driver.state.actions.notes.contains { if case .timeRefused("t", _) = $0 { true } else { false } } == isOurs)
             #expect(driver.state.takeLeaving().flatMap(\.flights) == (isOurs ? [0, 1] : []))
         }

@@ -154,7 +154,7 @@ extension DeliveryState {
         var flight = self.partitions[place].events.oldest
         for _ in 0..<self.partitions[place].events.unsettled {
             var steps = 0
-            while self.window[flight].status == .settled || self.window[flight].status == .dying {
+            while self.window[flight].status == .settled || self.window[flight].status == .becomingDeadLetter {
                 flight = self.window[flight].next
                 steps += 1
                 if steps > self.window.count { return flights }

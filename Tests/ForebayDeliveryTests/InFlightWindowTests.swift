@@ -43,7 +43,7 @@ struct InFlightWindowTests {
         window.requeue(0)
         window.requeue(1)
         #expect(window.queuedBytes == 3 * each)
-        window.depart(0, as: .dying)
+        window.depart(0, as: .becomingDeadLetter)
         window.settle(0)
         window.send(1)
         window.settle(1)

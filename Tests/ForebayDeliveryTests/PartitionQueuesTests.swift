@@ -58,11 +58,11 @@ struct PartitionQueuesTests {
         #expect(isEmpty)
     }
 
-    @Test("an event that dies before it was sent leaves its queue, and those behind it stay")
+    @Test("an event that becomes a dead letter before it was sent leaves its queue, and those behind it stay")
     func queuedDies() {
         var world = World(1)
         _ = world.add([0, 0])
-        world.window.depart(0, as: .dying)
+        world.window.depart(0, as: .becomingDeadLetter)
         world.queues.removeQueued(0, of: 0, in: &world.window)
         #expect(world.queues[0].events.queued == 1 && world.queues[0].events.oldest == 1 && world.send(0) == 1)
     }

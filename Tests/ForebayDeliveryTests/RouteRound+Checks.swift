@@ -39,16 +39,16 @@ extension RouteRound {
             }
             last[line] = number
         }
-        let buried = Set(self.letters.letters.map(\.eventID))
+        let letters = Set(self.letters.letters.map(\.eventID))
         for number in self.events.indices {
-            let isDead = buried.contains(EventID.text(origin: self.spool, sequence: UInt64(number)))
+            let isDead = letters.contains(EventID.text(origin: self.spool, sequence: UInt64(number)))
             if isDead, !self.poison.contains(number) { self.violations.append("\(number) is dead and no broker refused it for good") }
             if self.poison.contains(number), !isDead { self.violations.append("\(number) is poison and not in the dead letters") }
             if !isDead, !stored.contains(number) { self.violations.append("\(number) is lost") }
         }
         self.tellLog()
         self.coverage.hit("events", self.events.count)
-        self.coverage.hit("dead", buried.count)
+        self.coverage.hit("dead", letters.count)
     }
 
     private func tellLog() {

@@ -4,10 +4,10 @@ extension SetAsideSimulation {
     func checkTheEnd() throws {
         let poison = self.cluster.poison.filter { $0 < self.samples.count }
         // What an operator removed need not have been tried.
-        guard self.buried.isSubset(of: poison), poison.subtracting(self.buried).isSubset(of: self.hand.everRemoved) else {
-            throw Broken(description: "dead: \(self.buried.sorted()), poison: \(self.cluster.poison.sorted())")
+        guard self.deadLetters.isSubset(of: poison), poison.subtracting(self.deadLetters).isSubset(of: self.hand.everRemoved) else {
+            throw Broken(description: "dead: \(self.deadLetters.sorted()), poison: \(self.cluster.poison.sorted())")
         }
-        let settled = self.cluster.stored.union(self.buried).union(self.hand.removed)
+        let settled = self.cluster.stored.union(self.deadLetters).union(self.hand.removed)
         if let lost = self.samples.indices.first(where: { !settled.contains($0) }) {
             throw Broken(description: "\(lost) is lost")
         }

@@ -14,8 +14,8 @@ extension SetAsideSimulation {
             self.shared.failed(
                 refusal.key, refusal.failure, byDelivery: refusal.byDelivery, sparesPartitions: refusal.sparesPartitions, now: self.now)
         }
-        for token in self.states[way]!.actions.notLeaving { self.shared.arrived(token, isSettled: false) }
-        self.states[way]!.actions.notLeaving = []
+        for token in self.states[way]!.actions.releasedLetters { self.shared.arrived(token, isSettled: false) }
+        self.states[way]!.actions.releasedLetters = []
         for (token, offset) in self.states[way]!.actions.withheld {
             if case .unit(let unit, _) = offset.lane { self.shared.keepHeld(token, unit: unit, position: offset.number) }
         }

@@ -43,8 +43,8 @@ extension SetAsideSimulation {
             }
             self.states[.aside]!.actions.withheld = []
             for unit in self.states[.aside]!.done(of: SetAsideKey(topic)) { self.shared.handedOver(unit) }
-            for token in self.states[.aside]!.actions.notLeaving { self.shared.arrived(token, isSettled: false) }
-            self.states[.aside]!.actions.notLeaving = []
+            for token in self.states[.aside]!.actions.releasedLetters { self.shared.arrived(token, isSettled: false) }
+            self.states[.aside]!.actions.releasedLetters = []
             self.shared.recalled(topic, withheld: withheld)
         }
         self.shared.recalled = []

@@ -20,15 +20,15 @@ extension SetAsideSimulation {
     }
 
     /// Dead letters become durable now and then.
-    mutating func bury(_ way: DeliveryWay) {
-        self.unburied[way]! += self.states[way]!.actions.deaths
-        self.states[way]!.actions.deaths = []
+    mutating func writeLetters(_ way: DeliveryWay) {
+        self.unwritten[way]! += self.states[way]!.actions.deadLetters
+        self.states[way]!.actions.deadLetters = []
         guard self.number(0...5) == 0 else { return }
-        for death in self.unburied[way]! {
-            self.buried.insert(Self.number(of: self.states[way]!.window.event(of: UInt32(truncatingIfNeeded: death.flight))))
-            self.states[way]!.buried(death.flight)
-            if way == .aside { self.shared.arrived(death.flight, isSettled: true) }
+        for letter in self.unwritten[way]! {
+            self.deadLetters.insert(Self.number(of: self.states[way]!.window.event(of: UInt32(truncatingIfNeeded: letter.flight))))
+            self.states[way]!.deadLetterWritten(letter.flight)
+            if way == .aside { self.shared.arrived(letter.flight, isSettled: true) }
         }
-        self.unburied[way] = []
+        self.unwritten[way] = []
     }
 }

@@ -45,8 +45,8 @@ struct SetAsideSimulation {
     /// How far the direct stage has been given events, and its cursor.
     var admitted = 0
     var cursor = 0
-    var buried: Set<Int> = []
-    var unburied: [DeliveryWay: [DeliveryActions.Death]] = [.direct: [], .aside: []]
+    var deadLetters: Set<Int> = []
+    var unwritten: [DeliveryWay: [DeliveryActions.PendingDeadLetter]] = [.direct: [], .aside: []]
     var parting: [DeliveryWay: [(flight: UInt64, unit: UInt64, event: Int)]] = [.direct: [], .aside: []]
     /// The log, by unit: what is durable.
     var units: [UInt64: Unit] = [:]
@@ -143,7 +143,7 @@ struct SetAsideSimulation {
     mutating func end(_ way: DeliveryWay) {
         self.cluster.producers[way] = [SimulatedCluster.Producer](repeating: .init(), count: 3)
         self.parting[way] = []
-        self.unburied[way] = []
+        self.unwritten[way] = []
         self.shared.end(way, now: self.now)
         self.drainEffects()
         if way == .direct { self.admitted = self.cursor }
@@ -210,7 +210,7 @@ struct SetAsideSimulation {
         try self.exchange(way)
         try self.pump(way)
         if self.looks { try self.look(way, afterSending: true) }
-        self.bury(way)
+        self.writeLetters(way)
         self.states[way]!.window.retire()
         if self.looks { try self.look(way) }
         for end in self.states[way]!.window.commits { try self.commit(end) }
@@ -262,7 +262,7 @@ struct SetAsideSimulation {
     private mutating func commit(through end: Int) throws {
         guard end >= self.cursor else { throw Broken(description: "the cursor moved back from \(self.cursor) to \(end)") }
         for event in self.cursor..<end
-        where !self.cluster.stored.contains(event) && !self.buried.contains(event) && !self.everAside.contains(event) {
+        where !self.cluster.stored.contains(event) && !self.deadLetters.contains(event) && !self.everAside.contains(event) {
             throw Broken(description: "the cursor passed \(event), which is neither stored, nor dead, nor set aside")
         }
         self.cursor = end

@@ -82,7 +82,7 @@ extension StageHealthTests {
     func facts() {
         var facts = DeliveryFacts()
         #expect(facts.facts.allSatisfy { $0.value == .number(0) } && facts.facts.count == 6)
-        facts.totals = DeliveryState.Totals(delivered: 1, redelivered: 2, dead: 3)
+        facts.totals = DeliveryState.Totals(delivered: 1, redelivered: 2, deadLetters: 3)
         (facts.inFlight, facts.inFlightBytes, facts.leaving) = (4, 5, 6)
         func numbers(_ count: Int) -> [Fact] {
             zip(["delivered", "redelivered", "dead", "in_flight", "in_flight_bytes", "leaving"], 1...).prefix(count).map {

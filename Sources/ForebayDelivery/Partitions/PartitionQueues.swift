@@ -179,7 +179,7 @@ struct PartitionQueues {
         self.states[place].events.unsettled -= 1
         guard self.states[place].events.unsettled > 0, self.states[place].events.oldest == flight else { return }
         var oldest = window[flight].next
-        while window[oldest].status == .settled || window[oldest].status == .dying { oldest = window[oldest].next }
+        while window[oldest].status == .settled || window[oldest].status == .becomingDeadLetter { oldest = window[oldest].next }
         self.states[place].events.oldest = oldest
     }
 
@@ -199,7 +199,7 @@ struct PartitionQueues {
         found.reserveCapacity(self.states[place].events.unsettled)
         var flight = self.states[place].events.oldest
         for _ in 0..<self.states[place].events.unsettled {
-            while window[flight].status == .settled || window[flight].status == .dying { flight = window[flight].next }
+            while window[flight].status == .settled || window[flight].status == .becomingDeadLetter { flight = window[flight].next }
             found.append(flight)
             flight = window[flight].next
         }

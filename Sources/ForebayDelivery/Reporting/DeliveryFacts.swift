@@ -28,7 +28,7 @@ struct DeliveryFacts {
     var facts: [Fact] {
         var facts = [
             Fact("delivered", .number(Int64(self.totals.delivered))), Fact("redelivered", .number(Int64(self.totals.redelivered))),
-            Fact("dead", .number(Int64(self.totals.dead))), Fact("in_flight", .number(Int64(self.inFlight))),
+            Fact("dead", .number(Int64(self.totals.deadLetters))), Fact("in_flight", .number(Int64(self.inFlight))),
             Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("leaving", .number(Int64(self.leaving))),
         ]
         if let isUp { facts.append(Fact("target_up", .flag(isUp))) }

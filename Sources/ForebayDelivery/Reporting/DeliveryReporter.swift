@@ -121,8 +121,8 @@ final class DeliveryReporter: Sendable {
     /// Its dead letter is durable.
     ///
     /// - Parameter number: the letter's.
-    func died(_ letter: DeadLetter, _ code: KafkaErrorCode, number: UInt64) {
-        self.metrics.died(letter.topic, code: letter.code)
+    func deadLetterWritten(_ letter: DeadLetter, _ code: KafkaErrorCode, number: UInt64) {
+        self.metrics.deadLetter(letter.topic, code: letter.code)
         self.waiters.settled(letter.offset, .dead(code: letter.code, letter: number))
         let advice = self.advice.text(for: KafkaFailure(code), topic: letter.topic) ?? ""
         self.logger.warning(

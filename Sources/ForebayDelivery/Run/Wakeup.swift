@@ -17,7 +17,7 @@ struct Wakeups {
     let room = Wakeup()
     let wanted = ProducerSlot.allCases.map { _ in Wakeup() }
     let limitsWanted = Wakeup()
-    let deaths = Wakeup()
+    let deadLetters = Wakeup()
     let departures = Wakeup()
     let changes = Wakeup()
     let ended = Wakeup()

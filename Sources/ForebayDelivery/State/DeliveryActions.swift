@@ -17,7 +17,7 @@ struct DeliveryActions {
     }
 
     /// An event refused for good, until its dead letter is durable.
-    struct Death {
+    struct PendingDeadLetter {
         let flight: UInt64
         let code: KafkaErrorCode
         let reason: String
@@ -60,8 +60,8 @@ struct DeliveryActions {
     }
 
     /// To be written as dead letters; so many of the first are being written.
-    var deaths: [Death] = []
-    var burying = 0
+    var deadLetters: [PendingDeadLetter] = []
+    var lettersInWriting = 0
     /// On their way into the set-aside log, by unit.
     var leaving: [Leaving] = []
     /// Reports of what was settled otherwise before, or the end of the producer that held it.
@@ -70,7 +70,7 @@ struct DeliveryActions {
     var refusals: [Refusal] = []
     var withheld: [(token: UInt64, offset: Offset)] = []
     /// Those that will not be dead letters now: their units are let go of.
-    var notLeaving: [UInt64] = []
+    var releasedLetters: [UInt64] = []
     var found: [Found] = []
     var notes: [Note] = []
     /// Topics that were forgotten, or that the cluster doesn't know: what is open for them is to be closed before anything is sent.

@@ -21,7 +21,7 @@ extension DeliveryState {
     /// Nothing of a topic can be delivered now.
     mutating func withdraw(topic: Int, _ failure: KafkaFailure, byDelivery: Bool) {
         for flight in self.takeAll(topic) { self.letGo(flight) }
-        self.letGoOfTheDead(self.topics[topic].name, partition: nil)
+        self.releaseDeadLetters(self.topics[topic].name, partition: nil)
         self.closeTopic(topic)
         self.refuse(SetAsideKey(self.topics[topic].name), failure, byDelivery: byDelivery)
     }
@@ -30,7 +30,7 @@ extension DeliveryState {
     mutating func withdraw(partition: Int32, _ place: Int, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
         let topic = self.partitions[place].topic
         for flight in self.takeAll(of: place) { self.letGo(flight) }
-        self.letGoOfTheDead(self.topics[topic].name, partition: partition)
+        self.releaseDeadLetters(self.topics[topic].name, partition: partition)
         self.applyCount(topic, now: now)
         self.refuse(SetAsideKey(self.topics[topic].name, partition), failure, byDelivery: byDelivery)
     }
@@ -76,19 +76,19 @@ extension DeliveryState {
     }
 
     /// Those of a topic that were refused for good, and are not being written as dead letters yet, are let go of, too.
-    mutating func letGoOfTheDead(_ name: String, partition: Int32?) {
-        let deaths = self.actions.deaths
-        guard deaths.count > self.actions.burying else { return }
-        self.actions.deaths = Array(deaths.prefix(self.actions.burying))
-        for death in deaths.dropFirst(self.actions.burying) {
-            let flight = UInt32(truncatingIfNeeded: death.flight)
+    mutating func releaseDeadLetters(_ name: String, partition: Int32?) {
+        let letters = self.actions.deadLetters
+        guard letters.count > self.actions.lettersInWriting else { return }
+        self.actions.deadLetters = Array(letters.prefix(self.actions.lettersInWriting))
+        for letter in letters.dropFirst(self.actions.lettersInWriting) {
+            let flight = UInt32(truncatingIfNeeded: letter.flight)
             if partition == nil || self.window.unitPartition(of: flight) == partition,
                 self.window.event(of: flight).topic.elementsEqual(name.utf8)
             {
                 self.letGo(flight)
-                self.actions.notLeaving.append(death.flight)
+                self.actions.releasedLetters.append(letter.flight)
             } else {
-                self.actions.deaths.append(death)
+                self.actions.deadLetters.append(letter)
             }
         }
     }

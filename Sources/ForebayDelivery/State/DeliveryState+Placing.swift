@@ -55,7 +55,8 @@ extension DeliveryState {
         }
         self.forget(flight, topic)
         let count = self.topics[topic].metadata.partitions.count
-        self.die(flight, topic, .unknownPartition, reason: "the event asks for partition \(partition), and the topic has \(count)")
+        self.becomeDeadLetter(
+            flight, topic, .unknownPartition, reason: "the event asks for partition \(partition), and the topic has \(count)")
         return true
     }
 

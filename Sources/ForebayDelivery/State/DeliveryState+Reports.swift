@@ -57,7 +57,7 @@ extension DeliveryState {
         self.wakeStalled(slot)
     }
 
-    /// Takes a sent flight out of all accounts but the window's; its status says already that it is settled or dying.
+    /// Takes a sent flight out of all accounts but the window's; its status says already that it is settled or becomes a dead letter.
     @inline(__always)
     mutating func remove(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot) {
         self.partitions.removeSent(flight, of: place, in: &self.window)
@@ -122,7 +122,7 @@ extension DeliveryState {
     /// It is the event's own fault.
     private mutating func refusedAlone(_ flight: UInt32, _ place: Int, _ code: KafkaErrorCode, now: UInt64) {
         let topic = self.partitions[place].topic
-        self.die(flight, topic, code, reason: self.reason(flight, topic, code))
+        self.becomeDeadLetter(flight, topic, code, reason: self.reason(flight, topic, code))
         self.remove(flight, place, .single)
         self.partitions[place].caution.aloneLeft = max(self.partitions[place].caution.aloneLeft, self.partitions[place].caution.level)
         self.topics[topic].trouble.refusal = (code, isOfEvent: true)
@@ -173,9 +173,9 @@ extension DeliveryState {
     }
 
     /// It is settled when its dead letter is durable.
-    mutating func die(_ flight: UInt32, _ topic: Int, _ code: KafkaErrorCode, reason: String) {
+    mutating func becomeDeadLetter(_ flight: UInt32, _ topic: Int, _ code: KafkaErrorCode, reason: String) {
         self.topics.listIfIdle(topic)
-        self.window.depart(flight, as: .dying)
-        self.actions.deaths.append(DeliveryActions.Death(flight: self.window.number(flight), code: code, reason: reason))
+        self.window.depart(flight, as: .becomingDeadLetter)
+        self.actions.deadLetters.append(DeliveryActions.PendingDeadLetter(flight: self.window.number(flight), code: code, reason: reason))
     }
 }

@@ -97,7 +97,7 @@ extension DeliveryState {
         case .refused where code == .messageTooLarge && self.goesBare(flight): self.partitions.markReady(place)
         case .refused:
             // Alone by nature: no batch was made yet.
-            self.die(flight, topic, code, reason: code.text)
+            self.becomeDeadLetter(flight, topic, code, reason: code.text)
             self.partitions.removeQueued(flight, of: place, in: &self.window)
             self.unassign(flight, topic)
             self.partitions.markReady(place)

@@ -16,10 +16,10 @@ struct DeliveryState {
     struct Totals: Equatable {
         var delivered: UInt64 = 0
         var redelivered: UInt64 = 0
-        var dead: UInt64 = 0
+        var deadLetters: UInt64 = 0
         var setAside: UInt64 = 0
 
-        var settled: UInt64 { self.delivered + self.dead + self.setAside }
+        var settled: UInt64 { self.delivered + self.deadLetters + self.setAside }
     }
 
     let way: DeliveryWay
@@ -104,9 +104,9 @@ struct DeliveryState {
     // MARK: Settling
 
     /// The dead letter of an event is durable.
-    mutating func buried(_ flight: UInt64) {
+    mutating func deadLetterWritten(_ flight: UInt64) {
         self.window.settle(UInt32(truncatingIfNeeded: flight))
-        self.totals.dead += 1
+        self.totals.deadLetters += 1
     }
 
     /// A delivery that a report told of.

@@ -130,7 +130,7 @@ struct InFlightWindow {
 
     /// It is on its way into a log.
     ///
-    /// - Parameter status: `leaving` or `dying`.
+    /// - Parameter status: `leaving` or `becomingDeadLetter`.
     mutating func depart(_ flight: UInt32, as status: Flight.Status) {
         self.unqueue(flight)
         self.flights[flight].status = status
@@ -246,7 +246,7 @@ struct InFlightWindow {
     func done(of lane: Lane) -> (settled: [UInt64], leaving: [(token: UInt64, position: UInt64)]) {
         guard let index = self.lanes.firstIndex(where: { $0.lane == lane }) else { return ([], []) }
         let settled = self.flights(of: index, .settled).filter { !self.flights[$0].flags.contains(.letGo) }.map { self.sequence(of: $0) }
-        let leaving = (self.flights(of: index, .leaving) + self.flights(of: index, .dying)).map {
+        let leaving = (self.flights(of: index, .leaving) + self.flights(of: index, .becomingDeadLetter)).map {
             (token: self.number($0), position: self.sequence(of: $0))
         }
         return (settled, leaving)
