@@ -7,7 +7,7 @@ extension DeliveryEngine {
     /// Tells what left, was reported, refused or found, and takes what the other stage changed.
     func exchangeSetAside(now: UInt64) {
         self.state.boundHeld(now: now)
-        self.depart()
+        self.beginAppends()
         if !self.state.actions.refusals.isEmpty || !self.state.actions.withheld.isEmpty {
             let (refusals, withheld) = (self.state.actions.refusals, self.state.actions.withheld)
             (self.state.actions.refusals, self.state.actions.withheld) = ([], [])
@@ -28,7 +28,7 @@ extension DeliveryEngine {
             for (topic, probe) in self.setAside.due(now: now) { self.state.ask(topic, probe: probe) }
         }
         self.seeChanges()
-        self.depart()
+        self.beginAppends()
     }
 
     /// What is let go of is no dead letter now.
@@ -38,13 +38,13 @@ extension DeliveryEngine {
         self.state.actions.releasedLetters = []
     }
 
-    private func depart() {
-        guard !self.state.actions.leaving.isEmpty else { return }
-        let leaving = self.state.takeLeaving()
-        let units = self.setAside.depart(leaving.map(\.departure), from: self.way)
-        for (group, unit) in zip(leaving, units) {
+    private func beginAppends() {
+        guard !self.state.actions.settingAside.isEmpty else { return }
+        let groups = self.state.takeSettingAside()
+        let units = self.setAside.beginAppend(groups.map(\.request), from: self.way)
+        for (group, unit) in zip(groups, units) {
             self.sideLogs.setAside(
-                SetAsideQueue.Part(unit: unit.number, topic: group.departure.key.topic, code: unit.code, flights: group.flights[...]))
+                SetAsideQueue.Part(unit: unit.number, topic: group.request.key.topic, code: unit.code, flights: group.flights[...]))
         }
     }
 
@@ -58,7 +58,7 @@ extension DeliveryEngine {
     }
 
     /// The run is over: what it had not settled comes again from its cursor.
-    func leaveSetAside() {
+    func endSetAside() {
         self.sideLogs.end()
         self.setAside.end(self.way, now: self.loop.nowMilliseconds)
     }
@@ -71,8 +71,8 @@ extension DeliveryEngine {
     }
 
     /// Appends what leaves to the set-aside log. Only when it is durable may the cursor pass it.
-    func keepWhatLeaves() async {
-        for await _ in self.current.wakeups.departures.stream {
+    func appendToSetAside() async {
+        for await _ in self.current.wakeups.appends.stream {
             while !self.sideLogs.queue.isEmpty {
                 let group = self.takeGroup()
                 do throws(ForebayError) {
@@ -80,10 +80,10 @@ extension DeliveryEngine {
                     let now = self.loop.nowMilliseconds
                     let stored = try await self.setAside.append(batches)
                     self.setAside.stored(stored, from: self.way, now: now)
-                    self.kept(group)
+                    self.appended(group)
                     self.hasRoom(for: .setAside)
                 } catch {
-                    self.notKept(error, asksAgain: self.refused(group, error))
+                    self.appendFailed(error, asksAgain: self.refused(group, error))
                     // Before anything is waited for: what was let go of is not to be followed by what comes behind it.
                     self.turn()
                     // Cancelled: it is looked at below.
@@ -95,7 +95,7 @@ extension DeliveryEngine {
         }
     }
 
-    private func notKept(_ error: ForebayError, asksAgain: Bool) {
+    private func appendFailed(_ error: ForebayError, asksAgain: Bool) {
         guard self.way == .direct else {
             self.reporter.logger.warning(
                 "events of a partition can't be set aside apart; their topic waits", ["route": self.route, "error": "\(error)"])
@@ -138,7 +138,7 @@ extension DeliveryEngine {
             let failure = KafkaFailure(
                 KafkaErrorCode(name: code) ?? .leaderNotAvailable,
                 reason: "a partition of it takes nothing, and there is no room to set its events aside apart")
-            self.state.withdraw(leaving: parts.flatMap(\.flights), delivered: delivered, failure, now: now)
+            self.state.withdraw(settingAside: parts.flatMap(\.flights), delivered: delivered, failure, now: now)
         }
     }
 
@@ -146,7 +146,7 @@ extension DeliveryEngine {
         self.sideLogs.takeGroup(self.settings) { Int(self.state.window[UInt32(truncatingIfNeeded: $0)].bytes) }
     }
 
-    private func kept(_ group: [SetAsideQueue.Part]) {
+    private func appended(_ group: [SetAsideQueue.Part]) {
         if self.way == .aside { self.setAside.arrived(group.flatMap(\.flights), isSettled: true) }
         for part in group {
             self.reporter.metrics.setAside(UInt64(part.flights.count), of: part.topic, code: part.code)

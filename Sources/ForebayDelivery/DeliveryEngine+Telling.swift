@@ -31,7 +31,7 @@ extension DeliveryEngine {
     // MARK: Counts and notes
 
     func count() {
-        self.reporter.count(&self.state, memory: self.memory.bytes, leaving: self.sideLogs.queue.count) {
+        self.reporter.count(&self.state, memory: self.memory.bytes, settingAside: self.sideLogs.queue.count) {
             self.surroundings.time.wallMilliseconds
         }
     }

@@ -67,7 +67,7 @@ package actor DeliveryEngine {
             for slot in ProducerSlot.allCases { group.addTask { await self.askForMetadata(slot) } }
             group.addTask { await self.askForLimits() }
             group.addTask { await self.writeDeadLetters() }
-            group.addTask { await self.keepWhatLeaves() }
+            group.addTask { await self.appendToSetAside() }
             group.addTask { await self.followChanges() }
             group.addTask { await self.followLanes() }
             group.addTask { await self.watchStalls() }
@@ -80,7 +80,7 @@ package actor DeliveryEngine {
             group.cancelAll()
         }
         self.keepAhead(isFinal: true)
-        self.leaveSetAside()
+        self.endSetAside()
         if let failure = self.current.failure { throw failure }
         try Task.checkCancellation()
     }
@@ -205,7 +205,7 @@ package actor DeliveryEngine {
 
     private func wakeTasks() {
         if !self.state.actions.deadLetters.isEmpty { self.current.wakeups.deadLetters.notify() }
-        if !self.sideLogs.queue.isEmpty { self.current.wakeups.departures.notify() }
+        if !self.sideLogs.queue.isEmpty { self.current.wakeups.appends.notify() }
         if !self.state.actions.heldReports.isEmpty { self.current.wakeups.changes.notify() }
         if !self.state.topics.limitsWanted.isEmpty { self.current.wakeups.limitsWanted.notify() }
         for slot in ProducerSlot.allCases where self.state.producers[slot].wantsMetadata || slot == .main && self.target.wantsAnswer {

@@ -44,14 +44,14 @@ struct DeliveryReporterTests {
     func counts() {
         let registry = MetricsRegistry()
         let reporter = Self.reporter("counts", registry)
-        func count(_ totals: DeliveryState.Totals, memory: Int = 0, leaving: Int = 0) {
+        func count(_ totals: DeliveryState.Totals, memory: Int = 0, settingAside: Int = 0) {
             var state = DeliveryState(settings: DeliverySettings(), seed: 1)
             state.totals = totals
             state.actions.delivered(acceptedAt: 1000)
-            reporter.count(&state, memory: memory, leaving: leaving) { 3000 }
+            reporter.count(&state, memory: memory, settingAside: settingAside) { 3000 }
             #expect(state.actions.deliveries.isEmpty, "each is told once")
         }
-        count(DeliveryState.Totals(delivered: 5, redelivered: 2), memory: 7, leaving: 8)
+        count(DeliveryState.Totals(delivered: 5, redelivered: 2), memory: 7, settingAside: 8)
         #expect(Self.fact("delivered", reporter) == .number(5) && Self.fact("in_flight_bytes", reporter) == .number(7))
         #expect(Self.fact("leaving", reporter) == .number(8) && Self.value("forebay_redelivered_events_total", registry) == "2")
         count(DeliveryState.Totals(delivered: 6, redelivered: 3))

@@ -15,19 +15,19 @@ extension DeliveryStateAsideTests {
         driver.learn()
         driver.pump()
         driver.state.fail(partition: driver.place(1), Self.silent, byDelivery: false, now: driver.now)
-        let leaving = driver.state.takeLeaving()
+        let groups = driver.state.takeSettingAside()
         #expect(
-            leaving.map(\.flights) == [[2, 3]] && leaving[0].departure.key == SetAsideKey("t", 1) && leaving[0].place == driver.place(1))
-        #expect(leaving[0].departure.failure == Self.silent && leaving[0].departure.partitionCount == 2)
+            groups.map(\.flights) == [[2, 3]] && groups[0].request.key == SetAsideKey("t", 1) && groups[0].place == driver.place(1))
+        #expect(groups[0].request.failure == Self.silent && groups[0].request.partitionCount == 2)
         #expect(driver.partition(1).aside.mode == .aside && driver.topic().metadata.live == [0] && driver.topic().phase == .ready)
         #expect(driver.state.asides == ["t": SetAsideTopic(partitions: [1: .aside], partitionCount: 2)])
         driver.admit((0..<20).map { _ in EventFactory.Sample("t", value: "v") })
         driver.admit(1, partition: 1)
-        #expect(driver.state.takeLeaving().map(\.flights) == [[24]] && driver.pump().count == 20)
+        #expect(driver.state.takeSettingAside().map(\.flights) == [[24]] && driver.pump().count == 20)
         #expect(driver.sent.suffix(20).allSatisfy { $0.partition == 0 })
         driver.report(driver.sent.map(\.number))
         driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().isEmpty && driver.partition(0).aside.mode == .none, "it has nothing")
+        #expect(driver.state.takeSettingAside().isEmpty && driver.partition(0).aside.mode == .none, "it has nothing")
     }
 
     @Test("the last event of a topic that was to be placed anew leaves with its partition: what waits is placed")
@@ -52,7 +52,7 @@ extension DeliveryStateAsideTests {
         driver.report([3])
         driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
         driver.verify()
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 2, 4, 5]] && driver.state.stale.tokens.sorted() == [0, 2, 4, 5])
+        #expect(driver.state.takeSettingAside().map(\.flights) == [[0, 2, 4, 5]] && driver.state.stale.tokens.sorted() == [0, 2, 4, 5])
     }
 
     @Test("an event that left keeps why its partition failed, also for those that follow it")
@@ -61,13 +61,13 @@ extension DeliveryStateAsideTests {
         driver.admit(1)
         driver.learn()
         driver.state.fail(partition: driver.place(0), KafkaFailure(.notEnoughReplicas), byDelivery: false, now: driver.now)
-        _ = driver.state.takeLeaving()
+        _ = driver.state.takeSettingAside()
         driver.admit(1)
-        #expect(driver.state.takeLeaving().map(\.departure.failure.code) == [.notEnoughReplicas])
+        #expect(driver.state.takeSettingAside().map(\.request.failure.code) == [.notEnoughReplicas])
         var begun = Driver()
         begun.state.see("t", SetAsideTopic(whole: .aside), at: begun.now)
         begun.admit(1)
-        #expect(begun.state.takeLeaving().map(\.departure.failure.code) == [.leaderNotAvailable], "of a run that was not there")
+        #expect(begun.state.takeSettingAside().map(\.request.failure.code) == [.leaderNotAvailable], "of a run that was not there")
     }
 
     @Test("seen as set aside, events leave, of the topic or its partition; seen as closing they wait; seen as none they go")
@@ -79,7 +79,7 @@ extension DeliveryStateAsideTests {
         driver.pump()
         driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: 2), at: 500)
         driver.verify()
-        #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("t", 1)] && driver.topic().metadata.live == [0])
+        #expect(driver.state.takeSettingAside().map(\.request.key) == [SetAsideKey("t", 1)] && driver.topic().metadata.live == [0])
         #expect(driver.partition(0).movedAt == 100, "nothing happened to the other")
         driver.state.see("t", SetAsideTopic(partitions: [1: .closing], partitionCount: 2), at: 600)
         driver.admit(1, partition: 1)
@@ -89,11 +89,12 @@ extension DeliveryStateAsideTests {
 
         driver.state.see("t", SetAsideTopic(whole: .aside), at: 800)
         driver.verify()
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 2]] && driver.state.actions.closedTopics == [0])
+        #expect(driver.state.takeSettingAside().map(\.flights) == [[0, 2]] && driver.state.actions.closedTopics == [0])
         driver.state.see("t", SetAsideTopic(whole: .closing), at: 900)
         driver.admit(1)
         #expect(
-            driver.state.takeLeaving().isEmpty && driver.topic().events.waiting.count == 1 && driver.state.takeWanted(by: .main).isEmpty)
+            driver.state.takeSettingAside().isEmpty && driver.topic().events.waiting.count == 1
+                && driver.state.takeWanted(by: .main).isEmpty)
         driver.state.topics[0].trouble.failure = Self.forbidden
         driver.state.topics[0].trouble.failures = 3
         driver.state.see("t", nil, at: 1000)
@@ -103,7 +104,7 @@ extension DeliveryStateAsideTests {
         driver.state.see("nobody", nil, at: 1000)
         driver.state.see("later", SetAsideTopic(whole: .aside), at: 1000)
         driver.admit(1, topic: "later")
-        #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("later")])
+        #expect(driver.state.takeSettingAside().map(\.request.key) == [SetAsideKey("later")])
     }
 
     @Test("what leaves of a partition that was set aside, went direct and is set aside again in one turn leaves together")
@@ -117,7 +118,7 @@ extension DeliveryStateAsideTests {
             driver.admit(1)
         }
         driver.verify()
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 1, 2, 3]] && driver.state.takeLeaving().isEmpty)
+        #expect(driver.state.takeSettingAside().map(\.flights) == [[0, 1, 2, 3]] && driver.state.takeSettingAside().isEmpty)
     }
 
     @Test("the drain sends what is set aside, whatever it sees; what is drained is closed when it has no events left")
@@ -126,7 +127,7 @@ extension DeliveryStateAsideTests {
         driver.state.see("t", SetAsideTopic(whole: .aside), at: driver.now)
         driver.admit(2, unit: 1)
         driver.learn()
-        #expect(driver.topic().aside.mode == .none && driver.pump() == [0, 1] && driver.state.takeLeaving().isEmpty)
+        #expect(driver.topic().aside.mode == .none && driver.pump() == [0, 1] && driver.state.takeSettingAside().isEmpty)
         driver.report([0])
         driver.state.see("t", nil, at: driver.now)
         #expect(driver.state.actions.closedTopics.isEmpty, "an event of it is on its way")
@@ -150,6 +151,6 @@ extension DeliveryStateAsideTests {
         #expect(driver.state.actions.withheld.map(\.token) == [0])
         #expect(driver.state.actions.withheld.map(\.offset) == [Offset(lane: .unit(7, pass: 1), number: 40)])
         #expect(driver.state.isIdle && driver.state.window.commits.map(\.number) == [43] && driver.state.actions.closedTopics == [0])
-        #expect(driver.state.takeLeaving().isEmpty && driver.topic().phase == .unknown && driver.state.topics.held.topics.isEmpty)
+        #expect(driver.state.takeSettingAside().isEmpty && driver.topic().phase == .unknown && driver.state.topics.held.topics.isEmpty)
     }
 }

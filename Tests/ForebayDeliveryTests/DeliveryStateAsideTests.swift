@@ -25,8 +25,8 @@ struct DeliveryStateAsideTests {
         driver.admit(2)
         driver.report([sent[0]], .timedOut, mayBeStored: true)
         driver.state.fail(topic: 0, Self.forbidden, byDelivery: true, now: driver.now)
-        let leaving = driver.state.takeLeaving()
-        #expect(leaving.flatMap(\.flights) == [0, 1, 2, 3, 4] && driver.state.totals.redelivered == 0)
+        let groups = driver.state.takeSettingAside()
+        #expect(groups.flatMap(\.flights) == [0, 1, 2, 3, 4] && driver.state.totals.redelivered == 0)
         for flight in 0..<5 as Range<UInt64> { driver.state.setAside(flight) }
         driver.retire()
         #expect(
@@ -49,12 +49,12 @@ struct DeliveryStateAsideTests {
 
         driver.state.fail(topic: driver.index("t"), Self.forbidden, byDelivery: false, now: driver.now)
         driver.verify()
-        let leaving = driver.state.takeLeaving()
-        #expect(leaving.map(\.flights) == [[0, 1, 2, 3, 5, 6]] && leaving[0].place == nil && leaving[0].topic == driver.index("t"))
-        let departure = leaving[0].departure
-        #expect(departure.key == SetAsideKey("t") && departure.failure == Self.forbidden && departure.partitionCount == 3)
-        #expect(departure.acceptedAt == 33 && departure.count == 6 && departure.bytes == bytes)
-        #expect(departure.held.map(\.token) == held && departure.held.map(\.index) == held.map { Int($0) })
+        let groups = driver.state.takeSettingAside()
+        #expect(groups.map(\.flights) == [[0, 1, 2, 3, 5, 6]] && groups[0].place == nil && groups[0].topic == driver.index("t"))
+        let request = groups[0].request
+        #expect(request.key == SetAsideKey("t") && request.failure == Self.forbidden && request.partitionCount == 3)
+        #expect(request.acceptedAt == 33 && request.count == 6 && request.bytes == bytes)
+        #expect(request.held.map(\.token) == held && request.held.map(\.index) == held.map { Int($0) })
         #expect(
             driver.state.actions.closedTopics == [driver.index("t")] && driver.topic().use.isListedIdle
                 && driver.topic().producers.wantedBy == 0)
@@ -62,7 +62,7 @@ struct DeliveryStateAsideTests {
         #expect(
             driver.topic().trouble.failures == 0 && driver.topic().trouble.failure == Self.forbidden && driver.topic().aside.mode == .aside)
         #expect(driver.state.asides == ["t": SetAsideTopic(whole: .aside)])
-        #expect(driver.state.takeLeaving().isEmpty && driver.topic().aside.leaving == nil)
+        #expect(driver.state.takeSettingAside().isEmpty && driver.topic().aside.group == nil)
     }
 
     @Test("newer events of what is set aside follow it, those of one turn together; the cluster is not asked for it")
@@ -71,11 +71,11 @@ struct DeliveryStateAsideTests {
         driver.admit(2)
         driver.learn()
         driver.state.fail(topic: 0, Self.forbidden, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 1]])
+        #expect(driver.state.takeSettingAside().map(\.flights) == [[0, 1]])
         driver.admit(1)
         driver.admit([EventFactory.Sample("u", value: "v", partition: 0), EventFactory.Sample("t", value: "v")])
-        let leaving = driver.state.takeLeaving()
-        #expect(leaving.map(\.flights) == [[2, 4]] && leaving[0].departure.count == 2 && leaving[0].departure.held.isEmpty)
+        let groups = driver.state.takeSettingAside()
+        #expect(groups.map(\.flights) == [[2, 4]] && groups[0].request.count == 2 && groups[0].request.held.isEmpty)
         #expect(driver.state.takeWanted(by: .main) == [driver.index("u")])
         driver.state.wantAll()
         #expect(driver.state.takeWanted(by: .main) == [driver.index("u")])
@@ -88,7 +88,7 @@ struct DeliveryStateAsideTests {
         var driver = Driver()
         driver.admit(2)
         driver.state.fail(topic: 0, Self.forbidden, byDelivery: false, now: driver.now)
-        let left = driver.state.takeLeaving().flatMap(\.flights)
+        let left = driver.state.takeSettingAside().flatMap(\.flights)
         #expect(left.count == 2)
         driver.state.see("t", nil, at: driver.now)
         driver.admit(2)
@@ -138,7 +138,7 @@ struct DeliveryStateAsideTests {
                 driver.wait(1)
                 #expect(driver.state.takeWanted(by: .main) == [0] && driver.topic().phase == .unknown)
             }
-            #expect(driver.state.takeLeaving().flatMap(\.flights) == [0])
+            #expect(driver.state.takeSettingAside().flatMap(\.flights) == [0])
         }
     }
 
@@ -165,14 +165,14 @@ struct DeliveryStateAsideTests {
         driver.state.fail(topic: driver.index("a"), Self.forbidden, byDelivery: false, now: driver.now)
         driver.state.fail(partition: driver.place(0, of: "b"), Self.silent, byDelivery: false, now: driver.now)
         #expect(driver.state.asides.keys.sorted() == ["a", "b"] && driver.state.actions.notes.isEmpty)
-        _ = driver.state.takeLeaving()
+        _ = driver.state.takeSettingAside()
         driver.state.fail(partition: driver.place(1, of: "b"), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("b", 1)])
+        #expect(driver.state.takeSettingAside().map(\.request.key) == [SetAsideKey("b", 1)])
         driver.state.fail(topic: driver.index("c"), Self.forbidden, byDelivery: true, now: driver.now)
-        #expect(driver.topic("c").phase == .held(until: driver.now + 100) && driver.state.takeLeaving().isEmpty)
+        #expect(driver.topic("c").phase == .held(until: driver.now + 100) && driver.state.takeSettingAside().isEmpty)
         #expect(driver.state.actions.notes == [.held(topic: "c", Self.forbidden)] && driver.topic("c").trouble.told == Self.forbidden.code)
         driver.state.fail(partition: driver.place(0, of: "c"), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().isEmpty && driver.partition(0, of: "c").aside.mode == .none)
+        #expect(driver.state.takeSettingAside().isEmpty && driver.partition(0, of: "c").aside.mode == .none)
     }
 
     @Test("a topic that is held is told once for each reason: at once, or after three tries if it is perhaps being created")

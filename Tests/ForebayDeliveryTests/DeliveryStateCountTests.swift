@@ -110,7 +110,7 @@ struct DeliveryStateCountTests {
         #expect(more.topic().events.waiting.count == 6)
         more.state.fail(topic: 0, KafkaFailure(.topicAuthorizationFailed), byDelivery: false, now: more.now)
         more.verify()
-        #expect(more.state.takeLeaving().flatMap(\.flights) == [0, 1, 2, 3, 4, 5] && more.topic().events.alone == 0)
+        #expect(more.state.takeSettingAside().flatMap(\.flights) == [0, 1, 2, 3, 4, 5] && more.topic().events.alone == 0)
     }
 
     @Test("another number of partitions while one of them is tried with an event: another is tried")

@@ -26,10 +26,10 @@ extension DeliveryStateRefusalTests {
         driver.state.checkStalls(now: driver.now)
         driver.verify()
         #expect(driver.partition(0).aside.mode == .aside && driver.partition(0, of: "other").aside.mode == .none)
-        let leaving = driver.state.takeLeaving()
-        try #require(leaving.count == 1)
-        #expect(leaving.map(\.departure.key) == [SetAsideKey("t", 0)] && leaving[0].flights == Array(0..<40))
-        #expect(leaving[0].departure.failure.code == .invalidRecord && leaving[0].departure.held.map(\.token) == [0])
+        let groups = driver.state.takeSettingAside()
+        try #require(groups.count == 1)
+        #expect(groups.map(\.request.key) == [SetAsideKey("t", 0)] && groups[0].flights == Array(0..<40))
+        #expect(groups[0].request.failure.code == .invalidRecord && groups[0].request.held.map(\.token) == [0])
         #expect(driver.topic().events.assigned == 1 && driver.partition(1).aside.mode == .none)
     }
 
@@ -45,7 +45,7 @@ extension DeliveryStateRefusalTests {
         self.refuse(&driver, [0])
         driver.admit(100, topic: "other", size: 40)
         for _ in 0..<2 { driver.state.checkStalls(now: driver.now) }
-        #expect(!driver.state.wantsMore && driver.state.takeLeaving().map(\.departure.key) == (more == 0 ? [SetAsideKey("t", 0)] : []))
+        #expect(!driver.state.wantsMore && driver.state.takeSettingAside().map(\.request.key) == (more == 0 ? [SetAsideKey("t", 0)] : []))
     }
 
     @Test("after a crowd has given way it takes two more looks until the next does; what closes is left alone", arguments: [true, false])
@@ -62,7 +62,7 @@ extension DeliveryStateRefusalTests {
         for look in 0..<4 {
             #expect(driver.state.producers[.single].outstanding > 0)
             driver.state.checkStalls(now: driver.now)
-            left.append(driver.state.takeLeaving().map(\.departure.key.partition))
+            left.append(driver.state.takeSettingAside().map(\.request.key.partition))
             guard look == 1, !isClosing else { continue }
             driver.admit(20, partition: 1, size: 40)
             driver.pump()
@@ -90,9 +90,9 @@ extension DeliveryStateRefusalTests {
         #expect(!driver.state.wantsMore)
         for _ in 0..<2 { driver.state.checkStalls(now: driver.now) }
         driver.verify()
-        let leaving = driver.state.takeLeaving()
-        #expect(leaving.map(\.departure.key) == [SetAsideKey("t", 0), SetAsideKey("t", 1)])
-        #expect(leaving.map(\.flights) == [[0, 1], Array(2..<42)])
+        let groups = driver.state.takeSettingAside()
+        #expect(groups.map(\.request.key) == [SetAsideKey("t", 0), SetAsideKey("t", 1)])
+        #expect(groups.map(\.flights) == [[0, 1], Array(2..<42)])
     }
 
     @Test("the reason is the topic's: a batch too large is no event's fault, and its neighbours' refusal is theirs too")
@@ -114,7 +114,7 @@ extension DeliveryStateRefusalTests {
             driver.state.checkStalls(now: driver.now)
             driver.wait(1000)
             driver.state.checkStalls(now: driver.now)
-            let failure = try #require(driver.state.takeLeaving().first { $0.departure.key == SetAsideKey("t", 1) }).departure.failure
+            let failure = try #require(driver.state.takeSettingAside().first { $0.request.key == SetAsideKey("t", 1) }).request.failure
             #expect(failure.code == told && failure.reason.contains(words), "\(batch): \(failure)")
         }
     }
@@ -135,7 +135,8 @@ extension DeliveryStateRefusalTests {
                 driver.pump()
             }
             driver.state.checkStalls(now: driver.now)
-            #expect(driver.partition(0).aside.mode == .none && driver.state.takeLeaving().isEmpty && driver.state.actions.refusals.isEmpty)
+            #expect(
+                driver.partition(0).aside.mode == .none && driver.state.takeSettingAside().isEmpty && driver.state.actions.refusals.isEmpty)
         }
     }
 }

@@ -63,7 +63,7 @@ struct DeliveryStateRefusalTests {
         driver.state.wantAll()
         driver.learn(partitions: isGone ? 2 : 3)
         #expect(driver.state.actions.deadLetters.map(\.code) == (isGone ? [.unknownPartition] : []))
-        #expect(driver.state.actions.leaving.map(\.flights) == (isGone ? [] : [[0]]))
+        #expect(driver.state.actions.settingAside.map(\.flights) == (isGone ? [] : [[0]]))
         driver.verify()
         #expect(driver.topic().events.alone == 0)
     }

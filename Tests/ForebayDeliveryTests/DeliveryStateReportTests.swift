@@ -82,11 +82,11 @@ struct DeliveryStateReportTests {
             var driver = Self.sent(2)
             driver.report([0, 1], code)
             #expect(driver.state.actions.deadLetters.isEmpty && driver.topic().events.alone == (expected == .alone ? 2 : 0), "\(code)")
-            let leaving = driver.state.takeLeaving()
-            #expect(leaving.flatMap(\.flights) == (expected == .aside ? [0, 1] : []), "\(code)")
-            #expect(leaving.allSatisfy { $0.departure.failure.code == code })
+            let groups = driver.state.takeSettingAside()
+            #expect(groups.flatMap(\.flights) == (expected == .aside ? [0, 1] : []), "\(code)")
+            #expect(groups.allSatisfy { $0.request.failure.code == code })
             let isTopics = KafkaFate(of: code) == .hold(.topic)
-            #expect(leaving.allSatisfy { $0.departure.key == SetAsideKey("t", isTopics ? nil : 0) })
+            #expect(groups.allSatisfy { $0.request.key == SetAsideKey("t", isTopics ? nil : 0) })
             let isUnknown = KafkaFate(of: code) == .unknown
             #expect(driver.state.actions.notes.contains(.unknownError(topic: "t", code: code)) == isUnknown, "\(code)")
             #expect(driver.state.takeWanted(by: .main) == (code == .unknownPartition ? [0] : []), "it has another number of them")
@@ -116,7 +116,7 @@ struct DeliveryStateReportTests {
     func asideAtOnce(code: KafkaErrorCode) {
         var driver = Self.sent(1)
         driver.report([0], code)
-        #expect(driver.state.takeLeaving().flatMap(\.flights) == [0])
+        #expect(driver.state.takeSettingAside().flatMap(\.flights) == [0])
         #expect(
             driver.state.partitions.resting.isEmpty && driver.state.partitions.ready.isEmpty
                 && driver.state.partitions.all.allSatisfy { $0.retry.failures == 0 })

@@ -99,10 +99,10 @@ struct DeliveryStateTimesTests {
         ] as [(Int64?, String)] {
             var driver = self.refused([-Self.hour, 0], times: KafkaTimeLimits(after: after))
             driver.report([0], .invalidTimestamp, from: .single)
-            let leaving = driver.state.takeLeaving()
-            try #require(leaving.count == 1)
-            #expect(leaving.flatMap(\.flights) == [0, 1] && leaving[0].departure.failure.code == .invalidTimestamp)
-            let reason = leaving[0].departure.failure.reason
+            let groups = driver.state.takeSettingAside()
+            try #require(groups.count == 1)
+            #expect(groups.flatMap(\.flights) == [0, 1] && groups[0].request.failure.code == .invalidTimestamp)
+            let reason = groups[0].request.failure.reason
             #expect(reason.contains(time) && reason.contains("clock has come \(when)"), "\(reason)")
             #expect(reason.contains("message.timestamp.after.max.ms") && !driver.state.topics.limitsWanted.isEmpty)
         }
@@ -114,8 +114,8 @@ struct DeliveryStateTimesTests {
             var driver = self.refused([-Self.hour], times: KafkaTimeLimits(after: Self.hour / 2), setAsideTopics: isAside ? 10 : 0)
             driver.report([0], .invalidTimestamp, from: .single)
             if isAside {
-                let leaving = driver.state.takeLeaving()
-                #expect(leaving.flatMap(\.flights) == [0])
+                let groups = driver.state.takeSettingAside()
+                #expect(groups.flatMap(\.flights) == [0])
                 #expect(driver.state.takeLimitsWanted().isEmpty, "nothing is asked of a topic that is set aside")
                 driver.state.see("t", nil, at: driver.now)
                 let asked = driver.state.takeWanted(by: .main)
@@ -136,7 +136,7 @@ struct DeliveryStateTimesTests {
         driver.report([0], .invalidTimestamp, from: .single)
         #expect(self.pump(&driver).map(\.isRedated) == [true])
         driver.report([0], .invalidTimestamp, from: .single)
-        #expect(driver.topic().aside.mode == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0, 1])
+        #expect(driver.topic().aside.mode == .aside && driver.state.takeSettingAside().flatMap(\.flights) == [0, 1])
         #expect(driver.topic().limits.redatesThrough == .min && driver.state.actions.deadLetters.isEmpty)
     }
 
@@ -226,7 +226,7 @@ struct DeliveryStateTimesTests {
         ] as [(Int64, Int64, String)] {
             var driver = self.refused([age], times: KafkaTimeLimits(before: Self.hour, after: after))
             driver.report([0], .invalidTimestamp, from: .single)
-            let reason = try #require(driver.state.takeLeaving().first).departure.failure.reason
+            let reason = try #require(driver.state.takeSettingAside().first).request.failure.reason
             #expect(reason.contains(words) && reason.contains("too far ahead") == (age < 0), "\(age): \(reason)")
         }
     }

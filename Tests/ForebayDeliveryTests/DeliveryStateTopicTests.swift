@@ -107,7 +107,7 @@ struct DeliveryStateTopicTests {
             driver.wait(100)
             #expect(driver.topic().phase == .unknown)
             driver.state.notListed(0, now: driver.now)
-            #expect(driver.topic().aside.mode == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0])
+            #expect(driver.topic().aside.mode == .aside && driver.state.takeSettingAside().flatMap(\.flights) == [0])
             #expect(driver.state.takeWanted(by: .main).isEmpty)
             driver.state.see("t", nil, at: driver.now)
             #expect(driver.state.takeWanted(by: .main) == [0])
@@ -207,7 +207,7 @@ struct DeliveryStateTopicTests {
             driver.report([0], .invalidTimestamp, from: .single)
             #expect(driver.state.actions.deadLetters.map(\.flight) == (isOurs ? [] : [0]))
             #expect(driver.state.actions.notes.contains { if case .timeRefused("t", _) = $0 { true } else { false } } == isOurs)
-            #expect(driver.state.takeLeaving().flatMap(\.flights) == (isOurs ? [0, 1] : []))
+            #expect(driver.state.takeSettingAside().flatMap(\.flights) == (isOurs ? [0, 1] : []))
         }
     }
 

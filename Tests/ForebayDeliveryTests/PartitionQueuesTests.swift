@@ -62,7 +62,7 @@ struct PartitionQueuesTests {
     func queuedDies() {
         var world = World(1)
         _ = world.add([0, 0])
-        world.window.depart(0, as: .becomingDeadLetter)
+        world.window.divert(0, as: .becomingDeadLetter)
         world.queues.removeQueued(0, of: 0, in: &world.window)
         #expect(world.queues[0].events.queued == 1 && world.queues[0].events.oldest == 1 && world.send(0) == 1)
     }

@@ -54,21 +54,23 @@ struct SetAsideOnDiskTests {
         var executor: any SerialExecutor { ThreadExecutor(label: "reader") }
 
         /// Events leave the direct stage.
-        func depart(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) -> (unit: UInt64, batch: Batch) {
-            var departure = SetAsideState.Departure(
+        func beginAppend(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) -> (
+            unit: UInt64, batch: Batch
+        ) {
+            var request = SetAsideState.AppendRequest(
                 key: SetAsideKey(topic, partition), partitionCount: 3, failure: KafkaFailure(.unknownTopicOrPartition),
                 acceptedAt: acceptedAt)
-            (departure.count, departure.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
+            (request.count, request.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
             var generator = SystemRandomNumberGenerator()
             let batch = EventFactory.batch(
                 values.map { .init(topic, value: $0, id: String($0.prefix(8))) }, spool: .random(using: &generator), first: 0,
                 acceptedAt: acceptedAt)
-            return (self.setAside.depart([departure], from: .direct)[0].number, batch)
+            return (self.setAside.beginAppend([request], from: .direct)[0].number, batch)
         }
 
         func add(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) async throws {
-            let leaving = self.depart(topic, values, partition: partition, acceptedAt: acceptedAt)
-            self.setAside.stored(try await self.setAside.append([leaving]), from: .direct, now: 0)
+            let group = self.beginAppend(topic, values, partition: partition, acceptedAt: acceptedAt)
+            self.setAside.stored(try await self.setAside.append([group]), from: .direct, now: 0)
         }
 
         /// A topic's units are asked for and found.
@@ -88,7 +90,7 @@ struct SetAsideOnDiskTests {
         let readings = setAside.takeReading().start.sorted { $0.unit < $1.unit }
         for reading in readings { setAside.hasRead(reading.unit, pass: reading.pass, through: 2, acceptedAt: 7) }
         // More is on its way into the log while the drain settles what was there, and the disk is full.
-        let more = topics.map { world.depart($0, ["3"]) }
+        let more = topics.map { world.beginAppend($0, ["3"]) }
         for reading in readings { setAside.settle(reading.unit, pass: reading.pass, through: 2) }
         world.disk.fail { call, path in call == .write && path.hasSuffix("/units") ? ENOSPC : nil }
         setAside.stored(try await setAside.append(more), from: .direct, now: 0)
@@ -198,10 +200,10 @@ struct SetAsideOnDiskTests {
         let (drain, reader) = (Happenings<[UInt64]>(), Happenings<UInt64>())
         setAside.begin(.aside) { drain.add([setAside.events, UInt64(setAside.state.withLock { $0.unreported.count })]) }
         setAside.read { reader.add(setAside.events) }
-        var departure = SetAsideState.Departure(
+        var request = SetAsideState.AppendRequest(
             key: SetAsideKey("t"), partitionCount: 1, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: 5)
-        (departure.count, departure.bytes, departure.held) = (2, 2, [(0, 7)])
-        let unit = setAside.depart([departure], from: .direct)[0].number
+        (request.count, request.bytes, request.held) = (2, 2, [(0, 7)])
+        let unit = setAside.beginAppend([request], from: .direct)[0].number
         var generator = SystemRandomNumberGenerator()
         let batch = EventFactory.batch(
             ["1", "2"].map { .init("t", value: $0, id: $0) }, spool: .random(using: &generator), first: 0)

@@ -8,7 +8,7 @@ import ForebayTestKit
 extension SetAsideSimulation {
     mutating func exchange(_ way: DeliveryWay) throws {
         self.states[way]!.boundHeld(now: self.now)
-        try self.depart(way)
+        try self.beginAppend(way)
         for unit in self.states[way]!.actions.refusals.flatMap({ self.states[way]!.done(of: $0.key) }) { self.shared.handedOver(unit) }
         for refusal in self.states[way]!.actions.refusals {
             self.shared.failed(
@@ -28,7 +28,7 @@ extension SetAsideSimulation {
             for (topic, probe) in self.shared.due(now: self.now) { self.states[way]!.ask(topic, probe: probe) }
         }
         self.see(way)
-        try self.depart(way)
+        try self.beginAppend(way)
         self.drainEffects()
     }
 
@@ -38,23 +38,23 @@ extension SetAsideSimulation {
         }
     }
 
-    mutating func depart(_ way: DeliveryWay) throws {
-        let leaving = self.states[way]!.takeLeaving()
-        guard !leaving.isEmpty else { return }
-        let isNew = !leaving.allSatisfy { self.shared.hasUnit(of: $0.departure.key) }
+    mutating func beginAppend(_ way: DeliveryWay) throws {
+        let groups = self.states[way]!.takeSettingAside()
+        guard !groups.isEmpty else { return }
+        let isNew = !groups.allSatisfy { self.shared.hasUnit(of: $0.request.key) }
         guard !isNew || !self.cluster.isAway || self.now - self.awaySince < UInt64(self.configuration.partitionPatience) else {
-            throw Broken(description: "\(leaving[0].departure.key) was set aside while the whole cluster is away")
+            throw Broken(description: "\(groups[0].request.key) was set aside while the whole cluster is away")
         }
-        let departures = leaving.map { group in
-            var told = group.departure
+        let requests = groups.map { group in
+            var told = group.request
             if self.plant == .drainHeld { told.held = [] }
             return told
         }
-        let numbers = self.shared.depart(departures, from: way, now: 0)
-        for (group, unit) in zip(leaving, numbers) {
+        let numbers = self.shared.beginAppend(requests, from: way, now: 0)
+        for (group, unit) in zip(groups, numbers) {
             for flight in group.flights {
                 let number = Self.number(of: self.states[way]!.window.event(of: UInt32(truncatingIfNeeded: flight)))
-                self.parting[way]!.append((flight, unit, number))
+                self.appending[way]!.append((flight, unit, number))
                 if self.plant == .cursorBeforeSync { self.states[way]!.setAside(flight) }
             }
         }
@@ -63,7 +63,7 @@ extension SetAsideSimulation {
     /// The log's sync: a prefix of what is on its way becomes durable.
     mutating func store(_ way: DeliveryWay) throws {
         if self.lacksRoom, way == .aside { return try self.letGo() }
-        let taken = self.parting[way]!.prefix(self.number(1...50))
+        let taken = self.appending[way]!.prefix(self.number(1...50))
         for (flight, unit, event) in taken {
             self.units[unit, default: Unit()].events.append(event)
             self.hand.removed.remove(event)  // It came again from the spool.
@@ -72,7 +72,7 @@ extension SetAsideSimulation {
             if way == .aside { self.shared.arrived(flight, isSettled: true) }
             self.states[way]!.setAside(flight)
         }
-        self.parting[way]!.removeFirst(taken.count)
+        self.appending[way]!.removeFirst(taken.count)
         self.unitsSeen = max(self.unitsSeen, self.units.count)
         self.drainEffects()
     }

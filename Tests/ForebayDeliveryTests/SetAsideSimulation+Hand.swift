@@ -105,7 +105,7 @@ extension SetAsideSimulation {
                 let events = self.units[number]!.events[Int(unit.settled)..<Int(place)]
                 self.hand.movedAgain.formUnion(self.hand.everMoved.intersection(events))
                 self.hand.everMoved.formUnion(events)
-                self.bring(Array(events), to: topic, turn: turn)
+                self.appendByHand(Array(events), to: topic, turn: turn)
                 self.storeBrought(all: true)
                 self.shared.settleByHand(number, through: place, now: 0)
                 self.drainEffects()
@@ -132,14 +132,14 @@ extension SetAsideSimulation {
     private mutating func bringAgain() {
         let delivered = self.cluster.stored.subtracting(self.hand.removed).sorted().suffix(50)
         guard let event = delivered.randomElement(using: &self.cluster.random) else { return }
-        self.bring([event], to: self.samples[event].topic, turn: nil)
+        self.appendByHand([event], to: self.samples[event].topic, turn: nil)
         self.hand.replays += 1
     }
 
-    private mutating func bring(_ events: [Int], to topic: String, turn: Int?) {
-        var departure = SetAsideState.Departure(key: SetAsideKey(topic), partitionCount: 0, failure: KafkaFailure(.none), acceptedAt: 0)
-        (departure.count, departure.bytes, departure.turn, departure.code) = (events.count, events.count * 10, turn, SetAside.replayed)
-        let unit = self.shared.depart([departure], from: .hand, now: 0)[0]
+    private mutating func appendByHand(_ events: [Int], to topic: String, turn: Int?) {
+        var request = SetAsideState.AppendRequest(key: SetAsideKey(topic), partitionCount: 0, failure: KafkaFailure(.none), acceptedAt: 0)
+        (request.count, request.bytes, request.turn, request.code) = (events.count, events.count * 10, turn, SetAside.replayed)
+        let unit = self.shared.beginAppend([request], from: .hand, now: 0)[0]
         self.hand.brought += events.map { (unit, $0) }
     }
 

@@ -41,7 +41,7 @@ extension SetAsideSimulation {
                     + "\(unit.read) pass \(unit.pass)")
         }
         for (way, state) in self.states {
-            lines.append("\(way): \(state.window.count) flights, \(self.parting[way]!.count) parting")
+            lines.append("\(way): \(state.window.count) flights, \(self.appending[way]!.count) appending")
             lines += state.topics.all.map {
                 "\($0.name) \($0.phase) aside \($0.aside.mode) known \($0.producers.knownBy) wanted \($0.producers.wantedBy) waiting \($0.events.waiting.count) of \($0.events.assigned), "
                     + "next count \(String(describing: $0.metadata.nextCount)) limit \($0.limits.isKnown) probe \($0.trouble.needsProbe)"

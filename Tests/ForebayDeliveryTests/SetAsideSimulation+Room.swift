@@ -7,15 +7,15 @@ extension SetAsideSimulation {
     /// There is no room for what is on its way from the drain, which lets go of it, as its stage does.
     mutating func letGo() throws {
         try self.exchange(.aside)
-        let parts = self.parting[.aside]!
+        let parts = self.appending[.aside]!
         guard !parts.isEmpty else { return }
-        self.parting[.aside] = []
+        self.appending[.aside] = []
         self.letsGo += 1
         let bytes = parts.map { ($0.unit, Int(self.states[.aside]!.window[UInt32(truncatingIfNeeded: $0.flight)].bytes)) }
         let delivered = self.shared.letGo(Dictionary(bytes, uniquingKeysWith: +))
         for part in parts { self.shared.arrived(part.flight, isSettled: false) }
         self.states[.aside]!.withdraw(
-            leaving: parts.map(\.flight), delivered: delivered, KafkaFailure(.leaderNotAvailable), now: self.now)
+            settingAside: parts.map(\.flight), delivered: delivered, KafkaFailure(.leaderNotAvailable), now: self.now)
         try self.exchange(.aside)
     }
 

@@ -47,7 +47,7 @@ struct SetAsideSimulation {
     var cursor = 0
     var deadLetters: Set<Int> = []
     var unwritten: [DeliveryWay: [DeliveryActions.PendingDeadLetter]] = [.direct: [], .aside: []]
-    var parting: [DeliveryWay: [(flight: UInt64, unit: UInt64, event: Int)]] = [.direct: [], .aside: []]
+    var appending: [DeliveryWay: [(flight: UInt64, unit: UInt64, event: Int)]] = [.direct: [], .aside: []]
     /// The log, by unit: what is durable.
     var units: [UInt64: Unit] = [:]
     var everAside: Set<Int> = []
@@ -142,7 +142,7 @@ struct SetAsideSimulation {
     /// A stage fails and is made anew, at its cursor.
     mutating func end(_ way: DeliveryWay) {
         self.cluster.producers[way] = [SimulatedCluster.Producer](repeating: .init(), count: 3)
-        self.parting[way] = []
+        self.appending[way] = []
         self.unwritten[way] = []
         self.shared.end(way, now: self.now)
         self.drainEffects()

@@ -53,7 +53,7 @@ struct SetAsideStateHandTests {
     @Test("what is on its way into the log stays, and is drained; what was there is not read again")
     func pending() {
         var (state, unit) = Tests.state(count: 5)
-        _ = state.depart([Tests.departure(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
+        _ = state.beginAppend([Tests.request(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
         Self.remove(&state, unit)
         #expect(state.units[unit]?.settled == 5 && state.units[unit]?.events == 2 && state.actions.gone.isEmpty)
         state.stored(unit, count: 2, end: 7, from: .direct, now: 0)
@@ -93,7 +93,7 @@ struct SetAsideStateHandTests {
     func meant() {
         var state = SetAsideState(configuration: DeliverySettings())
         let keys = [SetAsideKey("t"), SetAsideKey("t", 1), SetAsideKey("u", 1), SetAsideKey("t", 0)]
-        let numbers = state.depart(keys.map { Tests.departure($0) }, from: .direct, now: 0)
+        let numbers = state.beginAppend(keys.map { Tests.request($0) }, from: .direct, now: 0)
         for number in numbers { state.stored(number, count: 1, from: .direct, now: 0) }
         func found(_ topic: String?, _ partition: Int32? = nil, except: String? = nil) -> [UInt64] {
             state.numbers(SetAsideState.Meant(topic: topic, partition: partition, except: except))
@@ -111,10 +111,10 @@ struct SetAsideStateHandTests {
     func turns() {
         var (state, old) = Tests.state(count: 2)
         let turn = state.openTurn(of: "t")
-        var departure = Tests.departure(SetAsideKey("t"), count: 3)
-        (departure.code, departure.turn) = (SetAside.moved, turn)
-        #expect(state.depart([departure], from: .hand, now: 0) == [old], "behind what is there")
-        let newer = state.depart([Tests.departure(SetAsideKey("t"), count: 4)], from: .direct, now: 0)[0]
+        var request = Tests.request(SetAsideKey("t"), count: 3)
+        (request.code, request.turn) = (SetAside.moved, turn)
+        #expect(state.beginAppend([request], from: .hand, now: 0) == [old], "behind what is there")
+        let newer = state.beginAppend([Tests.request(SetAsideKey("t"), count: 4)], from: .direct, now: 0)[0]
         #expect(newer != old && state.units[newer]?.turn == turn + 1)
         state.stored(newer, count: 4, from: .direct, now: 0)
         state.stored(old, count: 3, end: 5, from: .hand, now: 0)
@@ -137,13 +137,13 @@ struct SetAsideStateHandTests {
         #expect(Tests.drain(&state, at: 1000))
         let asked = state.take(meant)
         #expect(state.recalled == ["t"] && state.taken(meant, asked) == nil)
-        _ = state.depart([Tests.departure(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
+        _ = state.beginAppend([Tests.request(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
         state.stored(whole, count: 2, end: 7, from: .direct, now: 0)
-        let news = state.depart([Tests.departure(SetAsideKey("t", 1)), Tests.departure(SetAsideKey("t", 2))], from: .direct, now: 0)
+        let news = state.beginAppend([Tests.request(SetAsideKey("t", 1)), Tests.request(SetAsideKey("t", 2))], from: .direct, now: 0)
         for number in news { state.stored(number, count: 1, from: .direct, now: 0) }
-        let apart = state.depart([Tests.departure(SetAsideKey("t", 0)), Tests.departure(SetAsideKey("t", 2))], from: .aside, now: 0)
+        let apart = state.beginAppend([Tests.request(SetAsideKey("t", 0)), Tests.request(SetAsideKey("t", 2))], from: .aside, now: 0)
         let pass = state.units[whole]!.pass
-        state.handedOver(.init(number: whole, pass: pass, settled: [3], leaving: [(7, 0), (8, 1)]))
+        state.handedOver(.init(number: whole, pass: pass, settled: [3], appending: [(7, 0), (8, 1)]))
         state.recalled("t", withheld: [])
         #expect(state.taken(meant, asked) == nil, "some of it is on its way")
         for (number, token) in zip(apart, [7, 8] as [UInt64]) {
@@ -159,7 +159,7 @@ struct SetAsideStateHandTests {
     func onItsWay() {
         var (state, unit) = Tests.state(count: 6)
         #expect(Tests.drain(&state, at: 1000))
-        state.handedOver(.init(number: unit, pass: state.units[unit]!.pass, settled: [4, 1], leaving: [(7, 0), (9, 3)]))
+        state.handedOver(.init(number: unit, pass: state.units[unit]!.pass, settled: [4, 1], appending: [(7, 0), (9, 3)]))
         state.failed(SetAsideKey("t"), Tests.failure, byDelivery: true, now: 2000)
         #expect(state.due(now: 90_000).isEmpty)
         state.arrived(7, isSettled: false)
@@ -168,7 +168,7 @@ struct SetAsideStateHandTests {
         state.arrived(9, isSettled: true)
         #expect(Tests.drain(&state, at: 90_000))
         #expect(state.units[unit]?.settled == 0 && state.units[unit]?.ahead == [1, 3, 4])
-        state.handedOver(.init(number: unit, pass: 0, settled: [0, 2, 5], leaving: [(1, 1)]))
+        state.handedOver(.init(number: unit, pass: 0, settled: [0, 2, 5], appending: [(1, 1)]))
         #expect(state.units[unit]?.ahead == [1, 3, 4], "of an earlier try nothing counts")
         let pass = state.units[unit]!.pass
         state.hasRead(unit, pass: pass, through: 6, acceptedAt: 7)
@@ -184,14 +184,14 @@ struct SetAsideStateHandTests {
     func turnIsOver() {
         for way in [DeliveryWay.hand, .aside] {
             var state = SetAsideState(configuration: DeliverySettings())
-            var departure = Tests.departure(SetAsideKey("t"), count: 3)
-            departure.code = SetAside.replayed
+            var request = Tests.request(SetAsideKey("t"), count: 3)
+            request.code = SetAside.replayed
             // Two bring at once: the one to a new unit, the other opens a turn behind it.
-            let unit = state.depart([departure], from: way, now: 0)[0]
+            let unit = state.beginAppend([request], from: way, now: 0)[0]
             let turn = state.openTurn(of: "t")
             #expect(state.units.holds("t", turn: turn) && state.actions.turnsOver.isEmpty)
             if way == .hand {
-                state.notBrought(unit, count: 3, bytes: 30)
+                state.appendByHandFailed(unit, count: 3, bytes: 30)
             } else {
                 _ = state.letGo([unit: 30])
             }
@@ -200,21 +200,21 @@ struct SetAsideStateHandTests {
     }
 
     @Test("what could not be brought leaves nothing behind: a new unit is gone, one that was there is as it was")
-    func notBrought() {
+    func appendByHandFailed() {
         for isKnown in [false, true] {
             var state = SetAsideState(configuration: DeliverySettings())
             if isKnown { (state, _) = Tests.state(count: 2) }
-            var departure = Tests.departure(SetAsideKey("t"), count: 3)
-            departure.code = SetAside.replayed
+            var request = Tests.request(SetAsideKey("t"), count: 3)
+            request.code = SetAside.replayed
             let bytes = state.units.all.first?.bytes ?? 0
-            let number = state.depart([departure], from: .hand, now: 0)[0]
+            let number = state.beginAppend([request], from: .hand, now: 0)[0]
             #expect(state.units[number]?.code == (isKnown ? "\(Tests.failure.code)" : "REPLAYED"))
-            state.notBrought(number, count: 3, bytes: departure.bytes)
+            state.appendByHandFailed(number, count: 3, bytes: request.bytes)
             #expect(state.units[number]?.events == (isKnown ? 2 : nil) && state.units[number]?.bytes ?? 0 == bytes)
             #expect(state.isEmpty == !isKnown && state.actions.gone == (isKnown ? [] : [number]))
             // Others bring to it at the same time.
-            let again = state.depart([departure, departure], from: .hand, now: 0)
-            state.notBrought(again[0], count: 3, bytes: departure.bytes)
+            let again = state.beginAppend([request, request], from: .hand, now: 0)
+            state.appendByHandFailed(again[0], count: 3, bytes: request.bytes)
             #expect(state.units[again[1]]?.pending[.hand] == 3)
         }
     }

@@ -10,9 +10,9 @@ struct SetAsideStateNarrowTests {
     private func state(_ partitions: [Int32], of count: Int32 = 4, others: [String] = []) -> SetAsideState {
         var state = SetAsideState(configuration: DeliverySettings())
         for key in partitions.map({ SetAsideKey("t", $0) }) + [SetAsideKey("t")] + others.map({ SetAsideKey($0) }) {
-            var departure = SetAsideState.Departure(key: key, partitionCount: count, failure: SetAsideStateTests.failure, acceptedAt: 5)
-            (departure.count, departure.bytes) = (2, 20)
-            let unit = state.depart([departure], from: .direct, now: 0)[0]
+            var request = SetAsideState.AppendRequest(key: key, partitionCount: count, failure: SetAsideStateTests.failure, acceptedAt: 5)
+            (request.count, request.bytes) = (2, 20)
+            let unit = state.beginAppend([request], from: .direct, now: 0)[0]
             state.stored(unit, count: 2, end: 2, from: .direct, now: 0)
         }
         return state

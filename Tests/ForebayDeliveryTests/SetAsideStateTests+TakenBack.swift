@@ -12,21 +12,21 @@ extension SetAsideStateTests {
         state.take(turn, [unit])
         state.wait(for: turn, Self.failure)
         state.begin(turn)
-        #expect(state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0) == [unit])
+        #expect(state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0) == [unit])
         state.stored(unit, count: 1, end: 2, from: .direct, now: 0)
         #expect(Self.drain(&state, at: 1000))
         let pass = state.units[unit]!.pass
         state.hasRead(unit, pass: pass, through: 2, acceptedAt: 7)
         state.settle(unit, pass: pass, through: 2)
         #expect(state.isEmpty)
-        let next = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)[0]
+        let next = state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0)[0]
         #expect(next != unit && state.units[next]?.turn == 0)
     }
 
     @Test("a topic of which another log has older events is set aside whole, and drained in its turn")
     func turns() {
         var state = SetAsideState(configuration: DeliverySettings())
-        let old = state.depart([Self.departure(SetAsideKey("t"), count: 2)], from: .direct, now: 0)[0]
+        let old = state.beginAppend([Self.request(SetAsideKey("t"), count: 2)], from: .direct, now: 0)[0]
         state.stored(old, count: 2, from: .direct, now: 0)
         // What is here comes first, then another log's, then what is newer.
         state.take(SetAsideTurn(topic: "t", place: 0), [old])
@@ -37,8 +37,8 @@ extension SetAsideStateTests {
         #expect(Set(state.takeChanges(for: .direct).map(\.topic)) == ["t", "idle"])
         state.begin(.direct)
         #expect(state.takeChanges(for: .direct).allSatisfy { $0.now?.whole == .aside })
-        let new = state.depart([Self.departure(SetAsideKey("t"), count: 3)], from: .direct, now: 0)[0]
-        let other = state.depart([Self.departure(SetAsideKey("other"))], from: .direct, now: 0)[0]
+        let new = state.beginAppend([Self.request(SetAsideKey("t"), count: 3)], from: .direct, now: 0)[0]
+        let other = state.beginAppend([Self.request(SetAsideKey("other"))], from: .direct, now: 0)[0]
         state.stored(new, count: 3, from: .direct, now: 0)
         state.stored(other, count: 1, from: .direct, now: 0)
         #expect(new != old && state.units[new]?.code == "TOPIC_AUTHORIZATION_FAILED", "why the older ones wait")
@@ -46,7 +46,7 @@ extension SetAsideStateTests {
         state.found("t", leaderless: [], now: 60_000)
         #expect(state.units[new]?.isWaiting == true && state.units[old]?.phase == .draining)
         // What the drain can't deliver of it stays in that turn.
-        let part = state.depart([Self.departure(SetAsideKey("t", 1))], from: .aside, now: 0)[0]
+        let part = state.beginAppend([Self.request(SetAsideKey("t", 1))], from: .aside, now: 0)[0]
         #expect(state.units[part]?.turn == 0)
         state.stored(part, count: 1, from: .aside, now: 0)
         state.hasRead(old, pass: 1, through: 2, acceptedAt: 7)
@@ -71,9 +71,9 @@ extension SetAsideStateTests {
     func takenBack() {
         let (whole, part) = (SetAsideKey("t"), SetAsideKey("t", 1))
         var state = SetAsideState(configuration: DeliverySettings())
-        var units = state.depart([Self.departure(part, count: 3, held: 2), Self.departure(whole)], from: .direct, now: 0)
+        var units = state.beginAppend([Self.request(part, count: 3, held: 2), Self.request(whole)], from: .direct, now: 0)
         #expect(state.takeBack(Set(units), from: .direct).units == [units[1]], "newer ones may go, they come behind the partition")
-        #expect(state.depart([Self.departure(whole)], from: .direct, now: 0) == [units[1]], "by the same number")
+        #expect(state.beginAppend([Self.request(whole)], from: .direct, now: 0) == [units[1]], "by the same number")
         state.reported(100, by: .direct, isDelivered: true)
         #expect(state.takeBack([units[0]], from: .direct).units.isEmpty)
         state.reported(101, by: .direct, isDelivered: false)
@@ -84,24 +84,24 @@ extension SetAsideStateTests {
         state.wentDirect(.direct)
         #expect(state.actions.notes.filter { if case .left = $0 { true } else { false } }.count == 2)
         #expect(Set(state.actions.gone) == Set(units), "the log may know them")
-        let next = state.depart([Self.departure(part)], from: .direct, now: 0)
+        let next = state.beginAppend([Self.request(part)], from: .direct, now: 0)
         #expect(!units.contains(next[0]), "by another number")
         #expect(state.takeBack(Set(next), from: .direct).units == Set(next))
         // With newer ones in the log, the partition can't.
-        units = state.depart([Self.departure(part), Self.departure(whole)], from: .direct, now: 0)
+        units = state.beginAppend([Self.request(part), Self.request(whole)], from: .direct, now: 0)
         state.stored(units[1], count: 1, from: .direct, now: 0)
         #expect(state.takeBack(Set(units), from: .direct).units.isEmpty)
         // Another stage has some on their way, too.
         state = SetAsideState(configuration: DeliverySettings())
-        units = state.depart([Self.departure(part)], from: .direct, now: 0)
-        _ = state.depart([Self.departure(part)], from: .aside, now: 0)
+        units = state.beginAppend([Self.request(part)], from: .direct, now: 0)
+        _ = state.beginAppend([Self.request(part)], from: .aside, now: 0)
         #expect(state.takeBack(Set(units), from: .direct).units.isEmpty)
     }
 
     @Test("what a run took back is nobody's when it ends: it comes again from the cursor, and goes direct if it may")
     func takenBackAtTheEnd() {
         var state = SetAsideState(configuration: DeliverySettings())
-        let units = state.depart([Self.departure(SetAsideKey("t", 1))], from: .direct, now: 0)
+        let units = state.beginAppend([Self.request(SetAsideKey("t", 1))], from: .direct, now: 0)
         #expect(state.takeBack(Set(units), from: .direct).units == Set(units))
         state.end(.aside, now: 1)
         #expect(state.actions.gone.isEmpty, "the other stage's")
@@ -115,16 +115,16 @@ extension SetAsideStateTests {
         var (state, whole) = Self.state(count: 10)
         #expect(Self.drain(&state, at: 100))
         let key = SetAsideKey("t", 1)
-        let part = state.depart([Self.departure(key, count: 3, held: 2)], from: .aside, now: 0)[0]
+        let part = state.beginAppend([Self.request(key, count: 3, held: 2)], from: .aside, now: 0)[0]
         state.reported(100, by: .aside, isDelivered: true)
         #expect(state.letGo([part: 10]) == [100] && state.units[part] == nil && state.units[whole] != nil)
-        #expect(state.depart([Self.departure(key)], from: .aside, now: 0) == [part])
+        #expect(state.beginAppend([Self.request(key)], from: .aside, now: 0) == [part])
         // In the log, it stays.
         state.stored(part, count: 1, end: 1, from: .aside, now: 0)
-        _ = state.depart([Self.departure(key)], from: .aside, now: 0)
+        _ = state.beginAppend([Self.request(key)], from: .aside, now: 0)
         #expect(state.letGo([part: 10]).isEmpty && state.units[part]?.events == 1)
         // Nobody has it any more when all of its topic is delivered.
-        let other = state.depart([Self.departure(SetAsideKey("t", 0))], from: .aside, now: 0)[0]
+        let other = state.beginAppend([Self.request(SetAsideKey("t", 0))], from: .aside, now: 0)[0]
         _ = state.letGo([other: 1])
         state.settle(part, pass: 0, through: 1)
         #expect(!state.actions.gone.contains(other))
@@ -138,11 +138,11 @@ extension SetAsideStateTests {
         let turn = SetAsideTurn(topic: "t", place: 2)
         state.take(turn, [])
         state.wait(for: turn, Self.failure)
-        var unit = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)[0]
+        var unit = state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0)[0]
         #expect(state.units[unit]?.turn == 2 && state.takeBack([unit], from: .direct).units.isEmpty, "another log has older ones")
         state.begin(turn)
         #expect(state.takeBack([unit], from: .direct).units == [unit])
-        unit = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)[0]
+        unit = state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0)[0]
         #expect(state.units[unit]?.turn == 0, "all is over")
         #expect(state.takeBack([unit], from: .direct).units == [unit])
     }

@@ -34,8 +34,8 @@ extension SetAsideStateTests {
         #expect(!state.waitsForTime, "the only one is being asked for")
         state.found("a", leaderless: [], now: 0)
         #expect(state.units[3]?.read == 2 && state.units[3]?.pass == 1 && state.reading.start == [3])
-        #expect(state.depart([Self.departure(SetAsideKey("c"))], from: .direct, now: 0) == [5])
-        #expect(state.depart([Self.departure(SetAsideKey("d"))], from: .aside, now: 0) == [6])
+        #expect(state.beginAppend([Self.request(SetAsideKey("c"))], from: .direct, now: 0) == [5])
+        #expect(state.beginAppend([Self.request(SetAsideKey("d"))], from: .aside, now: 0) == [6])
         #expect(state.brokenAccounts(now: 0) == [])
     }
 
@@ -80,10 +80,11 @@ extension SetAsideStateTests {
     @Test("events of a unit are counted on their way, then as durable; what each stage has on its way is its own")
     func counts() {
         var state = SetAsideState(configuration: DeliverySettings())
-        let first = state.depart([Self.departure(SetAsideKey("t"), count: 3), Self.departure(SetAsideKey("u"))], from: .direct, now: 70)
+        let first = state.beginAppend([Self.request(SetAsideKey("t"), count: 3), Self.request(SetAsideKey("u"))], from: .direct, now: 70)
         #expect(
             first == [1, 2] && state.actions.notes == [.entered(SetAsideKey("t"), Self.failure), .entered(SetAsideKey("u"), Self.failure)])
-        #expect(state.depart([Self.departure(SetAsideKey("t"), count: 2)], from: .aside, now: 80) == [1] && state.actions.notes.count == 2)
+        #expect(
+            state.beginAppend([Self.request(SetAsideKey("t"), count: 2)], from: .aside, now: 80) == [1] && state.actions.notes.count == 2)
         let unit = state.units[1]!
         #expect(unit.pending == [.direct: 3, .aside: 2] && unit.bytes == 50 && unit.events == 5 && unit.durable == 0 && !unit.isInLog)
         #expect(unit.since == 70 && unit.oldestAcceptedAt == 5 && unit.partitionCount == 3 && unit.code == "\(Self.failure.code)")
@@ -103,8 +104,8 @@ extension SetAsideStateTests {
     @Test("a held event has the position that the log gave it, whoever stores first, and is settled once", arguments: [true, false])
     func heldPositions(drainIsFirst: Bool) {
         var (state, unit) = Self.state(count: 4)
-        _ = state.depart([Self.departure(SetAsideKey("t"), count: 2)], from: .aside, now: 0)
-        _ = state.depart([Self.departure(SetAsideKey("t"), count: 3, held: 2)], from: .direct, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"), count: 2)], from: .aside, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"), count: 3, held: 2)], from: .direct, now: 0)
         state.reported(101, by: .direct, isDelivered: true)
         #expect(state.units[unit]?.ahead == [] && state.unreported.sent(of: unit) == 1, "it has no position yet")
         state.reported(101, by: .direct, isDelivered: true)
@@ -134,7 +135,7 @@ extension SetAsideStateTests {
         configuration.drainedUnits = 3
         var state = SetAsideState(configuration: configuration)
         for (number, name) in ["a", "b", "c", "d", "e"].enumerated() {
-            let unit = state.depart([Self.departure(SetAsideKey(name))], from: .direct, now: 0)[0]
+            let unit = state.beginAppend([Self.request(SetAsideKey(name))], from: .direct, now: 0)[0]
             state.stored(unit, count: 1, from: .direct, now: UInt64(10 - number))
         }
         #expect(state.due(now: 107).keys.sorted() == ["d", "e"] && state.nextDue == 108)

@@ -7,18 +7,18 @@ import Testing
 struct SetAsideStateTests {
     static let failure = KafkaFailure(.unknownTopicOrPartition)
 
-    static func departure(_ key: SetAsideKey, count: Int = 1, held: Int = 0) -> SetAsideState.Departure {
-        var departure = SetAsideState.Departure(key: key, partitionCount: 3, failure: Self.failure, acceptedAt: 5)
-        departure.count = count
-        departure.bytes = count * 10
-        departure.held = (0..<held).map { ($0, UInt64(100 + $0)) }
-        return departure
+    static func request(_ key: SetAsideKey, count: Int = 1, held: Int = 0) -> SetAsideState.AppendRequest {
+        var request = SetAsideState.AppendRequest(key: key, partitionCount: 3, failure: Self.failure, acceptedAt: 5)
+        request.count = count
+        request.bytes = count * 10
+        request.held = (0..<held).map { ($0, UInt64(100 + $0)) }
+        return request
     }
 
     /// A state with `count` events of a unit durable, of which the first `held` are held by a producer of the direct stage.
     static func state(_ key: SetAsideKey = SetAsideKey("t"), count: Int, held: Int = 0) -> (SetAsideState, unit: UInt64) {
         var state = SetAsideState(configuration: DeliverySettings())
-        let unit = state.depart([Self.departure(key, count: count, held: held)], from: .direct, now: 0)[0]
+        let unit = state.beginAppend([Self.request(key, count: count, held: held)], from: .direct, now: 0)[0]
         state.stored(unit, count: count, from: .direct, now: 0)
         return (state, unit)
     }
@@ -50,7 +50,7 @@ struct SetAsideStateTests {
         configuration.drainedUnits = 2
         var state = SetAsideState(configuration: configuration)
         for (number, name) in ["a", "b", "c"].enumerated() {
-            let unit = state.depart([Self.departure(SetAsideKey(name))], from: .direct, now: 0)[0]
+            let unit = state.beginAppend([Self.request(SetAsideKey(name))], from: .direct, now: 0)[0]
             state.stored(unit, count: 1, from: .direct, now: UInt64(number))
         }
         #expect(Set(state.due(now: 500).keys) == ["a", "b"])
@@ -81,7 +81,7 @@ struct SetAsideStateTests {
         #expect(Self.drain(&state, at: 100))
         let pass = state.units[unit]!.pass
         state.hasRead(unit, pass: pass, through: 2, acceptedAt: 7)
-        _ = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0)
         state.settle(unit, pass: pass, through: 2)
         #expect(state.actions.gone.isEmpty && state.units[unit]?.events == 1)
         state.stored(unit, count: 1, from: .direct, now: 0)
@@ -94,13 +94,13 @@ struct SetAsideStateTests {
     func aheadOfTheWord() {
         var (state, unit) = Self.state(count: 5)
         #expect(Self.drain(&state, at: 100))
-        _ = state.depart([Self.departure(SetAsideKey("t"), count: 3)], from: .direct, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"), count: 3)], from: .direct, now: 0)
         // The log has published them, and the reader and Kafka are faster than whoever asked for it.
         state.hasRead(unit, pass: 1, through: 8, acceptedAt: 7)
         state.settle(unit, pass: 1, through: 8)
         #expect(state.units[unit]?.durable == 0 && state.actions.gone.isEmpty, "it is still being appended to")
         state.readAll([(unit, 1, 8)])
-        _ = state.depart([Self.departure(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"), count: 2)], from: .direct, now: 0)
         state.stored(unit, count: 3, end: 8, from: .direct, now: 0)
         #expect(state.units[unit]?.end == 8 && state.units[unit]?.events == 2)
         state.hasRead(unit, pass: 1, through: 10, acceptedAt: 7)
@@ -113,7 +113,7 @@ struct SetAsideStateTests {
     func lossAheadOfTheWord() {
         var (state, unit) = Self.state(count: 2)
         #expect(Self.drain(&state, at: 100))
-        _ = state.depart([Self.departure(SetAsideKey("t"), count: 3)], from: .direct, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"), count: 3)], from: .direct, now: 0)
         state.hasRead(unit, pass: 1, through: 2, acceptedAt: 7)
         state.readAll([(unit, 1, 5)])
         state.settle(unit, pass: 1, through: 2)
@@ -126,9 +126,9 @@ struct SetAsideStateTests {
     func placedByTheLog(isEarly: Bool) {
         var (state, unit) = Self.state(count: 4)
         // Of five, the second to fourth are held; two groups take them. Something that nobody waits for stands in the log before them.
-        var departure = Self.departure(SetAsideKey("t"), count: 5)
-        departure.held = [(1, 100), (2, 101), (3, 102)]
-        _ = state.depart([departure], from: .aside, now: 0)
+        var request = Self.request(SetAsideKey("t"), count: 5)
+        request.held = [(1, 100), (2, 101), (3, 102)]
+        _ = state.beginAppend([request], from: .aside, now: 0)
         func report() {
             for token in [100, 101, 102] as [UInt64] { state.reported(token, by: .aside, isDelivered: token != 101) }
         }
@@ -158,7 +158,7 @@ struct SetAsideStateTests {
         var (state, unit) = Self.state(SetAsideKey("t", 1), count: 2)
         #expect(Self.drain(&state, at: 100))
         state.hasRead(unit, pass: 1, through: 2, acceptedAt: 7)
-        let whole = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)[0]
+        let whole = state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0)[0]
         state.readAll([(unit, 1, 2)])
         #expect(state.units[unit]?.phase == .draining)
         state.stored(whole, count: 1, from: .direct, now: 0)
@@ -210,7 +210,7 @@ struct SetAsideStateTests {
     @Test("a stage that ends takes back what it had on its way, and its producers hold nothing")
     func ends() {
         var (state, unit) = Self.state(count: 2, held: 1)
-        _ = state.depart([Self.departure(SetAsideKey("new"))], from: .direct, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("new"))], from: .direct, now: 0)
         state.end(.direct, now: 50)
         #expect(state.units.count == 1 && state.unreported.sent(of: unit) == 0, "nothing of the new unit was stored")
         #expect(Self.drain(&state, at: 100))

@@ -192,9 +192,9 @@ struct StageAsideTests {
             $0.hasDrain = false
         } _: { world in
             let keys = [SetAsideKey("b"), SetAsideKey("a", 10), SetAsideKey("a"), SetAsideKey("a", 0)]
-            let units = world.setAside.depart(
+            let units = world.setAside.beginAppend(
                 zip(keys, [5, 3, 9, 4]).map {
-                    SetAsideState.Departure(key: $0, partitionCount: 0, failure: KafkaFailure(.timedOut), acceptedAt: $1)
+                    SetAsideState.AppendRequest(key: $0, partitionCount: 0, failure: KafkaFailure(.timedOut), acceptedAt: $1)
                 }, from: .direct)
             #expect(world.setAside.oldestAcceptedAt == 3)
             #expect(units.map(\.number) == [1, 2, 3, 4] && units.map(\.code) == ["_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT"])

@@ -83,7 +83,7 @@ extension StageHealthTests {
         var facts = DeliveryFacts()
         #expect(facts.facts.allSatisfy { $0.value == .number(0) } && facts.facts.count == 6)
         facts.totals = DeliveryState.Totals(delivered: 1, redelivered: 2, deadLetters: 3)
-        (facts.inFlight, facts.inFlightBytes, facts.leaving) = (4, 5, 6)
+        (facts.inFlight, facts.inFlightBytes, facts.settingAside) = (4, 5, 6)
         func numbers(_ count: Int) -> [Fact] {
             zip(["delivered", "redelivered", "dead", "in_flight", "in_flight_bytes", "leaving"], 1...).prefix(count).map {
                 Fact($0, .number(Int64($1)))

@@ -176,9 +176,9 @@ extension StageRoomTests {
         let samples = (0..<4).map { EventFactory.Sample("t", value: "v", partition: Int32($0 % 2)) }
         driver.admit(samples, unit: 1)
         driver.pump()
-        #expect(driver.state.actions.leaving.map(\.flights) == [[4, 6]])
-        _ = driver.state.takeLeaving()
-        driver.state.withdraw(leaving: [4, 6], delivered: [], KafkaFailure(.leaderNotAvailable), now: driver.now)
+        #expect(driver.state.actions.settingAside.map(\.flights) == [[4, 6]])
+        _ = driver.state.takeSettingAside()
+        driver.state.withdraw(settingAside: [4, 6], delivered: [], KafkaFailure(.leaderNotAvailable), now: driver.now)
         driver.verify()
         #expect(
             driver.state.actions.refusals.map(\.key) == [SetAsideKey("t")] && driver.state.actions.refusals.allSatisfy(\.sparesPartitions))

@@ -61,7 +61,7 @@ struct PartitionState {
         /// Why.
         var failure: KafkaFailure?
         /// Where its events that left for the log are gathered.
-        var leaving: Int?
+        var group: Int?
     }
 
     let topic: Int

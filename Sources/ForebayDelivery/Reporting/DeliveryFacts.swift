@@ -15,7 +15,7 @@ struct DeliveryFacts {
     var roomWants: [RoomWant] = []
     var inFlightBytes = 0
     /// On their way into the set-aside log.
-    var leaving = 0
+    var settingAside = 0
     /// Topics that take nothing now, with the reason; the first few.
     var held: [String] = []
     /// One that can't be set aside either, since too many topics are.
@@ -29,7 +29,7 @@ struct DeliveryFacts {
         var facts = [
             Fact("delivered", .number(Int64(self.totals.delivered))), Fact("redelivered", .number(Int64(self.totals.redelivered))),
             Fact("dead", .number(Int64(self.totals.deadLetters))), Fact("in_flight", .number(Int64(self.inFlight))),
-            Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("leaving", .number(Int64(self.leaving))),
+            Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("leaving", .number(Int64(self.settingAside))),
         ]
         if let isUp { facts.append(Fact("target_up", .flag(isUp))) }
         if let (failure, advice, since) = self.trouble {

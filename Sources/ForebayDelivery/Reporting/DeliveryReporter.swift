@@ -40,15 +40,15 @@ final class DeliveryReporter: Sendable {
     ///
     /// - Parameters:
     ///   - memory: bytes in flight.
-    ///   - leaving: events on their way into the set-aside log.
-    func count(_ state: inout DeliveryState, memory: Int, leaving: Int, wall: () -> Int64) {
+    ///   - settingAside: events on their way into the set-aside log.
+    func count(_ state: inout DeliveryState, memory: Int, settingAside: Int, wall: () -> Int64) {
         let totals = state.totals
         let before = self.shown.withLock { shown in
             defer {
                 shown.totals = totals
                 shown.inFlight = state.window.count
                 shown.inFlightBytes = memory
-                shown.leaving = leaving
+                shown.settingAside = settingAside
                 shown.held = state.heldTopics
                 shown.bounded = self.bounded(state)
             }

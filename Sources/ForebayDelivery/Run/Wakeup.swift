@@ -18,7 +18,7 @@ struct Wakeups {
     let wanted = ProducerSlot.allCases.map { _ in Wakeup() }
     let limitsWanted = Wakeup()
     let deadLetters = Wakeup()
-    let departures = Wakeup()
+    let appends = Wakeup()
     let changes = Wakeup()
     let ended = Wakeup()
 }

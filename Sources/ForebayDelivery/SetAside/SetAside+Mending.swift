@@ -113,7 +113,7 @@ extension SetAside {
         await reader.begin(self.scan([number: all.positions.lowerBound]), unit: number, end: all.positions.upperBound, topic, delivered)
         while let piece = try await reader.next() {
             if !piece.batches.isEmpty {
-                try await self.bring(
+                try await self.appendByHand(
                     piece.batches.map { (topic: topic, batch: $0) }, code: Self.moved, reason: "events were moved here by command",
                     turn: turn)
             }

@@ -23,11 +23,11 @@ extension SetAside {
 
     /// Events leave a stage.
     ///
-    /// - Returns: the number of each departure's unit, and why that is set aside.
-    func depart(_ departures: [SetAsideState.Departure], from way: DeliveryWay) -> [(number: UInt64, code: String)] {
+    /// - Returns: the number of each request's unit, and why that is set aside.
+    func beginAppend(_ requests: [SetAsideState.AppendRequest], from way: DeliveryWay) -> [(number: UInt64, code: String)] {
         let (now, seenAt) = (self.time.wallMilliseconds, self.time.monotonicNanoseconds)
         return self.change { state in
-            state.depart(departures, from: way, now: now).map { number in
+            state.beginAppend(requests, from: way, now: now).map { number in
                 if state.units[number]?.oldestSeenAt == nil { state.units[number]?.oldestSeenAt = seenAt }
                 return (number, state.units[number]?.code ?? "")
             }

@@ -3,7 +3,7 @@ import ForebayKafka
 /// Into the log: events that a stage, or an operator, sets aside, and what producers still have of them.
 extension SetAsideState {
     /// Events of one unit that leave a stage for the log.
-    struct Departure {
+    struct AppendRequest {
         let key: SetAsideKey
         let partitionCount: Int32
         let failure: KafkaFailure
@@ -28,19 +28,19 @@ extension SetAsideState {
 
     /// Events leave a stage; nobody may take their units for empty from now on.
     ///
-    /// - Returns: the number of each departure's unit.
-    mutating func depart(_ departures: [Departure], from way: DeliveryWay, now: Int64) -> [UInt64] {
-        departures.map { departure in
-            let turn = departure.turn ?? self.turn(departure.key.topic, from: way)
-            let number = self.unit(departure.key, turn: turn) ?? self.enter(departure, turn, now: now)
+    /// - Returns: the number of each request's unit.
+    mutating func beginAppend(_ requests: [AppendRequest], from way: DeliveryWay, now: Int64) -> [UInt64] {
+        requests.map { request in
+            let turn = request.turn ?? self.turn(request.key.topic, from: way)
+            let number = self.unit(request.key, turn: turn) ?? self.enter(request, turn, now: now)
             let before = self.units[number]!.pending[way] ?? 0
-            for (index, token) in departure.held {
+            for (index, token) in request.held {
                 self.units[number]!.pendingHeld[way, default: []].append((before + index, token))
                 self.unreported.add(UnreportedEvents.Token(way: way, number: token), of: number, at: nil)
             }
-            self.units[number]!.pending[way] = before + departure.count
-            self.units[number]!.bytes += departure.bytes
-            if way == .aside { self.units[number]!.splitOff += departure.count }
+            self.units[number]!.pending[way] = before + request.count
+            self.units[number]!.bytes += request.bytes
+            if way == .aside { self.units[number]!.splitOff += request.count }
             return number
         }
     }
@@ -57,21 +57,21 @@ extension SetAsideState {
         self.units.units(of: topic).first { $0.turn == turn }?.turnInLog ?? turn
     }
 
-    private mutating func enter(_ departure: Departure, _ turn: Int, now: Int64) -> UInt64 {
+    private mutating func enter(_ request: AppendRequest, _ turn: Int, now: Int64) -> UInt64 {
         // The log may know the number already, without any event.
-        let known = self.takenBack.removeValue(forKey: departure.key)
+        let known = self.takenBack.removeValue(forKey: request.key)
         let number = known?.number ?? self.units.takeNumber()
-        let wait = self.turns.wait(of: departure.key.topic, turn)
-        let failure = wait ?? departure.failure
+        let wait = self.turns.wait(of: request.key.topic, turn)
+        let failure = wait ?? request.failure
         var unit = SetAsideUnit(
-            number: number, key: departure.key, partitionCount: departure.partitionCount,
-            code: (wait == nil ? departure.code : nil) ?? (failure.code.isError ? "\(failure.code)" : SetAside.moved),
-            reason: failure.reason, since: now, oldestAcceptedAt: departure.acceptedAt)
+            number: number, key: request.key, partitionCount: request.partitionCount,
+            code: (wait == nil ? request.code : nil) ?? (failure.code.isError ? "\(failure.code)" : SetAside.moved),
+            reason: failure.reason, since: now, oldestAcceptedAt: request.acceptedAt)
         unit.turn = turn
-        unit.turnInLog = self.turnInLog(of: departure.key.topic, turn)
+        unit.turnInLog = self.turnInLog(of: request.key.topic, turn)
         self.units.add(unit)
-        self.changes.insert(departure.key.topic)
-        if known == nil, departure.code == nil { self.actions.notes.append(.entered(departure.key, failure)) }
+        self.changes.insert(request.key.topic)
+        if known == nil, request.code == nil { self.actions.notes.append(.entered(request.key, failure)) }
         return number
     }
 

@@ -151,7 +151,7 @@ extension SetAsideState {
     mutating func handedOver(_ done: DeliveryActions.DoneUnit) {
         guard let unit = self.units[done.number], unit.pass == done.pass, !unit.isWaiting else { return }
         for position in done.settled where position >= unit.settled { self.units[done.number]!.ahead.insert(position) }
-        for (token, position) in done.leaving { self.unreported.append(token, of: done.number, at: position) }
+        for (token, position) in done.appending { self.unreported.append(token, of: done.number, at: position) }
         self.settleAhead(done.number)
     }
 

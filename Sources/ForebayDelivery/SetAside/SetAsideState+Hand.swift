@@ -130,7 +130,7 @@ extension SetAsideState {
     }
 
     /// Events that were brought could not be made durable: whoever brought them has them still.
-    mutating func notBrought(_ number: UInt64, count: Int, bytes: Int) {
+    mutating func appendByHandFailed(_ number: UInt64, count: Int, bytes: Int) {
         guard var unit = self.units[number] else { return }
         let left = (unit.pending[.hand] ?? 0) - count
         unit.pending[.hand] = left > 0 ? left : nil

@@ -24,11 +24,11 @@ struct DeliveryActions {
     }
 
     /// Events of one unit that leave for the set-aside log, in their order.
-    struct Leaving {
+    struct SetAsideGroup {
         let topic: Int
         let place: Int?
         var flights: [UInt64]
-        var departure: SetAsideState.Departure
+        var request: SetAsideState.AppendRequest
     }
 
     /// A unit that the drain lets go of.
@@ -48,7 +48,7 @@ struct DeliveryActions {
         /// Positions.
         let settled: [UInt64]
         /// On their way into another log.
-        let leaving: [(token: UInt64, position: UInt64)]
+        let appending: [(token: UInt64, position: UInt64)]
     }
 
     /// In the drain: a topic that the cluster knows.
@@ -63,7 +63,7 @@ struct DeliveryActions {
     var deadLetters: [PendingDeadLetter] = []
     var lettersInWriting = 0
     /// On their way into the set-aside log, by unit.
-    var leaving: [Leaving] = []
+    var settingAside: [SetAsideGroup] = []
     /// Reports of what was settled otherwise before, or the end of the producer that held it.
     var heldReports: [(token: UInt64, isDelivered: Bool)] = []
     /// In the drain: units that can't be delivered now, what its producers hold of them, and topics that the cluster knows.

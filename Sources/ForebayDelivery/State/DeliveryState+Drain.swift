@@ -44,7 +44,7 @@ extension DeliveryState {
     /// whole and tried again later: waiting for room, they would hold up what makes some by being delivered.
     ///
     /// - Parameter delivered: those of them that a producer has delivered since they left.
-    mutating func withdraw(leaving numbers: [UInt64], delivered: Set<UInt64>, _ failure: KafkaFailure, now: UInt64) {
+    mutating func withdraw(settingAside numbers: [UInt64], delivered: Set<UInt64>, _ failure: KafkaFailure, now: UInt64) {
         var names: Set<String> = []
         for number in numbers {
             let flight = UInt32(truncatingIfNeeded: number)
@@ -101,8 +101,8 @@ extension DeliveryState {
             guard case .unit(let unit, let pass) = lane, self.window.event(of: flight).topic.elementsEqual(key.topic.utf8),
                 key.partition == nil || self.window.unitPartition(of: flight) == key.partition
             else { continue }
-            let (settled, leaving) = self.window.done(of: lane)
-            done.append(DeliveryActions.DoneUnit(number: unit, pass: pass, settled: settled, leaving: leaving))
+            let (settled, appending) = self.window.done(of: lane)
+            done.append(DeliveryActions.DoneUnit(number: unit, pass: pass, settled: settled, appending: appending))
         }
         return done
     }

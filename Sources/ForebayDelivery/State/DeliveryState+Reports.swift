@@ -175,7 +175,7 @@ extension DeliveryState {
     /// It is settled when its dead letter is durable.
     mutating func becomeDeadLetter(_ flight: UInt32, _ topic: Int, _ code: KafkaErrorCode, reason: String) {
         self.topics.listIfIdle(topic)
-        self.window.depart(flight, as: .becomingDeadLetter)
+        self.window.divert(flight, as: .becomingDeadLetter)
         self.actions.deadLetters.append(DeliveryActions.PendingDeadLetter(flight: self.window.number(flight), code: code, reason: reason))
     }
 }

@@ -34,7 +34,7 @@ struct TopicState {
     struct Aside {
         var mode = SetAsideMode.none
         /// Where its events that left for the log are gathered.
-        var leaving: Int?
+        var group: Int?
     }
 
     /// What the cluster says of it.

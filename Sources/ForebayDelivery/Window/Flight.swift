@@ -4,12 +4,12 @@
 ///        ^              |  `--refused alone--> becoming a dead letter --durable--> settled
 ///        `--not now, refused with others, producer gone
 ///
-///     queued, sent --its unit is set aside--> leaving --durable in the set-aside log--> settled
+///     queued, sent --its unit is set aside--> being set aside --durable in the set-aside log--> settled
 ///
 /// Flights are numbered from 0 in the order of the source. A number's low 32 bits name a flight: far fewer are in the air at once.
 struct Flight {
     enum Status: UInt8 {
-        case queued, sent, becomingDeadLetter, leaving, settled
+        case queued, sent, becomingDeadLetter, settingAside, settled
     }
 
     struct Flags: OptionSet {
