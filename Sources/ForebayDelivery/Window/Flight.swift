@@ -6,7 +6,7 @@
 ///
 ///     queued, sent --its unit is set aside--> being set aside --durable in the set-aside log--> settled
 ///
-/// Flights are numbered from 0 in the order of the source. A number's low 32 bits name a flight: far fewer are in the air at once.
+/// Flights are numbered from 0 in the order of the source. A number's low 32 bits name a flight: far fewer are in flight at once.
 struct Flight {
     enum Status: UInt8 {
         case queued, sent, becomingDeadLetter, settingAside, settled

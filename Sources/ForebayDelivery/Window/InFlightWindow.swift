@@ -79,7 +79,7 @@ struct InFlightWindow {
 
     // MARK: The events of flights
 
-    /// Its views are valid while the flight is in the air.
+    /// Its views are valid while the flight is in its window.
     @inline(__always)
     func event(of flight: UInt32) -> Event {
         let entry = self.flights[flight]
