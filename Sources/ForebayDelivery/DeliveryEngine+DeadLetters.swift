@@ -49,9 +49,9 @@ extension DeliveryEngine {
         let dead = self.state.actions.deadLetters.map(\.flight)
         self.state.actions.deadLetters = []
         self.exchangeSetAside(now: now)
-        let topics = self.state.comeBack(dead, isAlone: true)
+        let topics = self.state.requeueAtTopics(dead, isAlone: true)
         self.seeChanges()
-        for topic in topics { self.state.placeBack(topic, now: now) }
+        for topic in topics { self.state.placeRequeued(topic, now: now) }
     }
 
     /// What goes into the log together: bounded in bytes, too, for what is refused is mostly large, and a group needs room in one segment.

@@ -102,23 +102,23 @@ extension DeliveryEngine {
             return self.letGo()
         }
         self.reporter.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
-        if asksAgain { self.takeBack() }
+        if asksAgain { self.requeueSetAside() }
     }
 
     /// What can't be set aside need not be: its topic may be there again.
-    private func takeBack() {
+    private func requeueSetAside() {
         let now = self.loop.nowMilliseconds
         self.exchangeSetAside(now: now)
-        let (units, delivered) = self.setAside.takeBack(self.sideLogs.queue.units, from: self.way)
+        let (units, delivered) = self.setAside.requeue(self.sideLogs.queue.units, from: self.way)
         guard !units.isEmpty else { return }
-        let back = self.sideLogs.takeBack(units)
+        let back = self.sideLogs.requeue(units)
         for flight in back where delivered.contains(flight) {
             self.reporter.setAside { self.state.window.offset(of: UInt32(truncatingIfNeeded: flight)) }
             self.state.settleDelivered(flight)
         }
-        let topics = self.state.comeBack(back.filter { !delivered.contains($0) })
+        let topics = self.state.requeueAtTopics(back.filter { !delivered.contains($0) })
         self.seeChanges()
-        for topic in topics { self.state.placeBack(topic, now: now) }
+        for topic in topics { self.state.placeRequeued(topic, now: now) }
     }
 
     /// What the drain can't set aside apart stands in the log already: it is tried again later, and what else is set aside goes on.

@@ -58,14 +58,14 @@ extension DeliveryEngine {
             hasLetters: !self.state.actions.deadLetters.isEmpty, now: self.loop.nowMilliseconds, after: self.roomPatience)
         guard !lapsed.isEmpty else { return }
         self.reporter.show(self.sideLogs.rooms.all)
-        if lapsed.contains(.setAside), self.way == .direct { self.setAside.wentDirect() }
+        if lapsed.contains(.setAside), self.way == .direct { self.setAside.forgetRequeued() }
     }
 
     /// What went back and can't be delivered yet comes again within so many ms: a topic soon, a partition when it has stood still for long,
     /// what the drain let go of at its next try.
     private var roomPatience: UInt64 {
         if self.way == .aside { return 5000 + UInt64(self.settings.retryLimit) }
-        return 5000 + (self.setAside.hasTakenPartitionBack ? UInt64(self.settings.partitionPatience) : 0)
+        return 5000 + (self.setAside.hasRequeuedPartition ? UInt64(self.settings.partitionPatience) : 0)
     }
 
     /// Asks a cluster that has been silent for a while whether it is there.

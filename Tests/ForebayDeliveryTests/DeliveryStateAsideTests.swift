@@ -84,7 +84,7 @@ struct DeliveryStateAsideTests {
     }
 
     @Test("events that found no room in the log wait at their topic again, before those that came meanwhile")
-    func comesBack() {
+    func requeuedAtTopic() {
         var driver = Driver()
         driver.admit(2)
         driver.state.fail(topic: 0, Self.forbidden, byDelivery: false, now: driver.now)
@@ -92,9 +92,9 @@ struct DeliveryStateAsideTests {
         #expect(left.count == 2)
         driver.state.see("t", nil, at: driver.now)
         driver.admit(2)
-        let topics = driver.state.comeBack(left)
+        let topics = driver.state.requeueAtTopics(left)
         #expect(topics == [driver.index("t")])
-        driver.state.placeBack(topics[0], now: driver.now)
+        driver.state.placeRequeued(topics[0], now: driver.now)
         driver.learn()
         #expect(driver.pump() == (0..<4).map { left[0] + $0 })
     }

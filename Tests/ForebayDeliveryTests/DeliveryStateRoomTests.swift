@@ -137,7 +137,7 @@ struct DeliveryStateRoomTests {
     @Test(
         "events come back to their topics in their order, each by itself if it is to be; topics that were forgotten are asked for by their oldest"
     )
-    func comesBack() {
+    func requeuedAtTopic() {
         for isAlone in [false, true] {
             var driver = Driver { $0.idleTopics = 0 }
             for topic in ["b", "a"] { driver.state.see(topic, SetAsideTopic(whole: .aside), at: driver.now) }
@@ -148,12 +148,12 @@ struct DeliveryStateRoomTests {
             for topic in ["b", "a"] { driver.state.see(topic, nil, at: driver.now) }
             _ = driver.state.takeWanted(by: .main)
             #expect(driver.state.topics.count == 0)
-            let topics = driver.state.comeBack(left.sorted(), isAlone: isAlone)
+            let topics = driver.state.requeueAtTopics(left.sorted(), isAlone: isAlone)
             driver.verify()
             #expect(topics == topics.sorted() && Set(topics) == [driver.index("a"), driver.index("b")])
             #expect(["a", "b"].map { driver.topic($0).events.alone } == (isAlone ? [2, 2] : [0, 0]))
             #expect(driver.state.producers[.main].wanted.all == [driver.index("b"), driver.index("a")])
-            for topic in topics { driver.state.placeBack(topic, now: driver.now) }
+            for topic in topics { driver.state.placeRequeued(topic, now: driver.now) }
             driver.learn()
             var sent = driver.pump()
             driver.learn()
@@ -175,11 +175,11 @@ struct DeliveryStateRoomTests {
         let left = driver.state.takeSettingAside().flatMap(\.flights)
         driver.state.see("t", SetAsideTopic(whole: .closing), at: driver.now)
         driver.admit(1)
-        let topics = driver.state.comeBack(left)
+        let topics = driver.state.requeueAtTopics(left)
         driver.state.forgetIdleTopics()
         #expect(!driver.topic().use.isListedIdle, "it has events")
         driver.state.topics[topics[0]].aside.mode = .aside
-        driver.state.placeBack(topics[0], now: driver.now)
+        driver.state.placeRequeued(topics[0], now: driver.now)
         driver.verify()
         #expect(driver.state.takeSettingAside().map(\.flights) == [[0, 1, 2]] && driver.topic().isIdle && driver.topic().use.isListedIdle)
     }

@@ -8,20 +8,20 @@ extension SetAsideStateTests {
     private func left(_ state: SetAsideState) -> Int { state.actions.notes.count { if case .left = $0 { true } else { false } } }
 
     @Test("only who has all of a unit on its way takes it back, and says what of it was taken back")
-    func takenBackWhole() {
+    func requeuedWhole() {
         var state = SetAsideState(configuration: DeliverySettings())
         let (whole, part) = (SetAsideKey("t"), SetAsideKey("u", 1))
         let units = state.beginAppend([Self.request(whole), Self.request(part)], from: .aside, now: 0)
-        #expect(state.takeBack(Set(units), from: .direct).units.isEmpty, "another stage's")
-        #expect(state.takeBack(Set(units), from: .aside).units == Set(units))
+        #expect(state.requeue(Set(units), from: .direct).units.isEmpty, "another stage's")
+        #expect(state.requeue(Set(units), from: .aside).units == Set(units))
         #expect(
-            self.left(state) == 0 && state.actions.gone.isEmpty && !state.hasTakenPartitionBack,
+            self.left(state) == 0 && state.actions.gone.isEmpty && !state.hasRequeuedPartition,
             "its stage has them, and they are not direct")
-        state.wentDirect(.aside)
+        state.forgetRequeued(.aside)
         #expect(self.left(state) == 2 && Set(state.actions.gone) == Set(units))
         for (key, isPartition) in [(whole, false), (part, true)] {
             let unit = state.beginAppend([Self.request(key)], from: .direct, now: 0)[0]
-            #expect(state.takeBack([unit], from: .direct).units == [unit] && state.hasTakenPartitionBack == isPartition)
+            #expect(state.requeue([unit], from: .direct).units == [unit] && state.hasRequeuedPartition == isPartition)
         }
     }
 
@@ -32,7 +32,7 @@ extension SetAsideStateTests {
         var state = SetAsideState(configuration: DeliverySettings())
         let unit = state.beginAppend([Self.request(key, count: 3, held: 1)], from: .aside, now: 0)[0]
         #expect(state.letGo([unit: 30]).isEmpty && state.isEmpty && state.unreported.isEmpty)
-        #expect(state.actions.gone.isEmpty && self.left(state) == 0 && !state.hasTakenPartitionBack)
+        #expect(state.actions.gone.isEmpty && self.left(state) == 0 && !state.hasRequeuedPartition)
         #expect(state.beginAppend([Self.request(key)], from: .direct, now: 0) == [unit], "by the same number")
         // What the other stage has on its way stays.
         _ = state.beginAppend([Self.request(key, count: 2)], from: .aside, now: 0)

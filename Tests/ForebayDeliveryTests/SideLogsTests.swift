@@ -78,7 +78,7 @@ struct SideLogsTests {
         #expect(logs.refused(group, Self.full, now: 100, wall: 1) == false && logs.refusedLetters(Self.full, now: 100, wall: 2) == false)
         #expect(logs.lapse(hasLetters: true, now: 100 + passed, after: 10).isEmpty && logs.rooms.all.count == 2)
         #expect(logs.lapse(hasLetters: false, now: 100 + passed, after: 10) == (passed == 10 ? [.deadLetters] : []))
-        _ = logs.takeBack([1])
+        _ = logs.requeue([1])
         #expect(logs.lapse(hasLetters: false, now: 100 + passed, after: 10) == (passed == 10 ? [.setAside] : []))
         #expect(logs.rooms.all.count == (passed == 10 ? 0 : 2) && logs.rooms.failures(of: .setAside) == (passed == 10 ? 0 : 1))
         #expect(logs.rooms.failures(of: .deadLetters) == 1, "only a letter that is written begins them anew")

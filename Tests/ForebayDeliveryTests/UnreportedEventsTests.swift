@@ -33,12 +33,12 @@ struct UnreportedEventsTests {
     }
 
     @Test("what is taken back counts no more, and is told of if it was delivered")
-    func takenBack() {
+    func requeued() {
         var events = UnreportedEvents()
         for number: UInt64 in [7, 8] { events.add(Self.token(number), of: 1, at: nil) }
         _ = events.report(Self.token(8), isDelivered: true)
-        #expect(events.takeBack(Self.token(7)) == false && events.sent(of: 1) == 0)
-        #expect(events.takeBack(Self.token(8)) && events.isEmpty && events.takeBack(Self.token(8)) == false)
+        #expect(events.requeue(Self.token(7)) == false && events.sent(of: 1) == 0)
+        #expect(events.requeue(Self.token(8)) && events.isEmpty && events.requeue(Self.token(8)) == false)
     }
 
     @Test("what is on its way into another log counts apart, once, and tells where it stood")

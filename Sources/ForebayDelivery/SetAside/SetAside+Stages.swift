@@ -73,14 +73,14 @@ extension SetAside {
     }
 
     /// Events that could not be appended go back to their stage, where that may be.
-    func takeBack(_ units: Set<UInt64>, from way: DeliveryWay) -> (units: Set<UInt64>, delivered: Set<UInt64>) {
-        self.change { $0.takeBack(units, from: way) }
+    func requeue(_ units: Set<UInt64>, from way: DeliveryWay) -> (units: Set<UInt64>, delivered: Set<UInt64>) {
+        self.change { $0.requeue(units, from: way) }
     }
 
-    var hasTakenPartitionBack: Bool { self.state.withLock { $0.hasTakenPartitionBack } }
+    var hasRequeuedPartition: Bool { self.state.withLock { $0.hasRequeuedPartition } }
 
     /// Nothing more wants room: what was taken back goes direct.
-    func wentDirect() { self.change { $0.wentDirect(.direct) } }
+    func forgetRequeued() { self.change { $0.forgetRequeued(.direct) } }
 
     /// Events that could not be appended are let go of, and stay where the drain has read them.
     ///

@@ -14,7 +14,7 @@ import ForebayKafka
 /// Planted bugs that its tests catch: a unit drained while a producer holds its head (`due` without looking at `unreported`), a unit gone
 /// while events are on their way into the log (`isEmpty` without `pending`).
 struct SetAsideState {
-    struct TakenBack {
+    struct Requeued {
         let way: DeliveryWay
         let number: UInt64
         let events: UInt64
@@ -32,7 +32,7 @@ struct SetAsideState {
     /// Before this time no unit is to be looked at: there may be many, and they are asked for at every turn.
     var nextDue: UInt64 = 0
     /// Units that could not be made durable and went back to their stage: their numbers are theirs if they come again.
-    var takenBack: [SetAsideKey: TakenBack] = [:]
+    var requeued: [SetAsideKey: Requeued] = [:]
     /// Topics whose units an operator wants, and the drain is to let go of.
     var recalled: Set<String> = []
 
@@ -127,7 +127,7 @@ struct SetAsideState {
         let topic = unit.key.topic
         if self.units.remove(unit) {
             self.turns.forget(topic)
-            self.wentDirect(.aside, of: topic)
+            self.forgetRequeued(.aside, of: topic)
         }
         if !self.units.holds(topic, turn: unit.turn) { self.actions.turnsOver.append(SetAsideTurn(topic: topic, place: unit.turn)) }
         self.nextDue = 0  // The whole topic's may have waited for it.
@@ -139,7 +139,7 @@ struct SetAsideState {
     /// A stage's run has ended: what it had on its way comes again from its cursor, and its producers hold nothing any more.
     mutating func end(_ way: DeliveryWay, now: UInt64) {
         self.nextDue = 0
-        self.wentDirect(way)
+        self.forgetRequeued(way)
         self.unreported.end(way)
         for number in self.units.all.map(\.number) {
             self.units[number]!.pending[way] = nil

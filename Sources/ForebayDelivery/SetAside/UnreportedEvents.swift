@@ -70,7 +70,7 @@ struct UnreportedEvents {
     /// It is not set aside after all: whoever reports it next reports it to its stage.
     ///
     /// - Returns: whether its producer delivered it meanwhile.
-    mutating func takeBack(_ token: Token) -> Bool {
+    mutating func requeue(_ token: Token) -> Bool {
         guard let entry = self.entries.removeValue(forKey: token) else { return false }
         if !entry.isDelivered { self.count(entry.unit) { $0.sent -= 1 } }
         return entry.isDelivered

@@ -33,7 +33,7 @@ struct SideLogs {
         self.queue.takeGroup(bytes: settings.setAsideGroup, units: settings.setAsideGroupUnits, size: size)
     }
 
-    mutating func takeBack(_ units: Set<UInt64>) -> [UInt64] { self.queue.take(units) }
+    mutating func requeue(_ units: Set<UInt64>) -> [UInt64] { self.queue.take(units) }
 
     mutating func takeAll() -> [SetAsideQueue.Part] { self.queue.takeAll() }
 

@@ -65,7 +65,7 @@ extension DeliveryState {
     ///
     /// - Parameter isAlone: each goes by itself.
     /// - Returns: the topics.
-    mutating func comeBack(_ numbers: [UInt64], isAlone: Bool = false) -> [Int] {
+    mutating func requeueAtTopics(_ numbers: [UInt64], isAlone: Bool = false) -> [Int] {
         var back: [[UInt8]: [UInt64]] = [:]
         for number in numbers {
             let flight = UInt32(truncatingIfNeeded: number)
@@ -88,7 +88,7 @@ extension DeliveryState {
     }
 
     /// What came back to a topic goes on, or leaves once more.
-    mutating func placeBack(_ topic: Int, now: UInt64) {
+    mutating func placeRequeued(_ topic: Int, now: UInt64) {
         guard self.topics[topic].aside.mode == .aside else {
             self.want(topic, by: .main)
             return self.placeWaiting(topic, now: now)

@@ -11,7 +11,7 @@ import Testing
 /// What there is no room for comes back.
 extension StageRoomTests {
     @Test("what can't be set aside is delivered when its topic is there again, in its order; and what is not there goes on waiting")
-    func takenBack() throws {
+    func requeued() throws {
         try StageWorld.run { world in
             world.cluster.topics = ["bad": 1, "good": 1, "worse": 1]
             world.cluster.errors = ["bad": Self.forbidden, "worse": Self.forbidden]
@@ -42,7 +42,7 @@ extension StageRoomTests {
     }
 
     @Test("a partition that could not be set aside goes on when it has a leader again, in its order; the others never wait")
-    func partitionTakenBack() throws {
+    func partitionRequeued() throws {
         for absence in [11_000, 17_000, 45_000] {
             try StageWorld.run { world in
                 world.cluster.topics = ["t": 3]
@@ -69,7 +69,7 @@ extension StageRoomTests {
     }
 
     @Test("what comes back comes before newer events of its key that wait until more is known of the topic")
-    func takenBackBeforeNewer() throws {
+    func requeuedBeforeNewer() throws {
         try StageWorld.run { world in
             func key(of partition: Int32) -> String {
                 (0...).lazy.map { "key\($0)" }.first { key in
@@ -100,7 +100,7 @@ extension StageRoomTests {
     }
 
     @Test("a topic that failed at a delivery while more was in flight comes back without what was delivered meanwhile")
-    func takenBackFromFlight() throws {
+    func requeuedFromFlight() throws {
         try StageWorld.run { world in
             world.cluster.topics = ["t": 1]
             _ = try await world.settled(world.give(1))  // A new producer's first event in a partition goes alone.
@@ -190,7 +190,7 @@ extension StageRoomTests {
     }
 
     @Test("each time that room is short it is asked again as soon as the first time")
-    func takenBackAgain() throws {
+    func requeuedAgain() throws {
         try StageWorld.run { world in
             world.cluster.topics = ["bad": 1]
             world.hasRoom.withLock { $0 = false }

@@ -68,45 +68,45 @@ extension SetAsideStateTests {
     }
 
     @Test("without room units of topics and partitions go back, not before what is newer than they are, nor while a producer has some")
-    func takenBack() {
+    func requeued() {
         let (whole, part) = (SetAsideKey("t"), SetAsideKey("t", 1))
         var state = SetAsideState(configuration: DeliverySettings())
         var units = state.beginAppend([Self.request(part, count: 3, held: 2), Self.request(whole)], from: .direct, now: 0)
-        #expect(state.takeBack(Set(units), from: .direct).units == [units[1]], "newer ones may go, they come behind the partition")
+        #expect(state.requeue(Set(units), from: .direct).units == [units[1]], "newer ones may go, they come behind the partition")
         #expect(state.beginAppend([Self.request(whole)], from: .direct, now: 0) == [units[1]], "by the same number")
         state.reported(100, by: .direct, isDelivered: true)
-        #expect(state.takeBack([units[0]], from: .direct).units.isEmpty)
+        #expect(state.requeue([units[0]], from: .direct).units.isEmpty)
         state.reported(101, by: .direct, isDelivered: false)
-        #expect(state.takeBack([units[0]], from: .direct).units.isEmpty, "the whole topic has newer ones")
-        let taken = state.takeBack(Set(units), from: .direct)
+        #expect(state.requeue([units[0]], from: .direct).units.isEmpty, "the whole topic has newer ones")
+        let taken = state.requeue(Set(units), from: .direct)
         #expect(taken.units == Set(units) && taken.delivered == [100] && state.isEmpty)
-        state.wentDirect(.direct)
-        state.wentDirect(.direct)
+        state.forgetRequeued(.direct)
+        state.forgetRequeued(.direct)
         #expect(state.actions.notes.filter { if case .left = $0 { true } else { false } }.count == 2)
         #expect(Set(state.actions.gone) == Set(units), "the log may know them")
         let next = state.beginAppend([Self.request(part)], from: .direct, now: 0)
         #expect(!units.contains(next[0]), "by another number")
-        #expect(state.takeBack(Set(next), from: .direct).units == Set(next))
+        #expect(state.requeue(Set(next), from: .direct).units == Set(next))
         // With newer ones in the log, the partition can't.
         units = state.beginAppend([Self.request(part), Self.request(whole)], from: .direct, now: 0)
         state.stored(units[1], count: 1, from: .direct, now: 0)
-        #expect(state.takeBack(Set(units), from: .direct).units.isEmpty)
+        #expect(state.requeue(Set(units), from: .direct).units.isEmpty)
         // Another stage has some on their way, too.
         state = SetAsideState(configuration: DeliverySettings())
         units = state.beginAppend([Self.request(part)], from: .direct, now: 0)
         _ = state.beginAppend([Self.request(part)], from: .aside, now: 0)
-        #expect(state.takeBack(Set(units), from: .direct).units.isEmpty)
+        #expect(state.requeue(Set(units), from: .direct).units.isEmpty)
     }
 
     @Test("what a run took back is nobody's when it ends: it comes again from the cursor, and goes direct if it may")
-    func takenBackAtTheEnd() {
+    func requeuedAtTheEnd() {
         var state = SetAsideState(configuration: DeliverySettings())
         let units = state.beginAppend([Self.request(SetAsideKey("t", 1))], from: .direct, now: 0)
-        #expect(state.takeBack(Set(units), from: .direct).units == Set(units))
+        #expect(state.requeue(Set(units), from: .direct).units == Set(units))
         state.end(.aside, now: 1)
         #expect(state.actions.gone.isEmpty, "the other stage's")
         state.end(.direct, now: 1)
-        #expect(state.actions.gone == units && !state.hasTakenPartitionBack)
+        #expect(state.actions.gone == units && !state.hasRequeuedPartition)
         #expect(state.actions.notes.contains { if case .left(SetAsideKey("t", 1), _, _) = $0 { true } else { false } })
     }
 
@@ -133,17 +133,17 @@ extension SetAsideStateTests {
     }
 
     @Test("a topic that had turns goes back when they are over")
-    func takenBackBehindTurns() {
+    func requeuedBehindTurns() {
         var state = SetAsideState(configuration: DeliverySettings())
         let turn = SetAsideTurn(topic: "t", place: 2)
         state.take(turn, [])
         state.wait(for: turn, Self.failure)
         var unit = state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0)[0]
-        #expect(state.units[unit]?.turn == 2 && state.takeBack([unit], from: .direct).units.isEmpty, "another log has older ones")
+        #expect(state.units[unit]?.turn == 2 && state.requeue([unit], from: .direct).units.isEmpty, "another log has older ones")
         state.begin(turn)
-        #expect(state.takeBack([unit], from: .direct).units == [unit])
+        #expect(state.requeue([unit], from: .direct).units == [unit])
         unit = state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0)[0]
         #expect(state.units[unit]?.turn == 0, "all is over")
-        #expect(state.takeBack([unit], from: .direct).units == [unit])
+        #expect(state.requeue([unit], from: .direct).units == [unit])
     }
 }
