@@ -18,7 +18,7 @@ package struct DeliverySettings: Sendable {
     /// Before what could not be delivered now is tried again; doubled each time, up to one of the limits below.
     package var holdDelay = 100
     /// Of a partition that is not set aside: events that nothing is known against must not wait for long.
-    package var restLimit = 2000
+    package var partitionBackoffLimit = 2000
     /// Of a topic that is not set aside, and of producers that are made anew.
     package var holdLimit = 5000
     /// Of a unit that is set aside, `delivery.set_aside.retry`: it alone may be long, for nobody else waits for it.

@@ -68,13 +68,14 @@ struct DeliveryStateReportTests {
     // MARK: Fates
 
     private enum Expected {
-        case rests, alone, aside
+        case backsOff, alone, aside
     }
 
     @Test("a failed report does what its code's fate says: try again, one at a time, or set aside; nothing becomes a dead letter of it")
     func fates() {
         let fates: [(KafkaErrorCode, Expected)] = [
-            (.timedOut, .rests), (.notLeader, .rests), (.authentication, .rests), (.invalidTimestamp, .alone), (.messageTooLarge, .alone),
+            (.timedOut, .backsOff), (.notLeader, .backsOff), (.authentication, .backsOff), (.invalidTimestamp, .alone),
+            (.messageTooLarge, .alone),
             (.unknownServerError, .alone), (KafkaErrorCode(rawValue: 4711), .alone), (.topicAuthorizationFailed, .aside),
             (.unknownTopicOrPartition, .aside), (.notEnoughReplicas, .aside), (.unknownPartition, .aside),
         ]
@@ -92,13 +93,13 @@ struct DeliveryStateReportTests {
             #expect(driver.state.takeWanted(by: .main) == (code == .unknownPartition ? [0] : []), "it has another number of them")
             guard expected != .aside else {
                 #expect(
-                    driver.state.partitions.all.allSatisfy { $0.retry.failures == 0 && $0.retry.restsUntil == 0 }
-                        && driver.state.partitions.resting.isEmpty)
+                    driver.state.partitions.all.allSatisfy { $0.retry.failures == 0 && $0.retry.retryAt == 0 }
+                        && driver.state.partitions.backingOff.isEmpty)
                 continue
             }
-            let rests = expected == .rests || isUnknown
-            #expect(driver.partition(0).retry.failures == (rests ? 1 : 0), "\(code)")
-            driver.wait(rests ? 100 : 0)
+            let backsOff = expected == .backsOff || isUnknown
+            #expect(driver.partition(0).retry.failures == (backsOff ? 1 : 0), "\(code)")
+            driver.wait(backsOff ? 100 : 0)
             driver.pump()
             driver.learn()
             let sent = driver.pump()
@@ -111,14 +112,14 @@ struct DeliveryStateReportTests {
     }
 
     @Test(
-        "what is set aside by its only report does not rest, nor is it looked at again",
+        "what is set aside by its only report does not back off, nor is it looked at again",
         arguments: [KafkaErrorCode.notEnoughReplicas, .topicAuthorizationFailed])
     func asideAtOnce(code: KafkaErrorCode) {
         var driver = Self.sent(1)
         driver.report([0], code)
         #expect(driver.state.takeSettingAside().flatMap(\.flights) == [0])
         #expect(
-            driver.state.partitions.resting.isEmpty && driver.state.partitions.ready.isEmpty
+            driver.state.partitions.backingOff.isEmpty && driver.state.partitions.ready.isEmpty
                 && driver.state.partitions.all.allSatisfy { $0.retry.failures == 0 })
     }
 
@@ -219,7 +220,7 @@ struct DeliveryStateReportTests {
             #expect(driver.state.actions.deadLetters.count == (isOurs ? 0 : 1), "\(time)")
             #expect(driver.state.refusedTimes.topics == (isOurs ? ["t"] : []))
             guard isOurs else { continue }
-            #expect(driver.partition(0).retry.restsUntil == driver.now + 100)
+            #expect(driver.partition(0).retry.retryAt == driver.now + 100)
             guard case .held = driver.topic().phase else {
                 Issue.record("it is \(driver.topic().phase)")
                 continue

@@ -137,9 +137,9 @@ struct DeliveryStateSendingTests {
     }
 
     @Test(
-        "with nothing in flight no report tells of room, so the partition rests; so it does for what may pass",
+        "with nothing in flight no report tells of room, so the partition backs off; so it does for what may pass",
         arguments: [KafkaErrorCode.queueFull, .timedOut, .unknownServerError, .unknownTopic, .unknownPartition])
-    func rests(code: KafkaErrorCode) {
+    func backsOff(code: KafkaErrorCode) {
         var driver = Driver()
         driver.admit(2)
         driver.learn()
@@ -147,7 +147,7 @@ struct DeliveryStateSendingTests {
         var delay: UInt64 = 100
         for failures in 1...6 {
             #expect(driver.pump { _ in code }.isEmpty)
-            #expect(driver.partition(0).retry.failures == failures && driver.partition(0).retry.restsUntil == driver.now + delay)
+            #expect(driver.partition(0).retry.failures == failures && driver.partition(0).retry.retryAt == driver.now + delay)
             #expect(
                 driver.topic().isKnown(by: .main) == !isTopics && driver.state.producers[.main].wantsMetadata == isTopics,
                 "asked for at once")
@@ -172,22 +172,22 @@ struct DeliveryStateSendingTests {
         driver.admit(3)
         driver.learn()
         #expect(driver.pump { $0 == 1 ? .fatal : .none } == [0])
-        #expect(driver.partition(0).retry.restsUntil == 0 && driver.pump().isEmpty, "no time makes up for it")
+        #expect(driver.partition(0).retry.retryAt == 0 && driver.pump().isEmpty, "no time makes up for it")
         driver.report([0])
         driver.replace(.main)
         driver.learn()
         #expect(driver.pump() == [1, 2])
     }
 
-    @Test("a rest that has begun is not begun anew by the reports of what was sent before it")
-    func oneRest() {
+    @Test("a backoff that has begun is not begun anew by the reports of what was sent before it")
+    func oneBackoff() {
         var driver = Driver()
         driver.admit(3)
         driver.learn()
         #expect(driver.pump { $0 == 2 ? .timedOut : .none } == [0, 1])
         driver.now += 50
         driver.report([0, 1], .timedOut)
-        #expect(driver.partition(0).retry.failures == 1 && driver.partition(0).retry.restsUntil == 200)
+        #expect(driver.partition(0).retry.failures == 1 && driver.partition(0).retry.retryAt == 200)
         driver.wait(50)
         #expect(driver.pump() == [0, 1, 2])
     }
@@ -232,15 +232,15 @@ struct DeliveryStateSendingTests {
         #expect(driver.state.partitions.ready.isEmpty)
     }
 
-    @Test("after failed reports a partition rests, longer each time, up to its limit; a purge costs no rest")
-    func restsAfterReports() {
+    @Test("after failed reports a partition backs off, longer each time, up to its limit; a purge costs no backoff")
+    func backsOffAfterReports() {
         var driver = Driver()
         driver.admit(2)
         driver.learn()
         var delays: [UInt64] = []
         for _ in 0..<7 {
             driver.report(driver.pump(), .timedOut)
-            delays.append(driver.partition(0).retry.restsUntil - driver.now)
+            delays.append(driver.partition(0).retry.retryAt - driver.now)
             driver.wait(delays.last!)
         }
         #expect(delays == [100, 200, 400, 800, 1600, 2000, 2000])
@@ -250,6 +250,6 @@ struct DeliveryStateSendingTests {
         #expect(driver.pump() == [0, 1])
         driver.report([0])
         driver.report([1], .timedOut)
-        #expect(driver.partition(0).retry.restsUntil == driver.now + 100, "a delivery ends the row of failures")
+        #expect(driver.partition(0).retry.retryAt == driver.now + 100, "a delivery ends the row of failures")
     }
 }

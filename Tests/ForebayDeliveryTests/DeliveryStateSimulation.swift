@@ -68,7 +68,7 @@ struct DeliverySimulation {
         }
         let partitions = self.state.partitions.all.filter { $0.events.unsettled > 0 }.map {
             "\($0.topic)/\($0.number): unsettled \($0.events.unsettled) queued \($0.events.queued) out \($0.events.outstanding) halted \($0.producer.isHalted) alone \($0.producer.isAlone) "
-                + "stalled \($0.producer.stalledAt) ready \($0.isReady) rests \($0.retry.restsUntil) slot \($0.producer.slot)"
+                + "stalled \($0.producer.stalledAt) ready \($0.isReady) retries at \($0.retry.retryAt) slot \($0.producer.slot)"
         }
         let slots = self.state.producers.all.map { "\($0.phase) out \($0.outstanding) full \($0.isFull) stalled \($0.stalled)" }
         return "at \(self.now), \(self.state.window.count) flights\n" + (topics + partitions + slots).joined(separator: "\n")

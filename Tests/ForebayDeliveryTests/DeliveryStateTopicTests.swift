@@ -211,7 +211,7 @@ struct DeliveryStateTopicTests {
         }
     }
 
-    @Test("rests are short, holds and rebuilds a little longer, whatever the retry of units is")
+    @Test("the backoffs of partitions are short, those of topics and rebuilds a little longer, whatever the retry of units is")
     func limitsOfDelays() {
         var driver = Driver {
             $0.retryLimit = 3_600_000
@@ -222,7 +222,7 @@ struct DeliveryStateTopicTests {
         driver.learn()
         for _ in 0..<12 {
             driver.report(driver.pump(), .timedOut)
-            #expect(driver.state.partitions.all.allSatisfy { $0.retry.restsUntil <= driver.now + 2000 })
+            #expect(driver.state.partitions.all.allSatisfy { $0.retry.retryAt <= driver.now + 2000 })
             driver.now += 2000
             _ = driver.state.tick(now: driver.now)
         }

@@ -129,7 +129,7 @@ extension DeliveryState {
         let partition = self.partitions[place]
         if partition.producer.isHalted || partition.producer.isAlone || partition.isLeaderless { return true }
         if self.way == .direct, partition.aside.mode != .none { return true }
-        if partition.retry.restsUntil > now { return self.partitions.resting.contains(place) }
+        if partition.retry.retryAt > now { return self.partitions.backingOff.contains(place) }
         var isAlone = self.window[self.firstQueued(place)].flags.contains(.alone)
         switch self.topics[topic].phase {
         case .unknown, .held: return true

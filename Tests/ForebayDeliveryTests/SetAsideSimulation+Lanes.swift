@@ -48,7 +48,7 @@ extension SetAsideSimulation {
             }
             lines += state.partitions.all.filter { $0.events.unsettled > 0 }.map {
                 "\($0.topic)/\($0.number): unsettled \($0.events.unsettled) queued \($0.events.queued) out \($0.events.outstanding) halted \($0.producer.isHalted) alone "
-                    + "\($0.producer.isAlone) stalled \($0.producer.stalledAt) ready \($0.isReady) rests \($0.retry.restsUntil) aside \($0.aside.mode) leaderless \($0.isLeaderless)"
+                    + "\($0.producer.isAlone) stalled \($0.producer.stalledAt) ready \($0.isReady) retries at \($0.retry.retryAt) aside \($0.aside.mode) leaderless \($0.isLeaderless)"
             }
             lines += state.producers.all.map {
                 "\($0.phase) out \($0.outstanding) full \($0.isFull) stalled \($0.stalled) wanted \($0.isWanted)"

@@ -131,8 +131,8 @@ struct StageTimesTests {
         }
     }
 
-    @Test("what rests is sent again when its time is over, not a moment later")
-    func rests() throws {
+    @Test("what backs off is sent again when its time is over, not a moment later")
+    func backsOff() throws {
         try StageWorld.run { world in
             world.cluster.topics = ["t": 1]
             try await world.settled(world.give(1))

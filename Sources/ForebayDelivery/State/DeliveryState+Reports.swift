@@ -115,7 +115,7 @@ extension DeliveryState {
             self.actions.noteOnce(.unknownError(topic: self.topics[topic].name, code: report.error))
         case .wait: break
         }
-        self.resumeIfReported(place, now: now, rests: fate != .refused && !Self.isPurge(report.error))
+        self.resumeIfReported(place, now: now, backsOff: fate != .refused && !Self.isPurge(report.error))
         self.settledOne(place, now: now)
     }
 
@@ -160,9 +160,9 @@ extension DeliveryState {
     }
 
     /// When all reports of a halted partition are in, it begins again at its oldest flight.
-    mutating func resumeIfReported(_ place: Int, now: UInt64, rests: Bool = false) {
+    mutating func resumeIfReported(_ place: Int, now: UInt64, backsOff: Bool = false) {
         guard self.partitions[place].events.outstanding == 0, self.partitions.resume(place) else { return }
-        if rests, self.partitions[place].retry.restsUntil <= now { self.rest(place, now: now) }
+        if backsOff, self.partitions[place].retry.retryAt <= now { self.backOff(place, now: now) }
         self.partitions.markReady(place)
     }
 

@@ -36,7 +36,7 @@ extension DeliveryState {
         self.requeue(flight, place, .single)
         if wasRedated, self.age(of: redatedAt) > Self.roundTrip, self.isPerhapsTooOld(redatedAt, topic) {
             // It waited in the client while the brokers were away.
-            return self.resumeIfReported(place, now: now, rests: true)
+            return self.resumeIfReported(place, now: now, backsOff: true)
         }
         if !wasRedated, self.isPerhapsTooOld(time, topic) {
             self.window[flight].flags.insert(.redated)
@@ -52,7 +52,7 @@ extension DeliveryState {
         self.topics[topic].limits.isStale = true
         self.topics.wantLimit(of: topic)
         self.fail(topic: topic, KafkaFailure(.invalidTimestamp, reason: reason), byDelivery: true, now: now)
-        self.resumeIfReported(place, now: now, rests: true)
+        self.resumeIfReported(place, now: now, backsOff: true)
         self.settledOne(place, now: now)
     }
 
