@@ -32,7 +32,7 @@ extension DeliveryEngine {
     private func seeProducersLast() {
         guard self.state.producers[.main].failures > 0, self.state.producers[.main].isOpen,
             let open = self.producers[.main],
-            self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, open.openedAt) >= 2 * UInt64(self.settings.holdLimit)
+            self.loop.nowMilliseconds - min(self.loop.nowMilliseconds, open.openedAt) >= 2 * UInt64(self.settings.backoffLimit)
         else { return }
         self.state.producers[.main].failures = 0
         self.target.producerLasts()

@@ -151,6 +151,7 @@ extension DeliveryStateAsideTests {
         #expect(driver.state.actions.withheld.map(\.token) == [0])
         #expect(driver.state.actions.withheld.map(\.offset) == [Offset(lane: .unit(7, pass: 1), number: 40)])
         #expect(driver.state.isIdle && driver.state.window.commits.map(\.number) == [43] && driver.state.actions.closedTopics == [0])
-        #expect(driver.state.takeSettingAside().isEmpty && driver.topic().phase == .unknown && driver.state.topics.held.topics.isEmpty)
+        #expect(
+            driver.state.takeSettingAside().isEmpty && driver.topic().phase == .unknown && driver.state.topics.backingOff.topics.isEmpty)
     }
 }

@@ -128,11 +128,11 @@ struct DeliveryStateAsideTests {
                 driver.state.fail(topic: 0, KafkaFailure(code), byDelivery: byDelivery, now: driver.now)
                 #expect((driver.topic().aside.mode == .aside) == (number == tries), "\(code)")
                 guard number < tries else { continue }
-                #expect(driver.topic().phase == .held(until: driver.now + 100) && driver.topic().trouble.needsProbe == byDelivery)
+                #expect(driver.topic().phase == .backingOff(until: driver.now + 100) && driver.topic().trouble.needsProbe == byDelivery)
                 driver.state.fail(topic: 0, KafkaFailure(code), byDelivery: byDelivery, now: driver.now)
-                #expect(driver.topic().trouble.failures == number, "while it is held nothing counts")
+                #expect(driver.topic().trouble.failures == number, "while it backs off nothing counts")
                 driver.learn("t", leaders: [1, 1])
-                #expect(driver.topic().phase == .held(until: driver.now + 100), "an answer that came meanwhile neither")
+                #expect(driver.topic().phase == .backingOff(until: driver.now + 100), "an answer that came meanwhile neither")
                 driver.wait(99)
                 #expect(driver.state.takeWanted(by: .main).isEmpty)
                 driver.wait(1)
@@ -169,13 +169,14 @@ struct DeliveryStateAsideTests {
         driver.state.fail(partition: driver.place(1, of: "b"), Self.silent, byDelivery: false, now: driver.now)
         #expect(driver.state.takeSettingAside().map(\.request.key) == [SetAsideKey("b", 1)])
         driver.state.fail(topic: driver.index("c"), Self.forbidden, byDelivery: true, now: driver.now)
-        #expect(driver.topic("c").phase == .held(until: driver.now + 100) && driver.state.takeSettingAside().isEmpty)
-        #expect(driver.state.actions.notes == [.held(topic: "c", Self.forbidden)] && driver.topic("c").trouble.told == Self.forbidden.code)
+        #expect(driver.topic("c").phase == .backingOff(until: driver.now + 100) && driver.state.takeSettingAside().isEmpty)
+        #expect(
+            driver.state.actions.notes == [.backsOff(topic: "c", Self.forbidden)] && driver.topic("c").trouble.told == Self.forbidden.code)
         driver.state.fail(partition: driver.place(0, of: "c"), Self.silent, byDelivery: false, now: driver.now)
         #expect(driver.state.takeSettingAside().isEmpty && driver.partition(0, of: "c").aside.mode == .none)
     }
 
-    @Test("a topic that is held is told once for each reason: at once, or after three tries if it is perhaps being created")
+    @Test("a topic that backs off is told once for each reason: at once, or after three tries if it is perhaps being created")
     func told() {
         for (code, tries) in [(KafkaErrorCode.topicAuthorizationFailed, 1), (.unknownTopicOrPartition, 3), (.leaderNotAvailable, 3)] {
             var driver = Driver { $0.setAsideTopics = 0 }
@@ -188,7 +189,8 @@ struct DeliveryStateAsideTests {
             }
             driver.state.fail(topic: 0, KafkaFailure(.invalidTopic), byDelivery: false, now: driver.now)
             #expect(
-                driver.state.actions.notes.last == .held(topic: "t", KafkaFailure(.invalidTopic)) && driver.state.actions.notes.count == 2)
+                driver.state.actions.notes.last == .backsOff(topic: "t", KafkaFailure(.invalidTopic))
+                    && driver.state.actions.notes.count == 2)
             driver.wait(5000)
             driver.learn()
             #expect(
@@ -198,8 +200,8 @@ struct DeliveryStateAsideTests {
         }
     }
 
-    @Test("a topic that is held is closed unless something of it is in flight, or its deliveries failed")
-    func closesHeld() {
+    @Test("a topic that backs off is closed unless something of it is in flight, or its deliveries failed")
+    func closesBackingOff() {
         for (isSent, byDelivery, closes) in [(false, false, true), (true, false, false), (false, true, false)] {
             var driver = Driver { $0.setAsideTopics = 0 }
             driver.admit(1)
@@ -210,7 +212,7 @@ struct DeliveryStateAsideTests {
         }
     }
 
-    @Test("holds end each at its own time, and the first of them is looked at")
+    @Test("backoffs end each at its own time, and the first of them is looked at")
     func holds() {
         var driver = Driver { $0.setAsideTopics = 0 }
         for (number, topic) in ["a", "b", "c"].enumerated() {
@@ -219,10 +221,11 @@ struct DeliveryStateAsideTests {
             driver.now = 100 + UInt64(number) * 30
             driver.state.fail(topic: number, Self.forbidden, byDelivery: false, now: driver.now)
         }
-        #expect(driver.state.topics.held.topics == [0, 1, 2] && driver.state.topics.held.nextUntil == 200)
-        #expect(driver.wait(39) && driver.state.topics.held.topics.count == 3)  // 199
-        #expect(driver.wait(1) && driver.state.topics.held.topics == [1, 2] && driver.state.topics.held.nextUntil == 230)
-        #expect(driver.wait(60) == false && driver.state.topics.held.topics.isEmpty && driver.state.topics.held.nextUntil == .max)
+        #expect(driver.state.topics.backingOff.topics == [0, 1, 2] && driver.state.topics.backingOff.nextUntil == 200)
+        #expect(driver.wait(39) && driver.state.topics.backingOff.topics.count == 3)  // 199
+        #expect(driver.wait(1) && driver.state.topics.backingOff.topics == [1, 2] && driver.state.topics.backingOff.nextUntil == 230)
+        #expect(
+            driver.wait(60) == false && driver.state.topics.backingOff.topics.isEmpty && driver.state.topics.backingOff.nextUntil == .max)
         #expect(driver.state.takeWanted(by: .main) == [0, 1, 2])
     }
 }

@@ -221,7 +221,7 @@ struct DeliveryStateReportTests {
             #expect(driver.state.refusedTimes.topics == (isOurs ? ["t"] : []))
             guard isOurs else { continue }
             #expect(driver.partition(0).retry.retryAt == driver.now + 100)
-            guard case .held = driver.topic().phase else {
+            guard case .backingOff = driver.topic().phase else {
                 Issue.record("it is \(driver.topic().phase)")
                 continue
             }

@@ -32,7 +32,7 @@ struct DeliverySimulation {
         var configuration = DeliverySettings()
         configuration.partitionWindow = 4000
         configuration.queueLimit = 60_000
-        configuration.holdLimit = 2000
+        configuration.backoffLimit = 2000
         configuration.setAsideTopics = 0  // ``SetAsideSimulation`` has it.
         self.state = DeliveryState(settings: configuration, seed: seed)
         self.kafka = StateKafka(seed: seed, plant: plant)

@@ -180,7 +180,7 @@ struct DeliveryStateTests {
         driver.now += 100
         _ = driver.state.tick(now: driver.now)
         driver.learn(error: .unknownTopicOrPartition)
-        #expect(driver.state.actions.notes == [.held(topic: "absent", KafkaFailure(.unknownTopicOrPartition))])
+        #expect(driver.state.actions.notes == [.backsOff(topic: "absent", KafkaFailure(.unknownTopicOrPartition))])
         driver.now += 400
         _ = driver.state.tick(now: driver.now)
         driver.learn()

@@ -48,7 +48,7 @@ struct DeliveryStateTopicTests {
         #expect(driver.pump() == [1])
     }
 
-    @Test("an answer that comes late, after its topic was held, does not judge what came meanwhile either")
+    @Test("an answer that comes late, after its topic backed off, does not judge what came meanwhile either")
     func overtakenByHold() {
         var driver = Driver { $0.setAsideTopics = 0 }
         driver.admit(1)
@@ -93,7 +93,7 @@ struct DeliveryStateTopicTests {
     }
 
     @Test(
-        "a new topic that the cluster does not list is held, then set aside, and not asked for meanwhile; where no more may be, it is asked for"
+        "a new topic that the cluster does not list backs off, then set aside, and not asked for meanwhile; where no more may be, it is asked for"
     )
     func notListed() {
         for isFull in [false, true] {
@@ -101,7 +101,7 @@ struct DeliveryStateTopicTests {
             driver.admit(1)
             driver.state.notListed(0, now: driver.now)
             driver.verify()
-            #expect(driver.topic().phase == (isFull ? .unknown : .held(until: driver.now + 100)))
+            #expect(driver.topic().phase == (isFull ? .unknown : .backingOff(until: driver.now + 100)))
             #expect(driver.state.takeWanted(by: .main) == (isFull ? [0] : []))
             guard !isFull else { continue }
             driver.wait(100)
@@ -156,7 +156,7 @@ struct DeliveryStateTopicTests {
     }
 
     @Test(
-        "a topic that was held, is set aside when there is room, and delivered from there, is told to take events again; held anew, that is told"
+        "a topic that backed off, is set aside when there is room, and delivered from there, is told to take events again; held anew, that is told"
     )
     func heldThenAside() {
         var driver = Driver { $0.setAsideTopics = 1 }
@@ -167,7 +167,8 @@ struct DeliveryStateTopicTests {
             driver.state.fail(topic: driver.index("u"), forbidden, byDelivery: false, now: driver.now)
             driver.state.fail(topic: driver.index("t"), forbidden, byDelivery: false, now: driver.now)
             #expect(
-                driver.state.actions.notes == [.held(topic: "t", forbidden)] && driver.topic("u").aside.mode == .aside, "round \(round)")
+                driver.state.actions.notes == [.backsOff(topic: "t", forbidden)] && driver.topic("u").aside.mode == .aside, "round \(round)"
+            )
             driver.state.actions.notes = []
             driver.state.see("u", nil, at: driver.now)
             driver.wait(10_000)
@@ -229,7 +230,7 @@ struct DeliveryStateTopicTests {
         let absent = driver.state.topics.all.firstIndex { $0.name == "absent" }!
         for _ in 0..<12 {
             driver.state.fail(topic: absent, KafkaFailure(.unknownTopicOrPartition), byDelivery: false, now: driver.now)
-            guard case .held(let until) = driver.state.topics[absent].phase else { continue }
+            guard case .backingOff(let until) = driver.state.topics[absent].phase else { continue }
             #expect(until <= driver.now + 5000)
             driver.now = until
             _ = driver.state.tick(now: driver.now)

@@ -101,7 +101,9 @@ extension DeliveryState {
         }
         if known.limits.isWanted, !self.topics.limitsWanted.contains(topic) { broken.append("\(known.name): its limit is not asked for") }
         if known.use.isListedIdle, !self.topics.idle.contains(topic) { broken.append("\(known.name) is not listed as idle") }
-        if case .held(let until) = known.phase, !self.topics.held.topics.contains(topic) || self.topics.held.nextUntil > until {
+        if case .backingOff(let until) = known.phase,
+            !self.topics.backingOff.topics.contains(topic) || self.topics.backingOff.nextUntil > until
+        {
             broken.append("\(known.name) is held for ever")
         }
         return broken
@@ -132,7 +134,7 @@ extension DeliveryState {
         if partition.retry.retryAt > now { return self.partitions.backingOff.contains(place) }
         var isAlone = self.window[self.firstQueued(place)].flags.contains(.alone)
         switch self.topics[topic].phase {
-        case .unknown, .held: return true
+        case .unknown, .backingOff: return true
         case .probing(let probe):
             if probe != place { return true }
             isAlone = true

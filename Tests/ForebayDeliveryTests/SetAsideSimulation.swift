@@ -70,7 +70,7 @@ struct SetAsideSimulation {
         var configuration = DeliverySettings()
         configuration.partitionWindow = 4000
         configuration.queueLimit = 60_000
-        configuration.holdLimit = 1000
+        configuration.backoffLimit = 1000
         configuration.retryLimit = 1000
         configuration.partitionPatience = 800
         configuration.heldBytes = 40_000

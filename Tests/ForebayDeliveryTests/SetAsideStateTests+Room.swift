@@ -78,7 +78,7 @@ extension SetAsideStateTests {
         #expect(state.due(now: 0) == ["t": false], "what was let go of")
 
         var configuration = DeliverySettings()
-        configuration.holdDelay = 0
+        configuration.backoffDelay = 0
         state = SetAsideState(configuration: configuration)
         #expect(state.due(now: 0).isEmpty && !state.waitsForTime)
         unit = state.beginAppend([Self.request(key)], from: .direct, now: 0)[0]
@@ -115,7 +115,7 @@ extension SetAsideStateTests {
     @Test("as many units as there is room for leave nobody waiting; one more waits for 20 ms")
     func exactRoom() {
         var configuration = DeliverySettings()
-        (configuration.drainedUnits, configuration.holdDelay) = (2, 0)
+        (configuration.drainedUnits, configuration.backoffDelay) = (2, 0)
         for (count, nextDue) in [(1, UInt64.max), (2, .max), (3, 520)] {
             var state = SetAsideState(configuration: configuration)
             for number in 0..<count {

@@ -92,7 +92,7 @@ extension StageHealthTests {
         #expect(facts.facts == numbers(6))
         facts.isUp = false
         facts.trouble = (KafkaFailure(.resolve, reason: "no such host"), nil, 77)
-        (facts.held, facts.refusedTimes) = (["a: X", "b: Y"], ["c", "d"])
+        (facts.backingOff, facts.refusedTimes) = (["a: X", "b: Y"], ["c", "d"])
         #expect(
             facts.facts.dropFirst(6) == [
                 Fact("target_up", .flag(false)), Fact("error_code", .text("_RESOLVE")), Fact("error_reason", .text("no such host")),

@@ -17,7 +17,7 @@ struct DeliveryFacts {
     /// On their way into the set-aside log.
     var settingAside = 0
     /// Topics that take nothing now, with the reason; the first few.
-    var held: [String] = []
+    var backingOff: [String] = []
     /// One that can't be set aside either, since too many topics are.
     var bounded: (topic: String, failure: KafkaFailure, advice: String?)?
     /// A partition that stands still while the cluster answers, with what to do about it; and since when, in ms since 1970.
@@ -58,7 +58,7 @@ struct DeliveryFacts {
             if let advice { facts.append(Fact("stall_advice", .text(advice))) }
             facts.append(Fact("stall_since", .number(since)))
         }
-        if !self.held.isEmpty { facts.append(Fact("held", .text(self.held.joined(separator: "; ")))) }
+        if !self.backingOff.isEmpty { facts.append(Fact("held", .text(self.backingOff.joined(separator: "; ")))) }
         if !self.refusedTimes.isEmpty { facts.append(Fact("times_refused", .text(self.refusedTimes.joined(separator: ", ")))) }
         return facts
     }

@@ -13,7 +13,7 @@ extension DeliveryReporter {
 
     private func tell(_ note: DeliveryActions.Note) {
         switch note {
-        case .held(let topic, let failure):
+        case .backsOff(let topic, let failure):
             let advice = self.advice.text(for: failure, topic: topic) ?? ""
             self.logger.warning(
                 "topic takes no events now; too many topics are set aside to add it, so its route waits",

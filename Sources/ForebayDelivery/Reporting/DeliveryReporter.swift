@@ -49,7 +49,7 @@ final class DeliveryReporter: Sendable {
                 shown.inFlight = state.window.count
                 shown.inFlightBytes = memory
                 shown.settingAside = settingAside
-                shown.held = state.heldTopics
+                shown.backingOff = state.backingOffTopics
                 shown.bounded = self.bounded(state)
             }
             return shown.totals

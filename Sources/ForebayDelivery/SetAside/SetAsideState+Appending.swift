@@ -91,7 +91,7 @@ extension SetAsideState {
             if self.unreported.place(UnreportedEvents.Token(way: way, number: token), at: position) { unit.ahead.insert(position) }
         }
         self.nextDue = 0
-        if unit.phase == .waiting(until: 0) { unit.phase = .waiting(until: now + UInt64(self.configuration.holdDelay)) }
+        if unit.phase == .waiting(until: 0) { unit.phase = .waiting(until: now + UInt64(self.configuration.backoffDelay)) }
         self.units[number] = unit
         self.settleAhead(number)
     }

@@ -82,7 +82,7 @@ extension SetAsideState {
         self.nextDue = min(self.nextDue, now + self.lookInterval)
         unit.phase = .waiting(
             until: now
-                + DeliverySettings.delay(self.configuration.holdDelay, failures: unit.failures, limit: self.configuration.retryLimit))
+                + DeliverySettings.delay(self.configuration.backoffDelay, failures: unit.failures, limit: self.configuration.retryLimit))
         unit.pass += 1
         self.units[number] = unit
         self.reading.drop(number)

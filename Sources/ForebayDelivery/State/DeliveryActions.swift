@@ -5,7 +5,7 @@ import ForebayKafka
 struct DeliveryActions {
     /// For logs: what changed that an operator may want to know.
     enum Note: Equatable {
-        case held(topic: String, KafkaFailure)
+        case backsOff(topic: String, KafkaFailure)
         case released(topic: String)
         case suspects(topic: String, count: Int, code: KafkaErrorCode)
         case unknownError(topic: String, code: KafkaErrorCode)

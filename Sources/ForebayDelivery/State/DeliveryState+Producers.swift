@@ -47,7 +47,7 @@ extension DeliveryState {
 
     /// A producer is gone. What it held and did not report is queued again, in its order.
     mutating func closed(_ slot: ProducerSlot, now: UInt64) {
-        let (first, limit) = (self.settings.rebuildDelay, self.settings.holdLimit)
+        let (first, limit) = (self.settings.rebuildDelay, self.settings.backoffLimit)
         self.producers.closed(slot, now: now) { DeliverySettings.delay(first, failures: $0, limit: limit) }
         // What came, or was asked for, while it was failing waits for its successor.
         let isAsked = self.topics.indices.contains { self.topics[$0].metadata.isAsked }

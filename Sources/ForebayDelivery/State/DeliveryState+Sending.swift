@@ -62,7 +62,7 @@ extension DeliveryState {
     private mutating func mayGo(_ place: Int, _ topic: Int, now: UInt64) -> Bool {
         guard self.partitions[place].events.queued > 0, !self.partitions[place].producer.isHalted else { return false }
         switch self.topics[topic].phase {
-        case .unknown, .held: return false
+        case .unknown, .backingOff: return false
         case .probing(let probe) where probe != place: return false
         case .ready, .probing: break
         }
@@ -125,6 +125,6 @@ extension DeliveryState {
         let failures = self.partitions[place].retry.failures
         self.partitions.backOff(
             place,
-            until: now + DeliverySettings.delay(self.settings.holdDelay, failures: failures, limit: self.settings.partitionBackoffLimit))
+            until: now + DeliverySettings.delay(self.settings.backoffDelay, failures: failures, limit: self.settings.partitionBackoffLimit))
     }
 }

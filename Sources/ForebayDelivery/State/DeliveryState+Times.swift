@@ -15,7 +15,7 @@ extension DeliveryState {
         var wall: Int64 = 0
     }
 
-    /// What a topic was set aside, or held, for may have been a time: it takes events again.
+    /// What a topic was set aside, or backs off, for may have been a time: it takes events again.
     mutating func timesTaken(of topic: String) {
         if self.refusedTimes.topics.remove(topic) != nil { self.actions.notes.append(.timeTaken(topic: topic)) }
     }

@@ -135,8 +135,8 @@ struct DeliveryState {
     /// - Returns: whether anything still waits for a time.
     mutating func tick(now: UInt64) -> Bool {
         self.partitions.wakeDue(now: now)
-        for topic in self.topics.takeHeld(now: now) { self.want(topic, by: .main) }
+        for topic in self.topics.takeDue(now: now) { self.want(topic, by: .main) }
         for slot in self.producers.endVainRenewals(now: now) { self.wakeStalled(slot) }
-        return !self.partitions.backingOff.isEmpty || !self.topics.held.topics.isEmpty || self.producers.waitForTime
+        return !self.partitions.backingOff.isEmpty || !self.topics.backingOff.topics.isEmpty || self.producers.waitForTime
     }
 }
