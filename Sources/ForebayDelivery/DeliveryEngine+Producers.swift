@@ -53,7 +53,7 @@ extension DeliveryEngine {
     }
 
     func closeProducer(_ slot: ProducerSlot) {
-        self.producers.close(slot) { self.state.window.allBatches + self.state.stale.batches }
+        self.producers.close(slot) { self.state.window.allBatches + self.state.settledOutstanding.batches }
     }
 
     func closeTopics() {

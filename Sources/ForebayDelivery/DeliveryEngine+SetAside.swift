@@ -6,18 +6,18 @@ import ForebayTelemetry
 extension DeliveryEngine {
     /// Tells what left, was reported, refused or found, and takes what the other stage changed.
     func exchangeSetAside(now: UInt64) {
-        self.state.boundHeld(now: now)
+        self.state.boundSettledOutstanding(now: now)
         self.beginAppends()
-        if !self.state.actions.refusals.isEmpty || !self.state.actions.withheld.isEmpty {
-            let (refusals, withheld) = (self.state.actions.refusals, self.state.actions.withheld)
-            (self.state.actions.refusals, self.state.actions.withheld) = ([], [])
+        if !self.state.actions.refusals.isEmpty || !self.state.actions.unreported.isEmpty {
+            let (refusals, unreported) = (self.state.actions.refusals, self.state.actions.unreported)
+            (self.state.actions.refusals, self.state.actions.unreported) = ([], [])
             let done = refusals.flatMap { self.state.done(of: $0.key) }
-            self.setAside.failed(refusals, withheld: withheld, done: done, now: now)
+            self.setAside.failed(refusals, unreported: unreported, done: done, now: now)
             self.tellReleasedLetters()
         }
-        if !self.state.actions.heldReports.isEmpty {
-            let reports = self.state.actions.heldReports
-            self.state.actions.heldReports = []
+        if !self.state.actions.lateReports.isEmpty {
+            let reports = self.state.actions.lateReports
+            self.state.actions.lateReports = []
             self.setAside.reported(reports, by: self.way)
         }
         if self.way == .aside {

@@ -206,7 +206,7 @@ package actor DeliveryEngine {
     private func wakeTasks() {
         if !self.state.actions.deadLetters.isEmpty { self.current.wakeups.deadLetters.notify() }
         if !self.sideLogs.queue.isEmpty { self.current.wakeups.appends.notify() }
-        if !self.state.actions.heldReports.isEmpty { self.current.wakeups.changes.notify() }
+        if !self.state.actions.lateReports.isEmpty { self.current.wakeups.changes.notify() }
         if !self.state.topics.limitsWanted.isEmpty { self.current.wakeups.limitsWanted.notify() }
         for slot in ProducerSlot.allCases where self.state.producers[slot].wantsMetadata || slot == .main && self.target.wantsAnswer {
             self.current.wakeups.wanted[slot.rawValue].notify()

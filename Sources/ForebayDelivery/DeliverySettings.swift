@@ -32,7 +32,7 @@ package struct DeliverySettings: Sendable {
     /// Units that are asked for or drained at once: librdkafka keeps some 100 KiB for a topic that it sends to.
     package var drainedUnits = 32
     /// Bytes of batches that are kept only for what a producer holds of units; past it the producer is made anew.
-    package var heldBytes = 8 << 20
+    package var settledOutstandingBytes = 8 << 20
     /// Bytes that go into the set-aside log as one group.
     package var setAsideGroup = 1 << 20
     /// Milliseconds after which the drain's producers are closed when nothing is set aside.

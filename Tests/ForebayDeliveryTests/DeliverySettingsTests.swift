@@ -11,7 +11,7 @@ struct DeliverySettingsTests {
         let values = DeliverySettings()
         let sizes: [(Int, Int)] = [
             (values.partitionWindow, 1 << 20), (values.queueLimit, 2 << 20), (values.eventOverhead, 256), (values.stickyBytes, 64 << 10),
-            (values.heldBytes, 8 << 20), (values.setAsideGroup, 1 << 20), (values.batchSize, 1_000_000),
+            (values.settledOutstandingBytes, 8 << 20), (values.setAsideGroup, 1 << 20), (values.batchSize, 1_000_000),
         ]
         let times: [(Int, Int)] = [
             (values.reportPatience, 1000), (values.rebuildDelay, 500), (values.backoffDelay, 100), (values.partitionBackoffLimit, 2000),

@@ -52,7 +52,9 @@ extension DeliveryStateAsideTests {
         driver.report([3])
         driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
         driver.verify()
-        #expect(driver.state.takeSettingAside().map(\.flights) == [[0, 2, 4, 5]] && driver.state.stale.tokens.sorted() == [0, 2, 4, 5])
+        #expect(
+            driver.state.takeSettingAside().map(\.flights) == [[0, 2, 4, 5]]
+                && driver.state.settledOutstanding.tokens.sorted() == [0, 2, 4, 5])
     }
 
     @Test("an event that left keeps why its partition failed, also for those that follow it")
@@ -148,8 +150,8 @@ extension DeliveryStateAsideTests {
         driver.retire()
         #expect(
             driver.state.actions.refusals == [DeliveryActions.Refusal(key: SetAsideKey("t"), failure: Self.forbidden, byDelivery: true)])
-        #expect(driver.state.actions.withheld.map(\.token) == [0])
-        #expect(driver.state.actions.withheld.map(\.offset) == [Offset(lane: .unit(7, pass: 1), number: 40)])
+        #expect(driver.state.actions.unreported.map(\.token) == [0])
+        #expect(driver.state.actions.unreported.map(\.offset) == [Offset(lane: .unit(7, pass: 1), number: 40)])
         #expect(driver.state.isIdle && driver.state.window.commits.map(\.number) == [43] && driver.state.actions.closedTopics == [0])
         #expect(
             driver.state.takeSettingAside().isEmpty && driver.topic().phase == .unknown && driver.state.topics.backingOff.topics.isEmpty)

@@ -54,7 +54,7 @@ struct DeliveryStateAsideTests {
         let request = groups[0].request
         #expect(request.key == SetAsideKey("t") && request.failure == Self.forbidden && request.partitionCount == 3)
         #expect(request.acceptedAt == 33 && request.count == 6 && request.bytes == bytes)
-        #expect(request.held.map(\.token) == held && request.held.map(\.index) == held.map { Int($0) })
+        #expect(request.unreported.map(\.token) == held && request.unreported.map(\.index) == held.map { Int($0) })
         #expect(
             driver.state.actions.closedTopics == [driver.index("t")] && driver.topic().use.isListedIdle
                 && driver.topic().producers.wantedBy == 0)
@@ -75,7 +75,7 @@ struct DeliveryStateAsideTests {
         driver.admit(1)
         driver.admit([EventFactory.Sample("u", value: "v", partition: 0), EventFactory.Sample("t", value: "v")])
         let groups = driver.state.takeSettingAside()
-        #expect(groups.map(\.flights) == [[2, 4]] && groups[0].request.count == 2 && groups[0].request.held.isEmpty)
+        #expect(groups.map(\.flights) == [[2, 4]] && groups[0].request.count == 2 && groups[0].request.unreported.isEmpty)
         #expect(driver.state.takeWanted(by: .main) == [driver.index("u")])
         driver.state.wantAll()
         #expect(driver.state.takeWanted(by: .main) == [driver.index("u")])

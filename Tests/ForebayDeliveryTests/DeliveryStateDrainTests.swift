@@ -21,7 +21,7 @@ struct DeliveryStateDrainTests {
         #expect(
             driver.state.actions.refusals == [DeliveryActions.Refusal(key: SetAsideKey("t", 1), failure: Self.silent, byDelivery: false)])
         #expect(
-            driver.state.actions.withheld.map(\.token) == [0, 1] && driver.state.takeSettingAside().isEmpty
+            driver.state.actions.unreported.map(\.token) == [0, 1] && driver.state.takeSettingAside().isEmpty
                 && driver.topic().phase == .ready)
         let place = driver.topic("u").metadata.partitions.first { driver.state.partitions[$0].events.unsettled > 0 }!
         driver.state.fail(partition: place, Self.silent, byDelivery: false, now: driver.now)

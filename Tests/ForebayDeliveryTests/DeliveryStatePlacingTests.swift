@@ -200,7 +200,7 @@ struct DeliveryStatePlacingTests {
         let sent = late.pump()
         #expect(sent.count == 6 && Set(late.sent.map(\.partition)) == [2, 3])
         late.learn("t", leaders: [1, 1, 1])
-        #expect(late.state.actions.refusals.map(\.key) == [SetAsideKey("t")] && late.state.actions.withheld.map(\.token) == sent.sorted())
+        #expect(late.state.actions.refusals.map(\.key) == [SetAsideKey("t")] && late.state.actions.unreported.map(\.token) == sent.sorted())
         #expect(late.state.isIdle || late.state.window.count == 6, "settled: they stand in the log")
     }
 

@@ -29,7 +29,7 @@ extension DeliveryStateRefusalTests {
         let groups = driver.state.takeSettingAside()
         try #require(groups.count == 1)
         #expect(groups.map(\.request.key) == [SetAsideKey("t", 0)] && groups[0].flights == Array(0..<40))
-        #expect(groups[0].request.failure.code == .invalidRecord && groups[0].request.held.map(\.token) == [0])
+        #expect(groups[0].request.failure.code == .invalidRecord && groups[0].request.unreported.map(\.token) == [0])
         #expect(driver.topic().events.assigned == 1 && driver.partition(1).aside.mode == .none)
     }
 

@@ -39,10 +39,10 @@ struct DeliveryStateRoomTests {
         #expect(
             driver.state.actions.refusals
                 == [DeliveryActions.Refusal(key: SetAsideKey("t"), failure: Self.full, byDelivery: false, sparesPartitions: true)])
-        #expect(driver.state.actions.withheld.map(\.token) == [flights[1], 0])
-        #expect(driver.state.actions.withheld.map(\.offset) == [2, 0].map { Offset(lane: .unit(1, pass: 1), number: $0) })
+        #expect(driver.state.actions.unreported.map(\.token) == [flights[1], 0])
+        #expect(driver.state.actions.unreported.map(\.offset) == [2, 0].map { Offset(lane: .unit(1, pass: 1), number: $0) })
         #expect(
-            driver.state.actions.heldReports.map(\.token) == [flights[1]] && driver.state.actions.heldReports.map(\.isDelivered) == [true])
+            driver.state.actions.lateReports.map(\.token) == [flights[1]] && driver.state.actions.lateReports.map(\.isDelivered) == [true])
         #expect(driver.state.actions.closedTopics == (withOthers ? [] : [0]) && driver.topic().isIdle == !withOthers)
         driver.retire()
         #expect(driver.state.window.commits.filter { $0.lane == .unit(1, pass: 1) }.map(\.number) == [3])
@@ -66,7 +66,7 @@ struct DeliveryStateRoomTests {
         driver.verify()
         #expect(
             driver.topic().metadata.partitions.count == 5 && driver.topic().events.waiting.count == 0
-                && driver.state.actions.withheld.map(\.token) == [0])
+                && driver.state.actions.unreported.map(\.token) == [0])
         #expect(driver.pump() == [4, 6] && driver.sent.suffix(2).allSatisfy { $0.partition == others })
     }
 

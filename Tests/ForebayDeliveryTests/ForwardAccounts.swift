@@ -85,10 +85,14 @@ extension DeliveryState {
             "it says \(self.window.settledAheadCount) are settled beyond the oldest, and \(settled) are")
         check(self.window.queuedBytes == queuedBytes, "it says \(self.window.queuedBytes) B queued, and has \(queuedBytes)")
         for slot in ProducerSlot.allCases {
-            let count = self.stale.count(of: slot)
-            check(self.producers[slot].held == count, "\(slot) says it holds \(self.producers[slot].held), and holds \(count)")
+            let count = self.settledOutstanding.count(of: slot)
+            check(
+                self.producers[slot].settledOutstanding == count,
+                "\(slot) says it holds \(self.producers[slot].settledOutstanding), and holds \(count)")
         }
-        check(self.stale.isEmpty == self.stale.batches.isEmpty, "batches are kept for nothing, or what is held is not kept")
+        check(
+            self.settledOutstanding.isEmpty == self.settledOutstanding.batches.isEmpty,
+            "batches are kept for nothing, or what is held is not kept")
         return broken
     }
 

@@ -143,7 +143,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         }
         let properties = KafkaProperties(client: ["batch.num.messages": "20", "socket.timeout.ms": "3000"])
         var configuration = DeliverySettings()
-        (configuration.partitionWindow, configuration.queueLimit, configuration.heldBytes) = (4000, 30_000, 40_000)
+        (configuration.partitionWindow, configuration.queueLimit, configuration.settledOutstandingBytes) = (4000, 30_000, 40_000)
         (configuration.partitionPatience, configuration.backoffLimit) = (self.chance(1, in: 2) ? 800 : 10_000, 2000)
         let known = configuration
         let setAside = SetAside(route: "r", log: log, properties: properties, configuration: known, surroundings: surroundings)

@@ -202,7 +202,7 @@ struct SetAsideOnDiskTests {
         setAside.read { reader.add(setAside.events) }
         var request = SetAsideState.AppendRequest(
             key: SetAsideKey("t"), partitionCount: 1, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: 5)
-        (request.count, request.bytes, request.held) = (2, 2, [(0, 7)])
+        (request.count, request.bytes, request.unreported) = (2, 2, [(0, 7)])
         let unit = setAside.beginAppend([request], from: .direct)[0].number
         var generator = SystemRandomNumberGenerator()
         let batch = EventFactory.batch(

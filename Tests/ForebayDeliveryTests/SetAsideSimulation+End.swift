@@ -26,13 +26,13 @@ extension SetAsideSimulation {
             last[key] = message.event
         }
         for (way, state) in self.states {
-            guard state.window.queuedBytes == 0, state.producers.all.allSatisfy({ $0.outstanding == 0 }), state.stale.isEmpty,
-                state.stale.batches.isEmpty
+            guard state.window.queuedBytes == 0, state.producers.all.allSatisfy({ $0.outstanding == 0 }), state.settledOutstanding.isEmpty,
+                state.settledOutstanding.batches.isEmpty
             else {
                 throw Broken(
                     description:
                         "accounts of \(way) do not balance: \(state.window.queuedBytes) B queued, \(state.producers.all.map(\.outstanding)) "
-                        + "outstanding, \(state.stale.tokens.count) held")
+                        + "outstanding, \(state.settledOutstanding.tokens.count) held")
             }
         }
     }

@@ -7,7 +7,7 @@ import ForebayTestKit
 /// What the states exchange, as the stages do it, and the log that both have.
 extension SetAsideSimulation {
     mutating func exchange(_ way: DeliveryWay) throws {
-        self.states[way]!.boundHeld(now: self.now)
+        self.states[way]!.boundSettledOutstanding(now: self.now)
         try self.beginAppend(way)
         for unit in self.states[way]!.actions.refusals.flatMap({ self.states[way]!.done(of: $0.key) }) { self.shared.handedOver(unit) }
         for refusal in self.states[way]!.actions.refusals {
@@ -16,11 +16,11 @@ extension SetAsideSimulation {
         }
         for token in self.states[way]!.actions.releasedLetters { self.shared.arrived(token, isSettled: false) }
         self.states[way]!.actions.releasedLetters = []
-        for (token, offset) in self.states[way]!.actions.withheld {
-            if case .unit(let unit, _) = offset.lane { self.shared.keepHeld(token, unit: unit, position: offset.number) }
+        for (token, offset) in self.states[way]!.actions.unreported {
+            if case .unit(let unit, _) = offset.lane { self.shared.keepUnreported(token, unit: unit, position: offset.number) }
         }
-        for report in self.states[way]!.actions.heldReports { self.shared.reported(report.token, by: way, isDelivered: report.isDelivered) }
-        (self.states[way]!.actions.refusals, self.states[way]!.actions.withheld, self.states[way]!.actions.heldReports) = ([], [], [])
+        for report in self.states[way]!.actions.lateReports { self.shared.reported(report.token, by: way, isDelivered: report.isDelivered) }
+        (self.states[way]!.actions.refusals, self.states[way]!.actions.unreported, self.states[way]!.actions.lateReports) = ([], [], [])
         if way == .aside {
             self.letGoOfRecalled()
             for found in self.states[way]!.actions.found { self.shared.found(found, now: self.now) }
@@ -47,7 +47,7 @@ extension SetAsideSimulation {
         }
         let requests = groups.map { group in
             var told = group.request
-            if self.plant == .drainHeld { told.held = [] }
+            if self.plant == .drainUnreported { told.unreported = [] }
             return told
         }
         let numbers = self.shared.beginAppend(requests, from: way, now: 0)

@@ -37,15 +37,15 @@ extension SetAsideSimulation {
     mutating func letGoOfRecalled() {
         for topic in self.shared.recalled {
             self.states[.aside]!.recall(topic)
-            let withheld = self.states[.aside]!.actions.withheld.compactMap {
+            let unreported = self.states[.aside]!.actions.unreported.compactMap {
                 token, offset -> (token: UInt64, unit: UInt64, position: UInt64)? in
                 if case .unit(let unit, _) = offset.lane { (token, unit, offset.number) } else { nil }
             }
-            self.states[.aside]!.actions.withheld = []
+            self.states[.aside]!.actions.unreported = []
             for unit in self.states[.aside]!.done(of: SetAsideKey(topic)) { self.shared.handedOver(unit) }
             for token in self.states[.aside]!.actions.releasedLetters { self.shared.arrived(token, isSettled: false) }
             self.states[.aside]!.actions.releasedLetters = []
-            self.shared.recalled(topic, withheld: withheld)
+            self.shared.recalled(topic, unreported: unreported)
         }
         self.shared.recalled = []
     }

@@ -18,7 +18,7 @@ struct SetAsideSimulation {
         /// Newer events go direct while older ones of their unit are in the log.
         case newerGoDirect
         /// The drain sends what a producer of the direct stage still holds.
-        case drainHeld
+        case drainUnreported
     }
 
     /// One event as the producer gave it.
@@ -73,7 +73,7 @@ struct SetAsideSimulation {
         configuration.backoffLimit = 1000
         configuration.retryLimit = 1000
         configuration.partitionPatience = 800
-        configuration.heldBytes = 40_000
+        configuration.settledOutstandingBytes = 40_000
         self.configuration = configuration
         self.cluster = SimulatedCluster(seed: seed)
         for topic in 0..<4 { self.cluster.partitionCounts["topic-\(topic)"] = 3 }

@@ -13,7 +13,7 @@ struct SetAsideStateHandTests {
     /// Removes all that a unit has in the log, as an operator does.
     private static func remove(_ state: inout SetAsideState, _ number: UInt64) {
         state.take([number])
-        if !state.recalled.isEmpty { state.recalled("t", withheld: []) }
+        if !state.recalled.isEmpty { state.recalled("t", unreported: []) }
         state.recalled = []
         #expect(state.areTaken([number]))
         state.settleByHand(number, through: state.units[number]!.end, now: 9)
@@ -37,7 +37,7 @@ struct SetAsideStateHandTests {
         if phase > 1 {
             state.settleByHand(unit, through: 5, now: 9)
             #expect(state.units[unit]?.settled == (phase == 3 ? 2 : 0), "not while the drain has it")
-            state.recalled("t", withheld: [])
+            state.recalled("t", unreported: [])
         }
         #expect(state.due(now: 90_000).isEmpty, "it is not tried meanwhile")
         #expect(!state.accepts(unit: unit, pass: pass), "what was read of it counts no more")
@@ -81,7 +81,7 @@ struct SetAsideStateHandTests {
         var (state, unit) = Tests.state(count: 5)
         #expect(Tests.drain(&state, at: 1000))
         state.take([unit])
-        state.recalled("t", withheld: [(7, unit, 0), (8, unit, 1)])
+        state.recalled("t", unreported: [(7, unit, 0), (8, unit, 1)])
         state.settleByHand(unit, through: 5, now: 9)
         state.release([unit])
         #expect(state.unreported.sent(of: unit) == 2 && state.actions.gone.isEmpty)
@@ -144,7 +144,7 @@ struct SetAsideStateHandTests {
         let apart = state.beginAppend([Tests.request(SetAsideKey("t", 0)), Tests.request(SetAsideKey("t", 2))], from: .aside, now: 0)
         let pass = state.units[whole]!.pass
         state.handedOver(.init(number: whole, pass: pass, settled: [3], appending: [(7, 0), (8, 1)]))
-        state.recalled("t", withheld: [])
+        state.recalled("t", unreported: [])
         #expect(state.taken(meant, asked) == nil, "some of it is on its way")
         for (number, token) in zip(apart, [7, 8] as [UInt64]) {
             state.stored(number, count: 1, end: number == news[1] ? 2 : 1, from: .aside, now: 0)

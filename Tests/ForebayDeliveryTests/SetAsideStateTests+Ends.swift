@@ -75,7 +75,7 @@ extension SetAsideStateTests {
         state.found("b", leaderless: [], now: 0)
         state.hasRead(1, pass: 1, through: 1, acceptedAt: 7)
         state.readAll([(1, 1, 1)])
-        state.keepHeld(7, unit: 2, position: 0)
+        state.keepUnreported(7, unit: 2, position: 0)
         for way in [DeliveryWay.direct, .aside] { _ = state.takeChanges(for: way) }
         state.end(.aside, now: 50)
         #expect(state.takeChanges(for: .direct).map(\.topic) == ["a"])

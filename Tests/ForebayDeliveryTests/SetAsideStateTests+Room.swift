@@ -130,7 +130,7 @@ extension SetAsideStateTests {
     func heldBehindGroup() {
         var (state, unit) = Self.state(count: 1)
         var request = Self.request(SetAsideKey("t"), count: 3)
-        request.held = [(1, 100), (2, 101)]
+        request.unreported = [(1, 100), (2, 101)]
         _ = state.beginAppend([request], from: .direct, now: 0)
         for token in [100, 101] as [UInt64] { state.reported(token, by: .direct, isDelivered: true) }
         state.stored(unit, count: 1, end: 2, from: .direct, now: 0)
@@ -183,7 +183,7 @@ extension SetAsideStateTests {
         var (state, unit) = Self.state(count: 1)
         #expect(Self.drain(&state, at: 100))
         state.hasRead(unit, pass: 1, through: 1, acceptedAt: 7)
-        state.keepHeld(9, unit: unit, position: 0)
+        state.keepUnreported(9, unit: unit, position: 0)
         state.settle(unit, pass: 1, through: 1)
         #expect(state.units[unit]?.events == 0 && state.units[unit]?.bytes == 0)
     }

@@ -110,13 +110,13 @@ extension SetAsideStateTests {
         #expect(state.units[unit]?.ahead == [] && state.unreported.sent(of: unit) == 1, "it has no position yet")
         state.reported(101, by: .direct, isDelivered: true)
         #expect(state.unreported.sent(of: unit) == 1, "once")
-        state.keepHeld(9, unit: unit, position: 0)
-        state.keepHeld(9, unit: 99, position: 0)
+        state.keepUnreported(9, unit: unit, position: 0)
+        state.keepUnreported(9, unit: 99, position: 0)
         #expect(state.unreported.sent(of: unit) == 2)
         state.reported(9, by: .aside, isDelivered: true)
         #expect(state.units[unit]?.settled == 1 && state.actions.moved == [unit])
         for position in [1, 2, 3] as [UInt64] {
-            state.keepHeld(20 + position, unit: unit, position: position)
+            state.keepUnreported(20 + position, unit: unit, position: position)
             state.reported(20 + position, by: .aside, isDelivered: true)
         }
         #expect(state.units[unit]?.settled == 4, "not beyond what is durable")

@@ -11,7 +11,7 @@ struct SetAsideStateTests {
         var request = SetAsideState.AppendRequest(key: key, partitionCount: 3, failure: Self.failure, acceptedAt: 5)
         request.count = count
         request.bytes = count * 10
-        request.held = (0..<held).map { ($0, UInt64(100 + $0)) }
+        request.unreported = (0..<held).map { ($0, UInt64(100 + $0)) }
         return request
     }
 
@@ -127,7 +127,7 @@ struct SetAsideStateTests {
         var (state, unit) = Self.state(count: 4)
         // Of five, the second to fourth are held; two groups take them. Something that nobody waits for stands in the log before them.
         var request = Self.request(SetAsideKey("t"), count: 5)
-        request.held = [(1, 100), (2, 101), (3, 102)]
+        request.unreported = [(1, 100), (2, 101), (3, 102)]
         _ = state.beginAppend([request], from: .aside, now: 0)
         func report() {
             for token in [100, 101, 102] as [UInt64] { state.reported(token, by: .aside, isDelivered: token != 101) }

@@ -148,10 +148,10 @@ extension StageAsideTests {
     }
 
     @Test("memory that is held only for what producers hold has a bound: beyond it they are made anew")
-    func heldBytes() throws {
+    func settledOutstandingBytes() throws {
         try StageWorld.run {
             $0.configuration.partitionPatience = 1000
-            $0.configuration.heldBytes = 10
+            $0.configuration.settledOutstandingBytes = 10
         } _: { world in
             world.cluster.topics = ["t": 1]
             world.cluster.delivers = false

@@ -182,7 +182,7 @@ extension StageRoomTests {
         driver.verify()
         #expect(
             driver.state.actions.refusals.map(\.key) == [SetAsideKey("t")] && driver.state.actions.refusals.allSatisfy(\.sparesPartitions))
-        #expect(driver.state.actions.withheld.map(\.offset.number) == [0, 2], "given to a producer already")
+        #expect(driver.state.actions.unreported.map(\.offset.number) == [0, 2], "given to a producer already")
         #expect((3..<7).allSatisfy { driver.state.window[$0].status == .settled })
         driver.report([0, 1, 2])
         #expect(

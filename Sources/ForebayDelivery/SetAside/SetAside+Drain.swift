@@ -17,7 +17,7 @@ extension SetAside {
 
     /// The drain could not go on with some units, what its producers still hold of them, and what of them is done.
     func failed(
-        _ refusals: [DeliveryActions.Refusal], withheld: [(token: UInt64, offset: Offset)], done: [DeliveryActions.DoneUnit], now: UInt64
+        _ refusals: [DeliveryActions.Refusal], unreported: [(token: UInt64, offset: Offset)], done: [DeliveryActions.DoneUnit], now: UInt64
     ) {
         self.change { state in
             for unit in done { state.handedOver(unit) }
@@ -25,8 +25,8 @@ extension SetAside {
                 state.failed(
                     refusal.key, refusal.failure, byDelivery: refusal.byDelivery, sparesPartitions: refusal.sparesPartitions, now: now)
             }
-            for (token, offset) in withheld {
-                if case .unit(let unit, _) = offset.lane { state.keepHeld(token, unit: unit, position: offset.number) }
+            for (token, offset) in unreported {
+                if case .unit(let unit, _) = offset.lane { state.keepUnreported(token, unit: unit, position: offset.number) }
             }
         }
     }
@@ -56,14 +56,14 @@ extension SetAside {
         }
     }
 
-    func recalled(_ topic: String, withheld: [(token: UInt64, offset: Offset)], done: [DeliveryActions.DoneUnit]) {
-        let held = withheld.compactMap { token, offset -> (token: UInt64, unit: UInt64, position: UInt64)? in
+    func recalled(_ topic: String, unreported: [(token: UInt64, offset: Offset)], done: [DeliveryActions.DoneUnit]) {
+        let events = unreported.compactMap { token, offset -> (token: UInt64, unit: UInt64, position: UInt64)? in
             guard case .unit(let unit, _) = offset.lane else { return nil }
             return (token, unit, offset.number)
         }
         self.change { state in
             for unit in done { state.handedOver(unit) }
-            state.recalled(topic, withheld: held)
+            state.recalled(topic, unreported: events)
         }
     }
 

@@ -16,7 +16,7 @@ extension SetAsideState {
         var count = 0
         var bytes = 0
         /// Those that a producer was given and has not reported: which of them, and their tokens.
-        var held: [(index: Int, token: UInt64)] = []
+        var unreported: [(index: Int, token: UInt64)] = []
 
         init(key: SetAsideKey, partitionCount: Int32, failure: KafkaFailure, acceptedAt: Int64) {
             self.key = key
@@ -34,8 +34,8 @@ extension SetAsideState {
             let turn = request.turn ?? self.turn(request.key.topic, from: way)
             let number = self.unit(request.key, turn: turn) ?? self.enter(request, turn, now: now)
             let before = self.units[number]!.pending[way] ?? 0
-            for (index, token) in request.held {
-                self.units[number]!.pendingHeld[way, default: []].append((before + index, token))
+            for (index, token) in request.unreported {
+                self.units[number]!.pendingUnreported[way, default: []].append((before + index, token))
                 self.unreported.add(UnreportedEvents.Token(way: way, number: token), of: number, at: nil)
             }
             self.units[number]!.pending[way] = before + request.count
@@ -83,9 +83,9 @@ extension SetAsideState {
         unit.isInLog = true
         unit.end = max(unit.end, end)
         unit.pending[way] = max(0, (unit.pending[way] ?? 0) - count)
-        let held = unit.pendingHeld[way] ?? []
-        let placed = held.prefix { $0.index < count }
-        if !held.isEmpty { unit.pendingHeld[way] = held.dropFirst(placed.count).map { ($0.index - count, $0.token) } }
+        let unreported = unit.pendingUnreported[way] ?? []
+        let placed = unreported.prefix { $0.index < count }
+        if !unreported.isEmpty { unit.pendingUnreported[way] = unreported.dropFirst(placed.count).map { ($0.index - count, $0.token) } }
         for (index, token) in placed {
             let position = end - UInt64(count - index)
             if self.unreported.place(UnreportedEvents.Token(way: way, number: token), at: position) { unit.ahead.insert(position) }
@@ -99,7 +99,7 @@ extension SetAsideState {
     // MARK: What producers still have
 
     /// The drain gives a unit up while its producer has this event of it.
-    mutating func keepHeld(_ token: UInt64, unit: UInt64, position: UInt64) {
+    mutating func keepUnreported(_ token: UInt64, unit: UInt64, position: UInt64) {
         guard self.units[unit] != nil else { return }
         self.unreported.add(UnreportedEvents.Token(way: .aside, number: token), of: unit, at: position)
     }

@@ -88,8 +88,8 @@ extension SetAsideState {
 
     /// The drain has let go of a topic.
     ///
-    /// - Parameter withheld: what its producers have of it.
-    mutating func recalled(_ topic: String, withheld: [(token: UInt64, unit: UInt64, position: UInt64)]) {
+    /// - Parameter unreported: what its producers have of it.
+    mutating func recalled(_ topic: String, unreported: [(token: UInt64, unit: UInt64, position: UInt64)]) {
         for number in self.units.numbers(of: topic) {
             guard let unit = self.units[number], !unit.isWaiting else { continue }
             if unit.phase == .closing { self.changes.insert(topic) }
@@ -98,7 +98,7 @@ extension SetAsideState {
             self.reading.drop(number)
         }
         self.nextDue = 0
-        for held in withheld { self.keepHeld(held.token, unit: held.unit, position: held.position) }
+        for event in unreported { self.keepUnreported(event.token, unit: event.unit, position: event.position) }
     }
 
     // MARK: Out of the log

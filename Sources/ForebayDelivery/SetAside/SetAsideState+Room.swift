@@ -24,7 +24,7 @@ extension SetAsideState {
         for number in taken {
             let unit = self.units[number]!
             let key = unit.key
-            for (_, token) in unit.pendingHeld[way] ?? []
+            for (_, token) in unit.pendingUnreported[way] ?? []
             where self.unreported.requeue(UnreportedEvents.Token(way: way, number: token)) { delivered.insert(token) }
             self.drop(unit)
             self.requeued[key] = Requeued(way: way, number: number, events: unit.events, since: unit.since)
@@ -40,10 +40,10 @@ extension SetAsideState {
         var delivered: Set<UInt64> = []
         for (number, bytes) in units {
             guard var unit = self.units[number] else { continue }
-            for (_, token) in unit.pendingHeld[.aside] ?? []
+            for (_, token) in unit.pendingUnreported[.aside] ?? []
             where self.unreported.requeue(UnreportedEvents.Token(way: .aside, number: token)) { delivered.insert(token) }
             let events = unit.events
-            (unit.pending[.aside], unit.pendingHeld[.aside]) = (nil, nil)
+            (unit.pending[.aside], unit.pendingUnreported[.aside]) = (nil, nil)
             unit.bytes -= bytes
             self.units[number] = unit
             self.nextDue = 0

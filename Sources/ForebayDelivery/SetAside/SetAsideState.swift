@@ -143,7 +143,7 @@ struct SetAsideState {
         self.unreported.end(way)
         for number in self.units.all.map(\.number) {
             self.units[number]!.pending[way] = nil
-            self.units[number]!.pendingHeld[way] = nil
+            self.units[number]!.pendingUnreported[way] = nil
             if way == .aside, !self.units[number]!.isWaiting {
                 if self.units[number]!.phase == .closing { self.changes.insert(self.units[number]!.key.topic) }
                 self.units[number]!.phase = .waiting(until: now)

@@ -35,7 +35,7 @@ struct SetAsideUnit {
     /// How many are on their way into the log, by the stage that they leave. Where they will stand only the log knows, once they do.
     var pending: [DeliveryWay: Int] = [:]
     /// Of those, the ones that a producer was given before: which, counted from the first that is on its way, and their tokens.
-    var pendingHeld: [DeliveryWay: [(index: Int, token: UInt64)]] = [:]
+    var pendingUnreported: [DeliveryWay: [(index: Int, token: UInt64)]] = [:]
     /// Of what is not settled, about.
     var bytes = 0
     /// Where several logs have events of its topic, or one has them twice: which comes when.

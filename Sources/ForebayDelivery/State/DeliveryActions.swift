@@ -65,10 +65,10 @@ struct DeliveryActions {
     /// On their way into the set-aside log, by unit.
     var settingAside: [SetAsideGroup] = []
     /// Reports of what was settled otherwise before, or the end of the producer that held it.
-    var heldReports: [(token: UInt64, isDelivered: Bool)] = []
+    var lateReports: [(token: UInt64, isDelivered: Bool)] = []
     /// In the drain: units that can't be delivered now, what its producers hold of them, and topics that the cluster knows.
     var refusals: [Refusal] = []
-    var withheld: [(token: UInt64, offset: Offset)] = []
+    var unreported: [(token: UInt64, offset: Offset)] = []
     /// Those that will not be dead letters now: their units are let go of.
     var releasedLetters: [UInt64] = []
     var found: [Found] = []

@@ -50,8 +50,8 @@ extension DeliveryState {
             let flight = UInt32(truncatingIfNeeded: number)
             names.insert(String(decoding: self.window.event(of: flight).topic, as: UTF8.self))
             if delivered.contains(number) {
-                self.actions.withheld.append((token: number, offset: self.window.offset(of: flight)))
-                self.actions.heldReports.append((number, true))
+                self.actions.unreported.append((token: number, offset: self.window.offset(of: flight)))
+                self.actions.lateReports.append((number, true))
             }
             self.letGo(flight)
         }
@@ -70,7 +70,9 @@ extension DeliveryState {
 
     private mutating func letGo(_ flight: UInt32) {
         let number = self.window.number(flight)
-        if self.stale.contains(number) { self.actions.withheld.append((token: number, offset: self.window.offset(of: flight))) }
+        if self.settledOutstanding.contains(number) {
+            self.actions.unreported.append((token: number, offset: self.window.offset(of: flight)))
+        }
         self.window[flight].flags.insert(.letGo)
         self.window.settle(flight)
     }

@@ -53,7 +53,7 @@ extension DeliveryState {
         let isAsked = self.topics.indices.contains { self.topics[$0].metadata.isAsked }
         self.producers[slot].isWanted =
             slot == .main && (self.way == .direct || !self.isIdle || isAsked) || !self.producers[slot].stalled.isEmpty
-        self.releaseHeld(by: slot)
+        self.releaseSettledOutstanding(by: slot)
         for topic in self.topics.indices { self.topics[topic].setKnown(by: slot, false) }
         for place in self.partitions.places
         where self.partitions[place].producer.slot == slot && self.partitions[place].events.outstanding > 0 {

@@ -14,7 +14,7 @@ extension DeliveryState {
     @inline(__always)
     mutating func report(_ report: KafkaReport, from slot: ProducerSlot, now: UInt64) -> Bool {
         guard let flight = self.window.sentFlight(report.token) else {
-            self.reportHeld(report)  // It was settled otherwise meanwhile.
+            self.reportLate(report)  // It was settled otherwise meanwhile.
             return false
         }
         let place = Int(self.window[flight].place)

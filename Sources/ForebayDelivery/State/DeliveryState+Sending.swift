@@ -114,7 +114,9 @@ extension DeliveryState {
             self.want(topic, by: slot)
             self.backOff(place, now: now)
         case .wait, .unknown:
-            if self.producers[slot].outstanding + self.producers[slot].held == 0 { self.partitions[place].retry.notTaken = code }
+            if self.producers[slot].outstanding + self.producers[slot].settledOutstanding == 0 {
+                self.partitions[place].retry.notTaken = code
+            }
             self.backOff(place, now: now)
         }
     }

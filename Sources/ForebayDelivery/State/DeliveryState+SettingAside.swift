@@ -10,8 +10,8 @@ extension DeliveryState {
         let number = self.window.number(flight)
         self.window.divert(flight, as: .settingAside)
         let group = self.setAsideGroup(topic, place, acceptedAt: self.window.acceptedAt(flight))
-        if self.stale.contains(number) {
-            self.actions.settingAside[group].request.held.append((self.actions.settingAside[group].flights.count, number))
+        if self.settledOutstanding.contains(number) {
+            self.actions.settingAside[group].request.unreported.append((self.actions.settingAside[group].flights.count, number))
         }
         self.actions.settingAside[group].flights.append(number)
         self.actions.settingAside[group].request.count += 1
@@ -162,7 +162,7 @@ extension DeliveryState {
         let partition = self.partitions[place]
         let taken = self.partitions.unsettled(of: place, in: self.window)
         for flight in taken {
-            if self.window[flight].status == .sent { self.hold(flight, by: partition.producer.slot) }
+            if self.window[flight].status == .sent { self.keepOutstanding(flight, by: partition.producer.slot) }
             if self.window[flight].flags.contains(.alone) { self.topics[partition.topic].events.alone -= 1 }
         }
         self.topics[partition.topic].events.assigned -= partition.events.unsettled

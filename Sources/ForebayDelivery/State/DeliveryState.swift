@@ -25,7 +25,7 @@ struct DeliveryState {
     let way: DeliveryWay
     let settings: DeliverySettings
     var window: InFlightWindow
-    var stale = StaleInFlight()
+    var settledOutstanding = SettledOutstanding()
     var partitions: PartitionQueues
     var topics = TopicTable()
     var producers = ProducerPool()
