@@ -24,7 +24,7 @@ struct SetAsideOnDiskTests {
         let readings = setAside.takeReading().start.sorted { $0.unit < $1.unit }
         for reading in readings { setAside.hasRead(reading.unit, pass: reading.pass, through: 2, acceptedAt: 7) }
         // More is on its way into the log while the drain settles what was there, and the disk is full.
-        let more = topics.map { world.depart($0, ["3"]) }
+        let more = topics.map { world.beginAppend($0, ["3"]) }
         for reading in readings { setAside.settle(reading.unit, pass: reading.pass, through: 2) }
         world.disk.fail { call, path in call == .write && path.hasSuffix("/units") ? ENOSPC : nil }
         setAside.stored(try await setAside.append(more), from: .direct, now: 0)
@@ -132,12 +132,12 @@ struct SetAsideOnDiskTests {
         let world = try SetAsideWorld()
         let setAside = world.setAside
         let (drain, reader) = (Happenings<[UInt64]>(), Happenings<UInt64>())
-        setAside.begin(.aside) { drain.add([setAside.events, UInt64(setAside.state.withLock { $0.held.count })]) }
+        setAside.begin(.aside) { drain.add([setAside.events, UInt64(setAside.state.withLock { $0.unreported.count })]) }
         setAside.read { reader.add(setAside.events) }
-        var departure = SetAsideState.Departure(
+        var request = SetAsideState.AppendRequest(
             key: SetAsideKey("t"), partitionCount: 1, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: 5)
-        (departure.count, departure.bytes, departure.held) = (2, 2, [(0, 7)])
-        let unit = setAside.depart([departure], from: .direct)[0].number
+        (request.count, request.bytes, request.unreported) = (2, 2, [(0, 7)])
+        let unit = setAside.beginAppend([request], from: .direct)[0].number
         var generator = SystemRandomNumberGenerator()
         let batch = EventFactory.batch(
             ["1", "2"].map { .init("t", value: $0, id: $0) }, spool: .random(using: &generator), first: 0)
@@ -176,7 +176,7 @@ struct SetAsideOnDiskTests {
                 var order: [[UInt64]] = []
                 while order.count < 4 {
                     let due = world.setAside.change { state -> [UInt64] in
-                        (state.numbers["t"] ?? []).filter { state.isTurn(of: state.units[$0]!) }
+                        state.units.numbers(of: "t").filter { state.isTurn(of: state.units[$0]!) }
                     }
                     order.append(due)
                     if restart == 0 { break }
@@ -187,7 +187,7 @@ struct SetAsideOnDiskTests {
                         }
                     }
                 }
-                let all = world.setAside.change { $0.units.values.sorted { $0.turnInLog < $1.turnInLog }.map(\.number) }
+                let all = world.setAside.change { $0.units.all.sorted { $0.turnInLog < $1.turnInLog }.map(\.number) }
                 if restart == 0 {
                     #expect(order == [[all[0]]] && all.count == 4)
                     // One that comes now, and has a place of its own on disk, comes last at the next start, too.
@@ -228,7 +228,7 @@ struct SetAsideOnDiskTests {
         }
         SetAside.order("t", in: [other.setAside, one.setAside], ends: [one.setAside])
         func turns(_ world: SetAsideWorld) -> [Int32?: Int] {
-            Dictionary(uniqueKeysWithValues: world.setAside.state.withLock { $0.units.values.map { ($0.key.partition, $0.turn) } })
+            Dictionary(uniqueKeysWithValues: world.setAside.state.withLock { $0.units.all.map { ($0.key.partition, $0.turn) } })
         }
         #expect(turns(one) == [nil: 0, 1: 0, 3: 2] && turns(other) == [2: 1])
         for world in [one, other] { await world.log.close() }

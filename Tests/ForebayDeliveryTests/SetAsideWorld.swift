@@ -49,21 +49,23 @@ final class SetAsideWorld: Sendable {
     var executor: any SerialExecutor { ThreadExecutor(label: "reader") }
 
     /// Events leave the direct stage.
-    func depart(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) -> (unit: UInt64, batch: Batch) {
-        var departure = SetAsideState.Departure(
+    func beginAppend(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) -> (
+        unit: UInt64, batch: Batch
+    ) {
+        var request = SetAsideState.AppendRequest(
             key: SetAsideKey(topic, partition), partitionCount: 3, failure: KafkaFailure(.unknownTopicOrPartition),
             acceptedAt: acceptedAt)
-        (departure.count, departure.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
+        (request.count, request.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
         var generator = SystemRandomNumberGenerator()
         let batch = EventFactory.batch(
             values.map { .init(topic, value: $0, id: String($0.prefix(8))) }, spool: .random(using: &generator), first: 0,
             acceptedAt: acceptedAt)
-        return (self.setAside.depart([departure], from: .direct)[0].number, batch)
+        return (self.setAside.beginAppend([request], from: .direct)[0].number, batch)
     }
 
     func add(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) async throws {
-        let leaving = self.depart(topic, values, partition: partition, acceptedAt: acceptedAt)
-        self.setAside.stored(try await self.setAside.append([leaving]), from: .direct, now: 0)
+        let group = self.beginAppend(topic, values, partition: partition, acceptedAt: acceptedAt)
+        self.setAside.stored(try await self.setAside.append([group]), from: .direct, now: 0)
     }
 
     /// A topic's units are asked for and found.

@@ -39,7 +39,7 @@ struct StageRunsTests {
             }
             world.hasRoom.withLock { $0 = true }
             try await world.settled(1)
-            #expect(await world.stage.look { $0.roomFailures } == 0, "there was room")
+            #expect(await world.stage.look { $0.sideLogs.rooms.failures(of: .setAside) } == 0, "there was room")
         }
     }
 
@@ -73,11 +73,6 @@ struct StageRunsTests {
             world.cluster.refusal = { _ in .none }
             try await world.settled(end)
         }
-    }
-
-    @Test("tries are those to set something aside: after five, ten, twenty and each thirty the cluster is asked once more")
-    func tries() {
-        #expect((1...125).filter { DeliveryEngine.asksAgain(after: $0) } == [5, 10, 20, 30, 60, 90, 120])
     }
 
     @Test("a client that failed in an earlier run says nothing of this one's")

@@ -46,7 +46,7 @@ extension SetAside {
     /// Whether no other log has older events of a topic, as far as the start knew.
     package func hasTurn(_ topic: String) -> Bool {
         self.state.withLock { state in
-            (state.numbers[topic] ?? []).allSatisfy { number in state.units[number].map { state.isTurn(of: $0) } ?? true }
+            state.units.units(of: topic).allSatisfy(state.isTurn)
         }
     }
 
@@ -113,7 +113,7 @@ extension SetAside {
         await reader.begin(self.scan([number: all.positions.lowerBound]), unit: number, end: all.positions.upperBound, topic, delivered)
         while let piece = try await reader.next() {
             if !piece.batches.isEmpty {
-                try await self.bring(
+                try await self.appendByHand(
                     piece.batches.map { (topic: topic, batch: $0) }, code: Self.moved, reason: "events were moved here by command",
                     turn: turn)
             }
@@ -165,7 +165,7 @@ extension SetAside {
     private func closeTurn(_ turn: Int, of topic: String) {
         let (own, next) = (SetAsideTurn(topic: topic, place: turn), SetAsideTurn(topic: topic, place: turn + 1))
         self.followers.withLock { followers in followers[own, default: []].append { [weak self] in self?.change { $0.begin(next) } } }
-        guard !self.state.withLock({ $0.hasUnits(of: topic, turn: turn) }) else { return }
+        guard !self.state.withLock({ $0.units.holds(topic, turn: turn) }) else { return }
         for follower in self.followers.withLock({ $0.removeValue(forKey: own) }) ?? [] { follower() }
     }
 }
