@@ -42,6 +42,30 @@ struct SetAsideOnDiskTests {
         await world.log.close()
     }
 
+    @Test("the oldest is removed a file at a time, the units' newer events stay, and the newest file does")
+    func removeOldest() async throws {
+        let world = try SetAsideWorld()
+        let filling = String(repeating: "f", count: 900_000)
+        try await world.add("a", ["1"])
+        try await world.add("b", ["1", "2"])
+        for number in 0..<12 { try await world.add(number % 2 == 0 ? "a" : "b", [filling]) }
+        try await world.add("c", ["1"])
+        let before = world.setAside.events
+        var removed: UInt64 = 0
+        var rounds = 0
+        while case let taken = try await world.setAside.removeOldest(), !taken.isEmpty {
+            removed += taken.reduce(0) { $0 + $1.events }
+            rounds += 1
+            #expect(world.setAside.events == before - removed)
+        }
+        #expect(rounds == 2 && removed > 8 && world.setAside.topics.contains("c"), "\(rounds) files with \(removed) events of \(before)")
+        let left = Dictionary(uniqueKeysWithValues: world.log.units.map { ($0.topic, $0.end - $0.settled) })
+        #expect(left["c"] == 1 && left.values.reduce(0, +) == before - removed)
+        let again = try await SetAsideWorld(after: world)
+        #expect(again.setAside.events == before - removed && again.log.missing.isEmpty)
+        await again.log.close()
+    }
+
     @Test("every unit that can be delivered is read, however many others take their time, near to it in the log or far")
     func manyPasses() async throws {
         let world = try SetAsideWorld()

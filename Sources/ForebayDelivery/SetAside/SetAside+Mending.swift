@@ -53,11 +53,25 @@ extension SetAside {
     /// Removes what stands in the log of the units that are meant; durable on return. What comes to them from now on stays, and what a
     /// producer has already may still be delivered.
     package func remove(_ selection: Selection) async throws(ForebayError) -> [Taken] {
-        let meant = try await self.take(Self.meant(selection, nil))
+        try await self.remove(Self.meant(selection, nil))
+    }
+
+    /// Removes the oldest, so much that a file can go; durable on return.
+    ///
+    /// - Returns: none: no file can.
+    package func removeOldest() async throws(ForebayError) -> [Taken] {
+        let settled = self.state.withLock { Dictionary(uniqueKeysWithValues: $0.units.all.map { ($0.number, $0.settled) }) }
+        guard let ends = self.log.oldestFile(isHeld: { settled[$0] ?? .max < $1 }) else { return [] }
+        return try await self.remove(SetAsideState.Meant(numbers: Set(ends.keys)), below: ends)
+    }
+
+    /// - Parameter ends: no more of a unit than below it; none: all.
+    private func remove(_ units: SetAsideState.Meant, below ends: [UInt64: UInt64] = [:]) async throws(ForebayError) -> [Taken] {
+        let meant = try await self.take(units)
         let now = self.time.wallMilliseconds
         let taken = self.change { state in
             let taken = meant.compactMap { number, end in
-                let taken = state.units[number].flatMap { Self.taken($0, through: min(end, $0.end)) }
+                let taken = state.units[number].flatMap { Self.taken($0, through: min(end, $0.end, ends[number] ?? .max)) }
                 if let taken { state.settleByHand(number, through: taken.positions.upperBound, now: now) }
                 return taken
             }

@@ -32,11 +32,6 @@ extension SetAside {
     package var unitCount: Int { self.state.withLock { $0.units.count } }
     package var oldestAcceptedAt: Int64? { self.state.withLock { $0.units.all.map(\.oldestAcceptedAt).min() } }
 
-    /// The unit that has the oldest event, and when that was accepted.
-    package var oldestUnit: (key: SetAsideKey, acceptedAt: Int64)? {
-        self.state.withLock { $0.units.all.min { $0.oldestAcceptedAt < $1.oldestAcceptedAt }.map { ($0.key, $0.oldestAcceptedAt) } }
-    }
-
     /// How long the oldest of all has waited, in seconds; none: nothing does.
     package var oldestAge: Double? {
         let units = self.state.withLock { $0.units.all.map(Self.waiting) }

@@ -15,13 +15,15 @@ extension SetAsideState {
         var partition: Int32?
         /// Not of this one.
         var except: String?
+        /// None: all of them.
+        var numbers: Set<UInt64>?
     }
 
     /// Those of partitions first: what is of the whole topic may hold newer events of their keys.
     func numbers(_ meant: Meant) -> [UInt64] {
         let units = self.units.all.filter { unit in
             (meant.topic == nil || unit.key.topic == meant.topic) && (meant.partition == nil || unit.key.partition == meant.partition)
-                && unit.key.topic != meant.except
+                && unit.key.topic != meant.except && meant.numbers?.contains(unit.number) ?? true
         }
         return units.sorted {
             ($0.key.topic, $0.turn, $0.key.partition ?? .max, $0.number) < ($1.key.topic, $1.turn, $1.key.partition ?? .max, $1.number)

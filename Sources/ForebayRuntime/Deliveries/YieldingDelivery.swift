@@ -10,6 +10,7 @@ final class YieldingDelivery: YieldingHolder {
     let cursor: SpoolCursor
     private let name: DeliveryName
     private let source: SpoolSource
+    private let deadLetters: DeadLetters
     private let setAside: DeliverySetAside
     private let mending: MendingTurn
     private let released = Atomic<UInt64>(0)
@@ -21,6 +22,7 @@ final class YieldingDelivery: YieldingHolder {
         self.cursor = delivery.cursor
         self.name = delivery.name
         self.source = delivery.source
+        self.deadLetters = delivery.deadLetters
         self.setAside = delivery.setAside
         metrics.counter(
             "forebay_released_events_total", help: "Events that a delivery which is not required gave up, for want of room for new ones.",
@@ -28,22 +30,21 @@ final class YieldingDelivery: YieldingHolder {
         ) { [self] in Double(self.released.load(ordering: .relaxed) + self.source.dropped) }
     }
 
-    func giveUpAside() async -> Bool {
-        let units = self.setAside.logs.compactMap { log in log.setAside.oldestUnit.map { (log: log.setAside, unit: $0) } }
-        guard let (log, oldest) = units.min(by: { $0.unit.acceptedAt < $1.unit.acceptedAt }) else { return false }
+    func giveUpBesideSpool() async -> Bool {
         // Where somebody is at it, what is in the spool can make room, too.
-        return await self.mending.perform(busy: false, stopping: false) { await self.giveUp(oldest.key, in: log) }
-    }
-
-    private func giveUp(_ unit: SetAsideKey, in log: SetAside) async -> Bool {
-        do throws(ForebayError) {
-            let taken = try await log.remove(SetAside.Selection(topic: unit.topic, partition: unit.partition))
-            let events = taken.reduce(0) { $0 + $1.events }
-            guard events > 0 else { return false }
-            self.tell(events, "set aside of \(unit)")
-            return true
-        } catch {
-            return false  // The drain does not let go of it, or the disk fails.
+        await self.mending.perform(busy: false, stopping: false) {
+            do throws(ForebayError) {
+                // Those no cluster takes; what is set aside may still be delivered.
+                let letters = try await self.deadLetters.removeOldest()
+                self.tell(letters, "dead letters")
+                if letters > 0 { return true }
+                for log in self.setAside.logs {
+                    let taken = try await log.setAside.removeOldest()
+                    for unit in taken { self.tell(unit.events, "set aside of \(unit.key)") }
+                    if !taken.isEmpty { return true }
+                }
+            } catch {}  // The drain does not let go of it, or the disk fails.
+            return false
         }
     }
 
