@@ -39,7 +39,7 @@ extension IngestStage {
         wait.durable = nil
         // Counted first: whoever has the answer finds it in the metrics.
         self.countAnswered(answer, status: 202)
-        for (target, count) in wait.targets { self.count(count, for: target) }
+        for (target, count) in wait.targets { target.count(count, in: self.metrics) }
         self.answerDurable(answer.request, of: answer.group, answer.receipt)
         self.tellIfIdle()
     }
@@ -77,7 +77,7 @@ extension IngestStage {
         self.metrics.duration.observe(Self.seconds(since: answer.request.startedAt))
         self.metrics.rejected(.refusedByKafka)
         // They are stored, and some of them perhaps delivered: what was promised is durability.
-        for (target, count) in wait.targets { self.count(count, for: target) }
+        for (target, count) in wait.targets { target.count(count, in: self.metrics) }
         self.server.answer(
             wait.id, status: ProblemCode.refusedByKafka.status, fields: AnswerText.problemFields,
             body: self.text.refusedByKafka(settlements, of: wait.id))

@@ -13,10 +13,9 @@ extension IngestStage {
         let acceptedAt = self.clock()
         guard ClockRule.fault(at: acceptedAt) == nil else { return self.refuseGathered(.clockNotSet) }
         let group = self.group
-        self.group = PendingGroup(number: group.number + 1, expecting: group.requests.count)
+        self.group = group.next(expecting: group.requests.count)
         let (batches, bases) = self.sink.gathering.finish(acceptedAt: acceptedAt)
-        group.bases = bases
-        group.batchCounts = batches.map(\.count)
+        group.close(BatchPlaces(counts: batches.map(\.count), bases: bases))
         self.held.append((Submission(batches: batches, ack: self.token(for: group)), group))
         self.unsettled += 1
         self.metrics.submissions.increment()
@@ -46,7 +45,7 @@ extension IngestStage {
     /// The buffer has it. A disk that hangs answers nobody, so there is an end to that wait.
     private func committing(_ group: PendingGroup) {
         guard !group.isSettled else { return }
-        group.deadline = self.loop.nowMilliseconds + UInt64(self.configuration.commitPatience)
+        group.expect(by: self.loop.nowMilliseconds + UInt64(self.configuration.commitPatience))
         self.committing.append(group)
         if self.commitTimer == nil { self.watchCommits(after: self.configuration.commitPatience) }
     }
@@ -84,7 +83,7 @@ extension IngestStage {
     private func refuseGathered(_ code: ProblemCode) {
         guard !self.group.isEmpty else { return }
         let group = self.group
-        self.group = PendingGroup(number: group.number + 1, expecting: 16)
+        self.group = group.next(expecting: 16)
         _ = self.sink.gathering.finish(acceptedAt: 0)
         self.unsettled += 1
         self.refuse(group, code)
@@ -97,7 +96,7 @@ extension IngestStage {
         if !group.waits.isEmpty {
             onNumbered = { firstSequences in
                 for wait in group.waits {
-                    let sequences = wait.positions.map { group.sequence(of: $0, firstSequences) }
+                    let sequences = wait.positions.map { group.batches.sequence(of: $0, firstSequences) }
                     let ticket = waiters.expect(sequences: sequences) { settlements in
                         loop.execute { self.assumeIsolated { $0.settled(wait, settlements) } }
                     }
@@ -125,7 +124,7 @@ extension IngestStage {
         }
         switch outcome {
         case .durable(let receipt):
-            self.sink.topics.settled(group.uses, end: group.end(receipt.firstSequences))
+            group.topics.settled(in: self.sink.topics, end: group.batches.end(receipt.firstSequences))
             self.answer(group, receipt)
         case .refused(let error):
             let code: ProblemCode = error.code == .spoolFull ? .spoolFull : .unavailable
@@ -160,14 +159,14 @@ extension IngestStage {
         }
         self.metrics.accepted.increment(by: answered)
         self.metrics.bytes.increment(by: UInt64(group.bodyCount))
-        for (target, count) in group.counts { self.count(count, for: target) }
+        for (target, count) in group.counts.entries { target.count(count, in: self.metrics) }
         self.finish(group)
     }
 
     func answerDurable(_ request: PendingRequest, of group: PendingGroup, _ receipt: DurableReceipt) {
         group.ids.withUnsafeBytes { ids in
             func id(_ own: Range<Int>, _ position: Gathering.Position) -> AnswerText.ID {
-                own.isEmpty ? .derived(receipt.origin, group.sequence(of: position, receipt.firstSequences)) : .own(ids.slice(own))
+                own.isEmpty ? .derived(receipt.origin, group.batches.sequence(of: position, receipt.firstSequences)) : .own(ids.slice(own))
             }
             let body = self.text.durable(
                 count: request.count, first: id(request.firstID, request.first), last: id(request.lastID, request.last))
@@ -175,15 +174,9 @@ extension IngestStage {
         }
     }
 
-    func count(_ events: Int, for target: TopicTarget) {
-        let counter = target.accepted ?? self.metrics.events(topic: target.name, durability: "durable")
-        target.accepted = counter
-        counter.increment(by: UInt64(events))
-    }
-
     private func refuse(_ group: PendingGroup, _ code: ProblemCode) {
         guard !group.isSettled else { return }
-        self.sink.topics.settled(group.uses, end: nil)
+        group.topics.settled(in: self.sink.topics, end: nil)
         for request in group.requests {
             if let wait = request.kafka { self.forget(wait) }
             self.server.answer(request.id, self.refusal(self.busy(code), of: request.id))
@@ -193,7 +186,7 @@ extension IngestStage {
     }
 
     private func finish(_ group: PendingGroup) {
-        group.isSettled = true
+        group.settle()
         // Nearly always the first.
         if let place = self.committing.firstIndex(where: { $0 === group }) { self.committing.remove(at: place) }
         self.unsettled -= 1

@@ -45,7 +45,7 @@ struct BodyDecoder: ~Copyable {
         _ body: UnsafeRawBufferPointer, _ fields: borrowing RequestFields, _ request: Request, _ sink: inout EventSink
     ) throws(Refusal) {
         guard let target = request.target else { return }
-        if target.requiresJSON { return try self.plain(body, at: .init(offset: 0, line: nil), fields, target, request, &sink) }
+        if target.rules.requiresJSON { return try self.plain(body, at: .init(offset: 0, line: nil), fields, target, request, &sink) }
         var event = EventFields(topic: target.storedName, value: body, timestamp: fields.timestamp ?? request.now)
         event.headers = fields.headers.bytes
         event.key = fields.key
@@ -93,7 +93,7 @@ struct BodyDecoder: ~Copyable {
         _ value: UnsafeRawBufferPointer, at place: Place, _ fields: borrowing RequestFields, _ target: TopicTarget, _ request: Request,
         _ sink: inout EventSink
     ) throws(Refusal) {
-        if target.key != nil && fields.key == nil {  // Then finding the key checks the value, in one pass.
+        if target.rules.key != nil && fields.key == nil {  // Then finding the key checks the value, in one pass.
             return try self.checked(value, at: place, fields, target, request, &sink)
         }
         do {
@@ -116,7 +116,7 @@ struct BodyDecoder: ~Copyable {
                 throw Refusal(.keyForManyEvents, "Forebay-Key stands for one event, and the body has several; use envelopes", event: 1)
             }
             event.key = key
-        } else if let path = target.key {
+        } else if let path = target.rules.key {
             event.key = try self.key(at: path, in: value, at: place, event: sink.count)
         }
         if let id = fields.id {

@@ -64,7 +64,7 @@ extension BodyDecoder {
         if let id = self.envelope.id { event.id = id }
         if let key = self.envelope.key {
             event.key = key
-        } else if let path = target.key, isJSON, let value = self.envelope.value {
+        } else if let path = target.rules.key, isJSON, let value = self.envelope.value {
             event.key = try self.key(at: path, in: value, at: place, event: index)
         }
         try sink.append(event, target)
@@ -73,7 +73,7 @@ extension BodyDecoder {
 
     /// - Returns: whether the envelope's `value_base64` is JSON, where the topic wants all values to be; a tombstone is none.
     private func checkJSON(_ target: TopicTarget, event index: Int) throws(Refusal) -> Bool {
-        guard target.requiresJSON, let value = self.envelope.value else { return false }
+        guard target.rules.requiresJSON, let value = self.envelope.value else { return false }
         do {
             try JSONScanner.check(value)
         } catch {

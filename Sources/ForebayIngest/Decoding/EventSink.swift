@@ -56,12 +56,7 @@ struct EventSink: ~Copyable {
     @inline(__always)
     mutating func append(_ event: EventFields, _ target: TopicTarget) throws(Refusal) {
         let size = (event.key?.count ?? 0) + (event.value?.count ?? 0) + event.headers.count + event.id.count
-        if size > target.maximumEvent {
-            throw Refusal(
-                .eventTooLarge,
-                "\(size) bytes with key and headers, at most \(target.maximumEvent) are allowed (\(target.maximumEventKey))",
-                event: self.count)
-        }
+        try target.rules.check(size: size, event: self.count)
         if self.count == self.limit {
             throw Refusal(
                 .tooManyEvents, "a request has at most \(self.limit) events (limits.events_per_request)", event: self.count)

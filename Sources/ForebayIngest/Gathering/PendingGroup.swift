@@ -17,37 +17,37 @@ struct PendingRequest {
 }
 
 /// The requests that one submission carries, until it is settled.
-// Safe because: the loop's alone, except `bases` and `waits`, which are set before the submission is handed over and only read after.
+///
+///     open --handed over--> with the buffer --answered, or refused--> settled
+///       `--------------------refused----------------------------------^
+// Safe because: the loop's alone, except `batches` and `waits`, which are set before the submission is handed over and only read after.
 final class PendingGroup: @unchecked Sendable {
-    /// From 1, in the order of their making.
-    let number: UInt64
     private(set) var requests: [PendingRequest] = []
     private(set) var ids: [UInt8] = []
     /// Bytes of bodies.
     private(set) var bodyCount = 0
     /// What they count as in flight: their bytes, or those of their records where these are more.
     private(set) var weight = 0
-    /// Accepted events by topic, those of requests that wait for Kafka apart.
-    private(set) var counts: [(target: TopicTarget, count: Int)] = []
+    /// Without the requests that wait for Kafka.
+    private(set) var counts: TopicCounts
     private(set) var waits: [KafkaWait] = []
-    /// Topics of which it holds events.
-    private(set) var uses: [TopicUse] = []
-    private var usesNumber: UInt64 = 0
-    /// How many events each of its batches has.
-    var batchCounts: [Int] = []
-    /// Of each route the place of its first batch in the submission.
-    var bases: [Int] = []
+    private(set) var topics = HeldTopics()
+    private(set) var batches = BatchPlaces()
     /// When the buffer has had it long enough, on the loop's clock.
-    var deadline: UInt64 = 0
+    private(set) var deadline: UInt64 = 0
     /// It has been answered: what comes later comes too late.
-    var isSettled = false
+    private(set) var isSettled = false
 
+    /// - Parameter number: from 1, in the order of their making.
     init(number: UInt64, expecting count: Int) {
-        self.number = number
+        self.counts = TopicCounts(group: number)
         self.requests.reserveCapacity(count)
     }
 
     var isEmpty: Bool { self.requests.isEmpty }
+
+    /// The next one, which expects about as many requests.
+    func next(expecting count: Int) -> PendingGroup { PendingGroup(number: self.counts.group + 1, expecting: count) }
 
     func add(_ id: RequestID, _ sink: borrowing EventSink, bodyCount: Int, startedAt: UInt64, kafka: KafkaWait?) {
         let firstID = self.keep(sink.firstID)
@@ -59,30 +59,12 @@ final class PendingGroup: @unchecked Sendable {
                 kafka: kafka))
         self.bodyCount += bodyCount
         self.weight += max(bodyCount, sink.byteCount)
-        if self.usesNumber == 0 { self.usesNumber = sink.topics.beginGroup() }
-        for (target, _) in sink.targets {
-            if let use = target.use, use.group != self.usesNumber { self.hold(use) }
-        }
-        sink.topics.commit()
+        self.topics.hold(sink.targets, in: sink.topics)
         if let kafka {
             self.waits.append(kafka)
-            return
+        } else {
+            self.counts.add(sink.targets)
         }
-        for (target, count) in sink.targets {
-            if target.countedGroup == self.number {
-                self.counts[target.countPlace].count += count
-            } else {
-                target.countedGroup = self.number
-                target.countPlace = self.counts.count
-                self.counts.append((target, count))
-            }
-        }
-    }
-
-    private func hold(_ use: TopicUse) {
-        use.group = self.usesNumber
-        use.pending += 1
-        self.uses.append(use)
     }
 
     private func keep(_ id: [UInt8]) -> Range<Int> {
@@ -91,18 +73,17 @@ final class PendingGroup: @unchecked Sendable {
         return start..<self.ids.count
     }
 
-    /// One past the last event, once the batches are numbered.
-    ///
-    /// The buffer writes route by route, in the order in which a whole group of submissions first names them: any batch may be the last.
-    func end(_ firstSequences: [UInt64]) -> UInt64? {
-        var end: UInt64?
-        for (first, count) in zip(firstSequences, self.batchCounts) { end = max(end ?? 0, first + UInt64(count)) }
-        return end
+    /// Its events stand in these batches; nothing is added any more.
+    func close(_ batches: BatchPlaces) {
+        self.batches = batches
     }
 
-    /// The sequence of an event, once the batches are numbered.
-    @inline(__always)
-    func sequence(of position: Gathering.Position, _ firstSequences: [UInt64]) -> UInt64 {
-        firstSequences[self.bases[Int(position.route)] + Int(position.batch)] + UInt64(position.index)
+    /// The buffer has it, and should have made it durable by then.
+    func expect(by deadline: UInt64) {
+        self.deadline = deadline
+    }
+
+    func settle() {
+        self.isSettled = true
     }
 }
