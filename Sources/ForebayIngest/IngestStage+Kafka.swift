@@ -11,7 +11,7 @@ extension IngestStage {
         if wait.settlements != nil { return self.answerKafka(wait) }
         let now = self.loop.nowMilliseconds
         let isExpected = wait.ticket.withLock { $0 != nil }
-        guard self.kafkaWaits[wait.id] === wait, isExpected, self.state.phase == .open, wait.deadline > now else {
+        guard self.waits.holds(wait), isExpected, self.state.phase == .open, wait.deadline > now else {
             return self.stopWaiting(wait)
         }
         wait.timer = self.loop.timer(after: Int(wait.deadline - now)) { [weak self] in
@@ -23,7 +23,7 @@ extension IngestStage {
     ///
     /// - Parameter settlements: none: one is set aside, so there is nothing to wait for.
     func settled(_ wait: KafkaWait, _ settlements: [Settlement]?) {
-        guard self.kafkaWaits[wait.id] === wait else { return }
+        guard self.waits.holds(wait) else { return }
         guard let settlements else {
             if wait.durable != nil { return self.stopWaiting(wait) }
             return wait.ticket.withLock { $0 = nil }
@@ -34,58 +34,22 @@ extension IngestStage {
 
     /// Gives up waiting: 202, now or as soon as it is durable.
     func stopWaiting(_ wait: KafkaWait) {
-        self.forget(wait)
+        self.waits.forget(wait)
         guard let answer = wait.durable else { return }
         wait.durable = nil
-        // Counted first: whoever has the answer finds it in the metrics.
-        self.countAnswered(answer, status: 202)
-        for (target, count) in wait.targets { target.count(count, in: self.metrics) }
-        self.answerDurable(answer.request, of: answer.group, answer.receipt)
+        self.answers.durable(wait, answer)
         self.tellIfIdle()
     }
 
     func stopWaitingForKafka() {
-        for wait in Array(self.kafkaWaits.values) { self.stopWaiting(wait) }
-    }
-
-    func forget(_ wait: KafkaWait) {
-        self.kafkaWaits[wait.id] = nil
-        wait.timer?.cancel()
-        wait.timer = nil
-        let ticket = wait.ticket.withLock { ticket in
-            defer { ticket = nil }
-            return ticket
-        }
-        if let ticket { self.waiters.forget(ticket) }
+        for wait in self.waits.all { self.stopWaiting(wait) }
     }
 
     private func answerKafka(_ wait: KafkaWait) {
         guard let answer = wait.durable, let settlements = wait.settlements else { return }
-        self.forget(wait)
+        self.waits.forget(wait)
         wait.durable = nil
-        if settlements.contains(where: \.isRefusal) { return self.answerRefused(wait, answer, settlements) }
-        self.countAnswered(answer, status: 200)
-        for (target, count) in wait.targets {
-            self.metrics.events(topic: target.name, durability: "kafka").increment(by: UInt64(count))
-        }
-        self.server.answer(wait.id, status: 200, fields: AnswerText.fields, body: self.text.kafka(settlements))
+        self.answers.settled(wait, since: answer.request.startedAt, settlements)
         self.tellIfIdle()
-    }
-
-    /// The target refused an event for good: told as a failure, whatever became of the others.
-    private func answerRefused(_ wait: KafkaWait, _ answer: KafkaWait.DurableAnswer, _ settlements: [Settlement]) {
-        self.metrics.duration.observe(Self.seconds(since: answer.request.startedAt))
-        self.metrics.rejected(.refusedByKafka)
-        // They are stored, and some of them perhaps delivered: what was promised is durability.
-        for (target, count) in wait.targets { target.count(count, in: self.metrics) }
-        self.server.answer(
-            wait.id, status: ProblemCode.refusedByKafka.status, fields: AnswerText.problemFields,
-            body: self.text.refusedByKafka(settlements, of: wait.id))
-        self.tellIfIdle()
-    }
-
-    private func countAnswered(_ answer: KafkaWait.DurableAnswer, status: Int) {
-        self.metrics.requests(status).increment()
-        self.metrics.duration.observe(Self.seconds(since: answer.request.startedAt))
     }
 }

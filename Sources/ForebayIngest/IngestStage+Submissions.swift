@@ -7,91 +7,70 @@ import Synchronization
 extension IngestStage {
     /// Hands over what this turn gathered. While the buffer has no room, turns go on gathering into one group, up to the size of a batch.
     func endTurn() {
-        self.willFlush = false
-        if self.group.isEmpty { return }
-        if !self.held.isEmpty && self.group.weight < self.configuration.batch { return }
-        let acceptedAt = self.clock()
-        guard ClockRule.fault(at: acceptedAt) == nil else { return self.refuseGathered(.clockNotSet) }
-        let group = self.group
-        self.group = group.next(expecting: group.requests.count)
-        let (batches, bases) = self.sink.gathering.finish(acceptedAt: acceptedAt)
-        group.close(BatchPlaces(counts: batches.map(\.count), bases: bases))
-        self.held.append((Submission(batches: batches, ack: self.token(for: group)), group))
-        self.unsettled += 1
-        self.metrics.submissions.increment()
+        self.open.turnEnded()
+        if self.open.isEmpty { return }
+        if self.submitted.isHolding && self.open.weight < self.configuration.batch { return }
+        guard let (group, batches) = self.open.close() else { return self.refuseGathered(.clockNotSet) }
+        self.submitted.submit(Submission(batches: batches, ack: self.token(for: group)), of: group)
         self.offerHeld()
     }
 
     /// Offers what is held, in order.
     func offerHeld() {
-        while let first = self.held.first {
-            guard case .accepted = self.port.offer(first.submission) else {
-                if self.heldTimer == nil {
-                    self.heldTimer = self.loop.timer(after: self.configuration.heldPatience) { [weak self] in
-                        self?.assumeIsolated { $0.refuseUnsent(.unavailable) }
-                    }
+        while self.submitted.isHolding {
+            guard let first = self.submitted.offer() else {
+                if !self.submitted.isWaitingForRoom {
+                    self.submitted.waitForRoom(
+                        self.loop.timer(after: self.configuration.heldPatience) { [weak self] in
+                            self?.assumeIsolated { $0.refuseUnsent(.unavailable) }
+                        })
                 }
                 return
             }
-            self.held.removeFirst()
-            self.committing(first.group)
+            let patience = self.configuration.commitPatience
+            if self.submitted.commit(first.group, by: self.loop.nowMilliseconds + UInt64(patience)) { self.watchCommits(after: patience) }
         }
-        self.heldTimer?.cancel()
-        self.heldTimer = nil
+        self.submitted.stopWaitingForRoom()
         // What was gathered meanwhile.
-        if !self.group.isEmpty && !self.willFlush { self.endTurn() }
-    }
-
-    /// The buffer has it. A disk that hangs answers nobody, so there is an end to that wait.
-    private func committing(_ group: PendingGroup) {
-        guard !group.isSettled else { return }
-        group.expect(by: self.loop.nowMilliseconds + UInt64(self.configuration.commitPatience))
-        self.committing.append(group)
-        if self.commitTimer == nil { self.watchCommits(after: self.configuration.commitPatience) }
+        if self.open.isLeftOver { self.endTurn() }
     }
 
     private func watchCommits(after milliseconds: Int) {
-        self.commitTimer = self.loop.timer(after: milliseconds) { [weak self] in
-            self?.assumeIsolated { $0.refuseLate() }
-        }
+        self.submitted.watch(
+            self.loop.timer(after: milliseconds) { [weak self] in
+                self?.assumeIsolated { $0.refuseLate() }
+            })
     }
 
     private func refuseLate() {
-        self.commitTimer = nil
+        self.submitted.timerFired()
         let now = self.loop.nowMilliseconds
-        while let first = self.committing.first, first.deadline <= now { self.refuse(first, .outcomeUnknown) }
-        if let first = self.committing.first { self.watchCommits(after: Int(first.deadline - now)) }
+        while let first = self.submitted.late(at: now) { self.refuse(first, .outcomeUnknown) }
+        if let deadline = self.submitted.deadline { self.watchCommits(after: Int(deadline - now)) }
     }
 
     /// Nobody waits for the buffer any more.
     func refuseCommitting() {
-        self.commitTimer?.cancel()
-        self.commitTimer = nil
-        while let first = self.committing.first { self.refuse(first, .outcomeUnknown) }
+        self.submitted.stopWatching()
+        while let first = self.submitted.late(at: .max) { self.refuse(first, .outcomeUnknown) }
     }
 
     /// Refuses what never reached the buffer.
     func refuseUnsent(_ code: ProblemCode) {
-        self.heldTimer?.cancel()
-        self.heldTimer = nil
-        let unsent = self.held
-        self.held = []
+        let unsent = self.submitted.takeHeld()
         for (_, group) in unsent { self.refuse(group, code) }
         self.refuseGathered(code)
     }
 
     private func refuseGathered(_ code: ProblemCode) {
-        guard !self.group.isEmpty else { return }
-        let group = self.group
-        self.group = group.next(expecting: 16)
-        _ = self.sink.gathering.finish(acceptedAt: 0)
-        self.unsettled += 1
-        self.refuse(group, code)
+        guard !self.open.isEmpty else { return }
+        self.submitted.skip()
+        self.refuse(self.open.discard(), code)
     }
 
     private func token(for group: PendingGroup) -> AckToken {
         let loop = self.loop
-        let waiters = self.waiters
+        let waiters = self.waits.waiters
         var onNumbered: (@Sendable ([UInt64]) -> Void)?
         if !group.waits.isEmpty {
             onNumbered = { firstSequences in
@@ -119,22 +98,16 @@ extension IngestStage {
     private func settle(_ group: PendingGroup, _ outcome: AckOutcome) {
         guard !group.isSettled else {
             // Refused as late before its events had numbers: nobody waits for these.
-            for wait in group.waits { self.forget(wait) }
+            for wait in group.waits { self.waits.forget(wait) }
             return
         }
         switch outcome {
         case .durable(let receipt):
-            group.topics.settled(in: self.sink.topics, end: group.batches.end(receipt.firstSequences))
+            self.submitted.settleTopics(of: group, receipt.firstSequences)
             self.answer(group, receipt)
         case .refused(let error):
-            let code: ProblemCode = error.code == .spoolFull ? .spoolFull : .unavailable
-            self.logger.warning("the buffer refused", ["code": code.rawValue, "error": error.description])
-            // Too large for what is left, which others fit into: they are taken.
-            if code != .spoolFull || self.storage.isFull() {
-                self.state.refused(code, now: self.loop.nowMilliseconds)
-                self.storage.refused(error.description)
-                self.hasRefused = true
-            }
+            let (code, isForAll) = self.storage.refused(error)
+            if isForAll { self.state.refused(code, now: self.loop.nowMilliseconds) }
             self.refuse(group, code)
         case .unknown: self.refuse(group, .outcomeUnknown)
         }
@@ -142,10 +115,7 @@ extension IngestStage {
 
     private func answer(_ group: PendingGroup, _ receipt: DurableReceipt) {
         self.state.stored()
-        if self.hasRefused {
-            self.hasRefused = false
-            self.storage.stored()
-        }
+        self.storage.stored()
         let now = MonotonicClock.nanoseconds
         var answered: UInt64 = 0
         for request in group.requests {
@@ -153,45 +123,26 @@ extension IngestStage {
                 self.durable(wait, .init(request: request, group: group, receipt: receipt))
                 continue
             }
-            self.answerDurable(request, of: group, receipt)
-            self.metrics.duration.observe(Double(now &- request.startedAt) / 1_000_000_000)
+            self.answers.durable(request, of: group, receipt, at: now)
             answered += 1
         }
-        self.metrics.accepted.increment(by: answered)
-        self.metrics.bytes.increment(by: UInt64(group.bodyCount))
-        for (target, count) in group.counts.entries { target.count(count, in: self.metrics) }
+        self.answers.count(group, requests: answered)
         self.finish(group)
-    }
-
-    func answerDurable(_ request: PendingRequest, of group: PendingGroup, _ receipt: DurableReceipt) {
-        group.ids.withUnsafeBytes { ids in
-            func id(_ own: Range<Int>, _ position: Gathering.Position) -> AnswerText.ID {
-                own.isEmpty ? .derived(receipt.origin, group.batches.sequence(of: position, receipt.firstSequences)) : .own(ids.slice(own))
-            }
-            let body = self.text.durable(
-                count: request.count, first: id(request.firstID, request.first), last: id(request.lastID, request.last))
-            self.server.answer(request.id, status: 202, fields: AnswerText.fields, body: body)
-        }
     }
 
     private func refuse(_ group: PendingGroup, _ code: ProblemCode) {
         guard !group.isSettled else { return }
-        group.topics.settled(in: self.sink.topics, end: nil)
+        self.submitted.settleTopics(of: group, nil)
         for request in group.requests {
-            if let wait = request.kafka { self.forget(wait) }
-            self.server.answer(request.id, self.refusal(self.busy(code), of: request.id))
-            self.metrics.duration.observe(Self.seconds(since: request.startedAt))
+            if let wait = request.kafka { self.waits.forget(wait) }
+            self.answers.refuse(request, self.busy(code))
         }
         self.finish(group)
     }
 
     private func finish(_ group: PendingGroup) {
-        group.settle()
-        // Nearly always the first.
-        if let place = self.committing.firstIndex(where: { $0 === group }) { self.committing.remove(at: place) }
-        self.unsettled -= 1
-        self.perform(self.state.released(group.weight))
-        self.metrics.inFlight.set(self.state.inFlight)
+        self.submitted.settle(group)
+        self.released(group.weight)
         self.tellIfIdle()
     }
 }

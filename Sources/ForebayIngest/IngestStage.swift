@@ -3,17 +3,6 @@ import ForebayHTTP
 package import ForebayNet
 import ForebayTelemetry
 
-/// What a request's head says beside its fields, and which head that was.
-struct JudgedHead {
-    var id: RequestID
-    /// See `HTTPRequestHead.number`.
-    let number: UInt64
-    /// Where its query begins, an empty one too. (A path with escapes is decoded to one place for all heads.)
-    let place: UnsafeRawPointer?
-    let target: TopicTarget?
-    let waitsForKafka: Bool
-}
-
 /// Takes events in over HTTP, and answers when the buffer has made them durable.
 ///
 /// It lives on the edge loop, as the server does: a request's callback is already inside the actor. What completes in one turn of the loop
@@ -24,47 +13,18 @@ struct JudgedHead {
 package actor IngestStage: Stage {
     nonisolated let loop: EventLoop
     let configuration: IngestConfiguration
-    let port: LinkPort<Submission>
-    let server: any RequestAnswering
-    let metrics: IngestMetrics
-    let waiters: DeliveryWaiters
-    private let room: Wake
-    let storage: IngestStorage
-    let clock: @Sendable () -> Int64
-    private let onOpened: @Sendable () -> Void
-    let logger = Logger(label: "ingest")
+    private nonisolated let told: IngestFacts
+    let answers: RequestAnswers
 
     var state: IngestState
-    var routes: IngestRoutes
-    var decoder: BodyDecoder
-    var fields: RequestFields
-    var sink: EventSink
-    var text = AnswerText()
-    /// The head that `fields` was read from, while nothing else was read since.
-    var judged: JudgedHead?
-    /// The time of day in a turn of the loop, see `wallMilliseconds()`.
-    var wallTime: (turn: UInt64, now: Int64) = (0, 0)
-
-    /// What is gathered now.
-    var group: PendingGroup
-    var willFlush = false
-    /// What the buffer had no room for yet, in order.
-    var held: [(submission: Submission, group: PendingGroup)] = []
-    var heldTimer: Timer?
-    /// What the buffer has, in the order in which it was handed over.
-    var committing: [PendingGroup] = []
-    var commitTimer: Timer?
-    /// Groups that are not settled: held, or with the buffer.
-    var unsettled = 0
-    var kafkaWaits: [RequestID: KafkaWait] = [:]
-    private var patience: Timer?
+    private var door: IngestDoor
+    var storage: StorageWatch
+    var reader: PostReader
+    var open: OpenGroup
+    var submitted: SubmittedGroups
+    var waits: KafkaWaits
+    /// Waits until all is answered.
     private var drained: CheckedContinuation<Void, Never>?
-    private var storageKnownAt: UInt64 = 0
-    private var isKnownFull = false
-    private var hasFault = false
-    private var isClockSet = true
-    /// The storage has refused, and not stored since.
-    var hasRefused = false
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
 
@@ -83,34 +43,25 @@ package actor IngestStage: Stage {
         clock: @escaping @Sendable () -> Int64 = { WallClock.milliseconds }, onOpened: @escaping @Sendable () -> Void = {}
     ) throws(ForebayError) {
         let routes = try IngestRoutes(configuration)
+        let limits = configuration.limits
         self.loop = loop
         self.configuration = configuration
-        self.port = port
-        self.room = room
-        self.server = server
-        self.waiters = waiters
-        self.metrics = metrics
-        self.storage = storage
-        self.clock = clock
-        self.onOpened = onOpened
-        let limits = configuration.limits
+        self.told = IngestFacts(metrics, waiters)
+        self.answers = RequestAnswers(server, metrics)
         self.state = IngestState(inFlightLimit: limits.inFlight, refusalPause: configuration.refusalPause)
-        self.decoder = BodyDecoder(limits)
-        self.fields = RequestFields(headerLimit: limits.headersPerEvent)
-        self.sink = EventSink(
-            gathering: Gathering(routes: routes.ids, batch: configuration.batch, clock: clock), topics: topics,
-            limit: limits.eventsPerRequest,
-            byteLimit: limits.records)
-        self.routes = routes
-        self.group = PendingGroup(number: 1, expecting: 16)
+        self.door = IngestDoor(server, onOpened: onOpened)
+        self.storage = StorageWatch(storage, clock: clock)
+        self.reader = PostReader(routes, limits)
+        self.open = OpenGroup(
+            EventSink(
+                gathering: Gathering(routes: routes.ids, batch: configuration.batch, clock: clock), topics: topics,
+                limit: limits.eventsPerRequest, byteLimit: limits.records),
+            clock: clock)
+        self.submitted = SubmittedGroups(port, room: room, topics: topics, counted: metrics.submissions)
+        self.waits = KafkaWaits(waiters)
     }
 
-    package nonisolated var facts: [Fact] {
-        [
-            Fact("in_flight_bytes", .number(Int64(self.metrics.inFlight.value))),
-            Fact("waiting_for_kafka", .flag(!self.waiters.isEmpty)),
-        ]
-    }
+    package nonisolated var facts: [Fact] { self.told.all }
 
     // MARK: Life
 
@@ -138,25 +89,24 @@ package actor IngestStage: Stage {
         self.loop.preconditionOnLoop()
         self.state.opened()
         let loop = self.loop
-        self.room.set { [weak self] in
+        self.submitted.begin { [weak self] in
             guard let self else { return }
             loop.execute { self.assumeIsolated { $0.offerHeld() } }
         }
-        self.server.replaceHandler(IngestHandler(stage: self))
-        self.onOpened()
+        self.door.open(to: IngestHandler(stage: self))
     }
 
     private func end() {
         let isLast = self.state.phase == .draining
         self.perform(self.state.ended())
-        self.patience?.cancel()
+        self.door.close()
         self.refuseUnsent(.unavailable)
         if isLast { self.refuseCommitting() }
         self.stopWaitingForKafka()
         self.tellIfIdle()
     }
 
-    private var isIdle: Bool { self.unsettled == 0 && self.group.isEmpty && self.kafkaWaits.isEmpty }
+    private var isIdle: Bool { self.submitted.isEmpty && self.open.isEmpty && self.waits.isEmpty }
 
     func tellIfIdle() {
         guard let drained, self.isIdle else { return }
@@ -170,30 +120,30 @@ package actor IngestStage: Stage {
     func admission() -> ProblemCode? {
         let now = self.loop.nowMilliseconds
         if let code = self.state.admission(now: now) { return code }
-        // The answer of a buffer that would refuse, without the way to it. It changes slowly.
-        if now >= self.storageKnownAt + 50 {
-            self.storageKnownAt = now
-            self.isKnownFull = self.storage.isFull()
-            self.hasFault = self.storage.fault() != nil
-            self.isClockSet = ClockRule.fault(at: self.clock()) == nil
-        }
-        if self.hasFault { return .unavailable }
-        if !self.isClockSet { return .clockNotSet }
-        return self.isKnownFull ? .spoolFull : nil
+        return self.storage.refusal(now: now)
     }
 
-    func perform(_ reading: IngestState.Reading) {
+    /// A request was taken; it holds so many bytes until it is answered.
+    func took(_ bytes: Int) {
+        self.perform(self.state.took(bytes))
+        self.told.tell(inFlight: self.state.inFlight)
+    }
+
+    /// It was answered.
+    func released(_ bytes: Int) {
+        self.perform(self.state.released(bytes))
+        self.told.tell(inFlight: self.state.inFlight)
+    }
+
+    private func perform(_ reading: IngestState.Reading) {
         switch reading {
         case .same: return
         case .pause:
-            self.server.pauseReading()
-            self.patience = self.loop.timer(after: self.configuration.patience) { [weak self] in
-                self?.assumeIsolated { stage in stage.perform(stage.state.patienceEnded()) }
-            }
-        case .resume:
-            self.patience?.cancel()
-            self.patience = nil
-            self.server.resumeReading()
+            self.door.pause(
+                self.loop.timer(after: self.configuration.patience) { [weak self] in
+                    self?.assumeIsolated { stage in stage.perform(stage.state.patienceEnded()) }
+                })
+        case .resume: self.door.resume()
         }
     }
 }

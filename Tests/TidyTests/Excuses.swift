@@ -40,7 +40,6 @@ enum Excuses {
     static let storedProperties: [String: Int] = [
         "ForebayHTTP.HTTPConnection": 20,
         "ForebayHTTP.HTTPServer": 21,
-        "ForebayIngest.IngestStage": 34,
         "ForebayKafka.KafkaProducer": 16,
         "ForebayNet.EventLoop": 14,
         "ForebayRuntime.Node": 13,
