@@ -42,7 +42,6 @@ enum Excuses {
         "ForebayHTTP.HTTPServer": 21,
         "ForebayKafka.KafkaProducer": 16,
         "ForebayNet.EventLoop": 14,
-        "ForebayRuntime.Node": 13,
         "ForebayTestKit.SimulatedDisk": 24,
         "ForebayTestKit.SimulatedProcess": 20,
         "ForebayTestKit.SimulatedProducer": 23,

@@ -28,8 +28,7 @@ package final class Node: Sendable {
     private let loops: Loops
     private let listeners: NodeListeners
     private let observation: NodeObservation
-    private let storageWatch: StorageWatch
-    private let watching: Task<Void, Never>
+    private let watches: NodeWatches
     private let isStopping = Atomic<Bool>(false)
 
     private struct Loops: Sendable {
@@ -128,7 +127,7 @@ package final class Node: Sendable {
         observation.listening()
         return Node(
             configuration: configuration, supervisor: supervisor, storage: storage, addresses: (ingest, admin, health),
-            deliveries: deliveries, loops: loops, listeners: listeners, observation: observation, storageWatch: storageWatch, clock: clock)
+            deliveries: deliveries, loops: loops, listeners: listeners, observation: observation, watches: NodeWatches(storageWatch, clock))
     }
 
     private static func wait(for signal: AsyncStream<Void>, atMost limit: Duration) async {
@@ -143,7 +142,7 @@ package final class Node: Sendable {
     private init(
         configuration: ForebayConfiguration, supervisor: Supervisor, storage: NodeStorage,
         addresses: (ingest: String, admin: String, health: String?), deliveries: [DeliveryName: KafkaDelivery], loops: Loops,
-        listeners: NodeListeners, observation: NodeObservation, storageWatch: StorageWatch, clock: NodeClock
+        listeners: NodeListeners, observation: NodeObservation, watches: NodeWatches
     ) {
         self.configuration = configuration
         self.supervisor = supervisor
@@ -153,12 +152,7 @@ package final class Node: Sendable {
         self.loops = loops
         self.listeners = listeners
         self.observation = observation
-        self.storageWatch = storageWatch
-        self.watching = Task {
-            async let watchedClock: Void = clock.run()
-            await storageWatch.run()
-            await watchedClock
-        }
+        self.watches = watches
     }
 
     /// Events accepted and not settled yet, of all deliveries.
@@ -189,9 +183,7 @@ package final class Node: Sendable {
     }
 
     private func closeStorage() async {
-        self.watching.cancel()
-        await self.watching.value
-        self.storageWatch.end()
+        await self.watches.end()
         await self.storage.close()
     }
 

@@ -2,7 +2,8 @@
 package protocol YieldingHolder: Sendable {
     var cursor: SpoolCursor { get }
 
-    /// Gives up the oldest of what it keeps beside the spool, which is older than all that the spool has for it: so much that a file can go.
+    /// Gives up the oldest of what it keeps beside the spool, which is older than all that the spool has for it: so much that a file can
+    /// go.
     ///
     /// - Returns: false: no file can.
     func giveUpBesideSpool() async -> Bool

@@ -87,7 +87,11 @@ package final class MemorySource: EventSource {
     package var keepsAhead: Bool { true }
 
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {
-        self.state.withLock { $0.ahead = (ahead, isFinal) }
+        self.state.withLock { state in
+            var kept = ahead
+            kept.add(state.passed.ranges)
+            state.ahead = (kept, isFinal)
+        }
     }
 
     /// What it was given to remember last, and whether that was at the end of a run.
