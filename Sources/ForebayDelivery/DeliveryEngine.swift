@@ -16,7 +16,7 @@ package actor DeliveryEngine {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
     package nonisolated let name: DeliveryName
     /// For logs.
-    nonisolated var route: String { self.way == .direct ? self.name.route : self.name.description }
+    nonisolated var route: String { self.name.description }
     nonisolated let way: DeliveryWay
 
     let surroundings: Surroundings

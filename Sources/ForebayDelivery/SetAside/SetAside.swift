@@ -40,6 +40,8 @@ package final class SetAside: Sendable {
     let time: any TimeSource
     private let advice: KafkaAdvice
     private let logger = Logger(label: "setaside")
+    /// No stage drains it: nothing goes direct when it is empty.
+    private let isQuiet: Bool
     let state: Mutex<SetAsideState>
     private let stages = Mutex<[DeliveryWay: @Sendable () -> Void]>([:])
     private let reader = Wake()
@@ -51,6 +53,7 @@ package final class SetAside: Sendable {
         isQuiet: Bool = false
     ) {
         self.route = route
+        self.isQuiet = isQuiet
         self.log = log
         self.time = surroundings.time
         self.advice = KafkaAdvice(properties: properties)
@@ -64,6 +67,7 @@ package final class SetAside: Sendable {
                 reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt)
             (known.settled, known.end, known.isInLog) = (unit.settled, unit.end, true)
             known.turnInLog = unit.turn
+            known.settledBefore = unit.settled
             known.oldestSeenAt = surroundings.time.monotonicNanoseconds
             known.bytes = Int(Double(known.events) * eventBytes)
             return known
@@ -81,7 +85,7 @@ package final class SetAside: Sendable {
     package var isEmpty: Bool { self.state.withLock { $0.isEmpty } }
     /// Those in the log.
     package var events: UInt64 { self.state.withLock { $0.units.values.reduce(0) { $0 + $1.durable } } }
-    package var bytes: Int { self.state.withLock { $0.units.values.reduce(0) { $0 + $1.bytes } } }
+    package var bytes: Int { self.state.withLock { $0.units.values.reduce(0) { $0 + $1.durableBytes } } }
     /// Those of which something is set aside.
     package var topics: Set<String> { self.state.withLock { Set($0.units.values.map(\.key.topic)) } }
     package var unitCount: Int { self.state.withLock { $0.units.count } }
@@ -113,7 +117,7 @@ package final class SetAside: Sendable {
                 key: unit.key, isDraining: unit.phase == .draining || unit.phase == .closing, code: unit.code, reason: unit.reason,
                 advice: KafkaErrorCode(name: unit.code).flatMap { self.advice.text(for: KafkaFailure($0), topic: unit.key.topic) },
                 since: unit.since, events: unit.durable,
-                bytes: unit.bytes, oldestAcceptedAt: unit.oldestAcceptedAt, oldestAge: Self.waiting(unit).seconds(at: self.time))
+                bytes: unit.durableBytes, oldestAcceptedAt: unit.oldestAcceptedAt, oldestAge: Self.waiting(unit).seconds(at: self.time))
         }
     }
 
@@ -372,11 +376,13 @@ package final class SetAside: Sendable {
                     "route": self.route, "unit": key.description, "code": "\(failure.code)", "reason": failure.reason,
                     "advice": self.advice.text(for: failure, topic: key.topic) ?? "",
                 ], folds: false)
-        case .left(let key, let events, let since):
+        case .left(let key, let events, let takenOut, let since):
+            guard !self.isQuiet else { return }
+            // Whoever took some out says so, too.
             self.logger.info(
-                "goes direct again",
+                takenOut == 0 ? "goes direct again" : "goes direct again, and not all of it was delivered",
                 [
-                    "route": self.route, "unit": key.description, "events": "\(events)",
+                    "route": self.route, "unit": key.description, "events": "\(events)", "taken_out": "\(takenOut)",
                     "seconds": "\(max(0, self.time.wallMilliseconds - since) / 1000)",
                 ])
         }

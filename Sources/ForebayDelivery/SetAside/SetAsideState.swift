@@ -39,7 +39,10 @@ struct SetAsideState {
     /// What an operator may want to know.
     enum Note: Equatable {
         case entered(SetAsideKey, KafkaFailure)
-        case left(SetAsideKey, events: UInt64, since: Int64)
+        /// - Parameters:
+        ///   - events: how many were delivered since the start.
+        ///   - takenOut: how many were removed, moved or given up.
+        case left(SetAsideKey, events: UInt64, takenOut: UInt64 = 0, since: Int64)
     }
 
     struct Token: Hashable {
@@ -220,7 +223,7 @@ struct SetAsideState {
         var unit = SetAsideUnit(
             number: number, key: departure.key, partitionCount: departure.partitionCount,
             code: (wait == nil ? departure.code : nil) ?? (failure.code.isError ? "\(failure.code)" : SetAside.moved),
-            reason: failure.reason, since: now, oldestAcceptedAt: departure.acceptedAt)
+            reason: failure.reason, since: known?.since ?? now, oldestAcceptedAt: departure.acceptedAt)
         unit.turn = turn
         unit.turnInLog = self.turnInLog(of: departure.key.topic, turn)
         self.units[number] = unit
@@ -307,7 +310,7 @@ struct SetAsideState {
         self.moved.remove(number)
         if unit.isInLog { self.gone.append(number) }
         self.toDrop.append(number)
-        self.notes.append(.left(unit.key, events: unit.settled, since: unit.since))
+        self.notes.append(.left(unit.key, events: unit.delivered, takenOut: unit.takenOut, since: unit.since))
     }
 
     /// A unit is over.
