@@ -17,7 +17,10 @@ actor RemovedDeliveries {
         /// None: there is none, or what it held was given up.
         var cursor: SpoolCursor?
         let logs: SideLogs?
-        let oldestAcceptedAt: Int64?
+        /// In the spool; none: nothing, when it was looked for.
+        var oldestAcceptedAt: Int64?
+        /// Monotonic, in ns: nothing of it is delivered, so the oldest stays that.
+        var oldestSeenAt = MonotonicClock.nanoseconds
         /// Bytes of the side logs, as they were found; nobody adds to them.
         let setAsideBytes: Int
         let deadLetterBytes: Int
@@ -30,7 +33,7 @@ actor RemovedDeliveries {
     /// Which routes deliver what they left under former names, by those.
     private let successors: [DeliveryName: DeliveryName]
     private let deliveries: Mutex<[Delivery]>
-    /// When what they have was found, monotonic, in ns: nothing of it is delivered, so the oldest of it stays that.
+    /// When what is set aside of them was found, in the same way.
     private let foundAt = MonotonicClock.nanoseconds
     private let logger = Logger(label: "node")
     private var leaving: Set<DeliveryName> = []
@@ -105,7 +108,7 @@ actor RemovedDeliveries {
         let held = delivery.cursor.map(self.storage.spool.held)
         let deadLetterBytes = max(0, delivery.deadLetterBytes - delivery.letterBytes + (delivery.logs?.deadLetters.byteCount ?? 0))
         return RouteHolding(
-            name: delivery.name, isConfigured: false, cursor: delivery.cursor?.sequence,
+            name: delivery.name, isConfigured: false, isRequired: true, releasedEvents: 0, cursor: delivery.cursor?.sequence,
             lagEvents: delivery.cursor.map(self.storage.spool.lag) ?? 0, setAsideEvents: delivery.logs?.setAsideEvents ?? 0,
             deadLetters: delivery.logs?.deadLetters.count ?? 0, spoolBytes: held?.bytes ?? 0, setAsideBytes: delivery.setAsideBytes,
             deadLetterBytes: deadLetterBytes, freedBytes: (held?.bytesAlone ?? 0) + delivery.setAsideBytes + deadLetterBytes)
@@ -122,20 +125,42 @@ actor RemovedDeliveries {
             return RouteStatus(
                 route: held.name.route, stage: held.name.stage.rawValue, cluster: nil, state: "removed",
                 cursor: held.cursor ?? self.storage.spool.durableEnd, lagEvents: held.lagEvents,
-                oldestEventAgeSeconds: delivery.oldestAcceptedAt.map(self.age), deadLetters: held.deadLetters, setAside: setAside,
+                oldestEventAgeSeconds: delivery.oldestAcceptedAt.map { self.age($0, seenAt: delivery.oldestSeenAt) },
+                deadLetters: held.deadLetters, setAside: setAside,
                 heldBytes: held.spoolBytes + held.setAsideBytes + held.deadLetterBytes)
         }
     }
 
-    private nonisolated func age(_ acceptedAt: Int64) -> Double {
-        WaitingSince(acceptedAt: acceptedAt, seenAt: self.foundAt).seconds(at: Surroundings.real.time)
+    /// How long the oldest event of all of them has waited, in seconds, as far as that was looked for.
+    nonisolated var oldestAge: Double? { self.statuses.compactMap(\.oldestEventAgeSeconds).max() }
+
+    /// A mirror that had nothing when it was found is kept for, and so may have something now. Waits for the disk.
+    func lookForOldest() {
+        for delivery in self.deliveries.withLock({ $0 }) where delivery.oldestAcceptedAt == nil {
+            guard let cursor = delivery.cursor, self.storage.spool.lag(of: cursor) > 0 else { continue }
+            // It is only a number that is shown; whoever delivers tells of what can't be read.
+            let oldest = try? self.storage.spool.oldestAcceptedAt(of: cursor)
+            self.deliveries.withLock { all in
+                guard let place = all.firstIndex(where: { $0.name == delivery.name }) else { return }
+                (all[place].oldestAcceptedAt, all[place].oldestSeenAt) = (oldest ?? nil, MonotonicClock.nanoseconds)
+            }
+        }
+    }
+
+    private nonisolated func age(_ acceptedAt: Int64, seenAt: UInt64? = nil) -> Double {
+        WaitingSince(acceptedAt: acceptedAt, seenAt: seenAt ?? self.foundAt).seconds(at: Surroundings.real.time)
     }
 
     nonisolated func logs(of name: DeliveryName) -> SideLogs? {
         self.deliveries.withLock { $0.first { $0.name == name }?.logs }
     }
 
-    nonisolated func register(_ metrics: MetricsRegistry) {
+    /// - Parameter configured: the deliveries that are.
+    nonisolated func register(_ metrics: MetricsRegistry, beside configured: [KafkaDelivery]) {
+        metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {
+            Task { await self.lookForOldest() }  // For whoever asks next: that may take a moment.
+            return (configured.compactMap(\.source.oldestAge) + [self.oldestAge].compactMap { $0 }).max() ?? 0
+        }
         for name in self.names {
             let held = { @Sendable in self.holdings.first { $0.name == name } }
             metrics.gauge("forebay_delivery_lag_events", help: KafkaDelivery.lagHelp, labels: name.labels(way: "direct")) {
@@ -177,7 +202,8 @@ actor RemovedDeliveries {
             for log in delivery.setAside.logs { asideBytes += try self.data.folder(.setAside, log.name.folder).size() }
             all.append(
                 RouteHolding(
-                    name: delivery.name, isConfigured: true, cursor: delivery.cursor.sequence, lagEvents: delivery.source.waiting,
+                    name: delivery.name, isConfigured: true, isRequired: delivery.target.isRequired,
+                    releasedEvents: delivery.releasedEvents, cursor: delivery.cursor.sequence, lagEvents: delivery.source.waiting,
                     setAsideEvents: delivery.setAside.events, deadLetters: delivery.deadLetters.count, spoolBytes: held.bytes,
                     setAsideBytes: asideBytes, deadLetterBytes: delivery.deadLetters.byteCount))
         }

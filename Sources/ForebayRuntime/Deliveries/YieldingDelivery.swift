@@ -11,7 +11,8 @@ final class YieldingDelivery: YieldingHolder {
     private let source: SpoolSource
     private let setAside: DeliverySetAside
     private let mending: MendingTurn
-    private let released: Counter
+    /// How many were given up since the start.
+    let released: Counter
     private let logger = Logger(label: "node")
 
     /// - Parameter mending: what is set aside is worked on by one at a time.

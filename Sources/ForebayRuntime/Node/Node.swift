@@ -87,7 +87,7 @@ package final class Node: Sendable {
         opened = storage
         let deliveries = try await KafkaDelivery.all(configuration, storage, loops.delivery, metrics)
         let removed = try await RemovedDeliveries.find(configuration, storage)
-        removed.register(metrics)
+        removed.register(metrics, beside: Array(deliveries.values))
         // Every cursor that holds something is there.
         await storage.spool.releasePassedSegments()
         let storageHealth = StorageHealth()
@@ -156,8 +156,10 @@ package final class Node: Sendable {
         self.storageWatch = storageWatch
         self.watching = Task {
             async let watchedClock: Void = clock.run()
+            async let watchedTwins: Void = ClusterTwins(configuration).run { await supervisor.reports() }
             await storageWatch.run()
             await watchedClock
+            await watchedTwins
         }
     }
 

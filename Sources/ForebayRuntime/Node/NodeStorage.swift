@@ -78,7 +78,8 @@ package final class NodeStorage: Sendable {
         metrics.gauge(
             "forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size, or what the disk can give if that is less."
         ) { Double(budget.capacity) }
-        for (name, letters) in deadLetters.merging(removed.mapValues(\.deadLetters), uniquingKeysWith: { $1 }) {
+        let left = removed.mapValues(\.deadLetters).filter { $0.value.count > 0 }
+        for (name, letters) in deadLetters.merging(left, uniquingKeysWith: { $1 }) {
             metrics.gauge("forebay_dead_letters", help: "Events in the dead-letter log.", labels: name.labels) { Double(letters.count) }
         }
         return NodeStorage(
