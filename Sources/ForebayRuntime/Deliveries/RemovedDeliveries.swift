@@ -91,7 +91,7 @@ actor RemovedDeliveries {
                     : "a \(held.name.stage == .forward ? "route" : held.name.stage.rawValue) that is no longer configured still has events; "
                         + "they are kept and hold disk space: ") + Culprit.removedAdvice(held.name),
                 [
-                    "route": held.name.route, "stage": held.name.stage.rawValue, "events": "\(held.lagEvents)",
+                    "route": held.name.description, "stage": held.name.stage.rawValue, "events": "\(held.lagEvents)",
                     "set_aside": "\(held.setAsideEvents)", "dead_letters": "\(held.deadLetters)", "spool_bytes": "\(held.spoolBytes)",
                 ])
         }
@@ -276,7 +276,7 @@ extension RouteHolding {
         logger.warning(
             "a removed route was given up by command",
             [
-                "route": self.name.route, "stage": self.name.stage.rawValue, "events": "\(self.lagEvents)",
+                "route": self.name.description, "stage": self.name.stage.rawValue, "events": "\(self.lagEvents)",
                 "set_aside": "\(self.setAsideEvents)", "dead_letters": "\(self.deadLetters)", "freed_bytes": "\(self.freedBytes)",
             ])
     }

@@ -39,9 +39,11 @@ struct ClusterTwins: Sendable {
     func run(_ reports: @Sendable () async -> [StageReport]) async {
         var ids: [String: String] = [:]
         var told: Set<String> = []
+        var pause = 1
         while !Task.isCancelled, self.pairs.contains(where: { ids[$0.forward] == nil || ids[$0.mirror] == nil }) {
-            // Cancelled: the loop ends.
-            try? await Task.sleep(for: .seconds(1))
+            // Cancelled: the loop ends. One that is away may be so for long.
+            try? await Task.sleep(for: .seconds(pause))
+            pause = min(2 * pause, 30)
             let reports = await reports()
             for pair in self.pairs {
                 ids[pair.forward] = ids[pair.forward] ?? Self.id(reports, DeliveryName(.forward, of: pair.route))
