@@ -37,6 +37,7 @@ actor RemovedDeliveries {
     private let foundAt = MonotonicClock.nanoseconds
     private let logger = Logger(label: "node")
     private var leaving: Set<DeliveryName> = []
+    private let isLooking = Atomic<Bool>(false)
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
@@ -134,12 +135,27 @@ actor RemovedDeliveries {
     /// How long the oldest event of all of them has waited, in seconds, as far as that was looked for.
     nonisolated var oldestAge: Double? { self.statuses.compactMap(\.oldestEventAgeSeconds).max() }
 
-    /// A mirror that had nothing when it was found is kept for, and so may have something now. Waits for the disk.
-    func lookForOldest() {
-        for delivery in self.deliveries.withLock({ $0 }) where delivery.oldestAcceptedAt == nil {
-            guard let cursor = delivery.cursor, self.storage.spool.lag(of: cursor) > 0 else { continue }
+    /// A mirror that had nothing when it was found is kept for, and so may have something now: whoever asks next is told since when. Waits
+    /// for nothing.
+    nonisolated func lookForOldest() {
+        guard self.deliveries.withLock({ $0 }).contains(where: self.isSought),
+            !self.isLooking.exchange(true, ordering: .relaxed)
+        else { return }
+        Task {
+            await self.findOldest()
+            self.isLooking.store(false, ordering: .relaxed)
+        }
+    }
+
+    private nonisolated func isSought(_ delivery: Delivery) -> Bool {
+        delivery.oldestAcceptedAt == nil && delivery.cursor.map { self.storage.spool.lag(of: $0) > 0 } ?? false
+    }
+
+    /// Waits for the disk.
+    private func findOldest() {
+        for delivery in self.deliveries.withLock({ $0 }).filter(self.isSought) {
             // It is only a number that is shown; whoever delivers tells of what can't be read.
-            let oldest = try? self.storage.spool.oldestAcceptedAt(of: cursor)
+            let oldest = try? delivery.cursor.flatMap { try self.storage.spool.oldestAcceptedAt(of: $0) }
             self.deliveries.withLock { all in
                 guard let place = all.firstIndex(where: { $0.name == delivery.name }) else { return }
                 (all[place].oldestAcceptedAt, all[place].oldestSeenAt) = (oldest ?? nil, MonotonicClock.nanoseconds)
@@ -158,7 +174,7 @@ actor RemovedDeliveries {
     /// - Parameter configured: the deliveries that are.
     nonisolated func register(_ metrics: MetricsRegistry, beside configured: [KafkaDelivery]) {
         metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {
-            Task { await self.lookForOldest() }  // For whoever asks next: that may take a moment.
+            self.lookForOldest()
             return (configured.compactMap(\.source.oldestAge) + [self.oldestAge].compactMap { $0 }).max() ?? 0
         }
         for name in self.names {

@@ -78,7 +78,7 @@ final class NodeObservation: NodeView {
         var status = NodeStatus(
             node: self.configuration.node.name, version: ForebayVersion.text, startedAt: self.startedAt, uptimeSeconds: uptime)
         guard let parts = self.state.withLock({ $0.parts }) else { return status }
-        await parts.removed.lookForOldest()
+        parts.removed.lookForOldest()
         status.stages = await parts.supervisor.reports()
         status.buffers = [self.buffer(parts)]
         status.routes = self.names.compactMap { parts.deliveries[$0] }.map { RouteStatus(of: $0, status.stages) } + parts.removed.statuses
