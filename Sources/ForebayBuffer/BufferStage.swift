@@ -1,5 +1,4 @@
 package import ForebayCore
-package import ForebaySpool
 import ForebayTelemetry
 
 /// Makes what ingest hands over durable, a group at a time, and tells each submission how it ended.
@@ -10,7 +9,7 @@ package actor BufferStage: Stage {
     private let executor: any SerialExecutor
     private let port: LinkPort<Submission>
     private let link: Link<Submission>
-    private let spool: Spool
+    private let log: any DurableLog
     private let logger = Logger(label: "buffer")
     private var state: BufferState
 
@@ -18,12 +17,12 @@ package actor BufferStage: Stage {
 
     package nonisolated var taskExecutor: (any TaskExecutor)? { self.loop.taskExecutor() }
 
-    package init(loop: any StageLoop, port: LinkPort<Submission>, spool: Spool, configuration: BufferConfiguration) {
+    package init(loop: any StageLoop, port: LinkPort<Submission>, log: any DurableLog, configuration: BufferConfiguration) {
         self.loop = loop
         self.executor = loop.executor()
         self.port = port
         self.link = port.connect()
-        self.spool = spool
+        self.log = log
         self.state = BufferState(groupBytes: configuration.groupBytes)
     }
 
@@ -48,26 +47,16 @@ package actor BufferStage: Stage {
     }
 
     package nonisolated var facts: [Fact] {
-        [
-            Fact("waiting_bytes", .number(Int64(self.link.depth.bytes))),
-            Fact("durable_sequence", .number(Int64(clamping: self.spool.durableEnd))),
-            Fact("segments", .number(Int64(self.spool.segmentCount))),
-        ]
+        [Fact("waiting_bytes", .number(Int64(self.link.depth.bytes)))] + self.log.facts
     }
 
     private func commit(_ group: [Submission]) async {
-        do throws(ForebayError) {
-            let receipts = try await self.spool.commit(group)
-            self.state.stored()
-            for (submission, receipt) in zip(group, receipts) { submission.ack.resolve(receipt) }
-        } catch {
-            // The others may fit into what is left.
-            if error.code == .spoolFull, group.count > 1 {
-                for submission in group { await self.commit([submission]) }
-                return
+        let outcomes = await self.log.store(group, isolation: self)
+        for (submission, outcome) in zip(group, outcomes) {
+            if let error = self.state.ended(outcome) {
+                self.logger.warning("the spool refused a group", ["error": error.description])
             }
-            if self.state.refused() { self.logger.warning("the spool refused a group", ["error": error.description]) }
-            for submission in group { submission.ack.refuse(error) }
+            submission.ack.resolve(outcome)
         }
     }
 }

@@ -8,7 +8,7 @@ import ForebayCore
 /// While one group is synced the next one gathers in the link: there is nothing else to wait for.
 struct BufferState {
     private let groupBytes: Int
-    /// The last group was refused.
+    /// The last submission was refused.
     private var isRefusing = false
 
     init(groupBytes: Int) {
@@ -20,13 +20,15 @@ struct BufferState {
         max(0, self.groupBytes - first.weight)
     }
 
-    mutating func stored() {
-        self.isRefusing = false
-    }
-
-    /// - Returns: whether it is the first since a group was stored.
-    mutating func refused() -> Bool {
-        defer { self.isRefusing = true }
-        return !self.isRefusing
+    /// - Returns: why it was refused, if it is the first since something was stored.
+    mutating func ended(_ outcome: AckOutcome) -> ForebayError? {
+        switch outcome {
+        case .durable: self.isRefusing = false
+        case .unknown: break
+        case .refused(let error):
+            defer { self.isRefusing = true }
+            return self.isRefusing ? nil : error
+        }
+        return nil
     }
 }

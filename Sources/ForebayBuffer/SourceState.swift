@@ -6,6 +6,8 @@ import ForebayCore
 ///
 /// While something is handed out the cursor stands at the end of the settled prefix. When nothing is, it stands where the
 /// reader does: events of other routes, and holes, hold nothing back.
+///
+/// What is given up is below the cursor whatever is settled. What was handed out of it is in memory, and is delivered all the same.
 struct SourceState {
     private struct Handed {
         let first: UInt64
@@ -26,6 +28,8 @@ struct SourceState {
     /// One past the last settled event.
     private var settledEnd: UInt64
     private var position: UInt64
+    /// Everything below it is given up; 0: nothing is.
+    private(set) var givenUpEnd: UInt64 = 0
 
     init(cursor: UInt64) {
         self.settledEnd = cursor
@@ -74,14 +78,14 @@ struct SourceState {
         while self.head < self.handed.count {
             let batch = self.handed[self.head]
             guard batch.first < end else { break }
-            settled += min(end, batch.end) - max(batch.first, min(self.settledEnd, batch.end))
+            settled += self.count(of: batch, from: self.givenUpEnd, below: end)
             guard batch.end <= end else { break }
             self.head += 1
         }
         self.settledEnd = end
         while self.head < self.handed.count, self.handed[self.head].isSettled {
             let passed = self.handed[self.head]
-            settled += passed.end - max(passed.first, min(self.settledEnd, passed.end))
+            settled += self.count(of: passed, from: self.givenUpEnd, below: .max)
             self.settledEnd = max(self.settledEnd, passed.end)
             self.head += 1
         }
@@ -89,14 +93,47 @@ struct SourceState {
             self.handed.removeFirst(self.head)
             self.head = 0
         }
-        return Move(sequence: self.isIdle ? max(self.settledEnd, self.position) : self.settledEnd, settled: settled)
+        return Move(sequence: max(self.settledEnd, self.isIdle ? self.position : self.givenUpEnd), settled: settled)
     }
 
-    /// All below a place is given up: nothing of it counts any more, whatever becomes of what is handed out.
-    mutating func giveUp(below sequence: UInt64) {
-        self.settledEnd = max(self.settledEnd, sequence)
-        self.position = max(self.position, sequence)
-        while self.head < self.handed.count, self.handed[self.head].end <= sequence { self.head += 1 }
+    /// Events of one that was handed out, beyond the settled prefix, in a range of places.
+    private func count(of batch: Handed, from start: UInt64, below end: UInt64) -> UInt64 {
+        let end = min(end, batch.end)
+        return end - min(end, max(batch.first, self.settledEnd, start))
+    }
+
+    // MARK: Giving up
+
+    /// All below a place is given up: the cursor never stands below it again.
+    ///
+    /// - Returns: how many of its events, from a place on, are handed out: those are delivered all the same.
+    mutating func giveUp(from start: UInt64, below end: UInt64) -> UInt64 {
+        self.givenUpEnd = max(self.givenUpEnd, end)
+        self.position = max(self.position, end)
+        return self.handed[self.head...].reduce(0) { $0 + self.count(of: $1, from: start, below: end) }
+    }
+
+    /// Events that are given up and in memory, beyond the settled prefix.
+    var givenUp: UInt64 { self.handed[self.head...].reduce(0) { $0 + self.count(of: $1, from: 0, below: self.givenUpEnd) } }
+
+    /// The run is over: what is given up and in memory is delivered no more.
+    ///
+    /// - Parameter ahead: what of it is settled.
+    /// - Returns: how many are not.
+    mutating func dropGivenUp(settled ahead: SettledAhead) -> UInt64 {
+        var dropped: UInt64 = 0
+        while self.head < self.handed.count, self.handed[self.head].first < self.givenUpEnd {
+            let batch = self.handed[self.head]
+            if !batch.isSettled {
+                let start = max(batch.first, self.settledEnd), end = min(batch.end, self.givenUpEnd)
+                let settled = ahead.ranges.reduce(0) { $0 + UInt64(start < end ? $1.clamped(to: start..<end).count : 0) }
+                dropped += end - min(start, end) - settled
+            }
+            guard batch.end <= self.givenUpEnd else { break }
+            self.head += 1
+        }
+        self.settledEnd = max(self.settledEnd, self.givenUpEnd)
+        return dropped
     }
 
     /// Events beyond the cursor that were settled before this reading.

@@ -13,6 +13,8 @@ package final class SpoolSource: EventSource {
     private let state: Mutex<State>
     private let current = Mutex<Task<Void, Never>?>(nil)
     private let settledAhead = Atomic<UInt64>(0)
+    private let droppedCount = Atomic<UInt64>(0)
+    private let logger = Logger(label: "reader")
 
     private struct State {
         var source: SourceState
@@ -61,11 +63,11 @@ package final class SpoolSource: EventSource {
 
     package var lag: UInt64 { self.spool.lag(of: self.spoolCursor) }
 
-    /// Those of them that wait: without what is settled beyond the cursor, which an older event holds.
+    /// Those that wait: with what is given up and still in memory, without what is settled beyond the first that is not.
     package var waiting: UInt64 {
-        let ahead = self.settledAhead.load(ordering: .relaxed) + self.state.withLock { $0.source.settledAhead }
-        let lag = self.lag
-        return lag - min(lag, ahead)
+        let (ahead, givenUp) = self.state.withLock { ($0.source.settledAhead, $0.source.givenUp) }
+        let waiting = self.lag + givenUp
+        return waiting - min(waiting, ahead + self.settledAhead.load(ordering: .relaxed))
     }
 
     package func settled(ahead count: UInt64) {
@@ -94,6 +96,7 @@ package final class SpoolSource: EventSource {
         let link = Link<Batch>(name: self.spoolCursor.name, bound: self.readAheadBytes)
         let waits = self.lag > 0
         self.state.withLock { state in
+            self.drop(settled: state.ahead, &state)
             state.unread = waits ? state.handed ?? state.unread ?? self.fromNow : nil
             (state.source, state.reading, state.failure) = (SourceState(cursor: self.spoolCursor.sequence), link, nil)
             state.resentBelow = max(state.resentBelow, state.ahead.sentBelow)
@@ -115,19 +118,40 @@ package final class SpoolSource: EventSource {
         self.move { $0.source.settle(through: end.number) }
     }
 
-    /// Gives up all below a place: the cursor stands there, or further, on return. What is handed out may be delivered all the same.
+    /// What is given up: where it lies, how many events are never delivered, and how many were handed out before, which still are unless
+    /// the run ends.
+    package struct GivenUp: Sendable, Equatable {
+        package let range: Range<UInt64>
+        package let events: UInt64
+        package let onTheirWay: UInt64
+    }
+
+    /// Gives up all below a place: the cursor stands there, or further, on return.
     ///
     /// - Parameter ordinal: how many events of the routes ever were below it.
-    /// - Returns: how many had not been settled.
-    package func giveUp(below sequence: UInt64, ordinal: UInt64) -> UInt64 {
+    /// - Returns: none: all of it was settled.
+    package func giveUp(below sequence: UInt64, ordinal: UInt64) -> GivenUp? {
         self.state.withLock { state in
-            guard sequence > self.spoolCursor.sequence else { return 0 }
-            let settled = self.spoolCursor.ordinal
-            state.source.giveUp(below: sequence)
+            let (start, settled) = (self.spoolCursor.sequence, self.spoolCursor.ordinal)
+            guard sequence > start else { return nil }
+            let handed = state.source.giveUp(from: start, below: sequence)
             self.spoolCursor.rest(at: sequence, ordinal: ordinal)
             self.seeOldest(&state)
-            return ordinal - min(ordinal, settled)
+            let left = ordinal - min(ordinal, settled)
+            return GivenUp(range: start..<sequence, events: left - min(left, handed), onTheirWay: min(left, handed))
         }
+    }
+
+    /// Events that were given up on their way, and that a run ended before they were delivered.
+    package var dropped: UInt64 { self.droppedCount.load(ordering: .relaxed) }
+
+    private func drop(settled ahead: SettledAhead, _ state: inout State) {
+        let dropped = state.source.dropGivenUp(settled: ahead)
+        guard dropped > 0 else { return }
+        self.droppedCount.wrappingAdd(dropped, ordering: .relaxed)
+        self.logger.error(
+            "events that were given up were on their way when the stage ended, and are never delivered",
+            ["cursor": self.spoolCursor.name, "events": "\(dropped)"], folds: false)
     }
 
     package func load(_ lane: Lane) -> UInt64? { lane == self.cursor.lane ? self.spoolCursor.sequence : nil }
@@ -139,6 +163,7 @@ package final class SpoolSource: EventSource {
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {
         let whole = self.spool.wholeRanges(from: self.spoolCursor.sequence)
         let ahead = self.state.withLock { state in
+            if isFinal { self.drop(settled: ahead, &state) }
             var kept = ahead
             kept.add(state.ahead.ranges)
             // A stage sees what was delivered on both sides of a hole, and not the hole. What it held is had back perhaps.
@@ -171,6 +196,9 @@ package final class SpoolSource: EventSource {
         let handed = self.state.withLock { state -> [Batch]? in
             guard state.reading === reading else { return nil }
             defer { self.seeOldest(&state) }
+            // It was read before, and is counted as given up.
+            let batch = batch.dropping(below: state.source.givenUpEnd)
+            guard batch.count > 0 else { return [] }
             if batch.first < state.resentBelow {
                 state.resentBytes -= batch.byteCount
                 // What is known to have been sent was, also beyond a window.

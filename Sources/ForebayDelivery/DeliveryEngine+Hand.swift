@@ -5,10 +5,10 @@ extension DeliveryEngine {
     func letGoOfRecalled() {
         for topic in self.setAside.takeRecalled() {
             self.state.recall(topic)
-            let withheld = self.state.actions.withheld
-            self.state.actions.withheld = []
-            self.setAside.recalled(topic, withheld: withheld, done: self.state.done(of: SetAsideKey(topic)))
-            self.keepTheDead()
+            let unreported = self.state.actions.unreported
+            self.state.actions.unreported = []
+            self.setAside.recalled(topic, unreported: unreported, done: self.state.done(of: SetAsideKey(topic)))
+            self.tellReleasedLetters()
         }
     }
 }

@@ -1,7 +1,5 @@
 import ForebayCore
 import ForebayKafka
-import ForebayTelemetry
-import Synchronization
 
 /// What waits for answers, each in a task of its own, so that deliveries go on meanwhile.
 extension DeliveryEngine {
@@ -10,12 +8,12 @@ extension DeliveryEngine {
     /// Short of patience at first: librdkafka asks any broker, and the one that does not answer may be the very reason for asking.
     func askForMetadata(_ slot: ProducerSlot) async {
         var patience = self.settings.metadataPatience
-        for await _ in self.wakeups.wanted[slot.rawValue].stream {
+        for await _ in self.current.wakeups.wanted[slot.rawValue].stream {
             var listed: Set<String> = []
-            while let producer = self.producers[slot.rawValue]?.producer, self.state.producers[slot].isOpen {
+            while let producer = self.producers[slot]?.producer, self.state.producers[slot].isOpen {
                 if slot == .main { listed = await self.sift(producer, patience, listed) }
                 // Closed meanwhile: its successor asks for what is wanted.
-                guard self.producers[slot.rawValue]?.producer === producer else { continue }
+                guard self.producers.isOpen(producer, slot) else { continue }
                 let asked = self.state.takeWanted(by: slot).map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty || slot == .main && self.target.wantsAnswer else { break }
                 await self.open(asked, slot, of: producer)
@@ -26,9 +24,9 @@ extension DeliveryEngine {
                     while true {
                         rest = rest.drop { !self.stands($0) }  // Forgotten while others were asked for.
                         // Closed meanwhile: its successor asks for all of them.
-                        guard let first = rest.first, self.producers[slot.rawValue]?.producer === producer else { break }
+                        guard let first = rest.first, self.producers.isOpen(producer, slot) else { break }
                         // A question is for one topic, or for all that the client has: which may be far more than are asked for.
-                        let opened = self.producers[slot.rawValue]?.opened.count ?? 0
+                        let opened = self.producers[slot]?.openedCount ?? 0
                         let some = rest.count * Self.costOfAsking < opened ? rest.prefix(1) : rest
                         let alone = some.count == 1 ? self.openTopic(first.index, slot) : nil
                         let answer = try await producer.metadata(of: alone, timeout: Int32(patience)).get()
@@ -38,7 +36,7 @@ extension DeliveryEngine {
                     }
                     patience = self.settings.metadataPatience
                 } catch {
-                    guard self.producers[slot.rawValue]?.producer === producer else { continue }  // Closed while it asked.
+                    guard self.producers.isOpen(producer, slot) else { continue }  // Closed while it asked.
                     patience = min(patience * 2, 10_000)
                     self.notLearned(rest, slot, error)
                     let isFound = error.code == .timedOut ? await self.findBroker(producer, slot) : false
@@ -57,15 +55,14 @@ extension DeliveryEngine {
     ///
     /// - Returns: whether there is one. A few are tried, others the next time.
     private func findBroker(_ producer: any KafkaProducing, _ slot: ProducerSlot) async -> Bool {
-        guard self.target.brokers.count > 1, let topic = self.state.topics.indices.first(where: { self.state.topics.holds($0) }) else {
+        guard self.target.hasOtherBrokers, let topic = self.state.topics.indices.first(where: { self.state.topics.holds($0) }) else {
             return false
         }
         let name = self.state.topics[topic].name
         for _ in 0..<Self.brokersTried {
-            guard let broker = self.target.brokers.first else { return false }
-            self.target.brokers = self.target.brokers.dropFirst() + [broker]
+            guard let broker = self.target.nextBroker() else { return false }
             if await producer.limits(of: [name], by: broker).contains(where: \.isOfBroker) { return true }
-            guard self.producers[slot.rawValue]?.producer === producer else { return false }
+            guard self.producers.isOpen(producer, slot) else { return false }
         }
         return false
     }
@@ -115,8 +112,8 @@ extension DeliveryEngine {
 
     private func targetAnswered(_ answer: KafkaMetadata) {
         self.targetAnswered()
-        self.target.brokers = answer.brokers
-        if let id = answer.cluster { self.shown.withLock { $0.clusterID = id } }
+        self.target.learned(answer.brokers)
+        if let id = answer.cluster { self.reporter.show(clusterID: id) }
     }
 
     /// Opens topics, some each turn: librdkafka looks through all that it has for each of them.
@@ -125,7 +122,7 @@ extension DeliveryEngine {
         for topic in asked {
             if self.surroundings.time.monotonicNanoseconds - began > Self.openingSlice {
                 await Task.yield()
-                guard self.producers[slot.rawValue]?.producer === producer else { return }
+                guard self.producers.isOpen(producer, slot) else { return }
                 began = self.surroundings.time.monotonicNanoseconds
             }
             if self.stands(topic) { _ = self.openTopic(topic.index, slot) }
@@ -141,7 +138,7 @@ extension DeliveryEngine {
         _ answer: KafkaMetadata, _ asked: ArraySlice<(index: Int, name: String)>, _ slot: ProducerSlot, from producer: any KafkaProducing
     ) -> Bool {
         self.targetAnswered(answer)
-        guard self.producers[slot.rawValue]?.producer === producer else { return true }  // Its successor asks for itself.
+        guard self.producers.isOpen(producer, slot) else { return true }  // Its successor asks for itself.
         let now = self.loop.nowMilliseconds
         let topics = Dictionary(answer.topics.map { ($0.name, $0) }) { first, _ in first }
         var missing: [Int] = []
@@ -159,7 +156,7 @@ extension DeliveryEngine {
     private func notLearned(_ asked: ArraySlice<(index: Int, name: String)>, _ slot: ProducerSlot, _ failure: KafkaFailure) {
         self.state.notLearned(asked.filter(self.stands).map(\.index), from: slot)
         guard slot == .main else { return }
-        self.target.wantsAnswer = self.way == .direct
+        self.target.ask()
         self.targetFailed(failure)
     }
 
@@ -169,8 +166,8 @@ extension DeliveryEngine {
         var failures: [String: Int] = [:]
         var unanswered = 0
         var isForbiddenTold = self.way == .aside  // The other stage of the route tells it.
-        for await _ in self.wakeups.limitsWanted.stream {
-            while !self.state.topics.limitsWanted.isEmpty, let producer = self.producers[ProducerSlot.main.rawValue]?.producer {
+        for await _ in self.current.wakeups.limitsWanted.stream {
+            while !self.state.topics.limitsWanted.isEmpty, let producer = self.producers[.main]?.producer {
                 let asked = self.state.takeLimitsWanted().map { (index: $0, name: self.state.topics[$0].name) }
                 guard !asked.isEmpty else { break }
                 if unanswered > 1 { self.goOn(withoutLimitsOf: asked) }  // Their events need not find out as well that nobody tells.
@@ -180,7 +177,7 @@ extension DeliveryEngine {
                 let told = Dictionary(answers.map { ($0.topic, $0) }) { first, _ in first }
                 if !isForbiddenTold, let forbidden = answers.first(where: \.isForbidden) {
                     isForbiddenTold = true
-                    self.tellForbidden(forbidden)
+                    self.reporter.limitsForbidden(forbidden)
                 }
                 unanswered = answers.allSatisfy(\.mayBeToldLater) ? unanswered + 1 : 0
                 var later: [(index: Int, name: String)] = []
@@ -204,15 +201,6 @@ extension DeliveryEngine {
                 self.turn()
             }
         }
-    }
-
-    private func tellForbidden(_ limit: KafkaTopicLimit) {
-        self.logger.warning(
-            "the settings of topics can't be read: batches may be refused as too large, and cost time until they fit",
-            [
-                "route": self.route, "topic": limit.topic, "code": "\(limit.error)",
-                "advice": "grant DescribeConfigs on the topics to this client's principal",
-            ])
     }
 
     /// A limit that is slow to come (the embedded cluster never tells) must not hold events up; when it comes it still counts.

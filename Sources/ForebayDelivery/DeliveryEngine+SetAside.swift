@@ -2,31 +2,22 @@ import ForebayCore
 import ForebayKafka
 import ForebayTelemetry
 
-/// Events of one unit on their way into the set-aside log.
-struct Departing {
-    let unit: UInt64
-    let topic: String
-    /// Why the unit is set aside.
-    let code: String
-    var flights: ArraySlice<UInt64>
-}
-
 /// What a stage exchanges with ``SetAside``: all within a turn, so that neither stage ever acts on what the other has changed.
 extension DeliveryEngine {
     /// Tells what left, was reported, refused or found, and takes what the other stage changed.
     func exchangeSetAside(now: UInt64) {
-        self.state.boundHeld(now: now)
-        self.depart()
-        if !self.state.actions.refusals.isEmpty || !self.state.actions.withheld.isEmpty {
-            let (refusals, withheld) = (self.state.actions.refusals, self.state.actions.withheld)
-            (self.state.actions.refusals, self.state.actions.withheld) = ([], [])
+        self.state.boundSettledOutstanding(now: now)
+        self.beginAppends()
+        if !self.state.actions.refusals.isEmpty || !self.state.actions.unreported.isEmpty {
+            let (refusals, unreported) = (self.state.actions.refusals, self.state.actions.unreported)
+            (self.state.actions.refusals, self.state.actions.unreported) = ([], [])
             let done = refusals.flatMap { self.state.done(of: $0.key) }
-            self.setAside.failed(refusals, withheld: withheld, done: done, now: now)
-            self.keepTheDead()
+            self.setAside.failed(refusals, unreported: unreported, done: done, now: now)
+            self.tellReleasedLetters()
         }
-        if !self.state.actions.heldReports.isEmpty {
-            let reports = self.state.actions.heldReports
-            self.state.actions.heldReports = []
+        if !self.state.actions.lateReports.isEmpty {
+            let reports = self.state.actions.lateReports
+            self.state.actions.lateReports = []
             self.setAside.reported(reports, by: self.way)
         }
         if self.way == .aside {
@@ -37,23 +28,23 @@ extension DeliveryEngine {
             for (topic, probe) in self.setAside.due(now: now) { self.state.ask(topic, probe: probe) }
         }
         self.seeChanges()
-        self.depart()
+        self.beginAppends()
     }
 
     /// What is let go of is no dead letter now.
-    func keepTheDead() {
-        guard !self.state.actions.notLeaving.isEmpty else { return }
-        self.setAside.arrived(self.state.actions.notLeaving, isSettled: false)
-        self.state.actions.notLeaving = []
+    func tellReleasedLetters() {
+        guard !self.state.actions.releasedLetters.isEmpty else { return }
+        self.setAside.arrived(self.state.actions.releasedLetters, isSettled: false)
+        self.state.actions.releasedLetters = []
     }
 
-    private func depart() {
-        guard !self.state.actions.leaving.isEmpty else { return }
-        let leaving = self.state.takeLeaving()
-        let units = self.setAside.depart(leaving.map(\.departure), from: self.way)
-        for (group, unit) in zip(leaving, units) {
-            self.departing.append(
-                Departing(unit: unit.number, topic: group.departure.key.topic, code: unit.code, flights: group.flights[...]))
+    private func beginAppends() {
+        guard !self.state.actions.settingAside.isEmpty else { return }
+        let groups = self.state.takeSettingAside()
+        let units = self.setAside.beginAppend(groups.map(\.request), from: self.way)
+        for (group, unit) in zip(groups, units) {
+            self.sideLogs.setAside(
+                SetAsideQueue.Part(unit: unit.number, topic: group.request.key.topic, code: unit.code, flights: group.flights[...]))
         }
     }
 
@@ -63,12 +54,12 @@ extension DeliveryEngine {
 
     /// Whether a batch is still to be delivered, where, if it was set aside as a partition, and what of it was settled before.
     func admission(of batch: Batch) -> (isAccepted: Bool, partition: Int32?, settled: Set<UInt64>) {
-        self.way == .direct ? (self.source.counts(batch.lane), nil, []) : self.setAside.admission(of: batch)
+        self.way == .direct ? (self.cursor.source.counts(batch.lane), nil, []) : self.setAside.admission(of: batch)
     }
 
     /// The run is over: what it had not settled comes again from its cursor.
-    func leaveSetAside() {
-        self.departing = []
+    func endSetAside() {
+        self.sideLogs.end()
         self.setAside.end(self.way, now: self.loop.nowMilliseconds)
     }
 
@@ -76,26 +67,23 @@ extension DeliveryEngine {
 
     /// Turns when the other stage, or the log, has something new.
     func followChanges() async {
-        for await _ in self.wakeups.changes.stream { self.turn() }
+        for await _ in self.current.wakeups.changes.stream { self.turn() }
     }
 
     /// Appends what leaves to the set-aside log. Only when it is durable may the cursor pass it.
-    func keepWhatLeaves() async {
-        for await _ in self.wakeups.departures.stream {
-            while !self.departing.isEmpty {
+    func appendToSetAside() async {
+        for await _ in self.current.wakeups.appends.stream {
+            while !self.sideLogs.queue.isEmpty {
                 let group = self.takeGroup()
                 do throws(ForebayError) {
                     let batches = group.flatMap { part in self.batches(of: part.flights, part.unit).map { (part.unit, $0) } }
                     let now = self.loop.nowMilliseconds
                     let stored = try await self.setAside.append(batches)
                     self.setAside.stored(stored, from: self.way, now: now)
-                    self.kept(group)
-                    self.roomFailures = 0
+                    self.appended(group)
                     self.hasRoom(for: .setAside)
                 } catch {
-                    self.departing = group + self.departing
-                    self.wantsRoom(for: .setAside, error)
-                    self.notKept(error)
+                    self.appendFailed(error, asksAgain: self.refused(group, error))
                     // Before anything is waited for: what was let go of is not to be followed by what comes behind it.
                     self.turn()
                     // Cancelled: it is looked at below.
@@ -107,44 +95,37 @@ extension DeliveryEngine {
         }
     }
 
-    private func notKept(_ error: ForebayError) {
+    private func appendFailed(_ error: ForebayError, asksAgain: Bool) {
         guard self.way == .direct else {
-            self.logger.warning(
+            self.reporter.logger.warning(
                 "events of a partition can't be set aside apart; their topic waits", ["route": self.route, "error": "\(error)"])
             return self.letGo()
         }
-        self.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
-        self.roomFailures += 1
-        if Self.asksAgain(after: self.roomFailures) { self.takeBack() }
+        self.reporter.logger.error("events can't be set aside; the cursor waits", ["route": self.route, "error": "\(error)"])
+        if asksAgain { self.requeueSetAside() }
     }
 
-    /// Where there is no room, a try a second: whether the cluster is to be asked once more about what has to wait. After 5 s, and then
-    /// more and more seldom.
-    static func asksAgain(after failures: Int) -> Bool { [5, 10, 20].contains(failures) || failures % 30 == 0 }
-
     /// What can't be set aside need not be: its topic may be there again.
-    private func takeBack() {
+    private func requeueSetAside() {
         let now = self.loop.nowMilliseconds
         self.exchangeSetAside(now: now)
-        let (units, delivered) = self.setAside.takeBack(Set(self.departing.map(\.unit)), from: self.way)
+        let (units, delivered) = self.setAside.requeue(self.sideLogs.queue.units, from: self.way)
         guard !units.isEmpty else { return }
-        let back = self.departing.filter { units.contains($0.unit) }.flatMap(\.flights)
-        self.departing.removeAll { units.contains($0.unit) }
+        let back = self.sideLogs.requeue(units)
         for flight in back where delivered.contains(flight) {
-            if !self.waiters.isEmpty { self.waiters.setAside(self.state.window.offset(of: UInt32(truncatingIfNeeded: flight))) }
+            self.reporter.setAside { self.state.window.offset(of: UInt32(truncatingIfNeeded: flight)) }
             self.state.settleDelivered(flight)
         }
-        let topics = self.state.comeBack(back.filter { !delivered.contains($0) })
+        let topics = self.state.requeueAtTopics(back.filter { !delivered.contains($0) })
         self.seeChanges()
-        for topic in topics { self.state.placeBack(topic, now: now) }
+        for topic in topics { self.state.placeRequeued(topic, now: now) }
     }
 
     /// What the drain can't set aside apart stands in the log already: it is tried again later, and what else is set aside goes on.
     private func letGo() {
         let now = self.loop.nowMilliseconds
         self.exchangeSetAside(now: now)
-        let parts = self.departing
-        self.departing = []
+        let parts = self.sideLogs.takeAll()
         var bytes: [UInt64: Int] = [:]
         for part in parts {
             bytes[part.unit, default: 0] += part.flights.reduce(0) {
@@ -157,36 +138,20 @@ extension DeliveryEngine {
             let failure = KafkaFailure(
                 KafkaErrorCode(name: code) ?? .leaderNotAvailable,
                 reason: "a partition of it takes nothing, and there is no room to set its events aside apart")
-            self.state.withdraw(leaving: parts.flatMap(\.flights), delivered: delivered, failure, now: now)
+            self.state.withdraw(settingAside: parts.flatMap(\.flights), delivered: delivered, failure, now: now)
         }
     }
 
-    /// What goes into the log together: bounded in bytes and units, each unit's events in their order.
-    private func takeGroup() -> [Departing] {
-        var group: [Departing] = []
-        var room = self.settings.setAsideGroup
-        var whole = 0
-        while room > 0, whole < self.departing.count, group.count < self.settings.setAsideGroupUnits {
-            var part = self.departing[whole]
-            let count = part.flights.prefix { flight in
-                defer { room -= Int(self.state.window[UInt32(truncatingIfNeeded: flight)].bytes) }
-                return room > 0
-            }.count
-            self.departing[whole].flights = part.flights.dropFirst(count)
-            if count == part.flights.count { whole += 1 }
-            part.flights = part.flights.prefix(count)
-            group.append(part)
-        }
-        self.departing.removeFirst(whole)
-        return group
+    private func takeGroup() -> [SetAsideQueue.Part] {
+        self.sideLogs.takeGroup(self.settings) { Int(self.state.window[UInt32(truncatingIfNeeded: $0)].bytes) }
     }
 
-    private func kept(_ group: [Departing]) {
+    private func appended(_ group: [SetAsideQueue.Part]) {
         if self.way == .aside { self.setAside.arrived(group.flatMap(\.flights), isSettled: true) }
         for part in group {
-            self.metrics.setAside(UInt64(part.flights.count), of: part.topic, code: part.code)
+            self.reporter.metrics.setAside(UInt64(part.flights.count), of: part.topic, code: part.code)
             for flight in part.flights {
-                if !self.waiters.isEmpty { self.waiters.setAside(self.state.window.offset(of: UInt32(truncatingIfNeeded: flight))) }
+                self.reporter.setAside { self.state.window.offset(of: UInt32(truncatingIfNeeded: flight)) }
                 self.state.setAside(flight)
             }
         }

@@ -13,14 +13,14 @@ package struct DeliverySettings: Sendable {
     package var stickyBytes = 64 << 10
     /// A producer that failed for good may still get reports of what is in flight.
     package var reportPatience = 1000
-    /// From closing a producer to making its successor; doubled while failures follow each other, up to `holdLimit`.
+    /// From closing a producer to making its successor; doubled while failures follow each other, up to `backoffLimit`.
     package var rebuildDelay = 500
     /// Before what could not be delivered now is tried again; doubled each time, up to one of the limits below.
-    package var holdDelay = 100
+    package var backoffDelay = 100
     /// Of a partition that is not set aside: events that nothing is known against must not wait for long.
-    package var restLimit = 2000
+    package var partitionBackoffLimit = 2000
     /// Of a topic that is not set aside, and of producers that are made anew.
-    package var holdLimit = 5000
+    package var backoffLimit = 5000
     /// Of a unit that is set aside, `delivery.set_aside.retry`: it alone may be long, for nobody else waits for it.
     package var retryLimit = 30_000
     /// A partition without progress for so long is set aside, if the cluster answers.
@@ -32,7 +32,7 @@ package struct DeliverySettings: Sendable {
     /// Units that are asked for or drained at once: librdkafka keeps some 100 KiB for a topic that it sends to.
     package var drainedUnits = 32
     /// Bytes of batches that are kept only for what a producer holds of units; past it the producer is made anew.
-    package var heldBytes = 8 << 20
+    package var settledOutstandingBytes = 8 << 20
     /// Bytes that go into the set-aside log as one group.
     package var setAsideGroup = 1 << 20
     /// Milliseconds after which the drain's producers are closed when nothing is set aside.

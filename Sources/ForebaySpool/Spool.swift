@@ -10,16 +10,14 @@ package final class Spool: Sendable {
     let reporter: SpoolReporter
     private let lock: SpoolLock
     let view: SpoolView
-    private let cursors: CursorSet
+    let cursors: CursorSet
     private let writer: SpoolWriter
     let keeper: SpoolKeeper
-    let sweeper: SegmentSweeper
-    let metrics: SpoolMetrics
-    private let cache: ReadCache
+    let readers: SpoolReaders
     /// Where sequences went on at the start.
     let begun: UInt64
-    private let starting: Task<Void, Never>
-    private let logger = Logger(label: "spool")
+    let starting: Task<Void, Never>
+    private static let logger = Logger(label: "spool")
 
     /// Opens the log, mends what a crash left, and is ready to append. Reads the unsealed tail only, whatever the backlog; needs no room
     /// on the disk if the log has been there.
@@ -59,18 +57,16 @@ package final class Spool: Sendable {
         self.view = start.view
         self.cursors = start.cursors
         self.begun = start.next
-        self.metrics = metrics
-        // Side logs have a reader at a time.
-        self.cache = ReadCache(limit: configuration.kind == .spool ? configuration.sharedReadBytes : 0)
+        self.readers = SpoolReaders(configuration, self.view, self.cursors, reporter, metrics)
         let sweeper = SegmentSweeper(configuration, view: self.view, budget: budget, mark: start.mark, reporter: reporter)
         let writer = SpoolWriter(
-            executor: threads.commit.executor(), configuration: configuration, id: self.id, view: self.view, budget: budget,
+            executor: threads.commit.executor(), configuration: configuration, view: self.view, budget: budget,
             metrics: metrics, mark: start.mark, sweeper: sweeper,
-            tail: SpoolWriter.Tail(start))
+            tail: SpoolTail(start))
         let keeper = SpoolKeeper(
             executor: threads.keep.executor(), configuration: configuration, view: self.view, budget: budget, cursors: self.cursors,
             sweeper: sweeper, reporter: reporter, writer: writer)
-        (self.writer, self.keeper, self.sweeper) = (writer, keeper, sweeper)
+        (self.writer, self.keeper) = (writer, keeper)
         let tasks = configuration.surroundings.tasks
         budget.add(start.outcome.bytes)
         let startsNewSegment = start.isOfOlderVersion
@@ -85,7 +81,7 @@ package final class Spool: Sendable {
     }
 
     private func tell(ofVersion version: Int) {
-        self.logger.info(
+        Self.logger.info(
             "the log was written in format version \(version); what is new is written in version \(SpoolFormat.version), which an older "
                 + "forebay refuses",
             ["folder": self.configuration.directory, "segments": "\(self.segmentCount)", "lag_total": "\(self.durableEnd)"])
@@ -119,17 +115,17 @@ package final class Spool: Sendable {
     package var recentBytes: Int { self.view.read { $0.recent.byteCount } }
 
     /// Bytes that were read from the disk and stay in memory for other readers.
-    package var sharedReadBytes: Int { self.cache.byteCount }
+    package var sharedReadBytes: Int { self.readers.sharedBytes }
 
     package var segmentCount: Int { self.view.read { $0.segments.count } }
 
     /// Whether new requests should be refused: there is hardly room for what is on its way. While it says so, the room is looked at again
     /// now and then.
     package var isFull: Bool {
-        let room = self.budget.room(for: self.configuration.kind)
+        let room = self.budget.room(withReserve: self.configuration.usesReserve)
         let newFiles = room >= self.configuration.leastSegment && !self.view.takesNoFile ? room : 0
         let isFull = self.view.roomWithoutNewFile + newFiles < self.configuration.leastRoom
-        if isFull || self.view.takesNoFile, self.view.wantsLookForRoom() {
+        if isFull || self.view.takesNoFile || self.view.lackedBytes > 0, self.view.wantsLookForRoom() {
             let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)
             Task(preferring: tasks) { await keeper.lookForRoom() }
         }
@@ -172,96 +168,10 @@ package final class Spool: Sendable {
     package func signals() -> AsyncStream<Void> { self.view.signals() }
 
     /// - Parameter route: none: the events of all.
-    package func reader(route: RouteID?, from sequence: UInt64) -> SpoolReader {
-        self.reader(route.map { .one($0) } ?? .all, from: sequence) { [weak self] in self?.report($0) }
-    }
+    package func reader(route: RouteID?, from sequence: UInt64) -> SpoolReader { self.readers.reader(route: route, from: sequence) }
 
     /// A reader of what the cursor counts, from where it stands.
-    package func reader(of cursor: SpoolCursor) -> SpoolReader {
-        let routes = cursor.routes
-        return self.reader(RouteFilter(routes), from: cursor.sequence) { [weak self] missing in
-            self?.report(missing)
-            if missing.isGone { self?.reporter.passed(missing.sequences, by: routes) }
-        } onLeftOut: { [weak self] in
-            self?.reporter.passed($0, by: routes)
-        }
-    }
-
-    private func reader(
-        _ routes: RouteFilter, from sequence: UInt64, onMissing: @escaping (MissingRange) -> Void,
-        onLeftOut: @escaping (Range<UInt64>) -> Void = { _ in }
-    ) -> SpoolReader {
-        SpoolReader(
-            view: self.view, disk: self.configuration.disk, cache: self.cache, metrics: self.metrics, routes: routes, from: sequence,
-            onMissing: onMissing, onLeftOut: onLeftOut)
-    }
-
-    // MARK: Cursors
-
-    /// Opens a stage's cursor on a route. One that was never there begins at the oldest event on disk, or behind the last.
-    ///
-    /// Another cursor that counted the route's events, as those of a former name, parts with them, and has to be asked for anew. So at a
-    /// start all are opened before any is used.
-    ///
-    /// - Parameters:
-    ///   - name: `forward/orders`.
-    ///   - formerly: the names of cursors that it takes over from, if they are there.
-    ///   - beginning: where a new one begins.
-    package func cursor(
-        _ name: String, route: RouteID, formerly: [String] = [], beginning: CursorBeginning = .oldest
-    ) async throws(ForebayError) -> SpoolCursor {
-        try await self.keeper.cursor(name, route, formerly: formerly, beginning)
-    }
-
-    /// From now on a delivery gives way where there is no room for new events.
-    package func yields(_ holder: any YieldingHolder) async {
-        await self.keeper.yields(holder)
-    }
-
-    /// All cursors, those of routes that are not configured any more, too.
-    package var allCursors: [SpoolCursor] { self.cursors.all }
-
-    /// From now on what every cursor is durably past may be removed: all that will be asked for is there.
-    package func releasePassedSegments() async {
-        await self.keeper.release()
-        // Not before: it takes the disk and the keeper a while, and whoever starts waits for neither.
-        let (keeper, starting) = (self.keeper, self.starting)
-        Task(preferring: self.configuration.surroundings.tasks) {
-            await starting.value
-            await keeper.makeReady()
-        }
-    }
-
-    /// Takes a cursor out, for which nothing is left: it holds no segment any more. Durable on return.
-    ///
-    /// - Parameter sequence: see ``CursorSet/forget(_:below:)``.
-    func forget(_ cursor: SpoolCursor, below sequence: UInt64 = 0) async throws(ForebayError) {
-        try await self.keeper.forget(cursor.name, below: sequence)
-    }
-
-    /// Events of the cursor's routes at or behind it.
-    package func lag(of cursor: SpoolCursor) -> UInt64 {
-        let total = self.total(cursor.routes)
-        let settled = cursor.ordinal
-        return total > settled ? total - settled : 0
-    }
-
-    /// Events of the cursor's routes ever appended, if the durable end is still `sequence`.
-    package func count(of cursor: SpoolCursor, ifEndIs sequence: UInt64) -> UInt64? {
-        self.view.read { state in
-            state.durableEnd == sequence ? cursor.routes.reduce(0) { $0 + (state.ordinals[$1] ?? 0) } : nil
-        }
-    }
-
-    /// Whether events of the cursor's routes are left at or behind it, by the log itself. What can't be read may be some. Waits for the
-    /// disk.
-    package func waits(for cursor: SpoolCursor) throws(ForebayError) -> Bool {
-        try LogCensus(self.view, self.configuration.disk).hasEvents(of: cursor.routes, from: cursor.sequence)
-    }
-
-    private func total(_ routes: [RouteID]) -> UInt64 {
-        self.view.read { state in routes.reduce(0) { $0 + (state.ordinals[$1] ?? 0) } }
-    }
+    package func reader(of cursor: SpoolCursor) -> SpoolReader { self.readers.reader(of: cursor) }
 
     // MARK: The end
 
@@ -277,28 +187,7 @@ package final class Spool: Sendable {
         self.lock.release()
     }
 
-    // MARK: For a set-aside log
-
-    /// Brings the units and the segments together. From then on a segment stays as long as one of the units needs it; what nobody needs
-    /// is removed, on this thread.
-    func openUnits() throws(ForebayError) -> UnitTable {
-        let recovery = SetAsideRecovery(configuration: self.configuration, log: self.id, view: self.view, reporter: self.reporter)
-        let units = try self.withReserve { () throws(ForebayError) in try recovery.run() }
-        self.charge(units.takeGrowth())
-        self.keep(for: units)
-        return units
-    }
-
-    private func keep(for units: UnitTable) {
-        self.view.change { $0.retention = .units(units) }
-        let (keeper, tasks) = (self.keeper, self.configuration.surroundings.tasks)
-        let (budget, reporter) = (self.budget, self.reporter)
-        units.whenMoved(
-            { [weak keeper] in Task(preferring: tasks) { await keeper?.cursorMoved() } }, makeRoom: { budget.giveUpBallast() },
-            mayPass: { reporter.mayPass(unit: $0) })
-        guard !self.sweeper.sweep(units) else { return }
-        Task(preferring: tasks) { await keeper.tryAgain() }
-    }
+    // MARK: For its parts
 
     /// Syncs what cursors were moved to, at once and not only within 100 ms; what no cursor holds any more goes.
     package func syncCursors() async {
@@ -335,15 +224,7 @@ package final class Spool: Sendable {
     }
 
     /// Waits for the disk.
-    func report(_ missing: MissingRange) {
-        // Beside one that is gone the segments are sound.
-        if !missing.isGone { self.view.damaged(missing.segment) }
-        guard !missing.isCounted, self.configuration.kind == .spool else { return self.reporter.report(missing) }
-        let losses = self.view.read { state in
-            LossCount(segments: state.segments, totals: state.ordinals, durableEnd: state.durableEnd, disk: self.configuration.disk)
-        }
-        self.reporter.report(losses.whole(missing)) { range in losses.unsettledOrAll(range, self.cursors.parties) }
-    }
+    func report(_ missing: MissingRange) { self.readers.report(missing) }
 
     /// Somebody has seen the losses and damage that were told of until now; durably. What can't be removed just now goes by itself.
     ///

@@ -119,11 +119,14 @@ struct NodeHealthTests {
         #expect(Culprit.find(buffers: [self.buffer(95)], routes: [best, aside])?.stage == "setaside")
         aside.isRequired = false
         #expect(Culprit.find(buffers: [self.buffer(95)], routes: [best, aside])?.givesWay == true)
-        // Dead letters stay, whose ever they are.
+        // So do dead letters; those of one that gives way go with the rest.
         var letters = best
         (letters.deadLetters, letters.deadLetterBytes) = (5, 60)
         let dead = Culprit.find(buffers: [self.buffer(95)], routes: [main, letters])
-        #expect(dead?.stage == "deadletters" && dead?.givesWay == false)
+        #expect(dead?.stage == "deadletters" && dead?.givesWay == true && dead?.message.contains("the oldest are given up") == true)
+        letters.isRequired = true
+        let kept = Culprit.find(buffers: [self.buffer(95)], routes: [main, best, letters])
+        #expect(kept?.stage == "deadletters" && kept?.givesWay == false && kept?.message.contains("they stay until") == true)
     }
 
     @Test("a loop that did not move for long is not alive; a late beat is measured")

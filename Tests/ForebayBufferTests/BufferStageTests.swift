@@ -48,7 +48,7 @@ struct BufferStageTests {
             metrics: SpoolMetrics(metrics))
         let port = LinkPort<Submission>(name: "test", bound: 1 << 20)
         try await body(
-            BufferStage(loop: loop, port: port, spool: spool, configuration: BufferConfiguration(groupBytes: groupBytes)), port, spool)
+            BufferStage(loop: loop, port: port, log: spool, configuration: BufferConfiguration(groupBytes: groupBytes)), port, spool)
         await spool.close()
         await loop.stop()
     }
@@ -199,7 +199,7 @@ struct BufferStageTests {
             let waiting = Outcome()
             do {
                 let never = BufferStage(
-                    loop: try EventLoop(label: "never"), port: port, spool: spool, configuration: BufferConfiguration())
+                    loop: try EventLoop(label: "never"), port: port, log: spool, configuration: BufferConfiguration())
                 #expect(port.offer(self.submission(waiting)) == .accepted && never.facts.count == 3)
             }
             while waiting.value.withLock({ $0 }) == nil { await Task.yield() }
@@ -212,7 +212,7 @@ struct BufferStageTests {
         try await self.withStage { stage, port, spool in
             let waiting = Outcome()
             #expect(port.offer(self.submission(waiting)) == .accepted)
-            let second = BufferStage(loop: try EventLoop(label: "second"), port: port, spool: spool, configuration: BufferConfiguration())
+            let second = BufferStage(loop: try EventLoop(label: "second"), port: port, log: spool, configuration: BufferConfiguration())
             _ = consume stage
             while waiting.value.withLock({ $0 }) == nil { await Task.yield() }
             #expect(waiting.value.withLock { $0 } == "unknown")

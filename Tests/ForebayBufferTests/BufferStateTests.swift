@@ -23,13 +23,14 @@ struct BufferStateTests {
         #expect(chosen.groupBytes == 5 && chosen.readAheadBytes == 6)
     }
 
-    @Test("only the first of refusals in a row is news")
+    @Test("only the first of refusals in a row is news; that nobody knows says nothing")
     func refusals() {
         var state = BufferState(groupBytes: 1)
-        var news: [Bool] = []
-        for isStored in [false, false, true, false, false, true, true, false] {
-            if isStored { state.stored() } else { news.append(state.refused()) }
-        }
-        #expect(news == [true, false, true, false, true])
+        let error = ForebayError(.spoolFull, recovery: .retry, "full")
+        let stored = AckOutcome.durable(DurableReceipt(origin: .none, firstSequences: []))
+        let outcomes = [
+            .refused(error), .refused(error), stored, .refused(error), .unknown, .refused(error), stored, stored, .unknown, .refused(error),
+        ]
+        #expect(outcomes.map { state.ended($0)?.message } == ["full", nil, nil, "full", nil, nil, nil, nil, nil, "full"])
     }
 }

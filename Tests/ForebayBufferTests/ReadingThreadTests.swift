@@ -103,9 +103,10 @@ struct ReadingThreadTests {
 
     @Test("a source that is closed while its read hangs moves no cursor when the read comes back")
     func closed() async throws {
-        let world = try SourceWorld(recentBytes: 0)
+        let world = try SourceWorld(recentBytes: 0, segmentSize: 8 << 20)
         let (source, cursor) = try await world.source("a")
-        try await world.commit("b", 4)
+        // More than one read passes over.
+        for _ in 0..<60 { try await world.commit("b", 1, size: 50_000) }
         try await world.commit("a", 4)
         let (hangs, goesOn) = self.hangReads(world)
         var events = source.batches().makeAsyncIterator()

@@ -174,6 +174,41 @@ struct SourceStateTests {
             #expect(state.idlePosition == end)
         }
     }
+
+    @Test("what is given up is not counted again when it is settled after all, and the cursor stands beyond it all the while")
+    func givenUp() {
+        var state = SourceState(cursor: 0)
+        state.hand(self.batch(2, 4))
+        state.hand(self.batch(10, 4))
+        _ = state.settle(through: 3)
+        #expect(state.giveUp(from: 3, below: 12) == 5 && state.givenUp == 5, "3, 4, 5 and 10, 11 are on their way")
+        #expect(state.idlePosition == nil && state.oldestSequence == 3)
+        #expect(state.settle(through: 5) == SourceState.Move(sequence: 12, settled: 0) && state.givenUp == 3)
+        #expect(state.settle(through: 13) == SourceState.Move(sequence: 13, settled: 1) && state.givenUp == 0)
+        #expect(state.settle(through: 14) == SourceState.Move(sequence: 14, settled: 1) && state.idlePosition == 14)
+    }
+
+    @Test("given up twice, only what lies between is on its way anew; what nothing is handed out of moves the cursor at once")
+    func givenUpAgain() {
+        var state = SourceState(cursor: 0)
+        state.hand(self.batch(0, 10))
+        #expect(state.giveUp(from: 0, below: 4) == 4 && state.giveUp(from: 4, below: 6) == 2 && state.givenUp == 6)
+        #expect(state.giveUp(from: 6, below: 30) == 4 && state.givenUp == 10)
+        #expect(state.settle(through: 10) == SourceState.Move(sequence: 30, settled: 0) && state.idlePosition == 30)
+        #expect(state.reached(20) == SourceState.Move(sequence: 30, settled: 0), "never back")
+    }
+
+    @Test("a run that ends drops what is given up and not settled, beside what was settled ahead or before")
+    func dropped() {
+        var state = SourceState(cursor: 0)
+        state.hand(self.batch(0, 5))
+        _ = state.pass(5..<8)
+        state.hand(self.batch(8, 6))
+        #expect(state.giveUp(from: 0, below: 12) == 12)
+        #expect(state.dropGivenUp(settled: SettledAhead(ranges: [3..<4, 9..<11])) == 6, "0, 1, 2, 4 and 8, 11")
+        #expect(state.givenUp == 0 && state.dropGivenUp(settled: SettledAhead()) == 0)
+        #expect(state.settle(through: 14) == SourceState.Move(sequence: 14, settled: 2))
+    }
 }
 
 private struct Numbers: RandomNumberGenerator {

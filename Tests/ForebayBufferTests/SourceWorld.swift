@@ -42,6 +42,7 @@ final class SourceWorld {
     ///   - time: by which it tells ages.
     func source(
         _ route: String, witnesses: [LogWitness] = [], windowBytes: Int = BufferConfiguration().windowBytes,
+        readAheadBytes: Int = BufferConfiguration().readAheadBytes,
         on loop: ThreadExecutor? = nil, time: any TimeSource = Surroundings.real.time
     ) async throws -> (source: SpoolSource, cursor: SpoolCursor) {
         let cursor = try await self.spool.cursor("forward/\(route)", route: RouteID(name: route))
@@ -51,17 +52,20 @@ final class SourceWorld {
         surroundings.time = time
         let source = SpoolSource(
             spool: self.spool, cursor: cursor, executor: loop, threads: self.threads,
-            configuration: BufferConfiguration(windowBytes: windowBytes), surroundings: surroundings, ahead: ahead)
+            configuration: BufferConfiguration(readAheadBytes: readAheadBytes, windowBytes: windowBytes), surroundings: surroundings,
+            ahead: ahead)
         return (source, cursor)
     }
 
     func commit(_ route: String, _ count: Int, size: Int = 0, acceptedAt: Int64 = 1) async throws {
-        let samples = (0..<count).map { EventFactory.Sample("t", value: "\($0)" + String(repeating: " ", count: size)) }
-        let batch = EventFactory.batch(samples, spool: self.spool.id, first: 0)
+        try await self.commit(route, (0..<count).map { "\($0)" + String(repeating: " ", count: size) }, acceptedAt: acceptedAt)
+    }
+
+    func commit(_ route: String, _ values: [String], acceptedAt: Int64 = 1) async throws {
+        let batch = EventFactory.batch(values.map { .init("t", value: $0) }, spool: self.spool.id, first: 0)
         let routed = Batch(
             lane: batch.lane, origin: nil, first: 0, count: batch.count, route: RouteID(name: route), acceptedAt: acceptedAt,
-            slab: batch.slab,
-            range: batch.range)
+            slab: batch.slab, range: batch.range)
         _ = try await self.spool.commit([Submission(batches: [routed], ack: AckToken { _ in })])
     }
 

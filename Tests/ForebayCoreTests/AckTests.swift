@@ -21,8 +21,8 @@ struct AckTests {
         let outcomes = Happenings<String>()
         do {
             let token = AckToken { outcomes.add(Self.text($0)) }
-            token.resolve(self.receipt)
-            token.refuse(ForebayError(.spoolFull, recovery: .retry, "full"))
+            token.resolve(.durable(self.receipt))
+            token.resolve(.refused(ForebayError(.spoolFull, recovery: .retry, "full")))
         }
         #expect(outcomes.all == ["durable [7]"])
     }
@@ -54,8 +54,8 @@ struct AckTests {
             let outcomes = Happenings<String>()
             let token = AckToken { outcomes.add(Self.text($0)) }
             await withTaskGroup(of: Void.self) { group in
-                group.addTask { token.resolve(self.receipt) }
-                group.addTask { token.refuse(ForebayError(.spoolFull, recovery: .retry, "full")) }
+                group.addTask { token.resolve(.durable(self.receipt)) }
+                group.addTask { token.resolve(.refused(ForebayError(.spoolFull, recovery: .retry, "full"))) }
             }
             #expect(outcomes.count == 1)
         }

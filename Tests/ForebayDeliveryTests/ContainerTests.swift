@@ -194,7 +194,7 @@ struct ContainerTests {
             #expect(slot.waitsForTime == waits && slot.isOpen == (phase == .open) && !slot.wantsMetadata, "\(phase)")
             slot.wanted.append(0)
             #expect(slot.wantsMetadata)
-            slot.held = 1
+            slot.settledOutstanding = 1
             #expect(slot.waitsForTime == (waits || phase == .draining(until: 5)), "of what it holds the reports are waited for")
         }
     }
@@ -210,7 +210,7 @@ struct ContainerTests {
         ] as [(ProducerSlotState.Phase, Int, Int, opens: UInt64?, closes: UInt64?)] {
             for now in [0, 4, 5, 6] as [UInt64] {
                 var pool = ProducerPool()
-                (pool[.small].phase, pool[.small].outstanding, pool[.small].held) = (phase, outstanding, held)
+                (pool[.small].phase, pool[.small].outstanding, pool[.small].settledOutstanding) = (phase, outstanding, held)
                 #expect(pool.toOpen(now: now).isEmpty)
                 pool[.small].isWanted = true
                 #expect(pool.toOpen(now: now) == (opens.map { now >= $0 } ?? false ? [.small] : []), "\(phase), \(now)")

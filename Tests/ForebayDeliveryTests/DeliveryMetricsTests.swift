@@ -24,7 +24,7 @@ struct DeliveryMetricsTests {
         drain.inFlight.set(6)
         for _ in 0..<2 { direct.delivered(3, bytes: 40, to: "t") }
         drain.delivered(1, bytes: 2, to: "t")
-        for _ in 0..<3 { direct.died("t", code: "X") }
+        for _ in 0..<3 { direct.deadLetter("t", code: "X") }
         direct.setAside(7, of: "t", code: "Y")
         direct.endToEnd.observe(0.02, count: 9)
         let expected = [

@@ -11,11 +11,11 @@ struct DeliverySettingsTests {
         let values = DeliverySettings()
         let sizes: [(Int, Int)] = [
             (values.partitionWindow, 1 << 20), (values.queueLimit, 2 << 20), (values.eventOverhead, 256), (values.stickyBytes, 64 << 10),
-            (values.heldBytes, 8 << 20), (values.setAsideGroup, 1 << 20), (values.batchSize, 1_000_000),
+            (values.settledOutstandingBytes, 8 << 20), (values.setAsideGroup, 1 << 20), (values.batchSize, 1_000_000),
         ]
         let times: [(Int, Int)] = [
-            (values.reportPatience, 1000), (values.rebuildDelay, 500), (values.holdDelay, 100), (values.restLimit, 2000),
-            (values.holdLimit, 5000), (values.retryLimit, 30_000), (values.partitionPatience, 10_000), (Int(values.drainIdle), 30_000),
+            (values.reportPatience, 1000), (values.rebuildDelay, 500), (values.backoffDelay, 100), (values.partitionBackoffLimit, 2000),
+            (values.backoffLimit, 5000), (values.retryLimit, 30_000), (values.partitionPatience, 10_000), (Int(values.drainIdle), 30_000),
             (values.metadataInterval, 300_000), (values.metadataPatience, 2000), (values.metadataRetry, 1000), (values.limitPatience, 500),
             (values.renewalInterval, 5000), (values.targetInterval, 15_000), (values.idleInterval, 60_000), (values.drainPatience, 2000),
         ]

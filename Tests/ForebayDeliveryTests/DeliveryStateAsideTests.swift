@@ -7,10 +7,10 @@ import Testing
 
 @Suite("Forward state: what can't be delivered now")
 struct DeliveryStateAsideTests {
-    private static let forbidden = KafkaFailure(.topicAuthorizationFailed)
-    private static let silent = KafkaFailure(.timedOut)
+    static let forbidden = KafkaFailure(.topicAuthorizationFailed)
+    static let silent = KafkaFailure(.timedOut)
 
-    private static func keyed(_ count: Int, topic: String = "t") -> [EventFactory.Sample] {
+    static func keyed(_ count: Int, topic: String = "t") -> [EventFactory.Sample] {
         (0..<count).map { EventFactory.Sample(topic, key: "key-\($0)", value: "v") }
     }
 
@@ -25,11 +25,12 @@ struct DeliveryStateAsideTests {
         driver.admit(2)
         driver.report([sent[0]], .timedOut, mayBeStored: true)
         driver.state.fail(topic: 0, Self.forbidden, byDelivery: true, now: driver.now)
-        let leaving = driver.state.takeLeaving()
-        #expect(leaving.flatMap(\.flights) == [0, 1, 2, 3, 4] && driver.state.totals.redelivered == 0)
+        let groups = driver.state.takeSettingAside()
+        #expect(groups.flatMap(\.flights) == [0, 1, 2, 3, 4] && driver.state.totals.redelivered == 0)
         for flight in 0..<5 as Range<UInt64> { driver.state.setAside(flight) }
         driver.retire()
-        #expect(driver.state.totals == DeliveryState.Totals(delivered: 0, redelivered: 1, dead: 0, setAside: 5) && driver.cursor == 5)
+        #expect(
+            driver.state.totals == DeliveryState.Totals(delivered: 0, redelivered: 1, deadLetters: 0, setAside: 5) && driver.cursor == 5)
     }
 
     @Test("a topic is set aside whole: sent, queued and waiting events in their order, with what the log needs to know of them")
@@ -48,12 +49,12 @@ struct DeliveryStateAsideTests {
 
         driver.state.fail(topic: driver.index("t"), Self.forbidden, byDelivery: false, now: driver.now)
         driver.verify()
-        let leaving = driver.state.takeLeaving()
-        #expect(leaving.map(\.flights) == [[0, 1, 2, 3, 5, 6]] && leaving[0].place == nil && leaving[0].topic == driver.index("t"))
-        let departure = leaving[0].departure
-        #expect(departure.key == SetAsideKey("t") && departure.failure == Self.forbidden && departure.partitionCount == 3)
-        #expect(departure.acceptedAt == 33 && departure.count == 6 && departure.bytes == bytes)
-        #expect(departure.held.map(\.token) == held && departure.held.map(\.index) == held.map { Int($0) })
+        let groups = driver.state.takeSettingAside()
+        #expect(groups.map(\.flights) == [[0, 1, 2, 3, 5, 6]] && groups[0].place == nil && groups[0].topic == driver.index("t"))
+        let request = groups[0].request
+        #expect(request.key == SetAsideKey("t") && request.failure == Self.forbidden && request.partitionCount == 3)
+        #expect(request.acceptedAt == 33 && request.count == 6 && request.bytes == bytes)
+        #expect(request.unreported.map(\.token) == held && request.unreported.map(\.index) == held.map { Int($0) })
         #expect(
             driver.state.actions.closedTopics == [driver.index("t")] && driver.topic().use.isListedIdle
                 && driver.topic().producers.wantedBy == 0)
@@ -61,7 +62,7 @@ struct DeliveryStateAsideTests {
         #expect(
             driver.topic().trouble.failures == 0 && driver.topic().trouble.failure == Self.forbidden && driver.topic().aside.mode == .aside)
         #expect(driver.state.asides == ["t": SetAsideTopic(whole: .aside)])
-        #expect(driver.state.takeLeaving().isEmpty && driver.topic().aside.leaving == nil)
+        #expect(driver.state.takeSettingAside().isEmpty && driver.topic().aside.group == nil)
     }
 
     @Test("newer events of what is set aside follow it, those of one turn together; the cluster is not asked for it")
@@ -70,11 +71,11 @@ struct DeliveryStateAsideTests {
         driver.admit(2)
         driver.learn()
         driver.state.fail(topic: 0, Self.forbidden, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 1]])
+        #expect(driver.state.takeSettingAside().map(\.flights) == [[0, 1]])
         driver.admit(1)
         driver.admit([EventFactory.Sample("u", value: "v", partition: 0), EventFactory.Sample("t", value: "v")])
-        let leaving = driver.state.takeLeaving()
-        #expect(leaving.map(\.flights) == [[2, 4]] && leaving[0].departure.count == 2 && leaving[0].departure.held.isEmpty)
+        let groups = driver.state.takeSettingAside()
+        #expect(groups.map(\.flights) == [[2, 4]] && groups[0].request.count == 2 && groups[0].request.unreported.isEmpty)
         #expect(driver.state.takeWanted(by: .main) == [driver.index("u")])
         driver.state.wantAll()
         #expect(driver.state.takeWanted(by: .main) == [driver.index("u")])
@@ -83,17 +84,17 @@ struct DeliveryStateAsideTests {
     }
 
     @Test("events that found no room in the log wait at their topic again, before those that came meanwhile")
-    func comesBack() {
+    func requeuedAtTopic() {
         var driver = Driver()
         driver.admit(2)
         driver.state.fail(topic: 0, Self.forbidden, byDelivery: false, now: driver.now)
-        let left = driver.state.takeLeaving().flatMap(\.flights)
+        let left = driver.state.takeSettingAside().flatMap(\.flights)
         #expect(left.count == 2)
         driver.state.see("t", nil, at: driver.now)
         driver.admit(2)
-        let topics = driver.state.comeBack(left)
+        let topics = driver.state.requeueAtTopics(left)
         #expect(topics == [driver.index("t")])
-        driver.state.placeBack(topics[0], now: driver.now)
+        driver.state.placeRequeued(topics[0], now: driver.now)
         driver.learn()
         #expect(driver.pump() == (0..<4).map { left[0] + $0 })
     }
@@ -127,17 +128,17 @@ struct DeliveryStateAsideTests {
                 driver.state.fail(topic: 0, KafkaFailure(code), byDelivery: byDelivery, now: driver.now)
                 #expect((driver.topic().aside.mode == .aside) == (number == tries), "\(code)")
                 guard number < tries else { continue }
-                #expect(driver.topic().phase == .held(until: driver.now + 100) && driver.topic().trouble.needsProbe == byDelivery)
+                #expect(driver.topic().phase == .backingOff(until: driver.now + 100) && driver.topic().trouble.needsProbe == byDelivery)
                 driver.state.fail(topic: 0, KafkaFailure(code), byDelivery: byDelivery, now: driver.now)
-                #expect(driver.topic().trouble.failures == number, "while it is held nothing counts")
+                #expect(driver.topic().trouble.failures == number, "while it backs off nothing counts")
                 driver.learn("t", leaders: [1, 1])
-                #expect(driver.topic().phase == .held(until: driver.now + 100), "an answer that came meanwhile neither")
+                #expect(driver.topic().phase == .backingOff(until: driver.now + 100), "an answer that came meanwhile neither")
                 driver.wait(99)
                 #expect(driver.state.takeWanted(by: .main).isEmpty)
                 driver.wait(1)
                 #expect(driver.state.takeWanted(by: .main) == [0] && driver.topic().phase == .unknown)
             }
-            #expect(driver.state.takeLeaving().flatMap(\.flights) == [0])
+            #expect(driver.state.takeSettingAside().flatMap(\.flights) == [0])
         }
     }
 
@@ -164,17 +165,18 @@ struct DeliveryStateAsideTests {
         driver.state.fail(topic: driver.index("a"), Self.forbidden, byDelivery: false, now: driver.now)
         driver.state.fail(partition: driver.place(0, of: "b"), Self.silent, byDelivery: false, now: driver.now)
         #expect(driver.state.asides.keys.sorted() == ["a", "b"] && driver.state.actions.notes.isEmpty)
-        _ = driver.state.takeLeaving()
+        _ = driver.state.takeSettingAside()
         driver.state.fail(partition: driver.place(1, of: "b"), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("b", 1)])
+        #expect(driver.state.takeSettingAside().map(\.request.key) == [SetAsideKey("b", 1)])
         driver.state.fail(topic: driver.index("c"), Self.forbidden, byDelivery: true, now: driver.now)
-        #expect(driver.topic("c").phase == .held(until: driver.now + 100) && driver.state.takeLeaving().isEmpty)
-        #expect(driver.state.actions.notes == [.held(topic: "c", Self.forbidden)] && driver.topic("c").trouble.told == Self.forbidden.code)
+        #expect(driver.topic("c").phase == .backingOff(until: driver.now + 100) && driver.state.takeSettingAside().isEmpty)
+        #expect(
+            driver.state.actions.notes == [.backsOff(topic: "c", Self.forbidden)] && driver.topic("c").trouble.told == Self.forbidden.code)
         driver.state.fail(partition: driver.place(0, of: "c"), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().isEmpty && driver.partition(0, of: "c").aside.mode == .none)
+        #expect(driver.state.takeSettingAside().isEmpty && driver.partition(0, of: "c").aside.mode == .none)
     }
 
-    @Test("a topic that is held is told once for each reason: at once, or after three tries if it is perhaps being created")
+    @Test("a topic that backs off is told once for each reason: at once, or after three tries if it is perhaps being created")
     func told() {
         for (code, tries) in [(KafkaErrorCode.topicAuthorizationFailed, 1), (.unknownTopicOrPartition, 3), (.leaderNotAvailable, 3)] {
             var driver = Driver { $0.setAsideTopics = 0 }
@@ -187,7 +189,8 @@ struct DeliveryStateAsideTests {
             }
             driver.state.fail(topic: 0, KafkaFailure(.invalidTopic), byDelivery: false, now: driver.now)
             #expect(
-                driver.state.actions.notes.last == .held(topic: "t", KafkaFailure(.invalidTopic)) && driver.state.actions.notes.count == 2)
+                driver.state.actions.notes.last == .backsOff(topic: "t", KafkaFailure(.invalidTopic))
+                    && driver.state.actions.notes.count == 2)
             driver.wait(5000)
             driver.learn()
             #expect(
@@ -197,8 +200,8 @@ struct DeliveryStateAsideTests {
         }
     }
 
-    @Test("a topic that is held is closed unless something of it is in flight, or its deliveries failed")
-    func closesHeld() {
+    @Test("a topic that backs off is closed unless something of it is in flight, or its deliveries failed")
+    func closesBackingOff() {
         for (isSent, byDelivery, closes) in [(false, false, true), (true, false, false), (false, true, false)] {
             var driver = Driver { $0.setAsideTopics = 0 }
             driver.admit(1)
@@ -209,7 +212,7 @@ struct DeliveryStateAsideTests {
         }
     }
 
-    @Test("holds end each at its own time, and the first of them is looked at")
+    @Test("backoffs end each at its own time, and the first of them is looked at")
     func holds() {
         var driver = Driver { $0.setAsideTopics = 0 }
         for (number, topic) in ["a", "b", "c"].enumerated() {
@@ -218,162 +221,11 @@ struct DeliveryStateAsideTests {
             driver.now = 100 + UInt64(number) * 30
             driver.state.fail(topic: number, Self.forbidden, byDelivery: false, now: driver.now)
         }
-        #expect(driver.state.topics.held.topics == [0, 1, 2] && driver.state.topics.held.nextUntil == 200)
-        #expect(driver.wait(39) && driver.state.topics.held.topics.count == 3)  // 199
-        #expect(driver.wait(1) && driver.state.topics.held.topics == [1, 2] && driver.state.topics.held.nextUntil == 230)
-        #expect(driver.wait(60) == false && driver.state.topics.held.topics.isEmpty && driver.state.topics.held.nextUntil == .max)
+        #expect(driver.state.topics.backingOff.topics == [0, 1, 2] && driver.state.topics.backingOff.nextUntil == 200)
+        #expect(driver.wait(39) && driver.state.topics.backingOff.topics.count == 3)  // 199
+        #expect(driver.wait(1) && driver.state.topics.backingOff.topics == [1, 2] && driver.state.topics.backingOff.nextUntil == 230)
+        #expect(
+            driver.wait(60) == false && driver.state.topics.backingOff.topics.isEmpty && driver.state.topics.backingOff.nextUntil == .max)
         #expect(driver.state.takeWanted(by: .main) == [0, 1, 2])
-    }
-
-    // MARK: A partition
-
-    @Test("a partition is set aside alone: its events leave, the others stay, keyless events avoid it, and keys keep their places")
-    func partition() {
-        var driver = Driver { $0.stickyBytes = 1 }
-        driver.admit(2, partition: 0)
-        driver.admit(2, partition: 1)
-        driver.learn()
-        driver.pump()
-        driver.state.fail(partition: driver.place(1), Self.silent, byDelivery: false, now: driver.now)
-        let leaving = driver.state.takeLeaving()
-        #expect(
-            leaving.map(\.flights) == [[2, 3]] && leaving[0].departure.key == SetAsideKey("t", 1) && leaving[0].place == driver.place(1))
-        #expect(leaving[0].departure.failure == Self.silent && leaving[0].departure.partitionCount == 2)
-        #expect(driver.partition(1).aside.mode == .aside && driver.topic().metadata.live == [0] && driver.topic().phase == .ready)
-        #expect(driver.state.asides == ["t": SetAsideTopic(partitions: [1: .aside], partitionCount: 2)])
-        driver.admit((0..<20).map { _ in EventFactory.Sample("t", value: "v") })
-        driver.admit(1, partition: 1)
-        #expect(driver.state.takeLeaving().map(\.flights) == [[24]] && driver.pump().count == 20)
-        #expect(driver.sent.suffix(20).allSatisfy { $0.partition == 0 })
-        driver.report(driver.sent.map(\.number))
-        driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().isEmpty && driver.partition(0).aside.mode == .none, "it has nothing")
-    }
-
-    @Test("the last event of a topic that was to be placed anew leaves with its partition: what waits is placed")
-    func makesRoom() {
-        var driver = Driver()
-        driver.admit(1)
-        driver.learn(partitions: 1)
-        driver.pump()
-        driver.learn("t", leaders: [1, 1, 1])
-        driver.admit(1, partition: 2)
-        #expect(driver.topic().events.waiting.count == 1)
-        driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.topic().metadata.partitions.count == 3 && driver.partition(0).aside.mode == .aside && driver.pump() == [1])
-    }
-
-    @Test("what was delivered before those in front of it, or is to be a dead letter, does not leave")
-    func gaps() {
-        var driver = Driver()
-        driver.admit(6)
-        driver.learn()
-        #expect(driver.pump { $0 == 1 ? .messageTooLarge : .none } == [0, 2, 3, 4, 5])
-        driver.report([3])
-        driver.state.fail(partition: driver.place(0), Self.silent, byDelivery: false, now: driver.now)
-        driver.verify()
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 2, 4, 5]] && driver.state.stale.tokens.sorted() == [0, 2, 4, 5])
-    }
-
-    @Test("an event that left keeps why its partition failed, also for those that follow it")
-    func why() {
-        var driver = Driver()
-        driver.admit(1)
-        driver.learn()
-        driver.state.fail(partition: driver.place(0), KafkaFailure(.notEnoughReplicas), byDelivery: false, now: driver.now)
-        _ = driver.state.takeLeaving()
-        driver.admit(1)
-        #expect(driver.state.takeLeaving().map(\.departure.failure.code) == [.notEnoughReplicas])
-        var begun = Driver()
-        begun.state.see("t", SetAsideTopic(whole: .aside), at: begun.now)
-        begun.admit(1)
-        #expect(begun.state.takeLeaving().map(\.departure.failure.code) == [.leaderNotAvailable], "of a run that was not there")
-    }
-
-    // MARK: What the other stage changed
-
-    @Test("seen as set aside, events leave, of the topic or its partition; seen as closing they wait; seen as none they go")
-    func see() {
-        var driver = Driver { $0.stickyBytes = 1 }
-        driver.admit(1, partition: 0)
-        driver.admit(1, partition: 1)
-        driver.learn()
-        driver.pump()
-        driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: 2), at: 500)
-        driver.verify()
-        #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("t", 1)] && driver.topic().metadata.live == [0])
-        #expect(driver.partition(0).movedAt == 100, "nothing happened to the other")
-        driver.state.see("t", SetAsideTopic(partitions: [1: .closing], partitionCount: 2), at: 600)
-        driver.admit(1, partition: 1)
-        #expect(driver.pump().isEmpty && driver.topic().metadata.live == [0])
-        driver.state.see("t", nil, at: 700)
-        #expect(driver.partition(1).movedAt == 700 && driver.pump() == [2] && driver.topic().metadata.live == [0, 1])
-
-        driver.state.see("t", SetAsideTopic(whole: .aside), at: 800)
-        driver.verify()
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 2]] && driver.state.actions.closedTopics == [0])
-        driver.state.see("t", SetAsideTopic(whole: .closing), at: 900)
-        driver.admit(1)
-        #expect(
-            driver.state.takeLeaving().isEmpty && driver.topic().events.waiting.count == 1 && driver.state.takeWanted(by: .main).isEmpty)
-        driver.state.topics[0].trouble.failure = Self.forbidden
-        driver.state.topics[0].trouble.failures = 3
-        driver.state.see("t", nil, at: 1000)
-        #expect(driver.topic().trouble.failure == nil && driver.topic().trouble.failures == 0 && driver.state.asides.isEmpty)
-        driver.learn()
-        #expect(driver.pump() == [3])
-        driver.state.see("nobody", nil, at: 1000)
-        driver.state.see("later", SetAsideTopic(whole: .aside), at: 1000)
-        driver.admit(1, topic: "later")
-        #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("later")])
-    }
-
-    @Test("what leaves of a partition that was set aside, went direct and is set aside again in one turn leaves together")
-    func onceMore() {
-        var driver = Driver()
-        driver.admit(1)
-        driver.learn()
-        for mode in [SetAsideMode.aside, .closing, .aside] {
-            driver.state.see("t", SetAsideTopic(partitions: [0: mode], partitionCount: 2), at: driver.now)
-            if mode == .closing { driver.state.see("t", nil, at: driver.now) }
-            driver.admit(1)
-        }
-        driver.verify()
-        #expect(driver.state.takeLeaving().map(\.flights) == [[0, 1, 2, 3]] && driver.state.takeLeaving().isEmpty)
-    }
-
-    @Test("the drain sends what is set aside, whatever it sees; what is drained is closed when it has no events left")
-    func drainSees() {
-        var driver = Driver(.aside)
-        driver.state.see("t", SetAsideTopic(whole: .aside), at: driver.now)
-        driver.admit(2, unit: 1)
-        driver.learn()
-        #expect(driver.topic().aside.mode == .none && driver.pump() == [0, 1] && driver.state.takeLeaving().isEmpty)
-        driver.report([0])
-        driver.state.see("t", nil, at: driver.now)
-        #expect(driver.state.actions.closedTopics.isEmpty, "an event of it is on its way")
-        driver.report([1])
-        driver.state.see("t", SetAsideTopic(whole: .closing), at: driver.now)
-        #expect(driver.state.actions.closedTopics.isEmpty)
-        driver.state.see("t", nil, at: driver.now)
-        #expect(driver.state.actions.closedTopics == [0] && driver.topic().producers.knownBy == 0 && driver.topic().use.isListedIdle)
-    }
-
-    // MARK: The drain lets go
-
-    @Test("a topic that can't be drained now is let go of: nothing of it waits, and what its producers hold is told with its position")
-    func withdraws() {
-        var driver = Driver(.aside) { $0.partitionWindow = 1 }
-        driver.admit(3, unit: 7, from: 40)
-        driver.learn(partitions: 1)
-        #expect(driver.pump() == [0])
-        driver.state.fail(topic: 0, Self.forbidden, byDelivery: true, now: driver.now)
-        driver.retire()
-        #expect(
-            driver.state.actions.refusals == [DeliveryActions.Refusal(key: SetAsideKey("t"), failure: Self.forbidden, byDelivery: true)])
-        #expect(driver.state.actions.withheld.map(\.token) == [0])
-        #expect(driver.state.actions.withheld.map(\.offset) == [Offset(lane: .unit(7, pass: 1), number: 40)])
-        #expect(driver.state.isIdle && driver.state.window.commits.map(\.number) == [43] && driver.state.actions.closedTopics == [0])
-        #expect(driver.state.takeLeaving().isEmpty && driver.topic().phase == .unknown && driver.state.topics.held.topics.isEmpty)
     }
 }

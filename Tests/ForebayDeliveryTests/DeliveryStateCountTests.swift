@@ -80,11 +80,11 @@ struct DeliveryStateCountTests {
             order += driver.pump()
             driver.report(Array(order.suffix(1)))
             driver.learn(partitions: 1)
-            for death in driver.state.actions.deaths { driver.state.buried(death.flight) }
-            driver.state.actions.deaths = []
+            for letter in driver.state.actions.deadLetters { driver.state.deadLetterWritten(letter.flight) }
+            driver.state.actions.deadLetters = []
             driver.retire()
         }
-        #expect(order == [0, 1, 4, 5, 6, 7, 8, 9] && driver.state.totals.dead == 2, "two asked for a partition that is gone")
+        #expect(order == [0, 1, 4, 5, 6, 7, 8, 9] && driver.state.totals.deadLetters == 2, "two asked for a partition that is gone")
     }
 
     @Test("fewer partitions with nothing in flight: at once; suspects stay suspects, also when they are set aside")
@@ -110,7 +110,7 @@ struct DeliveryStateCountTests {
         #expect(more.topic().events.waiting.count == 6)
         more.state.fail(topic: 0, KafkaFailure(.topicAuthorizationFailed), byDelivery: false, now: more.now)
         more.verify()
-        #expect(more.state.takeLeaving().flatMap(\.flights) == [0, 1, 2, 3, 4, 5] && more.topic().events.alone == 0)
+        #expect(more.state.takeSettingAside().flatMap(\.flights) == [0, 1, 2, 3, 4, 5] && more.topic().events.alone == 0)
     }
 
     @Test("another number of partitions while one of them is tried with an event: another is tried")

@@ -21,15 +21,17 @@ struct DeliveryStateDrainTests {
         #expect(
             driver.state.actions.refusals == [DeliveryActions.Refusal(key: SetAsideKey("t", 1), failure: Self.silent, byDelivery: false)])
         #expect(
-            driver.state.actions.withheld.map(\.token) == [0, 1] && driver.state.takeLeaving().isEmpty && driver.topic().phase == .ready)
+            driver.state.actions.unreported.map(\.token) == [0, 1] && driver.state.takeSettingAside().isEmpty
+                && driver.topic().phase == .ready)
         let place = driver.topic("u").metadata.partitions.first { driver.state.partitions[$0].events.unsettled > 0 }!
         driver.state.fail(partition: place, Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().map(\.departure.key.topic) == ["u"] && driver.state.actions.refusals.count == 1)
+        #expect(driver.state.takeSettingAside().map(\.request.key.topic) == ["u"] && driver.state.actions.refusals.count == 1)
         driver.admit(1, unit: 9, topic: "w")
         driver.learn(partitions: 2)
         driver.pump()
         let other = driver.topic("w").metadata.partitions.first { driver.state.partitions[$0].events.unsettled > 0 }!
         driver.state.fail(partition: other, Self.silent, byDelivery: false, now: driver.now)
-        #expect(driver.state.takeLeaving().isEmpty && driver.state.takeWanted(by: .main) == [driver.index("w")], "too many: asked again")
+        #expect(
+            driver.state.takeSettingAside().isEmpty && driver.state.takeWanted(by: .main) == [driver.index("w")], "too many: asked again")
     }
 }

@@ -24,8 +24,10 @@ struct DeliveryStatePlacingTests {
         driver.learn(partitions: 3)
         #expect(driver.pump().sorted() == [1, 2])
         #expect(
-            driver.state.actions.deaths.map(\.flight) == [0, 3] && driver.state.actions.deaths.allSatisfy { $0.code == .unknownPartition })
-        #expect(driver.state.actions.deaths.map(\.reason) == [-1, 3].map { "the event asks for partition \($0), and the topic has 3" })
+            driver.state.actions.deadLetters.map(\.flight) == [0, 3]
+                && driver.state.actions.deadLetters.allSatisfy { $0.code == .unknownPartition })
+        #expect(
+            driver.state.actions.deadLetters.map(\.reason) == [-1, 3].map { "the event asks for partition \($0), and the topic has 3" })
     }
 
     @Test("who asks for a partition that is not known yet holds those behind it in its topic, and nobody else, until the answer")
@@ -41,7 +43,7 @@ struct DeliveryStatePlacingTests {
         #expect(driver.pump() == [4] && driver.topic().events.waiting.count == 2)
         #expect(driver.state.takeWanted(by: .main) == [driver.index("t")])
         driver.learn("t", leaders: [1, 1])
-        #expect(driver.state.actions.deaths.map(\.flight) == [2] && driver.pump() == [3])
+        #expect(driver.state.actions.deadLetters.map(\.flight) == [2] && driver.pump() == [3])
     }
 
     // MARK: Keys, while partitions are set aside
@@ -132,17 +134,17 @@ struct DeliveryStatePlacingTests {
         driver.learn(partitions: 4)
         driver.pump()
         driver.state.see("t", SetAsideTopic(partitions: [1: .aside], partitionCount: 4), at: driver.now)
-        let ofPartition = driver.state.takeLeaving().flatMap(\.flights)
+        let ofPartition = driver.state.takeSettingAside().flatMap(\.flights)
         driver.admit(Self.keyed(2))
         driver.learn("t", leaders: [1, 1, 1])
         #expect(driver.topic().aside.mode == .aside && driver.topic("other").aside.mode == .none)
-        let leaving = driver.state.takeLeaving()
-        #expect(leaving.map(\.departure.key).contains(SetAsideKey("t")))
-        let whole = leaving.filter { $0.departure.key == SetAsideKey("t") }.flatMap(\.flights)
+        let groups = driver.state.takeSettingAside()
+        #expect(groups.map(\.request.key).contains(SetAsideKey("t")))
+        let whole = groups.filter { $0.request.key == SetAsideKey("t") }.flatMap(\.flights)
         #expect(whole == whole.sorted() && Set(whole).isDisjoint(with: ofPartition) && !whole.isEmpty)
-        #expect(Set(leaving.flatMap(\.flights) + ofPartition) == Set(0..<8).union([10, 11]))
+        #expect(Set(groups.flatMap(\.flights) + ofPartition) == Set(0..<8).union([10, 11]))
         driver.admit(Self.keyed(1))
-        #expect(driver.state.takeLeaving().map(\.departure.key) == [SetAsideKey("t")])
+        #expect(driver.state.takeSettingAside().map(\.request.key) == [SetAsideKey("t")])
 
         driver.state.see("t", nil, at: driver.now)
         driver.learn("t", leaders: [1, 1, 1])
@@ -198,7 +200,7 @@ struct DeliveryStatePlacingTests {
         let sent = late.pump()
         #expect(sent.count == 6 && Set(late.sent.map(\.partition)) == [2, 3])
         late.learn("t", leaders: [1, 1, 1])
-        #expect(late.state.actions.refusals.map(\.key) == [SetAsideKey("t")] && late.state.actions.withheld.map(\.token) == sent.sorted())
+        #expect(late.state.actions.refusals.map(\.key) == [SetAsideKey("t")] && late.state.actions.unreported.map(\.token) == sent.sorted())
         #expect(late.state.isIdle || late.state.window.count == 6, "settled: they stand in the log")
     }
 
@@ -272,8 +274,8 @@ struct DeliveryStatePlacingTests {
             driver.learn(partitions: 4)
             driver.state.see("t", SetAsideTopic(whole: .aside, partitions: [home: mode], partitionCount: 4), at: driver.now)
             driver.admit(2, unit: 1, from: 1)
-            let leaving = driver.state.takeLeaving()
-            #expect(leaving.map(\.departure.key) == [SetAsideKey("t", home)] && leaving.map(\.flights) == [[1, 2]])
+            let groups = driver.state.takeSettingAside()
+            #expect(groups.map(\.request.key) == [SetAsideKey("t", home)] && groups.map(\.flights) == [[1, 2]])
             #expect(driver.state.window.queuedBytes == Int(driver.state.window[0].bytes))
         }
         var direct = Driver()
@@ -282,7 +284,7 @@ struct DeliveryStatePlacingTests {
         direct.report(direct.pump())
         direct.state.see("t", SetAsideTopic(partitions: [0: .closing, 1: .closing, 2: .closing, 3: .closing]), at: direct.now)
         direct.admit(Self.keyed(2))
-        #expect(direct.state.takeLeaving().isEmpty && direct.pump().isEmpty, "they wait a moment, and go direct")
+        #expect(direct.state.takeSettingAside().isEmpty && direct.pump().isEmpty, "they wait a moment, and go direct")
         direct.state.see("t", nil, at: direct.now)
         #expect(direct.pump().count == 2)
     }

@@ -136,7 +136,7 @@ struct DeliveryStateProbeTests {
         driver.report([2])
         #expect(driver.partition(1).producer.known == 1 && driver.topic().trouble.needsProbe)
         driver.report([3], .topicAuthorizationFailed)
-        #expect(driver.topic().trouble.failures == 1 && driver.partition(1).producer.known == 1, "while it is held nothing counts")
+        #expect(driver.topic().trouble.failures == 1 && driver.partition(1).producer.known == 1, "while it backs off nothing counts")
         driver.wait(100)
         driver.learn()
         driver.pump()

@@ -87,7 +87,7 @@ struct DeliveryStateProducerTests {
             driver.learn()
             driver.pump()
             driver.state.setAside(topic: 0, KafkaFailure(.topicAuthorizationFailed))
-            #expect(driver.state.producers[.main].outstanding == 0 && driver.state.producers[.main].held == 2)
+            #expect(driver.state.producers[.main].outstanding == 0 && driver.state.producers[.main].settledOutstanding == 2)
             if isRenewed { driver.state.renew(.main, now: driver.now) } else { driver.state.drain(.main, now: driver.now) }
             #expect(driver.state.producers.toClose(now: driver.now).isEmpty && driver.state.producers[.main].waitsForTime)
             driver.report([0])

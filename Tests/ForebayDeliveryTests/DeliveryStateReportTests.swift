@@ -8,7 +8,7 @@ import Testing
 @Suite("Forward state: what reports mean")
 struct DeliveryStateReportTests {
     /// A state whose events `0...` of partition 0 are in flight.
-    private static func sent(_ count: Int, _ configure: (inout DeliverySettings) -> Void = { _ in }) -> Driver {
+    static func sent(_ count: Int, _ configure: (inout DeliverySettings) -> Void = { _ in }) -> Driver {
         var driver = Driver(.direct, configure)
         driver.admit(count)
         driver.learn()
@@ -62,43 +62,44 @@ struct DeliveryStateReportTests {
         driver.learn()
         #expect(driver.pump() == [1, 2] && driver.state.totals.redelivered == 3, "no report said what became of them")
         driver.report([1, 2])
-        #expect(driver.state.totals == DeliveryState.Totals(delivered: 3, redelivered: 3, dead: 0) && driver.cursor == 3)
+        #expect(driver.state.totals == DeliveryState.Totals(delivered: 3, redelivered: 3, deadLetters: 0) && driver.cursor == 3)
     }
 
     // MARK: Fates
 
     private enum Expected {
-        case rests, alone, aside
+        case backsOff, alone, aside
     }
 
-    @Test("a failed report does what its code's fate says: try again, one at a time, or set aside; nothing dies of it")
+    @Test("a failed report does what its code's fate says: try again, one at a time, or set aside; nothing becomes a dead letter of it")
     func fates() {
         let fates: [(KafkaErrorCode, Expected)] = [
-            (.timedOut, .rests), (.notLeader, .rests), (.authentication, .rests), (.invalidTimestamp, .alone), (.messageTooLarge, .alone),
+            (.timedOut, .backsOff), (.notLeader, .backsOff), (.authentication, .backsOff), (.invalidTimestamp, .alone),
+            (.messageTooLarge, .alone),
             (.unknownServerError, .alone), (KafkaErrorCode(rawValue: 4711), .alone), (.topicAuthorizationFailed, .aside),
             (.unknownTopicOrPartition, .aside), (.notEnoughReplicas, .aside), (.unknownPartition, .aside),
         ]
         for (code, expected) in fates {
             var driver = Self.sent(2)
             driver.report([0, 1], code)
-            #expect(driver.state.actions.deaths.isEmpty && driver.topic().events.alone == (expected == .alone ? 2 : 0), "\(code)")
-            let leaving = driver.state.takeLeaving()
-            #expect(leaving.flatMap(\.flights) == (expected == .aside ? [0, 1] : []), "\(code)")
-            #expect(leaving.allSatisfy { $0.departure.failure.code == code })
+            #expect(driver.state.actions.deadLetters.isEmpty && driver.topic().events.alone == (expected == .alone ? 2 : 0), "\(code)")
+            let groups = driver.state.takeSettingAside()
+            #expect(groups.flatMap(\.flights) == (expected == .aside ? [0, 1] : []), "\(code)")
+            #expect(groups.allSatisfy { $0.request.failure.code == code })
             let isTopics = KafkaFate(of: code) == .hold(.topic)
-            #expect(leaving.allSatisfy { $0.departure.key == SetAsideKey("t", isTopics ? nil : 0) })
+            #expect(groups.allSatisfy { $0.request.key == SetAsideKey("t", isTopics ? nil : 0) })
             let isUnknown = KafkaFate(of: code) == .unknown
             #expect(driver.state.actions.notes.contains(.unknownError(topic: "t", code: code)) == isUnknown, "\(code)")
             #expect(driver.state.takeWanted(by: .main) == (code == .unknownPartition ? [0] : []), "it has another number of them")
             guard expected != .aside else {
                 #expect(
-                    driver.state.partitions.all.allSatisfy { $0.retry.failures == 0 && $0.retry.restsUntil == 0 }
-                        && driver.state.partitions.resting.isEmpty)
+                    driver.state.partitions.all.allSatisfy { $0.retry.failures == 0 && $0.retry.retryAt == 0 }
+                        && driver.state.partitions.backingOff.isEmpty)
                 continue
             }
-            let rests = expected == .rests || isUnknown
-            #expect(driver.partition(0).retry.failures == (rests ? 1 : 0), "\(code)")
-            driver.wait(rests ? 100 : 0)
+            let backsOff = expected == .backsOff || isUnknown
+            #expect(driver.partition(0).retry.failures == (backsOff ? 1 : 0), "\(code)")
+            driver.wait(backsOff ? 100 : 0)
             driver.pump()
             driver.learn()
             let sent = driver.pump()
@@ -111,14 +112,14 @@ struct DeliveryStateReportTests {
     }
 
     @Test(
-        "what is set aside by its only report does not rest, nor is it looked at again",
+        "what is set aside by its only report does not back off, nor is it looked at again",
         arguments: [KafkaErrorCode.notEnoughReplicas, .topicAuthorizationFailed])
     func asideAtOnce(code: KafkaErrorCode) {
         var driver = Self.sent(1)
         driver.report([0], code)
-        #expect(driver.state.takeLeaving().flatMap(\.flights) == [0])
+        #expect(driver.state.takeSettingAside().flatMap(\.flights) == [0])
         #expect(
-            driver.state.partitions.resting.isEmpty && driver.state.partitions.ready.isEmpty
+            driver.state.partitions.backingOff.isEmpty && driver.state.partitions.ready.isEmpty
                 && driver.state.partitions.all.allSatisfy { $0.retry.failures == 0 })
     }
 
@@ -151,22 +152,22 @@ struct DeliveryStateReportTests {
             driver.learn()
             #expect(driver.pump() == [0])
             driver.report([0], code, from: .single)
-            #expect(driver.state.actions.deaths.map(\.flight) == (isDead ? [0] : []))
+            #expect(driver.state.actions.deadLetters.map(\.flight) == (isDead ? [0] : []))
             #expect(driver.partition(0).retry.failures == (isDead ? 0 : 1))
             driver.wait(100)
             #expect(driver.pump() == (isDead ? [1] : [0]))
             guard isDead else { continue }
-            #expect(driver.state.actions.deaths[0].code == code && driver.state.actions.deaths[0].reason == code.text)
+            #expect(driver.state.actions.deadLetters[0].code == code && driver.state.actions.deadLetters[0].reason == code.text)
             driver.report([1], from: .single)
-            #expect(driver.cursor == 0 && driver.state.totals.dead == 0)
-            driver.state.buried(0)
+            #expect(driver.cursor == 0 && driver.state.totals.deadLetters == 0)
+            driver.state.deadLetterWritten(0)
             driver.retire()
-            #expect(driver.cursor == 2 && driver.state.totals.dead == 1 && driver.state.isIdle)
+            #expect(driver.cursor == 2 && driver.state.totals.deadLetters == 1 && driver.state.isIdle)
         }
     }
 
-    @Test("a death is movement: the partition's patience and failures begin anew")
-    func deathMoves() {
+    @Test("what becomes a dead letter has moved: the partition's patience and failures begin anew")
+    func deadLetterMoves() {
         var driver = Self.sent(2)
         driver.report([0, 1], .timedOut)
         driver.wait(100)
@@ -180,8 +181,8 @@ struct DeliveryStateReportTests {
         #expect(driver.partition(0).movedAt == driver.now && driver.partition(0).retry.failures == 0)
     }
 
-    @Test("a topic that has more partitions now is placed anew when its last event dies, not while it waits")
-    func deathMakesRoom() {
+    @Test("a topic that has more partitions now is placed anew when its last event becomes a dead letter, not while it waits")
+    func deadLetterMakesRoom() {
         for code in [KafkaErrorCode.invalidRecord, .invalidTimestamp] {
             var driver = Driver { $0.setAsideTopics = 0 }
             driver.admit([EventFactory.Sample("t", key: "k", value: "v", timestamp: 5)], acceptedAt: 5)
@@ -200,7 +201,7 @@ struct DeliveryStateReportTests {
 
     // MARK: Times
 
-    @Test("times within a minute of the acceptance are as good as ours, and wait; others are the producer's, and die of it")
+    @Test("times within a minute of the acceptance are as good as ours, and wait; others are the producer's, and become dead letters of it")
     func times() {
         let accepted: Int64 = 1_700_000_000_000
         let cases: [(time: Int64, accepted: Int64, isOurs: Bool)] = [
@@ -216,11 +217,11 @@ struct DeliveryStateReportTests {
             driver.learn()
             #expect(driver.pump() == [0])
             driver.report([0], .invalidTimestamp, from: .single)
-            #expect(driver.state.actions.deaths.count == (isOurs ? 0 : 1), "\(time)")
+            #expect(driver.state.actions.deadLetters.count == (isOurs ? 0 : 1), "\(time)")
             #expect(driver.state.refusedTimes.topics == (isOurs ? ["t"] : []))
             guard isOurs else { continue }
-            #expect(driver.partition(0).retry.restsUntil == driver.now + 100)
-            guard case .held = driver.topic().phase else {
+            #expect(driver.partition(0).retry.retryAt == driver.now + 100)
+            guard case .backingOff = driver.topic().phase else {
                 Issue.record("it is \(driver.topic().phase)")
                 continue
             }
@@ -247,78 +248,5 @@ struct DeliveryStateReportTests {
         #expect(driver.state.refusedTimes.topics.isEmpty && driver.state.actions.notes == [.timeTaken(topic: "t")])
         driver.state.see("t", nil, at: driver.now)
         #expect(driver.state.actions.notes.count == 1)
-    }
-
-    // MARK: What was settled otherwise
-
-    @Test("what a producer holds of events that were set aside is kept until its report, and told; nothing else is touched")
-    func held() {
-        var driver = Self.sent(3)
-        driver.admit(1, topic: "u")
-        driver.learn()
-        driver.pump()
-        driver.state.fail(partition: driver.place(0), KafkaFailure(.timedOut), byDelivery: false, now: driver.now)
-        let leaving = driver.state.takeLeaving()
-        #expect(leaving.map(\.flights) == [[0, 1, 2]] && leaving[0].departure.held.map(\.index) == [0, 1, 2])
-        #expect(leaving[0].departure.held.map(\.token) == [0, 1, 2] && leaving[0].departure.count == 3)
-        #expect(driver.state.stale.batches.map(\.count) == [3] && driver.state.producers[.main].outstanding == 1)
-        for flight in 0..<3 as Range<UInt64> { driver.state.setAside(flight) }
-        driver.retire()
-        #expect(driver.cursor == 3, "it is safe elsewhere")
-        driver.report([0])
-        #expect(driver.state.totals.delivered == 1)
-        driver.report([1], .purgedInQueue)
-        #expect(driver.state.totals.delivered == 1)
-        driver.report([3])
-        #expect(
-            driver.state.actions.heldReports.map(\.token) == [0, 1] && driver.state.actions.heldReports.map(\.isDelivered) == [true, false])
-        #expect(driver.state.totals.delivered == 2 && driver.state.stale.batches.count == 1)
-        driver.report([1])
-        #expect(driver.state.actions.heldReports.count == 2, "told once")
-        driver.state.failed(.main, now: driver.now)
-        driver.state.closed(.main, now: driver.now)
-        driver.verify()
-        #expect(driver.state.actions.heldReports.map(\.token) == [0, 1, 2] && driver.state.actions.heldReports.last?.isDelivered == false)
-        #expect(driver.state.stale.batches.isEmpty && driver.state.stale.isEmpty)
-    }
-
-    @Test("what is held has a bound in bytes: beyond it the producers that hold it are made anew", arguments: [0, 1])
-    func bound(less: Int) {
-        var sizes = Driver()
-        sizes.admit(2)
-        let size = sizes.state.window.allBatches[0].byteCount
-        var driver = Self.sent(2) { $0.heldBytes = 2 * size - less }
-        driver.admit(2, partition: 1)
-        driver.admit(2, topic: "u")
-        driver.learn()
-        driver.pump()
-        driver.state.boundHeld(now: driver.now)
-        #expect(driver.state.producers[.main].isOpen, "what is merely in flight is not held")
-        for partition in 0...1 {
-            driver.state.fail(partition: driver.place(partition), KafkaFailure(.timedOut), byDelivery: false, now: driver.now)
-            driver.state.boundHeld(now: driver.now)
-            let isOver = partition == 1 && less == 1
-            #expect(driver.state.producers[.main].phase == (isOver ? .failing(until: driver.now + 1000) : .open))
-        }
-        driver.state.boundHeld(now: driver.now + 500)
-        if less == 1 { #expect(driver.state.producers[.main].phase == .failing(until: driver.now + 1000), "its time does not begin anew") }
-        driver.verify()
-    }
-
-    @Test("a producer that is closed gives back only what it held itself")
-    func heldByOthers() {
-        var driver = Driver()
-        driver.admit(2)
-        driver.learn()
-        driver.report(driver.pump(), .invalidRecord)
-        driver.pump()
-        driver.learn()
-        #expect(driver.pump() == [0])
-        driver.state.fail(partition: driver.place(0), KafkaFailure(.timedOut), byDelivery: false, now: driver.now)
-        #expect(driver.state.stale.tokens.sorted() == [0] && driver.state.takeLeaving().map(\.flights) == [[0, 1]])
-        driver.replace(.main)
-        #expect(driver.state.stale.tokens.sorted() == [0] && driver.state.actions.heldReports.isEmpty)
-        driver.replace(.single)
-        #expect(driver.state.stale.isEmpty && driver.state.actions.heldReports.map(\.token) == [0])
     }
 }

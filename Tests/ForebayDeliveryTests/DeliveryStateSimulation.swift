@@ -18,8 +18,8 @@ struct DeliverySimulation {
     let spool = SpoolID(characters: UnsafeRawBufferPointer(start: UnsafeRawPointer(Self.zeros.utf8Start), count: 16))
     var admitted: UInt64 = 0
     var cursor: UInt64 = 0
-    var buried: Set<UInt64> = []
-    var unburied: [(deaths: [DeliveryActions.Death], at: UInt64)] = []
+    var deadLetters: Set<UInt64> = []
+    var unwritten: [(letters: [DeliveryActions.PendingDeadLetter], at: UInt64)] = []
     var keys: [UInt64: String] = [:]
     var partitionCounts = [3, 3, 3]
     /// Producers that were made anew.
@@ -32,7 +32,7 @@ struct DeliverySimulation {
         var configuration = DeliverySettings()
         configuration.partitionWindow = 4000
         configuration.queueLimit = 60_000
-        configuration.holdLimit = 2000
+        configuration.backoffLimit = 2000
         configuration.setAsideTopics = 0  // ``SetAsideSimulation`` has it.
         self.state = DeliveryState(settings: configuration, seed: seed)
         self.kafka = StateKafka(seed: seed, plant: plant)
@@ -68,7 +68,7 @@ struct DeliverySimulation {
         }
         let partitions = self.state.partitions.all.filter { $0.events.unsettled > 0 }.map {
             "\($0.topic)/\($0.number): unsettled \($0.events.unsettled) queued \($0.events.queued) out \($0.events.outstanding) halted \($0.producer.isHalted) alone \($0.producer.isAlone) "
-                + "stalled \($0.producer.stalledAt) ready \($0.isReady) rests \($0.retry.restsUntil) slot \($0.producer.slot)"
+                + "stalled \($0.producer.stalledAt) ready \($0.isReady) retries at \($0.retry.retryAt) slot \($0.producer.slot)"
         }
         let slots = self.state.producers.all.map { "\($0.phase) out \($0.outstanding) full \($0.isFull) stalled \($0.stalled)" }
         return "at \(self.now), \(self.state.window.count) flights\n" + (topics + partitions + slots).joined(separator: "\n")
@@ -115,7 +115,7 @@ struct DeliverySimulation {
         self.state.pump(now: self.now) { self.kafka.send($0, sequence: $2) }
         if self.looks { try self.look(afterSending: true) }
         self.kafka.step(&self.state, now: self.now)
-        self.bury()
+        self.writeLetters()
         self.state.window.retire()
         if self.looks { try self.look() }
         for end in self.state.window.commits { try self.commit(end.number) }
@@ -160,24 +160,24 @@ struct DeliverySimulation {
         self.partitionCounts[topic] = max(1, self.partitionCounts[topic] - Int.random(in: 1...3, using: &self.kafka.random))
     }
 
-    private mutating func bury() {
-        if !self.state.actions.deaths.isEmpty {
-            self.unburied.append((self.state.actions.deaths, self.now + UInt64.random(in: 0...200, using: &self.kafka.random)))
-            self.state.actions.deaths = []
+    private mutating func writeLetters() {
+        if !self.state.actions.deadLetters.isEmpty {
+            self.unwritten.append((self.state.actions.deadLetters, self.now + UInt64.random(in: 0...200, using: &self.kafka.random)))
+            self.state.actions.deadLetters = []
         }
-        for (deaths, at) in self.unburied where at <= self.now {
-            for death in deaths {
-                self.buried.insert(self.state.window.sequence(of: UInt32(truncatingIfNeeded: death.flight)))
-                self.state.buried(death.flight)
+        for (letters, at) in self.unwritten where at <= self.now {
+            for letter in letters {
+                self.deadLetters.insert(self.state.window.sequence(of: UInt32(truncatingIfNeeded: letter.flight)))
+                self.state.deadLetterWritten(letter.flight)
             }
         }
-        self.unburied.removeAll { $0.at <= self.now }
+        self.unwritten.removeAll { $0.at <= self.now }
     }
 
     /// The cursor may pass only what is stored, or durably dead.
     private mutating func commit(_ end: UInt64) throws {
         guard end >= self.cursor else { throw Broken(description: "the cursor moved back from \(self.cursor) to \(end)") }
-        for sequence in self.cursor..<end where !self.kafka.stored.contains(sequence) && !self.buried.contains(sequence) {
+        for sequence in self.cursor..<end where !self.kafka.stored.contains(sequence) && !self.deadLetters.contains(sequence) {
             throw Broken(description: "the cursor passed \(sequence), which is neither stored nor dead")
         }
         self.cursor = end
@@ -185,8 +185,8 @@ struct DeliverySimulation {
 
     func checkTheEnd() throws {
         guard self.cursor == self.admitted else { throw Broken(description: "the cursor stands at \(self.cursor) of \(self.admitted)") }
-        guard self.buried == self.kafka.poison else {
-            throw Broken(description: "dead: \(self.buried.sorted()), poison: \(self.kafka.poison.sorted())")
+        guard self.deadLetters == self.kafka.poison else {
+            throw Broken(description: "dead: \(self.deadLetters.sorted()), poison: \(self.kafka.poison.sorted())")
         }
         var last: [String: UInt64] = [:], seen: Set<UInt64> = []
         for record in self.kafka.log where seen.insert(record.sequence).inserted {
@@ -242,7 +242,7 @@ struct DeliveryStateSimulationTests {
         }
         try simulation.settle()
         try simulation.checkTheEnd()
-        #expect(simulation.buried.count == 3000 && simulation.state.totals.delivered == 3000)
+        #expect(simulation.deadLetters.count == 3000 && simulation.state.totals.delivered == 3000)
         #expect(simulation.rebuilds <= 4, "one for each partition at most, and one of the side producer")
     }
 

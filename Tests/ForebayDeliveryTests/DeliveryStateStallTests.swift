@@ -40,11 +40,11 @@ struct DeliveryStateStallTests {
             driver.report([1])
             Self.learnedAt(learned, &driver)
             #expect(driver.state.checkStalls(now: looked) == true)
-            let leaving = driver.state.takeLeaving()
-            #expect(leaving.map(\.departure.key) == (isAside ? [SetAsideKey("t", 0)] : []), "learned at \(learned), looked at \(looked)")
+            let groups = driver.state.takeSettingAside()
+            #expect(groups.map(\.request.key) == (isAside ? [SetAsideKey("t", 0)] : []), "learned at \(learned), looked at \(looked)")
             guard isAside else { continue }
-            #expect(leaving[0].departure.failure.code == .timedOut)
-            #expect(leaving[0].departure.failure.reason == "no delivery for \((looked - 1000) / 1000) s, though the cluster answers")
+            #expect(groups[0].request.failure.code == .timedOut)
+            #expect(groups[0].request.failure.reason == "no delivery for \((looked - 1000) / 1000) s, though the cluster answers")
         }
     }
 
@@ -72,10 +72,10 @@ struct DeliveryStateStallTests {
         #expect(driver.state.takeWanted(by: .main) == [0])
         Self.learnedAt(1600, &driver, leaders: [nil, 1])
         driver.state.checkStalls(now: 1999)
-        #expect(driver.state.takeLeaving().isEmpty)
+        #expect(driver.state.takeSettingAside().isEmpty)
         driver.state.checkStalls(now: 2000)
-        let leaving = driver.state.takeLeaving()
-        #expect(leaving.map(\.departure.failure) == [KafkaFailure(.leaderNotAvailable, reason: "the partition has no leader")])
+        let groups = driver.state.takeSettingAside()
+        #expect(groups.map(\.request.failure) == [KafkaFailure(.leaderNotAvailable, reason: "the partition has no leader")])
     }
 
     @Test(
@@ -92,7 +92,7 @@ struct DeliveryStateStallTests {
         driver.state.checkStalls(now: 1900)
         #expect(driver.state.stalls.longest?.code == (way == .direct ? .queueFull : nil))
         driver.state.checkStalls(now: 2000)
-        let failures = driver.state.takeLeaving().map(\.departure.failure) + driver.state.actions.refusals.map(\.failure)
+        let failures = driver.state.takeSettingAside().map(\.request.failure) + driver.state.actions.refusals.map(\.failure)
         #expect(failures.map(\.code) == [.queueFull] && failures[0].reason.contains("queue.buffering.max.kbytes"))
     }
 
@@ -109,7 +109,7 @@ struct DeliveryStateStallTests {
         driver.wait(900)
         driver.learn("t", leaders: [1, 1])
         driver.state.checkStalls(now: 2200)
-        #expect(driver.state.takeLeaving().map(\.departure.failure.code) == [.timedOut])
+        #expect(driver.state.takeSettingAside().map(\.request.failure.code) == [.timedOut])
     }
 
     @Test("in the drain a partition without a leader does not wait, and one that fills the queue has a tenth of the patience")
@@ -159,7 +159,7 @@ struct DeliveryStateStallTests {
             Self.learnedAt(1900, &driver)
             driver.report([1])
             driver.state.checkStalls(now: 2300)
-            #expect(driver.state.takeLeaving().isEmpty == (way == .direct))
+            #expect(driver.state.takeSettingAside().isEmpty == (way == .direct))
             #expect(driver.state.takeWanted(by: .main).isEmpty == (way == .direct))
         }
     }
@@ -180,7 +180,7 @@ struct DeliveryStateStallTests {
         var isAll: [Bool] = []
         for _ in 0..<4 {
             isAll.append(driver.state.checkStalls(now: 2000))
-            left.append(driver.state.takeLeaving().map(\.departure.key.partition))
+            left.append(driver.state.takeSettingAside().map(\.request.key.partition))
         }
         #expect(left == [[0, 1, 2], [3, 4, 5], [6], []] && isAll == [false, false, true, false])
         #expect(driver.state.stalls.lookedAt == 3)
@@ -193,7 +193,7 @@ struct DeliveryStateStallTests {
     func clocks() {
         var driver = Self.sent()
         driver.state.checkStalls(now: 10)
-        #expect(driver.state.takeLeaving().isEmpty && driver.state.takeWanted(by: .main).isEmpty)
+        #expect(driver.state.takeSettingAside().isEmpty && driver.state.takeWanted(by: .main).isEmpty)
     }
 
     // MARK: What an operator is told

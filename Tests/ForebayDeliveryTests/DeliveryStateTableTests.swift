@@ -220,7 +220,7 @@ struct DeliveryStateTableTests {
             for number in 0..<20 {
                 driver.state.see("bad-\(number)", SetAsideTopic(whole: .aside), at: driver.now)
                 driver.admit(1, topic: "bad-\(number)")
-                #expect(driver.state.takeLeaving().map(\.departure.key.topic) == ["bad-\(number)"])
+                #expect(driver.state.takeSettingAside().map(\.request.key.topic) == ["bad-\(number)"])
                 for flight in driver.state.window.head..<driver.state.window.tail { driver.state.setAside(flight) }
                 driver.retire()
             }

@@ -90,14 +90,14 @@ struct DeliveryStateTests {
         driver.report([0], from: .single)
         #expect(driver.pump() == [1])
         driver.report([1], .invalidTimestamp, from: .single)
-        #expect(driver.state.actions.deaths.map(\.flight) == [1])
+        #expect(driver.state.actions.deadLetters.map(\.flight) == [1])
         #expect(driver.pump() == [2])
         driver.report([2], from: .single)
         #expect(driver.pump() == [3, 4], "by the main producer's successor, which came at once")
         #expect(driver.sent.suffix(2).allSatisfy { $0.slot == .main })
         driver.report([3, 4])
         #expect(driver.cursor == 1, "the dead letter is not durable")
-        driver.state.buried(1)
+        driver.state.deadLetterWritten(1)
         driver.state.window.retire()
         #expect(driver.cursor == 5)
     }
@@ -180,7 +180,7 @@ struct DeliveryStateTests {
         driver.now += 100
         _ = driver.state.tick(now: driver.now)
         driver.learn(error: .unknownTopicOrPartition)
-        #expect(driver.state.actions.notes == [.held(topic: "absent", KafkaFailure(.unknownTopicOrPartition))])
+        #expect(driver.state.actions.notes == [.backsOff(topic: "absent", KafkaFailure(.unknownTopicOrPartition))])
         driver.now += 400
         _ = driver.state.tick(now: driver.now)
         driver.learn()
@@ -215,7 +215,7 @@ struct DeliveryStateTests {
         #expect(driver.pump() == [0])
         driver.report([0], from: .single)
         #expect(Set(driver.pump()) == [1, 2, 3] && driver.sent.suffix(3).allSatisfy { $0.slot == .main })
-        #expect(driver.state.actions.deaths.isEmpty)
+        #expect(driver.state.actions.deadLetters.isEmpty)
     }
 
     @Test("more partitions: events in their old places are settled before a key may move")

@@ -48,7 +48,7 @@ struct DeliveryStateTimesTests {
     func tooOld(before: Int64?) {
         var driver = self.refused([2, 2, 2, 0].map { $0 * Self.hour }, times: KafkaTimeLimits(before: before))
         driver.report([0], .invalidTimestamp, from: .single)
-        #expect(driver.topic().aside.mode == .none && driver.state.actions.deaths.isEmpty)
+        #expect(driver.topic().aside.mode == .none && driver.state.actions.deadLetters.isEmpty)
         #expect(driver.state.actions.notes.contains(.timeReplaced(topic: "t")))
         let again = self.pump(&driver)
         #expect(again.map(\.flight) == [0] && again.map(\.isRedated) == [true])
@@ -72,7 +72,7 @@ struct DeliveryStateTimesTests {
             var driver = self.refused([age], times: KafkaTimeLimits(before: before))
             driver.report([0], .invalidTimestamp, from: .single)
             #expect((driver.topic().aside.mode == .none) == isOld, "\(age) of \(String(describing: before))")
-            #expect((driver.state.refusedTimes.topics == ["t"]) != isOld && driver.state.actions.deaths.isEmpty)
+            #expect((driver.state.refusedTimes.topics == ["t"]) != isOld && driver.state.actions.deadLetters.isEmpty)
         }
     }
 
@@ -99,10 +99,10 @@ struct DeliveryStateTimesTests {
         ] as [(Int64?, String)] {
             var driver = self.refused([-Self.hour, 0], times: KafkaTimeLimits(after: after))
             driver.report([0], .invalidTimestamp, from: .single)
-            let leaving = driver.state.takeLeaving()
-            try #require(leaving.count == 1)
-            #expect(leaving.flatMap(\.flights) == [0, 1] && leaving[0].departure.failure.code == .invalidTimestamp)
-            let reason = leaving[0].departure.failure.reason
+            let groups = driver.state.takeSettingAside()
+            try #require(groups.count == 1)
+            #expect(groups.flatMap(\.flights) == [0, 1] && groups[0].request.failure.code == .invalidTimestamp)
+            let reason = groups[0].request.failure.reason
             #expect(reason.contains(time) && reason.contains("clock has come \(when)"), "\(reason)")
             #expect(reason.contains("message.timestamp.after.max.ms") && !driver.state.topics.limitsWanted.isEmpty)
         }
@@ -114,8 +114,8 @@ struct DeliveryStateTimesTests {
             var driver = self.refused([-Self.hour], times: KafkaTimeLimits(after: Self.hour / 2), setAsideTopics: isAside ? 10 : 0)
             driver.report([0], .invalidTimestamp, from: .single)
             if isAside {
-                let leaving = driver.state.takeLeaving()
-                #expect(leaving.flatMap(\.flights) == [0])
+                let groups = driver.state.takeSettingAside()
+                #expect(groups.flatMap(\.flights) == [0])
                 #expect(driver.state.takeLimitsWanted().isEmpty, "nothing is asked of a topic that is set aside")
                 driver.state.see("t", nil, at: driver.now)
                 let asked = driver.state.takeWanted(by: .main)
@@ -136,8 +136,8 @@ struct DeliveryStateTimesTests {
         driver.report([0], .invalidTimestamp, from: .single)
         #expect(self.pump(&driver).map(\.isRedated) == [true])
         driver.report([0], .invalidTimestamp, from: .single)
-        #expect(driver.topic().aside.mode == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0, 1])
-        #expect(driver.topic().limits.redatesThrough == .min && driver.state.actions.deaths.isEmpty)
+        #expect(driver.topic().aside.mode == .aside && driver.state.takeSettingAside().flatMap(\.flights) == [0, 1])
+        #expect(driver.topic().limits.redatesThrough == .min && driver.state.actions.deadLetters.isEmpty)
     }
 
     @Test("one that waited in the client with its time of delivery until that was too old, too, gets that of now: its topic stays direct")
@@ -154,7 +154,7 @@ struct DeliveryStateTimesTests {
         }
         #expect(self.pump(&driver).map(\.isRedated) == [true])
         driver.report([0], from: .single)
-        #expect(driver.cursor == 1 && driver.state.actions.deaths.isEmpty)
+        #expect(driver.cursor == 1 && driver.state.actions.deadLetters.isEmpty)
     }
 
     @Test(
@@ -188,14 +188,14 @@ struct DeliveryStateTimesTests {
         driver.report([0], .invalidTimestamp, from: .single)
         if isRefusedByBroker {
             for time in [DeliveryState.Outgoing.Time.ofDelivery, .ofDeliveryAlone] {
-                #expect(driver.state.actions.deaths.isEmpty && self.times(&driver) == [time])
+                #expect(driver.state.actions.deadLetters.isEmpty && self.times(&driver) == [time])
                 driver.report([0], .messageTooLarge, from: .single)
             }
             #expect(self.times(&driver) == [.ofDelivery], "the one behind it has its header")
         } else {
             #expect(self.times(&driver) { $0 < 2 ? .messageTooLarge : .none } == [.ofDelivery, .ofDeliveryAlone, .ofDelivery])
         }
-        #expect(driver.state.actions.deaths.map(\.flight) == [0] && driver.state.actions.deaths[0].code == .messageTooLarge)
+        #expect(driver.state.actions.deadLetters.map(\.flight) == [0] && driver.state.actions.deadLetters[0].code == .messageTooLarge)
         #expect(driver.partition(0).redatedAt == Self.now && driver.topic().aside.mode == .none)
     }
 
@@ -226,7 +226,7 @@ struct DeliveryStateTimesTests {
         ] as [(Int64, Int64, String)] {
             var driver = self.refused([age], times: KafkaTimeLimits(before: Self.hour, after: after))
             driver.report([0], .invalidTimestamp, from: .single)
-            let reason = try #require(driver.state.takeLeaving().first).departure.failure.reason
+            let reason = try #require(driver.state.takeSettingAside().first).request.failure.reason
             #expect(reason.contains(words) && reason.contains("too far ahead") == (age < 0), "\(age): \(reason)")
         }
     }
@@ -240,10 +240,10 @@ struct DeliveryStateTimesTests {
         ] {
             var driver = self.refused([age, age], times: times, isOurs: false)
             driver.report([0], .invalidTimestamp, from: .single)
-            try #require(driver.state.actions.deaths.map(\.flight) == [0])
-            #expect(driver.state.actions.deaths[0].reason.contains(words), "\(driver.state.actions.deaths)")
+            try #require(driver.state.actions.deadLetters.map(\.flight) == [0])
+            #expect(driver.state.actions.deadLetters[0].reason.contains(words), "\(driver.state.actions.deadLetters)")
             #expect(
-                driver.state.actions.deaths[0].reason.contains(Timestamp.rfc3339(Self.now - age))
+                driver.state.actions.deadLetters[0].reason.contains(Timestamp.rfc3339(Self.now - age))
                     && driver.state.refusedTimes.topics.isEmpty)
         }
     }

@@ -15,7 +15,7 @@ struct DeliveryStateTopicTests {
         driver.report(driver.pump())
         driver.admit(1, partition: 7)
         driver.admit(1, partition: 1)
-        #expect(driver.pump().isEmpty && driver.state.actions.deaths.isEmpty, "the cluster was asked before it came")
+        #expect(driver.pump().isEmpty && driver.state.actions.deadLetters.isEmpty, "the cluster was asked before it came")
         driver.learn(partitions: 8)
         #expect(Set(driver.pump()) == [1, 2])
         driver.report([1, 2])
@@ -23,11 +23,11 @@ struct DeliveryStateTopicTests {
 
         driver.admit(1, partition: 8)
         driver.admit(1, partition: 8)
-        #expect(driver.state.actions.deaths.isEmpty)
+        #expect(driver.state.actions.deadLetters.isEmpty)
         driver.learn(partitions: 8)
-        #expect(driver.state.actions.deaths.map(\.code) == [.unknownPartition, .unknownPartition])
+        #expect(driver.state.actions.deadLetters.map(\.code) == [.unknownPartition, .unknownPartition])
         driver.admit(1, partition: -1)
-        #expect(driver.state.actions.deaths.count == 3, "no cluster has that one")
+        #expect(driver.state.actions.deadLetters.count == 3, "no cluster has that one")
     }
 
     @Test("an answer to a question that was asked before an event came does not judge it")
@@ -43,12 +43,12 @@ struct DeliveryStateTopicTests {
         for topic in asked {
             driver.state.learned(KafkaMetadata.Topic(name: "t", error: .none, leaders: leaders), topic, from: .main, now: driver.now)
         }
-        #expect(driver.state.actions.deaths.isEmpty)
+        #expect(driver.state.actions.deadLetters.isEmpty)
         driver.learn(partitions: 3)
         #expect(driver.pump() == [1])
     }
 
-    @Test("an answer that comes late, after its topic was held, does not judge what came meanwhile either")
+    @Test("an answer that comes late, after its topic backed off, does not judge what came meanwhile either")
     func overtakenByHold() {
         var driver = Driver { $0.setAsideTopics = 0 }
         driver.admit(1)
@@ -63,7 +63,7 @@ struct DeliveryStateTopicTests {
         driver.verify()
         driver.wait(100)
         driver.learn("t", leaders: [1, 1])  // The first answer.
-        #expect(driver.state.actions.deaths.isEmpty && driver.state.takeWanted(by: .main) == [0])
+        #expect(driver.state.actions.deadLetters.isEmpty && driver.state.takeWanted(by: .main) == [0])
         driver.learn("t", leaders: [1, 1, 1])
         #expect(driver.pump() == [1])
     }
@@ -93,7 +93,7 @@ struct DeliveryStateTopicTests {
     }
 
     @Test(
-        "a new topic that the cluster does not list is held, then set aside, and not asked for meanwhile; where no more may be, it is asked for"
+        "a new topic that the cluster does not list backs off, then set aside, and not asked for meanwhile; where no more may be, it is asked for"
     )
     func notListed() {
         for isFull in [false, true] {
@@ -101,13 +101,13 @@ struct DeliveryStateTopicTests {
             driver.admit(1)
             driver.state.notListed(0, now: driver.now)
             driver.verify()
-            #expect(driver.topic().phase == (isFull ? .unknown : .held(until: driver.now + 100)))
+            #expect(driver.topic().phase == (isFull ? .unknown : .backingOff(until: driver.now + 100)))
             #expect(driver.state.takeWanted(by: .main) == (isFull ? [0] : []))
             guard !isFull else { continue }
             driver.wait(100)
             #expect(driver.topic().phase == .unknown)
             driver.state.notListed(0, now: driver.now)
-            #expect(driver.topic().aside.mode == .aside && driver.state.takeLeaving().flatMap(\.flights) == [0])
+            #expect(driver.topic().aside.mode == .aside && driver.state.takeSettingAside().flatMap(\.flights) == [0])
             #expect(driver.state.takeWanted(by: .main).isEmpty)
             driver.state.see("t", nil, at: driver.now)
             #expect(driver.state.takeWanted(by: .main) == [0])
@@ -156,7 +156,7 @@ struct DeliveryStateTopicTests {
     }
 
     @Test(
-        "a topic that was held, is set aside when there is room, and delivered from there, is told to take events again; held anew, that is told"
+        "a topic that backed off, is set aside when there is room, and delivered from there, is told to take events again; held anew, that is told"
     )
     func heldThenAside() {
         var driver = Driver { $0.setAsideTopics = 1 }
@@ -167,7 +167,8 @@ struct DeliveryStateTopicTests {
             driver.state.fail(topic: driver.index("u"), forbidden, byDelivery: false, now: driver.now)
             driver.state.fail(topic: driver.index("t"), forbidden, byDelivery: false, now: driver.now)
             #expect(
-                driver.state.actions.notes == [.held(topic: "t", forbidden)] && driver.topic("u").aside.mode == .aside, "round \(round)")
+                driver.state.actions.notes == [.backsOff(topic: "t", forbidden)] && driver.topic("u").aside.mode == .aside, "round \(round)"
+            )
             driver.state.actions.notes = []
             driver.state.see("u", nil, at: driver.now)
             driver.wait(10_000)
@@ -186,67 +187,9 @@ struct DeliveryStateTopicTests {
         }
     }
 
-    @Test("a producer that is made anew asks first for the topics that its predecessor sent to")
-    func renews() {
-        var driver = Driver { $0.topicsPerRequest = 2 }
-        driver.admit(1, topic: "flows")
-        driver.learn()
-        driver.pump()
-        driver.admit((0..<20).map { EventFactory.Sample("new-\($0)", value: "v") })
-        driver.state.renew(.main, now: driver.now)
-        driver.admit(1, topic: "flows")
-        #expect(driver.pump().isEmpty && driver.state.producers.toClose(now: driver.now).isEmpty)
-        driver.report([0])
-        #expect(driver.state.producers.toClose(now: driver.now) == [.main])
-        driver.state.closed(.main, now: driver.now)
-        #expect(driver.state.producers.toOpen(now: driver.now) == [.main], "at once: nothing is wrong with it")
-        driver.learn()
-        #expect(driver.pump().first == 21)
-    }
-
     @Test(
-        "… whatever their places; a topic that was forgotten is asked for by none, and what was wanted of its predecessor is not asked twice"
+        "a time of ours that the broker refuses: its topic is set aside, there is no dead letter, other topics flow; a producer's own is dead"
     )
-    func renewsFirst() {
-        var driver = Driver { $0.idleTopics = 2 }
-        driver.admit((0..<3).map { EventFactory.Sample("new-\($0)", value: "v") })
-        driver.admit(1, topic: "flows")
-        driver.learn("flows", leaders: [1])
-        driver.state.learnedLimit(nil, driver.index("flows"), now: driver.now)
-        driver.pump()
-        driver.replace(.main)
-        #expect(driver.state.producers[.main].wanted.all == [3, 0, 1, 2])
-        #expect(driver.state.takeWanted(by: .main) == [3, 0, 1, 2] && driver.state.takeWanted(by: .main).isEmpty)
-        driver.learn("flows", leaders: [1])
-        driver.report(driver.pump())
-        for number in 0..<3 {
-            driver.learn("new-\(number)", leaders: [1])
-            driver.state.learnedLimit(nil, number, now: driver.now)
-        }
-        for number in 0..<3 { driver.report(driver.pump().filter { $0 == UInt64(number) } + [UInt64(number)]) }
-        driver.state.forgetIdleTopics()
-        #expect(driver.state.topics.count < 4)
-        driver.replace(.main)
-        #expect(driver.state.producers[.main].wanted.all.allSatisfy { driver.state.topics.holds($0) })
-    }
-
-    @Test("a renewal that would wait for a frozen broker is given up")
-    func vainRenewal() {
-        var driver = Driver()
-        driver.admit(1)
-        driver.admit(1, partition: 1)
-        driver.learn()
-        driver.pump()
-        driver.state.renew(.main, now: driver.now)
-        driver.report([1])
-        driver.admit(1, partition: 1)
-        #expect(driver.pump().isEmpty)
-        driver.now += 1000
-        _ = driver.state.tick(now: driver.now)
-        #expect(driver.pump() == [2])
-    }
-
-    @Test("a time of ours that the broker refuses: its topic is set aside, nothing dies, other topics flow; a producer's own is dead")
     func refusedTimes() {
         for isOurs in [true, false] {
             var driver = Driver()
@@ -263,13 +206,13 @@ struct DeliveryStateTopicTests {
             driver.learn(partitions: 1)
             #expect(driver.pump() == [0])
             driver.report([0], .invalidTimestamp, from: .single)
-            #expect(driver.state.actions.deaths.map(\.flight) == (isOurs ? [] : [0]))
+            #expect(driver.state.actions.deadLetters.map(\.flight) == (isOurs ? [] : [0]))
             #expect(driver.state.actions.notes.contains { if case .timeRefused("t", _) = $0 { true } else { false } } == isOurs)
-            #expect(driver.state.takeLeaving().flatMap(\.flights) == (isOurs ? [0, 1] : []))
+            #expect(driver.state.takeSettingAside().flatMap(\.flights) == (isOurs ? [0, 1] : []))
         }
     }
 
-    @Test("rests are short, holds and rebuilds a little longer, whatever the retry of units is")
+    @Test("the backoffs of partitions are short, those of topics and rebuilds a little longer, whatever the retry of units is")
     func limitsOfDelays() {
         var driver = Driver {
             $0.retryLimit = 3_600_000
@@ -280,14 +223,14 @@ struct DeliveryStateTopicTests {
         driver.learn()
         for _ in 0..<12 {
             driver.report(driver.pump(), .timedOut)
-            #expect(driver.state.partitions.all.allSatisfy { $0.retry.restsUntil <= driver.now + 2000 })
+            #expect(driver.state.partitions.all.allSatisfy { $0.retry.retryAt <= driver.now + 2000 })
             driver.now += 2000
             _ = driver.state.tick(now: driver.now)
         }
         let absent = driver.state.topics.all.firstIndex { $0.name == "absent" }!
         for _ in 0..<12 {
             driver.state.fail(topic: absent, KafkaFailure(.unknownTopicOrPartition), byDelivery: false, now: driver.now)
-            guard case .held(let until) = driver.state.topics[absent].phase else { continue }
+            guard case .backingOff(let until) = driver.state.topics[absent].phase else { continue }
             #expect(until <= driver.now + 5000)
             driver.now = until
             _ = driver.state.tick(now: driver.now)
@@ -308,31 +251,5 @@ struct DeliveryStateTopicTests {
         driver.admit(1, topic: "topic-0")
         driver.learn()
         #expect(driver.pump() == [12])
-    }
-
-    @Test("small topics share a producer whose batches fit the smallest; what is too large for its topic goes alone from the start")
-    func smallTopics() {
-        var driver = Driver()
-        driver.admit(1, topic: "a", size: 50)
-        driver.learn(limit: 20_000)
-        driver.admit(1, topic: "b", size: 9000)
-        driver.learn(limit: 8000)
-        #expect(driver.state.topics.smallBatchSize == 7872)
-        driver.pump()
-        driver.learn(limit: 8000)
-        driver.pump()
-        #expect(driver.sent.map(\.slot) == [.small, .single])
-    }
-
-    @Test("where nobody tells limits, a size refusal makes smaller batches")
-    func guessesLimits() {
-        var driver = Driver()
-        driver.admit(2)
-        driver.learn(limit: nil)
-        driver.pump()
-        #expect(driver.state.topics[0].producers.slot == .main)
-        driver.report([0, 1], .messageTooLarge)
-        #expect(driver.state.topics[0].producers.slot == .small && driver.state.topics[0].limits.bytes == 250_000)
-        #expect(!driver.state.topics.limitsWanted.isEmpty)
     }
 }

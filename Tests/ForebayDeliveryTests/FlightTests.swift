@@ -34,7 +34,7 @@ struct FlightTests {
 
     @Test("none is retired behind one that is not settled")
     func retire() {
-        for status in [Flight.Status.queued, .sent, .dying, .leaving] {
+        for status in [Flight.Status.queued, .sent, .becomingDeadLetter, .settingAside] {
             var ring = FlightRing(capacity: 2)
             for record in 0..<5 as Range<UInt32> { _ = ring.append(self.flight(record, record == 2 ? status : .settled)) }
             ring.retire()

@@ -85,10 +85,14 @@ extension DeliveryState {
             "it says \(self.window.settledAheadCount) are settled beyond the oldest, and \(settled) are")
         check(self.window.queuedBytes == queuedBytes, "it says \(self.window.queuedBytes) B queued, and has \(queuedBytes)")
         for slot in ProducerSlot.allCases {
-            let count = self.stale.count(of: slot)
-            check(self.producers[slot].held == count, "\(slot) says it holds \(self.producers[slot].held), and holds \(count)")
+            let count = self.settledOutstanding.count(of: slot)
+            check(
+                self.producers[slot].settledOutstanding == count,
+                "\(slot) says it holds \(self.producers[slot].settledOutstanding), and holds \(count)")
         }
-        check(self.stale.isEmpty == self.stale.batches.isEmpty, "batches are kept for nothing, or what is held is not kept")
+        check(
+            self.settledOutstanding.isEmpty == self.settledOutstanding.batches.isEmpty,
+            "batches are kept for nothing, or what is held is not kept")
         return broken
     }
 
@@ -101,7 +105,9 @@ extension DeliveryState {
         }
         if known.limits.isWanted, !self.topics.limitsWanted.contains(topic) { broken.append("\(known.name): its limit is not asked for") }
         if known.use.isListedIdle, !self.topics.idle.contains(topic) { broken.append("\(known.name) is not listed as idle") }
-        if case .held(let until) = known.phase, !self.topics.held.topics.contains(topic) || self.topics.held.nextUntil > until {
+        if case .backingOff(let until) = known.phase,
+            !self.topics.backingOff.topics.contains(topic) || self.topics.backingOff.nextUntil > until
+        {
             broken.append("\(known.name) is held for ever")
         }
         return broken
@@ -129,10 +135,10 @@ extension DeliveryState {
         let partition = self.partitions[place]
         if partition.producer.isHalted || partition.producer.isAlone || partition.isLeaderless { return true }
         if self.way == .direct, partition.aside.mode != .none { return true }
-        if partition.retry.restsUntil > now { return self.partitions.resting.contains(place) }
+        if partition.retry.retryAt > now { return self.partitions.backingOff.contains(place) }
         var isAlone = self.window[self.firstQueued(place)].flags.contains(.alone)
         switch self.topics[topic].phase {
-        case .unknown, .held: return true
+        case .unknown, .backingOff: return true
         case .probing(let probe):
             if probe != place { return true }
             isAlone = true
@@ -154,7 +160,7 @@ extension DeliveryState {
         var flight = self.partitions[place].events.oldest
         for _ in 0..<self.partitions[place].events.unsettled {
             var steps = 0
-            while self.window[flight].status == .settled || self.window[flight].status == .dying {
+            while self.window[flight].status == .settled || self.window[flight].status == .becomingDeadLetter {
                 flight = self.window[flight].next
                 steps += 1
                 if steps > self.window.count { return flights }
@@ -210,24 +216,32 @@ extension SetAsideState {
     /// What does not add up; empty when all does.
     func brokenAccounts(now: UInt64) -> [String] {
         var broken: [String] = []
-        for (number, unit) in self.units {
+        for unit in self.units.all {
+            let (number, sent) = (unit.number, self.unreported.sent(of: unit.number))
             let name = "unit \(number) \(unit.key)"
-            if unit.number != number || self.numbers[unit.key.topic]?.contains(number) != true { broken.append("\(name) is not found") }
+            if self.units[number]?.key != unit.key || !self.units.numbers(of: unit.key.topic).contains(number) {
+                broken.append("\(name) is not found")
+            }
             if unit.settled > unit.end { broken.append("\(name) has settled \(unit.settled) of \(unit.end)") }
-            if unit.held < 0 || unit.pending.values.contains(where: { $0 < 0 }) { broken.append("\(name) counts below zero") }
-            if unit.events == 0, unit.held == 0 { broken.append("\(name) is empty, and stays") }
+            if sent < 0 || self.unreported.appended(of: number) < 0 || unit.pending.values.contains(where: { $0 < 0 }) {
+                broken.append("\(name) counts below zero")
+            }
+            if unit.events == 0, sent == 0 { broken.append("\(name) is empty, and stays") }
             if unit.ahead.contains(where: { $0 < unit.settled || $0 >= unit.end + UInt64(unit.pendingCount) }) {
                 broken.append("\(name) has settled ahead what is not its own: \(unit.ahead)")
             }
-            if case .waiting(let until) = unit.phase, unit.held == 0, unit.durable > 0, !self.isBehindPartitions(unit), !unit.isTaken,
+            if case .waiting(let until) = unit.phase, sent == 0, unit.durable > 0, !self.units.isBehindPartitions(unit), !unit.isTaken,
                 self.isTurn(of: unit),
                 self.nextDue > max(until, now + 20)
             {
                 broken.append("\(name) waits until \(until), and is looked at \(self.nextDue)")
             }
         }
-        for (topic, numbers) in self.numbers where numbers.isEmpty || numbers.contains(where: { self.units[$0]?.key.topic != topic }) {
-            broken.append("\(topic) lists units that are gone")
+        for topic in self.units.topics {
+            let numbers = self.units.numbers(of: topic)
+            if numbers.isEmpty || numbers.contains(where: { self.units[$0]?.key.topic != topic }) {
+                broken.append("\(topic) lists units that are gone")
+            }
         }
         return broken
     }

@@ -31,19 +31,20 @@ struct InFlightWindowTests {
 
     private static let spool = Lane.spool(.none)
 
-    @Test("bytes are queued until a producer takes the event, it departs or is settled; whatever becomes of it, they are counted once")
+    @Test(
+        "bytes are queued until a producer takes the event, it goes to a log or is settled; whatever becomes of it, they are counted once")
     func queuedBytes() {
         var window = Self.window([(Self.spool, 4, 0)])
         let each = Int(window[0].bytes)
         #expect(window.queuedBytes == 4 * each && window.count == 4)
         window.send(0)
-        window.depart(1, as: .leaving)
+        window.divert(1, as: .settingAside)
         window.settle(2)
         #expect(window.queuedBytes == each)
         window.requeue(0)
         window.requeue(1)
         #expect(window.queuedBytes == 3 * each)
-        window.depart(0, as: .dying)
+        window.divert(0, as: .becomingDeadLetter)
         window.settle(0)
         window.send(1)
         window.settle(1)

@@ -58,11 +58,11 @@ struct PartitionQueuesTests {
         #expect(isEmpty)
     }
 
-    @Test("an event that dies before it was sent leaves its queue, and those behind it stay")
+    @Test("an event that becomes a dead letter before it was sent leaves its queue, and those behind it stay")
     func queuedDies() {
         var world = World(1)
         _ = world.add([0, 0])
-        world.window.depart(0, as: .dying)
+        world.window.divert(0, as: .becomingDeadLetter)
         world.queues.removeQueued(0, of: 0, in: &world.window)
         #expect(world.queues[0].events.queued == 1 && world.queues[0].events.oldest == 1 && world.send(0) == 1)
     }
@@ -80,17 +80,17 @@ struct PartitionQueuesTests {
         #expect(world.queues.ready == [0, 2], "of those that have something queued")
     }
 
-    @Test("one that rests is looked at when its time has come, and no sooner")
-    func rests() {
+    @Test("one that backs off is looked at when its time has come, and no sooner")
+    func backsOff() {
         var world = World(2)
-        world.queues.rest(0, until: 50)
-        world.queues.rest(1, until: 40)
-        world.queues.wakeRested(now: 39)
-        #expect(!world.queues.hasReady && world.queues.resting == [0, 1])
-        world.queues.wakeRested(now: 40)
-        #expect(world.queues.ready == [1] && world.queues.resting == [0])
-        world.queues.wakeRested(now: 50)
-        #expect(world.queues.ready == [1, 0] && world.queues.resting.isEmpty)
+        world.queues.backOff(0, until: 50)
+        world.queues.backOff(1, until: 40)
+        world.queues.wakeDue(now: 39)
+        #expect(!world.queues.hasReady && world.queues.backingOff == [0, 1])
+        world.queues.wakeDue(now: 40)
+        #expect(world.queues.ready == [1] && world.queues.backingOff == [0])
+        world.queues.wakeDue(now: 50)
+        #expect(world.queues.ready == [1, 0] && world.queues.backingOff.isEmpty)
     }
 
     @Test("places that are nobody's are used again; a partition that was silent for long knows no producer")
@@ -113,7 +113,7 @@ struct PartitionQueuesTests {
             oldest: 1, newest: 2, next: 3, unsettled: 4, queued: 5, outstanding: 6, outstandingBytes: 7)
         partition.caution = PartitionState.Caution(aloneLeft: 2, level: 4, deliveredTogether: 9)
         partition.producer = PartitionState.Producer(slot: .small, known: 3, isHalted: true, isAlone: true, stalledAt: 2)
-        partition.retry = PartitionState.Retry(restsUntil: 9, failures: 3, notTaken: .queueFull)
+        partition.retry = PartitionState.Retry(retryAt: 9, failures: 3, notTaken: .queueFull)
         partition.aside.mode = .closing
         (partition.isReady, partition.isLeaderless) = (true, true)
         let emptied = partition.emptied

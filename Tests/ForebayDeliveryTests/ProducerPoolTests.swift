@@ -57,7 +57,7 @@ struct ProducerPoolTests {
     func renewals() {
         var pool = Self.open()
         for slot in ProducerSlot.allCases { pool.renew(slot, now: 0, patience: 10) }
-        (pool[.main].outstanding, pool[.small].held) = (1, 1)
+        (pool[.main].outstanding, pool[.small].settledOutstanding) = (1, 1)
         #expect(pool.endVainRenewals(now: 9).isEmpty && pool.waitForTime)
         #expect(pool.endVainRenewals(now: 10) == [.main, .small] && pool[.main].isOpen && pool.toClose(now: 10) == [.single])
     }

@@ -34,26 +34,26 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         "killed: killed", "killed: power cut", "repeats", "dead",
     ]
 
-    private static let topics = ["orders", "clicks", "mails", "small"]
+    static let topics = ["orders", "clicks", "mails", "small"]
 
     let seed: UInt64
     let plant: Plant
-    private var random: SplitMix
-    private let machine = SimulatedMachine()
-    private let kafka: SimulatedKafka
+    var random: SplitMix
+    let machine = SimulatedMachine()
+    let kafka: SimulatedKafka
     private let disk: SimulatedDisk
     let spool: SpoolID
     private(set) var events: [Event] = []
-    private var poison: Set<Int> = []
-    private var cursor: UInt64 = 0
+    var poison: Set<Int> = []
+    var cursor: UInt64 = 0
     /// The events lie in partitions that a consumer group has; otherwise in a spool.
     private(set) var group: GroupSource?
-    private let letters = MemoryDeadLetters()
-    private(set) var violations: [String] = []
-    private(set) var coverage = Coverage()
+    let letters = MemoryDeadLetters()
+    var violations: [String] = []
+    var coverage = Coverage()
     /// Topics that were deleted and made again while events were on their way. Their partitions know no producer, librdkafka does not tell
     /// that they are others, and so the first batch that is refused can be overtaken. What was delivered before is gone anyway.
-    private var remade: Set<String> = []
+    var remade: Set<String> = []
     var tell: ((String) -> Void)?
 
     init(seed: UInt64, plant: Plant = .none, isGroup: Bool = false) {
@@ -78,7 +78,7 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
 
     func chance(_ part: Int, in whole: Int) -> Bool { self.number(1...whole) <= part }
 
-    private func make(_ topic: String) { self.kafka.create(topic: topic, partitions: 3, limit: topic == "small" ? 3000 : 1_048_588) }
+    func make(_ topic: String) { self.kafka.create(topic: topic, partitions: 3, limit: topic == "small" ? 3000 : 1_048_588) }
 
     private func makeEvents() {
         for number in 0..<self.number(100...500) {
@@ -143,8 +143,8 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         }
         let properties = KafkaProperties(client: ["batch.num.messages": "20", "socket.timeout.ms": "3000"])
         var configuration = DeliverySettings()
-        (configuration.partitionWindow, configuration.queueLimit, configuration.heldBytes) = (4000, 30_000, 40_000)
-        (configuration.partitionPatience, configuration.holdLimit) = (self.chance(1, in: 2) ? 800 : 10_000, 2000)
+        (configuration.partitionWindow, configuration.queueLimit, configuration.settledOutstandingBytes) = (4000, 30_000, 40_000)
+        (configuration.partitionPatience, configuration.backoffLimit) = (self.chance(1, in: 2) ? 800 : 10_000, 2000)
         let known = configuration
         let setAside = SetAside(route: "r", log: log, properties: properties, configuration: known, surroundings: surroundings)
         let source: any EventSource = self.group ?? CheckedSource(self.source(surroundings)) { self.moved(to: $0) }
@@ -190,93 +190,6 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         self.cursor = self.plant == .cursorAhead ? min(UInt64(self.events.count), cursor + 20) : cursor
     }
 
-    // MARK: Disturbances
-
-    private func disturb(_ supervisor: Supervisor, _ surroundings: Surroundings, _ process: SimulatedProcess, isLast: Bool) async {
-        let most = self.number(0...40)
-        for _ in 0..<most {
-            // Never cancelled.
-            try? await surroundings.time.sleep(milliseconds: self.chance(1, in: 6) ? self.number(500...12_000) : self.number(1...200))
-            await self.disturbOnce(supervisor)
-        }
-        guard !isLast else { return }
-        process.die(self.chance(1, in: 2) ? "killed" : "power cut")
-    }
-
-    private func disturbOnce(_ supervisor: Supervisor) async {
-        let topic = Self.topics[self.number(0...3)], broker = Int32(self.number(1...3))
-        let what: String
-        switch self.number(0...(self.group == nil ? 20 : 28)) {
-        case 0:
-            what = "topic deleted"
-            self.kafka.delete(topic: topic)
-            self.remade.insert(topic)
-        case 1:
-            what = "topic made again"
-            if self.kafka.topics[topic] == nil { self.make(topic) }
-        case 2:
-            what = "topic forbidden"
-            self.kafka.change(topic: topic) { $0.error = .topicAuthorizationFailed }
-        case 3:
-            what = "topic hidden"
-            self.kafka.change(topic: topic) { $0.isHidden = true }
-        case 4:
-            what = "limit not told"
-            self.kafka.change(topic: topic) { $0.tellsLimit.toggle() }
-        case 5, 6:
-            what = "broker frozen"
-            self.kafka.setBroker(broker, isFrozen: true)
-        case 7:
-            what = "broker down"
-            self.kafka.setBroker(broker, isUp: false)
-        case 8:
-            what = "cluster away"
-            self.kafka.isAway = true
-        case 9:
-            what = "no leader"
-            self.setLeader(topic, nil)
-        case 10, 11:
-            what = "leader moved"
-            self.setLeader(topic, broker)
-        case 12:
-            what = "topic grown"
-            self.kafka.grow(topic: topic, to: min(6, (self.kafka.topics[topic]?.partitions.count ?? 0) + 1))
-        case 13:
-            what = "stage failed"
-            let name = self.chance(1, in: 2) ? "forward" : "setaside"
-            _ = await supervisor.fail(name, with: ForebayError(.injected, recovery: .rewindAndRestart, "planted"))
-        case 14: what = self.trouble { $0.retriable = 500 }
-        case 15: what = self.trouble { ($0.permanent, $0.silent) = (100, 500) }
-        case 16: what = self.trouble { ($0.unknown, $0.forgotten, $0.silent) = (50, 50, 500) }
-        case 17: what = self.trouble { ($0.broken, $0.queueFull) = (100, 50) }
-        case 18:
-            what = "slow answers"
-            self.kafka.latency = 1...self.number(5...3000)
-        case 21...28: what = self.rebalance()
-        default:
-            what = "healed"
-            self.heal()
-        }
-        self.coverage.hit(what)
-        self.tell?("\(self.machine.now / 1_000_000) ms: \(what) \(topic) \(broker)")
-    }
-
-    private func trouble(_ change: (inout SimulatedKafka.Chances) -> Void) -> String {
-        change(&self.kafka.chances)
-        return "batches fail"
-    }
-
-    private func setLeader(_ topic: String, _ broker: Int32?) {
-        guard let count = self.kafka.topics[topic]?.partitions.count else { return }
-        self.kafka.setLeader(of: topic, Int32(self.number(0...count - 1)), to: broker)
-    }
-
-    private func heal() {
-        self.kafka.heal()
-        self.kafka.latency = 1...5
-        for topic in Self.topics where self.kafka.topics[topic] == nil { self.make(topic) }
-    }
-
     // MARK: The end
 
     private func settle(_ supervisor: Supervisor, _ setAside: SetAside, _ surroundings: Surroundings) async {
@@ -297,58 +210,6 @@ final class RouteRound: @unchecked Sendable {  // Safe because: one thread at a 
         self.violations.append(
             "not settled five minutes after all was healed: \(self.group?.places ?? ["cursor \(self.cursor) of \(self.events.count)"]), set aside \(setAside.shown(limit: 9)), "
                 + "\(facts)")
-    }
-
-    private func check() {
-        var stored: Set<Int> = [], last: [String: Int] = [:]
-        for record in self.kafka.log {
-            let value = String(decoding: record.value ?? [], as: UTF8.self)
-            guard let number = Int(value.dropFirst().prefix { $0 != "-" }), number < self.events.count else {
-                self.violations.append("nobody sent '\(value.prefix(20))'")
-                continue
-            }
-            let event = self.events[number]
-            let key = record.key.map { String(decoding: $0, as: UTF8.self) }
-            if value != event.value || key != event.key || record.topic != event.topic || record.timestamp != event.timestamp {
-                self.violations.append("\(number) arrived changed")
-            }
-            if record.id != EventID.text(origin: self.spool, sequence: UInt64(number)) {
-                self.violations.append("\(number) has the id \(record.id)")
-            }
-            guard stored.insert(number).inserted else {
-                self.coverage.hit("repeats")
-                continue
-            }
-            guard let key else { continue }
-            let line = "\(record.topic) \(key)"
-            if let before = last[line], before > number {
-                if self.remade.contains(record.topic) {
-                    self.coverage.hit("out of order in a topic made again")
-                } else {
-                    self.violations.append("\(number) of \(line) came first after \(before)")
-                }
-            }
-            last[line] = number
-        }
-        let buried = Set(self.letters.letters.map(\.eventID))
-        for number in self.events.indices {
-            let isDead = buried.contains(EventID.text(origin: self.spool, sequence: UInt64(number)))
-            if isDead, !self.poison.contains(number) { self.violations.append("\(number) is dead and no broker refused it for good") }
-            if self.poison.contains(number), !isDead { self.violations.append("\(number) is poison and not in the dead letters") }
-            if !isDead, !stored.contains(number) { self.violations.append("\(number) is lost") }
-        }
-        self.tellLog()
-        self.coverage.hit("events", self.events.count)
-        self.coverage.hit("dead", buried.count)
-    }
-
-    private func tellLog() {
-        guard let tell else { return }
-        for (place, record) in self.kafka.log.enumerated() {
-            let number = String(decoding: record.value ?? [], as: UTF8.self).prefix { $0 != "-" }
-            let key = record.key.map { String(decoding: $0, as: UTF8.self) } ?? "-"
-            tell("\(place): \(record.topic)/\(record.partition)@\(record.offset) \(key) \(number) by \(record.producer)")
-        }
     }
 }
 

@@ -13,73 +13,9 @@ import Testing
 /// What is set aside, over its log on a disk that fails as a test says.
 @Suite("Set aside on disk", .timeLimit(.minutes(1)))
 struct SetAsideOnDiskTests {
-    private final class World: Sendable {
-        let disk = FaultDisk()
-        let log: SetAsideLog
-        let setAside: SetAside
-        private let threads = SpoolThreads()
-        private let folder: String
-
-        convenience init() throws {
-            try self.init(FileManager.default.temporaryDirectory.appendingPathComponent("forebay-aside-\(UUID().uuidString)").path)
-        }
-
-        /// What the other one left.
-        convenience init(after other: World) async throws {
-            await other.log.close()
-            let new = other.folder + "-again"
-            try FileManager.default.copyItem(atPath: other.folder, toPath: new)
-            try self.init(new)
-        }
-
-        private init(_ folder: String) throws {
-            self.folder = folder
-            let (disk, threads) = (self.disk, self.threads)
-            let budget = try SpoolBudget(capacity: 1 << 30, directory: self.folder, disk: disk)
-            let metrics = SpoolMetrics(MetricsRegistry())
-            self.log = try SetAsideLog(directory: self.folder + "/log", disk: disk) { folder throws(ForebayError) in
-                var configuration = SpoolConfiguration(directory: folder, kind: .setAside, segmentSize: 4 << 20) { fatalError("\($0)") }
-                configuration.disk = disk
-                return try Spool.open(configuration, budget: budget, threads: threads, metrics: metrics)
-            }
-            self.setAside = SetAside(
-                route: "r", log: self.log, properties: KafkaProperties(client: ["bootstrap.servers": "127.0.0.1:1"]),
-                configuration: DeliverySettings(), surroundings: .real)
-            self.setAside.begin(.direct) {}
-            self.setAside.begin(.aside) {}
-        }
-
-        deinit { try? FileManager.default.removeItem(atPath: self.folder) }  // A courtesy.
-
-        var executor: any SerialExecutor { ThreadExecutor(label: "reader") }
-
-        /// Events leave the direct stage.
-        func depart(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) -> (unit: UInt64, batch: Batch) {
-            var departure = SetAsideState.Departure(
-                key: SetAsideKey(topic, partition), partitionCount: 3, failure: KafkaFailure(.unknownTopicOrPartition),
-                acceptedAt: acceptedAt)
-            (departure.count, departure.bytes) = (values.count, values.reduce(0) { $0 + $1.utf8.count })
-            var generator = SystemRandomNumberGenerator()
-            let batch = EventFactory.batch(
-                values.map { .init(topic, value: $0, id: String($0.prefix(8))) }, spool: .random(using: &generator), first: 0,
-                acceptedAt: acceptedAt)
-            return (self.setAside.depart([departure], from: .direct)[0].number, batch)
-        }
-
-        func add(_ topic: String, _ values: [String], partition: Int32? = nil, acceptedAt: Int64 = 5) async throws {
-            let leaving = self.depart(topic, values, partition: partition, acceptedAt: acceptedAt)
-            self.setAside.stored(try await self.setAside.append([leaving]), from: .direct, now: 0)
-        }
-
-        /// A topic's units are asked for and found.
-        func find(_ topic: String) {
-            self.setAside.found([DeliveryActions.Found(topic: topic, leaderless: [], partitionCount: .max)], now: 1000)
-        }
-    }
-
     @Test("units whose slots can't be written while they are drained and appended to: each event counts once, and none is left behind")
     func fullTable() async throws {
-        let world = try World()
+        let world = try SetAsideWorld()
         let setAside = world.setAside
         let topics = ["a", "b", "c"]
         for topic in topics { try await world.add(topic, ["1", "2"]) }
@@ -88,7 +24,7 @@ struct SetAsideOnDiskTests {
         let readings = setAside.takeReading().start.sorted { $0.unit < $1.unit }
         for reading in readings { setAside.hasRead(reading.unit, pass: reading.pass, through: 2, acceptedAt: 7) }
         // More is on its way into the log while the drain settles what was there, and the disk is full.
-        let more = topics.map { world.depart($0, ["3"]) }
+        let more = topics.map { world.beginAppend($0, ["3"]) }
         for reading in readings { setAside.settle(reading.unit, pass: reading.pass, through: 2) }
         world.disk.fail { call, path in call == .write && path.hasSuffix("/units") ? ENOSPC : nil }
         setAside.stored(try await setAside.append(more), from: .direct, now: 0)
@@ -106,9 +42,33 @@ struct SetAsideOnDiskTests {
         await world.log.close()
     }
 
+    @Test("the oldest is removed a file at a time, the units' newer events stay, and the newest file does")
+    func removeOldest() async throws {
+        let world = try SetAsideWorld()
+        let filling = String(repeating: "f", count: 900_000)
+        try await world.add("a", ["1"])
+        try await world.add("b", ["1", "2"])
+        for number in 0..<12 { try await world.add(number % 2 == 0 ? "a" : "b", [filling]) }
+        try await world.add("c", ["1"])
+        let before = world.setAside.events
+        var removed: UInt64 = 0
+        var rounds = 0
+        while case let taken = try await world.setAside.removeOldest(), !taken.isEmpty {
+            removed += taken.reduce(0) { $0 + $1.events }
+            rounds += 1
+            #expect(world.setAside.events == before - removed)
+        }
+        #expect(rounds == 2 && removed > 8 && world.setAside.topics.contains("c"), "\(rounds) files with \(removed) events of \(before)")
+        let left = Dictionary(uniqueKeysWithValues: world.log.units.map { ($0.topic, $0.end - $0.settled) })
+        #expect(left["c"] == 1 && left.values.reduce(0, +) == before - removed)
+        let again = try await SetAsideWorld(after: world)
+        #expect(again.setAside.events == before - removed && again.log.missing.isEmpty)
+        await again.log.close()
+    }
+
     @Test("every unit that can be delivered is read, however many others take their time, near to it in the log or far")
     func manyPasses() async throws {
-        let world = try World()
+        let world = try SetAsideWorld()
         let filling = String(repeating: "f", count: 100_000)
         for number in 0..<12 {
             try await world.add("t\(number)", ["first"])
@@ -139,33 +99,9 @@ struct SetAsideOnDiskTests {
         await world.log.close()
     }
 
-    @Test("logs that hold events of one topic take turns, the oldest events first; what newer ones are added to comes last")
-    func logsInTurns() async throws {
-        let worlds = try (0..<4).map { _ in try World() }
-        for (world, time) in zip(worlds, [20, 5, 10] as [Int64]) { try await world.add("t", ["1", "2"], acceptedAt: time) }
-        try await worlds[1].add("other", ["1"])
-        SetAside.order("t", in: worlds.dropLast().reversed().map(\.setAside), ends: [worlds[3].setAside])
-        try await worlds[3].add("t", ["3", "4"], acceptedAt: 1)
-        for (turn, place) in [1, 2, 0, 3].enumerated() {
-            #expect(worlds.map { $0.setAside.due(now: 1000)["t"] != nil } == (0..<4).map { $0 == place }, "turn \(turn)")
-            worlds[place].find("t")
-            for reading in worlds[place].setAside.takeReading().start {
-                worlds[place].setAside.hasRead(reading.unit, pass: reading.pass, through: 2, acceptedAt: 7)
-                worlds[place].setAside.settle(reading.unit, pass: reading.pass, through: 1)
-                #expect(worlds.allSatisfy { $0.setAside.due(now: 2000)["t"] == nil }, "some of it is left")
-                worlds[place].setAside.settle(reading.unit, pass: reading.pass, through: 2)
-            }
-        }
-        #expect(worlds.map { $0.setAside.topics } == [[], ["other"], [], []])
-        // The next time is as if there had been none.
-        try await worlds[3].add("t", ["5"])
-        #expect(worlds[3].setAside.due(now: 3000)["t"] != nil)
-        for world in worlds { await world.log.close() }
-    }
-
     @Test("a unit that can be delivered gets its turn beside long ones")
     func turns() async throws {
-        let world = try World()
+        let world = try SetAsideWorld()
         let filling = String(repeating: "f", count: 100_000)
         for _ in 0..<60 { for number in 0..<6 { try await world.add("long\(number)", [filling]) } }
         try await world.add("short", ["only"])
@@ -193,15 +129,15 @@ struct SetAsideOnDiskTests {
 
     @Test("whoever is woken finds what it is woken for, and who has ended is woken no more")
     func wakes() async throws {
-        let world = try World()
+        let world = try SetAsideWorld()
         let setAside = world.setAside
         let (drain, reader) = (Happenings<[UInt64]>(), Happenings<UInt64>())
-        setAside.begin(.aside) { drain.add([setAside.events, UInt64(setAside.state.withLock { $0.held.count })]) }
+        setAside.begin(.aside) { drain.add([setAside.events, UInt64(setAside.state.withLock { $0.unreported.count })]) }
         setAside.read { reader.add(setAside.events) }
-        var departure = SetAsideState.Departure(
+        var request = SetAsideState.AppendRequest(
             key: SetAsideKey("t"), partitionCount: 1, failure: KafkaFailure(.unknownTopicOrPartition), acceptedAt: 5)
-        (departure.count, departure.bytes, departure.held) = (2, 2, [(0, 7)])
-        let unit = setAside.depart([departure], from: .direct)[0].number
+        (request.count, request.bytes, request.unreported) = (2, 2, [(0, 7)])
+        let unit = setAside.beginAppend([request], from: .direct)[0].number
         var generator = SystemRandomNumberGenerator()
         let batch = EventFactory.batch(
             ["1", "2"].map { .init("t", value: $0, id: $0) }, spool: .random(using: &generator), first: 0)
@@ -221,59 +157,13 @@ struct SetAsideOnDiskTests {
         await world.log.close()
     }
 
-    @Test("after a restart moved events come before what came to their topic after them, whatever their times say")
-    func turnsOnDisk() async throws {
-        // A replay stamps the time of now; what goes direct may be far older.
-        for (replays, newer) in [(true, 5), (false, 5), (false, 50), (true, .max)] as [(Bool, Int64)] {
-            var world = try World()
-            let record = EventFactory.batch([.init("t", value: "r", id: "r")], spool: .none, first: 0).withUnsafeBytes { Array($0) }
-            if replays { try await world.setAside.replay([.init(topic: "t", record: record)]) }
-            for round in 0..<3 {
-                try await world.add("s", ["s\(round)"], acceptedAt: 20)
-                let executor = world.executor
-                let moved = try await world.setAside.move(.init(topic: "s"), to: "t", executor: executor)
-                #expect(moved.taken.map(\.events) == [1])
-                try await world.add("t", ["t\(round)"], acceptedAt: newer == .max ? 1 << 50 : newer - Int64(round))
-            }
-            for restart in 0..<2 {
-                SetAside.order("t", in: [world.setAside], ends: [world.setAside])
-                var order: [[UInt64]] = []
-                while order.count < 4 {
-                    let due = world.setAside.change { state -> [UInt64] in
-                        (state.numbers["t"] ?? []).filter { state.isTurn(of: state.units[$0]!) }
-                    }
-                    order.append(due)
-                    if restart == 0 { break }
-                    world.setAside.change { state in
-                        for number in due {
-                            state.take([number])
-                            state.settleByHand(number, through: state.units[number]!.end, now: 0)
-                        }
-                    }
-                }
-                let all = world.setAside.change { $0.units.values.sorted { $0.turnInLog < $1.turnInLog }.map(\.number) }
-                if restart == 0 {
-                    #expect(order == [[all[0]]] && all.count == 4)
-                    // One that comes now, and has a place of its own on disk, comes last at the next start, too.
-                    try await world.add("t", ["late"], partition: 1, acceptedAt: 1)
-                    world = try await World(after: world)
-                } else {
-                    #expect(order.count == 4 && Set(order.joined()).count == 5 && order.last?.count == 2 && all.isEmpty)
-                    // They are numbered as they came.
-                    #expect(order.flatMap { $0.sorted() } == order.joined().sorted(), "\(replays) \(newer): \(order)")
-                }
-            }
-            await world.log.close()
-        }
-    }
-
     @Test("of a log that is closed nothing is removed or moved, and it is said")
     func closed() async throws {
-        let world = try World()
+        let world = try SetAsideWorld()
         try await world.add("s", ["1", "2"])
         await world.log.close()
         await #expect { _ = try await world.setAside.remove(.init(topic: "s")) } throws: { ($0 as? ForebayError)?.code == .unavailable }
-        let again = try World()
+        let again = try SetAsideWorld()
         try await again.add("s", ["1", "2"])
         await again.log.close()
         let moved = try await again.setAside.move(.init(topic: "s"), to: "t", executor: again.executor)
@@ -282,19 +172,5 @@ struct SetAsideOnDiskTests {
         await #expect { try await again.setAside.replay([.init(topic: "t", record: record)]) } throws: {
             ($0 as? ForebayError)?.code == .unavailable
         }
-    }
-
-    @Test("units of one log that follow each other share a turn, and those of others come between")
-    func sharedTurns() async throws {
-        let (one, other) = (try World(), try World())
-        for (world, partition, acceptedAt) in [(one, nil, 1), (one, 1, 2), (other, 2, 3), (one, 3, 4)] as [(World, Int32?, Int64)] {
-            try await world.add("t", ["v"], partition: partition, acceptedAt: acceptedAt)
-        }
-        SetAside.order("t", in: [other.setAside, one.setAside], ends: [one.setAside])
-        func turns(_ world: World) -> [Int32?: Int] {
-            Dictionary(uniqueKeysWithValues: world.setAside.state.withLock { $0.units.values.map { ($0.key.partition, $0.turn) } })
-        }
-        #expect(turns(one) == [nil: 0, 1: 0, 3: 2] && turns(other) == [2: 1])
-        for world in [one, other] { await world.log.close() }
     }
 }

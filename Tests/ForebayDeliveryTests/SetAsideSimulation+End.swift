@@ -4,10 +4,10 @@ extension SetAsideSimulation {
     func checkTheEnd() throws {
         let poison = self.cluster.poison.filter { $0 < self.samples.count }
         // What an operator removed need not have been tried.
-        guard self.buried.isSubset(of: poison), poison.subtracting(self.buried).isSubset(of: self.hand.everRemoved) else {
-            throw Broken(description: "dead: \(self.buried.sorted()), poison: \(self.cluster.poison.sorted())")
+        guard self.deadLetters.isSubset(of: poison), poison.subtracting(self.deadLetters).isSubset(of: self.hand.everRemoved) else {
+            throw Broken(description: "dead: \(self.deadLetters.sorted()), poison: \(self.cluster.poison.sorted())")
         }
-        let settled = self.cluster.stored.union(self.buried).union(self.hand.removed)
+        let settled = self.cluster.stored.union(self.deadLetters).union(self.hand.removed)
         if let lost = self.samples.indices.first(where: { !settled.contains($0) }) {
             throw Broken(description: "\(lost) is lost")
         }
@@ -26,13 +26,13 @@ extension SetAsideSimulation {
             last[key] = message.event
         }
         for (way, state) in self.states {
-            guard state.window.queuedBytes == 0, state.producers.all.allSatisfy({ $0.outstanding == 0 }), state.stale.isEmpty,
-                state.stale.batches.isEmpty
+            guard state.window.queuedBytes == 0, state.producers.all.allSatisfy({ $0.outstanding == 0 }), state.settledOutstanding.isEmpty,
+                state.settledOutstanding.batches.isEmpty
             else {
                 throw Broken(
                     description:
                         "accounts of \(way) do not balance: \(state.window.queuedBytes) B queued, \(state.producers.all.map(\.outstanding)) "
-                        + "outstanding, \(state.stale.tokens.count) held")
+                        + "outstanding, \(state.settledOutstanding.tokens.count) held")
             }
         }
     }

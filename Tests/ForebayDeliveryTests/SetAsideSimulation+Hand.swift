@@ -37,26 +37,26 @@ extension SetAsideSimulation {
     mutating func letGoOfRecalled() {
         for topic in self.shared.recalled {
             self.states[.aside]!.recall(topic)
-            let withheld = self.states[.aside]!.actions.withheld.compactMap {
+            let unreported = self.states[.aside]!.actions.unreported.compactMap {
                 token, offset -> (token: UInt64, unit: UInt64, position: UInt64)? in
                 if case .unit(let unit, _) = offset.lane { (token, unit, offset.number) } else { nil }
             }
-            self.states[.aside]!.actions.withheld = []
+            self.states[.aside]!.actions.unreported = []
             for unit in self.states[.aside]!.done(of: SetAsideKey(topic)) { self.shared.handedOver(unit) }
-            for token in self.states[.aside]!.actions.notLeaving { self.shared.arrived(token, isSettled: false) }
-            self.states[.aside]!.actions.notLeaving = []
-            self.shared.recalled(topic, withheld: withheld)
+            for token in self.states[.aside]!.actions.releasedLetters { self.shared.arrived(token, isSettled: false) }
+            self.states[.aside]!.actions.releasedLetters = []
+            self.shared.recalled(topic, unreported: unreported)
         }
         self.shared.recalled = []
     }
 
     /// As the followers of a turn.
     mutating func beginTurns() {
-        for turn in self.shared.left where self.hand.waiting.contains(turn) {
+        for turn in self.shared.actions.turnsOver where self.hand.waiting.contains(turn) {
             self.hand.waiting.removeAll { $0 == turn }
             self.shared.begin(SetAsideTurn(topic: turn.topic, place: turn.place + 1))
         }
-        self.shared.left = []
+        self.shared.actions.turnsOver = []
     }
 
     mutating func workByHand() {
@@ -105,7 +105,7 @@ extension SetAsideSimulation {
                 let events = self.units[number]!.events[Int(unit.settled)..<Int(place)]
                 self.hand.movedAgain.formUnion(self.hand.everMoved.intersection(events))
                 self.hand.everMoved.formUnion(events)
-                self.bring(Array(events), to: topic, turn: turn)
+                self.appendByHand(Array(events), to: topic, turn: turn)
                 self.storeBrought(all: true)
                 self.shared.settleByHand(number, through: place, now: 0)
                 self.drainEffects()
@@ -121,7 +121,7 @@ extension SetAsideSimulation {
         (self.hand.action, self.hand.numbers, self.hand.ends) = (nil, [], [:])
         self.drainEffects()
         guard let turn else { return }
-        if self.shared.hasUnits(of: turn.topic, turn: turn.place) {
+        if self.shared.units.holds(turn.topic, turn: turn.place) {
             self.hand.waiting.append(turn)
         } else {
             self.shared.begin(SetAsideTurn(topic: turn.topic, place: turn.place + 1))
@@ -132,14 +132,14 @@ extension SetAsideSimulation {
     private mutating func bringAgain() {
         let delivered = self.cluster.stored.subtracting(self.hand.removed).sorted().suffix(50)
         guard let event = delivered.randomElement(using: &self.cluster.random) else { return }
-        self.bring([event], to: self.samples[event].topic, turn: nil)
+        self.appendByHand([event], to: self.samples[event].topic, turn: nil)
         self.hand.replays += 1
     }
 
-    private mutating func bring(_ events: [Int], to topic: String, turn: Int?) {
-        var departure = SetAsideState.Departure(key: SetAsideKey(topic), partitionCount: 0, failure: KafkaFailure(.none), acceptedAt: 0)
-        (departure.count, departure.bytes, departure.turn, departure.code) = (events.count, events.count * 10, turn, SetAside.replayed)
-        let unit = self.shared.depart([departure], from: .hand, now: 0)[0]
+    private mutating func appendByHand(_ events: [Int], to topic: String, turn: Int?) {
+        var request = SetAsideState.AppendRequest(key: SetAsideKey(topic), partitionCount: 0, failure: KafkaFailure(.none), acceptedAt: 0)
+        (request.count, request.bytes, request.turn, request.code) = (events.count, events.count * 10, turn, SetAside.replayed)
+        let unit = self.shared.beginAppend([request], from: .hand, now: 0)[0]
         self.hand.brought += events.map { (unit, $0) }
     }
 
@@ -157,6 +157,6 @@ extension SetAsideSimulation {
 extension SetAsideState {
     /// In any turn; or what is newer than moved events waits for these.
     func hasUnit(of key: SetAsideKey) -> Bool {
-        self.waits[key.topic] != nil || self.numbers[key.topic]?.contains { self.units[$0]?.key == key } ?? false
+        self.turns.waits(key.topic) || self.units.units(of: key.topic).contains { $0.key == key }
     }
 }

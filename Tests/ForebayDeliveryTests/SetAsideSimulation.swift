@@ -18,7 +18,7 @@ struct SetAsideSimulation {
         /// Newer events go direct while older ones of their unit are in the log.
         case newerGoDirect
         /// The drain sends what a producer of the direct stage still holds.
-        case drainHeld
+        case drainUnreported
     }
 
     /// One event as the producer gave it.
@@ -45,9 +45,9 @@ struct SetAsideSimulation {
     /// How far the direct stage has been given events, and its cursor.
     var admitted = 0
     var cursor = 0
-    var buried: Set<Int> = []
-    var unburied: [DeliveryWay: [DeliveryActions.Death]] = [.direct: [], .aside: []]
-    var parting: [DeliveryWay: [(flight: UInt64, unit: UInt64, event: Int)]] = [.direct: [], .aside: []]
+    var deadLetters: Set<Int> = []
+    var unwritten: [DeliveryWay: [DeliveryActions.PendingDeadLetter]] = [.direct: [], .aside: []]
+    var appending: [DeliveryWay: [(flight: UInt64, unit: UInt64, event: Int)]] = [.direct: [], .aside: []]
     /// The log, by unit: what is durable.
     var units: [UInt64: Unit] = [:]
     var everAside: Set<Int> = []
@@ -70,10 +70,10 @@ struct SetAsideSimulation {
         var configuration = DeliverySettings()
         configuration.partitionWindow = 4000
         configuration.queueLimit = 60_000
-        configuration.holdLimit = 1000
+        configuration.backoffLimit = 1000
         configuration.retryLimit = 1000
         configuration.partitionPatience = 800
-        configuration.heldBytes = 40_000
+        configuration.settledOutstandingBytes = 40_000
         self.configuration = configuration
         self.cluster = SimulatedCluster(seed: seed)
         for topic in 0..<4 { self.cluster.partitionCounts["topic-\(topic)"] = 3 }
@@ -142,8 +142,8 @@ struct SetAsideSimulation {
     /// A stage fails and is made anew, at its cursor.
     mutating func end(_ way: DeliveryWay) {
         self.cluster.producers[way] = [SimulatedCluster.Producer](repeating: .init(), count: 3)
-        self.parting[way] = []
-        self.unburied[way] = []
+        self.appending[way] = []
+        self.unwritten[way] = []
         self.shared.end(way, now: self.now)
         self.drainEffects()
         if way == .direct { self.admitted = self.cursor }
@@ -168,7 +168,7 @@ struct SetAsideSimulation {
         self.states[.direct]!.admit(self.batch(events, .spool(.none), UInt64(first)), now: self.now)
     }
 
-    private func batch(_ events: [Int], _ lane: Lane, _ first: UInt64) -> Batch {
+    func batch(_ events: [Int], _ lane: Lane, _ first: UInt64) -> Batch {
         let batch = EventFactory.batch(
             events.map { EventFactory.Sample(self.topic(of: $0, on: lane), key: self.samples[$0].key, value: "v\($0)", timestamp: 1) },
             spool: .none, first: first)
@@ -191,7 +191,7 @@ struct SetAsideSimulation {
             self.cluster.step(way, &self.states[way]!, now: self.now)
             try self.turn(way)
         }
-        if !self.hasWaited { self.hasWaited = self.shared.units.values.contains(where: self.shared.isBehindPartitions) }
+        if !self.hasWaited { self.hasWaited = self.shared.units.all.contains(where: self.shared.units.isBehindPartitions) }
         if self.number(0...3) == 0 { try self.store(self.number(0...1) == 0 ? .direct : .aside) }
         self.workByHand()
         self.read()
@@ -210,7 +210,7 @@ struct SetAsideSimulation {
         try self.exchange(way)
         try self.pump(way)
         if self.looks { try self.look(way, afterSending: true) }
-        self.bury(way)
+        self.writeLetters(way)
         self.states[way]!.window.retire()
         if self.looks { try self.look(way) }
         for end in self.states[way]!.window.commits { try self.commit(end) }
@@ -262,116 +262,9 @@ struct SetAsideSimulation {
     private mutating func commit(through end: Int) throws {
         guard end >= self.cursor else { throw Broken(description: "the cursor moved back from \(self.cursor) to \(end)") }
         for event in self.cursor..<end
-        where !self.cluster.stored.contains(event) && !self.buried.contains(event) && !self.everAside.contains(event) {
+        where !self.cluster.stored.contains(event) && !self.deadLetters.contains(event) && !self.everAside.contains(event) {
             throw Broken(description: "the cursor passed \(event), which is neither stored, nor dead, nor set aside")
         }
         self.cursor = end
-    }
-
-    // MARK: The exchange, as the stage does it
-
-    mutating func exchange(_ way: DeliveryWay) throws {
-        self.states[way]!.boundHeld(now: self.now)
-        try self.depart(way)
-        for unit in self.states[way]!.actions.refusals.flatMap({ self.states[way]!.done(of: $0.key) }) { self.shared.handedOver(unit) }
-        for refusal in self.states[way]!.actions.refusals {
-            self.shared.failed(
-                refusal.key, refusal.failure, byDelivery: refusal.byDelivery, sparesPartitions: refusal.sparesPartitions, now: self.now)
-        }
-        for token in self.states[way]!.actions.notLeaving { self.shared.arrived(token, isSettled: false) }
-        self.states[way]!.actions.notLeaving = []
-        for (token, offset) in self.states[way]!.actions.withheld {
-            if case .unit(let unit, _) = offset.lane { self.shared.keepHeld(token, unit: unit, position: offset.number) }
-        }
-        for report in self.states[way]!.actions.heldReports { self.shared.reported(report.token, by: way, isDelivered: report.isDelivered) }
-        (self.states[way]!.actions.refusals, self.states[way]!.actions.withheld, self.states[way]!.actions.heldReports) = ([], [], [])
-        if way == .aside {
-            self.letGoOfRecalled()
-            for found in self.states[way]!.actions.found { self.shared.found(found, now: self.now) }
-            self.states[way]!.actions.found = []
-            for (topic, probe) in self.shared.due(now: self.now) { self.states[way]!.ask(topic, probe: probe) }
-        }
-        self.see(way)
-        try self.depart(way)
-        self.drainEffects()
-    }
-
-    private mutating func see(_ way: DeliveryWay) {
-        for (topic, now) in self.shared.takeChanges(for: way) {
-            self.states[way]!.see(topic, self.plant == .newerGoDirect && way == .direct ? nil : now, at: self.now)
-        }
-    }
-
-    private mutating func depart(_ way: DeliveryWay) throws {
-        let leaving = self.states[way]!.takeLeaving()
-        guard !leaving.isEmpty else { return }
-        let isNew = !leaving.allSatisfy { self.shared.hasUnit(of: $0.departure.key) }
-        guard !isNew || !self.cluster.isAway || self.now - self.awaySince < UInt64(self.configuration.partitionPatience) else {
-            throw Broken(description: "\(leaving[0].departure.key) was set aside while the whole cluster is away")
-        }
-        let departures = leaving.map { group in
-            var told = group.departure
-            if self.plant == .drainHeld { told.held = [] }
-            return told
-        }
-        let numbers = self.shared.depart(departures, from: way, now: 0)
-        for (group, unit) in zip(leaving, numbers) {
-            for flight in group.flights {
-                let number = Self.number(of: self.states[way]!.window.event(of: UInt32(truncatingIfNeeded: flight)))
-                self.parting[way]!.append((flight, unit, number))
-                if self.plant == .cursorBeforeSync { self.states[way]!.setAside(flight) }
-            }
-        }
-    }
-
-    /// The log's sync: a prefix of what is on its way becomes durable.
-    private mutating func store(_ way: DeliveryWay) throws {
-        if self.lacksRoom, way == .aside { return try self.letGo() }
-        let taken = self.parting[way]!.prefix(self.number(1...50))
-        for (flight, unit, event) in taken {
-            self.units[unit, default: Unit()].events.append(event)
-            self.hand.removed.remove(event)  // It came again from the spool.
-            self.everAside.insert(event)
-            self.shared.stored(unit, count: 1, from: way, now: self.now)
-            if way == .aside { self.shared.arrived(flight, isSettled: true) }
-            self.states[way]!.setAside(flight)
-        }
-        self.parting[way]!.removeFirst(taken.count)
-        self.unitsSeen = max(self.unitsSeen, self.units.count)
-        self.drainEffects()
-    }
-
-    /// The reader: hands some of each unit that drains to the drain's state.
-    private mutating func read() {
-        for number in self.shared.toRead {
-            guard let unit = self.shared.units[number] else { continue }
-            self.units[number]!.position = unit.settled
-            self.units[number]!.pass = unit.pass
-            self.units[number]!.isRead = true
-        }
-        for number in self.shared.toDrop { self.units[number]?.isRead = false }
-        for number in self.shared.toRead { self.units[number]?.isRead = self.shared.units[number] != nil }
-        (self.shared.toRead, self.shared.toDrop) = ([], [])
-        for (number, unit) in self.units.sorted(by: { $0.key < $1.key }) where unit.isRead {
-            guard self.states[.aside]!.wantsMore, self.shared.accepts(unit: number, pass: unit.pass) else { continue }
-            let events = Array(unit.events[Int(unit.position)...].prefix(self.number(1...30)))
-            guard !events.isEmpty else {
-                self.shared.readAll([(number, unit.pass, unit.position)])
-                continue
-            }
-            let batch = self.batch(events, .unit(number, pass: unit.pass), unit.position)
-            self.units[number]!.position = batch.end
-            self.shared.hasRead(number, pass: unit.pass, through: batch.end, acceptedAt: 0)
-            self.see(.aside)
-            self.states[.aside]!.admit(
-                batch, partition: self.shared.units[number]!.key.partition, settled: self.shared.units[number]!.ahead, now: self.now)
-        }
-        self.drainEffects()
-    }
-
-    mutating func drainEffects() {
-        for number in self.shared.gone { self.units[number] = nil }
-        self.beginTurns()
-        (self.shared.gone, self.shared.moved, self.shared.notes) = ([], [], [])
     }
 }

@@ -92,7 +92,7 @@ struct SetAsideSimulationTests {
 
     @Test(
         "catches what it must",
-        arguments: [SetAsideSimulation.Plant.cursorBeforeSync, .newerGoDirect, .drainHeld])
+        arguments: [SetAsideSimulation.Plant.cursorBeforeSync, .newerGoDirect, .drainUnreported])
     func catches(plant: SetAsideSimulation.Plant) {
         let caught = (0..<20).contains { seed in
             var simulation = SetAsideSimulation(seed: UInt64(seed), plant: plant)

@@ -12,7 +12,7 @@ struct SetAsideStageTests {
         try StageFixture(properties: ["bootstrap.servers": cluster.bootstrap]) {
             $0.partitionPatience = 400
             $0.metadataRetry = 50
-            $0.holdLimit = 200
+            $0.backoffLimit = 200
             $0.retryLimit = 200
         }
     }

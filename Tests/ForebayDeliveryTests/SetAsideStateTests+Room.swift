@@ -5,21 +5,23 @@ import Testing
 
 /// What there is no room for, and what that leaves behind.
 extension SetAsideStateTests {
-    private func left(_ state: SetAsideState) -> Int { state.notes.count { if case .left = $0 { true } else { false } } }
+    private func left(_ state: SetAsideState) -> Int { state.actions.notes.count { if case .left = $0 { true } else { false } } }
 
     @Test("only who has all of a unit on its way takes it back, and says what of it was taken back")
-    func takenBackWhole() {
+    func requeuedWhole() {
         var state = SetAsideState(configuration: DeliverySettings())
         let (whole, part) = (SetAsideKey("t"), SetAsideKey("u", 1))
-        let units = state.depart([Self.departure(whole), Self.departure(part)], from: .aside, now: 0)
-        #expect(state.takeBack(Set(units), from: .direct).units.isEmpty, "another stage's")
-        #expect(state.takeBack(Set(units), from: .aside).units == Set(units))
-        #expect(self.left(state) == 0 && state.gone.isEmpty && !state.hasTakenPartitionBack, "its stage has them, and they are not direct")
-        state.wentDirect(.aside)
-        #expect(self.left(state) == 2 && Set(state.gone) == Set(units))
+        let units = state.beginAppend([Self.request(whole), Self.request(part)], from: .aside, now: 0)
+        #expect(state.requeue(Set(units), from: .direct).units.isEmpty, "another stage's")
+        #expect(state.requeue(Set(units), from: .aside).units == Set(units))
+        #expect(
+            self.left(state) == 0 && state.actions.gone.isEmpty && !state.hasRequeuedPartition,
+            "its stage has them, and they are not direct")
+        state.forgetRequeued(.aside)
+        #expect(self.left(state) == 2 && Set(state.actions.gone) == Set(units))
         for (key, isPartition) in [(whole, false), (part, true)] {
-            let unit = state.depart([Self.departure(key)], from: .direct, now: 0)[0]
-            #expect(state.takeBack([unit], from: .direct).units == [unit] && state.hasTakenPartitionBack == isPartition)
+            let unit = state.beginAppend([Self.request(key)], from: .direct, now: 0)[0]
+            #expect(state.requeue([unit], from: .direct).units == [unit] && state.hasRequeuedPartition == isPartition)
         }
     }
 
@@ -27,16 +29,15 @@ extension SetAsideStateTests {
     func triedAgain() {
         var state = SetAsideState(configuration: DeliverySettings())
         for now in [1000, 2000, 3000] as [Int64] {
-            let unit = state.depart([Self.departure(SetAsideKey("t"), count: 3)], from: .direct, now: now)[0]
+            let unit = state.beginAppend([Self.request(SetAsideKey("t"), count: 3)], from: .direct, now: now)[0]
             #expect(state.units[unit]?.since == 1000 && state.units[unit]?.bytes == 30 && state.units[unit]?.durableBytes == 0)
-            if now < 3000 { #expect(state.takeBack([unit], from: .direct).units == [unit]) }
+            if now < 3000 { #expect(state.requeue([unit], from: .direct).units == [unit]) }
         }
         let unit = state.unit(SetAsideKey("t"))!
         state.stored(unit, count: 3, end: 3, from: .direct, now: 0)
-        _ = state.depart([Self.departure(SetAsideKey("t"), count: 6)], from: .direct, now: 4000)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"), count: 6)], from: .direct, now: 4000)
         #expect(state.units[unit]?.bytes == 90 && state.units[unit]?.durableBytes == 30, "of three of nine")
-        state.wentDirect(.direct)
-        let new = state.depart([Self.departure(SetAsideKey("u"))], from: .direct, now: 5000)[0]
+        let new = state.beginAppend([Self.request(SetAsideKey("u"))], from: .direct, now: 5000)[0]
         #expect(state.units[new]?.since == 5000)
     }
 
@@ -45,21 +46,21 @@ extension SetAsideStateTests {
         let key = SetAsideKey("t", 1)
         // The only one of its topic: it is not direct by that.
         var state = SetAsideState(configuration: DeliverySettings())
-        let unit = state.depart([Self.departure(key, count: 3, held: 1)], from: .aside, now: 0)[0]
-        #expect(state.letGo([unit: 30]).isEmpty && state.isEmpty && state.held.isEmpty)
-        #expect(state.gone.isEmpty && self.left(state) == 0 && !state.hasTakenPartitionBack)
-        #expect(state.depart([Self.departure(key)], from: .direct, now: 0) == [unit], "by the same number")
+        let unit = state.beginAppend([Self.request(key, count: 3, held: 1)], from: .aside, now: 0)[0]
+        #expect(state.letGo([unit: 30]).isEmpty && state.isEmpty && state.unreported.isEmpty)
+        #expect(state.actions.gone.isEmpty && self.left(state) == 0 && !state.hasRequeuedPartition)
+        #expect(state.beginAppend([Self.request(key)], from: .direct, now: 0) == [unit], "by the same number")
         // What the other stage has on its way stays.
-        _ = state.depart([Self.departure(key, count: 2)], from: .aside, now: 0)
+        _ = state.beginAppend([Self.request(key, count: 2)], from: .aside, now: 0)
         #expect(state.letGo([unit: 20, 99: 1]).isEmpty && state.units[unit]?.bytes == 10 && state.units[unit]?.pending == [.direct: 1])
         // In the log and settled, only what was let go of kept it.
         state.stored(unit, count: 1, from: .direct, now: 0)
         #expect(Self.drain(&state, at: 100))
         state.hasRead(unit, pass: 1, through: 1, acceptedAt: 7)
-        _ = state.depart([Self.departure(key)], from: .aside, now: 0)
+        _ = state.beginAppend([Self.request(key)], from: .aside, now: 0)
         state.settle(unit, pass: 1, through: 1)
-        #expect(state.gone.isEmpty)
-        #expect(state.letGo([unit: 10]).isEmpty && state.gone == [unit] && state.isEmpty)
+        #expect(state.actions.gone.isEmpty)
+        #expect(state.letGo([unit: 10]).isEmpty && state.actions.gone == [unit] && state.isEmpty)
     }
 
     @Test("whatever may let a unit be tried has them looked at again, at whatever time")
@@ -87,16 +88,16 @@ extension SetAsideStateTests {
         #expect(state.due(now: 0) == ["t": false], "the end of who tried it")
 
         (state, unit) = waiting()
-        _ = state.depart([Self.departure(key, held: 1)], from: .aside, now: 0)
+        _ = state.beginAppend([Self.request(key, held: 1)], from: .aside, now: 0)
         #expect(state.due(now: 0).isEmpty && !state.waitsForTime)
         _ = state.letGo([unit: 10])
         #expect(state.due(now: 0) == ["t": false], "what was let go of")
 
         var configuration = DeliverySettings()
-        configuration.holdDelay = 0
+        configuration.backoffDelay = 0
         state = SetAsideState(configuration: configuration)
         #expect(state.due(now: 0).isEmpty && !state.waitsForTime)
-        unit = state.depart([Self.departure(key)], from: .direct, now: 0)[0]
+        unit = state.beginAppend([Self.request(key)], from: .direct, now: 0)[0]
         state.stored(unit, count: 1, from: .direct, now: 0)
         #expect(state.due(now: 0) == ["t": false], "what was stored")
 
@@ -110,7 +111,7 @@ extension SetAsideStateTests {
         // A whole topic whose partitions are more than it has.
         state = SetAsideState(configuration: configuration)
         for key in [key, SetAsideKey("t", 2)] {
-            let unit = state.depart([Self.departure(key)], from: .direct, now: 0)[0]
+            let unit = state.beginAppend([Self.request(key)], from: .direct, now: 0)[0]
             state.stored(unit, count: 1, from: .direct, now: 0)
         }
         #expect(state.due(now: 0) == ["t": false])
@@ -130,11 +131,11 @@ extension SetAsideStateTests {
     @Test("as many units as there is room for leave nobody waiting; one more waits for 20 ms")
     func exactRoom() {
         var configuration = DeliverySettings()
-        (configuration.drainedUnits, configuration.holdDelay) = (2, 0)
+        (configuration.drainedUnits, configuration.backoffDelay) = (2, 0)
         for (count, nextDue) in [(1, UInt64.max), (2, .max), (3, 520)] {
             var state = SetAsideState(configuration: configuration)
             for number in 0..<count {
-                let unit = state.depart([Self.departure(SetAsideKey("t\(number)"))], from: .direct, now: 0)[0]
+                let unit = state.beginAppend([Self.request(SetAsideKey("t\(number)"))], from: .direct, now: 0)[0]
                 state.stored(unit, count: 1, from: .direct, now: 0)
             }
             #expect(state.due(now: 500).count == min(2, count) && state.nextDue == nextDue, "\(count)")
@@ -144,16 +145,16 @@ extension SetAsideStateTests {
     @Test("what a producer held behind the last of a group that was stored is placed with the next")
     func heldBehindGroup() {
         var (state, unit) = Self.state(count: 1)
-        var departure = Self.departure(SetAsideKey("t"), count: 3)
-        departure.held = [(1, 100), (2, 101)]
-        _ = state.depart([departure], from: .direct, now: 0)
+        var request = Self.request(SetAsideKey("t"), count: 3)
+        request.unreported = [(1, 100), (2, 101)]
+        _ = state.beginAppend([request], from: .direct, now: 0)
         for token in [100, 101] as [UInt64] { state.reported(token, by: .direct, isDelivered: true) }
         state.stored(unit, count: 1, end: 2, from: .direct, now: 0)
         #expect(state.units[unit]?.ahead == [])
         state.stored(unit, count: 1, end: 7, from: .direct, now: 0)
         #expect(state.units[unit]?.ahead == [6])
         state.stored(unit, count: 1, end: 9, from: .direct, now: 0)
-        #expect(state.units[unit]?.ahead == [6, 8] && state.held.isEmpty && state.units[unit]?.pendingCount == 0)
+        #expect(state.units[unit]?.ahead == [6, 8] && state.unreported.isEmpty && state.units[unit]?.pendingCount == 0)
     }
 
     @Test("a report that is told twice counts once, also of what stands in the log")
@@ -161,9 +162,9 @@ extension SetAsideStateTests {
         for isDelivered in [true, false] {
             var (state, unit) = Self.state(count: 3, held: 2)
             for _ in 0..<2 { state.reported(101, by: .direct, isDelivered: isDelivered) }
-            #expect(state.units[unit]?.held == 1 && state.held.count == 1)
+            #expect(state.unreported.sent(of: unit) == 1 && state.unreported.count == 1)
             state.end(.direct, now: 0)
-            #expect(state.units[unit]?.held == 0 && state.held.isEmpty)
+            #expect(state.unreported.sent(of: unit) == 0 && state.unreported.isEmpty)
         }
     }
 
@@ -171,13 +172,13 @@ extension SetAsideStateTests {
     func aheadOfLosses() {
         var (state, unit) = Self.state(count: 2)
         #expect(Self.drain(&state, at: 100))
-        _ = state.depart([Self.departure(SetAsideKey("t"), count: 2, held: 2)], from: .direct, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"), count: 2, held: 2)], from: .direct, now: 0)
         state.stored(unit, count: 2, from: .direct, now: 0)
         for token in [100, 101] as [UInt64] { state.reported(token, by: .direct, isDelivered: true) }
         state.hasRead(unit, pass: 1, through: 4, acceptedAt: 7)
         state.readAll([(unit, 1, 6)])
         state.settle(unit, pass: 1, through: 2)
-        #expect(state.isEmpty && state.notes.last == .left(SetAsideKey("t"), events: 6, since: 0))
+        #expect(state.isEmpty && state.actions.notes.last == .left(SetAsideKey("t"), events: 6, since: 0))
     }
 
     @Test("a look that finds nothing new at the end of the log forgets no loss before it")
@@ -198,7 +199,7 @@ extension SetAsideStateTests {
         var (state, unit) = Self.state(count: 1)
         #expect(Self.drain(&state, at: 100))
         state.hasRead(unit, pass: 1, through: 1, acceptedAt: 7)
-        state.keepHeld(9, unit: unit, position: 0)
+        state.keepUnreported(9, unit: unit, position: 0)
         state.settle(unit, pass: 1, through: 1)
         #expect(state.units[unit]?.events == 0 && state.units[unit]?.bytes == 0)
     }
@@ -209,13 +210,13 @@ extension SetAsideStateTests {
     func ownTurns() {
         var (state, unit) = Self.state(count: 1)
         state.take(SetAsideTurn(topic: "t", place: 0), [unit])
-        #expect(state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0) == [unit], "the only turn is the last")
+        #expect(state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0) == [unit], "the only turn is the last")
         state.take(SetAsideTurn(topic: "t", place: 2), [])
         state.wait(for: SetAsideTurn(topic: "t", place: 2), Self.failure)
         state.begin(SetAsideTurn(topic: "t", place: 2))
-        let newer = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)[0]
+        let newer = state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0)[0]
         #expect(state.units[newer]?.turn == 2)
-        let part = state.depart([Self.departure(SetAsideKey("t", 1))], from: .aside, now: 0)[0]
+        let part = state.beginAppend([Self.request(SetAsideKey("t", 1))], from: .aside, now: 0)[0]
         #expect(state.units[part]?.turn == 0)
     }
 
@@ -226,7 +227,7 @@ extension SetAsideStateTests {
         state.take(turn, [])
         state.wait(for: turn, Self.failure)
         state.begin(turn)
-        let unit = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)[0]
+        let unit = state.beginAppend([Self.request(SetAsideKey("t"))], from: .direct, now: 0)[0]
         #expect(state.units[unit]?.turn == 0)
     }
 
@@ -234,7 +235,7 @@ extension SetAsideStateTests {
     func partitionsOfTurns() {
         for (place, isDraining) in [(0, false), (1, true)] {
             var state = SetAsideState(configuration: DeliverySettings())
-            let units = state.depart([Self.departure(SetAsideKey("t")), Self.departure(SetAsideKey("t", 2))], from: .direct, now: 0)
+            let units = state.beginAppend([Self.request(SetAsideKey("t")), Self.request(SetAsideKey("t", 2))], from: .direct, now: 0)
             for unit in units { state.stored(unit, count: 1, from: .direct, now: 0) }
             if place > 0 {
                 state.take(SetAsideTurn(topic: "t", place: place), [units[1]])
@@ -249,8 +250,8 @@ extension SetAsideStateTests {
     @Test("a topic of whose partition nobody knew how many there are says so")
     func unknownCount() {
         var state = SetAsideState(configuration: DeliverySettings())
-        _ = state.depart(
-            [SetAsideState.Departure(key: SetAsideKey("t", 0), partitionCount: 0, failure: Self.failure, acceptedAt: 5)], from: .direct,
+        _ = state.beginAppend(
+            [SetAsideState.AppendRequest(key: SetAsideKey("t", 0), partitionCount: 0, failure: Self.failure, acceptedAt: 5)], from: .direct,
             now: 0)
         #expect(state.takeChanges(for: .direct).first?.now?.partitionCount == 0)
     }

@@ -5,7 +5,7 @@ import Testing
 
 /// One unit's life, from its first event to its last, and what its stages see of it.
 extension SetAsideStateTests {
-    private static func unit(_ number: UInt64, _ key: SetAsideKey, settled: UInt64 = 0, end: UInt64, partitionCount: Int32 = 0)
+    static func unit(_ number: UInt64, _ key: SetAsideKey, settled: UInt64 = 0, end: UInt64, partitionCount: Int32 = 0)
         -> SetAsideUnit
     {
         var unit = SetAsideUnit(
@@ -21,19 +21,21 @@ extension SetAsideStateTests {
         var state = SetAsideState(
             configuration: DeliverySettings(),
             units: [Self.unit(3, SetAsideKey("a"), settled: 2, end: 9), Self.unit(4, SetAsideKey("b"), settled: 5, end: 5)], nextNumber: 5)
-        #expect(state.units.keys.sorted() == [3] && state.gone == [4] && state.toDrop == [4] && state.unit(SetAsideKey("a")) == 3)
-        #expect(state.notes == [.left(SetAsideKey("b"), events: 5, since: 5)])
+        #expect(
+            state.units.all.map(\.number).sorted() == [3] && state.actions.gone == [4] && state.reading.drop == [4]
+                && state.unit(SetAsideKey("a")) == 3)
+        #expect(state.actions.notes == [.left(SetAsideKey("b"), events: 5, since: 5)])
         for way in [DeliveryWay.direct, .aside] {
-            #expect(state.hasChanges(for: way))
+            #expect(state.changes.has(for: way))
             let changes = Dictionary(uniqueKeysWithValues: state.takeChanges(for: way).map { ($0.topic, $0.now) })
-            #expect(changes == ["a": SetAsideTopic(whole: .aside), "b": nil] && !state.hasChanges(for: way))
+            #expect(changes == ["a": SetAsideTopic(whole: .aside), "b": nil] && !state.changes.has(for: way))
         }
         #expect(state.waitsForTime && state.due(now: 0) == ["a": false])
         #expect(!state.waitsForTime, "the only one is being asked for")
         state.found("a", leaderless: [], now: 0)
-        #expect(state.units[3]?.read == 2 && state.units[3]?.pass == 1 && state.toRead == [3])
-        #expect(state.depart([Self.departure(SetAsideKey("c"))], from: .direct, now: 0) == [5])
-        #expect(state.depart([Self.departure(SetAsideKey("d"))], from: .aside, now: 0) == [6])
+        #expect(state.units[3]?.read == 2 && state.units[3]?.pass == 1 && state.reading.start == [3])
+        #expect(state.beginAppend([Self.request(SetAsideKey("c"))], from: .direct, now: 0) == [5])
+        #expect(state.beginAppend([Self.request(SetAsideKey("d"))], from: .aside, now: 0) == [6])
         #expect(state.brokenAccounts(now: 0) == [])
     }
 
@@ -43,7 +45,7 @@ extension SetAsideStateTests {
         _ = state.takeChanges(for: .direct)
         _ = state.takeChanges(for: .aside)
         state.begin(.direct)
-        #expect(!state.hasChanges(for: .aside) && state.takeChanges(for: .direct).map(\.topic) == ["t"])
+        #expect(!state.changes.has(for: .aside) && state.takeChanges(for: .direct).map(\.topic) == ["t"])
     }
 
     @Test("a topic's view has all its units, whether they close, and the largest count of partitions that was known")
@@ -78,9 +80,11 @@ extension SetAsideStateTests {
     @Test("events of a unit are counted on their way, then as durable; what each stage has on its way is its own")
     func counts() {
         var state = SetAsideState(configuration: DeliverySettings())
-        let first = state.depart([Self.departure(SetAsideKey("t"), count: 3), Self.departure(SetAsideKey("u"))], from: .direct, now: 70)
-        #expect(first == [1, 2] && state.notes == [.entered(SetAsideKey("t"), Self.failure), .entered(SetAsideKey("u"), Self.failure)])
-        #expect(state.depart([Self.departure(SetAsideKey("t"), count: 2)], from: .aside, now: 80) == [1] && state.notes.count == 2)
+        let first = state.beginAppend([Self.request(SetAsideKey("t"), count: 3), Self.request(SetAsideKey("u"))], from: .direct, now: 70)
+        #expect(
+            first == [1, 2] && state.actions.notes == [.entered(SetAsideKey("t"), Self.failure), .entered(SetAsideKey("u"), Self.failure)])
+        #expect(
+            state.beginAppend([Self.request(SetAsideKey("t"), count: 2)], from: .aside, now: 80) == [1] && state.actions.notes.count == 2)
         let unit = state.units[1]!
         #expect(unit.pending == [.direct: 3, .aside: 2] && unit.bytes == 50 && unit.events == 5 && unit.durable == 0 && !unit.isInLog)
         #expect(unit.since == 70 && unit.oldestAcceptedAt == 5 && unit.partitionCount == 3 && unit.code == "\(Self.failure.code)")
@@ -100,19 +104,19 @@ extension SetAsideStateTests {
     @Test("a held event has the position that the log gave it, whoever stores first, and is settled once", arguments: [true, false])
     func heldPositions(drainIsFirst: Bool) {
         var (state, unit) = Self.state(count: 4)
-        _ = state.depart([Self.departure(SetAsideKey("t"), count: 2)], from: .aside, now: 0)
-        _ = state.depart([Self.departure(SetAsideKey("t"), count: 3, held: 2)], from: .direct, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"), count: 2)], from: .aside, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"), count: 3, held: 2)], from: .direct, now: 0)
         state.reported(101, by: .direct, isDelivered: true)
-        #expect(state.units[unit]?.ahead == [] && state.units[unit]?.held == 1, "it has no position yet")
+        #expect(state.units[unit]?.ahead == [] && state.unreported.sent(of: unit) == 1, "it has no position yet")
         state.reported(101, by: .direct, isDelivered: true)
-        #expect(state.units[unit]?.held == 1, "once")
-        state.keepHeld(9, unit: unit, position: 0)
-        state.keepHeld(9, unit: 99, position: 0)
-        #expect(state.units[unit]?.held == 2)
+        #expect(state.unreported.sent(of: unit) == 1, "once")
+        state.keepUnreported(9, unit: unit, position: 0)
+        state.keepUnreported(9, unit: 99, position: 0)
+        #expect(state.unreported.sent(of: unit) == 2)
         state.reported(9, by: .aside, isDelivered: true)
-        #expect(state.units[unit]?.settled == 1 && state.moved == [unit])
+        #expect(state.units[unit]?.settled == 1 && state.actions.moved == [unit])
         for position in [1, 2, 3] as [UInt64] {
-            state.keepHeld(20 + position, unit: unit, position: position)
+            state.keepUnreported(20 + position, unit: unit, position: position)
             state.reported(20 + position, by: .aside, isDelivered: true)
         }
         #expect(state.units[unit]?.settled == 4, "not beyond what is durable")
@@ -120,7 +124,7 @@ extension SetAsideStateTests {
         state.stored(unit, count: 3, from: .direct, now: 0)
         if !drainIsFirst { state.stored(unit, count: 2, from: .aside, now: 0) }
         #expect(state.units[unit]?.ahead == [drainIsFirst ? 7 : 5] && state.units[unit]?.settled == 4)
-        #expect(state.units[unit]?.end == 9 && state.units[unit]?.held == 1 && state.brokenAccounts(now: 0) == [])
+        #expect(state.units[unit]?.end == 9 && state.unreported.sent(of: unit) == 1 && state.brokenAccounts(now: 0) == [])
     }
 
     // MARK: Out
@@ -131,7 +135,7 @@ extension SetAsideStateTests {
         configuration.drainedUnits = 3
         var state = SetAsideState(configuration: configuration)
         for (number, name) in ["a", "b", "c", "d", "e"].enumerated() {
-            let unit = state.depart([Self.departure(SetAsideKey(name))], from: .direct, now: 0)[0]
+            let unit = state.beginAppend([Self.request(SetAsideKey(name))], from: .direct, now: 0)[0]
             state.stored(unit, count: 1, from: .direct, now: UInt64(10 - number))
         }
         #expect(state.due(now: 107).keys.sorted() == ["d", "e"] && state.nextDue == 108)
@@ -155,10 +159,10 @@ extension SetAsideStateTests {
             nextNumber: 4)
         #expect(state.due(now: 0) == ["t": false])
         state.failed(SetAsideKey("t", 1), Self.failure, byDelivery: true, now: 0)
-        #expect(state.units.values.filter(\.isWaiting).map(\.number) == [2], "one unit's failure is its own")
+        #expect(state.units.all.filter(\.isWaiting).map(\.number) == [2], "one unit's failure is its own")
         state.failed(SetAsideKey("t"), Self.failure, byDelivery: false, now: 0)
         #expect(state.units[1]?.phase == .waiting(until: 100) && state.units[2]?.failures == 1, "and a topic's that of all that are tried")
-        #expect(state.units.values.map(\.needsProbe).filter { $0 }.count == 1 && state.due(now: 100) == ["t": true])
+        #expect(state.units.all.map(\.needsProbe).filter { $0 }.count == 1 && state.due(now: 100) == ["t": true])
     }
 
     @Test("a try that fails says why, waits twice as long each time up to the limit, and what it read counts no more")
@@ -171,14 +175,14 @@ extension SetAsideStateTests {
             #expect(!state.due(now: now).isEmpty)
             state.found("t", leaderless: [], now: now)
             _ = state.takeChanges(for: .direct)
-            (state.toRead, state.toDrop) = ([], [])
+            state.reading = ReadRequests()
             let pass = state.units[1]!.pass
             state.failed(
                 SetAsideKey("t"), KafkaFailure(.notEnoughReplicas, reason: "try \(failures)"), byDelivery: failures % 2 == 0, now: now)
             let unit = state.units[1]!
             #expect(unit.phase == .waiting(until: now + delay) && unit.failures == failures && unit.needsProbe == (failures % 2 == 0))
             #expect(unit.code == "NOT_ENOUGH_REPLICAS" && unit.reason == "try \(failures)" && unit.pass == pass + 1)
-            #expect(state.toDrop == [1] && !state.hasChanges(for: .direct), "it was not closing")
+            #expect(state.reading.drop == [1] && !state.changes.has(for: .direct), "it was not closing")
             now += delay
         }
         _ = state.due(now: now)
@@ -205,117 +209,17 @@ extension SetAsideStateTests {
         #expect(state.units[unit]?.read == 8)
         state.settle(unit, pass: 3, through: 3)
         #expect(state.units[unit]?.settled == 3 && state.units[unit]?.bytes == 70 && state.units[unit]?.oldestAcceptedAt == 40)
-        #expect(state.units[unit]?.failures == 0 && state.units[unit]?.needsProbe == false && state.moved == [unit])
-        state.moved = []
+        #expect(state.units[unit]?.failures == 0 && state.units[unit]?.needsProbe == false && state.actions.moved == [unit])
+        state.actions.moved = []
         state.settle(unit, pass: 3, through: 3)
         state.settle(unit, pass: 3, through: 2)
-        #expect(state.moved.isEmpty && state.units[unit]?.settled == 3, "never back")
+        #expect(state.actions.moved.isEmpty && state.units[unit]?.settled == 3, "never back")
         state.settle(unit, pass: 3, through: 4)
         #expect(state.units[unit]?.oldestAcceptedAt == 80 && state.units[unit]?.readTimes.map(\.end) == [8])
         state.settle(unit, pass: 3, through: 8)
         #expect(state.units[unit]?.oldestAcceptedAt == 80 && state.units[unit]?.bytes == 20)
         state.settle(unit, pass: 3, through: 10)
-        #expect(state.isEmpty && state.gone == [unit] && state.moved.isEmpty && state.toDrop.contains(unit))
-        #expect(state.notes.last == .left(SetAsideKey("t"), events: 10, since: 0) && state.unit(SetAsideKey("t")) == nil)
-    }
-
-    @Test("a new pass forgets what an earlier one read and could not read, and keeps what is settled ahead")
-    func newPass() {
-        var (state, unit) = Self.state(count: 6, held: 3)
-        state.reported(102, by: .direct, isDelivered: true)
-        state.reported(100, by: .direct, isDelivered: false)
-        state.reported(101, by: .direct, isDelivered: false)
-        #expect(Self.drain(&state, at: 100) && state.units[unit]?.ahead == [2])
-        state.hasRead(unit, pass: 1, through: 2, acceptedAt: 7)
-        state.readAll([(unit, 1, 4)])
-        #expect(state.units[unit]?.lost == 2..<4 && state.units[unit]?.read == 4 && state.units[unit]?.phase == .draining)
-        state.readAll([(unit, 1, 5)])
-        #expect(state.units[unit]?.lost == 2..<5, "more of it")
-        state.readAll([(unit, 9, 6), (88, 1, 6)])
-        #expect(state.units[unit]?.lost == 2..<5, "another pass's, another unit's")
-        state.failed(SetAsideKey("t"), Self.failure, byDelivery: false, now: 100)
-        #expect(Self.drain(&state, at: 900))
-        let again = state.units[unit]!
-        #expect(again.lost == nil && again.read == 0 && again.readTimes.isEmpty && again.pass == 3)
-        state.hasRead(unit, pass: 3, through: 6, acceptedAt: 7)
-        state.readAll([(unit, 3, 6)])
-        #expect(state.units[unit]?.phase == .closing)
-        #expect(state.accepts(unit: unit, pass: 3) && !state.accepts(unit: unit, pass: 2) && !state.accepts(unit: 99, pass: 3))
-        state.settle(unit, pass: 3, through: 6)
-        #expect(state.isEmpty)
-    }
-
-    @Test("what a pass could not read at its end is passed when all before it is settled, and what comes behind it stays")
-    func lost() {
-        var (state, unit) = Self.state(count: 5)
-        _ = Self.drain(&state, at: 100)
-        state.hasRead(unit, pass: 1, through: 2, acceptedAt: 7)
-        state.readAll([(unit, 1, 9)])
-        state.settle(unit, pass: 1, through: 1)
-        #expect(state.units[unit]?.settled == 1)
-        _ = state.depart([Self.departure(SetAsideKey("t"))], from: .direct, now: 0)
-        state.settle(unit, pass: 1, through: 2)
-        #expect(state.units[unit]?.settled == 9 && state.units[unit]?.events == 1)
-        state.stored(unit, count: 1, from: .direct, now: 0)
-        #expect(state.units[unit]?.settled == 9 && state.units[unit]?.end == 10 && state.units[unit]?.events == 1)
-    }
-
-    @Test("read to its end a unit closes, once; read half it does not; only its own stages are told")
-    func closes() {
-        var (state, unit) = Self.state(count: 4)
-        _ = Self.drain(&state, at: 100)
-        state.hasRead(unit, pass: 1, through: 3, acceptedAt: 7)
-        for way in [DeliveryWay.direct, .aside] { _ = state.takeChanges(for: way) }
-        state.readAll([(unit, 1, 3)])
-        #expect(state.units[unit]?.phase == .draining && !state.hasChanges(for: .direct))
-        state.hasRead(unit, pass: 1, through: 4, acceptedAt: 7)
-        state.readAll([(unit, 1, 4)])
-        #expect(state.takeChanges(for: .direct).map(\.now?.whole) == [.closing] && state.hasChanges(for: .aside))
-        state.readAll([(unit, 1, 4)])
-        #expect(!state.hasChanges(for: .direct))
-    }
-
-    // MARK: Ends
-
-    @Test("a drain that ends gives up what it was at: units wait from now on, closing ones are told, and what it was to read is not")
-    func endOfTheDrain() {
-        var state = SetAsideState(
-            configuration: DeliverySettings(),
-            units: [
-                Self.unit(1, SetAsideKey("a"), end: 1), Self.unit(2, SetAsideKey("b"), end: 1), Self.unit(3, SetAsideKey("c"), end: 1),
-            ],
-            nextNumber: 4)
-        _ = state.due(now: 0)
-        state.failed(SetAsideKey("c"), Self.failure, byDelivery: false, now: 0)
-        state.found("a", leaderless: [], now: 0)
-        state.found("b", leaderless: [], now: 0)
-        state.hasRead(1, pass: 1, through: 1, acceptedAt: 7)
-        state.readAll([(1, 1, 1)])
-        state.keepHeld(7, unit: 2, position: 0)
-        for way in [DeliveryWay.direct, .aside] { _ = state.takeChanges(for: way) }
-        state.end(.aside, now: 50)
-        #expect(state.takeChanges(for: .direct).map(\.topic) == ["a"])
-        #expect(state.units[1]?.phase == .waiting(until: 50) && state.units[2]?.phase == .waiting(until: 50))
-        #expect(state.units[3]?.phase == .waiting(until: 100) && state.units[1]?.pass == 2 && state.units[3]?.pass == 1)
-        #expect(state.units[2]?.held == 0 && state.toRead.isEmpty && state.toDrop.isEmpty)
-        #expect(state.due(now: 50).keys.sorted() == ["a", "b"])
-        state.reported(7, by: .aside, isDelivered: true)
-        #expect(state.units[2]?.ahead == [] && state.brokenAccounts(now: 50) == [])
-    }
-
-    @Test("a direct stage that ends takes back only its own, and leaves the drain at its work")
-    func endOfTheDirect() {
-        var (state, unit) = Self.state(count: 2)
-        _ = state.depart([Self.departure(SetAsideKey("t"), count: 2, held: 1)], from: .direct, now: 0)
-        _ = state.depart([Self.departure(SetAsideKey("t", 1), held: 1)], from: .aside, now: 0)
-        state.reported(100, by: .direct, isDelivered: false)
-        #expect(Self.drain(&state, at: 100))
-        state.end(.direct, now: 200)
-        #expect(state.units[unit]?.phase == .draining && state.units[unit]?.pendingCount == 0 && state.toRead == [unit])
-        let other = state.unit(SetAsideKey("t", 1))!
-        #expect(state.units[other]?.pending == [.aside: 1] && state.units[other]?.held == 1)
-        state.end(.aside, now: 300)
-        #expect(state.units.keys.sorted() == [unit] && state.gone.isEmpty, "the log never had the other")
-        #expect(state.toDrop.isEmpty && state.held.isEmpty, "nothing is read any more, and nothing held")
+        #expect(state.isEmpty && state.actions.gone == [unit] && state.actions.moved.isEmpty && state.reading.drop.contains(unit))
+        #expect(state.actions.notes.last == .left(SetAsideKey("t"), events: 10, since: 0) && state.unit(SetAsideKey("t")) == nil)
     }
 }

@@ -70,7 +70,7 @@ struct StageDeadLettersTests {
         }
     }
 
-    @Test("the first is written at once; what dies soon after it is written together")
+    @Test("the first is written at once; what comes soon after it is written together")
     func together() throws {
         try StageWorld.run { world in
             world.cluster.topics = ["t": 1]

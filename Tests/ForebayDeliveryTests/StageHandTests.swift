@@ -13,10 +13,10 @@ import Testing
 struct StageHandTests {
     private static let forbidden = KafkaErrorCode.topicAuthorizationFailed
 
-    private static func record(_ topic: String, _ value: String, id: String) -> SetAside.Brought {
+    private static func record(_ topic: String, _ value: String, id: String) -> SetAside.AppendedEvent {
         var generator = SplitMix(seed: 3)
         let batch = EventFactory.batch([.init(topic, key: "k", value: value, id: id)], spool: .random(using: &generator), first: 0)
-        return SetAside.Brought(topic: topic, record: batch.withUnsafeBytes { Array($0) })
+        return SetAside.AppendedEvent(topic: topic, record: batch.withUnsafeBytes { Array($0) })
     }
 
     private static func values(_ world: StageWorld, _ topic: String) -> [String?] {
@@ -144,7 +144,7 @@ struct StageHandTests {
             let told = { world.told("goes direct again").map { $0["unit"] } }
             let (mover, executor) = (world.setAside, ThreadlessExecutor(world))
             async let moved = mover.move(.init(topic: "bad"), to: "t", executor: executor.executor)
-            try await world.until("it goes on") { world.setAside.state.withLock { $0.waits["t"] != nil } }
+            try await world.until("it goes on") { world.setAside.state.withLock { $0.turns.waits("t") } }
             // Newer ones, meanwhile.
             var end: UInt64 = 0
             for number in 2..<6 {

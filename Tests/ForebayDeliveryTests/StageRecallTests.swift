@@ -83,7 +83,7 @@ struct StageRecallTests {
             await world.pass(20)
             // Of another partition, which has none: the whole topic is recalled for it.
             let (taken, left) = world.setAside.change { state -> ([UInt64], UInt64) in
-                let number = state.numbers["t"]![0]
+                let number = state.units.numbers(of: "t")[0]
                 state.recalled.insert("t")
                 return ([number], state.units[number]!.settled)
             }

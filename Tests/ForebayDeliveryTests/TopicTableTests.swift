@@ -55,12 +55,12 @@ struct TopicTableTests {
     @Test("held topics come back at their times, but for those that went another way")
     func holds() {
         var table = Self.table(4)
-        for topic in 0..<4 { table.hold(topic, until: UInt64(100 + 10 * topic)) }
-        #expect(table.takeHeld(now: 99).isEmpty && table.held.nextUntil == 100)
+        for topic in 0..<4 { table.backOff(topic, until: UInt64(100 + 10 * topic)) }
+        #expect(table.takeDue(now: 99).isEmpty && table.backingOff.nextUntil == 100)
         table[1].phase = .unknown
-        #expect(table.takeHeld(now: 120) == [0, 2] && table.held.topics == [3] && table.held.nextUntil == 130)
-        #expect(table[0].phase == .unknown && table[3].phase == .held(until: 130))
-        #expect(table.takeHeld(now: 130) == [3] && table.held.nextUntil == .max)
+        #expect(table.takeDue(now: 120) == [0, 2] && table.backingOff.topics == [3] && table.backingOff.nextUntil == 130)
+        #expect(table[0].phase == .unknown && table[3].phase == .backingOff(until: 130))
+        #expect(table.takeDue(now: 130) == [3] && table.backingOff.nextUntil == .max)
     }
 
     @Test("limits are asked for once, of topics that the main producer knows, some at a time")

@@ -17,7 +17,9 @@ struct IngestFlowTests {
         try await IngestHarness.with(harness) { harness, buffer in
             let ids = await harness.send(Self.post, Self.post)
             isFull.withLock { $0 = true }
-            for submission in buffer.take() { submission.ack.refuse(ForebayError(.spoolFull, recovery: .retry, "/secret/path: no room")) }
+            for submission in buffer.take() {
+                submission.ack.resolve(.refused(ForebayError(.spoolFull, recovery: .retry, "/secret/path: no room")))
+            }
             for id in ids {
                 let answer = await harness.server.untilAnswered(id)
                 #expect(answer.status == 503)
@@ -45,7 +47,7 @@ struct IngestFlowTests {
             let ids = await harness.send(Self.post, large, Self.post)
             let submissions = buffer.take()
             #expect(submissions.count == 3)
-            submissions[1].ack.refuse(ForebayError(.spoolFull, recovery: .retry, "no room"))
+            submissions[1].ack.resolve(.refused(ForebayError(.spoolFull, recovery: .retry, "no room")))
             for place in [0, 2] { buffer.settle(submissions[place], buffer.number(submissions[place])) }
             var answers: [Int] = []
             for id in ids { answers.append(await harness.server.untilAnswered(id).status) }
@@ -61,7 +63,7 @@ struct IngestFlowTests {
         let harness = try IngestHarness { $0.refusalPause = 0 }
         try await IngestHarness.with(harness) { harness, buffer in
             _ = await harness.send(Self.post)
-            for submission in buffer.take() { submission.ack.refuse(ForebayError("disk_slow", recovery: .retry, "")) }
+            for submission in buffer.take() { submission.ack.resolve(.refused(ForebayError("disk_slow", recovery: .retry, ""))) }
             await harness.turn()
             let id = await harness.send(Self.post)[0]
             buffer.storeAll()
@@ -98,7 +100,7 @@ struct IngestFlowTests {
         let harness = try IngestHarness(storage: storage) { $0.refusalPause = 0 }
         try await IngestHarness.with(harness) { harness, buffer in
             _ = await harness.send(Self.post)
-            for submission in buffer.take() { submission.ack.refuse(ForebayError("disk_slow", recovery: .retry, "no room")) }
+            for submission in buffer.take() { submission.ack.resolve(.refused(ForebayError("disk_slow", recovery: .retry, "no room"))) }
             await harness.turn()
             for _ in 0..<3 {
                 let id = await harness.send(Self.post)[0]
@@ -286,7 +288,7 @@ struct IngestFlowTests {
         let third = await harness.send(Self.post)[0]
         #expect(buffer.storeAll() == 1)
         #expect(await harness.server.untilAnswered(third).status == 202)
-        submissions[1].ack.refuse(ForebayError(.spoolFull, recovery: .retry, ""))
+        submissions[1].ack.resolve(.refused(ForebayError(.spoolFull, recovery: .retry, "")))
         #expect(await harness.server.untilAnswered(lost).member("code") == "spool_full")
         run2.cancel()
         _ = await run2.result
@@ -311,7 +313,7 @@ struct IngestFlowTests {
                 if let one = waiting.indices.randomElement(using: &random) {
                     let submission = waiting.remove(at: one)
                     switch Int.random(in: 0..<4, using: &random) {
-                    case 0: submission.ack.refuse(ForebayError(.spoolFull, recovery: .retry, ""))
+                    case 0: submission.ack.resolve(.refused(ForebayError(.spoolFull, recovery: .retry, "")))
                     case 1: break  // Dropped: its outcome is unknown.
                     default: buffer.settle(submission, buffer.number(submission))
                     }

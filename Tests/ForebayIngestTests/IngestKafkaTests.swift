@@ -114,7 +114,7 @@ struct IngestKafkaTests {
             let id = await harness.send(Self.two)[0]
             let submission = buffer.take()[0]
             _ = buffer.number(submission)
-            submission.ack.refuse(ForebayError(.spoolFull, recovery: .retry, ""))
+            submission.ack.resolve(.refused(ForebayError(.spoolFull, recovery: .retry, "")))
             #expect(await harness.server.untilAnswered(id).status == 503)
             #expect(harness.waiters.isEmpty)
         }

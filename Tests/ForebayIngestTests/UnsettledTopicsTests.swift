@@ -156,7 +156,7 @@ struct UnsettledTopicsTests {
             let waiting = await harness.send(Self.post(["a", "b"]), Self.post(["b", "c"]))
             let refused = await harness.send(Self.post("d"))[0]
             #expect(harness.server.answer(to: refused)?.status == 429, "nothing is settled that is not stored")
-            for submission in buffer.take() { submission.ack.refuse(ForebayError("disk_slow", recovery: .retry, "")) }
+            for submission in buffer.take() { submission.ack.resolve(.refused(ForebayError("disk_slow", recovery: .retry, ""))) }
             for id in waiting { #expect(await harness.server.untilAnswered(id).status == 503) }
         }
     }

@@ -1,10 +1,8 @@
 import ConfigurationWorld
-import ForebayAdmin
 import ForebayConfig
 import ForebayCore
 import ForebayHTTP
 import ForebayKafka
-import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Testing
@@ -18,7 +16,7 @@ struct MirrorTests {
     private let folder = NodeFixture.folder()
 
     /// - Parameter routes: each takes the topic called like its last word: `a`, `b+mirror`, `c+optional`, `d+mirror old`.
-    private func configuration(
+    func configuration(
         _ routes: [String], main: String = "127.0.0.1:1", backup: String = "127.0.0.1:1", spool: String = "max_size: 64MiB, segment: 64KiB"
     ) throws -> ForebayConfiguration {
         let lines = routes.map { text in
@@ -45,7 +43,7 @@ struct MirrorTests {
         return try ConfigurationWorld(files: ["f": text]).load(["f"]).configuration
     }
 
-    private func run(
+    func run(
         _ routes: [String], main: String = "127.0.0.1:1", backup: String = "127.0.0.1:1", _ body: (Node, Asking) async throws -> Void
     ) async throws {
         try await NodeFixture.run(configured: try self.configuration(routes, main: main, backup: backup)) {
@@ -53,10 +51,10 @@ struct MirrorTests {
         }
     }
 
-    private func cleanUp() { try? FileManager.default.removeItem(at: self.folder) }  // A courtesy.
+    func cleanUp() { try? FileManager.default.removeItem(at: self.folder) }  // A courtesy.
 
     /// How far each delivery is behind, by its name, with a word for one that is not configured.
-    private func lags(_ node: Asking) async throws -> [String: String] {
+    func lags(_ node: Asking) async throws -> [String: String] {
         let rows = try await node.routes("status", "routes").map { row in
             let name = "\(row["route"] as? String ?? "?")/\(row["stage"] as? String ?? "?")"
             return (name, "\(row["lag_events"] as? Int ?? -1)" + (row["state"] as? String == "removed" ? " removed" : ""))
@@ -132,6 +130,50 @@ struct MirrorTests {
         }
     }
 
+    @Test("one that is taken out keeps its place when its route is renamed meanwhile, also with nothing waiting, in one start or two")
+    func renamedWithout() async throws {
+        defer { self.cleanUp() }
+        let (main, backup) = (try KafkaMockCluster(), try KafkaMockCluster())
+        for cluster in [main, backup] { for topic in ["a", "b"] { cluster.create(topic: topic, partitions: 2) } }
+        try await self.run(["a+mirror", "b+mirror"], main: main.bootstrap, backup: backup.bootstrap) { _, node in
+            for topic in ["a", "b"] { try await node.post(topic, 20) }
+            let isDone = await eventually { (try? await self.lags(node))?.values.allSatisfy { $0 == "0" } ?? false }
+            #expect(isDone)
+        }
+        try await self.run(["a", "d b"]) { _, node in try await node.post("b", 3) }
+        try await self.run(["c a", "d b"]) { _, node in
+            try await node.post("a", 4)
+            try await node.post("b", 1)
+        }
+        try await self.run(["c+mirror a", "d+mirror b"]) { _, node in
+            let lags = try await self.lags(node)
+            #expect(lags == ["c/forward": "4", "c/mirror": "4", "d/forward": "4", "d/mirror": "4"])
+        }
+    }
+
+    @Test(
+        "a former name that is a route again, without a mirror: nothing of it goes to the backup of who had it", arguments: [false, true])
+    func formerNameWithout(isBehind: Bool) async throws {
+        defer { self.cleanUp() }
+        let (main, backup) = (try KafkaMockCluster(), try KafkaMockCluster())
+        for cluster in [main, backup] { for topic in ["a", "b"] { cluster.create(topic: topic, partitions: 2) } }
+        let away = isBehind ? "127.0.0.1:1" : backup.bootstrap
+        try await self.run(["a+mirror"], main: main.bootstrap, backup: away) { _, node in
+            try await node.post("a", 2)
+            let isDone = await eventually { (try? await self.lags(node)) == ["a/forward": "0", "a/mirror": isBehind ? "2" : "0"] }
+            #expect(isDone)
+        }
+        try await self.run(["b+mirror a"], main: main.bootstrap, backup: away) { _, node in try await node.post("a", 1) }
+        for _ in 0..<2 {
+            try await self.run(["b+mirror", "a"]) { _, node in
+                try await node.post("a", 5)
+                let mirrors = try await self.lags(node).filter { $0.key.hasSuffix("mirror") }
+                #expect(mirrors["b/mirror"] == "1", "its own")
+                #expect((mirrors["a/mirror"] != nil) == isBehind, "what waited under the name before is kept: \(mirrors)")
+            }
+        }
+    }
+
     @Test("a backup that is away holds nobody up: the main one has all, the mirror's backlog is told of, and drains when it is back")
     func away() async throws {
         defer { self.cleanUp() }
@@ -190,7 +232,7 @@ struct MirrorTests {
                 (try? await NodeFixture.metric(#"forebay_delivery_lag_events{route="a",stage="forward",way="direct"}"#, of: node)) == 0
             }
             #expect(isDone)
-            // What is given up, is set aside, and waits is all that there was, once it is still.
+            // What is given up, is set aside, and waits, also on its way, is all that there was, once it is still.
             let isCounted = await eventually {
                 var sum = 0.0
                 for metric in ["released_events_total{", "delivery_lag_events{", "set_aside_events{"] {
@@ -201,7 +243,7 @@ struct MirrorTests {
             }
             #expect(isCounted)
             let released = try await NodeFixture.metric(#"forebay_released_events_total{route="a",stage="mirror"}"#, of: node) ?? 0
-            #expect(released > 200)
+            #expect(released > (isAway ? 150 : 50))
             let asking = try Asking(node)
             for resource in ["status", "routes"] {
                 let rows = try await asking.routes(resource, "routes")
@@ -209,80 +251,6 @@ struct MirrorTests {
                 #expect(rows.map { $0["released_events"] as? Int } == [0, Int(released)], "\(resource)")
             }
             #expect(node.storage.spool.missing.isEmpty && node.storage.spool.alarms.isEmpty)
-        }
-    }
-
-    @Test("one that goes to the cluster of the main delivery by another name is warned of, once; one that goes elsewhere is not")
-    func twins() async throws {
-        defer { self.cleanUp() }
-        let (main, backup) = (try KafkaMockCluster(), try KafkaMockCluster())
-        let again = main.bootstrap.replacing("127.0.0.1", with: "localhost")
-        func told(_ log: LogCapture) -> [String?] {
-            log.records(label: "node").filter { $0.message == "a mirror goes to the cluster of its route's main delivery" }.map {
-                $0["what"]
-            }
-        }
-        for (bootstrap, isTwin) in [(again, true), (backup.bootstrap, false)] {
-            let log = LogCapture()
-            defer { log.close() }
-            try await self.run(["twin+mirror", "b"], main: main.bootstrap, backup: bootstrap) { _, asking in
-                let isKnown = await eventually {
-                    guard let text = try? await asking.text("/admin/v1/stages") else { return false }
-                    return text.ranges(of: #""cluster_id":""#).count == 3
-                }
-                #expect(isKnown)
-                if isTwin { #expect(await eventually { told(log).contains { $0?.contains("route twin ") == true } }) }
-            }
-            let lines = told(log).filter { $0?.contains("route twin ") == true }
-            #expect(lines.count == (isTwin ? 1 : 0) && lines.allSatisfy { $0?.contains("clusters main and backup are one (") == true })
-        }
-    }
-
-    @Test("its logs are called like itself in alarms, and found by the names of their folders, too; what they lost nobody is to send again")
-    func alarms() async throws {
-        defer { self.cleanUp() }
-        try await self.run(["a+mirror"]) { _, asking in
-            for (log, isThere) in [
-                ("setaside/a/mirror", true), ("setaside/a@mirror", true), ("deadletters/a/mirror", true), ("setaside/a", true),
-                ("setaside/b/mirror", false), ("setaside/a/archive", false),
-            ] {
-                let text = try await asking.text("/admin/v1/alarms?log=\(log)")
-                #expect((text == #"{"alarms":[]}"#) == isThere, "\(log): \(text)")
-            }
-        }
-        let damage = SpoolDamage(missing: [MissingRange(sequences: 1..<3, segment: 4, position: 0, reason: "planted")], alarms: [])
-        func advice(_ log: String) -> String { NodeAlarms.alarms(of: log, damage).map(\.advice).joined() }
-        #expect(advice("setaside/a").contains("have the producers send these again"))
-        for log in ["setaside/a/mirror", "setaside/a@mirror", "deadletters/a/mirror"] {
-            #expect(advice(log).contains("have nobody send these again") && !advice(log).contains("producers"), "\(log)")
-        }
-        #expect(NodeAlarms.advice(for: "/d/setaside/a@mirror/segments/4.segment").contains("have nobody send these again"))
-        #expect(NodeAlarms.advice(for: "/d/setaside/a/segments/4.segment").contains("have them sent again"))
-        #expect(advice("spool").contains("have the producers send these again"))
-    }
-
-    @Test("one that was taken out has nothing set aside, is a route all the same, and what waits for it has an age; no metrics but its lag")
-    func takenOut() async throws {
-        defer { self.cleanUp() }
-        try await self.run(["a+mirror"]) { _, _ in }
-        try await self.run(["a"]) { node, asking in
-            #expect(try await asking.text("/admin/v1/setaside?route=a/mirror") == #"{"routes":[]}"#)
-            #expect(try await asking.text("/admin/v1/setaside?route=b/mirror").contains("unknown_route"))
-            try await asking.post("a", 3)
-            func mirror() async throws -> (state: String?, lag: Int?, age: Double?) {
-                let row = try await asking.routes("status", "routes").first { $0["stage"] as? String == "mirror" }
-                return (row?["state"] as? String, row?["lag_events"] as? Int, row?["oldest_event_age_seconds"] as? Double)
-            }
-            let shown = try await mirror()
-            #expect(shown.state == "removed" && shown.lag == 3)
-            // It is looked for on the disk, for which nobody is to wait.
-            let hasAge = await eventually { (try? await mirror())?.age.map { (0..<60).contains($0) } ?? false }
-            #expect(hasAge)
-            #expect(try await asking.text("/admin/v1/buffers").contains(#""oldest_event_age_seconds":null"#) == false)
-            let metrics = try await asking.text("/metrics").split(separator: "\n").filter { $0.contains(#"stage="mirror""#) }
-            #expect(
-                Set(metrics.map { String($0.prefix { $0 != "{" }) }) == ["forebay_delivery_lag_events", "forebay_set_aside_events"],
-                "\(metrics)")
         }
     }
 }

@@ -135,7 +135,7 @@ extension FaultTests {
         disk.fail { call, path in call == .open && path == bad ? EIO : nil }
         var told: [MissingRange] = []
         let reader = SpoolReader(
-            view: spool.view, disk: disk, cache: ReadCache(limit: 0), metrics: spool.metrics, routes: .all, from: 0,
+            view: spool.view, disk: disk, cache: ReadCache(limit: 0), metrics: spool.readers.metrics, routes: .all, from: 0,
             onMissing: { told.append($0) }, onLeftOut: { _ in })
         var read: [UInt64] = []
         while !reader.isCaughtUp { for batch in try reader.read(upTo: 1) { read += batch.first..<batch.end } }

@@ -11,6 +11,11 @@ import Testing
 struct ImpatientReadTests {
     private func name(_ segment: SegmentInfo) -> String { String(segment.path.split(separator: "/").last!) }
 
+    /// As far as it gets without patience.
+    private func goOn(_ reading: SharedReadWorld.Reading) throws {
+        while !reading.reader.isCaughtUp, try reading.turn(isPatient: false) {}
+    }
+
     /// - Returns: how often it needed patience.
     private func finish(_ reading: SharedReadWorld.Reading) throws -> Int {
         var needed = 0
@@ -29,7 +34,7 @@ struct ImpatientReadTests {
         let reading = try world.reading()
         try reading.turn(isPatient: false)
         world.fail { _, _ in EIO }
-        while try reading.turn(isPatient: false) {}
+        try self.goOn(reading)
         #expect(reading.reader.needsPatience && reading.missing.isEmpty)
         world.fail(nil)
         try reading.turn()
@@ -48,7 +53,7 @@ struct ImpatientReadTests {
         #expect(blocks > 3500)
         world.fail { _, blocks in blocks.overlaps(dead) ? EIO : nil }
         let reading = try world.reading()
-        while try reading.turn(isPatient: false) {}
+        try self.goOn(reading)
         var asked: [String: Int] = [:], turns = 0
         while !reading.reader.isCaughtUp {
             _ = world.takeReads()
@@ -77,7 +82,7 @@ struct ImpatientReadTests {
         let segment = world.spool.view.read { $0.segments[1] }, name = self.name(segment)
         world.fail { file, _ in file == name ? EIO : nil }
         let readings = try (0..<8).map { _ in try world.reading() }
-        for reading in readings { while try reading.turn(isPatient: false) {} }
+        for reading in readings { try self.goOn(reading) }
         #expect(readings.allSatisfy { $0.next == segment.base && $0.reader.needsPatience && $0.missing.isEmpty })
         #expect(world.takeReads().filter { $0.hasPrefix(name) }.count == 1)
         // It gives it again: nobody is told so, until one asks who may.
@@ -102,7 +107,7 @@ struct ImpatientReadTests {
             opened.add(path)
             return EIO
         }
-        for reading in readings { while try reading.turn(isPatient: false) {} }
+        for reading in readings { try self.goOn(reading) }
         #expect(opened.count == 1 && readings.allSatisfy { $0.next == segment.base && $0.missing.isEmpty })
         // In vain for one who waits: all of it is lost, and the next one is not taken for granted.
         try readings[0].turn()
@@ -142,7 +147,7 @@ struct ImpatientReadTests {
             }
         }
         let reading = try world.reading()
-        while try reading.turn(isPatient: false) {}
+        try self.goOn(reading)
         for _ in 0..<3 { #expect(try !reading.turn(isPatient: false)) }
         #expect(reading.missing.isEmpty && reading.next <= lost.lowerBound && reading.reader.needsPatience)
         #expect(UInt64(reading.events.count) == lost.lowerBound)

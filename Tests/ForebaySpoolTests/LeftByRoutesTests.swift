@@ -51,11 +51,11 @@ struct LeftByRoutesTests {
         let open = SideLogs(deadLetters: world.letters, setAside: world.setAside)
         try await world.logs.giveUp("x", nil, of: world.spool, withSideLogs: false, closing: open, world.budget)
         #expect(world.spool.allCursors.count == 1 && world.letters.count == 2 && world.setAside.unit(1)?.end == 2)
-        let seen = Happenings<Bool>()
+        let seen = Happenings<Bool>(), data = world.data
         world.disk.fail { call, path in
-            guard call == .rename, path.contains("/forgotten/") else { return nil }
-            let folder = path.replacingOccurrences(of: "/forgotten/", with: "/").replacingOccurrences(of: ".x", with: "/x")
-            seen.add((try? SpoolLock(SystemDisk(), directory: folder)) != nil)  // Refused while somebody has it.
+            guard call == .rename, path.hasPrefix("\(data)/forgotten/") else { return nil }
+            let name = path.dropFirst("\(data)/forgotten/".count).replacing(".x", with: "/x")
+            seen.add((try? SpoolLock(SystemDisk(), directory: "\(data)/\(name)")) != nil)  // Refused while somebody has it.
             return nil
         }
         try await world.logs.giveUp("x", cursor, of: world.spool, withSideLogs: true, closing: open, world.budget)

@@ -51,6 +51,22 @@ struct RemovedLettersTests {
         await letters.close()
     }
 
+    @Test("the oldest go a file at a time, with what was removed of it before, and the newest file stays")
+    func oldest() async throws {
+        let world = try LettersWorld()
+        let letters = try world.open()
+        #expect(try await letters.removeOldest() == 0)
+        try await self.fill(letters, 0..<24)
+        try await letters.remove([2..<4])
+        let files = try world.segments().count
+        var gone: [UInt64] = []
+        while case let count = try await letters.removeOldest(), count > 0 { gone.append(count) }
+        #expect(gone.count == files - 1 && gone.count > 1 && gone[0] < 7, "\(gone)")
+        #expect(try world.segments().values.count { $0 > 4096 } == 1 && letters.count == 22 - gone.reduce(0, +))
+        #expect(try await letters.numbers() == Array((24 - letters.count)..<24))
+        await letters.close()
+    }
+
     @Test("removing at random, with appends and restarts between, as a set would have it", arguments: 0..<4 as Range<UInt64>)
     func model(seed: UInt64) async throws {
         var random = SplitMix(seed: seed)

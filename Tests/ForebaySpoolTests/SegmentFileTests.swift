@@ -57,7 +57,7 @@ struct SegmentFileTests {
                 "write \(name)", "sync \(name)", "rename \(Self.segment)", "syncFolder .",
             ])
         #expect(writer.isPrepared == isPrepared && writer.capacity == 102_400 && writer.path == self.path())
-        #expect(writer.position == 8192 && writer.end == 100 && writer.index.isEmpty && writer.hasName)
+        #expect(writer.tally.position == 8192 && writer.tally.end == 100 && writer.tally.index.isEmpty && writer.hasName)
         #expect(try self.names == [Self.segment])
         var encoded = [UInt8](repeating: 1, count: 8192)
         encoded.withUnsafeMutableBytes { self.header().encode(to: $0) }
@@ -134,9 +134,9 @@ struct SegmentFileTests {
         #expect(headers.map(\.base) == [100, 102] && headers.map(\.ordinal) == [40, 50] && headers.map(\.count) == [2, 1])
         #expect(headers.map(\.flags) == [.opensGroup, .closesGroup] && headers.map(\.durable) == [99, 99])
         #expect(headers.map(\.route) == [routeA, routeB] && headers.map(\.acceptedAt) == [1000, 1000])
-        #expect(writer.position == 8192 + 4096 && writer.end == 103)
-        #expect(writer.ordinals == [routeA: 42, routeB: 51])
-        #expect(writer.index == [SegmentFooter.IndexEntry(sequence: 100, position: 8192)])
+        #expect(writer.tally.position == 8192 + 4096 && writer.tally.end == 103)
+        #expect(writer.tally.ordinals == [routeA: 42, routeB: 51])
+        #expect(writer.tally.index == [SegmentFooter.IndexEntry(sequence: 100, position: 8192)])
         let written = try self.bytes(self.path())
         let payloads = first.map { $0.withUnsafeBytes { Array($0) } }
         let second = 64 + SpoolFormat.aligned(payloads[0].count, to: 8)
@@ -152,7 +152,7 @@ struct SegmentFileTests {
         // One frame that opens and closes its group; a route that was not there begins at 0.
         let next = try self.commit(writer, [batch(RouteID(name: "c"), ["c0"])])
         #expect(next.map(\.flags) == [[.opensGroup, .closesGroup]] && next.map(\.ordinal) == [0] && next.map(\.base) == [103])
-        #expect(writer.index.count == 1, "about one a MiB")
+        #expect(writer.tally.index.count == 1, "about one a MiB")
         let last = batch(RouteID(name: "c"), ["c0"]).byteCount
         #expect(try self.bytes(self.path())[(12_288 + 64 + last)..<16_384].allSatisfy { $0 == 0 }, "nothing of the group before it")
         let size = try writer.seal()
@@ -160,7 +160,8 @@ struct SegmentFileTests {
         let sealed = try self.bytes(self.path())
         #expect(sealed.count == size)
         let footer = try #require(try SegmentFooter.read(from: SystemDisk().open(self.path(), []), size: size, salt: 77))
-        #expect(footer.end == 104 && footer.dataEnd == 16_384 && footer.index == writer.index && footer.ordinals == writer.ordinals)
+        #expect(
+            footer.end == 104 && footer.dataEnd == 16_384 && footer.index == writer.tally.index && footer.ordinals == writer.tally.ordinals)
         var checksum: UInt32 = 0
         for header in headers + next {
             checksum = crc32c(
@@ -168,7 +169,7 @@ struct SegmentFileTests {
                     (0..<8).map { $0 < 4 ? UInt8(truncatingIfNeeded: number >> (8 * UInt32($0))) : 0 }
                 })
         }
-        #expect(footer.checksum == UInt64(checksum) && writer.checksum == checksum)
+        #expect(footer.checksum == UInt64(checksum) && writer.tally.checksum == checksum)
         let calls = self.watched.calls().filter { !$0.hasPrefix("open") }
         #expect(calls.suffix(3) == ["write prepared-1", "truncate prepared-1", "sync prepared-1"])
     }
@@ -179,17 +180,17 @@ struct SegmentFileTests {
         var expected: [Int] = []
         for number in 0..<30 {
             let size = [200_000, 40, 700_000][number % 3]
-            if writer.position - (expected.last ?? -(1 << 20)) >= 1 << 20 { expected.append(writer.position) }
+            if writer.tally.position - (expected.last ?? -(1 << 20)) >= 1 << 20 { expected.append(writer.tally.position) }
             try self.commit(writer, [batch(routeA, [String(repeating: "i", count: size)])])
         }
-        #expect(writer.index.map(\.position) == expected && expected.count > 4)
-        #expect(writer.index[1].sequence > 100)
+        #expect(writer.tally.index.map(\.position) == expected && expected.count > 4)
+        #expect(writer.tally.index[1].sequence > 100)
         var contents = SegmentContents(self.header())
         var scanner = SegmentScanner(file: try SystemDisk().open(self.path(), []), salt: 77, position: 8192, limit: 16 << 20)
         while case .frame(let frame, let position) = try scanner.step() { contents.add(frame, at: position) }
-        #expect(contents.index == writer.index && contents.checksum == writer.checksum && contents.end == writer.end)
-        #expect(contents.dataEnd == writer.position && !contents.hasHoles)
-        #expect(contents.routes == RouteTable(writer.ordinals))
+        #expect(contents.index == writer.tally.index && contents.checksum == writer.tally.checksum && contents.end == writer.tally.end)
+        #expect(contents.dataEnd == writer.tally.position && !contents.hasHoles)
+        #expect(contents.routes == RouteTable(writer.tally.ordinals))
     }
 
     @Test("a group fits if its footer does, too, to the byte; a segment made for a group takes it")
@@ -199,12 +200,13 @@ struct SegmentFileTests {
         #expect(writer.room == 40_960 - 8192 - 4096 && writer.fits(writer.room) && !writer.fits(writer.room + 1))
         try self.commit(writer, (0..<200).map { batch(RouteID(name: "\($0)"), ["x"]) })
         // 200 routes, a place in the index and 64 entries to come, with what frames them: two blocks.
-        #expect(writer.room == 40_960 - writer.position - 8192 && writer.fits(writer.room) && !writer.fits(writer.room + 1))
+        #expect(writer.room == 40_960 - writer.tally.position - 8192 && writer.fits(writer.room) && !writer.fits(writer.room + 1))
         for (routes, blocks) in [(187, 1), (188, 2)] {
             let full = try self.make(capacity: 1 << 20, number: UInt64(routes))
             try self.commit(full, (0..<routes).map { batch(RouteID(name: "\($0)"), ["x"]) })
             #expect(
-                full.room == (1 << 20) - full.position - blocks * 4096, "with a place in the index \(routes + 1) entries, and 64 to come")
+                full.room == (1 << 20) - full.tally.position - blocks * 4096,
+                "with a place in the index \(routes + 1) entries, and 64 to come")
         }
         let small = try self.make(capacity: 8192, number: 4)
         #expect(small.room == 0 && !small.fits(1))
@@ -223,7 +225,7 @@ struct SegmentFileTests {
         try self.commit(writer, [batch(routeA, ["kept"])])
         let plan = GroupPlan([Submission(batches: [batch(routeA, ["too much"])], ack: AckToken { _ in })])
         _ = try writer.write(plan, durable: 0, ordinals: [:])
-        #expect(writer.position == 12_288 && writer.end == 101, "nothing of it counts")
+        #expect(writer.tally.position == 12_288 && writer.tally.end == 101, "nothing of it counts")
         _ = self.watched.calls()
         try writer.withdraw()
         #expect(self.watched.calls() == ["truncate new-3", "sync new-3"], "durably")
@@ -232,7 +234,7 @@ struct SegmentFileTests {
         #expect(throws: ForebayError.self) { try writer.withdraw() }
         self.watched.fail(nil)
         _ = try self.commit(writer, [batch(routeA, ["next"])])
-        #expect(writer.end == 102)
+        #expect(writer.tally.end == 102)
     }
 
     @Test("the memory for groups grows with them, and none stays that a large event alone needed")

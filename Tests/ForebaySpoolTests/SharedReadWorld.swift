@@ -77,7 +77,7 @@ final class SharedReadWorld {
     func reading(_ route: RouteID? = nil, from sequence: UInt64 = 0) throws -> Reading {
         let reading = Reading()
         reading.reader = SpoolReader(
-            view: self.spool.view, disk: self.disk, cache: self.cache, metrics: self.spool.metrics,
+            view: self.spool.view, disk: self.disk, cache: self.cache, metrics: self.spool.readers.metrics,
             routes: route.map { .one($0) } ?? .all, from: sequence,
             onMissing: { [unowned reading] in reading.missing.append($0.sequences) },
             onLeftOut: { _ in })

@@ -50,6 +50,7 @@ struct StopTests {
             written.add("\(call) \(path)")
             return nil
         }
+        cursor.move(to: 2, settled: 1)
         var read: UInt64 = 0
         while !reader.isCaughtUp { read += try reader.read(upTo: 1 << 20).reduce(0) { $0 + UInt64($1.count) } }
         cursor.move(to: reader.next, settled: 19)

@@ -9,9 +9,9 @@ import Testing
 /// What every call says when it fails, and what the operating system is asked for.
 @Suite("Disk: the operating system's")
 struct SystemDiskTests {
-    private let disk = SystemDisk()
+    let disk = SystemDisk()
 
-    private func with(_ body: (String) throws -> Void) throws {
+    func with(_ body: (String) throws -> Void) throws {
         let folder = NSTemporaryDirectory() + "forebay-system-" + UUID().uuidString
         try self.disk.makeFolder(folder)
         defer { try? FileManager.default.removeItem(atPath: folder) }  // Cleaning up is a courtesy.
@@ -19,7 +19,7 @@ struct SystemDiskTests {
     }
 
     /// The message and the `errno` of a call that fails.
-    private func failure(_ body: () throws -> Void) -> String {
+    func failure(_ body: () throws -> Void) -> String {
         do { try body() } catch {
             guard let error = error as? ForebayError else { return "\(error)" }
             return "\(error.code) \(error.recovery) \(error.message) \(error.systemCode ?? -1)"
@@ -252,145 +252,5 @@ struct SystemDiskTests {
             #expect(try self.disk.open(folder + "/a", []).bytes(at: 0, count: 9) == [2])
             #expect(try self.disk.open(folder + "/f/b", []).bytes(at: 0, count: 9) == [1])
         }
-    }
-
-    // MARK: What reads past bad sectors
-
-    private func content(_ blocks: Int, rest: Int = 0) -> [UInt8] { (0..<blocks * 4096 + rest).map { UInt8(1 + $0 / 4096) } }
-
-    @Test("blocks that can't be read come back as zeros, and all others as they are", arguments: [0, 100])
-    func tolerant(rest: Int) throws {
-        let all = self.content(4, rest: rest)
-        for bad in [[], [0], [2], [3], [4], [1, 2], [0, 1, 2, 3, 4]] as [Set<Int>] {
-            let file = MemoryFile(all)
-            file.fail(bad)
-            var expected = all
-            for place in all.indices where bad.contains(place / 4096) { expected[place] = 0 }
-            #expect(try file.bytesTolerant(at: 0, count: 5 * 4096) == expected, "\(bad)")
-            #expect(try file.bytesTolerant(at: 8192, count: 4096) == Array(expected[8192..<12_288]), "\(bad)")
-            #expect(try file.bytesTolerant(at: 4096, count: 5000) == Array(expected[4096..<9096]), "\(bad)")
-            #expect(try file.bytesTolerant(at: 12_288, count: 9000) == Array(expected[12_288...]), "\(bad)")
-            #expect(try file.bytesTolerant(at: 20_480, count: 10) == [], "\(bad)")
-            #expect(try file.bytesTolerant(at: 40_960, count: 10) == [], "\(bad)")
-            #expect(try file.bytesTolerant(at: 0, count: 0) == [], "\(bad)")
-        }
-    }
-
-    @Test("what is no bad sector is told: in the first read, and in those block by block")
-    func intolerant() throws {
-        let file = MemoryFile(self.content(4))
-        file.fail([2], EMFILE)
-        #expect(self.failure { _ = try file.bytesTolerant(at: 0, count: 16_384) } == "system_call rewindAndRestart read block 2 \(EMFILE)")
-        #expect(try file.bytesTolerant(at: 0, count: 8192) == self.content(2))
-        final class Changing: DiskFile {
-            let inner: MemoryFile
-            init(_ inner: MemoryFile) { self.inner = inner }
-            var path: String { "/changing" }
-            func read(into buffer: UnsafeMutableRawBufferPointer, at position: Int) throws(ForebayError) -> Int {
-                defer { self.inner.fail([2], EMFILE) }
-                return try self.inner.read(into: buffer, at: position)
-            }
-            func write(_ bytes: UnsafeRawBufferPointer, at position: Int) throws(ForebayError) {}
-            func truncate(to size: Int) throws(ForebayError) {}
-            func size() throws(ForebayError) -> Int { try self.inner.size() }
-            func syncData() throws(ForebayError) {}
-            func sync() throws(ForebayError) {}
-            func hasName() throws(ForebayError) -> Bool { true }
-            func dropCache() {}
-            func lock() throws(ForebayError) -> Bool { true }
-        }
-        file.fail([2])
-        #expect(self.failure { _ = try Changing(file).bytesTolerant(at: 0, count: 16_384) }.hasSuffix(" \(EMFILE)"))
-    }
-
-    @Test("a sound file is read at once, and a bad one block by block after that")
-    func reads() throws {
-        let file = MemoryFile(self.content(4, rest: 100))
-        _ = try file.bytesTolerant(at: 4096, count: 6000)
-        #expect(file.reads == [4096..<12_288], "whole blocks")
-        file.fail([1])
-        _ = try file.bytesTolerant(at: 0, count: 9000)
-        #expect(Array(file.reads.dropFirst()) == [0..<12_288, 0..<4096, 4096..<8192, 8192..<12_288])
-    }
-
-    // MARK: Folders
-
-    @Test("folders are made with their parents, each durable in its own; what is there is made durable")
-    func folders() throws {
-        let watched = WatchedDisk()
-        let folder = Folder(watched.disk), base = watched.directory
-        try folder.make(base + "/a/b/c")
-        #expect(
-            watched.calls().filter { !$0.contains("syncFolder /") } == [
-                "makeFolder a", "syncFolder .", "makeFolder a/b", "syncFolder a", "makeFolder a/b/c", "syncFolder a/b",
-            ])
-        try folder.make(base + "/a/b")
-        #expect(watched.calls() == ["syncFolder a"])
-        try folder.rename(base + "/a/b/c", to: base + "/d")
-        #expect(watched.calls() == ["rename d", "syncFolder ."])
-        try folder.renameCreating(base + "/d", to: base + "/a/d")
-        #expect(watched.calls() == ["rename a/d", "syncFolder a"])
-        _ = try watched.disk.open(base + "/a/f", [.write, .create])
-        try folder.remove(base + "/a/f")
-        #expect(watched.calls() == ["open a/f", "remove a/f", "syncFolder a"])
-        #expect(try folder.entries(base + "/a") == ["b", "d"] && folder.entries(base + "/none").isEmpty)
-        #expect(try folder.exists(base + "/a") && !folder.exists(base + "/none"))
-        #expect(
-            Folder.parent(of: "/a/b") == "/a" && Folder.parent(of: "/a") == "/" && Folder.parent(of: "a") == "."
-                && Folder.parent(of: "a/b") == "a")
-
-        for (number, isTold) in [(EACCES, false), (EPERM, false), (EIO, true), (ENOSPC, true)] {
-            watched.fail { $0 == "syncFolder a" ? number : nil }
-            #expect((self.failure { try folder.make(base + "/a/b") } != "none") == isTold, "\(number)")
-        }
-        watched.fail(nil)
-        #expect(symlink(base + "/a", base + "/link") == 0 && symlink(base + "/none", base + "/dangling") == 0)
-        try Data().write(to: URL(filePath: base + "/file"))
-        _ = watched.calls()
-        try folder.make(base + "/link")
-        #expect(watched.calls().isEmpty)
-        #expect(self.failure { try folder.make(base + "/dangling") }.contains("is a link to no folder"))
-        #expect(self.failure { try folder.make(base + "/file") }.contains("is not a folder"))
-    }
-
-    @Test("what goes to quarantine keeps its name, and never takes another's")
-    func quarantine() throws {
-        let watched = WatchedDisk()
-        let folder = Folder(watched.disk), base = watched.directory
-        try folder.make(base + "/log/cursors")
-        for number in 1...3 {
-            try Data("\(number)".utf8).write(to: URL(filePath: base + "/log/cursors/x"))
-            _ = watched.calls()
-            try folder.quarantine(base + "/log/cursors/x", of: base + "/log")
-            let name = number == 1 ? "x" : "x.\(number)"
-            #expect(watched.calls().suffix(3) == ["rename log/quarantine/\(name)", "syncFolder log/quarantine", "syncFolder log/cursors"])
-            #expect(FileManager.default.contents(atPath: base + "/log/quarantine/\(name)") == Data("\(number)".utf8))
-        }
-    }
-
-    @Test("a rename by a second name is whole or not at all", arguments: [false, true])
-    func renamedByLink(staysWithBoth: Bool) throws {
-        let folder = NSTemporaryDirectory() + "forebay-rename-" + UUID().uuidString
-        try SystemDisk().makeFolder(folder)
-        defer { try? FileManager.default.removeItem(atPath: folder) }  // Cleaning up is a courtesy.
-        let (from, to) = (folder + "/from", folder + "/to")
-        try Data([1]).write(to: URL(filePath: from))
-        let error = #expect(throws: ForebayError.self) {
-            try SystemDisk.renameByLink(DiskPlace(from), to: DiskPlace(to)) { place in
-                guard place.path == from || staysWithBoth else { return unlink(place.path) }
-                errno = EBUSY
-                return -1
-            }
-        }
-        // With both names nobody can tell whether it counts: that ends the process, and a start tells.
-        #expect(error?.code == (staysWithBoth ? .syncFailed : .systemCall) && error?.systemCode == EBUSY)
-        #expect(FileManager.default.fileExists(atPath: from) && FileManager.default.fileExists(atPath: to) == staysWithBoth)
-        guard !staysWithBoth else { return }
-        try SystemDisk.renameByLink(DiskPlace(from), to: DiskPlace(to))
-        #expect(!FileManager.default.fileExists(atPath: from) && FileManager.default.fileExists(atPath: to))
-        try Data([2]).write(to: URL(filePath: from))
-        let taken = #expect(throws: ForebayError.self) { try SystemDisk.renameByLink(DiskPlace(from), to: DiskPlace(to)) }
-        #expect(taken?.systemCode == EEXIST)
-        #expect(try Data(contentsOf: URL(filePath: to)) == Data([1]), "nothing is replaced")
     }
 }

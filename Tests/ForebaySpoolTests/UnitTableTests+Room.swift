@@ -62,7 +62,7 @@ extension UnitTableTests {
     @Test("what is remembered of segments and of units that ended goes when they do, and is not searched for while it holds")
     func remembered() {
         var state = UnitTableState()
-        #expect(state.highest == 0 && state.pairCount == 0)
+        #expect(state.highest == 0 && state.pairs.count == 0)
         for number in [1, 2] as [UInt64] { state.entries[number] = state.place(for: unit(number)) }
         let log = spoolID("0123456789ABCDEF")
         let segments = (1...3 as ClosedRange<UInt64>).map { number in

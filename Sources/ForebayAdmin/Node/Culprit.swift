@@ -22,12 +22,6 @@ package struct Culprit: Sendable, Equatable {
     package static func find(buffers: [BufferStatus], routes: [RouteStatus]) -> Culprit? {
         guard buffers.contains(where: { !$0.isAccepting || $0.fill >= Self.threshold }) else { return nil }
         let bytes = buffers.reduce(0) { $0 + $1.bytes }
-        // They stay, whose ever they are.
-        if let letters = routes.max(by: { $0.deadLetterBytes < $1.deadLetterBytes }), letters.deadLetters > 0,
-            2 * routes.reduce(0, { $0 + $1.deadLetterBytes }) >= bytes
-        {
-            return Culprit(dead: letters)
-        }
         // What gives way refuses nobody: it is named where nothing else would fill the buffer.
         let required = routes.filter(\.isRequired)
         if required.count < routes.count, let found = Self.holder(of: bytes, among: required), Self.fill(buffers, by: required) {
@@ -42,12 +36,17 @@ package struct Culprit: Sendable, Equatable {
             guard buffer.isAccepting else { return true }
             let cursor = routes.filter { $0.lagEvents > 0 }.map(\.cursor).min() ?? buffer.durableSequence
             let (held, all) = (buffer.events(from: cursor), buffer.events(from: buffer.firstSequence))
-            let aside = routes.reduce(0) { $0 + $1.setAside.bytes }
-            return 2 * aside >= buffer.bytes || all > 0 && held / all * buffer.fill >= Self.threshold
+            let beside = routes.reduce(0) { $0 + max($1.setAside.bytes, $1.deadLetterBytes) }
+            return 2 * beside >= buffer.bytes || all > 0 && held / all * buffer.fill >= Self.threshold
         }
     }
 
     private static func holder(of bytes: Int, among routes: [RouteStatus]) -> Culprit? {
+        if let letters = routes.max(by: { $0.deadLetterBytes < $1.deadLetterBytes }), letters.deadLetters > 0,
+            2 * routes.reduce(0, { $0 + $1.deadLetterBytes }) >= bytes
+        {
+            return Culprit(dead: letters)
+        }
         let behind = routes.filter { $0.lagEvents > 0 }.min { ($0.cursor, $1.lagEvents) < ($1.cursor, $0.lagEvents) }
         let aside = routes.filter { $0.setAside.events > 0 }.max {
             ($0.setAside.bytes, $0.setAside.events) < ($1.setAside.bytes, $1.setAside.events)
@@ -90,14 +89,17 @@ package struct Culprit: Sendable, Equatable {
 
     private init(dead route: RouteStatus) {
         self.init(
-            route, stage: "deadletters", lagEvents: route.lagEvents, state: route.state, lastError: nil, givesWay: false,
+            route, stage: "deadletters", lagEvents: route.lagEvents, state: route.state, lastError: nil,
             message:
                 "dead letters take most of the room, those of \(route.called) \(route.deadLetterBytes) bytes (\(route.deadLetters)):"
-                + " they stay until they are replayed or removed ('forebay deadletters replay' or 'rm'), or raise buffer.spool.max_size")
+                + (route.isRequired
+                    ? " they stay until they are replayed or removed ('forebay deadletters replay' or 'rm'), or raise buffer.spool.max_size"
+                    : " the oldest are given up where there is no room for new events, unless they are replayed before ('forebay deadletters replay')")
+        )
     }
 
     private init(
-        _ route: RouteStatus, stage: String, lagEvents: UInt64, state: String, lastError: String?, givesWay: Bool? = nil, message: String
+        _ route: RouteStatus, stage: String, lagEvents: UInt64, state: String, lastError: String?, message: String
     ) {
         self.route = route.route
         self.stage = stage
@@ -105,7 +107,7 @@ package struct Culprit: Sendable, Equatable {
         self.lagEvents = lagEvents
         self.state = state
         self.lastError = lastError
-        self.givesWay = givesWay ?? !route.isRequired
+        self.givesWay = !route.isRequired
         self.message = message
     }
 }

@@ -29,21 +29,13 @@ package final class AckToken: Sendable {
         self.waiting = Mutex(Waiting(settle: settle))
     }
 
-    deinit { self.finish(.unknown) }
+    deinit { self.resolve(.unknown) }
 
     package func numbered(_ firstSequences: [UInt64]) {
         self.onNumbered?(firstSequences)
     }
 
-    package func resolve(_ receipt: DurableReceipt) {
-        self.finish(.durable(receipt))
-    }
-
-    package func refuse(_ error: ForebayError) {
-        self.finish(.refused(error))
-    }
-
-    private func finish(_ outcome: AckOutcome) {
+    package func resolve(_ outcome: AckOutcome) {
         let settle = self.waiting.withLock { waiting in
             defer { waiting.settle = nil }
             return waiting.settle

@@ -10,8 +10,8 @@ struct PartitionQueues {
     /// Those that may have something to send, and how many of them were taken.
     private var readyPlaces: [Int] = []
     private var readyTaken = 0
-    /// Those that rest until a time.
-    private(set) var resting: [Int] = []
+    /// Those that back off until a time.
+    private(set) var backingOff: [Int] = []
     private var generator: SplitMix
 
     init(seed: UInt64) {
@@ -74,14 +74,14 @@ struct PartitionQueues {
     }
 
     /// A partition is tried again at a time.
-    mutating func rest(_ place: Int, until: UInt64) {
-        self.states[place].retry.restsUntil = until
-        self.resting.append(place)
+    mutating func backOff(_ place: Int, until: UInt64) {
+        self.states[place].retry.retryAt = until
+        self.backingOff.append(place)
     }
 
-    mutating func wakeRested(now: UInt64) {
-        for place in self.resting where self.states[place].retry.restsUntil <= now { self.markReady(place) }
-        self.resting.removeAll { self.states[$0].retry.restsUntil <= now }
+    mutating func wakeDue(now: UInt64) {
+        for place in self.backingOff where self.states[place].retry.retryAt <= now { self.markReady(place) }
+        self.backingOff.removeAll { self.states[$0].retry.retryAt <= now }
     }
 
     // MARK: Queues
@@ -179,7 +179,7 @@ struct PartitionQueues {
         self.states[place].events.unsettled -= 1
         guard self.states[place].events.unsettled > 0, self.states[place].events.oldest == flight else { return }
         var oldest = window[flight].next
-        while window[oldest].status == .settled || window[oldest].status == .dying { oldest = window[oldest].next }
+        while window[oldest].status == .settled || window[oldest].status == .becomingDeadLetter { oldest = window[oldest].next }
         self.states[place].events.oldest = oldest
     }
 
@@ -199,7 +199,7 @@ struct PartitionQueues {
         found.reserveCapacity(self.states[place].events.unsettled)
         var flight = self.states[place].events.oldest
         for _ in 0..<self.states[place].events.unsettled {
-            while window[flight].status == .settled || window[flight].status == .dying { flight = window[flight].next }
+            while window[flight].status == .settled || window[flight].status == .becomingDeadLetter { flight = window[flight].next }
             found.append(flight)
             flight = window[flight].next
         }

@@ -48,7 +48,7 @@ struct PartitionState {
 
     struct Retry {
         /// Not before this time; 0 at once.
-        var restsUntil: UInt64 = 0
+        var retryAt: UInt64 = 0
         /// Failures since its last delivery.
         var failures = 0
         /// Why the client did not take its next event, though it had nothing else to do; that of the last try.
@@ -61,7 +61,7 @@ struct PartitionState {
         /// Why.
         var failure: KafkaFailure?
         /// Where its events that left for the log are gathered.
-        var leaving: Int?
+        var group: Int?
     }
 
     let topic: Int

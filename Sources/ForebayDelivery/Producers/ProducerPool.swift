@@ -24,8 +24,8 @@ struct ProducerPool {
         ProducerSlot.allCases.filter { slot in
             switch self[slot].phase {
             case .failing(let until): self[slot].outstanding == 0 || until <= now
-            case .draining(let until): self[slot].outstanding == 0 && (self[slot].held == 0 || until <= now)
-            case .renewing: self[slot].outstanding == 0 && self[slot].held == 0
+            case .draining(let until): self[slot].outstanding == 0 && (self[slot].settledOutstanding == 0 || until <= now)
+            case .renewing: self[slot].outstanding == 0 && self[slot].settledOutstanding == 0
             case .open, .closed: false
             }
         }
@@ -70,7 +70,8 @@ struct ProducerPool {
     /// - Returns: the producers that go on, for their reports did not come in time.
     mutating func endVainRenewals(now: UInt64) -> [ProducerSlot] {
         ProducerSlot.allCases.filter { slot in
-            guard case .renewing(let until) = self[slot].phase, until <= now, self[slot].outstanding + self[slot].held > 0 else {
+            guard case .renewing(let until) = self[slot].phase, until <= now, self[slot].outstanding + self[slot].settledOutstanding > 0
+            else {
                 return false
             }
             self[slot].phase = .open

@@ -22,7 +22,7 @@ struct ProducerSlotState {
     /// Events sent and not reported.
     var outstanding = 0
     /// Events sent, not reported, and settled otherwise meanwhile.
-    var held = 0
+    var settledOutstanding = 0
     /// Fatal errors since its last delivery.
     var failures = 0
     /// A record was refused, which is fatal to it: no failure of the cluster's, and no reason to wait longer each time.
@@ -43,7 +43,7 @@ struct ProducerSlotState {
         switch self.phase {
         case .closed: self.isWanted
         case .failing, .renewing: true
-        case .draining: self.held > 0
+        case .draining: self.settledOutstanding > 0
         case .open: false
         }
     }

@@ -5,8 +5,8 @@ import Synchronization
 
 /// What an operator brings into what is set aside, while the route's two stages go on.
 extension SetAside {
-    /// An event that an operator brings.
-    package struct Brought: Sendable {
+    /// An event that an operator appends.
+    package struct AppendedEvent: Sendable {
         package let topic: String
         /// With its id written out (``RecordLayout``).
         package let record: [UInt8]
@@ -24,7 +24,7 @@ extension SetAside {
     /// Durable on return.
     ///
     /// - Throws: `spool_full`, `too_many_set_aside`: nothing is stored then.
-    package func replay(_ events: [Brought]) async throws(ForebayError) {
+    package func replay(_ events: [AppendedEvent]) async throws(ForebayError) {
         let now = self.time.wallMilliseconds
         var topics: [String] = []
         var groups: [String: BatchBuilder.Records] = [:]
@@ -35,28 +35,28 @@ extension SetAside {
         let batches = topics.compactMap { topic in
             BatchBuilder.batch(of: groups[topic]!, acceptedAt: now).map { (topic: topic, batch: $0) }
         }
-        try await self.bring(batches, code: Self.replayed, reason: "dead letters were replayed")
+        try await self.appendByHand(batches, code: Self.replayed, reason: "dead letters were replayed")
     }
 
     /// - Parameter turn: in which they come; none: behind all.
-    func bring(
+    func appendByHand(
         _ batches: [(topic: String, batch: Batch)], code: String, reason: String, turn: Int? = nil
     ) async throws(ForebayError) {
         try self.checkRoom(for: Set(batches.map(\.topic)))
-        let departures = batches.map { topic, batch in
-            var departure = SetAsideState.Departure(
+        let requests = batches.map { topic, batch in
+            var request = SetAsideState.AppendRequest(
                 key: SetAsideKey(topic), partitionCount: 0, failure: KafkaFailure(.none, reason: reason), acceptedAt: batch.acceptedAt)
-            (departure.code, departure.turn, departure.count, departure.bytes) = (code, turn, batch.count, batch.byteCount)
-            return departure
+            (request.code, request.turn, request.count, request.bytes) = (code, turn, batch.count, batch.byteCount)
+            return request
         }
-        let numbers = self.depart(departures, from: .hand).map(\.number)
+        let numbers = self.beginAppend(requests, from: .hand).map(\.number)
         do throws(ForebayError) {
             let stored = try await self.append(zip(numbers, batches).map { (unit: $0, batch: $1.batch) })
             self.stored(stored, from: .hand, now: 0)  // To be tried at once: nothing has failed.
         } catch {
-            let parts = zip(numbers, departures).map { (unit: $0, count: $1.count, bytes: $1.bytes) }
+            let parts = zip(numbers, requests).map { (unit: $0, count: $1.count, bytes: $1.bytes) }
             self.change { state in
-                for part in parts { state.notBrought(part.unit, count: part.count, bytes: part.bytes) }
+                for part in parts { state.appendByHandFailed(part.unit, count: part.count, bytes: part.bytes) }
             }
             throw error
         }
@@ -65,7 +65,7 @@ extension SetAside {
     /// Units cost memory, and room in the log's table.
     private func checkRoom(for topics: Set<String>) throws(ForebayError) {
         let (count, limit) = self.state.withLock { state in
-            (state.numbers.count + topics.count { state.numbers[$0] == nil }, state.configuration.setAsideTopics)
+            (state.units.topics.union(topics).count, state.configuration.setAsideTopics)
         }
         guard count > limit else { return }
         throw ForebayError(

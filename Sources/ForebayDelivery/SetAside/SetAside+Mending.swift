@@ -46,18 +46,32 @@ extension SetAside {
     /// Whether no other log has older events of a topic, as far as the start knew.
     package func hasTurn(_ topic: String) -> Bool {
         self.state.withLock { state in
-            (state.numbers[topic] ?? []).allSatisfy { number in state.units[number].map { state.isTurn(of: $0) } ?? true }
+            state.units.units(of: topic).allSatisfy(state.isTurn)
         }
     }
 
     /// Removes what stands in the log of the units that are meant; durable on return. What comes to them from now on stays, and what a
     /// producer has already may still be delivered.
     package func remove(_ selection: Selection) async throws(ForebayError) -> [Taken] {
-        let meant = try await self.take(Self.meant(selection, nil))
+        try await self.remove(Self.meant(selection, nil))
+    }
+
+    /// Removes the oldest, so much that a file can go; durable on return.
+    ///
+    /// - Returns: none: no file can.
+    package func removeOldest() async throws(ForebayError) -> [Taken] {
+        let settled = self.state.withLock { Dictionary(uniqueKeysWithValues: $0.units.all.map { ($0.number, $0.settled) }) }
+        guard let ends = self.log.oldestFile(isHeld: { settled[$0] ?? .max < $1 }) else { return [] }
+        return try await self.remove(SetAsideState.Meant(numbers: Set(ends.keys)), below: ends)
+    }
+
+    /// - Parameter ends: no more of a unit than below it; none: all.
+    private func remove(_ units: SetAsideState.Meant, below ends: [UInt64: UInt64] = [:]) async throws(ForebayError) -> [Taken] {
+        let meant = try await self.take(units)
         let now = self.time.wallMilliseconds
         let taken = self.change { state in
             let taken = meant.compactMap { number, end in
-                let taken = state.units[number].flatMap { Self.taken($0, through: min(end, $0.end)) }
+                let taken = state.units[number].flatMap { Self.taken($0, through: min(end, $0.end, ends[number] ?? .max)) }
                 if let taken { state.settleByHand(number, through: taken.positions.upperBound, now: now) }
                 return taken
             }
@@ -113,7 +127,7 @@ extension SetAside {
         await reader.begin(self.scan([number: all.positions.lowerBound]), unit: number, end: all.positions.upperBound, topic, delivered)
         while let piece = try await reader.next() {
             if !piece.batches.isEmpty {
-                try await self.bring(
+                try await self.appendByHand(
                     piece.batches.map { (topic: topic, batch: $0) }, code: Self.moved, reason: "events were moved here by command",
                     turn: turn)
             }
@@ -165,7 +179,7 @@ extension SetAside {
     private func closeTurn(_ turn: Int, of topic: String) {
         let (own, next) = (SetAsideTurn(topic: topic, place: turn), SetAsideTurn(topic: topic, place: turn + 1))
         self.followers.withLock { followers in followers[own, default: []].append { [weak self] in self?.change { $0.begin(next) } } }
-        guard !self.state.withLock({ $0.hasUnits(of: topic, turn: turn) }) else { return }
+        guard !self.state.withLock({ $0.units.holds(topic, turn: turn) }) else { return }
         for follower in self.followers.withLock({ $0.removeValue(forKey: own) }) ?? [] { follower() }
     }
 }

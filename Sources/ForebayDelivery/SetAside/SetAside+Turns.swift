@@ -56,7 +56,7 @@ extension SetAside {
     }
 
     private func units(of topic: String) -> [SetAsideUnit] {
-        self.state.withLock { state in (state.numbers[topic] ?? []).compactMap { state.units[$0] } }
+        self.state.withLock { $0.units.units(of: topic) }
     }
 
     private func take(_ turn: SetAsideTurn, _ units: [SetAsideUnit], behind older: Turn?) {

@@ -15,12 +15,6 @@ package struct SetAsideKey: Hashable, Sendable, CustomStringConvertible {
     package var description: String { self.partition.map { "\(self.topic)/\($0)" } ?? self.topic }
 }
 
-/// One of the turns that the logs with events of a topic take.
-struct SetAsideTurn: Hashable, Sendable {
-    let topic: String
-    let place: Int
-}
-
 /// Which of a delivery's two stages: each has a state, producers and a source of its own.
 package enum DeliveryWay: UInt8, Hashable, Sendable {
     /// From the spool, everything that nothing is known against.

@@ -6,29 +6,12 @@ extension SetAsideState {
     /// the topic's being there says little.
     mutating func due(now: UInt64) -> [String: Bool] {
         guard now >= self.nextDue else { return [:] }
-        self.nextDue = .max
-        var room = self.configuration.drainedUnits
-        var due: [(until: UInt64, number: UInt64)] = []
-        // There may be thousands, of which nearly all wait for a later time: these are not copied.
-        for index in self.units.indices {
-            guard case .waiting(let until) = self.units.values[index].phase else {
-                room -= 1
-                continue
-            }
-            guard until <= now else {
-                self.nextDue = min(self.nextDue, until)
-                continue
-            }
-            let (number, unit) = self.units[index]
-            guard unit.held == 0, unit.leaving == 0, unit.end > unit.settled, !unit.isTaken, self.isTurn(of: unit),
-                !self.isBehindPartitions(unit)
-            else {
-                continue
-            }
-            due.append((until, number))
-        }
-        if due.count > room { self.nextDue = now + 20 }  // As soon as others are done.
-        if self.nextDue != .max { self.nextDue = max(self.nextDue, now + self.lookInterval) }
+        let looked = self.units.due(now: now)
+        let due = looked.due.filter { self.canBeTried(self.units[$0.number]!) }
+        let room = self.configuration.drainedUnits - looked.tried
+        var next = looked.next
+        if due.count > room { next = now + 20 }  // As soon as others are done.
+        self.nextDue = next == .max ? next : max(next, now + self.lookInterval)
         var topics: [String: Bool] = [:]
         for (_, number) in due.sorted(by: { $0 < $1 }).prefix(max(0, room)) {
             let unit = self.units[number]!
@@ -38,42 +21,31 @@ extension SetAsideState {
         return topics
     }
 
+    /// Whether nothing but its time was in the way of a unit that waits.
+    private func canBeTried(_ unit: SetAsideUnit) -> Bool {
+        self.unreported.sent(of: unit.number) == 0 && self.unreported.appended(of: unit.number) == 0 && unit.end > unit.settled
+            && !unit.isTaken && self.isTurn(of: unit) && !self.units.isBehindPartitions(unit)
+    }
+
     /// A look costs as much as there are units, and of thousands one is nearly always due; ms.
     private var lookInterval: UInt64 { UInt64(self.units.count / 500) }
 
     /// Whether any unit waits for a time.
     var waitsForTime: Bool { self.nextDue != .max }
 
-    /// Whether a unit of a whole topic has to wait for those of its partitions: these remember more partitions than the topic has now, so
-    /// their keys are spread anew, and it holds newer events of the same keys.
-    func isBehindPartitions(_ unit: SetAsideUnit) -> Bool {
-        guard unit.key.partition == nil, let count = self.partitionCounts[unit.key.topic] else { return false }
-        return self.isNarrowed(unit.key.topic, to: count, turn: unit.turn)
-    }
-
-    private func isNarrowed(_ topic: String, to count: Int, turn: Int) -> Bool {
-        (self.numbers[topic] ?? []).contains { number in
-            guard let unit = self.units[number], unit.key.partition != nil, unit.turn == turn else { return false }
-            return Int(unit.partitionCount) > count
-        }
-    }
-
     /// The cluster knows a topic.
     mutating func found(_ found: DeliveryActions.Found, now: UInt64) {
         let topic = found.topic
-        if self.numbers[topic] != nil, self.partitionCounts[topic] != found.partitionCount {
-            self.partitionCounts[topic] = found.partitionCount
-            self.nextDue = 0
-        }
-        for number in self.numbers[topic] ?? [] {
+        if self.units.learn(partitions: found.partitionCount, of: topic) { self.nextDue = 0 }
+        for number in self.units.numbers(of: topic) {
             guard let unit = self.units[number], unit.phase == .asking else { continue }
-            if self.isBehindPartitions(unit) {
+            if self.units.isBehindPartitions(unit) {
                 self.units[number]!.phase = .waiting(until: now)
                 continue
             }
             if let partition = unit.key.partition, !found.leaderless.isEmpty {
                 // Whose keys are spread anew needs all of them.
-                guard !found.leaderless.contains(partition), !self.isNarrowed(topic, to: found.partitionCount, turn: unit.turn) else {
+                guard !found.leaderless.contains(partition), !self.units.isNarrowed(topic, to: found.partitionCount, turn: unit.turn) else {
                     self.retry(number, KafkaFailure(.leaderNotAvailable), byDelivery: false, now: now)
                     continue
                 }
@@ -83,7 +55,7 @@ extension SetAsideState {
             self.units[number]!.read = unit.settled
             self.units[number]!.readTimes = []
             self.units[number]!.lost = nil
-            self.toRead.append(number)
+            self.reading.start(number)
         }
     }
 
@@ -93,7 +65,7 @@ extension SetAsideState {
     ///   - byDelivery: events were refused; the cluster knows the topic all the same.
     ///   - sparesPartitions: of a topic only what was set aside as a whole.
     mutating func failed(_ key: SetAsideKey, _ failure: KafkaFailure, byDelivery: Bool, sparesPartitions: Bool = false, now: UInt64) {
-        for number in self.numbers[key.topic] ?? [] {
+        for number in self.units.numbers(of: key.topic) {
             guard let unit = self.units[number], !unit.isWaiting, unit.key == key || key.partition == nil && !sparesPartitions else {
                 continue
             }
@@ -103,17 +75,17 @@ extension SetAsideState {
 
     private mutating func retry(_ number: UInt64, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
         guard var unit = self.units[number] else { return }
-        if unit.phase == .closing { self.changed(unit.key.topic) }
+        if unit.phase == .closing { self.changes.insert(unit.key.topic) }
         unit.failures += 1
         unit.needsProbe = byDelivery
         (unit.code, unit.reason) = ("\(failure.code)", failure.reason)
         self.nextDue = min(self.nextDue, now + self.lookInterval)
         unit.phase = .waiting(
             until: now
-                + DeliverySettings.delay(self.configuration.holdDelay, failures: unit.failures, limit: self.configuration.retryLimit))
+                + DeliverySettings.delay(self.configuration.backoffDelay, failures: unit.failures, limit: self.configuration.retryLimit))
         unit.pass += 1
         self.units[number] = unit
-        self.toDrop.append(number)
+        self.reading.drop(number)
     }
 
     /// Whether a batch that was read still counts.
@@ -130,10 +102,10 @@ extension SetAsideState {
             guard let unit = self.units[number], unit.phase == .draining, unit.read >= unit.end else { continue }
             // What drains of the whole topic may still come behind a partition.
             if unit.key.partition != nil, let whole = self.unit(SetAsideKey(unit.key.topic), turn: unit.turn) {
-                guard self.isBehindPartitions(self.units[whole]!) else { continue }
+                guard self.units.isBehindPartitions(self.units[whole]!) else { continue }
             }
             self.units[number]!.phase = .closing
-            self.changed(unit.key.topic)
+            self.changes.insert(unit.key.topic)
         }
     }
 
@@ -168,7 +140,7 @@ extension SetAsideState {
         if let next = unit.readTimes.first { unit.oldestAcceptedAt = next.acceptedAt }
         unit.dropAhead(from: before)
         self.units[number] = unit
-        self.moved.insert(number)
+        self.actions.moved.insert(number)
         self.settleAhead(number)
     }
 
@@ -179,21 +151,13 @@ extension SetAsideState {
     mutating func handedOver(_ done: DeliveryActions.DoneUnit) {
         guard let unit = self.units[done.number], unit.pass == done.pass, !unit.isWaiting else { return }
         for position in done.settled where position >= unit.settled { self.units[done.number]!.ahead.insert(position) }
-        for (token, position) in done.leaving {
-            let known = self.held.updateValue(
-                Held(unit: done.number, position: position), forKey: Token(way: .aside, number: token, isLeaving: true))
-            if known == nil { self.units[done.number]!.leaving += 1 }
-        }
+        for (token, position) in done.appending { self.unreported.append(token, of: done.number, at: position) }
         self.settleAhead(done.number)
     }
 
     /// It is durable in another log; or there was no room for it, and it stands here still.
     mutating func arrived(_ token: UInt64, isSettled: Bool) {
-        let token = Token(way: .aside, number: token, isLeaving: true)
-        guard let left = self.held.removeValue(forKey: token), let unit = self.units[left.unit], let position = left.position else {
-            return
-        }
-        self.units[unit.number]!.leaving -= 1
+        guard let (number, position) = self.unreported.arrived(token), let unit = self.units[number] else { return }
         self.nextDue = 0
         guard isSettled, position >= unit.settled else { return }
         self.units[unit.number]!.ahead.insert(position)

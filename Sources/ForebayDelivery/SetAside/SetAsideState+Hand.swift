@@ -15,13 +15,15 @@ extension SetAsideState {
         var partition: Int32?
         /// Not of this one.
         var except: String?
+        /// None: all of them.
+        var numbers: Set<UInt64>?
     }
 
     /// Those of partitions first: what is of the whole topic may hold newer events of their keys.
     func numbers(_ meant: Meant) -> [UInt64] {
-        let units = self.units.values.filter { unit in
+        let units = self.units.all.filter { unit in
             (meant.topic == nil || unit.key.topic == meant.topic) && (meant.partition == nil || unit.key.partition == meant.partition)
-                && unit.key.topic != meant.except
+                && unit.key.topic != meant.except && meant.numbers?.contains(unit.number) ?? true
         }
         return units.sorted {
             ($0.key.topic, $0.turn, $0.key.partition ?? .max, $0.number) < ($1.key.topic, $1.turn, $1.key.partition ?? .max, $1.number)
@@ -68,7 +70,7 @@ extension SetAsideState {
             self.units[number]!.isTaken = true
             switch unit.phase {
             // What is on its way may wait for room there.
-            case .waiting: if unit.leaving > 0 { self.recalled.insert(unit.key.topic) }
+            case .waiting: if self.unreported.appended(of: number) > 0 { self.recalled.insert(unit.key.topic) }
             case .asking: self.units[number]!.phase = .waiting(until: 0)
             case .draining, .closing: self.recalled.insert(unit.key.topic)
             }
@@ -77,7 +79,7 @@ extension SetAsideState {
 
     /// Whether none of them is in the drain's hands, and nothing of them on its way from there into another log.
     func areTaken(_ numbers: [UInt64]) -> Bool {
-        numbers.allSatisfy { number in self.units[number].map { $0.isWaiting && $0.leaving == 0 } ?? true }
+        numbers.allSatisfy { number in self.units[number].map { $0.isWaiting && self.unreported.appended(of: number) == 0 } ?? true }
     }
 
     /// They are tried again.
@@ -88,17 +90,17 @@ extension SetAsideState {
 
     /// The drain has let go of a topic.
     ///
-    /// - Parameter withheld: what its producers have of it.
-    mutating func recalled(_ topic: String, withheld: [(token: UInt64, unit: UInt64, position: UInt64)]) {
-        for number in self.numbers[topic] ?? [] {
+    /// - Parameter unreported: what its producers have of it.
+    mutating func recalled(_ topic: String, unreported: [(token: UInt64, unit: UInt64, position: UInt64)]) {
+        for number in self.units.numbers(of: topic) {
             guard let unit = self.units[number], !unit.isWaiting else { continue }
-            if unit.phase == .closing { self.changed(topic) }
+            if unit.phase == .closing { self.changes.insert(topic) }
             self.units[number]!.phase = .waiting(until: 0)
             self.units[number]!.pass += 1
-            self.toDrop.append(number)
+            self.reading.drop(number)
         }
         self.nextDue = 0
-        for held in withheld { self.keepHeld(held.token, unit: held.unit, position: held.position) }
+        for event in unreported { self.keepUnreported(event.token, unit: event.unit, position: event.position) }
     }
 
     // MARK: Out of the log
@@ -116,7 +118,7 @@ extension SetAsideState {
         unit.readTimes = []
         if unit.settled == unit.end { unit.oldestAcceptedAt = now }
         self.units[number] = unit
-        self.moved.insert(number)
+        self.actions.moved.insert(number)
         self.settleAhead(number)
     }
 
@@ -126,30 +128,22 @@ extension SetAsideState {
     ///
     /// - Returns: the turn of what is brought, which is that of what is there already.
     mutating func openTurn(of topic: String) -> Int {
-        let place = self.lastTurns[topic] ?? 0
-        self.lastTurns[topic] = place + 1
-        self.waits[topic, default: [:]][place + 1] = KafkaFailure(.none, reason: "events that were moved to this topic come first")
-        self.changed(topic)
-        return place
-    }
-
-    /// Whether anything of a turn is left.
-    func hasUnits(of topic: String, turn: Int) -> Bool {
-        self.numbers[topic]?.contains { self.units[$0]?.turn == turn } ?? false
+        self.changes.insert(topic)
+        return self.turns.open(of: topic, KafkaFailure(.none, reason: "events that were moved to this topic come first"))
     }
 
     /// Events that were brought could not be made durable: whoever brought them has them still.
-    mutating func notBrought(_ number: UInt64, count: Int, bytes: Int) {
+    mutating func appendByHandFailed(_ number: UInt64, count: Int, bytes: Int) {
         guard var unit = self.units[number] else { return }
         let left = (unit.pending[.hand] ?? 0) - count
         unit.pending[.hand] = left > 0 ? left : nil
         unit.bytes -= bytes
         self.units[number] = unit
-        guard unit.events == 0, unit.held == 0 else { return }
+        guard unit.events == 0, self.unreported.sent(of: number) == 0 else { return }
         guard unit.isInLog else {
             // The log may know it already, without any event.
             self.drop(unit)
-            self.gone.append(number)
+            self.actions.gone.append(number)
             return
         }
         self.endIfEmpty(number)

@@ -4,14 +4,16 @@ extension SetAsideState {
     /// that they left: its topic or partition may be there again, and nobody else asks for it.
     ///
     /// - Returns: the units that are gone so, and the tokens of their events that a producer delivered after they had left.
-    mutating func takeBack(_ numbers: Set<UInt64>, from way: DeliveryWay) -> (units: Set<UInt64>, delivered: Set<UInt64>) {
+    mutating func requeue(_ numbers: Set<UInt64>, from way: DeliveryWay) -> (units: Set<UInt64>, delivered: Set<UInt64>) {
         let own = numbers.filter { number in
             // What a producer has is not only here.
-            guard let unit = self.units[number], !unit.isInLog, unit.held == 0, unit.pendingCount == unit.pending[way] ?? 0 else {
+            guard let unit = self.units[number], !unit.isInLog, self.unreported.sent(of: number) == 0,
+                unit.pendingCount == unit.pending[way] ?? 0
+            else {
                 return false
             }
-            guard self.waits[unit.key.topic] == nil else { return false }
-            return self.numbers[unit.key.topic]?.contains { self.units[$0]!.turn < unit.turn } != true
+            guard !self.turns.waits(unit.key.topic) else { return false }
+            return !self.units.units(of: unit.key.topic).contains { $0.turn < unit.turn }
         }
         // Newer events of a partition's keys may be among those of the whole topic: the partition's must not come behind them.
         let taken = own.filter { number in
@@ -22,10 +24,10 @@ extension SetAsideState {
         for number in taken {
             let unit = self.units[number]!
             let key = unit.key
-            for (_, token) in unit.pendingHeld[way] ?? []
-            where self.held.removeValue(forKey: Token(way: way, number: token))?.isDelivered ?? false { delivered.insert(token) }
+            for (_, token) in unit.pendingUnreported[way] ?? []
+            where self.unreported.requeue(UnreportedEvents.Token(way: way, number: token)) { delivered.insert(token) }
             self.drop(unit)
-            self.takenBack[key] = TakenBack(way: way, number: number, events: unit.events, since: unit.since)
+            self.requeued[key] = Requeued(way: way, number: number, events: unit.events, since: unit.since)
         }
         return (taken, delivered)
     }
@@ -38,12 +40,10 @@ extension SetAsideState {
         var delivered: Set<UInt64> = []
         for (number, bytes) in units {
             guard var unit = self.units[number] else { continue }
-            for (_, token) in unit.pendingHeld[.aside] ?? [] {
-                guard let held = self.held.removeValue(forKey: Token(way: .aside, number: token)) else { continue }
-                if held.isDelivered { delivered.insert(token) } else { unit.held -= 1 }
-            }
+            for (_, token) in unit.pendingUnreported[.aside] ?? []
+            where self.unreported.requeue(UnreportedEvents.Token(way: .aside, number: token)) { delivered.insert(token) }
             let events = unit.events
-            (unit.pending[.aside], unit.pendingHeld[.aside]) = (nil, nil)
+            (unit.pending[.aside], unit.pendingUnreported[.aside]) = (nil, nil)
             unit.bytes -= bytes
             self.units[number] = unit
             self.nextDue = 0
@@ -51,23 +51,23 @@ extension SetAsideState {
                 self.endIfEmpty(number)
             } else if unit.events == 0 {
                 self.drop(unit)
-                self.takenBack[unit.key] = TakenBack(way: .aside, number: number, events: events, since: unit.since)
+                self.requeued[unit.key] = Requeued(way: .aside, number: number, events: events, since: unit.since)
             }
         }
         return delivered
     }
 
     /// Whether a partition's events went back, and nobody was told yet that they go direct.
-    var hasTakenPartitionBack: Bool { self.takenBack.contains { $0.key.partition != nil && $0.value.way == .direct } }
+    var hasRequeuedPartition: Bool { self.requeued.contains { $0.key.partition != nil && $0.value.way == .direct } }
 
     /// What went back to its stage has not come again for a while.
     ///
     /// - Parameter topic: one whose events are all delivered; none: of all.
-    mutating func wentDirect(_ way: DeliveryWay, of topic: String? = nil) {
-        for (key, unit) in self.takenBack where unit.way == way && (topic == nil || key.topic == topic) {
-            self.notes.append(.left(key, events: unit.events, since: unit.since))
-            self.gone.append(unit.number)
-            self.takenBack[key] = nil
+    mutating func forgetRequeued(_ way: DeliveryWay, of topic: String? = nil) {
+        for (key, unit) in self.requeued where unit.way == way && (topic == nil || key.topic == topic) {
+            self.actions.notes.append(.left(key, events: unit.events, since: unit.since))
+            self.actions.gone.append(unit.number)
+            self.requeued[key] = nil
         }
     }
 }

@@ -39,7 +39,7 @@ struct SetAsideUnit {
     /// How many are on their way into the log, by the stage that they leave. Where they will stand only the log knows, once they do.
     var pending: [DeliveryWay: Int] = [:]
     /// Of those, the ones that a producer was given before: which, counted from the first that is on its way, and their tokens.
-    var pendingHeld: [DeliveryWay: [(index: Int, token: UInt64)]] = [:]
+    var pendingUnreported: [DeliveryWay: [(index: Int, token: UInt64)]] = [:]
     /// Of what is not settled, about.
     var bytes = 0
     /// Where several logs have events of its topic, or one has them twice: which comes when.
@@ -57,10 +57,6 @@ struct SetAsideUnit {
     var failures = 0
     /// The last try failed at a delivery: the topic being there does not say that it takes events.
     var needsProbe = false
-    /// Of its events, those that a producer was given before they were set aside, and has not reported.
-    var held = 0
-    /// Of its events, those that were on their way into another log when the drain let go of it.
-    var leaving = 0
     /// Settled ahead of those before them.
     var ahead: Set<UInt64> = []
     /// Which try to deliver it this is: what an earlier one read or settles late does not count.

@@ -5,7 +5,7 @@ import ForebayKafka
 struct DeliveryActions {
     /// For logs: what changed that an operator may want to know.
     enum Note: Equatable {
-        case held(topic: String, KafkaFailure)
+        case backsOff(topic: String, KafkaFailure)
         case released(topic: String)
         case suspects(topic: String, count: Int, code: KafkaErrorCode)
         case unknownError(topic: String, code: KafkaErrorCode)
@@ -17,18 +17,18 @@ struct DeliveryActions {
     }
 
     /// An event refused for good, until its dead letter is durable.
-    struct Death {
+    struct PendingDeadLetter {
         let flight: UInt64
         let code: KafkaErrorCode
         let reason: String
     }
 
     /// Events of one unit that leave for the set-aside log, in their order.
-    struct Leaving {
+    struct SetAsideGroup {
         let topic: Int
         let place: Int?
         var flights: [UInt64]
-        var departure: SetAsideState.Departure
+        var request: SetAsideState.AppendRequest
     }
 
     /// A unit that the drain lets go of.
@@ -48,7 +48,7 @@ struct DeliveryActions {
         /// Positions.
         let settled: [UInt64]
         /// On their way into another log.
-        let leaving: [(token: UInt64, position: UInt64)]
+        let appending: [(token: UInt64, position: UInt64)]
     }
 
     /// In the drain: a topic that the cluster knows.
@@ -60,17 +60,17 @@ struct DeliveryActions {
     }
 
     /// To be written as dead letters; so many of the first are being written.
-    var deaths: [Death] = []
-    var burying = 0
+    var deadLetters: [PendingDeadLetter] = []
+    var lettersInWriting = 0
     /// On their way into the set-aside log, by unit.
-    var leaving: [Leaving] = []
+    var settingAside: [SetAsideGroup] = []
     /// Reports of what was settled otherwise before, or the end of the producer that held it.
-    var heldReports: [(token: UInt64, isDelivered: Bool)] = []
+    var lateReports: [(token: UInt64, isDelivered: Bool)] = []
     /// In the drain: units that can't be delivered now, what its producers hold of them, and topics that the cluster knows.
     var refusals: [Refusal] = []
-    var withheld: [(token: UInt64, offset: Offset)] = []
+    var unreported: [(token: UInt64, offset: Offset)] = []
     /// Those that will not be dead letters now: their units are let go of.
-    var notLeaving: [UInt64] = []
+    var releasedLetters: [UInt64] = []
     var found: [Found] = []
     var notes: [Note] = []
     /// Topics that were forgotten, or that the cluster doesn't know: what is open for them is to be closed before anything is sent.

@@ -19,7 +19,7 @@ extension DeliveryState {
             self.partitions[place].aside.mode = mode
             guard self.way == .direct else { continue }
             if mode == .aside {
-                for flight in self.takeAll(of: place) { self.leave(flight, topic, place: place) }
+                for flight in self.takeAll(of: place) { self.appendToSetAside(flight, topic, place: place) }
             } else {
                 self.partitions[place].movedAt = now
                 if self.partitions[place].events.queued > 0 { self.partitions.markReady(place) }
@@ -40,7 +40,7 @@ extension DeliveryState {
         case .aside:
             let taken = self.takeAll(topic)
             self.closeTopic(topic)
-            for flight in taken { self.leave(flight, topic, place: nil) }
+            for flight in taken { self.appendToSetAside(flight, topic, place: nil) }
         case .closing: break
         }
     }

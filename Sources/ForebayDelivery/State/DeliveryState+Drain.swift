@@ -21,7 +21,7 @@ extension DeliveryState {
     /// Nothing of a topic can be delivered now.
     mutating func withdraw(topic: Int, _ failure: KafkaFailure, byDelivery: Bool) {
         for flight in self.takeAll(topic) { self.letGo(flight) }
-        self.letGoOfTheDead(self.topics[topic].name, partition: nil)
+        self.releaseDeadLetters(self.topics[topic].name, partition: nil)
         self.closeTopic(topic)
         self.refuse(SetAsideKey(self.topics[topic].name), failure, byDelivery: byDelivery)
     }
@@ -30,7 +30,7 @@ extension DeliveryState {
     mutating func withdraw(partition: Int32, _ place: Int, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
         let topic = self.partitions[place].topic
         for flight in self.takeAll(of: place) { self.letGo(flight) }
-        self.letGoOfTheDead(self.topics[topic].name, partition: partition)
+        self.releaseDeadLetters(self.topics[topic].name, partition: partition)
         self.applyCount(topic, now: now)
         self.refuse(SetAsideKey(self.topics[topic].name, partition), failure, byDelivery: byDelivery)
     }
@@ -44,14 +44,14 @@ extension DeliveryState {
     /// whole and tried again later: waiting for room, they would hold up what makes some by being delivered.
     ///
     /// - Parameter delivered: those of them that a producer has delivered since they left.
-    mutating func withdraw(leaving numbers: [UInt64], delivered: Set<UInt64>, _ failure: KafkaFailure, now: UInt64) {
+    mutating func withdraw(settingAside numbers: [UInt64], delivered: Set<UInt64>, _ failure: KafkaFailure, now: UInt64) {
         var names: Set<String> = []
         for number in numbers {
             let flight = UInt32(truncatingIfNeeded: number)
             names.insert(String(decoding: self.window.event(of: flight).topic, as: UTF8.self))
             if delivered.contains(number) {
-                self.actions.withheld.append((token: number, offset: self.window.offset(of: flight)))
-                self.actions.heldReports.append((number, true))
+                self.actions.unreported.append((token: number, offset: self.window.offset(of: flight)))
+                self.actions.lateReports.append((number, true))
             }
             self.letGo(flight)
         }
@@ -70,25 +70,27 @@ extension DeliveryState {
 
     private mutating func letGo(_ flight: UInt32) {
         let number = self.window.number(flight)
-        if self.stale.contains(number) { self.actions.withheld.append((token: number, offset: self.window.offset(of: flight))) }
+        if self.settledOutstanding.contains(number) {
+            self.actions.unreported.append((token: number, offset: self.window.offset(of: flight)))
+        }
         self.window[flight].flags.insert(.letGo)
         self.window.settle(flight)
     }
 
     /// Those of a topic that were refused for good, and are not being written as dead letters yet, are let go of, too.
-    mutating func letGoOfTheDead(_ name: String, partition: Int32?) {
-        let deaths = self.actions.deaths
-        guard deaths.count > self.actions.burying else { return }
-        self.actions.deaths = Array(deaths.prefix(self.actions.burying))
-        for death in deaths.dropFirst(self.actions.burying) {
-            let flight = UInt32(truncatingIfNeeded: death.flight)
+    mutating func releaseDeadLetters(_ name: String, partition: Int32?) {
+        let letters = self.actions.deadLetters
+        guard letters.count > self.actions.lettersInWriting else { return }
+        self.actions.deadLetters = Array(letters.prefix(self.actions.lettersInWriting))
+        for letter in letters.dropFirst(self.actions.lettersInWriting) {
+            let flight = UInt32(truncatingIfNeeded: letter.flight)
             if partition == nil || self.window.unitPartition(of: flight) == partition,
                 self.window.event(of: flight).topic.elementsEqual(name.utf8)
             {
                 self.letGo(flight)
-                self.actions.notLeaving.append(death.flight)
+                self.actions.releasedLetters.append(letter.flight)
             } else {
-                self.actions.deaths.append(death)
+                self.actions.deadLetters.append(letter)
             }
         }
     }
@@ -101,8 +103,8 @@ extension DeliveryState {
             guard case .unit(let unit, let pass) = lane, self.window.event(of: flight).topic.elementsEqual(key.topic.utf8),
                 key.partition == nil || self.window.unitPartition(of: flight) == key.partition
             else { continue }
-            let (settled, leaving) = self.window.done(of: lane)
-            done.append(DeliveryActions.DoneUnit(number: unit, pass: pass, settled: settled, leaving: leaving))
+            let (settled, appending) = self.window.done(of: lane)
+            done.append(DeliveryActions.DoneUnit(number: unit, pass: pass, settled: settled, appending: appending))
         }
         return done
     }

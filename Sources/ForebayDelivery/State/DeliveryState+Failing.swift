@@ -6,7 +6,7 @@ extension DeliveryState {
     ///
     /// - Parameter byDelivery: events were refused; metadata alone can't say that it is over.
     mutating func fail(topic: Int, _ failure: KafkaFailure, byDelivery: Bool, now: UInt64) {
-        if case .held = self.topics[topic].phase { return }
+        if case .backingOff = self.topics[topic].phase { return }
         // It may be made anew, and know nobody then.
         for place in self.topics[topic].metadata.partitions { self.partitions[place].producer.known = 0 }
         guard self.way == .direct else { return self.withdraw(topic: topic, failure, byDelivery: byDelivery) }
@@ -19,8 +19,8 @@ extension DeliveryState {
         }
         self.noteHold(topic, failure)
         if byDelivery { self.topics[topic].trouble.needsProbe = true }
-        let delay = DeliverySettings.delay(self.settings.holdDelay, failures: failures, limit: self.settings.holdLimit)
-        self.topics.hold(topic, until: now + delay)
+        let delay = DeliverySettings.delay(self.settings.backoffDelay, failures: failures, limit: self.settings.backoffLimit)
+        self.topics.backOff(topic, until: now + delay)
         if !byDelivery { self.closeIfUnused(topic) }
     }
 
@@ -34,7 +34,7 @@ extension DeliveryState {
         // Perhaps just being created: not told at once.
         guard self.topics[topic].trouble.failures >= (Self.isPerhapsNew(failure) ? 3 : 1) else { return }
         self.topics[topic].trouble.told = failure.code
-        self.actions.notes.append(.held(topic: self.topics[topic].name, failure))
+        self.actions.notes.append(.backsOff(topic: self.topics[topic].name, failure))
     }
 
     /// librdkafka goes on asking for an open topic that does not exist; with nothing in flight there, it need not.
@@ -53,7 +53,7 @@ extension DeliveryState {
         self.topics[topic].trouble.needsProbe = false
         self.topics[topic].metadata.nextCount = nil
         self.topics[topic].trouble.failures = 0
-        self.actions.closedTopics.append(topic)  // What is held looks at the phase.
+        self.actions.closedTopics.append(topic)  // What backs off looks at the phase.
         self.topics.listIfIdle(topic)
     }
 
@@ -65,7 +65,7 @@ extension DeliveryState {
         guard self.topics[topic].trouble.needsProbe else { return }
         switch self.topics[topic].phase {
         case .ready, .probing(place): break
-        case .unknown, .held, .probing: return
+        case .unknown, .backingOff, .probing: return
         }
         self.topics[topic].trouble.needsProbe = false
         self.topics[topic].phase = .ready

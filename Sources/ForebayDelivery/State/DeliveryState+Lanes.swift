@@ -52,7 +52,7 @@ extension DeliveryState {
         for flight in self.window.sentFlights(of: lane) {
             let place = Int(self.window[flight].place)
             let slot = self.partitions[place].producer.slot
-            self.hold(flight, by: slot)
+            self.keepOutstanding(flight, by: slot)
             self.window.settle(flight)
             self.remove(flight, place, slot)
             self.left(place, now: now)

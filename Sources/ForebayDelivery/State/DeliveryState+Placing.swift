@@ -7,7 +7,7 @@ extension DeliveryState {
     mutating func place(_ flight: UInt32, _ event: Event, _ topic: Int, now: UInt64) {
         if self.way == .direct, self.topics[topic].aside.mode == .aside {
             self.topics.listIfIdle(topic)
-            return self.leave(flight, topic, place: nil)
+            return self.appendToSetAside(flight, topic, place: nil)
         }
         guard self.topics[topic].events.waiting.count == 0, self.assign(flight, event, topic, now: now) else {
             self.topics[topic].events.waiting.append(flight, in: &self.window)
@@ -37,7 +37,7 @@ extension DeliveryState {
         // In the drain, also behind a unit whose last events are being delivered: a partition's queue holds one unit's events.
         if mode == .aside || self.way == .aside && mode != .none, unitPartition == nil {
             self.forget(flight, topic)
-            self.leave(flight, topic, place: place)
+            self.appendToSetAside(flight, topic, place: place)
             return true
         }
         self.partitions.append(flight, to: place, in: &self.window, now: now)
@@ -55,7 +55,8 @@ extension DeliveryState {
         }
         self.forget(flight, topic)
         let count = self.topics[topic].metadata.partitions.count
-        self.die(flight, topic, .unknownPartition, reason: "the event asks for partition \(partition), and the topic has \(count)")
+        self.becomeDeadLetter(
+            flight, topic, .unknownPartition, reason: "the event asks for partition \(partition), and the topic has \(count)")
         return true
     }
 

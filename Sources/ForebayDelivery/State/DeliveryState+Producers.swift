@@ -47,13 +47,13 @@ extension DeliveryState {
 
     /// A producer is gone. What it held and did not report is queued again, in its order.
     mutating func closed(_ slot: ProducerSlot, now: UInt64) {
-        let (first, limit) = (self.settings.rebuildDelay, self.settings.holdLimit)
+        let (first, limit) = (self.settings.rebuildDelay, self.settings.backoffLimit)
         self.producers.closed(slot, now: now) { DeliverySettings.delay(first, failures: $0, limit: limit) }
         // What came, or was asked for, while it was failing waits for its successor.
         let isAsked = self.topics.indices.contains { self.topics[$0].metadata.isAsked }
         self.producers[slot].isWanted =
             slot == .main && (self.way == .direct || !self.isIdle || isAsked) || !self.producers[slot].stalled.isEmpty
-        self.releaseHeld(by: slot)
+        self.releaseSettledOutstanding(by: slot)
         for topic in self.topics.indices { self.topics[topic].setKnown(by: slot, false) }
         for place in self.partitions.places
         where self.partitions[place].producer.slot == slot && self.partitions[place].events.outstanding > 0 {

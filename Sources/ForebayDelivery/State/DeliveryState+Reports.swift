@@ -14,7 +14,7 @@ extension DeliveryState {
     @inline(__always)
     mutating func report(_ report: KafkaReport, from slot: ProducerSlot, now: UInt64) -> Bool {
         guard let flight = self.window.sentFlight(report.token) else {
-            self.reportHeld(report)  // It was settled otherwise meanwhile.
+            self.reportLate(report)  // It was settled otherwise meanwhile.
             return false
         }
         let place = Int(self.window[flight].place)
@@ -57,7 +57,7 @@ extension DeliveryState {
         self.wakeStalled(slot)
     }
 
-    /// Takes a sent flight out of all accounts but the window's; its status says already that it is settled or dying.
+    /// Takes a sent flight out of all accounts but the window's; its status says already that it is settled or becomes a dead letter.
     @inline(__always)
     mutating func remove(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot) {
         self.partitions.removeSent(flight, of: place, in: &self.window)
@@ -115,14 +115,14 @@ extension DeliveryState {
             self.actions.noteOnce(.unknownError(topic: self.topics[topic].name, code: report.error))
         case .wait: break
         }
-        self.resumeIfReported(place, now: now, rests: fate != .refused && !Self.isPurge(report.error))
+        self.resumeIfReported(place, now: now, backsOff: fate != .refused && !Self.isPurge(report.error))
         self.settledOne(place, now: now)
     }
 
     /// It is the event's own fault.
     private mutating func refusedAlone(_ flight: UInt32, _ place: Int, _ code: KafkaErrorCode, now: UInt64) {
         let topic = self.partitions[place].topic
-        self.die(flight, topic, code, reason: self.reason(flight, topic, code))
+        self.becomeDeadLetter(flight, topic, code, reason: self.reason(flight, topic, code))
         self.remove(flight, place, .single)
         self.partitions[place].caution.aloneLeft = max(self.partitions[place].caution.aloneLeft, self.partitions[place].caution.level)
         self.topics[topic].trouble.refusal = (code, isOfEvent: true)
@@ -160,9 +160,9 @@ extension DeliveryState {
     }
 
     /// When all reports of a halted partition are in, it begins again at its oldest flight.
-    mutating func resumeIfReported(_ place: Int, now: UInt64, rests: Bool = false) {
+    mutating func resumeIfReported(_ place: Int, now: UInt64, backsOff: Bool = false) {
         guard self.partitions[place].events.outstanding == 0, self.partitions.resume(place) else { return }
-        if rests, self.partitions[place].retry.restsUntil <= now { self.rest(place, now: now) }
+        if backsOff, self.partitions[place].retry.retryAt <= now { self.backOff(place, now: now) }
         self.partitions.markReady(place)
     }
 
@@ -173,9 +173,9 @@ extension DeliveryState {
     }
 
     /// It is settled when its dead letter is durable.
-    mutating func die(_ flight: UInt32, _ topic: Int, _ code: KafkaErrorCode, reason: String) {
+    mutating func becomeDeadLetter(_ flight: UInt32, _ topic: Int, _ code: KafkaErrorCode, reason: String) {
         self.topics.listIfIdle(topic)
-        self.window.depart(flight, as: .dying)
-        self.actions.deaths.append(DeliveryActions.Death(flight: self.window.number(flight), code: code, reason: reason))
+        self.window.divert(flight, as: .becomingDeadLetter)
+        self.actions.deadLetters.append(DeliveryActions.PendingDeadLetter(flight: self.window.number(flight), code: code, reason: reason))
     }
 }

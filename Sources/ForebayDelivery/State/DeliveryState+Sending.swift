@@ -62,12 +62,12 @@ extension DeliveryState {
     private mutating func mayGo(_ place: Int, _ topic: Int, now: UInt64) -> Bool {
         guard self.partitions[place].events.queued > 0, !self.partitions[place].producer.isHalted else { return false }
         switch self.topics[topic].phase {
-        case .unknown, .held: return false
+        case .unknown, .backingOff: return false
         case .probing(let probe) where probe != place: return false
         case .ready, .probing: break
         }
         guard !self.partitions[place].isLeaderless, self.way == .aside || self.partitions[place].aside.mode == .none else { return false }
-        return self.partitions[place].retry.restsUntil <= now
+        return self.partitions[place].retry.retryAt <= now
     }
 
     /// The producer that an event may be given to now; none if it must wait for what is in flight, or for the producer.
@@ -97,7 +97,7 @@ extension DeliveryState {
         case .refused where code == .messageTooLarge && self.goesBare(flight): self.partitions.markReady(place)
         case .refused:
             // Alone by nature: no batch was made yet.
-            self.die(flight, topic, code, reason: code.text)
+            self.becomeDeadLetter(flight, topic, code, reason: code.text)
             self.partitions.removeQueued(flight, of: place, in: &self.window)
             self.unassign(flight, topic)
             self.partitions.markReady(place)
@@ -112,18 +112,21 @@ extension DeliveryState {
             // The producer's own knowledge of the topic is behind ours, or ahead: ask again.
             self.topics[topic].setKnown(by: slot, false)
             self.want(topic, by: slot)
-            self.rest(place, now: now)
+            self.backOff(place, now: now)
         case .wait, .unknown:
-            if self.producers[slot].outstanding + self.producers[slot].held == 0 { self.partitions[place].retry.notTaken = code }
-            self.rest(place, now: now)
+            if self.producers[slot].outstanding + self.producers[slot].settledOutstanding == 0 {
+                self.partitions[place].retry.notTaken = code
+            }
+            self.backOff(place, now: now)
         }
     }
 
     /// Tries a partition again a little later.
-    mutating func rest(_ place: Int, now: UInt64) {
+    mutating func backOff(_ place: Int, now: UInt64) {
         self.partitions[place].retry.failures += 1
         let failures = self.partitions[place].retry.failures
-        self.partitions.rest(
-            place, until: now + DeliverySettings.delay(self.settings.holdDelay, failures: failures, limit: self.settings.restLimit))
+        self.partitions.backOff(
+            place,
+            until: now + DeliverySettings.delay(self.settings.backoffDelay, failures: failures, limit: self.settings.partitionBackoffLimit))
     }
 }

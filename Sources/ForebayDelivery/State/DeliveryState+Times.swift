@@ -15,7 +15,7 @@ extension DeliveryState {
         var wall: Int64 = 0
     }
 
-    /// What a topic was set aside, or held, for may have been a time: it takes events again.
+    /// What a topic was set aside, or backs off, for may have been a time: it takes events again.
     mutating func timesTaken(of topic: String) {
         if self.refusedTimes.topics.remove(topic) != nil { self.actions.notes.append(.timeTaken(topic: topic)) }
     }
@@ -36,7 +36,7 @@ extension DeliveryState {
         self.requeue(flight, place, .single)
         if wasRedated, self.age(of: redatedAt) > Self.roundTrip, self.isPerhapsTooOld(redatedAt, topic) {
             // It waited in the client while the brokers were away.
-            return self.resumeIfReported(place, now: now, rests: true)
+            return self.resumeIfReported(place, now: now, backsOff: true)
         }
         if !wasRedated, self.isPerhapsTooOld(time, topic) {
             self.window[flight].flags.insert(.redated)
@@ -52,7 +52,7 @@ extension DeliveryState {
         self.topics[topic].limits.isStale = true
         self.topics.wantLimit(of: topic)
         self.fail(topic: topic, KafkaFailure(.invalidTimestamp, reason: reason), byDelivery: true, now: now)
-        self.resumeIfReported(place, now: now, rests: true)
+        self.resumeIfReported(place, now: now, backsOff: true)
         self.settledOne(place, now: now)
     }
 

@@ -43,7 +43,7 @@ extension DeliveryState {
         while taken.count < self.settings.topicsPerRequest, let topic = self.producers[slot].wanted.popFirst() {
             guard self.topics.holds(topic), self.topics[topic].isWanted(by: slot) else { continue }
             self.topics[topic].setWanted(by: slot, false)
-            if case .held = self.topics[topic].phase { continue }  // Its time will ask for it.
+            if case .backingOff = self.topics[topic].phase { continue }  // Its time will ask for it.
             if slot == .main { self.topics[topic].metadata.askedBefore = self.window.tail }
             taken.append(topic)
         }
@@ -70,7 +70,7 @@ extension DeliveryState {
 
     /// What the cluster answered to a producer.
     mutating func learned(_ answer: KafkaMetadata.Topic, _ topic: Int, from slot: ProducerSlot, now: UInt64) {
-        if case .held = self.topics[topic].phase { return }  // It failed meanwhile; its time will ask for it.
+        if case .backingOff = self.topics[topic].phase { return }  // It failed meanwhile; its time will ask for it.
         guard self.topics[topic].aside.mode == .none else { return }
         guard !answer.error.isError, !answer.leaders.isEmpty else {
             let code = answer.error.isError ? answer.error : .leaderNotAvailable
@@ -120,7 +120,7 @@ extension DeliveryState {
     mutating func open(_ topic: Int) {
         guard self.topics[topic].isKnown(by: .main), self.topics[topic].limits.isKnown else { return }
         switch self.topics[topic].phase {
-        case .held: return
+        case .backingOff: return
         case .probing: break
         case .unknown, .ready:
             if self.topics[topic].trouble.needsProbe {

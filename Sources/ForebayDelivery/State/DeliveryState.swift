@@ -16,16 +16,16 @@ struct DeliveryState {
     struct Totals: Equatable {
         var delivered: UInt64 = 0
         var redelivered: UInt64 = 0
-        var dead: UInt64 = 0
+        var deadLetters: UInt64 = 0
         var setAside: UInt64 = 0
 
-        var settled: UInt64 { self.delivered + self.dead + self.setAside }
+        var settled: UInt64 { self.delivered + self.deadLetters + self.setAside }
     }
 
     let way: DeliveryWay
     let settings: DeliverySettings
     var window: InFlightWindow
-    var stale = StaleInFlight()
+    var settledOutstanding = SettledOutstanding()
     var partitions: PartitionQueues
     var topics = TopicTable()
     var producers = ProducerPool()
@@ -104,9 +104,9 @@ struct DeliveryState {
     // MARK: Settling
 
     /// The dead letter of an event is durable.
-    mutating func buried(_ flight: UInt64) {
+    mutating func deadLetterWritten(_ flight: UInt64) {
         self.window.settle(UInt32(truncatingIfNeeded: flight))
-        self.totals.dead += 1
+        self.totals.deadLetters += 1
     }
 
     /// A delivery that a report told of.
@@ -134,9 +134,9 @@ struct DeliveryState {
     ///
     /// - Returns: whether anything still waits for a time.
     mutating func tick(now: UInt64) -> Bool {
-        self.partitions.wakeRested(now: now)
-        for topic in self.topics.takeHeld(now: now) { self.want(topic, by: .main) }
+        self.partitions.wakeDue(now: now)
+        for topic in self.topics.takeDue(now: now) { self.want(topic, by: .main) }
         for slot in self.producers.endVainRenewals(now: now) { self.wakeStalled(slot) }
-        return !self.partitions.resting.isEmpty || !self.topics.held.topics.isEmpty || self.producers.waitForTime
+        return !self.partitions.backingOff.isEmpty || !self.topics.backingOff.topics.isEmpty || self.producers.waitForTime
     }
 }

@@ -5,24 +5,24 @@ import ForebayKafka
 ///     unknown --metadata--> ready --can't now--> set aside --delivered from there--> unknown
 ///        |                    ^
 ///        |                    `--one event delivered-- probing: the drain's, when it failed at a delivery before
-///        `--perhaps just being created--> held --time over--> unknown
+///        `--perhaps just being created--> backing off --time over--> unknown
 struct TopicState {
     enum Phase: Equatable {
         /// The cluster is to be asked, or is being asked.
         case unknown
         case ready
         /// Missing, but perhaps just being created: asked again at this time.
-        case held(until: UInt64)
+        case backingOff(until: UInt64)
         /// One event of this partition goes alone, to see whether the topic takes events again.
         case probing(partition: Int)
     }
 
     struct Trouble {
-        /// Why it was held or set aside; none when it is ready.
+        /// Why it backs off or was set aside; none when it is ready.
         var failure: KafkaFailure?
         /// What an operator was told of it, while it is so.
         var told: KafkaErrorCode?
-        /// Holds since its last delivery.
+        /// How often it backed off since its last delivery.
         var failures = 0
         /// The failure came from a delivery: the metadata alone can't say that it is over.
         var needsProbe = false
@@ -34,7 +34,7 @@ struct TopicState {
     struct Aside {
         var mode = SetAsideMode.none
         /// Where its events that left for the log are gathered.
-        var leaving: Int?
+        var group: Int?
     }
 
     /// What the cluster says of it.

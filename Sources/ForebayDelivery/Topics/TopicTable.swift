@@ -1,8 +1,8 @@
-/// The topics that events in flight are for, or were lately: by name and by index, and which of them are without events, held, or to be
+/// The topics that events in flight are for, or were lately: by name and by index, and which of them are without events, back off, or to be
 /// asked for their limits. An index is another topic's once its own was forgotten.
 struct TopicTable {
-    /// Topics that are held until a time, and the first of these times.
-    struct Held {
+    /// Topics that back off until a time, and the first of these times.
+    struct BackingOff {
         fileprivate(set) var topics: [Int] = []
         fileprivate(set) var nextUntil: UInt64 = .max
     }
@@ -15,7 +15,7 @@ struct TopicTable {
     private(set) var idle = WaitingTopics()
     /// Those of which the cluster is to be asked for limits.
     private(set) var limitsWanted = WaitingTopics()
-    private(set) var held = Held()
+    private(set) var backingOff = BackingOff()
     /// What the last event was for, if its index still means the same: the next event is most often for it, too.
     private var last: Int?
     /// Counts the batches taken in, to find topics long out of use.
@@ -124,28 +124,28 @@ struct TopicTable {
         return forgotten
     }
 
-    // MARK: Held
+    // MARK: Backing off
 
-    mutating func hold(_ topic: Int, until: UInt64) {
-        self.states[topic].phase = .held(until: until)
-        self.held.topics.append(topic)
-        self.held.nextUntil = min(self.held.nextUntil, until)
+    mutating func backOff(_ topic: Int, until: UInt64) {
+        self.states[topic].phase = .backingOff(until: until)
+        self.backingOff.topics.append(topic)
+        self.backingOff.nextUntil = min(self.backingOff.nextUntil, until)
     }
 
     /// Those whose time is over; they are to be asked for again.
-    mutating func takeHeld(now: UInt64) -> [Int] {
-        guard now >= self.held.nextUntil else { return [] }
-        let held = self.held.topics
-        self.held = Held()
+    mutating func takeDue(now: UInt64) -> [Int] {
+        guard now >= self.backingOff.nextUntil else { return [] }
+        let all = self.backingOff.topics
+        self.backingOff = BackingOff()
         var over: [Int] = []
-        for topic in held {
-            guard case .held(let until) = self.states[topic].phase else { continue }  // Set aside, or forgotten.
+        for topic in all {
+            guard case .backingOff(let until) = self.states[topic].phase else { continue }  // Set aside, or forgotten.
             if until <= now {
                 self.states[topic].phase = .unknown
                 over.append(topic)
             } else {
-                self.held.topics.append(topic)
-                self.held.nextUntil = min(self.held.nextUntil, until)
+                self.backingOff.topics.append(topic)
+                self.backingOff.nextUntil = min(self.backingOff.nextUntil, until)
             }
         }
         return over

@@ -1,15 +1,15 @@
 /// One event between its pull from the source and its settlement.
 ///
 ///     queued --sent--> sent --report--> settled
-///        ^              |  `--refused alone--> dying --dead letter durable--> settled
+///        ^              |  `--refused alone--> becoming a dead letter --durable--> settled
 ///        `--not now, refused with others, producer gone
 ///
-///     queued, sent --its unit is set aside--> leaving --durable in the set-aside log--> settled
+///     queued, sent --its unit is set aside--> being set aside --durable in the set-aside log--> settled
 ///
-/// Flights are numbered from 0 in the order of the source. A number's low 32 bits name a flight: far fewer are in the air at once.
+/// Flights are numbered from 0 in the order of the source. A number's low 32 bits name a flight: far fewer are in flight at once.
 struct Flight {
     enum Status: UInt8 {
-        case queued, sent, dying, leaving, settled
+        case queued, sent, becomingDeadLetter, settingAside, settled
     }
 
     struct Flags: OptionSet {

@@ -21,7 +21,7 @@ struct FlightRing {
         @inline(__always) _modify { yield &self.slots[Int(short & self.mask)] }
     }
 
-    /// The whole number of a flight in the air.
+    /// The whole number of a flight that is not retired.
     @inline(__always)
     func number(_ short: UInt32) -> UInt64 {
         self.head + UInt64(short &- UInt32(truncatingIfNeeded: self.head))

@@ -79,7 +79,7 @@ struct InFlightWindow {
 
     // MARK: The events of flights
 
-    /// Its views are valid while the flight is in the air.
+    /// Its views are valid while the flight is in its window.
     @inline(__always)
     func event(of flight: UInt32) -> Event {
         let entry = self.flights[flight]
@@ -130,8 +130,8 @@ struct InFlightWindow {
 
     /// It is on its way into a log.
     ///
-    /// - Parameter status: `leaving` or `dying`.
-    mutating func depart(_ flight: UInt32, as status: Flight.Status) {
+    /// - Parameter status: `settingAside` or `becomingDeadLetter`.
+    mutating func divert(_ flight: UInt32, as status: Flight.Status) {
         self.unqueue(flight)
         self.flights[flight].status = status
     }
@@ -243,13 +243,13 @@ struct InFlightWindow {
     }
 
     /// What of a lane is settled and not below its committed end, and what is on its way into a log.
-    func done(of lane: Lane) -> (settled: [UInt64], leaving: [(token: UInt64, position: UInt64)]) {
+    func done(of lane: Lane) -> (settled: [UInt64], appending: [(token: UInt64, position: UInt64)]) {
         guard let index = self.lanes.firstIndex(where: { $0.lane == lane }) else { return ([], []) }
         let settled = self.flights(of: index, .settled).filter { !self.flights[$0].flags.contains(.letGo) }.map { self.sequence(of: $0) }
-        let leaving = (self.flights(of: index, .leaving) + self.flights(of: index, .dying)).map {
+        let appending = (self.flights(of: index, .settingAside) + self.flights(of: index, .becomingDeadLetter)).map {
             (token: self.number($0), position: self.sequence(of: $0))
         }
-        return (settled, leaving)
+        return (settled, appending)
     }
 
     /// Lanes of which nothing is in flight any more.

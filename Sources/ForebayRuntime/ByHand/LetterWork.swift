@@ -101,7 +101,7 @@ struct LetterWork: Sendable {
         }
         // What can't be removed afterwards would be replayed again by whoever asks once more.
         try await target.letters.checkRemoval(found.sequences)
-        try await setAside.replay(zip(found.heads, found.records).map { SetAside.Brought(topic: $0.topic, record: $1) })
+        try await setAside.replay(zip(found.heads, found.records).map { SetAside.AppendedEvent(topic: $0.topic, record: $1) })
         do throws(ForebayError) {
             try await target.letters.remove(found.sequences, areElsewhere: true)
             return nil

@@ -26,7 +26,7 @@ struct KafkaDelivery: Sendable {
     var name: DeliveryName { self.target.name }
 
     /// Events that were given up since the start.
-    var releasedEvents: UInt64 { self.yielding?.released.value ?? 0 }
+    var releasedEvents: UInt64 { self.yielding?.releasedEvents ?? 0 }
 
     static func all(
         _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop, _ metrics: MetricsRegistry,
@@ -35,6 +35,11 @@ struct KafkaDelivery: Sendable {
         let targets = configuration.deliveries
         // All before any is used: a cursor that counted the events of a name that is in use again is another one afterwards.
         for target in targets { _ = try await Self.cursor(target, storage) }
+        let configured = Set(targets.map(\.name))
+        for name in configuration.routes.flatMap({ route in DeliveryName.Stage.allCases.map { DeliveryName($0, of: route.name) } })
+        where !configured.contains(name) {
+            try await storage.spool.part(name)
+        }
         var deliveries: [DeliveryName: KafkaDelivery] = [:]
         for target in targets {
             let delivery = try KafkaDelivery(target, await Self.cursor(target, storage), configuration, storage, loop)

@@ -58,7 +58,8 @@ actor RemovedDeliveries {
                     setAsideBytes: logs?.setAside == nil ? 0 : try data.folder(.setAside, name.folder).size(),
                     deadLetterBytes: logs == nil ? 0 : try data.folder(.deadLetters, name.folder).size()))
         }
-        let routes = Set(configuration.routes.map(\.name))
+        // Renamed, it is its route's still.
+        let routes = Set(configuration.routes.flatMap { [$0.name] + $0.formerly })
         for cursor in try await storage.spool.removedCursors(
             { configured.contains($0.delivery) }, goesOn: { routes.contains($0.delivery.route) })
         {

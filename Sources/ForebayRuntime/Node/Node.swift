@@ -100,7 +100,7 @@ package final class Node: Sendable {
         let room = Wake()
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: configuration.limits.inFlight, room: room.call)
         await supervisor.start("buffer") {
-            BufferStage(loop: loops.edge, port: port, spool: storage.spool, configuration: ForebayBuffer.BufferConfiguration())
+            BufferStage(loop: loops.edge, port: port, log: storage.spool, configuration: ForebayBuffer.BufferConfiguration())
         }
         // Mirrors share one of their own: what a backup holds that hangs is not missing where others deliver.
         let budget = DeliveryBudget(total: configuration.delivery.window)

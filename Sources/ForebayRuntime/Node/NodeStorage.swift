@@ -31,13 +31,16 @@ package final class NodeStorage: Sendable {
         let known = try KnownLogs(in: directory, disk: disk)
         let budget = try SpoolBudget(capacity: sizes.maxSize, directory: directory, disk: disk, ballast: 2 * sizes.segment)
         let spoolMetrics = SpoolMetrics(metrics)
-        let open = { @Sendable (folder: String, kind: LogKind, segment: Int) throws(ForebayError) in
+        // What is kept for when the disk is full is not for copies that need not have everything.
+        let optional = Set(configuration.deliveries.filter { !$0.isRequired }.map(\.name))
+        let open = { @Sendable (folder: String, kind: LogKind, segment: Int, mayUseReserve: Bool) throws(ForebayError) in
             var settings = ForebaySpool.SpoolConfiguration(
                 directory: folder, kind: kind, segmentSize: segment, onDiskFailure: DiskFailure.leave)
             settings.disk = disk
+            settings.mayUseReserve = mayUseReserve
             return try known.open(settings, budget: budget, threads: threads, metrics: spoolMetrics)
         }
-        let spool = try open("\(directory)/spool", .spool, sizes.segment)
+        let spool = try open("\(directory)/spool", .spool, sizes.segment, true)
         let data = DataFolderLogs(configuration.routes, directory: directory, disk: disk, known: known)
         try budget.withReserve { () throws(ForebayError) in try data.prepare() }
         // Small files: dead letters are few, and each log takes at least one. What is set aside may be much, but must fit the reserve.
@@ -47,12 +50,12 @@ package final class NodeStorage: Sendable {
             try DeadLetters(
                 route: name.description, directory: data.folder(.deadLetters, name.folder).path, disk: disk, threads: threads
             ) {
-                folder throws(ForebayError) in try open(folder, .deadLetters, lettersSegment)
+                folder throws(ForebayError) in try open(folder, .deadLetters, lettersSegment, !optional.contains(name))
             }
         }
         let openAside = { (name: DeliveryName) throws(ForebayError) in
             try SetAsideLog(directory: data.folder(.setAside, name.folder).path, disk: disk) {
-                folder throws(ForebayError) in try open(folder, .setAside, asideSegment)
+                folder throws(ForebayError) in try open(folder, .setAside, asideSegment, !optional.contains(name))
             }
         }
         var deadLetters: [DeliveryName: DeadLetters] = [:]

@@ -6,69 +6,41 @@ import Glibc
 ///
 /// Its calls run on that thread's executor, so a caller gathers the next group while this one is synced.
 actor SpoolWriter {
-    /// What the next segment goes on from.
-    struct Tail {
-        var number: UInt64
-        var nextNumber: UInt64
-        var end: UInt64
-        /// Sequences that are left out before the next segment: they may stand in one that was lost.
-        var gap: UInt64
-        /// Of the segment that was the newest at the start.
-        let checksum: UInt64
-        var origin: SpoolID
-
-        init(_ start: SpoolStart) {
-            let outcome = start.outcome
-            self.number = outcome.segments.last?.number ?? 0
-            self.nextNumber = outcome.nextNumber
-            self.end = outcome.durableEnd
-            self.gap = start.next - outcome.durableEnd
-            self.checksum = outcome.last.checksum
-            var generator = start.configuration.surroundings.chance.generator
-            self.origin = outcome.origin ?? (start.identity.isNew ? start.identity.log : SpoolID.random(using: &generator))
-        }
-    }
-
     private let executor: any SerialExecutor
     private let configuration: SpoolConfiguration
-    private let id: SpoolID
     private let view: SpoolView
-    private let budget: SpoolBudget
-    private let sweeper: SegmentSweeper
+    private let room: SegmentRoom
     private let metrics: SpoolMetrics
     private let mark: SpoolMark
     private let logger = Logger(label: "spool")
-    private var tail: Tail
+    private var tail: SpoolTail
     /// None until the first group comes.
     private var active: SegmentWriter?
-    private var prepared: PreparedSegment?
+    private var next: NextSegment
     private var isMarkDue = false
     private var isClosed = false
-    private var hasAskedForNext = false
-    private var wantNext: @Sendable () -> Void = {}
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
     init(
-        executor: any SerialExecutor, configuration: SpoolConfiguration, id: SpoolID, view: SpoolView, budget: SpoolBudget,
-        metrics: SpoolMetrics, mark: SpoolMark, sweeper: SegmentSweeper, tail: Tail
+        executor: any SerialExecutor, configuration: SpoolConfiguration, view: SpoolView, budget: SpoolBudget,
+        metrics: SpoolMetrics, mark: SpoolMark, sweeper: SegmentSweeper, tail: SpoolTail
     ) {
         self.executor = executor
         self.configuration = configuration
-        self.id = id
         self.view = view
-        self.budget = budget
+        self.room = SegmentRoom(configuration, view, budget, sweeper)
+        self.next = NextSegment(configuration.disk, view, budget)
         self.metrics = metrics
         self.mark = mark
         self.tail = tail
-        self.sweeper = sweeper
     }
 
     /// - Parameters:
     ///   - wantNext: called when the next segment's file should be made ready.
     ///   - startsNewSegment: at once, if there is room: so that an older version refuses the log by name from now on.
     func start(wantNext: @escaping @Sendable () -> Void, startsNewSegment: Bool) {
-        self.wantNext = wantNext
+        self.next.ask = wantNext
         if startsNewSegment, !self.isClosed, self.active == nil {
             do throws(ForebayError) { try self.roll(toFit: 0) } catch {
                 self.logger.info("no new segment could be begun yet", ["error": error.description])
@@ -89,20 +61,18 @@ actor SpoolWriter {
         guard plan.eventCount > 0 else { return submissions.map { _ in DurableReceipt(origin: self.tail.origin, firstSequences: []) } }
         let size = plan.size
         let active = try self.segment(toFit: size)
-        let firstSequences = plan.places.map { places in places.map { active.end + $0 } }
+        let firstSequences = plan.places.map { places in places.map { active.tally.end + $0 } }
         let began = self.configuration.surroundings.time.monotonicNanoseconds
         let headers: [FrameHeader]
         do throws(ForebayError) {
             let ordinals = self.view.read { plan.ordinals(from: $0.ordinals) }
-            headers = try self.withReserve { () throws(ForebayError) in
-                try active.write(plan, durable: active.end, ordinals: ordinals)
+            headers = try self.room.withReserve { () throws(ForebayError) in
+                try active.write(plan, durable: active.tally.end, ordinals: ordinals)
             }
         } catch  where error.code == .spoolFull {
             self.withdraw(from: active)
-            self.budget.refresh()
-            // What the disk did not give is none, until it has some again.
-            self.view.setTakesNoFile(true)
-            self.view.setRoom(self.prepared?.size ?? 0)
+            self.room.refused(isFull: true)
+            self.view.setRoom(self.next.size)
             throw error
         } catch {
             self.configuration.onDiskFailure(error)
@@ -116,7 +86,7 @@ actor SpoolWriter {
         for (submission, sequences) in zip(submissions, firstSequences) { submission.ack.numbered(sequences) }
         self.publish(active, headers, plan.batches(headers, of: active.header))
         self.publishRoom()
-        self.askForNext()
+        self.next.askIfDue(active)
         self.scheduleMark()
         return firstSequences.map { DurableReceipt(origin: active.header.origin, firstSequences: $0) }
     }
@@ -143,13 +113,13 @@ actor SpoolWriter {
     }
 
     private func publish(_ active: SegmentWriter, _ headers: [FrameHeader], _ batches: [Batch]) {
-        self.tail.end = active.end
+        self.tail.end = active.tally.end
         self.view.change { state in
             let last = state.segments.count - 1
-            state.segments[last].end = active.end
-            state.segments[last].dataEnd = active.position
-            if state.segments[last].index.count != active.index.count { state.segments[last].index = active.index }
-            state.durableEnd = active.end
+            state.segments[last].end = active.tally.end
+            state.segments[last].dataEnd = active.tally.position
+            if state.segments[last].index.count != active.tally.index.count { state.segments[last].index = active.tally.index }
+            state.durableEnd = active.tally.end
             state.recent.append(batches)
             for header in headers {
                 let ordinal = header.ordinal + UInt64(header.count)
@@ -166,8 +136,7 @@ actor SpoolWriter {
     ///
     /// - Returns: false: nobody needs it any more.
     func take(_ prepared: PreparedSegment) -> Bool {
-        guard !self.isClosed, self.prepared == nil else { return false }
-        self.prepared = prepared
+        guard !self.isClosed, self.next.take(prepared) else { return false }
         self.takesFiles()
         return true
     }
@@ -175,7 +144,7 @@ actor SpoolWriter {
     /// The segment that takes a group of `size` bytes.
     private func segment(toFit size: Int) throws(ForebayError) -> SegmentWriter {
         // The first segment after a start grows with each group, which halves the sync rate: left as soon as a prepared one is there.
-        if let active, active.fits(size), active.isPrepared || self.prepared == nil { return active }
+        if let active, active.fits(size), active.isPrepared || self.next.file == nil { return active }
         do throws(ForebayError) {
             return try self.roll(toFit: size)
         } catch {
@@ -199,25 +168,20 @@ actor SpoolWriter {
     ///
     /// - Parameter settled: the newest, if it goes then.
     @discardableResult private func roll(toFit size: Int, leaving settled: SegmentInfo? = nil) throws(ForebayError) -> SegmentWriter {
-        var prepared = self.prepared
+        var prepared = self.next.file
         if let found = prepared, found.size < SegmentWriter.capacity(for: size, segmentSize: 0) { prepared = nil }
-        let capacity = if let prepared { prepared.size } else { try self.capacity(toFit: size, leaving: settled?.size ?? 0) }
+        let capacity = if let prepared { prepared.size } else { try self.room.capacity(toFit: size, leaving: settled?.size ?? 0) }
         let next: SegmentWriter
         do throws(ForebayError) {
-            next = try self.withReserve(settled != nil) { () throws(ForebayError) in try self.make(prepared, capacity: capacity) }
+            next = try self.room.withReserve(settled != nil) { () throws(ForebayError) in try self.make(prepared, capacity: capacity) }
         } catch {
-            if prepared != nil { self.dropPrepared() }
+            if prepared != nil { self.next.drop() }
             if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
-            self.budget.refresh()
-            if error.code == .spoolFull { self.view.setTakesNoFile(true) }
+            self.room.refused(isFull: error.code == .spoolFull)
             throw error
         }
-        if prepared != nil {
-            self.prepared = nil
-            self.view.releasePrepared()
-        } else {
-            self.budget.add(capacity)
-        }
+        self.next.begun(from: prepared)
+        if prepared == nil { self.room.took(capacity) }
         if let active { self.seal(active) }
         self.active = next
         self.tail.number = next.header.number
@@ -227,38 +191,30 @@ actor SpoolWriter {
         self.view.change { state in
             state.segments.append(
                 SegmentInfo(
-                    header: next.header, path: next.path, end: next.end, dataEnd: next.position, size: capacity, isActive: true))
+                    header: next.header, path: next.path, end: next.tally.end, dataEnd: next.tally.position, size: capacity, isActive: true)
+            )
         }
         self.setMark { mark in
             mark.newest = next.header.number
             mark.durable = next.header.knownEnd
         }
-        self.hasAskedForNext = false
         self.publishRoom()
         if prepared == nil {
             self.view.setTakesNoFile(false)
-            self.sweepBehindNew()
+            self.room.sweepBehindNew()
         }
         return next
-    }
-
-    /// Dead letters and what is set aside must go on where the disk is full: others may have taken what was free. So must what gives room
-    /// back.
-    private func withReserve<Result>(
-        _ givesRoom: Bool = false, _ body: () throws(ForebayError) -> Result
-    ) throws(ForebayError) -> Result {
-        try self.configuration.kind.isSideLog || givesRoom ? self.budget.withReserve(body) : body()
     }
 
     private func make(_ prepared: PreparedSegment?, capacity: Int) throws(ForebayError) -> SegmentWriter {
         var generator = self.configuration.surroundings.chance.generator
         while true {
             var header = SegmentHeader(
-                log: self.id, origin: self.tail.origin, number: self.tail.nextNumber, base: self.tail.end + self.tail.gap,
+                log: self.tail.log, origin: self.tail.origin, number: self.tail.nextNumber, base: self.tail.end + self.tail.gap,
                 salt: UInt64.random(in: 1...UInt64.max, using: &generator), madeAt: self.configuration.surroundings.time.wallMilliseconds)
             header.previousNumber = self.tail.number
             header.previousEnd = self.tail.end
-            header.previousChecksum = self.active.map { UInt64($0.checksum) } ?? self.tail.checksum
+            header.previousChecksum = self.active.map { UInt64($0.tally.checksum) } ?? self.tail.checksum
             do throws(ForebayError) {
                 return try SegmentWriter.make(
                     header, in: self.configuration.segments, on: self.configuration.disk, prepared: prepared, capacity: capacity)
@@ -270,80 +226,23 @@ actor SpoolWriter {
         }
     }
 
-    /// Bytes that a new segment may take: less than usual where room is short.
-    private func capacity(toFit size: Int, leaving settled: Int) throws(ForebayError) -> Int {
-        let kind = self.configuration.kind
-        let usual = SegmentWriter.capacity(for: size, segmentSize: self.configuration.segmentSize)
-        let least = SegmentWriter.capacity(for: size, segmentSize: self.configuration.leastSegment)
-        if self.budget.room(for: kind) < usual { self.makeRoom() }
-        if kind.isSideLog, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }
-        let room = self.budget.room(for: kind) + self.spentOnSettled + settled
-        guard room >= least else { throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment") }
-        return min(usual, room / SpoolFormat.block * SpoolFormat.block)
-    }
-
-    /// The budget is spent, but perhaps on what is settled: a log whose last segment is full of that would wait for ever.
-    private func makeRoom() {
-        guard let holder = self.view.read({ $0.retention }).holder else { return }
-        if let units = holder as? UnitTable {
-            do throws(ForebayError) { try units.sync() } catch { self.configuration.onDiskFailure(error) }
-        }
-        self.sweeper.sweep(holder)
-    }
-
-    /// Bytes of the newest segment of a side log that go as soon as it has a successor.
-    private var spentOnSettled: Int {
-        let segments = self.view.read { $0.segments }
-        guard let holder = self.view.read({ $0.retention }).holder, let last = segments.last, !last.isHusk, !holder.needs(last) else {
-            return 0
-        }
-        // Behind one that stays, its header stays, too.
-        return segments.count == 1 ? last.size : last.size - last.header.dataStart
-    }
-
-    /// Also where all letters of the one before were removed: nobody else comes by then.
-    private func sweepBehindNew() {
-        let retention = self.view.read { $0.retention }
-        guard let holder = retention.holder else { return }
-        if case .units = retention, self.budget.room(for: self.configuration.kind) >= self.configuration.segmentSize { return }
-        self.sweeper.sweep(holder)
-    }
-
-    private func dropPrepared() {
-        guard let prepared = self.prepared else { return }
-        self.prepared = nil
-        try? self.configuration.disk.remove(prepared.path)  // Taken away at the next start, too.
-        self.budget.add(-prepared.size)
-        self.view.releasePrepared()
-        self.hasAskedForNext = false
-    }
-
     private func publishRoom() {
-        self.view.setRoom((self.active?.room ?? 0) + (self.prepared?.size ?? 0))
-    }
-
-    /// Late enough that a segment that was passed meanwhile can be used again instead of filling a new one.
-    private func askForNext() {
-        guard let active, self.prepared == nil, !self.hasAskedForNext, active.room < active.capacity / 2 else { return }
-        self.hasAskedForNext = true
-        self.wantNext()
+        self.view.setRoom((self.active?.room ?? 0) + self.next.size)
     }
 
     private func seal(_ active: SegmentWriter) {
-        let size: Int
-        var hasFooter = true
+        var (size, hasFooter) = (active.tally.position, true)
         do throws(ForebayError) {
             size = try active.seal()
         } catch  where error.code == .spoolFull {
             // Without a footer the segment is read to where its successor begins; nothing is lost.
-            size = active.position
             hasFooter = false
         } catch {
             self.configuration.onDiskFailure(error)
         }
         self.view.change { state in
             state.with(active.header.number) { found in
-                self.budget.add(size - found.size)
+                self.room.took(size - found.size)
                 found.size = size
                 found.isActive = false
                 found.hasFooter = hasFooter
@@ -355,11 +254,11 @@ actor SpoolWriter {
     func close() {
         guard !self.isClosed else { return }
         self.isClosed = true
-        self.dropPrepared()
+        self.next.drop()
         guard let active else { return }
         self.seal(active)
         self.active = nil
-        let durable = active.end
+        let durable = active.tally.end
         self.setMark { $0.durable = durable }
     }
 

@@ -19,7 +19,7 @@ extension CursorSet {
         let own = segments.filter { segment in !segment.isDamaged && !others.contains { segment.routes[$0] != nil } }
             .map { $0.base..<max($0.base, $0.end) }
         // An attempt that a kill cut short may have written it. What can't be read says nothing.
-        let before = known.readAhead(end: end) ?? (try? self.aheadFile(known.name, routes).read(end: end))
+        let before = known.readAhead(end: end) ?? (try? self.files.ahead(of: known.name, routes).read(end: end))
         var settled = before?.settled ?? SettledAhead()
         settled.clamp(to: own, limit: SpoolCursor.aheadLimit)
         settled.add(own.map { $0.clamped(to: sequence..<max(sequence, known.sequence)) })
@@ -29,7 +29,7 @@ extension CursorSet {
 
     private func write(_ ahead: SpoolCursor.Ahead, of name: String, _ routes: [RouteID], from old: SpoolCursor) {
         do throws(ForebayError) {
-            try self.aheadFile(name, routes).write(ahead)
+            try self.files.ahead(of: name, routes).write(ahead)
         } catch {
             Self.logger.warning(
                 "what is settled ahead of a cursor could not be written; it is delivered again",

@@ -18,6 +18,8 @@ final class CursorSet: Sendable {
         var cursors: [String: SpoolCursor] = [:]
         /// Those that found no room.
         var unmade: [Unmade] = []
+        /// All that will be asked for is there.
+        var isReleased = false
         /// The registry on disk lacks something that could not be written.
         var isMendDue = false
     }
@@ -28,14 +30,13 @@ final class CursorSet: Sendable {
         let sequence: UInt64
     }
 
-    private let disk: any Disk
-    private let directory: String
+    let disk: any Disk
+    let directory: String
     private let kind: LogKind
     private let budget: SpoolBudget
     private let state: Mutex<State>
-    private let onDiskFailure: @Sendable (ForebayError) -> Never
-    private let reporter: SpoolReporter
-    private let moved: @Sendable () -> Void
+    let reporter: SpoolReporter
+    let files: CursorFiles
     /// Held while the registry is written.
     private let changing = Mutex(())
     static let logger = Logger(label: "spool")
@@ -51,10 +52,9 @@ final class CursorSet: Sendable {
         self.disk = configuration.disk
         self.directory = configuration.directory
         self.kind = configuration.kind
-        self.onDiskFailure = configuration.onDiskFailure
         self.reporter = reporter
-        self.moved = moved
         let registry = identity.knownRegistry
+        self.files = CursorFiles(configuration, budget, registry.log, reporter, moved: moved)
         self.isRegistryLost = identity.isRegistryLost
         if self.isRegistryLost {
             reporter.report(
@@ -67,7 +67,10 @@ final class CursorSet: Sendable {
         // Without it what is settled ahead is delivered again. Once it is gone, it may have been moved away: only a start makes it.
         if configuration.kind == .spool { try? Folder(self.disk).make(SettledAheadFile.folder(in: self.directory)) }
         Self.countSettled(registry, identity, view)
-        for entry in registry.cursors { try self.attach(entry, identity.cursors[entry.name], identity, view) }
+        for entry in registry.cursors {
+            let cursor = try self.files.open(entry, identity.cursors[entry.name], identity, view)
+            self.state.withLock { $0.cursors[entry.name] = cursor }
+        }
         if configuration.kind == .spool {
             try self.takeUpForgotten(view)
             if self.isRegistryLost { try self.adoptOrphans(view) }
@@ -76,7 +79,7 @@ final class CursorSet: Sendable {
     }
 
     /// Makes a cursor whose route nobody has asked for, if there is room.
-    private func hold(_ name: String, _ route: RouteID, _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor? {
+    func hold(_ name: String, _ route: RouteID, _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor? {
         do throws(ForebayError) {
             return try self.budget.withReserve { () throws(ForebayError) in try self.put(name, [route], sequence, view) }
         } catch {
@@ -121,47 +124,6 @@ final class CursorSet: Sendable {
         }
     }
 
-    /// While its route is away nothing is added to what a cursor counts. So what stands behind the place at which it was given up, because
-    /// nothing was left, was not there then.
-    private func takeUpForgotten(_ view: SpoolView) throws(ForebayError) {
-        let (forgotten, cursors) = self.state.withLock { ($0.registry.forgotten, $0.registry.cursors) }
-        for name in forgotten.keys.sorted() {
-            let forward = DeliveryName(.forward, of: Self.route(of: name)).cursor, isForward = Self.stage(of: name) == Self.forward
-            // Another stage may have been given up long before its route was; and while any has it, events are added.
-            let sequence = max(forgotten[name] ?? 0, isForward ? 0 : forgotten[forward] ?? 0)
-            for route in Self.routes(ofName: name) {
-                let others = isForward ? self.all.filter { $0.stage == Self.forward }.map(\.routes) : cursors.map(\.routes)
-                guard !others.contains(where: { $0.contains(route) }),
-                    try LogCensus(view, self.disk).findsEvents(of: [route], from: sequence)
-                else { continue }
-                if let cursor = try self.hold(name, route, max(sequence, self.place(of: name, [route], view)), view) {
-                    Self.logger.info(
-                        "events of a removed route are back: they wait for it", ["cursor": name, "sequence": "\(cursor.sequence)"])
-                }
-                break  // One name is one cursor's.
-            }
-        }
-    }
-
-    /// Events of routes that no cursor counts, when nobody knows any more which did: each route has one of its own from now on, until a
-    /// route of its name, or one that had this name before, takes it over, or it is given up.
-    private func adoptOrphans(_ view: SpoolView) throws(ForebayError) {
-        let forward = self.all.filter { $0.stage == Self.forward }
-        // What was given up since it was lost is known.
-        let forgotten = self.state.withLock { $0.registry.forgotten }.keys.filter { Self.stage(of: $0) == Self.forward }
-        let orphans = Set(view.read { $0.ordinals.keys }).subtracting(forward.flatMap(\.routes) + forgotten.flatMap(Self.routes(ofName:)))
-        for route in orphans.sorted(by: { $0.rawValue < $1.rawValue }) {
-            let name = Self.unknown(route)
-            guard let cursor = try self.hold(name, route, view.read { $0.start }, view) else { continue }
-            self.reporter.report(
-                SpoolAlarm(
-                    file: "\(self.directory)/\(CursorRegistry.files[0])",
-                    text:
-                        "the registry was lost, and no cursor counts the events of a route whose name is not known: they are kept as those"
-                        + " of \(cursor.route), from the oldest on"))
-        }
-    }
-
     private func mendRegistry(mayFail: Bool) throws(ForebayError) {
         let isNews = self.state.withLock { state in
             defer { state.isMendDue = true }
@@ -188,6 +150,8 @@ final class CursorSet: Sendable {
 
     // MARK: Cursors
 
+    var registry: CursorRegistry { self.state.withLock { $0.registry } }
+
     func cursor(_ name: String) -> SpoolCursor? { self.state.withLock { $0.cursors[name] } }
 
     var all: [SpoolCursor] { self.state.withLock { state in state.cursors.values.sorted { $0.name < $1.name } } }
@@ -201,8 +165,16 @@ final class CursorSet: Sendable {
         } + self.state.withLock { $0.registry.givenUp }
     }
 
-    /// Everything below it is settled, durably, by every cursor. None: there is no cursor.
-    var lowestSynced: UInt64? { self.state.withLock { state in state.cursors.values.lazy.map(\.syncedSequence).min() } }
+    /// Everything below it is settled, durably, by every cursor. None: there is no cursor, or nothing may go yet.
+    var lowestSynced: UInt64? {
+        self.state.withLock { state in state.isReleased ? state.cursors.values.lazy.map(\.syncedSequence).min() : nil }
+    }
+
+    /// Whether anything may go yet.
+    var isReleased: Bool { self.state.withLock { $0.isReleased } }
+
+    /// From now on what all are durably past may go: nobody will be asked for that begins before it.
+    func release() { self.state.withLock { $0.isReleased = true } }
 
     /// Makes a cursor; durably. What was given up under its name stays so.
     func make(
@@ -221,7 +193,7 @@ final class CursorSet: Sendable {
     }
 
     /// Where a new one begins.
-    private func place(of name: String, _ routes: [RouteID], _ view: SpoolView) -> UInt64 {
+    func place(of name: String, _ routes: [RouteID], _ view: SpoolView) -> UInt64 {
         let forgotten = self.state.withLock { state in
             ([name] + routes.map(Self.unknown)).compactMap { state.registry.forgotten[$0] }.max() ?? 0
         }
@@ -230,7 +202,7 @@ final class CursorSet: Sendable {
 
     private func put(_ name: String, _ routes: [RouteID], _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
         // Not over what an attempt that found no room may have made and registered: the next start may find only that.
-        let cursor = try self.rewrite(name, routes, sequence, view)
+        let cursor = try self.files.rewrite(name, routes, sequence, view)
         try self.register { $0.put(CursorRegistry.Entry(name: name, routes: routes)) }
         self.state.withLock { $0.cursors[name] = cursor }
         return cursor
@@ -252,12 +224,12 @@ final class CursorSet: Sendable {
         }
         // Before it goes back: until it is registered with these routes, that says nothing.
         if let known { self.keepAhead(of: known, routes, from: sequence, view) }
-        let cursor = try self.rewrite(name, routes, sequence, view)
+        let cursor = try self.files.rewrite(name, routes, sequence, view)
         if old.count == 1, known == nil, parted.isEmpty { self.takeOverAhead(old[0], cursor, view) }
         var rests: [SpoolCursor] = []
         // Their count before the registry: of one with several routes it is not believed at a start, of one with a single route it is.
         for cursor in parted {
-            rests.append(try self.rewrite(cursor.name, cursor.routes.filter { !routes.contains($0) }, cursor.sequence, view))
+            rests.append(try self.files.rewrite(cursor.name, cursor.routes.filter { !routes.contains($0) }, cursor.sequence, view))
         }
         try self.register { registry in
             for cursor in old {
@@ -273,7 +245,7 @@ final class CursorSet: Sendable {
             state.cursors[name] = cursor
         }
         for cursor in old {
-            try self.remove(cursor.name)
+            try self.files.remove(cursor.name)
             let waiting = view.read { state in cursor.routes.reduce(0) { $0 + (state.ordinals[$1] ?? 0) } }
             Self.logger.info(
                 "a route has taken over the backlog of a former name",
@@ -298,91 +270,13 @@ final class CursorSet: Sendable {
             for name in former + [name] { registry.forgotten[name] = max(registry.forgotten[name] ?? 0, cursor.sequence, sequence) }
         }
         self.state.withLock { $0.cursors[name] = nil }
-        try self.remove(name)
-    }
-
-    private func remove(_ name: String) throws(ForebayError) {
-        try Folder(self.disk).remove(LogIdentity.path(ofCursor: name, in: self.directory))
-        let ahead = SettledAheadFile.path(of: name, in: self.directory)
-        if try self.disk.kind(of: ahead) != nil { try Folder(self.disk).remove(ahead) }
-    }
-
-    // MARK: On disk
-
-    private func attach(
-        _ entry: CursorRegistry.Entry, _ found: SlotFile.Found?, _ identity: LogIdentity, _ view: SpoolView
-    ) throws(ForebayError) {
-        let path = LogIdentity.path(ofCursor: entry.name, in: self.directory)
-        let (start, end) = view.read { ($0.start, $0.durableEnd) }
-        let released = identity.mark?.value?.ordinal ?? 0
-        guard var value = found?.value else {
-            self.reporter.report(
-                SpoolAlarm(
-                    file: path,
-                    text: found == nil
-                        ? "the cursor's file is gone; it begins at the oldest event"
-                        : "the cursor can't be read; it begins at the oldest event"))
-            // In front of what is missing at the log's beginning, and may be had back.
-            let oldest = identity.mark?.value == nil ? start : min(released, start)
-            let cursor = try self.write(entry.name, entry.routes, oldest, view)
-            self.state.withLock { $0.cursors[entry.name] = cursor }
-            return
-        }
-        let owner = SpoolCursor.owner(entry.name)
-        let isOld = Self.isOld(found!, value, identity, view)
-        if isOld { value.sequence = min(released, start) }
-        if value.sequence > end { value.sequence = end }
-        if isOld || identity.isVersion1 || value.owner != owner || entry.routes.count > 1 {
-            value.ordinal = try LogCensus(view, self.disk).ordinal(of: entry.routes, at: value.sequence)
-        }
-        value.owner = owner
-        let slots = try SlotFile.take(self.disk, path, of: self.directory, as: .cursor, log: identity.log, found!, value)
-        if !found!.isWhole, !identity.isVersion1 {
-            Self.logger.warning("one slot of a cursor was damaged; it is written anew", ["file": path, "sequence": "\(value.sequence)"])
-        }
-        let cursor = self.cursor(entry.name, entry.routes, slots, value)
-        self.state.withLock { $0.cursors[entry.name] = cursor }
-    }
-
-    private func write(_ name: String, _ routes: [RouteID], _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
-        let ordinal = try LogCensus(view, self.disk).ordinal(of: routes, at: sequence)
-        let value = SlotFile.Value(sequence: sequence, ordinal: ordinal, owner: SpoolCursor.owner(name))
-        let log = self.state.withLock { $0.registry.log }
-        let slots = try SlotFile.make(
-            self.disk, LogIdentity.path(ofCursor: name, in: self.directory), of: self.directory, as: .cursor, log: log, value)
-        return self.cursor(name, routes, slots, value)
-    }
-
-    /// One that may be registered: at no moment its file is not whole.
-    private func rewrite(_ name: String, _ routes: [RouteID], _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
-        let path = LogIdentity.path(ofCursor: name, in: self.directory)
-        let log = self.state.withLock { $0.registry.log }
-        guard let found = try SlotFile.read(self.disk, path, as: .cursor, log: log) else {
-            return try self.write(name, routes, sequence, view)
-        }
-        let ordinal = try LogCensus(view, self.disk).ordinal(of: routes, at: sequence)
-        let value = SlotFile.Value(sequence: sequence, ordinal: ordinal, owner: SpoolCursor.owner(name))
-        let slots = try SlotFile.take(self.disk, path, of: self.directory, as: .cursor, log: log, found, value)
-        try self.disk.syncFolder(Folder.parent(of: path))
-        return self.cursor(name, routes, slots, value)
-    }
-
-    private func cursor(_ name: String, _ routes: [RouteID], _ slots: sending SlotFile, _ value: SlotFile.Value) -> SpoolCursor {
-        SpoolCursor(
-            name: name, routes: routes, slots: slots, value: value,
-            ahead: self.aheadFile(name, routes), budget: self.budget, moved: self.moved,
-            mayPass: { [reporter] in reporter.mayPass($0) }, onDiskFailure: self.onDiskFailure)
-    }
-
-    func aheadFile(_ name: String, _ routes: [RouteID]) -> SettledAheadFile {
-        SettledAheadFile(
-            disk: self.disk, directory: self.directory, log: self.state.withLock { $0.registry.log }, name: name, routes: routes)
+        try self.files.remove(name)
     }
 
     private func register(_ change: (inout CursorRegistry) -> Void) throws(ForebayError) {
         let outcome = self.changing.withLock { _ in
             Result { () throws(ForebayError) in
-                var registry = self.state.withLock { $0.registry }
+                var registry = self.registry
                 change(&registry)
                 try registry.write(self.disk, to: self.directory)
                 self.state.withLock { $0.registry = registry }

@@ -155,6 +155,21 @@ package actor DeadLetters: DeadLetterLog {
         self.count(store)
     }
 
+    /// Removes the oldest, so many that a file can go; durably on return.
+    ///
+    /// - Returns: how many; 0: no file can, the newest stays.
+    package func removeOldest() async throws(ForebayError) -> UInt64 {
+        guard let store = self.store else { return 0 }
+        for segment in store.spool.view.read({ $0.segments.dropLast() }) {
+            let entries = segment.base..<segment.end
+            let count = store.spool.letterCount(store.removed, in: [entries])
+            guard count > 0 else { continue }
+            try await self.remove([entries])
+            return count
+        }
+        return 0
+    }
+
     /// Removes those of the entries that can't be read, as far as readers have met them; durably on return.
     ///
     /// - Returns: how many.

@@ -77,7 +77,7 @@ extension Spool {
     }
 
     private func sweep(_ removed: RemovedLetters) {
-        guard !self.sweeper.sweep(removed) || removed.isUnwritten else { return }
+        guard !self.keeper.sweeper.sweep(removed) || removed.isUnwritten else { return }
         let keeper = self.keeper
         Task(preferring: self.configuration.surroundings.tasks) { await keeper.tryAgain() }
     }

@@ -65,6 +65,7 @@ final class SpoolView: Sendable {
     private let room = Atomic<Int>(0)
     private let hasNoFile = Atomic<Bool>(false)
     private let isPreparedClaimed = Atomic<Bool>(false)
+    private let lacked = Atomic<Int>(0)
     private let isLookingForRoom = Atomic<Bool>(false)
 
     init(_ state: State) {
@@ -91,6 +92,14 @@ final class SpoolView: Sendable {
     func setTakesNoFile(_ takesNoFile: Bool) {
         self.hasNoFile.store(takesNoFile, ordering: .relaxed)
     }
+
+    /// Bytes of a segment for which there was no room when a group was refused last; 0: none was since.
+    var lackedBytes: Int { self.lacked.load(ordering: .relaxed) }
+
+    func setLacked(_ bytes: Int) { self.lacked.store(bytes, ordering: .relaxed) }
+
+    /// One is there, or being made.
+    var hasPrepared: Bool { self.isPreparedClaimed.load(ordering: .acquiring) }
 
     /// Whoever gets it may make the one ``PreparedSegment`` there is at a time.
     func claimPrepared() -> Bool { !self.isPreparedClaimed.exchange(true, ordering: .acquiringAndReleasing) }

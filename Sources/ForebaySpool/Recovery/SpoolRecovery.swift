@@ -36,12 +36,12 @@ struct SpoolRecovery {
         var kept: [UInt64] = []
     }
 
-    private let disk: any Disk
-    private let directory: String
-    private let kind: LogKind
-    private let reporter: SpoolReporter
+    let disk: any Disk
+    let directory: String
+    let kind: LogKind
+    let reporter: SpoolReporter
     private let budget: SpoolBudget
-    private let logger = Logger(label: "spool")
+    let logger = Logger(label: "spool")
 
     init(_ disk: any Disk, of directory: String, _ kind: LogKind, _ reporter: SpoolReporter, _ budget: SpoolBudget) {
         self.budget = budget
@@ -141,70 +141,6 @@ struct SpoolRecovery {
             if missing.events > 0 { told.append(missing) } else { self.reporter.notTold(missing) }
         }
         self.reporter.report(told)
-    }
-
-    /// Whether a cursor, say, has passed more than the newest segment that is there had when it was sealed: that stood in one behind it,
-    /// also where no mark is left to name it.
-    private func endsBelowMark(_ found: FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> Bool {
-        // Version 1 removed the newest one, too.
-        guard !identity.isVersion1, let marked = identity.marks.max() else { return false }
-        guard let last = found.segments.last else { return identity.mark?.value == nil && marked > 0 }
-        guard last.header.version > 1, let footer = try self.footer(of: last) else { return false }
-        return footer.end < marked
-    }
-
-    /// Removes newest segments that were never used.
-    ///
-    /// - Parameter lost: the number of the newest, if that is lost: it must stay known for the newest.
-    /// - Returns: everything below it was durable when such a one was made.
-    private func dropUnused(_ found: inout FoundSegments, lost: UInt64, _ identity: LogIdentity) throws(ForebayError) -> UInt64 {
-        let marked = identity.marks.max() ?? 0
-        var durable: UInt64 = 0
-        while found.segments.count > 1, let last = found.segments.last {
-            let before = found.segments[found.segments.count - 2]
-            let (file, itsFile) = (try self.disk.openFromDevice(last.path), try self.disk.open(before.path, []))
-            guard try FoundSegments.isUnused((last.header, file), behind: (before.header, itsFile), marked: marked) else { break }
-            durable = max(durable, last.header.knownEnd)
-            try self.drop(last, from: &found, newest: max(before.header.number, lost), identity)
-        }
-        return durable
-    }
-
-    /// A newest segment without a frame that the mark does not know of, behind one that is gone or can't be read: that one may have gone on
-    /// meanwhile, so it is the newest that is lost. None: there is no such one.
-    private func unusedBehindLost(_ found: FoundSegments, _ identity: LogIdentity) throws(ForebayError) -> FoundSegments.Segment? {
-        guard let last = found.segments.last, last.header.version > 1, let newest = identity.mark?.value?.owner,
-            newest < last.header.number, last.header.previousNumber > 0, last.header.knownEnd == last.header.base,
-            !found.segments.contains(where: { $0.header.number == last.header.previousNumber }),
-            try FoundSegments.isEmpty(last.header, self.disk.openFromDevice(last.path))
-        else { return nil }
-        return last
-    }
-
-    private func drop(
-        _ unused: FoundSegments.Segment, from found: inout FoundSegments, newest: UInt64, _ identity: LogIdentity
-    ) throws(ForebayError) {
-        self.logger.info("a segment that was never used is removed", ["file": unused.path])
-        try self.takeOverMark(from: unused.header, to: newest, identity)
-        try Folder(self.disk).remove(unused.path)
-        found.drop(unused.header.number)
-    }
-
-    /// Before the newest goes it is the newest no more: else it would be missed. And what it says of the one before it is kept.
-    private func takeOverMark(from last: SegmentHeader, to newest: UInt64, _ identity: LogIdentity) throws(ForebayError) {
-        let path = "\(self.directory)/\(SpoolMark.file)"
-        guard
-            let found = try SlotFile.read(self.disk, path, as: .mark, log: identity.log, takesOlder: identity.hasOlderSlots),
-            let said = found.value
-        else { return }
-        let value = SlotFile.Value(sequence: max(said.sequence, last.knownEnd), ordinal: said.ordinal, owner: newest)
-        _ = try SlotFile.take(self.disk, path, of: self.directory, as: .mark, log: identity.log, found, value)
-    }
-
-    /// Of one that was sealed.
-    private func footer(of segment: FoundSegments.Segment) throws(ForebayError) -> SegmentFooter? {
-        let file = try self.disk.open(segment.path, [])
-        return try SegmentFooter.read(from: file, size: try file.size(), salt: segment.header.salt, base: segment.header.base)
     }
 
     private func add(
@@ -308,91 +244,5 @@ struct SpoolRecovery {
         info.end = end
         info.isDamaged = true
         return hole
-    }
-
-    /// Those that the next one does not know of and have no frame were never used, but for one of which events were told of as lost.
-    private func dropUnknown(_ found: inout FoundSegments) throws(ForebayError) {
-        var next: SegmentHeader?
-        for segment in found.segments.reversed() {
-            guard let behind = next, segment.header.isUnknown(to: behind) else {
-                next = segment.header
-                continue
-            }
-            if !self.reporter.isTold(segment.header.base, of: segment.header),
-                try FoundSegments.isEmpty(segment.header, self.disk.openFromDevice(segment.path))
-            {
-                self.logger.info("a segment that was never used is removed", ["file": segment.path])
-                try Folder(self.disk).remove(segment.path)
-                found.drop(segment.header.number)
-            } else {
-                next = segment.header
-            }
-        }
-    }
-
-    /// Whether the newest segment is there, and all that marks cover.
-    ///
-    /// - Parameter begun: behind a segment that was lost before, and away now.
-    private func checkEnd(
-        _ found: FoundSegments, _ identity: LogIdentity, _ highest: UInt64, _ begun: CursorRegistry.Begun?, _ outcome: inout Outcome
-    ) {
-        // Version 1 removed the newest one, too, when nobody needed it.
-        let last = outcome.segments.last?.end
-        let end = identity.isVersion1 ? last ?? highest : max(last ?? 0, identity.released)
-        // What was told of as lost had its numbers: new segments and events never get these, or a later start would take them for it.
-        let told = self.reporter.reached
-        outcome.given = max(highest, end, told.sequence, identity.marks.max() ?? 0)
-        // The other numbers that were given are below the place where sequences go on then.
-        outcome.durableEnd = begun == nil ? outcome.given : max(highest, end)
-        if outcome.isNewestLost {
-            self.reporter.report(
-                SpoolAlarm(
-                    file: SegmentFile.path(of: outcome.newest, in: "\(self.directory)/segments"),
-                    text:
-                        "the newest segment is gone or can't be read: events accepted last may be lost, from sequence \(end) on; new events"
-                        + " get ids of a new kind", holdsEvents: true))
-        }
-        outcome.nextNumber = max(outcome.newest, found.highestName, told.segment) + 1
-        if outcome.durableEnd > end, !outcome.holes.contains(where: { $0.sequences.upperBound == outcome.durableEnd }) {
-            outcome.holes.append(self.hole(end..<outcome.durableEnd, outcome))
-        }
-        // Between what was lost before and what was begun then there was nothing.
-        if let begun, let marked = identity.marks.max(), marked > begun.sequence {
-            outcome.holes.append(self.hole(begun.sequence..<marked, outcome))
-        }
-        // A first start makes it before the registry: one that was cut short has neither.
-        if !identity.isNew, !identity.isVersion1, identity.mark?.value == nil {
-            self.reporter.report(
-                SpoolAlarm(file: "\(self.directory)/\(SpoolMark.file)", text: "it is gone or can't be read; it is made anew"))
-        }
-    }
-
-    private func hole(_ sequences: Range<UInt64>, _ outcome: Outcome) -> MissingRange {
-        MissingRange(
-            sequences: sequences, segment: outcome.newest, position: outcome.segments.last?.dataEnd ?? 0,
-            reason: "the log ends below a mark", isGone: outcome.isNewestLost)
-    }
-
-    /// Whether the oldest segments were removed by us. Without a mark the units of a set-aside log tell.
-    private func checkBeginning(_ identity: LogIdentity, _ outcome: inout Outcome) {
-        guard !identity.isVersion1, identity.mark?.value.map({ $0.owner > 0 }) ?? (self.kind == .setAside) else { return }
-        let settled = identity.letGo
-        guard let first = outcome.segments.first, first.header.knownEnd > settled else { return }
-        outcome.holes.append(
-            MissingRange(
-                sequences: settled..<first.header.knownEnd, segment: self.kind == .setAside ? first.header.previousNumber : first.number,
-                position: 0, reason: "the oldest segments are gone", isGone: true))
-    }
-
-    /// In a set-aside log nobody reads sequence by sequence, so a hole in the middle is looked for here. (Version 1 left holes.)
-    private func checkChain(_ outcome: inout Outcome) {
-        for (before, segment) in zip(outcome.segments, outcome.segments.dropFirst())
-        where segment.header.version > 1 && segment.header.previousNumber > before.number && segment.header.knownEnd > before.end {
-            outcome.holes.append(
-                MissingRange(
-                    sequences: before.end..<segment.header.knownEnd, segment: segment.header.previousNumber, position: 0,
-                    reason: "a segment is gone",
-                    isGone: true))
-        }
     }
 }

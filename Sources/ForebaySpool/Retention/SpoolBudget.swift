@@ -5,7 +5,8 @@ import Synchronization
 ///
 ///     |------------ spool ------------|--- reserve ---|   max_size, or what the disk can give if that is less
 ///
-/// The reserve (5 % of the smaller of `max_size` and the disk) belongs to cursors, dead letters and set-aside events. Part of it is really
+/// The reserve (5 % of the smaller of `max_size` and the disk) belongs to cursors, dead letters and set-aside events, but not to those of a
+/// delivery that is not required. Part of it is really
 /// taken, by a file (``Ballast``), because others write on the disk, too.
 package final class SpoolBudget: Sendable {
     /// `max_size`.
@@ -57,9 +58,11 @@ package final class SpoolBudget: Sendable {
     package var capacity: Int { min(self.limit, self.usedBytes + max(0, self.diskFree.load(ordering: .relaxed))) }
 
     /// Bytes of new files that a log may still make.
-    package func room(for kind: LogKind) -> Int {
+    ///
+    /// - Parameter withReserve: the log is one of those that the reserve is for.
+    package func room(withReserve: Bool) -> Int {
         let left = self.roomBesideBallast
-        return kind.isSideLog ? left + self.ballast.held : left - (self.reserve - self.ballast.held)
+        return withReserve ? left + self.ballast.held : left - (self.reserve - self.ballast.held)
     }
 
     /// Bytes that are free while the ballast is kept.

@@ -1,5 +1,4 @@
 import ForebayCore
-import ForebayTelemetry
 
 /// Looks after a log in the background, on a thread apart from the commits: syncs cursors, deletes what nobody needs, makes the next
 /// segment's file and the ballast, looks for room.
@@ -9,13 +8,11 @@ actor SpoolKeeper {
     let view: SpoolView
     let budget: SpoolBudget
     let cursors: CursorSet
-    private let sweeper: SegmentSweeper
+    nonisolated let sweeper: SegmentSweeper
     private let reporter: SpoolReporter
     let writer: SpoolWriter
-    private let logger = Logger(label: "spool")
+    var maker: SegmentMaker
     private var due = Due()
-    private(set) var isReleased = false
-    private var lastPrepared = 0
     private(set) var isClosed = false
     /// Who gives way where there is no room.
     var yielding = Yielding()
@@ -39,6 +36,7 @@ actor SpoolKeeper {
         self.sweeper = sweeper
         self.reporter = reporter
         self.writer = writer
+        self.maker = SegmentMaker(configuration, view, budget, sweeper)
     }
 
     /// Makes the files that are there before they are needed.
@@ -86,7 +84,7 @@ actor SpoolKeeper {
     }
 
     func release() async {
-        self.isReleased = true
+        self.cursors.release()
         var isDone = self.reporter.saveAgain()
         do throws(ForebayError) { isDone = try self.cursors.makeUnmade(self.view) && isDone } catch {
             self.configuration.onDiskFailure(error)
@@ -193,7 +191,7 @@ actor SpoolKeeper {
     }
 
     private func passedSegment(behind last: SegmentInfo?) -> SegmentInfo? {
-        guard self.isReleased, case .cursors = self.view.read({ $0.retention }), let passed = self.cursors.lowestSynced else { return nil }
+        guard case .cursors = self.view.read({ $0.retention }), let passed = self.cursors.lowestSynced else { return nil }
         return self.view.read { state in
             let next = state.segments.dropLast().first { last == nil || $0.number > last!.number }
             return next.flatMap { !$0.isActive && $0.end <= passed ? $0 : nil }
@@ -202,80 +200,22 @@ actor SpoolKeeper {
 
     /// - Returns: false: it can't go now.
     private func clear(_ segment: SegmentInfo) async -> Bool {
-        if !segment.isDamaged, self.canReuse(segment), self.view.claimPrepared() {
-            if let path = self.reuse(segment) {
-                await self.handOver(path, size: segment.size)
-                return true
-            }
-            self.view.releasePrepared()
+        if !self.isClosed, case .file(let prepared) = self.maker.reuse(segment) {
+            if let prepared { await self.handOver(prepared) }
+            return true
         }
         return self.sweeper.remove(segment)
     }
 
-    /// - Returns: its name now; none: it can't be used again.
-    private func reuse(_ segment: SegmentInfo) -> String? {
-        let path = self.nextPreparedPath()
-        do throws(ForebayError) {
-            try self.sweeper.released(through: segment.end)
-            try Folder(self.configuration.disk).rename(segment.path, to: path)
-        } catch {
-            if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
-            try? self.configuration.disk.remove(path)  // By whichever name it is there: it goes as any other.
-            return nil
-        }
-        self.sweeper.removed(segment)
-        return path
-    }
-
-    /// Its blocks are on disk already, and the salt in every CRC keeps what it held from being taken for new frames.
-    private func canReuse(_ segment: SegmentInfo) -> Bool {
-        let size = self.configuration.segmentSize
-        return self.prepares && segment.size >= size / 4 * 3 && segment.size <= size * 2
-    }
-
-    private var prepares: Bool { self.configuration.preparesNext && !self.configuration.kind.isSideLog && !self.isClosed }
-
-    func nextPreparedPath() -> String {
-        self.lastPrepared += 1
-        return "\(self.configuration.segments)/prepared-\(self.lastPrepared)"
-    }
-
-    /// Called at the start and when the active segment is half full. Fills a file with zeros and syncs it, so that the sync of
-    /// a group has only data to write, no sizes and no extents.
+    /// Called at the start and when the active segment is half full.
     func prepareNext() async {
-        let size = SpoolFormat.aligned(self.configuration.segmentSize)
-        if self.prepares { await self.yield(for: size) }
-        guard self.prepares, self.budget.room(for: self.configuration.kind) >= size, self.view.claimPrepared() else { return }
-        let path = self.nextPreparedPath()
-        // From now on: filling it takes a while, in which others would take the same room.
-        self.budget.add(size)
-        do throws(ForebayError) {
-            await self.handOver(try PreparedSegment.fill(self.configuration.disk, path, size: size))
-        } catch {
-            self.logger.warning("the next segment could not be prepared", ["error": error.description])
-            try? self.configuration.disk.remove(path)  // Taken away at the next start, too.
-            self.budget.add(-size)
-            self.view.releasePrepared()
-            self.budget.refresh()
-        }
-    }
-
-    /// A file whose room is charged already.
-    private func handOver(_ path: String, size: Int) async {
-        do throws(ForebayError) {
-            await self.handOver(try PreparedSegment(self.configuration.disk, path, size: size))
-        } catch {
-            self.discard(path, size: size)
-        }
+        guard !self.isClosed, let size = self.maker.size else { return }
+        await self.yield(for: size)
+        guard !self.isClosed, let prepared = self.maker.fill() else { return }
+        await self.handOver(prepared)
     }
 
     private func handOver(_ prepared: PreparedSegment) async {
-        guard await self.writer.take(prepared) else { return self.discard(prepared.path, size: prepared.size) }
-    }
-
-    private func discard(_ path: String, size: Int) {
-        try? self.configuration.disk.remove(path)  // Taken away at the next start, too.
-        self.budget.add(-size)
-        self.view.releasePrepared()
+        guard await self.writer.take(prepared) else { return self.maker.discard(prepared) }
     }
 }

@@ -2,10 +2,11 @@
 package protocol YieldingHolder: Sendable {
     var cursor: SpoolCursor { get }
 
-    /// Gives up the oldest of what it keeps beside the spool: what is set aside, which is older than all that the spool has for it.
+    /// Gives up the oldest of what it keeps beside the spool, which is older than all that the spool has for it: so much that a file can
+    /// go.
     ///
-    /// - Returns: false: there is nothing of it.
-    func giveUpAside() async -> Bool
+    /// - Returns: false: no file can.
+    func giveUpBesideSpool() async -> Bool
 
     /// Gives up its events in the spool below a place: its cursor stands there, or further, when this returns.
     ///

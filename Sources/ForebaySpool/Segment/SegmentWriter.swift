@@ -10,12 +10,9 @@ final class SegmentWriter {
     let isPrepared: Bool
     private let file: any DiskFile
     private let syncsItself: Bool
-    private(set) var position: Int
-    private(set) var end: UInt64
-    private(set) var index: [SegmentFooter.IndexEntry] = []
-    private(set) var checksum: UInt32 = 0
-    private(set) var ordinals: [RouteID: UInt64] = [:]
-    /// Something of a group that was refused stands behind ``position`` and can't be taken back: nothing may be written over its beginning.
+    /// Of the groups that are on disk.
+    private(set) var tally: SegmentTally
+    /// Something of a group that was refused stands behind these and can't be taken back: nothing may be written over its beginning.
     private var holdsRefused = false
     private var staging: Slab
     private static let usualStaging = 4 << 20
@@ -63,8 +60,7 @@ final class SegmentWriter {
         self.file = file
         self.path = path
         self.capacity = capacity
-        self.position = header.dataStart
-        self.end = header.base
+        self.tally = SegmentTally(header)
         self.staging = Slab(capacity: 64 << 10, alignment: SpoolFormat.block)
     }
 
@@ -73,7 +69,7 @@ final class SegmentWriter {
 
     /// Whether a group of `size` bytes fits, with the footer behind it.
     func fits(_ size: Int) -> Bool {
-        !self.holdsRefused && self.position + size + self.footerRoom <= self.capacity
+        !self.holdsRefused && self.tally.position + size + self.tally.footerRoom <= self.capacity
     }
 
     /// Beside the group there is room for the header and the footer, and for some small groups more.
@@ -81,11 +77,7 @@ final class SegmentWriter {
         max(segmentSize, groupSize + (72 << 10))
     }
 
-    var room: Int { self.holdsRefused ? 0 : max(0, self.capacity - self.footerRoom - self.position) }
-
-    private var footerRoom: Int {
-        SpoolFormat.aligned(SegmentFooter.fixed + 16 * (self.index.count + self.ordinals.count + 64) + 16)
-    }
+    var room: Int { self.holdsRefused ? 0 : max(0, self.capacity - self.tally.footerRoom - self.tally.position) }
 
     /// Lays out and writes a group, not synced yet. Changes nothing of the writer's state; ``advance(_:size:)`` does.
     ///
@@ -96,6 +88,7 @@ final class SegmentWriter {
         self.fit(staging: plan.size)
         var headers: [FrameHeader] = []
         var ordinals = ordinals
+        let base = self.tally.end
         var at = 0
         for (number, frame) in plan.frames.enumerated() {
             var flags: FrameHeader.Flags = []
@@ -103,7 +96,7 @@ final class SegmentWriter {
             if number == plan.frames.count - 1 { flags.insert(.closesGroup) }
             let ordinal = ordinals[frame.route, default: 0]
             var header = FrameHeader(
-                length: frame.length, count: frame.count, flags: flags, base: self.end + frame.first, route: frame.route,
+                length: frame.length, count: frame.count, flags: flags, base: base + frame.first, route: frame.route,
                 ordinal: ordinal, durable: durable, acceptedAt: frame.acceptedAt)
             ordinals[frame.route] = ordinal + UInt64(frame.count)
             var next = at + SpoolFormat.frameHeader
@@ -118,7 +111,7 @@ final class SegmentWriter {
             headers.append(header)
         }
         memset(self.staging.base + at, 0, plan.size - at)
-        try self.writeStaged(plan.size, at: self.position)
+        try self.writeStaged(plan.size, at: self.tally.position)
         return headers
     }
 
@@ -127,38 +120,26 @@ final class SegmentWriter {
     }
 
     /// Takes over a group that is on disk.
-    func advance(_ headers: [FrameHeader], size: Int) {
-        if self.position - (self.index.last?.position ?? 0) >= 1 << 20 || self.index.isEmpty {
-            self.index.append(SegmentFooter.IndexEntry(sequence: headers[0].base, position: self.position))
-        }
-        for header in headers {
-            self.checksum = SpoolFormat.crc(of: UInt64(self.checksum).littleEndian, UInt64(header.crc).littleEndian)
-            self.ordinals[header.route] = header.ordinal + UInt64(header.count)
-        }
-        self.end = headers[headers.count - 1].end
-        self.position += size
-    }
+    func advance(_ headers: [FrameHeader], size: Int) { self.tally.add(headers, size: size) }
 
     /// A write that ran out of room: the file ends again where its sound data does, durably. Of a small group all may stand there where a
     /// file system's blocks are smaller than ours, and what was refused must not come after a power cut.
     func withdraw() throws(ForebayError) {
         self.holdsRefused = true
-        try self.file.truncate(to: self.position)
+        try self.file.truncate(to: self.tally.position)
         try self.file.sync()
         self.holdsRefused = false
     }
 
     /// Ends the segment: footer, and the file cut to its length, synced.
     func seal() throws(ForebayError) -> Int {
-        let footer = SegmentFooter(
-            end: self.end, dataEnd: self.position, checksum: UInt64(self.checksum), index: self.index, ordinals: self.ordinals)
-        let bytes = footer.encode(salt: self.header.salt)
+        let bytes = self.tally.footer.encode(salt: self.header.salt), position = self.tally.position
         self.fit(staging: bytes.count)
         bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(start: self.staging.base, count: $0.count).copyMemory(from: $0) }
-        try self.writeStaged(bytes.count, at: self.position)
-        try self.file.truncate(to: self.position + bytes.count)
+        try self.writeStaged(bytes.count, at: position)
+        try self.file.truncate(to: position + bytes.count)
         try self.file.sync()
-        return self.position + bytes.count
+        return position + bytes.count
     }
 
     /// Whole blocks from aligned memory.

@@ -140,12 +140,22 @@ package final class SetAsideLog: Sendable {
         self.opened?.units.end(unit)
     }
 
+    /// The oldest file that some units hold and that can go: the newest stays.
+    ///
+    /// - Parameter isHeld: whether a unit needs its events below a position.
+    /// - Returns: one past the last event in it of each unit; none: there is no such file.
+    package func oldestFile(isHeld: (_ unit: UInt64, _ end: UInt64) -> Bool) -> [UInt64: UInt64]? {
+        let segments = self.opened?.spool.view.read { $0.segments.dropLast() } ?? []
+        let held = segments.first { segment in segment.routes.entries.contains { isHeld($0.route.rawValue, $0.ordinal) } }
+        return held.map { Dictionary(uniqueKeysWithValues: $0.routes.entries.map { ($0.route.rawValue, $0.ordinal) }) }
+    }
+
     /// Reads the events of some units at and above a position each, in the order of the log, in one pass over it.
     package func scan(_ positions: [UInt64: UInt64]) -> SetAsideScan {
         guard let store = self.opened else { return SetAsideScan() }
         let spool = store.spool
         return SetAsideScan(
-            view: spool.view, disk: spool.configuration.disk, metrics: spool.metrics, units: store.units, positions: positions
+            view: spool.view, disk: spool.configuration.disk, metrics: spool.readers.metrics, units: store.units, positions: positions
         ) { [weak spool] in
             spool?.report($0)
         }

@@ -33,8 +33,7 @@ final class UnitTable: SegmentHolder {
         try disk.syncFolder(directory)
         let inventory = try inventory(file)
         var state = UnitTableState()
-        state.pairCount = inventory.pairCount
-        state.free = inventory.free
+        state.pairs = UnitPairs(count: inventory.pairCount, free: inventory.free)
         state.highest = inventory.highest
         for (number, found) in inventory.found {
             // Where the process before ended with a sync that failed, what was read may be in the page cache alone, and no later sync
@@ -51,7 +50,7 @@ final class UnitTable: SegmentHolder {
             try Folder(disk).quarantine(path, of: directory) { place throws(ForebayError) in
                 let new = try disk.open(place, [.write, .create, .truncate])
                 for number in state.entries.keys.sorted() {
-                    try Self.writeWhole(state.entries[number]!, new, log)
+                    try state.entries[number]!.writeWhole(new, log)
                     state.entries[number]!.generation += 2
                 }
                 try new.sync()
@@ -79,15 +78,10 @@ final class UnitTable: SegmentHolder {
         if isDue { moved() }
     }
 
-    var byteCount: Int { self.state.withLock { $0.pairCount * UnitPair.size } }
+    var byteCount: Int { self.state.withLock { $0.pairs.byteCount } }
 
     /// Bytes by which the file has grown since this was asked last; all of it the first time.
-    func takeGrowth() -> Int {
-        self.state.withLock { state in
-            defer { state.countedPairs = state.pairCount }
-            return (state.pairCount - state.countedPairs) * UnitPair.size
-        }
-    }
+    func takeGrowth() -> Int { self.state.withLock { $0.pairs.takeGrowth() } }
 
     /// One above every number seen.
     var nextNumber: UInt64 { self.state.withLock { $0.highest + 1 } }
@@ -116,7 +110,7 @@ final class UnitTable: SegmentHolder {
         do throws(ForebayError) {
             for var entry in places {
                 entry.isEnded = isEnded
-                try Self.writeWhole(entry, self.file, self.log)
+                try entry.writeWhole(self.file, self.log)
             }
             try self.file.sync()
         } catch  where error.code == .spoolFull {
@@ -132,7 +126,7 @@ final class UnitTable: SegmentHolder {
                 entry.isEndSynced = isEnded
                 if isEnded { state.ended.insert(number) }
                 state.entries[number] = entry
-                state.reserved[number] = nil
+                state.pairs.take(for: number)
             }
         }
     }
@@ -259,7 +253,7 @@ final class UnitTable: SegmentHolder {
         // Counted only if it is written: another try must not take the place of the one that is sound.
         entry.generation += 1
         do throws(ForebayError) {
-            try Self.writeSlot(entry, file, log)
+            try entry.writeSlot(file, log)
         } catch {
             guard error.code == .spoolFull else { throw error }
             state.unwritten.insert(number)
@@ -268,38 +262,5 @@ final class UnitTable: SegmentHolder {
         state.entries[number] = entry
         state.unwritten.remove(number)
         state.dirty.insert(number)
-    }
-
-    private static func writeSlot(_ entry: UnitTableState.Entry, _ file: any DiskFile, _ log: SpoolID) throws(ForebayError) {
-        let outcome = withUnsafeTemporaryAllocation(byteCount: Slot.size, alignment: 8) { bytes in
-            Result { () throws(ForebayError) in
-                Self.encode(entry, log, to: bytes.baseAddress!)
-                let place = entry.pair * UnitPair.size + Int(entry.generation % 2) * SpoolFormat.block
-                try file.write(UnsafeRawBufferPointer(bytes), at: place)
-            }
-        }
-        try outcome.get()
-    }
-
-    /// Both slots: what one of them held before must not count if the other is lost.
-    private static func writeWhole(_ entry: UnitTableState.Entry, _ file: any DiskFile, _ log: SpoolID) throws(ForebayError) {
-        var entry = entry
-        var bytes = [UInt8](repeating: 0, count: UnitPair.size)
-        bytes.withUnsafeMutableBytes { bytes in
-            for _ in 0..<2 {
-                entry.generation += 1
-                let block = bytes.baseAddress! + Int(entry.generation % 2) * SpoolFormat.block
-                Self.encode(entry, log, to: block)
-                UnitIdentity(entry.unit).encode(to: block)
-            }
-        }
-        try file.write(bytes, at: entry.pair * UnitPair.size)
-    }
-
-    private static func encode(_ entry: UnitTableState.Entry, _ log: SpoolID, to slot: UnsafeMutableRawPointer) {
-        Slot(
-            .unit, log: log, generation: entry.generation, value: entry.unit.settled,
-            ordinal: UInt64(bitPattern: entry.unit.oldestAcceptedAt), owner: entry.unit.number, isEnded: entry.isEnded
-        ).encode(to: slot)
     }
 }

@@ -17,13 +17,7 @@ struct UnitTableState {
     }
 
     var entries: [UInt64: Entry] = [:]
-    /// Pairs to be used again, with the generation that the next writing must be above.
-    var free: [(pair: Int, generation: UInt64)] = []
-    /// Pairs of units that could not be written yet: tried again at the same place, so that no number stands in two.
-    var reserved: [UInt64: (pair: Int, generation: UInt64)] = [:]
-    var pairCount = 0
-    /// How many of them the budget knows.
-    var countedPairs = 0
+    var pairs = UnitPairs()
     var highest: UInt64 = 0
     /// Written, not synced.
     var dirty: Set<UInt64> = []
@@ -47,14 +41,9 @@ struct UnitTableState {
             precondition(!known.isEnded, "the number of an ended unit")
             return nil
         }
-        var place = self.reserved[unit.number] ?? self.free.popLast()
-        if place == nil {
-            place = (self.pairCount, 0)
-            self.pairCount += 1
-        }
-        self.reserved[unit.number] = place
+        let place = self.pairs.reserve(for: unit.number)
         self.highest = max(self.highest, unit.number)
-        return Entry(unit: unit, pair: place!.pair, generation: place!.generation, synced: unit.settled)
+        return Entry(unit: unit, pair: place.pair, generation: place.generation, synced: unit.settled)
     }
 
     /// What was written of these is durable now.
@@ -101,7 +90,7 @@ struct UnitTableState {
             if let found = segments.first(where: has) {
                 self.entries[number]?.lastSeenIn = found.number
             } else {
-                self.free.append((entry.pair, entry.generation))
+                self.pairs.give(back: (entry.pair, entry.generation))
                 self.entries[number] = nil
                 forgotten.append(number)
             }

@@ -166,6 +166,17 @@ extension Spool {
         try await self.forget(cursor, below: max(self.durableEnd, self.begun))
     }
 
+    /// A route has no such stage, and another's, which had the route's name before, counts its events: from now on it does not. What waits
+    /// of that name is kept as what a removed one left.
+    package func part(_ name: DeliveryName, isolation: isolated (any Actor)? = #isolation) async throws(ForebayError) {
+        let id = RouteID(name: name.route)
+        guard self.allCursors.contains(where: { $0.delivery.stage == name.stage && $0.delivery != name && $0.routes.contains(id) }) else {
+            return
+        }
+        let cursor = try await self.cursor(name.cursor, route: id, beginning: .end)
+        if try !self.waits(for: cursor) { try await self.forget(cursor) }
+    }
+
     /// The cursors that no configured delivery asks for and that hold something, or will. Those that hold nothing are given up if nothing
     /// can be added to them. At a start, after all deliveries have their cursors.
     ///

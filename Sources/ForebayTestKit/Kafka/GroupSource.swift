@@ -7,9 +7,9 @@ package final class GroupSource: EventSource, @unchecked Sendable {  // Safe bec
         package let topic: String
         package let number: Int32
         /// Its events, by their offsets; rising, with holes.
-        package let events: [(offset: UInt64, event: EventFactory.Sample)]
+        package fileprivate(set) var events: [(offset: UInt64, event: EventFactory.Sample)]
         /// One past the last offset, which may be a hole.
-        package let end: UInt64
+        package fileprivate(set) var end: UInt64
         /// What the group would begin with now, as the brokers know it, and as this member committed it last.
         package fileprivate(set) var durable: UInt64 = 0
         fileprivate var committed: UInt64 = 0
@@ -52,6 +52,13 @@ package final class GroupSource: EventSource, @unchecked Sendable {  // Safe bec
     package func assign(_ index: Int) {
         guard self.partitions[index].phase == .unassigned else { return }
         self.begin(index)
+    }
+
+    /// A producer writes into it, behind a hole perhaps.
+    package func append(_ event: EventFactory.Sample, to index: Int, hole: UInt64 = 0) {
+        self.partitions[index].events.append((self.partitions[index].end + hole, event))
+        self.partitions[index].end += hole + 1
+        self.signal?.yield()
     }
 
     private func begin(_ index: Int) {
@@ -169,7 +176,9 @@ package final class GroupSource: EventSource, @unchecked Sendable {  // Safe bec
 
     // MARK: Cursors
 
-    package func load(_ lane: Lane) -> UInt64? { self.index(of: lane).map { self.partitions[$0].committed } }
+    package func load(_ lane: Lane) -> UInt64? {
+        self.index(of: lane).flatMap { self.partitions[$0].phase == .unassigned ? nil : self.partitions[$0].committed }
+    }
 
     package func commit(through end: Offset) {
         guard let index = self.index(of: end.lane), self.partitions[index].phase != .unassigned else { return }

@@ -10,9 +10,21 @@ package final class MemorySource: EventSource {
         var reading = 0
         var commits: [UInt64] = []
         var ahead: (kept: SettledAhead, isFinal: Bool)?
+        /// What of it this reading passes.
+        var passed = SettledAhead()
         var waiting: [(end: UInt64, waiter: UnsafeContinuation<Void, Never>)] = []
         var failure: ForebayError?
         var settledAhead: UInt64 = 0
+
+        /// Passes what is settled ahead.
+        ///
+        /// - Returns: where the next batch begins, and where it ends at the latest.
+        mutating func nextPlace() -> (from: UInt64, limit: UInt64) {
+            if self.cursor == self.next { self.cursor = self.passed.firstUnsettled(from: self.cursor) }
+            self.next = self.passed.firstUnsettled(from: self.next)
+            let index = self.passed.firstIndex(above: self.next)
+            return (self.next, index < self.passed.ranges.count ? self.passed.ranges[index].lowerBound : .max)
+        }
     }
 
     package let spool: SpoolID
@@ -29,11 +41,12 @@ package final class MemorySource: EventSource {
     package func batches() -> AsyncStream<Batch> {
         let reading = self.state.withLock { state in
             state.next = state.cursor
+            state.passed = state.ahead?.kept ?? SettledAhead()
             state.reading += 1
             return state.reading
         }
         return AsyncStream(unfolding: {
-            guard let from = self.state.withLock({ $0.reading == reading ? $0.next : nil }) else { return nil }
+            guard let (from, limit) = self.state.withLock({ $0.reading == reading ? $0.nextPlace() : nil }) else { return nil }
             guard let batch = await self.make(from) else {
                 // Holds nothing more: waits for its cancellation, as an idle spool does.
                 let (idle, _) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -42,8 +55,9 @@ package final class MemorySource: EventSource {
             }
             return self.state.withLock { state in
                 guard state.reading == reading else { return nil }
-                state.next = batch.end
-                return batch
+                let piece = batch.split(at: limit).head
+                state.next = piece.end
+                return piece
             }
         })
     }
@@ -52,10 +66,10 @@ package final class MemorySource: EventSource {
         let (failure, waiters) = self.state.withLock { state -> (ForebayError?, [UnsafeContinuation<Void, Never>]) in
             if let failure = state.failure { return (failure, []) }
             precondition(end.lane == .spool(self.spool) && end.number >= state.cursor, "a cursor never moves back")
-            state.cursor = end.number
+            state.cursor = state.passed.firstUnsettled(from: end.number)
             state.commits.append(end.number)
-            let ready = state.waiting.filter { $0.end <= end.number }
-            state.waiting.removeAll { $0.end <= end.number }
+            let ready = state.waiting.filter { $0.end <= state.cursor }
+            state.waiting.removeAll { $0.end <= state.cursor }
             return (nil, ready.map(\.waiter))
         }
         if let failure { throw failure }
@@ -73,7 +87,11 @@ package final class MemorySource: EventSource {
     package var keepsAhead: Bool { true }
 
     package func keep(_ ahead: SettledAhead, isFinal: Bool) {
-        self.state.withLock { $0.ahead = (ahead, isFinal) }
+        self.state.withLock { state in
+            var kept = ahead
+            kept.add(state.passed.ranges)
+            state.ahead = (kept, isFinal)
+        }
     }
 
     /// What it was given to remember last, and whether that was at the end of a run.
@@ -101,5 +119,12 @@ package final class MemorySource: EventSource {
             }
             if isDone { waiter.resume() }
         }
+    }
+}
+
+extension SettledAhead {
+    fileprivate func firstUnsettled(from place: UInt64) -> UInt64 {
+        let index = self.firstIndex(above: place)
+        return index < self.ranges.count && self.ranges[index].contains(place) ? self.ranges[index].upperBound : place
     }
 }

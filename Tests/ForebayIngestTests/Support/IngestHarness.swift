@@ -131,7 +131,7 @@ final class FakeBuffer {
     }
 
     func settle(_ submission: Submission, _ firsts: [UInt64]) {
-        submission.ack.resolve(DurableReceipt(origin: IngestHarness.spool, firstSequences: firsts))
+        submission.ack.resolve(.durable(DurableReceipt(origin: IngestHarness.spool, firstSequences: firsts)))
     }
 
     /// Makes all that waits durable.

@@ -29,9 +29,7 @@ package struct Round {
         let absences = Absences(
             disk, model, folder: SimulatedNode.directory,
             refusedRests: [self.plan.refusedRest, self.plan.backupRefusedRest].compactMap { $0 })
-        // The registry of logs, and tables of units.
-        let registry = "\(SimulatedNode.directory)/registry"
-        disk.isLocked = { $0 == SimulatedNode.directory || $0.hasPrefix(registry) || $0.hasSuffix("/units") }
+        disk.isLocked = SimulatedNode.isLocked
         disk.onName = { from, to in self.count(from, to, model) }
         disk.onVanished = { file, isNewest in
             absences.removed(file)

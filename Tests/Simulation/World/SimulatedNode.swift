@@ -107,7 +107,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
 
         let supervisor = Supervisor(metrics: metrics, surroundings: self.surroundings)
         let port = LinkPort<Submission>(name: "ingest-buffer", bound: 4 << 20)
-        await supervisor.start("buffer") { BufferStage(loop: edge, port: port, spool: spool, configuration: BufferConfiguration()) }
+        await supervisor.start("buffer") { BufferStage(loop: edge, port: port, log: spool, configuration: BufferConfiguration()) }
         let budget = DeliveryBudget(total: 1 << 20)
         for one in deliveries {
             if let aside = one.aside {

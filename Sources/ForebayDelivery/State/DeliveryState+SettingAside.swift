@@ -6,42 +6,42 @@ import ForebayKafka
 /// The drain's state moves only a partition that stalls within a topic that drains: it becomes a unit of its own.
 extension DeliveryState {
     /// An event leaves for the log, behind those of its unit: a partition, or the whole topic.
-    mutating func leave(_ flight: UInt32, _ topic: Int, place: Int?) {
+    mutating func appendToSetAside(_ flight: UInt32, _ topic: Int, place: Int?) {
         let number = self.window.number(flight)
-        self.window.depart(flight, as: .leaving)
-        let group = self.leavingGroup(topic, place, acceptedAt: self.window.acceptedAt(flight))
-        if self.stale.contains(number) {
-            self.actions.leaving[group].departure.held.append((self.actions.leaving[group].flights.count, number))
+        self.window.divert(flight, as: .settingAside)
+        let group = self.setAsideGroup(topic, place, acceptedAt: self.window.acceptedAt(flight))
+        if self.settledOutstanding.contains(number) {
+            self.actions.settingAside[group].request.unreported.append((self.actions.settingAside[group].flights.count, number))
         }
-        self.actions.leaving[group].flights.append(number)
-        self.actions.leaving[group].departure.count += 1
-        self.actions.leaving[group].departure.bytes += Int(self.window[flight].bytes)
+        self.actions.settingAside[group].flights.append(number)
+        self.actions.settingAside[group].request.count += 1
+        self.actions.settingAside[group].request.bytes += Int(self.window[flight].bytes)
     }
 
-    private mutating func leavingGroup(_ topic: Int, _ place: Int?, acceptedAt: Int64) -> Int {
-        if let group = place.map({ self.partitions[$0].aside.leaving }) ?? self.topics[topic].aside.leaving { return group }
+    private mutating func setAsideGroup(_ topic: Int, _ place: Int?, acceptedAt: Int64) -> Int {
+        if let group = place.map({ self.partitions[$0].aside.group }) ?? self.topics[topic].aside.group { return group }
         let failure = place.map { self.partitions[$0].aside.failure } ?? self.topics[topic].trouble.failure
-        let departure = SetAsideState.Departure(
+        let request = SetAsideState.AppendRequest(
             key: SetAsideKey(self.topics[topic].name, place.map { self.partitions[$0].number }),
             partitionCount: Int32(self.topics[topic].metadata.keyCount), failure: failure ?? KafkaFailure(.leaderNotAvailable),
             acceptedAt: acceptedAt)
-        let group = self.actions.leaving.count
-        self.actions.leaving.append(DeliveryActions.Leaving(topic: topic, place: place, flights: [], departure: departure))
-        if let place { self.partitions[place].aside.leaving = group } else { self.topics[topic].aside.leaving = group }
+        let group = self.actions.settingAside.count
+        self.actions.settingAside.append(DeliveryActions.SetAsideGroup(topic: topic, place: place, flights: [], request: request))
+        if let place { self.partitions[place].aside.group = group } else { self.topics[topic].aside.group = group }
         return group
     }
 
     /// What left since it was asked last.
-    mutating func takeLeaving() -> [DeliveryActions.Leaving] {
-        defer { self.actions.leaving = [] }
-        for group in self.actions.leaving {
+    mutating func takeSettingAside() -> [DeliveryActions.SetAsideGroup] {
+        defer { self.actions.settingAside = [] }
+        for group in self.actions.settingAside {
             if let place = group.place {
-                self.partitions[place].aside.leaving = nil
+                self.partitions[place].aside.group = nil
             } else {
-                self.topics[group.topic].aside.leaving = nil
+                self.topics[group.topic].aside.group = nil
             }
         }
-        return self.actions.leaving
+        return self.actions.settingAside
     }
 
     /// An event is durable in the log.
@@ -65,7 +65,7 @@ extension DeliveryState {
     ///
     /// - Parameter isAlone: each goes by itself.
     /// - Returns: the topics.
-    mutating func comeBack(_ numbers: [UInt64], isAlone: Bool = false) -> [Int] {
+    mutating func requeueAtTopics(_ numbers: [UInt64], isAlone: Bool = false) -> [Int] {
         var back: [[UInt8]: [UInt64]] = [:]
         for number in numbers {
             let flight = UInt32(truncatingIfNeeded: number)
@@ -88,14 +88,14 @@ extension DeliveryState {
     }
 
     /// What came back to a topic goes on, or leaves once more.
-    mutating func placeBack(_ topic: Int, now: UInt64) {
+    mutating func placeRequeued(_ topic: Int, now: UInt64) {
         guard self.topics[topic].aside.mode == .aside else {
             self.want(topic, by: .main)
             return self.placeWaiting(topic, now: now)
         }
         let taken = self.takeAll(topic)
         self.topics.listIfIdle(topic)
-        for flight in taken { self.leave(flight, topic, place: nil) }
+        for flight in taken { self.appendToSetAside(flight, topic, place: nil) }
     }
 
     // MARK: Setting aside
@@ -107,7 +107,7 @@ extension DeliveryState {
         self.topics[topic].trouble.failure = failure
         self.asides[self.topics[topic].name, default: SetAsideTopic()].whole = .aside
         self.closeTopic(topic)
-        for flight in taken { self.leave(flight, topic, place: nil) }
+        for flight in taken { self.appendToSetAside(flight, topic, place: nil) }
     }
 
     /// A partition is set aside.
@@ -119,7 +119,7 @@ extension DeliveryState {
         self.partitions[place].aside.failure = failure
         self.asides[name, default: SetAsideTopic()].partitions[self.partitions[place].number] = .aside
         if self.asides[name]?.partitionCount == 0 { self.asides[name]?.partitionCount = Int32(self.topics[topic].metadata.keyCount) }
-        for flight in taken { self.leave(flight, topic, place: place) }
+        for flight in taken { self.appendToSetAside(flight, topic, place: place) }
         self.refreshLive(topic)
         self.applyCount(topic, now: now)
     }
@@ -162,7 +162,7 @@ extension DeliveryState {
         let partition = self.partitions[place]
         let taken = self.partitions.unsettled(of: place, in: self.window)
         for flight in taken {
-            if self.window[flight].status == .sent { self.hold(flight, by: partition.producer.slot) }
+            if self.window[flight].status == .sent { self.keepOutstanding(flight, by: partition.producer.slot) }
             if self.window[flight].flags.contains(.alone) { self.topics[partition.topic].events.alone -= 1 }
         }
         self.topics[partition.topic].events.assigned -= partition.events.unsettled

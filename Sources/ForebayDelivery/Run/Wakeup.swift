@@ -17,8 +17,8 @@ struct Wakeups {
     let room = Wakeup()
     let wanted = ProducerSlot.allCases.map { _ in Wakeup() }
     let limitsWanted = Wakeup()
-    let deaths = Wakeup()
-    let departures = Wakeup()
+    let deadLetters = Wakeup()
+    let appends = Wakeup()
     let changes = Wakeup()
     let ended = Wakeup()
 }

@@ -56,7 +56,7 @@ package final class DeliveryMetrics: Sendable {
         counters.bytes.increment(by: bytes)
     }
 
-    func died(_ topic: String, code: String) {
+    func deadLetter(_ topic: String, code: String) {
         self.registry.counter(
             "forebay_dead_letters_total", help: "Events that a broker refused for good.", labels: self.labels(topic, code: code)
         ).increment()

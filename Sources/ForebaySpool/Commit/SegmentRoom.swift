@@ -1,0 +1,77 @@
+import ForebayCore
+
+/// The room for a log's segments, as its writer has it: what a new one may take, and what is let go of for it.
+struct SegmentRoom {
+    private let configuration: SpoolConfiguration
+    private let view: SpoolView
+    private let budget: SpoolBudget
+    private let sweeper: SegmentSweeper
+
+    init(_ configuration: SpoolConfiguration, _ view: SpoolView, _ budget: SpoolBudget, _ sweeper: SegmentSweeper) {
+        self.configuration = configuration
+        self.view = view
+        self.budget = budget
+        self.sweeper = sweeper
+    }
+
+    /// Files have grown by so many bytes, or shrunk.
+    func took(_ bytes: Int) { self.budget.add(bytes) }
+
+    /// The disk has refused something.
+    ///
+    /// - Parameter isFull: for want of room: what it did not give is none, until it has some again.
+    func refused(isFull: Bool) {
+        self.budget.refresh()
+        if isFull { self.view.setTakesNoFile(true) }
+    }
+
+    /// Dead letters and what is set aside must go on where the disk is full: others may have taken what was free. So must what gives room
+    /// back.
+    func withReserve<Result>(
+        _ givesRoom: Bool = false, _ body: () throws(ForebayError) -> Result
+    ) throws(ForebayError) -> Result {
+        try self.configuration.usesReserve || givesRoom ? self.budget.withReserve(body) : body()
+    }
+
+    /// Bytes that a new segment may take: less than usual where room is short.
+    func capacity(toFit size: Int, leaving settled: Int) throws(ForebayError) -> Int {
+        let withReserve = self.configuration.usesReserve
+        let usual = SegmentWriter.capacity(for: size, segmentSize: self.configuration.segmentSize)
+        let least = SegmentWriter.capacity(for: size, segmentSize: self.configuration.leastSegment)
+        if self.budget.room(withReserve: withReserve) < usual { self.makeRoom() }
+        if withReserve, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }
+        let room = self.budget.room(withReserve: withReserve) + self.spentOnSettled + settled
+        self.view.setLacked(room >= least ? 0 : least)
+        guard room >= least else { throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment") }
+        return min(usual, room / SpoolFormat.block * SpoolFormat.block)
+    }
+
+    /// The budget is spent, but perhaps on what is settled: a log whose last segment is full of that would wait for ever.
+    private func makeRoom() {
+        guard let holder = self.view.read({ $0.retention }).holder else { return }
+        if let units = holder as? UnitTable {
+            do throws(ForebayError) { try units.sync() } catch { self.configuration.onDiskFailure(error) }
+        }
+        self.sweeper.sweep(holder)
+    }
+
+    /// Bytes of the newest segment of a side log that go as soon as it has a successor.
+    private var spentOnSettled: Int {
+        let segments = self.view.read { $0.segments }
+        guard let holder = self.view.read({ $0.retention }).holder, let last = segments.last, !last.isHusk, !holder.needs(last) else {
+            return 0
+        }
+        // Behind one that stays, its header stays, too.
+        return segments.count == 1 ? last.size : last.size - last.header.dataStart
+    }
+
+    /// Also where all letters of the one before were removed: nobody else comes by then.
+    func sweepBehindNew() {
+        let retention = self.view.read { $0.retention }
+        guard let holder = retention.holder else { return }
+        if case .units = retention, self.budget.room(withReserve: self.configuration.usesReserve) >= self.configuration.segmentSize {
+            return
+        }
+        self.sweeper.sweep(holder)
+    }
+}
