@@ -85,8 +85,7 @@ extension DeliveryEngine {
         guard !new.allSatisfy({ listed.contains($0.name) }),
             case .success(let answer) = await producer.metadataOfAllTopics(timeout: Int32(patience))
         else { return listed }
-        self.targetAnswered()
-        self.target.learned(answer.brokers)
+        self.targetAnswered(answer)
         let listed = Set(answer.topics.map(\.name)), now = self.loop.nowMilliseconds
         for topic in new where self.stands(topic) && !listed.contains(topic.name) { self.state.notListed(topic.index, now: now) }
         self.turn()
@@ -96,17 +95,25 @@ extension DeliveryEngine {
     /// Asks whether the cluster is there, in a way that makes no topic: a question for metadata that names one, which somebody has deleted,
     /// makes it again where brokers do so.
     ///
-    /// By the settings of a topic in use, if it was there before: whatever a broker says of them is an answer. Without one, or while it is
-    /// away, by all topics: the settings are the controller's to tell, and that one alone may be missing.
+    /// By the settings of a topic in use, or of one that Kafka has itself, if the cluster was there before: whatever a broker says of them
+    /// is an answer. At first, or while it is away, by all topics: the settings are the controller's to tell, and that one alone may be
+    /// missing.
     private func askForAnswer(_ producer: any KafkaProducing, _ patience: Int) async throws(KafkaFailure) {
-        if self.target.health.isUp == true,
-            let known = self.state.topics.indices.first(where: { self.state.topics.holds($0) && self.state.topics[$0].isKnown(by: .main) }),
-            await producer.limits(of: [self.state.topics[known].name]).contains(where: \.isOfBroker)
-        {
-            return self.targetAnswered()
+        if self.target.health.isUp == true {
+            let known = self.state.topics.indices.first { self.state.topics.holds($0) && self.state.topics[$0].isKnown(by: .main) }
+            let name = known.map { self.state.topics[$0].name } ?? Self.topicOfKafka
+            if await producer.limits(of: [name]).contains(where: \.isOfBroker) { return self.targetAnswered() }
         }
-        self.target.learned(try await producer.metadataOfAllTopics(timeout: Int32(patience)).get().brokers)
+        self.targetAnswered(try await producer.metadataOfAllTopics(timeout: Int32(patience)).get())
+    }
+
+    /// Asking for its settings makes it nowhere.
+    private static let topicOfKafka = "__consumer_offsets"
+
+    private func targetAnswered(_ answer: KafkaMetadata) {
         self.targetAnswered()
+        self.target.learned(answer.brokers)
+        if let id = answer.cluster { self.reporter.show(clusterID: id) }
     }
 
     /// Opens topics, some each turn: librdkafka looks through all that it has for each of them.
@@ -130,8 +137,7 @@ extension DeliveryEngine {
     private func learn(
         _ answer: KafkaMetadata, _ asked: ArraySlice<(index: Int, name: String)>, _ slot: ProducerSlot, from producer: any KafkaProducing
     ) -> Bool {
-        self.targetAnswered()
-        self.target.learned(answer.brokers)
+        self.targetAnswered(answer)
         guard self.producers.isOpen(producer, slot) else { return true }  // Its successor asks for itself.
         let now = self.loop.nowMilliseconds
         let topics = Dictionary(answer.topics.map { ($0.name, $0) }) { first, _ in first }

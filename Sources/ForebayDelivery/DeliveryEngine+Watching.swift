@@ -70,14 +70,14 @@ extension DeliveryEngine {
 
     /// Asks a cluster that has been silent for a while whether it is there.
     ///
-    /// Seldom while no topic is in use: it has to tell of all of its topics then, and librdkafka tells when its connection is gone.
+    /// Seldom while no topic is in use: librdkafka tells when its connection is gone, but not that a frozen cluster is behind it.
     func watchTarget() async {
         guard self.way == .direct else { return }
         while true {
             do { try await self.surroundings.time.sleep(milliseconds: self.settings.targetInterval) } catch { return }
             let silent = self.target.silence(now: self.loop.nowMilliseconds)
             let isIdle = self.state.knownTopics(by: .main) == 0
-            guard silent >= UInt64(isIdle ? self.settings.metadataInterval : self.settings.targetInterval) else { continue }
+            guard silent >= UInt64(isIdle ? self.settings.idleInterval : self.settings.targetInterval) else { continue }
             self.target.ask()
             self.current.wakeups.wanted[ProducerSlot.main.rawValue].notify()
         }

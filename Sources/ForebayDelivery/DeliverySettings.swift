@@ -60,6 +60,8 @@ package struct DeliverySettings: Sendable {
     package var setAsideGroupUnits = 500
     /// How often a cluster that has said nothing for so long is asked whether it is there.
     package var targetInterval = 15_000
+    /// The same while no topic is in use.
+    package var idleInterval = 60_000
     /// Topics with a smaller `max.message.bytes` than the producer's batches get a producer with smaller ones.
     package var batchSize = 1_000_000
     /// Without compression an event's size on the wire is known, so one that is too large needs no refusal to be told.

@@ -90,7 +90,14 @@ private struct MetadataRequest: @unchecked Sendable {  // Safe because: librdkaf
         defer { rd_kafka_metadata_destroy(answer) }
         let topics = UnsafeBufferPointer(start: answer.pointee.topics, count: Int(answer.pointee.topic_cnt))
         let brokers = UnsafeBufferPointer(start: answer.pointee.brokers, count: Int(answer.pointee.broker_cnt))
-        return .success(KafkaMetadata(brokers: brokers.map(\.id), topics: topics.map(Self.topic)))
+        return .success(KafkaMetadata(brokers: brokers.map(\.id), topics: topics.map(Self.topic), cluster: self.cluster))
+    }
+
+    /// As the answer had it, which librdkafka keeps: nobody is asked.
+    private var cluster: String? {
+        guard let id = rd_kafka_clusterid(self.handle.client, 0) else { return nil }
+        defer { rd_kafka_mem_free(self.handle.client, id) }
+        return String(cString: id)
     }
 
     private static func topic(_ raw: rd_kafka_metadata_topic) -> KafkaMetadata.Topic {

@@ -25,11 +25,16 @@ package struct KafkaProperties: Sendable, Equatable {
     package var producer: [String: String]
     /// The files that secrets among them were read from, by property.
     package var secretFiles: [String: String]
+    /// The cluster's name in the configuration, for messages; none where it goes without saying.
+    package var cluster: String?
 
-    package init(client: [String: String], producer: [String: String] = [:], secretFiles: [String: String] = [:]) {
+    package init(
+        client: [String: String], producer: [String: String] = [:], secretFiles: [String: String] = [:], cluster: String? = nil
+    ) {
         self.client = client
         self.producer = producer
         self.secretFiles = secretFiles
+        self.cluster = cluster
     }
 
     /// With the secrets that their files hold now; one that can't be read stays as it was.

@@ -19,8 +19,6 @@ package struct SpoolConfiguration: Sendable {
     package var sharedReadBytes = 16 << 20
     /// Whether the next segment is filled with zeros ahead: nearly doubles the sync rate, costs its room.
     package var preparesNext = true
-    /// Of a side log: whether it may take what is kept for when the disk is full.
-    package var mayUseReserve = true
     package var disk: any Disk = SystemDisk()
     package var surroundings = Surroundings.real
     /// Below which everything was durable, by log, as something outside of the folder knows.
@@ -42,7 +40,8 @@ package struct SpoolConfiguration: Sendable {
     /// Which stay what they were when the log was opened. A side log has no cursors.
     var held: [String] { [self.directory, self.segments] + (self.kind == .spool ? ["\(self.directory)/cursors"] : []) }
 
-    var usesReserve: Bool { self.kind.isSideLog && self.mayUseReserve }
+    /// Whether it may take what is kept for when the disk is full.
+    var usesReserve: Bool { self.kind.isSideLog }
 
     /// With less room for groups that are on their way no new ones are to come.
     var leastRoom: Int { min(self.segmentSize / 4, 8 << 20) }

@@ -91,7 +91,8 @@ struct AdminRoutesTests {
         ]
         status.routes = [
             RouteStatus(
-                route: "orders", stage: "forward", cluster: "main", state: "waiting", cursor: 5, lagEvents: 95, oldestEventAgeSeconds: 1.5,
+                route: "orders", stage: "forward", cluster: "main", isRequired: false, releasedEvents: 40, state: "waiting", cursor: 5,
+                lagEvents: 95, oldestEventAgeSeconds: 1.5,
                 inFlightEvents: 4, inFlightBytes: 400, deadLetters: 1, setAside: SetAsideTotals(units: 2, events: 7, bytes: 10),
                 lastError: RouteError(code: "_ALL_BROKERS_DOWN", reason: "no brokers", since: 1_785_576_600_125))
         ]
@@ -109,10 +110,10 @@ struct AdminRoutesTests {
                 + #""buffer":{"name":"spool","bytes":90,"capacity":120,"max_size":null,"fill":0.75,"accepting":false,"full_since":"2026-08-01T09:30:00.125Z","oldest_event_age_seconds":1.5,"#
                 + #""first_sequence":5,"durable_sequence":100,"segments":2,"#
                 + #""missing":[{"first":7,"end":9,"file":"0001.seg","reason":"bad checksum"}]},"#
-                + #""routes":[{"route":"orders","stage":"forward","cluster":"main","state":"waiting","cursor":5,"lag_events":95,"#
+                + #""routes":[{"route":"orders","stage":"forward","cluster":"main","required":false,"state":"waiting","cursor":5,"lag_events":95,"#
                 + #""oldest_event_age_seconds":1.5,"in_flight_events":4,"in_flight_bytes":400,"dead_letters":1,"dead_letter_bytes":0,"#
-                + #""set_aside_events":7,"set_aside_units":2,"held_bytes":null,"last_error":{"code":"_ALL_BROKERS_DOWN","reason":"no brokers","advice":null,"since":"2026-08-01T09:30:00.125Z"}}],"#
-                + #""culprit":{"route":"orders","stage":"forward","cluster":"main","lag_events":95,"state":"waiting","last_error":"_ALL_BROKERS_DOWN: no brokers","#
+                + #""set_aside_events":7,"set_aside_units":2,"released_events":40,"held_bytes":null,"last_error":{"code":"_ALL_BROKERS_DOWN","reason":"no brokers","advice":null,"since":"2026-08-01T09:30:00.125Z"}}],"#
+                + #""culprit":{"route":"orders","stage":"forward","cluster":"main","lag_events":95,"state":"waiting","gives_way":true,"last_error":"_ALL_BROKERS_DOWN: no brokers","#
                 + #""message":"forward of route orders to cluster main is behind by 95 events (waiting): _ALL_BROKERS_DOWN: no brokers"},"alarms":[]}"#
         )
     }

@@ -47,7 +47,7 @@ struct AsideMendingTests {
         "what is meant wrongly, or can't be done, is refused by name",
         arguments: [
             (false, [], 400, "bad_parameter"), (false, [("route", "orders")], 400, "bad_parameter"),
-            (false, [("all", "true")], 400, "bad_parameter"),
+            (false, [("all", "true")], 400, "bad_parameter"), (false, [("all", ""), ("route", "orders")], 400, "bad_parameter"),
             (false, [("all", "true"), ("unit", "a"), ("route", "orders")], 400, "bad_parameter"),
             (false, [("unit", "")], 400, "bad_parameter"), (false, [("unit", "a/x")], 400, "bad_parameter"),
             (false, [("unit", "a/-1")], 400, "bad_parameter"), (false, [("unit", "a/99999999999")], 400, "bad_parameter"),

@@ -43,7 +43,7 @@ struct LetterRoutesTests {
         arguments: [
             ([("number", "1,3-4"), ("delivery", "orders")], 3), ([("id", "id-2"), ("id", "id-5")], 2), ([("topic", "bills")], 3),
             ([("topic", "bills"), ("topic", "orders"), ("code", "INVALID_RECORD")], 2), ([("older_than", "2h")], 4),
-            ([("newer_than", "2h")], 3), ([("older_than", "1h"), ("newer_than", "3h")], 3), ([("all", ""), ("delivery", "orders")], 6),
+            ([("newer_than", "2h")], 3), ([("older_than", "1h"), ("newer_than", "3h")], 3), ([("all", "true"), ("delivery", "orders")], 6),
             ([("topic", "nothing")], 0), ([("all", "true"), ("topic", "bills")], 3),
             ([("all", "true"), ("as_of", "1785576600124")], 5),
         ] as [([(String, String)], Int)])
@@ -55,6 +55,7 @@ struct LetterRoutesTests {
         "what is no selection is refused by name, and nothing is done",
         arguments: [
             ([], "all"), ([("delivery", "orders")], "all"), ([("dry_run", "true")], "all"), ([("all", "yes")], "all"),
+            ([("all", ""), ("delivery", "orders")], "all"),
             ([("all", "true"), ("id", "x")], "all"), ([("number", "1")], "delivery"),
             ([("number", "x"), ("delivery", "orders")], "number"),
             ([("number", "3-1"), ("delivery", "orders")], "number"), ([("number", "1,,2"), ("delivery", "orders")], "number"),
@@ -116,6 +117,6 @@ struct LetterRoutesTests {
         ])
         #expect(selection.delivery == DeliveryName(.mirror, of: "a/b"))
         #expect(selection.text == "delivery=a/b/mirror number=1,2-9 topic=s,t code=C older_than=2h")
-        #expect(try LetterSelection([("delivery", "a/b"), ("all", "")]).delivery == DeliveryName(.forward, of: "a/b"))
+        #expect(try LetterSelection([("delivery", "a/b"), ("all", "true")]).delivery == DeliveryName(.forward, of: "a/b"))
     }
 }

@@ -93,6 +93,42 @@ struct NodeHealthTests {
         #expect(found?.message == "what is set aside of route orders (5 events: UNKNOWN_TOPIC_OR_PART) waits for cluster main")
     }
 
+    @Test("what is not required gives way: whoever is required is named before it, as soon as that alone would fill the buffer")
+    func givesWay() {
+        func mirror(_ name: String, cursor: UInt64, lag: UInt64, isRequired: Bool = false) -> RouteStatus {
+            RouteStatus(
+                route: name, stage: "mirror", cluster: "backup", isRequired: isRequired, state: "waiting", cursor: cursor, lagEvents: lag)
+        }
+        let main = self.route("main", cursor: 85, lag: 5)
+        let best = mirror("best", cursor: 0, lag: 80)
+        // Alone with a main delivery that is as good as up to date: it is what fills the buffer, and nothing is refused for it.
+        let alone = Culprit.find(buffers: [self.buffer(95)], routes: [main, best])
+        #expect(alone?.route == "best" && alone?.givesWay == true)
+        let orders = mirror("orders", cursor: 5, lag: 85, isRequired: true)
+        let found = Culprit.find(buffers: [self.buffer(95)], routes: [main, best, orders])
+        #expect(found?.route == "orders" && found?.givesWay == false, "though it does not stand furthest back")
+        // Not while it would leave room enough.
+        let near = mirror("orders", cursor: 40, lag: 50, isRequired: true)
+        #expect(Culprit.find(buffers: [self.buffer(95)], routes: [main, best, near])?.route == "best")
+        // Refused is for the sake of what is required, however little that is.
+        #expect(Culprit.find(buffers: [self.buffer(95, accepting: false)], routes: [best, main])?.route == "main")
+        #expect(Culprit.find(buffers: [self.buffer(95, accepting: false)], routes: [best])?.route == "best")
+        // What is set aside of one that is required counts, too.
+        var aside = self.route("aside", cursor: 90, lag: 0)
+        aside.setAside = SetAsideTotals(units: 1, events: 5, bytes: 50)
+        #expect(Culprit.find(buffers: [self.buffer(95)], routes: [best, aside])?.stage == "setaside")
+        aside.isRequired = false
+        #expect(Culprit.find(buffers: [self.buffer(95)], routes: [best, aside])?.givesWay == true)
+        // So do dead letters; those of one that gives way go with the rest.
+        var letters = best
+        (letters.deadLetters, letters.deadLetterBytes) = (5, 60)
+        let dead = Culprit.find(buffers: [self.buffer(95)], routes: [main, letters])
+        #expect(dead?.stage == "deadletters" && dead?.givesWay == true && dead?.message.contains("the oldest are given up") == true)
+        letters.isRequired = true
+        let kept = Culprit.find(buffers: [self.buffer(95)], routes: [main, best, letters])
+        #expect(kept?.stage == "deadletters" && kept?.givesWay == false && kept?.message.contains("they stay until") == true)
+    }
+
     @Test("a loop that did not move for long is not alive; a late beat is measured")
     func pulse() {
         let metrics = MetricsRegistry()

@@ -9,16 +9,19 @@ import Testing
 @Suite("Admin: routes and what they hold")
 struct RouteRoutesTests {
     private static let held = [
-        RouteHolding(name: DeliveryName(.forward, of: "orders"), isConfigured: true, cursor: 7, lagEvents: 3, spoolBytes: 4096),
         RouteHolding(
-            name: DeliveryName(.forward, of: "old"), isConfigured: false, cursor: 2, lagEvents: 5, setAsideEvents: 6, deadLetters: 1,
+            name: DeliveryName(.forward, of: "orders"), isConfigured: true, isRequired: true, releasedEvents: 0, cursor: 7, lagEvents: 3,
+            spoolBytes: 4096),
+        RouteHolding(
+            name: DeliveryName(.forward, of: "old"), isConfigured: false, isRequired: false, releasedEvents: 17, cursor: 2, lagEvents: 5,
+            setAsideEvents: 6, deadLetters: 1,
             spoolBytes: 8192,
             setAsideBytes: 300, deadLetterBytes: 200, freedBytes: 4596),
         RouteHolding(name: DeliveryName(.mirror, of: "a b%41"), isConfigured: false, setAsideEvents: 1),
     ]
     private static let old =
-        #"{"route":"old","stage":"forward","state":"removed","cursor":2,"lag_events":5,"set_aside_events":6,"dead_letters":1,"#
-        + #""spool_bytes":8192,"set_aside_bytes":300,"dead_letter_bytes":200,"freed_bytes":4596}"#
+        #"{"route":"old","stage":"forward","state":"removed","required":false,"cursor":2,"lag_events":5,"set_aside_events":6,"#
+        + #""dead_letters":1,"released_events":17,"spool_bytes":8192,"set_aside_bytes":300,"dead_letter_bytes":200,"freed_bytes":4596}"#
 
     private let node = FakeNode(held: Self.held)
 
@@ -30,11 +33,11 @@ struct RouteRoutesTests {
     @Test("all of them, exact")
     func exact() async {
         let orders =
-            #"{"route":"orders","stage":"forward","state":"configured","cursor":7,"lag_events":3,"set_aside_events":0,"dead_letters":0,"#
-            + #""spool_bytes":4096,"set_aside_bytes":0,"dead_letter_bytes":0,"freed_bytes":0}"#
+            #"{"route":"orders","stage":"forward","state":"configured","required":true,"cursor":7,"lag_events":3,"set_aside_events":0,"#
+            + #""dead_letters":0,"released_events":0,"spool_bytes":4096,"set_aside_bytes":0,"dead_letter_bytes":0,"freed_bytes":0}"#
         let text = await self.ask(.get, "/admin/v1/routes").text
         #expect(text.hasPrefix(#"{"routes":[\#(orders),\#(Self.old),{"route":"a b%41","stage":"mirror","#))
-        #expect(text.contains(#""state":"removed","cursor":null,"#))
+        #expect(text.contains(#""state":"removed","required":null,"cursor":null,"#))
     }
 
     @Test("one is given up, or a stage of it; a dry run only asks")
@@ -59,6 +62,20 @@ struct RouteRoutesTests {
         #expect(answer.status == status)
         #expect(try answer.object()["code"] as? String == code)
         #expect(self.node.forgotten.withLock { $0.isEmpty })
+    }
+
+    @Test("a mirror that is configured is to be taken out, not its route")
+    func configuredMirror() {
+        let outcome = ForgetOutcome.configured(removed: [])
+        #expect(
+            outcome.refusal(of: "best", stage: "mirror")?.detail
+                == "The mirror of route 'best' is configured: what it holds will be delivered. Take routes.best.mirror out of the "
+                + "configuration first, and restart.")
+        for stage in [nil, "forward"] {
+            #expect(outcome.refusal(of: "best", stage: stage)?.detail.contains("The route 'best' is configured") == true)
+        }
+        #expect(LetterOutcome.reason(DeliveryName(.mirror, of: "best")).hasPrefix("The mirror of route 'best' is not configured"))
+        #expect(LetterOutcome.reason(DeliveryName(.forward, of: "best")).hasPrefix("The route 'best' is not configured"))
     }
 
     @Test("a node that is still opening its disk")
@@ -105,7 +122,7 @@ struct RouteRoutesTests {
         let answer = await AdminRoutes(node: FakeNode(status: status), registry: MetricsRegistry()).answer(
             AdminRequest(path: "/admin/v1/status"))
         let text = answer.text
-        #expect(text.contains(#""cluster":null,"state":"removed""#) && text.contains(#""held_bytes":8692"#))
+        #expect(text.contains(#""cluster":null,"required":true,"state":"removed""#) && text.contains(#""held_bytes":8692"#))
         #expect(
             text.contains(
                 #""alarms":[{"kind":"damage","log":"setaside/old","what":"events of set-aside unit 3 can't be read: a segment is gone","file":"segment 4","#

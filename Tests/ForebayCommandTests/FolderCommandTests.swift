@@ -90,6 +90,16 @@ import Testing
         let object = try #require(JSONSerialization.jsonObject(with: Data(json.out.utf8)) as? [String: Any])
         let alarms = try #require(object["alarms"] as? [[String: Any]])
         #expect(alarms.compactMap { $0["lost_events"] as? Int } == [3])
+        // A mirror's log, by either name.
+        for log in ["setaside/r/mirror", "setaside/r@mirror"] {
+            let none = try await BuiltProgram.run("alarms", "ls", "--dir", folder.path, "--log", log)
+            #expect(none.code == 1 && none.error.contains("there is no log \(log) in"))
+        }
+        try FileManager.default.createDirectory(atPath: folder.path + "/setaside/r@mirror/segments", withIntermediateDirectories: true)
+        for log in ["setaside/r/mirror", "setaside/r@mirror"] {
+            #expect(try await BuiltProgram.run("alarms", "ls", "--dir", folder.path, "--log", log).code == 0, "\(log)")
+        }
+        try FileManager.default.removeItem(atPath: folder.path + "/setaside/r@mirror")
         let other = try await BuiltProgram.run("alarms", "acknowledge", "--dir", folder.path, "--log", "setaside/none")
         #expect(other.code == 1 && other.error.contains("there is no log setaside/none"))
         let seen = try await BuiltProgram.run("alarms", "acknowledge", "--dir", folder.path)

@@ -183,6 +183,8 @@ import Testing
             "deadletters", "replay", "--topic", "even", "--dir", folder.path, "--config", configuration)
         #expect(replayed.code == 0 && replayed.out.contains("3 dead letters are replayed: set aside"), "\(replayed)")
         #expect(replayed.error.isEmpty && removed.error.isEmpty, "\(replayed.error)")
+        // What it names can be run as it stands there.
+        #expect(replayed.out.contains("'forebay setaside ls --dir \(folder.path)' shows what waits"), "\(replayed.out)")
         #expect(try self.numbers(folder) == [3, 5] && self.units(folder) == ["even": 3])
         let listed = try await BuiltProgram.run("setaside", "ls", "--dir", folder.path)
         #expect(listed.out.contains("REPLAYED"))
@@ -195,6 +197,8 @@ import Testing
         #expect(nothing.code == 0 && nothing.error == "no dead letter is meant by that\n" && nothing.out.isEmpty)
         let one = try await BuiltProgram.run("deadletters", "rm", "r", "3", "--dir", folder.path)
         #expect(one.code == 1, "it was named, and is not there")
+        let ofRoute = try await BuiltProgram.run("deadletters", "rm", "r", "--all", "--dir", folder.path)
+        #expect(ofRoute.error == "no dead letter is meant by that; those of a mirror are named by r/mirror\n")
         #expect(try await BuiltProgram.run("spool", "verify", folder.path).code == 0)
 
         let moved = try await BuiltProgram.run("setaside", "move", "even", "--to", "odd", "--dir", folder.path)
@@ -203,6 +207,11 @@ import Testing
         #expect(try self.units(folder) == ["odd": 5])
         let same = try await BuiltProgram.run("setaside", "move", "odd", "--to", "odd", "--dir", folder.path)
         #expect(same.code == 1 && same.error.contains("is not a topic's name"))
+        for isDry in [true, false] {
+            let words = ["setaside", "move", "odd", "--to", "__consumer_offsets", "--dir", folder.path] + (isDry ? ["--dry-run"] : [])
+            let own = try await BuiltProgram.run(words)
+            #expect(own.code == 1 && own.error.contains("'__consumer_offsets' is one of Kafka's own topics"))
+        }
         let dropped = try await BuiltProgram.run("setaside", "rm", "--route", "r", "--all", "--dry-run", "--dir", folder.path)
         #expect(dropped.code == 0 && dropped.out.hasPrefix("5 events would be removed for good\n"), "\(dropped)")
         #expect(try await BuiltProgram.run("setaside", "rm", "odd", "--dir", folder.path).code == 0)

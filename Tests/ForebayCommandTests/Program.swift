@@ -20,14 +20,20 @@ enum BuiltProgram {
         try await Self.run(arguments, input: input, environment: environment)
     }
 
-    /// - Parameter meanwhile: what to do while it runs, with its process id and what it has printed so far.
+    /// - Parameters:
+    ///   - openFiles: that it may have; none: as many as this process.
+    ///   - meanwhile: what to do while it runs, with its process id and what it has printed so far.
     static func run(
-        _ arguments: [String], input: String = "", environment: [String: String] = [:],
+        _ arguments: [String], input: String = "", environment: [String: String] = [:], openFiles: Int? = nil,
         meanwhile: (@Sendable (_ process: Int32, _ out: Output) -> Void)? = nil
     ) async throws -> Result {
         let process = Process()
         process.executableURL = Self.url
         process.arguments = arguments
+        if let openFiles {
+            process.executableURL = URL(filePath: "/bin/sh")
+            process.arguments = ["-c", "ulimit -n \(openFiles) && exec \"$0\" \"$@\"", Self.url.path] + arguments
+        }
         process.environment = ["PATH": "/usr/bin:/bin"].merging(environment) { $1 }
         let (inputPipe, out, error) = (Pipe(), Pipe(), Pipe())
         (process.standardInput, process.standardOutput, process.standardError) = (inputPipe, out, error)

@@ -56,6 +56,43 @@ import Testing
         await node.stop()
     }
 
+    @Test("a mirror's topics are looked for in its cluster; two clusters that are one are told of")
+    func mirrors() async throws {
+        let (main, backup) = (try KafkaMockCluster(), try KafkaMockCluster())
+        for topic in ["there", "missing"] { main.create(topic: topic, partitions: 1) }
+        backup.create(topic: "there", partitions: 1)
+        backup.failTopic("missing", with: .unknownTopicOrPartition)
+        let folder = try TemporaryFolder()
+        func checked(_ second: String) async throws -> String {
+            let text = Self.text(folder.path + "/data", ingest: "127.0.0.1:0", admin: "127.0.0.1:0", bootstrap: main.bootstrap)
+                .replacing("clusters: { ", with: "clusters: { backup: { properties: { bootstrap.servers: \"\(second)\" } }, ")
+                .replacing("forward: { to: main }", with: "forward: { to: main }, mirror: { to: backup }")
+            let result = try await BuiltProgram.run("validate", "--config", try folder.write("f.yaml", text), "--connect")
+            #expect(result.code == 0, "\(result.out)\(result.error)")
+            return result.out
+        }
+        let apart = try await checked(backup.bootstrap)
+        #expect(apart.contains("ok       topics of cluster main: all that are named are there (2)"))
+        #expect(apart.contains("warning  topics of cluster backup: missing: not there; create them. "))
+        #expect(!apart.contains("are one"))
+        let one = try await checked(main.bootstrap.replacing("127.0.0.1", with: "localhost"))
+        #expect(one.contains("warning  delivery default/mirror: clusters main and backup are one ("), "\(one)")
+        #expect(one.contains("by two names: each event of route default stands there twice"))
+    }
+
+    @Test("a file of the data folder that can't be opened ends a start, with what to do about it")
+    func aFileThatCannotBeOpened() async throws {
+        let folder = try TemporaryFolder()
+        let data = folder.path + "/data"
+        let path = try folder.write("f.yaml", Self.text(data, ingest: "127.0.0.1:0", admin: "127.0.0.1:0", bootstrap: "127.0.0.1:1"))
+        // Enough to begin with, and too few for the folder.
+        let run = try await BuiltProgram.run(["run", "--config", path], openFiles: 36)
+        #expect(run.code == 1 && run.error.contains("forebay: open \(data)/"), "\(run)")
+        #expect(
+            run.error.contains("; raise the limit of open files (LimitNOFILE, ulimit -n), then start again: no route runs until then"),
+            "\(run)")
+    }
+
     @Test func aFolderThatOthersWriteIn() async throws {
         let folder = try TemporaryFolder()
         try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: folder.path)

@@ -29,6 +29,21 @@ import Testing
         #expect(server.requests.map(\.target) == ["/admin/v1/routes"])
     }
 
+    @Test("which deliveries give up their oldest events, and how many they gave up, where there are such")
+    func required() async throws {
+        func row(_ stage: String, _ required: String) -> String {
+            Self.orders.replacing(#""stage":"forward""#, with: #""stage":"\#(stage)","required":\#(required),"released_events":1200"#)
+        }
+        let body = #"{"routes":[\#(row("forward", "true")),\#(row("mirror", "false")),\#(Self.held)]}"#
+        let server = ScriptedServer { _, _ in ScriptedAnswer(status: 200, body: body) }
+        defer { server.stop() }
+        let lines = try await BuiltProgram.run("routes", "ls", "--url", server.url).out.split(separator: "\n")
+        #expect(lines[0].hasSuffix("DEAD LETTERS  REQUIRED  GIVEN UP"))
+        #expect(
+            lines[1].hasSuffix("  yes          1,200") && lines[2].hasSuffix("  no           1,200")
+                && lines[3].hasSuffix("  -                -"))
+    }
+
     @Test func givenUp() async throws {
         let server = ScriptedServer { request, _ in
             request.target.contains("orders")

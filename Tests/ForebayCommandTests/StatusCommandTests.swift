@@ -60,7 +60,7 @@ import Testing
     }
 
     /// A node that runs, with one route and what is said of it.
-    private static func node(_ route: String, buffer: String = "", culprit: String = "null") -> String {
+    static func node(_ route: String, buffer: String = "", culprit: String = "null") -> String {
         #"""
         {"node":"n","version":"1","started_at":"2026-11-21T13:00:00.000Z","uptime_seconds":600.0,"phase":"running","ready":true,"reason":null,
          "stages":[],"buffer":{"name":"spool","bytes":1048576,"capacity":10485760,"fill":0.1,"accepting":true,"first_sequence":0,"durable_sequence":9,
@@ -69,7 +69,7 @@ import Testing
         """#
     }
 
-    private static func troubles(of body: String, setAside: String? = nil) async throws -> String {
+    static func troubles(of body: String, setAside: String? = nil) async throws -> String {
         let server = ScriptedServer { request, _ in
             if request.target == "/admin/v1/status" { return ScriptedAnswer(status: 200, body: body) }
             return setAside.map { ScriptedAnswer(status: 200, body: $0) } ?? ScriptedAnswer(status: 404, body: "")
@@ -201,6 +201,9 @@ import Testing
         #expect(
             try await Self.troubles(of: filling).hasPrefix("the spool is filling up: 75 %\n    why    forward of route default is behind\n")
         )
+        let yielding = filling.replacing(#"{"message":"#, with: #"{"gives_way":true,"message":"#)
+        #expect(try await Self.troubles(of: yielding).contains("do     nothing is refused for it: it is not required"))
+        #expect(try await Self.troubles(of: filling).contains("do     mend what holds it; at its end new events are refused with 503"))
         #expect(try await Self.troubles(of: Self.node(route)) == "nothing is stuck")
         let gone = Self.node(route).replacingOccurrences(of: #""ready":true,"reason":null"#, with: #""ready":false,"reason":"/d is gone""#)
         #expect(try await Self.troubles(of: gone).hasPrefix("new events are refused with 503\n    why    /d is gone\n"))
@@ -211,7 +214,8 @@ import Testing
     @Test("a log that is gone is named, also that of a route that is called as the spool is")
     func logsThatAreGone() async throws {
         for (file, log) in [
-            ("/d/spool", "the spool"), ("/d/setaside/spool", "setaside/spool"), ("/d/deadletters/spool", "deadletters/spool"),
+            ("/d/spool", "the spool"), ("/d/setaside/orders@mirror", "setaside/orders/mirror"), ("/d/setaside/spool", "setaside/spool"),
+            ("/d/deadletters/spool", "deadletters/spool"),
         ] {
             let alarms =
                 #"[{"log":"spool","what":"it is gone","file":"\#(file)","lost_first":null,"lost_end":null,"advice":"put it back"}]"#

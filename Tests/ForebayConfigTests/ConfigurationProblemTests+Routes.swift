@@ -35,6 +35,10 @@ extension ConfigurationProblemTests {
         "a mirror has a cluster of its own",
         arguments: [
             ("{ to: backup }", []), ("{ to: backup, required: false }", []),
+            ("{}", ["f:6:49 routes.a.mirror: a mirror needs a cluster; give it under to, or leave mirror out"]),
+            ("null", ["f:6:49 routes.a.mirror: a mirror needs a cluster; give it under to, or leave mirror out"]),
+            ("", ["f:6:49 routes.a.mirror: a mirror needs a cluster; give it under to, or leave mirror out"]),
+            ("{ to: null }", ["f:6:63 routes.a.mirror.to: has no value; expected a name from clusters"]),
             ("{ to: backpu }", ["f:6:63 routes.a.mirror.to: no cluster is called \"backpu\"; did you mean \"backup\"?"]),
             ("{ required: false }", ["f:6:69 routes.a.mirror.required: a mirror needs a cluster; give it under to"]),
             (
@@ -60,6 +64,12 @@ extension ConfigurationProblemTests {
         #expect(route.deliveries.map(\.isRequired) == [true, !mirror.contains("false")])
     }
 
+    @Test("what is nowhere is told of by the name that other problems of stdin have")
+    func standardInput() {
+        let found = ConfigurationWorld(files: ["-": "version: 1"]).problems(["-"])
+        #expect(!found.isEmpty && found.allSatisfy { $0.hasPrefix("<stdin>:1:1 ") }, "\(found)")
+    }
+
     @Test func topicsThatNoRouteTakes() {
         let text = """
             version: 1
@@ -75,12 +85,19 @@ extension ConfigurationProblemTests {
 
     @Test func routesAreFolders() throws {
         func text(_ name: String) -> String { minimal.replacing("default:", with: "\"\(name)\":") }
-        for name in [".", "..", "a/b", "a b", String(repeating: "x", count: 65)] {
+        for name in [".", "..", "a/b", "a b", "a\\nb", "a\\u2028b", String(repeating: "x", count: 65)] {
             let found = ConfigurationWorld(files: ["f": text(name)]).problems(["f"])
+            // That there is no route then is no other problem.
+            #expect(found.count == 1, "\(found)")
             #expect(
                 found.contains { $0.hasPrefix("f:5:3 routes") && $0.hasSuffix("not a name (letters, digits, '_', '-', at most 64)") },
                 "\(name)")
         }
+        // One that breaks the line is shown on one.
+        #expect(
+            ConfigurationWorld(files: ["f": text("a\\nb")]).problems(["f"]) == [
+                #"f:5:3 routes."a\nb": not a name (letters, digits, '_', '-', at most 64)"#
+            ])
         // Those with a dot exist, so they go on.
         let dotted = try ConfigurationWorld(files: ["f": text("team.orders")]).load(["f"])
         #expect(dotted.configuration.routes.map(\.name) == ["team.orders"])

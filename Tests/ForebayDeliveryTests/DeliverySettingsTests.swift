@@ -17,7 +17,7 @@ struct DeliverySettingsTests {
             (values.reportPatience, 1000), (values.rebuildDelay, 500), (values.backoffDelay, 100), (values.partitionBackoffLimit, 2000),
             (values.backoffLimit, 5000), (values.retryLimit, 30_000), (values.partitionPatience, 10_000), (Int(values.drainIdle), 30_000),
             (values.metadataInterval, 300_000), (values.metadataPatience, 2000), (values.metadataRetry, 1000), (values.limitPatience, 500),
-            (values.renewalInterval, 5000), (values.targetInterval, 15_000), (values.drainPatience, 2000),
+            (values.renewalInterval, 5000), (values.targetInterval, 15_000), (values.idleInterval, 60_000), (values.drainPatience, 2000),
         ]
         let counts: [(Int, Int)] = [
             (values.setAsideTopics, 10_000), (values.drainedUnits, 32), (values.idleTopics, 1000), (values.topicsPerRequest, 250),

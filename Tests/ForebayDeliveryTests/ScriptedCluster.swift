@@ -24,6 +24,8 @@ final class ScriptedCluster: KafkaProducerSource, @unchecked Sendable {  // Safe
     var leaderless: [String: Set<Int32>] = [:]
     /// What it answers when asked for limits; none: it never answers.
     var limit: ((String) -> KafkaTopicLimit)? = { KafkaTopicLimit(topic: $0, bytes: nil, error: .topicAuthorizationFailed) }
+    /// What it calls itself.
+    var id: String?
     /// It answers no question.
     var isSilent = false
     /// Its brokers, those of them that answer no question, and the one that was asked last, which is asked again.
@@ -202,7 +204,7 @@ final class ScriptedProducer: KafkaProducing, @unchecked Sendable {  // Safe bec
                     self.cluster.leaderless[name]?.contains(partition) == true ? nil : 1
                 })
         }
-        return .success(KafkaMetadata(brokers: self.cluster.brokers, topics: answers))
+        return .success(KafkaMetadata(brokers: self.cluster.brokers, topics: answers, cluster: self.cluster.id))
     }
 
     nonisolated(nonsending) func limits(of topics: [String], by broker: Int32?) async -> [KafkaTopicLimit] {

@@ -89,6 +89,31 @@ struct SetAsideStateHandTests {
         #expect(state.actions.gone == [unit], "its producers are gone, and with them what they held")
     }
 
+    @Test("what an operator took out is not counted as delivered, and nor is what was settled before the start")
+    func counted() {
+        // All of it taken out, some of it, none.
+        for (delivered, before) in [(0, 0), (2, 0), (5, 0), (0, 3), (2, 3)] as [(UInt64, UInt64)] {
+            var (state, unit) = Tests.state(count: 5)
+            (state.units[unit]!.settled, state.units[unit]!.end) = (before, before + 5)
+            state.units[unit]!.settledBefore = before
+            if delivered > 0 {
+                #expect(Tests.drain(&state, at: 1000))
+                let pass = state.units[unit]!.pass
+                state.hasRead(unit, pass: pass, through: before + 5, acceptedAt: 7)
+                state.settle(unit, pass: pass, through: before + delivered)
+            }
+            if delivered < 5 { Self.remove(&state, unit) }
+            let note = SetAsideActions.Note.left(SetAsideKey("t"), events: delivered, takenOut: 5 - delivered, since: 0)
+            #expect(state.actions.notes.last == note, "\(state.actions.notes)")
+        }
+        // One that was delivered ahead of the others is not taken out with them.
+        var (state, unit) = Tests.state(count: 5, held: 2)
+        state.reported(101, by: .direct, isDelivered: true)
+        Self.remove(&state, unit)
+        state.reported(100, by: .direct, isDelivered: false)
+        #expect(state.actions.notes.last == .left(SetAsideKey("t"), events: 1, takenOut: 4, since: 0), "\(state.actions.notes)")
+    }
+
     @Test("only what is meant is taken: a topic with its partitions, a partition, all but the target; partitions first")
     func meant() {
         var state = SetAsideState(configuration: DeliverySettings())

@@ -107,7 +107,7 @@ extension SetAsideStateTests {
         #expect(state.actions.gone.isEmpty, "the other stage's")
         state.end(.direct, now: 1)
         #expect(state.actions.gone == units && !state.hasRequeuedPartition)
-        #expect(state.actions.notes.contains { if case .left(SetAsideKey("t", 1), _, _) = $0 { true } else { false } })
+        #expect(state.actions.notes.contains { if case .left(SetAsideKey("t", 1), _, _, _) = $0 { true } else { false } })
     }
 
     @Test("what the drain can't store apart stays where it is: with what a producer delivered of it, and under its number the next time")

@@ -25,6 +25,22 @@ extension SetAsideStateTests {
         }
     }
 
+    @Test("since when a unit is set aside stays the same while it can't be written; what waits to be written has no bytes yet")
+    func triedAgain() {
+        var state = SetAsideState(configuration: DeliverySettings())
+        for now in [1000, 2000, 3000] as [Int64] {
+            let unit = state.beginAppend([Self.request(SetAsideKey("t"), count: 3)], from: .direct, now: now)[0]
+            #expect(state.units[unit]?.since == 1000 && state.units[unit]?.bytes == 30 && state.units[unit]?.durableBytes == 0)
+            if now < 3000 { #expect(state.requeue([unit], from: .direct).units == [unit]) }
+        }
+        let unit = state.unit(SetAsideKey("t"))!
+        state.stored(unit, count: 3, end: 3, from: .direct, now: 0)
+        _ = state.beginAppend([Self.request(SetAsideKey("t"), count: 6)], from: .direct, now: 4000)
+        #expect(state.units[unit]?.bytes == 90 && state.units[unit]?.durableBytes == 30, "of three of nine")
+        let new = state.beginAppend([Self.request(SetAsideKey("u"))], from: .direct, now: 5000)[0]
+        #expect(state.units[new]?.since == 5000)
+    }
+
     @Test("what the drain lets go of leaves no bytes, ends what all else of is settled, and is nobody's while another has some on its way")
     func letGoOf() {
         let key = SetAsideKey("t", 1)

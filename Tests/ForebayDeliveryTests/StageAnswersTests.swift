@@ -181,4 +181,34 @@ struct StageAnswersTests {
             #expect((100...200).contains(storing + took), "\(storing) and \(took)")
         }
     }
+
+    @Test("a cluster that freezes is found to be away within a minute or so, also where nothing was ever sent to it; asking makes no topic")
+    func frozenWhileIdle() throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1]
+            try await world.until("it is up") { world.fact("target_up") == .flag(true) }
+            _ = world.cluster.takeCalls()
+            await world.pass(130_000)
+            let asked = world.cluster.takeCalls()
+            #expect(asked.count == 2 && asked.allSatisfy { $0 == "forward/\(world.route): limits __consumer_offsets" }, "\(asked)")
+            world.cluster.isSilent = true
+            await world.pass(80_000)
+            #expect(world.fact("target_up") == .flag(false) && world.metric("forebay_target_up") == "0")
+            world.cluster.isSilent = false
+            try await world.until("it is up again") { world.fact("target_up") == .flag(true) }
+        }
+    }
+
+    @Test("what the cluster calls itself is told once it has answered")
+    func clusterID() throws {
+        try StageWorld.run { world in
+            world.cluster.id = "one"
+            world.cluster.isSilent = true
+            await world.pass(100)
+            #expect(world.fact("cluster_id") == nil)
+            world.cluster.isSilent = false
+            try await world.until("it is up") { world.fact("target_up") == .flag(true) }
+            #expect(world.fact("cluster_id") == .text("one"))
+        }
+    }
 }

@@ -141,6 +141,7 @@ struct StageHandTests {
             try await world.settled(give("bad", 0..<90))  // Three pieces.
             let ids = (2..<92).map { EventID.text(origin: world.spool, sequence: UInt64($0)) }
             #expect(world.setAside.found(.init(topic: "bad"), movingTo: "t").map(\.events) == [90])
+            let told = { world.told("goes direct again").map { $0["unit"] } }
             let (mover, executor) = (world.setAside, ThreadlessExecutor(world))
             async let moved = mover.move(.init(topic: "bad"), to: "t", executor: executor.executor)
             try await world.until("it goes on") { world.setAside.state.withLock { $0.turns.waits("t") } }
@@ -151,6 +152,8 @@ struct StageHandTests {
                 await world.pass(1)
             }
             #expect(try await moved.taken.map(\.positions) == [0..<90])
+            let line = try #require(world.told("goes direct again, and not all of it was delivered").first)
+            #expect(line["unit"] == "bad" && line["events"] == "0" && line["taken_out"] == "90" && told() == [])
             try await world.settled(end)
             #expect(world.setAside.topics == ["t"])
             world.cluster.errors = [:]

@@ -47,6 +47,21 @@ struct KafkaProducerTests {
         await fixture.loop.stop()
     }
 
+    @Test("what the cluster calls itself comes with each answer, by whichever address it was asked, and is another's no more than its own")
+    func clusterID() async throws {
+        let (cluster, other) = (try KafkaMockCluster(), try KafkaMockCluster())
+        var ids: [String?] = []
+        for bootstrap in [cluster.bootstrap, cluster.bootstrap.replacing("127.0.0.1", with: "localhost"), other.bootstrap] {
+            let fixture = try ProducerFixture()
+            try await fixture.start(bootstrap)
+            ids.append(try await fixture.metadataOfAllTopics().cluster)
+            #expect(try await fixture.metadata(of: "t").cluster == ids.last)
+            await fixture.close()
+            await fixture.loop.stop()
+        }
+        #expect(ids[0] != nil && ids[0] == ids[1] && ids[2] != nil && ids[2] != ids[0], "\(ids)")
+    }
+
     @Test("headers whose lengths don't fit are refused, and nothing is queued")
     func brokenHeaders() async throws {
         let cluster = try KafkaMockCluster()

@@ -219,6 +219,15 @@ struct KafkaAdviceTests {
                 == "check sasl.username, sasl.password (read at the start) and sasl.mechanisms")
     }
 
+    @Test("names the cluster, where there are several")
+    func clusters() throws {
+        let advice = KafkaAdvice(properties: KafkaProperties(client: [:], cluster: "backup"))
+        #expect(
+            advice.text(for: KafkaFailure(.unknownTopicOrPartition), topic: "orders")
+                == "create 'orders' in cluster backup, or grant Describe on it if it exists; its events wait meanwhile")
+        #expect(advice.text(for: KafkaFailure(.messageTooLarge), topic: nil)?.contains("of the topic in cluster backup") == true)
+    }
+
     @Test("names the topic and what to do")
     func topics() throws {
         let advice = KafkaAdvice(properties: KafkaProperties(client: [:]))

@@ -124,14 +124,15 @@ import Testing
               exact: { topics: [orders, payments.eu], forward: { to: one } }
               prefix: { topics: ["payments.*"], forward: { to: two } }
               rest: { topics: ["*"], forward: { to: one } }
+              copied: { topics: [copied], forward: { to: one }, mirror: { to: two } }
             topics:
               orders: { rename: orders.v2 }
               payments.us: { key: $.id }
               other: { key: $.id }
             """
         let configuration = try ConfigurationWorld(files: ["f": text]).load(["f"]).configuration
-        #expect(configuration.topics(in: "one") == ["orders.v2", "other", "payments.eu"])
-        #expect(configuration.topics(in: "two") == ["payments.us"])
+        #expect(configuration.topics(in: "one") == ["copied", "orders.v2", "other", "payments.eu"])
+        #expect(configuration.topics(in: "two") == ["copied", "payments.us"], "a mirror's, too")
         #expect(configuration.topics(in: "none").isEmpty)
     }
 }

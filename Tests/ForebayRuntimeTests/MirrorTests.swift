@@ -16,7 +16,7 @@ struct MirrorTests {
     private let folder = NodeFixture.folder()
 
     /// - Parameter routes: each takes the topic called like its last word: `a`, `b+mirror`, `c+optional`, `d+mirror old`.
-    private func configuration(
+    func configuration(
         _ routes: [String], main: String = "127.0.0.1:1", backup: String = "127.0.0.1:1", spool: String = "max_size: 64MiB, segment: 64KiB"
     ) throws -> ForebayConfiguration {
         let lines = routes.map { text in
@@ -43,7 +43,7 @@ struct MirrorTests {
         return try ConfigurationWorld(files: ["f": text]).load(["f"]).configuration
     }
 
-    private func run(
+    func run(
         _ routes: [String], main: String = "127.0.0.1:1", backup: String = "127.0.0.1:1", _ body: (Node, Asking) async throws -> Void
     ) async throws {
         try await NodeFixture.run(configured: try self.configuration(routes, main: main, backup: backup)) {
@@ -51,10 +51,10 @@ struct MirrorTests {
         }
     }
 
-    private func cleanUp() { try? FileManager.default.removeItem(at: self.folder) }  // A courtesy.
+    func cleanUp() { try? FileManager.default.removeItem(at: self.folder) }  // A courtesy.
 
     /// How far each delivery is behind, by its name, with a word for one that is not configured.
-    private func lags(_ node: Asking) async throws -> [String: String] {
+    func lags(_ node: Asking) async throws -> [String: String] {
         let rows = try await node.routes("status", "routes").map { row in
             let name = "\(row["route"] as? String ?? "?")/\(row["stage"] as? String ?? "?")"
             return (name, "\(row["lag_events"] as? Int ?? -1)" + (row["state"] as? String == "removed" ? " removed" : ""))
@@ -184,6 +184,8 @@ struct MirrorTests {
             try await asking.post("a", 30)
             let isDone = await eventually { (try? await self.lags(asking)) == ["a/forward": "0", "a/mirror": "30", "b/forward": "0"] }
             #expect(isDone)
+            let required = try await asking.routes("status", "routes").map { $0["required"] as? Bool }
+            #expect(required == [true, true, true])
             let mirror = #"forebay_delivery_lag_events{route="a",stage="mirror",way="direct"}"#
             #expect(try await NodeFixture.metric(mirror, of: node) == 30)
             let answer = try await NodeFixture.ask(node.ingestAddress, "/v1/topics/a?ack=kafka", body: "waits for the main one alone")
@@ -195,7 +197,8 @@ struct MirrorTests {
             let isAside = await eventually { (try? await NodeFixture.metric(aside, of: node)) == 31 }
             #expect(isAside)
             #expect(try await NodeFixture.metric(#"forebay_set_aside_events{route="a",stage="forward"}"#, of: node) == 0)
-            #expect(try await asking.text("/admin/v1/setaside?route=a/mirror").contains(#""unit":"a""#))
+            let shown = try await asking.text("/admin/v1/setaside?route=a/mirror")
+            #expect(shown.contains(#""unit":"a""#) && shown.contains("'a' in cluster backup"), "it says where to look: \(shown)")
             let ofForward = try await asking.text("/admin/v1/setaside?route=a")
             #expect(!ofForward.contains(#""unit":"a""#))
             backup.failTopic("a", with: .none)
@@ -241,6 +244,12 @@ struct MirrorTests {
             #expect(isCounted)
             let released = try await NodeFixture.metric(#"forebay_released_events_total{route="a",stage="mirror"}"#, of: node) ?? 0
             #expect(released > (isAway ? 150 : 50))
+            let asking = try Asking(node)
+            for resource in ["status", "routes"] {
+                let rows = try await asking.routes(resource, "routes")
+                #expect(rows.map { $0["required"] as? Bool } == [true, false], "\(resource)")
+                #expect(rows.map { $0["released_events"] as? Int } == [0, Int(released)], "\(resource)")
+            }
             #expect(node.storage.spool.missing.isEmpty && node.storage.spool.alarms.isEmpty)
         }
     }

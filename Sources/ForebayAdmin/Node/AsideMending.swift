@@ -33,7 +33,7 @@ package struct AsideSelection: Sendable, Equatable {
                 guard !value.isEmpty else { throw LetterSelection.Fault(parameter: name, wanted: "a route") }
                 self.route = value
             case "unit": try self.take(unit: value)
-            case "all": isAll = try LetterSelection.flag(name, value)
+            case "all": isAll = try LetterSelection.all(value)
             case "dry_run": self.isDryRun = try LetterSelection.flag(name, value)
             default: continue
             }
@@ -115,6 +115,8 @@ package enum AsideAnswer: OperatorAnswer, Equatable {
     /// Nothing of it is set aside.
     case nothing(AsideSelection)
     case invalidTopic(String)
+    /// One of Kafka's own.
+    case reservedTopic(String)
     /// Somebody else is at it, or at dead letters.
     case busy
     case stopping
@@ -136,6 +138,9 @@ package enum AsideAnswer: OperatorAnswer, Equatable {
             let detail =
                 "'\(topic)' is not a topic's name (letters, digits, '.', '_', '-', at most 249), or it is the one that they are in."
             return .failure(Refusal(400, "invalid_topic", detail))
+        case .reservedTopic(let topic):
+            let detail = "'\(topic)' is one of Kafka's own topics (names that begin with '__'), which take no events from outside."
+            return .failure(Refusal(403, "reserved_topic", detail))
         case .busy:
             return .failure(Refusal(409, "setaside_busy", Refusal.busy))
         case .stopping: return .failure(.stopping)

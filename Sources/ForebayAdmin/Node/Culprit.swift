@@ -11,6 +11,8 @@ package struct Culprit: Sendable, Equatable {
     package let lagEvents: UInt64
     package let state: String
     package let lastError: String?
+    /// It is not required: where there is no room for new events it gives up its oldest, and nothing is refused for its sake.
+    package let givesWay: Bool
     package let message: String
 
     /// From this fill on somebody should know; the alerts of the documentation begin there too.
@@ -19,16 +21,38 @@ package struct Culprit: Sendable, Equatable {
     /// - Returns: none while no buffer is filling, or nothing waits (then it is the disk that is full of other things).
     package static func find(buffers: [BufferStatus], routes: [RouteStatus]) -> Culprit? {
         guard buffers.contains(where: { !$0.isAccepting || $0.fill >= Self.threshold }) else { return nil }
+        let bytes = buffers.reduce(0) { $0 + $1.bytes }
+        // What gives way refuses nobody: it is named where nothing else would fill the buffer.
+        let required = routes.filter(\.isRequired)
+        if required.count < routes.count, let found = Self.holder(of: bytes, among: required), Self.fill(buffers, by: required) {
+            return found
+        }
+        return Self.holder(of: bytes, among: routes)
+    }
+
+    /// Whether it would be as full, about, if the others had given up all that they have.
+    private static func fill(_ buffers: [BufferStatus], by routes: [RouteStatus]) -> Bool {
+        buffers.contains { buffer in
+            guard buffer.isAccepting else { return true }
+            let cursor = routes.filter { $0.lagEvents > 0 }.map(\.cursor).min() ?? buffer.durableSequence
+            let (held, all) = (buffer.events(from: cursor), buffer.events(from: buffer.firstSequence))
+            let beside = routes.reduce(0) { $0 + max($1.setAside.bytes, $1.deadLetterBytes) }
+            return 2 * beside >= buffer.bytes || all > 0 && held / all * buffer.fill >= Self.threshold
+        }
+    }
+
+    private static func holder(of bytes: Int, among routes: [RouteStatus]) -> Culprit? {
+        if let letters = routes.max(by: { $0.deadLetterBytes < $1.deadLetterBytes }), letters.deadLetters > 0,
+            2 * routes.reduce(0, { $0 + $1.deadLetterBytes }) >= bytes
+        {
+            return Culprit(dead: letters)
+        }
         let behind = routes.filter { $0.lagEvents > 0 }.min { ($0.cursor, $1.lagEvents) < ($1.cursor, $0.lagEvents) }
         let aside = routes.filter { $0.setAside.events > 0 }.max {
             ($0.setAside.bytes, $0.setAside.events) < ($1.setAside.bytes, $1.setAside.events)
         }
         let asideBytes = routes.reduce(0) { $0 + $1.setAside.bytes }
-        let letters = routes.max { $0.deadLetterBytes < $1.deadLetterBytes }
-        if let letters, 2 * routes.reduce(0, { $0 + $1.deadLetterBytes }) >= buffers.reduce(0, { $0 + $1.bytes }), letters.deadLetters > 0 {
-            return Culprit(dead: letters)
-        }
-        if let aside, behind == nil || 2 * asideBytes >= buffers.reduce(0, { $0 + $1.bytes }) { return Culprit(aside: aside) }
+        if let aside, behind == nil || 2 * asideBytes >= bytes { return Culprit(aside: aside) }
         return behind.map { Culprit(behind: $0) }
     }
 
@@ -68,18 +92,29 @@ package struct Culprit: Sendable, Equatable {
             route, stage: "deadletters", lagEvents: route.lagEvents, state: route.state, lastError: nil,
             message:
                 "dead letters take most of the room, those of \(route.called) \(route.deadLetterBytes) bytes (\(route.deadLetters)):"
-                + " they stay until they are replayed or removed ('forebay deadletters replay' or 'rm'), or raise buffer.spool.max_size")
+                + (route.isRequired
+                    ? " they stay until they are replayed or removed ('forebay deadletters replay' or 'rm'), or raise buffer.spool.max_size"
+                    : " the oldest are given up where there is no room for new events, unless they are replayed before ('forebay deadletters replay')")
+        )
     }
 
-    private init(_ route: RouteStatus, stage: String, lagEvents: UInt64, state: String, lastError: String?, message: String) {
+    private init(
+        _ route: RouteStatus, stage: String, lagEvents: UInt64, state: String, lastError: String?, message: String
+    ) {
         self.route = route.route
         self.stage = stage
         self.cluster = route.cluster
         self.lagEvents = lagEvents
         self.state = state
         self.lastError = lastError
+        self.givesWay = !route.isRequired
         self.message = message
     }
+}
+
+extension BufferStatus {
+    /// As numbers that may be from anywhere.
+    fileprivate func events(from sequence: UInt64) -> Double { max(0, Double(self.durableSequence) - Double(sequence)) }
 }
 
 extension RouteStatus {

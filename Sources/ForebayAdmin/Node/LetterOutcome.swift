@@ -81,8 +81,11 @@ package struct LetterOutcome: Sendable, Equatable {
     }
 
     static func reason(_ delivery: DeliveryName) -> String {
-        "The route '\(delivery.route)' is not configured, so nobody would deliver them: configure it again, or name it under formerly of a "
-            + "route that has no dead letters of its own, which takes them over; or remove them."
+        let (what, name) =
+            delivery.stage == .forward
+            ? ("route '\(delivery.route)'", "it") : ("\(delivery.stage.rawValue) of route '\(delivery.route)'", "its route")
+        return "The \(what) is not configured, so nobody would deliver them: configure it again, or name \(name) under formerly of a "
+            + "route that has no dead letters of its own there, which takes them over; or remove them."
     }
 }
 

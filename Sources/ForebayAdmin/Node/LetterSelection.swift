@@ -87,7 +87,7 @@ package struct LetterSelection: Sendable, Equatable {
         case "code": self.codes.insert(value)
         case "older_than": self.olderThan = try Self.duration(name, value)
         case "newer_than": self.newerThan = try Self.duration(name, value)
-        case "all": self.isAll = try Self.flag(name, value)
+        case "all": self.isAll = try Self.all(value)
         case "dry_run": self.isDryRun = try Self.flag(name, value)
         case "as_of":
             guard let time = UInt64(digits: value), time <= Int64.max else {
@@ -114,6 +114,12 @@ package struct LetterSelection: Sendable, Equatable {
             throw Fault(parameter: name, wanted: "a duration such as 2h (units ms, s, m, h, d)")
         }
         return Int64(duration)
+    }
+
+    /// An empty one is a script's whose variable is not set: it must not mean all.
+    static func all(_ text: String) throws(Fault) -> Bool {
+        guard !text.isEmpty else { throw Fault(parameter: "all", wanted: "true or false") }
+        return try Self.flag("all", text)
     }
 
     static func flag(_ name: String, _ text: String) throws(Fault) -> Bool {

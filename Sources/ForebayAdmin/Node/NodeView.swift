@@ -143,6 +143,10 @@ package struct RouteStatus: Sendable, Equatable {
     package var stage: String
     /// Where it delivers to; none: it is not configured any more.
     package var cluster: String?
+    /// Whether what it has not delivered is kept when there is no room for new events, which are refused then. Of a removed one it is.
+    package var isRequired: Bool
+    /// Given up for want of room since the start, of one that is not required.
+    package var releasedEvents: UInt64
     /// In a word: `delivering`, `idle`, `waiting`, `down`, `removed`.
     package var state: String
     /// The first event that is not settled.
@@ -162,14 +166,16 @@ package struct RouteStatus: Sendable, Equatable {
     package var lastError: RouteError?
 
     package init(
-        route: String, stage: String, cluster: String?, state: String, cursor: UInt64, lagEvents: UInt64,
-        oldestEventAgeSeconds: Double? = nil,
+        route: String, stage: String, cluster: String?, isRequired: Bool = true, releasedEvents: UInt64 = 0, state: String,
+        cursor: UInt64, lagEvents: UInt64, oldestEventAgeSeconds: Double? = nil,
         inFlightEvents: Int = 0, inFlightBytes: Int = 0, deadLetters: UInt64 = 0, deadLetterBytes: Int = 0,
         setAside: SetAsideTotals = SetAsideTotals(), heldBytes: Int? = nil, lastError: RouteError? = nil
     ) {
         self.route = route
         self.stage = stage
         self.cluster = cluster
+        self.isRequired = isRequired
+        self.releasedEvents = releasedEvents
         self.state = state
         self.cursor = cursor
         self.lagEvents = lagEvents

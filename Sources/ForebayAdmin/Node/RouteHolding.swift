@@ -5,6 +5,10 @@ package struct RouteHolding: Sendable, Equatable {
     package var name: DeliveryName
     /// None: nobody said which routes there are.
     package var isConfigured: Bool?
+    /// Whether all of it is kept until it is delivered; none: nobody said which routes there are.
+    package var isRequired: Bool?
+    /// Given up for want of room since the start; none: its node is down.
+    package var releasedEvents: UInt64?
     /// The first event that is not settled; none: it has no cursor.
     package var cursor: UInt64?
     package var lagEvents: UInt64
@@ -18,11 +22,14 @@ package struct RouteHolding: Sendable, Equatable {
     package var freedBytes: Int
 
     package init(
-        name: DeliveryName, isConfigured: Bool?, cursor: UInt64? = nil, lagEvents: UInt64 = 0, setAsideEvents: UInt64 = 0,
-        deadLetters: UInt64 = 0, spoolBytes: Int = 0, setAsideBytes: Int = 0, deadLetterBytes: Int = 0, freedBytes: Int = 0
+        name: DeliveryName, isConfigured: Bool?, isRequired: Bool? = nil, releasedEvents: UInt64? = nil, cursor: UInt64? = nil,
+        lagEvents: UInt64 = 0, setAsideEvents: UInt64 = 0, deadLetters: UInt64 = 0, spoolBytes: Int = 0, setAsideBytes: Int = 0,
+        deadLetterBytes: Int = 0, freedBytes: Int = 0
     ) {
         self.name = name
         self.isConfigured = isConfigured
+        self.isRequired = isRequired
+        self.releasedEvents = releasedEvents
         self.cursor = cursor
         self.lagEvents = lagEvents
         self.setAsideEvents = setAsideEvents
@@ -51,7 +58,9 @@ package enum ForgetOutcome: Sendable, Equatable {
     case starting
 
     /// Why nothing was given up; none if it was.
-    package func refusal(of route: String) -> Refusal? {
+    ///
+    /// - Parameter stage: that was asked for; none: all of the route.
+    package func refusal(of route: String, stage: String? = nil) -> Refusal? {
         switch self {
         case .forgotten: return nil
         case .unknown(let known):
@@ -65,9 +74,12 @@ package enum ForgetOutcome: Sendable, Equatable {
             )
         case .configured(let removed):
             let other = removed.isEmpty ? "" : " Not configured is \(removed.joined(separator: ", ")): give that up by this name."
+            let isRoute = stage == nil || stage == DeliveryName.Stage.forward.rawValue
+            let what = isRoute ? "route '\(route)'" : "\(stage ?? "") of route '\(route)'"
+            let entry = isRoute ? "it" : "routes.\(route).\(stage ?? "")"
             return Refusal(
                 409, "route_configured",
-                "The route '\(route)' is configured: what it holds will be delivered. Take it out of the configuration first, and restart."
+                "The \(what) is configured: what it holds will be delivered. Take \(entry) out of the configuration first, and restart."
                     + other)
         case .takenOver(let other):
             return Refusal(

@@ -31,7 +31,7 @@ extension AdminRoutes {
         do throws(ForebayError) {
             let outcome = try await self.node.forget(route: route, stage: names.count == 2 ? names[1] : nil, isDryRun: isDryRun)
             guard case .forgotten(let held) = outcome else {
-                return Self.refusal(outcome, route)
+                return Self.refusal(outcome, route, stage: names.count == 2 ? names[1] : nil)
             }
             return .json(Self.document(of: held, forgotten: isDryRun))
         } catch {
@@ -39,8 +39,8 @@ extension AdminRoutes {
         }
     }
 
-    private static func refusal(_ outcome: ForgetOutcome, _ route: String) -> HTTPResponse {
-        .refused(outcome.refusal(of: route) ?? Refusal(500, "internal", ""))
+    private static func refusal(_ outcome: ForgetOutcome, _ route: String, stage: String? = nil) -> HTTPResponse {
+        .refused(outcome.refusal(of: route, stage: stage) ?? Refusal(500, "internal", ""))
     }
 
     /// What `GET` answers; also what is told of a node that is down.
@@ -67,10 +67,12 @@ extension AdminRoutes {
                     $0.field("route", route.name.route)
                     $0.field("stage", route.name.stage.rawValue)
                     $0.field("state", route.isConfigured.map { $0 ? "configured" : "removed" })
+                    $0.field("required", route.isRequired)
                     $0.field("cursor", route.cursor)
                     $0.field("lag_events", route.lagEvents)
                     $0.field("set_aside_events", route.setAsideEvents)
                     $0.field("dead_letters", route.deadLetters)
+                    $0.field("released_events", route.releasedEvents)
                     $0.field("spool_bytes", route.spoolBytes)
                     $0.field("set_aside_bytes", route.setAsideBytes)
                     $0.field("dead_letter_bytes", route.deadLetterBytes)

@@ -101,6 +101,7 @@ extension AdminRoutes {
                     $0.field("route", route.route)
                     $0.field("stage", route.stage)
                     $0.field("cluster", route.cluster)
+                    $0.field("required", route.isRequired)
                     $0.field("state", route.state)
                     $0.field("cursor", route.cursor)
                     $0.field("lag_events", route.lagEvents)
@@ -111,6 +112,7 @@ extension AdminRoutes {
                     $0.field("dead_letter_bytes", route.deadLetterBytes)
                     $0.field("set_aside_events", route.setAside.events)
                     $0.field("set_aside_units", route.setAside.units)
+                    $0.field("released_events", route.releasedEvents)
                     $0.field("held_bytes", route.heldBytes)
                     Self.write(route.lastError, to: &$0)
                 }
@@ -134,6 +136,7 @@ extension AdminRoutes {
             $0.field("cluster", $1.cluster)
             $0.field("lag_events", $1.lagEvents)
             $0.field("state", $1.state)
+            $0.field("gives_way", $1.givesWay)
             $0.field("last_error", $1.lastError)
             $0.field("message", $1.message)
         }

@@ -17,7 +17,7 @@ struct ConfigurationChecks {
         self.settings = settings
         self.values = values
         self.checkProperties = sources.checkProperties
-        self.firstFile = sources.files.first.map { .file(name: $0, mark: YAMLMark(line: 1, column: 1)) }
+        self.firstFile = sources.files.first.map { .file(name: ConfigurationSources.shown($0), mark: YAMLMark(line: 1, column: 1)) }
         for part in ForebayConfiguration.parts { part.check(&self) }
     }
 

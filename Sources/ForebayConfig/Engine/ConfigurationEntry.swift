@@ -12,6 +12,8 @@ package struct ConfigurationSection: Sendable {
     package let pattern: [String]
     package let documentation: String
     package let names: Names?
+    /// What it is about there is only where it stands: without a key in it, it is a mistake. `config init` writes it as a comment.
+    package var isWish = false
 }
 
 /// What the contract has and this version doesn't do. Refused by name, so that nothing accepted today means something else tomorrow.
@@ -36,8 +38,8 @@ package enum ConfigurationEntry: Sendable {
 }
 
 extension ConfigurationEntry {
-    static func section(_ path: String, _ documentation: String) -> Self {
-        .section(ConfigurationSection(pattern: Self.split(path), documentation: documentation, names: nil))
+    static func section(_ path: String, isWish: Bool = false, _ documentation: String) -> Self {
+        .section(ConfigurationSection(pattern: Self.split(path), documentation: documentation, names: nil, isWish: isWish))
     }
 
     static func names(_ path: String, of placeholder: String, example: String, isNeeded: Bool, _ documentation: String) -> Self {

@@ -18,7 +18,7 @@ package enum ConfigurationLoader {
             do throws(ConfigurationValueProblem) {
                 let bytes = try sources.readFile(file)
                 let document = bytes.withUnsafeBytes { YAMLDocument.parse($0) }
-                let source = DocumentSource(name: file == "-" ? "<stdin>" : file, document: document)
+                let source = DocumentSource(name: ConfigurationSources.shown(file), document: document)
                 problems += source.problems
                 settings.merge(source.settings)
             } catch {
@@ -46,7 +46,7 @@ package enum ConfigurationLoader {
         func rank(_ problem: ConfigurationProblem) -> [Int] {
             switch problem.origin {
             case nil: [-1]
-            case .file(let name, let mark)?: [files.firstIndex(of: name) ?? 0, mark.line, mark.column]
+            case .file(let name, let mark)?: [files.firstIndex { ConfigurationSources.shown($0) == name } ?? 0, mark.line, mark.column]
             case .environment?: [files.count]
             case .override?: [files.count + 1]
             case .builtIn?: [files.count + 2]

@@ -91,7 +91,8 @@ struct ConfigurationResolver {
         case .standard(let text): self.standard(key, path, text)
         case .computed(_, let computation): self.standard(key, path, computation.value(self.sources.hostName, self.values))
         case .required:
-            let origin = owner ?? self.sources.files.first.map { .file(name: $0, mark: YAMLMark(line: 1, column: 1)) }
+            let origin =
+                owner ?? self.sources.files.first.map { .file(name: ConfigurationSources.shown($0), mark: YAMLMark(line: 1, column: 1)) }
             self.problems.append(ConfigurationProblem(origin, path, "missing; expected \(key.type.expectation)"))
         }
     }

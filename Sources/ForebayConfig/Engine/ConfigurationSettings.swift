@@ -9,6 +9,14 @@ struct ConfigurationSettings: Sendable {
     /// Where something was given that could not be used, and has been reported: nothing below is "missing".
     private(set) var failed: Set<ConfigurationPath> = []
 
+    /// Sections that stand there without anything in them, and where.
+    private(set) var empty: [ConfigurationPath: ConfigurationOrigin] = [:]
+
+    mutating func isEmpty(_ path: ConfigurationPath, _ origin: ConfigurationOrigin) { self.empty[path] = origin }
+
+    /// Whether something below it was given in vain.
+    func hasFailedBelow(_ path: ConfigurationPath) -> Bool { self.failed.contains { $0.segments.starts(with: path.segments) } }
+
     mutating func fail(_ path: ConfigurationPath) {
         self.failed.insert(path)
     }
@@ -30,6 +38,7 @@ struct ConfigurationSettings: Sendable {
     mutating func merge(_ stronger: ConfigurationSettings) {
         for entry in stronger.named { self.name(entry.path, entry.origin) }
         self.failed.formUnion(stronger.failed)
+        self.empty.merge(stronger.empty) { $1 }
         for path in stronger.order { self.set(path, stronger.values[path]!) }
     }
 

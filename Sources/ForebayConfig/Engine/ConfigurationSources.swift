@@ -24,4 +24,7 @@ package struct ConfigurationSources: Sendable {
         self.readFile = readFile
         self.checkProperties = checkProperties
     }
+
+    /// A file as messages name it.
+    static func shown(_ file: String) -> String { file == "-" ? "<stdin>" : file }
 }

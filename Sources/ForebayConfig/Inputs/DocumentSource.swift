@@ -62,7 +62,9 @@ struct DocumentSource {
 
     private mutating func child(_ entry: YAMLEntry, _ tree: ConfigurationTree, _ path: ConfigurationPath) {
         switch tree.kind {
-        case .section: self.section(entry.value, tree, path)
+        case .section(let section):
+            if section.isWish, entry.value.isEmpty { self.settings.isEmpty(path, self.origin(entry.keyMark)) }
+            self.section(entry.value, tree, path)
         case .notYet(let notYet):
             self.report(entry.keyMark, path, "not supported yet: \(notYet.documentation.withoutFullStop)")
         case .key(let key): self.value(entry, key, path)
@@ -124,5 +126,12 @@ struct DocumentSource {
         case .sequence: "a list"
         case .mapping: "a map"
         }
+    }
+}
+
+extension YAMLNode {
+    /// Nothing, or a map without anything in it.
+    fileprivate var isEmpty: Bool {
+        if case .mapping(let entries) = self.content { entries.isEmpty } else { self.isNull }
     }
 }

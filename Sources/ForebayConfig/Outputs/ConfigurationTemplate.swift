@@ -34,14 +34,14 @@ package enum ConfigurationTemplate {
             _ name: String, _ tree: ConfigurationTree, _ section: ConfigurationSection, _ depth: Int, _ isCommented: Bool
         ) {
             if case .notYet? = tree.belowNames?.kind { return }
-            let isOff = section.names.map { !$0.isNeeded } ?? false
+            let isOff = section.names.map { !$0.isNeeded } ?? section.isWish
             // A part that is off begins its lines with #, so that taking these away gives the part as it should be.
             var inner = Writer()
             inner.write("\(name):", 0)
             if let names = section.names, let below = tree.belowNames {
                 inner.example(names, below)
             } else {
-                inner.children(tree, depth: 1, isCommented: isCommented)
+                inner.children(tree, depth: 1, isCommented: isCommented || section.isWish)
             }
             self.comment(section.documentation, depth)
             for line in inner.lines { self.write((isOff ? "#" : "") + line, depth) }

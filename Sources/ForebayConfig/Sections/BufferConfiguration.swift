@@ -26,13 +26,15 @@ extension BufferConfiguration: ConfigurationPart {
         .key(
             "buffer.spool.max_size", .size(MiB...1024 * TiB), .standard("50GiB"),
             "The most that the spool may take, dead letters and what is set aside included. A disk that can't give so much is warned about, and "
-                + "what it can give counts. Nothing that Kafka still has to get is ever deleted."),
+                + "what it can give counts. Nothing that Kafka still has to get is ever deleted, but for what a mirror that is not required gives up."
+        ),
         .key(
             "buffer.spool.sync", .choice(["always"], notYet: ["interval"]), .standard("always"),
             "always: no 2xx before the disk has confirmed the event. Requests that arrive together share one sync."),
         .key(
             "buffer.spool.when_full", .choice(["reject"], notYet: []), .standard("reject"),
-            "reject: new events get 503 with Retry-After until there is room; nothing already accepted is dropped."),
+            "reject: new events get 503 with Retry-After until there is room; nothing already accepted is dropped, but for what a mirror that is not "
+                + "required gives up before that."),
         .notYet("buffer.kafka", "A fronting Kafka cluster as the buffer."),
     ]
 

@@ -71,7 +71,9 @@ extension RouteConfiguration: ConfigurationPart {
                 + "set aside from before. An event for one more gets 429; nothing of its request is stored."),
         .section("routes.<name>.forward", "Delivery in order."),
         .key("routes.<name>.forward.to", .reference(to: "clusters"), .required, example: "main", "The cluster that gets the events."),
-        .section("routes.<name>.mirror", "A copy in a backup cluster, in order, at a pace of its own: it never holds up the main one."),
+        .section(
+            "routes.<name>.mirror", isWish: true,
+            "A copy in a backup cluster, in order, at a pace of its own: it never holds up the main one."),
         .key(
             "routes.<name>.mirror.to", .reference(to: "clusters"), .optional("no mirror"), example: "backup",
             "The cluster that gets the copy; another one than forward.to. A mirror that is new to a route begins with what is accepted from then "
@@ -102,7 +104,8 @@ extension RouteConfiguration: ConfigurationPart {
     static func check(_ checks: inout ConfigurationChecks) {
         Self.names(&checks)
         let routes = checks.settings.names(in: "routes")
-        if routes.isEmpty, !checks.settings.hasFailed(ConfigurationPath(["routes"])) {
+        let section = ConfigurationPath(["routes"])
+        if routes.isEmpty, !checks.settings.hasFailed(section), !checks.settings.hasFailedBelow(section) {
             checks.report(
                 checks.firstFile, ConfigurationPath(["routes"]),
                 "missing; no route, no topic. For all: routes: { default: { topics: [\"*\"], forward: { to: CLUSTER } } }")
@@ -175,10 +178,14 @@ extension RouteConfiguration: ConfigurationPart {
 
     private static func mirror(_ route: String, _ checks: inout ConfigurationChecks) {
         guard let to = checks.values.setting("routes", route, "mirror", "to") else {
-            guard let required = checks.values.setting("routes", route, "mirror", "required"),
-                !checks.settings.hasFailed(ConfigurationPath(["routes", route, "mirror", "to"]))
-            else { return }
-            return checks.report(required, "a mirror needs a cluster; give it under to")
+            let path = ConfigurationPath(["routes", route, "mirror"])
+            guard !checks.settings.hasFailed(path.appending("to")) else { return }
+            if let required = checks.values.setting("routes", route, "mirror", "required") {
+                checks.report(required, "a mirror needs a cluster; give it under to")
+            } else if let origin = checks.settings.empty[path] {
+                checks.report(origin, path, "a mirror needs a cluster; give it under to, or leave mirror out")
+            }
+            return
         }
         guard let cluster = to.texts.first, cluster == checks.values.text("routes", route, "forward", "to") else { return }
         checks.report(to, "\(YAMLText.quoted(cluster)) gets the route's events already, by forward.to; a mirror is another cluster")

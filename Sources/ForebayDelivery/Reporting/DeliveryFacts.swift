@@ -9,6 +9,8 @@ struct DeliveryFacts {
     var inFlight = 0
     /// None: this stage does not watch it, or has no answer yet.
     var isUp: Bool?
+    /// What the target calls itself, once it has said so.
+    var clusterID: String?
     /// Why the target takes nothing, with what to do about it.
     var trouble: (failure: KafkaFailure, advice: String?, since: Int64)?
     /// What the cursor waits for that can't be written: which log, why, and since when, in ms since 1970.
@@ -32,6 +34,7 @@ struct DeliveryFacts {
             Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("leaving", .number(Int64(self.settingAside))),
         ]
         if let isUp { facts.append(Fact("target_up", .flag(isUp))) }
+        if let clusterID { facts.append(Fact("cluster_id", .text(clusterID))) }
         if let (failure, advice, since) = self.trouble {
             facts.append(Fact("error_code", .text("\(failure.code)")))
             facts.append(Fact("error_reason", .text(failure.reason)))

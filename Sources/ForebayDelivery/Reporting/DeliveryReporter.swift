@@ -14,7 +14,7 @@ final class DeliveryReporter: Sendable {
     private let shown = Mutex(DeliveryFacts())
 
     init(_ way: DeliveryWay, of name: DeliveryName, properties: KafkaProperties, waiters: DeliveryWaiters, registry: MetricsRegistry) {
-        self.route = way == .direct ? name.route : name.description
+        self.route = name.description
         self.metrics = DeliveryMetrics(registry: registry, of: name, way)
         self.advice = KafkaAdvice(properties: properties)
         self.logger = Logger(label: way == .direct ? name.stage.rawValue : "setaside")
@@ -104,6 +104,11 @@ final class DeliveryReporter: Sendable {
             $0.isUp = isUp
             $0.trouble = trouble.map { ($0.failure, advice, $0.since) }
         }
+    }
+
+    /// What the target calls itself.
+    func show(clusterID: String) {
+        self.shown.withLock { $0.clusterID = clusterID }
     }
 
     func tell(_ trouble: TargetHealth.Trouble) {

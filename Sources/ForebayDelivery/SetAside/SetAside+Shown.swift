@@ -26,7 +26,7 @@ extension SetAside {
     package var isEmpty: Bool { self.state.withLock { $0.isEmpty } }
     /// Those in the log.
     package var events: UInt64 { self.state.withLock { $0.units.all.reduce(0) { $0 + $1.durable } } }
-    package var bytes: Int { self.state.withLock { $0.units.all.reduce(0) { $0 + $1.bytes } } }
+    package var bytes: Int { self.state.withLock { $0.units.all.reduce(0) { $0 + $1.durableBytes } } }
     /// Those of which something is set aside.
     package var topics: Set<String> { self.state.withLock { Set($0.units.all.map(\.key.topic)) } }
     package var unitCount: Int { self.state.withLock { $0.units.count } }
@@ -53,7 +53,7 @@ extension SetAside {
                 key: unit.key, isDraining: unit.phase == .draining || unit.phase == .closing, code: unit.code, reason: unit.reason,
                 advice: KafkaErrorCode(name: unit.code).flatMap { self.advice.text(for: KafkaFailure($0), topic: unit.key.topic) },
                 since: unit.since, events: unit.durable,
-                bytes: unit.bytes, oldestAcceptedAt: unit.oldestAcceptedAt, oldestAge: Self.waiting(unit).seconds(at: self.time))
+                bytes: unit.durableBytes, oldestAcceptedAt: unit.oldestAcceptedAt, oldestAge: Self.waiting(unit).seconds(at: self.time))
         }
     }
 }

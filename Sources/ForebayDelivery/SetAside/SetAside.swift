@@ -19,6 +19,8 @@ package final class SetAside: Sendable {
     let time: any TimeSource
     let advice: KafkaAdvice
     private let logger = Logger(label: "setaside")
+    /// No stage drains it: nothing goes direct when it is empty.
+    private let isQuiet: Bool
     let state: Mutex<SetAsideState>
     let stages = Mutex<[DeliveryWay: @Sendable () -> Void]>([:])
     let reader = Wake()
@@ -30,6 +32,7 @@ package final class SetAside: Sendable {
         isQuiet: Bool = false
     ) {
         self.route = route
+        self.isQuiet = isQuiet
         self.log = log
         self.time = surroundings.time
         self.advice = KafkaAdvice(properties: properties)
@@ -43,6 +46,7 @@ package final class SetAside: Sendable {
                 reason: unit.reason, since: unit.since, oldestAcceptedAt: unit.oldestAcceptedAt)
             (known.settled, known.end, known.isInLog) = (unit.settled, unit.end, true)
             known.turnInLog = unit.turn
+            known.settledBefore = unit.settled
             known.oldestSeenAt = surroundings.time.monotonicNanoseconds
             known.bytes = Int(Double(known.events) * eventBytes)
             return known
@@ -99,11 +103,13 @@ package final class SetAside: Sendable {
                     "route": self.route, "unit": key.description, "code": "\(failure.code)", "reason": failure.reason,
                     "advice": self.advice.text(for: failure, topic: key.topic) ?? "",
                 ], folds: false)
-        case .left(let key, let events, let since):
+        case .left(let key, let events, let takenOut, let since):
+            guard !self.isQuiet else { return }
+            // Whoever took some out says so, too.
             self.logger.info(
-                "goes direct again",
+                takenOut == 0 ? "goes direct again" : "goes direct again, and not all of it was delivered",
                 [
-                    "route": self.route, "unit": key.description, "events": "\(events)",
+                    "route": self.route, "unit": key.description, "events": "\(events)", "taken_out": "\(takenOut)",
                     "seconds": "\(max(0, self.time.wallMilliseconds - since) / 1000)",
                 ])
         }

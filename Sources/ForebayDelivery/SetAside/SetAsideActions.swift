@@ -5,7 +5,10 @@ struct SetAsideActions {
     /// What an operator may want to know.
     enum Note: Equatable {
         case entered(SetAsideKey, KafkaFailure)
-        case left(SetAsideKey, events: UInt64, since: Int64)
+        /// - Parameters:
+        ///   - events: how many were delivered since the start.
+        ///   - takenOut: how many were removed, moved or given up.
+        case left(SetAsideKey, events: UInt64, takenOut: UInt64 = 0, since: Int64)
     }
 
     /// Units that are empty: the log is to forget them.

@@ -66,7 +66,7 @@ extension SetAsideState {
         var unit = SetAsideUnit(
             number: number, key: request.key, partitionCount: request.partitionCount,
             code: (wait == nil ? request.code : nil) ?? (failure.code.isError ? "\(failure.code)" : SetAside.moved),
-            reason: failure.reason, since: now, oldestAcceptedAt: request.acceptedAt)
+            reason: failure.reason, since: known?.since ?? now, oldestAcceptedAt: request.acceptedAt)
         unit.turn = turn
         unit.turnInLog = self.turnInLog(of: request.key.topic, turn)
         self.units.add(unit)

@@ -111,6 +111,7 @@ extension SetAsideState {
     mutating func settleByHand(_ number: UInt64, through position: UInt64, now: Int64) {
         guard var unit = self.units[number], unit.isTaken, unit.isWaiting, position > unit.settled, position <= unit.end else { return }
         unit.bytes -= Int(Double(unit.bytes) * Double(position - unit.settled) / Double(max(1, unit.events)))
+        unit.takenOut += position - unit.settled - UInt64(unit.ahead.count { $0 < position })
         unit.settled = position
         unit.ahead = unit.ahead.filter { $0 >= position }
         unit.lost = nil

@@ -119,7 +119,7 @@ struct SetAsideState {
         self.actions.moved.remove(number)
         if unit.isInLog { self.actions.gone.append(number) }
         self.reading.drop(number)
-        self.actions.notes.append(.left(unit.key, events: unit.settled, since: unit.since))
+        self.actions.notes.append(.left(unit.key, events: unit.delivered, takenOut: unit.takenOut, since: unit.since))
     }
 
     /// A unit is over.

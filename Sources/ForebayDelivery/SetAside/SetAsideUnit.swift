@@ -31,6 +31,10 @@ struct SetAsideUnit {
     /// Since when it is seen to be that, monotonic, in ns; none: from now on.
     var oldestSeenAt: UInt64?
     var settled: UInt64 = 0
+    /// Of those that are settled, the ones that were so before the start: how, is not known any more.
+    var settledBefore: UInt64 = 0
+    /// The ones that were removed, moved or given up since then.
+    var takenOut: UInt64 = 0
     var end: UInt64 = 0
     /// How many are on their way into the log, by the stage that they leave. Where they will stand only the log knows, once they do.
     var pending: [DeliveryWay: Int] = [:]
@@ -66,7 +70,12 @@ struct SetAsideUnit {
     var pendingCount: Int { self.pending.values.reduce(0, +) }
     /// In the log and not settled.
     var durable: UInt64 { self.end - self.settled }
+    /// Of those in the log, about.
+    var durableBytes: Int { self.events == 0 ? 0 : Int(Double(self.bytes) * Double(self.durable) / Double(self.events)) }
     var events: UInt64 { self.durable + UInt64(self.pendingCount) }
+
+    /// Settled since the start by having been delivered, or refused for good.
+    var delivered: UInt64 { self.settled - self.settledBefore - self.takenOut }
 
     var isWaiting: Bool { if case .waiting = self.phase { true } else { false } }
 }

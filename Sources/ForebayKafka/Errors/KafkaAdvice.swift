@@ -5,6 +5,8 @@ package struct KafkaAdvice: Sendable {
     private let isScram: Bool
     private let passwordFile: String?
     private let bootstrap: String
+    /// ` in cluster backup`
+    private let place: String
     private let version: Int32
 
     package init(properties: KafkaProperties) {
@@ -18,11 +20,12 @@ package struct KafkaAdvice: Sendable {
         self.passwordFile = KafkaPassword(properties)?.file
         self.bootstrap = properties["bootstrap.servers"] ?? properties["metadata.broker.list"] ?? ""
         self.version = version
+        self.place = properties.cluster.map { " in cluster \($0)" } ?? ""
     }
 
     /// - Parameter topic: the one that failed, where it is one.
     package func text(for failure: KafkaFailure, topic: String?) -> String? {
-        let name = topic.map { "'\($0)'" } ?? "the topic"
+        let name = (topic.map { "'\($0)'" } ?? "the topic") + self.place
         switch failure.code.raw {
         case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED: return self.authentication
         case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:

@@ -16,10 +16,13 @@ package struct KafkaMetadata: Sendable, Equatable {
     /// The ids of those that the cluster knows.
     package let brokers: [Int32]
     package let topics: [Topic]
+    /// What the cluster calls itself, whatever address it is asked by; none: it did not say.
+    package let cluster: String?
 
-    package init(brokers: [Int32], topics: [Topic]) {
+    package init(brokers: [Int32], topics: [Topic], cluster: String? = nil) {
         self.brokers = brokers
         self.topics = topics
+        self.cluster = cluster
     }
 }
 

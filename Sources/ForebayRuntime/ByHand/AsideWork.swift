@@ -43,8 +43,9 @@ struct AsideWork: Sendable {
 
     /// Why it can't be done, whatever is set aside; none if it can.
     static func refusal(_ action: AsideSelection.Action, _ selection: AsideSelection) -> AsideAnswer? {
-        guard case .move(let topic) = action, !TopicName.isValid(topic) || topic == selection.topic else { return nil }
-        return .invalidTopic(topic)
+        guard case .move(let topic) = action else { return nil }
+        if TopicName.isValid(topic), topic.hasPrefix("__") { return .reservedTopic(topic) }
+        return TopicName.isValid(topic) && topic != selection.topic ? nil : .invalidTopic(topic)
     }
 
     /// - Returns: what was taken, and why that is not all, if it is not.

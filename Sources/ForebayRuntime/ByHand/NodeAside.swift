@@ -16,7 +16,8 @@ final class NodeAside: Sendable {
     init(_ storage: NodeStorage, _ deliveries: [DeliveryName: KafkaDelivery], _ metrics: MetricsRegistry) {
         self.storage = storage
         self.deliveries = deliveries
-        let names = Set(deliveries.keys).union(storage.removed.keys)
+        // What is left of a removed one is not added to.
+        let names = Set(deliveries.keys).union(storage.removed.filter { $0.value.setAsideEvents > 0 }.keys)
         func counters(_ name: String, _ help: String) -> [DeliveryName: Counter] {
             Dictionary(uniqueKeysWithValues: names.map { ($0, metrics.counter(name, help: help, labels: $0.labels)) })
         }

@@ -22,7 +22,8 @@ final class NodeLetters: Sendable {
         self.replayed = counters(
             "forebay_dead_letters_replayed_total", "Dead letters that an operator had sent once more.", of: deliveries.keys)
         self.removed = counters(
-            "forebay_dead_letters_removed_total", "Dead letters that an operator removed.", of: storage.allDeadLetters.keys)
+            "forebay_dead_letters_removed_total", "Dead letters that an operator removed.",
+            of: storage.allDeadLetters.filter { deliveries[$0.key] != nil || $0.value.count > 0 }.keys)
     }
 
     /// - Parameter removed: where what is left of routes that are not configured any more is still known.

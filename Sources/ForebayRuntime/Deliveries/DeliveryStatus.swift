@@ -18,6 +18,7 @@ extension RouteStatus {
         let held = stage?.facts.first { $0.name == "held" }.flatMap { fact in if case .text(let text) = fact.value { text } else { nil } }
         self.init(
             route: delivery.name.route, stage: delivery.name.stage.rawValue, cluster: delivery.target.cluster,
+            isRequired: delivery.target.isRequired, releasedEvents: delivery.releasedEvents,
             state: Self.state(stage, lag: lag, isHeld: held != nil), cursor: source.cursor.number, lagEvents: lag,
             oldestEventAgeSeconds: source.oldestAge, inFlightEvents: Self.number("in_flight", stage),
             inFlightBytes: Self.number("in_flight_bytes", stage), deadLetters: delivery.deadLetters.count,

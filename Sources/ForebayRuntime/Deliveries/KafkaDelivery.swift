@@ -18,10 +18,15 @@ struct KafkaDelivery: Sendable {
     let setAside: DeliverySetAside
     let cursor: SpoolCursor
     let deadLetters: DeadLetters
+    /// Of one that is not required.
+    private(set) var yielding: YieldingDelivery?
     private let properties: KafkaProperties
     private let bounds: DeliverySettings
 
     var name: DeliveryName { self.target.name }
+
+    /// Events that were given up since the start.
+    var releasedEvents: UInt64 { self.yielding?.releasedEvents ?? 0 }
 
     static func all(
         _ configuration: ForebayConfiguration, _ storage: NodeStorage, _ loop: EventLoop, _ metrics: MetricsRegistry,
@@ -43,11 +48,9 @@ struct KafkaDelivery: Sendable {
         }
         DeliverySetAside.order(deliveries, configuration)
         for delivery in deliveries.values where !delivery.target.isRequired {
-            await storage.spool.yields(YieldingDelivery(delivery, storage.mending, metrics))
-        }
-        let all = Array(deliveries.values)
-        metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {
-            all.compactMap(\.source.oldestAge).max() ?? 0
+            let yielding = YieldingDelivery(delivery, storage.mending, metrics)
+            deliveries[delivery.name]?.yielding = yielding
+            await storage.spool.yields(yielding)
         }
         return deliveries
     }
@@ -69,7 +72,7 @@ struct KafkaDelivery: Sendable {
         self.target = target
         self.deadLetters = letters
         self.properties = KafkaProperties(
-            client: cluster.properties, producer: cluster.producer, secretFiles: cluster.secretFiles)
+            client: cluster.properties, producer: cluster.producer, secretFiles: cluster.secretFiles, cluster: cluster.name)
         self.bounds = DeliverySettings(configuration.delivery)
         self.cursor = cursor
         let readAhead = configuration.delivery.readAhead

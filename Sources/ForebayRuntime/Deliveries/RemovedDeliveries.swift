@@ -17,7 +17,10 @@ actor RemovedDeliveries {
         /// None: there is none, or what it held was given up.
         var cursor: SpoolCursor?
         let logs: SideLogs?
-        let oldestAcceptedAt: Int64?
+        /// In the spool; none: nothing, when it was looked for.
+        var oldestAcceptedAt: Int64?
+        /// Monotonic, in ns: nothing of it is delivered, so the oldest stays that.
+        var oldestSeenAt = MonotonicClock.nanoseconds
         /// Bytes of the side logs, as they were found; nobody adds to them.
         let setAsideBytes: Int
         let deadLetterBytes: Int
@@ -30,10 +33,11 @@ actor RemovedDeliveries {
     /// Which routes deliver what they left under former names, by those.
     private let successors: [DeliveryName: DeliveryName]
     private let deliveries: Mutex<[Delivery]>
-    /// When what they have was found, monotonic, in ns: nothing of it is delivered, so the oldest of it stays that.
+    /// When what is set aside of them was found, in the same way.
     private let foundAt = MonotonicClock.nanoseconds
     private let logger = Logger(label: "node")
     private var leaving: Set<DeliveryName> = []
+    private let isLooking = Atomic<Bool>(false)
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
 
@@ -89,7 +93,7 @@ actor RemovedDeliveries {
                     : "a \(held.name.stage == .forward ? "route" : held.name.stage.rawValue) that is no longer configured still has events; "
                         + "they are kept and hold disk space: ") + Culprit.removedAdvice(held.name),
                 [
-                    "route": held.name.route, "stage": held.name.stage.rawValue, "events": "\(held.lagEvents)",
+                    "route": held.name.description, "stage": held.name.stage.rawValue, "events": "\(held.lagEvents)",
                     "set_aside": "\(held.setAsideEvents)", "dead_letters": "\(held.deadLetters)", "spool_bytes": "\(held.spoolBytes)",
                 ])
         }
@@ -106,7 +110,7 @@ actor RemovedDeliveries {
         let held = delivery.cursor.map(self.storage.spool.held)
         let deadLetterBytes = max(0, delivery.deadLetterBytes - delivery.letterBytes + (delivery.logs?.deadLetters.byteCount ?? 0))
         return RouteHolding(
-            name: delivery.name, isConfigured: false, cursor: delivery.cursor?.sequence,
+            name: delivery.name, isConfigured: false, isRequired: true, releasedEvents: 0, cursor: delivery.cursor?.sequence,
             lagEvents: delivery.cursor.map(self.storage.spool.lag) ?? 0, setAsideEvents: delivery.logs?.setAsideEvents ?? 0,
             deadLetters: delivery.logs?.deadLetters.count ?? 0, spoolBytes: held?.bytes ?? 0, setAsideBytes: delivery.setAsideBytes,
             deadLetterBytes: deadLetterBytes, freedBytes: (held?.bytesAlone ?? 0) + delivery.setAsideBytes + deadLetterBytes)
@@ -123,20 +127,57 @@ actor RemovedDeliveries {
             return RouteStatus(
                 route: held.name.route, stage: held.name.stage.rawValue, cluster: nil, state: "removed",
                 cursor: held.cursor ?? self.storage.spool.durableEnd, lagEvents: held.lagEvents,
-                oldestEventAgeSeconds: delivery.oldestAcceptedAt.map(self.age), deadLetters: held.deadLetters, setAside: setAside,
+                oldestEventAgeSeconds: delivery.oldestAcceptedAt.map { self.age($0, seenAt: delivery.oldestSeenAt) },
+                deadLetters: held.deadLetters, setAside: setAside,
                 heldBytes: held.spoolBytes + held.setAsideBytes + held.deadLetterBytes)
         }
     }
 
-    private nonisolated func age(_ acceptedAt: Int64) -> Double {
-        WaitingSince(acceptedAt: acceptedAt, seenAt: self.foundAt).seconds(at: Surroundings.real.time)
+    /// How long the oldest event of all of them has waited, in seconds, as far as that was looked for.
+    nonisolated var oldestAge: Double? { self.statuses.compactMap(\.oldestEventAgeSeconds).max() }
+
+    /// A mirror that had nothing when it was found is kept for, and so may have something now: whoever asks next is told since when. Waits
+    /// for nothing.
+    nonisolated func lookForOldest() {
+        guard self.deliveries.withLock({ $0 }).contains(where: self.isSought),
+            !self.isLooking.exchange(true, ordering: .relaxed)
+        else { return }
+        Task {
+            await self.findOldest()
+            self.isLooking.store(false, ordering: .relaxed)
+        }
+    }
+
+    private nonisolated func isSought(_ delivery: Delivery) -> Bool {
+        delivery.oldestAcceptedAt == nil && delivery.cursor.map { self.storage.spool.lag(of: $0) > 0 } ?? false
+    }
+
+    /// Waits for the disk.
+    private func findOldest() {
+        for delivery in self.deliveries.withLock({ $0 }).filter(self.isSought) {
+            // It is only a number that is shown; whoever delivers tells of what can't be read.
+            let oldest = try? delivery.cursor.flatMap { try self.storage.spool.oldestAcceptedAt(of: $0) }
+            self.deliveries.withLock { all in
+                guard let place = all.firstIndex(where: { $0.name == delivery.name }) else { return }
+                (all[place].oldestAcceptedAt, all[place].oldestSeenAt) = (oldest ?? nil, MonotonicClock.nanoseconds)
+            }
+        }
+    }
+
+    private nonisolated func age(_ acceptedAt: Int64, seenAt: UInt64? = nil) -> Double {
+        WaitingSince(acceptedAt: acceptedAt, seenAt: seenAt ?? self.foundAt).seconds(at: Surroundings.real.time)
     }
 
     nonisolated func logs(of name: DeliveryName) -> SideLogs? {
         self.deliveries.withLock { $0.first { $0.name == name }?.logs }
     }
 
-    nonisolated func register(_ metrics: MetricsRegistry) {
+    /// - Parameter configured: the deliveries that are.
+    nonisolated func register(_ metrics: MetricsRegistry, beside configured: [KafkaDelivery]) {
+        metrics.gauge("forebay_buffer_oldest_event_age_seconds", help: "Age of the oldest event that is not settled; 0 if none waits.") {
+            self.lookForOldest()
+            return (configured.compactMap(\.source.oldestAge) + [self.oldestAge].compactMap { $0 }).max() ?? 0
+        }
         for name in self.names {
             let held = { @Sendable in self.holdings.first { $0.name == name } }
             metrics.gauge("forebay_delivery_lag_events", help: KafkaDelivery.lagHelp, labels: name.labels(way: "direct")) {
@@ -178,7 +219,8 @@ actor RemovedDeliveries {
             for log in delivery.setAside.logs { asideBytes += try self.data.folder(.setAside, log.name.folder).size() }
             all.append(
                 RouteHolding(
-                    name: delivery.name, isConfigured: true, cursor: delivery.cursor.sequence, lagEvents: delivery.source.waiting,
+                    name: delivery.name, isConfigured: true, isRequired: delivery.target.isRequired,
+                    releasedEvents: delivery.releasedEvents, cursor: delivery.cursor.sequence, lagEvents: delivery.source.waiting,
                     setAsideEvents: delivery.setAside.events, deadLetters: delivery.deadLetters.count, spoolBytes: held.bytes,
                     setAsideBytes: asideBytes, deadLetterBytes: delivery.deadLetters.byteCount))
         }
@@ -251,7 +293,7 @@ extension RouteHolding {
         logger.warning(
             "a removed route was given up by command",
             [
-                "route": self.name.route, "stage": self.name.stage.rawValue, "events": "\(self.lagEvents)",
+                "route": self.name.description, "stage": self.name.stage.rawValue, "events": "\(self.lagEvents)",
                 "set_aside": "\(self.setAsideEvents)", "dead_letters": "\(self.deadLetters)", "freed_bytes": "\(self.freedBytes)",
             ])
     }

@@ -27,25 +27,37 @@ final class YieldingDelivery: YieldingHolder {
         metrics.counter(
             "forebay_released_events_total", help: "Events that a delivery which is not required gave up, for want of room for new ones.",
             labels: delivery.name.labels
-        ) { [self] in Double(self.released.load(ordering: .relaxed) + self.source.dropped) }
+        ) { [self] in Double(self.releasedEvents) }
     }
+
+    /// How many were given up since the start.
+    var releasedEvents: UInt64 { self.released.load(ordering: .relaxed) + self.source.dropped }
 
     func giveUpBesideSpool() async -> Bool {
         // Where somebody is at it, what is in the spool can make room, too.
         await self.mending.perform(busy: false, stopping: false) {
-            do throws(ForebayError) {
-                // Those no cluster takes; what is set aside may still be delivered.
-                let letters = try await self.deadLetters.removeOldest()
-                self.tell(letters, "dead letters")
-                if letters > 0 { return true }
-                for log in self.setAside.logs {
-                    let taken = try await log.setAside.removeOldest()
-                    for unit in taken { self.tell(unit.events, "set aside of \(unit.key)") }
-                    if !taken.isEmpty { return true }
-                }
-            } catch {}  // The drain does not let go of it, or the disk fails.
+            // Those no cluster takes; what is set aside may still be delivered.
+            if await self.giveUpLetters() { return true }
+            for log in self.setAside.logs where await self.giveUp(in: log.setAside) { return true }
             return false
         }
+    }
+
+    private func giveUpLetters() async -> Bool {
+        // A disk that fails: something else can make room perhaps.
+        guard let letters = try? await self.deadLetters.removeOldest(), letters > 0 else { return false }
+        self.tell(letters, "dead letters")
+        return true
+    }
+
+    private func giveUp(in log: SetAside) async -> Bool {
+        // The drain does not let go of it, or the disk fails.
+        guard let units = try? await log.removeOldest(), !units.isEmpty else { return false }
+        let topics = Set(units.map(\.key.topic)).sorted()
+        self.tell(
+            units.reduce(0) { $0 + $1.events },
+            "set aside of \(topics.prefix(3).joined(separator: ", "))" + (topics.count > 3 ? " and \(topics.count - 3) more topics" : ""))
+        return true
     }
 
     func giveUp(below sequence: UInt64, ordinal: UInt64) {
@@ -54,14 +66,17 @@ final class YieldingDelivery: YieldingHolder {
             gone.events, "sequences \(gone.range.lowerBound) to \(gone.range.upperBound - 1)", onTheirWay: gone.onTheirWay)
     }
 
-    /// - Parameter onTheirWay: beside them in the same place, and not given up.
+    /// - Parameter onTheirWay: beside them in the same place: in memory alone from now on, and delivered if the node runs on.
     private func tell(_ events: UInt64, _ what: String, onTheirWay: UInt64 = 0) {
-        guard events > 0 else { return }
+        guard events + onTheirWay > 0 else { return }
         self.released.wrappingAdd(events, ordering: .relaxed)
         self.logger.error(
-            "there is no room for new events: a delivery that is not required gave up its oldest, and never gets them",
+            events > 0
+                ? "there is no room for new events: a delivery that is not required gave up its oldest, and never gets them"
+                : "there is no room for new events: a delivery that is not required has its oldest in memory alone, and gets them if the "
+                    + "node runs on",
             [
-                "stage": self.name.stage.rawValue, "route": self.name.route, "events": "\(events)", "what": what,
+                "stage": self.name.stage.rawValue, "route": self.name.description, "events": "\(events)", "what": what,
                 "on_their_way": "\(onTheirWay)",
             ], folds: false)
     }

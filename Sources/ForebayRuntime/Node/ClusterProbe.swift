@@ -38,7 +38,7 @@ actor ClusterProbe {
                 guard let topic = producer.open(topic: name) else { continue }
                 topics += try await producer.metadata(of: topic, timeout: 5000).get().topics
             }
-            return .success(KafkaMetadata(brokers: shown.brokers, topics: topics))
+            return .success(KafkaMetadata(brokers: shown.brokers, topics: topics, cluster: shown.cluster))
         } catch let failure as KafkaFailure {
             return .failure(ForebayError(.brokerUnavailable, recovery: .retry, (self.lastFailure ?? failure).description))
         } catch {

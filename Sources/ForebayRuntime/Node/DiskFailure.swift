@@ -19,7 +19,8 @@ enum DiskFailure {
 
     static func leave(_ error: ForebayError) -> Never {
         Logger(label: "spool").error(
-            "the disk failed to store what it was given; leaving at once, the next start mends", ["error": error.description])
+            "the disk failed to store what it was given; leaving at once: the next start mends it, or says what is in its way",
+            ["error": error.description])
         LogSink.shared.flush()
         // Not `fatalError`: its backtrace would hold the restart up. Not `exit`: nothing more may be written.
         _exit(Self.exitCode)

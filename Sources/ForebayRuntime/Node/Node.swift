@@ -86,7 +86,7 @@ package final class Node: Sendable {
         opened = storage
         let deliveries = try await KafkaDelivery.all(configuration, storage, loops.delivery, metrics)
         let removed = try await RemovedDeliveries.find(configuration, storage)
-        removed.register(metrics)
+        removed.register(metrics, beside: Array(deliveries.values))
         // Every cursor that holds something is there.
         await storage.spool.releasePassedSegments()
         let storageHealth = StorageHealth()
@@ -127,7 +127,8 @@ package final class Node: Sendable {
         observation.listening()
         return Node(
             configuration: configuration, supervisor: supervisor, storage: storage, addresses: (ingest, admin, health),
-            deliveries: deliveries, loops: loops, listeners: listeners, observation: observation, watches: NodeWatches(storageWatch, clock))
+            deliveries: deliveries, loops: loops, listeners: listeners, observation: observation,
+            watches: NodeWatches(storageWatch, clock) { await ClusterTwins(configuration).run { await supervisor.reports() } })
     }
 
     private static func wait(for signal: AsyncStream<Void>, atMost limit: Duration) async {

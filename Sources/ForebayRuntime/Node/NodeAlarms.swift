@@ -24,23 +24,37 @@ enum NodeAlarms {
             let topics = Dictionary(log.units.map { ($0.number, $0.topic) }) { first, _ in first }
             logs.append(
                 Log(
-                    name: "setaside/\(delivery.folder)", topics: topics, damage: { log.damage },
+                    name: "setaside/\(delivery)", topics: topics, damage: { log.damage },
                     acknowledge: { () throws(ForebayError) in try await log.acknowledgeAlarms() }))
         }
         for (delivery, log) in storage.allDeadLetters.sorted(by: { $0.key < $1.key }) {
             logs.append(
                 Log(
-                    name: "deadletters/\(delivery.folder)", damage: { log.damage },
+                    name: "deadletters/\(delivery)", damage: { log.damage },
                     acknowledge: { () throws(ForebayError) in try await log.acknowledgeAlarms() }))
         }
         return logs
+    }
+
+    /// A log by the name that it has here, `setaside/orders/mirror`; its folder's, `setaside/orders@mirror`, is understood, too.
+    static func called(_ name: String) -> String {
+        let parts = name.split(separator: "/", maxSplits: 1).map(String.init)
+        guard parts.count == 2, SideLogFolder.Kind(rawValue: parts[0]) != nil else { return name }
+        return "\(parts[0])/\(DeliveryName(folder: parts[1]))"
+    }
+
+    /// Whether what a side log has lost is a copy: the route's main delivery has, or gets, the events all the same.
+    private static func isOfCopy(_ log: String) -> Bool {
+        let name = Self.called(log)
+        guard name != "spool", let slash = name.firstIndex(of: "/") else { return false }
+        return DeliveryName(name: String(name[name.index(after: slash)...])).stage != .forward
     }
 
     static func all(_ storage: NodeStorage) -> [AlarmStatus] { self.of(nil, storage) ?? [] }
 
     /// - Returns: none if there is no such log.
     static func of(_ name: String?, _ storage: NodeStorage) -> [AlarmStatus]? {
-        let logs = Self.logs(storage).filter { name == nil || $0.name == name }
+        let logs = Self.logs(storage).filter { name == nil || $0.name == name.map(Self.called) }
         guard !logs.isEmpty else { return nil }
         var alarms: [AlarmStatus] = []
         for log in logs { alarms += Self.alarms(of: log.name, log.damage(), log.topics) }
@@ -49,7 +63,7 @@ enum NodeAlarms {
 
     /// The same of what is acknowledged by that.
     static func acknowledge(_ name: String?, _ storage: NodeStorage) async throws(ForebayError) -> [AlarmStatus]? {
-        let logs = Self.logs(storage).filter { name == nil || $0.name == name }
+        let logs = Self.logs(storage).filter { name == nil || $0.name == name.map(Self.called) }
         guard !logs.isEmpty else { return nil }
         var alarms: [AlarmStatus] = []
         for log in logs {
@@ -64,9 +78,9 @@ enum NodeAlarms {
     static func of(_ name: String?, in directory: String, isSeen: Bool) throws(ForebayError) -> [AlarmStatus]? {
         var folders = [(name: "spool", path: "\(directory)/spool")]
         for kind in SideLogFolder.Kind.allCases.reversed() {
-            folders += try SideLogFolder.all(kind, in: directory).map { ("\(kind.rawValue)/\($0.route)", $0.path) }
+            folders += try SideLogFolder.all(kind, in: directory).map { (Self.called("\(kind.rawValue)/\($0.route)"), $0.path) }
         }
-        folders = folders.filter { name == nil || $0.name == name }
+        folders = folders.filter { name == nil || $0.name == name.map(Self.called) }
         guard !folders.isEmpty else { return nil }
         var alarms: [AlarmStatus] = []
         for folder in folders {
@@ -86,7 +100,7 @@ enum NodeAlarms {
             AlarmStatus(
                 log: log, what: Self.text(missing), file: "segment \(missing.segment)", lost: missing.sequences,
                 lostEvents: missing.events, topic: missing.topic ?? missing.unit.flatMap { topics[$0] }, noticedAt: missing.noticedAt,
-                advice: missing.isGone ? Self.adviceForSegment(of: log) : Self.adviceForLoss)
+                advice: missing.isGone ? Self.adviceForSegment(of: log) : Self.adviceForLoss(of: log))
         }
             + damage.alarms.map { alarm in
                 AlarmStatus(
@@ -100,9 +114,14 @@ enum NodeAlarms {
         missing.unit.map { "events of set-aside unit \($0) can't be read: \(missing.reason)" } ?? "events can't be read: \(missing.reason)"
     }
 
-    private static let adviceForLoss =
-        "look at the disk (dmesg, SMART); have the producers send these again if they can; the file stays in the log's folder quarantine/ once "
-        + "the rest of it is delivered: see docs/how-to/after-damage.md"
+    private static func adviceForLoss(of log: String) -> String {
+        "look at the disk (dmesg, SMART); \(Self.isOfCopy(log) ? Self.adviceForCopy : "have the producers send these again if they can"); the file "
+            + "stays in the log's folder quarantine/ once the rest of it is delivered: see docs/how-to/after-damage.md"
+    }
+
+    /// Sent again they would stand twice where the route's main delivery brings them.
+    private static let adviceForCopy =
+        "have nobody send these again, for the main delivery is not touched by this: if the mirror needs them, copy them from its cluster"
 
     private static let adviceForStaying =
         "nothing is lost, and it is tried again by itself; what stays keeps its room: see to what the error says (room on the disk, the limit "
@@ -110,6 +129,11 @@ enum NodeAlarms {
 
     /// - Parameter log: `setaside/orders`.
     private static func adviceForSegment(of log: String) -> String {
+        if log.hasPrefix("setaside/"), Self.isOfCopy(log) {
+            return
+                "look at the disk (dmesg, SMART); the events in it are not delivered, also if the file is had back; \(Self.adviceForCopy): see "
+                + "docs/how-to/after-damage.md"
+        }
         if log.hasPrefix("setaside/") {
             return
                 "look at the disk (dmesg, SMART); the events in it are not delivered, also if the file is had back: read them from it, and have "

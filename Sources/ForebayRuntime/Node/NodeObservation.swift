@@ -78,6 +78,7 @@ final class NodeObservation: NodeView {
         var status = NodeStatus(
             node: self.configuration.node.name, version: ForebayVersion.text, startedAt: self.startedAt, uptimeSeconds: uptime)
         guard let parts = self.state.withLock({ $0.parts }) else { return status }
+        parts.removed.lookForOldest()
         status.stages = await parts.supervisor.reports()
         status.buffers = [self.buffer(parts)]
         status.routes = self.names.compactMap { parts.deliveries[$0] }.map { RouteStatus(of: $0, status.stages) } + parts.removed.statuses
@@ -118,7 +119,7 @@ final class NodeObservation: NodeView {
     func setAside(of name: DeliveryName?, limit: Int) -> [SetAsideRouteView]? {
         let parts = self.state.withLock { $0.parts }
         let names = self.names + (parts?.removed.withSetAside ?? [])
-        if let name, parts == nil || !names.contains(name) { return nil }
+        if let name, parts.map({ !names.contains(name) && !$0.removed.names.contains(name) }) ?? true { return nil }
         return (name.map { [$0] } ?? names).compactMap { name in
             parts?.deliveries[name].map { delivery in
                 SetAsideRouteView(
@@ -161,7 +162,7 @@ final class NodeObservation: NodeView {
         return BufferStatus(
             name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
             maxSize: parts.storage.budget.limit,
-            oldestEventAgeSeconds: parts.deliveries.values.compactMap(\.source.oldestAge).max(),
+            oldestEventAgeSeconds: (parts.deliveries.values.map(\.source.oldestAge) + [parts.removed.oldestAge]).compactMap { $0 }.max(),
             firstSequence: spool.start,
             durableSequence: spool.durableEnd, segments: spool.segmentCount, isAccepting: !isFull,
             fullSince: isFull ? parts.storageHealth.fullSince : nil,

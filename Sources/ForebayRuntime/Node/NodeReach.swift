@@ -28,8 +28,15 @@ package enum NodeReach {
     package static func ask(_ configuration: ForebayConfiguration) async throws -> [Reached] {
         let loop = try EventLoop(label: "fb-reach")
         var reached: [Reached] = []
+        var ids: [String: String] = [:]
         for cluster in configuration.clusters.values.sorted(by: { $0.name < $1.name }) {
-            reached += await self.cluster(cluster, topics: configuration.topics(in: cluster.name), loop)
+            let (found, id) = await self.cluster(cluster, topics: configuration.topics(in: cluster.name), loop)
+            reached += found
+            ids[cluster.name] = id
+        }
+        reached += ClusterTwins(configuration).found(ids).map { pair, id in
+            let name = DeliveryName(.mirror, of: pair.route)
+            return Reached(what: "delivery \(name)", found: ClusterTwins.text(pair, id: id), verdict: .warning)
         }
         reached.append(self.folder(configuration))
         let listeners = configuration.listeners
@@ -47,7 +54,10 @@ package enum NodeReach {
     /// Topics that are named there beyond this many are counted only.
     private static let namedTopics = 10
 
-    private static func cluster(_ cluster: ClusterConfiguration, topics: [String], _ loop: EventLoop) async -> [Reached] {
+    /// - Returns: what it calls itself, too, if it says so.
+    private static func cluster(
+        _ cluster: ClusterConfiguration, topics: [String], _ loop: EventLoop
+    ) async -> (reached: [Reached], id: String?) {
         let probe = ClusterProbe(loop: loop)
         let properties = KafkaProperties(client: cluster.properties, producer: cluster.producer)
         let what = "cluster \(cluster.name)"
@@ -55,9 +65,9 @@ package enum NodeReach {
         case .success(let metadata):
             let brokers = Reached(
                 what: what, found: "\(metadata.brokers.count) \(metadata.brokers.count == 1 ? "broker" : "brokers")", verdict: .good)
-            return [brokers] + (topics.isEmpty ? [] : self.topics(topics, of: "topics of \(what)", metadata))
+            return ([brokers] + (topics.isEmpty ? [] : self.topics(topics, of: "topics of \(what)", metadata)), metadata.cluster)
         case .failure(let error):
-            return [Reached(what: what, found: error.description, verdict: .failed)]
+            return ([Reached(what: what, found: error.description, verdict: .failed)], nil)
         }
     }
 
@@ -140,7 +150,9 @@ extension ForebayConfiguration {
     /// The topics that the configuration names and that go to a cluster, by their names there. Prefixes name none.
     func topics(in cluster: String) -> [String] {
         let exact = self.routes.flatMap { $0.topics.compactMap { if case .exact(let name) = $0 { name } else { nil } } }
-        let named = Set(exact).union(self.topics.keys).filter { self.route(of: $0)?.forward.to == cluster }
+        let named = Set(exact).union(self.topics.keys).filter { topic in
+            self.route(of: topic)?.deliveries.contains { $0.cluster == cluster } ?? false
+        }
         return Set(named.map { self.topics[$0]?.target ?? $0 }).sorted()
     }
 

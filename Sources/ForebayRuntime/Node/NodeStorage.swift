@@ -31,16 +31,13 @@ package final class NodeStorage: Sendable {
         let known = try KnownLogs(in: directory, disk: disk)
         let budget = try SpoolBudget(capacity: sizes.maxSize, directory: directory, disk: disk, ballast: 2 * sizes.segment)
         let spoolMetrics = SpoolMetrics(metrics)
-        // What is kept for when the disk is full is not for copies that need not have everything.
-        let optional = Set(configuration.deliveries.filter { !$0.isRequired }.map(\.name))
-        let open = { @Sendable (folder: String, kind: LogKind, segment: Int, mayUseReserve: Bool) throws(ForebayError) in
+        let open = { @Sendable (folder: String, kind: LogKind, segment: Int) throws(ForebayError) in
             var settings = ForebaySpool.SpoolConfiguration(
                 directory: folder, kind: kind, segmentSize: segment, onDiskFailure: DiskFailure.leave)
             settings.disk = disk
-            settings.mayUseReserve = mayUseReserve
             return try known.open(settings, budget: budget, threads: threads, metrics: spoolMetrics)
         }
-        let spool = try open("\(directory)/spool", .spool, sizes.segment, true)
+        let spool = try open("\(directory)/spool", .spool, sizes.segment)
         let data = DataFolderLogs(configuration.routes, directory: directory, disk: disk, known: known)
         try budget.withReserve { () throws(ForebayError) in try data.prepare() }
         // Small files: dead letters are few, and each log takes at least one. What is set aside may be much, but must fit the reserve.
@@ -50,12 +47,12 @@ package final class NodeStorage: Sendable {
             try DeadLetters(
                 route: name.description, directory: data.folder(.deadLetters, name.folder).path, disk: disk, threads: threads
             ) {
-                folder throws(ForebayError) in try open(folder, .deadLetters, lettersSegment, !optional.contains(name))
+                folder throws(ForebayError) in try open(folder, .deadLetters, lettersSegment)
             }
         }
         let openAside = { (name: DeliveryName) throws(ForebayError) in
             try SetAsideLog(directory: data.folder(.setAside, name.folder).path, disk: disk) {
-                folder throws(ForebayError) in try open(folder, .setAside, asideSegment, !optional.contains(name))
+                folder throws(ForebayError) in try open(folder, .setAside, asideSegment)
             }
         }
         var deadLetters: [DeliveryName: DeadLetters] = [:]
@@ -81,7 +78,8 @@ package final class NodeStorage: Sendable {
         metrics.gauge(
             "forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size, or what the disk can give if that is less."
         ) { Double(budget.capacity) }
-        for (name, letters) in deadLetters.merging(removed.mapValues(\.deadLetters), uniquingKeysWith: { $1 }) {
+        let left = removed.mapValues(\.deadLetters).filter { $0.value.count > 0 }
+        for (name, letters) in deadLetters.merging(left, uniquingKeysWith: { $1 }) {
             metrics.gauge("forebay_dead_letters", help: "Events in the dead-letter log.", labels: name.labels) { Double(letters.count) }
         }
         return NodeStorage(

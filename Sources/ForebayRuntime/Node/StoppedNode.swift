@@ -48,6 +48,12 @@ package struct StoppedNode: Sendable {
             found.append(held)
         }
         for place in found.indices where found[place].isConfigured == true { found[place].freedBytes = 0 }
+        if let targets = self.configuration?.deliveries {
+            for place in found.indices {
+                // What a removed one has is kept.
+                found[place].isRequired = targets.first { $0.name == found[place].name }?.isRequired ?? true
+            }
+        }
         return found.sorted { $0.name < $1.name }
     }
 
@@ -73,7 +79,7 @@ package struct StoppedNode: Sendable {
         guard let configuration = self.configuration else { preconditionFailure("without a configuration nobody knows what is removed") }
         let outcome = try await self.forget(route, stage, isDryRun, configuration)
         if case .forgotten(let held) = outcome { return .document(AdminRoutes.document(of: held, forgotten: isDryRun).bytes) }
-        return .refusal(outcome.refusal(of: route)?.detail ?? "")
+        return .refusal(outcome.refusal(of: route, stage: stage)?.detail ?? "")
     }
 
     private func forget(

@@ -41,7 +41,8 @@ struct SegmentRoom {
         if self.budget.room(withReserve: withReserve) < usual { self.makeRoom() }
         if withReserve, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }
         let room = self.budget.room(withReserve: withReserve) + self.spentOnSettled + settled
-        self.view.setLacked(room >= least ? 0 : least)
+        // Nobody gives up much for one group: it may not fit all the same.
+        self.view.setLacked(room >= least || least > self.budget.limit / 4 ? 0 : least)
         guard room >= least else { throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment") }
         return min(usual, room / SpoolFormat.block * SpoolFormat.block)
     }

@@ -5,8 +5,7 @@ import Synchronization
 ///
 ///     |------------ spool ------------|--- reserve ---|   max_size, or what the disk can give if that is less
 ///
-/// The reserve (5 % of the smaller of `max_size` and the disk) belongs to cursors, dead letters and set-aside events, but not to those of a
-/// delivery that is not required. Part of it is really
+/// The reserve (5 % of the smaller of `max_size` and the disk) belongs to cursors, dead letters and set-aside events. Part of it is really
 /// taken, by a file (``Ballast``), because others write on the disk, too.
 package final class SpoolBudget: Sendable {
     /// `max_size`.

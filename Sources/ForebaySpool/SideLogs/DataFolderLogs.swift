@@ -72,7 +72,9 @@ package struct DataFolderLogs: Sendable {
     private func takeOver(_ kind: SideLogFolder.Kind, of former: String, for route: String) throws(ForebayError) {
         let old = self.folder(kind, former)
         let what = kind == .setAside ? "what is set aside" : "dead letters"
-        let fields: KeyValuePairs = ["route": route, "formerly": former, "what": what]
+        // As everybody else calls them: only their folders have another mark.
+        let (name, formerly) = (DeliveryName(folder: route).description, DeliveryName(folder: former).description)
+        let fields: KeyValuePairs = ["route": name, "formerly": formerly, "what": what]
         switch try self.folder(kind, route).takeOver(old) {
         case .nothing: return
         case .taken:
@@ -84,7 +86,7 @@ package struct DataFolderLogs: Sendable {
                 "a route can't take over what it left under a former name, because it has such of its own; that stays under the former name: "
                     + "it is taken over by a start that finds the route's own empty; or deliver it under its old name, or give it up by "
                     + "'forebay routes forget'",
-                ["route": route, "formerly": former, "what": what, "folder": old.path])
+                ["route": name, "formerly": formerly, "what": what, "folder": old.path])
         }
     }
 

@@ -96,6 +96,11 @@ package struct JSONWriter: Sendable {
         if let value { self.number(value) } else { self.null() }
     }
 
+    package mutating func field(_ key: String, _ value: Bool?) {
+        self.key(key)
+        if let value { self.bool(value) } else { self.null() }
+    }
+
     // MARK: Values
 
     package mutating func string(_ value: String) {

@@ -15,9 +15,12 @@ extension ParsedArguments {
         return number
     }
 
-    /// `forebay setaside ls`, with the URL that was given for this one.
-    func command(_ words: String) -> String {
-        "'forebay \(words)" + ["--url", "--dir", "--config"].compactMap { name in self.value(name).map { " \(name) \($0)" } }.joined() + "'"
+    /// `forebay setaside ls`, with the URL that was given for this one, or the folder.
+    ///
+    /// - Parameter takesConfiguration: that command has --config.
+    func command(_ words: String, takesConfiguration: Bool = true) -> String {
+        let names = ["--url", "--dir"] + (takesConfiguration ? ["--config"] : [])
+        return "'forebay \(words)" + names.flatMap { name in self.values(name).map { " \(name) \($0)" } }.joined() + "'"
     }
 
     /// The folder of a node that is down, given instead of the URL of one that runs.

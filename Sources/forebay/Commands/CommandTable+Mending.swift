@@ -6,7 +6,7 @@ extension CommandTable {
             CommandSpecification(
                 name: "ls", summary: "List dead letters",
                 options: Option.nodeOrFolder + [
-                    Option(name: "--route", value: "ROUTE[/STAGE]", help: "Of one route only, or of its mirror: orders/mirror"),
+                    Self.route,
                     Option(name: "--limit", value: "N", help: "At most so many for each route; default 100"),
                 ],
                 examples: [
@@ -17,7 +17,7 @@ extension CommandTable {
             CommandSpecification(
                 name: "show", summary: "Show one dead letter, its value included",
                 arguments: [
-                    Argument(name: "ROUTE[/STAGE]", help: "The route, or its mirror, as ls shows it"),
+                    Argument(name: "ROUTE[/STAGE]", help: "orders: of its main delivery; orders/mirror: of its mirror"),
                     Argument(name: "NUMBER", help: "Its number, as ls shows it"),
                 ],
                 options: Option.nodeOrFolder + [
@@ -60,16 +60,23 @@ extension CommandTable {
                 examples: [
                     Example(command: "forebay deadletters rm --older-than 30d --dry-run", comment: "what it would remove"),
                     Example(command: "forebay deadletters rm orders 17", comment: "number 17 of the route orders"),
-                    Example(command: "forebay deadletters rm orders --all", comment: "all of the route orders"),
+                    Example(command: "forebay deadletters rm orders --all", comment: "all of the main delivery of the route orders"),
                 ],
                 action: .run(LetterCommands.remove)),
         ]))
+
+    /// Which delivery is meant, where a route alone is its main one.
+    private static let route = Option(
+        name: "--route", value: "ROUTE[/STAGE]",
+        help: "orders: of its main delivery only; orders/mirror: of its mirror only; without: of all")
 
     private static let which =
         "Of several conditions all must hold. With --dir, run it as the service's user: root is refused there."
 
     private static let letters = [
-        Argument(name: "ROUTE[/STAGE]", isOptional: true, help: "Of this route only, or of one stage of it, as ls shows them"),
+        Argument(
+            name: "ROUTE[/STAGE]", isOptional: true,
+            help: "orders: of its main delivery only; orders/mirror: of its mirror only; without: of all"),
         Argument(name: "NUMBER", isOptional: true, isRepeated: true, help: "These numbers, as ls shows them, or ranges of them: 20-30"),
     ]
 
@@ -95,7 +102,7 @@ extension CommandTable {
                     "A unit is a topic (orders), or one partition of it (orders/3). Its events are delivered by themselves, in order, when Kafka "
                     + "takes them. With --dir, what is waiting is known, and neither its size nor what to do.",
                 options: Option.nodeOrFolder + [
-                    Option(name: "--route", value: "ROUTE[/STAGE]", help: "Of one route only, or of its mirror: orders/mirror"),
+                    Self.route,
                     Option(
                         name: "--limit", value: "N",
                         help: "At most so many units of each route, up to \(SetAsideCommand.bound); default \(SetAsideCommand.limit)"),
@@ -116,7 +123,7 @@ extension CommandTable {
                     Example(command: "forebay setaside rm orders/3", comment: "one partition, if it is a unit of its own"),
                     Example(
                         command: "forebay setaside rm --route orders --all --dir \(Self.folder)",
-                        comment: "all of a route, of a node that is down"),
+                        comment: "all of a route's main delivery, of a node that is down"),
                 ],
                 action: .run(MendCommands.remove)),
             CommandSpecification(
@@ -141,7 +148,7 @@ extension CommandTable {
     /// - Parameter done: `removed`.
     private static func mending(_ done: String) -> [Option] {
         [
-            Option(name: "--route", value: "ROUTE[/STAGE]", help: "Of this route only, or of its mirror: orders/mirror"),
+            Self.route,
             Option(name: "--all", value: nil, help: "All that is set aside of --route, in place of UNIT"),
             Option(name: "--dry-run", value: nil, help: "Only say what would be \(done)"),
         ]

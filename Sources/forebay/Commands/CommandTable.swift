@@ -150,7 +150,8 @@ enum CommandTable {
                 action: .run(AlarmsCommand.acknowledge)),
         ]))
 
-    private static let log = Option(name: "--log", value: "LOG", help: "Of one log only: spool, setaside/ROUTE, deadletters/ROUTE")
+    private static let log = Option(
+        name: "--log", value: "LOG", help: "Of one log only: spool, setaside/ROUTE, deadletters/ROUTE; a mirror's is setaside/ROUTE/mirror")
 
     private static let targets = Self.notYet("targets")
 
@@ -175,7 +176,7 @@ enum CommandTable {
                 details:
                     "These events will not be delivered. A route that is configured is refused. What a kill cuts short is finished by the next "
                     + "call. With --dir, --config says which routes there are; run it as the service's user: root is refused there.",
-                arguments: [Argument(name: "ROUTE[/STAGE]", help: "The route, or one stage of it, as ls shows them")],
+                arguments: [Argument(name: "ROUTE[/STAGE]", help: "orders: all stages of the route; orders/mirror: that one only")],
                 options: Option.nodeOrFolder + ConfigurationCommands.options + [
                     Option(name: "--dry-run", value: nil, help: "Only say what would be given up")
                 ],

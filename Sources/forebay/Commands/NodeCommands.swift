@@ -3,6 +3,7 @@ import ForebayCore
 import ForebayHTTP
 import ForebayRuntime
 import ForebayTelemetry
+import Glibc
 
 /// `run` and `demo`: what starts a node.
 enum NodeCommands {
@@ -15,8 +16,23 @@ enum NodeCommands {
         } catch let error as ForebayError where error.code == .spoolFull && error.cause is SystemCallFailure {
             throw CommandFailure(
                 .failure, "\(error); make room on the disk of \(configuration.node.dataDirectory) (df -h, df -i), then start again")
+        } catch let error as ForebayError where error.code == .systemCall && error.message.contains(configuration.node.dataDirectory) {
+            guard let failure = error.cause as? SystemCallFailure else { throw error }
+            throw CommandFailure(.failure, "\(error); \(Self.advice(failure.code)), then start again: no route runs until then")
         }
         return .ok
+    }
+
+    /// What to do about a file or a folder that can't be used.
+    ///
+    /// - Parameter number: `errno`.
+    private static func advice(_ number: CInt) -> String {
+        switch number {
+        case EACCES, EPERM: "see to its owner, mode and attributes (ls -l, lsattr), for the user of this process"
+        case EROFS: "the disk is mounted read-only: look at it (dmesg), and mount it for writing"
+        case EMFILE, ENFILE: "raise the limit of open files (LimitNOFILE, ulimit -n)"
+        default: "look at the disk (dmesg, SMART), and at what the message names"
+        }
     }
 
     /// Runs everything in one process until Ctrl-C.

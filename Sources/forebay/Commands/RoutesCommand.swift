@@ -81,14 +81,15 @@ enum RoutesCommand {
     private static func table(_ routes: [JSONValue]) -> TextTable {
         var table = TextTable(
             ("ROUTE", .left), ("STAGE", .left), ("STATE", .left), ("BEHIND", .right), ("ASIDE", .right), ("DEAD", .right),
-            ("IN SPOOL", .right), ("SET ASIDE", .right), ("DEAD LETTERS", .right))
+            ("IN SPOOL", .right), ("SET ASIDE", .right), ("DEAD LETTERS", .right), ("REQUIRED", .left), ("GIVEN UP", .right))
+        table.hidden = routes.hiddenColumns
         for route in routes {
             func count(_ name: String) -> String { route[name]?.integer.map(Shown.count) ?? "-" }
             func bytes(_ name: String) -> String { route[name]?.integer.map(Shown.bytes) ?? "-" }
             table.add(
                 route["route"]?.text ?? "", route["stage"]?.text ?? "", route["state"]?.text ?? "-", count("lag_events"),
-                count("set_aside_events"), count("dead_letters"), bytes("spool_bytes"), bytes("set_aside_bytes"), bytes("dead_letter_bytes")
-            )
+                count("set_aside_events"), count("dead_letters"), bytes("spool_bytes"), bytes("set_aside_bytes"),
+                bytes("dead_letter_bytes"), route.required, count("released_events"))
         }
         return table
     }

@@ -16,7 +16,7 @@ enum StatusCommand {
             // Without it the screen says how much is set aside, and where to read on.
             aside = try? client.get("/admin/v1/setaside?limit=\(Self.units)").value
         }
-        let troubles = Trouble.all(of: status, setAside: aside, hint: arguments.command)
+        let troubles = Trouble.all(of: status, setAside: aside, hint: { arguments.command($0) })
         try world.terminal.out(StatusScreen(status: status, troubles: troubles).text(world.terminal))
         return .ok
     }

@@ -84,12 +84,14 @@ struct StatusScreen {
         guard let routes = self.status["routes"]?.items, !routes.isEmpty else { return nil }
         var table = TextTable(
             ("ROUTE", .left), ("STAGE", .left), ("CLUSTER", .left), ("STATE", .left), ("BEHIND", .right), ("OLDEST", .right),
-            ("IN FLIGHT", .right), ("ASIDE", .right), ("DEAD", .right))
+            ("IN FLIGHT", .right), ("ASIDE", .right), ("DEAD", .right), ("REQUIRED", .left), ("GIVEN UP", .right))
+        table.hidden = routes.hiddenColumns
         for route in routes {
             table.add(
                 route["route"]?.text ?? "", route["stage"]?.text ?? "", route["cluster"]?.text ?? "-", route["state"]?.text ?? "",
                 Self.count(route["lag_events"]), Self.age(route["oldest_event_age_seconds"]), Self.count(route["in_flight_events"]),
-                Self.count(route["set_aside_events"]), Self.count(route["dead_letters"]))
+                Self.count(route["set_aside_events"]), Self.count(route["dead_letters"]), route.required,
+                Self.count(route["released_events"]))
         }
         return table
     }

@@ -1,3 +1,5 @@
+import ForebayCore
+
 /// One thing that somebody should know of, as the four questions of whoever was called have it.
 struct Trouble {
     /// What is stuck, or lost.
@@ -24,22 +26,28 @@ struct Trouble {
         let told = Set(configured.filter { Self.waiting($0) != nil }.map { "\($0["stage"]?.text ?? "")/\($0["route"]?.text ?? "")" })
         let stages = (status["stages"]?.items ?? []).filter { !told.contains($0["name"]?.text ?? "") }.compactMap(Self.failing)
         // What waits of a removed route is told of once.
-        let aside = Self.aside(configured, setAside, hint)
+        let aside = Self.aside(configured, setAside, away: Self.away(status), hint)
         return Self.buffer(status) + Self.alarms(status) + Self.unready(status, stages) + waiting + removed + stages + aside
-            + Self.deadLetters(configured, hint)
+            + Self.twins(status) + Self.released(configured) + Self.deadLetters(configured, hint)
     }
 
     // MARK: The buffer
 
     private static func buffer(_ status: JSONValue) -> [Trouble] {
         let culprit = status["culprit"]?["message"]?.text
+        let givesWay = status["culprit"]?["gives_way"]?.isTrue ?? false
         guard let buffer = status["buffer"] else { return [] }
         if buffer["accepting"]?.isTrue ?? true {
             return culprit.map { message in
                 [
                     Trouble(
                         what: "the \(buffer["name"]?.text ?? "buffer") is filling up: \(Shown.percent(buffer["fill"]?.real ?? 0))",
-                        why: message, remedy: "mend what holds it; at its end new events are refused with 503", isSevere: false)
+                        why: message,
+                        remedy: givesWay
+                            ? "nothing is refused for it: it is not required, and gives up its oldest events where there is no room for new ones; "
+                                + "mend what holds it, so that it need not"
+                            : "mend what holds it; at its end new events are refused with 503",
+                        isSevere: false)
                 ]
             } ?? []
         }
@@ -136,7 +144,10 @@ struct Trouble {
 
     // MARK: What is set aside, lost, or given up
 
-    private static func aside(_ routes: [JSONValue], _ document: JSONValue?, _ hint: (String) -> String) -> [Trouble] {
+    /// - Parameter away: of their units nobody knows whether their clusters still say so.
+    private static func aside(
+        _ routes: [JSONValue], _ document: JSONValue?, away: Set<String>, _ hint: (String) -> String
+    ) -> [Trouble] {
         let events = Self.total("set_aside_events", routes)
         guard events > 0 else { return [] }
         guard let known = document?["routes"]?.items else {
@@ -150,7 +161,7 @@ struct Trouble {
         let names = Set(routes.compactMap(\.delivery))
         return known.filter { names.contains($0.delivery ?? "") }.flatMap { route -> [Trouble] in
             let (name, units) = (route.delivery ?? "?", route["units"]?.items ?? [])
-            var troubles = units.map { Self.unit($0, route: name) }
+            var troubles = units.map { Self.unit($0, route: name, isAway: away.contains(name)) }
             let more = (route["units_total"]?.integer ?? 0).subtractingReportingOverflow(units.count)
             if !more.overflow, more.partialValue > 0 {
                 troubles.append(
@@ -162,7 +173,7 @@ struct Trouble {
         }
     }
 
-    private static func unit(_ unit: JSONValue, route: String) -> Trouble {
+    private static func unit(_ unit: JSONValue, route: String, isAway: Bool) -> Trouble {
         let topic = unit["topic"]?.text ?? unit["unit"]?.text ?? "?"
         let name = unit["partition"]?.integer.map { "partition \($0) of topic \(topic)" } ?? "topic \(topic)"
         let oldest = unit["oldest_event_age_seconds"]?.real.map { ", the oldest for \(Shown.seconds($0))" } ?? ""
@@ -171,8 +182,12 @@ struct Trouble {
             what: "\(name) (route \(route)) is set aside: \(Self.waiting(unit["events"]?.integer ?? 0))\(oldest)"
                 + (isDraining ? "; it drains now" : ""),
             since: unit["since"]?.text,
-            why: [unit["code"]?.text, unit["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
-            remedy: isDraining ? nil : unit["advice"]?.text ?? "nothing here: it is tried again by itself", isSevere: !isDraining)
+            why: (isAway ? "when it was tried last: " : "")
+                + [unit["code"]?.text, unit["reason"]?.text].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": "),
+            remedy: isAway
+                ? "first see that the cluster answers: until then nobody knows whether this still holds"
+                : isDraining ? nil : unit["advice"]?.text ?? "nothing here: it is tried again by itself",
+            isSevere: !isDraining)
     }
 
     /// What the disk lost or damaged; what is lost first.
@@ -206,7 +221,9 @@ struct Trouble {
     private static func goneLog(_ alarm: JSONValue) -> String? {
         let path = (alarm["file"]?.text ?? "").split(separator: "/").suffix(2)
         // A route may be called as the spool is.
-        if let kind = path.first, ["setaside", "deadletters"].contains(kind), path.count == 2 { return path.joined(separator: "/") }
+        if let kind = path.first, ["setaside", "deadletters"].contains(kind), path.count == 2, let folder = path.last {
+            return "\(kind)/\(DeliveryName(folder: folder))"
+        }
         return path.last == "spool" ? "the spool" : nil
     }
 

@@ -1,5 +1,6 @@
 import ForebayAdmin
 import ForebayConfig
+import ForebayCore
 import ForebayRuntime
 
 /// `forebay deadletters replay|rm`, of a running node or in the folder of one that is down.
@@ -151,12 +152,17 @@ enum LetterCommands {
             terminal.message(
                 "\(name): \(Self.letters(kept["count"]?.integer ?? 0)) stay: " + TextTable.printable(kept["reason"]?.text ?? ""))
         }
-        guard count > 0 else { return terminal.message("no dead letter is meant by that") }
+        guard count > 0 else {
+            let name = arguments.positional.first.flatMap { DeliveryName($0) }
+            let other = name.flatMap { $0.stage == .forward ? "; those of a mirror are named by \($0.route)/mirror" : nil } ?? ""
+            return terminal.message("no dead letter is meant by that" + other)
+        }
         let isDryRun = answer["dry_run"]?.isTrue ?? false
         var sentence = "\(Self.letters(count)) \(isDryRun ? "would be" : count == 1 ? "is" : "are") \(action.done)"
         if action == .replay, !isDryRun {
             let place = arguments.has("--dir") ? "delivered when the node runs" : "delivered from there"
-            sentence += ": set aside behind what waits of the topic, and \(place); \(arguments.command("setaside ls")) shows what waits"
+            let command = arguments.command("setaside ls", takesConfiguration: false)
+            sentence += ": set aside behind what waits of the topic, and \(place); \(command) shows what waits"
         }
         try terminal.out(sentence + "\n\n")
         var table = TextTable(("ROUTE", .left), ("TOPIC", .left), ("CODE", .left), ("LETTERS", .right))

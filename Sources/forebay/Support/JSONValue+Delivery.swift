@@ -8,4 +8,12 @@ extension JSONValue {
         let stage = self["stage"]?.text.flatMap { DeliveryName.Stage(rawValue: $0) } ?? .forward
         return DeliveryName(stage, of: route).description
     }
+
+    /// Whether new events are refused for the sake of what it has not delivered, in a word.
+    var required: String { self["required"].flatMap { $0 == .null ? nil : $0.isTrue ? "yes" : "no" } ?? "-" }
+}
+
+extension [JSONValue] {
+    /// Of rows of deliveries: where none gives up anything, nobody needs to be told.
+    var hiddenColumns: Set<String> { self.contains { $0["required"] == .boolean(false) } ? [] : ["REQUIRED", "GIVEN UP"] }
 }

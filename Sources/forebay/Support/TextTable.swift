@@ -6,6 +6,8 @@ struct TextTable {
 
     private let columns: [(title: String, side: Side)]
     private var rows: [[String]] = []
+    /// Titles of columns that are left out, for they would say the same in each row.
+    var hidden: Set<String> = []
 
     init(_ columns: (title: String, side: Side)...) {
         self.columns = columns
@@ -21,11 +23,12 @@ struct TextTable {
     /// - Parameter head: styles the line of titles.
     func text(head: (String) -> String = { $0 }) -> String {
         let titles = self.columns.map(\.title)
+        let shown = self.columns.indices.filter { !self.hidden.contains(titles[$0]) }
         let widths = self.columns.indices.map { column in (self.rows + [titles]).map { $0[column].count }.max() ?? 0 }
         func line(_ cells: [String]) -> String {
-            let padded = zip(zip(cells, widths), self.columns).map { pair, column in
-                let space = String(repeating: " ", count: pair.1 - pair.0.count)
-                return column.side == .left ? pair.0 + space : space + pair.0
+            let padded = shown.map { column in
+                let space = String(repeating: " ", count: widths[column] - cells[column].count)
+                return self.columns[column].side == .left ? cells[column] + space : space + cells[column]
             }
             var text = padded.joined(separator: "  ")
             while text.last == " " { text.removeLast() }
