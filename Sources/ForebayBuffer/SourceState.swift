@@ -125,9 +125,10 @@ struct SourceState {
         while self.head < self.handed.count, self.handed[self.head].first < self.givenUpEnd {
             let batch = self.handed[self.head]
             if !batch.isSettled {
-                let start = max(batch.first, self.settledEnd), end = min(batch.end, self.givenUpEnd)
-                let settled = ahead.ranges.reduce(0) { $0 + UInt64(start < end ? $1.clamped(to: start..<end).count : 0) }
-                dropped += end - min(start, end) - settled
+                let settled = ahead.ranges.reduce(0) {
+                    $0 + self.count(of: batch, from: $1.lowerBound, below: min($1.upperBound, self.givenUpEnd))
+                }
+                dropped += self.count(of: batch, from: 0, below: self.givenUpEnd) - settled
             }
             guard batch.end <= self.givenUpEnd else { break }
             self.head += 1

@@ -122,7 +122,7 @@ package final class Spool: Sendable {
     /// Whether new requests should be refused: there is hardly room for what is on its way. While it says so, the room is looked at again
     /// now and then.
     package var isFull: Bool {
-        let room = self.budget.room(withReserve: self.configuration.usesReserve)
+        let room = self.budget.room(for: self.configuration.kind)
         let newFiles = room >= self.configuration.leastSegment && !self.view.takesNoFile ? room : 0
         let isFull = self.view.roomWithoutNewFile + newFiles < self.configuration.leastRoom
         if isFull || self.view.takesNoFile || self.view.lackedBytes > 0, self.view.wantsLookForRoom() {

@@ -40,9 +40,6 @@ package struct SpoolConfiguration: Sendable {
     /// Which stay what they were when the log was opened. A side log has no cursors.
     var held: [String] { [self.directory, self.segments] + (self.kind == .spool ? ["\(self.directory)/cursors"] : []) }
 
-    /// Whether it may take what is kept for when the disk is full.
-    var usesReserve: Bool { self.kind.isSideLog }
-
     /// With less room for groups that are on their way no new ones are to come.
     var leastRoom: Int { min(self.segmentSize / 4, 8 << 20) }
 

@@ -34,26 +34,25 @@ struct BudgetTests {
     func room() throws {
         let budget = try self.budget(10_000, free: 50_000, total: 100_000)
         #expect(budget.limit == 10_000 && budget.reserve == 500 && budget.usedBytes == 0 && budget.capacity == 10_000)
-        #expect(
-            budget.room(withReserve: false) == 9500 && budget.room(withReserve: true) == 10_000 && budget.room(withReserve: true) == 10_000)
+        #expect(budget.room(for: .spool) == 9500 && budget.room(for: .setAside) == 10_000 && budget.room(for: .deadLetters) == 10_000)
         budget.add(4000)
         #expect(budget.usedBytes == 4000 && budget.capacity == 10_000 && budget.roomBesideBallast == 6000)
-        #expect(budget.room(withReserve: false) == 5500 && budget.room(withReserve: true) == 6000)
+        #expect(budget.room(for: .spool) == 5500 && budget.room(for: .setAside) == 6000)
         self.watched.disk.tell((free: 1000, total: 100_000))
-        #expect(budget.room(withReserve: false) == 5500, "nobody has asked yet")
+        #expect(budget.room(for: .spool) == 5500, "nobody has asked yet")
         budget.refresh()
-        #expect(budget.room(withReserve: false) == 500 && budget.room(withReserve: true) == 1000 && budget.capacity == 5000)
+        #expect(budget.room(for: .spool) == 500 && budget.room(for: .setAside) == 1000 && budget.capacity == 5000)
         budget.add(300)
-        #expect(budget.room(withReserve: true) == 700 && budget.usedBytes == 4300 && budget.capacity == 5000)
+        #expect(budget.room(for: .setAside) == 700 && budget.usedBytes == 4300 && budget.capacity == 5000)
         budget.add(-4300)
-        #expect(budget.room(withReserve: true) == 5000 && budget.usedBytes == 0)
+        #expect(budget.room(for: .setAside) == 5000 && budget.usedBytes == 0)
         self.watched.fail { $0.hasPrefix("space") ? EIO : nil }
         budget.refresh()
-        #expect(budget.room(withReserve: true) == 5000, "a disk that can't tell says nothing new")
+        #expect(budget.room(for: .setAside) == 5000, "a disk that can't tell says nothing new")
         self.watched.fail(nil)
         self.watched.disk.tell((free: -5, total: 100_000))
         budget.refresh()
-        #expect(budget.capacity == 0 && budget.room(withReserve: true) == -5)
+        #expect(budget.capacity == 0 && budget.room(for: .setAside) == -5)
     }
 
     @Test("the reserve's file is made in pieces, synced, where there is ample room; what it takes is counted, and given back")
@@ -71,7 +70,7 @@ struct BudgetTests {
         #expect(FileManager.default.contents(atPath: self.ballast) == Data(count: 5 * mib / 2), "zeros")
         #expect(self.watched.calls() == ["open ballast"] + (0..<3).flatMap { _ in ["write ballast", "sync ballast"] } + ["sync ballast"])
         #expect(budget.roomBesideBallast == 10 * mib + 1 - 5 * mib / 2)
-        #expect(budget.room(withReserve: true) == 10 * mib + 1 && budget.room(withReserve: false) == 10 * mib + 1 - 5 * mib)
+        #expect(budget.room(for: .setAside) == 10 * mib + 1 && budget.room(for: .spool) == 10 * mib + 1 - 5 * mib)
         budget.makeBallast()
         #expect(self.watched.calls().isEmpty, "it is there")
 
@@ -79,12 +78,12 @@ struct BudgetTests {
         self.watched.disk.tell((free: 50 * mib, total: 1000 * mib))
         budget = try SpoolBudget(
             capacity: 100 * mib, directory: self.watched.directory, disk: self.watched.disk, ballast: 5 * mib / 2 + 100)
-        #expect(budget.usedBytes == 5 * mib / 2 && budget.room(withReserve: true) == 50 * mib + 5 * mib / 2)
+        #expect(budget.usedBytes == 5 * mib / 2 && budget.room(for: .setAside) == 50 * mib + 5 * mib / 2)
         self.watched.fail { $0 == "remove ballast" ? EIO : nil }
         #expect(!budget.giveUpBallast() && budget.usedBytes == 5 * mib / 2)
         self.watched.fail(nil)
         #expect(budget.giveUpBallast() && self.ballastSize == nil && budget.usedBytes == 0)
-        #expect(budget.room(withReserve: true) == 50 * mib, "asked again")
+        #expect(budget.room(for: .setAside) == 50 * mib, "asked again")
         _ = self.watched.calls()
         #expect(!budget.giveUpBallast() && self.watched.calls().isEmpty, "once")
         budget.makeBallast()

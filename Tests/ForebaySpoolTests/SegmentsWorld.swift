@@ -52,5 +52,5 @@ final class SegmentsWorld: Sendable {
     var numbers: [UInt64] { self.view.read { $0.segments.map(\.number) } }
 
     /// From now on a log of that kind may take so many bytes more.
-    func leave(_ bytes: Int) throws { self.budget.add(self.budget.room(withReserve: self.configuration.usesReserve) - bytes) }
+    func leave(_ bytes: Int) throws { self.budget.add(self.budget.room(for: self.configuration.kind) - bytes) }
 }

@@ -36,10 +36,8 @@ struct KafkaDelivery: Sendable {
         // All before any is used: a cursor that counted the events of a name that is in use again is another one afterwards.
         for target in targets { _ = try await Self.cursor(target, storage) }
         let configured = Set(targets.map(\.name))
-        for name in configuration.routes.flatMap({ route in DeliveryName.Stage.allCases.map { DeliveryName($0, of: route.name) } })
-        where !configured.contains(name) {
-            try await storage.spool.part(name)
-        }
+        let names = configuration.routes.flatMap { route in DeliveryName.Stage.allCases.map { DeliveryName($0, of: route.name) } }
+        try await storage.spool.part(names.filter { !configured.contains($0) })
         var deliveries: [DeliveryName: KafkaDelivery] = [:]
         for target in targets {
             let delivery = try KafkaDelivery(target, await Self.cursor(target, storage), configuration, storage, loop)

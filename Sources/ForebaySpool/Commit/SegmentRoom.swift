@@ -30,17 +30,17 @@ struct SegmentRoom {
     func withReserve<Result>(
         _ givesRoom: Bool = false, _ body: () throws(ForebayError) -> Result
     ) throws(ForebayError) -> Result {
-        try self.configuration.usesReserve || givesRoom ? self.budget.withReserve(body) : body()
+        try self.configuration.kind.isSideLog || givesRoom ? self.budget.withReserve(body) : body()
     }
 
     /// Bytes that a new segment may take: less than usual where room is short.
     func capacity(toFit size: Int, leaving settled: Int) throws(ForebayError) -> Int {
-        let withReserve = self.configuration.usesReserve
+        let kind = self.configuration.kind
         let usual = SegmentWriter.capacity(for: size, segmentSize: self.configuration.segmentSize)
         let least = SegmentWriter.capacity(for: size, segmentSize: self.configuration.leastSegment)
-        if self.budget.room(withReserve: withReserve) < usual { self.makeRoom() }
-        if withReserve, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }
-        let room = self.budget.room(withReserve: withReserve) + self.spentOnSettled + settled
+        if self.budget.room(for: kind) < usual { self.makeRoom() }
+        if kind.isSideLog, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }
+        let room = self.budget.room(for: kind) + self.spentOnSettled + settled
         // Nobody gives up much for one group: it may not fit all the same.
         self.view.setLacked(room >= least || least > self.budget.limit / 4 ? 0 : least)
         guard room >= least else { throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment") }
@@ -70,7 +70,7 @@ struct SegmentRoom {
     func sweepBehindNew() {
         let retention = self.view.read { $0.retention }
         guard let holder = retention.holder else { return }
-        if case .units = retention, self.budget.room(withReserve: self.configuration.usesReserve) >= self.configuration.segmentSize {
+        if case .units = retention, self.budget.room(for: self.configuration.kind) >= self.configuration.segmentSize {
             return
         }
         self.sweeper.sweep(holder)

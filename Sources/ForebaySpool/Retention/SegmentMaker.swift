@@ -40,9 +40,7 @@ struct SegmentMaker {
     ///
     /// - Returns: none: there is one, or no room.
     mutating func fill() -> PreparedSegment? {
-        guard let size = self.size, self.budget.room(withReserve: self.configuration.usesReserve) >= size, self.view.claimPrepared() else {
-            return nil
-        }
+        guard let size = self.size, self.budget.room(for: self.configuration.kind) >= size, self.view.claimPrepared() else { return nil }
         let path = self.nextPath()
         // From now on: filling it takes a while, in which others would take the same room.
         self.budget.add(size)

@@ -57,11 +57,9 @@ package final class SpoolBudget: Sendable {
     package var capacity: Int { min(self.limit, self.usedBytes + max(0, self.diskFree.load(ordering: .relaxed))) }
 
     /// Bytes of new files that a log may still make.
-    ///
-    /// - Parameter withReserve: the log is one of those that the reserve is for.
-    package func room(withReserve: Bool) -> Int {
+    package func room(for kind: LogKind) -> Int {
         let left = self.roomBesideBallast
-        return withReserve ? left + self.ballast.held : left - (self.reserve - self.ballast.held)
+        return kind.isSideLog ? left + self.ballast.held : left - (self.reserve - self.ballast.held)
     }
 
     /// Bytes that are free while the ballast is kept.

@@ -17,8 +17,8 @@ extension SpoolKeeper {
         self.budget.refresh()
         await self.yield(for: max(self.configuration.leastSegment, self.configuration.leastRoom, self.view.lackedBytes))
         guard !self.isClosed else { return }
-        if self.budget.room(withReserve: self.configuration.usesReserve) >= self.view.lackedBytes { self.view.setLacked(0) }
-        let hasRoom = self.budget.room(withReserve: self.configuration.usesReserve) >= self.configuration.leastSegment
+        if self.budget.room(for: self.configuration.kind) >= self.view.lackedBytes { self.view.setLacked(0) }
+        let hasRoom = self.budget.room(for: self.configuration.kind) >= self.configuration.leastSegment
         if hasRoom, self.view.takesNoFile, self.maker.takesFile() { await self.writer.takesFiles() }
         let isFull = self.view.roomWithoutNewFile < self.configuration.leastRoom
         if isFull, !hasRoom || self.view.takesNoFile {

@@ -39,7 +39,7 @@ extension SpoolKeeper {
         guard !self.isClosed, !self.view.hasPrepared || bytes > self.maker.size ?? 0 else { return false }
         // What can never fit makes nobody give up anything.
         guard bytes <= self.budget.limit - self.budget.reserve else { return false }
-        return self.view.takesNoFile || self.budget.room(withReserve: false) < bytes
+        return self.view.takesNoFile || self.budget.room(for: .spool) < bytes
     }
 
     /// - Returns: false: nothing more can be given up.

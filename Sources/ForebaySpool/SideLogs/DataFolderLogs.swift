@@ -166,15 +166,17 @@ extension Spool {
         try await self.forget(cursor, below: max(self.durableEnd, self.begun))
     }
 
-    /// A route has no such stage, and another's, which had the route's name before, counts its events: from now on it does not. What waits
-    /// of that name is kept as what a removed one left.
-    package func part(_ name: DeliveryName, isolation: isolated (any Actor)? = #isolation) async throws(ForebayError) {
-        let id = RouteID(name: name.route)
-        guard self.allCursors.contains(where: { $0.delivery.stage == name.stage && $0.delivery != name && $0.routes.contains(id) }) else {
-            return
+    /// Routes have no such stages, and others', which had a route's name before, count its events: from now on they do not. What waits of
+    /// that name is kept as what a removed one left.
+    package func part(_ names: [DeliveryName], isolation: isolated (any Actor)? = #isolation) async throws(ForebayError) {
+        var formerly: [DeliveryName.Stage: Set<RouteID>] = [:]
+        for cursor in self.allCursors {
+            formerly[cursor.delivery.stage, default: []].formUnion(cursor.routes.filter { $0 != RouteID(name: cursor.delivery.route) })
         }
-        let cursor = try await self.cursor(name.cursor, route: id, beginning: .end)
-        if try !self.waits(for: cursor) { try await self.forget(cursor) }
+        for name in names where formerly[name.stage]?.contains(RouteID(name: name.route)) ?? false {
+            let cursor = try await self.cursor(name.cursor, route: RouteID(name: name.route), beginning: .end)
+            if try !self.waits(for: cursor) { try await self.forget(cursor) }
+        }
     }
 
     /// The cursors that no configured delivery asks for and that hold something, or will. Those that hold nothing are given up if nothing
