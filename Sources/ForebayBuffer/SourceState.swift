@@ -27,7 +27,8 @@ struct SourceState {
     private var head = 0
     /// One past the last settled event.
     private var settledEnd: UInt64
-    private var position: UInt64
+    /// Where the reader stands.
+    private(set) var position: UInt64
     /// Everything below it is given up; 0: nothing is.
     private(set) var givenUpEnd: UInt64 = 0
 

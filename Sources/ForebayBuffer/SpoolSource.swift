@@ -128,17 +128,29 @@ package final class SpoolSource: EventSource {
 
     /// Gives up all below a place: the cursor stands there, or further, on return.
     ///
-    /// - Parameter ordinal: how many events of the routes ever were below it.
+    /// - Parameters:
+    ///   - ordinal: how many events of the routes ever were below it.
+    ///   - settledUnread: how many lie in the ranges of ``settledUnread(below:)``. Those that were read since are counted as given up.
     /// - Returns: none: all of it was settled.
-    package func giveUp(below sequence: UInt64, ordinal: UInt64) -> GivenUp? {
+    package func giveUp(below sequence: UInt64, ordinal: UInt64, settledUnread: (position: UInt64, events: UInt64)) -> GivenUp? {
         self.state.withLock { state in
             let (start, settled) = (self.spoolCursor.sequence, self.spoolCursor.ordinal)
             guard sequence > start else { return nil }
+            let unread = state.source.position == settledUnread.position ? settledUnread.events : 0
             let handed = state.source.giveUp(from: start, below: sequence)
             self.spoolCursor.rest(at: sequence, ordinal: ordinal)
             self.seeOldest(&state)
-            let left = ordinal - min(ordinal, settled)
+            let left = ordinal - min(ordinal, settled + unread)
             return GivenUp(range: start..<sequence, events: left - min(left, handed), onTheirWay: min(left, handed))
+        }
+    }
+
+    /// What is settled ahead below a place, and not read yet: beyond a position of the reader.
+    package func settledUnread(below sequence: UInt64) -> (position: UInt64, ranges: [Range<UInt64>]) {
+        self.state.withLock { state in
+            let position = state.source.position
+            guard position < sequence else { return (position, []) }
+            return (position, state.ahead.ranges.map { $0.clamped(to: position..<sequence) }.filter { !$0.isEmpty })
         }
     }
 

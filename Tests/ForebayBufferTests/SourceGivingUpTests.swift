@@ -59,6 +59,26 @@ struct SourceGivingUpTests {
         await world.spool.close()
     }
 
+    @Test("what a process before settled and nobody has read yet is not counted, once it is read it is as what was handed out")
+    func settledBefore() async throws {
+        let world = try SourceWorld(recentBytes: 0)
+        var (source, cursor) = try await world.source("a")
+        try await world.commit("a", 10)
+        source.keep(SettledAhead(ranges: [3..<5, 6..<9]), isFinal: true)
+        await source.flush()
+        source.close()
+        (source, cursor) = try await world.source("a")
+        let unread = source.settledUnread(below: 8)
+        #expect(unread.position == 0 && unread.ranges == [3..<5, 6..<8])
+        let gone = try #require(source.giveUp(below: 8, ordinal: 8, settledUnread: (0, 4)))
+        #expect(gone.events == 4 && gone.onTheirWay == 0 && cursor.sequence == 8)
+        #expect(source.settledUnread(below: 8).ranges == [])
+        let rest = try #require(source.giveUp(below: 10, ordinal: 10, settledUnread: (0, 1)))
+        #expect(rest.events == 2, "told for another position: one too many rather than one too few")
+        source.close()
+        await world.spool.close()
+    }
+
     @Test(
         "a run that ends delivers nothing more of what was given up: it is counted then, but for what it had settled ahead",
         arguments: [false, true])
@@ -77,5 +97,12 @@ struct SourceGivingUpTests {
         #expect(source.dropped == (tellsWhatIsSettled ? 7 : 10), "once")
         source.close()
         await world.spool.close()
+    }
+}
+
+extension SpoolSource {
+    /// Where nothing was settled by a process before.
+    fileprivate func giveUp(below sequence: UInt64, ordinal: UInt64) -> GivenUp? {
+        self.giveUp(below: sequence, ordinal: ordinal, settledUnread: (0, 0))
     }
 }

@@ -16,6 +16,7 @@ struct YieldingTests {
         struct Gone: Sendable, Equatable {
             let end: UInt64
             let usedBytes: Int
+            let settledUnread: UInt64
         }
 
         let cursor: SpoolCursor
@@ -23,6 +24,7 @@ struct YieldingTests {
         let asked = Happenings<Void>()
         private let budget: SpoolBudget
         private let says: Bool
+        let ahead = Mutex<[Range<UInt64>]>([])
 
         /// - Parameter says: whether it says that it gave up something beside the spool, of which no file went.
         init(_ cursor: SpoolCursor, _ budget: SpoolBudget, says: Bool = false) {
@@ -34,8 +36,15 @@ struct YieldingTests {
             return self.says
         }
 
-        func giveUp(below sequence: UInt64, ordinal: UInt64) {
-            self.gone.add(Gone(end: sequence, usedBytes: self.budget.usedBytes))
+        func settledUnread(below sequence: UInt64) -> (position: UInt64, ranges: [Range<UInt64>]) {
+            (
+                self.cursor.sequence,
+                self.ahead.withLock { $0.map { $0.clamped(to: self.cursor.sequence..<sequence) } }.filter { !$0.isEmpty }
+            )
+        }
+
+        func giveUp(below sequence: UInt64, ordinal: UInt64, settledUnread: (position: UInt64, events: UInt64)) {
+            self.gone.add(Gone(end: sequence, usedBytes: self.budget.usedBytes, settledUnread: settledUnread.events))
             self.cursor.rest(at: sequence, ordinal: ordinal)
         }
     }
@@ -88,6 +97,8 @@ struct YieldingTests {
         // 5 % is the reserve, which is not for new events.
         let limit = World.capacity / 20 * 19
         #expect(gone.allSatisfy { $0.usedBytes > limit - World.segment }, "\(gone)")
+        // The keeper may be giving up for the file that it makes ahead.
+        await world.spool.syncCursors()
         #expect(try world.spool.waiting(world.holder.cursor).count == Int(world.spool.lag(of: world.holder.cursor)))
         await world.spool.close()
     }
@@ -108,6 +119,42 @@ struct YieldingTests {
         let world = try await World(says: true)
         for _ in 0..<60 { #expect(await world.append()) }
         #expect(world.holder.gone.count > 5 && world.holder.asked.count < world.holder.gone.count * 3)
+        await world.spool.close()
+    }
+
+    @Test("what side logs lack is made, too, while no new event comes; without anybody who gives way it is refused as before")
+    func sideLog() async throws {
+        let world = try await World()
+        for _ in 0..<20 { #expect(await world.append()) }
+        #expect(world.holder.gone.count == 0)
+        let fixture = SpoolFixture(segmentSize: World.segment)
+        let side = try fixture.open(budget: world.budget) { $0.kind = .deadLetters }
+        for number in 0..<25 {
+            let isStored = await eventually { (try? await side.append("a", [String(repeating: "z", count: 80_000)])) != nil }
+            try #require(isStored, "event \(number)")
+        }
+        #expect(world.holder.gone.count > 3 && world.spool.lag(of: world.holder.cursor) < 20)
+        await world.spool.close()
+        let more = await eventually(within: .milliseconds(300)) {
+            (try? await side.append("a", [String(repeating: "z", count: 2_400_000)])) != nil
+        }
+        #expect(!more)
+        await side.close()
+    }
+
+    @Test("what was settled before this start and is not read yet is known: of its own routes, in each segment that goes")
+    func settledBefore() async throws {
+        let world = try await World()
+        // Two of each three are another's.
+        for _ in 0..<10 {
+            try await world.spool.append("b", ["x", "y"])
+            #expect(await world.append())
+        }
+        world.holder.ahead.withLock { $0 = [1..<4, 5..<9, 14..<24] }
+        for _ in 0..<50 { #expect(await world.append()) }
+        let gone = world.holder.gone.all
+        // 2, 5, 8, 14, 17, 20 and 23.
+        #expect(gone.reduce(0) { $0 + $1.settledUnread } == 7 && gone.first?.end ?? 0 < 24)
         await world.spool.close()
     }
 

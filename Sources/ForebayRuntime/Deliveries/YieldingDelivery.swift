@@ -60,8 +60,12 @@ final class YieldingDelivery: YieldingHolder {
         return true
     }
 
-    func giveUp(below sequence: UInt64, ordinal: UInt64) {
-        guard let gone = self.source.giveUp(below: sequence, ordinal: ordinal) else { return }
+    func settledUnread(below sequence: UInt64) -> (position: UInt64, ranges: [Range<UInt64>]) {
+        self.source.settledUnread(below: sequence)
+    }
+
+    func giveUp(below sequence: UInt64, ordinal: UInt64, settledUnread: (position: UInt64, events: UInt64)) {
+        guard let gone = self.source.giveUp(below: sequence, ordinal: ordinal, settledUnread: settledUnread) else { return }
         self.tell(
             gone.events, "sequences \(gone.range.lowerBound) to \(gone.range.upperBound - 1)", onTheirWay: gone.onTheirWay)
     }

@@ -43,7 +43,10 @@ struct SegmentRoom {
         let room = self.budget.room(for: kind) + self.spentOnSettled + settled
         // Nobody gives up much for one group: it may not fit all the same.
         self.view.setLacked(room >= least || least > self.budget.limit / 4 ? 0 : least)
-        guard room >= least else { throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment") }
+        guard room >= least else {
+            if kind.isSideLog { self.budget.lacks(least, for: kind) }
+            throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment")
+        }
         return min(usual, room / SpoolFormat.block * SpoolFormat.block)
     }
 

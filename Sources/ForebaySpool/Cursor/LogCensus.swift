@@ -23,6 +23,30 @@ struct LogCensus {
         return sum - min(sum, unread)
     }
 
+    /// How many events of the routes lie in ranges, which ascend and do not overlap: of those that can be read.
+    func events(of routes: [RouteID], in ranges: [Range<UInt64>]) throws(ForebayError) -> UInt64 {
+        guard let first = ranges.first, let last = ranges.last else { return 0 }
+        var sum: UInt64 = 0, index = 0
+        for segment in self.view.read({ $0.segments }) where segment.end > first.lowerBound && segment.base < last.upperBound {
+            guard routes.contains(where: { segment.routes[$0] != nil }), let file = try self.open(segment) else { continue }
+            let position = segment.position(of: max(segment.base, first.lowerBound))
+            var scanner = SegmentScanner(file: file, salt: segment.salt, position: position, limit: segment.dataEnd)
+            scan: while true {
+                switch try scanner.step() {
+                case .gap: continue
+                case .footer, .end: break scan
+                case .frame(let frame, _):
+                    guard frame.base < last.upperBound else { break scan }
+                    guard routes.contains(frame.route) else { continue }
+                    while ranges[index].upperBound <= frame.base { index += 1 }
+                    let overlapping = ranges[index...].prefix { $0.lowerBound < frame.end }
+                    sum += overlapping.reduce(0) { $0 + UInt64($1.clamped(to: frame.base..<frame.end).count) }
+                }
+            }
+        }
+        return sum
+    }
+
     /// Whether some are left at or behind a place. What can't be read may be some.
     func hasEvents(of routes: [RouteID], from sequence: UInt64) throws(ForebayError) -> Bool {
         let first = try self.firstFrame(of: routes, from: sequence)

@@ -16,6 +16,9 @@ package final class SpoolBudget: Sendable {
     private let ballast: Ballast
     private let used = Atomic<Int>(0)
     private let diskFree: Atomic<Int>
+    private let maker = Mutex(Maker())
+
+    private struct Maker { weak var maker: (any RoomMaker)? }
 
     /// - Parameters:
     ///   - capacity: `max_size`.
@@ -69,6 +72,12 @@ package final class SpoolBudget: Sendable {
         self.used.wrappingAdd(bytes, ordering: .relaxed)
         self.diskFree.wrappingSubtract(bytes, ordering: .relaxed)
     }
+
+    /// From now on this one makes room where a log lacks it.
+    func makesRoom(_ maker: any RoomMaker) { self.maker.withLock { $0.maker = maker } }
+
+    /// A log has no room for so many bytes; what makes some perhaps does so later.
+    func lacks(_ bytes: Int, for kind: LogKind) { self.maker.withLock { $0.maker }?.makeRoom(for: bytes, of: kind) }
 
     /// Asks the file system again; others write on the disk too.
     package func refresh() {

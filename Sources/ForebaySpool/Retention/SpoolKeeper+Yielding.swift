@@ -1,7 +1,7 @@
 import ForebayCore
 
-/// Where there is no room for new events: what deliveries give up that are not required.
-extension SpoolKeeper {
+/// Where there is no room for new events, or for what is set aside: what deliveries give up that are not required.
+extension SpoolKeeper: RoomMaker {
     struct Yielding {
         var holders: [any YieldingHolder] = []
         var isBusy = false
@@ -12,22 +12,28 @@ extension SpoolKeeper {
     /// From now on this one gives way.
     func yields(_ holder: any YieldingHolder) {
         self.yielding.holders.append(holder)
+        self.budget.makesRoom(self)
+    }
+
+    nonisolated func makeRoom(for bytes: Int, of kind: LogKind) {
+        Task(preferring: self.configuration.surroundings.tasks) { await self.yield(for: bytes, of: kind) }
     }
 
     /// Until there is room for a file of so many bytes: what they keep beside the spool first, then the oldest segments that nobody else
     /// needs. Nothing is given up that makes no room, nor once there is some.
-    func yield(for bytes: Int) async {
+    func yield(for bytes: Int, of kind: LogKind = .spool) async {
         guard !self.yielding.holders.isEmpty, self.cursors.isReleased, !self.yielding.isBusy else { return }
         self.yielding.isBusy = true
         defer { self.yielding.isBusy = false }
-        self.yielding.wanted = bytes
+        // A side log asks again as long as it wants some.
+        if kind == .spool { self.yielding.wanted = bytes }
         // Others write on the disk, and delete.
         await self.look()
-        while self.lacks(bytes) {
+        while self.lacks(bytes, for: kind) {
             guard await self.yieldOnce() else { return }
             await self.look()
         }
-        self.yielding.wanted = 0
+        if kind == .spool { self.yielding.wanted = 0 }
     }
 
     private func look() async {
@@ -35,8 +41,10 @@ extension SpoolKeeper {
         if self.view.takesNoFile, self.maker.takesFile() { await self.writer.takesFiles() }
     }
 
-    private func lacks(_ bytes: Int) -> Bool {
-        guard !self.isClosed, !self.view.hasPrepared || bytes > self.maker.size ?? 0 else { return false }
+    private func lacks(_ bytes: Int, for kind: LogKind) -> Bool {
+        guard !self.isClosed else { return false }
+        if kind.isSideLog { return bytes <= self.budget.limit && self.budget.room(for: kind) < bytes }
+        guard !self.view.hasPrepared || bytes > self.maker.size ?? 0 else { return false }
         // What can never fit makes nobody give up anything.
         guard bytes <= self.budget.limit - self.budget.reserve else { return false }
         return self.view.takesNoFile || self.budget.room(for: .spool) < bytes
@@ -70,8 +78,11 @@ extension SpoolKeeper {
         else { return false }
         do throws(ForebayError) {
             for holder in behind {
-                let ordinal = try LogCensus(self.view, self.configuration.disk).ordinal(of: holder.cursor.routes, at: segment.end)
-                holder.giveUp(below: segment.end, ordinal: ordinal)
+                let census = LogCensus(self.view, self.configuration.disk)
+                let ordinal = try census.ordinal(of: holder.cursor.routes, at: segment.end)
+                let unread = holder.settledUnread(below: segment.end)
+                let settled = try census.events(of: holder.cursor.routes, in: unread.ranges)
+                holder.giveUp(below: segment.end, ordinal: ordinal, settledUnread: (unread.position, settled))
             }
         } catch {
             return false  // Where the disk can't be read now, it is tried again when the next file is wanted.

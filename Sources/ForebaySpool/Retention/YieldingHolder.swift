@@ -8,8 +8,13 @@ package protocol YieldingHolder: Sendable {
     /// - Returns: false: no file can.
     func giveUpBesideSpool() async -> Bool
 
+    /// What a process before settled of its events below a place and beyond the position of its reader, which has not come to it yet.
+    func settledUnread(below sequence: UInt64) -> (position: UInt64, ranges: [Range<UInt64>])
+
     /// Gives up its events in the spool below a place: its cursor stands there, or further, when this returns.
     ///
-    /// - Parameter ordinal: how many of its events ever were below it.
-    func giveUp(below sequence: UInt64, ordinal: UInt64)
+    /// - Parameters:
+    ///   - ordinal: how many of its events ever were below it.
+    ///   - settledUnread: how many lie in the ranges that ``settledUnread(below:)`` told, and the position that it told.
+    func giveUp(below sequence: UInt64, ordinal: UInt64, settledUnread: (position: UInt64, events: UInt64))
 }

@@ -1,9 +1,9 @@
 """Forward stages are made to fail again and again: 0 lost, siblings untouched, no request left hanging, restarts visible in status.
 
-strace fails every second opening of a segment for reading (EMFILE), of each thread by itself: what fails once is tried again by another thread, and
-fails there every second time, which ends a stage's input; the root makes it anew from its cursor. A round is one such failure. All the while one
-client posts and another posts and waits for Kafka; one route is idle, one set aside, two have no cluster. Half of the failures come after a restart
-with other routes. (Failures injected inside the process: `swift test --filter StageFailure`.)
+strace fails every opening of a segment for reading (EMFILE) for a while, so that a stage's input ends whichever thread tries it; the root makes the
+stage anew from its cursor, again and again until the openings succeed. A round is one such failure. All the while one client posts and another posts
+and waits for Kafka; one route is idle, one set aside, two have no cluster. Half of the failures come after a restart with other routes. (Failures at
+random points, of every kind of stage, injected inside the process: `swift test --filter StageFailure`.)
 """
 
 from pathlib import Path
@@ -50,14 +50,14 @@ def fail(rig, world, part, least):
 
 
 def refusing(rig, node, part):
-    """While inside, every second opening of a segment that is there now fails, as they do when descriptors run out.
+    """While inside, no segment that is there now can be opened, as when descriptors run out.
 
     They are opened by their names, from the folder's descriptor; names that a side log has, too, are left alone.
     """
     others = {path.name for path in node.data.glob("*/*/segments/*")}
     names = {Path(path).name for path in node.segments()[:-1]} - others
     paths = [word for name in sorted(names) for word in ("-P", name)]
-    fault = "inject=openat:error=EMFILE:when=2+2"
+    fault = "inject=openat:error=EMFILE"
     return tracing.attached(rig, node, rig.folder / f"trace-{part}", "-e", "trace=openat", "-e", fault, *paths)
 
 
