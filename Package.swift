@@ -115,8 +115,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayMirror", "ForebayDelivery", "ForebayKafka", "ForebayCore",
-                "ForebayTelemetry", "ForebayTestKit",
+                "ForebayRuntime", "ForebaySpool", "ForebayBuffer", "ForebayForward", "ForebayMirror", "ForebayDelivery", "ForebayKafka",
+                "ForebayCore", "ForebayTelemetry", "ForebayTestKit",
             ],
             path: "Tests/Simulation/World", swiftSettings: settings),
         .executableTarget(

@@ -6,7 +6,7 @@ import Synchronization
 /// One route's events out of the spool, for one stage: reads ahead over a bounded link, and keeps the cursor.
 package final class SpoolSource: EventSource {
     let spool: Spool
-    let spoolCursor: SpoolCursor
+    package let spoolCursor: SpoolCursor
     private let readAheadBytes: Int
     private let reader: ReaderActor
     private let surroundings: Surroundings

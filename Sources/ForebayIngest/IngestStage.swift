@@ -18,7 +18,7 @@ package actor IngestStage: Stage {
 
     var state: IngestState
     private var door: IngestDoor
-    var storage: StorageWatch
+    var storage: StorageReadiness
     var reader: PostReader
     var open: OpenGroup
     var submitted: SubmittedGroups
@@ -50,7 +50,7 @@ package actor IngestStage: Stage {
         self.answers = RequestAnswers(server, metrics)
         self.state = IngestState(inFlightLimit: limits.inFlight, refusalPause: configuration.refusalPause)
         self.door = IngestDoor(server, onOpened: onOpened)
-        self.storage = StorageWatch(storage, clock: clock)
+        self.storage = StorageReadiness(storage, clock: clock)
         self.reader = PostReader(routes, limits)
         self.open = OpenGroup(
             EventSink(

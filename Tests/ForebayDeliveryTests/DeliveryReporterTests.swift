@@ -53,7 +53,7 @@ struct DeliveryReporterTests {
         }
         count(DeliveryState.Totals(delivered: 5, redelivered: 2), memory: 7, settingAside: 8)
         #expect(Self.fact("delivered", reporter) == .number(5) && Self.fact("in_flight_bytes", reporter) == .number(7))
-        #expect(Self.fact("leaving", reporter) == .number(8) && Self.value("forebay_redelivered_events_total", registry) == "2")
+        #expect(Self.fact("setting_aside", reporter) == .number(8) && Self.value("forebay_redelivered_events_total", registry) == "2")
         count(DeliveryState.Totals(delivered: 6, redelivered: 3))
         #expect(Self.value("forebay_redelivered_events_total", registry) == "3")
         count(DeliveryState.Totals(delivered: 1, redelivered: 1))

@@ -66,7 +66,7 @@ struct SetAsideStageTests {
         fixture.start()
         let end = fixture.feed(Self.samples(0..<200))
         try await until("the good ones are delivered") { fixture.stage.facts.contains(Fact("delivered", .number(100))) }
-        try await until("the stage has tried") { fixture.stage.facts.contains { $0.name == "leaving" && $0.value == .number(100) } }
+        try await until("the stage has tried") { fixture.stage.facts.contains { $0.name == "setting_aside" && $0.value == .number(100) } }
         #expect(fixture.source.cursor.number == 1, "the first one was good")
 
         fixture.hasRoom.set(true)

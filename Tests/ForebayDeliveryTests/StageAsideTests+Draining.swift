@@ -172,7 +172,7 @@ extension StageAsideTests {
             world.cluster.errors = ["bad": Self.forbidden]
             world.hasRoom.withLock { $0 = false }
             world.give(2, "bad")
-            try await world.until("they are on their way") { world.fact("leaving") == .number(2) }
+            try await world.until("they are on their way") { world.fact("setting_aside") == .number(2) }
             #expect(!world.setAside.isEmpty)
             await world.stop()
             #expect(world.setAside.isEmpty && world.source.cursor.number == 0, "nothing of them was stored")

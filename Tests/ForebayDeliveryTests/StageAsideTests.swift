@@ -68,13 +68,13 @@ struct StageAsideTests {
             _ = world.waiters.expect(sequences: [1]) { told.add($0 == nil) }
             let end = world.give([("good", 0), ("bad", 1), ("bad", 2), ("good", 3)].map { EventFactory.Sample($0.0, value: "v\($0.1)") })
             await world.pass(2500)
-            #expect(world.source.cursor.number == 1 && world.fact("leaving") == .number(2) && world.fact("in_flight") == .number(3))
+            #expect(world.source.cursor.number == 1 && world.fact("setting_aside") == .number(2) && world.fact("in_flight") == .number(3))
             let lines = world.told("events can't be set aside; the cursor waits")
             #expect(lines.count == 3 && lines[0]["error"]?.contains("no room") == true && told.count == 0)
             world.hasRoom.withLock { $0 = true }
             let took = try await world.settled(end)
             await world.pass(5)
-            #expect((400...600).contains(took) && world.fact("leaving") == .number(0) && told.all == [true])
+            #expect((400...600).contains(took) && world.fact("setting_aside") == .number(0) && told.all == [true])
             #expect(world.setAside.events == 2 && StageWorld.gaps(world.openings).suffix(3) == [1000, 1000, 1000])
         }
     }

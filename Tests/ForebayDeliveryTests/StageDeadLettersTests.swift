@@ -30,7 +30,7 @@ struct StageDeadLettersTests {
             #expect(letters[0].eventID == EventID.text(origin: world.spool, sequence: 0) && letters[1].eventID == "mine")
             #expect(letters[0].reason == "the event asks for partition 3, and the topic has 1" && !letters[0].record.isEmpty)
             #expect(told.all == [[.dead(code: "_UNKNOWN_PARTITION", letter: 0), .record(partition: 0, offset: 0)]])
-            #expect(world.metric("forebay_dead_letters_total", "topic=\"t\"") == "70" && world.fact("dead") == .number(70))
+            #expect(world.metric("forebay_dead_letters_total", "topic=\"t\"") == "70" && world.fact("dead_letters") == .number(70))
             let line = try #require(world.told("event refused for good, it is in the dead letters").dropFirst().first)
             #expect(
                 line["topic"] == "t" && line["id"] == "mine" && line["code"] == "_UNKNOWN_PARTITION" && line["reason"] == letters[1].reason)

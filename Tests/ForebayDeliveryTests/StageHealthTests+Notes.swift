@@ -17,20 +17,20 @@ extension StageHealthTests {
             world.cluster.errors = ["bad": Self.forbidden]
             world.give([EventFactory.Sample("good", value: "v"), EventFactory.Sample("bad", value: "v")])
             await world.pass(100)
-            #expect(world.source.cursor.number == 1 && world.fact("held") == .text("bad: TOPIC_AUTHORIZATION_FAILED"))
+            #expect(world.source.cursor.number == 1 && world.fact("backing_off") == .text("bad: TOPIC_AUTHORIZATION_FAILED"))
             let line = try #require(
                 world.told("topic takes no events now; too many topics are set aside to add it, so its route waits").first)
             #expect(line["topic"] == "bad" && line["code"] == "TOPIC_AUTHORIZATION_FAILED" && line["advice"]?.contains("'bad'") == true)
             #expect(line["reason"] == Self.forbidden.text)
-            #expect(world.fact("bound_code") == .text("TOPIC_AUTHORIZATION_FAILED"))
-            guard case .text(let reason)? = world.fact("bound_reason"), case .text(let advice)? = world.fact("bound_advice") else {
+            #expect(world.fact("set_aside_limit_code") == .text("TOPIC_AUTHORIZATION_FAILED"))
+            guard case .text(let reason)? = world.fact("set_aside_limit_reason"), case .text(let advice)? = world.fact("set_aside_limit_advice") else {
                 throw Unexpected(description: "no bound is told")
             }
             #expect(reason.contains("too many topics are set aside to add bad") && advice.contains("forebay setaside ls"))
             world.cluster.errors = [:]
             try await world.settled(2)
-            #expect(world.told("topic takes events again").map { $0["topic"] } == ["bad"] && world.fact("held") == nil)
-            #expect(world.fact("bound_code") == nil && world.fact("bound_reason") == nil && world.fact("bound_advice") == nil)
+            #expect(world.told("topic takes events again").map { $0["topic"] } == ["bad"] && world.fact("backing_off") == nil)
+            #expect(world.fact("set_aside_limit_code") == nil && world.fact("set_aside_limit_reason") == nil && world.fact("set_aside_limit_advice") == nil)
         }
     }
 
@@ -85,7 +85,7 @@ extension StageHealthTests {
         facts.totals = DeliveryState.Totals(delivered: 1, redelivered: 2, deadLetters: 3)
         (facts.inFlight, facts.inFlightBytes, facts.settingAside) = (4, 5, 6)
         func numbers(_ count: Int) -> [Fact] {
-            zip(["delivered", "redelivered", "dead", "in_flight", "in_flight_bytes", "leaving"], 1...).prefix(count).map {
+            zip(["delivered", "redelivered", "dead_letters", "in_flight", "in_flight_bytes", "setting_aside"], 1...).prefix(count).map {
                 Fact($0, .number(Int64($1)))
             }
         }
@@ -96,7 +96,7 @@ extension StageHealthTests {
         #expect(
             facts.facts.dropFirst(6) == [
                 Fact("target_up", .flag(false)), Fact("error_code", .text("_RESOLVE")), Fact("error_reason", .text("no such host")),
-                Fact("error_since", .number(77)), Fact("held", .text("a: X; b: Y")), Fact("times_refused", .text("c, d")),
+                Fact("error_since", .number(77)), Fact("backing_off", .text("a: X; b: Y")), Fact("times_refused", .text("c, d")),
             ])
         facts = DeliveryFacts()
         facts.trouble = (KafkaFailure(.ssl, reason: "no certificate"), "trust it", 5)
@@ -132,7 +132,7 @@ extension StageHealthTests {
             world.give((0..<7).map { EventFactory.Sample("bad-\($0)", value: "v") })
             for number in 0..<7 { world.cluster.errors["bad-\(number)"] = Self.forbidden }
             await world.pass(60)
-            guard case .text(let held)? = world.fact("held") else { throw Unexpected(description: "nothing is held") }
+            guard case .text(let held)? = world.fact("backing_off") else { throw Unexpected(description: "nothing is held") }
             #expect(held == (0..<5).map { "bad-\($0): TOPIC_AUTHORIZATION_FAILED" }.joined(separator: "; "))
         }
     }

@@ -30,11 +30,11 @@ struct StageTimesTests {
             #expect(
                 sent.map(\.value) == ["one", nil, "three"] && sent.map(\.key) == ["k", nil, nil] && sent.map(\.timestamp) == [7, 8, 1])
             #expect(sent.map(\.partition) == [1, 0, 0] && sent.allSatisfy { $0.producer == "forward/\(world.route)" })
-            let counts = ["delivered": 3, "redelivered": 0, "dead": 0, "in_flight": 0, "in_flight_bytes": 0, "leaving": 0]
+            let counts = ["delivered": 3, "redelivered": 0, "dead_letters": 0, "in_flight": 0, "in_flight_bytes": 0, "leaving": 0]
             for (name, count) in counts { #expect(world.fact(name) == .number(Int64(count)), "\(name)") }
             #expect(
                 world.stage.facts.map(\.name) == [
-                    "delivered", "redelivered", "dead", "in_flight", "in_flight_bytes", "leaving", "target_up",
+                    "delivered", "redelivered", "dead_letters", "in_flight", "in_flight_bytes", "setting_aside", "target_up",
                 ])
             #expect(world.fact("target_up") == .flag(true) && world.setting.budget.used == 0)
             #expect(world.metric("forebay_delivery_events_total", "topic=\"t\"") == "2")

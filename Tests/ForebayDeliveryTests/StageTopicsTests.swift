@@ -43,8 +43,8 @@ struct StageTopicsTests {
                 #expect(world.letters.letters.count == run + 1, "run \(run)")
                 #expect(world.cluster.takeCalls().contains("forward/\(world.route): limits \(good)"), "run \(run)")
                 #expect(Set(world.cluster.takeSent().filter { $0.topic == good }.compactMap(\.value)) == ["1", "refused", "3"])
-                for fact in ["in_flight", "in_flight_bytes", "leaving"] { #expect(world.fact(fact) == .number(0), "\(fact) in run \(run)") }
-                #expect(world.fact("target_up") == .flag(true) && world.fact("dead") == .number(1))
+                for fact in ["in_flight", "in_flight_bytes", "setting_aside"] { #expect(world.fact(fact) == .number(0), "\(fact) in run \(run)") }
+                #expect(world.fact("target_up") == .flag(true) && world.fact("dead_letters") == .number(1))
                 if run % 2 == 0 { world.give(1, "never") }
                 if run > 0 { await world.stage.drain() }
                 await world.stop()
@@ -154,7 +154,7 @@ struct StageTopicsTests {
             try StageWorld.run {
                 $0.configuration.setAsideTopics = 0
             } _: { world in
-                func held() -> String { if case .text(let text)? = world.fact("held") { text } else { "" } }
+                func held() -> String { if case .text(let text)? = world.fact("backing_off") { text } else { "" } }
                 world.cluster.topics = refusesTimes ? ["t": 1, "bad": 1] : ["bad": 1]
                 world.cluster.errors = ["bad": .topicAuthorizationFailed]
                 world.cluster.refusal = { $0.topic == "t" ? .invalidTimestamp : .none }
@@ -169,7 +169,7 @@ struct StageTopicsTests {
                 world.cluster.errors = [:]
                 try await world.settled(end)
                 await world.pass(200)
-                #expect(world.fact("held") == nil)
+                #expect(world.fact("backing_off") == nil)
             }
         }
     }

@@ -106,6 +106,37 @@ struct SetAsideDamageTests {
         await again.close()
     }
 
+    @Test("the whole table lost, and first frames can't be read now: they are named, and come once they can", arguments: [false, true])
+    func tableAndFirstFrames(isReadAgain: Bool) async throws {
+        let fixture = SetAsideFixture(segmentSize: 64 << 10)
+        var log = try fixture.open()
+        try await log.append(new: [unit(1), unit(2)], [])
+        for number in 0..<4 { try await log.append(new: [], [aside(1, ["a\(number)"])]) }
+        try await log.append(new: [], [aside(2, ["b0", "b1"])])
+        await log.close()
+        try FileManager.default.removeItem(atPath: fixture.tablePath)
+        let segment = try #require(fixture.segmentFiles().first)
+        // Two groups of one event, in the log's first blocks.
+        func flip() throws {
+            try fixture.change(segment) { for place in [0, 4096] { $0[8192 + place + 8] ^= 1 } }
+        }
+        try flip()
+        log = try fixture.open()
+        #expect(
+            log.unit(1)?.settled == 0 && log.unit(1)?.end == 4 && log.unit(2)?.settled == 0, "an event too many rather than one too few")
+        if !isReadAgain {
+            #expect(try log.scan([1: 0, 2: 0]).all().mapValues { $0.map(\.1) } == [1: ["a2", "a3"], 2: ["b0", "b1"]])
+            #expect(log.missing.filter { $0.unit == 1 }.map(\.sequences) == [0..<2])
+        }
+        await log.close()
+        guard isReadAgain else { return }
+        try flip()
+        log = try fixture.open()
+        #expect(try log.scan([1: 0, 2: 0]).all().mapValues { $0.map(\.1) } == [1: ["a0", "a1", "a2", "a3"], 2: ["b0", "b1"]])
+        #expect(log.missing.isEmpty)
+        await log.close()
+    }
+
     @Test("a flipped bit in a frame: its events are named, the rest is served", arguments: 0..<40)
     func flippedBit(seed: Int) async throws {
         let fixture = SetAsideFixture()

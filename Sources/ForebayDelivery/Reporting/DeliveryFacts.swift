@@ -30,8 +30,8 @@ struct DeliveryFacts {
     var facts: [Fact] {
         var facts = [
             Fact("delivered", .number(Int64(self.totals.delivered))), Fact("redelivered", .number(Int64(self.totals.redelivered))),
-            Fact("dead", .number(Int64(self.totals.deadLetters))), Fact("in_flight", .number(Int64(self.inFlight))),
-            Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("leaving", .number(Int64(self.settingAside))),
+            Fact("dead_letters", .number(Int64(self.totals.deadLetters))), Fact("in_flight", .number(Int64(self.inFlight))),
+            Fact("in_flight_bytes", .number(Int64(self.inFlightBytes))), Fact("setting_aside", .number(Int64(self.settingAside))),
         ]
         if let isUp { facts.append(Fact("target_up", .flag(isUp))) }
         if let clusterID { facts.append(Fact("cluster_id", .text(clusterID))) }
@@ -48,12 +48,12 @@ struct DeliveryFacts {
             facts.append(Fact("room_since", .number(want.since)))
         }
         if let (topic, failure, advice) = self.bounded {
-            facts.append(Fact("bound_code", .text("\(failure.code)")))
+            facts.append(Fact("set_aside_limit_code", .text("\(failure.code)")))
             facts.append(
-                Fact("bound_reason", .text("too many topics are set aside to add \(topic), so the route waits: \(failure.reason)")))
+                Fact("set_aside_limit_reason", .text("too many topics are set aside to add \(topic), so the route waits: \(failure.reason)")))
             let remedy =
                 "stop the producer that makes up topic names; deliver some of what is set aside (forebay setaside ls), and the route goes on"
-            facts.append(Fact("bound_advice", .text(advice.map { "\(remedy); or \($0)" } ?? remedy)))
+            facts.append(Fact("set_aside_limit_advice", .text(advice.map { "\(remedy); or \($0)" } ?? remedy)))
         }
         if let (stall, reason, advice, since) = self.stall, self.isUp == true {
             facts.append(Fact("stall_code", .text("\(stall.code)")))
@@ -61,7 +61,7 @@ struct DeliveryFacts {
             if let advice { facts.append(Fact("stall_advice", .text(advice))) }
             facts.append(Fact("stall_since", .number(since)))
         }
-        if !self.backingOff.isEmpty { facts.append(Fact("held", .text(self.backingOff.joined(separator: "; ")))) }
+        if !self.backingOff.isEmpty { facts.append(Fact("backing_off", .text(self.backingOff.joined(separator: "; ")))) }
         if !self.refusedTimes.isEmpty { facts.append(Fact("times_refused", .text(self.refusedTimes.joined(separator: ", ")))) }
         return facts
     }

@@ -2,7 +2,7 @@ import Synchronization
 
 /// What an operator does with what a node holds: one at a time, of all kinds, and nothing any more once the node stops. Whoever comes
 /// meanwhile is told so, and doesn't wait.
-final class MendingTurn: Sendable {
+package final class MendingTurn: Sendable {
     enum Entry { case entered, busy, stopping }
 
     private struct State {
@@ -12,6 +12,8 @@ final class MendingTurn: Sendable {
     }
 
     private let state = Mutex(State())
+
+    package init() {}
 
     /// - Returns: `entered`: it is the caller's now, until it leaves.
     func enter() -> Entry {

@@ -46,7 +46,8 @@ struct KafkaDelivery: Sendable {
         }
         DeliverySetAside.order(deliveries, configuration)
         for delivery in deliveries.values where !delivery.target.isRequired {
-            let yielding = YieldingDelivery(delivery, storage.mending, metrics)
+            let yielding = YieldingDelivery(
+                delivery.name, delivery.source, delivery.deadLetters, delivery.setAside.logs.map(\.setAside), storage.mending, metrics)
             deliveries[delivery.name]?.yielding = yielding
             await storage.spool.yields(yielding)
         }

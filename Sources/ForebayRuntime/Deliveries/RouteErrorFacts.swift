@@ -5,19 +5,19 @@ extension RouteError {
     /// What a stage that runs tells of itself, in its facts `error_code`, `error_reason`, `error_advice`, `error_since`; or why it doesn't.
     ///
     /// A side log that takes nothing, so that a cursor waits, is told of in `room_code` and so on; a partition that stands still while
-    /// others move in `stall_code` and so on; a topic that can't be set aside, because too many are, in `bound_code` and so on.
+    /// others move in `stall_code` and so on; a topic that can't be set aside, because too many are, in `set_aside_limit_code` and so on.
     ///
     /// - Parameters:
-    ///   - held: why it holds everything back, where it does.
+    ///   - backingOff: which topics it backs off from, and why, where it does.
     ///   - drains: that deliver what the route has set aside.
-    init?(of stage: StageReport?, held: String?, drains: [StageReport] = []) {
+    init?(of stage: StageReport?, backingOff: String?, drains: [StageReport] = []) {
         guard let stage else { return nil }
         if let error = Self.told("error", by: stage) ?? ([stage] + drains).lazy.compactMap({ Self.told("room", by: $0) }).first {
             self = error
-        } else if let bound = Self.told("bound", by: stage) {
-            self = bound
-        } else if let held {
-            self.init(reason: held)
+        } else if let limit = Self.told("set_aside_limit", by: stage) {
+            self = limit
+        } else if let backingOff {
+            self.init(reason: backingOff)
         } else if let stall = Self.told("stall", by: stage) {
             self = stall
         } else if stage.state != .running, let error = stage.lastError {

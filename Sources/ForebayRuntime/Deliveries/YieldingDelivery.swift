@@ -1,44 +1,49 @@
-import ForebayBuffer
-import ForebayCore
-import ForebayDelivery
-import ForebaySpool
-import ForebayTelemetry
+package import ForebayBuffer
+package import ForebayCore
+package import ForebayDelivery
+package import ForebaySpool
+package import ForebayTelemetry
 import Synchronization
 
 /// A delivery that is not required: where there is no room for new events, its oldest ones are given up, counted and logged.
-final class YieldingDelivery: YieldingHolder {
-    let cursor: SpoolCursor
+package final class YieldingDelivery: YieldingHolder {
+    package let cursor: SpoolCursor
     private let name: DeliveryName
     private let source: SpoolSource
     private let deadLetters: DeadLetters
-    private let setAside: DeliverySetAside
+    private let setAside: [SetAside]
     private let mending: MendingTurn
     private let released = Atomic<UInt64>(0)
     private let logger = Logger(label: "node")
 
-    /// - Parameter mending: what is set aside is worked on by one at a time.
-    init(_ delivery: KafkaDelivery, _ mending: MendingTurn, _ metrics: MetricsRegistry) {
+    /// - Parameters:
+    ///   - setAside: the oldest first.
+    ///   - mending: what is set aside is worked on by one at a time.
+    package init(
+        _ name: DeliveryName, _ source: SpoolSource, _ deadLetters: DeadLetters, _ setAside: [SetAside], _ mending: MendingTurn,
+        _ metrics: MetricsRegistry
+    ) {
         self.mending = mending
-        self.cursor = delivery.cursor
-        self.name = delivery.name
-        self.source = delivery.source
-        self.deadLetters = delivery.deadLetters
-        self.setAside = delivery.setAside
+        self.cursor = source.spoolCursor
+        self.name = name
+        self.source = source
+        self.deadLetters = deadLetters
+        self.setAside = setAside
         metrics.counter(
             "forebay_released_events_total", help: "Events that a delivery which is not required gave up, for want of room for new ones.",
-            labels: delivery.name.labels
+            labels: name.labels
         ) { [self] in Double(self.releasedEvents) }
     }
 
     /// How many were given up since the start.
-    var releasedEvents: UInt64 { self.released.load(ordering: .relaxed) + self.source.dropped }
+    package var releasedEvents: UInt64 { self.released.load(ordering: .relaxed) + self.source.dropped }
 
-    func giveUpBesideSpool() async -> Bool {
+    package func giveUpBesideSpool() async -> Bool {
         // Where somebody is at it, what is in the spool can make room, too.
         await self.mending.perform(busy: false, stopping: false) {
             // Those no cluster takes; what is set aside may still be delivered.
             if await self.giveUpLetters() { return true }
-            for log in self.setAside.logs where await self.giveUp(in: log.setAside) { return true }
+            for log in self.setAside where await self.giveUp(in: log) { return true }
             return false
         }
     }
@@ -60,11 +65,11 @@ final class YieldingDelivery: YieldingHolder {
         return true
     }
 
-    func settledUnread(below sequence: UInt64) -> (position: UInt64, ranges: [Range<UInt64>]) {
+    package func settledUnread(below sequence: UInt64) -> (position: UInt64, ranges: [Range<UInt64>]) {
         self.source.settledUnread(below: sequence)
     }
 
-    func giveUp(below sequence: UInt64, ordinal: UInt64, settledUnread: (position: UInt64, events: UInt64)) {
+    package func giveUp(below sequence: UInt64, ordinal: UInt64, settledUnread: (position: UInt64, events: UInt64)) {
         guard let gone = self.source.giveUp(below: sequence, ordinal: ordinal, settledUnread: settledUnread) else { return }
         self.tell(
             gone.events, "sequences \(gone.range.lowerBound) to \(gone.range.upperBound - 1)", onTheirWay: gone.onTheirWay)

@@ -91,8 +91,15 @@ struct UnitInventory {
     ) throws(ForebayError) {
         var unknown = unknown
         var firsts: [UInt64: UInt64] = [:]
+        // What can't be read, perhaps only just now, before a unit's first frame that can: it may all be that unit's.
+        var unread: [UInt64: UInt64] = [:]
         for segment in segments {
-            guard segment.routes.entries.contains(where: { unknown.contains($0.route.rawValue) }) else { continue }
+            let wanted = segment.routes.entries.map(\.route.rawValue).filter(unknown.contains)
+            guard !wanted.isEmpty else { continue }
+            var (expected, gaps) = (segment.base, UInt64(0))
+            func reach(_ sequence: UInt64) {
+                if sequence > expected { gaps += sequence - expected }
+            }
             var scanner = SegmentScanner(
                 file: try disk.open(segment.path, []), salt: segment.salt, position: segment.header.dataStart, limit: segment.dataEnd)
             scan: while !unknown.isEmpty {
@@ -101,9 +108,12 @@ struct UnitInventory {
                 case .footer, .end: break scan
                 case .frame(let frame, let position):
                     guard frame.base < segment.end else { break scan }
+                    reach(frame.base)
+                    expected = frame.end
                     let number = frame.route.rawValue
                     guard unknown.contains(number), let end = ends[number] else { continue }
-                    let first = firsts[number] ?? frame.ordinal
+                    let missing = unread[number, default: 0] + gaps
+                    let first = firsts[number] ?? frame.ordinal - min(frame.ordinal, missing)
                     firsts[number] = first
                     guard let payload = try scanner.payload(of: frame, at: position), let topic = Self.topic(payload) else { continue }
                     if settled[number] == nil { self.unsettled.insert(number) }
@@ -115,6 +125,8 @@ struct UnitInventory {
                     unknown.remove(number)
                 }
             }
+            reach(segment.end)
+            for number in wanted { unread[number, default: 0] += gaps }
         }
         self.lost = unknown.sorted()
     }

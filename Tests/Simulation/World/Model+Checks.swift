@@ -35,6 +35,7 @@ extension Model {
 
     /// At the end, with everything healed and every route back.
     func checkAllArrived() {
+        self.checkReleased()
         for stage in [DeliveryName.Stage.forward, .mirror] {
             let lost = self.events.indices.filter { place in
                 let event = self.events[place]

@@ -47,6 +47,8 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
     var events: [KnownEvent] = []
     /// Which lines have a cursor of a mirror.
     var mirrors = Mirrors()
+    /// What those that need not have everything gave up.
+    var yielding = Yielding()
     private(set) var eventsOfIDs: [String: Int] = [:]
     private var lastDelivered: [Int: Int] = [:]
     var losses = Losses()
@@ -94,6 +96,7 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
             self.violate("event \(event) was delivered as \(known) and acknowledged as \(id)")
         }
         self.take(id, for: event)
+        self.markLacking(event)
     }
 
     func refuse(_ event: Int) {

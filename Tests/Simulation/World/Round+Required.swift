@@ -26,6 +26,8 @@ extension Round {
         "removed mirror stays under a former name", "removed mirror with nothing left is given up", "removed mirror with a backlog",
         "removed mirror that keeps its place", "removed mirror with events set aside", "mirror given up, node running",
         "mirror given up, node down", "dead letters of a mirror", "the backup is dead, and all forwards are done",
+        "mirror gives up what it has beside the spool", "mirror gives up the oldest segment", "mirror lacks what it gave up",
+        "mirror gives up a segment of which a process before settled some",
     ]
 
     private static let sweeps = [

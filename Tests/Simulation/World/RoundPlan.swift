@@ -114,6 +114,8 @@ package struct RoundPlan: Sendable {
     let backupRefusedRest: Int?
     /// Whether some lines have a mirror in some lives.
     let hasMirrors: Bool
+    /// Whether none of them must have everything.
+    let isOptional: Bool
     /// Topics that are not there before the last life, by line.
     private(set) var lateTopics: [Int: Int] = [:]
     /// The same of the backup cluster.
@@ -138,9 +140,10 @@ package struct RoundPlan: Sendable {
         self.hasMirrors = Int.random(in: 0..<3, using: &backup) == 0
         let refusesAtBackup = self.hasMirrors && Int.random(in: 0..<4, using: &backup) == 0
         self.backupRefusedRest = refusesAtBackup ? Int.random(in: 0..<50, using: &backup) : nil
+        self.isOptional = self.usesKafka && self.hasMirrors && Bool.random(using: &backup)
         // The reserve, a twentieth, must hold a segment of each side log.
         let maxSize = (self.usesKafka ? [96, 192] : [16, 32, 96, 192]).randomElement(using: &chance)!
-        self.maxSize = self.segmentSize * (self.usesKafka && self.hasMirrors ? 192 : maxSize)
+        self.maxSize = self.segmentSize * (self.isOptional ? 8 : self.usesKafka && self.hasMirrors ? 192 : maxSize)
         self.diskSize = self.maxSize * [1, 2, 2, 4].randomElement(using: &chance)!
         self.supportsDirect = Int.random(in: 0..<4, using: &chance) > 0
         self.recentBytes = [0, 4 << 10, 64 << 10, 16 << 20].randomElement(using: &chance)!

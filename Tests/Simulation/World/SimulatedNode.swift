@@ -101,6 +101,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         let deliveries = try await self.deliveries(storage, delivery)
         let removed = try await self.removed(storage)
         self.settleMirrors(spool)
+        await self.giveWay(deliveries, spool, metrics)
         await spool.releasePassedSegments()
         for delivery in deliveries { self.checkPlace(delivery, spool) }
         for removed in removed { self.checkPlace(removed, spool) }
@@ -143,6 +144,7 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
             for (delivery, ids) in aside { self.model.rest(ids, of: delivery.known.stage, self.life.lines[delivery.known.line].names) }
             self.model.rested()
         }
+        self.model.yielding.endInOrder()
         threads.end()
     }
 

@@ -2,7 +2,7 @@ import ForebayCore
 import ForebayTelemetry
 
 /// Whether what is taken now could be stored, and found again: the disk is there and has room, and the time of day can be right.
-struct StorageWatch: ~Copyable {
+struct StorageReadiness: ~Copyable {
     /// Between two looks, in milliseconds: it changes slowly.
     private static let interval: UInt64 = 50
 

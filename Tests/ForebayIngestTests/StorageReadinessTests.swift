@@ -5,7 +5,7 @@ import Testing
 @testable import ForebayIngest
 
 @Suite("Storage watch")
-struct StorageWatchTests {
+struct StorageReadinessTests {
     /// What a test says of the disk and the clock, and what was told to the disk.
     private final class World: Sendable {
         struct State {
@@ -18,8 +18,8 @@ struct StorageWatchTests {
 
         let state = Mutex(State())
 
-        func watch() -> StorageWatch {
-            StorageWatch(
+        func watch() -> StorageReadiness {
+            StorageReadiness(
                 IngestStorage(
                     isFull: {
                         self.state.withLock {
