@@ -209,6 +209,9 @@ package final class Spool: Sendable {
         try self.budget.withReserve(body)
     }
 
+    /// A file beside the segments found no room, and will be tried again.
+    func lacksRoom() { self.budget.lacks(SpoolFormat.block, for: self.configuration, isRefused: true) }
+
     /// Counts bytes of files beside the segments.
     func charge(_ bytes: Int) {
         self.budget.add(bytes)

@@ -67,6 +67,28 @@ struct PartitionQueuesTests {
         #expect(world.queues[0].events.queued == 1 && world.queues[0].events.oldest == 1 && world.send(0) == 1)
     }
 
+    @Test(
+        "one that was not taken while older ones are in flight may come back behind newer ones, and to another partition", arguments: 0..<2)
+    func comesBack(place: Int) {
+        var world = World(2)
+        _ = world.add([0, 0, 0])
+        #expect(world.send(0) == 0)
+        world.window.divert(1, as: .becomingDeadLetter)
+        world.queues.removeQueued(1, of: 0, in: &world.window)
+        #expect(world.send(0) == 2 && world.queues.unsettled(of: 0, in: world.window) == [0, 2])
+        world.window.divert(world.add([0])[0], as: .becomingDeadLetter)
+        world.queues.removeQueued(3, of: 0, in: &world.window)
+        for flight in [1, 3] as [UInt32] {
+            world.window.requeue(flight)
+            world.queues.append(flight, to: place, in: &world.window, now: 100)
+        }
+        #expect(world.add([0, 1]) == [4, 5])
+        #expect(world.queues.unsettled(of: 0, in: world.window) == (place == 0 ? [0, 2, 1, 3, 4] : [0, 2, 4]))
+        #expect(world.queues.unsettled(of: 1, in: world.window) == (place == 0 ? [5] : [1, 3, 5]))
+        for flight in [0, 2] as [UInt32] { world.settle(flight, of: 0) }
+        #expect(world.send(0) == (place == 0 ? 1 : 4) && world.send(1) == (place == 0 ? 5 : 1))
+    }
+
     @Test("partitions are looked at in the order in which they were marked, each once, also those marked meanwhile")
     func ready() {
         var world = World(3)

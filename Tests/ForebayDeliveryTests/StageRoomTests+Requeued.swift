@@ -99,6 +99,38 @@ extension StageRoomTests {
         }
     }
 
+    @Test(
+        "an event that the client refuses while older ones are in flight, and that can't be a dead letter, is asked about again and holds up nobody",
+        arguments: [false, true])
+    func refusedBehindOutstanding(standsStill: Bool) throws {
+        try StageWorld.run { world in
+            world.cluster.topics = ["t": 1, "other": 1]
+            _ = try await world.settled(world.give(1))
+            world.cluster.delivers = false
+            world.cluster.acceptance = { $0.value == "v2" ? .messageTooLarge : .none }
+            world.letters.failures = .max
+            world.give((1..<4).map { EventFactory.Sample("t", value: "v\($0)") })
+            try await world.until("letters can't be written") { world.fact("room_code") != nil }
+            // It is asked about again after 5 s.
+            await world.pass(6000)
+            world.give([EventFactory.Sample("t", value: "v4")])
+            await world.pass(500)
+            if standsStill { world.cluster.leaderless = ["t": [0]] }
+            await world.pass(standsStill ? 12_000 : 500)
+            world.cluster.delivers = true
+            for producer in world.cluster.producers.values where !producer.inFlight.isEmpty { producer.report() }
+            let end = world.give([EventFactory.Sample("other", value: "v5")])
+            try await world.until("the other topic goes on") { world.cluster.sent.contains { $0.value == "v5" } }
+            world.cluster.leaderless = [:]
+            world.letters.failures = 0
+            _ = try await world.settled(end)
+            // What is set aside is tried again, and refused then.
+            try await world.until("nothing is set aside") { world.asideLog.units.isEmpty }
+            #expect(world.letters.letters.count == 1)
+            #expect(Set(world.cluster.sent.map(\.value)).isSuperset(of: ["v1", "v3", "v4", "v5"]))
+        }
+    }
+
     @Test("a topic that failed at a delivery while more was in flight comes back without what was delivered meanwhile")
     func requeuedFromFlight() throws {
         try StageWorld.run { world in

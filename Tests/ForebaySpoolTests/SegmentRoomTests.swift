@@ -66,9 +66,9 @@ struct SegmentRoomTests {
                 ($0 as? ForebayError)?.code == .spoolFull
             }
             #expect(tried == tries, "\(kind)")
-            room.refused(isFull: false)
+            room.refused(isFull: false, of: 100)
             #expect(!world.view.takesNoFile)
-            room.refused(isFull: true)
+            room.refused(isFull: true, of: 100)
             #expect(world.view.takesNoFile)
         }
     }

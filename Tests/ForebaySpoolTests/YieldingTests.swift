@@ -142,6 +142,42 @@ struct YieldingTests {
         await side.close()
     }
 
+    @Test(
+        "what the disk refuses to a side log, whatever it says that it has, is made a file at a time, for who need not give way itself",
+        arguments: [false, true])
+    func sideLogRefused(givesWay: Bool) async throws {
+        let world = try await World()
+        for _ in 0..<20 { #expect(await world.append()) }
+        let fixture = SpoolFixture(segmentSize: World.segment)
+        let side = try fixture.open(on: world.disk, budget: world.budget) { ($0.kind, $0.givesWay) = (.deadLetters, givesWay) }
+        let (folder, before) = (
+            world.fixture.segmentsFolder, try FileManager.default.contentsOfDirectory(atPath: world.fixture.segmentsFolder)
+        )
+        world.disk.fail { call, path in
+            guard call == .write, path.hasPrefix(fixture.directory) else { return nil }
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            return names.count >= before.count ? ENOSPC : nil
+        }
+        let isStored = await eventually(within: givesWay ? .milliseconds(300) : .seconds(10)) {
+            (try? await side.append("a", ["small"])) != nil
+        }
+        #expect(isStored == !givesWay && world.holder.gone.count == (givesWay ? 0 : 1))
+        world.disk.fail(nil)
+        await world.spool.close()
+        await side.close()
+    }
+
+    @Test("what makes no room is not given up on and on: a file system may keep it in snapshots")
+    func futile() async throws {
+        let world = try await World()
+        for _ in 0..<24 { #expect(await world.append()) }
+        world.disk.tell((free: 0, total: 1 << 40))
+        while await world.append(within: .milliseconds(500)) {}
+        #expect(await !world.append(within: .seconds(1)))
+        #expect((1...3).contains(world.holder.gone.count), "\(world.holder.gone.all)")
+        await world.spool.close()
+    }
+
     @Test("what was settled before this start and is not read yet is known: of its own routes, in each segment that goes")
     func settledBefore() async throws {
         let world = try await World()

@@ -177,10 +177,22 @@ struct PartitionQueues {
     @inline(__always)
     private mutating func remove(_ flight: UInt32, _ place: Int, _ window: inout InFlightWindow) {
         self.states[place].events.unsettled -= 1
-        guard self.states[place].events.unsettled > 0, self.states[place].events.oldest == flight else { return }
+        guard self.states[place].events.unsettled > 0 else { return }
+        guard self.states[place].events.oldest == flight else {
+            if window[flight].status != .settled { self.unlink(flight, place, &window) }
+            return
+        }
         var oldest = window[flight].next
-        while window[oldest].status == .settled || window[oldest].status == .becomingDeadLetter { oldest = window[oldest].next }
+        while window[oldest].status == .settled { oldest = window[oldest].next }
         self.states[place].events.oldest = oldest
+    }
+
+    /// One behind the oldest that is not settled may come back, and then be linked again.
+    private mutating func unlink(_ flight: UInt32, _ place: Int, _ window: inout InFlightWindow) {
+        var before = self.states[place].events.oldest
+        while window[before].next != flight { before = window[before].next }
+        window[before].next = window[flight].next
+        if self.states[place].events.newest == flight { self.states[place].events.newest = before }
     }
 
     /// All its reports are in: it begins again at its oldest event.
@@ -199,7 +211,7 @@ struct PartitionQueues {
         found.reserveCapacity(self.states[place].events.unsettled)
         var flight = self.states[place].events.oldest
         for _ in 0..<self.states[place].events.unsettled {
-            while window[flight].status == .settled || window[flight].status == .becomingDeadLetter { flight = window[flight].next }
+            while window[flight].status == .settled { flight = window[flight].next }
             found.append(flight)
             flight = window[flight].next
         }

@@ -31,44 +31,46 @@ package final class NodeStorage: Sendable {
         let known = try KnownLogs(in: directory, disk: disk)
         let budget = try SpoolBudget(capacity: sizes.maxSize, directory: directory, disk: disk, ballast: 2 * sizes.segment)
         let spoolMetrics = SpoolMetrics(metrics)
-        let open = { @Sendable (folder: String, kind: LogKind, segment: Int) throws(ForebayError) in
+        let open = { @Sendable (folder: String, kind: LogKind, segment: Int, givesWay: Bool) throws(ForebayError) in
             var settings = ForebaySpool.SpoolConfiguration(
                 directory: folder, kind: kind, segmentSize: segment, onDiskFailure: DiskFailure.leave)
             settings.disk = disk
+            settings.givesWay = givesWay
             return try known.open(settings, budget: budget, threads: threads, metrics: spoolMetrics)
         }
-        let spool = try open("\(directory)/spool", .spool, sizes.segment)
+        let spool = try open("\(directory)/spool", .spool, sizes.segment, false)
         let data = DataFolderLogs(configuration.routes, directory: directory, disk: disk, known: known)
         try budget.withReserve { () throws(ForebayError) in try data.prepare() }
         // Small files: dead letters are few, and each log takes at least one. What is set aside may be much, but must fit the reserve.
         let lettersSegment = min(sizes.segment, 4 << 20)
         let asideSegment = max(256 << 10, min(sizes.segment, 64 << 20, budget.reserve / 8 / 4096 * 4096))
+        let optional = Set(configuration.deliveries.filter { !$0.isRequired }.map(\.name))
         let openLetters = { (name: DeliveryName) throws(ForebayError) in
             try DeadLetters(
                 route: name.description, directory: data.folder(.deadLetters, name.folder).path, disk: disk, threads: threads
             ) {
-                folder throws(ForebayError) in try open(folder, .deadLetters, lettersSegment)
+                folder throws(ForebayError) in try open(folder, .deadLetters, lettersSegment, optional.contains(name))
             }
         }
-        let openAside = { (name: DeliveryName) throws(ForebayError) in
+        let openAside = { (name: DeliveryName, givesWay: Bool) throws(ForebayError) in
             try SetAsideLog(directory: data.folder(.setAside, name.folder).path, disk: disk) {
-                folder throws(ForebayError) in try open(folder, .setAside, asideSegment)
+                folder throws(ForebayError) in try open(folder, .setAside, asideSegment, givesWay)
             }
         }
         var deadLetters: [DeliveryName: DeadLetters] = [:]
         var setAside: [DeliveryName: SetAsideLog] = [:]
         var former: [DeliveryName: [(name: DeliveryName, log: SetAsideLog)]] = [:]
         for name in configuration.deliveries.map(\.name) {
-            (deadLetters[name], setAside[name]) = (try openLetters(name), try openAside(name))
+            (deadLetters[name], setAside[name]) = (try openLetters(name), try openAside(name, optional.contains(name)))
             for old in try data.leftBehind(by: name.folder).map({ DeliveryName(folder: $0) }) {
-                former[name, default: []].append((old, try openAside(old)))
+                former[name, default: []].append((old, try openAside(old, optional.contains(name))))
             }
         }
         let inUse = Set(former.values.joined().map(\.name))
         var removed: [DeliveryName: SideLogs] = [:]
         for name in try data.removedRoutes().map({ DeliveryName(folder: $0) }) {
             if !inUse.contains(name) {
-                removed[name] = SideLogs(deadLetters: try openLetters(name), setAside: try openAside(name))
+                removed[name] = SideLogs(deadLetters: try openLetters(name), setAside: try openAside(name, false))
             } else if try data.folder(.deadLetters, name.folder).holdsLog {
                 removed[name] = SideLogs(deadLetters: try openLetters(name), setAside: nil)
             }

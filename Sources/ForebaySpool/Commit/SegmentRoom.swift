@@ -19,10 +19,14 @@ struct SegmentRoom {
 
     /// The disk has refused something.
     ///
-    /// - Parameter isFull: for want of room: what it did not give is none, until it has some again.
-    func refused(isFull: Bool) {
+    /// - Parameters:
+    ///   - isFull: for want of room: what it did not give is none, until it has some again.
+    ///   - size: bytes of the group that it was for.
+    func refused(isFull: Bool, of size: Int) {
         self.budget.refresh()
-        if isFull { self.view.setTakesNoFile(true) }
+        guard isFull else { return }
+        self.view.setTakesNoFile(true)
+        self.budget.lacks(SegmentWriter.capacity(for: size, segmentSize: 0), for: self.configuration, isRefused: true)
     }
 
     /// Dead letters and what is set aside must go on where the disk is full: others may have taken what was free. So must what gives room
@@ -38,13 +42,13 @@ struct SegmentRoom {
         let kind = self.configuration.kind
         let usual = SegmentWriter.capacity(for: size, segmentSize: self.configuration.segmentSize)
         let least = SegmentWriter.capacity(for: size, segmentSize: self.configuration.leastSegment)
-        if self.budget.room(for: kind) < usual { self.makeRoom() }
+        if self.budget.room(for: self.configuration) < usual { self.makeRoom() }
         if kind.isSideLog, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }
-        let room = self.budget.room(for: kind) + self.spentOnSettled + settled
+        let room = self.budget.room(for: self.configuration) + self.spentOnSettled + settled
         // Nobody gives up much for one group: it may not fit all the same.
         self.view.setLacked(room >= least || least > self.budget.limit / 4 ? 0 : least)
         guard room >= least else {
-            if kind.isSideLog { self.budget.lacks(least, for: kind) }
+            self.budget.lacks(least, for: self.configuration, isRefused: false)
             throw ForebayError(.spoolFull, recovery: .retry, "no room for another segment")
         }
         return min(usual, room / SpoolFormat.block * SpoolFormat.block)

@@ -71,7 +71,7 @@ actor SpoolWriter {
             }
         } catch  where error.code == .spoolFull {
             self.withdraw(from: active)
-            self.room.refused(isFull: true)
+            self.room.refused(isFull: true, of: size)
             self.view.setRoom(self.next.size)
             throw error
         } catch {
@@ -177,7 +177,7 @@ actor SpoolWriter {
         } catch {
             if prepared != nil { self.next.drop() }
             if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
-            self.room.refused(isFull: error.code == .spoolFull)
+            self.room.refused(isFull: error.code == .spoolFull, of: size)
             throw error
         }
         self.next.begun(from: prepared)

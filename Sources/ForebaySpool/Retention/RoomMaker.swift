@@ -1,5 +1,13 @@
+/// Room that a side log lacks.
+struct RoomWanted: Sendable {
+    let kind: LogKind
+    let bytes: Int
+    /// The disk has refused it, whatever it says that it has.
+    let isRefused: Bool
+}
+
 /// Makes room for the logs that count in one budget.
 protocol RoomMaker: AnyObject, Sendable {
-    /// A log lacks so many bytes, and will ask again. Returns at once.
-    func makeRoom(for bytes: Int, of kind: LogKind)
+    /// A log that finds none asks each time. Returns at once.
+    func makeRoom(for want: RoomWanted)
 }

@@ -17,6 +17,7 @@ package final class SpoolBudget: Sendable {
     private let used = Atomic<Int>(0)
     private let diskFree: Atomic<Int>
     private let maker = Mutex(Maker())
+    private let isMaking = Atomic(false)
 
     private struct Maker { weak var maker: (any RoomMaker)? }
 
@@ -60,6 +61,11 @@ package final class SpoolBudget: Sendable {
     package var capacity: Int { min(self.limit, self.usedBytes + max(0, self.diskFree.load(ordering: .relaxed))) }
 
     /// Bytes of new files that a log may still make.
+    func room(for log: SpoolConfiguration) -> Int {
+        log.givesWay && self.isMaking.load(ordering: .relaxed) ? 0 : self.room(for: log.kind)
+    }
+
+    /// The same, whoever it is of.
     package func room(for kind: LogKind) -> Int {
         let left = self.roomBesideBallast
         return kind.isSideLog ? left + self.ballast.held : left - (self.reserve - self.ballast.held)
@@ -76,8 +82,17 @@ package final class SpoolBudget: Sendable {
     /// From now on this one makes room where a log lacks it.
     func makesRoom(_ maker: any RoomMaker) { self.maker.withLock { $0.maker = maker } }
 
-    /// A log has no room for so many bytes; what makes some perhaps does so later.
-    func lacks(_ bytes: Int, for kind: LogKind) { self.maker.withLock { $0.maker }?.makeRoom(for: bytes, of: kind) }
+    /// A log has no room for so many bytes: some is made for its next attempt, if anybody who gives way has some. New events have it made
+    /// otherwise, and what gives way itself waits.
+    ///
+    /// - Parameter isRefused: by the disk, whatever it says that it has.
+    func lacks(_ bytes: Int, for log: SpoolConfiguration, isRefused: Bool) {
+        guard log.kind.isSideLog, !log.givesWay else { return }
+        self.maker.withLock { $0.maker }?.makeRoom(for: RoomWanted(kind: log.kind, bytes: bytes, isRefused: isRefused))
+    }
+
+    /// Room is being made for others than those who give way.
+    func setMaking(_ isMaking: Bool) { self.isMaking.store(isMaking, ordering: .relaxed) }
 
     /// Asks the file system again; others write on the disk too.
     package func refresh() {

@@ -1,13 +1,24 @@
 import ForebayCore
+import ForebayTelemetry
 
-/// Where there is no room for new events, or for what is set aside: what deliveries give up that are not required.
+/// Where there is no room for new events, or for what must be set aside: what deliveries give up that are not required.
 extension SpoolKeeper: RoomMaker {
     struct Yielding {
         var holders: [any YieldingHolder] = []
+        /// Those who wait for the one that is at it.
+        var waiting: [CheckedContinuation<Void, Never>] = []
         var isBusy = false
         /// Bytes of a file for which there was no room, as long as others hold what could make some.
         var wanted = 0
+        /// How many files in a row made no room, and until when nothing more is given up for it.
+        var futile = 0
+        var pausedUntil: UInt64 = 0
     }
+
+    /// How long nothing is given up after files that made no room, in ns: snapshots of the file system may hold it, or others take it.
+    private static let pause: UInt64 = 60_000_000_000
+    /// Others may be quicker now and then.
+    private static let patience = 3
 
     /// From now on this one gives way.
     func yields(_ holder: any YieldingHolder) {
@@ -15,25 +26,50 @@ extension SpoolKeeper: RoomMaker {
         self.budget.makesRoom(self)
     }
 
-    nonisolated func makeRoom(for bytes: Int, of kind: LogKind) {
-        Task(preferring: self.configuration.surroundings.tasks) { await self.yield(for: bytes, of: kind) }
+    /// A side log that still lacks some asks again.
+    nonisolated func makeRoom(for want: RoomWanted) {
+        Task(preferring: self.configuration.surroundings.tasks) { await self.yieldAside(for: want) }
     }
 
     /// Until there is room for a file of so many bytes: what they keep beside the spool first, then the oldest segments that nobody else
-    /// needs. Nothing is given up that makes no room, nor once there is some.
-    func yield(for bytes: Int, of kind: LogKind = .spool) async {
-        guard !self.yielding.holders.isEmpty, self.cursors.isReleased, !self.yielding.isBusy else { return }
+    /// needs. Nothing is given up once there is some.
+    func yield(for bytes: Int) async {
+        guard !self.yielding.holders.isEmpty, self.cursors.isReleased else { return }
+        self.yielding.wanted = bytes
+        while self.yielding.isBusy { await withCheckedContinuation { self.yielding.waiting.append($0) } }
+        await self.exclusively {
+            while self.lacks(bytes) {
+                guard await self.yieldOnce() else { return }
+                await self.look()
+            }
+            self.yielding.wanted = 0
+        }
+    }
+
+    private func yieldAside(for want: RoomWanted) async {
+        guard self.cursors.isReleased, !self.yielding.isBusy else { return }
+        await self.exclusively {
+            // One file at a time where the disk refuses though it says that it has room.
+            if want.isRefused, self.budget.room(for: want.kind) >= want.bytes { return _ = await self.yieldOnce() }
+            while !self.isClosed, want.bytes <= self.budget.limit, self.budget.room(for: want.kind) < want.bytes {
+                guard await self.yieldOnce() else { return }
+                self.budget.refresh()
+            }
+        }
+    }
+
+    /// One at a time. Meanwhile those who give way take none of the room that is made.
+    private func exclusively(_ work: () async -> Void) async {
         self.yielding.isBusy = true
-        defer { self.yielding.isBusy = false }
-        // A side log asks again as long as it wants some.
-        if kind == .spool { self.yielding.wanted = bytes }
+        self.budget.setMaking(true)
         // Others write on the disk, and delete.
         await self.look()
-        while self.lacks(bytes, for: kind) {
-            guard await self.yieldOnce() else { return }
-            await self.look()
-        }
-        if kind == .spool { self.yielding.wanted = 0 }
+        await work()
+        self.budget.setMaking(false)
+        self.yielding.isBusy = false
+        let waiting = self.yielding.waiting
+        self.yielding.waiting = []
+        for waiter in waiting { waiter.resume() }
     }
 
     private func look() async {
@@ -41,24 +77,35 @@ extension SpoolKeeper: RoomMaker {
         if self.view.takesNoFile, self.maker.takesFile() { await self.writer.takesFiles() }
     }
 
-    private func lacks(_ bytes: Int, for kind: LogKind) -> Bool {
-        guard !self.isClosed else { return false }
-        if kind.isSideLog { return bytes <= self.budget.limit && self.budget.room(for: kind) < bytes }
-        guard !self.view.hasPrepared || bytes > self.maker.size ?? 0 else { return false }
+    private func lacks(_ bytes: Int) -> Bool {
+        guard !self.isClosed, !self.view.hasPrepared || bytes > self.maker.size ?? 0 else { return false }
         // What can never fit makes nobody give up anything.
         guard bytes <= self.budget.limit - self.budget.reserve else { return false }
         return self.view.takesNoFile || self.budget.room(for: .spool) < bytes
     }
 
-    /// - Returns: false: nothing more can be given up.
+    /// - Returns: false: nothing more can be given up now.
     private func yieldOnce() async -> Bool {
+        let now = self.configuration.surroundings.time.monotonicNanoseconds
+        guard now >= self.yielding.pausedUntil else { return false }
         for holder in self.yielding.holders {
             let before = self.budget.usedBytes
             if await holder.giveUpBesideSpool(), self.budget.usedBytes < before { return true }
         }
         guard let oldest = self.view.read({ $0.segments.first }), !oldest.isActive, self.giveUp(oldest) else { return false }
+        let before = self.budget.roomBesideBallast
         await self.syncCursors()
-        return self.view.read { $0.segments.first?.number } != oldest.number
+        guard self.view.read({ $0.segments.first?.number }) != oldest.number else { return false }
+        self.budget.refresh()
+        // It may have become the next one's file.
+        let madeRoom = self.budget.roomBesideBallast > before || self.view.hasPrepared
+        self.yielding.futile = madeRoom ? 0 : self.yielding.futile + 1
+        if self.yielding.futile >= Self.patience {
+            (self.yielding.futile, self.yielding.pausedUntil) = (0, now + Self.pause)
+            self.reporter.logger.warning(
+                "what was given up made no room: the disk keeps it, or others take it; nothing more is given up for now")
+        }
+        return true
     }
 
     /// The newest is the only one, and full: it can be left once all of it is settled, or given up.

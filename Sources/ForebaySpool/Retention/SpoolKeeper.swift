@@ -9,7 +9,7 @@ actor SpoolKeeper {
     let budget: SpoolBudget
     let cursors: CursorSet
     nonisolated let sweeper: SegmentSweeper
-    private let reporter: SpoolReporter
+    let reporter: SpoolReporter
     let writer: SpoolWriter
     var maker: SegmentMaker
     private var due = Due()
@@ -142,7 +142,7 @@ actor SpoolKeeper {
         }
         if !isDone { self.tryAgain() }
         // Who must have everything may have passed what the others can give up.
-        if self.yielding.wanted > 0 { await self.yield(for: self.yielding.wanted) }
+        if self.yielding.wanted > 0, !self.yielding.isBusy { await self.yield(for: self.yielding.wanted) }
     }
 
     /// A cursor found no room, or a segment that should go is still there: once more after a while, and whenever a cursor moves.

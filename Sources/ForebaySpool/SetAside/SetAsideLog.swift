@@ -92,7 +92,12 @@ package final class SetAsideLog: Sendable {
         let (spool, units) = (store.spool, store.units)
         if !new.isEmpty {
             try await spool.onCommitThread { () throws(ForebayError) in
-                try spool.withReserve { () throws(ForebayError) in try units.add(new) }
+                do throws(ForebayError) {
+                    try spool.withReserve { () throws(ForebayError) in try units.add(new) }
+                } catch {
+                    if error.code == .spoolFull { spool.lacksRoom() }
+                    throw error
+                }
                 spool.charge(units.takeGrowth())
             }
         }

@@ -68,6 +68,17 @@ package final class KnownLogs: Sendable {
     package func open(
         _ configuration: SpoolConfiguration, budget: SpoolBudget, threads: SpoolThreads, metrics: SpoolMetrics
     ) throws(ForebayError) -> Spool {
+        do throws(ForebayError) {
+            return try self.openAndEnter(configuration, budget, threads, metrics)
+        } catch {
+            if error.code == .spoolFull { budget.lacks(SpoolFormat.block, for: configuration, isRefused: true) }
+            throw error
+        }
+    }
+
+    private func openAndEnter(
+        _ configuration: SpoolConfiguration, _ budget: SpoolBudget, _ threads: SpoolThreads, _ metrics: SpoolMetrics
+    ) throws(ForebayError) -> Spool {
         if self.name(of: configuration.directory) == Self.spool { self.noteGone(budget) }
         var configuration = configuration
         configuration.knownEnds = self.state.withLock { $0.registry.knownEnds }

@@ -110,7 +110,10 @@ final class Model: @unchecked Sendable {  // Safe because: one thread at a time 
 
     /// An operator begins to give up what a removed delivery left: from now on it may be gone.
     func beginForgetting(_ delivery: LineDelivery) {
-        if delivery.stage == .mirror { self.mirrors.states[delivery.line] = .unknown }
+        if delivery.stage == .mirror {
+            self.mirrors.states[delivery.line] = .unknown
+            self.yielding.forgotten.insert(delivery.line)
+        }
         self.mark(delivery, .begun)
     }
 

@@ -197,9 +197,11 @@ final class SimulatedNode: @unchecked Sendable {  // Safe because: one thread at
         _ name: DeliveryName, _ configuration: SpoolConfiguration, _ storage: Storage, _ metrics: MetricsRegistry
     ) throws(ForebayError) -> SideLogs {
         let (known, budget, threads) = (storage.known, storage.budget, storage.threads)
+        let isOptional = self.plan.isOptional && name.stage == .mirror
         let open = { @Sendable (kind: LogKind, folder: String) throws(ForebayError) in
             var side = configuration
             (side.directory, side.kind, side.segmentSize) = (folder, kind, 16 << 10)
+            side.givesWay = isOptional
             return try known.open(side, budget: budget, threads: threads, metrics: SpoolMetrics(metrics))
         }
         return SideLogs(

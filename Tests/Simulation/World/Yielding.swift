@@ -17,6 +17,8 @@ struct Yielding {
     var holders: [Holder] = []
     /// By line: all below a place was given up.
     var ends: [Int: UInt64] = [:]
+    /// Lines of which an operator has given up the mirror.
+    var forgotten: Set<Int> = []
 
     mutating func endInOrder() {
         for place in self.holders.indices { self.holders[place].endedInOrder = true }
@@ -55,7 +57,7 @@ extension Model {
     /// At the end: whatever a mirror lacks is told.
     func checkReleased() {
         guard !self.isDamaged else { return }
-        for line in self.yielding.ends.keys.sorted() {
+        for line in self.yielding.ends.keys.sorted() where !self.yielding.forgotten.contains(line) {
             let lacking = self.events.count { event in
                 event.line == line && event.fate == .acknowledged && event.mirror.map { !$0.isDelivered } ?? false
             }
