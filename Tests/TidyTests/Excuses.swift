@@ -40,7 +40,6 @@ enum Excuses {
     static let storedProperties: [String: Int] = [
         "ForebayHTTP.HTTPConnection": 20,
         "ForebayHTTP.HTTPServer": 21,
-        "ForebayKafka.KafkaProducer": 16,
         "ForebayNet.EventLoop": 14,
         "ForebayTestKit.SimulatedDisk": 24,
         "ForebayTestKit.SimulatedProcess": 20,
