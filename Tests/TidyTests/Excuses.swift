@@ -40,7 +40,6 @@ enum Excuses {
         "ForebayHTTP.HTTPConnection": 20,
         "ForebayHTTP.HTTPServer": 21,
         "ForebayNet.EventLoop": 14,
-        "ForebayTestKit.SimulatedDisk": 24,
         "ForebayTestKit.SimulatedProducer": 23,
     ]
 }
