@@ -40,6 +40,5 @@ enum Excuses {
         "ForebayHTTP.HTTPConnection": 20,
         "ForebayHTTP.HTTPServer": 21,
         "ForebayNet.EventLoop": 14,
-        "ForebayTestKit.SimulatedProducer": 23,
     ]
 }
