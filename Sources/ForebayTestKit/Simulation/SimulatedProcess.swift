@@ -19,7 +19,7 @@ package final class SimulatedProcess: @unchecked Sendable {  // Safe because: ru
         case stuck(String)
     }
 
-    private struct Job {
+    private struct Entry {
         let job: UnownedJob
         /// None: isolated to nobody.
         let executor: SimulatedExecutor?
@@ -28,7 +28,7 @@ package final class SimulatedProcess: @unchecked Sendable {  // Safe because: ru
     package let machine: SimulatedMachine
     private var chance: SplitMix
     private let chanceOfOthers: SimulatedChance
-    private var jobs = JobQueues<Job>()
+    private var jobs = JobQueues<Entry>()
     private var timers = SimulatedTimers()
     private var threads = SimulatedThreads()
     private var life = ProcessLife()
@@ -95,8 +95,8 @@ package final class SimulatedProcess: @unchecked Sendable {  // Safe because: ru
         let until = self.machine.now + nanoseconds
         guard self.isCurrent, self.threads.enterCall() else { return self.machine.now = until }
         while self.machine.now < until, self.life.mayStep {
-            if let job = self.pick() {
-                self.run(job)
+            if let entry = self.pick() {
+                self.run(entry)
             } else if let timer = self.soonest, timer.due < until {
                 self.fire(timer)
             } else {
@@ -124,8 +124,8 @@ package final class SimulatedProcess: @unchecked Sendable {  // Safe because: ru
                 self.machine.now = max(self.machine.now, until)
                 continue
             }
-            guard let job = self.pick() else { return self.end(.stuck("nothing left to run")) }
-            self.run(job)
+            guard let entry = self.pick() else { return self.end(.stuck("nothing left to run")) }
+            self.run(entry)
         }
     }
 
@@ -135,24 +135,24 @@ package final class SimulatedProcess: @unchecked Sendable {  // Safe because: ru
         self.jobs.release()
         // What only has to learn that it is over does so and frees its memory; whatever would touch the disk dies there.
         var left = 10_000
-        while left > 0, let job = self.pick() {
-            self.run(job)
+        while left > 0, let entry = self.pick() {
+            self.run(entry)
             left -= 1
         }
     }
 
-    private func pick() -> Job? { self.jobs.pick(at: self.machine.now, besides: self.threads.waiting, &self.chance) }
+    private func pick() -> Entry? { self.jobs.pick(at: self.machine.now, besides: self.threads.waiting, &self.chance) }
 
-    private func run(_ job: Job) {
+    private func run(_ entry: Entry) {
         self.life.step()
         self.machine.now += 1_000 + self.chance.next() % 8_000
-        self.machine.note(UInt64(job.executor?.queue.number ?? 0))
+        self.machine.note(UInt64(entry.executor?.queue.number ?? 0))
         self.onStep?()
-        self.threads.begin(job.executor?.queue.thread)
-        if let executor = job.executor {
-            job.job.runSynchronously(on: executor.asUnownedSerialExecutor())
+        self.threads.begin(entry.executor?.queue.thread)
+        if let executor = entry.executor {
+            entry.job.runSynchronously(on: executor.asUnownedSerialExecutor())
         } else {
-            job.job.runSynchronously(on: self.pool.asUnownedTaskExecutor())
+            entry.job.runSynchronously(on: self.pool.asUnownedTaskExecutor())
         }
         self.threads.end()
     }
@@ -172,7 +172,7 @@ package final class SimulatedProcess: @unchecked Sendable {  // Safe because: ru
 
     func push(_ job: UnownedJob, on executor: SimulatedExecutor?) {
         guard self.host.admits() else { return }
-        self.jobs.push(Job(job: job, executor: executor), on: executor?.queue, at: self.machine.now, &self.chance)
+        self.jobs.push(Entry(job: job, executor: executor), on: executor?.queue, at: self.machine.now, &self.chance)
     }
 
     func executor(thread: Int) -> SimulatedExecutor {

@@ -1,5 +1,3 @@
-import ForebayCore
-
 /// What a ``SimulatedProducer`` has of one partition: events that wait, batches that are in flight, and those to be sent again first.
 final class PartitionQueue {
     struct Message {
