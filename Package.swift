@@ -83,7 +83,7 @@ let package = Package(
         tests("ForebayCoreTests", ["ForebayCore", "ForebayTestKit"]),
         tests("ForebayNetTests", ["ForebayNet", "ForebayTestKit"]),
         tests("ForebaySpoolTests", ["ForebaySpool", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"], exclude: ["Fixtures"]),
-        tests("ForebayKafkaTests", ["ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
+        tests("ForebayKafkaTests", ["CRDKafka", "ForebayKafka", "ForebayNet", "ForebayCore", "ForebayTelemetry", "ForebayTestKit"]),
         tests("ForebayHTTPTests", ["ForebayHTTP", "ForebayTestKit"], exclude: ["h11_oracle.py"]),
         tests("ForebayYAMLTests", ["ForebayYAML", "ForebayTestKit"]),
         tests("ForebayIngestTests", ["ForebayIngest", "ForebayTestKit"]),

@@ -9,44 +9,32 @@ extension KafkaProducer {
     /// Comes back with what ``poll(_:)`` reads, so polling must go on. One answer for each topic, also when the producer is closed
     /// meanwhile.
     nonisolated(nonsending) package func limits(of topics: [String], by broker: Int32?) async -> [KafkaTopicLimit] {
-        guard !self.isClosed, !topics.isEmpty else { return Self.untold(topics, .destroyed) }
-        self.lastLimitRequest += 1
-        let request = self.lastLimitRequest
+        guard !self.isClosed, !topics.isEmpty else { return KafkaLimitRequests.untold(topics, .destroyed) }
         return await withUnsafeContinuation { waiting in
             // Others may have run on the loop since it was asked for: the client may be gone.
-            guard !self.isClosed else { return waiting.resume(returning: Self.untold(topics, .destroyed)) }
-            self.limitRequests[request] = (topics, waiting)
-            self.describe(topics, by: broker, request: request)
+            guard !self.isClosed else { return waiting.resume(returning: KafkaLimitRequests.untold(topics, .destroyed)) }
+            self.describe(topics, by: broker, request: self.limitRequests.add(topics, waiting))
         }
     }
 
     private func describe(_ topics: [String], by broker: Int32?, request: UInt) {
         var resources = topics.map { rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, $0) }
         defer { rd_kafka_ConfigResource_destroy_array(&resources, resources.count) }
-        let options = rd_kafka_AdminOptions_new(self.handle.client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS)
+        let options = rd_kafka_AdminOptions_new(self.client.handle.client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS)
         defer { rd_kafka_AdminOptions_destroy(options) }
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
             _ = rd_kafka_AdminOptions_set_request_timeout(options, Self.limitTimeout, text.baseAddress, text.count)
             if let broker { _ = rd_kafka_AdminOptions_set_broker(options, broker, text.baseAddress, text.count) }
         }
         rd_kafka_AdminOptions_set_opaque(options, UnsafeMutableRawPointer(bitPattern: request))
-        rd_kafka_DescribeConfigs(self.handle.client, &resources, resources.count, options, self.handle.events)
+        rd_kafka_DescribeConfigs(self.client.handle.client, &resources, resources.count, options, self.client.handle.events)
     }
 
     func takeLimits(_ event: OpaquePointer) {
-        let request = UInt(bitPattern: rd_kafka_event_opaque(event))
-        guard let (topics, waiting) = self.limitRequests.removeValue(forKey: request) else { return }
         var count = 0
         let resources = rd_kafka_event_DescribeConfigs_result(event).flatMap { rd_kafka_DescribeConfigs_result_resources($0, &count) }
         let told = UnsafeBufferPointer(start: resources, count: count).compactMap { $0.map(Self.limit) }
-        let names = Set(told.map(\.topic))
-        let missing = topics.filter { !names.contains($0) }
-        let error = KafkaErrorCode(rd_kafka_event_error(event))
-        waiting.resume(returning: told + Self.untold(missing, error.isError ? error : .unknownServerError))
-    }
-
-    static func untold(_ topics: [String], _ error: KafkaErrorCode) -> [KafkaTopicLimit] {
-        topics.map { KafkaTopicLimit(topic: $0, bytes: nil, error: error) }
+        self.limitRequests.answer(UInt(bitPattern: rd_kafka_event_opaque(event)), told, KafkaErrorCode(rd_kafka_event_error(event)))
     }
 
     private static func limit(of resource: OpaquePointer) -> KafkaTopicLimit {

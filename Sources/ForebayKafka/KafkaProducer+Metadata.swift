@@ -1,5 +1,4 @@
 import CRDKafka
-import Synchronization
 
 extension KafkaProducer {
     /// Asks the cluster for one open topic, or for all of them; librdkafka learns the answer too. Creates topics where the brokers do so.
@@ -24,56 +23,10 @@ extension KafkaProducer {
         timeout: Int32, _ request: (KafkaClientHandle) -> MetadataRequest
     ) async -> Result<KafkaMetadata, KafkaFailure> {
         guard !self.isClosed else { return .failure(KafkaFailure(.destroyed)) }
-        let request = request(self.handle)
-        let answer = MetadataAnswer()
-        self.metadataAnswers.removeAll { $0.isGiven }
-        self.metadataAnswers.append(answer)
-        self.thread.run { answer.give(request.perform(timeout: timeout)) }
+        let request = request(self.client.handle)
+        let answer = self.metadataAnswers.add()
+        self.client.run { answer.give(request.perform(timeout: timeout)) }
         return await answer.wait()
-    }
-}
-
-/// What a metadata request waits for: the cluster's answer, or the end of the producer, whichever is first.
-final class MetadataAnswer: Sendable {
-    typealias Value = Result<KafkaMetadata, KafkaFailure>
-
-    private enum State {
-        case open
-        case waited(UnsafeContinuation<Value, Never>)
-        case given(Value)
-    }
-
-    private let state = Mutex(State.open)
-
-    var isGiven: Bool {
-        self.state.withLock { if case .given = $0 { true } else { false } }
-    }
-
-    /// The first one counts.
-    func give(_ value: Value) {
-        let waiting = self.state.withLock { state -> UnsafeContinuation<Value, Never>? in
-            switch state {
-            case .given: return nil
-            case .open:
-                state = .given(value)
-                return nil
-            case .waited(let waiting):
-                state = .given(value)
-                return waiting
-            }
-        }
-        waiting?.resume(returning: value)
-    }
-
-    nonisolated(nonsending) func wait() async -> Value {
-        await withUnsafeContinuation { waiting in
-            let given = self.state.withLock { state -> Value? in
-                if case .given(let value) = state { return value }
-                state = .waited(waiting)
-                return nil
-            }
-            if let given { waiting.resume(returning: given) }
-        }
     }
 }
 

@@ -20,20 +20,14 @@ package final class KafkaProducer: KafkaProducing {
         case single
     }
 
-    package let name: String
-    package let kind: Kind
-    let handle: KafkaClientHandle
-    let thread: KafkaThread
-    let logger: Logger
-    let advice: KafkaAdvice
+    let client: KafkaClient
+    let log: KafkaClientLog
     let password: KafkaPassword?
-    let throttle = KafkaThrottle()
-    var statistics: KafkaStatisticsGauges?
-    var openTopics: Set<OpaquePointer> = []
-    var limitRequests: [UInt: (topics: [String], waiting: UnsafeContinuation<[KafkaTopicLimit], Never>)] = [:]
-    var lastLimitRequest: UInt = 0
-    var metadataAnswers: [MetadataAnswer] = []
-    var reports: [KafkaReport] = []
+    let statistics: KafkaStatisticsGauges?
+    private var topics = KafkaTopics()
+    var limitRequests = KafkaLimitRequests()
+    var metadataAnswers = KafkaMetadataAnswers()
+    var reports = KafkaReports()
     private var watch: Watch?
     private(set) var isClosed = false
 
@@ -49,33 +43,19 @@ package final class KafkaProducer: KafkaProducing {
         on loop: EventLoop, name: String, kind: Kind = .bulk, properties: KafkaProperties, metrics: MetricsRegistry? = nil,
         wake: @escaping () -> Void
     ) throws(ForebayError) {
-        self.name = name
-        self.kind = kind
-        self.logger = Logger(label: "kafka")
-        self.advice = KafkaAdvice(properties: properties)
+        self.log = KafkaClientLog(client: name, advice: KafkaAdvice(properties: properties))
         let properties = properties.withSecretsOfNow()
         self.password = KafkaPassword(properties)
         do {
-            let configuration = try properties.configure(Self.overrides(kind, hasStatistics: metrics != nil))
-            configuration.enableEvents(
-                RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS | RD_KAFKA_EVENT_LOG)
-            configuration.watch(self.throttle)
-            self.thread = try KafkaThread(name: "kafka-wait")
-            do {
-                self.handle = try KafkaClientHandle(starting: configuration)
-            } catch {
-                self.thread.end()
-                throw error
-            }
+            self.client = try KafkaClient(starting: properties.configure(Self.overrides(kind, hasStatistics: metrics != nil)))
         } catch let problem as ForebayConfigurationProblem {
             throw Self.cannotStart(name, problem.message)
         } catch {
             throw Self.cannotStart(name, (error as? KafkaFailure)?.reason ?? "\(error)")
         }
         self.statistics = metrics.map { KafkaStatisticsGauges(client: name, registry: $0) }
-        self.reports.reserveCapacity(Self.reportsAtOnce)
         do throws(ForebayError) {
-            self.watch = try loop.watch(fd: self.handle.wakeup, wake)
+            self.watch = try loop.watch(fd: self.client.handle.wakeup, wake)
         } catch {
             self.close(keeping: [])
             throw Self.cannotStart(name, error.description)
@@ -94,7 +74,7 @@ package final class KafkaProducer: KafkaProducing {
     package static var libraryVersion: String { String(cString: rd_kafka_version_str()) }
 
     /// Events given to ``send(_:to:)`` whose report was not polled yet.
-    package var queueLength: Int { Int(rd_kafka_outq_len(self.handle.client)) }
+    package var queueLength: Int { Int(rd_kafka_outq_len(self.client.handle.client)) }
 
     // MARK: Sending
 
@@ -102,20 +82,15 @@ package final class KafkaProducer: KafkaProducing {
     /// is opened, and keeps those with partitions until the client ends, closed ones too: they cost time and memory, and a question for
     /// all asks for them as well.
     package func open(topic name: String) -> KafkaTopic? {
-        guard let raw = rd_kafka_topic_new(self.handle.client, name, nil) else { return nil }
-        self.openTopics.insert(raw)
-        return KafkaTopic(raw)
+        self.topics.open(name, of: self.client.handle.client)
     }
 
-    package func close(topic: KafkaTopic) {
-        guard self.openTopics.remove(topic.raw) != nil else { return }
-        rd_kafka_topic_destroy(topic.raw)
-    }
+    package func close(topic: KafkaTopic) { self.topics.close(topic) }
 
     /// Queues one event. After an error it is not queued, and there will be no report.
     @inline(__always)
     package func send(_ record: inout KafkaRecord, to topic: KafkaTopic) -> KafkaErrorCode {
-        withUnsafePointer(to: &record.raw) { KafkaErrorCode(forebay_send(self.handle.client, topic.raw, $0)) }
+        withUnsafePointer(to: &record.raw) { KafkaErrorCode(forebay_send(self.client.handle.client, topic.raw, $0)) }
     }
 
     // MARK: Ending
@@ -128,21 +103,11 @@ package final class KafkaProducer: KafkaProducing {
         self.isClosed = true
         self.watch?.cancel()
         self.watch = nil
-        for (topics, waiting) in self.limitRequests.values {
-            waiting.resume(returning: Self.untold(topics, .destroyed))
-        }
-        self.limitRequests = [:]
-        for answer in self.metadataAnswers { answer.give(.failure(KafkaFailure(.destroyed))) }
-        self.metadataAnswers = []
-        for topic in self.openTopics { rd_kafka_topic_destroy(topic) }
-        self.openTopics = []
+        self.limitRequests.endAll()
+        self.metadataAnswers.endAll()
+        self.topics.closeAll()
         self.statistics?.clear()
-        let (handle, throttle) = (self.handle, self.throttle)
-        self.thread.run {
-            handle.destroy()
-            withExtendedLifetime((payloads, throttle)) {}
-        }
-        self.thread.end()
+        self.client.end(keeping: payloads)
     }
 
     private static func overrides(_ kind: Kind, hasStatistics: Bool) -> [(String, String)] {
@@ -154,11 +119,4 @@ package final class KafkaProducer: KafkaProducing {
         case .single: statistics + [("batch.num.messages", "1"), ("linger.ms", "0"), ("enable.gapless.guarantee", "false")]
         }
     }
-}
-
-extension KafkaTopic {
-    init(_ raw: OpaquePointer) { self.init(rawValue: UInt(bitPattern: raw)) }
-
-    @inline(__always)
-    var raw: OpaquePointer { OpaquePointer(bitPattern: self.rawValue).unsafelyUnwrapped }  // Made of one, above.
 }

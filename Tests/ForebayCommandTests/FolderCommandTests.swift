@@ -1,76 +1,11 @@
-import ForebayConfig
-import ForebayCore
-import ForebayRuntime
-import ForebaySpool
-import ForebayTelemetry
 import Foundation
 import Glibc
 import Testing
 
-/// `spool` and `deadletters --dir` on the folder of a node that is down.
+/// `spool`, `alarms` and `routes` on the folder of a node that is down.
 @Suite struct FolderCommandTests {
-    /// Three events, the last a tombstone, and two dead letters of the route `r`.
-    static func node(values: [[UInt8]?]? = nil, letters: [DeadLetter]? = nil) async throws -> TemporaryFolder {
-        let folder = try TemporaryFolder()
-        let text = """
-            version: 1
-            node: { data_dir: "\(folder.path)" }
-            clusters: { main: { properties: { bootstrap.servers: k } } }
-            routes: { r: { topics: ["*"], forward: { to: main } } }
-            buffer: { spool: { segment: 1MiB, max_size: 64MiB } }
-            """
-        let path = try folder.write("f.yaml", text)
-        let configuration = try ConfigurationLoader.load(ConfigurationSources(files: [path], environment: [:], hostName: "h")).configuration
-        let storage = try NodeStorage.open(configuration, metrics: MetricsRegistry())
-        for value in values ?? [Array(#"{"a": 1}"#.utf8), [0xFF, 0x00], nil] {
-            _ = try await storage.spool.commit([Submission(batches: [Self.batch(value)], ack: AckToken { _ in })])
-        }
-        let letters =
-            letters
-            ?? ["too\nlarge", "x"].map { value in
-                DeadLetter(
-                    topic: "orders", code: "MSG_SIZE_TOO_LARGE", reason: "larger than\u{1B}[31m max.message.bytes",
-                    eventID: "id-\(value.count)",
-                    offset: Offset(lane: .partition(topic: "orders", 1), number: 17),
-                    record: Self.batch(Array(value.utf8)).withUnsafeBytes { Array($0) })
-            }
-        _ = try await storage.deadLetters[DeliveryName(.forward, of: "r")]?.append(letters)
-        await storage.close()
-        return folder
-    }
-
-    static func batch(
-        _ value: [UInt8]?, topic: String = "orders", headers: [(String, String?)] = [], partition: Int32? = nil
-    ) -> Batch {
-        var builder = BatchBuilder()
-        let topic = Array(topic.utf8)
-        let key = Array("k".utf8)
-        topic.withUnsafeBytes { topic in
-            key.withUnsafeBytes { key in
-                (value ?? []).withUnsafeBytes { bytes in
-                    var fields = EventFields(topic: topic, value: value == nil ? nil : bytes, timestamp: 1_700_000_000_123)
-                    fields.key = key
-                    fields.partition = partition
-                    let encoded = headers.flatMap(Self.encoded)
-                    encoded.withUnsafeBytes {
-                        fields.headers = $0
-                        builder.append(fields)
-                    }
-                }
-            }
-        }
-        return builder.finish(route: RouteID(name: "r"), acceptedAt: 1_700_000_000_000)!
-    }
-
-    /// One header as `RecordLayout` says.
-    static func encoded(_ name: String, _ value: String?) -> [UInt8] {
-        func little(_ number: UInt32, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: number >> (8 * UInt32($0))) } }
-        let length = value.map { UInt32($0.utf8.count) } ?? RecordLayout.nullLength
-        return little(UInt32(name.utf8.count), 2) + Array(name.utf8) + little(length, 4) + Array((value ?? "").utf8)
-    }
-
     @Test func alarmsStayUntilTheyAreAcknowledged() async throws {
-        let folder = try await Self.node()
+        let folder = try await StoppedNode.folder()
         let segments = folder.path + "/spool/segments"
         for name in try FileManager.default.contentsOfDirectory(atPath: segments) {
             try FileManager.default.removeItem(atPath: segments + "/" + name)
@@ -79,12 +14,12 @@ import Testing
         #expect(try await BuiltProgram.run("alarms", "ls", "--dir", folder.path).out == "")
         let before = try await BuiltProgram.run("spool", "verify", folder.path)
         #expect(before.code == 1 && before.out.contains("the newest segment is gone") && before.out.contains("events 0 to 2 are missing"))
-        try await Self.start(folder)
+        try await StoppedNode.start(folder)
         for _ in 0..<2 {
             let listed = try await BuiltProgram.run("alarms", "ls", "--dir", folder.path)
             #expect(listed.code == 0 && listed.out.contains("LOG    LOST  FROM  TO") && listed.out.contains("the log ends below a mark"))
             #expect(try await BuiltProgram.run("spool", "verify", folder.path).code == 1)
-            try await Self.start(folder)
+            try await StoppedNode.start(folder)
         }
         let json = try await BuiltProgram.run("alarms", "ls", "--dir", folder.path, "--log", "spool", "--json")
         let object = try #require(JSONSerialization.jsonObject(with: Data(json.out.utf8)) as? [String: Any])
@@ -106,7 +41,7 @@ import Testing
         #expect(seen.code == 0 && seen.out.contains("the log ends below a mark"))
         let again = try await BuiltProgram.run("alarms", "acknowledge", "--dir", folder.path)
         #expect(again.code == 0 && again.out == "" && again.error.contains("nothing to acknowledge"))
-        try await Self.start(folder)
+        try await StoppedNode.start(folder)
         #expect(try await BuiltProgram.run("alarms", "ls", "--dir", folder.path).out == "")
         #expect(try await BuiltProgram.run("spool", "verify", folder.path).code == 0)
         #expect(try await BuiltProgram.run("alarms", "ls", "--dir", folder.path + "/spool").code == 1, "no data_dir")
@@ -114,7 +49,7 @@ import Testing
 
     /// The service could not open afterwards what root has written.
     @Test func rootWritesNothingIntoTheFolderOfAnothersNode() async throws {
-        let folder = try await Self.node()
+        let folder = try await StoppedNode.folder()
         let isRoot = geteuid() == 0
         // Whoever is not root can't give it away, and is no danger either.
         if isRoot {
@@ -151,16 +86,8 @@ import Testing
         #expect(try owners() == before)
     }
 
-    private static func start(_ folder: TemporaryFolder) async throws {
-        let configuration = try ConfigurationLoader.load(
-            ConfigurationSources(files: [folder.path + "/f.yaml"], environment: [:], hostName: "h")
-        ).configuration
-        let storage = try NodeStorage.open(configuration, metrics: MetricsRegistry())
-        await storage.close()
-    }
-
     @Test func listsVerifiesAndDumps() async throws {
-        let folder = try await Self.node()
+        let folder = try await StoppedNode.folder()
         let listed = try await BuiltProgram.run("spool", "ls", folder.path)
         #expect(listed.code == 0)
         #expect(listed.out.contains("SEGMENT  EVENTS  FROM"))
@@ -190,7 +117,7 @@ import Testing
     }
 
     @Test func damageIsNamedAndIsAFailure() async throws {
-        let folder = try await Self.node()
+        let folder = try await StoppedNode.folder()
         let segments = folder.path + "/spool/segments"
         let name = try #require(FileManager.default.contentsOfDirectory(atPath: segments).filter { $0.hasSuffix(".segment") }.min())
         var bytes = try Data(contentsOf: URL(fileURLWithPath: "\(segments)/\(name)"))
@@ -216,36 +143,6 @@ import Testing
         #expect(result.error.split(separator: "\n").count == 1)
     }
 
-    @Test func deadLettersOfANodeThatIsDown() async throws {
-        let folder = try await Self.node()
-        let listed = try await BuiltProgram.run("deadletters", "ls", "--dir", folder.path)
-        #expect(listed.code == 0)
-        let rows = listed.out.split(separator: "\n")
-        #expect(rows.count == 3)
-        #expect(rows[1].contains("MSG_SIZE_TOO_LARGE"))
-        #expect(!listed.out.contains("\u{1B}"))
-
-        let document = try await BuiltProgram.run("deadletters", "ls", "--dir", folder.path, "--json")
-        let object = try #require(JSONSerialization.jsonObject(with: Data(document.out.utf8)) as? [String: Any])
-        let letters = try #require(object["dead_letters"] as? [[String: Any]])
-        #expect(letters.count == 2)
-        #expect(letters[0]["route"] as? String == "r" && letters[0]["size"] as? Int == 10)
-        let number = try #require(letters[0]["sequence"] as? Int)
-
-        let shown = try await BuiltProgram.run("deadletters", "show", "r", "\(number)", "--dir", folder.path)
-        #expect(shown.code == 0)
-        #expect(shown.out.hasSuffix("\n\ntoo\nlarge\n"))
-        #expect(shown.out.contains("2023-11-14T22:13:20.123Z"))
-        let value = try await BuiltProgram.run("deadletters", "show", "r", "\(number)", "--dir", folder.path, "--value")
-        #expect(value.out == "too\nlarge")
-
-        let missing = try await BuiltProgram.run("deadletters", "show", "r", "99", "--dir", folder.path)
-        #expect(missing.code == 1)
-        #expect(missing.error == "forebay: the route r has no dead letter 99\n")
-        let unknown = try await BuiltProgram.run("deadletters", "ls", "--route", "x", "--dir", folder.path)
-        #expect(unknown.error == "forebay: no dead letters of a route x; there are dead letters of r\n")
-    }
-
     @Test func noneAtAll() async throws {
         let folder = try TemporaryFolder()
         let data = folder.path + "/forebay-data"
@@ -267,52 +164,12 @@ import Testing
         }
     }
 
-    /// What `--envelope` prints has all of the event, on one line that steers nothing. `NodeCommandTests.postedBack` gives it to a node.
-    @Test func anEnvelopeIsTheEvent() async throws {
-        let values: [[UInt8]?] = [
-            Array(#"{"a": 1.50}"#.utf8), Array("{\"a\":\n1}".utf8), Array("text".utf8), Array("\u{202e}".utf8), Array("null".utf8),
-            Array("\"\u{202e}\"".utf8), [0xFF, 0x00], [], nil,
-        ]
-        let folder = try await Self.node(
-            letters: values.map { value in
-                DeadLetter(
-                    topic: "orders", code: "C", reason: "r", eventID: "id-1",
-                    offset: Offset(lane: .partition(topic: "orders", 1), number: 17),
-                    record: Self.batch(value, headers: [("h", "v\""), ("h", nil), ("é", "\u{7f}")], partition: 7).withUnsafeBytes {
-                        Array($0)
-                    })
-            })
-        let listed = try await BuiltProgram.run("deadletters", "ls", "--dir", folder.path, "--json")
-        let object = try #require(JSONSerialization.jsonObject(with: Data(listed.out.utf8)) as? [String: Any])
-        let numbers = try #require(object["dead_letters"] as? [[String: Any]]).compactMap { $0["sequence"] as? Int }
-        #expect(numbers.count == values.count)
-        for (number, value) in zip(numbers, values) {
-            let result = try await BuiltProgram.run("deadletters", "show", "r", "\(number)", "--dir", folder.path, "--envelope")
-            #expect(result.code == 0)
-            let bytes = Array(result.out.utf8)
-            #expect(bytes.count { $0 == 10 } == 1 && bytes.last == 10)
-            let envelope = try #require(JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any])
-            #expect(envelope["topic"] as? String == "orders" && envelope["id"] as? String == "id-1" && envelope["key"] as? String == "k")
-            #expect(envelope["timestamp"] as? Int == 1_700_000_000_123 && envelope["partition"] as? Int == 7)
-            #expect(result.out.contains(#""headers": {"h": "v\"", "h": null, "é": "\u007f"}"#))
-            if let base64 = envelope["value_base64"] as? String {
-                #expect(Data(base64Encoded: base64).map(Array.init) == value)
-            } else if let value {
-                // That would be a tombstone.
-                #expect(!(envelope["value"] is NSNull))
-                #expect(result.out.contains("\"value\": " + String(decoding: value, as: UTF8.self) + ", "))
-            } else {
-                #expect(envelope["value"] is NSNull)
-            }
-        }
-        let both = try await BuiltProgram.run("deadletters", "show", "r", "1", "--envelope", "--value")
-        #expect(both.code == 64 && both.error.hasPrefix("forebay: --value and --envelope exclude each other\n"))
-    }
-
     /// What could steer a terminal stands in the events themselves.
     @Test func dumpsAreHarmless() async throws {
         let evil = "\u{1b}[31m\u{9b}\u{202e}\u{7f}"
-        let folder = try await Self.node(values: [Array("\"\(evil)\"".utf8), Array("{\"\u{202e}\u{9b}\":1}".utf8), Array(evil.utf8)])
+        let folder = try await StoppedNode.folder(values: [
+            Array("\"\(evil)\"".utf8), Array("{\"\u{202e}\u{9b}\":1}".utf8), Array(evil.utf8),
+        ])
         let dump = try await BuiltProgram.run("spool", "dump", folder.path)
         #expect(dump.out.unicodeScalars.allSatisfy { $0 == "\n" || (0x20..<0x7F).contains($0.value) })
         #expect(dump.out.contains(#"{"\u202e\u009b":1}"#))

@@ -25,8 +25,8 @@ import Testing
         let letter = DeadLetter(
             topic: topic, code: "c" + Self.evil, reason: "r" + Self.evil, eventID: "i" + Self.evil,
             offset: Offset(lane: .partition(topic: "orders", 1), number: 17),
-            record: FolderCommandTests.batch(Array("v".utf8), topic: topic).withUnsafeBytes { Array($0) })
-        let folder = try await FolderCommandTests.node(letters: [letter])
+            record: StoppedNode.batch(Array("v".utf8), topic: topic).withUnsafeBytes { Array($0) })
+        let folder = try await StoppedNode.folder(letters: [letter])
         let logs = folder.path + "/deadletters/"
         try FileManager.default.moveItem(atPath: logs + "r", toPath: logs + "q" + Self.evil)
         let listed = try await BuiltProgram.run("deadletters", "ls", "--dir", folder.path)

@@ -67,14 +67,14 @@ import Testing
         ]
         let headers: [(String, String?)] = [("h", "v\""), ("h", nil), ("é", "\u{7f}\u{202e}\n"), ("empty", "")]
         let records = values.map { value in
-            FolderCommandTests.batch(value, headers: headers, partition: 7).withUnsafeBytes { Array($0) }
+            StoppedNode.batch(value, headers: headers, partition: 7).withUnsafeBytes { Array($0) }
         }
         let letters = records.enumerated().map { number, record in
             DeadLetter(
                 topic: "orders", code: "C", reason: "r", eventID: "id-\(number)",
                 offset: Offset(lane: .partition(topic: "orders", 1), number: 17), record: record)
         }
-        let source = try await FolderCommandTests.node(letters: letters)
+        let source = try await StoppedNode.folder(letters: letters)
         let listed = try await BuiltProgram.run("deadletters", "ls", "--dir", source.path, "--json")
         let object = try #require(JSONSerialization.jsonObject(with: Data(listed.out.utf8)) as? [String: Any])
         let numbers = try #require(object["dead_letters"] as? [[String: Any]]).compactMap { $0["sequence"] as? Int }
@@ -105,7 +105,7 @@ import Testing
         }
         await storage.close()
         #expect(stored.map(\.value) == values && stored.map(\.id) == values.indices.map { "id-\($0)" })
-        let encoded = headers.flatMap(FolderCommandTests.encoded)
+        let encoded = headers.flatMap(StoppedNode.encoded)
         #expect(stored.allSatisfy { $0.key == Array("k".utf8) && $0.headers == encoded && $0.topic == "orders" })
         #expect(stored.allSatisfy { $0.timestamp == 1_700_000_000_123 && $0.partition == 7 })
     }

@@ -178,7 +178,7 @@ extension StageRoomTests {
                 _ = give("x", number * 20..<number * 20 + 20)
                 _ = try await world.settled(give("y", number..<number + 1))
             }
-            world.disk.capacity = world.disk.bytesOfFiles
+            world.disk.room.capacity = world.disk.bytesOfFiles
             world.cluster.leaderless = ["x": [1]]
             world.cluster.errors = ["y": Self.forbidden]
             try await world.until("it finds no room") { world.fact("room_code", of: world.aside) != nil }
@@ -188,7 +188,7 @@ extension StageRoomTests {
             try await world.until("the other is delivered", within: 60_000) { values("y", 0) == Array(0..<30) }
             #expect(values("x", 1).isEmpty && !values("x", 0).isEmpty && world.setting.budget.used < 200_000)
             #expect(world.setAside.shown(limit: 9).map(\.key.description).contains("x"))
-            world.disk.capacity = 1 << 28
+            world.disk.room.capacity = 1 << 28
             world.cluster.leaderless = [:]
             try await world.until("all is delivered") { world.setAside.isEmpty }
             #expect(values("x", 0) == Array(stride(from: 0, to: 600, by: 2)) && values("x", 1) == Array(stride(from: 1, to: 600, by: 2)))

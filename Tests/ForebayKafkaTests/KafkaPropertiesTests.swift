@@ -236,27 +236,6 @@ struct KafkaAdviceTests {
     }
 }
 
-@Suite("What librdkafka says")
-struct KafkaWordsTests {
-    @Test("equal failures have equal words, however long they lasted and however often they came")
-    func times() {
-        let failure = "k1:9092/bootstrap: Connect to ipv4#10.0.0.1:9092 failed: Connection refused"
-        #expect(KafkaProducer.withoutTimes(failure) == failure)
-        #expect(KafkaProducer.withoutTimes(failure + " (after 348ms in state CONNECT)") == failure)
-        #expect(KafkaProducer.withoutTimes(failure + " (after 0ms in state CONNECT, 1 identical error(s) suppressed)") == failure)
-        #expect(KafkaProducer.withoutTimes("SASL refused (broker 1)") == "SASL refused (broker 1)")
-    }
-
-    @Test("a connection that a broker closed is no failure yet; one that it does not open, or closes at a question, is")
-    func ends() {
-        func isEnd(_ code: KafkaErrorCode, _ reason: String) -> Bool { KafkaProducer.isConnectionsEnd(KafkaFailure(code, reason: reason)) }
-        #expect(isEnd(.transport, "k1:9092/1: Disconnected"))
-        #expect(!isEnd(.transport, "k1:9092/1: Disconnected while requesting ApiVersion: might be caused by incorrect security.protocol"))
-        #expect(!isEnd(.transport, "k1:9092/1: Connect to ipv4#10.0.0.1:9092 failed: Connection refused"))
-        #expect(!isEnd(.allBrokersDown, "k1:9092/1: Disconnected"))
-    }
-}
-
 @Suite("Statistics")
 struct KafkaStatisticsTests {
     @Test("reads what is kept, steps over the rest")

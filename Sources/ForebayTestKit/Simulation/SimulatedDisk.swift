@@ -12,51 +12,28 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
         case open, makeFolder, rename, remove, syncFolder, list, kind, space, write, read, sync, truncate, size, lock, drop
     }
 
-    var root = SimulatedFolder()
-    private var folders: [String: SimulatedFolder] = [:]
-    private var lastNumber = 0
+    var tree = SimulatedTree()
+    package var room: SimulatedRoom
+    var locks = SimulatedLocks()
+    private var script = DiskScript()
+    var absence = FolderAbsence()
     var chance: SplitMix
-    /// In bytes, of the file system.
-    package var capacity: Int
-    /// Taken by others.
-    package var eaten = 0
-    package private(set) var used = 0
+    private(set) var process: SimulatedProcess?
+    package var watchers = DiskWatchers()
+    package var coverage = Coverage()
     /// Some file systems have no O_DIRECT.
     package var supportsDirect = true
-    package var coverage = Coverage()
-    /// Told of what was done to names: what became of `from`, and its new name, if it has one.
-    package var onName: ((_ from: String, _ to: String?) -> Void)?
-    /// Somebody has deleted a file, perhaps the newest segment of all.
-    package var onVanished: ((_ file: String, _ isNewest: Bool) -> Void)?
-    package var onTruncate: ((_ path: String, _ size: Int) -> Void)?
-
-    private(set) var process: SimulatedProcess?
-    /// Files of processes that ended are nobody's.
-    private(set) var epoch = 0
-    private var orphans: [Int: SimulatedInode] = [:]
-    var locks: [Int: Int] = [:]
-    /// Calls of the attached process so far.
-    package private(set) var calls = 0
-    private(set) var faults: [DiskFault] = []
-    private var struck: [Int] = []
-    private var death: DiskDeath?
-    /// The call at which the process ends; none: it is not known yet, or it ends by itself.
-    private var lastCall: Int?
-    /// Folders in which the process has written, by the paths that they had.
-    var inUse: [String: SimulatedFolder] = [:]
-    var away: FolderAway?
-    /// How often a folder was taken away, or put back.
-    package internal(set) var moves = 0
     /// Files and folders that are synced under a lock.
     package var isLocked: (String) -> Bool = { _ in false }
-    /// What was made in the place of a folder that was away.
-    package internal(set) var intrusions: [String] = []
 
+    /// - Parameter capacity: in bytes, of the file system.
     package init(seed: UInt64, capacity: Int) {
         self.chance = SplitMix(seed: seed)
-        self.capacity = capacity
-        self.folders["/"] = self.root
+        self.room = SimulatedRoom(capacity: capacity)
     }
+
+    /// Calls of the attached process so far.
+    package var calls: Int { self.script.calls }
 
     // MARK: A process's life
 
@@ -65,11 +42,8 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     ///   - death: where it ends, if not by itself.
     package func attach(_ process: SimulatedProcess, faults: [DiskFault] = [], death: DiskDeath? = nil) {
         self.detach()
-        (self.process, self.faults, self.death) = (process, faults, death)
-        self.struck = faults.map { _ in 0 }
-        self.calls = 0
-        self.lastCall = death.flatMap { $0.isAtWrite ? nil : $0.call }
-        self.eaten = 0
+        self.process = process
+        self.script.begin(faults, death)
     }
 
     /// The process is gone: its locks are free, its unlinked files' room, too; the cache may lose what is clean. A folder that is away
@@ -77,15 +51,11 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     package func detach() {
         self.process = nil
         self.putBack()
-        self.inUse = [:]
-        self.faults = []
-        self.death = nil
-        self.epoch += 1
-        self.locks = [:]
-        self.eaten = 0
-        for inode in self.orphans.values { self.used -= inode.allocated }
-        self.orphans = [:]
-        for (_, inode) in self.root.files(at: "") {
+        self.absence.processEnded()
+        self.script.end()
+        self.locks.processEnded()
+        self.room.closeAll()
+        for (_, inode) in self.tree.files {
             inode.opens = 0
             if !inode.lost.isEmpty, Bool.random(using: &self.chance) { inode.dropCache() }
         }
@@ -94,10 +64,9 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     /// A power cut: what is left is what a restarted machine finds.
     package func cutPower() {
         self.detach()
-        self.root.cut(&self.chance)
+        self.tree.root.cut(&self.chance)
         var images: [Int: SimulatedInode] = [:]
-        self.used = 0
-        self.root.replace { inode in
+        self.tree.root.replace { inode in
             if let image = images[inode.number] {
                 image.links += 1
                 return image
@@ -105,17 +74,17 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
             let image = SimulatedInode(number: inode.number, content: inode.image(&self.chance), bad: inode.bad)
             image.links = 1
             images[inode.number] = image
-            self.used += image.allocated
             return image
         }
-        self.foldersChanged()
+        self.room.beginAnew(with: images.values)
+        self.tree.foldersChanged()
     }
 
     /// No fault from now on, and no bad sector is left.
     package func heal() {
-        self.faults = []
-        self.eaten = 0
-        for (_, inode) in self.root.files(at: "") { inode.bad = [] }
+        self.script.heal()
+        self.room.eat(false)
+        for (_, inode) in self.tree.files { inode.bad = [] }
     }
 
     // MARK: Disk
@@ -137,38 +106,33 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
     package func holding(_ folders: [String]) throws(ForebayError) -> any Disk { try self.names.holding(folders) }
     package func whereabouts(of folder: String) throws(ForebayError) -> Whereabouts { try self.names.whereabouts(of: folder) }
 
-    var free: Int { max(0, self.capacity - self.used - self.eaten) }
-
     /// Whether the call that is made just now ends in a power cut.
-    var isCut: Bool { self.isDying && self.death?.kind == .powerCut }
+    var isCut: Bool { self.script.ending == .powerCut }
 
     // MARK: What each call goes through
 
     func call<Result>(_ call: Call, _ path: String, _ body: () throws(ForebayError) -> Result) throws(ForebayError) -> Result {
         guard let process = self.process else { return try body() }
         if process.isOver { process.die("after its end") }
-        self.calls += 1
+        self.script.called(isWrite: call == .write && path.contains("/spool/segments/"))
         process.machine.note(call.rawValue)
         process.machine.note(path)
         process.machine.advance(nanoseconds: 2_000)
-        self.lastingFaults(process)
-        if let death, self.lastCall == nil, self.calls >= death.call, call == .write, path.contains("/spool/segments/") {
-            self.lastCall = self.calls
-        }
-        let isLast = self.isDying
-        if isLast, Bool.random(using: &self.chance) { process.die(self.death!.kind.rawValue) }
+        self.happen(process)
+        let ending = self.script.ending
+        if let ending, Bool.random(using: &self.chance) { process.die(ending.rawValue) }
         let result = try body()
-        if isLast { process.die(self.death!.kind.rawValue) }
+        if let ending { process.die(ending.rawValue) }
         return result
     }
 
     /// Whether this call is the process's last.
-    var isDying: Bool { self.process != nil && self.lastCall == self.calls }
+    var isDying: Bool { self.script.ending != nil }
 
     /// In the middle of a call.
     func maybeDie() {
-        guard self.isDying, Bool.random(using: &self.chance) else { return }
-        self.process!.die(self.death!.kind.rawValue)
+        guard let ending = self.script.ending, Bool.random(using: &self.chance) else { return }
+        self.process!.die(ending.rawValue)
     }
 
     /// A sync's time, in which others go on: but for those that would wait for the lock under which it is called, and have no thread of
@@ -189,86 +153,38 @@ package final class SimulatedDisk: Disk, @unchecked Sendable {  // Safe because:
 
     /// - Returns: the fault that strikes this call, if one of these does.
     func strikes(_ kinds: [DiskFault.Kind]) -> DiskFault.Kind? {
-        guard self.process != nil else { return nil }
-        for (place, fault) in self.faults.enumerated()
-        where kinds.contains(fault.kind) && self.calls >= fault.call && self.struck[place] < fault.count {
-            self.struck[place] += 1
-            self.coverage.hit("fault.\(fault.kind.rawValue)")
-            return fault.kind
-        }
-        return nil
+        guard let kind = self.script.strikes(kinds) else { return nil }
+        self.coverage.hit("fault.\(kind.rawValue)")
+        return kind
     }
 
     func fail(_ kinds: [DiskFault.Kind], _ number: CInt, _ call: String, _ path: String) throws(ForebayError) {
         if self.strikes(kinds) != nil { throw .disk(call, path, number) }
     }
 
-    private func lastingFaults(_ process: SimulatedProcess) {
+    /// What goes wrong beside the call.
+    private func happen(_ process: SimulatedProcess) {
         var isEaten = false
-        for (place, fault) in self.faults.enumerated() where self.calls >= fault.call {
-            switch fault.kind {
-            case .diskEaten where self.calls < fault.call + fault.count:
+        for event in self.script.events() {
+            switch event {
+            case .diskEaten(let isNew):
                 isEaten = true
-                if self.struck[place] == 0 { self.coverage.hit("fault.diskEaten") }
-                self.struck[place] = 1
-            case .fileVanishes where self.struck[place] == 0:
-                self.struck[place] = 1
-                self.vanish()
-            case .folderAway where self.calls < fault.call + fault.count:
-                if self.struck[place] == 0, self.takeAway() { self.struck[place] = 1 }
-            case .folderAway where self.struck[place] == 1:
-                self.struck[place] = 2
-                self.putBack()
-            case .clockJumps where self.struck[place] == 0:
-                self.struck[place] = 1
+                if isNew { self.coverage.hit("fault.diskEaten") }
+            case .fileVanishes: self.vanish()
+            case .folderGoesAway(let fault): if self.takeAway() { self.script.took(fault) }
+            case .folderComesBack: self.putBack()
+            case .clockJumps:
                 self.coverage.hit("fault.clockJumps")
                 process.machine.wallOffset += Int64.random(in: -90_000_000...90_000_000, using: &self.chance)
-            default: break
             }
         }
-        self.eaten = isEaten ? max(0, self.capacity - self.used) : 0
+        self.room.eat(isEaten)
     }
 
-    // MARK: Names
-
-    func next() -> Int {
-        self.lastNumber += 1
-        return self.lastNumber
-    }
-
-    func resize(_ inode: SimulatedInode, to size: Int) {
-        self.used += SimulatedInode.allocated(size) - inode.allocated
-        inode.truncate(to: size)
-    }
-
-    func charge(_ bytes: Int) { self.used += bytes }
-
-    func closed(_ inode: SimulatedInode, epoch: Int) {
-        guard epoch == self.epoch else { return }
-        inode.opens -= 1
-        if inode.opens == 0, inode.links == 0, self.orphans.removeValue(forKey: inode.number) != nil { self.used -= inode.allocated }
-    }
-
-    func unlink(_ inode: SimulatedInode) {
-        inode.links -= 1
-        guard inode.links == 0 else { return }
-        if inode.opens > 0 { self.orphans[inode.number] = inode } else { self.used -= inode.allocated }
-    }
-
-    /// Folders have other paths now.
-    func foldersChanged() { self.folders = ["/": self.root] }
-
-    func found(_ path: String) -> (SimulatedFolder, String)? {
-        guard let slash = path.lastIndex(of: "/") else { return nil }
-        let parent = slash == path.startIndex ? "/" : String(path[..<slash])
-        guard let folder = self.folder(parent) else { return nil }
-        return (folder, String(path[path.index(after: slash)...]))
-    }
-
-    func folder(_ path: String) -> SimulatedFolder? {
-        if let known = self.folders[path] { return known }
-        guard let (parent, name) = self.found(path), case .folder(let folder)? = parent.entries[name] else { return nil }
-        self.folders[path] = folder
-        return folder
+    /// One of a process that ended is nobody's.
+    func closed(_ inode: SimulatedInode, file: Int, epoch: Int) {
+        guard epoch == self.locks.epoch else { return }
+        self.locks.release(inode.number, of: file)
+        self.room.close(inode)
     }
 }

@@ -16,13 +16,12 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
         self.inode = inode
         self.path = path
         self.options = options
-        self.epoch = disk.epoch
-        self.number = disk.next()
+        self.epoch = disk.locks.epoch
+        self.number = disk.tree.newNumber()
     }
 
     deinit {
-        if self.epoch == self.disk.epoch, self.disk.locks[self.inode.number] == self.number { self.disk.locks[self.inode.number] = nil }
-        self.disk.closed(self.inode, epoch: self.epoch)
+        self.disk.closed(self.inode, file: self.number, epoch: self.epoch)
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at position: Int) throws(ForebayError) {
@@ -40,8 +39,8 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
                 throw .disk("write", self.path, ENOSPC)
             }
             let growth = SimulatedInode.allocated(max(self.inode.size, position + bytes.count)) - self.inode.allocated
-            if growth > self.disk.free {
-                let fits = max(0, min(bytes.count, (self.inode.allocated + self.disk.free / 4096 * 4096) - position))
+            if growth > self.disk.room.free {
+                let fits = max(0, min(bytes.count, (self.inode.allocated + self.disk.room.free / 4096 * 4096) - position))
                 self.put(bytes, fits, at: position, isSynced: isSynced)
                 self.disk.coverage.hit("fault.diskFull")
                 throw .disk("write", self.path, ENOSPC)
@@ -91,8 +90,8 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
         try self.disk.call(.truncate, self.path) { () throws(ForebayError) in
             guard self.options.contains(.write) else { throw .disk("truncate", self.path, EINVAL) }
             if size > self.inode.size { try self.disk.fail([.noSpace], ENOSPC, "truncate", self.path) }
-            self.disk.onTruncate?(self.path, size)
-            self.disk.resize(self.inode, to: size)
+            self.disk.watchers.onTruncate?(self.path, size)
+            self.disk.room.resize(self.inode, to: size)
         }
     }
 
@@ -110,16 +109,14 @@ final class SimulatedFile: DiskFile, @unchecked Sendable {  // Safe because: one
 
     func lock() throws(ForebayError) -> Bool {
         try self.disk.call(.lock, self.path) { () throws(ForebayError) in
-            if let owner = self.disk.locks[self.inode.number], owner != self.number { return false }
-            self.disk.locks[self.inode.number] = self.number
-            return true
+            self.disk.locks.take(self.inode.number, for: self.number)
         }
     }
 
     private func put(_ bytes: UnsafeRawBufferPointer, _ count: Int, at position: Int, isSynced: Bool) {
         guard count > 0 else { return }
         let before = self.inode.allocated
-        defer { self.disk.charge(self.inode.allocated - before) }
+        defer { self.disk.room.charge(self.inode.allocated - before) }
         let bytes = UnsafeRawBufferPointer(rebasing: bytes[..<count])
         if self.disk.isDying {
             // Half-way: a part is written, and after a cut any sectors of that are on the device.

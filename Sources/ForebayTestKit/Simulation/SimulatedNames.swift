@@ -29,7 +29,7 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
         try self.disk.call(.kind, folder) { () throws(ForebayError) in
             guard let own = self.held(folder) else { return .inPlace }
             if own.isRemoved { return .removed }
-            guard let found = self.disk.folder(folder) else { return .gone }
+            guard let found = self.disk.tree.folder(folder) else { return .gone }
             return found === own ? .inPlace : .replaced
         }
     }
@@ -38,7 +38,7 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
 
     private func folder(_ path: String) -> SimulatedFolder? {
         if let own = self.held(path) { return own }
-        guard self.held.contains(where: { path.hasPrefix($0.path + "/") }) else { return self.disk.folder(path) }
+        guard self.held.contains(where: { path.hasPrefix($0.path + "/") }) else { return self.disk.tree.folder(path) }
         guard let (parent, name) = self.found(path), case .folder(let folder)? = parent.entries[name] else { return nil }
         return folder
     }
@@ -74,7 +74,7 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             try self.disk.fail([.tooManyFiles], EMFILE, "open", path)
             if options.contains(.create) { try self.disk.fail([.noSpace], ENOSPC, "open", path) }
             let (folder, name) = try self.place(of: path, "open")
-            if options.contains(.write) { self.disk.inUse[String(path.dropLast(name.utf8.count + 1))] = folder }
+            if options.contains(.write) { self.disk.absence.use(folder, at: String(path.dropLast(name.utf8.count + 1))) }
             var inode: SimulatedInode
             switch folder.entries[name] {
             case .folder: throw .disk("open", path, EISDIR)
@@ -83,13 +83,13 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
                 inode = found
             case nil:
                 guard options.contains(.create) else { throw self.missing(path, "open") }
-                inode = SimulatedInode(number: self.disk.next())
+                inode = SimulatedInode(number: self.disk.tree.newNumber())
                 inode.links = 1
-                folder.change(.init(number: self.disk.next(), changes: [(name, .file(inode))], partner: nil))
+                self.disk.tree.change(name, in: folder, to: .file(inode))
             }
             // As Linux does it: the name is made before the file system refuses.
             if options.contains(.direct), !self.disk.supportsDirect { throw .disk("open", path, EINVAL) }
-            if options.contains(.truncate) { self.disk.resize(inode, to: 0) }
+            if options.contains(.truncate) { self.disk.room.resize(inode, to: 0) }
             inode.opens += 1
             return SimulatedFile(disk: self.disk, inode: inode, path: path, options: options)
         }
@@ -101,7 +101,7 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             let (folder, name) = try self.place(of: path, "make folder")
             guard folder.entries[name] == nil else { return }
             try self.disk.fail([.noSpace], ENOSPC, "make folder", path)
-            folder.change(.init(number: self.disk.next(), changes: [(name, .folder(SimulatedFolder()))], partner: nil))
+            self.disk.tree.change(name, in: folder, to: .folder(SimulatedFolder()))
         }
     }
 
@@ -113,27 +113,13 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             try self.disk.fail([.noSpace], ENOSPC, "rename", from)
             if case .file(let old) = target.entries[newName] {
                 if case .file(let new) = node, new === old { return }
-                self.disk.unlink(old)
+                self.disk.room.unlink(old)
             } else if case .folder(let old) = target.entries[newName], !old.entries.isEmpty {
                 throw .disk("rename", to, ENOTEMPTY)
             }
-            if case .folder = node { self.disk.foldersChanged() }
-            self.disk.onName?(from, to)
-            self.change(folder, (name, nil), target, (newName, node))
-        }
-    }
-
-    /// Two names, in one folder or two: both or none.
-    private func change(
-        _ folder: SimulatedFolder, _ first: (name: String, node: SimulatedFolder.Node?), _ other: SimulatedFolder,
-        _ second: (name: String, node: SimulatedFolder.Node?)
-    ) {
-        let number = self.disk.next()
-        if folder === other {
-            folder.change(.init(number: number, changes: [first, second], partner: nil))
-        } else {
-            folder.change(.init(number: number, changes: [first], partner: other))
-            other.change(.init(number: number, changes: [second], partner: folder))
+            if case .folder = node { self.disk.tree.foldersChanged() }
+            self.disk.watchers.onName?(from, to)
+            self.disk.tree.change((name, nil), in: folder, (newName, node), in: target)
         }
     }
 
@@ -145,8 +131,8 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             guard let node = folder.entries[name] else { throw self.missing(one, "exchange") }
             guard let otherNode = target.entries[otherName] else { throw self.missing(other, "exchange") }
             try self.disk.fail([.noSpace], ENOSPC, "exchange", one)
-            self.disk.onName?(one, other)
-            self.change(folder, (name, otherNode), target, (otherName, node))
+            self.disk.watchers.onName?(one, other)
+            self.disk.tree.change((name, otherNode), in: folder, (otherName, node), in: target)
         }
     }
 
@@ -157,11 +143,11 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             guard case .file(let inode)? = folder.entries[name] else { throw .disk("link", to, ENOENT) }
             guard target.entries[newName] == nil else { throw .disk("link", to, EEXIST) }
             try self.disk.fail([.noSpace], ENOSPC, "link", to)
-            target.change(.init(number: self.disk.next(), changes: [(newName, .file(inode))], partner: nil))
-            self.disk.onName?(from, to)
+            self.disk.tree.change(newName, in: target, to: .file(inode))
+            self.disk.watchers.onName?(from, to)
             inode.links += 1
             self.disk.maybeDie()
-            folder.change(.init(number: self.disk.next(), changes: [(name, nil)], partner: nil))
+            self.disk.tree.change(name, in: folder, to: nil)
             inode.links -= 1
         }
     }
@@ -172,9 +158,9 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             guard case .file(let inode) = node else { throw .disk("remove", path, EISDIR) }
             try self.disk.fail([.noSpace], ENOSPC, "remove", path)  // Copy-on-write takes room to give some back.
             try self.disk.fail([.removeFails], EIO, "remove", path)
-            self.disk.onName?(path, nil)
-            folder.change(.init(number: self.disk.next(), changes: [(name, nil)], partner: nil))
-            self.disk.unlink(inode)
+            self.disk.watchers.onName?(path, nil)
+            self.disk.tree.change(name, in: folder, to: nil)
+            self.disk.room.unlink(inode)
         }
     }
 
@@ -183,9 +169,9 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
             guard let (folder, name) = self.found(path), let node = folder.entries[name] else { return try self.checkStale(path, "remove") }
             guard case .folder(let old) = node else { throw .disk("remove", path, ENOTDIR) }
             guard old.entries.isEmpty else { throw .disk("remove", path, ENOTEMPTY) }
-            folder.change(.init(number: self.disk.next(), changes: [(name, nil)], partner: nil))
+            self.disk.tree.change(name, in: folder, to: nil)
             old.isRemoved = true
-            self.disk.foldersChanged()
+            self.disk.tree.foldersChanged()
         }
     }
 
@@ -230,7 +216,7 @@ struct SimulatedNames: Disk, @unchecked Sendable {  // Safe because: one thread 
         try self.disk.call(.space, path) { () throws(ForebayError) in
             try self.disk.fail([.spaceUnknown], EIO, "statvfs", path)
             guard self.folder(path)?.isRemoved == false else { throw self.missing(path, "statvfs") }
-            return (self.disk.free, self.disk.capacity)
+            return (self.disk.room.free, self.disk.room.capacity)
         }
     }
 }

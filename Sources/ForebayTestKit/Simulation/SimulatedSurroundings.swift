@@ -3,13 +3,11 @@ import ForebayCore
 /// One actor's executor: a queue of jobs in order. Two actors never share one, for a hop between them would not be seen.
 package final class SimulatedExecutor: SerialExecutor, Sendable {
     private let process: SimulatedProcess
-    let number: Int
-    let thread: Int
+    let queue: JobQueue
 
-    init(process: SimulatedProcess, number: Int, thread: Int) {
+    init(process: SimulatedProcess, queue: JobQueue) {
         self.process = process
-        self.number = number
-        self.thread = thread
+        self.queue = queue
     }
 
     package func enqueue(_ job: consuming ExecutorJob) {

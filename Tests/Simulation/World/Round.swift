@@ -30,14 +30,14 @@ package struct Round {
             disk, model, folder: SimulatedNode.directory,
             refusedRests: [self.plan.refusedRest, self.plan.backupRefusedRest].compactMap { $0 })
         disk.isLocked = SimulatedNode.isLocked
-        disk.onName = { from, to in self.count(from, to, model) }
-        disk.onVanished = { file, isNewest in
+        disk.watchers.onName = { from, to in self.count(from, to, model) }
+        disk.watchers.onVanished = { file, isNewest in
             absences.removed(file)
             guard isNewest else { return }
             model.isNewestLost = true
             if let base = model.unmarked { model.mayLose(from: base) }
         }
-        disk.onTruncate = { path, size in
+        disk.watchers.onTruncate = { path, size in
             // Two blocks of header, one of footer.
             guard size == 3 * 4096, path.hasPrefix("\(SimulatedNode.directory)/setaside/"), path.hasSuffix(".segment") else { return }
             model.coverage.hit("sweep: a segment behind one that is needed is cut to its header")

@@ -5,20 +5,17 @@ extension SimulatedProducer {
     /// - Returns: whether anything went on.
     func exchange(now: UInt64) -> Bool {
         var moved = self.sendBatches(now: now)
-        for id in self.connections.keys.sorted() {
+        for id in self.connections.brokers {
             if self.breakConnection(id, now: now) {
                 moved = true
                 continue
             }
-            while let (batch, due) = self.connections[id]!.requests.first, due <= now, !self.kafka.brokers[id]!.isFrozen {
-                self.connections[id]!.requests.removeFirst()
+            while !self.kafka.brokers[id]!.isFrozen, let batch = self.connections.takeRequest(at: id, now: now) {
                 let answer = self.kafka.append(batch, at: id)
-                self.connections[id]!.answers.append((batch, answer, now + self.kafka.delay()))
+                self.connections.answer(batch, answer, of: id, due: now + self.kafka.delay())
                 moved = true
             }
-            while let (batch, answer, due) = self.connections[id]?.answers.first, due <= now {
-                self.connections[id]!.answers.removeFirst()
-                self.connections[id]!.waitsSince = now
+            while let (batch, answer) = self.connections.takeAnswer(of: id, now: now) {
                 self.take(answer, batch, now: now)
                 moved = true
             }
@@ -30,18 +27,13 @@ extension SimulatedProducer {
 
     private func sendBatches(now: UInt64) -> Bool {
         var moved = false
-        for queue in self.queues where queue.restsUntil <= now && !self.isFatal {
-            while queue.inFlight.count < (self.kind == .single ? 1 : self.maximumInFlight), let leader = queue.leader,
-                self.kafka.brokers[leader]?.isUp ?? false, let batch = self.nextBatch(of: queue)
+        for queue in self.partitions.queues where queue.restsUntil <= now && !self.isFatal {
+            while queue.inFlight.count < self.bounds.inFlight, let leader = queue.leader, self.kafka.brokers[leader]?.isUp ?? false,
+                let batch = self.nextBatch(of: queue)
             {
                 batch.topicNumber = self.kafka.topics[batch.topic]?.number
-                queue.inFlight.append(batch)
-                if self.connections[leader]?.requests.isEmpty ?? true, self.connections[leader]?.answers.isEmpty ?? true {
-                    self.connections[leader, default: Connection()].waitsSince = now
-                }
-                let last = self.connections[leader]!.requests.last?.due ?? 0
-                self.connections[leader]!.requests.append((batch, max(last, now + self.kafka.delay())))
-                self.sentTo = leader
+                queue.sent(batch)
+                self.connections.send(batch, to: leader, due: now + self.kafka.delay(), now: now)
                 moved = true
             }
             if queue.leader == nil, !queue.isIdle { self.refresh(queue, now: now) }
@@ -50,60 +42,39 @@ extension SimulatedProducer {
         return moved
     }
 
-    private func nextBatch(of queue: Queue) -> SimulatedBatch? {
-        if !queue.retries.isEmpty { return queue.retries.removeFirst() }
+    private func nextBatch(of queue: PartitionQueue) -> SimulatedBatch? {
+        if let batch = queue.takeRetry() { return batch }
         // One more in flight while the last is out: never of a partition whose events wait to be sent again.
         guard !queue.waiting.isEmpty else { return nil }
-        let most = min(self.batchMessages, queue.waiting.count)
+        let most = min(self.bounds.batchMessages, queue.waiting.count)
         let wished = self.kafka.chance(1, in: 3) ? most : Int.random(in: 1...most, using: &self.kafka.random)
-        var size = 0, count = 0
-        while count < wished, count == 0 || size + queue.waiting[count].size <= self.batchSize {
-            size += queue.waiting[count].size
-            count += 1
-        }
-        let messages = queue.waiting.prefix(count)
-        queue.waiting.removeFirst(count)
-        defer { queue.nextSequence += count }
-        return SimulatedBatch(
-            producer: queue.producer, topic: queue.topic, partition: queue.partition, base: queue.nextSequence,
-            records: messages.map { message in
-                SimulatedKafka.Record(
-                    topic: queue.topic, partition: queue.partition, offset: -1, key: message.key, value: message.value.map(Array.init),
-                    id: message.id, headers: message.headers, timestamp: message.timestamp, producer: self.id)
-            }, tokens: messages.map(\.token), size: size + 61)
+        return queue.takeBatch(of: wished, bytes: self.bounds.batchSize, client: self.id)
     }
 
     /// The client asks by itself who leads a partition now; any broker that answers will do.
-    private func refresh(_ queue: Queue, now: UInt64) {
-        queue.restsUntil = now + 50 + self.kafka.delay()
+    private func refresh(_ queue: PartitionQueue, now: UInt64) {
+        queue.rest(until: now + 50 + self.kafka.delay())
         guard self.kafka.brokers.values.contains(where: { $0.isUp && !$0.isFrozen }) else { return }
         guard let topic = self.kafka.metadata(of: [queue.topic]).topics.first else { return }
         if topic.error == .unknownTopicOrPartition { return self.topicIsGone(queue) }
         if !topic.error.isError, queue.partition >= topic.leaders.count {
             self.fail(queue, .unknownPartition)
-            return self.beginEpoch(queue)
+            return queue.beginEpoch(as: self.kafka.newNumber())
         }
-        queue.leader = Int(queue.partition) < topic.leaders.count ? topic.leaders[Int(queue.partition)] : nil
+        queue.leader = SimulatedPartitions.leader(of: queue.partition, in: topic)
     }
 
     /// The topic was deleted: what waits for it fails here, and nothing of it is at fault.
-    private func topicIsGone(_ queue: Queue) {
-        self.known[queue.topic] = KafkaMetadata.Topic(name: queue.topic, error: .unknownTopicOrPartition, leaders: [])
+    private func topicIsGone(_ queue: PartitionQueue) {
+        self.partitions.forget(queue.topic)
         self.fail(queue, .unknownTopic)
         for batch in queue.inFlight { batch.isAbandoned = true }
-        if queue.inFlight.isEmpty { self.beginEpoch(queue) }
-    }
-
-    /// The sequences begin anew, as if what failed had not been there.
-    private func beginEpoch(_ queue: Queue) {
-        queue.producer = self.kafka.newNumber()
-        queue.nextSequence = 0
+        if queue.inFlight.isEmpty { queue.beginEpoch(as: self.kafka.newNumber()) }
     }
 
     /// What is not in flight is reported.
-    private func fail(_ queue: Queue, _ code: KafkaErrorCode) {
-        let retries = queue.retries, waiting = queue.waiting
-        (queue.retries, queue.waiting) = ([], [])
+    private func fail(_ queue: PartitionQueue, _ code: KafkaErrorCode) {
+        let (retries, waiting) = queue.giveUp()
         for batch in retries { self.report(batch, code) }
         self.tell(.reports(waiting.map { self.report($0.token, queue.partition, code, mayBeStored: false) }))
     }
@@ -112,14 +83,12 @@ extension SimulatedProducer {
 
     /// A broker that went down, a connection that breaks, a request without an answer for too long.
     private func breakConnection(_ id: Int32, now: UInt64) -> Bool {
-        guard let connection = self.connections[id], !connection.requests.isEmpty || !connection.answers.isEmpty else { return false }
-        let isUp = self.kafka.brokers[id]!.isUp
-        let isLate = now - connection.waitsSince > self.requestTimeout
-        guard !isUp || isLate || self.kafka.chance(self.kafka.chances.broken) else { return false }
-        self.connections[id] = nil
-        let open = connection.answers.map(\.batch) + connection.requests.map(\.batch)
-        let read = isLate ? connection.requests.count : Int.random(in: 0...connection.requests.count, using: &self.kafka.random)
-        self.kafka.leave(connection.requests.prefix(read).map(\.batch), at: id)
+        guard let wait = self.connections.wait(for: id, now: now) else { return false }
+        let isLate = wait > self.bounds.requestTimeout
+        guard !self.kafka.brokers[id]!.isUp || isLate || self.kafka.chance(self.kafka.chances.broken) else { return false }
+        let (requests, answered) = self.connections.cut(id)
+        if isLate { self.kafka.leave(requests, at: id) } else { self.leave(requests, at: id) }
+        let open = answered + requests
         for batch in open { batch.mayBeStored = true }
         for batch in open { self.retry(batch, now: now) }
         return true
@@ -127,13 +96,10 @@ extension SimulatedProducer {
 
     private func retry(_ batch: SimulatedBatch, now: UInt64) {
         let queue = self.queue(batch.topic, batch.partition)
-        queue.inFlight.removeAll { $0 === batch }
+        queue.landed(batch)
         guard !self.isFatal else { return self.givenUp(batch) }
         guard !batch.isAbandoned else { return self.report(batch, .unknownTopic) }
-        queue.retries.append(batch)
-        queue.retries.sort { $0.base < $1.base }
-        queue.restsUntil = now + UInt64(Int.random(in: 20...100, using: &self.kafka.random))
-        queue.leader = nil  // Asked for again.
+        queue.retry(batch, at: now + UInt64(Int.random(in: 20...100, using: &self.kafka.random)))
     }
 
     /// The producer has failed: nothing is sent again, and not everything is told.
@@ -146,7 +112,7 @@ extension SimulatedProducer {
         let queue = self.queue(batch.topic, batch.partition)
         switch answer {
         case .success(let offset):
-            queue.inFlight.removeAll { $0 === batch }
+            queue.landed(batch)
             self.tell(
                 .reports(
                     batch.tokens.enumerated().map { place, token in
@@ -154,10 +120,10 @@ extension SimulatedProducer {
                             token: token, offset: offset + Int64(place), partition: batch.partition, error: .none, mayBeStored: true)
                     }))
         case .failure(let failure):
-            let isFirst = queue.inFlight.first === batch && queue.retries.allSatisfy { $0.base > batch.base }
+            let isFirst = queue.isFirst(batch)
             if failure.code == .outOfOrderSequence, !isFirst { return self.retry(batch, now: now) }
             if Self.isRetriable(failure.code) { return self.retry(batch, now: now) }
-            queue.inFlight.removeAll { $0 === batch }
+            queue.landed(batch)
             if failure.code == .outOfOrderSequence { batch.mayBeStored = true }
             self.refused(batch, failure.code, queue)
         }
@@ -169,22 +135,20 @@ extension SimulatedProducer {
     }
 
     /// For good. With the gapless guarantee nothing may go behind it: the producer is done.
-    private func refused(_ batch: SimulatedBatch, _ code: KafkaErrorCode, _ queue: Queue) {
-        guard self.kind != .single else {
-            self.beginEpoch(queue)
+    private func refused(_ batch: SimulatedBatch, _ code: KafkaErrorCode, _ queue: PartitionQueue) {
+        guard !self.bounds.isSingle else {
+            queue.beginEpoch(as: self.kafka.newNumber())
             return self.report(batch, code)
         }
-        let isNew = !self.isFatal
-        self.isFatal = true
+        let isNew = self.fail()
         let fatal = KafkaFailure(code == .outOfOrderSequence ? code : .gaplessGuarantee)
         let isFirst = self.kafka.chance(1, in: 2)
         if isNew, isFirst { self.tell(.fatal(fatal)) }
         self.report(batch, code)
         if isNew, !isFirst { self.tell(.fatal(fatal)) }
         guard isNew else { return }
-        for queue in self.queues {
-            let retries = queue.retries, waiting = queue.waiting
-            (queue.retries, queue.waiting) = ([], [])
+        for queue in self.partitions.queues {
+            let (retries, waiting) = queue.giveUp()
             for batch in retries { self.givenUp(batch) }
             self.tell(.reports(waiting.map { self.report($0.token, queue.partition, .purgedInQueue, mayBeStored: false) }))
         }

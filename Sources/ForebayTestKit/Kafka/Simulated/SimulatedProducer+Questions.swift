@@ -57,12 +57,10 @@ extension SimulatedProducer {
         self.startTicking()
     }
 
-    /// The one that is wanted; else the one that was sent to last, as librdkafka does, and so a frozen one too; else any.
+    /// The one that is wanted, or any.
     private func reachable(_ wanted: Int32?) -> Int32? {
         let up = self.kafka.brokers.keys.sorted().filter { self.kafka.brokers[$0]!.isUp && $0 == wanted ?? $0 }
-        let chosen = up.contains { $0 == self.sentTo } ? self.sentTo : up.randomElement(using: &self.kafka.random)
-        if let chosen { self.sentTo = chosen }
-        return chosen
+        return self.connections.choose(among: up, &self.kafka.random)
     }
 
     /// - Returns: whether anything was answered.
@@ -92,16 +90,9 @@ extension SimulatedProducer {
         switch question.kind {
         case .metadata(let names, let waiting):
             let answer = self.kafka.metadata(of: names)
-            for topic in answer.topics { self.learn(topic) }
+            for topic in answer.topics { self.partitions.learn(topic) }
             waiting.resume(returning: .success(answer))
         case .limits(let names, let waiting): waiting.resume(returning: names.map(self.kafka.limit))
-        }
-    }
-
-    private func learn(_ topic: KafkaMetadata.Topic) {
-        self.known[topic.name] = topic
-        for queue in self.queues where queue.topic == topic.name {
-            queue.leader = Int(queue.partition) < topic.leaders.count ? topic.leaders[Int(queue.partition)] : nil
         }
     }
 }
