@@ -41,7 +41,6 @@ enum Excuses {
         "ForebayHTTP.HTTPConnection": 20,
         "ForebayHTTP.HTTPServer": 21,
         "ForebayKafka.KafkaProducer": 16,
-        "ForebayNet.EventLoop": 14,
         "ForebayTestKit.SimulatedDisk": 24,
         "ForebayTestKit.SimulatedProcess": 20,
         "ForebayTestKit.SimulatedProducer": 23,
