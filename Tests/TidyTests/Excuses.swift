@@ -32,8 +32,6 @@ enum Excuses {
         "Tests/ForebayBufferTests/SettledAheadSourceTests.swift",
         "Tests/ForebayCommandTests/FolderCommandTests.swift",
         "Tests/ForebayCommandTests/StatusCommandTests.swift",
-        "Tests/ForebayHTTPTests/HTTPServerTests.swift",
-        "Tests/ForebayHTTPTests/SmugglingCases.swift",
         "Tests/Simulation/Tests/RestartTests.swift",
     ]
     /// By type: how many stored properties it has. To be parted; until then it may only become smaller.
