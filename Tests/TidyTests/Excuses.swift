@@ -35,8 +35,6 @@ enum Excuses {
     ]
     /// By type: how many stored properties it has. To be parted; until then it may only become smaller.
     static let storedProperties: [String: Int] = [
-        "ForebayHTTP.HTTPConnection": 20,
-        "ForebayHTTP.HTTPServer": 21,
         "ForebayKafka.KafkaProducer": 16,
         "ForebayTestKit.SimulatedDisk": 24,
         "ForebayTestKit.SimulatedProcess": 20,

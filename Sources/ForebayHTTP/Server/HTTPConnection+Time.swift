@@ -44,7 +44,7 @@ extension HTTPConnection {
 
     /// Also notes which part of a request is coming: called after each move.
     func nextDeadline() -> UInt64 {
-        switch self.phase {
+        switch self.state.phase {
         case .closed: return .max
         case .lingering: return Swift.min(self.clock.lingerSince + self.times.linger, self.clock.lastBytes + self.lingerQuiet)
         case .ending: return self.stallDeadline
@@ -82,13 +82,13 @@ extension HTTPConnection {
     /// The sweep found the deadline passed: find out which, or that it is not so any more.
     func expired() {
         let now = self.now
-        switch self.phase {
+        switch self.state.phase {
         case .closed: return
         case .lingering: return self.close()
         case .ending, .open:
             if self.socket.unsentBytes > 0 && now >= self.clock.lastTaken + self.times.writeStall { return self.stalled(now) }
         }
-        guard self.phase == .open else { return }
+        guard self.state.phase == .open else { return }
         switch self.reader.stage {
         case .finished: break
         case .idle: if self.isIdle && now >= self.nextDeadline() { return self.close() }
@@ -127,7 +127,7 @@ extension HTTPConnection {
     }
 
     private func timeOut(_ bound: HTTPTimes.Bound) {
-        self.server.metrics.cut(self.reader.stage == .body ? "slow_body" : "slow_header")
+        self.server.reporter.metrics.cut(self.reader.stage == .body ? "slow_body" : "slow_header")
         // A body that is only passed over: its request has been answered.
         if self.reader.stage == .body && self.reader.heldID == nil { return self.close() }
         let id = self.reader.heldID ?? self.open(nil)
