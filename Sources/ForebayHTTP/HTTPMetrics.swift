@@ -10,6 +10,7 @@ package final class HTTPMetrics {
     let requests: Counter
     private let registry: MetricsRegistry
     private let listener: String
+    private var lingeringCount = 0
     private var refused: [String: Counter] = [:]
     private var cut: [String: Counter] = [:]
 
@@ -27,6 +28,15 @@ package final class HTTPMetrics {
         self.held = gauge("forebay_http_held_bytes", "Memory held for unfinished requests and unread answers.")
         // These tell that producers are refused. Who watches a rate sees the first one only of a counter that was there before.
         for code in HTTPRefusal.unavailableCodes { self.refused[code] = self.refusals(code) }
+    }
+
+    func lingerBegan() { self.countLingering(1) }
+
+    func lingerEnded() { self.countLingering(-1) }
+
+    private func countLingering(_ more: Int) {
+        self.lingeringCount += more
+        self.lingering.set(self.lingeringCount)
     }
 
     /// Refused by the HTTP layer itself. The codes are those of ``HTTPRefusal``: few, and constant.

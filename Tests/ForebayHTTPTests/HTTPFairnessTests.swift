@@ -187,7 +187,7 @@ struct HTTPFairnessTests {
     func leaderStandsStill() async throws {
         let server = try await self.server()
         let (loop, httpServer) = (server.loop, server.server)
-        func count(_ turn: AddressAccount.Turn) async -> Int {
+        func count(_ turn: BodyTurn) async -> Int {
             (try? await loop.perform { httpServer.connections.all.count { $0.turn == turn } }) ?? -1
         }
         var first: RawClient? = try server.connect(from: 8)

@@ -75,7 +75,7 @@ struct HTTPLingerTests {
     func places() async throws {
         let server = try await self.server()
         let (loop, httpServer) = (server.loop, server.server)
-        func lingering() async -> Double { (try? await loop.perform { httpServer.metrics.lingering.value }) ?? -1 }
+        func lingering() async -> Double { (try? await loop.perform { httpServer.reporter.metrics.lingering.value }) ?? -1 }
         var holder: RawClient? = try server.connect(from: 2)
         try await holder?.send(Self.post(2_500_000))
         try await holder?.send(Self.body(2_000_000))

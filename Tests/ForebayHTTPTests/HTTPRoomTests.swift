@@ -79,7 +79,7 @@ struct HTTPRoomTests {
         let (loop, httpServer) = (server.loop, server.server)
         try await until { (try? await loop.perform { httpServer.openConnections }) == 0 }
         _ = try server.connect()
-        try await until { (try? await loop.perform { httpServer.silent.count <= 200 }) == true }
+        try await until { (try? await loop.perform { httpServer.connections.silentCount <= 200 }) == true }
         try await server.stop()
     }
 }

@@ -1,11 +1,12 @@
 import Dispatch
 import ForebayCore
 import ForebayHTTP
-import ForebayNet
 import ForebayTelemetry
 import ForebayTestKit
 import Glibc
 import Synchronization
+
+@testable import ForebayNet
 
 /// What a handler saw of one request.
 struct SeenRequest: Sendable, Equatable {
@@ -231,5 +232,19 @@ extension RawClient {
     func resetOnClose() throws {
         var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
         setsockopt(self.descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+    }
+}
+
+extension PeerAddress {
+    /// 127.0.0.`number`
+    static func host(_ number: Int) -> PeerAddress {
+        var storage = sockaddr_storage()
+        withUnsafeMutableBytes(of: &storage) {
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = (UInt32(0x7F00_0000) + UInt32(number)).bigEndian
+            $0.storeBytes(of: address, as: sockaddr_in.self)
+        }
+        return PeerAddress(storage)
     }
 }

@@ -25,16 +25,4 @@ enum Excuses {
     ]
     /// By target.
     static let foundation: [String: String] = ["ForebayTestKit": "runs in tests only"]
-    /// Files that are longer than the rule has it, 400 lines at most: to be parted when somebody works on them.
-    static let length: Set<String> = [
-        "Sources/ForebayHTTP/Request/RequestReader.swift",
-        "Tests/ForebayHTTPTests/HTTPServerTests.swift",
-        "Tests/ForebayHTTPTests/SmugglingCases.swift",
-    ]
-    /// By type: how many stored properties it has. To be parted; until then it may only become smaller.
-    static let storedProperties: [String: Int] = [
-        "ForebayHTTP.HTTPConnection": 20,
-        "ForebayHTTP.HTTPServer": 21,
-        "ForebayNet.EventLoop": 14,
-    ]
 }

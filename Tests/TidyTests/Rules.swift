@@ -104,9 +104,8 @@ enum Rules {
     /// Small pages.
     static func length(_ file: SourceFile) -> [Violation] {
         let count = file.lines.count - (file.lines.last?.isEmpty == true ? 1 : 0)
-        let most = Excuses.length.contains(file.path) ? 400 : Self.longest
-        guard count > most else { return [] }
-        return [Violation(path: file.path, line: most + 1, reason: "\(count) lines, \(most) at most")]
+        guard count > Self.longest else { return [] }
+        return [Violation(path: file.path, line: Self.longest + 1, reason: "\(count) lines, \(Self.longest) at most")]
     }
 
     static let longest = 300
@@ -115,10 +114,10 @@ enum Rules {
     static func storedProperties(_ file: SourceFile) -> [Violation] {
         guard file.path.hasPrefix("Sources/") else { return [] }
         return StoredProperties.owners(in: file).compactMap { owner in
-            let most = Excuses.storedProperties[owner.name] ?? Self.mostStored
-            guard owner.count > most else { return nil }
+            guard owner.count > Self.mostStored else { return nil }
             return Violation(
-                path: file.path, line: owner.line, reason: "\(owner.name) has \(owner.count) stored properties, \(most) at most; part it")
+                path: file.path, line: owner.line,
+                reason: "\(owner.name) has \(owner.count) stored properties, \(Self.mostStored) at most; part it")
         }
     }
 

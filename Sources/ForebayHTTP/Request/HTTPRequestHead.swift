@@ -94,6 +94,8 @@ package struct RequestID: Hashable, Sendable, CustomStringConvertible {
     let sequence: UInt32
     let traits: Traits
 
+    var connection: ConnectionID { ConnectionID(slot: self.slot, generation: self.generation) }
+
     /// What the answer must know of the request.
     struct Traits: OptionSet, Hashable, Sendable {
         let rawValue: UInt8

@@ -1,21 +1,7 @@
-/// What a reader asks of its connection.
-protocol RequestSink: AnyObject {
-    /// False: too many requests wait for answers, or the client does not take them. No further request is begun.
-    var mayBegin: Bool { get }
-    /// Takes the next place in the order of answers. Nil: for a refusal, of something that was no request.
-    func open(_ head: FramedHead?) -> RequestID
-    func judge(_ head: borrowing HTTPRequestHead) -> HTTPVerdict
-    func deliver(_ id: RequestID, _ head: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer)
-    func refuse(_ id: RequestID, _ refusal: HTTPRefusal)
-    func answer(_ id: RequestID, _ response: HTTPResponse)
-    /// The client waits for `100 Continue` before it sends its body.
-    func inviteBody()
-}
-
 /// Turns the bytes of one connection into requests.
 ///
 ///     head --whole at once--------------------------------> head …
-///       |--body comes later--> counted | chunked --whole--> head …
+///       |--body comes later--> body --whole---------------> head …
 ///       |--refused, small----> skipped -------------------> head …
 ///       `--refused, or the last of its connection---------> finished
 ///
@@ -23,8 +9,8 @@ protocol RequestSink: AnyObject {
 final class RequestReader {
     private enum State {
         case head
-        case counted(remaining: UInt64, whole: UInt64)
-        case chunked(ChunkedFraming, limit: UInt64)
+        /// Of the held request.
+        case body
         case skipped(remaining: UInt64)
         case finished
     }
@@ -36,15 +22,11 @@ final class RequestReader {
     private let limits: HTTPLimits
     private let parser = MessageParser()
     private var state = State.head
-    /// Behind a pointer: the checks for exclusive access to a property cost more than what is asked here for each request.
-    private let stores = UnsafeMutablePointer<ByteStore>.allocate(capacity: 3)
+    // Behind pointers: the checks for exclusive access to a property cost more than what is asked here for each request.
     /// Bytes that came and belong to nothing yet: an incomplete head, or requests that may not begin yet.
-    private var input: UnsafeMutablePointer<ByteStore> { self.stores }
-    /// The head of the request whose body is coming. It is framed again when it is whole, which costs less than keeping what was found.
-    private var heldHead: UnsafeMutablePointer<ByteStore> { self.stores + 1 }
-    private var body: UnsafeMutablePointer<ByteStore> { self.stores + 2 }
+    private let input = UnsafeMutablePointer<ByteStore>.allocate(capacity: 1)
     /// The request whose body is coming.
-    private(set) var heldID: RequestID?
+    private let held = UnsafeMutablePointer<HeldRequest>.allocate(capacity: 1)
     private(set) var bodyReceived: UInt64 = 0
     /// Messages that have come whole. Who sees it change knows that what is coming now is another one.
     private(set) var messagesEnded = 0
@@ -58,45 +40,47 @@ final class RequestReader {
     init(scratch: HeadScratch) {
         self.scratch = scratch
         self.limits = scratch.limits
-        for index in 0..<3 { (self.stores + index).initialize(to: ByteStore()) }
+        self.input.initialize(to: ByteStore())
+        self.held.initialize(to: HeldRequest())
     }
 
     deinit {
-        self.stores.deinitialize(count: 3)
-        self.stores.deallocate()
+        self.input.deinitialize(count: 1)
+        self.input.deallocate()
+        self.held.deinitialize(count: 1)
+        self.held.deallocate()
     }
 
     var stage: Stage {
         switch self.state {
         case .head: self.input.pointee.isEmpty ? .idle : .head
-        case .counted, .chunked, .skipped: .body
+        case .body, .skipped: .body
         case .finished: .finished
         }
     }
 
+    /// Of the request whose body is coming.
+    var heldID: RequestID? { self.held.pointee.id }
+
     /// What the request whose body is coming will still take, at most; of a chunked one nobody knows.
     var remainingBody: UInt64? {
-        switch self.state {
-        case .counted(let remaining, _): remaining
-        case .chunked: nil
-        default: 0
-        }
+        guard case .body = self.state else { return 0 }
+        return self.held.pointee.remaining
     }
 
-    var heldBytes: Int { self.input.pointee.capacity + self.heldHead.pointee.capacity + self.body.pointee.capacity }
+    var heldBytes: Int { self.input.pointee.capacity + self.held.pointee.capacity }
 
     /// Forgets what is unfinished, and takes no more.
     func finish() {
         self.state = .finished
-        self.heldID = nil
+        self.held.pointee.withdraw()
         // A handler that ends its connection from inside a call still reads the bytes that it was given.
         if !self.isParsing { self.clear() }
     }
 
     private func clear() {
         self.input.pointee.clear()
-        self.heldHead.pointee.clear()
-        self.body.pointee.clear()
+        self.held.pointee.clear()
     }
 
     /// Takes bytes that lie somewhere else, and keeps what it can't use yet.
@@ -133,8 +117,7 @@ final class RequestReader {
             case .head:
                 self.isHeldUp = !sink.mayBegin
                 used = self.isHeldUp ? nil : self.parseHead(rest, sink)
-            case .counted(let remaining, let whole): used = self.parseCounted(rest, remaining, whole, sink)
-            case .chunked(let framing, let limit): used = self.parseChunked(rest, framing, limit, sink)
+            case .body: used = self.parseBody(rest, sink)
             case .skipped(let remaining): used = self.skip(rest, remaining)
             case .finished: return bytes.count
             }
@@ -192,11 +175,7 @@ final class RequestReader {
                 let limit = UInt64(Swift.max(0, limit))
                 guard length <= limit else { return self.refuse(id, .bodyTooLarge(limit), sink) }
                 return self.beginBody(id, head, framed, Int(length), bytes, sink, isRepeat: isRepeat)
-            case .chunked:
-                self.hold(id, framed, bytes)
-                self.state = .chunked(ChunkedFraming(), limit: UInt64(Swift.max(0, limit)))
-                if framed.expectsContinue && bytes.count == framed.length { sink.inviteBody() }
-                return framed.length
+            case .chunked: return self.hold(id, framed, bytes, limit: UInt64(Swift.max(0, limit)), sink)
             }
         }
     }
@@ -205,12 +184,7 @@ final class RequestReader {
         _ id: RequestID, _ head: borrowing HTTPRequestHead, _ framed: FramedHead, _ length: Int, _ bytes: UnsafeRawBufferPointer,
         _ sink: some RequestSink, isRepeat: Bool
     ) -> Int {
-        guard bytes.count - framed.length >= length else {
-            self.hold(id, framed, bytes)
-            self.state = .counted(remaining: UInt64(length), whole: UInt64(length))
-            if framed.expectsContinue && bytes.count == framed.length { sink.inviteBody() }
-            return framed.length
-        }
+        guard bytes.count - framed.length >= length else { return self.hold(id, framed, bytes, limit: UInt64(length), sink) }
         let body = UnsafeRawBufferPointer(rebasing: bytes[framed.length..<framed.length + length])
         guard isRepeat || self.parser.acceptsBody(body, isLast: true) else { return self.refuse(id, .parser, sink) }
         sink.deliver(id, head, body)
@@ -218,59 +192,43 @@ final class RequestReader {
         return framed.length + length
     }
 
-    private func hold(_ id: RequestID, _ framed: FramedHead, _ bytes: UnsafeRawBufferPointer) {
-        self.heldID = id
+    // MARK: Bodies that come later
+
+    private func hold(
+        _ id: RequestID, _ framed: FramedHead, _ bytes: UnsafeRawBufferPointer, limit: UInt64, _ sink: some RequestSink
+    ) -> Int {
+        self.held.pointee.begin(id, head: UnsafeRawBufferPointer(rebasing: bytes[..<framed.length]), framed.body, limit: limit)
         self.bodyReceived = 0
-        self.heldHead.pointee.append(UnsafeRawBufferPointer(rebasing: bytes[..<framed.length]))
+        self.state = .body
+        if framed.expectsContinue && bytes.count == framed.length { sink.inviteBody() }
+        return framed.length
     }
 
-    // MARK: Bodies
-
-    private func parseCounted(_ bytes: UnsafeRawBufferPointer, _ remaining: UInt64, _ whole: UInt64, _ sink: some RequestSink) -> Int {
-        let count = Int(Swift.min(UInt64(bytes.count), remaining))
-        let part = UnsafeRawBufferPointer(rebasing: bytes[..<count])
-        guard self.parser.acceptsBody(part, isLast: UInt64(count) == remaining) else { return self.refuseHeld(.parser, sink) }
-        self.body.pointee.append(part, expected: Int(whole))
+    private func parseBody(_ bytes: UnsafeRawBufferPointer, _ sink: some RequestSink) -> Int {
+        let (count, isLast): (Int, Bool)
+        switch self.held.pointee.take(bytes, self.limits) {
+        case .refused(let refusal): return self.refuseHeld(refusal, sink)
+        case .more: (count, isLast) = (bytes.count, false)
+        case .complete(let consumed): (count, isLast) = (consumed, true)
+        }
+        guard self.parser.acceptsBody(UnsafeRawBufferPointer(rebasing: bytes[..<count]), isLast: isLast),
+            !isLast || self.parser.bodyCount == UInt64(self.held.pointee.body.count)
+        else { return self.refuseHeld(.parser, sink) }
         self.bodyReceived += UInt64(count)
-        self.state = .counted(remaining: remaining - UInt64(count), whole: whole)
-        if UInt64(count) == remaining { self.deliverHeld(sink) }
+        if isLast { self.deliverHeld(sink) }
         return count
     }
 
-    private func parseChunked(_ bytes: UnsafeRawBufferPointer, _ framing: ChunkedFraming, _ limit: UInt64, _ sink: some RequestSink) -> Int
-    {
-        var framing = framing
-        switch framing.consume(bytes, into: &self.body.pointee, bodyLimit: limit, limits: self.limits) {
-        case .refused(let refusal):
-            return self.refuseHeld(refusal, sink)
-        case .more:
-            guard self.parser.acceptsBody(bytes, isLast: false) else { return self.refuseHeld(.parser, sink) }
-            self.bodyReceived += UInt64(bytes.count)
-            self.state = .chunked(framing, limit: limit)
-            return bytes.count
-        case .complete(let consumed):
-            let part = UnsafeRawBufferPointer(rebasing: bytes[..<consumed])
-            guard self.parser.acceptsBody(part, isLast: true), self.parser.bodyCount == framing.bodyCount else {
-                return self.refuseHeld(.parser, sink)
-            }
-            self.deliverHeld(sink)
-            return consumed
-        }
-    }
-
     private func deliverHeld(_ sink: some RequestSink) {
-        guard let id = self.heldID, case .framed(let framed) = HeaderFraming.frame(self.heldHead.pointee.bytes, scratch: self.scratch)
-        else {
+        let bytes = self.held.pointee.head
+        guard let id = self.heldID, case .framed(let framed) = HeaderFraming.frame(bytes, scratch: self.scratch) else {
             preconditionFailure("a head that was framed once is framed again")
         }
-        self.heldID = nil
+        self.held.pointee.withdraw()
         sink.deliver(
-            id,
-            HTTPRequestHead(
-                KnownHead(framed, self.scratch.fields), id: id, base: self.heldHead.pointee.bytes.baseAddress!, scratch: self.scratch),
-            self.body.pointee.bytes)
-        self.heldHead.pointee.clear()
-        self.body.pointee.clear()
+            id, HTTPRequestHead(KnownHead(framed, self.scratch.fields), id: id, base: bytes.baseAddress!, scratch: self.scratch),
+            self.held.pointee.body)
+        self.held.pointee.clear()
         self.endMessage(framed)
     }
 
@@ -323,7 +281,7 @@ final class RequestReader {
     /// Whoever breaks the rules once is not listened to again.
     private func refuse(_ id: RequestID, _ refusal: HTTPRefusal, _ sink: some RequestSink) -> Int {
         self.state = .finished
-        self.heldID = nil
+        self.held.pointee.withdraw()
         sink.refuse(id, refusal)
         return 0
     }

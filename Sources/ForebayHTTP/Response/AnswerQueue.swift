@@ -1,6 +1,7 @@
 /// Which requests of a connection still wait for their answers, and the answers that came before their turn.
 ///
 ///     opened … | first (its answer may be written now) … | next (not opened yet)
+/// A `100 Continue` is owed to the last one at most, and must not overtake the answers to those before it.
 ///
 /// Numbers wrap; only their differences count.
 final class AnswerQueue {
@@ -14,6 +15,7 @@ final class AnswerQueue {
     private var early: [UInt32: Early] = [:]
     private var earlyCount = 0
     private(set) var earlyBytes = 0
+    private var owesInvitation = false
 
     var outstanding: Int { Int(self.next &- self.first) }
 
@@ -54,5 +56,20 @@ final class AnswerQueue {
     /// Those that have no answer yet.
     var unanswered: [UInt32] {
         (0..<UInt32(self.outstanding)).map { self.first &+ $0 }.filter { self.early[$0] == nil }
+    }
+
+    // MARK: 100 Continue
+
+    /// The client of the last request waits for `100 Continue`.
+    func oweInvitation() { self.owesInvitation = true }
+
+    /// Its body has come without.
+    func withdrawInvitation() { self.owesInvitation = false }
+
+    /// True, once: it is owed, and all before it is answered.
+    func takeInvitation() -> Bool {
+        guard self.owesInvitation, self.outstanding == 1 else { return false }
+        self.owesInvitation = false
+        return true
     }
 }

@@ -1,3 +1,5 @@
+import ForebayNet
+
 /// What the connections of one address hold, and which of them wait for the others.
 ///
 ///     reading --the address holds more than its share--> waiting --its turn--> leading --its body is whole, or it is gone--> reading
@@ -5,27 +7,24 @@
 ///
 /// One of them always leads: it reads its body to the end, however much the others hold, or bodies that are all half there would wait for
 /// each other for ever. So an address holds at most its share and one body, and a read of each connection that came to wait.
-final class AddressAccount {
-    /// What a connection may do about its body.
-    enum Turn { case free, waiting, leading }
-
+final class AddressAccount<Holder: AccountHolder> {
+    let address: PeerAddress
     private let share: Int
     private(set) var connections = 0
     private(set) var held = 0
-    /// Connections that send much after a refusal. See ``HTTPCaps/longLingering``.
-    var longLingering = 0
-    private var leader: HTTPConnection?
+    private var leader: Holder?
     /// In the order in which they came to wait.
-    private var waiting: [HTTPConnection] = []
+    private var waiting: [Holder] = []
 
     /// - Parameter share: bytes.
-    init(share: Int) {
+    init(of address: PeerAddress, share: Int) {
+        self.address = address
         self.share = share
     }
 
     func opened() { self.connections += 1 }
 
-    func closed(_ connection: HTTPConnection) {
+    func closed(_ connection: Holder) {
         self.connections -= 1
         self.ended(connection)
     }
@@ -36,8 +35,8 @@ final class AddressAccount {
         if bytes < 0 { self.wakeWaiting() }
     }
 
-    /// Whether a connection that has a body coming may read on. If not, ``HTTPConnection/mayReadAgain()`` tells it when.
-    func mayRead(_ connection: HTTPConnection) -> Bool {
+    /// Whether a connection that has a body coming may read on. If not, ``AccountHolder/mayReadAgain()`` tells it when.
+    func mayRead(_ connection: Holder) -> Bool {
         if connection.turn == .leading { return true }
         if self.held > self.share, self.leader != nil {
             if connection.turn != .waiting { self.waiting.append(connection) }
@@ -50,7 +49,7 @@ final class AddressAccount {
     }
 
     /// Its body is whole, or will never be.
-    func ended(_ connection: HTTPConnection) {
+    func ended(_ connection: Holder) {
         defer { connection.turn = .free }
         switch connection.turn {
         case .free: break
@@ -61,7 +60,7 @@ final class AddressAccount {
         }
     }
 
-    private func lead(_ connection: HTTPConnection) {
+    private func lead(_ connection: Holder) {
         self.leader = connection
         connection.turn = .leading
     }
@@ -76,8 +75,21 @@ final class AddressAccount {
         while room > 0, !self.waiting.isEmpty {
             let connection = self.waiting.removeFirst()
             connection.turn = .free
-            room -= Int(clamping: connection.reader.remainingBody ?? UInt64(self.share))
+            room -= Int(clamping: connection.remainingBody ?? UInt64(self.share))
             connection.mayReadAgain()
         }
     }
 }
+
+/// A connection, as its address's account knows it.
+protocol AccountHolder: AnyObject {
+    /// The account's to set; ``BodyTurn/free`` at first.
+    var turn: BodyTurn { get set }
+    /// What its body will still take, at most, in bytes; of a chunked one nobody knows.
+    var remainingBody: UInt64? { get }
+    /// It waited for others of its address, and its turn has come.
+    func mayReadAgain()
+}
+
+/// What a connection may do about its body.
+enum BodyTurn { case free, waiting, leading }

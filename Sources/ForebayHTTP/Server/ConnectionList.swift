@@ -1,8 +1,10 @@
-/// Connections that wait for the end of the turn, each at most once. Kept alive while they wait.
-final class ConnectionList {
-    private var memory: UnsafeMutablePointer<Unmanaged<HTTPConnection>>
+/// Connections that wait for the end of the turn. Kept alive while they wait.
+final class ConnectionList<Connection: AnyObject> {
+    private var memory: UnsafeMutablePointer<Unmanaged<Connection>>
     private var capacity = 64
     private(set) var count = 0
+    /// Inside ``takeAll(_:)``.
+    private(set) var isTaking = false
 
     init() {
         self.memory = .allocate(capacity: self.capacity)
@@ -13,14 +15,16 @@ final class ConnectionList {
         self.memory.deallocate()
     }
 
-    func append(_ connection: HTTPConnection) {
+    func append(_ connection: Connection) {
         if self.count == self.capacity { self.grow() }
         self.memory[self.count] = Unmanaged.passRetained(connection)
         self.count += 1
     }
 
     /// Takes all of them; those that are appended meanwhile wait for the next call.
-    func takeAll(_ body: (HTTPConnection) -> Void) {
+    func takeAll(_ body: (Connection) -> Void) {
+        self.isTaking = true
+        defer { self.isTaking = false }
         let (taken, count, capacity) = (self.memory, self.count, self.capacity)
         (self.memory, self.count) = (.allocate(capacity: capacity), 0)
         for index in 0..<count {
@@ -31,7 +35,7 @@ final class ConnectionList {
     }
 
     private func grow() {
-        let grown = UnsafeMutablePointer<Unmanaged<HTTPConnection>>.allocate(capacity: self.capacity * 2)
+        let grown = UnsafeMutablePointer<Unmanaged<Connection>>.allocate(capacity: self.capacity * 2)
         grown.moveInitialize(from: self.memory, count: self.count)
         self.memory.deallocate()
         (self.memory, self.capacity) = (grown, self.capacity * 2)

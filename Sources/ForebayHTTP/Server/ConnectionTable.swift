@@ -1,5 +1,4 @@
-/// The connections of a server, each in a slot. A slot's generation tells one tenant from the next, so that an answer that comes too late
-/// finds nobody.
+/// The connections of a server, each in a slot. An answer that comes too late finds nobody: the slot's next tenant has another id.
 ///
 /// Deadlines stand apart, side by side: the sweep looks at all of them four times a second, and at few connections. Plain memory, for each
 /// request looks in here more than once, and the checks of arrays in class properties cost as much as parsing its head.
@@ -17,6 +16,7 @@ final class ConnectionTable {
     private var used = 0
     private var free: [UInt32] = []
     private(set) var count = 0
+    private var silent = SilentConnections()
 
     init() {
         self.slots = .allocate(capacity: self.capacity)
@@ -29,49 +29,64 @@ final class ConnectionTable {
         self.deadlines.deallocate()
     }
 
-    func reserveSlot() -> (slot: UInt32, generation: UInt32) {
-        if let slot = self.free.popLast() { return (slot, self.slots[Int(slot)].generation) }
+    func reserve() -> ConnectionID {
+        if let slot = self.free.popLast() { return ConnectionID(slot: slot, generation: self.slots[Int(slot)].generation) }
         if self.used == self.capacity { self.grow() }
         (self.slots + self.used).initialize(to: Slot())
         (self.deadlines + self.used).initialize(to: .max)
         self.used += 1
-        return (UInt32(self.used - 1), 0)
+        return ConnectionID(slot: UInt32(self.used - 1), generation: 0)
     }
 
-    func giveBack(_ slot: UInt32) { self.free.append(slot) }
+    func giveBack(_ id: ConnectionID) { self.free.append(id.slot) }
 
-    func insert(_ connection: HTTPConnection, at slot: UInt32) {
-        self.slots[Int(slot)].connection = Unmanaged.passRetained(connection)
+    func insert(_ connection: HTTPConnection, at id: ConnectionID) {
+        self.slots[Int(id.slot)].connection = Unmanaged.passRetained(connection)
         self.count += 1
     }
 
-    func remove(_ slot: UInt32) {
-        let connection = self.slots[Int(slot)].connection
-        self.slots[Int(slot)] = Slot(connection: nil, generation: self.slots[Int(slot)].generation &+ 1)
-        self.deadlines[Int(slot)] = .max
+    func remove(_ id: ConnectionID) {
+        let slot = Int(id.slot)
+        let connection = self.slots[slot].connection
+        self.slots[slot] = Slot(connection: nil, generation: self.slots[slot].generation &+ 1)
+        self.deadlines[slot] = .max
         self.count -= 1
-        self.free.append(slot)
+        self.free.append(id.slot)
         connection?.release()
     }
 
     @inline(__always)
-    func find(_ id: RequestID) -> HTTPConnection? { self.find(slot: id.slot, generation: id.generation) }
-
-    @inline(__always)
-    func find(slot: UInt32, generation: UInt32) -> HTTPConnection? {
-        let slot = Int(slot)
-        guard slot < self.used, self.slots[slot].generation == generation else { return nil }
+    func find(_ id: ConnectionID) -> HTTPConnection? {
+        let slot = Int(id.slot)
+        guard slot < self.used, self.slots[slot].generation == id.generation else { return nil }
         return self.slots[slot].connection?.takeUnretainedValue()
     }
 
     @inline(__always)
-    func setDeadline(_ deadline: UInt64, of slot: UInt32) { self.deadlines[Int(slot)] = deadline }
+    func setDeadline(_ deadline: UInt64, of id: ConnectionID) { self.deadlines[Int(id.slot)] = deadline }
 
     func expired(at now: UInt64) -> [HTTPConnection] {
         (0..<self.used).filter { self.deadlines[$0] <= now }.compactMap { self.slots[$0].connection?.takeUnretainedValue() }
     }
 
     var all: [HTTPConnection] { (0..<self.used).compactMap { self.slots[$0].connection?.takeUnretainedValue() } }
+
+    // MARK: Those that are silent
+
+    /// How many are remembered, in vain or not.
+    var silentCount: Int { self.silent.count }
+
+    /// It is one of those that may be asked for by ``longestSilent()``.
+    func rememberSilent(_ id: ConnectionID) {
+        self.silent.append(id, open: self.count) { self.find($0)?.isSilent == true }
+    }
+
+    func longestSilent() -> HTTPConnection? {
+        self.silent.first { self.find($0)?.isSilent == true }.flatMap { self.find($0) }
+    }
+
+    /// Asks for the next one from now on.
+    func passLongestSilent() { self.silent.removeFirst() }
 
     private func grow() {
         let (slots, deadlines) = (self.slots, self.deadlines)

@@ -5,7 +5,7 @@ import ForebayTelemetry
 extension HTTPConnection: RequestSink {
     var mayBegin: Bool {
         let limits = self.server.configuration.limits
-        return self.phase == .open && self.answers.outstanding < limits.pipelined
+        return self.state.phase == .open && self.answers.outstanding < limits.pipelined
             && self.socket.unsentBytes + self.answers.earlyBytes < limits.unsent
     }
 
@@ -18,7 +18,7 @@ extension HTTPConnection: RequestSink {
         } else {
             traits.insert(.closes)
         }
-        return RequestID(slot: self.slot, generation: self.generation, sequence: self.answers.open(), traits: traits)
+        return self.id.request(self.answers.open(), traits)
     }
 
     func judge(_ head: borrowing HTTPRequestHead) -> HTTPVerdict {
@@ -27,14 +27,13 @@ extension HTTPConnection: RequestSink {
     }
 
     func deliver(_ id: RequestID, _ head: borrowing HTTPRequestHead, _ body: UnsafeRawBufferPointer) {
-        self.owesInvitation = false
+        self.answers.withdrawInvitation()
         self.server.requestDelivered()
         self.server.handler.request(id, head, body)
     }
 
     func refuse(_ id: RequestID, _ refusal: HTTPRefusal) {
-        self.server.metrics.refused(refusal.code)
-        if refusal.status == 503 { self.server.logger.warning("request refused", ["code": refusal.code, "request_id": id.description]) }
+        self.server.reporter.refused(id, refusal)
         var problem = ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail, isRetryable: refusal.isRetryable)
         problem.closes = true
         self.answer(id, problem.response(to: id))
@@ -47,27 +46,28 @@ extension HTTPConnection: RequestSink {
     }
 
     func answer(_ id: RequestID, status: Int, fields: UnsafeRawBufferPointer, body: UnsafeRawBufferPointer, closes: Bool) {
-        guard self.phase == .open, self.answers.isWaited(id.sequence) else { return }
+        guard self.state.phase == .open, self.answers.isWaited(id.sequence) else { return }
         let closes = closes || id.traits.contains(.closes) || self.endsWith(id)
         let bound = AnswerWriter.bound(fields: fields.count, body: body.count)
         if self.answers.isFirst(id.sequence) {
             let memory = self.socket.reserve(bound)
             self.socket.commit(
                 AnswerWriter.write(
-                    to: memory, status: status, fields: fields, body: body, traits: id.traits, closes: closes, date: self.server.date.text))
+                    to: memory, status: status, fields: fields, body: body, traits: id.traits, closes: closes,
+                    date: self.server.clock.date.text))
             self.answered(closes: closes)
-            while self.phase == .open, let early = self.answers.takeFirstEarly() {
+            while self.state.phase == .open, let early = self.answers.takeFirstEarly() {
                 early.bytes.withUnsafeBytes { self.socket.write($0) }
                 self.answered(closes: early.closes)
             }
             self.inviteIfItsTurn()
-            if !self.isReceiving { self.markDirty() }
+            if !self.schedule.isReceiving { self.markDirty() }
         } else {
             let bytes = [UInt8](unsafeUninitializedCapacity: bound) { memory, count in
                 count = AnswerWriter.write(
                     to: UnsafeMutableRawPointer(memory.baseAddress!), status: status, fields: fields, body: body, traits: id.traits,
                     closes: closes,
-                    date: self.server.date.text)
+                    date: self.server.clock.date.text)
             }
             self.answers.keep(AnswerQueue.Early(bytes: bytes, closes: closes), for: id.sequence)
         }
@@ -81,24 +81,23 @@ extension HTTPConnection: RequestSink {
     private func answered(closes: Bool) {
         self.answers.advance()
         guard closes else { return }
-        self.phase = .ending
+        self.state.answeredLast()
         self.finishReading()
     }
 
     // MARK: 100 Continue
 
     func inviteBody() {
-        self.owesInvitation = true
+        self.answers.oweInvitation()
         self.inviteIfItsTurn()
     }
 
-    /// It must not overtake the answers to earlier requests, and is pointless once the body has begun.
+    /// It is pointless once the body has begun.
     private func inviteIfItsTurn() {
-        guard self.owesInvitation, self.phase == .open, self.answers.outstanding == 1 else { return }
-        self.owesInvitation = false
+        guard self.state.phase == .open, self.answers.takeInvitation() else { return }
         guard self.reader.bodyReceived == 0, self.reader.stage == .body else { return }
         let line: StaticString = "HTTP/1.1 100 Continue\r\n\r\n"
         self.socket.write(UnsafeRawBufferPointer(start: line.utf8Start, count: line.utf8CodeUnitCount))
-        if !self.isReceiving { self.markDirty() }
+        if !self.schedule.isReceiving { self.markDirty() }
     }
 }

@@ -9,39 +9,28 @@ import Glibc
 package final class HTTPServer: @unchecked Sendable {  // Safe because: it is only touched on its loop's thread, which the entries check.
     package let loop: EventLoop
     package let configuration: HTTPConfiguration
-    let metrics: HTTPMetrics
+    let reporter: HTTPReporter
     private(set) var handler: any HTTPHandler
     let scratch: HeadScratch
     let connections = ConnectionTable()
-    private var accounts: [PeerAddress: AddressAccount] = [:]
-    private var listeners: [TCPListener] = []
-    private let gate = ReadGate()
-    let date = HTTPDate()
-
+    let accounts: AddressAccounts<HTTPConnection>
+    var lingerPlaces: LingerPlaces
+    private var intake = Intake<TCPListener>()
+    let clock = ServerClock()
     /// Those that have something to send or may read on, until the end of the turn.
-    let dirty = ConnectionList()
-    private var isFlushing = false
-    /// What all connections hold, counted against `limits.memory`.
-    var held = 0
-    var lingering = 0 { didSet { self.metrics.lingering.set(Double(self.lingering)) } }
-    private var longLingering = 0
-    private(set) var isDraining = false
-    private var sweep: Timer?
-    private var closedWaiters: [CheckedContinuation<Void, Never>] = []
-    /// At the cap, and nobody makes room.
-    private var isFull = false
-    var silent = SilentConnections()
-    let logger: Logger
+    let dirty = ConnectionList<HTTPConnection>()
+    private let draining = Drain()
 
     package init(loop: EventLoop, configuration: HTTPConfiguration, metrics: HTTPMetrics, handler: any HTTPHandler) {
         self.loop = loop
         var fitted = configuration
         fitted.caps = configuration.caps.fitting(openFiles: Self.descriptorLimit())
         self.configuration = fitted
-        self.metrics = metrics
+        self.reporter = HTTPReporter(metrics, name: configuration.name)
         self.handler = handler
         self.scratch = HeadScratch(limits: configuration.limits)
-        self.logger = Logger(label: "http/\(configuration.name)")
+        self.accounts = AddressAccounts(configuration.limits)
+        self.lingerPlaces = LingerPlaces(fitted.caps)
     }
 
     /// Listens, on one more address if called again.
@@ -53,7 +42,7 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
         let listener = try TCPListener(loop: self.loop, host: host, port: port) { [weak self] descriptor, address in
             if let self { self.accept(descriptor, address) } else { Glibc.close(descriptor) }
         }
-        self.listeners.append(listener)
+        self.intake.add(listener)
         self.startTurning()
         return listener.port
     }
@@ -65,7 +54,7 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     }
 
     /// Memory that connections hold for unfinished requests and unread answers.
-    package var heldBytes: Int { self.held }
+    package var heldBytes: Int { self.accounts.held }
 
     package var openConnections: Int { self.connections.count }
 
@@ -73,7 +62,7 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
 
     /// Answers a request, in the order in which its connection asked. Without effect if the connection is gone, or it was answered before.
     package func answer(_ id: RequestID, _ response: HTTPResponse) {
-        self.connections.find(id)?.answer(id, response)
+        self.connections.find(id.connection)?.answer(id, response)
     }
 
     /// The same without a response value: for an answer that is made anew for each request.
@@ -82,39 +71,40 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     ///   - fields: Whole lines, each with its CR LF.
     ///   - body: Copied during the call.
     package func answer(_ id: RequestID, status: Int, fields: StaticString, body: UnsafeRawBufferPointer) {
-        guard let connection = self.connections.find(id) else { return }
+        guard let connection = self.connections.find(id.connection) else { return }
         let fields = UnsafeRawBufferPointer(start: fields.utf8Start, count: fields.utf8CodeUnitCount)
         connection.answer(id, status: status, fields: fields, body: body, closes: false)
     }
 
     // MARK: Pressure
 
-    package var isReadingPaused: Bool { self.gate.isShut }
+    package var isReadingPaused: Bool { self.intake.gate.isShut }
 
     /// Reads no socket until ``resumeReading()``. Clients' clocks stand still meanwhile.
     package func pauseReading() {
         self.loop.preconditionOnLoop()
-        self.gate.shut()
+        self.intake.gate.shut()
     }
 
     package func resumeReading() {
         self.loop.preconditionOnLoop()
-        guard self.gate.isShut else { return }
+        guard self.intake.gate.isShut else { return }
         for connection in self.connections.all {
             connection.clock.restart(at: self.loop.nowMilliseconds)
             connection.setDeadline()
         }
-        self.gate.open()
+        self.intake.gate.open()
     }
 
     // MARK: The end
+
+    var isDraining: Bool { self.draining.hasBegun }
 
     /// Accepts no more connections, closes those that are idle, and the others with their last answers. Returns when all are closed, which
     /// the caller bounds by ``close()``.
     nonisolated(nonsending) package func drain() async {
         self.loop.preconditionOnLoop()
-        self.isDraining = true
-        self.closeListeners()
+        self.beginDraining()
         for connection in self.connections.all where connection.isIdle { connection.close() }
         await self.untilClosed()
     }
@@ -122,23 +112,21 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
     /// Closes everything at once; unanswered requests are dropped.
     nonisolated(nonsending) package func close() async {
         self.loop.preconditionOnLoop()
-        self.isDraining = true
-        self.closeListeners()
+        self.beginDraining()
         for connection in self.connections.all { connection.close() }
         await self.untilClosed()
         self.loop.preconditionOnLoop()
-        self.sweep?.cancel()
-        self.sweep = nil
+        self.clock.stop()
     }
 
     nonisolated(nonsending) private func untilClosed() async {
         guard self.connections.count > 0 else { return }
-        await withCheckedContinuation { self.closedWaiters.append($0) }
+        await withCheckedContinuation { self.draining.wait($0) }
     }
 
-    private func closeListeners() {
-        for listener in self.listeners { listener.close() }
-        self.listeners = []
+    private func beginDraining() {
+        self.draining.begin()
+        self.intake.close()
     }
 }
 
@@ -146,41 +134,33 @@ package final class HTTPServer: @unchecked Sendable {  // Safe because: it is on
 
 extension HTTPServer {
     private func accept(_ descriptor: CInt, _ address: PeerAddress) {
-        self.metrics.accepted.increment()
+        self.reporter.metrics.accepted.increment()
         let caps = self.configuration.caps
-        let known = self.accounts[address]
-        if caps.connectionsPerAddress > 0, let known, known.connections >= caps.connectionsPerAddress,
+        if caps.connectionsPerAddress > 0, self.accounts.connections(of: address) >= caps.connectionsPerAddress,
             !(caps.quietMakeRoom && self.closeQuietest(of: address))
         {
             return self.turnAway(descriptor, address)
         }
-        let (slot, generation) = self.connections.reserveSlot()
+        let id = self.connections.reserve()
         // The connection may be broken before it begins: there is nobody to tell why.
-        guard let socket = try? TCPSocket(loop: self.loop, adopting: descriptor, gate: self.gate) else {
-            self.connections.giveBack(slot)
-            return self.metrics.closed.increment()
+        guard let socket = try? TCPSocket(loop: self.loop, adopting: descriptor, gate: self.intake.gate) else {
+            self.connections.giveBack(id)
+            return self.reporter.metrics.closed.increment()
         }
-        let account = known ?? AddressAccount(share: self.configuration.limits.memoryPerAddress)
-        self.accounts[address] = account
-        account.opened()
-        let connection = HTTPConnection(
-            server: self, socket: socket, address: address, account: account, slot: slot, generation: generation)
-        self.connections.insert(connection, at: slot)
-        self.metrics.open.set(Double(self.connections.count))
-        if !caps.quietMakeRoom { self.silent.append(connection, open: self.connections) }
-        guard self.connections.count >= self.configuration.caps.connections else { return }
-        self.isFull = !self.makesRoom(for: connection)
-        guard self.isFull else { return }
-        // The next ones wait in the system's queue.
-        for listener in self.listeners { listener.pause() }
+        let connection = HTTPConnection(server: self, socket: socket, account: self.accounts.open(address), id: id)
+        self.connections.insert(connection, at: id)
+        self.reporter.metrics.open.set(self.connections.count)
+        if !caps.quietMakeRoom { self.connections.rememberSilent(id) }
+        guard self.connections.count >= caps.connections else { return }
+        self.intake.setFull(!self.makesRoom(for: connection))
     }
 
     /// A connection wants more than all may hold together. Whose address holds most gives up its largest part: who sends little is not
     /// refused because others hold much.
-    func overdrawn(by connection: HTTPConnection, _ account: AddressAccount) {
-        var excess = self.held - self.configuration.limits.memory
-        while excess > 0, let largest = self.accounts.max(by: { $0.value.held < $1.value.held }), largest.value.held > account.held {
-            let open = self.connections.all.filter { $0.phase == .open && $0.address == largest.key && $0.heldBytes > 0 }
+    func overdrawn(by connection: HTTPConnection) {
+        var excess = self.accounts.excess
+        while excess > 0, let largest = self.accounts.largest, largest.held > connection.account.held {
+            let open = self.connections.all.filter { $0.state.phase == .open && $0.account === largest && $0.heldBytes > 0 }
             guard let holder = open.max(by: { $0.heldBytes < $1.heldBytes }) else { break }
             excess -= holder.heldBytes
             holder.refuseForMemory()
@@ -191,55 +171,31 @@ extension HTTPServer {
     /// One address has too many: a plain answer without ever reading, and the end.
     private func turnAway(_ descriptor: CInt, _ address: PeerAddress) {
         let refusal = HTTPRefusal.connections(self.configuration.caps)
-        self.metrics.refused(refusal.code)
-        self.logger.warning(
-            "connection refused: there are too many of its address",
-            ["code": refusal.code, "address": address.description, "limit": "\(self.configuration.caps.connectionsPerAddress)"])
+        self.reporter.turnedAway(address, refusal, limit: self.configuration.caps.connectionsPerAddress)
         let response = ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
         let bytes = response.fields.withUnsafeBytes { fields in
             response.body.withUnsafeBytes { body in
                 [UInt8](unsafeUninitializedCapacity: AnswerWriter.bound(fields: fields.count, body: body.count)) { memory, count in
                     count = AnswerWriter.write(
                         to: UnsafeMutableRawPointer(memory.baseAddress!), status: response.status, fields: fields, body: body, traits: [],
-                        closes: true, date: self.date.text)
+                        closes: true, date: self.clock.date.text)
                 }
             }
         }
         // It fits a fresh socket's buffer; a client that is gone misses nothing.
         _ = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, 0x4000 /* MSG_NOSIGNAL */) }
         Glibc.close(descriptor)
-        self.metrics.closed.increment()
+        self.reporter.metrics.closed.increment()
     }
 
-    /// Takes a place for a connection that has sent much after a refusal, if one is free.
-    func mayLingerLong(_ account: AddressAccount) -> Bool {
-        let caps = self.configuration.caps
-        let share = caps.connectionsPerAddress == 0 ? caps.longLingering : (caps.longLingering + 3) / 4
-        guard self.longLingering < caps.longLingering, account.longLingering < share else { return false }
-        self.longLingering += 1
-        account.longLingering += 1
-        return true
-    }
-
-    func endedLongLinger(_ account: AddressAccount) {
-        self.longLingering -= 1
-        account.longLingering -= 1
-    }
-
-    func removed(_ connection: HTTPConnection, _ account: AddressAccount) {
-        self.connections.remove(connection.slot)
-        if account.connections == 0 { self.accounts[connection.address] = nil }
-        self.metrics.closed.increment()
-        self.metrics.open.set(Double(self.connections.count))
+    func removed(_ connection: HTTPConnection) {
+        self.accounts.closed(connection, of: connection.account)
+        self.connections.remove(connection.id)
+        self.reporter.metrics.closed.increment()
+        self.reporter.metrics.open.set(self.connections.count)
         for id in connection.unanswered { self.handler.dropped(id) }
-        if self.connections.count < self.configuration.caps.connections {
-            self.isFull = false
-            for listener in self.listeners { listener.resume() }
-        }
-        guard self.connections.count == 0, !self.closedWaiters.isEmpty else { return }
-        let waiters = self.closedWaiters
-        self.closedWaiters = []
-        for waiter in waiters { waiter.resume() }
+        if self.connections.count < self.configuration.caps.connections { self.intake.setFull(false) }
+        if self.connections.count == 0 { self.draining.complete() }
     }
 
     /// What the process may open.
@@ -254,30 +210,24 @@ extension HTTPServer {
 
 extension HTTPServer {
     private func startTurning() {
-        guard self.sweep == nil else { return }
-        self.sweep = self.loop.timer(every: 250) { [weak self] in self?.lookAtTheTime() }
+        guard self.clock.start(on: self.loop, sweep: { [weak self] in self?.lookAtTheTime() }) else { return }
         self.loop.addEndOfTurn { [weak self] in self?.endTurn() }
     }
 
     /// One write for each connection that was answered in this turn. Reading on may bring more answers, so go on until none is left.
     private func endTurn() {
-        while self.dirty.count > 0 {
-            self.isFlushing = true
-            self.dirty.takeAll { $0.endTurn() }
-            self.isFlushing = false
-        }
+        while self.dirty.count > 0 { self.dirty.takeAll { $0.endTurn() } }
     }
 
     /// A request that began while others were flushed: whoever gathers the requests of a turn must be asked again.
     func requestDelivered() {
-        self.metrics.requests.increment()
-        if self.isFlushing { self.loop.repeatEndOfTurn() }
+        self.reporter.metrics.requests.increment()
+        if self.dirty.isTaking { self.loop.repeatEndOfTurn() }
     }
 
     private func lookAtTheTime() {
-        self.date.update()
-        self.metrics.held.set(Double(self.held))
-        if self.isFull { self.closeSilent() }
+        self.reporter.metrics.held.set(self.accounts.held)
+        if self.intake.isFull { self.closeSilent() }
         for connection in self.connections.expired(at: self.loop.nowMilliseconds) { connection.expired() }
     }
 }

@@ -20,15 +20,13 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     let outputBlocks = OutputBlocks()
 
     private let queue = LoopQueue()
-    private let wake: CInt  // An eventfd: unlike uv_async_send, safe to write to while the loop closes.
+    private let wake = LoopWake()
     private var thread = pthread_t()
     private let ended = LoopEnd()
 
-    private var running: [LoopQueue.Work] = []
-    private var hooks: [() -> Void] = []
+    private var hooks = TurnHooks()
     private var own: LoopInternals?
     private var isStopping = false
-    private var wantsRound = false
     /// Timers, watches, sockets: all handles but the loop's own.
     var handleCount = 0
 
@@ -37,17 +35,14 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
         _ = ignoreSIGPIPE
         self.label = label
         self.raw = .allocate(capacity: 1)
-        self.wake = forebay_eventfd()
-        guard self.wake >= 0, uv_loop_init(self.raw) == 0 else {
+        guard self.wake.isOpen, uv_loop_init(self.raw) == 0 else {
             throw ForebayError(.systemCall, recovery: .stop, "can't start the event loop \(label)", cause: SystemCallFailure(code: errno))
         }
-        self.running.reserveCapacity(64)
         try self.startThread()
     }
 
     deinit {
-        // The thread holds a reference until it ends, so it has ended, and nobody can write to the eventfd any more.
-        Glibc.close(self.wake)
+        // The thread holds a reference until it ends, so it has ended, and nobody can wake it any more.
         self.readBuffer.deallocate()
         self.raw.deallocate()
     }
@@ -90,11 +85,11 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
     /// Runs `body` at the end of each turn, before the thread sleeps, and so also after turns that brought it nothing: keep it cheap.
     package func addEndOfTurn(_ body: @escaping () -> Void) {
         self.preconditionOnLoop()
-        self.hooks.append(body)
+        self.hooks.add(body)
     }
 
     /// From a hook that made work for the hooks before it: all of them run once more before the thread sleeps.
-    package func repeatEndOfTurn() { self.wantsRound = true }
+    package func repeatEndOfTurn() { self.hooks.repeatRound() }
 
     /// The monotonic time of this turn, in milliseconds.
     package var nowMilliseconds: UInt64 { uv_now(self.raw) }
@@ -114,17 +109,12 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
         switch self.queue.append(work) {
         case .willRun: return true
         case .mustWake:
-            if !self.isOnLoop { self.wakeUp() }  // On the loop, the turn that runs looks again before it sleeps.
+            if !self.isOnLoop { self.wake.signal() }  // On the loop, the turn that runs looks again before it sleeps.
             return true
         case .ended:
             Logger(label: "loop").error("work for a loop that has ended was dropped", ["loop": self.label])
             return false
         }
-    }
-
-    private func wakeUp() {
-        var one: UInt64 = 1
-        while write(self.wake, &one, 8) < 0 && errno == EINTR {}
     }
 }
 
@@ -147,7 +137,7 @@ extension EventLoop {
             uv_loop_close(self.raw)
             throw ForebayError(.systemCall, recovery: .stop, "can't start a thread", cause: SystemCallFailure(code: status))
         }
-        self.ended.thread = thread
+        self.ended.began(on: thread)
         self.ended.awaitStart()
     }
 
@@ -155,7 +145,7 @@ extension EventLoop {
     private func threadMain() -> UnsafeMutableRawPointer? {
         self.thread = pthread_self()  // Seen by the one who started it: that waits for `signalStart()`.
         ThreadName.set(self.label)
-        let own = LoopInternals(loop: self, wake: self.wake)
+        let own = LoopInternals(loop: self, wake: self.wake.descriptor)
         self.own = own
         self.ended.signalStart()
         uv_run(self.raw, UV_RUN_DEFAULT)
@@ -168,29 +158,15 @@ extension EventLoop {
     /// Before the wait and after the callbacks: jobs, then hooks, then the jobs that those made, until none is left.
     func finishTurn() {
         for _ in 0..<8 {
-            self.wantsRound = false
-            self.drain()
-            for hook in self.hooks { hook() }
-            guard self.wantsRound || !self.queue.isEmpty else {
+            self.queue.run(on: self.asUnownedSerialExecutor())
+            for hook in self.hooks.beginRound() { hook() }
+            guard self.hooks.wantsRound || !self.queue.isEmpty else {
                 if self.isStopping { self.closeDown() }
                 return
             }
         }
         // Jobs that go on making jobs must not starve the sockets: have a look at those, and come back.
-        self.wakeUp()
-    }
-
-    private func drain() {
-        guard self.queue.takeAll(into: &self.running) else { return }
-        let executor = self.asUnownedSerialExecutor()
-        for index in self.running.indices {
-            switch self.running[index] {
-            case .job(let job): job.runSynchronously(on: executor)
-            case .task(let job, let executor): job.runSynchronously(on: executor)
-            case .body(let body): body()
-            }
-        }
-        self.running.removeAll(keepingCapacity: true)
+        self.wake.signal()
     }
 
     /// Called each turn of a loop that stops: first all handles of others go, and what their closing queued is run; then our own.
@@ -199,7 +175,7 @@ extension EventLoop {
             uv_walk(self.raw, { handle, loop in LoopInternals.closeForeign(handle, loop) }, Unmanaged.passUnretained(self).toOpaque())
             return
         }
-        guard self.queue.endIfEmpty() else { return self.wakeUp() }
+        guard self.queue.endIfEmpty() else { return self.wake.signal() }
         self.hooks.removeAll()
         self.own?.close()
         self.own = nil

@@ -2,7 +2,7 @@ import Glibc
 
 /// The two moments in a loop thread's life that others wait for: it has begun, it has ended.
 final class LoopEnd: @unchecked Sendable {  // Safe because: `thread` is set once before anyone waits, the rest is under `lock`.
-    var thread = pthread_t()
+    private var thread = pthread_t()
     private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let started = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
     private var waiters: [UnsafeContinuation<Void, Never>] = []
@@ -20,6 +20,9 @@ final class LoopEnd: @unchecked Sendable {  // Safe because: `thread` is set onc
         self.lock.deallocate()
         self.started.deallocate()
     }
+
+    /// Which thread it is: once, before anyone waits for its end.
+    func began(on thread: pthread_t) { self.thread = thread }
 
     func signalStart() { sem_post(self.started) }
 

@@ -1,5 +1,4 @@
 import CUV
-import Glibc
 
 /// The three handles by which a loop runs itself: the wake-up from other threads, and the two places of a turn where work is done.
 /// They close last, and don't count as somebody's.
@@ -19,10 +18,9 @@ final class LoopInternals {
         self.afterCallbacks.pointee.data = data
         uv_poll_start(self.wake, CInt(UV_READABLE.rawValue)) { handle, _, _ in
             // Only the eventfd's count is taken here; the work itself is done after the sockets of this turn.
-            var count: UInt64 = 0
             var descriptor: CInt = -1
             uv_fileno(UnsafeMutableRawPointer(handle!).assumingMemoryBound(to: uv_handle_t.self), &descriptor)
-            _ = read(descriptor, &count, 8)
+            LoopWake.take(from: descriptor)
         }
         uv_prepare_start(self.beforeWait) { LoopInternals.finishTurn($0?.pointee.data) }
         uv_check_start(self.afterCallbacks) { LoopInternals.finishTurn($0?.pointee.data) }

@@ -3,7 +3,8 @@ import Glibc
 /// What waits to run on a loop: appended from any thread, taken by the loop alone, in the order of appending.
 ///
 /// A pthread mutex and not `Synchronization.Mutex`, which is a fair lock on Linux and slow when two threads want it at once.
-final class LoopQueue: @unchecked Sendable {  // Safe because: every field is read and written under `lock`.
+// Safe because: `running` is the loop's thread's alone, every other field is read and written under `lock`.
+final class LoopQueue: @unchecked Sendable {
     enum Work {
         case job(UnownedJob)
         /// Not isolated, see ``LoopTaskExecutor``.
@@ -23,11 +24,14 @@ final class LoopQueue: @unchecked Sendable {  // Safe because: every field is re
     private var waiting: [Work] = []
     private var wakeIsPending = false
     private var hasEnded = false
+    /// What was taken and is being run; its memory is the next one's that waits.
+    private var running: [Work] = []
 
     init() {
         self.lock = .allocate(capacity: 1)
         pthread_mutex_init(self.lock, nil)
         self.waiting.reserveCapacity(64)
+        self.running.reserveCapacity(64)
     }
 
     deinit {
@@ -45,13 +49,26 @@ final class LoopQueue: @unchecked Sendable {  // Safe because: every field is re
         return .mustWake
     }
 
-    /// Swaps what waits with `empty`, so that both arrays keep their memory. False: nothing waited.
-    func takeAll(into empty: inout [Work]) -> Bool {
+    /// Runs what waits now, on the loop's thread. What is appended meanwhile waits for the next call.
+    func run(on executor: UnownedSerialExecutor) {
+        guard self.takeAll() else { return }
+        for index in self.running.indices {
+            switch self.running[index] {
+            case .job(let job): job.runSynchronously(on: executor)
+            case .task(let job, let taskExecutor): job.runSynchronously(on: taskExecutor)
+            case .body(let body): body()
+            }
+        }
+        self.running.removeAll(keepingCapacity: true)
+    }
+
+    /// Swaps what waits with what has run, so that both arrays keep their memory. False: nothing waited.
+    private func takeAll() -> Bool {
         pthread_mutex_lock(self.lock)
         defer { pthread_mutex_unlock(self.lock) }
         self.wakeIsPending = false
         guard !self.waiting.isEmpty else { return false }
-        swap(&self.waiting, &empty)
+        swap(&self.waiting, &self.running)
         return true
     }
 
