@@ -27,6 +27,7 @@ struct UnreportedEventsTests {
         events.add(Self.token(7), of: 1, at: nil)
         events.add(Self.token(7, .aside), of: 1, at: 9)
         #expect(events.place(Self.token(7), at: 5) == false && events.sent(of: 1) == 2 && events.count == 2)
+        #expect([5, 6, 9, 10].map { events.sent(of: 1, below: $0) } == [0, 1, 1, 2] && events.sent(of: 2, below: 10) == 0)
         let told = [events.report(Self.token(7), isDelivered: true), events.report(Self.token(7, .aside), isDelivered: false)]
         #expect(told.map { $0?.unit } == [1, 1] && told.map { $0?.position } == [5, 9] && events.isEmpty && events.sent(of: 1) == 0)
         #expect(events.report(Self.token(8), isDelivered: true) == nil, "nobody's")

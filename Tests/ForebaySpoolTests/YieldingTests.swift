@@ -20,6 +20,8 @@ struct YieldingTests {
         }
 
         let cursor: SpoolCursor
+        let age = Mutex<Double?>(nil)
+        var oldestAge: Double? { self.age.withLock { $0 } }
         let gone = Happenings<Gone>()
         let asked = Happenings<Void>()
         private let budget: SpoolBudget
@@ -192,6 +194,24 @@ struct YieldingTests {
         let gone = world.holder.gone.all
         // 2, 5, 8, 14, 17, 20 and 23.
         #expect(gone.reduce(0) { $0 + $1.settledUnread } == 7 && gone.first?.end ?? 0 < 24)
+        await world.spool.close()
+    }
+
+    @Test("who is behind furthest gives up first, and nobody else what it keeps beside the spool before that")
+    func furthestBehind() async throws {
+        let world = try await World()
+        let other = Holder(try await world.spool.cursor("mirror/b", route: routeB, beginning: .end), world.budget, says: true)
+        await world.spool.yields(other)
+        other.age.withLock { $0 = 10 }
+        world.holder.age.withLock { $0 = 1000 }
+        for _ in 0..<60 {
+            #expect(await world.append())
+            other.cursor.move(to: world.spool.durableEnd, settled: 0)
+        }
+        #expect(world.holder.gone.count > 5 && other.asked.count == 0)
+        world.holder.age.withLock { $0 = 1 }
+        for _ in 0..<30 { #expect(await world.append()) }
+        #expect(other.asked.count > 0)
         await world.spool.close()
     }
 

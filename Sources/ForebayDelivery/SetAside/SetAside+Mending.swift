@@ -25,6 +25,8 @@ extension SetAside {
         package let positions: Range<UInt64>
         /// So many of them were delivered already, before others: these are left as they are.
         var delivered: UInt64 = 0
+        /// So many of them producers have: these are delivered all the same, unless that fails.
+        package internal(set) var onTheirWay: UInt64 = 0
 
         package var events: UInt64 { self.positions.upperBound - self.positions.lowerBound - self.delivered }
     }
@@ -71,8 +73,11 @@ extension SetAside {
         let now = self.time.wallMilliseconds
         let taken = self.change { state in
             let taken = meant.compactMap { number, end in
-                let taken = state.units[number].flatMap { Self.taken($0, through: min(end, $0.end, ends[number] ?? .max)) }
-                if let taken { state.settleByHand(number, through: taken.positions.upperBound, now: now) }
+                guard let unit = state.units[number],
+                    var taken = Self.taken(unit, through: min(end, unit.end, ends[number] ?? .max))
+                else { return nil as Taken? }
+                taken.onTheirWay = UInt64(state.unreported.sent(of: number, below: taken.positions.upperBound))
+                state.settleByHand(number, through: taken.positions.upperBound, now: now)
                 return taken
             }
             state.release(meant.map(\.unit))

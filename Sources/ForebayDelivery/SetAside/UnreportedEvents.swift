@@ -31,6 +31,14 @@ struct UnreportedEvents {
     /// How many events of a unit producers have.
     func sent(of unit: UInt64) -> Int { self.counts[unit]?.sent ?? 0 }
 
+    /// The same of those that stand below a position.
+    func sent(of unit: UInt64, below position: UInt64) -> Int {
+        guard self.sent(of: unit) > 0 else { return 0 }
+        return self.entries.count { token, entry in
+            entry.unit == unit && !token.isAppended && !entry.isDelivered && entry.position.map { $0 < position } ?? false
+        }
+    }
+
     /// How many events of a unit are on their way into another log.
     func appended(of unit: UInt64) -> Int { self.counts[unit]?.appended ?? 0 }
 

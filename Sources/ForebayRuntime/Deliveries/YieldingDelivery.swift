@@ -38,6 +38,8 @@ package final class YieldingDelivery: YieldingHolder {
     /// How many were given up since the start.
     package var releasedEvents: UInt64 { self.released.load(ordering: .relaxed) + self.source.dropped }
 
+    package var oldestAge: Double? { (self.setAside.map(\.oldestAge) + [self.source.oldestAge]).compactMap { $0 }.max() }
+
     package func giveUpBesideSpool() async -> Bool {
         // Where somebody is at it, what is in the spool can make room, too.
         await self.mending.perform(busy: false, stopping: false) {
@@ -59,9 +61,11 @@ package final class YieldingDelivery: YieldingHolder {
         // The drain does not let go of it, or the disk fails.
         guard let units = try? await log.removeOldest(), !units.isEmpty else { return false }
         let topics = Set(units.map(\.key.topic)).sorted()
+        let onTheirWay = units.reduce(0) { $0 + min($1.onTheirWay, $1.events) }
         self.tell(
-            units.reduce(0) { $0 + $1.events },
-            "set aside of \(topics.prefix(3).joined(separator: ", "))" + (topics.count > 3 ? " and \(topics.count - 3) more topics" : ""))
+            units.reduce(0) { $0 + $1.events } - onTheirWay,
+            "set aside of \(topics.prefix(3).joined(separator: ", "))" + (topics.count > 3 ? " and \(topics.count - 3) more topics" : ""),
+            onTheirWay: onTheirWay)
         return true
     }
 

@@ -31,8 +31,8 @@ extension SpoolKeeper: RoomMaker {
         Task(preferring: self.configuration.surroundings.tasks) { await self.yieldAside(for: want) }
     }
 
-    /// Until there is room for a file of so many bytes: what they keep beside the spool first, then the oldest segments that nobody else
-    /// needs. Nothing is given up once there is some.
+    /// Until there is room for a file of so many bytes: of who is behind furthest what it keeps beside the spool, then the oldest segments
+    /// that nobody else needs. Nothing is given up once there is some.
     func yield(for bytes: Int) async {
         guard !self.yielding.holders.isEmpty, self.cursors.isReleased else { return }
         self.yielding.wanted = bytes
@@ -88,11 +88,20 @@ extension SpoolKeeper: RoomMaker {
     private func yieldOnce() async -> Bool {
         let now = self.configuration.surroundings.time.monotonicNanoseconds
         guard now >= self.yielding.pausedUntil else { return false }
-        for holder in self.yielding.holders {
+        let oldest = self.view.read { $0.segments.first }
+        // Who is behind furthest gives up first, and the segment goes before what others keep beside the spool.
+        let ages = self.yielding.holders.map { ($0, age: $0.oldestAge ?? -1) }
+        for (holder, _) in ages.sorted(by: { $0.age > $1.age }) {
             let before = self.budget.usedBytes
             if await holder.giveUpBesideSpool(), self.budget.usedBytes < before { return true }
+            if let oldest, holder.cursor.sequence < oldest.end, await self.yield(oldest, now) { return true }
         }
-        guard let oldest = self.view.read({ $0.segments.first }), !oldest.isActive, self.giveUp(oldest) else { return false }
+        return false
+    }
+
+    /// - Returns: false: it can't go now.
+    private func yield(_ oldest: SegmentInfo, _ now: UInt64) async -> Bool {
+        guard !oldest.isActive, self.giveUp(oldest) else { return false }
         let before = self.budget.roomBesideBallast
         await self.syncCursors()
         guard self.view.read({ $0.segments.first?.number }) != oldest.number else { return false }

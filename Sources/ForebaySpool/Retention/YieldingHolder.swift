@@ -2,6 +2,9 @@
 package protocol YieldingHolder: Sendable {
     var cursor: SpoolCursor { get }
 
+    /// How long its oldest event has waited, wherever that is, in seconds; none: nothing waits.
+    var oldestAge: Double? { get }
+
     /// Gives up the oldest of what it keeps beside the spool, which is older than all that the spool has for it: so much that a file can
     /// go.
     ///

@@ -76,6 +76,7 @@ struct WatchedYielding: YieldingHolder {
     let model: Model
 
     var cursor: SpoolCursor { self.inner.cursor }
+    var oldestAge: Double? { self.inner.oldestAge }
 
     func giveUpBesideSpool() async -> Bool {
         self.model.mayLackAny(self.line)
