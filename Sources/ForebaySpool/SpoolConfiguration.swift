@@ -5,7 +5,7 @@ package struct SpoolConfiguration: Sendable {
     /// The folder; made if it isn't there.
     package var directory: String
     package var kind: LogKind
-    /// Whether it is a side log of a delivery that gives way where there is no room: it takes none that is made for others.
+    /// Whether it is a side log of a delivery that gives way where there is no room: nobody makes some for it.
     package var givesWay = false
     /// Bytes of a segment; a group that is larger gets a larger one, and where room is short it is smaller.
     package var segmentSize: Int

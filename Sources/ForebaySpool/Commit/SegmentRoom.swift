@@ -15,7 +15,10 @@ struct SegmentRoom {
     }
 
     /// Files have grown by so many bytes, or shrunk.
-    func took(_ bytes: Int) { self.budget.add(bytes) }
+    func took(_ bytes: Int) {
+        self.budget.add(bytes)
+        if bytes > 0 { self.budget.grew(self.configuration) }
+    }
 
     /// The disk has refused something.
     ///
@@ -42,9 +45,9 @@ struct SegmentRoom {
         let kind = self.configuration.kind
         let usual = SegmentWriter.capacity(for: size, segmentSize: self.configuration.segmentSize)
         let least = SegmentWriter.capacity(for: size, segmentSize: self.configuration.leastSegment)
-        if self.budget.room(for: self.configuration) < usual { self.makeRoom() }
+        if self.budget.room(for: kind) < usual { self.makeRoom() }
         if kind.isSideLog, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }
-        let room = self.budget.room(for: self.configuration) + self.spentOnSettled + settled
+        let room = self.budget.room(for: kind) + self.spentOnSettled + settled
         // Nobody gives up much for one group: it may not fit all the same.
         self.view.setLacked(room >= least || least > self.budget.limit / 4 ? 0 : least)
         guard room >= least else {

@@ -1,5 +1,6 @@
-/// Room that a side log lacks.
+/// Room that a log lacks.
 struct RoomWanted: Sendable {
+    /// Of the spool: as much as new events will need next.
     let kind: LogKind
     let bytes: Int
     /// The disk has refused it, whatever it says that it has.

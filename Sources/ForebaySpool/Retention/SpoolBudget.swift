@@ -17,7 +17,6 @@ package final class SpoolBudget: Sendable {
     private let used = Atomic<Int>(0)
     private let diskFree: Atomic<Int>
     private let maker = Mutex(Maker())
-    private let isMaking = Atomic(false)
 
     private struct Maker { weak var maker: (any RoomMaker)? }
 
@@ -61,11 +60,6 @@ package final class SpoolBudget: Sendable {
     package var capacity: Int { min(self.limit, self.usedBytes + max(0, self.diskFree.load(ordering: .relaxed))) }
 
     /// Bytes of new files that a log may still make.
-    func room(for log: SpoolConfiguration) -> Int {
-        log.givesWay && self.isMaking.load(ordering: .relaxed) ? 0 : self.room(for: log.kind)
-    }
-
-    /// The same, whoever it is of.
     package func room(for kind: LogKind) -> Int {
         let left = self.roomBesideBallast
         return kind.isSideLog ? left + self.ballast.held : left - (self.reserve - self.ballast.held)
@@ -91,8 +85,11 @@ package final class SpoolBudget: Sendable {
         self.maker.withLock { $0.maker }?.makeRoom(for: RoomWanted(kind: log.kind, bytes: bytes, isRefused: isRefused))
     }
 
-    /// Room is being made for others than those who give way.
-    func setMaking(_ isMaking: Bool) { self.isMaking.store(isMaking, ordering: .relaxed) }
+    /// A log of a delivery that gives way has grown: what it took is made again, before new events need it.
+    func grew(_ log: SpoolConfiguration) {
+        guard log.givesWay else { return }
+        self.maker.withLock { $0.maker }?.makeRoom(for: RoomWanted(kind: .spool, bytes: 0, isRefused: false))
+    }
 
     /// Asks the file system again; others write on the disk too.
     package func refresh() {

@@ -28,7 +28,9 @@ extension SpoolKeeper: RoomMaker {
 
     /// A side log that still lacks some asks again.
     nonisolated func makeRoom(for want: RoomWanted) {
-        Task(preferring: self.configuration.surroundings.tasks) { await self.yieldAside(for: want) }
+        Task(preferring: self.configuration.surroundings.tasks) {
+            if want.kind == .spool { await self.yieldAhead() } else { await self.yieldAside(for: want) }
+        }
     }
 
     /// Until there is room for a file of so many bytes: of who is behind furthest what it keeps beside the spool, then the oldest segments
@@ -46,6 +48,18 @@ extension SpoolKeeper: RoomMaker {
         }
     }
 
+    /// One file beyond the one that is ready, if any: giving way takes a while, in which new events come.
+    func yieldAhead() async {
+        guard let size = self.maker.size, size <= (self.budget.limit - self.budget.reserve) / 4 else { return }
+        guard !self.yielding.holders.isEmpty, self.cursors.isReleased, !self.yielding.isBusy else { return }
+        await self.exclusively {
+            while !self.isClosed, self.budget.room(for: .spool) < size {
+                guard await self.yieldOnce() else { return }
+                self.budget.refresh()
+            }
+        }
+    }
+
     private func yieldAside(for want: RoomWanted) async {
         guard self.cursors.isReleased, !self.yielding.isBusy else { return }
         await self.exclusively {
@@ -58,14 +72,12 @@ extension SpoolKeeper: RoomMaker {
         }
     }
 
-    /// One at a time. Meanwhile those who give way take none of the room that is made.
+    /// One at a time.
     private func exclusively(_ work: () async -> Void) async {
         self.yielding.isBusy = true
-        self.budget.setMaking(true)
         // Others write on the disk, and delete.
         await self.look()
         await work()
-        self.budget.setMaking(false)
         self.yielding.isBusy = false
         let waiting = self.yielding.waiting
         self.yielding.waiting = []

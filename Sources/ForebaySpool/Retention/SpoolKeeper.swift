@@ -213,6 +213,7 @@ actor SpoolKeeper {
         await self.yield(for: size)
         guard !self.isClosed, let prepared = self.maker.fill() else { return }
         await self.handOver(prepared)
+        await self.yieldAhead()
     }
 
     private func handOver(_ prepared: PreparedSegment) async {
