@@ -139,7 +139,7 @@ package struct RoundPlan: Sendable {
         var backup = SplitMix(seed: seed ^ 0xBAC0)
         self.hasMirrors = Int.random(in: 0..<3, using: &backup) == 0
         let refusesAtBackup = self.hasMirrors && Int.random(in: 0..<4, using: &backup) == 0
-        self.backupRefusedRest = refusesAtBackup ? Int.random(in: 0..<50, using: &backup) : nil
+        let backupRefusedRest = refusesAtBackup ? Int.random(in: 0..<50, using: &backup) : nil
         self.isOptional = self.usesKafka && self.hasMirrors && Bool.random(using: &backup)
         // The reserve, a twentieth, must hold a segment of each side log.
         let maxSize = (self.usesKafka ? [96, 192] : [16, 32, 96, 192]).randomElement(using: &chance)!
@@ -149,7 +149,9 @@ package struct RoundPlan: Sendable {
         self.recentBytes = [0, 4 << 10, 64 << 10, 16 << 20].randomElement(using: &chance)!
         self.sharedReadBytes = [0, 16 << 10, 256 << 10, 16 << 20].randomElement(using: &chance)!
         self.preparesNext = Int.random(in: 0..<4, using: &chance) > 0
-        self.refusedRest = Int.random(in: 0..<3, using: &chance) == 0 ? Int.random(in: 0..<50, using: &chance) : nil
+        let refusedRest = Int.random(in: 0..<3, using: &chance) == 0 ? Int.random(in: 0..<50, using: &chance) : nil
+        // There the reserve holds no dead letters.
+        (self.refusedRest, self.backupRefusedRest) = self.isOptional ? (nil, nil) : (refusedRest, backupRefusedRest)
         self.setsAside = self.usesKafka && Int.random(in: 0..<3, using: &chance) == 0
         self.make(&chance)
         self.standStill()

@@ -10,6 +10,7 @@ struct Yielding {
     struct Holder {
         let line: Int
         let delivery: YieldingDelivery
+        var hasGivenUp = false
         /// What was on its way when a process died is in no count.
         var endedInOrder = false
     }
@@ -20,6 +21,10 @@ struct Yielding {
     /// Lines of which an operator has given up the mirror.
     var forgotten: Set<Int> = []
 
+    mutating func givesUp(_ line: Int) {
+        if let last = self.holders.lastIndex(where: { $0.line == line }) { self.holders[last].hasGivenUp = true }
+    }
+
     mutating func endInOrder() {
         for place in self.holders.indices { self.holders[place].endedInOrder = true }
     }
@@ -27,7 +32,7 @@ struct Yielding {
     /// How many were told of a line; none: that is not known.
     func released(_ line: Int) -> UInt64? {
         let own = self.holders.filter { $0.line == line }
-        guard own.allSatisfy({ $0.endedInOrder || $0.delivery.releasedEvents == 0 }) else { return nil }
+        guard own.allSatisfy({ $0.endedInOrder || !$0.hasGivenUp }) else { return nil }
         return own.reduce(0) { $0 + $1.delivery.releasedEvents }
     }
 }
@@ -35,6 +40,7 @@ struct Yielding {
 extension Model {
     /// From now on a line's mirror may lack what is below a place.
     func mayLack(_ line: Int, below end: UInt64) {
+        self.yielding.givesUp(line)
         self.yielding.ends[line] = max(end, self.yielding.ends[line] ?? 0)
         for number in self.events.indices where self.events[number].line == line { self.markLacking(number) }
     }
@@ -44,6 +50,7 @@ extension Model {
         for number in self.events.indices where self.events[number].line == line && self.events[number].mirror?.forgetting == .no {
             self.events[number].mirror?.forgetting = .begun
         }
+        self.yielding.givesUp(line)
         self.yielding.ends[line] = self.yielding.ends[line] ?? 0
     }
 
