@@ -82,13 +82,13 @@ package final class SpoolBudget: Sendable {
     /// - Parameter isRefused: by the disk, whatever it says that it has.
     func lacks(_ bytes: Int, for log: SpoolConfiguration, isRefused: Bool) {
         guard log.kind.isSideLog, !log.givesWay else { return }
-        self.maker.withLock { $0.maker }?.makeRoom(for: RoomWanted(kind: log.kind, bytes: bytes, isRefused: isRefused))
+        self.maker.withLock { $0.maker }?.makeRoom(for: .sideLog(log.kind, bytes: bytes, isRefused: isRefused))
     }
 
     /// A log of a delivery that gives way has grown: what it took is made again, before new events need it.
     func grew(_ log: SpoolConfiguration) {
         guard log.givesWay else { return }
-        self.maker.withLock { $0.maker }?.makeRoom(for: RoomWanted(kind: .spool, bytes: 0, isRefused: false))
+        self.maker.withLock { $0.maker }?.makeRoom(for: .ahead)
     }
 
     /// Asks the file system again; others write on the disk too.

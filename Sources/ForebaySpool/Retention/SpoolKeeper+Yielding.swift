@@ -26,10 +26,12 @@ extension SpoolKeeper: RoomMaker {
         self.budget.makesRoom(self)
     }
 
-    /// A side log that still lacks some asks again.
     nonisolated func makeRoom(for want: RoomWanted) {
         Task(preferring: self.configuration.surroundings.tasks) {
-            if want.kind == .spool { await self.yieldAhead() } else { await self.yieldAside(for: want) }
+            switch want {
+            case .ahead: await self.yieldAhead()
+            case .sideLog(let kind, let bytes, let isRefused): await self.yieldAside(for: bytes, of: kind, isRefused)
+            }
         }
     }
 
@@ -60,12 +62,12 @@ extension SpoolKeeper: RoomMaker {
         }
     }
 
-    private func yieldAside(for want: RoomWanted) async {
+    private func yieldAside(for bytes: Int, of kind: LogKind, _ isRefused: Bool) async {
         guard self.cursors.isReleased, !self.yielding.isBusy else { return }
         await self.exclusively {
             // One file at a time where the disk refuses though it says that it has room.
-            if want.isRefused, self.budget.room(for: want.kind) >= want.bytes { return _ = await self.yieldOnce() }
-            while !self.isClosed, want.bytes <= self.budget.limit, self.budget.room(for: want.kind) < want.bytes {
+            if isRefused, self.budget.room(for: kind) >= bytes { return _ = await self.yieldOnce() }
+            while !self.isClosed, bytes <= self.budget.limit, self.budget.room(for: kind) < bytes {
                 guard await self.yieldOnce() else { return }
                 self.budget.refresh()
             }
