@@ -32,6 +32,8 @@ package struct HTTPLimits: Sendable {
     package var memory = 32 << 20
     /// The part of it that one address may hold before its own sockets wait for each other. See ``AddressAccount``.
     package var memoryPerAddress = 8 << 20
+    /// The bounds are those of `limits` in the configuration, so that refusals name the key to change.
+    package var areConfigured = false
 
     package init() {}
 }

@@ -9,6 +9,22 @@ extension KafkaProperties {
         "ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.crl.location", "ssl.keystore.location",
     ]
 
+    /// One property under two of its names: librdkafka takes the one that comes last in the alphabet, and nobody meant that.
+    func aliasProblems() -> [Problem] {
+        let table = KafkaPropertyTable.known
+        let given = Dictionary(grouping: self.inOrder) { table.original(of: $0.name) ?? $0.name }.filter { _, places in
+            places.contains { $0.name != places[0].name }
+        }
+        return given.sorted { $0.key < $1.key }.flatMap { _, places in
+            places.map { section, name, _ in
+                let others = places.filter { $0.name != name }.map { "\($0.name) under \($0.section.rawValue)" }
+                return Problem(
+                    section: section, name: name,
+                    message: "is the same property as \(others.joined(separator: " and ")); give it under one of its names")
+            }
+        }
+    }
+
     /// Files, where they are used: of one that is not there librdkafka says what OpenSSL made of that, and not that it is not there.
     func fileProblems() -> [Problem] {
         guard self["security.protocol"]?.lowercased().hasSuffix("ssl") ?? false else { return [] }

@@ -62,7 +62,7 @@ package struct KafkaProperties: Sendable, Equatable {
             guard let reason = Self.refusal(name, value, configuration) else { continue }
             problems.append(Problem(section: section, name: name, message: Self.redact(reason, name: name, value: value)))
         }
-        problems += self.addressProblems() + self.saslProblems() + self.fileProblems()
+        problems += self.aliasProblems() + self.addressProblems() + self.saslProblems() + self.fileProblems()
         guard problems.isEmpty else { return problems }
         if self["bootstrap.servers"] == nil, self["metadata.broker.list"] == nil {
             problems.append(

@@ -42,21 +42,38 @@ struct KafkaPropertyTable: Sendable {
 
     /// A search for each that is asked for: a start asks for a few of two hundred.
     subscript(name: String) -> Kind? {
+        self.rows(of: name).lazy.compactMap { Self.kind(range: $0.range, description: $0.description) }.first
+    }
+
+    /// A property of the client comes before one of topics with the same name.
+    private func rows(of name: String) -> [Row] {
         self.text.withCString { text in
-            var rest = text
-            // A property of the client comes before one of topics with the same name.
+            var (rows, rest): ([Row], _) = ([], text)
             while let found = strstr(rest, "\n\(name) ") {
                 let line = String(decoding: UnsafeRawBufferPointer(start: found + 1, count: strcspn(found + 1, "\n")), as: UTF8.self)
-                if let row = self.row(line[...].utf8), let kind = Self.kind(range: row.range, description: row.description) { return kind }
+                if let row = self.row(line[...].utf8) { rows.append(row) }
                 rest = UnsafePointer(found + 1)
             }
-            return nil
+            return rows
         }
     }
 
-    private func row(_ line: Substring.UTF8View) -> (name: String, range: String, description: Substring)? {
+    /// What a second name stands for; none of a first one.
+    func original(of name: String) -> String? {
+        self.rows(of: name).lazy.compactMap { row in
+            guard let mark = row.description.firstRange(of: "Alias for `") else { return nil }
+            return String(row.description[mark.upperBound...].prefix { $0 != "`" })
+        }.first
+    }
+
+    private struct Row {
+        let name: String, range: String, description: Substring
+    }
+
+    private func row(_ line: Substring.UTF8View) -> Row? {
         let cells = line.split(separator: UInt8(ascii: "|"), maxSplits: 5, omittingEmptySubsequences: false)
-        return cells.count == 6 ? (Self.trimmed(cells[0]), Self.trimmed(cells[2]), Substring(cells[5])) : nil
+        guard cells.count == 6 else { return nil }
+        return Row(name: Self.trimmed(cells[0]), range: Self.trimmed(cells[2]), description: Substring(cells[5]))
     }
 
     /// - Returns: what is wrong with a value before librdkafka sees it; none if that is for librdkafka to say.

@@ -38,7 +38,8 @@ struct AsideMendingTests {
         let moved = await self.ask(.post, [("unit", "a/3"), ("route", "orders"), ("to", "c"), ("dry_run", "")])
         #expect(
             moved.text
-                == #"{"dry_run":true,"moved":2,"to":"c","units":[{"delivery":"orders","unit":"a/3","code":"C","events":2}]}"#)
+                == #"{"dry_run":true,"moved":2,"to":"c","undelivered":[],"units":[{"delivery":"orders","unit":"a/3","code":"C","events":2}]}"#
+        )
         #expect(await self.ask(.delete, [("all", "true"), ("route", "other")]).text.contains(#""removed":16"#))
         #expect(await self.ask(.delete, [("unit", "b")]).text.contains(#""removed":27"#))
     }

@@ -25,6 +25,8 @@ struct NodeHealthTests {
             change(&health)
             #expect(!health.isReady)
             #expect(health.unreadyReason == reason)
+            let isOfStorage = reason.hasPrefix("buffer") || reason.hasPrefix("clock")
+            #expect(health.refusalReason == (isOfStorage ? reason : nil))
         }
     }
 

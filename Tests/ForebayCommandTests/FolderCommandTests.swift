@@ -157,6 +157,10 @@ import Testing
             #expect(
                 parent.error
                     == "forebay: \(folder.path) is not the data_dir of a node: there is no spool in it; did you mean \(data)?\n")
+            for inside in [data + "/spool", data + "/spool/"] {
+                let child = try await BuiltProgram.run(words + ["--dir", inside])
+                #expect(child.code == 1 && child.error.hasSuffix("; did you mean \(data)?\n"), "\(child.error)")
+            }
             let other = try await BuiltProgram.run(words + ["--dir", "/usr"])
             #expect(other.code == 1 && other.error == "forebay: /usr is not the data_dir of a node: there is no spool in it\n")
             let nowhere = try await BuiltProgram.run(words + ["--dir", "/nowhere"])

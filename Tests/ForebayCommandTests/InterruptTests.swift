@@ -36,6 +36,7 @@ import Testing
         }
         #expect(result.code == 0)
         #expect(result.out.contains(/orders\/[0-2] @[0-9]+  o-[0-9]+  \{"order_id":"o-[0-9]+"/))
+        #expect(!result.out.contains("--tail"), "nobody is told to do what he has done")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
     }
 

@@ -198,7 +198,7 @@ import Testing
         let one = try await BuiltProgram.run("deadletters", "rm", "r", "3", "--dir", folder.path)
         #expect(one.code == 1, "it was named, and is not there")
         let ofRoute = try await BuiltProgram.run("deadletters", "rm", "r", "--all", "--dir", folder.path)
-        #expect(ofRoute.error == "no dead letter is meant by that; those of a mirror are named by r/mirror\n")
+        #expect(ofRoute.error == "no dead letter is meant by that\n", "it has no mirror")
         #expect(try await BuiltProgram.run("spool", "verify", folder.path).code == 0)
 
         let moved = try await BuiltProgram.run("setaside", "move", "even", "--to", "odd", "--dir", folder.path)

@@ -37,6 +37,22 @@ import Testing
         #expect(server.requests.map(\.target) == ["/admin/v1/setaside?limit=1000"])
     }
 
+    @Test func saysOfWhatIsMovedThatNobodyDeliversIt() async throws {
+        for isDry in [true, false] {
+            let server = ScriptedServer { _, _ in
+                let unit = #"{"delivery":"old","unit":"a","code":"C","events":2}"#
+                return ScriptedAnswer(
+                    status: 200, body: #"{"dry_run":\#(isDry),"moved":2,"to":"b","undelivered":["old"],"units":[\#(unit)]}"#)
+            }
+            defer { server.stop() }
+            let words = ["setaside", "move", "a", "--to", "b", "--url", server.url] + (isDry ? ["--dry-run"] : [])
+            let moved = try await BuiltProgram.run(words)
+            #expect(moved.code == 0 && moved.out.hasPrefix("2 events \(isDry ? "would be" : "are") moved to b\n"))
+            let told = "route old is not configured: nobody delivers what \(isDry ? "would be" : "is") moved until it is configured again"
+            #expect(moved.error.hasPrefix(told), "\(moved.error)")
+        }
+    }
+
     @Test func asksForWhatIsWanted() async throws {
         let server = ScriptedServer { _, _ in ScriptedAnswer(status: 200, body: Self.answer) }
         defer { server.stop() }

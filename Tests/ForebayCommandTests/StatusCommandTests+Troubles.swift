@@ -100,6 +100,19 @@ extension StatusCommandTests {
         }
     }
 
+    @Test("right after a start nothing is said of a delivery that could not ask its cluster yet, and knows of no error")
+    func stillSettling() async throws {
+        for (uptime, state, error, isTold) in [
+            ("0.1", "waiting", "null", false), ("4.9", "restarting", "null", false), ("5.0", "waiting", "null", true),
+            ("0.1", "down", "null", true), ("0.1", "waiting", #"{"code":"_TRANSPORT","reason":"refused"}"#, true),
+        ] {
+            let route = #""state":"\#(state)","lag_events":1,"oldest_event_age_seconds":0.1,"set_aside_events":0,"last_error":\#(error)"#
+            let body = Self.node(route).replacing(#""uptime_seconds":600.0"#, with: #""uptime_seconds":\#(uptime)"#)
+            let told = try await Self.troubles(of: body)
+            #expect((told != "nothing is stuck") == isTold, "\(told)")
+        }
+    }
+
     @Test func oneTopicSetAside() async throws {
         let aside = #"""
             {"routes":[{"route":"default","units_total":2,"events":9,"units":[

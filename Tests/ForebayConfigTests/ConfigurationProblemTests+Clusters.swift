@@ -51,6 +51,13 @@ extension ConfigurationProblemTests {
             ])
         #expect(problems("client.id: x") == ["f:3:3 clusters.main: bootstrap.servers is missing; give it under properties"])
         #expect(problems("bootstrap.servers: k, linger.ms: 5").isEmpty)
+        #expect(
+            problems("bootstrap.servers: k, metadata.broker.list: l") == [
+                "f:3:44 clusters.main.properties.bootstrap.servers: is the same property as metadata.broker.list under properties; give it under "
+                    + "one of its names",
+                "f:3:69 clusters.main.properties.metadata.broker.list: is the same property as bootstrap.servers under properties; give it under "
+                    + "one of its names",
+            ])
     }
 
     @Test func theCheckOfPropertiesIsHeard() {

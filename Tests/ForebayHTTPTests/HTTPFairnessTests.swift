@@ -228,6 +228,23 @@ struct HTTPFairnessTests {
         try await server.stop()
     }
 
+    @Test("who waited for its turn in vain is told of its address's part, and not of all that there is")
+    func namesTheShare() async throws {
+        let server = try await self.server { $0.times.request = 2000 }
+        let next = try server.connect(from: 9)
+        try await next.send(Self.post(400_000))
+        let leader = try server.connect(from: 9)
+        try await leader.send(Self.post(400_000))
+        try await leader.send(Self.body(399_000))
+        try await until { await self.held(server) >= 399_000 }
+        let sending = self.sendInBackground(next, Self.body(400_000))
+        let answer = try await next.readAnswer()
+        #expect(answer.status == 503 && answer.text.contains(#""code":"too_much_in_flight""#))
+        #expect(answer.text.contains("200000 bytes (one address's part of limits.in_flight)") && !answer.text.contains("800000"))
+        await sending.value
+        try await server.stop()
+    }
+
     @Test("where the quiet make room, a probe is answered whatever else is connected", arguments: [true, false])
     func quietMakeRoom(isOneAddress: Bool) async throws {
         let server = try await TestServer {

@@ -63,6 +63,7 @@ final class TestServer: Sendable {
 
     init(_ configure: (inout HTTPConfiguration) -> Void = { _ in }, handler: EchoHandler = EchoHandler()) async throws {
         var configuration = HTTPConfiguration(name: "test")
+        configuration.limits.areConfigured = true
         configure(&configuration)
         let loop = try EventLoop(label: "http-test")
         let server = HTTPServer.testing(loop: loop, configuration: configuration, handler: handler)

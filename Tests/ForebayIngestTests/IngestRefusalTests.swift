@@ -22,16 +22,6 @@ struct IngestRefusalTests {
             (FakeRequest("/v1/events", #"{"topic":"__transaction_state"}"#, type: Decoding.envelope), 403, "reserved_topic"),
             (FakeRequest("/v1/topics/orders", type: "multipart/form-data; boundary=x"), 415, "unsupported_media_type"),
             (FakeRequest("/v1/topics/orders", type: "Multipart/Mixed"), 415, "unsupported_media_type"),
-            (
-                FakeRequest("/v1/topics/orders", type: "application/x-www-form-urlencoded", headers: [("Origin", "http://evil.example")]),
-                403,
-                "origin_not_allowed"
-            ),
-            (
-                FakeRequest(
-                    "/v1/topics/orders", headers: [("Origin", "null"), ("content-type", "APPLICATION/x-www-form-urlencoded;charset=x")]),
-                403, "origin_not_allowed"
-            ),
             (FakeRequest("/v1/topics/orders", headers: [("Forebay-Timestamp", "1795266062")]), 422, "invalid_timestamp"),
             (FakeRequest("/v1/topics/orders", headers: [("Forebay-Timestamp", "946684799999")]), 422, "invalid_timestamp"),
             (FakeRequest("/v1/topics/orders", headers: [("Forebay-Timestamp", "1795266062345000")]), 422, "invalid_timestamp"),

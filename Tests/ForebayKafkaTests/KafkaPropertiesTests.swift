@@ -154,6 +154,28 @@ struct KafkaPropertiesTests {
         #expect(contradiction.count == 1 && contradiction[0].message.contains("max.in.flight"))
     }
 
+    @Test(
+        "one property under two of its names is refused at both, wherever they stand; over both maps by one name it is not",
+        arguments: [
+            ("metadata.broker.list", "bootstrap.servers"), ("linger.ms", "queue.buffering.max.ms"),
+            ("compression.codec", "compression.type"),
+            ("sasl.mechanism", "sasl.mechanisms"), ("max.in.flight", "max.in.flight.requests.per.connection"),
+            ("acks", "request.required.acks"),
+        ])
+    func twoNames(one: String, other: String) {
+        let values = ["linger.ms": "5", "compression.codec": "zstd", "sasl.mechanism": "PLAIN", "max.in.flight": "5", "acks": "all"]
+        let value = values[one] ?? "127.0.0.1:1"
+        let inOne = KafkaProperties(client: [one: value, other: value]).aliasProblems()
+        #expect(inOne.map(\.name) == [one, other].sorted() && inOne.allSatisfy { $0.section == .properties })
+        #expect(
+            inOne.first { $0.name == one }?.message == "is the same property as \(other) under properties; give it under one of its names")
+        let overBoth = KafkaProperties(client: [one: value], producer: [other: value]).validate()
+        #expect(overBoth.map(\.name) == [one, other])
+        #expect(overBoth.map(\.section) == [.properties, .producer])
+        #expect(overBoth.first?.message.contains("\(other) under producer") == true)
+        #expect(KafkaProperties(client: [one: value], producer: [one: value]).aliasProblems().isEmpty)
+    }
+
     @Test("no brokers is a problem, by either name")
     func bootstrap() {
         for wrong in [

@@ -116,8 +116,12 @@ struct MendingTests {
             #expect(moved.status == 200 && moved.text.contains(#""moved":4,"to":"a","#), "\(moved)")
             let isDrained = await eventually { await self.isDrained(node) }
             #expect(isDrained)
-            let old = try await self.ask(node, "POST", "setaside/move", "unit=aside-old&to=elsewhere")
-            #expect(old.text.contains(#""moved":2,"#), "\(old)")
+            #expect(moved.text.contains(#""undelivered":[]"#))
+            let what = "unit=aside-old&to=elsewhere"
+            for form in [what + "&dry_run=true", what] {
+                let old = try await self.ask(node, "POST", "setaside/move", form)
+                #expect(old.text.contains(#""moved":2,"#) && old.text.contains(#""undelivered":["old"]"#), "\(old)")
+            }
             let removed = try await self.ask(node, "DELETE", "setaside", "unit=elsewhere")
             #expect(removed.text.contains(#"{"delivery":"old","unit":"elsewhere","code":"MOVED","events":2}"#), "\(removed)")
             #expect(try await NodeFixture.metric("forebay_set_aside_moved_events_total{route=\"a\",stage=\"forward\"}", of: node) == 4)
@@ -131,7 +135,9 @@ struct MendingTests {
         try await self.run { node, _ in
             let form = ("Content-Type", "application/x-www-form-urlencoded")
             for headers in [
-                [form, ("Origin", "http://evil.example")], [form, ("Sec-Fetch-Site", "cross-site")], [("Content-Type", "application/json")],
+                [form, ("Origin", "http://evil.example")], [form, ("Sec-Fetch-Site", "cross-site")],
+                [("Content-Type", "text/plain"), ("Origin", "null")], [("Origin", "null"), ("Sec-Fetch-Site", "cross-site")],
+                [("Content-Type", "application/json")],
             ] {
                 for (method, target) in [("DELETE", "deadletters"), ("POST", "deadletters/replay"), ("DELETE", "setaside")] {
                     let answer = try await NodeFixture.ask(
@@ -140,7 +146,8 @@ struct MendingTests {
                 }
             }
             let large = "all=true&" + (0..<10_000).map { "id=\($0)-1234" }.joined(separator: "&")
-            #expect(try await self.ask(node, "POST", "deadletters/replay", large).status == 413)
+            let refused = try await self.ask(node, "POST", "deadletters/replay", large)
+            #expect(refused.status == 413 && refused.text.contains("more than 65536 bytes.") && !refused.text.contains("limits."))
             #expect(try await self.counts(node) == ["a": 5, "c": 0, "old": 3])
         }
     }

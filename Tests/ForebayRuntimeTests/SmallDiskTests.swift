@@ -28,6 +28,19 @@ struct SmallDiskTests {
         }
     }
 
+    /// What the log says at the end of a start is what producers find.
+    private func expectTold(_ node: Node, _ configuration: ForebayConfiguration, isReady: Bool) throws {
+        let log = LogCapture()
+        defer { log.close() }
+        let label = "node-\(UUID().uuidString)"
+        NodeProcess.tell(node, configuration, Logger(label: label))
+        let told = log.records(label: label)
+        #expect(
+            told.map(\.message)
+                == (isReady ? ["accepting events"] : ["running, and not accepting events", "new events are refused with 503"]))
+        #expect(told.last?["reason"]?.hasPrefix("buffer: ") == (isReady ? nil : true))
+    }
+
     private func post(_ node: Node, _ body: String) async throws -> Int {
         try await NodeFixture.ask(node.ingestAddress, "/v1/topics/events", body: body).status
     }
@@ -40,6 +53,7 @@ struct SmallDiskTests {
         let configuration = try NodeFixture.configuration(in: folder)
         let disk = Self.disk(of: kilobytes << 10, for: folder)
         try await NodeFixture.run(configured: configuration, disk: disk) { node in
+            try self.expectTold(node, configuration, isReady: try await NodeFixture.ask(node.adminAddress, "/readyz").status == 200)
             var refused = 0
             for _ in 0..<20 {
                 let status = try await self.post(node, String(repeating: "b", count: 100_000))

@@ -66,6 +66,19 @@ struct RemovedLettersDamageTests {
                 bytes[place] ^= 0x55
             }
             try bytes.write(to: file)
+            #expect(try DeadLetters.count(directory: world.directory) == 30)
+            let cases: [([Range<UInt64>], UInt64)] = [
+                ([0..<30], UInt64(damaged.count)), ([0..<5, 20..<30], 0), ([0..<10, 20..<30], 10 - damaged.lowerBound),
+            ]
+            for (places, count) in cases {
+                var read = 0
+                let unreadable = try DeadLetters.select(directory: world.directory, unreadableIn: places) { _ in
+                    true
+                } _: { _ in
+                    read += 1
+                }
+                #expect(unreadable == count && read == 30 - damaged.count)
+            }
             let letters = try world.open()
             #expect(try await letters.removeUnreadable([0..<30]) == 0, "nobody has met them")
             let readable = (0..<30 as Range<UInt64>).filter { !damaged.contains($0) }
@@ -74,6 +87,8 @@ struct RemovedLettersDamageTests {
             #expect(try await letters.removeUnreadable([0..<5, 20..<30]) == 0)
             try await letters.remove([0..<30].flatMap { range in range.filter { !damaged.contains($0) }.map { $0..<$0 + 1 } })
             #expect(letters.count == UInt64(damaged.count), "those are not removed by being passed")
+            #expect(try await letters.removeUnreadable([0..<30], isDryRun: true) == UInt64(damaged.count))
+            #expect(letters.count == UInt64(damaged.count), "only counted")
             #expect(try await letters.removeUnreadable([0..<8, 8..<30]) == UInt64(damaged.count))
             #expect(letters.count == 0 && !letters.damage.missing.isEmpty, "the alarm stays")
             #expect(try await letters.removeUnreadable([0..<30]) == 0)

@@ -69,9 +69,12 @@ package struct AsideOutcome: Sendable, Equatable {
         package let unit: String
         package let code: String
         package let events: UInt64
+        /// Its route is not configured any more, so nobody delivers what stays of it.
+        package let isOfRemoved: Bool
 
-        package init(delivery: DeliveryName, unit: String, code: String, events: UInt64) {
+        package init(delivery: DeliveryName, unit: String, code: String, events: UInt64, isOfRemoved: Bool = false) {
             (self.delivery, self.unit, self.code, self.events) = (delivery, unit, code, events)
+            self.isOfRemoved = isOfRemoved
         }
     }
 
@@ -92,7 +95,12 @@ package struct AsideOutcome: Sendable, Equatable {
         json.object {
             $0.field("dry_run", self.isDryRun)
             $0.field(self.action.done, self.events)
-            if case .move(let topic) = self.action { $0.field("to", topic) }
+            if case .move(let topic) = self.action {
+                $0.field("to", topic)
+                $0.array("undelivered") { json in
+                    for delivery in Set(self.units.filter(\.isOfRemoved).map(\.delivery)).sorted() { json.string(delivery.description) }
+                }
+            }
             $0.array("units") { json in
                 for unit in self.units.prefix(Self.unitLimit) {
                     json.object {

@@ -33,6 +33,12 @@ package struct LetterOutcome: Sendable, Equatable {
         self.asOf = asOf
     }
 
+    /// Counts letters of which nothing is known but their numbers.
+    package mutating func addUnreadable(_ count: UInt64, of delivery: DeliveryName) {
+        guard count > 0 else { return }
+        self.groups[Group(delivery: delivery, topic: "", code: "UNREADABLE"), default: 0] += count
+    }
+
     package var letters: UInt64 { self.groups.values.reduce(0, +) }
 
     /// Of one delivery.

@@ -133,9 +133,14 @@ package struct LetterSelection: Sendable, Equatable {
     // MARK: Deciding
 
     /// The numbers that are meant, where nothing else says which: also those of letters that can't be read. None: something else does.
-    package var places: [ClosedRange<UInt64>]? {
+    /// They don't overlap.
+    package var places: [Range<UInt64>]? {
         guard self.ids.isEmpty, self.topics.isEmpty, self.codes.isEmpty, self.olderThan == nil, self.newerThan == nil else { return nil }
-        return self.isAll ? [0...(.max - 1)] : self.numbers
+        if self.isAll { return [0..<(.max)] }
+        return self.numbers.sorted { $0.lowerBound < $1.lowerBound }.reduce(into: []) { places, numbers in
+            let start = max(numbers.lowerBound, places.last?.upperBound ?? 0)
+            if start <= numbers.upperBound { places.append(start..<numbers.upperBound + 1) }
+        }
     }
 
     /// - Parameters:

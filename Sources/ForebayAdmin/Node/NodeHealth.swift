@@ -94,8 +94,13 @@ package struct NodeHealth: Sendable, Equatable {
     package var isReady: Bool { self.readiness.allSatisfy(\.isPassed) }
 
     /// Why the node is not ready, in one line.
-    package var unreadyReason: String? {
-        let failed = self.readiness.filter { !$0.isPassed }
+    package var unreadyReason: String? { Self.reason(self.readiness) }
+
+    /// Why a node that runs takes no events, in one line. A stage that is about to run is none.
+    package var refusalReason: String? { Self.reason(self.readiness.filter { ["buffer", "clock"].contains($0.name) }) }
+
+    private static func reason(_ checks: [Check]) -> String? {
+        let failed = checks.filter { !$0.isPassed }
         return failed.isEmpty ? nil : failed.map { "\($0.name): \($0.detail)" }.joined(separator: "; ")
     }
 }

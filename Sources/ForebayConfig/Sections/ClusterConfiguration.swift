@@ -36,7 +36,8 @@ extension ClusterConfiguration: ConfigurationPart {
         .key(
             "clusters.<name>.properties.<property>", .property, .optional("librdkafka's default"), example: "127.0.0.1:9092",
             "A property as librdkafka's CONFIGURATION.md has it: numbers are plain, in the unit of the property, so linger.ms: 5 and never 5ms. "
-                + "bootstrap.servers is needed, here or in producer."),
+                + "bootstrap.servers is needed, here or in producer. One that has two names (linger.ms, queue.buffering.max.ms) is given under one."
+        ),
         .names(
             "clusters.<name>.producer", of: "<property>", example: "compression.type", isNeeded: false,
             "The same for producers only; it wins over properties."),

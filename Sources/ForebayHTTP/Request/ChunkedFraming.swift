@@ -57,7 +57,7 @@ struct ChunkedFraming {
     private mutating func step(_ byte: UInt8, _ bodyLimit: UInt64, _ limits: HTTPLimits) -> HTTPRefusal? {
         switch self.state {
         case .sizeStart, .size, .extensionName, .extensionValue, .quoted, .quotedPair, .afterQuote, .sizeLF:
-            return self.sizeLine(byte, bodyLimit)
+            return self.sizeLine(byte, bodyLimit, limits)
         case .data: return nil  // Taken in runs, above.
         case .dataCR: return self.expect(byte, 0x0D, then: .dataLF)
         case .dataLF: return self.expect(byte, 0x0A, then: .sizeStart)
@@ -74,18 +74,18 @@ struct ChunkedFraming {
 
     // MARK: The line before a chunk
 
-    private mutating func sizeLine(_ byte: UInt8, _ bodyLimit: UInt64) -> HTTPRefusal? {
+    private mutating func sizeLine(_ byte: UInt8, _ bodyLimit: UInt64, _ limits: HTTPLimits) -> HTTPRefusal? {
         switch self.state {
         case .sizeStart:
             guard let digit = byte.hexValue else { return .chunk }
             (self.size, self.digits, self.state) = (UInt64(digit), 1, .size)
         case .size:
-            guard let digit = byte.hexValue else { return self.afterPart(byte, bodyLimit) }
+            guard let digit = byte.hexValue else { return self.afterPart(byte, bodyLimit, limits) }
             guard self.digits < 16 else { return .chunk }
             self.size = self.size << 4 | UInt64(digit)
             self.digits += 1
         case .extensionName, .extensionValue:
-            return self.extensionPart(byte, bodyLimit)
+            return self.extensionPart(byte, bodyLimit, limits)
         case .quoted:
             if byte == UInt8(ascii: "\"") {
                 self.state = .afterQuote
@@ -97,13 +97,13 @@ struct ChunkedFraming {
         case .quotedPair:
             guard byte >= 0x20, byte != 0x7F else { return .chunk }
             self.state = .quoted
-        case .afterQuote: return self.afterPart(byte, bodyLimit)
+        case .afterQuote: return self.afterPart(byte, bodyLimit, limits)
         default: return self.sizeEnd(byte)
         }
         return nil
     }
 
-    private mutating func extensionPart(_ byte: UInt8, _ bodyLimit: UInt64) -> HTTPRefusal? {
+    private mutating func extensionPart(_ byte: UInt8, _ bodyLimit: UInt64, _ limits: HTTPLimits) -> HTTPRefusal? {
         if byte.isTokenByte {
             self.tokenLength += 1
             return nil
@@ -117,18 +117,18 @@ struct ChunkedFraming {
             (self.state, self.tokenLength) = (.extensionValue, 0)
             return nil
         }
-        return self.afterPart(byte, bodyLimit)
+        return self.afterPart(byte, bodyLimit, limits)
     }
 
     /// After the size, or after a whole extension.
-    private mutating func afterPart(_ byte: UInt8, _ bodyLimit: UInt64) -> HTTPRefusal? {
+    private mutating func afterPart(_ byte: UInt8, _ bodyLimit: UInt64, _ limits: HTTPLimits) -> HTTPRefusal? {
         if byte == UInt8(ascii: ";") {
             (self.state, self.tokenLength) = (.extensionName, 0)
             return nil
         }
         guard byte == 0x0D else { return .chunk }
         self.state = .sizeLF
-        return self.size > bodyLimit - Swift.min(bodyLimit, self.bodyCount) ? .bodyTooLarge(bodyLimit) : nil
+        return self.size > bodyLimit - Swift.min(bodyLimit, self.bodyCount) ? .bodyTooLarge(bodyLimit, limits) : nil
     }
 
     private mutating func sizeEnd(_ byte: UInt8) -> HTTPRefusal? {

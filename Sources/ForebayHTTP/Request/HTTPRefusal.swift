@@ -1,5 +1,5 @@
 /// Why the HTTP layer itself won't take a request. Constant texts: nothing of the request is repeated to its sender. What a bound refuses
-/// names the bound and what it is set to.
+/// names the bound and what it is set to, and the key that sets it where one does.
 struct HTTPRefusal: Equatable, Sendable {
     let status: Int
     let code: String
@@ -44,7 +44,7 @@ extension HTTPRefusal {
     static func headerTooLarge(_ limits: HTTPLimits) -> HTTPRefusal {
         HTTPRefusal(
             status: 431, code: "header_too_large",
-            detail: "The request line and its fields have more than \(limits.header) bytes (limits.header).")
+            detail: "The request line and its fields have more than \(limits.header) bytes\(limits.key("limits.header")).")
     }
 
     static func tooManyFields(_ limits: HTTPLimits) -> HTTPRefusal {
@@ -52,10 +52,10 @@ extension HTTPRefusal {
     }
 
     /// - Parameter limit: the handler's, in bytes.
-    static func bodyTooLarge(_ limit: UInt64) -> HTTPRefusal {
+    static func bodyTooLarge(_ limit: UInt64, _ limits: HTTPLimits) -> HTTPRefusal {
         HTTPRefusal(
             status: 413, code: "body_too_large",
-            detail: limit == 0 ? "This resource takes no body." : "The body has more than \(limit) bytes (limits.body).")
+            detail: limit == 0 ? "This resource takes no body." : "The body has more than \(limit) bytes\(limits.key("limits.body")).")
     }
 
     static func tooMuchChunkOverhead(_ limits: HTTPLimits) -> HTTPRefusal {
@@ -65,13 +65,15 @@ extension HTTPRefusal {
     }
 
     /// - Parameter bound: the one that was passed.
-    static func timeout(_ times: HTTPTimes, _ bound: HTTPTimes.Bound) -> HTTPRefusal {
+    static func timeout(_ configuration: HTTPConfiguration, _ bound: HTTPTimes.Bound) -> HTTPRefusal {
+        let times = configuration.times
         let why =
             switch bound {
             case .header: "The header of the request did not end within \(times.header) ms."
             case .bodyRate:
                 "After its first \(times.bodyGrace) ms, the body came with fewer than \(times.minimumBodyRate) bytes a second on average."
-            case .request: "The request did not come in time (limits.request_timeout is \(times.request) ms)."
+            case .request:
+                "The request did not come whole within \(times.request) ms\(configuration.limits.key("limits.request_timeout"))."
             }
         return HTTPRefusal(status: 408, code: "request_timeout", detail: why + " Nothing of it was stored.", isRetryable: true)
     }
@@ -82,14 +84,30 @@ extension HTTPRefusal {
     static func memory(_ limits: HTTPLimits) -> HTTPRefusal {
         HTTPRefusal(
             status: 503, code: "too_much_in_flight",
-            detail: "Requests of \(limits.memory) bytes (limits.in_flight) are being received. Nothing of this one was stored.",
+            detail:
+                "Requests of \(limits.memory) bytes\(limits.key("limits.in_flight")) are being received. Nothing of this one was stored.",
             isRetryable: true)
     }
 
-    static func connections(_ caps: HTTPCaps) -> HTTPRefusal {
+    /// The address's part of the memory was taken by others of its requests for too long.
+    static func memoryOfAddress(_ limits: HTTPLimits) -> HTTPRefusal {
         HTTPRefusal(
-            status: 503, code: "too_many_connections",
-            detail: "There are \(caps.connectionsPerAddress) connections from your address (limits.connections_per_address).",
+            status: 503, code: "too_much_in_flight",
+            detail:
+                "Requests of \(limits.memoryPerAddress) bytes\(limits.key("one address's part of limits.in_flight")) are being received "
+                + "from your address, and this one waited for its turn until its time was over. Nothing of this one was stored.",
             isRetryable: true)
     }
+
+    static func connections(_ configuration: HTTPConfiguration) -> HTTPRefusal {
+        let key = configuration.limits.key("limits.connections_per_address")
+        return HTTPRefusal(
+            status: 503, code: "too_many_connections",
+            detail: "There are \(configuration.caps.connectionsPerAddress) connections from your address\(key).", isRetryable: true)
+    }
+}
+
+extension HTTPLimits {
+    /// What sets a bound, as a text to stand behind its value.
+    fileprivate func key(_ name: StaticString) -> String { self.areConfigured ? " (\(name))" : "" }
 }

@@ -173,7 +173,7 @@ final class RequestReader {
                 return framed.length
             case .length(let length):
                 let limit = UInt64(Swift.max(0, limit))
-                guard length <= limit else { return self.refuse(id, .bodyTooLarge(limit), sink) }
+                guard length <= limit else { return self.refuse(id, .bodyTooLarge(limit, self.limits), sink) }
                 return self.beginBody(id, head, framed, Int(length), bytes, sink, isRepeat: isRepeat)
             case .chunked: return self.hold(id, framed, bytes, limit: UInt64(Swift.max(0, limit)), sink)
             }

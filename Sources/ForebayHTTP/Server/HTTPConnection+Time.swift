@@ -3,6 +3,7 @@ import ForebayNet
 /// How long a connection may take.
 extension HTTPConnection {
     private var times: HTTPTimes { self.server.configuration.times }
+    private var limits: HTTPLimits { self.server.configuration.limits }
 
     /// Also notes which part of a request is coming: called after each move.
     func nextDeadline() -> UInt64 {
@@ -45,7 +46,7 @@ extension HTTPConnection {
                 self.clock.restart(at: now)
             } else if let bound = self.clock.passedBound(at: now, bodyReceived: self.reader.bodyReceived, self.times) {
                 // It was we who did not read: it may try again at once, when its address has less on its way.
-                return self.turn == .waiting ? self.refuseForMemory() : self.timeOut(bound)
+                return self.turn == .waiting ? self.refuseForMemory(.memoryOfAddress(self.limits)) : self.timeOut(bound)
             }
             self.clock.putOffRateCheck(at: now)
         }
@@ -63,6 +64,6 @@ extension HTTPConnection {
         if self.reader.stage == .body && self.reader.heldID == nil { return self.close() }
         let id = self.reader.heldID ?? self.open(nil)
         self.reader.finish()
-        self.refuse(id, .timeout(self.times, bound))
+        self.refuse(id, .timeout(self.server.configuration, bound))
     }
 }

@@ -195,11 +195,13 @@ final class HTTPConnection: TCPSocketDelegate {
     }
 
     /// Gives up what it holds.
-    func refuseForMemory() {
+    ///
+    /// - Parameter refusal: why, if its client can be told.
+    func refuseForMemory(_ refusal: HTTPRefusal) {
         guard self.state.phase == .open, self.reader.stage == .body, self.socket.unsentBytes == 0 else { return self.cut("memory") }
         let id = self.reader.heldID ?? self.open(nil)
         self.reader.finish()
-        self.refuse(id, .memory(self.server.configuration.limits))
+        self.refuse(id, refusal)
         self.countHeld()
     }
 

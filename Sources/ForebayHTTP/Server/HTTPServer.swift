@@ -163,14 +163,14 @@ extension HTTPServer {
             let open = self.connections.all.filter { $0.state.phase == .open && $0.account === largest && $0.heldBytes > 0 }
             guard let holder = open.max(by: { $0.heldBytes < $1.heldBytes }) else { break }
             excess -= holder.heldBytes
-            holder.refuseForMemory()
+            holder.refuseForMemory(.memory(self.configuration.limits))
         }
-        if excess > 0 { connection.refuseForMemory() }
+        if excess > 0 { connection.refuseForMemory(.memory(self.configuration.limits)) }
     }
 
     /// One address has too many: a plain answer without ever reading, and the end.
     private func turnAway(_ descriptor: CInt, _ address: PeerAddress) {
-        let refusal = HTTPRefusal.connections(self.configuration.caps)
+        let refusal = HTTPRefusal.connections(self.configuration)
         self.reporter.turnedAway(address, refusal, limit: self.configuration.caps.connectionsPerAddress)
         let response = ProblemDetails(status: refusal.status, code: refusal.code, detail: refusal.detail).response(to: nil)
         let bytes = response.fields.withUnsafeBytes { fields in

@@ -66,10 +66,20 @@ enum BodyKind: Equatable {
         return .raw
     }
 
-    /// What an HTML form sends, and `curl -d`.
-    static func isForm(_ type: UnsafeRawBufferPointer) -> Bool {
-        type.slice(0..<(type.offset(of: UInt8(ascii: ";")) ?? type.count)).trimmed().equalsIgnoringCase("application/x-www-form-urlencoded")
+    /// Whether browsers send it to any site for any page without asking first: what the Fetch standard calls CORS-safelisted, pings of
+    /// links, and reports.
+    ///
+    /// - Parameter type: none: there is no such header.
+    static func needsNoPreflight(_ type: UnsafeRawBufferPointer?) -> Bool {
+        guard let type else { return true }
+        let name = type.slice(0..<(type.offset(of: UInt8(ascii: ";")) ?? type.count)).trimmed()
+        return name.isEmpty || self.safelisted.contains { name.equalsIgnoringCase($0) }
     }
+
+    private static let safelisted: [StaticString] = [
+        "application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "text/ping", "application/csp-report",
+        "application/reports+json",
+    ]
 
     /// JSON is UTF-8. A body that says it is something else is not taken for it.
     private static func checkCharset(_ parameters: UnsafeRawBufferPointer) throws(Refusal) {

@@ -8,9 +8,9 @@ struct RequestFields: ~Copyable {
     private(set) var headers = HeaderEncoder()
     /// Of `Prefer: wait`, in milliseconds.
     private(set) var wait: Int?
-    private var hasType = false
-    private var isForm = false
-    private var hasOrigin = false
+    private var contentType: UnsafeRawBufferPointer?
+    /// A browser sends it for a web page, perhaps one of another site.
+    private var isOfPage = false
     private let headerLimit: Int
 
     init(headerLimit: Int) {
@@ -25,17 +25,20 @@ struct RequestFields: ~Copyable {
         self.timestamp = nil
         self.headers.removeAll()
         self.wait = nil
-        self.hasType = false
-        self.isForm = false
-        self.hasOrigin = false
+        self.contentType = nil
+        self.isOfPage = false
     }
 
     /// After the last field.
     ///
     /// - Throws: 403 for what any web page can make a browser send here without asking first.
     func check() throws(Refusal) {
-        guard self.isForm && self.hasOrigin else { return }
-        throw Refusal(.originNotAllowed, "forms of web pages are not taken (Content-Type application/x-www-form-urlencoded with an Origin)")
+        guard self.isOfPage && BodyKind.needsNoPreflight(self.contentType) else { return }
+        let type = self.contentType.map { "Content-Type \($0.text())" } ?? "no Content-Type"
+        throw Refusal(
+            .originNotAllowed,
+            "what any web page can make a browser send is not taken (\(type) with an Origin, or a Sec-Fetch-Site of another site); "
+                + "a page says what it sends by another Content-Type, as application/json or application/octet-stream")
     }
 
     /// Whether anything stands here that an envelope says itself.
@@ -51,7 +54,8 @@ struct RequestFields: ~Copyable {
         case UInt8(ascii: "c"): try self.takeContent(name, value)
         case UInt8(ascii: "f"): if name.startsIgnoringCase("forebay-") { try self.takeOwn(name, value) }
         case UInt8(ascii: "p"): if name.equalsIgnoringCase("prefer") { self.takePreferences(value) }
-        case UInt8(ascii: "o"): if name.equalsIgnoringCase("origin") { self.hasOrigin = true }
+        case UInt8(ascii: "o"): if name.equalsIgnoringCase("origin") { self.isOfPage = true }
+        case UInt8(ascii: "s"): if name.equalsIgnoringCase("sec-fetch-site") { self.takeSite(value) }
         case UInt8(ascii: "i"):
             if name.equalsIgnoringCase("idempotency-key") {
                 throw Refusal(
@@ -63,10 +67,9 @@ struct RequestFields: ~Copyable {
 
     private mutating func takeContent(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(Refusal) {
         if name.equalsIgnoringCase("content-type") {
-            if self.hasType { throw Refusal(.repeatedHeader, "Content-Type stands there twice") }
-            self.hasType = true
+            if self.contentType != nil { throw Refusal(.repeatedHeader, "Content-Type stands there twice") }
+            self.contentType = value
             self.kind = try BodyKind(contentType: value)
-            self.isForm = self.kind == .raw && BodyKind.isForm(value)
         } else if name.equalsIgnoringCase("content-encoding") {
             let coding = value.trimmed()
             guard coding.isEmpty || coding.equalsIgnoringCase("identity") else {
@@ -100,6 +103,12 @@ struct RequestFields: ~Copyable {
                 .unknownHeader,
                 "Forebay-\(name.text()) is not known; there are Forebay-Key, Forebay-Id, Forebay-Timestamp and Forebay-Header-<name>")
         }
+    }
+
+    /// Browsers send it also where they send no `Origin`.
+    private mutating func takeSite(_ value: UnsafeRawBufferPointer) {
+        let site = value.trimmed()
+        if site.equalsIgnoringCase("cross-site") || site.equalsIgnoringCase("same-site") { self.isOfPage = true }
     }
 
     /// RFC 7240: what is not understood is passed over.

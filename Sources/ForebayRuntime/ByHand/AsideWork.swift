@@ -30,7 +30,9 @@ struct AsideWork: Sendable {
             do throws(ForebayError) {
                 let (taken, failure) = try await self.run(meant, target)
                 outcome.units += taken.map {
-                    AsideOutcome.Unit(delivery: target.name, unit: $0.key.description, code: $0.code, events: $0.events)
+                    AsideOutcome.Unit(
+                        delivery: target.name, unit: $0.key.description, code: $0.code, events: $0.events,
+                        isOfRemoved: target.cluster == nil)
                 }
                 if !self.selection.isDryRun, self.isLogged { self.tell(taken, target) }
                 if let failure { throw failure }

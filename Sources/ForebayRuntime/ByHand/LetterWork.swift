@@ -86,10 +86,10 @@ struct LetterWork: Sendable {
     private func removeUnreadable(
         _ target: LetterTarget, _ numbers: Range<UInt64>, _ outcome: inout LetterOutcome
     ) async throws(ForebayError) {
-        guard self.action == .remove, !self.selection.isDryRun, let places = self.selection.places else { return }
-        let count = try await target.letters.removeUnreadable(places.map { Range($0).clamped(to: 0..<numbers.upperBound) })
-        guard count > 0 else { return }
-        outcome.groups[.init(delivery: target.name, topic: "", code: "UNREADABLE"), default: 0] += count
+        guard self.action == .remove, let places = self.selection.places else { return }
+        let count = try await target.letters.removeUnreadable(
+            places.map { $0.clamped(to: 0..<numbers.upperBound) }, isDryRun: self.selection.isDryRun)
+        outcome.addUnreadable(count, of: target.name)
     }
 
     /// - Returns: what went wrong when they had been replayed.

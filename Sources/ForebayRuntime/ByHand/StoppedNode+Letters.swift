@@ -18,7 +18,7 @@ extension StoppedNode {
         let now = WallClock.milliseconds
         var outcome = LetterOutcome(action, isDryRun: selection.isDryRun, asOf: now)
         if selection.isDryRun {
-            for name in names { try self.look(name, selection, &outcome) }
+            for name in names { try self.look(name, action, selection, &outcome) }
             if action == .replay { self.keep(names, &outcome) }
             return .done(outcome)
         }
@@ -31,13 +31,18 @@ extension StoppedNode {
         }
     }
 
-    private func look(_ name: DeliveryName, _ selection: LetterSelection, _ outcome: inout LetterOutcome) throws(ForebayError) {
+    private func look(
+        _ name: DeliveryName, _ action: LetterAction, _ selection: LetterSelection, _ outcome: inout LetterOutcome
+    ) throws(ForebayError) {
         let (directory, now) = ("\(self.directory)/\(SideLogFolder.Kind.deadLetters.rawValue)/\(name.folder)", outcome.asOf)
-        try DeadLetters.select(directory: directory) { head in
+        // Only a removal takes those that nobody can read.
+        let places = action == .remove ? selection.places ?? [] : []
+        let unreadable = try DeadLetters.select(directory: directory, unreadableIn: places) { head in
             selection.holds(number: head.sequence, topic: head.topic, code: head.code, id: head.eventID, at: head.at, now: now)
         } _: { head in
             outcome.groups[.init(delivery: name, topic: head.topic, code: head.code), default: 0] += 1
         }
+        outcome.addUnreadable(unreadable, of: name)
     }
 
     /// Whether what is set aside of it is delivered once the node runs.

@@ -156,6 +156,9 @@ package final class Node: Sendable {
         self.watches = watches
     }
 
+    /// Why new events are refused, in one line; none while they are accepted.
+    var refusalReason: String? { self.observation.health().refusalReason }
+
     /// Events accepted and not settled yet, of all deliveries.
     package var lag: UInt64 { self.deliveries.values.reduce(0) { $0 + $1.source.waiting + $1.setAside.events } }
 

@@ -45,6 +45,7 @@ extension ForebayConfiguration {
     /// The bounds of the producers' server.
     var ingestHTTP: HTTPConfiguration {
         var http = HTTPConfiguration(name: "ingest")
+        http.limits.areConfigured = true
         http.limits.header = self.limits.header
         http.limits.headerOnly = "forebay-"
         http.limits.memory = self.limits.inFlight

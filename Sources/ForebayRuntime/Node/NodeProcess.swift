@@ -30,12 +30,7 @@ package enum NodeProcess {
             logger.warning("the disk is smaller than max_size", ["detail": shortage])
         }
         let node = try await Node.start(configuration, metrics: metrics)
-        logger.info(
-            "accepting events",
-            [
-                "node": configuration.node.name, "version": ForebayVersion.text, "ingest": node.ingestAddress, "admin": node.adminAddress,
-                "data_dir": configuration.node.dataDirectory, "spool": node.storage.spool.id.description,
-            ])
+        Self.tell(node, configuration, logger)
         try await started(node)
         let name = await signals.first()
         logger.info("draining", ["signal": name])
@@ -44,6 +39,17 @@ package enum NodeProcess {
         LogSink.shared.flush()  // Repeats of what went before; nothing comes behind the last line.
         logger.info("stopped", [:])
         LogSink.shared.flush()
+    }
+
+    static func tell(_ node: Node, _ configuration: ForebayConfiguration, _ logger: Logger) {
+        let reason = node.refusalReason
+        logger.info(
+            reason == nil ? "accepting events" : "running, and not accepting events",
+            [
+                "node": configuration.node.name, "version": ForebayVersion.text, "ingest": node.ingestAddress, "admin": node.adminAddress,
+                "data_dir": configuration.node.dataDirectory, "spool": node.storage.spool.id.description,
+            ])
+        if let reason { logger.warning("new events are refused with 503", ["reason": reason]) }
     }
 
     /// What is told of the process beside the node's own metrics.

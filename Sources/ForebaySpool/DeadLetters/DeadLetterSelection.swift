@@ -110,21 +110,35 @@ extension DeadLetters {
 
     /// The same from outside, for a node that is down: takes no lock. All that are meant at once, without their events.
     ///
-    /// - Parameter directory: of one route's log.
+    /// - Parameters:
+    ///   - directory: of one route's log.
+    ///   - places: ranges that don't overlap, in which those that can't be read are counted.
+    /// - Returns: how many of these there are.
     package static func select(
-        directory: String, disk: any Disk = SystemDisk(), _ matches: @escaping @Sendable (DeadLetterHead) -> Bool,
-        _ body: (DeadLetterHead) -> Void
-    ) throws(ForebayError) {
+        directory: String, unreadableIn places: [Range<UInt64>] = [], disk: any Disk = SystemDisk(),
+        _ matches: @escaping @Sendable (DeadLetterHead) -> Bool, _ body: (DeadLetterHead) -> Void
+    ) throws(ForebayError) -> UInt64 {
         let inspection = try SpoolInspection(directory: directory, disk: disk)
         let removed = try inspection.removedLetters()
+        var read: UInt64 = 0
         try inspection.batches(from: removed.next(from: 0)) { batch in
             batch.forEachEvent { event, sequence in
                 guard !removed.contains(sequence) else { return }
+                if places.contains(where: { $0.contains(sequence) }) { read += 1 }
                 let head = DeadLetterHead(event, sequence, at: batch.acceptedAt)
                 if matches(head) { body(head) }
             }
             return true
         }
+        let count = try inspection.letterCount(in: places)
+        return count - min(read, count)
+    }
+
+    /// How many letters there are, those that can't be read among them, from outside.
+    ///
+    /// - Parameter directory: of one route's log.
+    package static func count(directory: String, disk: any Disk = SystemDisk()) throws(ForebayError) -> UInt64 {
+        try SpoolInspection(directory: directory, disk: disk).letterCount()
     }
 }
 

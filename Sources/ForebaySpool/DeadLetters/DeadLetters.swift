@@ -172,15 +172,16 @@ package actor DeadLetters: DeadLetterLog {
 
     /// Removes those of the entries that can't be read, as far as readers have met them; durably on return.
     ///
+    /// - Parameter isDryRun: they are only counted.
     /// - Returns: how many.
-    package func removeUnreadable(_ sequences: [Range<UInt64>]) async throws(ForebayError) -> UInt64 {
+    package func removeUnreadable(_ sequences: [Range<UInt64>], isDryRun: Bool = false) async throws(ForebayError) -> UInt64 {
         guard let store = self.store else {
             try self.requireOpen()
             return 0
         }
         let holes = store.spool.reporter.holes.flatMap { hole in sequences.map { hole.clamped(to: $0) }.filter { !$0.isEmpty } }
         let before = store.spool.letterCount(store.removed, in: holes)
-        guard before > 0 else { return 0 }
+        guard before > 0, !isDryRun else { return before }
         try await self.remove(holes)
         return before
     }
@@ -270,13 +271,15 @@ extension SpoolInspection {
         return try RemovedLettersFile.read(self.disk, of: self.directory, log: log).file
     }
 
-    /// Letters that are there.
-    func letterCount() throws(ForebayError) -> UInt64 {
+    /// Letters that are there, of those in some ranges that don't overlap.
+    func letterCount(in ranges: [Range<UInt64>] = [0..<UInt64.max]) throws(ForebayError) -> UInt64 {
         let removed = try self.removedLetters()
         var count: UInt64 = 0
         for place in self.segments.indices where try !self.isHusk(at: place) {
             let segment = self.segments[place]
-            count += segment.end - segment.base - removed.count(in: segment.base..<segment.end)
+            for part in ranges.map({ $0.clamped(to: segment.base..<segment.end) }) where !part.isEmpty {
+                count += part.upperBound - part.lowerBound - removed.count(in: part)
+            }
         }
         return count
     }

@@ -48,7 +48,7 @@ enum NodeCommands {
         defer { for task in tasks { task.cancel() } }
         do {
             try await NodeProcess.run(demo.configuration, metrics: metrics, endsOnHangup: true) { node in
-                try world.terminal.out(Self.greeting(node, bootstrap, world.terminal))
+                try world.terminal.out(Self.greeting(node, bootstrap, tails: tails, world.terminal))
                 if sendsTraffic {
                     let traffic = DemoTraffic(address: try HTTPAddress(url: "http://\(node.ingestAddress)"))
                     tasks.append(Task { await traffic.run() })
@@ -70,8 +70,12 @@ enum NodeCommands {
         return .ok
     }
 
-    private static func greeting(_ node: Node, _ bootstrap: String, _ terminal: Terminal) -> String {
+    private static func greeting(_ node: Node, _ bootstrap: String, tails: Bool, _ terminal: Terminal) -> String {
         let url = "http://\(node.ingestAddress)/v1/topics/\(Demo.topic)"
+        let tail =
+            tails
+            ? "Every event that is in the embedded Kafka is printed below."
+            : "See what is in Kafka: start it as 'forebay demo --tail', which prints every event of the embedded one."
         return """
             \(terminal.styled("Forebay is running.", .bold)) Everything is in this one process; Ctrl-C stops it and removes what it stored.
 
@@ -83,7 +87,7 @@ enum NodeCommands {
 
               curl \(url) -H 'Content-Type: application/json' -d '{"order_id":"o-1","item":"tea"}'
 
-            See what is in Kafka: start it as 'forebay demo --tail', which prints every event of the embedded one.
+            \(tail)
 
             Or wait until Kafka has it, and see where it stands there:
 

@@ -12,6 +12,9 @@ struct Trouble {
     /// Events are refused, lost, or wait for somebody.
     var isSevere = true
 
+    /// For so long after a start, in seconds, a delivery that tells of no error may be about to ask its cluster for the first time.
+    private static let settling = 5.0
+
     /// The worst first: what is refused, what is lost, what waits, what nobody delivers any more, what is set aside.
     ///
     /// - Parameters:
@@ -22,8 +25,12 @@ struct Trouble {
         let routes = status["routes"]?.items ?? []
         let configured = routes.filter { $0["state"]?.text != "removed" }
         let removed = routes.filter { $0["state"]?.text == "removed" }.map { Self.removed($0, hint) }
-        let waiting = configured.compactMap(Self.waiting)
-        let told = Set(configured.filter { Self.waiting($0) != nil }.map { "\($0["stage"]?.text ?? "")/\($0["route"]?.text ?? "")" })
+        let isSettling = (status["uptime_seconds"]?.real ?? .infinity) < Self.settling
+        let waiting = configured.compactMap { Self.waiting($0, isSettling: isSettling) }
+        let told = Set(
+            configured.filter { Self.waiting($0, isSettling: isSettling) != nil }.map {
+                "\($0["stage"]?.text ?? "")/\($0["route"]?.text ?? "")"
+            })
         let stages = (status["stages"]?.items ?? []).filter { !told.contains($0["name"]?.text ?? "") }.compactMap(Self.failing)
         // What waits of a removed route is told of once.
         let aside = Self.aside(configured, setAside, away: Self.away(status), hint)
@@ -82,10 +89,11 @@ struct Trouble {
     // MARK: What waits
 
     /// A route that stands though it has events, or that tells of an error.
-    private static func waiting(_ route: JSONValue) -> Trouble? {
+    private static func waiting(_ route: JSONValue, isSettling: Bool) -> Trouble? {
         let (state, lag) = (route["state"]?.text ?? "", route["lag_events"]?.integer ?? 0)
         let error = route["last_error"] ?? .null
-        guard error != .null || lag > 0 && ["waiting", "restarting", "down"].contains(state) else { return nil }
+        let standing = isSettling ? ["down"] : ["waiting", "restarting", "down"]
+        guard error != .null || lag > 0 && standing.contains(state) else { return nil }
         let name = "\(route["stage"]?.text ?? "?") of route \(route["route"]?.text ?? "?") to cluster \(route["cluster"]?.text ?? "?")"
         let oldest = route["oldest_event_age_seconds"]?.real.map { ", the oldest for \(Shown.seconds($0))" } ?? ""
         // A text is what nodes of an earlier version say.

@@ -9,7 +9,7 @@ struct FolderDeadLetters: DeadLetterSource {
         self.folders = try RouteFolders(folder: folder, kind: "deadletters")
     }
 
-    func letters(route: String?, limit: Int) throws -> [ShownDeadLetter] {
+    func letters(of route: String, limit: Int) throws -> [ShownDeadLetter] {
         try self.folders.deliveries(route, what: "dead letters").flatMap { name in
             try DeadLetters.list(directory: self.folders.directory(name), after: nil, limit: limit).map { Self.shown($0, name) }
         }
@@ -19,6 +19,12 @@ struct FolderDeadLetters: DeadLetterSource {
         guard let name = try self.folders.deliveries(route, what: "dead letters").first else { return nil }
         let found = try DeadLetters.list(directory: self.folders.directory(name), after: number == 0 ? nil : number - 1, limit: 1)
         return found.first.flatMap { $0.sequence == number ? Self.shown($0, name) : nil }
+    }
+
+    func counts() throws -> [(route: String, count: Int)] {
+        try self.folders.deliveries(nil, what: "dead letters").map { name in
+            (name.description, Int(clamping: try DeadLetters.count(directory: self.folders.directory(name))))
+        }
     }
 
     /// The members that the admin API has, in its order.

@@ -144,6 +144,15 @@ enum LetterCommands {
 
     // MARK: What is shown
 
+    /// Whoever names a route may mean its mirror, if that has any.
+    private static func mirrorHint(_ arguments: ParsedArguments) -> String {
+        guard let name = arguments.positional.first.flatMap({ DeliveryName($0) }), name.stage == .forward else { return "" }
+        let mirror = DeliveryName(.mirror, of: name.route).description
+        // It is a hint: where nobody can be asked there is none.
+        let counts = (try? DeadLettersCommand.source(arguments).counts()) ?? []
+        return counts.contains { $0.route == mirror && $0.count > 0 } ? "; those of the mirror are named by \(mirror)" : ""
+    }
+
     private static func show(_ action: LetterAction, _ answer: JSONValue, _ arguments: ParsedArguments, _ world: World) throws {
         let count = answer[action.done]?.integer ?? 0
         let terminal = world.terminal
@@ -153,9 +162,7 @@ enum LetterCommands {
                 "\(name): \(Self.letters(kept["count"]?.integer ?? 0)) stay: " + TextTable.printable(kept["reason"]?.text ?? ""))
         }
         guard count > 0 else {
-            let name = arguments.positional.first.flatMap { DeliveryName($0) }
-            let other = name.flatMap { $0.stage == .forward ? "; those of a mirror are named by \($0.route)/mirror" : nil } ?? ""
-            return terminal.message("no dead letter is meant by that" + other)
+            return terminal.message("no dead letter is meant by that" + Self.mirrorHint(arguments))
         }
         let isDryRun = answer["dry_run"]?.isTrue ?? false
         var sentence = "\(Self.letters(count)) \(isDryRun ? "would be" : count == 1 ? "is" : "are") \(action.done)"

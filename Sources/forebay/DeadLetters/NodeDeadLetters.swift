@@ -9,24 +9,22 @@ struct NodeDeadLetters: DeadLetterSource {
         self.arguments = arguments
     }
 
-    func letters(route: String?, limit: Int) throws -> [ShownDeadLetter] {
+    func letters(of route: String, limit: Int) throws -> [ShownDeadLetter] {
         var client = try AdminClient(self.arguments)
-        var routes: [String] = []
-        if let route {
-            routes = [route]
-        } else {
-            let counts = try client.get("/admin/v1/deadletters").value["routes"]?.items ?? []
-            routes = counts.compactMap { ($0["dead_letters"]?.integer ?? 0) > 0 ? $0.delivery : nil }
-        }
-        var letters: [ShownDeadLetter] = []
-        for route in routes { letters += try Self.letters(route, after: nil, limit: limit, &client) }
-        return letters
+        return try Self.letters(route, after: nil, limit: limit, &client)
     }
 
     func letter(route: String, number: UInt64) throws -> ShownDeadLetter? {
         var client = try AdminClient(self.arguments)
         let found = try Self.letters(route, after: number == 0 ? nil : number - 1, limit: 1, &client)
         return found.first { $0["sequence"] == "\(number)" }
+    }
+
+    func counts() throws -> [(route: String, count: Int)] {
+        var client = try AdminClient(self.arguments)
+        return (try client.get("/admin/v1/deadletters").value["routes"]?.items ?? []).compactMap { counted in
+            counted.delivery.map { ($0, counted["dead_letters"]?.integer ?? 0) }
+        }
     }
 
     private static func letters(_ route: String, after: UInt64?, limit: Int, _ client: inout AdminClient) throws -> [ShownDeadLetter] {

@@ -2,9 +2,11 @@ import ForebayTelemetry
 
 /// Where dead letters are read from.
 protocol DeadLetterSource {
-    /// In order, at most `limit` of each route.
-    func letters(route: String?, limit: Int) throws -> [ShownDeadLetter]
+    /// Of a route, in order, at most `limit`.
+    func letters(of route: String, limit: Int) throws -> [ShownDeadLetter]
     func letter(route: String, number: UInt64) throws -> ShownDeadLetter?
+    /// How many each route has, those that can't be read among them.
+    func counts() throws -> [(route: String, count: Int)]
 }
 
 /// A dead letter as the admin API words it: bytes that are no text stand under `<name>_base64`.

@@ -79,5 +79,10 @@ enum MendCommands {
                 unit["events"]?.integer.map(Shown.count) ?? "-")
         }
         try terminal.out(table.text { terminal.styled($0, .bold) })
+        for name in (answer["undelivered"]?.items ?? []).compactMap(\.text).map(TextTable.printable) {
+            terminal.message(
+                "route \(name) is not configured: nobody delivers what \(isDryRun ? "would be" : "is") moved until it is configured again, or named "
+                    + "under formerly of the route that took its place")
+        }
     }
 }

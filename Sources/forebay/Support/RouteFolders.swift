@@ -16,9 +16,15 @@ struct RouteFolders {
         }
         closedir(listing)
         guard !Self.isNode(folder) else { return }
-        let near = ["\(folder)/forebay-data", "\(folder)/data", "\(folder)/.."].first(where: Self.isNode)
+        let near = ["\(folder)/forebay-data", "\(folder)/data", Self.parent(folder)].first(where: Self.isNode)
         throw CommandFailure(
             .failure, "\(folder) is not the data_dir of a node: there is no spool in it" + (near.map { "; did you mean \($0)?" } ?? ""))
+    }
+
+    private static func parent(_ folder: String) -> String {
+        guard let path = realpath("\(folder)/..", nil) else { return "\(folder)/.." }
+        defer { free(path) }
+        return String(cString: path)
     }
 
     /// Side logs alone, too: those may have been moved away from a full disk.

@@ -34,7 +34,7 @@ struct HTTPReporterTests {
     @Test("an address that has too many connections is named")
     func turnedAway() {
         defer { self.log.close() }
-        self.reporter("reporter-address").turnedAway(.host(9), .connections(HTTPCaps()), limit: 4)
+        self.reporter("reporter-address").turnedAway(.host(9), .connections(HTTPConfiguration()), limit: 4)
         let told = self.records("reporter-address")
         #expect(told.count == 1 && told[0]["address"] == "127.0.0.9" && told[0]["limit"] == "4")
     }
