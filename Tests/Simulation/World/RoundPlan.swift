@@ -138,8 +138,8 @@ package struct RoundPlan: Sendable {
         // Drawn apart, as all of the mirrors.
         var backup = SplitMix(seed: seed ^ 0xBAC0)
         self.hasMirrors = Int.random(in: 0..<3, using: &backup) == 0
-        let refusesAtBackup = self.hasMirrors && Int.random(in: 0..<4, using: &backup) == 0
-        let backupRefusedRest = refusesAtBackup ? Int.random(in: 0..<50, using: &backup) : nil
+        let backupRefusedRest =
+            self.hasMirrors && Int.random(in: 0..<4, using: &backup) == 0 ? Int.random(in: 0..<50, using: &backup) : nil
         self.isOptional = self.usesKafka && self.hasMirrors && Bool.random(using: &backup)
         // The reserve, a twentieth, must hold a segment of each side log.
         let maxSize = (self.usesKafka ? [96, 192] : [16, 32, 96, 192]).randomElement(using: &chance)!
