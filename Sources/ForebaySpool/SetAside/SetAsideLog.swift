@@ -237,7 +237,7 @@ package final class SetAsideLog: Sendable {
         do throws(ForebayError) {
             return Store(spool: spool, units: try spool.openUnits())
         } catch {
-            spool.charge(-spool.byteCount)  // The next attempt counts it again.
+            spool.uncount()
             throw error
         }
     }
