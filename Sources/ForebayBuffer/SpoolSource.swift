@@ -35,6 +35,7 @@ package final class SpoolSource: EventSource {
         /// Events below it may have been sent before; as long as so many bytes were not handed out.
         var resentBelow: UInt64
         var resentBytes: Int
+        var isClosed = false
     }
 
     /// - Parameters:
@@ -140,6 +141,7 @@ package final class SpoolSource: EventSource {
             let handed = state.source.giveUp(from: start, below: sequence)
             self.spoolCursor.rest(at: sequence, ordinal: ordinal)
             self.seeOldest(&state)
+            if state.isClosed { self.drop(settled: state.ahead, &state) }
             let left = ordinal - min(ordinal, settled + unread)
             return GivenUp(range: start..<sequence, events: left - min(left, handed), onTheirWay: min(left, handed))
         }
@@ -195,8 +197,12 @@ package final class SpoolSource: EventSource {
 
     package var resentBelow: UInt64 { self.state.withLock { $0.resentBelow } }
 
-    /// Ends the reading; the stage that read has ended.
+    /// Ends the reading; the stage that read has ended, and what was given up on its way since is delivered by nobody.
     package func close() {
+        self.state.withLock { state in
+            state.isClosed = true
+            self.drop(settled: state.ahead, &state)
+        }
         self.current.withLock { $0 }?.cancel()
     }
 

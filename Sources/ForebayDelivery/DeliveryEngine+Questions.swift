@@ -61,7 +61,10 @@ extension DeliveryEngine {
         let name = self.state.topics[topic].name
         for _ in 0..<Self.brokersTried {
             guard let broker = self.target.nextBroker() else { return false }
-            if await producer.limits(of: [name], by: broker).contains(where: \.isOfBroker) { return true }
+            if await producer.limits(of: [name], by: broker).contains(where: \.isOfBroker) {
+                self.state.clusterAnswered(now: self.loop.nowMilliseconds)
+                return true
+            }
             guard self.producers.isOpen(producer, slot) else { return false }
         }
         return false

@@ -45,7 +45,9 @@ extension DeliveryEngine {
 
     /// The cluster answered, or took an event.
     func targetAnswered() {
-        let away = self.target.answered(now: self.loop.nowMilliseconds, wall: self.surroundings.time.wallMilliseconds)
+        let now = self.loop.nowMilliseconds
+        self.state.clusterAnswered(now: now)
+        let away = self.target.answered(now: now, wall: self.surroundings.time.wallMilliseconds)
         guard self.way == .direct else { return }
         self.reporter.show(self.target.health)
         guard let away else { return }
@@ -54,12 +56,14 @@ extension DeliveryEngine {
 
     /// The cluster was asked and did not answer.
     func targetFailed(_ failure: KafkaFailure) {
+        self.state.clusterFailed()
         self.target.failed(failure, at: self.surroundings.time.wallMilliseconds)
         self.tellHealth()
     }
 
     /// The client met a failure that it goes on trying.
     func clientFailed(_ failure: KafkaFailure) {
+        if failure.code == .allBrokersDown { self.state.clusterFailed() }
         guard
             self.target.clientFailed(failure, now: self.loop.nowMilliseconds, wall: self.surroundings.time.wallMilliseconds)
         else { return }

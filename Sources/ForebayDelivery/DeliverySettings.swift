@@ -71,6 +71,12 @@ package struct DeliverySettings: Sendable {
 
     package init() {}
 
+    /// When a partition stands still, the cluster is asked so often that an answer tells of it for so many ms.
+    var answerLasts: UInt64 { 2 * UInt64(self.metadataRetry) }
+
+    /// A cluster that says nothing for longer, though it is asked, is away: what stands still meanwhile does so by no fault of its own.
+    var outage: UInt64 { UInt64(max(3 * self.metadataRetry, min(self.partitionPatience / 2, 10 * self.metadataRetry))) }
+
     /// With what the cluster's own properties decide.
     func adjusted(to properties: KafkaProperties) -> DeliverySettings {
         var adjusted = self

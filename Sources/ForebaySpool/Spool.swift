@@ -68,7 +68,7 @@ package final class Spool: Sendable {
             sweeper: sweeper, reporter: reporter, writer: writer)
         (self.writer, self.keeper) = (writer, keeper)
         let tasks = configuration.surroundings.tasks
-        budget.add(start.outcome.bytes)
+        budget.found(start.outcome.bytes)
         let startsNewSegment = start.isOfOlderVersion
         let starting = Task(preferring: tasks) {
             await writer.start(
@@ -211,6 +211,9 @@ package final class Spool: Sendable {
 
     /// A file beside the segments found no room, and will be tried again.
     func lacksRoom() { self.budget.lacks(SpoolFormat.block, for: self.configuration, isRefused: true) }
+
+    /// It is not used after all: the next attempt counts what is there again.
+    func uncount() { self.budget.found(-self.byteCount) }
 
     /// Counts bytes of files beside the segments.
     func charge(_ bytes: Int) {

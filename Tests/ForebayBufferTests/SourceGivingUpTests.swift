@@ -98,6 +98,25 @@ struct SourceGivingUpTests {
         source.close()
         await world.spool.close()
     }
+
+    @Test("what is given up when the run has ended and no other comes is counted at the end, and so is what is given up behind that")
+    func ends() async throws {
+        let world = try SourceWorld(recentBytes: 1 << 20)
+        let (source, cursor) = try await world.source("a")
+        try await world.commit("a", 10)
+        try await world.commit("a", 10)
+        var batches = source.batches().makeAsyncIterator()
+        #expect(await batches.next()?.count == 10)
+        #expect(await batches.next()?.count == 10)
+        source.keep(SettledAhead(ranges: [2..<5]), isFinal: true)
+        #expect(try #require(source.giveUp(below: 10, ordinal: 10)).onTheirWay == 10 && source.dropped == 0)
+        source.close()
+        #expect(source.dropped == 7, "but for what the run had settled ahead")
+        source.close()
+        #expect(source.dropped == 7, "once")
+        #expect(try #require(source.giveUp(below: 15, ordinal: 15)).onTheirWay == 5 && source.dropped == 12 && cursor.sequence == 15)
+        await world.spool.close()
+    }
 }
 
 extension SpoolSource {

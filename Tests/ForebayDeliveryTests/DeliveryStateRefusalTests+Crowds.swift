@@ -20,10 +20,10 @@ extension DeliveryStateRefusalTests {
         #expect(driver.pump().contains(105) && driver.partition(1).producer.isAlone, "nothing stands behind it")
         driver.admit(60, topic: "other")
         #expect(!driver.state.wantsMore && driver.partition(0).events.queued == 39)
-        driver.state.checkStalls(now: driver.now)
+        driver.look()
         #expect(driver.partition(0).aside.mode == .none)
         driver.wait(1000)
-        driver.state.checkStalls(now: driver.now)
+        driver.look()
         driver.verify()
         #expect(driver.partition(0).aside.mode == .aside && driver.partition(0, of: "other").aside.mode == .none)
         let groups = driver.state.takeSettingAside()
@@ -44,7 +44,7 @@ extension DeliveryStateRefusalTests {
         driver.pump()
         self.refuse(&driver, [0])
         driver.admit(100, topic: "other", size: 40)
-        for _ in 0..<2 { driver.state.checkStalls(now: driver.now) }
+        for _ in 0..<2 { driver.look() }
         #expect(!driver.state.wantsMore && driver.state.takeSettingAside().map(\.request.key) == (more == 0 ? [SetAsideKey("t", 0)] : []))
     }
 
@@ -61,7 +61,7 @@ extension DeliveryStateRefusalTests {
         var left: [[Int32?]] = []
         for look in 0..<4 {
             #expect(driver.state.producers[.single].outstanding > 0)
-            driver.state.checkStalls(now: driver.now)
+            driver.look()
             left.append(driver.state.takeSettingAside().map(\.request.key.partition))
             guard look == 1, !isClosing else { continue }
             driver.admit(20, partition: 1, size: 40)
@@ -88,7 +88,7 @@ extension DeliveryStateRefusalTests {
         #expect(driver.partition(0).producer.isAlone && !driver.partition(1).producer.isAlone && driver.partition(1).caution.aloneLeft == 1)
         driver.admit(60, topic: "other", size: 30)
         #expect(!driver.state.wantsMore)
-        for _ in 0..<2 { driver.state.checkStalls(now: driver.now) }
+        for _ in 0..<2 { driver.look() }
         driver.verify()
         let groups = driver.state.takeSettingAside()
         #expect(groups.map(\.request.key) == [SetAsideKey("t", 0), SetAsideKey("t", 1)])
@@ -111,9 +111,9 @@ extension DeliveryStateRefusalTests {
             self.refuse(&driver, [40], batch)  // Of partition 0: partition 1 was never refused anything.
             if let single { driver.report([40], single, from: .single) } else { driver.report([40], from: .single) }
             driver.admit(60, topic: "other")
-            driver.state.checkStalls(now: driver.now)
+            driver.look()
             driver.wait(1000)
-            driver.state.checkStalls(now: driver.now)
+            driver.look()
             let failure = try #require(driver.state.takeSettingAside().first { $0.request.key == SetAsideKey("t", 1) }).request.failure
             #expect(failure.code == told && failure.reason.contains(words), "\(batch): \(failure)")
         }
@@ -127,14 +127,14 @@ extension DeliveryStateRefusalTests {
             driver.learn()
             driver.pump()
             self.refuse(&driver, [0])
-            driver.state.checkStalls(now: driver.now)
+            driver.look()
             driver.wait(1000)
             if !isFull {
                 driver.report([0], .invalidRecord, from: .single)
-                driver.state.checkStalls(now: driver.now)  // Nothing is on its way.
+                driver.look()  // Nothing is on its way.
                 driver.pump()
             }
-            driver.state.checkStalls(now: driver.now)
+            driver.look()
             #expect(
                 driver.partition(0).aside.mode == .none && driver.state.takeSettingAside().isEmpty && driver.state.actions.refusals.isEmpty)
         }

@@ -38,9 +38,48 @@ struct StallWatchTests {
     @Test("a crowd counts at two looks that follow each other, then anew")
     func crowds() {
         var watch = StallWatch()
-        #expect(
-            [true, true, true, true, false, true, false, true].map { watch.crowded($0) } == [
-                false, true, false, true, false, false, false, false,
-            ])
+        let looks = [true, true, true, true, false, true, false, true].map { isCrowded in
+            _ = watch.answered(now: 5, outage: 100)
+            return watch.crowded(isCrowded)
+        }
+        #expect(looks == [false, true, false, true, false, false, false, false])
+    }
+
+    @Test("a look that no answer came before tells nothing of a crowd; what came while the cluster was away counts from its return")
+    func crowdsOfOutages() {
+        var watch = StallWatch()
+        let looks =
+            [
+                (10, true), (nil, true), (nil, true), (90, true), (100, true), (nil, true), (250, true), (260, true), (265, true),
+                (nil, false),
+                (270, true), (280, true),
+            ] as [(UInt64?, Bool)]
+        let crowds = looks.map { answered, isCrowded in
+            if let answered { _ = watch.answered(now: answered, outage: 100) } else { watch.failed() }
+            return watch.crowded(isCrowded)
+        }
+        #expect(crowds == [false, false, false, true, false, false, false, true, false, false, false, true])
+    }
+
+    @Test("the cluster was away when it was asked in vain, and silent for longer than an outage takes to be one")
+    func outages() {
+        var watch = StallWatch()
+        let answers =
+            [(1000, true, true), (1100, true, false), (1201, true, true), (1150, true, false), (1301, true, false), (5000, false, false)]
+            as [(UInt64, Bool, Bool)]
+        for (now, isAsked, isBack) in answers {
+            if isAsked { watch.failed() }
+            #expect(watch.answered(now: now, outage: 100) == isBack, "\(now)")
+        }
+        #expect(watch.answeredAt == 5000 && !watch.answered(now: 9000, outage: 100))
+    }
+
+    @Test("what has not moved is silent up to the last answer, and a little beyond it")
+    func silence() {
+        var watch = StallWatch()
+        #expect(watch.silence(since: 0, now: 900, lasts: 50) == 50)
+        _ = watch.answered(now: 1000, outage: 100)
+        let silences = [(400, 900), (400, 1040), (400, 1051), (400, 9000), (1020, 1040), (1060, 9000), (2000, 1000)] as [(UInt64, UInt64)]
+        #expect(silences.map { watch.silence(since: $0, now: $1, lasts: 50) } == [500, 640, 650, 650, 20, 0, 0])
     }
 }

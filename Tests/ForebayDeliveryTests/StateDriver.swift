@@ -76,6 +76,7 @@ struct Driver {
             for topic in self.state.takeWanted(by: slot) {
                 let leaders = error.isError ? [] : [Int32?](repeating: 1, count: partitions)
                 let answer = KafkaMetadata.Topic(name: self.state.topics[topic].name, error: error, leaders: leaders)
+                self.state.clusterAnswered(now: self.now)
                 self.state.learned(answer, topic, from: slot, now: self.now)
             }
         }
@@ -86,6 +87,7 @@ struct Driver {
     /// The cluster answers for one topic.
     mutating func learn(_ topic: String, leaders: [Int32?], from slot: ProducerSlot = .main) {
         let index = self.index(topic)
+        self.state.clusterAnswered(now: self.now)
         self.state.learned(KafkaMetadata.Topic(name: topic, error: .none, leaders: leaders), index, from: slot, now: self.now)
         self.verify()
     }
@@ -137,11 +139,18 @@ struct Driver {
         }
     }
 
+    /// The cluster answers, and what stands still is looked for.
+    mutating func look() {
+        self.state.clusterAnswered(now: self.now)
+        self.state.checkStalls(now: self.now)
+    }
+
     mutating func report(_ flights: [UInt64], _ code: KafkaErrorCode = .none, from slot: ProducerSlot = .main, mayBeStored: Bool = false) {
         for flight in flights {
             let report = KafkaReport(token: flight, offset: 0, partition: 0, error: code, mayBeStored: mayBeStored)
             let isDelivered = self.state.report(report, from: slot, now: self.now)
             #expect(!isDelivered || !code.isError)
+            if isDelivered { self.state.clusterAnswered(now: self.now) }
         }
         self.retire()
         _ = self.state.takeDelivered()

@@ -55,6 +55,36 @@ struct BudgetTests {
         #expect(budget.capacity == 0 && budget.room(for: .setAside) == -5)
     }
 
+    @Test("what is charged ahead of its writing is nobody else's, and neither a file's yet nor counted once more as what the disk has")
+    func ahead() throws {
+        let budget = try self.budget(100_000, free: 6000, total: 8000)
+        func expect(files: Int, room: Int, told free: Int, sourceLocation: SourceLocation = #_sourceLocation) {
+            for isAsked in [false, true] {
+                if isAsked {
+                    self.watched.disk.tell((free: free, total: 8000))
+                    budget.refresh()
+                }
+                #expect(budget.fileBytes == files && budget.capacity == 8000, sourceLocation: sourceLocation)
+                #expect(budget.room(for: .deadLetters) == room, sourceLocation: sourceLocation)
+            }
+        }
+        budget.found(2000)
+        expect(files: 2000, room: 6000, told: 6000)
+        budget.add(4000, ahead: 4000)
+        #expect(budget.usedBytes == 6000)
+        expect(files: 2000, room: 2000, told: 6000)
+        budget.wrote(1000)
+        expect(files: 3000, room: 2000, told: 5000)
+        budget.add(500, ahead: 500)
+        expect(files: 3000, room: 1500, told: 5000)
+        // Cut to what was written, and a footer.
+        budget.add(1200 - 4500, ahead: -3500)
+        #expect(budget.usedBytes == 3200)
+        expect(files: 3200, room: 4800, told: 4800)
+        budget.add(-3200)
+        expect(files: 0, room: 8000, told: 8000)
+    }
+
     @Test("the reserve's file is made in pieces, synced, where there is ample room; what it takes is counted, and given back")
     func ballastFile() throws {
         let mib = 1 << 20

@@ -222,6 +222,39 @@ struct CursorSetTests {
         await spool.close()
     }
 
+    @Test("a takeover that is killed at any call leaves each cursor with the count of the routes that it is registered with")
+    func takeoverIsCounted() async throws {
+        let first = try self.fixture.open()
+        let (a, b) = (try await first.forward("a"), try await first.forward("b"))
+        for number in 0..<8 { try await first.append(number < 4 ? "a" : "b", ["\(number)"]) }
+        a.move(to: 3, settled: 3)
+        b.move(to: 6, settled: 2)
+        await first.close()
+        for kill in 0... {
+            let world = try self.fixture.crashed()
+            let disk = FaultDisk(), calls = Mutex(0)
+            let spool = try world.open(on: disk)
+            disk.fail { call, _ in
+                guard [.rename, .remove, .syncFolder, .makeFolder, .write, .sync, .truncate].contains(call) else { return nil }
+                return calls.withLock { calls in
+                    calls += 1
+                    return calls > kill ? EROFS : nil
+                }
+            }
+            let isThrough = (try? await spool.forward("b", formerly: ["a"])) != nil  // What it fails with is not looked at.
+            disk.fail(nil)
+            let left = try world.crashed()
+            await spool.close()
+            let next = try left.open()
+            for cursor in next.allCursors {
+                #expect(next.lag(of: cursor) == UInt64(try next.waiting(cursor).count), "\(cursor.name), killed at call \(kill)")
+            }
+            await next.close()
+            if isThrough { break }
+            #expect(kill < 100)
+        }
+    }
+
     @Test("a route that takes over another's backlog says how many events that is")
     func takeoverIsTold() async throws {
         let log = LogCapture()

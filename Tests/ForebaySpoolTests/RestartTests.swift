@@ -1,4 +1,5 @@
 import ForebayCore
+import ForebayTestKit
 import Foundation
 import Glibc
 import Testing
@@ -172,6 +173,26 @@ struct RestartTests {
             #expect(try #require(synced) < changed, "\(folder): \(calls)")
         }
         await spool.close()
+    }
+
+    @Test("what a start finds is taken, and not from what the disk says is free; to the byte, while it is written and at the end")
+    func counted() async throws {
+        let fixture = SpoolFixture(), disk = FaultDisk()
+        func files() throws -> Int {
+            try fixture.segmentFiles().reduce(0) { try $0 + Data(contentsOf: URL(filePath: $1)).count }
+        }
+        for round in 1...3 {
+            disk.tell((free: 5 << 20, total: 1 << 40))
+            let budget = try SpoolBudget(capacity: 8 << 20, directory: fixture.directory, disk: disk)
+            let spool = try fixture.open(on: disk, budget: budget)
+            let found = try files()
+            #expect(budget.fileBytes == found && budget.capacity == found + (5 << 20) && budget.roomBesideBallast == 5 << 20)
+            // Longer than a step of what is charged ahead.
+            try await spool.append("a", [String(repeating: "x", count: 700_000), String(repeating: "y", count: 700_000)])
+            #expect(try budget.fileBytes == files() && budget.usedBytes == spool.byteCount && budget.capacity == found + (5 << 20))
+            await spool.close()
+            #expect(try budget.fileBytes == files() && budget.usedBytes == files() && files() > round * 1_400_000)
+        }
     }
 
     @Test("what frees a segment is the synced place of the cursor, not the written one")

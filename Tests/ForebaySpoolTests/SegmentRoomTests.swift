@@ -30,6 +30,39 @@ struct SegmentRoomTests {
         #expect { try room.capacity(toFit: 100, leaving: 1) } throws: { ($0 as? ForebayError)?.code == .spoolFull }
     }
 
+    @Test("a segment that was not prepared grows in steps, up to its size, and no further than there is room; one that was has all of it")
+    func grow() throws {
+        let world = try SegmentsWorld(.setAside, segmentSize: 4 << 20), room = self.room(world), step = 1 << 20
+        func begin(prepared: Bool = false) throws -> SegmentWriter {
+            let header = SegmentHeader(
+                log: spoolID("0123456789ABCDEF"), origin: spoolID("0123456789ABCDEF"), number: 3, base: 0, salt: 1, madeAt: 0)
+            let folder = world.configuration.directory
+            let file = prepared ? try PreparedSegment.fill(world.configuration.disk, folder + "/prepared-1", size: 4096) : nil
+            try? FileManager.default.removeItem(atPath: SegmentFile.path(of: 3, in: folder))  // Of the one before, if there is one.
+            return try SegmentWriter.make(
+                header, in: folder, on: world.configuration.disk, prepared: file, capacity: try room.capacity(toFit: 100, leaving: 0))
+        }
+        var active = try begin()
+        #expect(active.capacity == step && active.ahead == step - active.tally.position && active.fits(100))
+        let used = world.budget.usedBytes, files = world.budget.fileBytes
+        #expect(room.grow(active, toFit: step) && active.capacity == 2 * step && active.fits(step) && world.segment(3).size == 2 * step)
+        #expect(world.budget.usedBytes == used + step && world.budget.fileBytes == files)
+        #expect(room.grow(active, toFit: 3 * step) && active.capacity > 3 * step, "as much as a group needs")
+        #expect(!room.grow(active, toFit: 4 * step) && active.capacity < 4 * step, "it would be larger than a segment is")
+        #expect(room.grow(active, toFit: 4 * step - 64 * 1024) && active.capacity == 4 * step)
+        #expect(!room.grow(active, toFit: 4 * step), "it has its size")
+
+        active = try begin()
+        let lack = active.lack(of: step)
+        for (left, fits) in [(lack - 1, false), (0, false), (-5, false), ((lack + 4095) / 4096 * 4096, true)] {
+            try world.leave(left)
+            #expect(room.grow(active, toFit: step) == fits && active.capacity == (fits ? step + left : step), "\(left)")
+        }
+        try world.leave(1 << 24)
+        let prepared = try begin(prepared: true)
+        #expect(prepared.ahead == 0 && !room.grow(prepared, toFit: 2 * step))
+    }
+
     @Test("a side log lets go of what is settled before it is refused a segment, and counts on what goes behind the new one")
     func settled() throws {
         let world = try SegmentsWorld(.deadLetters), room = self.room(world)

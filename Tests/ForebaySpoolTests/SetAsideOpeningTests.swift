@@ -3,6 +3,7 @@ import ForebayTelemetry
 import ForebayTestKit
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 @testable import ForebaySpool
@@ -50,6 +51,25 @@ struct SetAsideOpeningTests {
         let error = await #expect(throws: ForebayError.self) { try await log.append(new: [unit(1)], [aside(1, ["x"])]) }
         #expect(error?.code == .unavailable && world.watched.calls().isEmpty)
         #expect(log.frameBytes == 0 && log.byteCount == 0 && log.units.isEmpty)
+    }
+
+    @Test("two who come at once have it opened once: who comes second waits for that")
+    func together() async throws {
+        let world = try World()
+        let opened = Atomic(0), other = DispatchSemaphore(value: 0)
+        let log = try world.log {
+            // The first gives another one time to come in beside it.
+            guard opened.wrappingAdd(1, ordering: .relaxed).newValue == 1 else { return _ = other.signal() }
+            _ = other.wait(timeout: .now() + 0.2)
+        }
+        async let first = log.append(new: [unit(1)], [aside(1, ["x"])])
+        async let second = log.append(new: [unit(2)], [aside(2, ["y", "z"])])
+        #expect(try await first == [1: 1])
+        #expect(try await second == [2: 2])
+        #expect(opened.load(ordering: .relaxed) == 1 && log.units.map(\.number) == [1, 2])
+        #expect(try world.budget.usedBytes == log.byteCount && world.budget.fileBytes == world.files())
+        await log.close()
+        #expect(try world.budget.usedBytes == world.files() && world.budget.fileBytes == world.files())
     }
 
     @Test("one that is closed while it is being opened takes nothing, and nobody has it then")

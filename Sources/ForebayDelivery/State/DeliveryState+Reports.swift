@@ -85,6 +85,7 @@ extension DeliveryState {
     private mutating func failed(_ flight: UInt32, _ place: Int, _ slot: ProducerSlot, _ report: KafkaReport, now: UInt64) {
         let topic = self.partitions[place].topic
         let fate = KafkaFate(of: report.error)
+        if report.error.isOfBroker { self.clusterAnswered(now: now) }
         self.partitions[place].retry.notTaken = .none
         if fate == .refused, slot == .single, report.error == .invalidTimestamp, self.hasTimeOfAcceptance(flight) {
             return self.timeRefused(flight, place, now: now)

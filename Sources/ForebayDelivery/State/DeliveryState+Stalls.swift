@@ -2,6 +2,20 @@ import ForebayKafka
 
 /// Partitions that stand still although the cluster answers.
 extension DeliveryState {
+    /// The cluster was asked and did not answer.
+    mutating func clusterFailed() { self.stalls.failed() }
+
+    /// The cluster answered, or took an event. If it was away before, that time counts for no partition; what each had stood still for
+    /// until then does, so that a cluster that comes and goes puts off none for ever.
+    mutating func clusterAnswered(now: UInt64) {
+        let before = self.stalls.answeredAt
+        guard self.stalls.answered(now: now, outage: self.settings.outage) else { return }
+        for place in self.partitions.places where self.partitions[place].events.unsettled > 0 {
+            let counted = before - min(before, self.partitions[place].movedAt)
+            self.partitions[place].movedAt = now - counted
+        }
+    }
+
     /// Looks for partitions that have not moved for long although the cluster answers.
     ///
     /// A tenth of the patience is left to one that fills the drain's queue: it is read again later, and others wait for their turn.
@@ -61,9 +75,10 @@ extension DeliveryState {
     private mutating func checkStall(of place: Int, patience: UInt64, now: UInt64) {
         let partition = self.partitions[place]
         guard partition.aside.mode != .closing || self.way == .aside else { return }
-        let silent = now - min(now, partition.movedAt)
+        let silent = self.stalls.silence(since: partition.movedAt, now: now, lasts: self.settings.answerLasts)
         let learned = self.topics[partition.topic].metadata.learnedAt
-        if silent > patience / 4 || partition.isLeaderless, now - min(now, learned) >= UInt64(self.settings.metadataRetry) {
+        let isSilent = now - min(now, partition.movedAt) > min(patience / 4, self.settings.outage / 2)
+        if isSilent || partition.isLeaderless, now - min(now, learned) >= UInt64(self.settings.metadataRetry) {
             self.want(partition.topic, by: .main)
         }
         guard silent >= patience || self.way == .aside && partition.isLeaderless else { return self.note(partition, silent: silent) }

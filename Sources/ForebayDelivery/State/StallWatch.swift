@@ -1,6 +1,8 @@
 import ForebayKafka
 
 /// Looks for partitions that stand still, some in each look, and remembers the one that has for longest.
+///
+/// Time counts only while the cluster answers: what it is silent for as a whole is no partition's fault.
 struct StallWatch {
     /// A partition that has stood still for long, and not yet for long enough to be set aside.
     struct Stall: Equatable {
@@ -18,6 +20,11 @@ struct StallWatch {
     private var seen: Stall?
     /// At the last look the queue was full of events that go alone.
     private var isCrowded = false
+    /// When the cluster last answered, or took an event, and whether it has since a crowd was last looked for.
+    private(set) var answeredAt: UInt64 = 0
+    private var hasAnswered = false
+    /// It was asked in vain since it last answered.
+    private var hasFailed = false
 
     /// The next look.
     ///
@@ -41,8 +48,35 @@ struct StallWatch {
         if stall.movedAt < self.seen?.movedAt ?? .max { self.seen = stall }
     }
 
-    /// Whether the queue was crowded at two looks that follow each other; it counts anew then.
+    /// The cluster was asked and did not answer.
+    mutating func failed() { self.hasFailed = true }
+
+    /// The cluster answered, or took an event.
+    ///
+    /// - Returns: whether it was away before: asked in vain, and silent for longer than `outage`. One that nobody asked may just have had
+    ///   nothing to say. A crowd that came meanwhile counts from now on.
+    mutating func answered(now: UInt64, outage: UInt64) -> Bool {
+        let isBack = self.hasFailed && now > self.answeredAt + outage
+        if isBack { self.isCrowded = false }
+        self.hasFailed = false
+        self.answeredAt = max(self.answeredAt, now)
+        self.hasAnswered = true
+        return isBack
+    }
+
+    /// For how long something has not moved, as far as the cluster is known to have answered.
+    ///
+    /// - Parameter lasts: ms that an answer tells of, behind it.
+    func silence(since moved: UInt64, now: UInt64, lasts: UInt64) -> UInt64 {
+        let known = min(now, self.answeredAt + lasts)
+        return known - min(known, moved)
+    }
+
+    /// Whether the queue was crowded at two looks that follow each other; it counts anew then. A look that no answer came before says
+    /// nothing.
     mutating func crowded(_ isCrowded: Bool) -> Bool {
+        guard self.hasAnswered || !isCrowded else { return false }
+        self.hasAnswered = false
         let wasCrowded = self.isCrowded
         self.isCrowded = isCrowded && !wasCrowded
         return isCrowded && wasCrowded

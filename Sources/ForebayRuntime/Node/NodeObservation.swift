@@ -160,7 +160,7 @@ final class NodeObservation: NodeView {
         let spool = parts.storage.spool
         let isFull = spool.isFull
         return BufferStatus(
-            name: "spool", bytes: parts.storage.budget.usedBytes, capacity: parts.storage.budget.capacity,
+            name: "spool", bytes: parts.storage.budget.fileBytes, capacity: parts.storage.budget.capacity,
             maxSize: parts.storage.budget.limit,
             oldestEventAgeSeconds: (parts.deliveries.values.map(\.source.oldestAge) + [parts.removed.oldestAge]).compactMap { $0 }.max(),
             firstSequence: spool.start,

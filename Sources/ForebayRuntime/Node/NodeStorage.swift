@@ -76,7 +76,7 @@ package final class NodeStorage: Sendable {
             }
         }
         try known.finishStart(spool)
-        metrics.gauge("forebay_buffer_bytes", help: "Bytes that the spool and its side logs take on disk.") { Double(budget.usedBytes) }
+        metrics.gauge("forebay_buffer_bytes", help: "Bytes that the spool and its side logs take on disk.") { Double(budget.fileBytes) }
         metrics.gauge(
             "forebay_buffer_capacity_bytes", help: "Bytes that they may take: max_size, or what the disk can give if that is less."
         ) { Double(budget.capacity) }

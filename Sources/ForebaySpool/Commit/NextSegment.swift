@@ -49,9 +49,13 @@ struct NextSegment {
 
     /// Late enough that a segment that was passed meanwhile can be used again instead of filling a new one.
     ///
-    /// - Parameter active: the segment that is written.
-    mutating func askIfDue(_ active: SegmentWriter) {
-        guard self.file == nil, !self.isAskedFor, active.room < active.capacity / 2 else { return }
+    /// - Parameters:
+    ///   - active: the segment that is written.
+    ///   - segmentSize: to which it may grow.
+    mutating func askIfDue(_ active: SegmentWriter, segmentSize: Int) {
+        guard self.file == nil, !self.isAskedFor else { return }
+        let growth = active.isPrepared ? 0 : max(0, min(segmentSize - active.capacity, self.budget.room(for: .spool)))
+        guard active.room + growth < (active.capacity + growth) / 2 else { return }
         self.isAskedFor = true
         self.ask()
     }

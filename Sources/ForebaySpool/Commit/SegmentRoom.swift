@@ -15,10 +15,15 @@ struct SegmentRoom {
     }
 
     /// Files have grown by so many bytes, or shrunk.
-    func took(_ bytes: Int) {
-        self.budget.add(bytes)
+    ///
+    /// - Parameter ahead: of these, what the files don't have, or did not have.
+    func took(_ bytes: Int, ahead: Int = 0) {
+        self.budget.add(bytes, ahead: ahead)
         if bytes > 0 { self.budget.grew(self.configuration) }
     }
+
+    /// A file has grown into what it took ahead.
+    func wrote(_ bytes: Int) { self.budget.wrote(bytes) }
 
     /// The disk has refused something.
     ///
@@ -40,10 +45,29 @@ struct SegmentRoom {
         try self.configuration.kind.isSideLog || givesRoom ? self.budget.withReserve(body) : body()
     }
 
-    /// Bytes that a new segment may take: less than usual where room is short.
+    /// A segment that was not prepared takes its room in such steps: a log that has little takes little from the others.
+    private static let step = 1 << 20
+
+    /// The segment that is written grows, if it has to and there is room.
+    ///
+    /// - Returns: whether a group fits into it. If not, another one is to be begun, for which room is made.
+    func grow(_ active: SegmentWriter, toFit size: Int) -> Bool {
+        let lack = active.lack(of: size)
+        guard lack > 0, !active.isPrepared else { return active.fits(size) }
+        let most = min(
+            self.configuration.segmentSize - active.capacity, self.budget.room(for: self.configuration.kind), self.budget.roomBesideBallast)
+        let growth = min(SpoolFormat.aligned(max(lack, Self.step)), most / SpoolFormat.block * SpoolFormat.block)
+        guard growth >= lack else { return false }
+        active.grow(by: growth)
+        self.took(growth, ahead: growth)
+        self.view.change { state in state.with(active.header.number) { $0.size = active.capacity } }
+        return active.fits(size)
+    }
+
+    /// Bytes that a new segment may take at first: less than usual where room is short.
     func capacity(toFit size: Int, leaving settled: Int) throws(ForebayError) -> Int {
         let kind = self.configuration.kind
-        let usual = SegmentWriter.capacity(for: size, segmentSize: self.configuration.segmentSize)
+        let usual = SegmentWriter.capacity(for: size, segmentSize: min(self.configuration.segmentSize, Self.step))
         let least = SegmentWriter.capacity(for: size, segmentSize: self.configuration.leastSegment)
         if self.budget.room(for: kind) < usual { self.makeRoom() }
         if kind.isSideLog, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }

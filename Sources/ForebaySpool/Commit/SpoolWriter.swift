@@ -83,10 +83,11 @@ actor SpoolWriter {
         self.metrics.synced(nanoseconds: took, bytes: size, events: plan.eventCount)
 
         active.advance(headers, size: size)
+        if !active.isPrepared { self.room.wrote(size) }
         for (submission, sequences) in zip(submissions, firstSequences) { submission.ack.numbered(sequences) }
         self.publish(active, headers, plan.batches(headers, of: active.header))
         self.publishRoom()
-        self.next.askIfDue(active)
+        self.next.askIfDue(active, segmentSize: self.configuration.segmentSize)
         self.scheduleMark()
         return firstSequences.map { DurableReceipt(origin: active.header.origin, firstSequences: $0) }
     }
@@ -144,7 +145,7 @@ actor SpoolWriter {
     /// The segment that takes a group of `size` bytes.
     private func segment(toFit size: Int) throws(ForebayError) -> SegmentWriter {
         // The first segment after a start grows with each group, which halves the sync rate: left as soon as a prepared one is there.
-        if let active, active.fits(size), active.isPrepared || self.next.file == nil { return active }
+        if let active, active.isPrepared || self.next.file == nil, self.room.grow(active, toFit: size) { return active }
         do throws(ForebayError) {
             return try self.roll(toFit: size)
         } catch {
@@ -181,7 +182,7 @@ actor SpoolWriter {
             throw error
         }
         self.next.begun(from: prepared)
-        if prepared == nil { self.room.took(capacity) }
+        if prepared == nil { self.room.took(capacity, ahead: next.ahead) }
         if let active { self.seal(active) }
         self.active = next
         self.tail.number = next.header.number
@@ -242,7 +243,7 @@ actor SpoolWriter {
         }
         self.view.change { state in
             state.with(active.header.number) { found in
-                self.room.took(size - found.size)
+                self.room.took(size - found.size, ahead: -active.ahead)
                 found.size = size
                 found.isActive = false
                 found.hasFooter = hasFooter

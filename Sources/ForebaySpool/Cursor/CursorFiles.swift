@@ -78,14 +78,22 @@ struct CursorFiles: Sendable {
     }
 
     /// Of one that may be registered: at no moment its file is not whole. Durable on return.
-    func rewrite(_ name: String, _ routes: [RouteID], _ sequence: UInt64, _ view: SpoolView) throws(ForebayError) -> SpoolCursor {
+    ///
+    /// - Parameter registered: the routes that the registry has it with until it is written; none: it is not in it.
+    func rewrite(
+        _ name: String, _ routes: [RouteID], registered: [RouteID] = [], _ sequence: UInt64, _ view: SpoolView
+    ) throws(ForebayError) -> SpoolCursor {
         let path = LogIdentity.path(ofCursor: name, in: self.directory)
         guard let found = try SlotFile.read(self.disk, path, as: .cursor, log: self.log) else {
             return try self.make(name, routes, sequence, view)
         }
-        let ordinal = try LogCensus(view, self.disk).ordinal(of: routes, at: sequence)
-        let value = SlotFile.Value(sequence: sequence, ordinal: ordinal, owner: SpoolCursor.owner(name))
-        let slots = try SlotFile.take(self.disk, path, of: self.directory, as: .cursor, log: self.log, found, value)
+        let census = LogCensus(view, self.disk)
+        let value = SlotFile.Value(
+            sequence: sequence, ordinal: try census.ordinal(of: routes, at: sequence), owner: SpoolCursor.owner(name))
+        // A start believes the count of a single route, as the registry has it by then; that of several it makes anew.
+        var written = value
+        if registered.count == 1 { written.ordinal = try census.ordinal(of: registered, at: sequence) }
+        let slots = try SlotFile.take(self.disk, path, of: self.directory, as: .cursor, log: self.log, found, written)
         try self.disk.syncFolder(Folder.parent(of: path))
         return self.cursor(name, routes, slots, value)
     }

@@ -224,7 +224,7 @@ final class CursorSet: Sendable {
         }
         // Before it goes back: until it is registered with these routes, that says nothing.
         if let known { self.keepAhead(of: known, routes, from: sequence, view) }
-        let cursor = try self.files.rewrite(name, routes, sequence, view)
+        let cursor = try self.files.rewrite(name, routes, registered: known?.routes ?? [], sequence, view)
         if old.count == 1, known == nil, parted.isEmpty { self.takeOverAhead(old[0], cursor, view) }
         var rests: [SpoolCursor] = []
         // Their count before the registry: of one with several routes it is not believed at a start, of one with a single route it is.

@@ -18,7 +18,7 @@ package actor DeadLetters: DeadLetterLog {
             do throws(ForebayError) {
                 self.removed = try spool.openRemoved()
             } catch {
-                spool.charge(-spool.byteCount)  // The next attempt counts it again.
+                spool.uncount()
                 throw error
             }
         }

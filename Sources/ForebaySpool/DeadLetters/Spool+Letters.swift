@@ -14,7 +14,7 @@ extension Spool {
             // For want of room alone a node does not stay down.
             guard error.code == .spoolFull else { throw error }
         }
-        self.charge(removed.takeGrowth())
+        self.budget.found(removed.takeGrowth())
         self.view.change { $0.retention = .letters(removed) }
         self.sweep(removed)
         return removed

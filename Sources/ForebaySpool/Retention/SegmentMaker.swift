@@ -43,12 +43,16 @@ struct SegmentMaker {
         guard let size = self.size, self.budget.room(for: self.configuration.kind) >= size, self.view.claimPrepared() else { return nil }
         let path = self.nextPath()
         // From now on: filling it takes a while, in which others would take the same room.
-        self.budget.add(size)
+        self.budget.add(size, ahead: size)
+        var left = size
         do throws(ForebayError) {
-            return try PreparedSegment.fill(self.configuration.disk, path, size: size)
+            return try PreparedSegment.fill(self.configuration.disk, path, size: size) { [budget] written in
+                left -= written
+                budget.wrote(written)
+            }
         } catch {
             self.logger.warning("the next segment could not be prepared", ["error": error.description])
-            self.giveBack(path, size: size)
+            self.giveBack(path, size: size, ahead: left)
             self.budget.refresh()
             return nil
         }
@@ -92,9 +96,9 @@ struct SegmentMaker {
     /// Nobody needs it.
     func discard(_ prepared: PreparedSegment) { self.giveBack(prepared.path, size: prepared.size) }
 
-    private func giveBack(_ path: String, size: Int) {
+    private func giveBack(_ path: String, size: Int, ahead: Int = 0) {
         try? self.configuration.disk.remove(path)  // Taken away at the next start, too.
-        self.budget.add(-size)
+        self.budget.add(-size, ahead: -ahead)
         self.view.releasePrepared()
     }
 

@@ -15,6 +15,9 @@ package final class SpoolBudget: Sendable {
     private let directory: String
     private let ballast: Ballast
     private let used = Atomic<Int>(0)
+    /// Of that, what no file has yet: segments grow into it.
+    private let ahead = Atomic<Int>(0)
+    /// What the file system says, less what was written since.
     private let diskFree: Atomic<Int>
     private let maker = Mutex(Maker())
 
@@ -53,11 +56,14 @@ package final class SpoolBudget: Sendable {
         self.used.wrappingAdd(try self.ballast.sizeOnDisk(), ordering: .relaxed)
     }
 
-    /// Bytes of all files of all logs.
+    /// Bytes of all files of all logs, with what the segments that are being written have charged ahead.
     package var usedBytes: Int { self.used.load(ordering: .relaxed) }
 
+    /// Bytes of all files of all logs as they are: the zeros of those that were prepared, and the ballast, with them.
+    package var fileBytes: Int { self.usedBytes - self.ahead.load(ordering: .relaxed) }
+
     /// Bytes that they may take: `max_size`, or what they take and the disk still has, if that is less.
-    package var capacity: Int { min(self.limit, self.usedBytes + max(0, self.diskFree.load(ordering: .relaxed))) }
+    package var capacity: Int { min(self.limit, self.fileBytes + max(0, self.diskFree.load(ordering: .relaxed))) }
 
     /// Bytes of new files that a log may still make.
     package func room(for kind: LogKind) -> Int {
@@ -66,12 +72,24 @@ package final class SpoolBudget: Sendable {
     }
 
     /// Bytes that are free while the ballast is kept.
-    var roomBesideBallast: Int { min(self.limit - self.usedBytes, self.diskFree.load(ordering: .relaxed)) }
-
-    func add(_ bytes: Int) {
-        self.used.wrappingAdd(bytes, ordering: .relaxed)
-        self.diskFree.wrappingSubtract(bytes, ordering: .relaxed)
+    var roomBesideBallast: Int {
+        min(self.limit - self.usedBytes, self.diskFree.load(ordering: .relaxed) - self.ahead.load(ordering: .relaxed))
     }
+
+    /// Charges bytes of files, or gives them back.
+    ///
+    /// - Parameter ahead: of these, what the files don't have, or did not have.
+    func add(_ bytes: Int, ahead: Int = 0) {
+        self.used.wrappingAdd(bytes, ordering: .relaxed)
+        self.ahead.wrappingAdd(ahead, ordering: .relaxed)
+        self.diskFree.wrappingSubtract(bytes - ahead, ordering: .relaxed)
+    }
+
+    /// Files have grown into what was charged ahead.
+    func wrote(_ bytes: Int) { self.add(0, ahead: -bytes) }
+
+    /// Files were on the disk before: what it says is free is beside them.
+    func found(_ bytes: Int) { self.used.wrappingAdd(bytes, ordering: .relaxed) }
 
     /// From now on this one makes room where a log lacks it.
     func makesRoom(_ maker: any RoomMaker) { self.maker.withLock { $0.maker = maker } }

@@ -19,7 +19,11 @@ final class PreparedSegment: Sendable {
     }
 
     /// Makes a file of zeros, durably but for its name.
-    static func fill(_ disk: any Disk, _ path: String, size: Int) throws(ForebayError) -> PreparedSegment {
+    ///
+    /// - Parameter wrote: called with the bytes of each piece when the disk has it.
+    static func fill(
+        _ disk: any Disk, _ path: String, size: Int, wrote: (Int) -> Void = { _ in }
+    ) throws(ForebayError) -> PreparedSegment {
         let piece = 1 << 20
         let zeros = Slab(capacity: piece, alignment: SpoolFormat.block)
         memset(zeros.base, 0, piece)
@@ -30,6 +34,7 @@ final class PreparedSegment: Sendable {
             let count = SpoolFormat.aligned(min(piece, size - position))
             try file.write(UnsafeRawBufferPointer(start: zeros.base, count: count), at: position)
             try file.syncData()
+            wrote(count)
             position += count
         }
         try file.sync()

@@ -5,7 +5,8 @@ import Glibc
 final class SegmentWriter {
     let header: SegmentHeader
     let path: String
-    let capacity: Int
+    /// Bytes that the file may have.
+    private(set) var capacity: Int
     /// Whether its blocks are on disk already, so that a sync has only data to write.
     let isPrepared: Bool
     private let file: any DiskFile
@@ -21,7 +22,7 @@ final class SegmentWriter {
     ///
     /// - Parameters:
     ///   - prepared: the file to begin with; none: a new one.
-    ///   - capacity: bytes the file may grow to.
+    ///   - capacity: bytes that the file may have, until it is told to grow.
     /// - Throws: with `EEXIST` if another file has the segment's name: no segment is ever replaced. The prepared file can be used again.
     static func make(
         _ header: SegmentHeader, in folder: String, on disk: any Disk, prepared: PreparedSegment?, capacity: Int
@@ -69,8 +70,17 @@ final class SegmentWriter {
 
     /// Whether a group of `size` bytes fits, with the footer behind it.
     func fits(_ size: Int) -> Bool {
-        !self.holdsRefused && self.tally.position + size + self.tally.footerRoom <= self.capacity
+        !self.holdsRefused && self.lack(of: size) == 0
     }
+
+    /// Bytes that its capacity is short of for a group of `size` bytes to fit.
+    func lack(of size: Int) -> Int { max(0, self.tally.position + size + self.tally.footerRoom - self.capacity) }
+
+    /// The file may have more.
+    func grow(by bytes: Int) { self.capacity += bytes }
+
+    /// What of its capacity the file does not have yet.
+    var ahead: Int { self.isPrepared ? 0 : self.capacity - self.tally.position }
 
     /// Beside the group there is room for the header and the footer, and for some small groups more.
     static func capacity(for groupSize: Int, segmentSize: Int) -> Int {

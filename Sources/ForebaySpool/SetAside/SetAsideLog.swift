@@ -17,6 +17,8 @@ package final class SetAsideLog: Sendable {
     private let open: @Sendable (String) throws(ForebayError) -> Spool
     private let store: Mutex<Store?>
     private let isClosed = Atomic<Bool>(false)
+    /// Held while the log is opened: a folder is opened once at a time, and who comes second gets what the first has opened.
+    private let opening = Mutex(())
 
     /// Nothing stands on disk until the first unit comes. Opens what is there.
     ///
@@ -212,13 +214,19 @@ package final class SetAsideLog: Sendable {
     /// Off the caller's executor, which may be an event loop: opening waits for the disk.
     @concurrent private func openedOrMade() async throws(ForebayError) -> Store {
         if let store = self.opened { return store }
-        guard !self.isClosed.load(ordering: .sequentiallyConsistent) else { throw .closed }
-        let store = try Self.openStore(self.directory, self.open)
-        self.store.withLock { $0 = store }
+        let store = try self.opening.withLock { _ in Result { () throws(ForebayError) in try self.openOnce() } }.get()
         guard !self.isClosed.load(ordering: .sequentiallyConsistent) else {
             await self.close()
             throw .closed
         }
+        return store
+    }
+
+    private func openOnce() throws(ForebayError) -> Store {
+        if let store = self.opened { return store }
+        try self.requireOpen()
+        let store = try Self.openStore(self.directory, self.open)
+        self.store.withLock { $0 = store }
         return store
     }
 
@@ -229,7 +237,7 @@ package final class SetAsideLog: Sendable {
         do throws(ForebayError) {
             return Store(spool: spool, units: try spool.openUnits())
         } catch {
-            spool.charge(-spool.byteCount)  // The next attempt counts it again.
+            spool.uncount()
             throw error
         }
     }

@@ -7,7 +7,7 @@ extension Spool {
     func openUnits() throws(ForebayError) -> UnitTable {
         let recovery = SetAsideRecovery(configuration: self.configuration, log: self.id, view: self.view, reporter: self.reporter)
         let units = try self.withReserve { () throws(ForebayError) in try recovery.run() }
-        self.charge(units.takeGrowth())
+        self.budget.found(units.takeGrowth())
         self.keep(for: units)
         return units
     }

@@ -86,7 +86,7 @@ package final class KnownLogs: Sendable {
         do throws(ForebayError) {
             try budget.withReserve { () throws(ForebayError) in try self.opened(spool) }
         } catch {
-            spool.charge(-spool.byteCount)  // The next attempt counts it again.
+            spool.uncount()
             throw error
         }
         return spool

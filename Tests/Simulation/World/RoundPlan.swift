@@ -141,7 +141,7 @@ package struct RoundPlan: Sendable {
         let backupRefusedRest =
             self.hasMirrors && Int.random(in: 0..<4, using: &backup) == 0 ? Int.random(in: 0..<50, using: &backup) : nil
         self.isOptional = self.usesKafka && self.hasMirrors && Bool.random(using: &backup)
-        // The reserve, a twentieth, must hold a segment of each side log.
+        // The reserve, a twentieth, must hold a segment of each side log; where it is too small no broker refuses anything.
         let maxSize = (self.usesKafka ? [96, 192] : [16, 32, 96, 192]).randomElement(using: &chance)!
         self.maxSize = self.segmentSize * (self.isOptional ? 8 : self.usesKafka && self.hasMirrors ? 192 : maxSize)
         self.diskSize = self.maxSize * [1, 2, 2, 4].randomElement(using: &chance)!
@@ -150,7 +150,6 @@ package struct RoundPlan: Sendable {
         self.sharedReadBytes = [0, 16 << 10, 256 << 10, 16 << 20].randomElement(using: &chance)!
         self.preparesNext = Int.random(in: 0..<4, using: &chance) > 0
         let refusedRest = Int.random(in: 0..<3, using: &chance) == 0 ? Int.random(in: 0..<50, using: &chance) : nil
-        // There the reserve holds no dead letters.
         (self.refusedRest, self.backupRefusedRest) = self.isOptional ? (nil, nil) : (refusedRest, backupRefusedRest)
         self.setsAside = self.usesKafka && Int.random(in: 0..<3, using: &chance) == 0
         self.make(&chance)
