@@ -76,7 +76,6 @@ struct Driver {
             for topic in self.state.takeWanted(by: slot) {
                 let leaders = error.isError ? [] : [Int32?](repeating: 1, count: partitions)
                 let answer = KafkaMetadata.Topic(name: self.state.topics[topic].name, error: error, leaders: leaders)
-                self.state.clusterAnswered(now: self.now)
                 self.state.learned(answer, topic, from: slot, now: self.now)
             }
         }
@@ -87,7 +86,6 @@ struct Driver {
     /// The cluster answers for one topic.
     mutating func learn(_ topic: String, leaders: [Int32?], from slot: ProducerSlot = .main) {
         let index = self.index(topic)
-        self.state.clusterAnswered(now: self.now)
         self.state.learned(KafkaMetadata.Topic(name: topic, error: .none, leaders: leaders), index, from: slot, now: self.now)
         self.verify()
     }

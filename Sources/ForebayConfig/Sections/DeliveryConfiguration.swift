@@ -27,7 +27,7 @@ extension DeliveryConfiguration: ConfigurationPart {
                 + "it holds up nothing else. A topic's error sets it aside at once; a cluster that is away as a whole sets nothing aside."),
         .key(
             "delivery.set_aside.partition_after", .duration(500...hour), .standard("10s"),
-            "A partition without leader or progress for so long is set aside."),
+            "A partition without leader or progress for so long is set aside. Only time in which the cluster answers counts."),
         .key(
             "delivery.set_aside.retry", .duration(100...hour), .standard("30s"),
             "The longest wait before what is set aside is tried again; it begins at 100 ms and doubles."),

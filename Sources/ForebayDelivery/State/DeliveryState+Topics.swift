@@ -70,6 +70,7 @@ extension DeliveryState {
 
     /// What the cluster answered to a producer.
     mutating func learned(_ answer: KafkaMetadata.Topic, _ topic: Int, from slot: ProducerSlot, now: UInt64) {
+        self.clusterAnswered(now: now)
         if case .backingOff = self.topics[topic].phase { return }  // It failed meanwhile; its time will ask for it.
         guard self.topics[topic].aside.mode == .none else { return }
         guard !answer.error.isError, !answer.leaders.isEmpty else {
