@@ -30,7 +30,7 @@ struct StageTimesTests {
             #expect(
                 sent.map(\.value) == ["one", nil, "three"] && sent.map(\.key) == ["k", nil, nil] && sent.map(\.timestamp) == [7, 8, 1])
             #expect(sent.map(\.partition) == [1, 0, 0] && sent.allSatisfy { $0.producer == "forward/\(world.route)" })
-            let counts = ["delivered": 3, "redelivered": 0, "dead_letters": 0, "in_flight": 0, "in_flight_bytes": 0, "leaving": 0]
+            let counts = ["delivered": 3, "redelivered": 0, "dead_letters": 0, "in_flight": 0, "in_flight_bytes": 0, "setting_aside": 0]
             for (name, count) in counts { #expect(world.fact(name) == .number(Int64(count)), "\(name)") }
             #expect(
                 world.stage.facts.map(\.name) == [
