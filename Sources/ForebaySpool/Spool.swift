@@ -200,8 +200,13 @@ package final class Spool: Sendable {
     }
 
     /// Runs what waits for the disk on the commit thread.
-    func onCommitThread(_ work: @Sendable () throws(ForebayError) -> Void) async throws(ForebayError) {
-        try await self.writer.perform(work)
+    ///
+    /// - Parameter growth: bytes that a file beside the segments grows by it.
+    /// - Throws: `spool_full`, if there is no room for so many.
+    func onCommitThread(
+        growing growth: @Sendable () -> Int = { 0 }, _ work: @Sendable () throws(ForebayError) -> Void
+    ) async throws(ForebayError) {
+        try await self.writer.perform(growing: growth, work)
     }
 
     /// Tries again with the reserve if there is no room.

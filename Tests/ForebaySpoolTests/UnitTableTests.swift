@@ -20,7 +20,7 @@ struct UnitTableTests {
             onDiskFailure: { broken($0) })
     }
 
-    private func bytes() throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: self.watched.directory + "/units"))) }
+    func bytes() throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: self.watched.directory + "/units"))) }
 
     func slot(_ place: Int) throws -> Slot? {
         let bytes = try self.bytes()
@@ -180,6 +180,8 @@ struct UnitTableTests {
         let again = try self.open()
         #expect(again.live.isEmpty && again.nextNumber == 9 && !again.needs(self.segment(1, [8: 3])))
         for table in [table, again] {
+            #expect(table.forget(present: []).isEmpty, "the highest number")
+            try table.add([unit(9)])
             #expect(table.forget(present: [self.segment(1, [8: 3])]).isEmpty && table.forget(present: []) == [8])
         }
     }

@@ -58,9 +58,8 @@ extension SetAsideState {
     }
 
     private mutating func enter(_ request: AppendRequest, _ turn: Int, now: Int64) -> UInt64 {
-        // The log may know the number already, without any event.
         let known = self.requeued.removeValue(forKey: request.key)
-        let number = known?.number ?? self.units.takeNumber()
+        let number = self.units.takeNumber()
         let wait = self.turns.wait(of: request.key.topic, turn)
         let failure = wait ?? request.failure
         var unit = SetAsideUnit(

@@ -1,13 +1,13 @@
 /// What there is no room for in the log.
 extension SetAsideState {
-    /// There is no room to set these aside. Where nothing of a unit is in the log, nor with a producer, its events go back to the stage
+    /// There is no room to set these aside. Where nothing of a unit waits in the log, nor with a producer, its events go back to the stage
     /// that they left: its topic or partition may be there again, and nobody else asks for it.
     ///
     /// - Returns: the units that are gone so, and the tokens of their events that a producer delivered after they had left.
     mutating func requeue(_ numbers: Set<UInt64>, from way: DeliveryWay) -> (units: Set<UInt64>, delivered: Set<UInt64>) {
         let own = numbers.filter { number in
             // What a producer has is not only here.
-            guard let unit = self.units[number], !unit.isInLog, self.unreported.sent(of: number) == 0,
+            guard let unit = self.units[number], unit.durable == 0, self.unreported.sent(of: number) == 0,
                 unit.pendingCount == unit.pending[way] ?? 0
             else {
                 return false
@@ -23,11 +23,9 @@ extension SetAsideState {
         var delivered: Set<UInt64> = []
         for number in taken {
             let unit = self.units[number]!
-            let key = unit.key
             for (_, token) in unit.pendingUnreported[way] ?? []
             where self.unreported.requeue(UnreportedEvents.Token(way: way, number: token)) { delivered.insert(token) }
-            self.drop(unit)
-            self.requeued[key] = Requeued(way: way, number: number, events: unit.events, since: unit.since)
+            self.goBack(unit, to: way, events: unit.events)
         }
         return (taken, delivered)
     }
@@ -50,11 +48,19 @@ extension SetAsideState {
             if unit.isInLog {
                 self.endIfEmpty(number)
             } else if unit.events == 0 {
-                self.drop(unit)
-                self.requeued[unit.key] = Requeued(way: .aside, number: number, events: events, since: unit.since)
+                self.goBack(unit, to: .aside, events: events)
             }
         }
         return delivered
+    }
+
+    private mutating func goBack(_ unit: SetAsideUnit, to way: DeliveryWay, events: UInt64) {
+        self.drop(unit)
+        self.actions.moved.remove(unit.number)
+        // The log may know it already, without any event.
+        self.actions.gone.append(unit.number)
+        self.reading.drop(unit.number)
+        self.requeued[unit.key] = Requeued(way: way, events: events, since: unit.since)
     }
 
     /// Whether a partition's events went back, and nobody was told yet that they go direct.
@@ -66,7 +72,6 @@ extension SetAsideState {
     mutating func forgetRequeued(_ way: DeliveryWay, of topic: String? = nil) {
         for (key, unit) in self.requeued where unit.way == way && (topic == nil || key.topic == topic) {
             self.actions.notes.append(.left(key, events: unit.events, since: unit.since))
-            self.actions.gone.append(unit.number)
             self.requeued[key] = nil
         }
     }

@@ -16,7 +16,6 @@ import ForebayKafka
 struct SetAsideState {
     struct Requeued {
         let way: DeliveryWay
-        let number: UInt64
         let events: UInt64
         let since: Int64
     }
@@ -31,7 +30,7 @@ struct SetAsideState {
     var reading = ReadRequests()
     /// Before this time no unit is to be looked at: there may be many, and they are asked for at every turn.
     var nextDue: UInt64 = 0
-    /// Units that could not be made durable and went back to their stage: their numbers are theirs if they come again.
+    /// Units that could not be made durable and went back to their stage.
     var requeued: [SetAsideKey: Requeued] = [:]
     /// Topics whose units an operator wants, and the drain is to let go of.
     var recalled: Set<String> = []
@@ -117,7 +116,8 @@ struct SetAsideState {
         guard let unit = self.units[number], unit.events == 0, self.unreported.sent(of: number) == 0 else { return }
         self.drop(unit)
         self.actions.moved.remove(number)
-        if unit.isInLog { self.actions.gone.append(number) }
+        // The log may know it without any event.
+        self.actions.gone.append(number)
         self.reading.drop(number)
         self.actions.notes.append(.left(unit.key, events: unit.delivered, takenOut: unit.takenOut, since: unit.since))
     }

@@ -30,7 +30,9 @@ struct SideLogs {
     }
 
     mutating func takeGroup(_ settings: DeliverySettings, size: (UInt64) -> Int) -> [SetAsideQueue.Part] {
-        self.queue.takeGroup(bytes: settings.setAsideGroup, units: settings.setAsideGroupUnits, size: size)
+        // Each unit takes room of its own: where there is none for all of them, there may be some for a few.
+        let units = max(1, settings.setAsideGroupUnits >> self.rooms.failures(of: .setAside))
+        return self.queue.takeGroup(bytes: settings.setAsideGroup, units: units, size: size)
     }
 
     mutating func requeue(_ units: Set<UInt64>) -> [UInt64] { self.queue.take(units) }

@@ -29,11 +29,12 @@ struct SegmentRoom {
     ///
     /// - Parameters:
     ///   - isFull: for want of room: what it did not give is none, until it has some again.
-    ///   - size: bytes of the group that it was for.
-    func refused(isFull: Bool, of size: Int) {
+    ///   - size: bytes of the group that it was for; none: nothing waits for it.
+    func refused(isFull: Bool, of size: Int?) {
         self.budget.refresh()
         guard isFull else { return }
         self.view.setTakesNoFile(true)
+        guard let size else { return }
         self.budget.lacks(SegmentWriter.capacity(for: size, segmentSize: 0), for: self.configuration, isRefused: true)
     }
 
@@ -64,13 +65,35 @@ struct SegmentRoom {
         return active.fits(size)
     }
 
+    /// Room for a file beside the segments to grow: what is settled goes first, where that makes some.
+    ///
+    /// - Parameter bytes: by which it will, as things are when it is asked.
+    /// - Throws: `spool_full`.
+    func require(_ bytes: () -> Int) throws(ForebayError) {
+        var wanted = bytes()
+        guard wanted > 0 else { return }
+        if self.budget.room(for: self.configuration.kind) < wanted {
+            self.makeRoom()
+            wanted = bytes()
+        }
+        if self.budget.roomBesideBallast < wanted { _ = self.budget.giveUpBallast() }
+        guard wanted <= max(0, self.budget.room(for: self.configuration.kind)) else {
+            self.budget.lacks(wanted, for: self.configuration, isRefused: false)
+            throw ForebayError(.spoolFull, recovery: .retry, "no room for more units")
+        }
+    }
+
     /// Bytes that a new segment may take at first: less than usual where room is short.
+    ///
+    /// - Parameter settled: bytes of the newest, if it goes then: a side log's makes more room by that than it takes.
     func capacity(toFit size: Int, leaving settled: Int) throws(ForebayError) -> Int {
         let kind = self.configuration.kind
         let usual = SegmentWriter.capacity(for: size, segmentSize: min(self.configuration.segmentSize, Self.step))
         let least = SegmentWriter.capacity(for: size, segmentSize: self.configuration.leastSegment)
         if self.budget.room(for: kind) < usual { self.makeRoom() }
         if kind.isSideLog, self.budget.roomBesideBallast < least { _ = self.budget.giveUpBallast() }
+        // It is left for more than that, as things are.
+        if settled > 0, kind.isSideLog { return min(usual, max(least, settled)) }
         let room = self.budget.room(for: kind) + self.spentOnSettled + settled
         // Nobody gives up much for one group: it may not fit all the same.
         self.view.setLacked(room >= least || least > self.budget.limit / 4 ? 0 : least)

@@ -9,7 +9,7 @@ actor SpoolWriter {
     private let executor: any SerialExecutor
     private let configuration: SpoolConfiguration
     private let view: SpoolView
-    private let room: SegmentRoom
+    let room: SegmentRoom
     private let metrics: SpoolMetrics
     private let mark: SpoolMark
     private let logger = Logger(label: "spool")
@@ -157,11 +157,12 @@ actor SpoolWriter {
 
     /// Begins the next segment so that the newest can go, of which all is settled. There may be no room for both.
     ///
+    /// - Parameter isNeeded: it stays all the same, for now.
     /// - Returns: false: it can't be, or has more by now.
-    func leave(_ newest: SegmentInfo) -> Bool {
+    func leave(_ newest: SegmentInfo, isNeeded: Bool = false) -> Bool {
         guard !self.isClosed, self.tail.number == newest.number, self.tail.end == newest.end else { return false }
-        do throws(ForebayError) { try self.roll(toFit: 0, leaving: newest) } catch { return false }  // Others have to make room first.
-        self.logger.info("the newest segment was left, for all of it is settled and there is no room for another", ["file": newest.path])
+        // Others have to make room first.
+        do throws(ForebayError) { try self.roll(toFit: 0, leaving: isNeeded ? nil : newest) } catch { return false }
         return true
     }
 
@@ -178,7 +179,7 @@ actor SpoolWriter {
         } catch {
             if prepared != nil { self.next.drop() }
             if error.code == .syncFailed { self.configuration.onDiskFailure(error) }
-            self.room.refused(isFull: error.code == .spoolFull, of: size)
+            self.room.refused(isFull: error.code == .spoolFull, of: settled == nil ? size : nil)
             throw error
         }
         self.next.begun(from: prepared)
@@ -261,11 +262,6 @@ actor SpoolWriter {
         self.active = nil
         let durable = active.tally.end
         self.setMark { $0.durable = durable }
-    }
-
-    /// Runs what waits for the disk on the thread that may.
-    func perform<Result: Sendable>(_ work: @Sendable () throws(ForebayError) -> Result) throws(ForebayError) -> Result {
-        try work()
     }
 
     // MARK: The mark

@@ -183,6 +183,9 @@ final class RemovedLetters: SegmentHolder {
     func needs(_ segment: SegmentInfo) -> Bool { self.state.withLock { !$0.file.holds(segment.base..<segment.end) } }
 
     func forget(present segments: [SegmentInfo]) -> [UInt64] { [] }
+
+    /// They are written whole each time: as long as what is in them.
+    func shrink() {}
 }
 
 extension RemovedLettersFile {

@@ -42,6 +42,8 @@ struct SegmentSweeper: Sendable {
         self.view.change { state in
             for unit in forgotten { state.ordinals[RouteID(rawValue: unit)] = nil }
         }
+        do throws(ForebayError) { try holder.shrink() } catch { self.onDiskFailure(error) }
+        self.budget.add(holder.takeGrowth())
         return isDone
     }
 

@@ -138,7 +138,8 @@ actor SpoolKeeper {
         }
         switch retention {
         case .cursors: isDone = await self.clearPassedSegments() && isDone
-        case .units, .letters, .everything: isDone = retention.holder.map { self.sweeper.sweep($0) } ?? true && isDone
+        case .units(let units): isDone = await self.sweep(units) && isDone
+        case .letters, .everything: isDone = retention.holder.map { self.sweeper.sweep($0) } ?? true && isDone
         }
         if !isDone { self.tryAgain() }
         // Who must have everything may have passed what the others can give up.

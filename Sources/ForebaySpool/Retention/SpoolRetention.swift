@@ -43,4 +43,10 @@ protocol SegmentHolder: Sendable {
     /// - Parameter segments: all that are on disk.
     /// - Returns: the units that are over.
     func forget(present segments: [SegmentInfo]) -> [UInt64]
+
+    /// Gives back what its files take for what it let go of. Waits for the disk.
+    func shrink() throws(ForebayError)
+
+    /// Bytes by which its files have grown since this was asked last; all of them the first time. Below 0: they have shrunk.
+    func takeGrowth() -> Int
 }

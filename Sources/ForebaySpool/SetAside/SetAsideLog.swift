@@ -93,14 +93,14 @@ package final class SetAsideLog: Sendable {
         let store = try await self.openedOrMade()
         let (spool, units) = (store.spool, store.units)
         if !new.isEmpty {
-            try await spool.onCommitThread { () throws(ForebayError) in
+            try await spool.onCommitThread(growing: { units.growth(for: new) }) { () throws(ForebayError) in
+                defer { spool.charge(units.takeGrowth()) }
                 do throws(ForebayError) {
                     try spool.withReserve { () throws(ForebayError) in try units.add(new) }
                 } catch {
                     if error.code == .spoolFull { spool.lacksRoom() }
                     throw error
                 }
-                spool.charge(units.takeGrowth())
             }
         }
         guard !batches.isEmpty else { return [:] }
@@ -147,12 +147,15 @@ package final class SetAsideLog: Sendable {
         self.opened?.units.end(unit)
     }
 
-    /// The oldest file that some units hold and that can go: the newest stays.
+    /// The oldest file that some units hold and that can go: the newest stays, but where its units take more than itself.
     ///
     /// - Parameter isHeld: whether a unit needs its events below a position.
     /// - Returns: one past the last event in it of each unit; none: there is no such file.
     package func oldestFile(isHeld: (_ unit: UInt64, _ end: UInt64) -> Bool) -> [UInt64: UInt64]? {
-        let segments = self.opened?.spool.view.read { $0.segments.dropLast() } ?? []
+        var segments = self.opened?.spool.view.read { $0.segments } ?? []
+        if let newest = segments.last, newest.routes.entries.count * UnitPair.size < max(newest.size, UnitTable.worthLeaving) {
+            segments.removeLast()
+        }
         let held = segments.first { segment in segment.routes.entries.contains { isHeld($0.route.rawValue, $0.ordinal) } }
         return held.map { Dictionary(uniqueKeysWithValues: $0.routes.entries.map { ($0.route.rawValue, $0.ordinal) }) }
     }

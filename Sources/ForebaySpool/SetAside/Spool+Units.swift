@@ -19,7 +19,12 @@ extension Spool {
         units.whenMoved(
             { [weak keeper] in Task(preferring: tasks) { await keeper?.cursorMoved() } }, makeRoom: { budget.giveUpBallast() },
             mayPass: { reporter.mayPass(unit: $0) })
-        guard !self.keeper.sweeper.sweep(units) else { return }
+        let isDone = self.keeper.sweeper.sweep(units)
+        guard !isDone || self.isWorthLeaving(units) else { return }
         Task(preferring: tasks) { await keeper.tryAgain() }
+    }
+
+    private func isWorthLeaving(_ units: UnitTable) -> Bool {
+        self.view.read { $0.segments.last }.map { units.leaving($0, segmentSize: self.configuration.segmentSize) == .whole } ?? false
     }
 }

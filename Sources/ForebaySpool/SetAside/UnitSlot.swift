@@ -18,7 +18,7 @@ import ForebayCore
 /// The first part changes: 64 bytes in one sector, written to the pair's slots in turn, the newer sound one counts. The second part
 /// stands in both slots from the beginning, before the unit's first frame, and is not written again: a cursor that moves can't
 /// harm it. A slot that tells no kind (before format version 3) counts only with its second part beside it. A pair whose unit is ended
-/// stays until no segment holds frames of the unit; only then another unit may have it.
+/// stays until no segment holds frames of the unit; only then another unit may have it. Behind the last pair in use the file is cut.
 struct UnitIdentity: Equatable {
     static let place = 512
     static let fixed = 40

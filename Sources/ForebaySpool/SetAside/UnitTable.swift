@@ -12,12 +12,14 @@ import Synchronization
 final class UnitTable: SegmentHolder {
     static let file = "units"
 
-    private let log: SpoolID
-    private let file: any DiskFile
+    let log: SpoolID
+    let file: any DiskFile
     private let onDiskFailure: @Sendable (ForebayError) -> Never
-    private let state: Mutex<UnitTableState>
+    let state: Mutex<UnitTableState>
     /// Held over a sync, by the threads that may wait for one.
     private let syncing = Mutex(())
+    /// Held while units get pairs, or other ones, by the same threads: before the other two.
+    let placing = Mutex(())
 
     /// Opens the table, or makes it, durably. Units whose identity can't be read are not in it; ``SetAsideRecovery`` adds them.
     init(
@@ -80,7 +82,12 @@ final class UnitTable: SegmentHolder {
 
     var byteCount: Int { self.state.withLock { $0.pairs.byteCount } }
 
-    /// Bytes by which the file has grown since this was asked last; all of it the first time.
+    /// Bytes by which the file will grow when these are added.
+    func growth(for units: [SetAsideLog.Unit]) -> Int {
+        self.state.withLock { state in state.pairs.growth(for: units.map(\.number).filter { state.entries[$0] == nil }) }
+    }
+
+    /// Bytes by which the file has grown since this was asked last; all of it the first time. Below 0: it has shrunk.
     func takeGrowth() -> Int { self.state.withLock { $0.pairs.takeGrowth() } }
 
     /// One above every number seen.
@@ -105,6 +112,11 @@ final class UnitTable: SegmentHolder {
     /// - Parameter isEnded: to be forgotten as soon as their frames are gone.
     /// - Throws: `spool_full`; some may be on disk then, without frames.
     func add(_ units: [SetAsideLog.Unit], isEnded: Bool = false) throws(ForebayError) {
+        let outcome = self.placing.withLock { _ in Result { () throws(ForebayError) in try self.place(units, isEnded: isEnded) } }
+        try outcome.get()
+    }
+
+    private func place(_ units: [SetAsideLog.Unit], isEnded: Bool) throws(ForebayError) {
         let places = self.state.withLock { state in units.compactMap { unit in state.place(for: unit) } }
         guard !places.isEmpty else { return }
         do throws(ForebayError) {
@@ -126,6 +138,7 @@ final class UnitTable: SegmentHolder {
                 entry.isEndSynced = isEnded
                 if isEnded { state.ended.insert(number) }
                 state.entries[number] = entry
+                state.highest = max(state.highest, number)
                 state.pairs.take(for: number)
             }
         }
@@ -173,6 +186,8 @@ final class UnitTable: SegmentHolder {
             entry.isEnded = true
             return true
         }
+        // It may not have come so far as to be known.
+        self.state.withLock { $0.pairs.release(for: number) }
     }
 
     /// Called on the threads that may wait: what was written is durable on return.
@@ -213,6 +228,9 @@ final class UnitTable: SegmentHolder {
     func needs(_ segment: SegmentInfo) -> Bool {
         self.state.withLock { $0.needs(segment) }
     }
+
+    /// Bytes that pairs of ended units take because the segment has frames of them.
+    func bytesHeld(by segment: SegmentInfo) -> Int { self.state.withLock { $0.bytesHeld(by: segment) } }
 
     /// Lets go of the ended units that no segment has frames of; their pairs may be used again.
     ///

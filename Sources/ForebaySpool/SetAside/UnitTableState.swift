@@ -3,10 +3,12 @@ import ForebayCore
 /// What ``UnitTable`` knows in memory, and what it decides from that.
 ///
 ///     new, synced ──> live ── settle ──> live … ── end ──> ended ── synced, no segment has frames of it ──> pair free
+///
+/// But the highest number of all stays in the file, ended or not: no number is given twice.
 struct UnitTableState {
     struct Entry {
         var unit: SetAsideLog.Unit
-        let pair: Int
+        var pair: Int
         var generation: UInt64
         var isEnded = false
         /// What is durable of `unit.settled`.
@@ -42,7 +44,6 @@ struct UnitTableState {
             return nil
         }
         let place = self.pairs.reserve(for: unit.number)
-        self.highest = max(self.highest, unit.number)
         return Entry(unit: unit, pair: place.pair, generation: place.generation, synced: unit.settled)
     }
 
@@ -76,13 +77,20 @@ struct UnitTableState {
         return !entry.isEndSynced && entry.synced < ordinal
     }
 
+    /// Bytes that pairs of ended units take because the segment has frames of them.
+    func bytesHeld(by segment: SegmentInfo) -> Int {
+        guard !self.ended.isEmpty else { return 0 }
+        return segment.routes.entries.count { self.ended.contains($0.route.rawValue) } * UnitPair.size
+    }
+
     /// Lets go of the ended units that none of the segments, all that are on disk, has frames of.
     mutating func forget(present segments: [SegmentInfo]) -> [UInt64] {
         if self.holders.count > segments.count { self.holders = [:] }
-        guard !self.ended.isEmpty else { return [] }
+        guard self.ended.contains(where: { $0 != self.highest }) else { return [] }
         let places = Dictionary(segments.enumerated().map { ($1.number, $0) }) { first, _ in first }
         var forgotten: [UInt64] = []
-        for number in self.ended {
+        var free: [UnitPairs.Place] = []
+        for number in self.ended where number != self.highest {
             guard let entry = self.entries[number] else { continue }
             let route = RouteID(rawValue: number)
             func has(_ segment: SegmentInfo) -> Bool { segment.routes[route] != nil }
@@ -90,12 +98,13 @@ struct UnitTableState {
             if let found = segments.first(where: has) {
                 self.entries[number]?.lastSeenIn = found.number
             } else {
-                self.pairs.give(back: (entry.pair, entry.generation))
+                free.append((entry.pair, entry.generation))
                 self.entries[number] = nil
                 forgotten.append(number)
             }
         }
         self.ended.subtract(forgotten)
+        self.pairs.give(back: free)
         return forgotten
     }
 }
