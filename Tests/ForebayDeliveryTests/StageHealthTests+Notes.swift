@@ -23,14 +23,18 @@ extension StageHealthTests {
             #expect(line["topic"] == "bad" && line["code"] == "TOPIC_AUTHORIZATION_FAILED" && line["advice"]?.contains("'bad'") == true)
             #expect(line["reason"] == Self.forbidden.text)
             #expect(world.fact("set_aside_limit_code") == .text("TOPIC_AUTHORIZATION_FAILED"))
-            guard case .text(let reason)? = world.fact("set_aside_limit_reason"), case .text(let advice)? = world.fact("set_aside_limit_advice") else {
+            guard case .text(let reason)? = world.fact("set_aside_limit_reason"),
+                case .text(let advice)? = world.fact("set_aside_limit_advice")
+            else {
                 throw Unexpected(description: "no bound is told")
             }
             #expect(reason.contains("too many topics are set aside to add bad") && advice.contains("forebay setaside ls"))
             world.cluster.errors = [:]
             try await world.settled(2)
             #expect(world.told("topic takes events again").map { $0["topic"] } == ["bad"] && world.fact("backing_off") == nil)
-            #expect(world.fact("set_aside_limit_code") == nil && world.fact("set_aside_limit_reason") == nil && world.fact("set_aside_limit_advice") == nil)
+            #expect(
+                world.fact("set_aside_limit_code") == nil && world.fact("set_aside_limit_reason") == nil
+                    && world.fact("set_aside_limit_advice") == nil)
         }
     }
 

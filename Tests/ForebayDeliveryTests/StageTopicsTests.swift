@@ -43,7 +43,9 @@ struct StageTopicsTests {
                 #expect(world.letters.letters.count == run + 1, "run \(run)")
                 #expect(world.cluster.takeCalls().contains("forward/\(world.route): limits \(good)"), "run \(run)")
                 #expect(Set(world.cluster.takeSent().filter { $0.topic == good }.compactMap(\.value)) == ["1", "refused", "3"])
-                for fact in ["in_flight", "in_flight_bytes", "setting_aside"] { #expect(world.fact(fact) == .number(0), "\(fact) in run \(run)") }
+                for fact in ["in_flight", "in_flight_bytes", "setting_aside"] {
+                    #expect(world.fact(fact) == .number(0), "\(fact) in run \(run)")
+                }
                 #expect(world.fact("target_up") == .flag(true) && world.fact("dead_letters") == .number(1))
                 if run % 2 == 0 { world.give(1, "never") }
                 if run > 0 { await world.stage.drain() }

@@ -25,7 +25,8 @@ import Testing
             RouteError(of: Self.stage(["error_code": .text("X")]), backingOff: nil) == RouteError(code: "X", reason: ""))
         #expect(RouteError(of: Self.stage(["error_reason": .text("why")]), backingOff: nil) == RouteError(reason: "why"))
         #expect(
-            RouteError(of: Self.stage(["error_code": .text(""), "error_reason": .text(""), "error_since": .number(0)]), backingOff: nil) == nil)
+            RouteError(of: Self.stage(["error_code": .text(""), "error_reason": .text(""), "error_since": .number(0)]), backingOff: nil)
+                == nil)
     }
 
     @Test func aLogThatTakesNothing() {
@@ -54,7 +55,8 @@ import Testing
 
     @Test func aTopicThatCantBeSetAsideEither() {
         let bound: [String: Fact.Value] = [
-            "set_aside_limit_code": .text("UNKNOWN_TOPIC_OR_PART"), "set_aside_limit_reason": .text("too many"), "set_aside_limit_advice": .text("deliver some"),
+            "set_aside_limit_code": .text("UNKNOWN_TOPIC_OR_PART"), "set_aside_limit_reason": .text("too many"),
+            "set_aside_limit_advice": .text("deliver some"),
         ]
         let told = RouteError(code: "UNKNOWN_TOPIC_OR_PART", reason: "too many", advice: "deliver some")
         #expect(RouteError(of: Self.stage(bound), backingOff: "t: UNKNOWN_TOPIC_OR_PART") == told)

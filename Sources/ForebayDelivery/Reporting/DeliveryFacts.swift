@@ -50,7 +50,9 @@ struct DeliveryFacts {
         if let (topic, failure, advice) = self.bounded {
             facts.append(Fact("set_aside_limit_code", .text("\(failure.code)")))
             facts.append(
-                Fact("set_aside_limit_reason", .text("too many topics are set aside to add \(topic), so the route waits: \(failure.reason)")))
+                Fact(
+                    "set_aside_limit_reason", .text("too many topics are set aside to add \(topic), so the route waits: \(failure.reason)"))
+            )
             let remedy =
                 "stop the producer that makes up topic names; deliver some of what is set aside (forebay setaside ls), and the route goes on"
             facts.append(Fact("set_aside_limit_advice", .text(advice.map { "\(remedy); or \($0)" } ?? remedy)))

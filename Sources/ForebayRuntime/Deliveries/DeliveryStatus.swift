@@ -15,7 +15,9 @@ extension RouteStatus {
         let stage = report(DeliveryWay.direct.child(of: delivery.name))
         let drains = setAside.logs.compactMap { report(DeliveryWay.aside.child(of: $0.name)) }
         let lag = source.waiting
-        let backingOff = stage?.facts.first { $0.name == "backing_off" }.flatMap { fact in if case .text(let text) = fact.value { text } else { nil } }
+        let backingOff = stage?.facts.first { $0.name == "backing_off" }.flatMap { fact in
+            if case .text(let text) = fact.value { text } else { nil }
+        }
         self.init(
             route: delivery.name.route, stage: delivery.name.stage.rawValue, cluster: delivery.target.cluster,
             isRequired: delivery.target.isRequired, releasedEvents: delivery.releasedEvents,
