@@ -7,6 +7,7 @@ from mutator.swift import TYPES, Source
 
 OTHER_DECLARATIONS = {"func", "var", "let", "init", "subscript", "case", "associatedtype"}
 OBSERVERS = {"willSet", "didSet"}
+ENDS = {"{", "=", ")", "]", "}"}  # Of a property's type.
 
 
 @dataclass(eq=False)
@@ -55,9 +56,9 @@ class Module:
     def property(self, source, place):
         tokens, name = source.tokens, source.tokens[place].text
         brace = place + 2
-        while brace < len(tokens) and tokens[brace].line == tokens[place].line and tokens[brace].text not in ("{", "="):
+        while brace < len(tokens) and tokens[brace].line == tokens[place].line and tokens[brace].text not in ENDS:
             brace = source.pairs.get(brace, brace) + 1
-        if brace >= len(tokens) or tokens[brace].line != tokens[place].line or tokens[brace].text == "=":
+        if brace >= len(tokens) or tokens[brace].line != tokens[place].line or tokens[brace].text != "{":
             return  # Stored.
         inside = [token.text for token in tokens[brace + 1 : source.pairs[brace]]]
         if inside in (["get"], ["get", "set"]) or OBSERVERS & set(inside):
